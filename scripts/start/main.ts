@@ -20,6 +20,8 @@ if (selected.length === 0) {
   process.exit(2);
 }
 
+// A terminal that was closed takes no more lines: stopping goes on without them.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   loadSettings();
   const env = loadServiceEnv();

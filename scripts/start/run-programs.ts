@@ -6,6 +6,7 @@ import {
   type ServiceEnv,
 } from '@graft/service';
 import { printBanner } from './banner.ts';
+import { checkPort } from './check-port.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
 /** One of the processes that are Graft. */
@@ -34,6 +35,8 @@ interface Options {
  */
 export async function runPrograms({ root, programs, env, log, stopping }: Options): Promise<number> {
   const selected = programs.map(({ name }) => name);
+  if (selected.includes('api')) await checkPort(env.host, env.port, 'PORT');
+  if (selected.includes('worker')) await checkPort(env.workerHost, env.workerPort, 'GRAFT_WORKER_PORT');
   const postgres = await acquirePostgres(env, log);
   const children: Supervised[] = [];
   try {

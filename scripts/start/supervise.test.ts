@@ -70,6 +70,17 @@ test('one that ends before it was ever ready is given up, with the reason', asyn
   await supervised!.stop();
 });
 
+test('one that says why it cannot start is given up with its own words', async () => {
+  let supervised: Supervised | undefined;
+  const reason = await new Promise<string>((resolve) => {
+    const body =
+      "process.send({ type: 'failed', message: 'the disk is full' }); setTimeout(() => process.exit(1), 50);";
+    ({ supervised } = run('failing', body, { onGiveUp: resolve }));
+  });
+  assert.equal(reason, 'The failing cannot start: the disk is full');
+  await supervised!.stop();
+});
+
 test('one that does not stop is killed when its patience is over', async () => {
   const { supervised, notes } = run('deaf', `process.on('SIGTERM', () => note('heard')); ${ready}`, {
     patience: 500,

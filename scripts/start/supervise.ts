@@ -13,7 +13,7 @@ interface Options {
   name: string;
   /** Working directory. */
   root: string;
-  /** The file that it runs, which sends `{type: 'ready', address?}` when it works. */
+  /** The file that it runs, which sends `{type: 'ready', address?}` when it works, or `{type: 'failed', message}` when it cannot. */
   entry: URL;
   /** Milliseconds between SIGTERM and SIGKILL. */
   patience: number;
@@ -35,6 +35,7 @@ export function supervise(options: Options): Supervised {
     announce = resolve;
   });
   let wasReady = false;
+  let failure: string | undefined;
   let child: ChildProcess | null = null;
   const stopping = new AbortController();
 
@@ -43,15 +44,20 @@ export function supervise(options: Options): Supervised {
       const startedAt = performance.now();
       child = start(options);
       child.on('message', (message) => {
-        const { type, address } = message as { type?: string; address?: string };
-        if (type !== 'ready') return;
+        const told = message as { type?: string; address?: string; message?: string };
+        if (told.type === 'failed') failure = told.message;
+        if (told.type !== 'ready') return;
         wasReady = true;
-        announce(address ?? null);
+        announce(told.address ?? null);
       });
       const [code, signal] = await ended(child);
       if (stopping.signal.aborted) return;
       if (!wasReady) {
-        options.onGiveUp(`The ${name} ended before it was ready (${signal ?? `exit code ${code}`}).`);
+        options.onGiveUp(
+          failure === undefined
+            ? `The ${name} ended before it was ready (${signal ?? `exit code ${code}`}).`
+            : `The ${name} cannot start: ${failure}`,
+        );
         return;
       }
       if (performance.now() - startedAt > healthyMs) pause = firstPause;
