@@ -14,8 +14,8 @@ declare module 'fastify' {
     /** Lets others go on: what follows waits for the client or a worker, not for Postgres. */
     endTurn(): void;
     /**
-     * Ends the turn, runs work that waits for something other than Postgres (a thread, a fetch, another request), and takes a turn
-     * again when the work is done. When the work fails, the request has no turn.
+     * Runs work that may wait for something other than Postgres: a thread, a fetch, a disk. If it does, the turn ends meanwhile, and
+     * the request takes another one when the work is done; if the work fails, it takes none.
      */
     withoutTurn<T>(work: () => Promise<T>): Promise<T>;
   }
@@ -79,8 +79,11 @@ export const turns = fp(async (app) => {
   app.decorateReply('withoutTurn', async function <
     T,
   >(this: FastifyReply, work: () => Promise<T>): Promise<T> {
+    const working = work();
+    const isDone = working.then(() => true);
+    if (await Promise.race([isDone, new Promise((resolve) => setImmediate(resolve))])) return await working;
     this.endTurn();
-    const result = await work();
+    const result = await working;
     await take(this);
     return result;
   });

@@ -115,6 +115,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const version = await findVersion(services, request.caller.teamId, request.params);
       checkModelAllowed(request.caller, version.modelName);
       const filename = `${version.adapterName}-v${version.number}.tar`;
+      // Its files may have to be fetched and are digested once.
+      reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('artifact', version, filename));
     },
   );

@@ -17,6 +17,7 @@ import {
 import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
+import type { Waiting } from '../../jobs/check-training.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobValidator } from '../../jobs/job-validator.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
@@ -74,14 +75,15 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
 
   async function create(
     { caller, headers }: { caller: Identity; headers: Record<string, unknown> },
-    reply: { header(name: string, value: string): unknown },
+    reply: Waiting & { header(name: string, value: string): unknown },
     body: CreateJobBody,
   ): Promise<WireJob> {
-    const input = await checkNewJob(services, checker, caller, body, {
+    const idempotency = {
       idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
       // OpenAI's clients say so; they send no idempotency key.
       isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
-    });
+    };
+    const input = await checkNewJob(services, checker, caller, body, idempotency, reply);
     await app.checkBudget(caller.teamId);
     const { job, created } = await createJob(services, caller.teamId, input);
     if (created) validator.wake();
