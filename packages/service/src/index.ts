@@ -181,8 +181,15 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export {
+  allowsJob,
+  allowsModel,
+  allowsNewVersion,
+  type ModelLimit,
+  namedWithin,
+} from './keys/model-limit.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
-export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   findDeadKeys,
   type Identity,

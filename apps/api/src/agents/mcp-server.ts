@@ -1,6 +1,6 @@
 import { allowsScope, hasRole, type Identity } from '@graft/service';
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
-import type { Access } from '../plugins/auth.ts';
+import type { Access } from '../access/access.ts';
 import type { Ask, Tool } from './tools.ts';
 
 /** Who calls, and how the tools ask the API on their behalf. */

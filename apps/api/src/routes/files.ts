@@ -49,7 +49,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, and the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: { access: { scope: 'files:write' }, longBody: true, documentedBody: UploadSchema },
+      config: {
+        access: { scope: 'files:write', models: 'none', answer: 'own' },
+        longBody: true,
+        documentedBody: UploadSchema,
+      },
       schema: {
         tags,
         summary: 'Upload training data',
@@ -90,7 +94,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'List files',
@@ -118,7 +122,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Get a file',
@@ -132,7 +136,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.delete(
     '/files/:file_id',
     {
-      config: { access: { scope: 'files:write' } },
+      config: { access: { scope: 'files:write', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete a file',
@@ -151,7 +155,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id/content',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Download a file',

@@ -57,7 +57,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'start', answer: 'own' } },
       schema: {
         tags,
         summary: 'Create a fine-tuning job',
@@ -94,7 +94,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id/clone',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
       schema: {
         tags,
         summary: 'Create a job like another one',
@@ -118,7 +118,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/request',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get the request that would make a job again',
@@ -135,7 +135,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'filtered' } },
       schema: {
         tags,
         summary: 'List fine-tuning jobs',
@@ -149,6 +149,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
         ...request.query,
         createdBy: request.query.created_by,
         created: createdSpan(request.query),
+        models: request.modelLimit(),
       });
       return toWireList({ ...page, data: await wireAll(page.data) }, (job) => job);
     },
@@ -163,7 +164,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get a fine-tuning job',
@@ -177,7 +178,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
       schema: {
         tags,
         summary: 'Change the priority of a job',
@@ -216,7 +217,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
       {
-        config: { access: { scope: 'jobs:write' } },
+        config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
         schema: {
           tags,
           summary,
@@ -239,7 +240,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
@@ -262,7 +263,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get the metrics of a job',

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { trainingReasons } from '@graft/peft-core/config';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { touchedByStart } from '../../access/model-uses.ts';
 import type { ApiError } from '../../api-error.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
 import { planJob } from '../../estimates/plan-job.ts';
@@ -30,7 +31,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/checks',
     {
-      config: { access: { scope: 'jobs:read', role: 'viewer' }, documentedBody: body },
+      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'body' }, documentedBody: body },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'Check a fine-tuning job',
@@ -59,6 +60,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
 
   async function plan(request: FastifyRequest, reply: FastifyReply): Promise<Static<typeof JobPlanSchema>> {
     const { caller } = request;
+    request.checkModels(await touchedByStart(services, caller, request.body as object));
     const job = parse(request);
     await checkIntegrations(services, caller, job.integrations ?? []);
     const checked = await checkTraining(services, checker, caller, job, reply);
