@@ -33,6 +33,7 @@ export async function startGraft({ root, dataDir, key, port: wanted }: StartOpti
     GRAFT_DATA_DIR: dataDir,
     GRAFT_BOOTSTRAP_KEY: key,
     LOG_LEVEL: 'warn',
+    GRAFT_LOG: 'stdout',
   };
   const child = spawn(
     process.execPath,

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,8 @@ const env = graftEnvironment({
   PORT: String(port),
   GRAFT_DATA_DIR: join(folder, 'data'),
   GRAFT_SKIP_MODEL: '1',
+  GRAFT_LOG: '',
+  LOG_LEVEL: 'info',
 });
 const started = new Set<number>();
 after(() => {
@@ -36,6 +38,7 @@ interface Started {
 /** Resolves when the API answers. */
 async function start(command: string, args: string[]): Promise<Started> {
   const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  started.add(child.pid!);
   let printed = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -45,7 +48,7 @@ async function start(command: string, args: string[]): Promise<Started> {
     assert.equal(child.exitCode, null, printed);
     return (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.ok ?? false;
   });
-  await until(() => printed.includes('npx graft --help'));
+  await until(() => /^ {2}Pages [^\n]*\n(?: {2}Key [^\n]*\n)?\r?\n$/m.test(printed));
   const pids = [child.pid!, ...descendants(child.pid!)];
   for (const pid of pids) started.add(pid);
   const names = execFileSync('ps', ['-Ao', 'pid=,args=']).toString().split('\n');
@@ -81,6 +84,15 @@ async function allEnd({ pids, printed }: Started): Promise<void> {
 
 test('SIGTERM of npm ends npm, API, worker and Postgres; until then a second start says what is in its way', async () => {
   const first = await start('npm', ['start']);
+  const lines = first.printed().trimEnd().split('\n');
+  assert.deepEqual(
+    lines.slice(-4).map((line) => line.trim().split(' ')[0]),
+    ['API', 'Docs', 'Pages', 'Key'],
+  );
+  assert.ok(!first.printed().includes('{"level"'), first.printed());
+  const log = join(folder, 'data/logs/graft.log');
+  assert.ok(lines.includes(`  Log in ${log}`));
+  assert.match(readFileSync(log, 'utf8'), /^\{"level":30.*"name":"graft-api".*Server listening/m);
   const second = spawn('npm', ['start'], { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] });
   let printed = '';
   second.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -99,6 +111,8 @@ test('SIGTERM of npm ends npm, API, worker and Postgres; until then a second sta
   first.child.kill('SIGTERM');
   assert.equal(await ended, 0, first.printed());
   await allEnd(first);
+  const after = first.printed().trimEnd().split('\n').slice(lines.length).filter(Boolean);
+  assert.deepEqual(after, ['Stopping: jobs that run write a checkpoint first.', 'Stopped.']);
 });
 
 test('so does SIGKILL of npm, which it can tell nobody', async () => {
