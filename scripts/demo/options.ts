@@ -51,7 +51,7 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
   if (values.help) return null;
   const peftType = values['peft-type'].toLowerCase();
   const setting = Object.hasOwn(methodSettings, peftType) ? methodSettings[peftType] : undefined;
-  if (!setting) throw new Error(`--peft-type ${peftType} is not one of the demo's: ${methods}`);
+  if (!setting) throw new Error(`--peft-type ${values['peft-type']} is not one of the demo's: ${methods}`);
   const tasks = tasksOf(path.join(root, 'examples'));
   if (!tasks.includes(values.task))
     throw new Error(`--task ${values.task} is no task in examples/: ${tasks.join(', ')}`);

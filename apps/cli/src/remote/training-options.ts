@@ -17,7 +17,7 @@ import {
   takeJobOptions,
   trainingArgument,
 } from '../job-options.ts';
-import type { FileOptions } from './with-files.ts';
+import { checkFiles, type FileOptions } from './with-files.ts';
 
 type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;
 
@@ -60,11 +60,17 @@ export async function trainingParams(
   options: TrainingOptions,
 ): Promise<Omit<JobEstimateParams, 'training_file' | 'validation_file'>> {
   const { model, seed, sweep, startFrom } = options;
-  // A typo in JSON needs no service to be seen.
+  // What is wrong here needs no service to be seen.
+  checkFiles(options);
   const training = trainingArgument(options);
   const given = sweep === undefined ? undefined : jsonObjectArgument('--sweep', sweep);
-  const known = await readOptions(client, model, startFrom);
-  const peft = await peftArgument(options, findIn(known));
+  let asked: Promise<FineTuningOptions | null> | undefined;
+  const known = () => {
+    asked ??= readOptions(client, model, startFrom);
+    return asked;
+  };
+  const peft = await peftArgument(options, async (peftType) => findIn(await known(), peftType));
+  await known();
   return {
     model,
     ...(seed === undefined ? {} : { seed }),
@@ -94,25 +100,23 @@ async function readOptions(
   }
 }
 
-function findIn(known: FineTuningOptions | null): FindMethod {
-  return async (asked) => {
-    if (known === null)
-      throw new UsageError(
-        '--peft-type and --rank read the usual options of methods from the service, for which the key needs the scope jobs:read. Give --peft instead.',
-      );
-    const peftType = asked ?? String(known.default_peft.peft_type);
-    const method = known.methods.find(({ peft_type }) => peft_type === peftType);
-    if (method === undefined)
-      throw new UsageError(
-        `--peft-type: there is no method ${asked}, only ${known.methods.map(({ peft_type }) => peft_type.toLowerCase()).join(', ')}.`,
-      );
-    const { peft_type: _, ...ofDefault } = known.default_peft;
-    const { properties } = method.options as { properties: Record<string, unknown> };
-    return {
-      peftType,
-      usual: known.default_peft.peft_type === peftType ? ofDefault : { ...method.usual },
-      hasRank: 'r' in properties,
-    };
+function findIn(known: FineTuningOptions | null, asked: string | undefined): Awaited<ReturnType<FindMethod>> {
+  if (known === null)
+    throw new UsageError(
+      '--peft-type and --rank read the usual options of methods from the service, for which the key needs the scope jobs:read. Give --peft instead.',
+    );
+  const { peft_type: byDefault, ...ofDefault } = known.default_peft;
+  const peftType = asked ?? String(byDefault);
+  const method = known.methods.find(({ peft_type }) => peft_type === peftType);
+  if (method === undefined)
+    throw new UsageError(
+      `--peft-type: there is no method ${asked}, only ${known.methods.map(({ peft_type }) => peft_type.toLowerCase()).join(', ')}.`,
+    );
+  const { properties } = method.options as { properties: Record<string, unknown> };
+  return {
+    peftType,
+    usual: byDefault === peftType ? ofDefault : { ...method.usual },
+    hasRank: 'r' in properties,
   };
 }
 
