@@ -294,7 +294,7 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
-export { checkJobQuota, checkRoom, QuotaExceeded } from './teams/within-quota.ts';
+export { checkJobQuota, QuotaExceeded } from './teams/within-quota.ts';
 export {
   claimSeconds,
   claimUpload,
@@ -304,7 +304,14 @@ export {
   type UploadClaim,
 } from './uploads/complete-upload.ts';
 export { expireUploads } from './uploads/expire-uploads.ts';
-export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export { receiveBytes, receivePartBytes } from './uploads/incoming-bytes.ts';
+export {
+  type IncomingBytes,
+  mostPartBytes,
+  mostParts,
+  type Upload,
+  type UploadPart,
+} from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,

@@ -50,7 +50,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     const token = header ? undefined : cookie.read('session', request);
     if (token) await bySession(request, reply, token, access);
     else await byKey(request, header);
-    await app.rates.rightKey(request, reply);
+    await app.rates.countByKey(request, reply);
     reply.hold('requests');
     if (access === 'anyone') return;
     if (access === 'operator') checkOperator(request);
@@ -63,11 +63,10 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
         headers: challenge,
       });
     }
-    await app.rates.beforeLookup(request);
     // Who it is, is not known yet; a header is its sender's.
-    const found = await app.turns.run(header, () => verifyKey(app.services, header));
+    const verify = () => app.turns.run(header, () => verifyKey(app.services, header));
+    const found = await app.rates.lookUp(request, header, verify);
     if (!found) {
-      await app.rates.wrongKey(request);
       throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.', {
         headers: challenge,
       });
@@ -86,11 +85,9 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     const asked = request.headers['graft-team'];
     // What cannot be the name of a team is the name of none.
     const team = asked === undefined ? null : typeof asked === 'string' && isText(asked) ? asked : '';
-    await app.rates.beforeLookup(request);
-    const verify = () => verifySession(app.services, token, signIn.limits, team);
-    const session = await app.turns.run(token, verify);
+    const verify = () => app.turns.run(token, () => verifySession(app.services, token, signIn.limits, team));
+    const session = await app.rates.lookUp(request, token, verify);
     if (!session) {
-      await app.rates.wrongKey(request);
       cookie.set('session', reply, '', 0);
       throw new ApiError('invalid_session', 'The session has ended: sign in again.', { headers: challenge });
     }

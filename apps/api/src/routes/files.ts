@@ -1,7 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
-  checkRoom,
   createFile,
   deleteFile,
   type FileRecord,
@@ -9,6 +8,7 @@ import {
   isDamage,
   isDatabaseAway,
   listFiles,
+  receiveBytes,
   reportCorruption,
   requesterOf,
 } from '@graft/service';
@@ -65,23 +65,28 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       reply.hold('uploads');
-      await checkRoom(services, request.caller.teamId, comingBytes(request));
-      const upload = await receiveUpload(request, services.files, checks, {
-        bytes: maxBytes,
-        idleMs: settings.uploadIdleMs,
-      });
-      const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
+      const { teamId } = request.caller;
+      const incoming = await receiveBytes(services, teamId, comingBytes(request));
       try {
-        const file = await createFile(services, request.caller.teamId, {
-          ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
-          ...{ purpose: 'fine-tune', status: 'processed' },
-          ...requesterOf(request.caller),
+        const upload = await receiveUpload(request, services.files, checks, incoming, {
+          bytes: maxBytes,
+          idleMs: settings.uploadIdleMs,
         });
-        return toWireFile(file);
-      } catch (error) {
-        // Whether there is a row is not known then. Without one the bytes are collected a day later.
-        if (!isDatabaseAway(error)) await services.files.remove(path).catch(() => {});
-        throw error;
+        try {
+          const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
+          const file = {
+            ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
+            ...({ purpose: 'fine-tune', status: 'processed' } as const),
+            ...requesterOf(request.caller),
+          };
+          return toWireFile(await createFile(services, teamId, file, incoming));
+        } catch (error) {
+          // Whether there is a row is not known then. Without one the bytes are collected a day later.
+          if (!isDatabaseAway(error)) await services.files.remove(upload.path).catch(() => {});
+          throw error;
+        }
+      } finally {
+        await incoming.end();
       }
     },
   );

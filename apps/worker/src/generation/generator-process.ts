@@ -186,8 +186,7 @@ export class GeneratorProcess {
   }
 
   #tell({ id, ...event }: GeneratorMessages['event']): void {
-    const isOurs = event.type === 'refused' && event.fault.fault !== 'user';
-    if (isOurs) this.#unsound = true;
+    if (event.type === 'refused' && mayHarmEngine(event.fault)) this.#unsound = true;
     const told: GeneratorEvent = event.type === 'refused' ? { type: 'failed', fault: event.fault } : event;
     this.#running.get(id)?.put(told);
   }
@@ -261,6 +260,9 @@ export class GeneratorProcess {
     return own < Math.floor((rows * share.weight) / all);
   }
 }
+
+/** An answer that could not be decoded has left the engine as it was. */
+const mayHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
 
 // A step blocks the child: by then it is quicker to start another than to wait.
 const stopMilliseconds = 5000;

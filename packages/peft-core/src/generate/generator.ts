@@ -13,6 +13,8 @@ import { StopMatcher } from './stop-matcher.ts';
 export interface GenerateRequest {
   /** Folder of the adapter that answers; the plain base model by default. */
   adapter?: string | null;
+  /** How errors name that adapter; its folder by default. */
+  adapterName?: string;
   /** One of messages and prompt. */
   messages?: ChatMessage[];
   prompt?: string;
@@ -80,8 +82,8 @@ export class Generator {
 
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
-   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template and
-   * `readFittingAdapter` throw, and the reason of `signal`.
+   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `non_finite_logits`, `answer_failed`, what the
+   * chat template and `readFittingAdapter` throw, and the reason of `signal`: all but those of the engine leave other answers as they are.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const { signal } = request;
@@ -122,7 +124,11 @@ export class Generator {
       // A step blocks this thread: let messages and cancellation in first.
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#closed) scheduler.failAll(new Error('the generator was closed'));
-      await scheduler.step();
+      try {
+        await scheduler.step();
+      } catch (error) {
+        scheduler.failAll(error);
+      }
     }
     this.#running = null;
     if (this.#models.restartIfFull()) this.#scheduler = null;
@@ -156,6 +162,7 @@ export class Generator {
       {
         temperature: request.temperature ?? 0,
         topP: request.top_p ?? 1,
+        adapterName: request.adapter ? (request.adapterName ?? request.adapter) : null,
         limit: Math.min(request.max_tokens ?? room, room),
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),

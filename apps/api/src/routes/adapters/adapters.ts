@@ -121,6 +121,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const version = await findVersion(services, request.caller.teamId, request.params);
       const filename = `${version.adapterName}-v${version.number}.tar`;
+      // Its files may have to be fetched and are digested once.
+      reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('artifact', version, filename));
     },
   );

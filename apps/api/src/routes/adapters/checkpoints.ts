@@ -76,6 +76,8 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { job, checkpoint } = await find(request.caller, request.params);
       const filename = `${job.suffix ?? job.id.slice(-8)}-step-${checkpoint.step}.tar`;
+      // Its files may have to be fetched and are digested once.
+      reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('checkpoint', checkpoint, filename));
     },
   );
@@ -103,8 +105,10 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       reply.hold('uploads');
       const folder = await services.artifacts.stage(newId('version'), 0);
       try {
-        await copyTo(folder, checkpoint);
-        const stored = await services.artifacts.publish(folder);
+        const stored = await reply.withoutTurn(async () => {
+          await copyTo(folder, checkpoint);
+          return await services.artifacts.publish(folder);
+        });
         try {
           const made = { name, note: body.note ?? null, stored };
           const version = await promoteCheckpoint(services, checkpoint, made, caller);

@@ -4,14 +4,15 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
+import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
-  checkRoom,
   findFineTunedModel,
   isDatabaseAway,
   newId,
   publishUpload,
+  receiveBytes,
 } from '@graft/service';
 import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { ApiError } from '../../api-error.ts';
@@ -64,13 +65,17 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
       const { caller } = request;
       const { teamId } = caller;
-      await checkRoom(services, teamId, comingBytes(request));
-      const folder = await services.artifacts.stage(newId('version'), 0);
+      const incoming = await receiveBytes(services, teamId, comingBytes(request));
+      const folder = await services.artifacts.stage(newId('version'), 0).catch(async (error: unknown) => {
+        await incoming.end();
+        throw error;
+      });
       const sent: SentFields = {};
       try {
         const fields = await receiveAdapter(
           request,
           folder,
+          incoming,
           { bytes: services.env.maxUploadBytes, idleMs: settings.uploadIdleMs },
           async (name, value) => {
             // Known before gigabytes are sent for nothing, where the fields come before the files.
@@ -85,6 +90,8 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         const { peft } = await checker.check(teamId, { folder, base });
         refuseOtherTasks(peft);
         checkStoredWeights(peft, base.config, base.tensors);
+        // Loaders act on what the config names, wherever the files are downloaded to: the sender's paths and names do not pass.
+        await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
         try {
           const { id, digest } = base;
@@ -96,7 +103,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
             parentId,
             note: fields.note,
           };
-          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller));
+          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
         } catch (error) {
           // Whether there is a row is not known then. Without one the files are collected a day later.
           if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
@@ -104,6 +111,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         }
       } finally {
         await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+        await incoming.end();
       }
     },
   );

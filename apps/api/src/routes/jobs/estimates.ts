@@ -32,7 +32,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const { caller, body } = request;
-      const planned = planJob(await checkTraining(services, checker, caller, body));
+      const planned = planJob(await checkTraining(services, checker, caller, body, reply));
       reply.endTurn();
       const { estimate } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
       return toWireEstimate(estimate);

@@ -17,6 +17,7 @@ import {
 import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
+import type { Waiting } from '../../jobs/check-training.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobValidator } from '../../jobs/job-validator.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
@@ -74,14 +75,15 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
 
   async function create(
     { caller, headers }: { caller: Identity; headers: Record<string, unknown> },
-    reply: { header(name: string, value: string): unknown },
+    reply: Waiting & { header(name: string, value: string): unknown },
     body: CreateJobBody,
   ): Promise<WireJob> {
-    const input = await checkNewJob(services, checker, caller, body, {
+    const idempotency = {
       idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
       // OpenAI's clients say so; they send no idempotency key.
       isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
-    });
+    };
+    const input = await checkNewJob(services, checker, caller, body, idempotency, reply);
     await app.checkBudget(caller.teamId);
     const { job, created } = await createJob(services, caller.teamId, input);
     if (created) validator.wake();
@@ -242,7 +244,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
-        description: 'Newest first: what training went on from, and adapters that are kept for calls.',
+        description:
+          'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
         params: JobParams,
         querystring: ListCheckpointsQuery,
         response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
@@ -251,7 +254,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     async (request) => {
       const job = await find(request.caller, request.params.fine_tuning_job_id);
       const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
-      const page = await listJobCheckpoints(services, job.teamId, job.id, request.query);
+      const { all, ...query } = request.query;
+      const page = await listJobCheckpoints(services, job.teamId, job.id, { ...query, kept: !all });
       return toWireList(page, toWireCheckpoint(job, modelName));
     },
   );

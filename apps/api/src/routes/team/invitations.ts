@@ -117,8 +117,11 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(AcceptedInvitationSchema), ...errorResponses(400, 403) },
       },
     },
-    async ({ body: { token, email, name } }) => {
-      const accepted = await acceptInvitation(services, token, { email, name });
+    async (request) => {
+      const { token, email, name } = request.body;
+      const accept = () => acceptInvitation(services, token, { email, name });
+      // Null is no answer of `accept`.
+      const accepted = (await app.rates.lookUp(request, token, accept, ['invalid_invitation']))!;
       const { person } = accepted;
       return {
         object: 'invitation.accepted' as const,
