@@ -66,10 +66,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
         bytes: maxBytes,
         idleMs: settings.uploadIdleMs,
       });
-      const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
+      const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
       try {
         const file = await createFile(services, request.caller.teamId, {
-          ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
+          ...{ filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt },
           ...{ purpose: 'fine-tune', status: 'processed' },
           ...requesterOf(request.caller),
         });

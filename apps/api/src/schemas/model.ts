@@ -1,4 +1,4 @@
-import type { BaseModelEntry, FineTunedModel } from '@graft/service';
+import type { BaseModelEntry, CheckpointAdapter, FineTunedModel } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { limit } from './list.ts';
 import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
@@ -9,7 +9,9 @@ export const ModelSchema = named('Model', {
   created: Time,
   owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
   base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
-  adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
+  adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() }), {
+    description: 'Null for a base model, and for a checkpoint, which is no version yet.',
+  }),
   job: nullable(Type.String(), { description: 'The fine-tuning job that made it; null: it was uploaded.' }),
 });
 
@@ -52,5 +54,17 @@ export function toWireFineTunedModel(version: FineTunedModel): WireModel {
     base_model: version.baseModel,
     adapter: { id: version.adapterId, version: version.number },
     job: version.jobId,
+  };
+}
+
+export function toWireCheckpointModel(checkpoint: CheckpointAdapter): WireModel {
+  return {
+    id: checkpoint.modelName,
+    object: 'model',
+    created: unixSeconds(checkpoint.createdAt),
+    owned_by: checkpoint.teamId,
+    base_model: checkpoint.baseModel,
+    adapter: null,
+    job: checkpoint.jobId,
   };
 }
