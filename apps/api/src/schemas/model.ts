@@ -9,6 +9,19 @@ export const ModelSchema = named('Model', {
   created: Time,
   owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
   base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
+  hub: nullable(
+    Type.Object({
+      id: Type.String({ description: 'What transformers, vLLM and others load.' }),
+      quantization: nullable(Type.String(), {
+        description:
+          'How the weights that Graft trains on are quantised, such as `Q4_1`, or their GGUF file. Null: they are the Hub’s full weights.',
+      }),
+    }),
+    {
+      description:
+        'Of a base model: the same model on the Hugging Face Hub. Null: it is known by its files alone, or this is no base model.',
+    },
+  ),
   adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() }), {
     description: 'Null for a base model, and for a checkpoint, which is no version yet.',
   }),
@@ -40,6 +53,7 @@ export function toWireBaseModel(model: BaseModelEntry): WireModel {
     created: unixSeconds(model.createdAt),
     owned_by: 'graft',
     base_model: null,
+    hub: model.hub,
     adapter: null,
     job: null,
   };
@@ -52,6 +66,7 @@ export function toWireFineTunedModel(version: FineTunedModel): WireModel {
     created: unixSeconds(version.createdAt),
     owned_by: version.teamId,
     base_model: version.baseModel,
+    hub: null,
     adapter: { id: version.adapterId, version: version.number },
     job: version.jobId,
   };
@@ -64,6 +79,7 @@ export function toWireCheckpointModel(checkpoint: CheckpointAdapter): WireModel 
     created: unixSeconds(checkpoint.createdAt),
     owned_by: checkpoint.teamId,
     base_model: checkpoint.baseModel,
+    hub: null,
     adapter: null,
     job: checkpoint.jobId,
   };

@@ -1801,6 +1801,13 @@ export interface Model {
   owned_by: string;
   /** Null for a base model. */
   base_model: string | null;
+  /** Of a base model: the same model on the Hugging Face Hub. Null: it is known by its files alone, or this is no base model. */
+  hub: {
+    /** What transformers, vLLM and others load. */
+    id: string;
+    /** How the weights that Graft trains on are quantised, such as `Q4_1`, or their GGUF file. Null: they are the Hub’s full weights. */
+    quantization: string | null;
+  } | null;
   /** Null for a base model, and for a checkpoint, which is no version yet. */
   adapter: {
     id: string;
