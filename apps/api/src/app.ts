@@ -40,6 +40,7 @@ import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
+import { clientPackageRoutes } from './routes/client-package.ts';
 import { completionRoutes } from './routes/completions.ts';
 import { fileReportRoutes } from './routes/file-reports.ts';
 import { fileRoutes } from './routes/files.ts';
@@ -158,6 +159,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
 
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);
+  await app.register(clientPackageRoutes, { file: settings.clientPackage });
   await app.register(dashboard, { folder: settings.dashboardFolder });
   await app.register(
     async (v1) => {

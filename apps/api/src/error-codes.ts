@@ -47,6 +47,7 @@ export const errorCodes = {
   team_key_required: [403, 'A key of the operator reads no data of a team.'],
   unknown_url: [404, 'No such path.'],
   dashboard_not_built: [404, 'The pages of the dashboard were not built; the API works without them.'],
+  client_not_packed: [404, 'The installable graft command was not packed; the API works without it.'],
   method_not_allowed: [405, 'The path has no such method; the header Allow lists those that it has.'],
   request_timeout: [408, 'The request did not arrive in time.'],
   body_too_large: [413, 'A JSON body is larger than 1 MB.'],

@@ -2,7 +2,7 @@
 
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
-export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
+export { readAdapter, rewriteAdapterConfig, writeAdapter } from './adapter-files/adapter-files.ts';
 export {
   adapterFileLimits,
   type CheckedAdapter,

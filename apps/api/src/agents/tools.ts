@@ -1,4 +1,5 @@
-import type { Access } from '../plugins/auth.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Access } from '../access/access.ts';
 import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
 
 /** A route of the API, as its declaration tells of it. */
@@ -34,8 +35,8 @@ export interface Tool {
   inputSchema: ToolSchema;
   annotations: { title: string; readOnlyHint: boolean; destructiveHint?: boolean };
   access: Access;
-  /** @param isGone whether nobody waits for the answer any more */
-  call(args: Arguments, ask: Ask, isGone: () => boolean): Promise<ToolAnswer>;
+  /** @param gone fires when nobody waits for the answer any more; `ask` rejects then */
+  call(args: Arguments, ask: Ask, gone: AbortSignal): Promise<ToolAnswer>;
 }
 
 /** Tools that ask one route each: its summary, its parameters and its access are theirs. */
@@ -100,7 +101,8 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
         ...(readOnlyHint ? {} : { destructiveHint: more.destroys ?? false }),
       },
       access: route.access,
-      call: async (args, ask) => await ask(requestOf(route, args)),
+      // A tool answers whole: a stream of events would end with the job alone.
+      call: async ({ stream: _, stream_options: __, ...args }, ask) => await ask(requestOf(route, args)),
     };
   });
   return [
@@ -173,13 +175,13 @@ function waitTool(route: ToolRoute): Tool {
     },
     annotations: { title: 'Wait for a fine-tuning job', readOnlyHint: true },
     access: route.access,
-    call: async ({ seconds = 30, ...args }, ask, isGone) => {
+    call: async ({ seconds = 30, fine_tuning_job_id }, ask, gone) => {
       const until = performance.now() + 1000 * Math.min(Number(seconds) || 0, longestWait);
       for (;;) {
-        const answer = await ask(requestOf(route, args));
+        const answer = await ask(requestOf(route, { fine_tuning_job_id }));
         const isOver = answer.status !== 200 || over.includes(JSON.parse(answer.text).status);
-        if (isOver || isGone() || performance.now() >= until) return answer;
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        if (isOver || performance.now() >= until) return answer;
+        await sleep(1000, undefined, { signal: gone });
       }
     },
   };

@@ -28,7 +28,10 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   app.post(
     '/chat/completions',
     {
-      config: { streams: ref(ChatCompletionChunkSchema), access: { scope: 'completions:write' } },
+      config: {
+        streams: ref(ChatCompletionChunkSchema),
+        access: { scope: 'completions:write', models: 'model', answer: 'own' },
+      },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a conversation',

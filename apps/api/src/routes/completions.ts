@@ -29,7 +29,10 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
   app.post(
     '/completions',
     {
-      config: { streams: ref(CompletionChunkSchema), access: { scope: 'completions:write' } },
+      config: {
+        streams: ref(CompletionChunkSchema),
+        access: { scope: 'completions:write', models: 'model', answer: 'own' },
+      },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a text',

@@ -67,7 +67,8 @@ export function createInternalServer(
   app.get('/healthz', async () => ({ status: 'ok' }));
 
   app.get('/metrics', async (request, reply) => {
-    const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
+    const { headers, httpVersion, socket } = request.raw;
+    const reader = { headers, remoteAddress: socket.remoteAddress, httpVersion };
     if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
     const { contentType, body } = await renderMetrics(services, 'worker');
     return reply.type(contentType).send(body);

@@ -1,5 +1,6 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
+import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
+import { BadLines } from './bad-lines.ts';
 import {
   answerLength,
   type DatasetFormat,
@@ -8,8 +9,6 @@ import {
   unstorableText,
 } from './raw-example.ts';
 
-/** Bad lines that are listed; the rest are counted. */
-export const MAX_LISTED_LINES = 100;
 /** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** Levels of nesting in a line. What examples are read from has three. */
@@ -41,9 +40,8 @@ export function createJsonlChecker(
   onExample: (example: RawExample) => void = () => {},
   onBadLine: (line: number) => void = () => {},
 ): JsonlChecker {
-  const faults: ErrorDetail[] = [];
+  const bad = new BadLines();
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  let faultCount = 0;
   let line = 0;
   let examples = 0;
   let answerCharacters = 0;
@@ -62,9 +60,8 @@ export function createJsonlChecker(
         ? `is longer than ${MAX_LINE_BYTES} bytes`
         : takeLine(parts.length === 1 ? rest : Buffer.concat(parts));
     if (fault === null) return;
-    faultCount++;
+    bad.add(line, fault);
     onBadLine(line);
-    if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: fault });
   }
 
   /** Takes a whole line; returns what is wrong with it, or null. */
@@ -116,7 +113,7 @@ export function createJsonlChecker(
     },
     end() {
       if (heldBytes > 0) finishLine(new Uint8Array(0));
-      if (faultCount > 0) throw badLines('invalid_jsonl', faults, faultCount);
+      if (bad.count > 0) throw bad.error('invalid_jsonl');
       if (format === null) throw new GraftError('empty_file', 'the file holds no examples');
       return { format: format.name, examples, answerCharacters };
     },
@@ -132,14 +129,4 @@ export function parseJsonl(
   if (file instanceof Uint8Array) checker.write(file);
   else for (const line of file) checker.write(Buffer.from(`${line}\n`));
   return { ...checker.end(), examples };
-}
-
-/** One error for many lines: the first few in the message, up to MAX_LISTED_LINES in the details. Where a line's number is not known, its message says which it is. */
-export function badLines(code: string, faults: ErrorDetail[], total: number): GraftError {
-  const shown = faults
-    .slice(0, 3)
-    .map(({ line, message }) => (line === undefined ? message : `line ${line} ${message}`));
-  const more = total - shown.length;
-  const rest = more > 0 ? `; and ${more} more bad line${more === 1 ? '' : 's'}` : '';
-  return new GraftError(code, shown.join('; ') + rest, { details: faults });
 }

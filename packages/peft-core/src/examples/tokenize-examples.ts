@@ -1,7 +1,7 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
+import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
 import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
-import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { BadLines } from './bad-lines.ts';
 import type { ClassOf } from './label-names.ts';
 import { labelledTokens } from './labelled-tokens.ts';
 import type { Label, RawExample } from './raw-example.ts';
@@ -29,9 +29,8 @@ export class ExampleTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #options: TokenizeOptions;
   readonly #onBadLine: (line: number) => void;
-  readonly #faults: ErrorDetail[] = [];
+  readonly #bad = new BadLines();
   #firstCode: string | null = null;
-  #badLines = 0;
 
   /** `onBadLine` is told the number of every bad line, past those that the error lists. */
   constructor(tokenizer: Tokenizer, options: TokenizeOptions, onBadLine: (line: number) => void = () => {}) {
@@ -51,9 +50,8 @@ export class ExampleTokenizer {
       const tooLong = error instanceof GraftError && error.code === 'text_too_long';
       if (!(error instanceof BadExample || tooLong)) throw error;
       this.#firstCode ??= tooLong ? 'example_too_long' : error.code;
-      this.#badLines++;
+      this.#bad.add(line, error.message);
       this.#onBadLine(line);
-      if (this.#faults.length < MAX_LISTED_LINES) this.#faults.push({ line, message: error.message });
       return null;
     }
   }
@@ -63,7 +61,7 @@ export class ExampleTokenizer {
    * `invalid_token_id`, or `chat_template_error`; null without one.
    */
   fault(): GraftError | null {
-    return this.#firstCode === null ? null : badLines(this.#firstCode, this.#faults, this.#badLines);
+    return this.#firstCode === null ? null : this.#bad.error(this.#firstCode);
   }
 }
 

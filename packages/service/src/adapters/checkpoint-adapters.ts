@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import {
@@ -66,7 +66,7 @@ export async function deleteCheckpointAdapter(
     const { count } = await tx.checkpointAdapter.deleteMany({ where: { teamId, id } });
     if (count === 0) return false;
     const detail = { job: jobId, step };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'checkpoint.delete', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'checkpoint.delete', target: id, detail });
     return true;
   });
 }
@@ -139,7 +139,7 @@ export async function promoteCheckpoint(
       },
     );
     const detail = { model: modelName, job: jobId, step };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'checkpoint.promote', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'checkpoint.promote', target: id, detail });
     return version;
   });
 }

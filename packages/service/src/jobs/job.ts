@@ -9,6 +9,7 @@
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
 import type {
+  ErrorDetail,
   Hyperparameters,
   PeftConfig,
   ResolvedTraining,
@@ -71,6 +72,8 @@ export interface JobError {
   param: string | null;
   /** A user fault is never retried; one of the system may be this job's doing; one of the environment is a worker's. */
   fault: 'user' | 'system' | 'environment';
+  /** What is wrong with lines of a file, each fault once. */
+  details?: ErrorDetail[];
 }
 
 export interface JobProgress {

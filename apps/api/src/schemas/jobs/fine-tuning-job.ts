@@ -11,6 +11,7 @@ import {
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
 import {
@@ -218,6 +219,12 @@ export const JobSchema = named('FineTuningJob', {
         type: 'string',
         description: 'Who can mend it.',
       }),
+      details: Type.Optional(
+        Type.Array(Type.Object(LineFaultFields), {
+          description:
+            'Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest.',
+        }),
+      ),
     }),
   ),
   estimated_finish: nullable(Time),

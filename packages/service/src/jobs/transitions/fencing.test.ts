@@ -146,8 +146,8 @@ for (const [name, { run, legal, ask, again }] of Object.entries(writes)) {
       test(`${state}: ${isLegal ? 'only with the right epoch' : 'never'}`, async () => {
         const job = await jobUnderLease(state);
         const lease = leaseOf(job);
-        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: null });
-        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: null });
+        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
+        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: 'key-test' });
         const before = await snapshot(job.id);
         const stale = [
           { ...lease, epoch: lease.epoch - 1 },
