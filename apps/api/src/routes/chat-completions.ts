@@ -54,6 +54,8 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
       reply.hold('completions');
       reply.endTurn();
+      const signal = hangUp(reply);
+      const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
       const head = {
         id: `chatcmpl-${randomText(24)}`,
         created: unixSeconds(new Date()),
@@ -62,11 +64,13 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       const events = await meterAnswer(
         services,
         { id: head.id, caller: request.caller, model: name, baseModel: model.base_model },
-        generateChoices(
-          services,
-          { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
-          body.n ?? 1,
-          { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
+        app.askWorkers({ teamId: request.caller.teamId, characters, signal }, () =>
+          generateChoices(
+            services,
+            { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
+            body.n ?? 1,
+            { waitMs: settings.workerWaitMs, signal },
+          ),
         ),
       );
       if (body.stream) {
