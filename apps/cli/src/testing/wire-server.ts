@@ -304,6 +304,7 @@ const baseModel: Model = {
   created: 1,
   owned_by: 'graft',
   base_model: null,
+  hub: null,
   adapter: null,
   job: null,
 };
