@@ -316,9 +316,9 @@ const baseModel: Model = {
   created: 1,
   owned_by: 'graft',
   base_model: null,
+  hub: null,
   adapter: null,
   job: null,
-  hub: null,
 };
 const tunedModel: Model = {
   ...baseModel,
