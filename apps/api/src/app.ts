@@ -68,6 +68,7 @@ import { uploadRoutes } from './routes/uploads.ts';
 import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
+import { largePrompts } from './serving/large-prompts.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 import { budgets } from './usage/budgets.ts';
 
@@ -124,6 +125,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(openApi);
   await app.register(entityTags);
   await app.register(budgets);
+  await app.register(largePrompts);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, {

@@ -278,6 +278,7 @@ export const errorCodes = {
   empty_prompt: [400, 'The prompt has no tokens.'],
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
+  prompt_not_tokenized: [400, 'The prompt takes longer, or more memory, to tokenise than one may.'],
   non_finite_logits: [
     400,
     'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',

@@ -187,6 +187,8 @@ export interface Job {
   suffix: string | null;
   seed: number;
   trainingFileId: string;
+  /** The system message that every example of the training file begins with; null: they differ, have none, or it is not known. */
+  systemPrompt: string | null;
   validationFileId: string | null;
   method: string;
   hyperparameters: Hyperparameters;
