@@ -3,7 +3,8 @@
 usage: tokenizer_kinds.py
 
 Writes packages/peft-core/src/text/testdata/tokenizer-kinds.json. Format it with
-`npx biome check --write packages/peft-core/src/text/testdata`. "plain" are the tokens with `split_special_tokens=True`.
+`npx biome check --write packages/peft-core/src/text/testdata`. "plain" are the tokens with `split_special_tokens=True`,
+"cut" those with `truncation=True, max_length=6`.
 """
 
 import json
@@ -106,8 +107,10 @@ kinds = {}
 for name, tokenizer in KINDS.items():
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
     tokenizer.add_tokens([AddedToken("<think>", special=False, normalized=False)])
+    # Encoders end a text, too.
+    around = "<s> $A </s>" if name in ("Unigram", "WordPiece") else "<s> $A"
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
+        single=around, special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
     )
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     # What the model itself would make of a special token's text shows only where it is no token.
@@ -115,7 +118,8 @@ for name, tokenizer in KINDS.items():
     for text in TEXTS:
         ids = fast(text).input_ids
         plain = fast(text, split_special_tokens=True).input_ids
-        texts.append({"text": text, "ids": ids, "plain": plain})
+        cut = fast(text, truncation=True, max_length=6).input_ids
+        texts.append({"text": text, "ids": ids, "plain": plain, "cut": cut})
     kinds[name] = {"tokenizer": json.loads(tokenizer.to_str()), "texts": texts}
 
 config = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}

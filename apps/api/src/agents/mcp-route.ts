@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyRequest, InjectOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { hangUp } from '../serving/answer.ts';
+import { createJobWatch } from './job-watch.ts';
 import type { McpCaller, McpHandler } from './mcp-server.ts';
-import { type Ask, createTools, type Tool, type ToolRoute } from './tools.ts';
+import { type Ask, createTools, type Tool, type ToolMeans, type ToolRoute } from './tools.ts';
 
 const message = (description: string, example: object) => ({
   ...{ type: 'object', additionalProperties: true, description },
@@ -26,6 +27,8 @@ export const mcpRoutes = fp(async (app) => {
     if (signal) reply.raw.once('close', () => signal.removeEventListener('abort', destroy));
     done();
   });
+  const watch = createJobWatch(app.services);
+  app.addHook('preClose', async () => watch.close());
   let tools: Tool[] | null = null;
   app.addHook('onRoute', ({ method, url, config, schema = {} }) => {
     for (const each of [method].flat()) {
@@ -73,7 +76,11 @@ export const mcpRoutes = fp(async (app) => {
       // A tool waits for the requests that it makes, and each of them takes a turn of its own.
       reply.endTurn();
       const gone = hangUp(reply);
-      const caller: McpCaller = { identity: request.caller, ask: askAs(request, gone), gone };
+      const means: ToolMeans = {
+        ask: askAs(request, gone),
+        untilOver: async (id, ms) => await watch.untilOver({ teamId: request.caller.teamId, id }, ms, gone),
+      };
+      const caller: McpCaller = { identity: request.caller, means };
       const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
         typeof value === 'string' && name !== 'authorization' ? [[name, value]] : [],
       );

@@ -73,9 +73,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           idleMs: settings.uploadIdleMs,
         });
         try {
-          const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
+          const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
           const file = {
-            ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
+            ...{ filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt },
             ...({ purpose: 'fine-tune', status: 'processed' } as const),
             ...requesterOf(request.caller),
           };

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   allowsModel,
   deleteFineTunedModel,
+  findCheckpointModel,
   findFineTunedModel,
   isTag,
   listFineTunedModels,
@@ -15,6 +16,7 @@ import {
   ListModelsQuery,
   ModelSchema,
   toWireBaseModel,
+  toWireCheckpointModel,
   toWireFineTunedModel,
 } from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
@@ -69,6 +71,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Get a model',
+        description: 'A base model, a fine-tuned one, a tag, or a checkpoint of a job.',
         params: ModelParams,
         response: { 200: ref(ModelSchema), ...errorResponses(401, 404) },
       },
@@ -77,7 +80,10 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const id = request.params['*'];
       const base = (await services.baseModels.list(request.caller.teamId)).find((model) => model.id === id);
       if (base) return toWireBaseModel(base);
-      const tuned = await findFineTunedModel(services, request.caller.teamId, id);
+      const { teamId } = request.caller;
+      const tuned = await findFineTunedModel(services, teamId, id);
+      const checkpoint = tuned ? null : await findCheckpointModel(services, teamId, id);
+      if (checkpoint) return toWireCheckpointModel(checkpoint);
       if (!tuned) throw modelNotFound(id);
       // Under the name that was asked for, which may be a tag's.
       return { ...toWireFineTunedModel(tuned), id };

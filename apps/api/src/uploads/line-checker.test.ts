@@ -31,5 +31,10 @@ test('every bad line is numbered, however the bytes are cut: of another kind, br
 test('a good file is summed up', () => {
   const checker = createLineChecker();
   checker.write(Buffer.from('\n{"text":"a"}\n\n{"text":"b"}'));
-  assert.deepEqual(checker.end(), { format: 'text', examples: 2, answerCharacters: 2 });
+  assert.deepEqual(checker.end(), {
+    format: 'text',
+    examples: 2,
+    answerCharacters: 2,
+    systemPrompt: null,
+  });
 });

@@ -249,6 +249,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       status,
       training_file: 'file-1',
       validation_file: null,
+      system_prompt: null,
       fine_tuned_model: status === 'succeeded' ? tunedModel.id : null,
       trained_tokens: null,
       hyperparameters: { n_epochs: 2, batch_size: 8, learning_rate_multiplier: 1 },
@@ -315,6 +316,7 @@ const baseModel: Model = {
   created: 1,
   owned_by: 'graft',
   base_model: null,
+  hub: null,
   adapter: null,
   job: null,
 };
@@ -353,6 +355,7 @@ const version: AdapterVersion = {
     sha256: sha256(content).toString('hex'),
   })),
   peft: parsePeftConfig({ peft_type: 'LORA' }),
+  system_prompt: null,
   lineage: {},
   metrics: null,
   runtimes: ['graft', 'peft'],

@@ -156,6 +156,8 @@ export interface AdapterVersion {
   peft: PeftConfig;
   /** What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter. */
   runtimes: string[];
+  /** The system message that every example of its training began with: send it with each chat. Null: the examples began differently or without one, or it was uploaded. */
+  system_prompt: string | null;
   /** Digests of base model, data and code; seed; the configuration used. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -891,6 +893,8 @@ export interface DeletedAdapterVersion {
   peft: PeftConfig;
   /** What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter. */
   runtimes: string[];
+  /** The system message that every example of its training began with: send it with each chat. Null: the examples began differently or without one, or it was uploaded. */
+  system_prompt: string | null;
   /** Digests of base model, data and code; seed; the configuration used. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -1236,6 +1240,8 @@ export interface FineTuningJob {
   status: 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
   training_file: string;
   validation_file: string | null;
+  /** The system message that every example of the training file begins with: send it with each chat, since the answers were trained with it. Null: the examples begin differently or without one, or it has more than 16,384 characters. */
+  system_prompt: string | null;
   /** `ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`. */
   fine_tuned_model: string | null;
   /** Unix seconds. */
@@ -1795,6 +1801,14 @@ export interface Model {
   owned_by: string;
   /** Null for a base model. */
   base_model: string | null;
+  /** Of a base model: the same model on the Hugging Face Hub. Null: it is known by its files alone, or this is no base model. */
+  hub: {
+    /** What transformers, vLLM and others load. */
+    id: string;
+    /** How the weights that Graft trains on are quantised, such as `Q4_1`, or their GGUF file. Null: they are the Hub’s full weights. */
+    quantization: string | null;
+  } | null;
+  /** Null for a base model, and for a checkpoint, which is no version yet. */
   adapter: {
     id: string;
     version: number;

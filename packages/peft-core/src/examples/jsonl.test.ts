@@ -33,7 +33,31 @@ test('formats of language models, and other columns are left alone', () => {
     format: 'text',
     examples: [{ format: 'text', line: 1, text: 'a' }],
     answerCharacters: 1,
+    systemPrompt: null,
   });
+});
+
+test('the system message that every example begins with is found, and no other', () => {
+  const chat = (...systems: string[]) =>
+    JSON.stringify({
+      messages: [
+        ...systems.map((content) => ({ role: 'system', content })),
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: 'b' },
+      ],
+    });
+  const promptOf = (...lines: string[]) => parseJsonl(lines).systemPrompt;
+  assert.equal(promptOf(chat('Sort it.'), chat('Sort it.')), 'Sort it.');
+  assert.equal(promptOf(chat('Sort it.'), chat('Sort it!'), chat('Sort it.')), null);
+  assert.equal(promptOf(chat('Sort it.'), chat()), null);
+  assert.equal(promptOf(chat(), chat('Sort it.')), null);
+  assert.equal(promptOf(chat('')), null);
+  assert.equal(promptOf('{"text":"a"}'), null);
+  const longest = 'x'.repeat(16_384);
+  assert.equal(promptOf(chat(longest)), longest);
+  assert.equal(promptOf(chat(`${longest}x`)), null);
+  // What Postgres cannot keep.
+  assert.equal(promptOf(chat('a\0b')), null);
 });
 
 test('what a language model learns to write is counted, and nothing else', () => {
@@ -203,7 +227,12 @@ test('the checker gives the same answer however the bytes are cut', () => {
   for (let size = 1; size < 40; size++) {
     const checker = createJsonlChecker();
     for (let at = 0; at < file.length; at += size) checker.write(file.subarray(at, at + size));
-    assert.deepEqual(checker.end(), { format: 'chat', examples: 3, answerCharacters: 3 });
+    assert.deepEqual(checker.end(), {
+      format: 'chat',
+      examples: 3,
+      answerCharacters: 3,
+      systemPrompt: null,
+    });
   }
 });
 

@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
 import { BadLines } from './bad-lines.ts';
+import type { TrainingMessage } from './chat-line.ts';
 import {
   answerLength,
   type DatasetFormat,
@@ -23,6 +24,8 @@ export interface DatasetSummary {
   examples: number;
   /** Characters of all that a language model learns to write in them; 0: they are for models that write nothing. */
   answerCharacters: number;
+  /** The system message that every example begins with; null: they differ, have none, or it is longer than 16,384 characters. */
+  systemPrompt: string | null;
 }
 
 export interface JsonlChecker {
@@ -45,6 +48,7 @@ export function createJsonlChecker(
   let line = 0;
   let examples = 0;
   let answerCharacters = 0;
+  let systemPrompt: string | null = null;
   let format: { name: DatasetFormat; line: number } | null = null;
   let held: Uint8Array[] = [];
   let heldBytes = 0;
@@ -92,6 +96,8 @@ export function createJsonlChecker(
     if (example.format !== format.name) {
       return `is a ${example.format} example, but line ${format.line} is a ${format.name} example`;
     }
+    const system = systemPromptOf(example);
+    systemPrompt = examples === 0 || system === systemPrompt ? system : null;
     examples++;
     answerCharacters += answerLength(example);
     onExample(example);
@@ -115,9 +121,20 @@ export function createJsonlChecker(
       if (heldBytes > 0) finishLine(new Uint8Array(0));
       if (bad.count > 0) throw bad.error('invalid_jsonl');
       if (format === null) throw new GraftError('empty_file', 'the file holds no examples');
-      return { format: format.name, examples, answerCharacters };
+      return { format: format.name, examples, answerCharacters, systemPrompt };
     },
   };
+}
+
+/** Longer ones are not kept with a file, a job and a version. */
+const LONGEST_SYSTEM_PROMPT = 16 * 1024;
+
+/** Null where Postgres cannot keep it, too: it has no U+0000. */
+function systemPromptOf(example: RawExample): string | null {
+  if (example.format !== 'chat') return null;
+  const [{ role, content }] = example.messages as [TrainingMessage];
+  const isKept = content !== '' && content.length <= LONGEST_SYSTEM_PROMPT && !content.includes('\0');
+  return role === 'system' && isKept ? content : null;
 }
 
 /** Reads a whole training file. Throws as JsonlChecker.end. */

@@ -17,18 +17,21 @@ export interface LabelOptions {
   /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
   allowSpecialTokens?: boolean;
   deadline?: Deadline | null;
+  /** A chat that is far longer is given up before its turns are told apart. Default: none is. */
+  most?: number;
 }
 
 /**
  * Tokens and labels of one example for a language model. Chat: what the model itself has to say, that is each assistant turn
  * from the end of the generation prompt through its end-of-turn token. Prompt and completion: the completion and eos. Text: all
- * after the first token, and eos. Throws `chat_template_error`, `unsupported_chat_template`.
+ * after the first token, and eos. Null for a chat with more tokens than `most`. Throws `chat_template_error`,
+ * `unsupported_chat_template`, `text_too_slow`.
  */
 export function labelledTokens(
   tokenizer: Tokenizer,
   example: Extract<RawExample, { format: 'chat' | 'prompt_completion' | 'text' }>,
   options: LabelOptions = {},
-): LabelledTokens {
+): LabelledTokens | null {
   switch (example.format) {
     case 'chat':
       return chatTokens(tokenizer, example.messages, options);
@@ -43,14 +46,32 @@ export function labelledTokens(
   }
 }
 
+/** UTF-16 units for each token that is allowed: no cost is saved by looking at shorter chats before their turns are told apart. */
+const MUCH_LONGER = 4;
+
 function chatTokens(
   tokenizer: Tokenizer,
   turns: TrainingMessage[],
+  { most = Number.POSITIVE_INFINITY, ...options }: LabelOptions,
+): LabelledTokens | null {
+  const learnt = turns.flatMap(({ role, weight }, i) => (role === 'assistant' && weight !== 0 ? [i] : []));
+  const length = turns.reduce((sum, { content }) => sum + content.length, 0);
+  if (length > MUCH_LONGER * most && learnt.length > 1) {
+    const { labelled } = turnTokens(tokenizer, turns, learnt.slice(-1), options);
+    if (labelled.lastIndexOf(1) + 1 > most) return null;
+  }
+  return turnTokens(tokenizer, turns, learnt, options);
+}
+
+/** `learnt`: numbers of turns, ascending. */
+function turnTokens(
+  tokenizer: Tokenizer,
+  turns: TrainingMessage[],
+  learnt: readonly number[],
   { allowSpecialTokens = false, deadline = null }: LabelOptions,
 ): LabelledTokens {
   // `weight` is not part of a chat.
   const messages = turns.map(({ weight: _, ...message }) => message);
-  const learnt = turns.flatMap(({ role, weight }, i) => (role === 'assistant' && weight !== 0 ? [i] : []));
   const options = { now: TRAINING_DATE, allowSpecialTokens, deadline };
   const rendered = tokenizer.renderTurns(messages, learnt, options);
   const { text, turns: places } = rendered;

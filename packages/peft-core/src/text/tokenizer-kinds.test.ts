@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { tokenizeExamples } from '../examples/tokenize-examples.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
 interface Kind {
   tokenizer: Record<string, unknown>;
-  texts: { text: string; ids: number[]; plain: number[] }[];
+  texts: { text: string; ids: number[]; plain: number[]; cut: number[] }[];
 }
 
 const golden = JSON.parse(
@@ -17,9 +18,10 @@ for (const [name, { tokenizer: tokenizerJson, texts }] of Object.entries(golden.
   describe(name, () => {
     const tokenizer = loadTokenizer({ tokenizerJson, tokenizerConfig: golden.config, chatTemplate: null });
     /** But for the one that begins every text, and the one that stands for what is unknown. */
-    const special = (ids: number[]) => ids.slice(1).filter((id) => id !== unknown && tokenizer.isSpecial(id));
+    const special = (ids: number[]) =>
+      ids.slice(1, -1).filter((id) => id !== unknown && tokenizer.isSpecial(id));
     const unknown = tokenizer.encode('<unk>', { addSpecialTokens: false })[0];
-    for (const { text, ids, plain } of texts) {
+    for (const { text, ids, plain, cut } of texts) {
       test(JSON.stringify(text), () => {
         assert.deepEqual(tokenizer.encode(text), ids);
         const found = tokenizer.encode(text, { specialTokens: 'none' });
@@ -27,6 +29,10 @@ for (const [name, { tokenizer: tokenizerJson, texts }] of Object.entries(golden.
         if (special(plain).length === 0) assert.deepEqual(found, plain);
         else assert.equal(name, 'Unigram');
         assert.deepEqual(special(found), []);
+        const raw = { format: 'classification', line: 1, text, label: 0 } as const;
+        const options = { maxSeqLength: 6, overlong: 'truncate', classOf: () => 0 } as const;
+        const [example] = tokenizeExamples(tokenizer, [raw], options);
+        assert.deepEqual([...example!.sequences[0]!.ids], cut);
       });
     }
   });

@@ -126,7 +126,7 @@ for (const [kind, json] of Object.entries(kinds)) {
     for (const [what, make] of Object.entries(CHATS)) {
       test(`a conversation ${what}, rendered by ${name}, tokenised by ${kind}`, () => {
         const [short, long] = [make(1024), make(16_384)];
-        const { labelled } = labelledTokens(tokenizer, short);
+        const { labelled } = labelledTokens(tokenizer, short)!;
         assert.ok(labelled.filter((each) => each === 1).length >= 8);
         assertLinear(
           timeOf(() => labelledTokens(tokenizer, short)),

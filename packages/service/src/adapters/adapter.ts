@@ -60,6 +60,8 @@ export interface AdapterVersion {
   bytes: number;
   files: AdapterFile[];
   peft: PeftConfig;
+  /** The system message that every example of its training began with; null: none did, they differ, or it is not known. */
+  systemPrompt: string | null;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
   /** What people write of it. */

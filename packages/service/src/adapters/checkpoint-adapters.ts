@@ -112,7 +112,7 @@ export async function promoteCheckpoint(
   { name, note, stored }: { name: string; note: string | null; stored: StoredArtifact },
   by: Actor,
 ): Promise<AdapterVersion> {
-  const { teamId, id, jobId, step, baseModel, peft, lineage, metrics } = checkpoint;
+  const { teamId, id, jobId, step, baseModel, peft, systemPrompt, lineage, metrics } = checkpoint;
   const modelName = await promotedName(db, checkpoint, name);
   return await inTransaction(db, async (tx) => {
     // Two at once make one version.
@@ -129,6 +129,7 @@ export async function promoteCheckpoint(
         note,
         modelName,
         peft,
+        systemPrompt,
         lineage: { ...lineage, checkpoint: { id, step } },
         metrics: {
           steps: step,

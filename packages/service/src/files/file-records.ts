@@ -30,6 +30,8 @@ export interface FileRecord {
   examples: number | null;
   /** Of all that a language model learns to write in them; null: not counted. */
   answerCharacters: number | null;
+  /** The system message that every example begins with; null: they differ, have none, or it was not looked for. */
+  systemPrompt: string | null;
   createdAt: Date;
   /** When its stored bytes were last read through; null: never. */
   verifiedAt: Date | null;
@@ -41,7 +43,7 @@ export type NewFile = Pick<
   FileRecord,
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
 > &
-  Partial<Pick<FileRecord, 'answerCharacters'>> &
+  Partial<Pick<FileRecord, 'answerCharacters' | 'systemPrompt'>> &
   Actor;
 
 function fileOf({ bytes, answerCharacters, keyId: _, ...columns }: FileRow): FileRecord {
@@ -95,11 +97,13 @@ export async function insertFile(
   id: string,
   file: NewFile,
 ): Promise<FileRecord> {
-  const { filename, purpose, bytes, sha256, path, status, format, examples, answerCharacters, keyId } = file;
+  const { filename, purpose, bytes, sha256, path, status, format, examples, keyId } = file;
+  const { answerCharacters, systemPrompt } = file;
   const row = await tx.file.create({
     data: {
       ...{ id, teamId, keyId, filename, purpose, bytes, sha256, path, status, format, examples },
       ...(answerCharacters !== undefined && { answerCharacters }),
+      ...(systemPrompt !== undefined && { systemPrompt }),
     },
   });
   await insertAudit(tx, teamId, file, { action: 'file.create', target: row.id });

@@ -200,6 +200,10 @@ export const JobSchema = named('FineTuningJob', {
   status: Type.Enum([...statuses], { type: 'string' }),
   training_file: Type.String(),
   validation_file: nullable(Type.String()),
+  system_prompt: nullable(Type.String(), {
+    description:
+      'The system message that every example of the training file begins with: send it with each chat, since the answers were trained with it. Null: the examples begin differently or without one, or it has more than 16,384 characters.',
+  }),
   fine_tuned_model: nullable(Type.String(), {
     description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
   }),
@@ -336,6 +340,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     status: wireStatus(job.state),
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,
+    system_prompt: job.systemPrompt,
     fine_tuned_model: job.fineTunedModel,
     finished_at: job.finishedAt && unixSeconds(job.finishedAt),
     trained_tokens: job.trainedTokens,

@@ -94,7 +94,7 @@ async function create(
   const earlier = token && (await findEarlier(tx, teamId, input, token));
   if (earlier) return { job: earlier, created: false };
   if (limitsJobs(quota)) await admitJob(tx, teamId, quota);
-  await checkFile(tx, teamId, input.trainingFileId, 'training_file');
+  const { systemPrompt } = await checkFile(tx, teamId, input.trainingFileId, 'training_file');
   if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);
   const { startFrom = null, integrations = [], sweep = null } = input;
@@ -110,6 +110,7 @@ async function create(
       suffix: input.suffix,
       seed: input.seed ?? randomInt(2 ** 31),
       trainingFileId: input.trainingFileId,
+      systemPrompt,
       validationFileId: input.validationFileId,
       method: input.method,
       hyperparameters: json(input.hyperparameters),
@@ -223,11 +224,18 @@ async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job
   return row && jobOf(row);
 }
 
-async function checkFile(tx: Transaction, teamId: string, fileId: string, param: string): Promise<void> {
+async function checkFile(
+  tx: Transaction,
+  teamId: string,
+  fileId: string,
+  param: string,
+): Promise<{ systemPrompt: string | null }> {
   // The share lock makes a deletion at the same moment wait until the job that uses the file exists.
-  const found = await tx.$queryRaw<object[]>`
-    SELECT 1 FROM files WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
-  if (found.length === 0) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
+  const [file] = await tx.$queryRaw<{ systemPrompt: string | null }[]>`
+    SELECT system_prompt AS "systemPrompt" FROM files
+    WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
+  if (!file) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
+  return file;
 }
 
 /** A deletion of the version at the same moment waits until the job that starts from it exists. */
