@@ -1,8 +1,9 @@
 /** Thread: tokenises prompts, so that the answers that are being written need not wait for it. */
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '../../errors.ts';
-import { fewestTokensBy, loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { answerCalls } from '../../threads/thread.ts';
+import { fewestTokensBy } from './fewest-tokens.ts';
 import {
   type Prompt,
   type PromptLimits,
