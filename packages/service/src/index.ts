@@ -181,8 +181,15 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export {
+  allowsJob,
+  allowsModel,
+  allowsNewVersion,
+  type ModelLimit,
+  namedWithin,
+} from './keys/model-limit.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
-export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   findDeadKeys,
   type Identity,
@@ -287,7 +294,7 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
-export { checkJobQuota, checkRoom, QuotaExceeded } from './teams/within-quota.ts';
+export { checkJobQuota, QuotaExceeded } from './teams/within-quota.ts';
 export {
   claimSeconds,
   claimUpload,
@@ -297,7 +304,14 @@ export {
   type UploadClaim,
 } from './uploads/complete-upload.ts';
 export { expireUploads } from './uploads/expire-uploads.ts';
-export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export { receiveBytes, receivePartBytes } from './uploads/incoming-bytes.ts';
+export {
+  type IncomingBytes,
+  mostPartBytes,
+  mostParts,
+  type Upload,
+  type UploadPart,
+} from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,

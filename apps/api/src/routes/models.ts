@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
+  allowsModel,
   deleteFineTunedModel,
   findCheckpointModel,
   findFineTunedModel,
@@ -19,7 +20,6 @@ import {
   toWireFineTunedModel,
 } from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
-import { checkModelAllowed } from '../serving/check-model.ts';
 import { modelNotFound } from '../serving/find-model.ts';
 
 const tags = ['Models'];
@@ -33,7 +33,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models',
     {
-      config: { access: { scope: 'models:read' } },
+      config: { access: { scope: 'models:read', models: 'filtered' } },
       schema: {
         tags,
         summary: 'List models',
@@ -44,7 +44,9 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { after, limit } = request.query;
-      const models = await services.baseModels.list(request.caller.teamId);
+      const allowed = request.modelLimit();
+      const known = await services.baseModels.list(request.caller.teamId);
+      const models = known.filter(({ id }) => allowsModel(allowed, id));
       const last = models.findIndex(({ id }) => id === after);
       // Behind a fine-tuned model there are no base models.
       const left = after === undefined || last !== -1 ? models.slice(last + 1) : [];
@@ -54,6 +56,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const page = await listFineTunedModels(services, request.caller.teamId, {
         after: last === -1 ? after : undefined,
         limit: Math.max(limit - base.length, 1),
+        models: allowed,
       });
       const tuned = page.data.slice(0, limit - base.length).map(toWireFineTunedModel);
       const hasMore = page.hasMore || tuned.length < page.data.length;
@@ -64,7 +67,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models/*',
     {
-      config: { access: { scope: 'models:read' } },
+      config: { access: { scope: 'models:read', models: 'model' } },
       schema: {
         tags,
         summary: 'Get a model',
@@ -90,7 +93,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/models/*',
     {
-      config: { access: { scope: 'models:write' } },
+      config: { access: { scope: 'models:write', models: 'model', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete a fine-tuned model',
@@ -103,7 +106,6 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const id = request.params['*'];
       const { caller } = request;
-      checkModelAllowed(caller, id);
       if (await services.baseModels.has(id, caller.teamId)) {
         throw new ApiError(
           'model_not_deletable',

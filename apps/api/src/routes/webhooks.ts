@@ -36,8 +36,11 @@ import {
 
 const tags = ['Webhooks'];
 /** Reading is the admins' too: a receiver's URL often holds its token. */
-const reading = { access: { scope: 'webhooks:read', role: 'admin' } } as const;
-const writing = { access: { scope: 'webhooks:write', role: 'admin' } } as const;
+const reading = { access: { scope: 'webhooks:read', role: 'admin', models: 'all' } } as const;
+/** An endpoint receives the events of every job. */
+const ofAll = { scope: 'webhooks:write', role: 'admin', models: 'all' } as const;
+const writing = { access: { ...ofAll, answer: 'own' } } as const;
+const changing = { access: { ...ofAll, answer: 'webhooks:read' } } as const;
 
 /** /webhooks: where a team is told of its jobs. docs/webhooks.md says what arrives there. */
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -97,7 +100,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks/:webhook_id',
     {
-      config: writing,
+      config: changing,
       schema: {
         tags,
         summary: 'Change a webhook endpoint',
@@ -137,7 +140,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks/:webhook_id/rotate_secret',
     {
-      config: writing,
+      config: changing,
       schema: {
         tags,
         summary: 'Make a new secret',
@@ -201,7 +204,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks/:webhook_id/deliveries/:delivery_id/resend',
     {
-      config: writing,
+      config: changing,
       schema: {
         tags,
         summary: 'Send a delivery again',

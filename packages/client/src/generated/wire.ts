@@ -2116,6 +2116,16 @@ export interface Queue {
   }[];
 }
 
+export interface Receipt {
+  /** Of what was changed or made. */
+  id?: string;
+  object: string;
+  /** A new API key, the only time it is shown. */
+  key?: string;
+  /** A new secret, the only time it is shown. */
+  secret?: string;
+}
+
 export interface RemovedMember {
   id: string;
   object: 'team.member';

@@ -5,7 +5,8 @@ import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
-import { type AdapterTag, mostTags, ofTag, tagOf } from './adapter.ts';
+import type { ModelLimit } from '../keys/model-limit.ts';
+import { type AdapterTag, mostTags, ofTag, tagOf, tagsWithin } from './adapter.ts';
 
 interface TagMove {
   adapterId: string;
@@ -96,10 +97,15 @@ export async function removeTag(
   return removed !== null;
 }
 
-/** All tags of an adapter by name: there are `mostTags` at most. */
-export async function listTags({ db }: Database, teamId: string, adapterId: string): Promise<AdapterTag[]> {
+/** All tags of an adapter by name, of those within `models`: there are `mostTags` at most. */
+export async function listTags(
+  { db }: Database,
+  teamId: string,
+  adapterId: string,
+  models: ModelLimit,
+): Promise<AdapterTag[]> {
   const rows = await db.adapterTag.findMany({
-    where: { teamId, adapterId },
+    where: { teamId, adapterId, ...tagsWithin(models) },
     orderBy: { name: 'asc' },
     take: mostTags,
     ...ofTag,

@@ -181,7 +181,7 @@ test('its jobs go on from whatever state they were in', async () => {
       { device: 'cpu', threads: 2, precision: 'fp32', kernels: 'stock' },
       lease.id,
     );
-    assert.ok(await publishAdapterVersion(services, lease, testAdapter), lease.id);
+    assert.ok(await publishAdapterVersion(services, leaseOf(job!), testAdapter), lease.id);
     assert.equal(await stateOf(lease.id), 'succeeded');
   }
   assert.deepEqual(await checkUsage(services), []);

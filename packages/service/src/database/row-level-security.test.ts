@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
 import { getFile } from '../files/file-records.ts';
+import { Prisma } from '../generated/client.ts';
 import { putIntegration } from '../integrations/manage-integrations.ts';
 import { leaseOf } from '../jobs/job.ts';
 import { recordCheckpoint } from '../jobs/leases/record-checkpoint.ts';
@@ -370,7 +371,7 @@ describe('a connection', () => {
     connection.release();
     await assert.rejects(
       asTeam(theirs.id, () =>
-        fenced.sql.query(statementWithin(200, 'SELECT pg_sleep(5), id FROM files', [])),
+        fenced.sql.query(statementWithin(200, Prisma.sql`SELECT pg_sleep(5), id FROM files`)),
       ),
       isDatabaseAway,
     );

@@ -13,6 +13,7 @@ import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import type { IncomingBytes } from '../uploads/upload.ts';
 
 export interface FileRecord {
   id: string;
@@ -60,14 +61,20 @@ const retryPauses = [100, 1000];
 /**
  * The row of an upload that `FileStore.receive` has finished. When Postgres goes away in the middle, the same row is tried again:
  * a try that was committed after all is found. An error for which `isDatabaseAway` holds leaves open whether there is a
- * row; any other says that there is none. Throws QuotaExceeded.
+ * row; any other says that there is none. `incoming`: the bytes as they were counted until now. Throws QuotaExceeded.
  */
-export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
+export async function createFile(
+  db: Database,
+  teamId: string,
+  file: NewFile,
+  incoming?: Pick<IncomingBytes, 'settle'>,
+): Promise<FileRecord> {
   const id = newId('file');
   for (let attempt = 0; ; attempt++) {
     try {
       const quota = await readQuota(db, teamId);
       return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+        await incoming?.settle(tx);
         if (quota) await admitBytes(tx, teamId, quota, file.bytes);
         return await insertFile(tx, teamId, id, file);
       });

@@ -12,7 +12,7 @@ export interface TeamQuota {
   runningJobs: number;
   /** Jobs that wait: validating, queued or paused. */
   queuedJobs: number | null;
-  /** Of files, pending uploads and adapters together; deleted adapters that can be restored count. */
+  /** Of files, pending uploads, what is being received and adapters together; deleted adapters that can be restored count. */
   storedBytes: number | null;
   /** Trained in a calendar month of UTC. */
   tokensPerMonth: number | null;
@@ -104,6 +104,7 @@ const waiting = (teamId: string) => fragment`
 const stored = (teamId: string) => fragment`
   (SELECT coalesce(sum(bytes), 0) FROM files WHERE team_id = ${teamId})
   + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE team_id = ${teamId} AND status = 'pending')
+  + (SELECT coalesce(sum(bytes), 0) FROM incoming_bytes WHERE team_id = ${teamId} AND upload_id IS NULL AND expires_at > now())
   + (SELECT coalesce(sum(bytes), 0) FROM adapter_versions WHERE team_id = ${teamId})
   + (SELECT coalesce(sum(bytes), 0) FROM checkpoint_adapters WHERE team_id = ${teamId})`;
 const trained = (teamId: string) => fragment`

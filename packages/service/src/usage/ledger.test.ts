@@ -83,9 +83,8 @@ async function lose({ id }: Job): Promise<void> {
 
 async function begin(job: Job): Promise<Lease> {
   await services.sql.query('UPDATE jobs SET run_after = now() WHERE id = $1', [job.id]);
-  const lease = await dispatch(services, job.id);
-  assert.ok(await claimJob(services, lease, { workerId: 'w', leaseSeconds: 60 }));
-  return lease;
+  const dispatched = await dispatch(services, job.id);
+  return leaseOf((await claimJob(services, dispatched, { workerId: 'w', leaseSeconds: 60 }))!);
 }
 
 const startedEarlier = (id: string, seconds: number) =>

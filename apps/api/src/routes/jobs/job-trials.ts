@@ -13,7 +13,7 @@ export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/trials',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List the trials of a job',

@@ -161,7 +161,12 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
             },
             ...{ hyperparameters: {}, peft: { peft_type: 'LORA' }, training: {}, suffix: 'mine' },
             metadata: by === 'nobody' ? null : { ticket: '7' },
-            ...{ lease_epoch: 2, lease_until: state === 'running' ? later : null, attempts: 1 },
+            ...{
+              lease_epoch: 2,
+              lease_token: 'token',
+              lease_until: state === 'running' ? later : null,
+              attempts: 1,
+            },
             ...{ trained_tokens: isOver ? 321 : null, finished_at: isOver ? later : null },
             error:
               state === 'failed' ? { code: 'bad_data', message: 'Bad.', param: null, fault: 'user' } : null,

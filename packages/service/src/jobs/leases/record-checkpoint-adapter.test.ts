@@ -79,8 +79,8 @@ test('the three newest are kept, and the best however old; what is given up is t
 test('who has lost the lease publishes none, and another team sees none', async () => {
   const job = await running('fenced');
   await record(job, 1);
-  const { epoch, id } = leaseOf(job);
-  assert.equal((await record(job, 2, null, { id, epoch: epoch - 1 })).unnamed, null);
+  const lease = leaseOf(job);
+  assert.equal((await record(job, 2, null, { ...lease, epoch: lease.epoch - 1 })).unnamed, null);
   assert.deepEqual(await stepsOf(job), [1]);
   assert.deepEqual(await stepsOf(job, other.id), []);
   assert.ok(await findCheckpointModel(services, team.id, nameOf(job, 1)));

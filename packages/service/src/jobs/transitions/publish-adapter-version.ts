@@ -44,9 +44,11 @@ export async function publishAdapterVersion(
 
 async function readPublished(
   tx: Transaction,
-  { id, epoch }: Lease,
+  { id, epoch, token }: Lease,
 ): Promise<{ job: Job; version: AdapterVersion } | null> {
-  const job = await tx.job.findFirst({ where: { id, leaseEpoch: epoch, state: 'succeeded' } });
+  const job = await tx.job.findFirst({
+    where: { id, leaseEpoch: epoch, leaseToken: token, state: 'succeeded' },
+  });
   const version = job && (await tx.adapterVersion.findFirst({ where: { jobId: id }, ...withAdapter }));
   return version && { job: jobOf(job), version: versionOf(version) };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
-import type { Job } from '../../jobs/job.ts';
+import { type Job, leaseOf } from '../../jobs/job.ts';
 import { failJob } from '../../jobs/transitions/fail-job.ts';
 import { cancelJob, pauseJob } from '../../jobs/transitions/user-requests.ts';
 import type { Services } from '../../services.ts';
@@ -157,7 +157,7 @@ test('a receiver that fails ten times gets each event once when it recovers, in 
   await startSender(t);
   const jobs = await Promise.all([1, 2, 3, 4, 5].map(() => runningJob()));
   await receiver.until(3);
-  for (const job of jobs) await failJob(services, { id: job.id, epoch: job.leaseEpoch }, userFault);
+  for (const job of jobs) await failJob(services, leaseOf(job), userFault);
   await untilOver(endpoint, 10);
   assert.equal(failures, 10);
   assert.equal(taken.length, 10, 'each event once');
@@ -187,7 +187,7 @@ test('a later event of a job waits for the earlier one, and other jobs do not', 
     async () => (await services.db.outbox.count({ where: { deliveredAt: null } })) === 0,
   );
   const endpoint = await addEndpoint(receiver.url);
-  const lease = { id: stuck.id, epoch: stuck.leaseEpoch };
+  const lease = leaseOf(stuck);
   await services.db.outbox.create({
     data: { teamId: team.id, topic: 'fine_tuning.job.running', payload: { id: stuck.id } },
   });

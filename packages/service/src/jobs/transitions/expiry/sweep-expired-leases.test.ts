@@ -154,7 +154,8 @@ test('dispatched jobs that nobody claims are found again', async () => {
   await services.sql.query("UPDATE jobs SET dispatched_at = now() - interval '16 seconds' WHERE id = $1", [
     job.id,
   ]);
-  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), [leaseOf(job)]);
+  const waiting = [{ id: job.id, epoch: job.leaseEpoch }];
+  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), waiting);
   await claimJob(services, leaseOf(job), { workerId: 'w', leaseSeconds: 60 });
   assert.deepEqual(await staleDispatched(services, { seconds: 15 }), []);
 });
