@@ -2156,8 +2156,12 @@ export interface ResolvedTraining {
   adam_epsilon: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm: number;
-  /** Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
   max_seq_length: number;
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  overlong: 'error' | 'truncate' | 'skip';
+  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
@@ -2498,8 +2502,12 @@ export interface TrainingOptions {
   adam_epsilon?: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm?: number;
-  /** Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
   max_seq_length?: number;
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  overlong?: 'error' | 'truncate' | 'skip';
+  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
