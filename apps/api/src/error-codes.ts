@@ -278,6 +278,10 @@ export const errorCodes = {
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
+  worker_version_mismatch: [
+    503,
+    'The workers are of another version of Graft than the API and cannot answer; retry later, and tell the operator.',
+  ],
   worker_failed: [502, 'The worker that answered broke off.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;
 

@@ -2097,7 +2097,7 @@ export interface ResolvedTraining {
   learning_rate: number;
   /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
   lr_scheduler_type: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
   warmup_steps: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay: number;
@@ -2212,6 +2212,10 @@ export interface ServiceState {
     silent: number;
     /** Of those that live. Null: of one that does not say. */
     versions: (string | null)[];
+    /** They speak another protocol than the API and answer no completions: one of the two must be upgraded. */
+    other_protocol: number;
+    /** They are of a version whose protocol has no number, and may refuse completions. */
+    unknown_protocol: number;
   } | null;
   /** Where files, adapters and checkpoints are. */
   storage: 'folder' | 's3';
@@ -2439,7 +2443,7 @@ export interface TrainingOptions {
   learning_rate?: 'auto' | number;
   /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
   lr_scheduler_type?: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
   warmup_steps?: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay?: number;
@@ -2746,6 +2750,8 @@ export interface Worker {
   quarantine_reason: string | null;
   /** Of Graft, with its commit if that is known. */
   version: string | null;
+  /** Of what API and workers say to each other for completions: another number than the API has means that it answers none. Null: of a version without that number. */
+  protocol: number | null;
   /** Jobs that it holds, by whose they are. */
   leases: {
     team_id: string;
