@@ -97,6 +97,7 @@ export {
 } from './integrations/manage-integrations.ts';
 export { type IntegrationTimes, startIntegrationSender } from './integrations/send/integration-sender.ts';
 export {
+  type DataCounts,
   fineTunedModelName,
   isTerminal,
   type Job,

@@ -1,21 +1,20 @@
 import { checkInitialText } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
-import { readExamples } from '@graft/peft-core/examples';
+import { type ReadingOptions, readExamples } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
-import type { ValidationProgress } from '@graft/service';
+import type { DataCounts, ValidationProgress } from '@graft/service';
 import { keepSample, type SampleKey } from '../estimates/kept-samples.ts';
 import { LineRanges, messageOfLines } from '../uploads/line-ranges.ts';
 
 /** A job's files, which are tokenised as training will. */
-export interface ValidationTask {
+export interface ValidationTask extends ReadingOptions {
   /** Paths. */
   trainingFile: string;
   validationFile: string | null;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  maxSeqLength: number;
   /** What the sizes of the examples are kept by, for the job's estimate. */
   sample: SampleKey;
 }
@@ -29,7 +28,7 @@ export interface FileFault {
   fault: 'user' | 'system' | 'environment';
 }
 
-export type ValidationReport = { ok: true; tokens: number } | FileFault;
+export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } | FileFault;
 
 const progressMilliseconds = 200;
 
@@ -65,7 +64,12 @@ export async function validateFiles(
       },
     );
     keepSample(task.sample, gatherer.sample(read, task.sample.training));
-    return { ok: true, tokens };
+    const { training_file: training, validation_file } = read.counts;
+    return {
+      ok: true,
+      tokens,
+      counts: { training, validation: task.validationFile ? validation_file : null },
+    };
   } catch (error) {
     return faultOf(error, (details) => messageOfLines(details, bad));
   }

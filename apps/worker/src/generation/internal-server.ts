@@ -195,6 +195,7 @@ async function locate(
     );
   }
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
+  const { allow_special_tokens = false } = body;
   const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
   return {
     baseModel: base.id,
@@ -203,7 +204,7 @@ async function locate(
     adapterDir:
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
-    options: { ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
+    options: { ...text, allow_special_tokens, max_tokens, temperature, top_p, stop, seed, logprobs },
   };
 }
 

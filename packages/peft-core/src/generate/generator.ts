@@ -16,6 +16,8 @@ export interface GenerateRequest {
   /** One of messages and prompt. */
   messages?: ChatMessage[];
   prompt?: string;
+  /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
+  allow_special_tokens?: boolean;
   /** Tokens of the answer at most; by default what the context still holds. */
   max_tokens?: number | null;
   /** Default 0: greedy. */
@@ -166,12 +168,14 @@ export class Generator {
     );
   }
 
-  #promptIds({ messages, prompt }: GenerateRequest): number[] {
+  #promptIds({
+    messages,
+    prompt,
+    allow_special_tokens: allowSpecialTokens = false,
+  }: GenerateRequest): number[] {
     const ids = messages
-      ? this.#tokenizer.encode(this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), {
-          addSpecialTokens: false,
-        })
-      : this.#tokenizer.encode(prompt ?? '', { addSpecialTokens: true });
+      ? this.#tokenizer.encodeChat(messages, { addGenerationPrompt: true, allowSpecialTokens })
+      : this.#tokenizer.encode(prompt ?? '', { specialTokens: allowSpecialTokens ? 'all' : 'none' });
     if (ids.length === 0)
       throw new GraftError('empty_prompt', 'the prompt has no tokens; send some text', {
         param: messages ? 'messages' : 'prompt',

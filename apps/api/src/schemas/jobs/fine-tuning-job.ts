@@ -183,6 +183,23 @@ const ValidationSchema = named('FineTuningJobValidation', {
   examples: Type.Integer({ description: 'Checked so far.' }),
 });
 
+const Counts = {
+  examples: Type.Integer({ description: 'That are used.' }),
+  truncated: Type.Integer({ description: 'Of these, cut to `training.max_seq_length`.' }),
+  skipped: Type.Integer({
+    description:
+      'Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left.',
+  }),
+  special_tokens: Type.Integer({
+    description:
+      'In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`.',
+  }),
+};
+const DataSchema = named('FineTuningJobData', {
+  training: Type.Object(Counts),
+  validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
+});
+
 export const JobSchema = named('FineTuningJob', {
   id: Type.String(),
   object: Type.Literal('fine_tuning.job'),
@@ -242,6 +259,9 @@ export const JobSchema = named('FineTuningJob', {
   ),
   validation: nullable(ref(ValidationSchema), {
     description: 'How far the files are read while the status is validating_files.',
+  }),
+  data: nullable(ref(DataSchema), {
+    description: 'What became of the lines of the files; null until they are validated.',
   }),
   progress: nullable(ref(ProgressSchema)),
   priority: priority('Among the jobs of the team.'),
@@ -349,6 +369,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       total_bytes: validation.totalBytes,
       examples: validation.examples,
     },
+    data: job.dataCounts,
     progress: progress && {
       step: progress.step,
       total_steps: progress.totalSteps,
