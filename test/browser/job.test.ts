@@ -224,6 +224,29 @@ test('checkpoints are promoted, events and attempts are listed, and each part ha
   await visit.leave();
 });
 
+test('a job that fails for 117 lines shows their fault once, and links the report of the file', async () => {
+  const line = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
+  const lines = Array.from({ length: 234 }, (_, i) => line(i % 2 ? 'fine' : 'x'.repeat(80)));
+  const training_file = await bench.acme.upload(lines.join('\n'));
+  const { json } = await bench.acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });
+  await bench.untilState(json.id, 'failed');
+  const visit = await bench.visit(bench.acme, `/jobs/${json.id}`);
+  const { page } = visit;
+  const fault = page.getByRole('region', { name: 'Why it failed' });
+  await fault.waitFor();
+  const rows = fault.getByRole('rowheader');
+  assert.deepEqual(await rows.allTextContents(), ['1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 107 more']);
+  const { height } = (await fault.boundingBox())!;
+  assert.ok(height < 450, `the fault is ${height} px high`);
+  await visit.checkAccess();
+  await visit.picture('job-bad-lines');
+  await fault.getByRole('link', { name: 'The report of the file' }).click();
+  await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
+  await page.getByRole('button', { name: 'Show all lines' }).first().click();
+  await page.getByText('These are 100 of 117 lines.').waitFor();
+  await visit.leave();
+});
+
 test('a failed job says whose fault it is; an unknown one and another team’s are not found', async () => {
   const [id] = await seedJobs(bench, [{ status: 'failed', suffix: 'broken', steps: 5 }]);
   const visit = await bench.visit(bench.acme, `/jobs/${id}`);

@@ -1,12 +1,15 @@
 import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { LineFaultFields } from './error.ts';
 import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
 
 const BadLines = Type.Object({
   count: count(),
-  listed: Type.Array(Type.Object({ line: count(), message: Type.String() })),
+  listed: Type.Array(Type.Object({ ...LineFaultFields, line: count() }), {
+    description: 'Each fault once, with all lines that have it.',
+  }),
 });
 
 const Lengths = Type.Object({
@@ -88,7 +91,7 @@ const Result = named(
     ),
     tokens: nullable(ref(Tokens), { description: 'Null when no model was named.' }),
   },
-  { description: 'Lists have a hundred lines at most; counts are of all.' },
+  { description: 'Lists have a hundred entries at most; counts are of all.' },
 );
 
 const Fault = Type.Object({

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
-import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { badLines } from './bad-lines.ts';
 import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
 import type { TokenizeOptions } from './tokenize-examples.ts';
 
@@ -74,7 +74,7 @@ export function faultOfLines(faults: readonly (GraftError | null)[], bad: number
   const details = [first, ...more]
     .flatMap((fault) => fault.details ?? [])
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return badLines(first.code, details.slice(0, MAX_LISTED_LINES), bad);
+  return badLines(first.code, details, bad);
 }
 
 /** Where no example is left to train on or to measure. */

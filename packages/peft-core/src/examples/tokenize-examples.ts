@@ -1,8 +1,8 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
+import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
 import { Deadline } from '../text/deadline.ts';
 import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
-import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { BadLines } from './bad-lines.ts';
 import type { ClassOf } from './label-names.ts';
 import { type LabelledTokens, labelledTokens } from './labelled-tokens.ts';
 import type { Label, RawExample } from './raw-example.ts';
@@ -52,10 +52,9 @@ export class ExampleTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #options: TokenizeOptions;
   readonly #onBadLine: (line: number) => void;
-  readonly #faults: ErrorDetail[] = [];
+  readonly #bad = new BadLines();
   readonly counts = noCounts();
   #firstCode: string | null = null;
-  #badLines = 0;
 
   /** `onBadLine` is told the number of every bad line, past those that the error lists. */
   constructor(tokenizer: Tokenizer, options: TokenizeOptions, onBadLine: (line: number) => void = () => {}) {
@@ -84,9 +83,8 @@ export class ExampleTokenizer {
         return null;
       }
       this.#firstCode ??= error.code;
-      this.#badLines++;
+      this.#bad.add(line, error.message);
       this.#onBadLine(line);
-      if (this.#faults.length < MAX_LISTED_LINES) this.#faults.push({ line, message: error.message });
       return null;
     }
   }
@@ -96,7 +94,7 @@ export class ExampleTokenizer {
    * `invalid_token_id`, `text_too_slow` or `chat_template_error`; null without one.
    */
   fault(): GraftError | null {
-    return this.#firstCode === null ? null : badLines(this.#firstCode, this.#faults, this.#badLines);
+    return this.#firstCode === null ? null : this.#bad.error(this.#firstCode);
   }
 }
 

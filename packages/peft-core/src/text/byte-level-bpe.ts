@@ -201,7 +201,7 @@ function flatSteps(step: SplitStep | null | undefined): SplitStep[] {
 }
 
 /** The byte-level alphabet, a character for each of the 256 bytes: printable ones stand for themselves, the others for those from U+0100 on. */
-function byteAlphabet(): string[] {
+export function byteAlphabet(): string[] {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {
     const printable =

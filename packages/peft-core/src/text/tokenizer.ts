@@ -199,12 +199,6 @@ export class Tokenizer {
     return SpecialText.read(template.render(this.#guarded(messages), options));
   }
 
-  /** The conversation's tokens: the prompt of an answer. Throws what `applyChatTemplate` throws. */
-  encodeChat(messages: readonly ChatMessage[], options: RenderOptions = {}): number[] {
-    const { text, specialTokens } = this.renderChat(messages, options);
-    return this.encode(text, { addSpecialTokens: false, specialTokens });
-  }
-
   /** As ChatTemplate.renderTurns. Throws `no_chat_template` besides. */
   renderTurns(
     messages: readonly ChatMessage[],
@@ -237,9 +231,9 @@ export class Tokenizer {
   #specialInText(): { special: SpecialText; ids: ReadonlySet<number> } {
     if (this.#userText) return this.#userText;
     const ids = new Set(this.#specialIds);
-    const turns = this.#template?.around() ?? '';
-    for (const { id, content } of this.#added)
-      if (IN_BRACKETS.test(content) && turns.includes(content)) ids.add(id);
+    const others = this.#added.filter(({ id, content }) => !ids.has(id) && IN_BRACKETS.test(content));
+    const turns = others.length === 0 ? '' : (this.#template?.around() ?? '');
+    for (const { id, content } of others) if (turns.includes(content)) ids.add(id);
     const texts = [...ids].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
     this.#userText = { special: new SpecialText(texts), ids };
     return this.#userText;

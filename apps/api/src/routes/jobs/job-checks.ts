@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { trainingReasons } from '@graft/peft-core/config';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { touchedByStart } from '../../access/model-uses.ts';
 import type { ApiError } from '../../api-error.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
 import { planJob } from '../../estimates/plan-job.ts';
@@ -30,7 +31,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/checks',
     {
-      config: { access: { scope: 'jobs:read', role: 'viewer' }, documentedBody: body },
+      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'body' }, documentedBody: body },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'Check a fine-tuning job',
@@ -43,7 +44,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     async (request, reply) => {
       const object = 'fine_tuning.check' as const;
       try {
-        return { object, faults: [], plan: await plan(request, hangUp(reply), () => reply.endTurn()) };
+        return { object, faults: [], plan: await plan(request, reply) };
       } catch (error) {
         const { status, code, message, param, details } = toApiError(error as Error);
         if (!refusals.includes(status)) throw error;
@@ -57,18 +58,15 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     },
   );
 
-  async function plan(
-    request: FastifyRequest,
-    signal: AbortSignal,
-    endTurn: () => void,
-  ): Promise<Static<typeof JobPlanSchema>> {
+  async function plan(request: FastifyRequest, reply: FastifyReply): Promise<Static<typeof JobPlanSchema>> {
     const { caller } = request;
+    request.checkModels(await touchedByStart(services, caller, request.body as object));
     const job = parse(request);
     await checkIntegrations(services, caller, job.integrations ?? []);
-    const checked = await checkTraining(services, checker, caller, job);
+    const checked = await checkTraining(services, checker, caller, job, reply);
     const planned = planJob(checked);
-    endTurn();
-    const { estimate, training } = await estimator.estimate(caller.teamId, planned, signal);
+    reply.endTurn();
+    const { estimate, training } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
     const { peft } = checked;
     return {
       ...toWireEstimate(estimate),

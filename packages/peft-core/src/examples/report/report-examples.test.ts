@@ -106,7 +106,7 @@ test('special tokens in content are counted by line, and shown as the plain text
   assert.equal(report('{"text":"</s>"}').tokens!.special_tokens.count, 0);
 });
 
-test('bad lines of every kind are listed by number, a hundred of them, and all are counted', () => {
+test('bad lines are listed by fault, each with the numbers of its lines, and all are counted', () => {
   const small = { ...model, config: { ...config, vocab_size: 100 } };
   const told = report('{"text":"!!"}\nnope\n{"text":"zz"}\n{"prompt":"a"}\n', small);
   assert.deepEqual(
@@ -119,7 +119,11 @@ test('bad lines of every kind are listed by number, a hundred of them, and all a
   );
   assert.match(told.bad_lines.listed[3]!.message, /"completion" must be a string/);
   const many = report('{}\n'.repeat(1234));
-  assert.deepEqual([many.bad_lines.count, many.bad_lines.listed.length], [1234, 100]);
+  const [fault, ...others] = many.bad_lines.listed;
+  assert.deepEqual(
+    [many.bad_lines.count, fault!.line, fault!.count, fault!.lines, others],
+    [1234, 1, 1234, [[1, 1234]], []],
+  );
   assert.deepEqual([many.format, many.examples, many.tokens], [null, 0, null]);
   const evil = report(`{"text":"a","label":"${'\\u0000'.repeat(3)}"}\n\0\n`);
   assert.equal(evil.bad_lines.count, 2);
