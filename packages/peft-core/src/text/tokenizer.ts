@@ -1,22 +1,22 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
-import type { AddedToken, SpecialTokens } from './added-tokens.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
 import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import type { Deadline } from './deadline.ts';
-import { EncodedText } from './encoded-text.ts';
 import { withExactSplitting } from './exact-splitting.ts';
-import { GeneralSections, innerTokenizer } from './general-sections.ts';
 import type { ChatMessage } from './plain-expressions.ts';
 import type { RenderedTurns } from './plain-template.ts';
-import { SectionSplitter } from './section-splitter.ts';
-import type { Sections } from './sections.ts';
+import type { AddedToken, SpecialTokens } from './sections/added-tokens.ts';
+import { EncodedText } from './sections/encoded-text.ts';
+import { GeneralSections, innerTokenizer } from './sections/general-sections.ts';
+import { SectionSplitter } from './sections/section-splitter.ts';
+import type { Sections } from './sections/sections.ts';
 import { type GuardedText, SpecialText } from './special-text.ts';
 import { StreamDecoder } from './stream-decoder.ts';
+import type { ModelJson } from './vocabularies/word-model.ts';
+import { LibraryWords, wordModelOf } from './vocabularies/word-models.ts';
 import { WholeText } from './whole-text.ts';
-import type { ModelJson } from './word-model.ts';
-import { LibraryWords, wordModelOf } from './word-models.ts';
 
 /** A model's tokenizer files, parsed, as Hugging Face names them. */
 export interface TokenizerFiles {

@@ -25,6 +25,7 @@ import {
   Time,
   unixSeconds,
 } from '../schema.ts';
+import { DataSchema } from './data-counts.ts';
 import { EstimateSchema, toWireEstimate } from './estimate.ts';
 
 // peft-core's own bear their names already.
@@ -182,23 +183,6 @@ const ValidationSchema = named('FineTuningJobValidation', {
   bytes: Type.Integer({ description: 'Read so far, of both files.' }),
   total_bytes: Type.Integer(),
   examples: Type.Integer({ description: 'Checked so far.' }),
-});
-
-const Counts = {
-  examples: Type.Integer({ description: 'That are used.' }),
-  truncated: Type.Integer({ description: 'Of these, cut to `training.max_seq_length`.' }),
-  skipped: Type.Integer({
-    description:
-      'Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left.',
-  }),
-  special_tokens: Type.Integer({
-    description:
-      'In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`.',
-  }),
-};
-const DataSchema = named('FineTuningJobData', {
-  training: Type.Object(Counts),
-  validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
 });
 
 export const JobSchema = named('FineTuningJob', {

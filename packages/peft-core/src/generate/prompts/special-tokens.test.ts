@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openBaseModel } from '../files.ts';
-import { tempFolder } from '../testing/temp-folder.ts';
-import { writeTinyModel } from '../testing/tiny-model.ts';
-import { type GenerateRequest, openGenerator } from './generator.ts';
+import { openBaseModel } from '../../files.ts';
+import { tempFolder } from '../../testing/temp-folder.ts';
+import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { type GenerateRequest, openGenerator } from '../generator.ts';
 
 test('special tokens in messages and prompts are plain text, and tokens where they are allowed', async () => {
   const at = tempFolder();
