@@ -260,6 +260,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       peft: parsePeftConfig({ peft_type: 'LORA' }),
       ...{ training: { learning_rate: 2e-4 }, training_reasons: { learning_rate: 'what suits LoRA' } },
       validation: null,
+      data: null,
       progress:
         step === 0
           ? null

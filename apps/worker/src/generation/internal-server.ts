@@ -220,6 +220,7 @@ async function locate(
     );
   }
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
+  const { allow_special_tokens = false } = body;
   const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
   return {
     baseModel: base.id,
@@ -229,7 +230,7 @@ async function locate(
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
     options: {
-      ...{ ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
+      ...{ ...text, allow_special_tokens, max_tokens, temperature, top_p, stop, seed, logprobs },
       ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
     },
   };

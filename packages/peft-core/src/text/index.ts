@@ -2,4 +2,10 @@
 export type { ChatTemplateOptions } from './chat-template.ts';
 export type { ChatMessage } from './plain-expressions.ts';
 export type { StreamDecoder } from './stream-decoder.ts';
-export { loadTokenizer, strayToken, type Tokenizer, type TokenizerFiles } from './tokenizer.ts';
+export {
+  type EncodeOptions,
+  loadTokenizer,
+  strayToken,
+  type Tokenizer,
+  type TokenizerFiles,
+} from './tokenizer.ts';
