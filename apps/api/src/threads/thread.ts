@@ -1,4 +1,5 @@
-import { type MessagePort, type Transferable, Worker } from 'node:worker_threads';
+import type { MessagePort, Transferable, Worker } from 'node:worker_threads';
+import { startThread } from '@graft/service/threads';
 
 /** A thread that answers calls, started when it is first called and again after it broke. */
 export interface Thread<Call, Answer> {
@@ -37,7 +38,7 @@ export function createThread<Call, Answer>(module: URL, heapMb: number): Thread<
   }
 
   function open(): Worker {
-    const opened = startWorker(module, heapMb);
+    const opened = startThread(module, heapMb);
     const broke = (error: Error) => {
       if (worker === opened) void end(error);
     };
@@ -85,20 +86,4 @@ export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call
       port.postMessage({ id, error });
     }
   });
-}
-
-/**
- * Where processors are short, the event loop, on which every team's answers wait, comes before what one team's file or options
- * cost. On Linux a priority is a thread's own; elsewhere it would be the whole process's.
- */
-const yieldFirst = process.platform === 'linux' ? `require('node:os').setPriority(5);` : '';
-
-/** Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. */
-export function startWorker(module: URL, heapMb: number): Worker {
-  const options = { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } };
-  const entry = `import(${JSON.stringify(module.href)})`;
-  if (!module.pathname.endsWith('.ts')) return new Worker(`${yieldFirst}${entry}`, options);
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const load = `import(${loader}).then(({ register }) => { register(); return ${entry}; })`;
-  return new Worker(`${yieldFirst}${load}`, options);
 }
