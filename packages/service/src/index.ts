@@ -31,6 +31,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
+export { type Actor, requesterOf } from './audit/actor.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
@@ -175,15 +176,21 @@ export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export {
+  allowsJob,
+  allowsModel,
+  allowsNewVersion,
+  type ModelLimit,
+  namedWithin,
+} from './keys/model-limit.ts';
+export {
   createOperatorKey,
   listOperatorKeys,
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
-export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
-  type Actor,
   findDeadKeys,
   type Identity,
   type Operator,

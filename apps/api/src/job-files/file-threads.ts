@@ -1,8 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { ValidationProgress } from '@graft/service';
-import { startThread } from '@graft/service/threads';
 import type { EstimateReport, EstimateTask } from '../estimates/estimate-task.ts';
-import { ThreadTimeout } from '../threads/thread.ts';
+import { startWorker, ThreadTimeout } from '../threads/thread.ts';
 import type { FileMessage, FileTask, TaskTokenizer } from './file-thread.ts';
 import type { ValidationReport, ValidationTask } from './validation-task.ts';
 
@@ -148,7 +147,7 @@ function reasonOf(cause: Error & { code?: string }): string {
 }
 
 function open(heapMb: number): Worker {
-  const worker = startThread(new URL('./file-thread.ts', import.meta.url), heapMb);
+  const worker = startWorker(new URL('./file-thread.ts', import.meta.url), heapMb);
   // An idle thread has no other listener, and must not keep the process alive.
   worker.on('error', () => {});
   worker.unref();

@@ -10,6 +10,7 @@ import {
   listFiles,
   receiveBytes,
   reportCorruption,
+  requesterOf,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
@@ -48,7 +49,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, and the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: { access: { scope: 'files:write' }, longBody: true, documentedBody: UploadSchema },
+      config: {
+        access: { scope: 'files:write', models: 'none', answer: 'own' },
+        longBody: true,
+        documentedBody: UploadSchema,
+      },
       schema: {
         tags,
         summary: 'Upload training data',
@@ -60,7 +65,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       reply.hold('uploads');
-      const { teamId, keyId, personId } = request.caller;
+      const { teamId } = request.caller;
       const incoming = await receiveBytes(services, teamId, comingBytes(request));
       try {
         const upload = await receiveUpload(request, services.files, checks, incoming, {
@@ -68,10 +73,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           idleMs: settings.uploadIdleMs,
         });
         try {
-          const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
+          const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
           const file = {
-            ...{ filename, bytes, sha256, path, format, examples, answerCharacters, keyId, personId },
+            ...{ filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt },
             ...({ purpose: 'fine-tune', status: 'processed' } as const),
+            ...requesterOf(request.caller),
           };
           return toWireFile(await createFile(services, teamId, file, incoming));
         } catch (error) {
@@ -88,7 +94,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'List files',
@@ -116,7 +122,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Get a file',
@@ -130,7 +136,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.delete(
     '/files/:file_id',
     {
-      config: { access: { scope: 'files:write' } },
+      config: { access: { scope: 'files:write', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete a file',
@@ -149,7 +155,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id/content',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Download a file',

@@ -35,8 +35,9 @@ import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
 
 const tags = ['Uploads'];
-const reading = { access: { scope: 'files:read' } } as const;
-const writing = { access: { scope: 'files:write' } } as const;
+const reading = { access: { scope: 'files:read', models: 'none' } } as const;
+const writing = { access: { scope: 'files:write', models: 'none', answer: 'own' } } as const;
+const cancelling = { access: { ...writing.access, answer: 'files:read' } } as const;
 
 /** /uploads: training data sent in parts, which survive a connection that breaks. */
 export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -224,7 +225,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
   app.post(
     '/uploads/:upload_id/cancel',
     {
-      config: writing,
+      config: cancelling,
       schema: {
         tags,
         summary: 'Give an upload up',

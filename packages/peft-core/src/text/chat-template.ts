@@ -1,5 +1,6 @@
 import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
+import type { Deadline } from './deadline.ts';
 import type { ChatMessage } from './plain-expressions.ts';
 import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
 import { BoundedInterpreter, boundedRange, TemplateBudget } from './template-budget.ts';
@@ -54,16 +55,36 @@ export class ChatTemplate {
    * The conversation's text, and where the turns of the messages numbered `turns` (ascending) lie in it. Throws
    * `unsupported_chat_template` when the text does not begin with a turn's prompt, and what `render` throws.
    */
-  renderTurns(messages: readonly ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+  renderTurns(
+    messages: readonly ChatMessage[],
+    turns: readonly number[],
+    now: Date,
+    deadline: Deadline | null = null,
+  ): RenderedTurns {
     const input = {
       messages,
       addGenerationPrompt: false,
       strftime: (format: string) => strftime(now, format),
     };
-    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now);
+    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now, deadline);
   }
 
-  #renderApart(messages: readonly ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+  /** What the template writes around turns that are neither the first nor the last: empty where it refuses such a conversation. */
+  around(): string {
+    const messages = ['user', 'assistant', 'user'].map((role) => ({ role, content: '' }));
+    try {
+      return this.render(messages);
+    } catch {
+      return '';
+    }
+  }
+
+  #renderApart(
+    messages: readonly ChatMessage[],
+    turns: readonly number[],
+    now: Date,
+    deadline: Deadline | null,
+  ): RenderedTurns {
     if (turns.length * messages.length > MOST_APART) {
       const most = Math.floor(MOST_APART / messages.length);
       const message =
@@ -73,6 +94,7 @@ export class ChatTemplate {
     }
     const text = this.render(messages, { now });
     const places = turns.map((turn) => {
+      deadline?.check();
       const prompt = this.render(messages.slice(0, turn), { addGenerationPrompt: true, now });
       if (!text.startsWith(prompt)) {
         throw new GraftError(

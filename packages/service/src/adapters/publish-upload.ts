@@ -1,8 +1,8 @@
 import type { PeftConfig } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
@@ -56,7 +56,7 @@ export async function publishUpload(
     );
     const { modelName, digest, bytes } = version;
     const detail = { model: modelName, digest, bytes };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.upload', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.upload', target: id, detail });
     return version;
   });
 }

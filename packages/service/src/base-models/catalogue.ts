@@ -1,4 +1,4 @@
-import type { BaseModel } from '@graft/peft-core/files';
+import type { BaseModel, HubModel } from '@graft/peft-core/files';
 import type { PackedTokenizer } from '@graft/peft-core/text';
 
 export interface BaseModelEntry {
@@ -6,6 +6,8 @@ export interface BaseModelEntry {
   id: string;
   /** Where it comes from; for logs and the operator. */
   source: 'bundled' | 'operator' | 'hub' | 'added';
+  /** The same model on the Hugging Face Hub; null: it is known by its files alone. */
+  hub: HubModel | null;
   createdAt: Date;
 }
 

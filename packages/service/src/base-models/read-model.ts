@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
-import { startThread } from '../threads/start-thread.ts';
+import { startWorker } from '@graft/peft-core/threads';
 import type { ReadMessage, ReadModel } from './read-model-thread.ts';
 
 /** What reading the small files of one model may take. */
@@ -49,7 +49,7 @@ const idleMs = 60_000;
 
 function openReader(heapMb: number): Reader {
   const module = new URL('./read-model-thread.ts', import.meta.url);
-  const thread = startThread(module, heapMb, { yields: false });
+  const thread = startWorker(module, heapMb, { yields: false });
   const reader: Reader = { thread, heapMb, onMessage: () => {}, onEnd: () => {} };
   thread.on('message', (message: ReadMessage) => reader.onMessage(message));
   thread.on('error', (error) => reader.onEnd(error));

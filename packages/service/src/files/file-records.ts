@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetFormat } from '@graft/peft-core/examples';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseAway } from '../database/database-away.ts';
@@ -9,7 +10,6 @@ import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
@@ -30,6 +30,8 @@ export interface FileRecord {
   examples: number | null;
   /** Of all that a language model learns to write in them; null: not counted. */
   answerCharacters: number | null;
+  /** The system message that every example begins with; null: they differ, have none, or it was not looked for. */
+  systemPrompt: string | null;
   createdAt: Date;
   /** When its stored bytes were last read through; null: never. */
   verifiedAt: Date | null;
@@ -41,7 +43,7 @@ export type NewFile = Pick<
   FileRecord,
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
 > &
-  Partial<Pick<FileRecord, 'answerCharacters'>> &
+  Partial<Pick<FileRecord, 'answerCharacters' | 'systemPrompt'>> &
   Actor;
 
 function fileOf({ bytes, answerCharacters, keyId: _, ...columns }: FileRow): FileRecord {
@@ -93,10 +95,18 @@ export async function insertFile(
   tx: Transaction,
   teamId: string,
   id: string,
-  { keyId, personId, ...columns }: NewFile,
+  file: NewFile,
 ): Promise<FileRecord> {
-  const row = await tx.file.create({ data: { id, teamId, keyId, ...columns } });
-  await insertAudit(tx, teamId, { ...actorOf({ keyId, personId }), action: 'file.create', target: row.id });
+  const { filename, purpose, bytes, sha256, path, status, format, examples, keyId } = file;
+  const { answerCharacters, systemPrompt } = file;
+  const row = await tx.file.create({
+    data: {
+      ...{ id, teamId, keyId, filename, purpose, bytes, sha256, path, status, format, examples },
+      ...(answerCharacters !== undefined && { answerCharacters }),
+      ...(systemPrompt !== undefined && { systemPrompt }),
+    },
+  });
+  await insertAudit(tx, teamId, file, { action: 'file.create', target: row.id });
   return fileOf(row);
 }
 
@@ -189,6 +199,6 @@ async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor)
   const { sha256 } = file;
   if ((await tx.file.count({ where: { teamId, sha256 } })) === 0)
     await tx.fileReport.deleteMany({ where: { teamId, sha256 } });
-  await insertAudit(tx, teamId, { ...actorOf(by), action: 'file.delete', target: id });
+  await insertAudit(tx, teamId, by, { action: 'file.delete', target: id });
   return file.path;
 }

@@ -1,9 +1,9 @@
 import { GraftError, type PeftType, peftTypes } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
 import { checkLimits, readLimit, storedLimit } from '../keys/scopes.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from './lock-team.ts';
 
 /** What a team may have and ask for; the operator sets it. Null: no limit. */
@@ -92,12 +92,7 @@ export async function setQuota(
     if (runningJobs !== undefined)
       await tx.team.updateMany({ where: { id: teamId }, data: { runningLimit: runningJobs } });
     await tx.teamQuota.upsert({ where: { teamId }, create: { teamId, ...columns }, update: columns });
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
-      action: 'team.quota',
-      target: teamId,
-      detail: { ...change },
-    });
+    await insertAudit(tx, teamId, by, { action: 'team.quota', target: teamId, detail: { ...change } });
     return true;
   });
   return isThere ? await readQuota(db, teamId) : null;

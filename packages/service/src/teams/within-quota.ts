@@ -3,7 +3,7 @@ import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
-import { allowsModel } from '../keys/scopes.ts';
+import { allowsModel } from '../keys/model-limit.ts';
 import { type QuotaUse, type TeamQuota, useOf } from './team-quota.ts';
 
 /** Beyond what the operator lets the team have. The message names the limit, the use, and what frees it. */

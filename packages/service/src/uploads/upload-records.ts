@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -6,7 +7,6 @@ import { type Page, readPage } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
@@ -171,7 +171,7 @@ export async function cancelUpload(
     if (status === 'cancelled') return { upload: uploadOf(upload), paths: [] };
     if (status !== 'pending') throw uploadOver(status);
     const paths = await endUpload(tx, teamId, id, 'cancelled');
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'upload.cancel', target: id });
+    await insertAudit(tx, teamId, by, { action: 'upload.cancel', target: id });
     return { upload: uploadOf({ ...upload, status: 'cancelled' }), paths };
   });
   if (!cancelled) return null;

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { normalizeIP } from '@fastify/rate-limit';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
 
@@ -70,6 +70,7 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     // A closed answer will never be closed again.
     if (this.raw.destroyed) return;
     const { caller, operator, session, ip } = this.request;
+    if (kind === 'requests' && isPart(this.request)) return;
     const by = caller ?? operator ?? session;
     const key = by && ('keyId' in by && by.keyId ? by.keyId : by.personId);
     if (key) take(this, kind, 'key', key);
@@ -79,7 +80,8 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
   });
 
   app.addHook('onRequest', async (request, reply) => {
-    if (!request.routeOptions.config.unlimited) take(reply, 'requests', 'address', normalizeIP(request.ip));
+    const { unlimited } = request.routeOptions.config;
+    if (!unlimited && !isPart(request)) take(reply, 'requests', 'address', normalizeIP(request.ip));
   });
 
   const connections = new Map<string, number>();
@@ -93,6 +95,14 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     socket.once('close', () => add(connections, address, -1));
   });
 });
+
+/**
+ * Whether this process made the request, to answer another one, which is counted already: a client whose requests all wait for parts of
+ * theirs would otherwise keep itself out.
+ */
+function isPart({ raw }: FastifyRequest): boolean {
+  return !(raw.socket instanceof Socket);
+}
 
 function add(counts: Map<string, number>, name: string, change: 1 | -1): void {
   const count = (counts.get(name) ?? 0) + change;

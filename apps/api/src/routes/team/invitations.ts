@@ -26,7 +26,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/team/invitations',
     {
-      config: { access: { scope: 'team:read', role: 'admin' } },
+      config: { access: { scope: 'team:read', role: 'admin', models: 'none' } },
       schema: {
         tags,
         summary: 'List invitations',
@@ -42,7 +42,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/team/invitations',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Invite somebody',
@@ -66,7 +66,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/team/invitations/:invitation_id',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Revoke an invitation',
