@@ -8,7 +8,7 @@ import { GraftError } from '@graft/peft-core/config';
 import { openBaseModel } from '@graft/peft-core/files';
 import { loadTokenizer } from '@graft/peft-core/text';
 import { type ApiBench, openApiBench } from '../../apps/api/src/testing/open-api-bench.ts';
-import { type HostileModel, writeHostileModels } from './base-models.ts';
+import { type HostileModel, writeHostileModels } from './base-models/write-models.ts';
 
 const seed = Number(process.env.GRAFT_HOSTILE_SEED ?? 20_261_129);
 const count = 500;
