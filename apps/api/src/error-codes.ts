@@ -177,9 +177,12 @@ export const errorCodes = {
   invalid_validation_file: [400, 'The same of the validation file.'],
   invalid_labels: [400, 'The labels of the training file make no classes.'],
   unknown_label: [400, 'A label is none of the classifier’s classes.'],
-  example_too_long: [400, 'An example has more tokens than `training.max_seq_length`; nothing is ever cut.'],
+  example_too_long: [
+    400,
+    'An example has more tokens than `training.max_seq_length`; with `training.overlong` it is cut or skipped.',
+  ],
+  text_too_slow: [400, 'A line takes too long to become tokens.'],
   example_empty: [400, 'An example has no token to learn.'],
-  text_too_long: [400, 'A text is longer than the tokenizer of the model takes at once.'],
   no_chat_template: [
     400,
     'The base model has no chat template: train on prompts or texts. In a chat completion: use `prompt`.',
@@ -284,6 +287,10 @@ export const errorCodes = {
     'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',
   ],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
+  worker_version_mismatch: [
+    503,
+    'The workers are of another version of Graft than the API and cannot answer; retry later, and tell the operator.',
+  ],
   worker_failed: [502, 'The worker that answered broke off.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;
 

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import {
   dataFolder,
+  generationProtocol,
   heartbeatWorker,
   isDatabaseAway,
   newId,
@@ -104,6 +105,7 @@ export async function startWorker(
     slots: trainers.length,
     capabilities,
     version: versionText(code),
+    protocol: generationProtocol,
   };
   // While Postgres is away its first heartbeat waits, and then registers it.
   await registerWorker(services, info).catch((error: unknown) => {

@@ -77,7 +77,10 @@ export {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  generationProtocol,
   type LikelyTokens,
+  protocolHeader,
+  protocolOf,
   teamHeader,
   type Usage,
   UsageSchema,
@@ -98,6 +101,7 @@ export {
 } from './integrations/manage-integrations.ts';
 export { type IntegrationTimes, startIntegrationSender } from './integrations/send/integration-sender.ts';
 export {
+  type DataCounts,
   fineTunedModelName,
   isTerminal,
   type Job,

@@ -5,6 +5,7 @@ import {
   type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
+import { readingOptions } from '@graft/peft-core/examples';
 import {
   baseModelFault,
   type FileRecord,
@@ -89,8 +90,13 @@ export function sampleKeyOf({
   peft,
   training,
 }: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
-  const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
-  const what = { tokenizerKey: model.tokenizer.key, modelConfig: model.config, peft, maxSeqLength };
+  const { validation_split: split, seed } = training;
+  const what = {
+    tokenizerKey: model.tokenizer.key,
+    modelConfig: model.config,
+    peft,
+    ...readingOptions(training),
+  };
   const files = { training: trainingFile, validation: validationFile };
   return [validationKey(files, what), split, split > 0 && !validationFile ? seed : ''].join();
 }

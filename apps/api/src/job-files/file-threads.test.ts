@@ -34,6 +34,8 @@ before(async () => {
     modelConfig: await json('config.json'),
     peft,
     maxSeqLength: 64,
+    overlong: 'error',
+    allowSpecialTokens: false,
     sample: { sampleKey: 'train', training: resolveTraining({ peft, exampleCount: 5000 }) },
   };
 });
@@ -44,7 +46,8 @@ const quiet = () => ({ signal: new AbortController().signal, onProgress: () => {
 test('several files are read at once; a thread keeps its tokenizer; one that was stopped is replaced', async () => {
   const files = createFileThreads();
   try {
-    const ok = { ok: true, tokens: 95_000 };
+    const training = { examples: 5000, truncated: 0, skipped: 0, special_tokens: 0 };
+    const ok = { ok: true, tokens: 95_000, counts: { training, validation: null } };
     assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [
       ok,
       ok,

@@ -4,7 +4,7 @@ import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
-const validationVersion = 2;
+const validationVersion = 3;
 
 /** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
 export function validationKey(
@@ -14,10 +14,13 @@ export function validationKey(
     modelConfig,
     peft,
     maxSeqLength,
+    overlong,
+    allowSpecialTokens,
   }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
-    ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft, maxSeqLength },
+    ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
+    ...{ maxSeqLength, overlong, allowSpecialTokens },
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,
   });

@@ -1,20 +1,19 @@
 import { checkInitialText } from '@graft/peft-core/check';
 import { type ErrorDetail, GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
-import { readExamples } from '@graft/peft-core/examples';
+import { type ReadingOptions, readExamples } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
-import type { ValidationProgress } from '@graft/service';
+import type { DataCounts, ValidationProgress } from '@graft/service';
 import { keepSample, type SampleKey } from '../estimates/kept-samples.ts';
 
 /** A job's files, which are tokenised as training will. */
-export interface ValidationTask {
+export interface ValidationTask extends ReadingOptions {
   /** Paths. */
   trainingFile: string;
   validationFile: string | null;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  maxSeqLength: number;
   /** What the sizes of the examples are kept by, for the job's estimate. */
   sample: SampleKey;
 }
@@ -30,7 +29,7 @@ export interface FileFault {
   details?: ErrorDetail[];
 }
 
-export type ValidationReport = { ok: true; tokens: number } | FileFault;
+export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } | FileFault;
 
 /** Of bad lines a job shows the first faults, and the first ranges of lines of each; the report of the file has more. */
 const mostFaults = 10;
@@ -67,7 +66,12 @@ export async function validateFiles(
       },
     );
     keepSample(task.sample, gatherer.sample(read, task.sample.training));
-    return { ok: true, tokens };
+    const { training_file: training, validation_file } = read.counts;
+    return {
+      ok: true,
+      tokens,
+      counts: { training, validation: task.validationFile ? validation_file : null },
+    };
   } catch (error) {
     return faultOf(error);
   }

@@ -54,7 +54,20 @@ const Tokens = named('FileReportTokens', {
       count: count(),
       listed: Type.Array(Type.Object({ line: count(), tokens: count() })),
     },
-    { description: 'Examples over `max_seq_length`. A job would refuse them: nothing is ever cut.' },
+    {
+      description:
+        'Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`.',
+    },
+  ),
+  special_tokens: Type.Object(
+    {
+      count: count(),
+      listed: Type.Array(Type.Object({ line: count(), count: count() })),
+    },
+    {
+      description:
+        'Special tokens in the content of messages, in prompts and in completions. A job reads them as plain text, unless `training.allow_special_tokens`.',
+    },
   ),
   preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
 });

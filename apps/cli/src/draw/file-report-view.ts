@@ -26,10 +26,16 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   if (tokens) {
     sections.push(
       listed(
-        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses`,
+        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses without training.overlong`,
         tokens.too_long,
         paint,
         (each) => `line ${each.line} has ${count(each.tokens)}`,
+      ),
+      listed(
+        'Special tokens in content, which are plain text without training.allow_special_tokens',
+        tokens.special_tokens,
+        paint,
+        (each) => `line ${each.line} has ${count(each.count)}`,
       ),
       histogram(tokens, paint),
       preview(tokens, paint),

@@ -580,6 +580,8 @@ export interface CreateChatCompletion {
     include_usage?: boolean;
     include_obfuscation?: boolean;
   } | null;
+  /** Special tokens such as <|im_end|> in the prompt, or in the content of messages, are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean | null;
   /** Accepted and not used. */
   user?: string | null;
   messages: {
@@ -673,6 +675,8 @@ export interface CreateCompletion {
     include_usage?: boolean;
     include_obfuscation?: boolean;
   } | null;
+  /** Special tokens such as <|im_end|> in the prompt, or in the content of messages, are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean | null;
   /** Accepted and not used. */
   user?: string | null;
   /** One text. */
@@ -1138,12 +1142,20 @@ export interface FileReportTokens {
     }[];
   } | null;
   max_seq_length: number;
-  /** Examples over `max_seq_length`. A job would refuse them: nothing is ever cut. */
+  /** Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`. */
   too_long: {
     count: number;
     listed: {
       line: number;
       tokens: number;
+    }[];
+  };
+  /** Special tokens in the content of messages, in prompts and in completions. A job reads them as plain text, unless `training.allow_special_tokens`. */
+  special_tokens: {
+    count: number;
+    listed: {
+      line: number;
+      count: number;
     }[];
   };
   /** Three examples as the model sees them. */
@@ -1293,6 +1305,8 @@ export interface FineTuningJob {
   training_reasons: Record<string, string> | null;
   /** How far the files are read while the status is validating_files. */
   validation: FineTuningJobValidation | null;
+  /** What became of the lines of the files; null until they are validated. */
+  data: FineTuningJobData | null;
   progress: FineTuningJobProgress | null;
   /** Among the jobs of the team. */
   priority: 'low' | 'normal' | 'high';
@@ -1372,6 +1386,30 @@ export interface FineTuningJobCheckpoint {
     full_valid_loss?: number;
     full_valid_mean_token_accuracy?: number;
   };
+}
+
+export interface FineTuningJobData {
+  training: {
+    /** That are used. */
+    examples: number;
+    /** Of these, cut to `training.max_seq_length`. */
+    truncated: number;
+    /** Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left. */
+    skipped: number;
+    /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
+    special_tokens: number;
+  };
+  /** Null without a validation file. */
+  validation: {
+    /** That are used. */
+    examples: number;
+    /** Of these, cut to `training.max_seq_length`. */
+    truncated: number;
+    /** Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left. */
+    skipped: number;
+    /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
+    special_tokens: number;
+  } | null;
 }
 
 export interface FineTuningJobEvent {
@@ -2156,8 +2194,12 @@ export interface ResolvedTraining {
   adam_epsilon: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm: number;
-  /** Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
   max_seq_length: number;
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  overlong: 'error' | 'truncate' | 'skip';
+  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
@@ -2259,6 +2301,10 @@ export interface ServiceState {
     silent: number;
     /** Of those that live. Null: of one that does not say. */
     versions: (string | null)[];
+    /** They speak another protocol than the API and answer no completions: one of the two must be upgraded. */
+    other_protocol: number;
+    /** They are of a version whose protocol has no number, and may refuse completions. */
+    unknown_protocol: number;
   } | null;
   /** Where files, adapters and checkpoints are. */
   storage: 'folder' | 's3';
@@ -2498,8 +2544,12 @@ export interface TrainingOptions {
   adam_epsilon?: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm?: number;
-  /** Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
   max_seq_length?: number;
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  overlong?: 'error' | 'truncate' | 'skip';
+  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
@@ -2793,6 +2843,8 @@ export interface Worker {
   quarantine_reason: string | null;
   /** Of Graft, with its commit if that is known. */
   version: string | null;
+  /** Of what API and workers say to each other for completions: another number than the API has means that it answers none. Null: of a version without that number. */
+  protocol: number | null;
   /** Jobs that it holds, by whose they are. */
   leases: {
     team_id: string;

@@ -19,6 +19,8 @@ export interface GenerateRequest {
   /** One of messages and prompt. */
   messages?: ChatMessage[];
   prompt?: string;
+  /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
+  allow_special_tokens?: boolean;
   /** Tokens of the answer at most; by default what the context still holds. */
   max_tokens?: number | null;
   /** Default 0: greedy. */
@@ -142,7 +144,9 @@ export class Generator {
 
   /** The prompt's tokens, of which there are no more than the model can answer. */
   async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
-    const prompt = request.messages ? { messages: request.messages } : { prompt: request.prompt ?? '' };
+    const allowSpecialTokens = request.allow_special_tokens ?? false;
+    const text = request.messages ? { messages: request.messages } : { prompt: request.prompt ?? '' };
+    const prompt = { ...text, allowSpecialTokens };
     const limits = { context: this.#context, leading: leadingOf(served) };
     const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
     const read = await this.#reader.read(prompt, limits, owner, request.signal);

@@ -1,8 +1,8 @@
-import type { AddedToken } from './added-tokens.ts';
-import type { EncodedText } from './encoded-text.ts';
-import { mergePairs, type PairRanks, pairRanks } from './merge-pairs.ts';
-import type { Section, Sections } from './sections.ts';
-import { WordCache } from './word-cache.ts';
+import type { AddedToken } from './sections/added-tokens.ts';
+import type { EncodedText } from './sections/encoded-text.ts';
+import type { Section, Sections } from './sections/sections.ts';
+import { mergePairs, type PairRanks, pairRanks } from './vocabularies/merge-pairs.ts';
+import { WordCache } from './vocabularies/word-cache.ts';
 
 interface SplitStep {
   type?: string;

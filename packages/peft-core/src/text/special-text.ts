@@ -1,4 +1,4 @@
-import { anyOf, countUpTo, type SpecialTokens } from './added-tokens.ts';
+import { anyOf, countUpTo, type SpecialTokens } from './sections/added-tokens.ts';
 
 /** U+FDD0 is no character, and by Unicode no text that is exchanged holds it. Where one does, OWN follows it. */
 const ESCAPE = '\uFDD0';

@@ -1,22 +1,22 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
-import type { AddedToken, SpecialTokens } from './added-tokens.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
 import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import type { Deadline } from './deadline.ts';
-import { EncodedText } from './encoded-text.ts';
 import { withExactSplitting } from './exact-splitting.ts';
-import { GeneralSections, innerTokenizer } from './general-sections.ts';
 import type { ChatMessage } from './plain-expressions.ts';
 import type { RenderedTurns } from './plain-template.ts';
-import { SectionSplitter } from './section-splitter.ts';
-import type { Sections } from './sections.ts';
+import type { AddedToken, SpecialTokens } from './sections/added-tokens.ts';
+import { EncodedText } from './sections/encoded-text.ts';
+import { GeneralSections, innerTokenizer } from './sections/general-sections.ts';
+import { SectionSplitter } from './sections/section-splitter.ts';
+import type { Sections } from './sections/sections.ts';
 import { type GuardedText, SpecialText } from './special-text.ts';
 import { StreamDecoder } from './stream-decoder.ts';
+import type { ModelJson } from './vocabularies/word-model.ts';
+import { LibraryWords, wordModelOf } from './vocabularies/word-models.ts';
 import { WholeText } from './whole-text.ts';
-import type { ModelJson } from './word-model.ts';
-import { LibraryWords, wordModelOf } from './word-models.ts';
 
 /** A model's tokenizer files, parsed, as Hugging Face names them. */
 export interface TokenizerFiles {
@@ -199,12 +199,6 @@ export class Tokenizer {
     return SpecialText.read(template.render(this.#guarded(messages), options));
   }
 
-  /** The conversation's tokens: the prompt of an answer. Throws what `applyChatTemplate` throws. */
-  encodeChat(messages: readonly ChatMessage[], options: RenderOptions = {}): number[] {
-    const { text, specialTokens } = this.renderChat(messages, options);
-    return this.encode(text, { addSpecialTokens: false, specialTokens });
-  }
-
   /** As ChatTemplate.renderTurns. Throws `no_chat_template` besides. */
   renderTurns(
     messages: readonly ChatMessage[],
@@ -237,9 +231,9 @@ export class Tokenizer {
   #specialInText(): { special: SpecialText; ids: ReadonlySet<number> } {
     if (this.#userText) return this.#userText;
     const ids = new Set(this.#specialIds);
-    const turns = this.#template?.around() ?? '';
-    for (const { id, content } of this.#added)
-      if (IN_BRACKETS.test(content) && turns.includes(content)) ids.add(id);
+    const others = this.#added.filter(({ id, content }) => !ids.has(id) && IN_BRACKETS.test(content));
+    const turns = others.length === 0 ? '' : (this.#template?.around() ?? '');
+    for (const { id, content } of others) if (turns.includes(content)) ids.add(id);
     const texts = [...ids].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
     this.#userText = { special: new SpecialText(texts), ids };
     return this.#userText;

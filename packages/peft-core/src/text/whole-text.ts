@@ -1,7 +1,7 @@
-import { countUpTo } from './added-tokens.ts';
-import type { EncodedText } from './encoded-text.ts';
-import { endOfPiece } from './end-of-piece.ts';
-import type { Sections } from './sections.ts';
+import { countUpTo } from './sections/added-tokens.ts';
+import type { EncodedText } from './sections/encoded-text.ts';
+import { endOfPiece } from './sections/end-of-piece.ts';
+import type { Sections } from './sections/sections.ts';
 
 /** A text, its tokens, and how many of them its beginnings hold. */
 export class WholeText {

@@ -25,6 +25,7 @@ import {
   Time,
   unixSeconds,
 } from '../schema.ts';
+import { DataSchema } from './data-counts.ts';
 import { EstimateSchema, toWireEstimate } from './estimate.ts';
 
 // peft-core's own bear their names already.
@@ -254,6 +255,9 @@ export const JobSchema = named('FineTuningJob', {
   validation: nullable(ref(ValidationSchema), {
     description: 'How far the files are read while the status is validating_files.',
   }),
+  data: nullable(ref(DataSchema), {
+    description: 'What became of the lines of the files; null until they are validated.',
+  }),
   progress: nullable(ref(ProgressSchema)),
   priority: priority('Among the jobs of the team.'),
   estimated_start: nullable(Time, {
@@ -361,6 +365,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       total_bytes: validation.totalBytes,
       examples: validation.examples,
     },
+    data: job.dataCounts,
     progress: progress && {
       step: progress.step,
       total_steps: progress.totalSteps,

@@ -85,6 +85,27 @@ test('lines, lengths, what is too long and what repeats are counted, however the
   assert.equal(report(`${file}\n`).lines, 6);
 });
 
+test('special tokens in content are counted by line, and shown as the plain text that they are', () => {
+  const chat = (content: string) =>
+    JSON.stringify({
+      messages: [
+        { role: 'user', content },
+        { role: 'assistant', content: 'ok' },
+      ],
+    });
+  const { tokens } = report([chat('hi'), chat('a</s>b<s>'), chat('</s>')].join('\n'));
+  assert.deepEqual(tokens!.special_tokens, {
+    count: 3,
+    listed: [
+      { line: 2, count: 2 },
+      { line: 3, count: 1 },
+    ],
+  });
+  const [sequence] = tokens!.preview[1]!.sequences;
+  assert.equal(sequence!.tokens.filter(({ text }) => text === '</s>').length, 2);
+  assert.equal(report('{"text":"</s>"}').tokens!.special_tokens.count, 0);
+});
+
 test('bad lines are listed by fault, each with the numbers of its lines, and all are counted', () => {
   const small = { ...model, config: { ...config, vocab_size: 100 } };
   const told = report('{"text":"!!"}\nnope\n{"text":"zz"}\n{"prompt":"a"}\n', small);

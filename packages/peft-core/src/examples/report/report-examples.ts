@@ -43,8 +43,10 @@ interface TokenReport {
   /** Of an example: its tokens, or those of its longest text where texts are compared or turned into others. */
   lengths: LengthSummary | null;
   max_seq_length: number;
-  /** Examples longer than that, with which no job begins: nothing is ever cut. */
+  /** Examples longer than that. A job refuses, cuts or skips them, as its option `overlong` says. */
   too_long: { count: number; listed: { line: number; tokens: number }[] };
+  /** In the content of messages, in prompts and in completions, where they are plain text by default. */
+  special_tokens: { count: number; listed: { line: number; count: number }[] };
   preview: ExamplePreview[];
 }
 
@@ -126,6 +128,7 @@ class TokenCounter {
   readonly #maxSeqLength: number;
   readonly #lengths = new LengthCounts();
   readonly #tooLong: TokenReport['too_long']['listed'] = [];
+  readonly #special: TokenReport['special_tokens']['listed'] = [];
   readonly #preview: ExamplePreview[] = [];
   #total = 0;
   #learnt = 0;
@@ -149,8 +152,12 @@ class TokenCounter {
   }
 
   add(raw: RawExample): void {
+    const { special_tokens: before } = this.#examples.counts;
     const example = this.#examples.tokenize(raw);
     if (!example) return;
+    const special = this.#examples.counts.special_tokens - before;
+    if (special > 0 && this.#special.length < MOST_LISTED)
+      this.#special.push({ line: raw.line, count: special });
     const length = lengthOf(raw, example);
     this.#total += example.tokens;
     this.#lengths.add(length);
@@ -174,6 +181,7 @@ class TokenCounter {
       lengths: this.#lengths.summary(),
       max_seq_length: this.#maxSeqLength,
       too_long: { count: this.#lengths.over(this.#maxSeqLength), listed: this.#tooLong },
+      special_tokens: { count: this.#examples.counts.special_tokens, listed: this.#special },
       preview: this.#preview,
     };
   }

@@ -31,13 +31,17 @@ test('a long prompt, read in the thread, has the tokens that it has when it is r
   const text = `${long(5000)} ½東🙂</s>`;
   const ids = (of: Awaited<ReturnType<PromptReader['read']>>) => ('ids' in of ? [...of.ids] : of);
   const expected = [...reader.tokenizer.encode(text)];
-  assert.deepEqual(ids(await reader.read({ prompt: text }, wide, owner)), expected);
+  const prompt = { prompt: text, allowSpecialTokens: true };
+  assert.deepEqual(ids(await reader.read(prompt, wide, owner)), expected);
+  const plain = [...reader.tokenizer.encode(text, { specialTokens: 'none' })];
+  assert.notDeepEqual(plain, expected);
+  assert.deepEqual(ids(await reader.read({ prompt: text }, wide, owner)), plain);
   const chat = [
     { role: 'user', content: text },
     { role: 'assistant', content: '' },
   ];
   const rendered = reader.tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true });
-  const read = await reader.read({ messages: chat }, wide, owner);
+  const read = await reader.read({ messages: chat, allowSpecialTokens: true }, wide, owner);
   assert.deepEqual(ids(read), [...reader.tokenizer.encode(rendered, { addSpecialTokens: false })]);
 });
 
@@ -61,11 +65,11 @@ test('a prompt may have as many tokens as leave one position for the answer', as
     ...{ code, tokens: 180_000 },
     message: `the prompt has at least 180000 tokens and the adapter 7 virtual ones; ${within}`,
   });
-  const stray = await reader.read({ prompt: `${long(5000)}</s>` }, limits, owner);
+  const stray = await reader.read({ prompt: `${long(5000)}</s>`, allowSpecialTokens: true }, limits, owner);
   assert.ok('ids' in stray);
   const few = new PromptReader(files, 200);
   t.after(() => few.close());
-  const refused = await few.read({ prompt: `${long(5000)}</s>` }, limits, owner);
+  const refused = await few.read({ prompt: `${long(5000)}</s>`, allowSpecialTokens: true }, limits, owner);
   assert.ok('refusal' in refused && refused.refusal.code === 'invalid_token_id' && refused.tokens === 5001);
 });
 

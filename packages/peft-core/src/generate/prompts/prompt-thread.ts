@@ -1,8 +1,10 @@
 /** Thread: tokenises prompts, so that the answers that are being written need not wait for it. */
+import { isDeepStrictEqual } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '../../errors.ts';
-import { fewestTokensBy, loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
+import { type EncodeOptions, loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { answerCalls } from '../../threads/thread.ts';
+import { fewestTokensBy } from './fewest-tokens.ts';
 import {
   type Prompt,
   type PromptLimits,
@@ -23,12 +25,12 @@ export type PromptAnswer =
 
 let rules: PromptRules | null = null;
 /** The text that was tokenised last: the choices of one request all have the same. */
-let last: { team: string; text: string; ids: number[] } | null = null;
+let last: { team: string; text: string; options: EncodeOptions; ids: number[] } | null = null;
 
 function encodeFor(team: string, { tokenizer }: PromptRules): Tokenizer['encode'] {
-  return (text, options) => {
-    if (last?.team !== team || last.text !== text)
-      last = { team, text, ids: tokenizer.encode(text, options) };
+  return (text, options = {}) => {
+    if (last?.team !== team || last.text !== text || !isDeepStrictEqual(last.options, options))
+      last = { team, text, options, ids: tokenizer.encode(text, options) };
     return last.ids;
   };
 }

@@ -1,7 +1,10 @@
 import { type ChatMessage, strayToken, type Tokenizer } from '../../text/index.ts';
 
 /** What a request has the model read: a conversation, or a text that it continues. */
-export type Prompt = { messages: ChatMessage[] } | { prompt: string };
+export type Prompt = ({ messages: ChatMessage[] } | { prompt: string }) & {
+  /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
+  allowSpecialTokens?: boolean;
+};
 
 /** How a model's prompts become tokens. */
 export interface PromptRules {
@@ -57,13 +60,14 @@ export function promptTokens(
     const message = `the prompt has ${count} tokens${virtual}; this model answers within ${context} for prompt and answer together`;
     return { refusal: { code: 'context_length_exceeded', message }, tokens };
   };
+  const { allowSpecialTokens = false } = prompt;
   const isChat = 'messages' in prompt;
-  const text = isChat
-    ? tokenizer.applyChatTemplate(prompt.messages, { addGenerationPrompt: true })
-    : prompt.prompt;
+  const { text, specialTokens } = isChat
+    ? tokenizer.renderChat(prompt.messages, { addGenerationPrompt: true, allowSpecialTokens })
+    : { text: prompt.prompt, specialTokens: allowSpecialTokens ? ('all' as const) : ('none' as const) };
   const fewest = fewestTokens(text);
   if (fewest > most) return tooLong(fewest, `at least ${fewest}`);
-  const ids = encode(text, { addSpecialTokens: !isChat });
+  const ids = encode(text, { addSpecialTokens: !isChat, specialTokens });
   if (ids.length === 0)
     return {
       refusal: { code: 'empty_prompt', message: 'the prompt has no tokens; send some text' },

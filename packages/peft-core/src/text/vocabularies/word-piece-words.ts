@@ -1,8 +1,8 @@
-import type { EncodedText } from './encoded-text.ts';
+import type { EncodedText } from '../sections/encoded-text.ts';
 import { WordCache } from './word-cache.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';
 
-/** Longest pieces first, from left to right, as BERT's vocabularies are meant. */
+/** The longest piece that the vocabulary has, again and again from left to right. */
 export class WordPieceWords implements WordModel {
   readonly #vocabulary: ReadonlyMap<string, number>;
   readonly #unknown: number | null;

@@ -1,6 +1,6 @@
 import type { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
+import type { EncodedText } from '../sections/encoded-text.ts';
 import { BpeWords } from './bpe-words.ts';
-import type { EncodedText } from './encoded-text.ts';
 import { UnigramWords } from './unigram-words.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';
 import { WordPieceWords } from './word-piece-words.ts';

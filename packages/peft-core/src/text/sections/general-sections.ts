@@ -1,9 +1,9 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
+import type { WordModel } from '../vocabularies/word-model.ts';
 import { type AddedToken, AddedTokens, type SpecialTokens } from './added-tokens.ts';
 import type { EncodedText } from './encoded-text.ts';
 import { endOfPiece } from './end-of-piece.ts';
 import { type Section, type Sections, trimmed } from './sections.ts';
-import type { WordModel } from './word-model.ts';
 
 /** A step of a normaliser or pre-tokeniser. */
 interface Step {
