@@ -33,6 +33,7 @@ const steps = {
     return compiled;
   },
   dashboard: (report) => runTypeScript('scripts/web/main.ts', report),
+  client: (report) => runTypeScript('scripts/cli/main.ts', report),
   model: (report) =>
     process.env.GRAFT_SKIP_MODEL ? false : runTypeScript('scripts/bootstrap/fetch-model.ts', report),
 };
@@ -42,6 +43,7 @@ const titles = {
   service: 'Prisma client and Postgres binaries',
   programs: 'compiled programs',
   dashboard: 'dashboard',
+  client: 'installable graft command',
   model: 'base model SmolLM2-135M-Instruct',
 };
 

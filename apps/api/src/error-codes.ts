@@ -47,6 +47,7 @@ export const errorCodes = {
   team_key_required: [403, 'A key of the operator reads no data of a team.'],
   unknown_url: [404, 'No such path.'],
   dashboard_not_built: [404, 'The pages of the dashboard were not built; the API works without them.'],
+  client_not_packed: [404, 'The installable graft command was not packed; the API works without it.'],
   method_not_allowed: [405, 'The path has no such method; the header Allow lists those that it has.'],
   request_timeout: [408, 'The request did not arrive in time.'],
   body_too_large: [413, 'A JSON body is larger than 1 MB.'],
@@ -277,6 +278,11 @@ export const errorCodes = {
   empty_prompt: [400, 'The prompt has no tokens.'],
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
+  prompt_not_tokenized: [400, 'The prompt takes longer, or more memory, to tokenise than one may.'],
+  non_finite_logits: [
+    400,
+    'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',
+  ],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
   worker_failed: [502, 'The worker that answered broke off.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;

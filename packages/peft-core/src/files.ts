@@ -2,7 +2,7 @@
 
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
-export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
+export { readAdapter, rewriteAdapterConfig, writeAdapter } from './adapter-files/adapter-files.ts';
 export {
   adapterFileLimits,
   type CheckedAdapter,
@@ -22,7 +22,7 @@ export { buildOnce } from './hub/build-once.ts';
 export { checkSpace } from './hub/check-space.ts';
 export { chooseFiles, type HubFile } from './hub/hub-files.ts';
 export { fetchHubModel, findHubCommit } from './hub/hub-model.ts';
-export { ensurePackagedModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
+export { ensurePackagedModel, type HubModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
 export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
 export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readAllTensors, readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';

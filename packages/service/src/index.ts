@@ -31,6 +31,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
+export { type Actor, requesterOf } from './audit/actor.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
@@ -185,10 +186,16 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
-export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
-export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
-  type Actor,
+  allowsJob,
+  allowsModel,
+  allowsNewVersion,
+  type ModelLimit,
+  namedWithin,
+} from './keys/model-limit.ts';
+export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
+export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export {
   findDeadKeys,
   type Identity,
   type Operator,
@@ -292,7 +299,7 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
-export { checkJobQuota, checkRoom, QuotaExceeded } from './teams/within-quota.ts';
+export { checkJobQuota, QuotaExceeded } from './teams/within-quota.ts';
 export {
   claimSeconds,
   claimUpload,
@@ -302,7 +309,14 @@ export {
   type UploadClaim,
 } from './uploads/complete-upload.ts';
 export { expireUploads } from './uploads/expire-uploads.ts';
-export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export { receiveBytes, receivePartBytes } from './uploads/incoming-bytes.ts';
+export {
+  type IncomingBytes,
+  mostPartBytes,
+  mostParts,
+  type Upload,
+  type UploadPart,
+} from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,

@@ -29,6 +29,6 @@ export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): P
     const jobs = trials.length > 0 ? trials.map((trial) => ({ ...job, ...trial })) : [job];
     return { ok: true, estimate: estimateOnWorkers(jobs, live) };
   } catch (error) {
-    return faultOf(error, () => (error as Error).message);
+    return faultOf(error);
   }
 }

@@ -37,7 +37,7 @@ async function work(
   try {
     tokenizer = tokenizerOf(task);
   } catch (error) {
-    return faultOf(error, () => (error as Error).message);
+    return faultOf(error);
   }
   return 'validate' in task
     ? await validateFiles(task.validate, tokenizer, tell)

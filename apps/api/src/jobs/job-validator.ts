@@ -290,8 +290,8 @@ async function fileOf({ services, job, signal }: Validation, id: string, param: 
   return file;
 }
 
-function errorOf({ code, message, param, fault }: Pick<JobError, keyof JobError>): JobError {
-  return { code, message, param, fault };
+function errorOf({ code, message, param, fault, details }: Pick<JobError, keyof JobError>): JobError {
+  return { code, message, param, fault, ...(details && { details }) };
 }
 
 /** What the job shows: messages of GraftErrors in full; the details of other errors are in the log alone. */

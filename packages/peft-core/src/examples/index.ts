@@ -8,7 +8,6 @@ export {
   createJsonlChecker,
   type DatasetSummary,
   type JsonlChecker,
-  MAX_LISTED_LINES,
   parseJsonl,
 } from './jsonl.ts';
 export type { DatasetFormat, RawExample } from './raw-example.ts';

@@ -55,6 +55,15 @@ test("an operator's folder, relative to the file that names it, is read once", a
       ['hubbed', 'operator'],
     ],
   );
+  assert.deepEqual(
+    (await models.list()).map(({ hub }) => hub),
+    [
+      { id: 'HuggingFaceTB/SmolLM2-135M-Instruct', quantization: 'Q4_1' },
+      { id: 'sentence-transformers/all-MiniLM-L6-v2', quantization: null },
+      null,
+      { id: 'org/name', quantization: null },
+    ],
+  );
   const [tiny, again] = await Promise.all([models.get('tiny'), models.get('tiny')]);
   assert.equal(tiny, again);
   assert.deepEqual([tiny!.id, tiny!.path, tiny!.modelType], ['tiny', path.join(folder, 'tiny'), 'llama']);

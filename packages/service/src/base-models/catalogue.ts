@@ -1,10 +1,12 @@
-import type { BaseModel } from '@graft/peft-core/files';
+import type { BaseModel, HubModel } from '@graft/peft-core/files';
 
 export interface BaseModelEntry {
   /** What requests name as `model`. */
   id: string;
   /** Where it comes from; for logs and the operator. */
   source: 'bundled' | 'operator' | 'hub' | 'added';
+  /** The same model on the Hugging Face Hub; null: it is known by its files alone. */
+  hub: HubModel | null;
   createdAt: Date;
 }
 

@@ -14,7 +14,8 @@ export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<Confi
   const { entries, find } = await listBaseModels(env);
   const opened = new OpenedModels();
   return {
-    list: async () => [...entries.values()].map(({ id, source, createdAt }) => ({ id, source, createdAt })),
+    list: async () =>
+      [...entries.values()].map(({ id, source, hub, createdAt }) => ({ id, source, hub, createdAt })),
     has: async (id) => find(id) !== null,
     knows: (id) => find(id) !== null,
     get: async (id, options = {}) => {

@@ -94,6 +94,9 @@ export const GenerationLineSchema = Type.Union([
     code: Type.String(),
     message: Type.String(),
     param: nullable(Type.String()),
+    /** Read and written until then. Workers of an earlier version leave them out. */
+    prompt_tokens: Type.Optional(Type.Integer()),
+    completion_tokens: Type.Optional(Type.Integer()),
   }),
 ]);
 export type GenerationLine = Static<typeof GenerationLineSchema>;

@@ -1,14 +1,17 @@
 /**
  * Vocabulary
  * - job: a request to train one adapter. Its row in Postgres is the truth; the queue only rings a bell.
- * - lease: the right to work on a job, `{id, epoch}`. Every dispatch raises the *lease epoch*; a write that
- *   carries an older epoch changes nothing. Such a writer is *fenced*: it stops and writes nothing more.
+ * - lease: the right to work on a job, `{id, epoch, token}`. Every dispatch raises the *lease epoch*, and every claim
+ *   draws a random *lease token*; a write that carries another epoch or token changes nothing. Such a writer is *fenced*: it
+ *   stops and writes nothing more. The epoch orders leases. The token tells apart two of one epoch, which are there when a
+ *   failover of Postgres loses a claim and the job is claimed again.
  * - attempt: one claim of the job by a worker, for validation or training.
  * - requirements: what the first claim fixed of the machine, so that each attempt computes the same numbers.
  * - sweep: a job that tries several configurations, its *trials*, and publishes the best of them.
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
 import type {
+  ErrorDetail,
   Hyperparameters,
   PeftConfig,
   ResolvedTraining,
@@ -59,10 +62,16 @@ export function priorityOf(job: Pick<Job, 'priority'>): Priority {
   return job.priority < 0 ? 'low' : job.priority > 0 ? 'high' : 'normal';
 }
 
-export interface Lease {
+/** A job that waits for a worker to claim it. */
+export interface Dispatch {
   id: string;
-  /** The lease epoch. */
+  /** The lease epoch that the claim will have. */
   epoch: number;
+}
+
+export interface Lease extends Dispatch {
+  /** The lease token. Null: a process of an earlier version claimed the job. */
+  token: string | null;
 }
 
 export interface JobError {
@@ -71,6 +80,8 @@ export interface JobError {
   param: string | null;
   /** A user fault is never retried; one of the system may be this job's doing; one of the environment is a worker's. */
   fault: 'user' | 'system' | 'environment';
+  /** What is wrong with lines of a file, each fault once. */
+  details?: ErrorDetail[];
 }
 
 export interface JobProgress {
@@ -176,6 +187,8 @@ export interface Job {
   suffix: string | null;
   seed: number;
   trainingFileId: string;
+  /** The system message that every example of the training file begins with; null: they differ, have none, or it is not known. */
+  systemPrompt: string | null;
   validationFileId: string | null;
   method: string;
   hyperparameters: Hyperparameters;
@@ -211,6 +224,7 @@ export interface Job {
   /** W3C's `traceparent` of the request that created it. */
   traceContext: string | null;
   leaseEpoch: number;
+  leaseToken: string | null;
   leaseUntil: Date | null;
   workerId: string | null;
   attempts: number;
@@ -242,8 +256,8 @@ export function fineTunedModelName(job: Pick<Job, 'id' | 'model' | 'suffix'>, te
 }
 
 /** The job's lease as its row has it now. */
-export function leaseOf(job: Job): Lease {
-  return { id: job.id, epoch: job.leaseEpoch };
+export function leaseOf(job: Pick<Job, 'id' | 'leaseEpoch' | 'leaseToken'>): Lease {
+  return { id: job.id, epoch: job.leaseEpoch, token: job.leaseToken };
 }
 
 /** A row of `jobs` as Prisma reads it, in the types that its writers keep to. */

@@ -22,7 +22,7 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/fine_tuning/options',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'start' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'Get the options of a fine-tuning job',

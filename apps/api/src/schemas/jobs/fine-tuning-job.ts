@@ -11,6 +11,7 @@ import {
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
 import {
@@ -199,6 +200,10 @@ export const JobSchema = named('FineTuningJob', {
   status: Type.Enum([...statuses], { type: 'string' }),
   training_file: Type.String(),
   validation_file: nullable(Type.String()),
+  system_prompt: nullable(Type.String(), {
+    description:
+      'The system message that every example of the training file begins with: send it with each chat, since the answers were trained with it. Null: the examples begin differently or without one, or it has more than 16,384 characters.',
+  }),
   fine_tuned_model: nullable(Type.String(), {
     description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
   }),
@@ -218,6 +223,12 @@ export const JobSchema = named('FineTuningJob', {
         type: 'string',
         description: 'Who can mend it.',
       }),
+      details: Type.Optional(
+        Type.Array(Type.Object(LineFaultFields), {
+          description:
+            'Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest.',
+        }),
+      ),
     }),
   ),
   estimated_finish: nullable(Time),
@@ -329,6 +340,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     status: wireStatus(job.state),
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,
+    system_prompt: job.systemPrompt,
     fine_tuned_model: job.fineTunedModel,
     finished_at: job.finishedAt && unixSeconds(job.finishedAt),
     trained_tokens: job.trainedTokens,

@@ -1,4 +1,4 @@
-import type { Database } from '../../database/database.ts';
+import { type Database, json } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { JobError } from '../job.ts';
 
@@ -6,8 +6,8 @@ import type { JobError } from '../job.ts';
 const keptDays = 7;
 /** Results of one team; the oldest go first. */
 const keptResults = 1000;
-/** A longer message is not worth its room: such a file is read again. */
-const longestMessage = 64 * 1024;
+/** A longer one, in characters as JSON, is not kept: such a file is read again. */
+const longestError = 128 * 1024;
 
 /**
  * What an earlier validation of the team's said about the same files, model and options, all of which `key` is a digest of:
@@ -32,8 +32,8 @@ export async function keepValidationResult(
   error: JobError | null,
   tokens: number | null = null,
 ): Promise<void> {
-  if (error && (error.fault !== 'user' || error.message.length > longestMessage)) return;
-  const value = error === null ? Prisma.DbNull : { ...error };
+  if (error && (error.fault !== 'user' || JSON.stringify(error).length > longestError)) return;
+  const value = error === null ? Prisma.DbNull : json(error);
   await db.validationResult.upsert({
     where: { teamId_key: { teamId, key } },
     create: { teamId, key, error: value, tokens },

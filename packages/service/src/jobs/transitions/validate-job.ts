@@ -18,7 +18,7 @@ import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { resolveTrials } from '../records/job-trial.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
-import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
+import { changeJob, holds, lockFreeJobs, lockJob, newLeaseToken } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { hasExpired } from './expiry/lease-expiry.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
@@ -97,8 +97,8 @@ async function claim(
     const job = await changeJob(
       tx,
       Prisma.sql`id = ${next.id} AND state = 'validating' AND run_after <= now()`,
-      Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
-        worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
+      Prisma.sql`lease_epoch = lease_epoch + 1, lease_token = ${newLeaseToken()},
+        lease_until = now() + make_interval(secs => ${leaseSeconds}), worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
     );
     if (!job) return null;
     const start = await takeTurn(tx, job.teamId, 'validation');
@@ -145,26 +145,20 @@ export async function heartbeatValidation(
   lease: Lease,
   options: { leaseSeconds: number; progress?: ValidationProgress | undefined },
 ): Promise<Lease | null> {
-  const { rows } = await sql.query<Lease>(
+  const progress = options.progress ? JSON.stringify(options.progress) : null;
+  const { rowCount } = await sql.query(
     statementWithin(
       renewalMs(options.leaseSeconds),
-      `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
+      Prisma.sql`UPDATE jobs SET lease_until = now() + make_interval(secs => ${options.leaseSeconds}),
        validation_attempts = CASE
-         WHEN ($4::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
+         WHEN (${progress}::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
          THEN 1 ELSE validation_attempts END,
-       validation_progress = coalesce($4::jsonb || jsonb_build_object('furthestBytes', greatest(
-         ($4::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'validating' AND lease_until IS NOT NULL
-     RETURNING id, lease_epoch AS epoch`,
-      [
-        lease.id,
-        lease.epoch,
-        options.leaseSeconds,
-        options.progress ? JSON.stringify(options.progress) : null,
-      ],
+       validation_progress = coalesce(${progress}::jsonb || jsonb_build_object('furthestBytes', greatest(
+         (${progress}::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
+     WHERE ${holds(lease, 'validating')} AND lease_until IS NOT NULL`,
     ),
   );
-  return rows[0] ?? null;
+  return rowCount === 1 ? lease : null;
 }
 
 export type ValidationOutcome =
