@@ -85,7 +85,7 @@ async function lockTables(client: pg.Client): Promise<Map<string, string[]>> {
 
 async function readMigrations(client: pg.Client): Promise<DatabaseContents['migrations']> {
   const { rows } = await client.query(
-    'SELECT migration_name AS name, checksum FROM public._prisma_migrations WHERE rolled_back_at IS NULL ORDER BY migration_name',
+    'SELECT migration_name AS name, checksum FROM public._prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name',
   );
   return rows;
 }
