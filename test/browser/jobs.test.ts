@@ -133,6 +133,30 @@ test('what somebody else did is seen, and what is refused is told with its reque
   for (const visit of [ada, bob, deaf]) await visit.leave();
 });
 
+test('a loss of many digits stays on its line, beside its curve', async () => {
+  const [id] = await seedJobs(bench, [
+    { status: 'running', suffix: 'small-loss', steps: 20, totalSteps: 40 },
+  ]);
+  await bench.services.sql.query(
+    `UPDATE jobs SET progress = jsonb_set(progress, '{loss}', '0.003911') WHERE id = $1`,
+    [id],
+  );
+  for (const width of [1280, 1000]) {
+    const visit = await bench.visit(bench.acme, '/jobs?search=small-loss', { width });
+    const { page } = visit;
+    const loss = page.getByText('0.003911', { exact: true });
+    await loss.waitFor();
+    assert.equal(await loss.evaluate((shown) => shown.getClientRects().length), 1);
+    const isWithin = await loss.evaluate(
+      (shown) => shown.getBoundingClientRect().right <= shown.closest('td')!.getBoundingClientRect().right,
+    );
+    assert.ok(isWithin, `it is wider than its column at ${width} px`);
+    await visit.checkAccess();
+    await visit.picture(`jobs-small-loss-${width}`);
+    await visit.leave();
+  }
+});
+
 test('a running job moves in the list by itself', async () => {
   const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
   const created = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
