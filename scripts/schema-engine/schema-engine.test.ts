@@ -3,11 +3,16 @@ import { execFile } from 'node:child_process';
 import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { migrateDatabase } from '@graft/service';
-import { createTestDatabase, type TestDatabase } from '@graft/service/testing';
+import {
+  createTestDatabase,
+  insertRowsOfEveryKind,
+  readMigrations,
+  type TestDatabase,
+} from '@graft/service/testing';
 import pg from 'pg';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,10 +24,10 @@ before(async () => {
   // A copy of the schema and its migrations, where `migrate dev` may write.
   project = await mkdtemp(path.join(tmpdir(), 'graft-prisma-'));
   await cp(path.join(root, 'prisma'), path.join(project, 'prisma'), { recursive: true });
-  const datasource = JSON.stringify({ url: database.url });
   await writeFile(
     path.join(project, 'prisma.config.ts'),
-    `export default { schema: 'prisma/schema.prisma', migrations: { path: 'prisma/migrations' }, datasource: ${datasource} };`,
+    `export default { schema: 'prisma/schema.prisma', migrations: { path: 'prisma/migrations' },
+       datasource: { url: process.env.DATABASE_URL } };`,
   );
 });
 after(async () => {
@@ -30,7 +35,7 @@ after(async () => {
   await rm(project, { recursive: true, force: true });
 });
 
-async function prisma(...args: string[]): Promise<string> {
+async function prisma(args: string[], { url }: { url: string } = database): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
     [path.join(root, 'node_modules/prisma/build/index.js'), ...args],
@@ -38,6 +43,7 @@ async function prisma(...args: string[]): Promise<string> {
       cwd: project,
       env: {
         ...process.env,
+        DATABASE_URL: url,
         CHECKPOINT_DISABLE: '1',
         PRISMA_SCHEMA_ENGINE_BINARY: path.join(root, 'scripts/schema-engine/main.mjs'),
       },
@@ -54,16 +60,10 @@ async function shadowDatabases(sql: pg.Pool): Promise<string[]> {
 }
 
 test('Prisma finds the migrations that Graft applied itself, and no drift from schema.prisma', async () => {
-  assert.match(await prisma('migrate', 'status'), /Database schema is up to date/);
+  assert.match(await prisma(['migrate', 'status']), /Database schema is up to date/);
   // Exit code 0: no difference; 2 would reject.
-  await prisma(
-    'migrate',
-    'diff',
-    '--from-config-datasource',
-    '--to-schema',
-    'prisma/schema.prisma',
-    '--exit-code',
-  );
+  const schema = 'prisma/schema.prisma';
+  await prisma(['migrate', 'diff', '--from-config-datasource', '--to-schema', schema, '--exit-code']);
 });
 
 test('migrate dev makes a migration through the shadow database, and Graft accepts what it applied', async () => {
@@ -73,7 +73,7 @@ test('migrate dev makes a migration through the shadow database, and Graft accep
   );
   const sql = new pg.Pool({ connectionString: database.url });
   const before = await shadowDatabases(sql);
-  assert.match(await prisma('migrate', 'dev', '--name', 'extra'), /Your database is now in sync/);
+  assert.match(await prisma(['migrate', 'dev', '--name', 'extra']), /Your database is now in sync/);
 
   const migrations = path.join(project, 'prisma/migrations');
   const made = (await readdir(migrations)).find((name) => name.endsWith('_extra'));
@@ -95,12 +95,64 @@ test('migrate deploy runs a script with function bodies whole', async () => {
     path.join(folder, 'migration.sql'),
     'CREATE FUNCTION twice(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN n := 2 * n; RETURN n; END $$;\nSELECT twice(2);',
   );
-  assert.match(await prisma('migrate', 'deploy'), /All migrations have been successfully applied/);
+  assert.match(await prisma(['migrate', 'deploy']), /All migrations have been successfully applied/);
+});
+
+/** Of the migration as it was released first: it changed finished jobs, which their guard refuses. */
+const earlierOwners = `-- Whose a job is: the person who asked for it, by a key or signed in. Of jobs so far their keys tell.
+ALTER TABLE "jobs" ADD COLUMN "person_id" TEXT;
+
+UPDATE "jobs" SET "person_id" = k."person_id"
+FROM "api_keys" k WHERE k."id" = "jobs"."key_id" AND k."person_id" IS NOT NULL;
+`;
+
+describe('the migration of job owners, which was mended', () => {
+  let other: TestDatabase;
+  let sql: pg.Pool;
+  const owners = 'prisma/migrations/20261128230000_job_owners/migration.sql';
+  beforeEach(async () => {
+    other = await createTestDatabase();
+    sql = new pg.Pool({ connectionString: other.url });
+    sql.on('error', () => {});
+    await sql.query('DROP SCHEMA public CASCADE');
+    await sql.query('CREATE SCHEMA public');
+    await cp(path.join(root, 'prisma'), path.join(project, 'prisma'), { recursive: true });
+    await rm(path.join(project, 'prisma/migrations'), { recursive: true });
+    await cp(path.join(root, 'prisma/migrations'), path.join(project, 'prisma/migrations'), {
+      recursive: true,
+    });
+  });
+  afterEach(async () => {
+    await sql.end();
+    await other.drop();
+  });
+
+  test('a database that has applied the earlier text is accepted by Prisma and by Graft', async () => {
+    await writeFile(path.join(project, owners), earlierOwners);
+    await prisma(['migrate', 'deploy'], other);
+    await cp(path.join(root, owners), path.join(project, owners));
+    assert.match(await prisma(['migrate', 'deploy'], other), /No pending migrations to apply/);
+    assert.match(await prisma(['migrate', 'status'], other), /Database schema is up to date/);
+    assert.deepEqual(await migrateDatabase({ sql }), []);
+  });
+
+  test('a database in which the earlier text failed under Prisma is upgraded by the next start', async () => {
+    const migrations = await readMigrations();
+    const before = migrations.findIndex(({ name }) => name.endsWith('_job_owners'));
+    await migrateDatabase({ sql }, migrations.slice(0, before));
+    await insertRowsOfEveryKind(sql, 'old');
+    await writeFile(path.join(project, owners), earlierOwners);
+    await assert.rejects(prisma(['migrate', 'deploy'], other), /a finished job never changes/);
+    await cp(path.join(root, owners), path.join(project, owners));
+    // Prisma alone asks for `migrate resolve`.
+    await assert.rejects(prisma(['migrate', 'deploy'], other), /P3009/);
+    const names = migrations.slice(before).map(({ name }) => name);
+    assert.deepEqual(await migrateDatabase({ sql }), names);
+    assert.match(await prisma(['migrate', 'status'], other), /Database schema is up to date/);
+  });
 });
 
 test('a database that cannot be reached is reported as Prisma does', async () => {
-  const config = path.join(project, 'prisma.config.ts');
-  const text = await readFile(config, 'utf8');
-  await writeFile(config, text.replace(/:\d+\//, ':1/'));
-  await assert.rejects(prisma('migrate', 'deploy'), /P1001|Can't reach database server/);
+  const url = database.url.replace(/:\d+\//, ':1/');
+  await assert.rejects(prisma(['migrate', 'deploy'], { url }), /P1001|Can't reach database server/);
 });

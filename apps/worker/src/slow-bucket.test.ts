@@ -83,7 +83,7 @@ test('training and its checkpoints do not wait for an adapter that the bucket do
   const { lastCheckpointStep: at } = await bench.job(job.id);
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) > (at ?? 0) + 10);
   const { staged } = dataFolder(bench.services.env.dataDir);
-  const folders = await readdir(join(staged(job.id, claimed.leaseEpoch), 'snapshots'));
+  const folders = await readdir(join(staged(job.id, claimed.leaseEpoch, claimed.leaseToken), 'snapshots'));
   // One is on the way, three wait, and one is being written or removed.
   assert.ok(folders.length <= 6, folders.join());
   stop.abort();

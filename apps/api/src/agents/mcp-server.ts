@@ -1,6 +1,6 @@
 import { allowsScope, hasRole, type Identity } from '@graft/service';
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
-import type { Access } from '../plugins/auth.ts';
+import type { Access } from '../access/access.ts';
 import type { Tool, ToolMeans } from './tools.ts';
 
 /** Who calls, and what the tools do on their behalf. */

@@ -1,4 +1,4 @@
-import type { Access } from '../plugins/auth.ts';
+import type { Access } from '../access/access.ts';
 import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
 
 /** A route of the API, as its declaration tells of it. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Identity, NewJob, Services } from '@graft/service';
+import { type Identity, type NewJob, requesterOf, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import type { CreateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
@@ -28,8 +28,7 @@ export async function checkNewJob(
   const checked = await checkTraining(services, checker, caller, body, reply);
   const { baseModel, startFrom, hyperparameters, peft, training, sweep, trials, seed } = checked;
   return {
-    keyId: caller.keyId,
-    personId: caller.personId,
+    ...requesterOf(caller),
     model: baseModel,
     suffix: body.suffix ?? null,
     seed,

@@ -11,14 +11,17 @@ import {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  generationProtocol,
   isLastingModelFault,
   mayReadMetrics,
+  protocolHeader,
+  protocolOf,
   renderMetrics,
   type Services,
   startReading,
   teamHeader,
 } from '@graft/service';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts';
 import type { Share } from './fair-order.ts';
 import { GeneratorBusy, type GeneratorEvent, type GeneratorProcess } from './generator-process.ts';
@@ -55,8 +58,10 @@ export function createInternalServer(
   });
   const token = digestOf(services.secrets.internalToken);
 
-  app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, _request, reply) => {
+  app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, request, reply) => {
     const status = error.statusCode ?? 500;
+    const asked = protocolOf(request.headers);
+    if (error.validation && asked !== generationProtocol) return refuseProtocol(reply, asked, error.message);
     if (status >= 500) services.log.error({ err: error }, 'internal request failed');
     const message = status >= 500 ? 'The worker had a fault of its own.' : error.message;
     return reply
@@ -64,10 +69,25 @@ export function createInternalServer(
       .send({ code: error.validation ? 'invalid_request' : 'request_failed', message, param: null });
   });
 
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header(protocolHeader, generationProtocol);
+  });
+
+  /** 503, on which an API of any version asks another worker. */
+  function refuseProtocol(reply: FastifyReply, apiProtocol: number | null, reason: string): FastifyReply {
+    services.log.error(
+      { apiProtocol, workerProtocol: generationProtocol, reason },
+      'the API is of another version of Graft, and this worker cannot answer its completions: upgrade the older of the two',
+    );
+    const message = `This worker speaks protocol ${generationProtocol}; the API, ${apiProtocol ?? 'one without a number'}.`;
+    return reply.code(503).send({ code: 'protocol_mismatch', message, param: null });
+  }
+
   app.get('/healthz', async () => ({ status: 'ok' }));
 
   app.get('/metrics', async (request, reply) => {
-    const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
+    const { headers, httpVersion, socket } = request.raw;
+    const reader = { headers, remoteAddress: socket.remoteAddress, httpVersion };
     if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
     const { contentType, body } = await renderMetrics(services, 'worker');
     return reply.type(contentType).send(body);
@@ -81,12 +101,17 @@ export function createInternalServer(
     onRequest: async (request, reply) => {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
-      if (timingSafeEqual(digestOf(given), token) && isProved) return;
-      return reply.code(401).send({
-        code: 'invalid_token',
-        message: 'The internal token or the certificate is wrong.',
-        param: null,
-      });
+      if (!timingSafeEqual(digestOf(given), token) || !isProved)
+        return reply.code(401).send({
+          code: 'invalid_token',
+          message: 'The internal token or the certificate is wrong.',
+          param: null,
+        });
+      const asked = protocolOf(request.headers);
+      // One without a number may be understood all the same: its body shows it.
+      if (asked !== null && asked !== generationProtocol)
+        return refuseProtocol(reply, asked, 'It speaks another protocol.');
+      return;
     },
     handler: async (request, reply) => {
       const gone = new AbortController();
@@ -155,7 +180,7 @@ async function* answer(
       message: 'The worker had a fault of its own.',
     });
     logFault('generation failed', fault, services.log);
-    yield encodeLine(lineOf({ type: 'failed', fault }));
+    yield encodeLine(lineOf({ type: 'failed', fault, promptTokens: 0, completionTokens: 0 }));
   }
 }
 
@@ -195,6 +220,7 @@ async function locate(
     );
   }
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
+  const { allow_special_tokens = false } = body;
   const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
   return {
     baseModel: base.id,
@@ -203,7 +229,10 @@ async function locate(
     adapterDir:
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
-    options: { ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
+    options: {
+      ...{ ...text, allow_special_tokens, max_tokens, temperature, top_p, stop, seed, logprobs },
+      ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
+    },
   };
 }
 
@@ -222,7 +251,9 @@ function lineOf(event: GeneratorEvent): GenerationLine {
     }
     case 'failed': {
       const { code, message, param } = event.fault;
-      return { type: 'error', status: statusOf(event.fault), code, message, param };
+      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
+      const status = statusOf(event.fault);
+      return { type: 'error', status, code, message, param, prompt_tokens, completion_tokens };
     }
   }
 }

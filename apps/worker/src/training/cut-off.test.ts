@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, openServices, readMetrics, type Services } from '@graft/service';
-import { type CuttableProxy, openCuttableProxy } from '@graft/service/testing';
+import { type CuttableProxy, keepJobRows, openCuttableProxy } from '@graft/service/testing';
 import { type StartedJob, startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { TrainerProcess } from './trainer-process.ts';
@@ -18,12 +18,20 @@ let services: Services;
 let lost: StartedJob | undefined;
 const trainers: TrainerProcess[] = [];
 const [steps, checkpointSteps] = [240, 10];
+// A lease of the usual five seconds may run out where a loaded machine stands still.
+const lease = { leaseSeconds: 300 };
+/** What every job here ends with, undisturbed. */
+let expected: { series: Awaited<ReturnType<typeof seriesOf>>; digests: string[] };
 
 before(async () => {
   bench = await openWorkerBench();
   proxy = await openCuttableProxy(bench.services.databaseUrl);
   const env = { ...bench.services.env, databaseUrl: proxy.url };
   services = await openServices({ role: 'worker', env, log: bench.services.log });
+  const control = await queueJob();
+  assert.equal(await (await startJob(bench.services, control, newTrainer(), lease)).outcome, 'succeeded');
+  expected = { series: await seriesOf(control), digests: await digestOf(control) };
+  assert.equal(expected.series.filter(({ kind }) => kind === 'train').length, steps);
 });
 after(async () => {
   for (const trainer of trainers) await trainer.close();
@@ -77,13 +85,6 @@ async function digestOf(job: Job): Promise<string[]> {
 
 it('leaves no hole in the losses when it is cut off, and its successor ends as if nothing had happened', async () => {
   const successor = newTrainer();
-  const control = await queueJob();
-  // A lease of the usual five seconds may run out where a loaded machine stands still.
-  const lease = { leaseSeconds: 300 };
-  assert.equal(await (await startJob(bench.services, control, successor, lease)).outcome, 'succeeded');
-  const expected = await seriesOf(control);
-  assert.equal(expected.filter(({ kind }) => kind === 'train').length, steps);
-
   const job = await queueJob();
   lost = await startJob(services, job, newTrainer(), lease);
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= 2 * checkpointSteps, 90);
@@ -91,10 +92,8 @@ it('leaves no hole in the losses when it is cut off, and its successor ends as i
   const recorded = (await bench.job(job.id)).lastCheckpointStep!;
   const folder = join(bench.services.env.dataDir, 'checkpoints', job.id);
   const written = async () => {
-    const [own = ''] = (await readdir(folder)).sort();
-    return Math.max(
-      ...(await readdir(join(folder, own))).map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)),
-    );
+    const names = await readdir(folder, { recursive: true });
+    return Math.max(...names.map((name) => Number(/\/step-(\d+)$/.exec(name)?.[1] ?? 0)));
   };
   while ((await written()) < recorded + 3 * checkpointSteps) await sleep(20);
 
@@ -113,6 +112,24 @@ it('leaves no hole in the losses when it is cut off, and its successor ends as i
     (message) => /resumed from the checkpoint at step (\d+)$/.exec(message)?.[1] ?? [],
   );
   assert.deepEqual(from.map(Number), [recorded], messages.join('\n'));
-  assert.deepEqual(await seriesOf(job), expected, 'every step has its loss, bit for bit');
-  assert.deepEqual(await digestOf(job), await digestOf(control), 'one version, of the same files');
+  assert.deepEqual(await seriesOf(job), expected.series, 'every step has its loss, bit for bit');
+  assert.deepEqual(await digestOf(job), expected.digests, 'one version, of the same files');
+});
+
+it('is fenced when a failover lost its claim and another worker claimed the job under the same epoch', async () => {
+  const job = await queueJob();
+  const standby = await keepJobRows(bench.services, job.id);
+  lost = await startJob(services, job, newTrainer(), lease);
+  await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= 2 * checkpointSteps, 90);
+  await proxy.cut();
+  await standby.failOver();
+  const { outcome, claimed } = await startJob(bench.services, job, newTrainer(), lease);
+  assert.equal(claimed.leaseEpoch, lost.claimed.leaseEpoch);
+  // Both train and write checkpoints into one data folder, of the same steps.
+  await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= checkpointSteps, 90);
+  await proxy.restore();
+  assert.equal(await lost.outcome, 'fenced');
+  assert.equal(await outcome, 'succeeded', (await bench.messages(job.id)).join('\n'));
+  assert.deepEqual(await seriesOf(job), expected.series);
+  assert.deepEqual(await digestOf(job), expected.digests);
 });

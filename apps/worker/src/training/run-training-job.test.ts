@@ -2,9 +2,10 @@
 // (testing/timed-trainer.ts). Real training is in train-tasks.test.ts and worker.test.ts.
 import assert from 'node:assert/strict';
 import { appendFile, readdir, rename, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { leaseFolder } from '@graft/peft-core/checkpoints';
 import {
   cancelJob,
   type Job,
@@ -21,7 +22,7 @@ import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 const long = { steps: 2000, stepMilliseconds: 20, checkpointSteps: 5 };
 
 before(async () => {
@@ -321,26 +322,30 @@ describe('runTrainingJob', () => {
     const first = await start(job);
     assert.equal(await first.outcome, 'requeued');
     const folder = join(bench.services.env.dataDir, 'checkpoints', job.id);
-    const [epoch] = await readdir(folder);
-    assert.deepEqual(await readdir(join(folder, epoch!)), ['step-00000035', 'step-00000040']);
+    const own = join(folder, leaseFolder(first.claimed.leaseEpoch, first.claimed.leaseToken));
+    assert.deepEqual(await readdir(own), ['step-00000035', 'step-00000040']);
     const recorded = await listCheckpoints(bench.services, bench.teamId, job.id, { limit: 10 });
     assert.deepEqual(
       recorded.data.map(({ step, removedAt }) => [step, removedAt === null]),
       [40, 35, 30, 25, 20, 15, 10, 5].map((step) => [step, step > 30]),
     );
 
-    await appendFile(join(folder, epoch!, 'step-00000040', 'state.safetensors'), 'x');
+    await appendFile(join(own, 'step-00000040', 'state.safetensors'), 'x');
     await bench.until(job.id, (row) => row.runAfter.getTime() <= Date.now());
     const second = await start(job);
     assert.equal(await second.outcome, 'requeued');
     const messages = await bench.messages(job.id);
     assert.ok(messages.includes('The checkpoint at step 40 is not continued: it is damaged'));
     assert.ok(messages.some((message) => message.endsWith('resumed from the checkpoint at step 35')));
-    const epochs = await readdir(folder);
-    const left = await Promise.all(epochs.map((name) => readdir(join(folder, name))));
+    const left = (await readdir(folder, { recursive: true })).filter((name) =>
+      basename(name).startsWith('step-'),
+    );
+    const [newer, older] = [second, first].map(({ claimed }) =>
+      leaseFolder(claimed.leaseEpoch, claimed.leaseToken),
+    );
     assert.deepEqual(
-      left,
-      [['step-00000035'], ['step-00000040']],
+      left.filter((name) => !name.endsWith('.safetensors')).sort(),
+      [join(older!, 'step-00000035'), join(newer!, 'step-00000040')],
       'the damaged one is gone, the good ones are not',
     );
     await cancelJob(bench.services, bench.teamId, job.id, by);
@@ -352,9 +357,11 @@ describe('runTrainingJob', () => {
       checkpointSteps: 5,
       atStep: { step: 13, does: 'exit' },
     });
-    assert.equal(await (await start(job)).outcome, 'requeued');
+    const { claimed, outcome } = await start(job);
+    assert.equal(await outcome, 'requeued');
     const folder = join(bench.services.env.dataDir, 'checkpoints', job.id);
-    const newest = join(folder, (await readdir(folder))[0]!, 'step-00000010', 'manifest.json');
+    const own = join(folder, leaseFolder(claimed.leaseEpoch, claimed.leaseToken));
+    const newest = join(own, 'step-00000010', 'manifest.json');
     // Reading it is an input/output error.
     await rename(newest, `${newest}.away`);
     await symlink('/proc/self/mem', newest);

@@ -1,5 +1,5 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import { GraftError } from '@graft/peft-core/config';
 import { type CodeVersion, isDatabaseAway, type Job, type Services, type TrialState } from '@graft/service';
@@ -60,8 +60,8 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   let staging: string | null = null;
   let outcome: JobOutcome;
   try {
-    staging = await services.artifacts.stage(job.id, job.leaseEpoch);
-    await removeLostStaging(staging);
+    staging = await services.artifacts.stage(job.id, job.leaseEpoch, job.leaseToken);
+    await removeLostStaging(staging, job);
     const { end, publish } = await attempt(
       job,
       staging,
@@ -215,16 +215,16 @@ async function settleFault(
 }
 
 /** Removes what earlier attempts left behind when their worker died. This one may have been frozen, and others be at work since. */
-async function removeLostStaging(folder: string): Promise<void> {
-  const parent = dirname(folder);
-  for (const name of await readdir(parent)) {
-    if (Number(name) < Number(basename(folder)))
-      await rm(join(parent, name), { recursive: true, force: true });
+async function removeLostStaging(folder: string, { leaseEpoch }: Job): Promise<void> {
+  const ofJob = dirname(dirname(folder));
+  for (const epoch of await readdir(ofJob)) {
+    if (Number(epoch) < leaseEpoch) await rm(join(ofJob, epoch), { recursive: true, force: true });
   }
 }
 
-/** Removes `staging/<job>/<lease epoch>`, and `staging/<job>` when it is then empty. */
+/** Removes `staging/<job>/<epoch>/<token>`, and the folders above it that are then empty. */
 async function removeStaging(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  await rmdir(dirname(folder)).catch(() => {});
+  const ofEpoch = dirname(folder);
+  for (const above of [ofEpoch, dirname(ofEpoch)]) await rmdir(above).catch(() => {});
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Services } from '../services.ts';
 import { createTestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
@@ -119,6 +120,39 @@ describe('migrations', () => {
     const mended = { ...broken, sql: 'CREATE TABLE half (id INT)' };
     assert.deepEqual(await migrateDatabase(services, [...known, extra, mended]), [broken.name]);
     await services.sql.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [broken.name]);
+  });
+
+  test('one that Prisma left unfinished is applied again, once Prisma is at it no more', async () => {
+    const left = { ...extra, name: '29990103000000_left', sql: 'CREATE TABLE "left" (id INT)' };
+    const leave = async () =>
+      await services.sql.query(
+        `INSERT INTO _prisma_migrations (id, checksum, migration_name, logs) VALUES (gen_random_uuid(), 'earlier', $1, 'failed')`,
+        [left.name],
+      );
+    await leave();
+    const prisma = await services.sql.connect();
+    await prisma.query('SELECT pg_advisory_lock(72707369)');
+    const started = migrateDatabase(services, [...known, extra, left]);
+    assert.equal(await Promise.race([started, sleep(300)]), undefined, 'waits for Prisma');
+    await prisma.query('SELECT pg_advisory_unlock(72707369)');
+    prisma.release();
+    assert.deepEqual(await started, [left.name]);
+    const { rows } = await services.sql.query(
+      'SELECT finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations WHERE migration_name = $1 ORDER BY started_at',
+      [left.name],
+    );
+    assert.deepEqual(rows, [
+      { finished: false, rolledBack: true },
+      { finished: true, rolledBack: false },
+    ]);
+    // Killed between the commit of the migration and that of its row.
+    await services.sql.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [left.name]);
+    await leave();
+    await assert.rejects(
+      migrateDatabase(services, [...known, extra, left]),
+      /_left failed: relation "left" already exists\. .*`npx prisma migrate resolve --applied 29990103000000_left`/,
+    );
+    await services.sql.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [left.name]);
   });
 
   test('a changed or unknown one stops the start', async () => {

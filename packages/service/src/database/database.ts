@@ -61,8 +61,7 @@ export function connectOwner(url: string, log: Logger): Pick<Database, 'sql'> {
 /** For `sql.query`: a statement that is given up after so many milliseconds, and its connection, which may hang, with it. */
 export function statementWithin(
   milliseconds: number,
-  text: string,
-  values: unknown[],
+  { text, values }: Pick<Prisma.Sql, 'text' | 'values'>,
 ): pg.QueryConfig & { query_timeout: number } {
   return { text, values, query_timeout: milliseconds };
 }

@@ -9,6 +9,15 @@ import { isRowLocked } from './database-away.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
+/**
+ * Checksums that migrations had before they were mended. A database that has applied the earlier text has what the present one
+ * makes: the earlier text failed wherever the two differ.
+ */
+const earlierChecksums: Record<string, string[]> = {
+  // It changed finished jobs, which their guard refuses.
+  '20261128230000_job_owners': ['aaed58288f4468bf73e8671637be82caf3b87ff5cde23db9bee4c800edf32ecd'],
+};
+
 /** The advisory lock that Prisma's own `migrate` takes, so that it and this never run at once. Ours ends with a transaction. */
 const prismaLock = 72707369;
 
@@ -40,8 +49,8 @@ const migrationMs = 3_600_000;
  * Applies the migrations that the database lacks, as `prisma migrate deploy` would and in its bookkeeping table, so
  * that either may be used. Each is one transaction with its bookkeeping row, and holds its locks for no longer: a
  * process that is frozen in the middle is thrown out by Postgres. Processes that start together wait for one another.
- * Answers the names applied. Throws when the database holds a migration that was changed, has failed, or is unknown
- * here (a newer Graft has been at work).
+ * One that Prisma began and did not finish is applied again: Postgres has undone what it did. Answers the names applied.
+ * Throws when the database holds a migration that was changed or is unknown here (a newer Graft has been at work).
  */
 export async function migrateDatabase(
   { sql }: Pick<Database, 'sql'>,
@@ -88,7 +97,7 @@ async function readApplied(connection: pg.PoolClient): Promise<AppliedRow[]> {
 
 function firstMissing(known: Migration[], applied: AppliedRow[]): Migration | undefined {
   checkHistory(known, applied);
-  return known.find(({ name }) => !applied.some((row) => row.name === name));
+  return known.find(({ name }) => !applied.some((row) => row.name === name && row.finished));
 }
 
 function checkHistory(known: Migration[], applied: AppliedRow[]): void {
@@ -100,12 +109,32 @@ function checkHistory(known: Migration[], applied: AppliedRow[]): void {
           'Start that version, or restore the backup from before the upgrade.',
       );
     }
-    if (!row.finished)
-      throw new Error(`The migration ${row.name} failed before; see prisma migrate resolve.`);
-    if (migration.checksum !== row.checksum) {
+    const accepted = [migration.checksum, ...(earlierChecksums[row.name] ?? [])];
+    if (row.finished && !accepted.includes(row.checksum)) {
       throw new Error(`The migration ${row.name} was changed after it was applied.`);
     }
   }
+}
+
+/** Prisma's own table of the migrations that were applied. */
+const bookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+  id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
+  migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
+  started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`;
+
+/** Within a transaction that the caller opens and ends. */
+export async function applyMigration(
+  connection: Pick<pg.ClientBase, 'query'>,
+  { name, sql, checksum }: Migration,
+): Promise<void> {
+  await connection.query(bookkeeping);
+  const statement = { text: sql, query_timeout: migrationMs };
+  await connection.query(statement);
+  await connection.query(
+    `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+     VALUES ($1, $2, $3, clock_timestamp(), 1)`,
+    [randomUUID(), checksum, name],
+  );
 }
 
 /** False: another process has applied it meanwhile. */
@@ -115,23 +144,42 @@ async function apply(connection: pg.PoolClient, migration: Migration, known: Mig
     // It may take long on big tables. Waiting for a lock never does: whoever came later would wait behind it.
     await connection.query('SET LOCAL statement_timeout = 0');
     await connection.query('SELECT pg_advisory_xact_lock($1)', [prismaLock]);
-    await connection.query(`CREATE TABLE IF NOT EXISTS _prisma_migrations (
-      id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
-      migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
-      started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`);
-    const isNext = firstMissing(known, await readApplied(connection))?.name === migration.name;
+    await connection.query(bookkeeping);
+    const applied = await readApplied(connection);
+    const isNext = firstMissing(known, applied)?.name === migration.name;
     if (isNext) {
-      const statement = { text: migration.sql, query_timeout: migrationMs };
-      await connection.query(statement);
-      await connection.query(
-        `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
-         VALUES ($1, $2, $3, clock_timestamp(), 1)`,
-        [randomUUID(), migration.checksum, migration.name],
-      );
+      // Prisma, which has the same lock while it migrates, failed or was killed in the middle.
+      const unfinished = applied.some(({ name }) => name === migration.name);
+      if (unfinished) await giveUpUnfinished(connection, migration.name);
+      await applyMigration(connection, migration).catch((error: unknown) => {
+        throw unfinished ? resolvable(migration.name, error) : error;
+      });
     }
     await connection.query('COMMIT');
     return isNext;
   } catch (error) {
     throw new Error(`The migration ${migration.name} failed: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** As `prisma migrate resolve --rolled-back` does. */
+async function giveUpUnfinished(connection: pg.PoolClient, name: string): Promise<void> {
+  await connection.query(
+    `UPDATE _prisma_migrations SET rolled_back_at = now()
+     WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL`,
+    [name],
+  );
+}
+
+/** The SQLSTATEs of what exists already: a column, a table or index, a policy or trigger or role, a function. */
+const duplicates = ['42701', '42P07', '42710', '42723'];
+
+/** Prisma may have been killed when the migration was committed, and before it recorded that. */
+function resolvable(name: string, error: unknown): unknown {
+  if (!duplicates.includes((error as { code?: string }).code ?? '')) return error;
+  return new Error(
+    `${(error as Error).message}. \`prisma migrate deploy\` was stopped after it had applied this migration and before it recorded ` +
+      `that. Run \`npx prisma migrate resolve --applied ${name}\` with DATABASE_URL set, then start again`,
+    { cause: error },
+  );
 }

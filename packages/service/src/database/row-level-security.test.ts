@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
 import { getFile } from '../files/file-records.ts';
+import { Prisma } from '../generated/client.ts';
 import { putIntegration } from '../integrations/manage-integrations.ts';
 import { leaseOf } from '../jobs/job.ts';
 import { recordCheckpoint } from '../jobs/leases/record-checkpoint.ts';
@@ -271,7 +272,7 @@ test('code that has the wrong team in its WHERE finds nothing', async () => {
     assert.equal(await getJob(fenced, theirs.id, id), null);
     assert.equal(await getFile(fenced, theirs.id, theirs.fileId), null);
     assert.deepEqual((await listJobs(fenced, theirs.id, { limit: 10 })).data, []);
-    assert.equal(await cancelJob(fenced, theirs.id, id, { keyId: null }), null);
+    assert.equal(await cancelJob(fenced, theirs.id, id, { keyId: 'key-test' }), null);
   });
   assert.equal((await getJob(services, theirs.id, id))!.state, 'running');
 });
@@ -370,7 +371,7 @@ describe('a connection', () => {
     connection.release();
     await assert.rejects(
       asTeam(theirs.id, () =>
-        fenced.sql.query(statementWithin(200, 'SELECT pg_sleep(5), id FROM files', [])),
+        fenced.sql.query(statementWithin(200, Prisma.sql`SELECT pg_sleep(5), id FROM files`)),
       ),
       isDatabaseAway,
     );

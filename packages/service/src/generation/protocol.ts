@@ -1,10 +1,23 @@
 /**
  * What API and worker say to each other when text is generated: `POST /internal/generate` on the worker's internal
- * server, with the internal token, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer.
+ * server, with the internal token, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer. Both
+ * sides send the version of the protocol that they speak in `protocolHeader`. A side that gets another version, or a message
+ * that it cannot read from a Graft without this header, logs it; the worker answers 503, and the API asks another worker.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import { type Static, type TSchema, Type } from 'typebox';
 
 export const generationPath = '/internal/generate';
+
+/** Raise it with each change that a process with the number before cannot read. An optional field needs no other number. */
+export const generationProtocol = 1;
+export const protocolHeader = 'x-graft-protocol';
+
+/** The version that the sender speaks. Null: its Graft is older than that header. */
+export function protocolOf(headers: IncomingHttpHeaders): number | null {
+  const value = headers[protocolHeader];
+  return typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : null;
+}
 
 /** Names the team that asks, so that teams take turns. A worker of an earlier version passes over it. */
 export const teamHeader = 'x-graft-team';
@@ -41,6 +54,8 @@ const requestProperties = {
    * not know it.
    */
   logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
+  /** Special tokens in the text are tokens. Left out where they are plain text: a worker of an earlier version does not know it. */
+  allow_special_tokens: Type.Optional(Type.Boolean()),
 };
 const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
 
@@ -94,6 +109,9 @@ export const GenerationLineSchema = Type.Union([
     code: Type.String(),
     message: Type.String(),
     param: nullable(Type.String()),
+    /** Read and written until then. Workers of an earlier version leave them out. */
+    prompt_tokens: Type.Optional(Type.Integer()),
+    completion_tokens: Type.Optional(Type.Integer()),
   }),
 ]);
 export type GenerationLine = Static<typeof GenerationLineSchema>;

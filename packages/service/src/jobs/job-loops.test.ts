@@ -5,7 +5,7 @@ import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { registerWorker } from '../workers/worker-registry.ts';
-import { type Lease, leaseOf } from './job.ts';
+import { type Dispatch, leaseOf } from './job.ts';
 import { startJobLoops } from './job-loops.ts';
 import { heartbeatJob } from './leases/heartbeat-job.ts';
 import { getJob } from './records/read-jobs.ts';
@@ -30,8 +30,8 @@ const stateOf = async (id: string) => (await getJob(services, team.id, id))!.sta
 
 test('two workers run the loops: a queued job rings once, a lost one runs again, a lost ring is made up for', async () => {
   const loops = [startJobLoops(services), startJobLoops(services)];
-  const rings: Lease[] = [];
-  const claims: Lease[] = [];
+  const rings: Dispatch[] = [];
+  const claims: Dispatch[] = [];
   const consumer = await services.queue.consume(
     async (lease) => {
       rings.push(lease);

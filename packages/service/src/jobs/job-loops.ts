@@ -9,7 +9,7 @@ import { collectLocal } from '../storage/collect-local.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { expireUploads } from '../uploads/expire-uploads.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
-import type { Job, Lease } from './job.ts';
+import type { Dispatch, Job } from './job.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
 import { forgetIdempotencyKeys } from './transitions/create-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
@@ -44,7 +44,7 @@ export function startJobLoops(services: Services): {
       known.add(id);
     };
   };
-  const ring = async (lease: Lease) =>
+  const ring = async (lease: Dispatch) =>
     // A ring that fails is made up for by the reconciler.
     await queue.ring(lease).catch((error: unknown) => {
       log.warn({ err: error, jobId: lease.id }, 'ringing for a job failed');

@@ -1,14 +1,18 @@
 /**
  * Vocabulary
  * - job: a request to train one adapter. Its row in Postgres is the truth; the queue only rings a bell.
- * - lease: the right to work on a job, `{id, epoch}`. Every dispatch raises the *lease epoch*; a write that
- *   carries an older epoch changes nothing. Such a writer is *fenced*: it stops and writes nothing more.
+ * - lease: the right to work on a job, `{id, epoch, token}`. Every dispatch raises the *lease epoch*, and every claim
+ *   draws a random *lease token*; a write that carries another epoch or token changes nothing. Such a writer is *fenced*: it
+ *   stops and writes nothing more. The epoch orders leases. The token tells apart two of one epoch, which are there when a
+ *   failover of Postgres loses a claim and the job is claimed again.
  * - attempt: one claim of the job by a worker, for validation or training.
  * - requirements: what the first claim fixed of the machine, so that each attempt computes the same numbers.
  * - sweep: a job that tries several configurations, its *trials*, and publishes the best of them.
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
+
 import type {
+  ErrorDetail,
   Hyperparameters,
   PeftConfig,
   ResolvedTraining,
@@ -16,6 +20,7 @@ import type {
   TrainingOptions,
 } from '@graft/peft-core/config';
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
+import type { ExampleCounts } from '@graft/peft-core/examples';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { JobIntegrationRequest } from '../integrations/integration.ts';
 
@@ -59,10 +64,16 @@ export function priorityOf(job: Pick<Job, 'priority'>): Priority {
   return job.priority < 0 ? 'low' : job.priority > 0 ? 'high' : 'normal';
 }
 
-export interface Lease {
+/** A job that waits for a worker to claim it. */
+export interface Dispatch {
   id: string;
-  /** The lease epoch. */
+  /** The lease epoch that the claim will have. */
   epoch: number;
+}
+
+export interface Lease extends Dispatch {
+  /** The lease token. Null: a process of an earlier version claimed the job. */
+  token: string | null;
 }
 
 export interface JobError {
@@ -71,6 +82,8 @@ export interface JobError {
   param: string | null;
   /** A user fault is never retried; one of the system may be this job's doing; one of the environment is a worker's. */
   fault: 'user' | 'system' | 'environment';
+  /** What is wrong with lines of a file, each fault once. */
+  details?: ErrorDetail[];
 }
 
 export interface JobProgress {
@@ -176,6 +189,8 @@ export interface Job {
   suffix: string | null;
   seed: number;
   trainingFileId: string;
+  /** The system message that every example of the training file begins with; null: they differ, have none, or it is not known. */
+  systemPrompt: string | null;
   validationFileId: string | null;
   method: string;
   hyperparameters: Hyperparameters;
@@ -204,6 +219,8 @@ export interface Job {
   trainedTokens: number | null;
   /** What it will train, at most; null until the data were validated. */
   plannedTokens: number | null;
+  /** Null until the data were validated, and of jobs of earlier versions. */
+  dataCounts: DataCounts | null;
   /** Null until the data were validated, of jobs of earlier versions, and where it could not be made. */
   estimate: JobEstimate | null;
   /** Set with the state succeeded; null of one that an earlier version trained. */
@@ -211,6 +228,7 @@ export interface Job {
   /** W3C's `traceparent` of the request that created it. */
   traceContext: string | null;
   leaseEpoch: number;
+  leaseToken: string | null;
   leaseUntil: Date | null;
   workerId: string | null;
   attempts: number;
@@ -241,9 +259,16 @@ export function fineTunedModelName(job: Pick<Job, 'id' | 'model' | 'suffix'>, te
   return `ft:${job.model}:${teamName}:${job.suffix ?? ''}:${job.id.slice(-8)}`;
 }
 
+/** What became of the lines of a job's files. */
+export interface DataCounts {
+  training: ExampleCounts;
+  /** Null: there is no validation file. */
+  validation: ExampleCounts | null;
+}
+
 /** The job's lease as its row has it now. */
-export function leaseOf(job: Job): Lease {
-  return { id: job.id, epoch: job.leaseEpoch };
+export function leaseOf(job: Pick<Job, 'id' | 'leaseEpoch' | 'leaseToken'>): Lease {
+  return { id: job.id, epoch: job.leaseEpoch, token: job.leaseToken };
 }
 
 /** A row of `jobs` as Prisma reads it, in the types that its writers keep to. */

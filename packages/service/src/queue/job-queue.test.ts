@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lease } from '../jobs/job.ts';
+import type { Dispatch } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 
@@ -26,7 +26,7 @@ for (const backend of ['postgres', 'redis'] as const) {
 
     test('every ring is heard once, and no more at a time than wanted', async () => {
       assert.equal(services.queue.backend, backend);
-      const heard: Lease[] = [];
+      const heard: Dispatch[] = [];
       let now = 0;
       let most = 0;
       const consumer = await services.queue.consume(

@@ -7,7 +7,7 @@ import { connectOwner } from '../database/database.ts';
 import { isRowLocked } from '../database/database-away.ts';
 import { grantSchema } from '../database/grant-access.ts';
 import type { PrismaClient } from '../generated/client.ts';
-import type { Lease } from '../jobs/job.ts';
+import type { Dispatch } from '../jobs/job.ts';
 import { connectRedis, redisPrefix } from './connect-redis.ts';
 import type { JobQueue } from './job-queue.ts';
 
@@ -146,12 +146,12 @@ async function openOnRedis(
 interface Backend {
   backend: JobQueue['backend'];
   queue: {
-    add(name: string, data: Lease, options: object): Promise<unknown>;
+    add(name: string, data: Dispatch, options: object): Promise<unknown>;
     getWaitingCount(): Promise<number>;
     close(): Promise<void>;
   };
   createWorker(
-    processor: (job: { data: Lease }) => Promise<void>,
+    processor: (job: { data: Dispatch }) => Promise<void>,
     concurrency: number,
   ): {
     worker: {

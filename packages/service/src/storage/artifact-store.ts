@@ -17,8 +17,8 @@ export interface StoredArtifact {
  * collected after a day. All methods throw GraftError `storage_away`, `storage_full`.
  */
 export interface ArtifactStore {
-  /** An empty folder of this machine for one attempt, named by its lease epoch, to write its output into. */
-  stage(jobId: string, epoch: number): Promise<string>;
+  /** An empty folder of this machine for one attempt, named by epoch and token of its lease, to write its output into. */
+  stage(jobId: string, epoch: number, token?: string | null): Promise<string>;
   /** Stores a folder's files under a new name, whole and durable or not at all. The folder is gone afterwards. */
   publish(folder: string): Promise<StoredArtifact>;
   /**

@@ -1,6 +1,7 @@
 /**
  * Checkpoints where every machine finds them. A key is a folder relative to the data folder,
- * `checkpoints/<jobId>/<epoch>/step-<n>`; the trainer writes that folder on its own machine. A checkpoint exists once its row
+ * `checkpoints/<jobId>/<epoch>/<token>/step-<n>`, of the lease that writes it (versions before tokens wrote `<epoch>/step-<n>`); the
+ * trainer writes that folder on its own machine. A checkpoint exists once its row
  * does, and `put` comes before the row. All methods throw GraftError `storage_away`, `storage_full`.
  */
 export interface CheckpointStore {

@@ -13,6 +13,8 @@ export function dataFolder(root: string) {
     secrets: path.join(root, 'secrets'),
     /** Says which installation's folder it is. */
     mark: path.join(root, 'data-folder-id'),
+    /** Lines of log of what `npm start` runs. */
+    logs: path.join(root, 'logs'),
     /** What processes write to see whether they can. */
     probes: path.join(root, 'probes'),
     /** Digests of base models that children of another user have computed. */
@@ -27,8 +29,9 @@ export function dataFolder(root: string) {
     artifact: (name: string) => path.join(artifacts, name.slice(0, 2), name),
     /** A folder for each job. */
     staging,
-    /** What one attempt has trained and not published. */
-    staged: (jobId: string, epoch: number) => path.join(staging, jobId, String(epoch)),
+    /** What one attempt has trained and not published: of its lease, so that no two ever write the same. */
+    staged: (jobId: string, epoch: number, token: string | null) =>
+      path.join(staging, jobId, String(epoch), token ?? ''),
     /** A folder for each job. */
     checkpoints,
     /** The checkpoints of a job, across its attempts. */
@@ -38,7 +41,7 @@ export function dataFolder(root: string) {
   };
 }
 
-/** Absolute folder of a checkpoint's key, `checkpoints/<jobId>`, `checkpoints/<jobId>/<epoch>` or one below. */
+/** Absolute folder of a checkpoint's key: `checkpoints/<jobId>`, `checkpoints/<jobId>/<epoch>/<token>` or one below. */
 export function checkpointFolder(root: string, key: string): string {
   if (!/^checkpoints(?:\/[\w-]+){1,4}$/.test(key)) throw new Error('not the key of a checkpoint');
   return path.join(root, key);

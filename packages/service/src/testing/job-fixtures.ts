@@ -1,7 +1,7 @@
 import { parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { createFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
-import { type Job, type JobState, type Lease, leaseOf } from '../jobs/job.ts';
+import { type Dispatch, type Job, type JobState, leaseOf } from '../jobs/job.ts';
 import { getJob } from '../jobs/records/read-jobs.ts';
 import { claimJob } from '../jobs/transitions/claim-job.ts';
 import { createJob, type NewJob } from '../jobs/transitions/create-job.ts';
@@ -65,7 +65,7 @@ export function newTestJob(team: TestTeam, changes: Partial<NewJob> = {}): NewJo
     idempotencyKey: null,
     isRetry: false,
     ...changes,
-  };
+  } as NewJob;
 }
 
 export const testAdapter: NewAdapterVersion = {
@@ -114,18 +114,19 @@ export async function createTestJob(
   if (state === 'cancelled') await cancelJob(services, team.id, job.id, by);
   if (state === 'paused') await pauseJob(services, team.id, job.id, by);
   if (state !== 'queued' && state !== 'cancelled' && state !== 'paused') {
-    const lease = await dispatch(services, job.id);
-    if (state !== 'dispatched')
-      await claimJob(services, lease, { workerId: 'worker-test', leaseSeconds: 60 });
-    if (state === 'succeeded') await publishAdapterVersion(services, lease, testAdapter);
-    if (state === 'failed') await failJob(services, lease, userFault);
+    const dispatched = await dispatch(services, job.id);
+    if (state !== 'dispatched') {
+      const running = await claimJob(services, dispatched, { workerId: 'worker-test', leaseSeconds: 60 });
+      if (state === 'succeeded') await publishAdapterVersion(services, leaseOf(running!), testAdapter);
+      if (state === 'failed') await failJob(services, leaseOf(running!), userFault);
+    }
   }
   return (await getJob(services, team.id, job.id))!;
 }
 
 /** The dispatcher's update for one job, whatever else is waiting. */
-export async function dispatch(services: Services, id: string): Promise<Lease> {
-  const { rows } = await services.sql.query<Lease>(
+export async function dispatch(services: Services, id: string): Promise<Dispatch> {
+  const { rows } = await services.sql.query<Dispatch>(
     `UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, dispatched_at = now()
      WHERE id = $1 AND state = 'queued' RETURNING id, lease_epoch AS epoch`,
     [id],

@@ -1,11 +1,12 @@
 /** What the operator sees of workers, and does with them. Workers belong to the installation, not to a team. */
+
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Worker } from '../generated/client.ts';
 import { drainWorker } from '../jobs/transitions/drain-worker.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { WorkerCapabilities } from './worker-registry.ts';
 
 export type WorkerRecord = Pick<
@@ -23,6 +24,7 @@ export type WorkerRecord = Pick<
   | 'quarantinedAt'
   | 'quarantineReason'
   | 'version'
+  | 'protocol'
 > & { capabilities: WorkerCapabilities | null; leases: WorkerLease[] };
 
 /** A job that a worker holds: whose, and until when unless it is renewed. Which job it is, is its team's. */
@@ -40,7 +42,7 @@ const told = {
   select: {
     ...{ id: true, hostname: true, slots: true, running: true, load: true, bases: true, draining: true },
     ...{ startedAt: true, heartbeatAt: true, consecutiveFaults: true, quarantinedAt: true },
-    ...{ quarantineReason: true, capabilities: true, version: true },
+    ...{ quarantineReason: true, capabilities: true, version: true, protocol: true },
   },
 } as const;
 
@@ -109,8 +111,7 @@ export async function setWorkerService(
     if (count === 0) return null;
     const drain = !isRelease && change.drain === true;
     if (drain) await drainWorker(tx, id);
-    await insertAudit(tx, null, {
-      ...actorOf(by),
+    await insertAudit(tx, null, by, {
       action: isRelease ? 'worker.release' : 'worker.quarantine',
       target: id,
       ...(isRelease ? {} : { detail: { reason: change.quarantine, ...(drain && { drain }) } }),

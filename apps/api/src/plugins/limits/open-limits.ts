@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
@@ -15,7 +16,7 @@ export interface OpenLimits {
   perKey: Record<Held, number>;
   /** All its keys together. */
   perTeam: Record<Held, number>;
-  /** An address may be a proxy's, with many keys behind it. */
+  /** An address may be a proxy's, with many keys behind it. Of IPv6 a /64 counts as one, since one client has all of it. */
   perAddress: Record<Held, number> & { connections: number };
 }
 
@@ -77,17 +78,17 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     if (key) take(this, kind, 'key', key);
     if (caller) take(this, kind, 'team', caller.teamId);
     // The request itself was counted by address when it came.
-    if (kind !== 'requests') take(this, kind, 'address', ip);
+    if (kind !== 'requests') take(this, kind, 'address', normalizeIP(ip));
   });
 
   app.addHook('onRequest', async (request, reply) => {
     const { unlimited } = request.routeOptions.config;
-    if (!unlimited && !isPart(request.raw)) take(reply, 'requests', 'address', request.ip);
+    if (!unlimited && !isPart(request.raw)) take(reply, 'requests', 'address', normalizeIP(request.ip));
   });
 
   const connections = new Map<string, number>();
   app.server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
+    const address = normalizeIP(socket.remoteAddress ?? '');
     if ((connections.get(address) ?? 0) >= limits.perAddress.connections) {
       socket.destroy();
       return;

@@ -20,7 +20,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
     '/fine_tuning/estimates',
     {
       // It creates nothing, and says no more of files than a job that failed.
-      config: { access: { scope: 'jobs:read', role: 'viewer' } },
+      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'start' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'Estimate a fine-tuning job',

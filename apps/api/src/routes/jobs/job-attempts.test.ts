@@ -79,9 +79,10 @@ test('a job that waits after a fault of a machine says until when, and which wor
     `INSERT INTO workers (id, hostname, pid, slots, quarantined_at, quarantine_reason)
      VALUES ('worker-2', 'h', 1, 1, now(), 'Its disk is full.')`,
   );
-  const { rows } = await bench.services.sql.query('SELECT id, lease_epoch AS epoch FROM jobs WHERE id = $1', [
-    id,
-  ]);
+  const { rows } = await bench.services.sql.query(
+    'SELECT id, lease_epoch AS epoch, lease_token AS token FROM jobs WHERE id = $1',
+    [id],
+  );
   assert.ok(await returnJob(bench.services, rows[0], { workerId: 'worker-2', reason: 'Its disk is full.' }));
   const { json } = await attemptsOf(id);
   const last = json.data.at(-1);

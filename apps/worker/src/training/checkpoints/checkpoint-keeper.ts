@@ -2,7 +2,7 @@ import { join, relative } from 'node:path';
 import {
   type CheckpointCandidate,
   chooseKeepers,
-  epochFolder,
+  leaseFolder,
   removeOtherCheckpoints,
 } from '@graft/peft-core/checkpoints';
 import {
@@ -19,7 +19,7 @@ import { Fenced, type JobLease } from '../job-lease.ts';
 
 /**
  * The checkpoints of one job, for the holder of its lease. One exists once its row does; its trainer only adds folders, in
- * that of its lease epoch, and this alone removes any.
+ * that of its lease, and this alone removes any.
  */
 export class CheckpointKeeper {
   readonly #lease: JobLease;
@@ -47,7 +47,7 @@ export class CheckpointKeeper {
    * machine, the older ones too: the newest may turn out damaged. Throws GraftError `storage_away`, `storage_full`.
    */
   async forTrainer(): Promise<{ dir: string; candidates: CheckpointCandidate[] }> {
-    const dir = join(this.#folder, epochFolder(this.#job.leaseEpoch));
+    const dir = join(this.#folder, leaseFolder(this.#job.leaseEpoch, this.#job.leaseToken));
     const candidates = await this.#recorded();
     for (const candidate of candidates) await this.#store.fetch(this.keyOf(candidate.dir));
     return { dir, candidates };
@@ -86,7 +86,7 @@ export class CheckpointKeeper {
       const steps = [...damaged, ...older].map((candidate) => candidate.step);
       // Whoever has lost the lease since learns it here, before anything is removed.
       await this.#lease.write((db, lease) => giveUpCheckpoints(db, lease, steps));
-      await removeOtherCheckpoints(this.#folder, this.#job.leaseEpoch, step, kept);
+      await removeOtherCheckpoints(this.#folder, this.#lease.id, step, kept);
       for (const { dir } of [...damaged, ...older]) await this.#store.remove(this.keyOf(dir));
       return damaged;
     } catch (error) {

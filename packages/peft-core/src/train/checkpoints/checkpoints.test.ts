@@ -8,7 +8,7 @@ import { GraftError } from '../../errors.ts';
 import { Random } from '../../random.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { makeFolder } from './durable-files.ts';
-import { chooseKeepers, epochFolder, removeOtherCheckpoints } from './keep-checkpoints.ts';
+import { chooseKeepers, epochFolder, leaseFolder, removeOtherCheckpoints } from './keep-checkpoints.ts';
 import type { CheckpointCandidate } from './manifest.ts';
 import { MetricLog, type MetricSeries } from './metric-series.ts';
 import { adoptCheckpoint } from './read-checkpoint.ts';
@@ -58,8 +58,13 @@ const stateAt = (step: number) =>
     ]),
   );
 
-async function write(job: string, epoch: number, step: number, of = identity): Promise<CheckpointCandidate> {
-  const folder = at(job, epochFolder(epoch));
+async function write(
+  job: string,
+  epoch: number,
+  step: number,
+  { of = identity, token = null }: { of?: string; token?: string | null } = {},
+): Promise<CheckpointCandidate> {
+  const folder = at(job, leaseFolder(epoch, token));
   await makeFolder(folder);
   const checkpoint = { step, trainedTokens: 10 * step, state: stateAt(step), series: seriesAt(step) };
   const { dir, digest, bytes, seconds } = await writeCheckpoint(folder, checkpoint, layout, of);
@@ -185,7 +190,7 @@ test('after any of 200 truncations and flipped bits, the checkpoint before is us
 
 test('each checkpoint that is passed over has its reason', async () => {
   const good = await write('reasons', 1, 2);
-  const other = await write('reasons', 1, 3, 'of another run');
+  const other = await write('reasons', 1, 3, { of: 'of another run' });
   const gone = await write('reasons', 1, 4);
   await rm(gone.dir, { recursive: true });
   const partly = await write('reasons', 1, 5);
@@ -290,7 +295,7 @@ test('the two newest that verify are kept; no unusable one takes the place of a 
   await mkdir(at('kept', epochFolder(1), 'step-00000006.tmp-0123'));
   await mkdir(at('kept', 'step-00000500'));
   const successor = await write('kept', 3, 9);
-  await removeOtherCheckpoints(at('kept'), 2, 10, kept);
+  await removeOtherCheckpoints(at('kept'), { epoch: 2, token: null }, 10, kept);
   assert.deepEqual(readdirSync(at('kept')), [epochFolder(2), epochFolder(3)]);
   assert.deepEqual(readdirSync(at('kept', epochFolder(2))), [
     'step-00000006',
@@ -308,12 +313,17 @@ test('a zombie of a lower epoch harms none of a higher one, nor what that goes o
   const mine = await write('zombie', 2, 6);
   // It wakes up, writes on in its own folder, and removes by what it knew.
   await write('zombie', 1, 6);
-  await removeOtherCheckpoints(at('zombie'), 1, 4, (await chooseKeepers([adopted])).kept);
+  await removeOtherCheckpoints(
+    at('zombie'),
+    { epoch: 1, token: null },
+    4,
+    (await chooseKeepers([adopted])).kept,
+  );
   assert.deepEqual(await adopts([mine, adopted], 6), []);
   assert.deepEqual(await adopts([adopted], 4), []);
   // The successor removes it with all that it holds; then it writes no more.
   const next = await write('zombie', 2, 8);
-  await removeOtherCheckpoints(at('zombie'), 2, 8, [next, mine]);
+  await removeOtherCheckpoints(at('zombie'), { epoch: 2, token: null }, 8, [next, mine]);
   assert.deepEqual(readdirSync(at('zombie')), [epochFolder(2)]);
   const late = writeCheckpoint(
     at('zombie', epochFolder(1)),
@@ -323,4 +333,28 @@ test('a zombie of a lower epoch harms none of a higher one, nor what that goes o
   );
   await assert.rejects(late, { code: 'checkpoint_unwritable' });
   assert.deepEqual(readdirSync(at('zombie')), [epochFolder(2)]);
+});
+
+test('two leases of one epoch write and remove apart, and the next one removes what neither left to keep', async () => {
+  const before = await write('tokens', 4, 2, { token: 'lost' });
+  const earlier = await write('tokens', 4, 4, { token: 'lost' });
+  // Of a version before tokens.
+  const old = await write('tokens', 3, 3);
+  const first = await write('tokens', 5, 6, { token: 'first' });
+  const second = await write('tokens', 5, 6, { token: 'second' });
+  assert.notEqual(first.dir, second.dir);
+  await removeOtherCheckpoints(at('tokens'), { epoch: 5, token: 'second' }, 6, [second, earlier, old]);
+  assert.deepEqual(await adopts([first], 6), [], 'nobody knows which of the two has the lease');
+  assert.deepEqual(await adopts([second], 6), []);
+  assert.deepEqual(await adopts([earlier], 4), []);
+  assert.deepEqual(await adopts([old], 3), []);
+  assert.equal(existsSync(before.dir), false);
+  // The first wakes up.
+  await removeOtherCheckpoints(at('tokens'), { epoch: 5, token: 'first' }, 6, [first]);
+  assert.deepEqual(await adopts([second], 6), []);
+
+  const next = await write('tokens', 6, 8, { token: 'third' });
+  await removeOtherCheckpoints(at('tokens'), { epoch: 6, token: 'third' }, 8, [next, second]);
+  assert.deepEqual(readdirSync(at('tokens')), [epochFolder(5), epochFolder(6)]);
+  assert.deepEqual(readdirSync(at('tokens', epochFolder(5))), ['second']);
 });

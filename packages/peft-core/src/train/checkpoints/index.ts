@@ -2,7 +2,7 @@
 
 export {
   chooseKeepers,
-  epochFolder,
+  leaseFolder,
   openLocalCheckpoints,
   pruneLocalCheckpoints,
   removeOtherCheckpoints,

@@ -1,5 +1,5 @@
 /** Which of a job's checkpoints are kept, and how the others go. Loads no TensorFlow. */
-import { readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { readPatiently } from './durable-files.ts';
 import {
@@ -14,8 +14,11 @@ import {
 const KEPT = 2;
 
 const EPOCH = /^\d{8}$/;
-/** The folder of an attempt's checkpoints in its job's folder. Later attempts have higher numbers. */
+/** The folder of a run's checkpoints in its job's folder. Later runs have higher numbers. */
 export const epochFolder = (epoch: number): string => String(epoch).padStart(8, '0');
+/** The same of a lease: two leases of one epoch, one of which a failover lost, have different tokens. */
+export const leaseFolder = (epoch: number, token: string | null): string =>
+  path.join(epochFolder(epoch), token ?? '');
 
 export interface Keepers {
   /** The newest that verify. */
@@ -51,30 +54,34 @@ export async function chooseKeepers(candidates: readonly CheckpointCandidate[]):
 
 /**
  * Removes from a job's folder what is neither kept nor in the making: in lower epochs everything else, half-written ones
- * included; in the own epoch finished ones up to `step`, which was recorded last. Higher epochs belong to others.
+ * included; in the folder of the own lease finished ones up to `step`, which was recorded last. Higher epochs belong to others,
+ * and so do other tokens of this one, which nobody can order: the next epoch removes them.
  */
 export async function removeOtherCheckpoints(
   jobFolder: string,
-  epoch: number,
+  lease: { epoch: number; token: string | null },
   step: number,
   kept: readonly CheckpointCandidate[],
 ): Promise<void> {
-  const keep = new Set(kept.map(({ dir }) => path.resolve(dir)));
-  const remove = async (entry: string) => {
-    if (!keep.has(path.resolve(entry))) await rm(entry, { recursive: true, force: true });
-  };
+  const keep = kept.map(({ dir }) => path.resolve(dir));
   for (const name of await readdir(jobFolder)) {
-    const folder = path.join(jobFolder, name);
-    // Of a version before epochs.
-    if (!EPOCH.test(name)) await remove(folder);
-    else if (Number(name) <= epoch) {
-      for (const entry of await readdir(folder)) {
-        if (Number(name) < epoch || (stepOfFolder(entry) ?? Number.POSITIVE_INFINITY) <= step)
-          await remove(path.join(folder, entry));
-      }
-      if (Number(name) < epoch) await rmdir(folder).catch(() => {});
-    }
+    // Others are of a version before epochs.
+    if (!EPOCH.test(name) || Number(name) < lease.epoch) await removeExcept(path.join(jobFolder, name), keep);
   }
+  const own = path.join(jobFolder, leaseFolder(lease.epoch, lease.token));
+  for (const name of await entriesOf(own)) {
+    if ((stepOfFolder(name) ?? Number.POSITIVE_INFINITY) <= step)
+      await removeExcept(path.join(own, name), keep);
+  }
+}
+
+/** Removes an entry, or, where a folder to keep lies in it, everything else there. */
+async function removeExcept(entry: string, keep: readonly string[]): Promise<void> {
+  const at = path.resolve(entry);
+  if (keep.includes(at)) return;
+  if (!keep.some((dir) => dir.startsWith(at + path.sep)))
+    return await rm(entry, { recursive: true, force: true });
+  for (const name of await readdir(entry)) await removeExcept(path.join(entry, name), keep);
 }
 
 /** Finished checkpoints of all epochs in a job's folder, newest first; none when it is not there. */

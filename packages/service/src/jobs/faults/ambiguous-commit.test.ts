@@ -15,8 +15,9 @@ import {
   userFault,
 } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { type Job, type JobState, leaseOf } from '../job.ts';
+import { type Job, type JobState, type Lease, leaseOf } from '../job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
+import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { createJob } from '../transitions/create-job.ts';
 import { sweepExpiredLeases } from '../transitions/expiry/sweep-expired-leases.ts';
@@ -42,7 +43,7 @@ after(async () => {
 });
 
 type Act = (db: Database, job: Job, team: TestTeam) => Promise<unknown>;
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 const claim = { workerId: 'w', leaseSeconds: 60 };
 const request = { requestHash: 'same', idempotencyKey: 'once' };
 const checkpoint = { step: 5, metrics: {}, path: 'x', bytes: 1, digest: 'd', seconds: 1, series: [] };
@@ -89,12 +90,12 @@ const prepared: [name: string, from: JobState, prepare: Act, act: Act][] = [
       ['validated', (db, lease) => finishValidation(db, lease, { ok: true, resolvedTraining: {} as never })],
       ['not valid', (db, lease) => finishValidation(db, lease, { ok: false, error: userFault })],
       ['hand a validation on', (db, lease) => releaseValidation(db, lease)],
-    ] satisfies [string, (db: Database, lease: { id: string; epoch: number }) => Promise<unknown>][]
+    ] satisfies [string, (db: Database, lease: Lease) => Promise<unknown>][]
   ).map(([name, act]): [string, JobState, Act, Act] => [
     name,
     'validating',
     (db, { id }) => claimValidation(db, { ...claim, id }),
-    (db, { id, leaseEpoch }) => act(db, { id, epoch: leaseEpoch + 1 }),
+    async (db, { id, teamId }) => act(db, leaseOf((await getJob(services, teamId, id))!)),
   ]),
 ];
 
@@ -162,7 +163,7 @@ test('a publication that Postgres took with it for longer is found by whoever as
   assert.deepEqual([again.job.state, again.version], ['succeeded', first.version]);
   const fenced = await publishAdapterVersion(
     services,
-    { id: job.id, epoch: job.leaseEpoch - 1 },
+    { ...leaseOf(job), epoch: job.leaseEpoch - 1 },
     testAdapter,
   );
   assert.equal(fenced, null);

@@ -1,6 +1,8 @@
 /** What a worker asks of its running job every second: single statements, past Prisma. */
 import { type Database, statementWithin } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
 import type { Lease } from '../job.ts';
+import { holds } from '../transitions/change-job.ts';
 
 /** What a user, or the operator's rule of preemption, has asked of a running job. */
 interface JobFlags {
@@ -9,7 +11,7 @@ interface JobFlags {
   preemptRequested: boolean;
 }
 
-const flags = `cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested",
+const flags = Prisma.sql`cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested",
   preempt_requested_at IS NOT NULL AS "preemptRequested"`;
 
 /** Milliseconds until a renewal is given up, so that another, on another connection, still comes in time. */
@@ -26,9 +28,8 @@ export async function heartbeatJob(
   const { rows } = await sql.query<JobFlags>(
     statementWithin(
       renewalMs(options.leaseSeconds),
-      `UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
-       WHERE id = $1 AND lease_epoch = $2 AND state = 'running' RETURNING ${flags}`,
-      [lease.id, lease.epoch, options.leaseSeconds],
+      Prisma.sql`UPDATE jobs SET lease_until = now() + make_interval(secs => ${options.leaseSeconds})
+       WHERE ${holds(lease, 'running')} RETURNING ${flags}`,
     ),
   );
   return rows[0] ?? null;
@@ -37,8 +38,7 @@ export async function heartbeatJob(
 /** A read, cheap enough to poll between heartbeats: a running job must stop within two seconds. Null: fenced. */
 export async function readJobFlags({ sql }: Database, lease: Lease): Promise<JobFlags | null> {
   const { rows } = await sql.query<JobFlags>(
-    `SELECT ${flags} FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running'`,
-    [lease.id, lease.epoch],
+    Prisma.sql`SELECT ${flags} FROM jobs WHERE ${holds(lease, 'running')}`,
   );
   return rows[0] ?? null;
 }

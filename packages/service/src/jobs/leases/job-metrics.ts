@@ -1,7 +1,9 @@
 /** The series that a running job reports, up to once a second, read by `read-metrics.ts`: SQL, past Prisma. */
 import { createHash } from 'node:crypto';
 import type { Database, Transaction } from '../../database/database.ts';
+import { Prisma } from '../../generated/client.ts';
 import type { JobProgress, Lease } from '../job.ts';
+import { holds } from '../transitions/change-job.ts';
 
 export interface JobMetric {
   kind: 'train' | 'evaluation';
@@ -29,19 +31,23 @@ export async function recordProgress(
   progress: JobProgress,
 ): Promise<boolean> {
   const { rowCount } = await sql.query(
-    `UPDATE jobs SET progress = $3 WHERE id = $1 AND lease_epoch = $2 AND state = 'running'`,
-    [lease.id, lease.epoch, JSON.stringify(progress)],
+    Prisma.sql`UPDATE jobs SET progress = ${JSON.stringify(progress)}::jsonb WHERE ${holds(lease, 'running')}`,
   );
   return rowCount === 1;
 }
 
-/** SQL: metrics that are a parameter, as JSON, into the table; one that is there already is overwritten if it differs. */
-const upsert = (teamId: string, jobId: string, json: string, from = '') => `
+/** SQL: metrics into the table, as JSON; one that is there already is overwritten if it differs. */
+const upsert = (
+  teamId: Prisma.Sql | string,
+  jobId: Prisma.Sql | string,
+  metrics: readonly JobMetric[],
+  from = Prisma.empty,
+): Prisma.Sql => Prisma.sql`
   INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
                                   tokens, tokens_per_second, memory_bytes, trial, trial_step)
   SELECT ${teamId}, ${jobId}, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
          m."gradNorm", m.tokens, m."tokensPerSecond", m."memoryBytes", m.trial, m."trialStep"
-  FROM ${from} jsonb_to_recordset(${json}::jsonb) AS m(kind text, step int, epoch float8, loss float8,
+  FROM ${from} jsonb_to_recordset(${JSON.stringify(metrics)}::jsonb) AS m(kind text, step int, epoch float8, loss float8,
     "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8,
     "memoryBytes" bigint, trial int, "trialStep" int)
   ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
@@ -59,11 +65,9 @@ const upsert = (teamId: string, jobId: string, json: string, from = '') => `
  */
 export async function recordMetrics({ sql }: Database, lease: Lease, metrics: JobMetric[]): Promise<boolean> {
   const { rows } = await sql.query<{ held: boolean }>(
-    `WITH lease AS (
-       SELECT team_id, id FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running' FOR SHARE
-     ), written AS (${upsert('lease.team_id', 'lease.id', '$3', 'lease,')})
+    Prisma.sql`WITH lease AS (SELECT team_id, id FROM jobs WHERE ${holds(lease, 'running')} FOR SHARE),
+       written AS (${upsert(Prisma.sql`lease.team_id`, Prisma.sql`lease.id`, metrics, Prisma.sql`lease,`)})
      SELECT EXISTS (SELECT 1 FROM lease) AS held`,
-    [lease.id, lease.epoch, JSON.stringify(metrics)],
   );
   return rows[0]?.held ?? false;
 }
@@ -75,7 +79,7 @@ export async function upsertMetrics(
   metrics: readonly JobMetric[],
 ): Promise<void> {
   if (metrics.length === 0) return;
-  await tx.$executeRawUnsafe(upsert('$1', '$2', '$3'), job.teamId, job.id, JSON.stringify(metrics));
+  await tx.$executeRaw(upsert(job.teamId, job.id, metrics));
 }
 
 /** Rows a statement takes: some megabytes as JSON. */

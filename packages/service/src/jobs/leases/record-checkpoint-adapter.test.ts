@@ -48,7 +48,7 @@ const stepsOf = async ({ id }: Job, teamId = team.id) =>
 const nameOf = (job: Job, step: number) =>
   `ft:${job.model}:${team.name}:${job.suffix}:${job.id.slice(-8)}:ckpt-step-${step}`;
 const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000 + 60_000);
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 
 test('the three newest are kept, and the best however old; what is given up is told and collected', async () => {
   const job = await running('kept');
@@ -79,8 +79,8 @@ test('the three newest are kept, and the best however old; what is given up is t
 test('who has lost the lease publishes none, and another team sees none', async () => {
   const job = await running('fenced');
   await record(job, 1);
-  const { epoch, id } = leaseOf(job);
-  assert.equal((await record(job, 2, null, { id, epoch: epoch - 1 })).unnamed, null);
+  const lease = leaseOf(job);
+  assert.equal((await record(job, 2, null, { ...lease, epoch: lease.epoch - 1 })).unnamed, null);
   assert.deepEqual(await stepsOf(job), [1]);
   assert.deepEqual(await stepsOf(job, other.id), []);
   assert.ok(await findCheckpointModel(services, team.id, nameOf(job, 1)));

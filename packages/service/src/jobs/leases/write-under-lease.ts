@@ -1,9 +1,9 @@
 /** Rows that belong to a job and may be written only by the holder of its lease. */
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { Prisma } from '../../generated/client.ts';
 import type { JobState, Lease } from '../job.ts';
 import { insertEvent, type NewJobEvent } from '../records/job-event.ts';
+import { holds } from '../transitions/change-job.ts';
 
 /**
  * Runs `write` in a transaction during which the lease cannot be lost. One at a time for each job: its events are committed in
@@ -13,13 +13,13 @@ import { insertEvent, type NewJobEvent } from '../records/job-event.ts';
 export async function underLease(
   db: Database,
   lease: Lease,
-  states: JobState[],
+  states: [JobState, ...JobState[]],
   write: (tx: Transaction, job: { id: string; teamId: string }) => Promise<unknown>,
 ): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const [job] = await tx.$queryRaw<{ id: string; teamId: string }[]>`
       SELECT id, team_id AS "teamId" FROM jobs
-      WHERE id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state IN (${Prisma.join(states)}) FOR NO KEY UPDATE`;
+      WHERE ${holds(lease, ...states)} FOR NO KEY UPDATE`;
     if (!job) return false;
     await write(tx, job);
     return true;

@@ -2,6 +2,7 @@
 import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import type { Services } from '../../services.ts';
 import { testAdapter } from '../../testing/job-fixtures.ts';
+import type { Lease } from '../job.ts';
 import { heartbeatJob } from '../leases/heartbeat-job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { claimJob } from '../transitions/claim-job.ts';
@@ -36,8 +37,8 @@ const resolvedTraining = { n_epochs: 3 } as ResolvedTraining;
 
 export async function runOperation(subject: Subject, operation: Operation): Promise<Answer> {
   const { services, teamId, jobId } = subject;
-  const lease = { id: jobId, epoch: 'lease' in operation ? operation.lease : -1 };
-  const by = { keyId: null };
+  const lease = await readLease(subject, 'lease' in operation ? operation.lease : -1);
+  const by = { keyId: 'key-test' };
   switch (operation.type) {
     case 'create again': {
       const { job, created } = await createJob(services, teamId, subject.request);
@@ -110,6 +111,12 @@ export async function runOperation(subject: Subject, operation: Operation): Prom
       );
       return 'done';
   }
+}
+
+/** Of this epoch, as its holder knows it. */
+async function readLease({ services, teamId, jobId }: Subject, epoch: number): Promise<Lease> {
+  const job = await services.db.job.findFirst({ where: { teamId, id: jobId, leaseEpoch: epoch } });
+  return { id: jobId, epoch, token: job?.leaseToken ?? null };
 }
 
 const held = (result: unknown): Answer => (result ? 'done' : 'fenced');

@@ -1,13 +1,20 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
+import { randomText } from '../../ids.ts';
 import { type Job, type JobState, jobOf, type Lease } from '../job.ts';
 
 /** Hears of a job that a loop could not change, and left aside so that the others come on. */
 export type JobFaultListener = (fault: { id: string; error: unknown }) => void;
 
-/** SQL: the job of this lease, while that is held and the job is in this state. */
-export function holds(lease: Lease, state: JobState): Prisma.Sql {
-  return Prisma.sql`id = ${lease.id} AND lease_epoch = ${lease.epoch} AND state = ${state}`;
+/** SQL: the job of this lease, while that is held and the job is in one of these states. */
+export function holds({ id, epoch, token }: Lease, ...states: [JobState, ...JobState[]]): Prisma.Sql {
+  return Prisma.sql`id = ${id} AND lease_epoch = ${epoch} AND lease_token IS NOT DISTINCT FROM ${token}::text
+    AND state IN (${Prisma.join(states)})`;
+}
+
+/** Of a claim. In lower case: it names folders, and some disks do not tell cases apart. */
+export function newLeaseToken(): string {
+  return randomText(24).toLowerCase();
 }
 
 /** The guarded update that every transition is. Null: the guard holds for no job, whoever asked is fenced. */

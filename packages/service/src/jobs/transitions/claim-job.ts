@@ -5,10 +5,10 @@ import { Prisma } from '../../generated/client.ts';
 import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
-import type { Job, Lease } from '../job.ts';
+import type { Dispatch, Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { mayTake } from '../turns/may-take.ts';
-import { changeJob, holds } from './change-job.ts';
+import { changeJob, newLeaseToken } from './change-job.ts';
 import { firstDispatched } from './dispatch-jobs.ts';
 import { beginAttempt } from './job-attempts.ts';
 
@@ -19,15 +19,15 @@ import { beginAttempt } from './job-attempts.ts';
  */
 export async function claimJob(
   db: Database,
-  lease: Lease,
+  { id, epoch }: Dispatch,
   options: { workerId: string; leaseSeconds: number; capabilities?: WorkerCapabilities | null },
 ): Promise<Job | null> {
   const { workerId, leaseSeconds, capabilities = null } = options;
   return await inTransaction(db, async (tx) => {
     const job = await changeJob(
       tx,
-      Prisma.sql`${holds(lease, 'dispatched')} AND ${mayTake({ id: workerId, capabilities })}`,
-      Prisma.sql`state = 'running', worker_id = ${workerId}, avoid_worker = NULL, preempt_requested_at = NULL,
+      Prisma.sql`id = ${id} AND lease_epoch = ${epoch} AND state = 'dispatched' AND ${mayTake({ id: workerId, capabilities })}`,
+      Prisma.sql`state = 'running', lease_token = ${newLeaseToken()}, worker_id = ${workerId}, avoid_worker = NULL, preempt_requested_at = NULL,
         lease_until = now() + make_interval(secs => ${leaseSeconds}),
         attempts = attempts + 1, attempts_since_checkpoint = attempts_since_checkpoint + 1,
         started_at = coalesce(started_at, now()), requirements = coalesce(requirements, ${requirementsOn(capabilities)}),

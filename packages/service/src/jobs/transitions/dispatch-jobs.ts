@@ -4,7 +4,7 @@ import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
-import type { Lease } from '../job.ts';
+import type { Dispatch } from '../job.ts';
 import { canRun, mayTake, takesJobs } from '../turns/may-take.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
 import type { JobFaultListener } from './change-job.ts';
@@ -19,9 +19,9 @@ import type { JobFaultListener } from './change-job.ts';
  */
 export async function dispatchJobs(
   db: Database,
-  options: { onLease?(lease: Lease): Promise<void>; onFault?: JobFaultListener } = {},
-): Promise<Lease[]> {
-  const leases: Lease[] = [];
+  options: { onLease?(lease: Dispatch): Promise<void>; onFault?: JobFaultListener } = {},
+): Promise<Dispatch[]> {
+  const leases: Dispatch[] = [];
   const passedOver: PassedOver = { jobs: [], teams: [] };
   for (let next = await nextToRun(db, passedOver); next; next = await nextToRun(db, passedOver)) {
     const { id, teamId } = next;
@@ -84,12 +84,12 @@ const mayHaveMore = (jobs: Prisma.Sql): Prisma.Sql => Prisma.sql`(${jobs} < team
 async function dispatchJob(
   db: Database,
   { id, teamId }: { id: string; teamId: string },
-): Promise<Lease | 'team locked' | null> {
+): Promise<Dispatch | 'team locked' | null> {
   const dispatched = await inTransaction(db, async (tx) => {
     const teams = await tx.$queryRaw<object[]>`
       SELECT 1 FROM teams WHERE id = ${teamId} FOR NO KEY UPDATE SKIP LOCKED`;
     if (teams.length === 0) return 'team locked';
-    const [lease] = await tx.$queryRaw<Lease[]>`
+    const [lease] = await tx.$queryRaw<Dispatch[]>`
       UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL,
         dispatched_at = now()
       WHERE id = (SELECT id FROM jobs WHERE id = ${id} AND state = 'queued' AND run_after <= now() FOR UPDATE SKIP LOCKED)
@@ -112,8 +112,8 @@ export async function firstDispatched(
   { sql }: Pick<Database, 'sql'>,
   worker: { id: string; capabilities: WorkerCapabilities | null },
   passedOver: string[] = [],
-): Promise<Lease | null> {
-  const { rows } = await sql.query<Lease>(
+): Promise<Dispatch | null> {
+  const { rows } = await sql.query<Dispatch>(
     Prisma.sql`SELECT jobs.id, jobs.lease_epoch AS epoch FROM jobs JOIN teams ON teams.id = jobs.team_id
      WHERE jobs.state = 'dispatched' AND jobs.id <> ALL(${passedOver}) AND ${mayTake(worker)}
      ORDER BY (SELECT count(*) FROM jobs AS running WHERE running.state = 'running' AND running.team_id = jobs.team_id)::float8
@@ -129,8 +129,8 @@ export async function firstDispatched(
 export async function staleDispatched(
   { sql }: Pick<Database, 'sql'>,
   options: { seconds: number; worker?: { id: string; capabilities: WorkerCapabilities | null } },
-): Promise<Lease[]> {
-  const { rows } = await sql.query<Lease>(
+): Promise<Dispatch[]> {
+  const { rows } = await sql.query<Dispatch>(
     Prisma.sql`SELECT id, lease_epoch AS epoch FROM jobs
      WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => ${options.seconds})
        ${options.worker ? Prisma.sql`AND ${mayTake(options.worker)}` : Prisma.empty} ORDER BY dispatched_at`,

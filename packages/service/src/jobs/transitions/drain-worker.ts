@@ -1,5 +1,6 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
+import { leaseOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from './change-job.ts';
 
@@ -10,10 +11,10 @@ import { changeJob, holds } from './change-job.ts';
 export async function drainWorker(tx: Transaction, workerId: string): Promise<void> {
   const held = await tx.job.findMany({
     where: { workerId, state: 'running' },
-    select: { id: true, leaseEpoch: true },
+    select: { id: true, leaseEpoch: true, leaseToken: true },
   });
-  for (const { id, leaseEpoch } of held) {
-    const guard = Prisma.sql`${holds({ id, epoch: leaseEpoch }, 'running')} AND preempt_requested_at IS NULL
+  for (const lease of held) {
+    const guard = Prisma.sql`${holds(leaseOf(lease), 'running')} AND preempt_requested_at IS NULL
       AND pause_requested_at IS NULL AND cancel_requested_at IS NULL`;
     const job = await changeJob(tx, guard, Prisma.sql`preempt_requested_at = now()`);
     if (!job) continue;

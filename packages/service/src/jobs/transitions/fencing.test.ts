@@ -1,6 +1,9 @@
 /** Every write of a worker, in every state, with every kind of lease: only the holder's changes anything. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { leaseFolder } from '@graft/peft-core/checkpoints';
 import type { Services } from '../../services.ts';
 import {
   createTestJob,
@@ -9,12 +12,14 @@ import {
   type TestTeam,
   testAdapter,
 } from '../../testing/job-fixtures.ts';
+import { keepJobRows } from '../../testing/keep-job-rows.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, type JobState, jobStates, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordMetrics, recordProgress } from '../leases/job-metrics.ts';
 import { giveUpCheckpoints, recordCheckpoint, resumeFromCheckpoint } from '../leases/record-checkpoint.ts';
 import { appendEvent, appendEventOnce } from '../leases/write-under-lease.ts';
+import { newLeaseToken } from './change-job.ts';
 import { claimJob } from './claim-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
@@ -143,15 +148,18 @@ for (const [name, { run, legal, ask, again }] of Object.entries(writes)) {
   describe(name, () => {
     for (const state of jobStates) {
       const isLegal = legal.includes(state);
-      test(`${state}: ${isLegal ? 'only with the right epoch' : 'never'}`, async () => {
+      test(`${state}: ${isLegal ? 'only with the right epoch and token' : 'never'}`, async () => {
         const job = await jobUnderLease(state);
         const lease = leaseOf(job);
-        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: null });
-        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: null });
+        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
+        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: 'key-test' });
         const before = await snapshot(job.id);
         const stale = [
           { ...lease, epoch: lease.epoch - 1 },
           { ...lease, epoch: lease.epoch + 1 },
+          // A claim draws the token.
+          ...(name === 'claimJob' ? [] : [{ ...lease, token: newLeaseToken() }]),
+          ...(name === 'claimJob' || lease.token === null ? [] : [{ ...lease, token: null }]),
         ];
         const isAgain = again?.includes(state) ?? false;
         if (isAgain) assert.ok(await run(lease), 'written before');
@@ -164,6 +172,71 @@ for (const [name, { run, legal, ask, again }] of Object.entries(writes)) {
     }
   });
 }
+
+describe('a claim that a failover lost, and the one after it', () => {
+  const claims = {
+    validating: async ({ id }: Job, workerId: string) =>
+      await claimValidation(services, { workerId, leaseSeconds: 60, id }),
+    dispatched: async (job: Job, workerId: string) =>
+      await claimJob(services, leaseOf(job), { workerId, leaseSeconds: 60 }),
+  };
+  for (const from of ['validating', 'dispatched'] as const) {
+    const state = from === 'dispatched' ? 'running' : from;
+    for (const [name, { run, ask }] of Object.entries(writes).filter(([, { legal }]) =>
+      legal.includes(state),
+    ))
+      test(`${state}, ${name}: of one epoch, and only the second writes`, async () => {
+        const job = await createTestJob(services, team, from);
+        const standby = await keepJobRows(services, job.id);
+        const first = leaseOf((await claims[from](job, 'first'))!);
+        await standby.failOver();
+        const second = leaseOf((await claims[from](job, 'second'))!);
+        assert.equal(first.epoch, second.epoch);
+        if (ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
+        if (ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: 'key-test' });
+        const before = await snapshot(job.id);
+        assert.ok(!(await run(first)), 'the first is fenced');
+        assert.deepEqual(await snapshot(job.id), before);
+        assert.ok(await run(second));
+      });
+  }
+
+  test('nothing that they stage or store has one name', async () => {
+    const job = await createTestJob(services, team, 'dispatched');
+    const standby = await keepJobRows(services, job.id);
+    const first = (await claims.dispatched(job, 'first'))!;
+    await standby.failOver();
+    const second = (await claims.dispatched(job, 'second'))!;
+    const artifacts: string[] = [];
+    const staged: string[] = [];
+    for (const { id, leaseEpoch, leaseToken } of [first, second])
+      staged.push(await services.artifacts.stage(id, leaseEpoch, leaseToken));
+    for (const folder of staged) await writeFile(path.join(folder, 'adapter_config.json'), '{}');
+    for (const folder of staged) artifacts.push((await services.artifacts.publish(folder)).artifact);
+    assert.equal(new Set(artifacts).size, 2);
+    const checkpoints = [first, second].map((of) => leaseFolder(of.leaseEpoch, of.leaseToken));
+    assert.equal(new Set(checkpoints).size, 2);
+  });
+
+  test('what the first published is not answered to the second', async () => {
+    const job = await createTestJob(services, team, 'dispatched');
+    const standby = await keepJobRows(services, job.id);
+    const first = leaseOf((await claims.dispatched(job, 'first'))!);
+    await standby.failOver();
+    const second = leaseOf((await claims.dispatched(job, 'second'))!);
+    assert.ok(await publishAdapterVersion(services, second, testAdapter));
+    assert.equal(await publishAdapterVersion(services, first, testAdapter), null);
+    assert.ok(await publishAdapterVersion(services, second, testAdapter));
+  });
+});
+
+test('a lease that a process of an earlier version claimed is read, swept and released as it is', async () => {
+  const running = await createTestJob(services, team, 'running');
+  await services.sql.query('UPDATE jobs SET lease_token = NULL WHERE id = $1', [running.id]);
+  const lease = { ...leaseOf(running), token: null };
+  assert.ok(await heartbeatJob(services, lease, { leaseSeconds: 60 }));
+  assert.ok(await releaseJob(services, lease));
+});
 
 test('pausing and cancelling by the worker needs to have been asked for', async () => {
   const lease = leaseOf(await createTestJob(services, team, 'running'));

@@ -1,10 +1,10 @@
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import type { Job } from '../job.ts';
+import type { Job, Lease } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { canRun, takesJobs } from '../turns/may-take.ts';
-import { changeJob } from './change-job.ts';
+import { changeJob, holds } from './change-job.ts';
 
 /**
  * Asks one running job to make room (`preemptRequestedAt`) when a team has waited for `seconds` and has none running: the job that
@@ -15,9 +15,9 @@ import { changeJob } from './change-job.ts';
 export async function preemptForStarved(db: Database, { seconds }: { seconds: number }): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const longAgo = Prisma.sql`now() - make_interval(secs => ${seconds})`;
-    const [found] = await tx.$queryRaw<{ id: string; epoch: number; minutes: number }[]>`
+    const [found] = await tx.$queryRaw<(Lease & { minutes: number })[]>`
       WITH running AS MATERIALIZED (
-        SELECT id, team_id, lease_epoch, worker_id, (SELECT min(started_at) FROM job_attempts
+        SELECT id, team_id, lease_epoch, lease_token, worker_id, (SELECT min(started_at) FROM job_attempts
           WHERE job_attempts.team_id = jobs.team_id AND job_id = jobs.id AND job_attempts.lease_epoch = jobs.lease_epoch) AS since,
           pause_requested_at IS NULL AND cancel_requested_at IS NULL AS stays, preempt_requested_at
         FROM jobs WHERE state = 'running'
@@ -25,7 +25,7 @@ export async function preemptForStarved(db: Database, { seconds }: { seconds: nu
         SELECT running.team_id, count(*)::float8 / min(teams.weight) AS share
         FROM running JOIN teams ON teams.id = running.team_id GROUP BY running.team_id
       ), busy AS MATERIALIZED (SELECT worker_id, count(*) AS jobs FROM running GROUP BY worker_id)
-      SELECT held.id, held.lease_epoch AS epoch, round(extract(epoch FROM now() - jobs.run_after) / 60)::int AS minutes
+      SELECT held.id, held.lease_epoch AS epoch, held.lease_token AS token, round(extract(epoch FROM now() - jobs.run_after) / 60)::int AS minutes
       FROM teams CROSS JOIN LATERAL (
         SELECT * FROM jobs WHERE jobs.team_id = teams.id AND jobs.state IN ('queued', 'dispatched')
           AND jobs.run_after < ${longAgo} ORDER BY jobs.run_after LIMIT 1
@@ -42,7 +42,7 @@ export async function preemptForStarved(db: Database, { seconds }: { seconds: nu
     if (!found) return null;
     const job = await changeJob(
       tx,
-      Prisma.sql`id = ${found.id} AND lease_epoch = ${found.epoch} AND state = 'running' AND preempt_requested_at IS NULL`,
+      Prisma.sql`${holds(found, 'running')} AND preempt_requested_at IS NULL`,
       Prisma.sql`preempt_requested_at = now()`,
     );
     if (!job) return null;

@@ -44,15 +44,17 @@ export async function publishAdapterVersion(
 
 async function readPublished(
   tx: Transaction,
-  { id, epoch }: Lease,
+  { id, epoch, token }: Lease,
 ): Promise<{ job: Job; version: AdapterVersion } | null> {
-  const job = await tx.job.findFirst({ where: { id, leaseEpoch: epoch, state: 'succeeded' } });
+  const job = await tx.job.findFirst({
+    where: { id, leaseEpoch: epoch, leaseToken: token, state: 'succeeded' },
+  });
   const version = job && (await tx.adapterVersion.findFirst({ where: { jobId: id }, ...withAdapter }));
   return version && { job: jobOf(job), version: versionOf(version) };
 }
 
 async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
-  const { teamId, id: jobId, keyId, model: baseModel } = job;
+  const { teamId, id: jobId, keyId, model: baseModel, systemPrompt } = job;
   const { trainingEnd, trainedTokens: _, winner, ...made } = input;
   const { peft } = winner ?? job;
   // Of an attempt that was lost, whose run went further than this one, as another version's may.
@@ -70,6 +72,6 @@ async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion
   return await insertVersion(
     tx,
     { teamId, baseModel, name },
-    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft },
+    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft, systemPrompt },
   );
 }

@@ -6,7 +6,7 @@ import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../te
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { quarantineWorker } from '../../workers/worker-quarantine.ts';
 import { registerWorker, type WorkerCapabilities } from '../../workers/worker-registry.ts';
-import { type Job, type Lease, leaseOf } from '../job.ts';
+import { type Dispatch, type Job, leaseOf } from '../job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { listAttempts, listEvents } from '../records/read-job-history.ts';
 import { claimJob } from './claim-job.ts';
@@ -39,7 +39,7 @@ async function addWorker(
 
 /** Queued → dispatched → running, by this worker. Null: it may not take it. */
 async function take(
-  lease: Lease,
+  lease: Dispatch,
   workerId: string,
   capabilities: WorkerCapabilities | null = null,
 ): Promise<Job | null> {
@@ -72,8 +72,9 @@ describe('a job that a worker cannot run', () => {
       );
       const seconds = await secondsToWait(job.id);
       assert.ok(seconds > minutes * 60 - 5 && seconds <= minutes * 60, `${seconds} s for ${minutes} min`);
-      lease = await dispatch(services, job.id);
-      assert.ok(await take(lease, 'broken'), 'no other worker lives');
+      const again = await take(await dispatch(services, job.id), 'broken');
+      assert.ok(again, 'no other worker lives');
+      lease = leaseOf(again);
     }
     const { data } = await listEvents(services, team.id, job.id, { limit: 2 });
     assert.equal(
@@ -94,15 +95,13 @@ describe('a job that a worker cannot run', () => {
     const job = await createTestJob(services, team, 'running');
     await services.sql.query('UPDATE jobs SET environment_faults = 18 WHERE id = $1', [job.id]);
     assert.equal((await returnJob(services, leaseOf(job), why))!.environmentFaults, 19);
-    let lease = await dispatch(services, job.id);
-    await take(lease, 'broken');
+    let lease = leaseOf((await take(await dispatch(services, job.id), 'broken'))!);
     await recordCheckpoint(services, lease, {
       ...{ step: 5, metrics: {}, path: 'p', bytes: 1, digest: 'd', seconds: 1, series: [] },
     });
     assert.equal((await returnJob(services, lease, why))!.environmentFaults, 1);
     await services.sql.query('UPDATE jobs SET environment_faults = 19 WHERE id = $1', [job.id]);
-    lease = await dispatch(services, job.id);
-    await take(lease, 'broken');
+    lease = leaseOf((await take(await dispatch(services, job.id), 'broken'))!);
     const failed = (await returnJob(services, lease, why))!;
     assert.deepEqual(
       [failed.state, failed.error!.code, failed.error!.fault],
@@ -113,10 +112,10 @@ describe('a job that a worker cannot run', () => {
 
   test('is paused or cancelled where that was asked', async () => {
     const paused = await createTestJob(services, team, 'running');
-    await pauseJob(services, team.id, paused.id, { keyId: null });
+    await pauseJob(services, team.id, paused.id, { keyId: 'key-test' });
     assert.equal((await returnJob(services, leaseOf(paused), why))!.state, 'paused');
     const cancelled = await createTestJob(services, team, 'running');
-    await cancelJob(services, team.id, cancelled.id, { keyId: null });
+    await cancelJob(services, team.id, cancelled.id, { keyId: 'key-test' });
     assert.equal((await returnJob(services, leaseOf(cancelled), why))!.state, 'cancelled');
   });
 

@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
-import type { Job, JobError, Lease } from '../job.ts';
+import { type Job, type JobError, type Lease, leaseOf } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
@@ -43,7 +43,7 @@ export async function returnHeld(
   held: Job,
   { workerId, reason }: Return,
 ): Promise<Job | null> {
-  const guard = holds({ id: held.id, epoch: held.leaseEpoch }, 'running');
+  const guard = holds(leaseOf(held), 'running');
   if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
   const faults = await countReturn(tx, held);
   await endAttempt(tx, held, 'environment', { reason });
@@ -80,7 +80,7 @@ export async function countReturn(tx: Transaction, held: Job): Promise<number> {
 
 /** running → failed: it was given back `returnLimit` times. */
 export async function failReturned(tx: Transaction, held: Job, reason: string): Promise<Job | null> {
-  const guard = holds({ id: held.id, epoch: held.leaseEpoch }, 'running');
+  const guard = holds(leaseOf(held), 'running');
   return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });
 }
 

@@ -60,9 +60,7 @@ async function lastMessage(job: Job): Promise<string> {
 
 /** Queued → dispatched → running once more. */
 async function startAgain(job: Job): Promise<Lease> {
-  const lease = await dispatch(services, job.id);
-  assert.ok(await claimJob(services, lease, claim));
-  return lease;
+  return leaseOf((await claimJob(services, await dispatch(services, job.id), claim))!);
 }
 
 describe('validation', () => {

@@ -1,5 +1,6 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
+import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
@@ -7,6 +8,7 @@ import { Prisma } from '../../generated/client.ts';
 import { readQuota } from '../../teams/team-quota.ts';
 import { admitTokens, inQuota, QuotaExceeded } from '../../teams/within-quota.ts';
 import {
+  type DataCounts,
   type Job,
   type JobError,
   type JobEstimate,
@@ -18,7 +20,7 @@ import { renewalMs } from '../leases/heartbeat-job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { resolveTrials } from '../records/job-trial.ts';
 import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-turns.ts';
-import { changeJob, holds, lockFreeJobs, lockJob } from './change-job.ts';
+import { changeJob, holds, lockFreeJobs, lockJob, newLeaseToken } from './change-job.ts';
 import { endJob } from './end-job.ts';
 import { hasExpired } from './expiry/lease-expiry.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
@@ -97,8 +99,8 @@ async function claim(
     const job = await changeJob(
       tx,
       Prisma.sql`id = ${next.id} AND state = 'validating' AND run_after <= now()`,
-      Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = now() + make_interval(secs => ${leaseSeconds}),
-        worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
+      Prisma.sql`lease_epoch = lease_epoch + 1, lease_token = ${newLeaseToken()},
+        lease_until = now() + make_interval(secs => ${leaseSeconds}), worker_id = ${workerId}, validation_attempts = validation_attempts + 1`,
     );
     if (!job) return null;
     const start = await takeTurn(tx, job.teamId, 'validation');
@@ -145,26 +147,20 @@ export async function heartbeatValidation(
   lease: Lease,
   options: { leaseSeconds: number; progress?: ValidationProgress | undefined },
 ): Promise<Lease | null> {
-  const { rows } = await sql.query<Lease>(
+  const progress = options.progress ? JSON.stringify(options.progress) : null;
+  const { rowCount } = await sql.query(
     statementWithin(
       renewalMs(options.leaseSeconds),
-      `UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
+      Prisma.sql`UPDATE jobs SET lease_until = now() + make_interval(secs => ${options.leaseSeconds}),
        validation_attempts = CASE
-         WHEN ($4::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
+         WHEN (${progress}::jsonb->>'bytes')::float8 > coalesce((validation_progress->>'furthestBytes')::float8, 0)
          THEN 1 ELSE validation_attempts END,
-       validation_progress = coalesce($4::jsonb || jsonb_build_object('furthestBytes', greatest(
-         ($4::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
-     WHERE id = $1 AND lease_epoch = $2 AND state = 'validating' AND lease_until IS NOT NULL
-     RETURNING id, lease_epoch AS epoch`,
-      [
-        lease.id,
-        lease.epoch,
-        options.leaseSeconds,
-        options.progress ? JSON.stringify(options.progress) : null,
-      ],
+       validation_progress = coalesce(${progress}::jsonb || jsonb_build_object('furthestBytes', greatest(
+         (${progress}::jsonb->>'bytes')::float8, (validation_progress->>'furthestBytes')::float8)), validation_progress)
+     WHERE ${holds(lease, 'validating')} AND lease_until IS NOT NULL`,
     ),
   );
-  return rows[0] ?? null;
+  return rowCount === 1 ? lease : null;
 }
 
 export type ValidationOutcome =
@@ -176,6 +172,8 @@ export type ValidationOutcome =
       trials?: readonly ResolvedTraining[];
       /** What it will train, at most. */
       plannedTokens?: number;
+      /** What became of the lines of its files. */
+      dataCounts?: DataCounts;
       /** Null or absent: it could not be told. */
       estimate?: JobEstimate | null;
     }
@@ -198,7 +196,7 @@ export async function finishValidation(
       return await endJob(tx, guard, { state: 'failed', error });
     });
   }
-  const { plannedTokens = null, estimate = null } = outcome;
+  const { plannedTokens = null, estimate = null, dataCounts = null } = outcome;
   const owner = await db.db.job.findFirst({ where: { id: lease.id }, select: { teamId: true } });
   if (!owner) return null;
   const quota = await readQuota(db, owner.teamId);
@@ -214,13 +212,36 @@ export async function finishValidation(
       tx,
       guard,
       Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
-        planned_tokens = ${plannedTokens}, ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
+        planned_tokens = ${plannedTokens}, data_counts = ${dataCounts && JSON.stringify(dataCounts)}::jsonb,
+        ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
     await endAttempt(tx, job, 'succeeded');
+    const { resolvedTraining } = outcome;
+    for (const message of dataCounts ? remarksOn(dataCounts, resolvedTraining) : [])
+      await insertEvent(tx, job, { level: 'warn', message, data: { ...dataCounts } });
     await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
   });
+}
+
+/** What the owner of a job should know of its lines, in sentences. */
+function remarksOn({ training, validation }: DataCounts, options: ResolvedTraining): string[] {
+  const all = (name: keyof ExampleCounts) => training[name] + (validation?.[name] ?? 0);
+  const [truncated, skipped, special] = [all('truncated'), all('skipped'), all('special_tokens')];
+  const examples = (count: number) => `${count} example${count === 1 ? ' is' : 's are'}`;
+  const remarks: string[] = [];
+  if (truncated > 0)
+    remarks.push(`${examples(truncated)} cut to max_seq_length, ${options.max_seq_length} tokens`);
+  if (skipped > 0)
+    remarks.push(
+      `${examples(skipped)} left out: longer than max_seq_length, ${options.max_seq_length} tokens`,
+    );
+  if (special > 0 && !options.allow_special_tokens)
+    remarks.push(
+      `${special} special token${special === 1 ? '' : 's'} in the content of examples: plain text, unless training.allow_special_tokens is true`,
+    );
+  return remarks;
 }
 
 /** SQL: what the job comes to. */

@@ -7,7 +7,7 @@ import { updateTeam } from '../../teams/team-records.ts';
 import { createTestJob, createTestTeam, type TestTeam, userFault } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { registerWorker } from '../../workers/worker-registry.ts';
-import { type Job, type JobState, type Lease, leaseOf } from '../job.ts';
+import { type Dispatch, type Job, type JobState, leaseOf } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { dispatchJobs, firstDispatched } from '../transitions/dispatch-jobs.ts';
@@ -71,7 +71,7 @@ class Slots {
 async function runQueue(slots: number, dispatches: number): Promise<string[]> {
   const running = new Slots();
   const teams = new Map<string, string>();
-  const leases: Lease[] = [];
+  const leases: Dispatch[] = [];
   const rows = await services.db.job.findMany({ select: { id: true, teamId: true } });
   for (const { id, teamId } of rows) teams.set(id, teamId);
   while (leases.length < dispatches) {

@@ -1,6 +1,7 @@
 import { opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { AdapterFile } from '../../adapters/adapter.ts';
+import type { Lease } from '../../jobs/job.ts';
 import type { ArtifactStore } from '../artifact-store.ts';
 import { dataFolder } from '../data-folder.ts';
 import { digestOfArtifact, madeAt, newArtifactName } from '../object-name.ts';
@@ -21,7 +22,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
   };
 
   return {
-    stage: async (jobId, epoch) => await stageOn(dataDir, jobId, epoch),
+    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, { id: jobId, epoch, token }),
     publish: async (folder) =>
       await onStorage(async () => {
         const files = await describeFolder(folder, (file) => digestFile(file, { sync: true }));
@@ -60,9 +61,9 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
   };
 }
 
-/** An empty `staging/<jobId>/<epoch>` of the data folder. */
-export async function stageOn(dataDir: string, jobId: string, epoch: number): Promise<string> {
-  const folder = dataFolder(dataDir).staged(jobId, epoch);
+/** An empty `staging/<jobId>/<epoch>/<token>` of the data folder. */
+export async function stageOn(dataDir: string, { id, epoch, token }: Lease): Promise<string> {
+  const folder = dataFolder(dataDir).staged(id, epoch, token);
   return await onStorage(async () => {
     await rm(folder, { recursive: true, force: true });
     await makeFolder(folder, dataDir);

@@ -22,7 +22,7 @@ after(async () => await services.close());
 
 /** No grace: Postgres has been up for longer than nothing. */
 const now = { leaseSeconds: 0 };
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 
 async function expire(job: Job): Promise<void> {
   await services.sql.query("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", [
@@ -154,7 +154,8 @@ test('dispatched jobs that nobody claims are found again', async () => {
   await services.sql.query("UPDATE jobs SET dispatched_at = now() - interval '16 seconds' WHERE id = $1", [
     job.id,
   ]);
-  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), [leaseOf(job)]);
+  const waiting = [{ id: job.id, epoch: job.leaseEpoch }];
+  assert.deepEqual(await staleDispatched(services, { seconds: 15 }), waiting);
   await claimJob(services, leaseOf(job), { workerId: 'w', leaseSeconds: 60 });
   assert.deepEqual(await staleDispatched(services, { seconds: 15 }), []);
 });

@@ -1,0 +1,84 @@
+/** An installation of any earlier version, with rows of every kind, is migrated, and keeps them. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { createTestDatabase, type TestDatabase } from '../testing/test-database.ts';
+import { migrateDatabase, readMigrations } from './migrate-database.ts';
+import { type InsertedRows, insertRowsOfEveryKind, readColumns } from './testing/rows-of-every-kind.ts';
+
+/** What a migration is meant to change of rows that are there. */
+const changed: Record<string, string[]> = { checkpoints: ['removed_at'], outbox: ['delivered_at'] };
+
+let database: TestDatabase;
+let sql: pg.Pool;
+/** By the migration that came after they were inserted. */
+const inserted = new Map<string, InsertedRows>();
+before(async () => {
+  database = await createTestDatabase();
+  sql = new pg.Pool({ connectionString: database.url });
+  // Dropping the database breaks connections that are about to end.
+  sql.on('error', () => {});
+  await sql.query('DROP SCHEMA public CASCADE');
+  await sql.query('CREATE SCHEMA public');
+});
+after(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+test('each migration runs on the rows of every version before it', async () => {
+  const migrations = await readMigrations();
+  for (const [number, { name }] of migrations.entries()) {
+    if (number > 0) inserted.set(name, await insertRowsOfEveryKind(sql, `before-${number}`));
+    assert.deepEqual(await migrateDatabase({ sql }, migrations.slice(0, number + 1)), [name]);
+  }
+  const last = await insertRowsOfEveryKind(sql, 'newest');
+  const written = new Set([...last.keys(), 'installation', 'turn_clocks', 'job_metadata', 'usage_ledger']);
+  for (const table of (await readColumns(sql)).keys())
+    assert.ok(written.has(table), `rows-of-every-kind.ts has no row of ${table}`);
+});
+
+test('the rows have kept their values', async () => {
+  const tables = new Set([...inserted.values()].flatMap((of) => [...of.keys()]));
+  for (const table of tables) {
+    const { rows: now } = await sql.query(`SELECT to_jsonb(kept) AS row FROM ${table} AS kept`);
+    for (const [next, of] of inserted) {
+      const [first, ...others] = of.get(table) ?? [];
+      if (!first) continue;
+      const kept = new Set(now.map(({ row }) => JSON.stringify(pick(row, first, table))));
+      for (const row of [first, ...others]) {
+        const wanted = JSON.stringify(pick(row, first, table));
+        assert.ok(kept.has(wanted), `a row of ${table} from before ${next} is not as it was: ${wanted}`);
+      }
+    }
+  }
+});
+
+/** The columns of `row` that `like` has, in its order, without those that migrations change. */
+function pick(row: Record<string, unknown>, like: Record<string, unknown>, table: string): unknown[] {
+  const names = Object.keys(like).filter((name) => !changed[table]?.includes(name));
+  return names.map((name) => row[name]);
+}
+
+test('a job made by a personal key belongs to the person, however it ended', async () => {
+  const { rows } = await sql.query<{ id: string; owner: string | null; state: string }>(
+    'SELECT id, person_id AS owner, state FROM jobs',
+  );
+  const numbers = [...inserted.keys()];
+  const peopleSince = numbers.findIndex((name) => name.endsWith('_people_and_keys')) + 1;
+  const ownersSince = numbers.findIndex((name) => name.endsWith('_job_owners')) + 1;
+  const states = new Set<string>();
+  for (const { id, owner, state } of rows) {
+    const [, number, by] = /^before-(\d+)-(?:job|sweep)-of-(\w+)-/.exec(id) ?? [];
+    if (number === undefined || Number(number) > ownersSince) continue;
+    const isOwned = by === 'person' && Number(number) > peopleSince;
+    assert.equal(owner, isOwned ? `before-${number}-person` : null, id);
+    if (isOwned) states.add(state);
+  }
+  assert.equal(states.size, 8, 'jobs of every state were looked at');
+});
+
+test('the guard of finished jobs is in force again', async () => {
+  const change = sql.query("UPDATE jobs SET suffix = 'another' WHERE state = 'failed'");
+  await assert.rejects(change, /a finished job never changes/);
+});
