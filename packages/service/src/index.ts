@@ -176,18 +176,18 @@ export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export {
-  createOperatorKey,
-  listOperatorKeys,
-  type OperatorKeyRecord,
-  revokeOperatorKey,
-} from './keys/operator-keys.ts';
-export {
   allowsJob,
   allowsModel,
   allowsNewVersion,
   type ModelLimit,
   namedWithin,
 } from './keys/model-limit.ts';
+export {
+  createOperatorKey,
+  listOperatorKeys,
+  type OperatorKeyRecord,
+  revokeOperatorKey,
+} from './keys/operator-keys.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
