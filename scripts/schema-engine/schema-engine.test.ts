@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { migrateDatabase } from '@graft/service';
+import { migrateDatabase } from '@graft/service/migrations';
 import {
   createTestDatabase,
   insertRowsOfEveryKind,

@@ -56,12 +56,6 @@ export { type CodeVersion, readCodeVersion, versionText } from './code-version.t
 export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
-export {
-  applyMigration,
-  type Migration,
-  migrateDatabase,
-  readMigrations,
-} from './database/migrate-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';

@@ -12,11 +12,11 @@ import type {
   JobCheckpoint,
   JobEvent,
   JobMetric,
-  Me,
   Model,
 } from '@graft/client';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type Header, pack } from 'tar-stream';
+import { jobOptions, me } from './wire-answers.ts';
 import { estimate, estimateOf } from './wire-estimates.ts';
 
 export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
@@ -30,14 +30,6 @@ const adapterFiles = {
   'README.md': '# An adapter',
 };
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest();
-
-const jobOptions = {
-  default_peft: { peft_type: 'LORA', r: 16, lora_alpha: 64, target_modules: 'all-linear' },
-  methods: [
-    { peft_type: 'LORA', usual: { r: 16 }, options: { properties: { r: {} } } },
-    { peft_type: 'IA3', usual: {}, options: { properties: {} } },
-  ],
-};
 
 export interface WireServer {
   env: { GRAFT_BASE_URL: string; GRAFT_API_KEY: string };
@@ -283,19 +275,6 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
   return state;
 }
 
-const me: Me = {
-  object: 'me',
-  kind: 'team',
-  team: { id: 'team_1', name: 'team' },
-  is_operator: false,
-  teams: null,
-  session: null,
-  role: 'member',
-  scopes: null,
-  models: null,
-  key: { id: 'testkey12345', expires_at: null },
-  person: null,
-};
 const file: FileObject = {
   id: 'file-1',
   object: 'file',

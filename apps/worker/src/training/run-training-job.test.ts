@@ -6,15 +6,7 @@ import { basename, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { leaseFolder } from '@graft/peft-core/checkpoints';
-import {
-  cancelJob,
-  type Job,
-  listCheckpoints,
-  listEvents,
-  pauseJob,
-  readMetrics,
-  resumeJob,
-} from '@graft/service';
+import { cancelJob, type Job, listCheckpoints, pauseJob, readMetrics, resumeJob } from '@graft/service';
 import { killedBefore, timedTrainer } from '../testing/killed-trainer.ts';
 import { type StartedJob, startJob } from '../testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
@@ -262,37 +254,6 @@ describe('runTrainingJob', () => {
       fault: 'user',
     });
     assert.deepEqual(await leftovers(job), []);
-  });
-
-  it('publishes an adapter without measurable effect, with a warning', async () => {
-    const job = await bench.queueTimedJob({ verification: 'no effect' });
-    const { outcome } = await start(job);
-    assert.equal(await outcome, 'succeeded');
-    assert.equal(await bench.versions(job.id), 1);
-    const { data } = await listEvents(bench.services, bench.teamId, job.id, { limit: 100 });
-    const warnings = data.filter(({ level }) => level === 'warn');
-    assert.deepEqual(
-      warnings.map(({ message }) => message.split(':')[0]),
-      ['The adapter has no measurable effect'],
-    );
-  });
-
-  it('fails a job that changed no weight, and publishes no version', async () => {
-    const job = await bench.queueTimedJob({ verification: 'unmoved' });
-    const { outcome } = await start(job);
-    assert.equal(await outcome, 'failed');
-    const { error } = await bench.job(job.id);
-    assert.equal(error?.code, 'adapter_without_effect');
-    assert.equal(error?.param, 'training.learning_rate');
-    assert.equal(await bench.versions(job.id), 0);
-    assert.deepEqual(await leftovers(job), []);
-  });
-
-  it('publishes nothing whose files, loaded again, are not the model that was trained', async () => {
-    const job = await bench.queueTimedJob({ verification: 'other loss' });
-    const { outcome } = await start(job);
-    assert.equal(await outcome, 'requeued');
-    assert.equal(await bench.versions(job.id), 0);
   });
 
   it('tries again after a crash, from the checkpoint, and gives up after three without a new one', async () => {

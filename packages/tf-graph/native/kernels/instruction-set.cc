@@ -1,6 +1,6 @@
 // The kernels for one instruction set. Compiled once for each with its own flags, and GRAFT_SET naming it.
 #include "activation.h"
-#include "attention.h"
+#include "attention-gradient.h"
 #include "bfloat16-rate.h"
 #include "cached-attention.h"
 #include "columns.h"

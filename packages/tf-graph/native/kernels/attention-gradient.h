@@ -1,0 +1,153 @@
+// The backward pass of attention over segments: attention.h has the forward one.
+#pragma once
+#include "attention.h"
+
+namespace graft {
+namespace {
+
+/** Where the gradients of a task's keys and values are gathered: those of the prefix, and those of the segment's own. */
+struct KeySlots {
+  float *prefixKeys, *prefixValues, *ownKeys, *ownValues;
+};
+template <typename T>
+KeySlots keySlotsOf(const AttentionGradient<T>& g, const Task& t) {
+  const int64_t prefix = t.segment.prefix() * t.headWidth, own = (t.keys - t.segment.prefix()) * t.headWidth;
+  float* p = g.keyGradients + g.prefixSlots[t.index] + t.kvHead * 2 * prefix;
+  float* o = g.keyGradients + g.ownSlots[t.index] + t.kvHead * 2 * own;
+  return {p, p + prefix, o, o + own};
+}
+
+/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys, of which `prefix` are the prefix's. */
+template <typename T>
+void addKeyGradients(const float* scores, int64_t width, const float* factor, int64_t D, int64_t rows, int64_t from, int64_t to,
+                     int64_t prefix, float* ofPrefix, float* ofOwn) {
+  const int64_t middle = most(from, least(to, prefix));
+  if (middle > from)
+    productOf<T>({scores, 1, width}, factor, D, ofPrefix + from * D, D, middle - from, D, rows, true);
+  if (to > middle)
+    productOf<T>({scores + (middle - from), 1, width}, factor, D, ofOwn + (middle - prefix) * D, D, to - middle, D, rows, true);
+}
+
+/** Gradients of the queries, and of the keys and values into the segment's slots. */
+template <typename T>
+void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memory) {
+  const Attention<T>& a = g.forward;
+  const Task t = taskOf(a, task);
+  if (t.segment.own() == 0 || t.keys == 0) return;
+  Scratch scratch{memory};
+  const int64_t D = t.headWidth, rows = kBlock * t.group, width = t.keyWidth;
+  float* keys = scratch.take(t.keys * D);
+  float* values = scratch.take(t.keys * D);
+  float* turnedKeys = scratch.take(D * width);
+  float* turnedValues = scratch.take(D * width);
+  float* scores = scratch.take(rows * width);
+  float* slopes = scratch.take(rows * width);
+  float* queries = scratch.take(rows * D);
+  float* dys = scratch.take(rows * D);
+  float* dQueries = scratch.take(rows * D);
+  float* mask = scratch.take(width);
+  const int64_t biasWidth = biasGradientWidth(t.segment.own(), t.keys);
+  float* biases = scratch.take(t.group * biasWidth);
+  const DropoutMask draws(a.dropout);
+  const bool drops = a.dropout.probability > 0;
+  std::memset(mask, 0, width * sizeof(float));
+  float* dBiases = nullptr;
+  if (a.bias) {
+    loadBiases(a, t, biases);
+    dBiases = g.biasGradients + g.biasSlots[t.index] + t.kvHead * t.group * biasWidth;
+    std::memset(dBiases, 0, t.group * biasWidth * sizeof(float));
+  }
+  const KeySlots slots = keySlotsOf(g, t);
+  const int64_t prefix = t.segment.prefix();
+  if (g.opensSlot[t.index]) std::memset(slots.prefixKeys, 0, prefix * 2 * D * sizeof(float));
+  std::memset(slots.ownKeys, 0, (t.keys - prefix) * 2 * D * sizeof(float));
+  loadKeysAndValues(a, t, keys, values);
+  transpose(keys, t.keys, D, turnedKeys, width);
+  transpose(values, t.keys, D, turnedValues, width);
+
+  for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
+    const Block b = blockOf(a, t, first);
+    const int64_t position = t.segment.begin + first;
+    loadQueries(a, t, b, queries);
+    for (int64_t h = 0; h < t.group; h++)
+      loadHead(a, g.dy + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize, false, 1, position, b.count, D,
+               dys + h * b.count * D);
+    productOf<T>({queries, D, 1}, turnedKeys + b.from, width, scores, width, b.rows, b.width, D);
+    productOf<T>({dys, D, 1}, turnedValues + b.from, width, slopes, width, b.rows, b.width, D);
+    for (int64_t r = 0; r < b.rows; r++) {
+      float* row = scores + r * width;
+      float* slope = slopes + r * width;
+      const int64_t query = first + r % b.count, n = t.segment.begin + query;
+      const int64_t head = t.kvHead * t.group + r / b.count;
+      const int64_t biased = r / b.count * biasWidth + biasAt(t, query) + b.from;
+      const Seen seen = seenBy(a, t, query);
+      const int64_t from = seen.from - b.from, to = seen.to - b.from;
+      if (a.bias) addTo(row, biases + biased, b.width);
+      if (drops) {
+        drawMask(a, t, draws, head, query, b.from, b.to, mask);
+        multiplyBy(slope, mask, b.width);
+      }
+      const T* y = a.y + (n * a.heads + head) * a.headSize;
+      Vec products = {};
+      byVectors(a.headSize, [&](int64_t d, int64_t count) {
+        products += load(y + d, count) * load(dys + r * D + d, count);
+      });
+      const float mean = sumOf(products), logSum = a.logSums[n * a.heads + head];
+      for (int64_t j = 0; j < b.width; j += kLanes) {
+        const Vec p = only(exponential(load(row + j) - logSum), from - j, to - j);
+        store(row + j, drops ? p * load(mask + j) : p);
+        store(slope + j, p * (load(slope + j) - mean));
+      }
+      if (a.bias) addTo(dBiases + biased, slope, b.width);
+    }
+    productOf<T>({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, b.to - b.from);
+    addKeyGradients<T>(slopes, width, queries, D, b.rows, b.from, b.to, prefix, slots.prefixKeys, slots.ownKeys);
+    addKeyGradients<T>(scores, width, dys, D, b.rows, b.from, b.to, prefix, slots.prefixValues, slots.ownValues);
+    for (int64_t h = 0; h < t.group; h++)
+      storeHead(a, dQueries + h * b.count * D, D, true, a.scale, position, b.count,
+                g.dq + (t.kvHead * t.group + h) * a.headSize, a.qStride);
+  }
+}
+
+template <typename T>
+void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
+  const Attention<T>& a = g.forward;
+  const Task t = taskOf(a, task);
+  const Segment& own = t.segment;
+  if (own.own() == 0 || t.keys == 0) return;
+  const int64_t D = t.headWidth;
+  const KeySlots slots = keySlotsOf(g, t);
+  T* dk = g.dk + t.kvHead * a.headSize;
+  T* dv = g.dv + t.kvHead * a.headSize;
+  if (a.cross) {
+    storeHead(a, slots.prefixKeys, D, true, 1, own.prefixBegin, t.keys, dk, a.kStride);
+    storeHead(a, slots.prefixValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
+    return;
+  }
+  // In the segments' order, so that a run repeats bit for bit.
+  for (int64_t i = 0; i < g.segmentCount; i++) {
+    const Segment& other = a.segments[i];
+    if (!g.opensSlot[i] || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
+    const int64_t at = (other.prefixBegin - own.begin) * D, count = other.prefix() * D;
+    const float* shared = g.keyGradients + g.prefixSlots[i] + t.kvHead * 2 * count;
+    addTo(slots.ownKeys + at, shared, count);
+    addTo(slots.ownValues + at, shared + count, count);
+  }
+  storeHead(a, slots.ownKeys, D, true, 1, own.begin, own.own(), dk, a.kStride);
+  storeHead(a, slots.ownValues, D, false, 1, own.begin, own.own(), dv, a.vStride);
+}
+
+template <typename T>
+void attentionBiasGradient(const AttentionGradient<T>& g, int64_t head) {
+  const Attention<T>& a = g.forward;
+  for (int64_t row = 0; row <= 2 * a.reach; row++) g.dBias[row * a.heads + head] = 0;
+  for (int64_t i = 0; i < g.segmentCount; i++) {
+    const Segment& s = a.segments[i];
+    const int64_t keys = a.keysOf(s);
+    const float* slopes = g.biasGradients + g.biasSlots[i] + head * biasGradientWidth(s.own(), keys);
+    for (int64_t at = 0; at < s.own() + keys - 1 && s.own() > 0; at++) g.dBias[biasRow(a, s, at) * a.heads + head] += slopes[at];
+  }
+}
+
+}  // namespace
+}  // namespace graft
