@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 /**
- * Runs a measurement in a process of its own. Answers the JSON of its last line of standard output.
+ * Runs a measurement in a process of its own, with a channel by which it notices that this one has ended. Resolves to the JSON of its
+ * last line of standard output.
  * @param env added to this process's; undefined takes a variable away
  * @param stderr where its standard error goes: shown, or a file descriptor
  */
@@ -13,7 +14,7 @@ export async function runForResult<T>(
   stderr: 'inherit' | number = 'inherit',
 ): Promise<T> {
   const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', stderr],
+    stdio: ['ignore', 'pipe', stderr, 'ipc'],
     env: { ...process.env, ...env },
   });
   let output = '';

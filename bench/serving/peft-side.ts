@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withParent } from '../../scripts/golden/environment/run-python.ts';
 import { answerTokens, type Chat } from './chats.ts';
 
 interface Measured {
@@ -41,7 +42,7 @@ export async function peftSide({
   const file = join(folder, 'plan.json');
   await writeFile(file, JSON.stringify(plan));
   const seconds = 2 * options.seconds + graceSeconds;
-  const child = spawn(python, [join(import.meta.dirname, 'hf_peft.py'), file], {
+  const child = spawn(python, withParent(join(import.meta.dirname, 'hf_peft.py'), file), {
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: seconds * 1000,
     killSignal: 'SIGKILL',

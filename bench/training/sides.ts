@@ -5,6 +5,7 @@ import type { measureSpeed } from '@graft/peft-core';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import { environmentFor } from '@graft/peft-core/precision';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
+import { withParent } from '../../scripts/golden/environment/run-python.ts';
 import type { PlannedExample } from '../../scripts/golden/training-plan.ts';
 import { Side } from './lock-step.ts';
 
@@ -72,7 +73,7 @@ export async function startSide(
     await writeFile(file, JSON.stringify({ ...plans.peft, layout, nf4: name === 'qlora' }));
     const python = await pythonEnvironment(undefined, name === 'qlora' ? 'quantised' : 'peft');
     // Settings that some machines make for old OpenBLAS builds slow a current one down.
-    return new Side(name, python, [join(import.meta.dirname, 'hf_peft.py'), file], {
+    return new Side(name, python, withParent(join(import.meta.dirname, 'hf_peft.py'), file), {
       PYTHONWARNINGS: 'ignore',
       OPENBLAS_CORETYPE: undefined,
       OPENBLAS_L2_SIZE: undefined,

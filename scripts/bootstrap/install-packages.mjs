@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { startChild } from './child-processes.mjs';
 import { BootstrapError } from './steps.mjs';
 
 /** What the bootstrap has done for this tree. It lies in node_modules, so that deleting them deletes it too. */
@@ -76,7 +76,7 @@ function fits(list, own) {
 /** Runs a command quietly; its last lines are the error message when it fails. */
 function run(command, args, cwd) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
+    const child = startChild(command, args, {
       cwd,
       env: process.env,
       stdio: ['ignore', 'pipe', 'pipe'],

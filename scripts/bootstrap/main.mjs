@@ -4,11 +4,12 @@
 //   node scripts/bootstrap/main.mjs [--only STEP] [--run FILE.ts [-- ARGUMENTS]]
 //
 // GRAFT_SKIP_MODEL=1 leaves out the base model.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache-folder.mjs';
+import { endChildren, startChild, whenChildStarts, whenParentEnds } from './child-processes.mjs';
 import { installPackages } from './install-packages.mjs';
 import { BootstrapError, checkNode, nothingToDo, step } from './steps.mjs';
 
@@ -32,6 +33,7 @@ const steps = {
     return compiled;
   },
   dashboard: (report) => runTypeScript('scripts/web/main.ts', report),
+  client: (report) => runTypeScript('scripts/cli/main.ts', report),
   model: (report) =>
     process.env.GRAFT_SKIP_MODEL ? false : runTypeScript('scripts/bootstrap/fetch-model.ts', report),
 };
@@ -41,18 +43,32 @@ const titles = {
   service: 'Prisma client and Postgres binaries',
   programs: 'compiled programs',
   dashboard: 'dashboard',
+  client: 'installable graft command',
   model: 'base model SmolLM2-135M-Instruct',
 };
 
 const { only, run, rest } = parse(process.argv.slice(2));
+/** The program of --run, once setting up is done. */
+let program = null;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(signal));
+whenParentEnds(() => stop('SIGTERM'));
+// A terminal that was closed takes no more lines.
+process.stderr.on('error', () => {});
 try {
   checkNode();
   await takeSettings();
-  let worked = false;
-  for (const [name, work] of Object.entries(steps)) {
-    const needed = only === null || only === name || name === 'packages';
-    if (needed && (await step(titles[name], work))) worked = true;
-  }
+  // Imported only now, as are the settings: an old Node lacks what it imports.
+  const { shareLock, withLock } = await import('./lock.mjs');
+  const onWait = (pid) =>
+    process.stderr.write(
+      `… another process (${pid}) sets Graft up in this folder: waiting until it is done\n`,
+    );
+  const lock = { path: path.join(root, '.setup-lock'), patienceMs: 2_000, pollMs: 200, onWait };
+  const worked = await withLock(lock, async () => {
+    whenChildStarts((pid) => shareLock(lock.path, pid));
+    return await setUp();
+  });
+  whenChildStarts(() => {});
   if (!worked && !run) nothingToDo(only === null ? 'Graft is set up' : titles[only]);
 } catch (error) {
   // A known fault is one clear message; anything else keeps its stack.
@@ -63,8 +79,17 @@ try {
 }
 if (run) runAfterwards(run, rest);
 
+/** Answers whether there was anything to do. */
+async function setUp() {
+  let worked = false;
+  for (const [name, work] of Object.entries(steps)) {
+    const needed = only === null || only === name || name === 'packages';
+    if (needed && (await step(titles[name], work))) worked = true;
+  }
+  return worked;
+}
+
 async function takeSettings() {
-  // Imported only now: an old Node lacks what it imports.
   const { bootstrapSettings, loadSettings } = await import('./load-settings.mjs');
   try {
     loadSettings(process.env, root, bootstrapSettings);
@@ -90,7 +115,7 @@ function parse(args) {
 /** Runs a step written in TypeScript. Its lines are progress; without any it had nothing to do. */
 function runTypeScript(file, report) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [runner, file], {
+    const child = startChild(process.execPath, [runner, file], {
       cwd: root,
       env: { ...process.env, GRAFT_CACHE_DIR: cacheFolder() },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -122,12 +147,22 @@ function runAfterwards(file, args) {
     process.stderr.write(`✗ there is no ${file}\n`);
     process.exit(2);
   }
-  const child = spawn(process.execPath, [runner, file, ...args], {
+  // The channel lets it notice when this process is killed.
+  program = startChild(process.execPath, [runner, file, ...args], {
     cwd: root,
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
-  // Ctrl-C reaches the child by itself, as it has the same terminal; this process only waits for it.
-  process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.once('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  program.once('exit', (code, signal) => process.exit(code ?? exitCodeOf(signal)));
+}
+
+/** Passes a signal on to the program, whose exit code is then this one's; while it sets up it ends what it has started, and itself. */
+function stop(signal) {
+  // Ctrl-C in a terminal reaches the program by itself.
+  if (program && signal === 'SIGINT' && process.stdin.isTTY) return;
+  endChildren(signal);
+  if (!program) process.exit(exitCodeOf(signal));
+}
+
+function exitCodeOf(signal) {
+  return 128 + constants.signals[signal];
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -140,3 +141,83 @@ test('npm ci tells how far it is', async () => {
   assert.ok(lines.includes('npm ci: 2 of about 3 packages'), lines.join('\n'));
   assert.equal(await installPackages(checkout, (line) => lines.push(line), 100), false);
 });
+
+test('a signal, or the death of npm, ends what sets up, too', async () => {
+  const notes = path.join(folder, 'npm-pid');
+  for (const end of ['SIGTERM', 'SIGINT', 'SIGHUP', 'npm'] as const) {
+    rmSync(notes, { force: true });
+    rmSync(checkout, { recursive: true, force: true });
+    cpSync(path.join(repository, 'scripts/bootstrap'), path.join(checkout, 'scripts/bootstrap'), {
+      recursive: true,
+    });
+    writeFileSync(path.join(checkout, 'package-lock.json'), '{"packages":{}}');
+    fakeTool('npm', `echo $$ > ${notes}; exec sleep 300`);
+    const bootstrap = `exec ${process.execPath} ${path.join(checkout, 'scripts/bootstrap/main.mjs')}`;
+    // Stands for npm: it starts the bootstrap, and waits.
+    const npm = spawn('sh', ['-c', end === 'npm' ? `(${bootstrap}) & wait` : bootstrap], {
+      env: { PATH: `${tools}${path.delimiter}${PATH}`, npm_lifecycle_event: 'start' },
+      stdio: 'ignore',
+    });
+    const ended = once(npm, 'exit');
+    const pid = await until(() => (existsSync(notes) ? Number(readFileSync(notes, 'utf8')) : null));
+    npm.kill(end === 'npm' ? 'SIGKILL' : end);
+    await until(() => !isAlive(pid));
+    const [code] = await ended;
+    if (end !== 'npm') assert.equal(code, { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[end]);
+  }
+});
+
+test('of two that set up at once, the second waits, says so, and finds nothing left to do', async () => {
+  cpSync(path.join(repository, 'scripts/bootstrap'), path.join(checkout, 'scripts/bootstrap'), {
+    recursive: true,
+  });
+  writeFileSync(path.join(checkout, 'package-lock.json'), '{"packages":{}}');
+  const [runs, go] = [path.join(folder, 'npm-runs'), path.join(folder, 'go')];
+  fakeTool(
+    'npm',
+    `echo x >> ${runs}; while ! [ -e ${go} ]; do sleep 0.05; done; mkdir -p node_modules/esbuild`,
+  );
+  const start = () => {
+    const args = [path.join(checkout, 'scripts/bootstrap/main.mjs'), '--only', 'packages'];
+    const env = { PATH: `${tools}${path.delimiter}${PATH}` };
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let printed = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    return { child, printed: () => printed, ended: once(child, 'exit') };
+  };
+  const first = start();
+  await until(() => existsSync(runs));
+  const second = start();
+  await until(() => second.printed().includes(`another process (${first.child.pid}) sets Graft up`));
+  writeFileSync(go, '');
+  assert.deepEqual(
+    [await first.ended, await second.ended],
+    [
+      [0, null],
+      [0, null],
+    ],
+    second.printed(),
+  );
+  assert.equal(readFileSync(runs, 'utf8'), 'x\n');
+  assert.match(second.printed(), /npm packages: nothing to do/);
+  assert.ok(!existsSync(path.join(checkout, '.setup-lock')));
+});
+
+async function until<T>(found: () => T): Promise<T & {}> {
+  for (const end = performance.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const value = found();
+    if (value) return value;
+    assert.ok(performance.now() < end, 'in time');
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -10,10 +10,10 @@ import { dirname, join, resolve } from 'node:path';
 import { argv, exit, pid } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { cacheFolder } from './cache-folder.mjs';
+import { withLock } from './lock.mjs';
 import { compileAddon, headerFolder } from './tensorflow/compile-addon.mjs';
 import { compileKernels } from './tensorflow/compile-kernels.mjs';
 import { fetchLibraries } from './tensorflow/fetch-libraries.mjs';
-import { withLock } from './tensorflow/lock.mjs';
 import {
   chooseDevice,
   ExpectedError,
@@ -78,7 +78,9 @@ export async function ensureTensorflow({ log, cacheDir, root }) {
     log(`TensorFlow ${VERSION} (${device}) is ready: ${took}, kept in ${folder}`);
     return true;
   };
-  const built = existsSync(folder) ? false : await withLock({ log, path: `${folder}.lock` }, build);
+  /** @param {number} pid */
+  const onWait = (pid) => log(`waiting for another process (${pid}) that is doing this already`);
+  const built = existsSync(folder) ? false : await withLock({ onWait, path: `${folder}.lock` }, build);
 
   await mkdir(dirname(installed), { recursive: true });
   // Renamed into place: a running process may have the old file mapped.

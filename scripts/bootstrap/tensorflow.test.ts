@@ -15,7 +15,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { cacheFolder } from './cache-folder.mjs';
-import { withLock } from './tensorflow/lock.mjs';
 import { chooseDevice } from './tensorflow/prerequisites.mjs';
 import { ensureTensorflow } from './tensorflow.mjs';
 
@@ -157,21 +156,4 @@ test('GRAFT_TENSORFLOW chooses the device, else nvidia-smi does', {
   fakeTool('nvidia-smi', 'echo "No devices were found"; exit 6');
   assert.equal(chooseDevice(), 'cpu');
   assert.equal(chooseDevice('gpu'), 'gpu', 'not asked again once installed');
-});
-
-test('one build at a time; the lock of a dead process is taken', async () => {
-  const path = join(folder, 'locks/build.lock');
-  mkdirSync(path, { recursive: true });
-  const dead = execFileSync('/bin/sh', ['-c', 'echo $$'], { encoding: 'utf8' });
-  writeFileSync(join(path, 'pid'), dead.trim());
-  let running = 0;
-  const body = async () => {
-    running++;
-    assert.equal(running, 1);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    running--;
-  };
-  await Promise.all([1, 2, 3].map(() => withLock({ log, path, pollMs: 5 }, body)));
-  assert.deepEqual(readdirSync(join(folder, 'locks')), []);
-  assert.match(lines[0] ?? '', /waiting for another process/);
 });

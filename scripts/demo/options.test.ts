@@ -42,8 +42,8 @@ test('what is wrong is said before anything starts', () => {
   assert.equal(read(['--output', foreign])!.output, foreign);
   writeFileSync(path.join(foreign, 'thesis.tex'), '');
   const wrong: [string[], NodeJS.ProcessEnv, RegExp][] = [
-    [['--method', 'magic'], {}, /^--method magic is not one of the demo's: lora, /],
-    [['--method', 'toString'], {}, /^--method toString is not/],
+    [['--peft-type', 'magic'], {}, /^--peft-type magic is not one of the demo's: lora, /],
+    [['--peft-type', 'toString'], {}, /^--peft-type toString is not/],
     [['--task', '../scripts'], {}, /^--task \.\.\/scripts is no task in examples\/: bike-shop/],
     [['--output', file], {}, /is a file: give a folder$/],
     [['--output', foreign], {}, /holds thesis\.tex, which is not the demo's: give another folder$/],

@@ -26,11 +26,11 @@ export interface DemoOptions {
 const methods = Object.keys(methodSettings).join(', ');
 /** The method that the task's own job.json has. */
 export const defaultMethod = methodName(defaultPeft.peft_type);
-export const usage = `npm run demo -- [--method METHOD] [--task TASK] [--output FOLDER] [--keep]
-  --method   ${methods} (default: ${defaultMethod})
-  --task     a folder of examples/ (default: bike-shop)
-  --output   where adapter and loss curve go (default: demo-output)
-  --keep     leave Graft running at the end
+export const usage = `npm run demo -- [--peft-type TYPE] [--task TASK] [--output FOLDER] [--keep]
+  --peft-type  ${methods} (default: ${defaultMethod})
+  --task       a folder of examples/ (default: bike-shop)
+  --output     where adapter and loss curve go (default: demo-output)
+  --keep       leave Graft running at the end
 PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free port, data/demo and a new key.`;
 
 /** What the demo itself writes to --output. */
@@ -42,15 +42,16 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
     args,
     options: {
       task: { type: 'string', default: 'bike-shop' },
-      method: { type: 'string', default: defaultMethod },
+      'peft-type': { type: 'string', default: defaultMethod },
       output: { type: 'string', default: 'demo-output' },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return null;
-  const setting = Object.hasOwn(methodSettings, values.method) ? methodSettings[values.method] : undefined;
-  if (!setting) throw new Error(`--method ${values.method} is not one of the demo's: ${methods}`);
+  const peftType = values['peft-type'].toLowerCase();
+  const setting = Object.hasOwn(methodSettings, peftType) ? methodSettings[peftType] : undefined;
+  if (!setting) throw new Error(`--peft-type ${values['peft-type']} is not one of the demo's: ${methods}`);
   const tasks = tasksOf(path.join(root, 'examples'));
   if (!tasks.includes(values.task))
     throw new Error(`--task ${values.task} is no task in examples/: ${tasks.join(', ')}`);
@@ -59,7 +60,7 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
   const service = loadServiceEnv(env);
   return {
     task: path.join(root, 'examples', values.task),
-    method: values.method,
+    method: peftType,
     setting,
     output,
     keep: values.keep,

@@ -33,6 +33,7 @@ export async function startGraft({ root, dataDir, key, port: wanted }: StartOpti
     GRAFT_DATA_DIR: dataDir,
     GRAFT_BOOTSTRAP_KEY: key,
     LOG_LEVEL: 'warn',
+    GRAFT_LOG: 'stdout',
   };
   const child = spawn(
     process.execPath,
@@ -40,12 +41,13 @@ export async function startGraft({ root, dataDir, key, port: wanted }: StartOpti
     {
       cwd: root,
       env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // The channel lets it notice, and stop, when this process is killed.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     },
   );
   let tail = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
+    stream?.on('data', (chunk: Buffer) => {
       tail = (tail + chunk.toString()).slice(-4000);
     });
   }

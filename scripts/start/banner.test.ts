@@ -7,10 +7,19 @@ const both = ['api', 'worker'] as const;
 
 test('the first start shows the key and what to type next', () => {
   const env = loadServiceEnv({ PORT: '8010', HOST: '0.0.0.0', GRAFT_DATA_DIR: '/srv/graft' });
-  const lines = bannerLines({ env, selected: [...both], key: 'graft_a_b', embedded: true, address: null });
+  const lines = bannerLines({
+    env,
+    selected: [...both],
+    key: 'graft_a_b',
+    embedded: true,
+    address: null,
+    logFile: '/srv/graft/logs/graft.log',
+  });
   assert.ok(lines.includes('Pages  http://127.0.0.1:8010/'));
   assert.ok(lines.includes('API    http://127.0.0.1:8010/v1'));
-  assert.ok(lines.includes('Key    graft_a_b   (shown this once)'));
+  assert.equal(lines.at(-2), 'Pages  http://127.0.0.1:8010/');
+  assert.equal(lines.at(-1), 'Key    graft_a_b   (shown this once)');
+  assert.ok(lines.includes('Log in /srv/graft/logs/graft.log'));
   assert.ok(lines.includes('  export GRAFT_BASE_URL=http://127.0.0.1:8010/v1'));
   assert.ok(lines.includes('  export GRAFT_API_KEY=graft_a_b'));
   assert.ok(lines.includes('Postgres embedded, queue in Postgres, data in /srv/graft'));
@@ -21,7 +30,14 @@ test('later starts show no key, and the default address needs no variable', () =
     REDIS_URL: 'redis://r',
     GRAFT_BOOTSTRAP_KEY: `graft_abcdefgh_${'s'.repeat(30)}`,
   });
-  const text = bannerLines({ env, selected: ['api'], key: null, embedded: false, address: null }).join('\n');
+  const text = bannerLines({
+    env,
+    selected: ['api'],
+    key: null,
+    embedded: false,
+    address: null,
+    logFile: null,
+  }).join('\n');
   assert.ok(!text.includes('sss') && !text.includes('GRAFT_BASE_URL') && !text.includes('Key '));
   assert.match(text, /Graft API is running/);
   assert.match(text, /Postgres by DATABASE_URL, queue in Redis/);
@@ -34,6 +50,7 @@ test('a worker apart has no address to show', () => {
     key: null,
     embedded: true,
     address: 'http://w',
+    logFile: null,
   });
   assert.equal(lines[0], 'Graft worker is running.');
   assert.ok(!lines.join().includes('http'));

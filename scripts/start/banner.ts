@@ -8,6 +8,8 @@ interface Started {
   embedded: boolean;
   /** Of the first program selected. */
   address: string | null;
+  /** Null: lines of log go to standard output. */
+  logFile: string | null;
 }
 
 /** What the person who started Graft needs next. */
@@ -19,30 +21,35 @@ export function printBanner(started: Started): void {
   );
 }
 
-export function bannerLines({ env, selected, key, embedded, address }: Started): string[] {
+/** Ends with where it is and the key: what the person reads first. */
+export function bannerLines({ env, selected, key, embedded, address, logFile }: Started): string[] {
   const stores = [
     embedded ? 'Postgres embedded' : 'Postgres by DATABASE_URL',
     env.redisUrl === undefined ? 'queue in Postgres' : 'queue in Redis',
     `data in ${env.dataDir}`,
   ].join(', ');
-  if (!selected.includes('api')) return ['Graft worker is running.', '', stores];
+  const state = [stores, ...(logFile === null ? [] : [`Log in ${logFile}`])];
+  if (!selected.includes('api')) return ['Graft worker is running.', '', ...state];
 
   // A wildcard is no address to call.
   const host = env.host === '0.0.0.0' || env.host === '::' ? '127.0.0.1' : env.host;
   const origin = address ?? `http://${host}:${env.port}`;
-  const variables = origin === 'http://127.0.0.1:8000' ? [] : [`export GRAFT_BASE_URL=${origin}/v1`];
-  const lines = [
+  const variables = origin === 'http://127.0.0.1:8000' ? [] : [`  export GRAFT_BASE_URL=${origin}/v1`];
+  const keyText = env.bootstrapKey === undefined ? 'your key' : 'the key in GRAFT_BOOTSTRAP_KEY';
+  return [
     selected.includes('worker') ? 'Graft is running.' : 'Graft API is running.',
     '',
-    `Pages  ${origin}/`,
+    ...state,
+    '',
+    'Next, in another terminal:',
+    ...variables,
+    key === null ? `  export GRAFT_API_KEY=…   # ${keyText}` : `  export GRAFT_API_KEY=${key}`,
+    '  npx graft files upload your-data.jsonl',
+    '  npx graft --help',
+    '',
     `API    ${origin}/v1`,
     `Docs   ${origin}/docs`,
+    `Pages  ${origin}/`,
+    ...(key === null ? [] : [`Key    ${key}   (shown this once)`]),
   ];
-  if (key !== null) lines.push(`Key    ${key}   (shown this once)`);
-  lines.push('', stores, '', 'Next, in another terminal:');
-  const keyText = key ?? (env.bootstrapKey === undefined ? 'your key' : 'the key in GRAFT_BOOTSTRAP_KEY');
-  lines.push(...variables.map((line) => `  ${line}`));
-  lines.push(key === null ? `  export GRAFT_API_KEY=…   # ${keyText}` : `  export GRAFT_API_KEY=${key}`);
-  lines.push('  npx graft files upload your-data.jsonl', '  npx graft --help');
-  return lines;
 }

@@ -1,39 +1,56 @@
 /**
  * `npm start`: Postgres (the embedded one without DATABASE_URL), migrations, the first key, then API and worker as
  * child processes that are started again when they die. Ctrl-C or SIGTERM stops them in order. `api` or `worker` as
- * argument runs one of them apart.
+ * argument runs one of them apart. Lines of log go to a file of the data folder; with --verbose, or GRAFT_LOG=stdout, to standard
+ * output.
  */
 import path from 'node:path';
 import { createLogger, loadServiceEnv } from '@graft/service';
 import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { type Program, runPrograms } from './run-programs.ts';
+import { openStartLog } from './start-log.ts';
 
 const programs: Program[] = [
   { name: 'api', entry: new URL('../../apps/api/src/main.ts', import.meta.url), patience: 30_000 },
   { name: 'worker', entry: new URL('../../apps/worker/src/main.ts', import.meta.url), patience: 90_000 },
 ];
 
-const [argument] = process.argv.slice(2);
-const selected = programs.filter(({ name }) => argument === undefined || argument === name);
-if (selected.length === 0) {
-  console.error('usage: npm start, npm run start:api, npm run start:worker');
-  process.exit(2);
-}
+const { verbose, selected } = readArguments(process.argv.slice(2));
 
+// A terminal that was closed takes no more lines: stopping goes on without them.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   loadSettings();
   const env = loadServiceEnv();
+  const given = process.env.GRAFT_LOG || 'file';
+  if (given !== 'file' && given !== 'stdout')
+    throw new Error(`GRAFT_LOG is "${given}"; it takes file or stdout.`);
+  const name = selected.length > 1 ? 'graft' : selected[0]!.name;
+  const startLog = openStartLog(env.dataDir, name, verbose || given === 'stdout');
   process.exitCode = await runPrograms({
     root: path.join(import.meta.dirname, '..', '..'),
     programs: selected,
     env,
-    log: createLogger({ level: env.logLevel, name: 'graft-start' }),
+    log: createLogger({ level: env.logLevel, name: 'graft-start' }, startLog.destination),
+    startLog,
     // From the first moment, so that a signal during the start is not lost.
     stopping: stopRequest(),
   });
 } catch (error) {
   console.error(`Graft cannot start. ${(error as Error).message}`);
   process.exitCode = 1;
+}
+
+function readArguments(given: string[]): { verbose: boolean; selected: Program[] } {
+  const names = given.filter((argument) => argument !== '--verbose');
+  const selected = programs.filter(({ name }) => names.length === 0 || names[0] === name);
+  if (selected.length === 0 || names.length > 1) {
+    console.error(
+      'usage: npm start, npm run start:api or npm run start:worker, each with -- --verbose to see the log',
+    );
+    process.exit(2);
+  }
+  return { verbose: names.length < given.length, selected };
 }
 
 /**

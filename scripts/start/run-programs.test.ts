@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { createLogger, loadServiceEnv } from '@graft/service';
 import { type Program, runPrograms } from './run-programs.ts';
+import { openStartLog } from './start-log.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -54,6 +55,7 @@ test('a stop ends the API, then the worker, then Postgres, each when the one bef
     programs: [program('api'), program('worker')],
     env: loadServiceEnv({ GRAFT_DATA_DIR: path.join(folder, 'data') }),
     log: createLogger({ level: 'silent', name: 'test' }),
+    startLog: openStartLog(path.join(folder, 'data'), 'graft', true),
     stopping: { promise, requested: false },
   });
   for (const end = performance.now() + 60_000; !ready; await sleep(20))

@@ -6,6 +6,8 @@ import {
   type ServiceEnv,
 } from '@graft/service';
 import { printBanner } from './banner.ts';
+import { checkPort } from './check-port.ts';
+import type { StartLog } from './start-log.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
 /** One of the processes that are Graft. */
@@ -22,6 +24,7 @@ interface Options {
   programs: Program[];
   env: ServiceEnv;
   log: ReturnType<typeof createLogger>;
+  startLog: StartLog;
   /** Resolves to null when everything is to stop. */
   stopping: { promise: Promise<null>; readonly requested: boolean };
 }
@@ -32,8 +35,18 @@ interface Options {
  * requests; then the worker, which checkpoints its jobs and gives them back to the database; Postgres last. Resolves to the
  * exit code.
  */
-export async function runPrograms({ root, programs, env, log, stopping }: Options): Promise<number> {
+export async function runPrograms({
+  root,
+  programs,
+  env,
+  log,
+  startLog,
+  stopping,
+}: Options): Promise<number> {
   const selected = programs.map(({ name }) => name);
+  if (selected.includes('api')) await checkPort(env.host, env.port, 'PORT');
+  if (selected.includes('worker')) await checkPort(env.workerHost, env.workerPort, 'GRAFT_WORKER_PORT');
+  if (startLog.file !== null) startLog.show(`Starting Graft; its log is ${startLog.file}`);
   const postgres = await acquirePostgres(env, log);
   const children: Supervised[] = [];
   try {
@@ -45,19 +58,23 @@ export async function runPrograms({ root, programs, env, log, stopping }: Option
     });
     for (const { name, entry, patience } of programs) {
       if (stopping.requested) break;
-      children.push(supervise({ name, root, entry, patience, log, onGiveUp: gaveUp }));
+      children.push(supervise({ name, root, entry, patience, log, startLog, onGiveUp: gaveUp }));
     }
     const ready = Promise.all(children.map((child) => child.ready));
     const started = await Promise.race([ready, stopping.promise, failure]);
     if (Array.isArray(started)) {
-      printBanner({ env, selected, key, embedded: postgres.embedded, address: started[0] ?? null });
+      const { embedded } = postgres;
+      const logFile = startLog.file;
+      printBanner({ env, selected, key, embedded, address: started[0] ?? null, logFile });
     }
     const reason = await Promise.race([stopping.promise, failure]);
-    if (reason !== null) console.error(reason);
+    if (reason !== null) startLog.show(startLog.file === null ? reason : `${reason} (log: ${startLog.file})`);
     return reason === null ? 0 : 1;
   } finally {
+    if (startLog.file !== null) startLog.show('Stopping: jobs that run write a checkpoint first.');
     for (const child of children) await child.stop();
     await postgres.release();
+    if (startLog.file !== null) startLog.show('Stopped.');
   }
 }
 

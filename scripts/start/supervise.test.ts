@@ -6,9 +6,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { createLogger } from '@graft/service';
+import { openStartLog } from './start-log.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
-const log = createLogger({ level: 'silent', name: 'test' });
 let folder: string;
 before(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'graft-supervise-'));
@@ -23,20 +23,23 @@ function run(
 ) {
   const notes = path.join(folder, `${name}.notes`);
   writeFileSync(notes, '');
-  const note = `import { appendFileSync } from 'node:fs'; const note = (text) => appendFileSync(${JSON.stringify(notes)}, text + '\\n');`;
+  const note = `import { appendFileSync, readFileSync } from 'node:fs'; const note = (text) => appendFileSync(${JSON.stringify(notes)}, text + '\\n');`;
   const program = path.join(folder, `${name}.mjs`);
   writeFileSync(program, `${note} note('start ' + process.pid); ${body}`);
+  const shown: string[] = [];
+  const startLog = openStartLog(folder, name, false, (line) => shown.push(line));
   const supervised = supervise({
     name,
     // Where tsx resolves from.
     root: path.resolve(import.meta.dirname, '../..'),
     entry: pathToFileURL(program),
     patience: options.patience ?? 20_000,
-    log,
+    log: createLogger({ level: 'info', name: 'test' }, startLog.destination),
+    startLog,
     onGiveUp: options.onGiveUp ?? ((reason) => assert.fail(reason)),
     firstPause: 20,
   });
-  return { supervised, notes: () => readFileSync(notes, 'utf8').split('\n').filter(Boolean) };
+  return { supervised, shown, notes: () => readFileSync(notes, 'utf8').split('\n').filter(Boolean) };
 }
 
 const ready = "process.send({ type: 'ready', address: 'http://here' }); setInterval(() => {}, 1000);";
@@ -66,7 +69,32 @@ test('one that ends before it was ever ready is given up, with the reason', asyn
   const reason = await new Promise<string>((resolve) => {
     ({ supervised } = run('broken', 'process.exit(3)', { onGiveUp: resolve }));
   });
-  assert.equal(reason, 'The broken ended before it was ready (exit code 3).');
+  assert.equal(reason, 'The broken cannot start: it ended before it was ready (exit code 3)');
+  await supervised!.stop();
+});
+
+test('the stack of one that breaks is shown, and that it is started again', async () => {
+  const { supervised, shown, notes } = run(
+    'breaking',
+    `if (notesOf().length > 1) { ${polite} } else { process.send({ type: 'ready' }); setTimeout(() => { throw new Error('a broken wire') }, 50); }
+     function notesOf() { return readFileSync(${JSON.stringify(path.join(folder, 'breaking.notes'))}, 'utf8').trim().split('\\n'); }`,
+  );
+  await until(() => notes().length === 2);
+  await until(() => shown.length === 2);
+  assert.match(shown[0]!, /Error: a broken wire\n +at .*breaking\.mjs/);
+  assert.equal(shown[1], 'start: breaking: a process has died, starting it again');
+  await sleep(500);
+  await supervised.stop();
+});
+
+test('one that says why it cannot start is given up with its own words', async () => {
+  let supervised: Supervised | undefined;
+  const reason = await new Promise<string>((resolve) => {
+    const body =
+      "process.send({ type: 'failed', message: 'the disk is full' }); setTimeout(() => process.exit(1), 50);";
+    ({ supervised } = run('failing', body, { onGiveUp: resolve }));
+  });
+  assert.equal(reason, 'The failing cannot start: the disk is full');
   await supervised!.stop();
 });
 

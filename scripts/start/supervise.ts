@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { createLogger } from '@graft/service';
+import type { StartLog } from './start-log.ts';
 
 export interface Supervised {
   /** Resolves, once, when the program first says that it is ready: to its address, if it has one. */
@@ -13,11 +14,13 @@ interface Options {
   name: string;
   /** Working directory. */
   root: string;
-  /** The file that it runs, which sends `{type: 'ready', address?}` when it works. */
+  /** The file that it runs, which sends `{type: 'ready', address?}` when it works, or `{type: 'failed', message}` when it cannot. */
   entry: URL;
   /** Milliseconds between SIGTERM and SIGKILL. */
   patience: number;
   log: ReturnType<typeof createLogger>;
+  /** Takes what the program prints. */
+  startLog: StartLog;
   /** The program ended before it was ever ready: starting it again would only fail again. */
   onGiveUp(reason: string): void;
   /** Milliseconds before the first restart; doubled with each, up to a minute. Default 500. */
@@ -35,6 +38,7 @@ export function supervise(options: Options): Supervised {
     announce = resolve;
   });
   let wasReady = false;
+  let failure: string | undefined;
   let child: ChildProcess | null = null;
   const stopping = new AbortController();
 
@@ -42,16 +46,22 @@ export function supervise(options: Options): Supervised {
     for (let pause = firstPause; !stopping.signal.aborted; ) {
       const startedAt = performance.now();
       child = start(options);
+      const lastErrors = options.startLog.take(name, child);
       child.on('message', (message) => {
-        const { type, address } = message as { type?: string; address?: string };
-        if (type !== 'ready') return;
+        const told = message as { type?: string; address?: string; message?: string };
+        if (told.type === 'failed') failure = told.message;
+        if (told.type !== 'ready') return;
         wasReady = true;
-        announce(address ?? null);
+        announce(told.address ?? null);
       });
       const [code, signal] = await ended(child);
       if (stopping.signal.aborted) return;
+      // Processes that the program has left behind may keep its outputs open.
+      const errors = await Promise.race([lastErrors, sleep(1_000, '', { ref: false })]);
+      if (errors !== '' && failure === undefined) options.startLog.show(errors);
       if (!wasReady) {
-        options.onGiveUp(`The ${name} ended before it was ready (${signal ?? `exit code ${code}`}).`);
+        const reason = failure ?? `it ended before it was ready (${signal ?? `exit code ${code}`})`;
+        options.onGiveUp(`The ${name} cannot start: ${reason}`);
         return;
       }
       if (performance.now() - startedAt > healthyMs) pause = firstPause;
@@ -77,12 +87,12 @@ export function supervise(options: Options): Supervised {
   };
 }
 
-function start({ root, entry }: Options): ChildProcess {
+function start({ root, entry, startLog }: Options): ChildProcess {
   return fork(entry, [], {
     cwd: root,
     // A process group of its own: Ctrl-C reaches this process only, which then stops the others in order.
     detached: true,
-    stdio: 'inherit',
+    stdio: startLog.file === null ? 'inherit' : ['inherit', 'pipe', 'pipe', 'ipc'],
   });
 }
 

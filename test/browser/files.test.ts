@@ -89,7 +89,21 @@ describe('a file is uploaded', () => {
     await visit.checkAccess();
     await visit.picture('files-refused');
     await choose(page, 'worse.jsonl', '{}\n'.repeat(300));
-    await page.getByText('These are the first 100 of 300.').waitFor();
+    const worse = page.getByRole('region', { name: 'Bad lines of worse.jsonl' });
+    await worse.waitFor();
+    assert.deepEqual(await worse.getByRole('rowheader').allTextContents(), ['1–300']);
+    const roles = Array.from({ length: 117 }, (_, i) => {
+      const role = String.fromCharCode(97 + (i % 26), 97 + Math.floor(i / 26));
+      return JSON.stringify({ messages: [{ role, content: 'a' }] });
+    });
+    await choose(page, 'worst.jsonl', roles.join('\n'));
+    const worst = page.getByRole('region', { name: 'Bad lines of worst.jsonl' });
+    await worst.waitFor();
+    assert.equal(await worst.getByRole('rowheader').count(), 10);
+    await page.getByText('These are 10 of 117 lines.').waitFor();
+    await page.getByRole('button', { name: 'Show all lines' }).click();
+    await page.getByText('These are 100 of 117 lines.').waitFor();
+    await visit.checkAccess();
     assert.equal(await pending(), 0);
     await visit.leave();
   });

@@ -1,4 +1,4 @@
-/** The settings that `npm run demo -- --method` and `npm run methods` use are ones that a job may have, on their models. */
+/** The settings that `npm run demo -- --peft-type` and `npm run methods` use are ones that a job may have, on their models. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkAgainstModel } from '@graft/peft-core/check';

@@ -1,5 +1,5 @@
 /**
- * "Several machines" of README.md, tried: API, worker, and the services that both use, each on a machine of its own, with the
+ * "Several machines" of docs/settings.md, tried: API, worker, and the services that both use, each on a machine of its own, with the
  * settings that stand there. One job and one completion go through.
  */
 import assert from 'node:assert/strict';
@@ -102,7 +102,7 @@ describe('API and worker on machines of their own', { skip }, () => {
     }
   });
 
-  /** Starts both with the settings of README.md and sends one job and one completion through them. */
+  /** Starts both with the settings of docs/settings.md and sends one job and one completion through them. */
   async function runThrough(
     own: {
       api: Record<string, string>;
@@ -201,10 +201,10 @@ async function filesOf(place: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
-/** Each setting that this test needs stands in README.md's section. */
+/** Each setting that this test needs stands in that section. */
 function assertNamed(names: string[]): void {
-  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
-  const section = readme.slice(readme.indexOf('**Several machines.**'), readme.indexOf('**As root**'));
+  const document = readFileSync(join(import.meta.dirname, '../../docs/settings.md'), 'utf8');
+  const section = document.slice(document.indexOf('## Several machines'), document.indexOf('## As root'));
   for (const name of names) assert.ok(section.includes(`\`${name}\``), name);
 }
 

@@ -84,6 +84,10 @@ if tuned:
         "finish_reasons": [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason],
         "usage": chunks[-1].usage.model_dump() if chunks[-1].usage else None,
     }
+    seen["checkpoint_chats"] = [
+        client.chat.completions.create(model=one["fine_tuned_model_checkpoint"], **ask).choices[0].finish_reason
+        for one in seen["checkpoints"]
+    ]
     seen["base_chat"] = client.chat.completions.create(model=model, **ask).choices[0].message.content
     seen["completion"] = client.completions.create(
         model=tuned, prompt="How many", max_tokens=5, temperature=0

@@ -26,6 +26,7 @@ export function graftEnvironment(settings: Record<string, string | undefined>): 
     ...Object.fromEntries(inherited),
     GRAFT_ENV_FILE: '',
     LOG_LEVEL: 'warn',
+    GRAFT_LOG: 'stdout',
     GRAFT_LEASE_SECONDS: '5',
     GRAFT_HEARTBEAT_SECONDS: '1',
     GRAFT_SWEEP_SECONDS: '1',

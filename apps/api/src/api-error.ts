@@ -5,6 +5,9 @@ export interface FaultDetail {
   param?: string;
   line?: number;
   message: string;
+  /** Where several lines have it: how many, and which, as ranges. */
+  count?: number;
+  lines?: [first: number, last: number][];
 }
 
 interface ApiErrorOptions {

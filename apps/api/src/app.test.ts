@@ -96,6 +96,42 @@ describe('errors', () => {
     assertError(text, 415, 'unsupported_media_type');
   });
 
+  test('compressed bodies, of JSON and of files', async () => {
+    const { body } = new Response(JSON.stringify({ model: 'tiny', prompt: 'a' }));
+    const gzip = Buffer.from(
+      await new Response(body!.pipeThrough(new CompressionStream('gzip'))).arrayBuffer(),
+    );
+    const file = new FormData();
+    file.set('purpose', 'fine-tune');
+    file.set('file', new Blob([chatLine]), 'x.jsonl');
+    for (const encoding of [
+      'gzip',
+      'GZIP',
+      'identity, br',
+      'deflate',
+      'zstd',
+      'aws-chunked',
+      'x'.repeat(9000),
+    ]) {
+      const headers = { authorization: `Bearer ${bench.acme.key}`, 'content-encoding': encoding };
+      const json = { ...headers, 'content-type': 'application/json' };
+      for (const [path, init] of [
+        ['/v1/completions', { headers: json, body: gzip }],
+        ['/v1/files', { headers, body: file }],
+      ] as const) {
+        const refused = await answerOf(await fetch(bench.url + path, { method: 'POST', ...init }));
+        assertError(refused, 415, 'unsupported_media_type');
+        assert.match(
+          refused.json.error.message,
+          /^Content-Encoding '.{2,100}' is not read: send the body without/,
+        );
+        assert.equal(refused.headers.get('accept-encoding'), 'identity');
+      }
+    }
+    const plain = await bench.acme.send('POST', '/v1/files', file, { 'content-encoding': 'Identity' });
+    assert.equal(plain.status, 200, plain.text);
+  });
+
   test('bodies too large or too deep', async () => {
     const path = '/v1/chat/completions';
     const large = { model: 'tiny', messages: [{ role: 'user', content: 'x'.repeat(1024 * 1024) }] };

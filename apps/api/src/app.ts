@@ -40,6 +40,7 @@ import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
 import { chatCompletionRoutes } from './routes/chat-completions.ts';
+import { clientPackageRoutes } from './routes/client-package.ts';
 import { completionRoutes } from './routes/completions.ts';
 import { fileReportRoutes } from './routes/file-reports.ts';
 import { fileRoutes } from './routes/files.ts';
@@ -67,6 +68,7 @@ import { uploadRoutes } from './routes/uploads.ts';
 import { usageRoutes } from './routes/usage/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { namedSchemas } from './schemas/schema.ts';
+import { largePrompts } from './serving/large-prompts.ts';
 import { type ApiSettings, loadApiSettings } from './settings.ts';
 import { budgets } from './usage/budgets.ts';
 
@@ -123,6 +125,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(openApi);
   await app.register(entityTags);
   await app.register(budgets);
+  await app.register(largePrompts);
 
   const checker = createOptionChecker(settings.checkTimeoutMs);
   const validator = startJobValidator(services, checker, {
@@ -158,6 +161,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
 
   await app.register(healthRoutes);
   await app.register(llmsTextRoutes);
+  await app.register(clientPackageRoutes, { file: settings.clientPackage });
   await app.register(dashboard, { folder: settings.dashboardFolder });
   await app.register(
     async (v1) => {

@@ -22,6 +22,7 @@ const hidden: Record<string, string> = {
   generator_lost: 'between API and worker, then no_worker_available',
   generator_closing: 'between API and worker, then no_worker_available',
   generation_failed: 'between API and worker, then worker_failed',
+  answer_failed: 'between API and worker, then worker_failed',
   task_head_missing: 'graft score',
   worker_unfit: 'a worker that gives a job back; the job then goes elsewhere, or fails as no_fit_worker',
   trainer_not_started: 'the same',

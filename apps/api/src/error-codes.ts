@@ -47,6 +47,7 @@ export const errorCodes = {
   team_key_required: [403, 'A key of the operator reads no data of a team.'],
   unknown_url: [404, 'No such path.'],
   dashboard_not_built: [404, 'The pages of the dashboard were not built; the API works without them.'],
+  client_not_packed: [404, 'The installable graft command was not packed; the API works without it.'],
   method_not_allowed: [405, 'The path has no such method; the header Allow lists those that it has.'],
   request_timeout: [408, 'The request did not arrive in time.'],
   body_too_large: [413, 'A JSON body is larger than 1 MB.'],
@@ -176,9 +177,12 @@ export const errorCodes = {
   invalid_validation_file: [400, 'The same of the validation file.'],
   invalid_labels: [400, 'The labels of the training file make no classes.'],
   unknown_label: [400, 'A label is none of the classifier’s classes.'],
-  example_too_long: [400, 'An example has more tokens than `training.max_seq_length`; nothing is ever cut.'],
+  example_too_long: [
+    400,
+    'An example has more tokens than `training.max_seq_length`; with `training.overlong` it is cut or skipped.',
+  ],
+  text_too_slow: [400, 'A line takes too long to become tokens.'],
   example_empty: [400, 'An example has no token to learn.'],
-  text_too_long: [400, 'A text is longer than the tokenizer of the model takes at once.'],
   no_chat_template: [
     400,
     'The base model has no chat template: train on prompts or texts. In a chat completion: use `prompt`.',
@@ -277,6 +281,11 @@ export const errorCodes = {
   empty_prompt: [400, 'The prompt has no tokens.'],
   invalid_token_id: [400, 'The prompt holds a token that the model has no embedding for.'],
   context_length_exceeded: [400, 'Prompt and answer do not fit in the context of the model.'],
+  prompt_not_tokenized: [400, 'The prompt takes longer, or more memory, to tokenise than one may.'],
+  non_finite_logits: [
+    400,
+    'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',
+  ],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
   worker_version_mismatch: [
     503,

@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Access } from './plugins/auth.ts';
+import type { Access } from './access/access.ts';
 import { keepCheckpoint } from './testing/keep-checkpoint.ts';
 import { type Answer, type ApiBench, type Caller, chatLine, openApiBench } from './testing/open-api-bench.ts';
 import { publishAdapter } from './testing/publish-adapter.ts';

@@ -9,7 +9,7 @@ async function start() {
   const services = await openServices({ role: 'api' });
   const app = await buildApp(services);
   const address = await app.listen({ host: services.env.host, port: services.env.port, backlog: 4096 });
-  process.send?.({ type: 'ready', address });
+  if (process.connected) process.send?.({ type: 'ready', address });
   await app.compileValidators();
   return { services, app };
 }
@@ -36,4 +36,9 @@ process.on('SIGTERM', close);
 process.on('SIGINT', close);
 
 const started = start();
+started.catch((error: Error) => {
+  if (process.connected) process.send?.({ type: 'failed', message: error.message });
+});
+// It may have been killed before anything listened.
+if (process.connected === false) void close('disconnect');
 await started;

@@ -57,6 +57,8 @@ export interface ApiSettings {
   adapterCheckTimeoutMs: number;
   /** Where `npm run dashboard` has built the dashboard. */
   dashboardFolder: string;
+  /** What `npm run pack:client` has written: the `graft` command as a package. */
+  clientPackage: string;
   /** Answers that do not match their schema fail: tests. */
   checkResponses: boolean;
 }
@@ -158,6 +160,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     webhooks: {},
     adapterCheckTimeoutMs: 60_000,
     dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),
+    clientPackage: fileURLToPath(new URL('../../cli/dist/graft-cli.tgz', import.meta.url)),
     checkResponses: false,
   };
 }

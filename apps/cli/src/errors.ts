@@ -1,3 +1,5 @@
+import { type Fault, faultText } from './draw/fault-text.ts';
+
 /** The command cannot do what was asked, and the message says why and what to do: exit code 1. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
@@ -58,18 +60,13 @@ function explainApiError(error: ApiError): string {
   return message;
 }
 
-const MOST_DETAILS = 20;
+const MOST_DETAILS = 10;
 
-/** Training data may have many bad lines: the message names the first, the details name them all. */
-function withDetails(
-  error: Error & { details?: { line?: number; path?: string; message: string }[] },
-): string {
+/** Training data may have many bad lines: each different fault is shown once, with the number of lines that have it. */
+function withDetails(error: Error & { details?: readonly Fault[] }): string {
   const details = error.details ?? [];
   if (details.length < 2) return sentence(error.message);
-  const lines = details.slice(0, MOST_DETAILS).map(({ line, path, message }) => {
-    const place = line === undefined ? (path ?? '') : `line ${line}`;
-    return `  ${place} ${message}`;
-  });
+  const lines = details.slice(0, MOST_DETAILS).map((detail) => `  ${faultText(detail)}`);
   const more = details.length - lines.length;
   return [
     `${details.length} faults${'code' in error ? ` (${error.code})` : ''}:`,

@@ -7,6 +7,8 @@ import { startWorker } from './worker.ts';
 const leave = () => process.exit(0);
 const signals = ['SIGTERM', 'SIGINT'] as const;
 for (const event of [...signals, 'disconnect']) process.on(event, leave);
+// The supervisor may have been killed before anything listened.
+if (process.connected === false) leave();
 
 const env = loadWorkerEnv();
 const services = await openServices({ role: 'worker' });
@@ -15,7 +17,7 @@ const worker = await startWorker(services, env).catch(async (error) => {
   throw error;
 });
 // The supervisor of `npm start` waits for this.
-process.send?.({ type: 'ready', address: worker.address });
+if (process.connected) process.send?.({ type: 'ready', address: worker.address });
 
 // Ctrl-C may reach this process twice, from the terminal and from a supervisor: only a later signal means "faster".
 const patienceMilliseconds = 2000;

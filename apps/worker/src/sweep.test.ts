@@ -143,14 +143,14 @@ describe('a sweep', { timeout: 900_000 }, () => {
     const job = await queue();
     const first = await startJob(bench.services, job, trainer, { pollMilliseconds: 20 });
     await atCheckpoint(job, 10);
-    await pauseJob(bench.services, bench.teamId, job.id, { keyId: null });
+    await pauseJob(bench.services, bench.teamId, job.id, { keyId: 'key-test' });
     assert.equal(await first.outcome, 'paused');
     const { lastCheckpointStep, attempts } = await bench.job(job.id);
     assert.ok(lastCheckpointStep! >= 10 && attempts === 0);
-    await resumeJob(bench.services, bench.teamId, job.id, { keyId: null });
+    await resumeJob(bench.services, bench.teamId, job.id, { keyId: 'key-test' });
     const second = await startJob(bench.services, await bench.job(job.id), trainer, { pollMilliseconds: 20 });
     await atCheckpoint(job, lastCheckpointStep! + 1);
-    await cancelJob(bench.services, bench.teamId, job.id, { keyId: null });
+    await cancelJob(bench.services, bench.teamId, job.id, { keyId: 'key-test' });
     assert.equal(await second.outcome, 'cancelled');
     assert.equal(await bench.versions(job.id), 0);
     const row = await bench.job(job.id);

@@ -2,9 +2,12 @@
 export interface ErrorDetail {
   /** The field at fault. */
   param?: string;
-  /** The line of the file, from 1. */
+  /** The line of the file, from 1; of several with this fault the first. */
   line?: number;
   message: string;
+  /** Where several lines have it: how many, and which, as ranges from first to last. */
+  count?: number;
+  lines?: [first: number, last: number][];
 }
 
 /** What the API answered instead of a success: the `error` object of the OpenAI wire format, typed. */

@@ -62,7 +62,15 @@ export type ChatMessage = Pick<Wire.CreateChatCompletion['messages'][number], 'r
 /** What both kinds of completion take, as far as Graft does something with it. */
 export type SamplingParams = Pick<
   Wire.CreateChatCompletion,
-  'model' | 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed' | 'n' | 'stream_options'
+  | 'model'
+  | 'max_tokens'
+  | 'temperature'
+  | 'top_p'
+  | 'stop'
+  | 'seed'
+  | 'n'
+  | 'stream_options'
+  | 'allow_special_tokens'
 >;
 
 export type ChatCompletionParams = SamplingParams &

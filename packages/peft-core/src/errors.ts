@@ -1,8 +1,12 @@
 /** One of several faults reported together: a line of a data file (1-based) or a field of a request. */
 export interface ErrorDetail {
+  /** The first line with this fault. */
   line?: number;
   path?: string;
   message: string;
+  /** Where several lines have this fault: how many, and which, as ranges from first to last; of very many the later ones are left out. */
+  count?: number;
+  lines?: [first: number, last: number][];
 }
 
 export interface GraftErrorOptions {

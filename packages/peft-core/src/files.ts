@@ -2,14 +2,14 @@
 
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
 export type { AdapterCard } from './adapter-files/adapter-card.ts';
-export { readAdapter, writeAdapter } from './adapter-files/adapter-files.ts';
+export { readAdapter, rewriteAdapterConfig, writeAdapter } from './adapter-files/adapter-files.ts';
 export {
   adapterFileLimits,
   type CheckedAdapter,
   checkAdapterFiles,
 } from './adapter-files/check-adapter-files.ts';
 export type { BaseModel } from './base-model/base-model.ts';
-export { rehashWeights } from './base-model/model-digest.ts';
+export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {
@@ -22,7 +22,12 @@ export { buildOnce } from './hub/build-once.ts';
 export { checkSpace } from './hub/check-space.ts';
 export { chooseFiles, type HubFile } from './hub/hub-files.ts';
 export { fetchHubModel, findHubCommit } from './hub/hub-model.ts';
-export { ensurePackagedModel, type ModelPackage, packagedModels } from './hub/packaged-models.ts';
+export {
+  ensurePackagedModel,
+  type HubModel,
+  type ModelPackage,
+  packagedModels,
+} from './hub/packaged-models.ts';
 export { type BaseModelSpec, resolveBaseModel } from './hub/resolve-base-model.ts';
 export type { ResolveOptions } from './hub/resolve-options.ts';
 export { readAllTensors, readSafetensors, type SafetensorsFile } from './safetensors/safetensors.ts';

@@ -31,6 +31,7 @@ export {
   listFineTunedModels,
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
+export { type Actor, requesterOf } from './audit/actor.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
@@ -55,7 +56,12 @@ export { type CodeVersion, readCodeVersion, versionText } from './code-version.t
 export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
-export { migrateDatabase } from './database/migrate-database.ts';
+export {
+  applyMigration,
+  type Migration,
+  migrateDatabase,
+  readMigrations,
+} from './database/migrate-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
@@ -100,6 +106,7 @@ export {
 } from './integrations/manage-integrations.ts';
 export { type IntegrationTimes, startIntegrationSender } from './integrations/send/integration-sender.ts';
 export {
+  type DataCounts,
   fineTunedModelName,
   isTerminal,
   type Job,
@@ -178,15 +185,21 @@ export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
 export {
+  allowsJob,
+  allowsModel,
+  allowsNewVersion,
+  type ModelLimit,
+  namedWithin,
+} from './keys/model-limit.ts';
+export {
   createOperatorKey,
   listOperatorKeys,
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
-export { allowsModel, allowsScope, type Scope, scopes } from './keys/scopes.ts';
+export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
-  type Actor,
   findDeadKeys,
   type Identity,
   type Operator,
@@ -290,7 +303,7 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
-export { checkJobQuota, checkRoom, QuotaExceeded } from './teams/within-quota.ts';
+export { checkJobQuota, QuotaExceeded } from './teams/within-quota.ts';
 export {
   claimSeconds,
   claimUpload,
@@ -300,7 +313,14 @@ export {
   type UploadClaim,
 } from './uploads/complete-upload.ts';
 export { expireUploads } from './uploads/expire-uploads.ts';
-export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
+export { receiveBytes, receivePartBytes } from './uploads/incoming-bytes.ts';
+export {
+  type IncomingBytes,
+  mostPartBytes,
+  mostParts,
+  type Upload,
+  type UploadPart,
+} from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,

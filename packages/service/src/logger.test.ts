@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
 import { createLogger } from './logger.ts';
@@ -47,4 +49,21 @@ test('an error keeps name, code, message and cause, not its other fields', () =>
   assert.match(String(stack), /logger\.test\.ts/);
   assert.equal((logCause as { message: string }).message, 'disk full');
   assert.ok(!JSON.stringify(line).includes('secret'));
+});
+
+test('a process whose standard output takes nothing runs on, and ends', {
+  skip: !existsSync('/dev/full'),
+}, () => {
+  const module = new URL('./logger.ts', import.meta.url).href;
+  const script = `
+    const { createLogger } = await import(${JSON.stringify(module)});
+    const log = createLogger({ level: 'info', name: 'test' });
+    for (let i = 0; i < 3; i++) log.info('line');
+    process.exitCode = 7;`;
+  const command = 'exec "$0" --import tsx --input-type=module --eval "$1" > /dev/full';
+  const ran = spawnSync('sh', ['-c', command, process.execPath, script], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.deepEqual([ran.status, ran.signal, ran.stderr], [7, null, '']);
 });

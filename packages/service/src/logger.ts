@@ -80,6 +80,22 @@ function keepAllowed(fields: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => allowedFields.has(name)));
 }
 
+/**
+ * Where lines are dropped once they cannot be written: a terminal that was closed answers EIO. pino would throw it in the middle of
+ * whatever logs, and try again for ever when the process ends.
+ */
+function standardOutput(): pino.DestinationStream {
+  const stream = pino.destination({ fd: 1, sync: true });
+  stream.on('error', () => {
+    stream.write = () => true;
+    stream.flushSync = () => {};
+    stream.flush = () => {};
+    stream.end = () => {};
+    stream.destroy = () => {};
+  });
+  return stream;
+}
+
 /** JSON lines on stdout (or the stream given), allow-listed fields only; child loggers keep the same rule. */
 export function createLogger(
   options: { level: string; name: string },
@@ -92,7 +108,7 @@ export function createLogger(
     formatters: { log: keepAllowed },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  const logger = destination ? pino(settings, destination) : pino(settings);
+  const logger = pino(settings, destination ?? standardOutput());
   // pino formats what a child is bound to by no rule of its parent's. Children inherit this method.
   const { child } = logger;
   logger.child = function (this: pino.Logger, bindings, options) {

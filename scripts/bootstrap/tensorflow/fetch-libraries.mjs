@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { startChild } from '../child-processes.mjs';
 import { ExpectedError } from './prerequisites.mjs';
 
 /** Which members of the wheels are unpacked: the C library, its headers, and CUDA's libraries, ptxas and libdevice. */
@@ -109,7 +109,7 @@ async function sizeOf(folder) {
  */
 export function run(command, args, doing, env = process.env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    const child = startChild(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {

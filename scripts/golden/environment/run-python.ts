@@ -7,6 +7,13 @@ import { isWarm, pythonSettings, runWarm } from './warm-python.ts';
 
 const scripts = join(import.meta.dirname, '../references');
 
+/** Python's arguments that run a script which ends when this process has ended, even by SIGKILL. */
+export const withParent = (...script: string[]): string[] => [
+  join(import.meta.dirname, 'run_with_parent.py'),
+  String(process.pid),
+  ...script,
+];
+
 /** `peft` by default. */
 export interface PythonOptions {
   library?: ReferenceLibrary;
@@ -68,7 +75,7 @@ async function runFresh(
 ): Promise<number | null> {
   const [stdout, stderr] = await Promise.all([open(request.stdout, 'w'), open(request.stderr, 'w')]);
   try {
-    const child = spawn(python, request.arguments, {
+    const child = spawn(python, withParent(...request.arguments), {
       stdio: ['ignore', stdout.fd, stderr.fd],
       env: { ...process.env, ...pythonSettings },
     });

@@ -1,7 +1,8 @@
 /** The official client of the Model Context Protocol, over HTTP. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import type { Client } from '@modelcontextprotocol/client';
+import { callTool as call, connectAgent } from '../testing/agent.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
 
 let bench: ApiBench;
@@ -10,22 +11,7 @@ before(async () => {
 });
 after(async () => await bench.close());
 
-async function connect(caller: Pick<Caller, 'key'>): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' });
-  const url = new URL(`${bench.url}/v1/mcp`);
-  const requestInit = { headers: { authorization: `Bearer ${caller.key}` } };
-  await client.connect(new StreamableHTTPClientTransport(url, { requestInit }));
-  return client;
-}
-
-/** Answers what the tool said, as JSON where it is that. */
-async function call(client: Client, name: string, args: Record<string, unknown> = {}) {
-  const { content, isError } = await client.callTool({ name, arguments: args });
-  const [first] = content;
-  const text = first?.type === 'text' ? first.text : '';
-  const isJson = text.startsWith('{');
-  return { isError: isError === true, text, json: isJson ? JSON.parse(text) : null };
-}
+const connect = async (caller: Pick<Caller, 'key'>) => await connectAgent(bench.url, caller.key);
 
 const namesOf = async (client: Client) => (await client.listTools()).tools.map(({ name }) => name).sort();
 

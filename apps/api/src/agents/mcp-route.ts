@@ -1,7 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyRequest, InjectOptions } from 'fastify';
 import fp from 'fastify-plugin';
+import { hangUp } from '../serving/answer.ts';
+import { createJobWatch } from './job-watch.ts';
 import type { McpCaller, McpHandler } from './mcp-server.ts';
-import { type Ask, createTools, type Tool, type ToolRoute } from './tools.ts';
+import { type Ask, createTools, type Tool, type ToolMeans, type ToolRoute } from './tools.ts';
 
 const message = (description: string, example: object) => ({
   ...{ type: 'object', additionalProperties: true, description },
@@ -14,6 +17,18 @@ const message = (description: string, example: object) => ({
  */
 export const mcpRoutes = fp(async (app) => {
   const known: ToolRoute[] = [];
+  /** Of a request that a tool makes: fires when the agent hangs up. */
+  const agentGone = new AsyncLocalStorage<AbortSignal>();
+  // As if the tool's own client had hung up, which every route notices that waits.
+  app.addHook('onRequest', (_request, reply, done) => {
+    const signal = agentGone.getStore();
+    const destroy = () => void reply.raw.destroy();
+    signal?.addEventListener('abort', destroy, { once: true });
+    if (signal) reply.raw.once('close', () => signal.removeEventListener('abort', destroy));
+    done();
+  });
+  const watch = createJobWatch(app.services);
+  app.addHook('preClose', async () => watch.close());
   let tools: Tool[] | null = null;
   app.addHook('onRoute', ({ method, url, config, schema = {} }) => {
     for (const each of [method].flat()) {
@@ -58,11 +73,14 @@ export const mcpRoutes = fp(async (app) => {
       },
     },
     async (request, reply) => {
-      const caller: McpCaller = {
-        identity: request.caller,
-        ask: askAs(request),
-        isGone: () => reply.raw.destroyed,
+      // A tool waits for the requests that it makes, and each of them takes a turn of its own.
+      reply.endTurn();
+      const gone = hangUp(reply);
+      const means: ToolMeans = {
+        ask: askAs(request, gone),
+        untilOver: async (id, ms) => await watch.untilOver({ teamId: request.caller.teamId, id }, ms, gone),
       };
+      const caller: McpCaller = { identity: request.caller, means };
       const headers = Object.entries(request.headers).flatMap(([name, value]): [string, string][] =>
         typeof value === 'string' && name !== 'authorization' ? [[name, value]] : [],
       );
@@ -78,7 +96,7 @@ export const mcpRoutes = fp(async (app) => {
   );
 
   /** Within the process, and yet through every hook of a request. */
-  function askAs({ headers, ip, id }: FastifyRequest): Ask {
+  function askAs({ headers, ip, id }: FastifyRequest, gone: AbortSignal): Ask {
     const { authorization, cookie } = headers;
     // That a session's request comes from its own page was checked when it came.
     const who = authorization
@@ -90,15 +108,18 @@ export const mcpRoutes = fp(async (app) => {
         };
     return async ({ method, url, body }) => {
       const form = body instanceof FormData ? new Response(body) : null;
-      const { statusCode, body: text } = await app.inject({
+      const payload = form ? Buffer.from(await form.arrayBuffer()) : body;
+      gone.throwIfAborted();
+      const request: InjectOptions = {
         ...{ method: method as InjectOptions['method'] & string, url, remoteAddress: ip },
         headers: {
           ...who,
           'x-request-id': id,
           ...(form ? { 'content-type': form.headers.get('content-type') ?? '' } : {}),
         },
-        ...(form ? { payload: Buffer.from(await form.arrayBuffer()) } : body ? { payload: body } : {}),
-      });
+        ...(payload ? { payload } : {}),
+      };
+      const { statusCode, body: text } = await agentGone.run(gone, async () => await app.inject(request));
       return { status: statusCode, text };
     };
   }

@@ -1,14 +1,13 @@
 import { allowsScope, hasRole, type Identity } from '@graft/service';
 import { createMcpHandler, Server } from '@modelcontextprotocol/server';
-import type { Access } from '../plugins/auth.ts';
-import type { Ask, Tool } from './tools.ts';
+import type { Access } from '../access/access.ts';
+import type { Tool, ToolMeans } from './tools.ts';
 
-/** Who calls, and how the tools ask the API on their behalf. */
+/** Who calls, and what the tools do on their behalf. */
 export interface McpCaller {
   /** Null: the operator, who has no team. */
   identity: Identity | null;
-  ask: Ask;
-  isGone: () => boolean;
+  means: ToolMeans;
 }
 
 const instructions = `Graft fine-tunes language models with small adapters. To train: upload_training_data (or use a file of list_files),
@@ -27,7 +26,7 @@ export function openMcpHandler(tools: readonly Tool[]) {
 }
 
 /** A server for one request: it knows the tools that the caller's key may use, and each asks a route of the API with that key. */
-function createMcpServer(tools: readonly Tool[], { identity, ask, isGone }: McpCaller): Server {
+function createMcpServer(tools: readonly Tool[], { identity, means }: McpCaller): Server {
   const server = new Server(
     { name: 'graft', version: '0.1.0' },
     { capabilities: { tools: {} }, instructions },
@@ -45,7 +44,7 @@ function createMcpServer(tools: readonly Tool[], { identity, ask, isGone }: McpC
     if (!tool) return refusal(`There is no tool ${name.slice(0, 64)}.`);
     const missing = tool.inputSchema.required.find((one) => args[one] === undefined);
     if (missing) return refusal(`The argument ${missing} is missing.`);
-    const { status, text } = await tool.call(args, ask, isGone);
+    const { status, text } = await tool.call(args, means);
     return { content: [{ type: 'text' as const, text }], isError: status >= 400 };
   });
   return server;

@@ -1,4 +1,4 @@
-import type { Access } from '../plugins/auth.ts';
+import type { Access } from '../access/access.ts';
 import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
 
 /** A route of the API, as its declaration tells of it. */
@@ -26,6 +26,14 @@ export interface ToolAnswer {
 }
 
 export type Ask = (request: ToolRequest) => Promise<ToolAnswer>;
+
+/** What a tool does on behalf of its caller. Where that hangs up, `ask` rejects and `untilOver` resolves. */
+export interface ToolMeans {
+  ask: Ask;
+  /** Resolves once a job of the caller's team is over or paused, or after `ms`. */
+  untilOver(jobId: string, ms: number): Promise<void>;
+}
+
 type Arguments = Record<string, unknown>;
 
 export interface Tool {
@@ -34,8 +42,7 @@ export interface Tool {
   inputSchema: ToolSchema;
   annotations: { title: string; readOnlyHint: boolean; destructiveHint?: boolean };
   access: Access;
-  /** @param isGone whether nobody waits for the answer any more */
-  call(args: Arguments, ask: Ask, isGone: () => boolean): Promise<ToolAnswer>;
+  call(args: Arguments, means: ToolMeans): Promise<ToolAnswer>;
 }
 
 /** Tools that ask one route each: its summary, its parameters and its access are theirs. */
@@ -100,7 +107,8 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
         ...(readOnlyHint ? {} : { destructiveHint: more.destroys ?? false }),
       },
       access: route.access,
-      call: async (args, ask) => await ask(requestOf(route, args)),
+      // A tool answers whole: a stream of events would end with the job alone.
+      call: async ({ stream: _, stream_options: __, ...args }, { ask }) => await ask(requestOf(route, args)),
     };
   });
   return [
@@ -144,7 +152,7 @@ function uploadTool(route: ToolRoute): Tool {
     },
     annotations: { title: route.summary, readOnlyHint: false, destructiveHint: false },
     access: route.access,
-    call: async ({ jsonl, filename = 'data.jsonl' }, ask) => {
+    call: async ({ jsonl, filename = 'data.jsonl' }, { ask }) => {
       const body = new FormData();
       body.set('purpose', 'fine-tune');
       body.set('file', new Blob([String(jsonl)]), String(filename));
@@ -173,14 +181,14 @@ function waitTool(route: ToolRoute): Tool {
     },
     annotations: { title: 'Wait for a fine-tuning job', readOnlyHint: true },
     access: route.access,
-    call: async ({ seconds = 30, ...args }, ask, isGone) => {
-      const until = performance.now() + 1000 * Math.min(Number(seconds) || 0, longestWait);
-      for (;;) {
-        const answer = await ask(requestOf(route, args));
-        const isOver = answer.status !== 200 || over.includes(JSON.parse(answer.text).status);
-        if (isOver || isGone() || performance.now() >= until) return answer;
-        await new Promise((resolve) => setTimeout(resolve, 1000));
-      }
+    call: async ({ seconds = 30, fine_tuning_job_id }, { ask, untilOver }) => {
+      const milliseconds = 1000 * Math.min(Number(seconds) || 0, longestWait);
+      const request = requestOf(route, { fine_tuning_job_id });
+      const before = await ask(request);
+      if (before.status !== 200 || over.includes(JSON.parse(before.text).status)) return before;
+      await untilOver(String(fine_tuning_job_id), milliseconds);
+      // By the route again: what the key may see may have changed.
+      return await ask(request);
     },
   };
 }

@@ -21,6 +21,8 @@ export async function sendDownload(
   reply: FastifyReply,
   download: Download,
 ): Promise<FastifyReply> {
+  // The store may be on a disk or a network that is slow.
+  reply.endTurn();
   const { bytes, sha256 } = download;
   const etag = `"sha256-${sha256}"`;
   const headers = {

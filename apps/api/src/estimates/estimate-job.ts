@@ -5,6 +5,7 @@ import {
   type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
+import { readingOptions } from '@graft/peft-core/examples';
 import {
   baseModelFault,
   type FileRecord,
@@ -17,7 +18,7 @@ import {
   type Services,
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
-import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
+import { validationKey } from '../job-files/validation-key.ts';
 import { ThreadTimeout } from '../threads/thread.ts';
 
 /** All that decides what a job comes to. */
@@ -50,8 +51,8 @@ export async function estimateJob(
     trainingFile: await pathOf(services, trainingFile),
     validationFile: validationFile && (await pathOf(services, validationFile)),
     counts: { training_file: trainingFile.examples, validation_file: validationFile?.examples ?? null },
-    tokenizerKey: tokenizerKeyOf(model),
-    tokenizerFiles: model.tokenizerFiles,
+    tokenizerKey: model.tokenizer.key,
+    tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
     ...{ peft, training, trials, live },
     sampleKey: sampleKeyOf(planned),
@@ -89,8 +90,13 @@ export function sampleKeyOf({
   peft,
   training,
 }: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
-  const { max_seq_length: maxSeqLength, validation_split: split, seed } = training;
-  const what = { tokenizerKey: tokenizerKeyOf(model), modelConfig: model.config, peft, maxSeqLength };
+  const { validation_split: split, seed } = training;
+  const what = {
+    tokenizerKey: model.tokenizer.key,
+    modelConfig: model.config,
+    peft,
+    ...readingOptions(training),
+  };
   const files = { training: trainingFile, validation: validationFile };
   return [validationKey(files, what), split, split > 0 && !validationFile ? seed : ''].join();
 }

@@ -1,6 +1,7 @@
 import { checkInitialText } from '@graft/peft-core/check';
 import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { type SampledSource, sampleExamples } from '@graft/peft-core/estimate';
+import type { ReadingOptions } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { JobEstimate, LiveMachine } from '@graft/service';
 import { type FileFault, faultOf, type ValidationTask } from '../job-files/validation-task.ts';
@@ -9,7 +10,7 @@ import { keepSample, keptSample, type SampleKey } from './kept-samples.ts';
 
 /** A job's files, of which a bounded part is looked at. */
 export interface EstimateTask
-  extends Omit<ValidationTask, 'maxSeqLength' | 'sample'>,
+  extends Omit<ValidationTask, keyof ReadingOptions | 'sample'>,
     SampleKey,
     Pick<SampledSource, 'counts'> {
   /** Of a sweep; none of another job. */
@@ -29,6 +30,6 @@ export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): P
     const jobs = trials.length > 0 ? trials.map((trial) => ({ ...job, ...trial })) : [job];
     return { ok: true, estimate: estimateOnWorkers(jobs, live) };
   } catch (error) {
-    return faultOf(error, () => (error as Error).message);
+    return faultOf(error);
   }
 }

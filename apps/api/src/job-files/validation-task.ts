@@ -1,21 +1,19 @@
 import { checkInitialText } from '@graft/peft-core/check';
-import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { type ErrorDetail, GraftError, type PeftConfig } from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
-import { readExamples } from '@graft/peft-core/examples';
+import { type ReadingOptions, readExamples } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
-import type { ValidationProgress } from '@graft/service';
+import type { DataCounts, ValidationProgress } from '@graft/service';
 import { keepSample, type SampleKey } from '../estimates/kept-samples.ts';
-import { LineRanges, messageOfLines } from '../uploads/line-ranges.ts';
 
 /** A job's files, which are tokenised as training will. */
-export interface ValidationTask {
+export interface ValidationTask extends ReadingOptions {
   /** Paths. */
   trainingFile: string;
   validationFile: string | null;
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  maxSeqLength: number;
   /** What the sizes of the examples are kept by, for the job's estimate. */
   sample: SampleKey;
 }
@@ -27,10 +25,15 @@ export interface FileFault {
   message: string;
   param: string;
   fault: 'user' | 'system' | 'environment';
+  /** Of bad lines. */
+  details?: ErrorDetail[];
 }
 
-export type ValidationReport = { ok: true; tokens: number } | FileFault;
+export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } | FileFault;
 
+/** Of bad lines a job shows the first faults, and the first ranges of lines of each; the report of the file has more. */
+const mostFaults = 10;
+const mostRanges = 20;
 const progressMilliseconds = 200;
 
 /** Reports every example that cannot be used. */
@@ -39,7 +42,6 @@ export async function validateFiles(
   tokenizer: Tokenizer,
   tell: (progress: ValidationProgress) => void,
 ): Promise<ValidationReport> {
-  const bad = new LineRanges();
   const gatherer = new SampleGatherer(task.peft);
   let examples = 0;
   /** Of the training file, once through. */
@@ -50,7 +52,6 @@ export async function validateFiles(
     const read = await readExamples(
       { ...task, tokenizer },
       {
-        onBadLine: (line) => bad.add(line),
         onExample: (example, file) => {
           examples++;
           gatherer.add(example, file);
@@ -65,17 +66,19 @@ export async function validateFiles(
       },
     );
     keepSample(task.sample, gatherer.sample(read, task.sample.training));
-    return { ok: true, tokens };
+    const { training_file: training, validation_file } = read.counts;
+    return {
+      ok: true,
+      tokens,
+      counts: { training, validation: task.validationFile ? validation_file : null },
+    };
   } catch (error) {
-    return faultOf(error, (details) => messageOfLines(details, bad));
+    return faultOf(error);
   }
 }
 
-/** What a GraftError says to a job's owner; of bad lines what `messageOf` says. Throws any other error. */
-export function faultOf(
-  error: unknown,
-  messageOf: (details: NonNullable<GraftError['details']>) => string,
-): FileFault {
+/** What the owner of a job is shown of a GraftError. Throws any other error. */
+export function faultOf(error: unknown): FileFault {
   if (!(error instanceof GraftError)) throw error;
   const { code, message, details } = error;
   const param = error.param ?? 'training_file';
@@ -84,9 +87,14 @@ export function faultOf(
   return {
     ok: false,
     code: `invalid_${param}`,
-    message: storable(messageOf(details)),
+    message: storable(message),
     param,
     fault: 'user',
+    details: details.slice(0, mostFaults).map(({ lines, ...detail }) => ({
+      ...detail,
+      message: storable(detail.message),
+      ...(lines && { lines: lines.slice(0, mostRanges) }),
+    })),
   };
 }
 

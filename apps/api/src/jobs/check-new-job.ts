@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Identity, NewJob, Services } from '@graft/service';
+import { type Identity, type NewJob, requesterOf, type Services } from '@graft/service';
 import type { Static } from 'typebox';
 import type { CreateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkIntegrations } from './check-integrations.ts';
-import { checkTraining } from './check-training.ts';
+import { checkTraining, type Waiting } from './check-training.ts';
 import type { OptionChecker } from './option-checker.ts';
 
 export type CreateJobBody = Static<typeof CreateJobSchema>;
@@ -22,13 +22,13 @@ export async function checkNewJob(
   caller: Identity,
   body: CreateJobBody,
   headers: Headers,
+  reply: Waiting,
 ): Promise<NewJob> {
   const integrations = await checkIntegrations(services, caller, body.integrations ?? []);
-  const checked = await checkTraining(services, checker, caller, body);
+  const checked = await checkTraining(services, checker, caller, body, reply);
   const { baseModel, startFrom, hyperparameters, peft, training, sweep, trials, seed } = checked;
   return {
-    keyId: caller.keyId,
-    personId: caller.personId,
+    ...requesterOf(caller),
     model: baseModel,
     suffix: body.suffix ?? null,
     seed,

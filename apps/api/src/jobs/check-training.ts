@@ -23,6 +23,7 @@ import {
   readQuota,
   type Services,
 } from '@graft/service';
+import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
@@ -56,8 +57,11 @@ export interface CheckedTraining {
   resolved: ResolvedTraining[];
 }
 
+/** A request that waits while its options are checked, and gives its turn back meanwhile. */
+export type Waiting = Pick<FastifyReply, 'withoutTurn'>;
+
 /** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
-const openModelPatience = 5_000;
+const openModelPatience = 10_000;
 
 /**
  * Checks all of a request for a job that can be checked without reading its files: model, files, purpose, PEFT config,
@@ -68,6 +72,7 @@ export async function checkTraining(
   checker: OptionChecker,
   caller: Identity,
   body: TrainingBody,
+  reply: Waiting,
 ): Promise<CheckedTraining> {
   const hyperparameters = checkMethod(body);
   const { baseModel, startFrom } = await findStart(services, caller, body);
@@ -102,13 +107,18 @@ export async function checkTraining(
 
   // Before a base model is fetched that the team may not train.
   checkTrialQuota(quota, baseModel, { sweep, trials, training });
-  const model = await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience));
+  const model = await reply.withoutTurn(
+    async () => await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience)),
+  );
+  const waiting: Pick<OptionChecker, 'check'> = {
+    check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
+  };
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
   const hasValidationFile = validationFile !== null;
   const options = { hyperparameters, startFrom, hasValidationFile, sweep };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
-  const resolved = await checkTrials(checker, team, trials, options, trainingFile, base);
+  const resolved = await checkTrials(waiting, team, trials, options, trainingFile, base);
 
   return {
     ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },

@@ -23,7 +23,7 @@ interface Common extends Omit<JobOptions, 'peft' | 'training' | 'trials'> {
  * do, for the training file `file`. A fault names the trial and the field of the sweep.
  */
 export async function checkTrials(
-  checker: OptionChecker,
+  checker: Pick<OptionChecker, 'check'>,
   team: { id: string; quota: TeamQuota | null },
   trials: readonly SweepTrial[],
   { sweep, ...options }: Common,

@@ -3,14 +3,14 @@ import type { Static } from 'typebox';
 import type { CloneJobSchema } from '../schemas/jobs/clone-job.ts';
 import type { CreateJobBody } from './check-new-job.ts';
 
-type Changes = Static<typeof CloneJobSchema>;
+export type CloneJobBody = Static<typeof CloneJobSchema>;
 
 /**
  * The request that makes `job` again, with `changes` over it: with the same seed unless one is given (null: a new one), and with the
  * numbers that were left to Graft left to it again. Of `peft`, `training` and the hyperparameters those options change that are
  * given; a `peft` of another method replaces it. A `sweep` replaces the job's; `null` makes a plain job of it.
  */
-export function cloneRequest(job: Job, changes: Changes): CreateJobBody {
+export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   const { hyperparameters, method, peft, training, sweep: _, ...rest } = changes;
   return {
     model: job.model,
@@ -39,19 +39,19 @@ export function cloneRequest(job: Job, changes: Changes): CreateJobBody {
 }
 
 /** One that is given by either name is the one that counts. */
-function seedOf(job: Job, { seed, training }: Changes): number | null {
+function seedOf(job: Job, { seed, training }: CloneJobBody): number | null {
   if (seed !== undefined) return seed;
   return isObject(training) && training.seed !== undefined ? null : job.seed;
 }
 
-const sweepOf = (job: Pick<Job, 'sweep'>, { sweep }: Changes): unknown =>
+const sweepOf = (job: Pick<Job, 'sweep'>, { sweep }: CloneJobBody): unknown =>
   sweep === undefined ? (job.sweep?.grid ?? null) : sweep;
 
 /**
  * Without its seed, which would contradict a new one, and without a learning rate where several are to be tried. A plain job like a
  * finished sweep has its winner's.
  */
-function trainingOf({ training, ...job }: Job, changes: Changes): object {
+function trainingOf({ training, ...job }: Job, changes: CloneJobBody): object {
   const { seed: _, learning_rate: rate, ...others } = training;
   const seed = changes.seed === undefined && training.seed !== undefined ? { seed: training.seed } : {};
   const sweep = sweepOf(job, changes);
@@ -63,7 +63,7 @@ function trainingOf({ training, ...job }: Job, changes: Changes): object {
 }
 
 /** What training goes on from, and by which configuration: an adapter brings its own along. */
-function startOf(job: Job, changes: Changes): Partial<CreateJobBody> {
+function startOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
   const { model, start_from: startFrom, peft } = changes;
   const isTuned = model?.startsWith('ft:') ?? false;
   const kept = isTuned || startFrom !== undefined ? null : job.startFromModel;
@@ -76,7 +76,7 @@ function startOf(job: Job, changes: Changes): Partial<CreateJobBody> {
 }
 
 /** The configuration that was asked for, without the rank where several are to be tried. Null: none was. */
-function besideSweep(job: Job, changes: Changes): Record<string, unknown> | null {
+function besideSweep(job: Job, changes: CloneJobBody): Record<string, unknown> | null {
   const sweep = sweepOf(job, changes);
   const asked: unknown = isObject(sweep) && job.sweep ? job.sweep.peft : job.peft;
   if (!isObject(asked)) return null;

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { GraftError, type PeftConfig, parsePeftConfig } from '@graft/peft-core/config';
 import {
   type AdapterVersion,
+  allowsModel,
   findCheckpointModel,
   findFineTunedModel,
   findVersionById,
@@ -9,18 +10,16 @@ import {
   type Services,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { checkModelAllowed } from '../serving/check-model.ts';
 
 /**
  * What a job begins with: a base model, and perhaps a version of one of the team's adapters on it, which `start_from` names, or `model`
- * as OpenAI's requests do. Throws ApiError `model_not_found` (400), `model_not_allowed`, `invalid_start`.
+ * as OpenAI's requests do. Throws ApiError `model_not_found` (400), `invalid_start`.
  */
 export async function findStart(
   services: Services,
   caller: Identity,
   { model, start_from: startFrom }: { model: string; start_from?: string | null },
 ): Promise<{ baseModel: string; startFrom: AdapterVersion | null }> {
-  checkModelAllowed(caller, model);
   if (await services.baseModels.has(model, caller.teamId)) {
     const version = startFrom ? await findVersion(services, caller, startFrom) : null;
     if (version && version.baseModel !== model) {
@@ -50,14 +49,10 @@ export async function findStart(
 /** By its name, a tag's, or its id. Another team's is answered like an unknown one. */
 async function findVersion(services: Services, caller: Identity, text: string): Promise<AdapterVersion> {
   const isName = text.startsWith('ft:');
-  if (isName) checkModelAllowed(caller, text);
   const version = isName
     ? await findFineTunedModel(services, caller.teamId, text)
     : await findVersionById(services, caller.teamId, text);
-  if (version && version.deletedAt === null) {
-    if (!isName) checkModelAllowed(caller, version.modelName);
-    return version;
-  }
+  if (version && version.deletedAt === null) return version;
   if (isName) await refuseCheckpoint(services, caller, text, 'start_from');
   throw new ApiError('model_not_found', `No such adapter version: ${text}`, {
     status: 400,
@@ -78,8 +73,13 @@ async function refuseCheckpoint(
   });
 }
 
-async function modelNotFound(services: Services, { teamId }: Identity, id: string): Promise<ApiError> {
-  const known = (await services.baseModels.list(teamId)).map((model) => model.id);
+async function modelNotFound(
+  services: Services,
+  { teamId, models: limit }: Identity,
+  id: string,
+): Promise<ApiError> {
+  const all = (await services.baseModels.list(teamId)).map((model) => model.id);
+  const known = all.filter((model) => allowsModel(limit, model));
   return new ApiError(
     'model_not_found',
     `The model '${id}' does not exist. Base models: ${known.join(', ')}.`,

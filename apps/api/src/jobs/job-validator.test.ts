@@ -29,7 +29,7 @@ test('examples that are too long fail the job with every line', async () => {
     [error.code, error.param, error.fault],
     ['invalid_training_file', 'training_file', 'user'],
   );
-  assert.match(error.message, /line 2 has \d+ tokens.*line 4 has \d+ tokens/);
+  assert.match(error.message, /line 2 has \d+ tokens.*\(the same fault in line 4\)/);
   assert.doesNotMatch(error.message, /line [13] /);
 
   const validation = await create({ validation_file: training_file });
@@ -38,7 +38,7 @@ test('examples that are too long fail the job with every line', async () => {
   assert.deepEqual([failed.error.code, failed.error.param], ['invalid_validation_file', 'validation_file']);
 });
 
-test('of more than a hundred bad examples every line is in the message', async () => {
+test('of more than a hundred bad examples the fault is described once, with every line', async () => {
   const long = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
   const bad = Array.from({ length: 130 }, () => long('x'.repeat(80)));
   const training_file = await bench.acme.upload([...bad, long('fine'), long('x'.repeat(80))].join('\n'));
@@ -48,8 +48,25 @@ test('of more than a hundred bad examples every line is in the message', async (
   assert.equal(error.code, 'invalid_training_file');
   assert.match(
     error.message,
-    /line 100 has \d+ tokens[^;]*; [^;]*; and lines 101-130, 132: 131 bad lines in all$/,
+    /^line 1 has \d+ tokens; the limit \(max_seq_length\) is \d+ \(the same fault in lines 2-130, 132\): 131 bad lines in all$/,
   );
+  const [fault, ...others] = error.details;
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    [fault.line, fault.count, fault.lines],
+    [
+      1,
+      131,
+      [
+        [1, 130],
+        [132, 132],
+      ],
+    ],
+  );
+  // The result that is kept has them, too.
+  const again = await create({ training_file });
+  await bench.untilState(again.json.id, 'failed');
+  assert.deepEqual((await bench.acme.send('GET', `${path}/${again.json.id}`)).json.error, error);
 });
 
 test('examples without a token to learn fail the job with every line', async () => {
@@ -70,8 +87,8 @@ test('examples without a token to learn fail the job with every line', async () 
     await bench.untilState(json.id, 'failed');
     const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
     assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
-    const bad = lines.slice(1).map((_, i) => `line ${i + 2} has no token to learn: ${why}`);
-    assert.equal(error.message, bad.join('; '));
+    const others = lines.length > 2 ? ' (the same fault in line 3): 2 bad lines in all' : '';
+    assert.equal(error.message, `line 2 has no token to learn: ${why}${others}`);
     assert.equal(fine_tuned_model, null);
   }
 });

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError, type ResolvedTraining, type SweepTrial } from '@graft/peft-core/config';
+import { readingOptions } from '@graft/peft-core/examples';
 import {
   asTeam,
   baseModelFault,
   breakValidation,
   claimValidation,
+  type DataCounts,
   type FileRecord,
   findValidationResult,
   finishValidation,
@@ -31,7 +33,7 @@ import {
 import { estimateJob, leavesCheckpointing, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
-import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
+import { validationKey } from '../job-files/validation-key.ts';
 import { checkTrials, longestLead } from './check-trials.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
@@ -220,14 +222,13 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   );
   const [resolvedTraining] = resolved as [ResolvedTraining];
   const trials = job.sweep ? resolved.map((fixed, i) => ({ peft: asked[i]!.peft, training: fixed })) : [];
-  const { max_seq_length: maxSeqLength } = resolvedTraining;
   const peft = longestLead(asked);
   const what = {
-    tokenizerKey: tokenizerKeyOf(model),
-    tokenizerFiles: model.tokenizerFiles,
+    tokenizerKey: model.tokenizer.key,
+    tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
     peft,
-    maxSeqLength,
+    ...readingOptions(resolvedTraining),
   };
   const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
@@ -237,18 +238,18 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     training: resolvedTraining,
     leavesCheckpointing: leavesCheckpointing(job.training),
   };
-  const valid = async (tokens: number): Promise<ValidationOutcome> => {
+  const valid = async (tokens: number, dataCounts: DataCounts): Promise<ValidationOutcome> => {
     const { estimate, training: options } = await estimateOf(validation, planned);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
-    const most = plannedTokens(options, training.examples ?? 0, tokens, trials.length);
+    const most = plannedTokens(options, dataCounts.training.examples, tokens, trials.length);
     const { gradient_checkpointing } = options;
     return {
-      ...{ ok: true, resolvedTraining: options, plannedTokens: most, estimate },
+      ...{ ok: true, resolvedTraining: options, plannedTokens: most, estimate, dataCounts },
       trials: trials.map((trial) => ({ ...trial.training, gradient_checkpointing })),
     };
   };
-  if (known && known.tokens !== null) return await valid(known.tokens);
+  if (known?.counts && known.tokens !== null) return await valid(known.tokens, known.counts);
 
   onProgress({ bytes: 0, totalBytes: training.bytes + (other?.bytes ?? 0), examples: 0 });
   const localPath = async (file: FileRecord) =>
@@ -263,11 +264,10 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   if (!report.ok && isLastingModelFault(report.code))
     throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);
   const error = report.ok ? null : errorOf(report);
-  const tokens = report.ok ? report.tokens : null;
-  await keepValidationResult(services, job.teamId, key, error, tokens).catch((err) =>
+  await keepValidationResult(services, job.teamId, key, error, report.ok ? report : null).catch((err) =>
     services.log.warn({ err, jobId: job.id }, 'the result of a validation was not kept'),
   );
-  return report.ok ? await valid(report.tokens) : { ok: false, error: error! };
+  return report.ok ? await valid(report.tokens, report.counts) : { ok: false, error: error! };
 }
 
 /** Null, and the options as they are, where it cannot be told: a job is not refused for that. Throws when the validation was given up. */
@@ -290,8 +290,8 @@ async function fileOf({ services, job, signal }: Validation, id: string, param: 
   return file;
 }
 
-function errorOf({ code, message, param, fault }: Pick<JobError, keyof JobError>): JobError {
-  return { code, message, param, fault };
+function errorOf({ code, message, param, fault, details }: Pick<JobError, keyof JobError>): JobError {
+  return { code, message, param, fault, ...(details && { details }) };
 }
 
 /** What the job shows: messages of GraftErrors in full; the details of other errors are in the log alone. */

@@ -180,6 +180,46 @@ test('a second job on the same data is validated without reading the file, in it
   );
 });
 
+test('over-long examples are cut or left out where a job asks for it, and it counts them', async () => {
+  const long = JSON.stringify({ text: 'b '.repeat(400) });
+  const marked = JSON.stringify({ prompt: 'x', completion: 'y</s>' });
+  const create = async (text: string, training: object) => {
+    const file = await bench.acme.upload(text);
+    const { json } = await bench.acme.send('POST', path, { model: 'tiny', training_file: file, training });
+    return json.id as string;
+  };
+  const data = async (id: string) => {
+    await bench.untilState(id, 'queued');
+    const events = (await bench.acme.send('GET', `${path}/${id}/events`)).json.data as { message: string }[];
+    const remarks = events.map(({ message }) => message).filter((each) => /max_seq|special/.test(each));
+    return [(await show(id)).data.training, remarks];
+  };
+  const texts = `${JSON.stringify({ text: 'abc' })}\n${long}\n${long}`;
+  assert.deepEqual(await data(await create(texts, { overlong: 'truncate' })), [
+    { examples: 3, truncated: 2, skipped: 0, special_tokens: 0 },
+    ['2 examples are cut to max_seq_length, 256 tokens'],
+  ]);
+  const skipped = [
+    { examples: 1, truncated: 0, skipped: 2, special_tokens: 0 },
+    ['2 examples are left out: longer than max_seq_length, 256 tokens'],
+  ];
+  assert.deepEqual(await data(await create(texts, { overlong: 'skip' })), skipped);
+  // As the result of the first validation has it.
+  assert.deepEqual(await data(await create(texts, { overlong: 'skip' })), skipped);
+  assert.deepEqual(await data(await create(marked, {})), [
+    { examples: 1, truncated: 0, skipped: 0, special_tokens: 1 },
+    ['1 special token in the content of examples: plain text, unless training.allow_special_tokens is true'],
+  ]);
+  const [, remarks] = await data(await create(marked, { allow_special_tokens: true }));
+  assert.deepEqual(remarks, []);
+  const nothing = await create(long, { overlong: 'skip' });
+  await bench.untilState(nothing, 'failed');
+  assert.match(
+    (await show(nothing)).error.message,
+    /^every example is longer than max_seq_length, 256 tokens/,
+  );
+});
+
 test('a process that is killed while it validates is followed by another after one lease', async () => {
   // Its own validator looks for work at its start alone: the job is the child's.
   const quiet = await openApiBench({ validationSweepMs: 3_600_000 }, env);

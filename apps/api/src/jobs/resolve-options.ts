@@ -29,7 +29,7 @@ export interface JobOptions {
  * hand. Throws peft-core's GraftErrors, which name the option, and what the checker throws.
  */
 export async function resolveOptions(
-  checker: OptionChecker,
+  checker: Pick<OptionChecker, 'check'>,
   teamId: string,
   options: JobOptions,
   data: DataSize,

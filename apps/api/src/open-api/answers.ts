@@ -1,6 +1,6 @@
+import type { Access } from '../access/access.ts';
 import { errorBody } from '../api-error.ts';
 import { errorCodes } from '../error-codes.ts';
-import type { Access } from '../plugins/auth.ts';
 import type { Answer } from './document.ts';
 
 const header = (description: string, type = 'string') => ({ description, schema: { type } });

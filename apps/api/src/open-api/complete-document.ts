@@ -1,4 +1,4 @@
-import type { Access } from '../plugins/auth.ts';
+import type { Access } from '../access/access.ts';
 import { edgeStatuses, errorAnswer, errorAnswers, headers, headersNamed, headersOfAll } from './answers.ts';
 import type { Answer, OpenApiDocument, Operation } from './document.ts';
 import { createExamples } from './examples.ts';

@@ -214,6 +214,7 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningJob.created_by': person,
   'FineTuningJob.suffix': 'bikes',
   'FineTuningJobProgress.loss': 0.41,
+  'Receipt.object': 'fine_tuning.job',
   'FineTuningJob.priority': 'normal',
 
   // Of a schema without a name: that of /readyz

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifySchema } from 'fastify';
 import fp from 'fastify-plugin';
+import { guardOfAnswer, ReceiptSchema, receiptStatus } from '../access/receipts.ts';
 import { errorCodes } from '../error-codes.ts';
 import { ErrorSchema } from '../schemas/error.ts';
 import { ref } from '../schemas/schema.ts';
@@ -37,7 +38,8 @@ export const openApi = fp(async (app) => {
       );
       // Which key a route takes, for people and for the tests that try every route.
       const tellAccess = access && { 'x-graft-access': access };
-      return { ...named, schema: { ...told, ...(body && { body }), ...tellAccess } };
+      const whole = guardOfAnswer(access) === null ? told : withReceipt(told);
+      return { ...named, schema: { ...whole, ...(body && { body }), ...tellAccess } };
     },
     transformObject: (document) =>
       'openapiObject' in document
@@ -73,6 +75,13 @@ function withStream(schema: FastifySchema, event: object): FastifySchema {
       ? besideJson(answers, 'Whole, or as events.', events)
       : { ...answers, 200: { description: 'Events.', content: events } };
   return { ...schema, response };
+}
+
+/** What a key is answered that may not read what the answer would show. */
+function withReceipt(schema: FastifySchema): FastifySchema {
+  const description = 'Done, for a key without the scope that guards the answer: x-graft-access.answer.';
+  const receipt = ref(ReceiptSchema, { description });
+  return { ...schema, response: { ...(schema.response as object), [receiptStatus]: receipt } };
 }
 
 /** A route's answers, whose good one comes in other types, too. */

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createApiKey, revokeApiKey, type Scope, scopes } from '@graft/service';
 import Fastify from 'fastify';
+import type { Access } from '../access/access.ts';
 import { buildApp } from '../app.ts';
 import { loadApiSettings } from '../settings.ts';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/open-api-bench.ts';
-import { type Access, auth } from './auth.ts';
+import { auth } from './auth.ts';
 
 let bench: ApiBench;
 let routes: { method: string; url: string; access: Access }[];
@@ -56,11 +57,22 @@ test('every route under /v1 says what it asks, and OpenAPI tells it', () => {
   for (const { method, url, access } of routes) assert.ok(access, `${method} ${url}`);
 });
 
-test('a route that says nothing is not registered', async () => {
+test('a route that says too little is not registered', async () => {
   const app = Fastify();
   app.decorateReply('hold', () => {});
   await app.register(auth, loadApiSettings());
+  const register = (access: unknown) =>
+    app.get('/v1/open', { config: { access: access as Access } }, async () => 'open to all');
   assert.throws(() => app.get('/v1/open', async () => 'open to all'), /GET \/v1\/open needs config\.access/);
+  assert.throws(
+    () => register({ scope: 'jobs:read' }),
+    /needs config\.access\.models: how the models are found/,
+  );
+  assert.throws(() => register({ scope: 'jobs:read', models: 'some' }), /needs config\.access\.models/);
+  assert.throws(
+    () => register({ scope: 'jobs:write', models: 'job' }),
+    /needs config\.access\.answer: own, or/,
+  );
   app.get('/v1/closed', { config: { access: 'operator' } }, async () => '');
 });
 

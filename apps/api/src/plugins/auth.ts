@@ -11,17 +11,17 @@ import {
   verifyKey,
   verifySession,
 } from '@graft/service';
-import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { type Access, demandAccess, type TeamAccess } from '../access/access.ts';
+import { modelAccess } from '../access/model-access.ts';
+import { receipts } from '../access/receipts.ts';
 import { ApiError } from '../api-error.ts';
 import { checkSameOrigin } from '../sign-in/check-same-origin.ts';
 import { cookies } from '../sign-in/cookies.ts';
 import type { SignInSettings } from '../sign-in/sign-in-settings.ts';
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    access?: Access;
-  }
   interface FastifyRequest {
     /** Who asks, of a route of a team. The team comes from the key or the session; a person's session may name another of theirs. */
     caller: Identity;
@@ -33,27 +33,14 @@ declare module 'fastify' {
 }
 
 /**
- * What a route asks of its caller: a team's key or person with a scope and a role, the operator, anyone with a valid key
- * or session (one of `caller` and `operator` is null then, or both, of a person in no team), or nobody at all.
- */
-export type Access = TeamAccess | 'operator' | 'anyone' | 'public';
-
-interface TeamAccess {
-  /** The kind of thing that it reads or writes. */
-  scope: Scope;
-  /** The least role. Default: any for reading, member for the rest. */
-  role?: Role;
-}
-
-/**
  * Demands a valid `Authorization: Bearer` key or the cookie of a session, and what its `config.access` says, of every route in
  * the scope that it is registered in. What follows runs for the caller's team, so that Postgres shows it no other's rows. Of both
  * at once the key counts, which somebody sent on purpose, and a wrong one is refused.
  */
 export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   const cookie = cookies(signIn);
-  app.decorateRequest('caller', null as unknown as Identity);
-  app.decorateRequest('operator', null as unknown as Operator);
+  app.decorateRequest('caller', null as never);
+  app.decorateRequest('operator', null as never);
   app.decorateRequest('session', null);
   app.addHook('onRoute', demandAccess);
   app.addHook('onRequest', async (request, reply) => {
@@ -63,7 +50,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     const token = header ? undefined : cookie.read('session', request);
     if (token) await bySession(request, reply, token, access);
     else await byKey(request, header);
-    await app.rates.rightKey(request, reply);
+    await app.rates.countByKey(request, reply);
     reply.hold('requests');
     if (access === 'anyone') return;
     if (access === 'operator') checkOperator(request);
@@ -76,11 +63,10 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
         headers: challenge,
       });
     }
-    await app.rates.beforeLookup(request);
     // Who it is, is not known yet; a header is its sender's.
-    const found = await app.turns.run(header, () => verifyKey(app.services, header));
+    const verify = () => app.turns.run(header, () => verifyKey(app.services, header));
+    const found = await app.rates.lookUp(request, header, verify);
     if (!found) {
-      await app.rates.wrongKey(request);
       throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.', {
         headers: challenge,
       });
@@ -99,11 +85,9 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     const asked = request.headers['graft-team'];
     // What cannot be the name of a team is the name of none.
     const team = asked === undefined ? null : typeof asked === 'string' && isText(asked) ? asked : '';
-    await app.rates.beforeLookup(request);
-    const verify = () => verifySession(app.services, token, signIn.limits, team);
-    const session = await app.turns.run(token, verify);
+    const verify = () => app.turns.run(token, () => verifySession(app.services, token, signIn.limits, team));
+    const session = await app.rates.lookUp(request, token, verify);
     if (!session) {
-      await app.rates.wrongKey(request);
       cookie.set('session', reply, '', 0);
       throw new ApiError('invalid_session', 'The session has ended: sign in again.', { headers: challenge });
     }
@@ -130,18 +114,14 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   };
   app.addHook('onRequest', forItsTeam);
   app.addHook('preValidation', forItsTeam);
+  await app.register(modelAccess);
+  await app.register(receipts);
 });
 
 /** What can be the id or the name of a team. */
 const isText = (text: string): boolean => /^[\w-]{1,100}$/.test(text);
 
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };
-
-/** A route that says nothing would be open to every key: the app does not start with it. */
-function demandAccess({ method, url, config }: RouteOptions): void {
-  if (config?.access) return;
-  throw new Error(`${method} ${url} needs config.access: what it asks of its caller`);
-}
 
 function checkOperator({ operator, session }: FastifyRequest): void {
   if (operator) return;

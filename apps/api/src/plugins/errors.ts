@@ -69,10 +69,9 @@ function fromGraftError(error: GraftError): ApiError {
   const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
   const isPassing = status === 503 || status === 429;
   const headers = isPassing ? { 'retry-after': String(retryAfterSeconds) } : {};
-  const details = (error.details ?? []).map(({ path, line, message }) => ({
+  const details = (error.details ?? []).map(({ path, ...detail }) => ({
     ...(path !== undefined && { param: path }),
-    ...(line !== undefined && { line }),
-    message,
+    ...detail,
   }));
   const options = { param: error.param, status, headers, details };
   return Object.assign(new ApiError('bad_request', error.message, options), { code: error.code });

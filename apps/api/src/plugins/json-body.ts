@@ -11,9 +11,18 @@ const valueLimit = 24_000;
 
 /**
  * Reads application/json: UTF-8 only, 1 MB, bounded nesting, no `__proto__` keys. An empty body is no body: clients
- * send the header with `POST …/cancel`, too.
+ * send the header with `POST …/cancel`, too. Refuses bodies that are compressed, of any type: their bytes are not what limits count.
  */
 export const jsonBody = fp(async (app) => {
+  app.addHook('onRequest', async ({ headers }) => {
+    const encoding = headers['content-encoding'];
+    if (encoding === undefined || /^\s*(?:identity\s*)?$/i.test(encoding)) return;
+    throw new ApiError(
+      'unsupported_media_type',
+      `Content-Encoding '${encoding.slice(0, 100)}' is not read: send the body without compression, with no Content-Encoding header or with 'identity'.`,
+      { headers: { 'accept-encoding': 'identity' } },
+    );
+  });
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser(

@@ -29,6 +29,7 @@ test('on this machine and without a token: read directly, and not through a prox
     { 'x-forwarded-for': '127.0.0.1' },
     { forwarded: 'for=203.0.113.7' },
     { via: '1.1 proxy', authorization: `Bearer ${bench.acme.key}` },
+    { 'cf-connecting-ip': '203.0.113.7' },
   ]) {
     const refused = await get('/metrics', headers as Record<string, string>);
     assert.deepEqual([refused.status, refused.json.error.code], [unknown.status, unknown.json.error.code]);

@@ -61,7 +61,8 @@ export const observe = fp(async (app) => {
   });
 
   app.get('/metrics', { config: { unmetered: true }, schema: { hide: true } }, async (request, reply) => {
-    const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
+    const { headers, httpVersion, socket } = request.raw;
+    const reader = { headers, remoteAddress: socket.remoteAddress, httpVersion };
     if (!mayReadMetrics(reader, services.env)) {
       throw new ApiError('unknown_url', 'Unknown request URL: GET /metrics.');
     }

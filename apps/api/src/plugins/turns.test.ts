@@ -14,7 +14,7 @@ let answer: () => void;
 let answered: Promise<void>;
 
 before(async () => {
-  app.decorateRequest('caller', null as unknown as Identity);
+  app.decorateRequest('caller', null as never);
   app.addHook('onRequest', async (request) => {
     request.caller = { teamId: String(request.headers.team) } as Identity;
   });

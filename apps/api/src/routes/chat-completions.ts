@@ -28,7 +28,10 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   app.post(
     '/chat/completions',
     {
-      config: { streams: ref(ChatCompletionChunkSchema), access: { scope: 'completions:write' } },
+      config: {
+        streams: ref(ChatCompletionChunkSchema),
+        access: { scope: 'completions:write', models: 'model', answer: 'own' },
+      },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a conversation',
@@ -51,21 +54,24 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
       reply.hold('completions');
       reply.endTurn();
-      const choices = await generateChoices(
-        services,
-        { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
-        body.n ?? 1,
-        { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
-      );
+      const signal = hangUp(reply);
+      const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
       const head = {
         id: `chatcmpl-${randomText(24)}`,
         created: unixSeconds(new Date()),
         model: body.model,
       };
-      const events = meterAnswer(
+      const events = await meterAnswer(
         services,
         { id: head.id, caller: request.caller, model: name, baseModel: model.base_model },
-        choices,
+        app.askWorkers({ teamId: request.caller.teamId, characters, signal }, () =>
+          generateChoices(
+            services,
+            { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
+            body.n ?? 1,
+            { waitMs: settings.workerWaitMs, signal },
+          ),
+        ),
       );
       if (body.stream) {
         const includeUsage = body.stream_options?.include_usage === true;

@@ -53,6 +53,18 @@ function assertPieces(schema: TSchema, pieces: unknown[]): void {
   for (const piece of pieces) assert.ok(ajv.validate(schema, piece), ajv.errorsText());
 }
 
+test('special tokens in the text are tokens only where the request allows them', async () => {
+  const worker = await start(hello);
+  for (const ask of [chat, complete])
+    for (const allow_special_tokens of [true, false, null]) await ask({ allow_special_tokens });
+  assert.deepEqual(
+    worker.requests.map(({ allow_special_tokens: allowed }) => allowed),
+    [true, undefined, undefined, true, undefined, undefined],
+  );
+  const { status, json } = await chat({ allow_special_tokens: 'yes' });
+  assert.deepEqual([status, json.error.param], [400, 'allow_special_tokens']);
+});
+
 describe('chat completions', () => {
   test('the whole answer, and what the worker is asked', async () => {
     const worker = await start(hello);

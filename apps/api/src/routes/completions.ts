@@ -29,7 +29,10 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
   app.post(
     '/completions',
     {
-      config: { streams: ref(CompletionChunkSchema), access: { scope: 'completions:write' } },
+      config: {
+        streams: ref(CompletionChunkSchema),
+        access: { scope: 'completions:write', models: 'model', answer: 'own' },
+      },
       schema: {
         tags: ['Completions'],
         summary: 'Continue a text',
@@ -47,22 +50,24 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
       const prompt = typeof body.prompt === 'string' ? body.prompt : body.prompt[0]!;
       reply.hold('completions');
       reply.endTurn();
-      const choices = await generateChoices(
-        services,
-        { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens, logprobs) },
-        body.n ?? 1,
-        { waitMs: settings.workerWaitMs, signal: hangUp(reply) },
-      );
+      const signal = hangUp(reply);
       const head = {
         id: `cmpl-${randomText(24)}`,
         object: 'text_completion' as const,
         created: unixSeconds(new Date()),
         model: body.model,
       };
-      const events = meterAnswer(
+      const events = await meterAnswer(
         services,
         { id: head.id, caller: request.caller, model: name, baseModel: model.base_model },
-        choices,
+        app.askWorkers({ teamId: request.caller.teamId, characters: prompt.length, signal }, () =>
+          generateChoices(
+            services,
+            { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens, logprobs) },
+            body.n ?? 1,
+            { waitMs: settings.workerWaitMs, signal },
+          ),
+        ),
       );
       if (body.stream) {
         const includeUsage = body.stream_options?.include_usage === true;

@@ -17,7 +17,7 @@ export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: FileReporte
   app.get(
     '/files/:file_id/report',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'report' } },
       schema: {
         tags: ['Files'],
         summary: 'Report on a file',

@@ -154,33 +154,60 @@ describe('files', () => {
     });
   });
 
-  test('all of many bad lines are in the message', async () => {
-    const answer = await bench.acme.send('POST', '/v1/files', uploadForm('{}\n'.repeat(60)));
-    const message = assertError(answer, 400, 'invalid_jsonl');
-    assert.equal(answer.json.error.details.length, 60);
-    for (let line = 1; line <= 60; line++) assert.ok(message.includes(`line ${line} `), `line ${line}`);
-  });
-
-  test('of more than a hundred bad lines every number is in the message, and exactly a hundred are all described', async () => {
+  test('a fault that many lines have is described once, and every line is in its details', async () => {
     const bad = (count: number) => '{}\n'.repeat(count);
     // Lines 1-150 and, after a good one and blank ones, 155-156.
     const lines = `${bad(150)}${chatLine}\n\n  \n\r\n${bad(1)}{"messages": [`;
-    const message = assertError(
-      await bench.acme.send('POST', '/v1/files', uploadForm(lines)),
-      400,
-      'invalid_jsonl',
+    const answer = await bench.acme.send('POST', '/v1/files', uploadForm(lines));
+    const message = assertError(answer, 400, 'invalid_jsonl');
+    assert.match(
+      message,
+      /^line 1 holds no example;[^;]*\(the same fault in lines 2-150, 155\); line 156 is not valid JSON[^;]*: 152 bad lines in all$/,
     );
-    for (let line = 1; line <= 100; line++) assert.ok(message.includes(`line ${line} holds no example`));
-    assert.match(message, /; and lines 101-150, 155-156: 152 bad lines in all$/);
+    const { details } = answer.json.error;
+    assert.deepEqual(
+      details.map(({ line, count, lines }: Record<string, unknown>) => [line, count, lines]),
+      [
+        [
+          1,
+          151,
+          [
+            [1, 150],
+            [155, 155],
+          ],
+        ],
+        [156, undefined, undefined],
+      ],
+    );
     // Larger than what the event loop checks itself: its details come from a thread.
     const long = await bench.acme.send('POST', '/v1/files', uploadForm(bad(5000)));
     assertError(long, 400, 'invalid_jsonl');
-    assert.equal(long.json.error.details.length, 100);
-    assert.deepEqual(long.json.error.details[99], { line: 100, message: long.json.error.details[0].message });
-    const hundred = await bench.acme.send('POST', '/v1/files', uploadForm(bad(100) + chatLine));
-    const all = assertError(hundred, 400, 'invalid_jsonl');
-    assert.match(all, /line 100 holds no example; [^;]*$/);
-    assert.doesNotMatch(all, /in all|the first 100/);
+    assert.deepEqual(
+      long.json.error.details.map(({ count, lines }: Record<string, unknown>) => [count, lines]),
+      [[5000, [[1, 5000]]]],
+    );
+  });
+
+  test('of many different faults the message shows ten, and the details a hundred', async () => {
+    const roles = (count: number) =>
+      Array.from({ length: count }, (_, i) => {
+        const role = String.fromCharCode(97 + (i % 26), 97 + Math.floor(i / 26));
+        return JSON.stringify({ messages: [{ role, content: 'a' }] });
+      }).join('\n');
+    const some = await bench.acme.send('POST', '/v1/files', uploadForm(roles(117)));
+    const message = assertError(some, 400, 'invalid_jsonl');
+    assert.match(message, /line 10 [^\n]*; and 107 more bad lines: 117 bad lines in all$/);
+    assert.doesNotMatch(message, /line 11 /);
+    assert.equal(some.json.error.details.length, 100);
+    // Scattered lines are listed up to a bound.
+    const scattered = Array.from({ length: 4000 }, (_, i) => (i % 2 ? '{"text":"a"}' : '{}')).join('\n');
+    const { json } = await bench.acme.send('POST', '/v1/files', uploadForm(scattered));
+    const [fault] = json.error.details;
+    assert.deepEqual([fault.count, fault.lines.length, fault.lines.at(-1)], [2000, 1000, [1999, 1999]]);
+    assert.match(
+      json.error.message,
+      /\(the same fault in lines 3, 5, 7, 9, 11, 13, 15, 17, 19, 21 and 1989 more\): 2000 bad lines in all$/,
+    );
   });
 
   test('examples without anything to learn are refused, each for its reason, and nothing stays', async () => {
@@ -321,7 +348,7 @@ describe('files', () => {
       status: 'processed',
       format: 'text',
       examples: 1,
-      keyId: null,
+      keyId: 'key-test',
     });
     const response = await fetch(`${bench.url}/v1/files/${file.id}/content`, {
       headers: { authorization: `Bearer ${bench.acme.key}` },

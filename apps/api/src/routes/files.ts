@@ -1,7 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
-  checkRoom,
   createFile,
   deleteFile,
   type FileRecord,
@@ -9,7 +8,9 @@ import {
   isDamage,
   isDatabaseAway,
   listFiles,
+  receiveBytes,
   reportCorruption,
+  requesterOf,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { sendDownload } from '../downloads/download.ts';
@@ -48,7 +49,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     {
       // The store limits the file, and the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
-      config: { access: { scope: 'files:write' }, longBody: true, documentedBody: UploadSchema },
+      config: {
+        access: { scope: 'files:write', models: 'none', answer: 'own' },
+        longBody: true,
+        documentedBody: UploadSchema,
+      },
       schema: {
         tags,
         summary: 'Upload training data',
@@ -60,25 +65,28 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
     },
     async (request, reply) => {
       reply.hold('uploads');
-      await checkRoom(services, request.caller.teamId, comingBytes(request));
-      const upload = await receiveUpload(request, services.files, checks, {
-        bytes: maxBytes,
-        idleMs: settings.uploadIdleMs,
-      });
-      const { filename, bytes, sha256, path, format, examples, answerCharacters } = upload;
+      const { teamId } = request.caller;
+      const incoming = await receiveBytes(services, teamId, comingBytes(request));
       try {
-        const file = await createFile(services, request.caller.teamId, {
-          ...{ filename, bytes, sha256, path, format, examples, answerCharacters },
-          purpose: 'fine-tune',
-          status: 'processed',
-          keyId: request.caller.keyId,
-          personId: request.caller.personId,
+        const upload = await receiveUpload(request, services.files, checks, incoming, {
+          bytes: maxBytes,
+          idleMs: settings.uploadIdleMs,
         });
-        return toWireFile(file);
-      } catch (error) {
-        // Whether there is a row is not known then. Without one the bytes are collected a day later.
-        if (!isDatabaseAway(error)) await services.files.remove(path).catch(() => {});
-        throw error;
+        try {
+          const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
+          const file = {
+            ...{ filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt },
+            ...({ purpose: 'fine-tune', status: 'processed' } as const),
+            ...requesterOf(request.caller),
+          };
+          return toWireFile(await createFile(services, teamId, file, incoming));
+        } catch (error) {
+          // Whether there is a row is not known then. Without one the bytes are collected a day later.
+          if (!isDatabaseAway(error)) await services.files.remove(upload.path).catch(() => {});
+          throw error;
+        }
+      } finally {
+        await incoming.end();
       }
     },
   );
@@ -86,7 +94,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'List files',
@@ -114,7 +122,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Get a file',
@@ -128,7 +136,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.delete(
     '/files/:file_id',
     {
-      config: { access: { scope: 'files:write' } },
+      config: { access: { scope: 'files:write', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete a file',
@@ -147,7 +155,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.get(
     '/files/:file_id/content',
     {
-      config: { access: { scope: 'files:read' } },
+      config: { access: { scope: 'files:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Download a file',

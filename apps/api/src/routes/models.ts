@@ -1,5 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { deleteFineTunedModel, findFineTunedModel, isTag, listFineTunedModels } from '@graft/service';
+import {
+  allowsModel,
+  deleteFineTunedModel,
+  findCheckpointModel,
+  findFineTunedModel,
+  isTag,
+  listFineTunedModels,
+} from '@graft/service';
 import { Type } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import { errorResponses } from '../schemas/error.ts';
@@ -9,10 +16,10 @@ import {
   ListModelsQuery,
   ModelSchema,
   toWireBaseModel,
+  toWireCheckpointModel,
   toWireFineTunedModel,
 } from '../schemas/model.ts';
 import { ref } from '../schemas/schema.ts';
-import { checkModelAllowed } from '../serving/check-model.ts';
 import { modelNotFound } from '../serving/find-model.ts';
 
 const tags = ['Models'];
@@ -26,7 +33,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models',
     {
-      config: { access: { scope: 'models:read' } },
+      config: { access: { scope: 'models:read', models: 'filtered' } },
       schema: {
         tags,
         summary: 'List models',
@@ -37,7 +44,9 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { after, limit } = request.query;
-      const models = await services.baseModels.list(request.caller.teamId);
+      const allowed = request.modelLimit();
+      const known = await services.baseModels.list(request.caller.teamId);
+      const models = known.filter(({ id }) => allowsModel(allowed, id));
       const last = models.findIndex(({ id }) => id === after);
       // Behind a fine-tuned model there are no base models.
       const left = after === undefined || last !== -1 ? models.slice(last + 1) : [];
@@ -47,6 +56,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const page = await listFineTunedModels(services, request.caller.teamId, {
         after: last === -1 ? after : undefined,
         limit: Math.max(limit - base.length, 1),
+        models: allowed,
       });
       const tuned = page.data.slice(0, limit - base.length).map(toWireFineTunedModel);
       const hasMore = page.hasMore || tuned.length < page.data.length;
@@ -57,10 +67,11 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/models/*',
     {
-      config: { access: { scope: 'models:read' } },
+      config: { access: { scope: 'models:read', models: 'model' } },
       schema: {
         tags,
         summary: 'Get a model',
+        description: 'A base model, a fine-tuned one, a tag, or a checkpoint of a job.',
         params: ModelParams,
         response: { 200: ref(ModelSchema), ...errorResponses(401, 404) },
       },
@@ -69,7 +80,10 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const id = request.params['*'];
       const base = (await services.baseModels.list(request.caller.teamId)).find((model) => model.id === id);
       if (base) return toWireBaseModel(base);
-      const tuned = await findFineTunedModel(services, request.caller.teamId, id);
+      const { teamId } = request.caller;
+      const tuned = await findFineTunedModel(services, teamId, id);
+      const checkpoint = tuned ? null : await findCheckpointModel(services, teamId, id);
+      if (checkpoint) return toWireCheckpointModel(checkpoint);
       if (!tuned) throw modelNotFound(id);
       // Under the name that was asked for, which may be a tag's.
       return { ...toWireFineTunedModel(tuned), id };
@@ -79,7 +93,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/models/*',
     {
-      config: { access: { scope: 'models:write' } },
+      config: { access: { scope: 'models:write', models: 'model', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete a fine-tuned model',
@@ -92,7 +106,6 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const id = request.params['*'];
       const { caller } = request;
-      checkModelAllowed(caller, id);
       if (await services.baseModels.has(id, caller.teamId)) {
         throw new ApiError(
           'model_not_deletable',

@@ -9,6 +9,7 @@ import {
   isDatabaseAway,
   listParts,
   listUploads,
+  receivePartBytes,
   type Upload,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
@@ -34,8 +35,9 @@ import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
 import { createUploadChecks } from '../uploads/upload-checks.ts';
 
 const tags = ['Uploads'];
-const reading = { access: { scope: 'files:read' } } as const;
-const writing = { access: { scope: 'files:write' } } as const;
+const reading = { access: { scope: 'files:read', models: 'none' } } as const;
+const writing = { access: { scope: 'files:write', models: 'none', answer: 'own' } } as const;
+const cancelling = { access: { ...writing.access, answer: 'files:read' } } as const;
 
 /** /uploads: training data sent in parts, which survive a connection that breaks. */
 export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -163,16 +165,26 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       const { teamId } = request.caller;
       const upload = await find(teamId, request.params.upload_id);
       if (upload.status !== 'pending') throw uploadOver(upload);
-      const received = await receivePart(request, services.files, upload, { idleMs: settings.uploadIdleMs });
+      const incoming = await receivePartBytes(services, teamId, upload.id);
+      const remove = async (path: string | null) => {
+        if (path !== null) await services.files.remove(path).catch(() => {});
+      };
       try {
-        const part = await addPart(services, teamId, upload.id, received);
-        if (!part) throw uploadNotFound(upload.id);
-        if (part.path !== received.path) await services.files.remove(received.path).catch(() => {});
-        return toWirePart(part);
-      } catch (error) {
-        // Whether there is a row is not known then. Without one the bytes are collected a day later.
-        if (!isDatabaseAway(error)) await services.files.remove(received.path).catch(() => {});
-        throw error;
+        const received = await receivePart(request, services.files, upload, incoming, {
+          idleMs: settings.uploadIdleMs,
+        });
+        try {
+          const part = await addPart(services, teamId, upload.id, received, incoming);
+          if (!part) throw uploadNotFound(upload.id);
+          if (part.path !== received.path) await remove(received.path);
+          return toWirePart(part);
+        } catch (error) {
+          // Whether there is a row is not known then. Without one the bytes are collected a day later.
+          if (!isDatabaseAway(error)) await remove(received.path);
+          throw error;
+        }
+      } finally {
+        await incoming.end();
       }
     },
   );
@@ -213,7 +225,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
   app.post(
     '/uploads/:upload_id/cancel',
     {
-      config: writing,
+      config: cancelling,
       schema: {
         tags,
         summary: 'Give an upload up',

@@ -36,8 +36,11 @@ import {
 
 const tags = ['Webhooks'];
 /** Reading is the admins' too: a receiver's URL often holds its token. */
-const reading = { access: { scope: 'webhooks:read', role: 'admin' } } as const;
-const writing = { access: { scope: 'webhooks:write', role: 'admin' } } as const;
+const reading = { access: { scope: 'webhooks:read', role: 'admin', models: 'all' } } as const;
+/** An endpoint receives the events of every job. */
+const ofAll = { scope: 'webhooks:write', role: 'admin', models: 'all' } as const;
+const writing = { access: { ...ofAll, answer: 'own' } } as const;
+const changing = { access: { ...ofAll, answer: 'webhooks:read' } } as const;
 
 /** /webhooks: where a team is told of its jobs. docs/webhooks.md says what arrives there. */
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -56,9 +59,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const { url, description = null, events = [...defaultWebhookEvents] } = request.body;
-      return withSecret(await createWebhook(services, teamId, { url, description, events, keyId, personId }));
+      return withSecret(await createWebhook(services, caller.teamId, { url, description, events }, caller));
     },
   );
 
@@ -97,7 +100,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks/:webhook_id',
     {
-      config: writing,
+      config: changing,
       schema: {
         tags,
         summary: 'Change a webhook endpoint',
@@ -108,11 +111,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
-      return toWireWebhook(
-        found(await updateWebhook(services, teamId, id, { ...request.body, keyId, personId }), id),
-      );
+      return toWireWebhook(found(await updateWebhook(services, caller.teamId, id, request.body, caller), id));
     },
   );
 
@@ -129,9 +130,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
-      if (!(await deleteWebhook(services, teamId, id, { keyId, personId }))) throw webhookNotFound(id);
+      if (!(await deleteWebhook(services, caller.teamId, id, caller))) throw webhookNotFound(id);
       return { id, object: 'webhook.endpoint' as const, deleted: true };
     },
   );
@@ -139,7 +140,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks/:webhook_id/rotate_secret',
     {
-      config: writing,
+      config: changing,
       schema: {
         tags,
         summary: 'Make a new secret',
@@ -150,11 +151,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
       const overlapSeconds = request.body.overlap_seconds ?? usualOverlap;
       return withSecret(
-        found(await rotateWebhookSecret(services, teamId, id, { overlapSeconds, keyId, personId }), id),
+        found(await rotateWebhookSecret(services, caller.teamId, id, { overlapSeconds }, caller), id),
       );
     },
   );
@@ -172,9 +173,9 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const id = request.params.webhook_id;
-      const eventId = found(await testWebhook(services, teamId, id, { keyId, personId }), id);
+      const eventId = found(await testWebhook(services, caller.teamId, id, caller), id);
       return { object: 'webhook.test' as const, event_id: eventId };
     },
   );
@@ -203,7 +204,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/webhooks/:webhook_id/deliveries/:delivery_id/resend',
     {
-      config: writing,
+      config: changing,
       schema: {
         tags,
         summary: 'Send a delivery again',
@@ -213,10 +214,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId, personId } = request.caller;
+      const { caller } = request;
       const { webhook_id: id, delivery_id: deliveryId } = request.params;
-      found(await getWebhook(services, teamId, id), id);
-      const delivery = await resendDelivery(services, teamId, id, deliveryId, { keyId, personId });
+      found(await getWebhook(services, caller.teamId, id), id);
+      const delivery = await resendDelivery(services, caller.teamId, id, deliveryId, caller);
       if (delivery) return toWireDelivery(delivery);
       throw new ApiError('webhook_delivery_not_found', `No such delivery: ${deliveryId}`, {
         param: 'delivery_id',

@@ -47,6 +47,10 @@ export const AdapterVersionSchema = named('AdapterVersion', {
     description:
       'What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter.',
   }),
+  system_prompt: nullable(Type.String(), {
+    description:
+      'The system message that every example of its training began with: send it with each chat. Null: the examples began differently or without one, or it was uploaded.',
+  }),
   lineage: Type.Unsafe<Record<string, unknown>>({
     type: 'object',
     description: 'Digests of base model, data and code; seed; the configuration used.',
@@ -107,6 +111,7 @@ export function toWireAdapterVersion(version: AdapterVersion): Static<typeof Ada
     files: version.files,
     peft: version.peft,
     runtimes: runtimesFor(version.peft),
+    system_prompt: version.systemPrompt,
     lineage: version.lineage,
     metrics: version.metrics,
     download_path: `/v1/adapters/${version.adapterId}/versions/${version.number}/download`,

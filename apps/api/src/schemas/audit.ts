@@ -11,7 +11,11 @@ export const AuditEntrySchema = named('AuditEntry', {
   target: Type.String({ description: 'What it was done to.' }),
   key_id: nullable(Type.String(), { description: 'The key that acted.' }),
   person_id: nullable(Type.String(), {
-    description: 'The person who did. Both null: the operator on the machine, or Graft itself.',
+    description: 'The person who acted, by a key or signed in. Of a key of the team: null.',
+  }),
+  system: nullable(Type.String(), {
+    description:
+      'Who acted where neither a key nor a person did: `graft_admin`, the command on the service’s machine, or `graft` itself. Null in entries of earlier versions.',
   }),
   detail: Type.Unknown({ description: 'What is known of it, by the action. Null: nothing more.' }),
 });
@@ -24,7 +28,12 @@ const filter = {
       description: '`job.cancel`, or the beginning with a `*` behind: `job.*`.',
     }),
   ),
-  actor: Type.Optional(Type.String({ maxLength: 100, description: 'A key or a person that acted.' })),
+  actor: Type.Optional(
+    Type.String({
+      maxLength: 100,
+      description: 'The key or the person that acted, `graft_admin`, or `graft`.',
+    }),
+  ),
   target: Type.Optional(Type.String({ maxLength: 256 })),
   since: Type.Optional(Moment),
   until: Type.Optional(Moment),
@@ -57,11 +66,12 @@ export function toWireAuditEntry(record: AuditRecord): Static<typeof AuditEntryS
     target: record.target,
     key_id: record.keyId,
     person_id: record.personId,
+    system: record.system,
     detail: record.detail,
   };
 }
 
-const columns = ['id', 'created_at', 'action', 'target', 'key_id', 'person_id', 'detail'] as const;
+const columns = ['id', 'created_at', 'action', 'target', 'key_id', 'person_id', 'detail', 'system'] as const;
 export const auditCsvHead = `${columns.join(',')}\r\n`;
 
 export function toCsvAuditEntry(record: AuditRecord): string {

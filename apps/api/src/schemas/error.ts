@@ -1,6 +1,24 @@
 import { Type } from 'typebox';
 import { named, ref } from './schema.ts';
 
+/** What is wrong with a line of a file, and with all other lines that have the same fault. */
+export const LineFaultFields = {
+  line: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: 'Of a file: the line, or the first of several with this fault.',
+    }),
+  ),
+  message: Type.String(),
+  count: Type.Optional(Type.Integer({ minimum: 2, description: 'Where several lines have it: how many.' })),
+  lines: Type.Optional(
+    Type.Array(Type.Array(Type.Integer({ minimum: 1 }), { minItems: 2, maxItems: 2 }), {
+      description:
+        'Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out.',
+    }),
+  ),
+};
+
 export const ErrorSchema = named('Error', {
   error: Type.Object({
     message: Type.String({ description: 'For people. Lists every fault that was found.' }),
@@ -11,12 +29,11 @@ export const ErrorSchema = named('Error', {
       Type.Array(
         Type.Object({
           param: Type.Optional(Type.String({ description: 'The parameter at fault.' })),
-          line: Type.Optional(Type.Integer({ minimum: 1, description: 'The line of the file.' })),
-          message: Type.String(),
+          ...LineFaultFields,
         }),
         {
           description:
-            'Each fault by itself, where several may be told: of fields at most 20, of lines the first 100.',
+            'Each fault by itself, where there may be several: of fields at most 20, of lines at most 100, each with all lines that have it.',
         },
       ),
     ),

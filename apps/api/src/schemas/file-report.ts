@@ -1,12 +1,15 @@
 import type { FileRecord, FileReport } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { LineFaultFields } from './error.ts';
 import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) });
 
 const BadLines = Type.Object({
   count: count(),
-  listed: Type.Array(Type.Object({ line: count(), message: Type.String() })),
+  listed: Type.Array(Type.Object({ ...LineFaultFields, line: count() }), {
+    description: 'Each fault once, with all lines that have it.',
+  }),
 });
 
 const Lengths = Type.Object({
@@ -28,7 +31,10 @@ const Preview = Type.Object({
       tokens: Type.Array(
         Type.Object({
           id: count(),
-          text: Type.String({ description: 'U+FFFD where it is part of a character.' }),
+          text: Type.String({
+            description:
+              'What the token adds to the text. Empty where it is only the beginning of a character, which the token that completes the character shows whole.',
+          }),
           learnt: Type.Boolean({ description: 'Whether the loss is computed on it.' }),
         }),
       ),
@@ -48,7 +54,20 @@ const Tokens = named('FileReportTokens', {
       count: count(),
       listed: Type.Array(Type.Object({ line: count(), tokens: count() })),
     },
-    { description: 'Examples over `max_seq_length`. A job would refuse them: nothing is ever cut.' },
+    {
+      description:
+        'Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`.',
+    },
+  ),
+  special_tokens: Type.Object(
+    {
+      count: count(),
+      listed: Type.Array(Type.Object({ line: count(), count: count() })),
+    },
+    {
+      description:
+        'Special tokens in the content of messages, in prompts and in completions. A job reads them as plain text, unless `training.allow_special_tokens`.',
+    },
   ),
   preview: Type.Array(Preview, { description: 'Three examples as the model sees them.' }),
 });
@@ -72,7 +91,7 @@ const Result = named(
     ),
     tokens: nullable(ref(Tokens), { description: 'Null when no model was named.' }),
   },
-  { description: 'Lists have a hundred lines at most; counts are of all.' },
+  { description: 'Lists have a hundred entries at most; counts are of all.' },
 );
 
 const Fault = Type.Object({

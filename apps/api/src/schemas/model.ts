@@ -1,4 +1,4 @@
-import type { BaseModelEntry, FineTunedModel } from '@graft/service';
+import type { BaseModelEntry, CheckpointAdapter, FineTunedModel } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { limit } from './list.ts';
 import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
@@ -9,7 +9,22 @@ export const ModelSchema = named('Model', {
   created: Time,
   owned_by: Type.String({ description: '`graft` for a base model, else the team.' }),
   base_model: nullable(Type.String(), { description: 'Null for a base model.' }),
-  adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() })),
+  hub: nullable(
+    Type.Object({
+      id: Type.String({ description: 'What transformers, vLLM and others load.' }),
+      quantization: nullable(Type.String(), {
+        description:
+          'How the weights that Graft trains on are quantised, such as `Q4_1`, or their GGUF file. Null: they are the Hub’s full weights.',
+      }),
+    }),
+    {
+      description:
+        'Of a base model: the same model on the Hugging Face Hub. Null: it is known by its files alone, or this is no base model.',
+    },
+  ),
+  adapter: nullable(Type.Object({ id: Type.String(), version: Type.Integer() }), {
+    description: 'Null for a base model, and for a checkpoint, which is no version yet.',
+  }),
   job: nullable(Type.String(), { description: 'The fine-tuning job that made it; null: it was uploaded.' }),
 });
 
@@ -38,6 +53,7 @@ export function toWireBaseModel(model: BaseModelEntry): WireModel {
     created: unixSeconds(model.createdAt),
     owned_by: 'graft',
     base_model: null,
+    hub: model.hub,
     adapter: null,
     job: null,
   };
@@ -50,7 +66,21 @@ export function toWireFineTunedModel(version: FineTunedModel): WireModel {
     created: unixSeconds(version.createdAt),
     owned_by: version.teamId,
     base_model: version.baseModel,
+    hub: null,
     adapter: { id: version.adapterId, version: version.number },
     job: version.jobId,
+  };
+}
+
+export function toWireCheckpointModel(checkpoint: CheckpointAdapter): WireModel {
+  return {
+    id: checkpoint.modelName,
+    object: 'model',
+    created: unixSeconds(checkpoint.createdAt),
+    owned_by: checkpoint.teamId,
+    base_model: checkpoint.baseModel,
+    hub: null,
+    adapter: null,
+    job: checkpoint.jobId,
   };
 }

@@ -37,6 +37,12 @@ export const samplingProperties = {
       ),
     ),
   ),
+  allow_special_tokens: Type.Optional(
+    nullable(Type.Boolean(), {
+      description:
+        'Special tokens such as <|im_end|> in the prompt, or in the content of messages, are tokens. Default false: they are plain text, so that no content can forge a turn.',
+    }),
+  ),
   user: Type.Optional(nullable(Type.String({ description: 'Accepted and not used.' }))),
 };
 

@@ -88,6 +88,7 @@ function dataOf(chunk: object): string {
 /** Fires when the client hangs up before it has its answer. */
 export function hangUp(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once('close', () => controller.abort());
+  if (reply.raw.destroyed) controller.abort();
+  else reply.raw.once('close', () => controller.abort());
   return controller.signal;
 }

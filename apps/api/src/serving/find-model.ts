@@ -7,17 +7,15 @@ import {
   type Services,
 } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import { checkModelAllowed } from './check-model.ts';
 
 /**
- * The model that a request names, which must write text; `name` is its own, where the request has a tag's. Throws `model_not_allowed`, `model_not_found` (404), `unsupported_task`.
+ * The model that a request names, which must write text; `name` is its own, where the request has a tag's. Throws `model_not_found` (404), `unsupported_task`.
  */
 export async function findModel(
   services: Services,
   caller: Identity,
   model: string,
 ): Promise<Pick<GenerationRequest, 'base_model' | 'adapter'> & { name: string }> {
-  checkModelAllowed(caller, model);
   if (await services.baseModels.has(model, caller.teamId))
     return { name: model, base_model: model, adapter: null };
   const version =

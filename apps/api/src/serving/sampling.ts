@@ -10,7 +10,10 @@ export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
   logprobs: number | null,
-): Pick<GenerationRequest, 'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed' | 'logprobs'> {
+): Pick<
+  GenerationRequest,
+  'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed' | 'logprobs' | 'allow_special_tokens'
+> {
   const { stop } = body;
   return {
     max_tokens: maxTokens,
@@ -19,6 +22,7 @@ export function samplingOf(
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     seed: body.seed ?? null,
     ...(logprobs === null ? {} : { logprobs }),
+    ...(body.allow_special_tokens ? { allow_special_tokens: true } : {}),
   };
 }
 

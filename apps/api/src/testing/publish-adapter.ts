@@ -11,8 +11,9 @@ export async function publishAdapter(
   team: Caller,
   suffix: string,
   task = 'CAUSAL_LM',
+  examples: string = chatLine,
 ): Promise<{ version: AdapterVersion; files: Record<string, Buffer> }> {
-  const training_file = await team.upload(chatLine);
+  const training_file = await team.upload(examples);
   const created = await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file, suffix });
   const job = await runJob(bench, created.json.id);
   const folder = await bench.services.artifacts.stage(job.id, job.leaseEpoch);

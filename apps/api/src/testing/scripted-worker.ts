@@ -9,6 +9,8 @@ export interface ScriptedWorker {
   // biome-ignore lint/suspicious/noExplicitAny: requests are what is tested
   requests: any[];
   answer: Answer;
+  /** Once it is started, that is done; again, it is a sign of life. */
+  register(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -21,7 +23,7 @@ export async function startScriptedWorker(
   id: string,
   answer: Answer,
 ): Promise<ScriptedWorker> {
-  const worker: ScriptedWorker = { requests: [], answer, close };
+  const worker: ScriptedWorker = { requests: [], answer, register, close };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk) => chunks.push(chunk));
@@ -37,7 +39,10 @@ export async function startScriptedWorker(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  await registerWorker(services, { id, address, hostname: 'test', pid: 1, slots: 0 });
+  async function register(): Promise<void> {
+    await registerWorker(services, { id, address, hostname: 'test', pid: 1, slots: 0 });
+  }
+  await register();
 
   async function close(): Promise<void> {
     await removeWorker(services, id);

@@ -26,6 +26,6 @@ export async function storeAdapter(
     services,
     teamId,
     { ...stored, name, base, peft, parentId, note },
-    { keyId: null },
+    { keyId: 'key-test' },
   );
 }

@@ -13,6 +13,7 @@ import {
   releaseClaim,
   renewClaim,
   repeat,
+  requesterOf,
   type Services,
   type Upload,
   type UploadClaim,
@@ -93,10 +94,8 @@ async function assemble(
         {
           ...stored,
           filename: upload.filename,
-          purpose: 'fine-tune',
-          status: 'processed',
-          keyId: caller.keyId,
-          personId: caller.personId,
+          ...{ purpose: 'fine-tune', status: 'processed' },
+          ...requesterOf(caller),
         },
       );
       if (finished) return finished;

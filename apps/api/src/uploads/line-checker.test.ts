@@ -23,7 +23,7 @@ test('every bad line is numbered, however the bytes are cut: of another kind, br
   const whole = messageOf(file, file.length);
   assert.match(
     whole,
-    /^line 2 holds no example.*; line 101 [^;]*; .*and lines 104, 106-107: 103 bad lines in all$/,
+    /^line 2 holds no example.* \(the same fault in lines 3-101\); line 104 is a prompt_completion example[^;]*; line 106 is not valid JSON[^;]* \(the same fault in line 107\): 103 bad lines in all$/,
   );
   for (const size of [1, 2, 3, 7, 64]) assert.equal(messageOf(file, size), whole);
 });
@@ -31,5 +31,10 @@ test('every bad line is numbered, however the bytes are cut: of another kind, br
 test('a good file is summed up', () => {
   const checker = createLineChecker();
   checker.write(Buffer.from('\n{"text":"a"}\n\n{"text":"b"}'));
-  assert.deepEqual(checker.end(), { format: 'text', examples: 2, answerCharacters: 2 });
+  assert.deepEqual(checker.end(), {
+    format: 'text',
+    examples: 2,
+    answerCharacters: 2,
+    systemPrompt: null,
+  });
 });

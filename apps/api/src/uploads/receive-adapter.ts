@@ -1,10 +1,11 @@
 import type { MultipartFile } from '@fastify/multipart';
 import { GraftError } from '@graft/peft-core/config';
 import { adapterFileLimits } from '@graft/peft-core/files';
-import { receiveStaged } from '@graft/service';
+import { type IncomingBytes, receiveStaged } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
+import { counted } from './receive-upload.ts';
 
 /** What stands beside the files. */
 export interface AdapterFields {
@@ -51,6 +52,7 @@ export const multipartLimits = {
 export async function receiveAdapter(
   request: FastifyRequest,
   folder: string,
+  incoming: IncomingBytes,
   limits: AdapterLimits,
   onField: (name: keyof AdapterFields, value: string) => Promise<void>,
 ): Promise<AdapterFields> {
@@ -66,7 +68,7 @@ export async function receiveAdapter(
       if (part.type === 'file') {
         const name = fileNameOf(part, sizes, files);
         files.add(name);
-        await receiveStaged(folder, name, body.bytes(part), sizes[name]!).catch((error) =>
+        await receiveStaged(folder, name, counted(body.bytes(part), incoming), sizes[name]!).catch((error) =>
           asTooLarge(error, name, sizes),
         );
         continue;

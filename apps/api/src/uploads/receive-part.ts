@@ -1,27 +1,29 @@
+import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import { type FileStore, mostPartBytes, type Upload } from '@graft/service';
+import { type FileStore, type IncomingBytes, mostPartBytes, type Upload } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 
-/** Bytes in the store that have no row yet. */
-export interface ReceivedPart {
-  path: string;
+interface ReceivedPart {
+  /** Key in the store, where they have no row yet; null: they had no place there. */
+  path: string | null;
   bytes: number;
   sha256: string;
 }
 
 /**
- * Streams the field `data` of a multipart body into the store. What breaks off leaves nothing behind. Throws ApiError, among
- * them `part_too_large`, or GraftError.
+ * Streams the field `data` of a multipart body into the store. What breaks off leaves nothing behind. Where `incoming` has no place
+ * for more, what was stored is dropped and the rest only digested: a part that was sent before may come again though nothing is left.
+ * Throws ApiError, among them `part_too_large`, or GraftError.
  */
 export async function receivePart(
   request: FastifyRequest,
   files: FileStore,
   upload: Upload,
+  incoming: IncomingBytes,
   { idleMs }: { idleMs: number },
 ): Promise<ReceivedPart> {
-  // A part that was sent before may come again though nothing is left, so what is left is looked at when it has its digest.
   const limit = Math.min(mostPartBytes, upload.bytes);
   return await readMultipart(request, { idleMs, file: 'data' }, async (body) => {
     let received: ReceivedPart | null = null;
@@ -33,7 +35,7 @@ export async function receivePart(
             param: 'data',
           });
         }
-        received = await files.receive(body.bytes(part), { limit }).catch((error: unknown) => {
+        received = await storeOrDigest(body.bytes(part), files, incoming, limit).catch((error: unknown) => {
           throw isTooLarge(error) ? tooLarge(limit, upload) : error;
         });
       }
@@ -43,10 +45,48 @@ export async function receivePart(
       }
       return received;
     } catch (error) {
-      if (received) await files.remove(received.path).catch(() => {});
+      if (received?.path) await files.remove(received.path).catch(() => {});
       throw error;
     }
   });
+}
+
+class NoPlace extends Error {}
+
+async function storeOrDigest(
+  stream: AsyncIterable<Buffer>,
+  files: FileStore,
+  incoming: IncomingBytes,
+  limit: number,
+): Promise<ReceivedPart> {
+  const digest = createHash('sha256');
+  let bytes = 0;
+  const pieces = stream[Symbol.asyncIterator]();
+  const next = async (): Promise<Buffer | null> => {
+    const { done, value } = await pieces.next();
+    if (done) return null;
+    digest.update(value);
+    bytes += value.length;
+    return value;
+  };
+  async function* withPlace(): AsyncGenerator<Buffer> {
+    for (let piece = await next(); piece !== null; piece = await next()) {
+      // One that is too large is the store's to refuse.
+      if (bytes <= limit && !(await incoming.add(piece.length))) throw new NoPlace();
+      yield piece;
+    }
+  }
+  try {
+    return await files.receive(withPlace(), { limit });
+  } catch (error) {
+    if (!(error instanceof NoPlace)) throw error;
+    await incoming.end();
+    while ((await next()) !== null)
+      if (bytes > limit) throw new GraftError('file_too_large', 'the part is too large');
+    return { path: null, bytes, sha256: digest.digest('hex') };
+  } finally {
+    await pieces.return?.();
+  }
 }
 
 function isTooLarge(error: unknown): boolean {

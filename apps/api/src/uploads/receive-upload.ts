@@ -1,5 +1,5 @@
 import type { DatasetSummary } from '@graft/peft-core/examples';
-import type { FileStore } from '@graft/service';
+import type { FileStore, IncomingBytes } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
@@ -23,12 +23,13 @@ const defaultFilename = 'upload.jsonl';
 
 /**
  * Streams a multipart upload (`purpose`, `file`, in any order) into the store and checks every line on the way. A failed
- * upload, such as one whose client hangs up, leaves nothing behind. Throws ApiError or GraftError.
+ * upload, such as one whose client hangs up, leaves nothing behind. Throws ApiError or GraftError, among them QuotaExceeded.
  */
 export async function receiveUpload(
   request: FastifyRequest,
   files: FileStore,
   checks: UploadChecks,
+  incoming: IncomingBytes,
   limits: UploadLimits,
 ): Promise<ReceivedUpload> {
   return await readMultipart(request, { idleMs: limits.idleMs, file: 'file' }, async (body) => {
@@ -38,7 +39,8 @@ export async function receiveUpload(
       for await (const part of body.parts()) {
         if (part.type === 'file') {
           if (part.fieldname !== 'file') throw unknownParameter(part.fieldname);
-          const stored = await storeChecked(body.bytes(part), files, checks, limits.bytes);
+          const bytes = counted(body.bytes(part), incoming);
+          const stored = await storeChecked(bytes, files, checks, limits.bytes);
           received = { filename: cleanName(part.filename), ...stored };
         } else if (part.fieldname === 'purpose') {
           purpose = checkPurpose(part.value);
@@ -54,6 +56,17 @@ export async function receiveUpload(
       throw error;
     }
   });
+}
+
+/** The bytes as they come, each piece once it counts towards the team's quota. Throws QuotaExceeded. */
+export async function* counted(
+  bytes: AsyncIterable<Buffer>,
+  incoming: IncomingBytes,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of bytes) {
+    await incoming.add(chunk.length);
+    yield chunk;
+  }
 }
 
 /** Stores the bytes of a training file under a new key while its lines are checked. Throws GraftError. */

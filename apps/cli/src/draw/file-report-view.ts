@@ -1,4 +1,5 @@
 import type { FileReport, ReportResult, ReportTokens } from '@graft/client';
+import { type Fault, faultText } from './fault-text.ts';
 import type { Paint } from './paint.ts';
 import { printable } from './printable.ts';
 import { count } from './quantities.ts';
@@ -14,7 +15,7 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   const { tokens } = report;
   const sections = [summary(report, model, paint)];
   sections.push(
-    listed('Bad lines', report.bad_lines, paint, ({ line, message }) => `line ${line} ${message}`),
+    listed('Bad lines', report.bad_lines, paint, faultText),
     listed(
       'Duplicates',
       report.duplicates,
@@ -25,10 +26,16 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   if (tokens) {
     sections.push(
       listed(
-        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses`,
+        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses without training.overlong`,
         tokens.too_long,
         paint,
         (each) => `line ${each.line} has ${count(each.tokens)}`,
+      ),
+      listed(
+        'Special tokens in content, which are plain text without training.allow_special_tokens',
+        tokens.special_tokens,
+        paint,
+        (each) => `line ${each.line} has ${count(each.count)}`,
       ),
       histogram(tokens, paint),
       preview(tokens, paint),
@@ -71,7 +78,8 @@ function listed<T>(
 ): string {
   if (all === 0) return '';
   const lines = some.slice(0, mostListed).map((each) => `  ${printable(tell(each))}`);
-  const more = all - lines.length;
+  const linesOf = (each: T): number => (each as Fault).count ?? 1;
+  const more = some.slice(0, mostListed).reduce((rest, each) => rest - linesOf(each), all);
   return [paint.bold(title), ...lines, ...(more > 0 ? [paint.dim(`  and ${count(more)} more`)] : [])].join(
     '\n',
   );

@@ -23,6 +23,7 @@ interface Options extends VerbOptions {
   stop: string[];
   seed?: number;
   maxContext?: number;
+  allowSpecialTokens?: boolean;
 }
 
 export function addGenerateVerb(program: Command): void {
@@ -42,6 +43,7 @@ export function addGenerateVerb(program: Command): void {
       '--messages <json>',
       'a conversation to answer, by the chat template: [{"role", "content"}, …] or @file',
     )
+    .option('--allow-special-tokens', 'special tokens in the text are tokens, not plain text')
     .option('--max-tokens <n>', 'end after this many tokens (default: 256)', wholeNumber(1))
     .option('--temperature <t>', '0 always takes the likeliest token', anyNumber, 0)
     .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
@@ -76,6 +78,7 @@ async function generate(options: Options): Promise<void> {
     try {
       const pieces = generator.generate({
         ...input,
+        allow_special_tokens: options.allowSpecialTokens ?? false,
         adapter: options.adapter === undefined ? null : resolve(options.adapter),
         max_tokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
         temperature: options.temperature,

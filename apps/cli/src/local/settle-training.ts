@@ -4,19 +4,16 @@ import type { DataSize, PeftConfig, ResolvedTraining, Sweep, SweepTrial } from '
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
+import { type PeftFlags, peftArgument, type TrainingFlags, trainingArgument } from '../job-options.ts';
 
 /** What a command line says of a training. */
-export interface AskedTraining {
+export interface AskedTraining extends PeftFlags, TrainingFlags {
   model: string;
   data: string;
   validation?: string;
-  peft?: string;
-  training?: string;
   sweep?: string;
   epochs?: number;
   batchSize?: number;
-  learningRate?: number;
-  maxSteps?: number;
   seed?: number;
   startFrom?: string;
 }
@@ -42,19 +39,15 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
     trialsOf,
   } = await import('@graft/peft-core/config');
   const { checkFormat, parseJsonl } = await import('@graft/peft-core/examples');
-  const given = options.peft === undefined ? undefined : jsonObjectArgument('--peft', options.peft);
+  const given = await peftArgument(options, findMethod);
   const ofStart = options.startFrom === undefined ? null : await configOf(options.startFrom, given, base);
-  const numbers: [string, unknown][] = [
-    ['n_epochs', options.epochs],
-    ['batch_size', options.batchSize],
-    ['learning_rate', options.learningRate],
-    ['max_steps', options.maxSteps],
-    ['seed', options.seed],
-  ];
-  const training = parseTrainingOptions({
-    ...(options.training === undefined ? {} : jsonObjectArgument('--training', options.training)),
-    ...Object.fromEntries(numbers.filter(([, value]) => value !== undefined)),
-  });
+  const training = parseTrainingOptions(
+    trainingArgument(options, {
+      n_epochs: ['--epochs', options.epochs],
+      batch_size: ['--batch-size', options.batchSize],
+      seed: ['--seed', options.seed],
+    }) ?? {},
+  );
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart })
@@ -114,9 +107,25 @@ async function resolveTrials(
 async function configOf(folder: string, peft: unknown, base: BaseModel): Promise<PeftConfig> {
   if (peft !== undefined)
     throw new UsageError(
-      '--peft and --start-from: an adapter goes on with its own configuration; leave --peft out.',
+      '--start-from continues an adapter with its own configuration: leave out --peft, --peft-type and --rank.',
     );
   const { readAdapter } = await import('@graft/peft-core/files');
   const { defaultTask } = await import('@graft/peft-core/outlines');
   return (await readAdapter(resolve(folder), defaultTask(base.config))).config;
+}
+
+async function findMethod(asked: string | undefined) {
+  const { defaultPeft, methods, peftTypes } = await import('@graft/peft-core/config');
+  const { peft_type: byDefault, ...ofDefault } = defaultPeft;
+  const peftType = peftTypes.find((each) => each === (asked ?? byDefault));
+  if (peftType === undefined)
+    throw new UsageError(
+      `--peft-type: there is no method ${asked}, only ${peftTypes.map((each) => each.toLowerCase()).join(', ')}.`,
+    );
+  const { usual, schema } = methods[peftType];
+  return {
+    peftType,
+    usual: peftType === byDefault ? ofDefault : { ...usual },
+    hasRank: 'r' in schema.properties,
+  };
 }

@@ -3,10 +3,11 @@ import { cp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import type { Command } from 'commander';
-import { anyNumber, checkFree, wholeNumber } from '../arguments.ts';
+import { checkFree, wholeNumber } from '../arguments.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
+import { takeJobOptions } from '../job-options.ts';
 import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
@@ -22,54 +23,42 @@ interface Options extends VerbOptions, AskedTraining {
 }
 
 export function addTrainVerb(program: Command): void {
-  verb(program, {
+  const train = verb(program, {
     name: 'train',
     summary: 'train an adapter here; its folder loads in Hugging Face PEFT',
     examples: [
       'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
-      `graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json`,
+      'graft train --model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
+      'graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
       `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
       `graft train --model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,
       `graft train --model all-minilm-l6-v2 --data labelled.jsonl --output my-classifier --peft @classifier.json`,
     ],
-  })
+  });
+  const described = train
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
     .requiredOption(
       '--data <file>',
       'training data, JSONL: {"messages"}, {"prompt","completion"} or {"text"}; for other tasks {"text","label"}, {"tokens","labels"}, {"anchor","positive"} or {"sentence1","sentence2","score"}',
     )
     .requiredOption('--output <folder>', 'the adapter')
-    .option('--validation <file>', 'validation data, JSONL')
-    .option(
-      '--peft <json>',
-      'the method and its options as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file (default: r = 8 on all linear layers)',
-    )
-    .option(
-      '--training <json>',
-      'training options, or @file: {"max_seq_length": 512, "precision": "fp32", "base_dtype": "nf4", …}',
-    )
+    .option('--validation <file>', 'validation data, JSONL');
+  takeJobOptions(described)
     .option(
       '--sweep <json>',
       'values to try instead of one, or @file: {"learning_rate": […], "r": […], "peft_type": […]}; needs validation data, and the best is written',
     )
-    .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
-    .option('--batch-size <n>', 'examples per step (default: 8)', wholeNumber(1))
-    .option('--learning-rate <x>', "peak learning rate (default: the method's)", anyNumber)
-    .option('--max-steps <n>', 'end after this many steps', wholeNumber(1))
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
-    .option(
-      '--start-from <folder>',
-      'go on from an adapter, as the method that it is, instead of fresh values',
-    )
+    .option('--start-from <folder>', 'continue from an adapter, with its own method, instead of fresh values')
     .option('--checkpoints <folder>', 'state for --resume, deleted at the end (default: OUTPUT.checkpoints)')
     .option('--resume', 'go on with an interrupted run of the same data and options')
     .option('--curve <file>', 'also draw the loss curve as SVG')
     .option('--overwrite', 'write into an output folder that is not empty')
-    .action(train);
+    .action(runTraining);
 }
 
 /** With --json every record of the trainer is one line on stdout. */
-async function train(options: Options): Promise<void> {
+async function runTraining(options: Options): Promise<void> {
   const output = createOutput(options);
   const checkpointDir = resolve(
     options.checkpoints ?? `${options.output.replace(/[/\\]+$/, '')}.checkpoints`,

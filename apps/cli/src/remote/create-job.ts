@@ -25,7 +25,8 @@ export function addCreateJobVerb(jobs: Command): void {
     summary: 'start a fine-tuning job; local files are uploaded first',
     examples: [
       'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
-      `graft jobs create --model smollm2-135m-instruct --data file-… --peft @peft.json`,
+      'graft jobs create --model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
+      'graft jobs create --model smollm2-135m-instruct --data file-… --peft @peft.json',
       `graft jobs create --model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
       `graft jobs create --model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,
     ],
@@ -65,8 +66,8 @@ async function createAndTell(options: Options): Promise<void> {
 
 /** When the job is refused, what was uploaded for it is deleted again. */
 async function createJob(client: GraftClient, options: Options, output: Output): Promise<FineTuningJob> {
-  // Read before anything is uploaded: a typo in an option should not cost an upload.
-  const params = { ...trainingParams(options), ...otherParams(options) };
+  // Read before anything is uploaded: a typo in an option or in the model's name should not cost an upload.
+  const params = { ...(await trainingParams(client, options)), ...otherParams(options) };
   const { idempotencyKey } = options;
   return await withFiles(
     client,

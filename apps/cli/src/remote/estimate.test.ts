@@ -20,7 +20,7 @@ test('estimate takes the options of jobs create and tells whether the job fits',
   const args = ['estimate', '--model', 'base', '--data', 'file-7', '--validation', 'file-8', ...more];
   const ran = await runGraft(args, { env: server.env });
   assert.equal(ran.code, 0, ran.stderr);
-  assert.deepEqual(JSON.parse(server.requests[0]!.body), {
+  assert.deepEqual(JSON.parse(server.requests.at(-1)!.body), {
     ...{ model: 'base', training_file: 'file-7', validation_file: 'file-8', seed: 3, start_from: 'ft:x' },
     method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } },
     peft: { peft_type: 'LORA', r: 4 },
@@ -49,9 +49,16 @@ test('a local file is there for the estimate alone', async (t) => {
   assert.equal(ran.code, 0, ran.stderr);
   const { fits, seconds } = JSON.parse(ran.stdout) as { fits: boolean; seconds: number };
   assert.deepEqual([fits, seconds], [true, 754.2]);
-  const refused = await runGraft([...args, '--model', 'no-such-model'], { env: server.env });
+  const refused = await runGraft([...args, '--model', 'base', '--sweep', '{"note":"refused-later"}'], {
+    env: server.env,
+  });
   assert.equal(refused.code, 1);
-  const once = ['POST /files', 'POST /fine_tuning/estimates', 'DELETE /files/file-1'];
+  const once = [
+    'GET /fine_tuning/options?model=base',
+    'POST /files',
+    'POST /fine_tuning/estimates',
+    'DELETE /files/file-1',
+  ];
   assert.deepEqual(
     server.requests.map(({ method, path }) => `${method} ${path}`),
     [...once, ...once],

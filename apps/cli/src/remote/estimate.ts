@@ -19,7 +19,7 @@ export function addEstimateVerb(program: Command): void {
   takeTrainingOptions(estimate).action(async (options: RemoteOptions & TrainingOptions) => {
     const output = createOutput(options);
     const client = await connect(options);
-    const params = trainingParams(options);
+    const params = await trainingParams(client, options);
     // It creates nothing, so it leaves no file behind either.
     const answer = await withFiles(
       client,

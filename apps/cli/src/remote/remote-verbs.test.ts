@@ -147,14 +147,44 @@ test('a job that is refused leaves no uploaded file behind', async (t) => {
   const server = await wireServer(t);
   const data = join(temporaryFolder(t), 'train.jsonl');
   await writeFile(data, '{"text":"one"}\n');
-  const args = ['jobs', 'create', '--model', 'no-such-model', '--data', data, '--validation', 'file-7'];
+  const args = ['jobs', 'create', '--model', 'base', '--data', data, '--suffix', 'refused-later'];
   const ran = await runGraft(args, { env: server.env });
   assert.equal(ran.code, 1);
-  assert.match(ran.stderr, /Deleted file-1 again\.\ngraft: The model 'no-such-model' does not exist\./);
+  assert.match(ran.stderr, /Deleted file-1 again\.\ngraft: The API refuses it\./);
   assert.deepEqual(
     server.requests.map(({ method, path }) => `${method} ${path}`),
-    ['POST /files', 'POST /fine_tuning/jobs', 'DELETE /files/file-1'],
+    ['GET /fine_tuning/options?model=base', 'POST /files', 'POST /fine_tuning/jobs', 'DELETE /files/file-1'],
   );
+});
+
+test('a model that the service does not have is refused before anything is uploaded', async (t) => {
+  const server = await wireServer(t);
+  const data = join(temporaryFolder(t), 'train.jsonl');
+  await writeFile(data, '{"text":"one"}\n');
+  for (const verb of [['jobs', 'create'], ['estimate']]) {
+    const ran = await runGraft([...verb, '--model', 'no-such-model', '--data', data], { env: server.env });
+    assert.equal(ran.code, 1);
+    assert.match(ran.stderr, /^graft: The model 'no-such-model' does not exist\./);
+  }
+  assert.ok(server.requests.every(({ method }) => method === 'GET'));
+});
+
+test('jobs create takes the usual options as flags', async (t) => {
+  const server = await wireServer(t);
+  const create = ['jobs', 'create', '--model', 'base', '--data', 'file-7'];
+  const flags = ['--rank', '8', '--learning-rate', '2e-4', '--epochs', '3', '--max-steps', '50'];
+  const ran = await runGraft([...create, '--peft-type', 'lora', ...flags], { env: server.env });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(JSON.parse(server.requests.at(-1)?.body ?? ''), {
+    model: 'base',
+    training_file: 'file-7',
+    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3 } } },
+    peft: { peft_type: 'LORA', r: 8, lora_alpha: 64, target_modules: 'all-linear' },
+    training: { learning_rate: 2e-4, max_steps: 50 },
+  });
+  const unknown = await runGraft([...create, '--peft-type', 'magic'], { env: server.env });
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /--peft-type: there is no method MAGIC, only lora, ia3\./);
 });
 
 test('models and adapters: list, get', async (t) => {

@@ -1,38 +1,45 @@
-import type { Hyperparameters, JobCreateParams, JobEstimateParams, PeftOptions } from '@graft/client';
+import type {
+  GraftApiError,
+  GraftClient,
+  Hyperparameters,
+  JobCreateParams,
+  JobEstimateParams,
+  PeftOptions,
+} from '@graft/client';
 import type { Command } from 'commander';
 import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
-import type { FileOptions } from './with-files.ts';
+import { UsageError } from '../errors.ts';
+import {
+  type FindMethod,
+  type PeftFlags,
+  peftArgument,
+  type TrainingFlags,
+  takeJobOptions,
+  trainingArgument,
+} from '../job-options.ts';
+import { checkFiles, type FileOptions } from './with-files.ts';
+
+type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;
 
 /** What a job trains, on what and how. */
-export interface TrainingOptions extends FileOptions {
+export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
   model: string;
   seed?: number;
   epochs?: number;
   batchSize?: number;
   learningRateMultiplier?: number;
-  peft?: string;
-  training?: string;
   sweep?: string;
   startFrom?: string;
 }
 
 /** Declares the options of every verb that takes a job's. */
 export function takeTrainingOptions(command: Command): Command {
-  return command
+  const described = command
     .requiredOption('--model <id>', 'a base model, see `graft models list`')
     .requiredOption('--data <file>', 'training data: a JSONL file, or the id of an uploaded one')
-    .option('--validation <file>', 'validation data, likewise')
-    .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
-    .option('--batch-size <n>', 'examples per step', wholeNumber(1))
+    .option('--validation <file>', 'validation data, likewise');
+  return takeJobOptions(described)
     .option('--learning-rate-multiplier <x>', "multiplies the method's learning rate", anyNumber)
-    .option(
-      '--peft <json>',
-      'the method and its options as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file (default: r = 8 on all linear layers)',
-    )
-    .option(
-      '--training <json>',
-      'more training options, or @file: {"max_seq_length": 512, "base_dtype": "nf4", …}',
-    )
     .option(
       '--sweep <json>',
       'values to try, the best of which are published, or @file: {"learning_rate": [1e-4, 1e-3], "r": [8, 16], "peft_type": …}; needs validation data',
@@ -40,24 +47,76 @@ export function takeTrainingOptions(command: Command): Command {
     .option('--seed <n>', 'of order, start values and dropout', wholeNumber(0))
     .option(
       '--start-from <version>',
-      'go on from an adapter: a model’s name or a tag’s (ft:…), or the id of a version',
+      'continue from an adapter: the name of a model or tag (ft:…), or the id of a version',
     );
 }
 
-/** The options as a request has them, but for the files. */
-export function trainingParams(
+/**
+ * The options as a request has them, but for the files. Asks the service whether it has the model, before anything is uploaded, and for
+ * the usual options of a method that a flag names.
+ */
+export async function trainingParams(
+  client: GraftClient,
   options: TrainingOptions,
-): Omit<JobEstimateParams, 'training_file' | 'validation_file'> {
-  const { model, seed, peft, training, sweep, startFrom } = options;
+): Promise<Omit<JobEstimateParams, 'training_file' | 'validation_file'>> {
+  const { model, seed, sweep, startFrom } = options;
+  // What is wrong here needs no service to be seen.
+  checkFiles(options);
+  const training = trainingArgument(options);
+  const given = sweep === undefined ? undefined : jsonObjectArgument('--sweep', sweep);
+  let asked: Promise<FineTuningOptions | null> | undefined;
+  const known = () => {
+    asked ??= readOptions(client, model, startFrom);
+    return asked;
+  };
+  const peft = await peftArgument(options, async (peftType) => findIn(await known(), peftType));
+  await known();
   return {
     model,
     ...(seed === undefined ? {} : { seed }),
     ...(startFrom === undefined ? {} : { start_from: startFrom }),
     ...hyperparametersOf(options),
     // The API says what is wrong with it.
-    ...(peft === undefined ? {} : { peft: jsonObjectArgument('--peft', peft) as object as PeftOptions }),
-    ...(training === undefined ? {} : { training: jsonObjectArgument('--training', training) }),
-    ...(sweep === undefined ? {} : { sweep: jsonObjectArgument('--sweep', sweep) }),
+    ...(peft === undefined ? {} : { peft: peft as object as PeftOptions }),
+    ...(training === undefined ? {} : { training }),
+    ...(given === undefined ? {} : { sweep: given }),
+  };
+}
+
+/** Null where the key may not read them. Throws the API's error where there is no such model. */
+async function readOptions(
+  client: GraftClient,
+  model: string,
+  startFrom: string | undefined,
+): Promise<FineTuningOptions | null> {
+  try {
+    return await client.fineTuning.jobs.options({
+      model,
+      ...(startFrom === undefined ? {} : { start_from: startFrom }),
+    });
+  } catch (error) {
+    if ((error as GraftApiError).code === 'insufficient_scope') return null;
+    throw error;
+  }
+}
+
+function findIn(known: FineTuningOptions | null, asked: string | undefined): Awaited<ReturnType<FindMethod>> {
+  if (known === null)
+    throw new UsageError(
+      '--peft-type and --rank read the usual options of methods from the service, for which the key needs the scope jobs:read. Give --peft instead.',
+    );
+  const { peft_type: byDefault, ...ofDefault } = known.default_peft;
+  const peftType = asked ?? String(byDefault);
+  const method = known.methods.find(({ peft_type }) => peft_type === peftType);
+  if (method === undefined)
+    throw new UsageError(
+      `--peft-type: there is no method ${asked}, only ${known.methods.map(({ peft_type }) => peft_type.toLowerCase()).join(', ')}.`,
+    );
+  const { properties } = method.options as { properties: Record<string, unknown> };
+  return {
+    peftType,
+    usual: byDefault === peftType ? ofDefault : { ...method.usual },
+    hasRank: 'r' in properties,
   };
 }
 

@@ -28,12 +28,12 @@ export function addTrialsVerb(jobs: Command): void {
   });
 }
 
-function cellsOf({ trial, status, peft, training, step }: JobTrial): string[] {
+function cellsOf({ trial, status, tied_with: tied, peft, training, step }: JobTrial): string[] {
   const { r } = peft as { r?: number };
   const rate = training.learning_rate;
   return [
     String(trial),
-    status,
+    tied == null ? status : `${status}, ties with ${tied}`,
     peft.peft_type,
     r === undefined ? '' : String(r),
     rate === undefined ? 'auto' : String(rate),

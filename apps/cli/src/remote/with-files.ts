@@ -25,8 +25,7 @@ export async function withFiles<T>(
   { output, forNow = false }: { output: Output; forNow?: boolean },
   request: (files: JobFiles) => Promise<T>,
 ): Promise<T> {
-  const training = fileOf(options.data, '--data');
-  const validation = options.validation === undefined ? null : fileOf(options.validation, '--validation');
+  const { training, validation } = checkFiles(options);
   const uploaded: string[] = [];
   const idOf = async (file: FileArgument): Promise<string> => {
     if ('id' in file) return file.id;
@@ -59,6 +58,14 @@ export async function withFiles<T>(
 }
 
 type FileArgument = { path: string } | { id: string };
+
+/** Throws UsageError for a name that is neither a file here nor the id of an uploaded one. */
+export function checkFiles({ data, validation }: FileOptions) {
+  return {
+    training: fileOf(data, '--data'),
+    validation: validation === undefined ? null : fileOf(validation, '--validation'),
+  };
+}
 
 /** An existing path is uploaded; anything that looks like a file id is taken as one. */
 function fileOf(text: string, option: string): FileArgument {

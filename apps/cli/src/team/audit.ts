@@ -72,7 +72,7 @@ export function addAuditVerb(team: Command): void {
             timestamp(entry.created_at),
             entry.action,
             entry.target,
-            entry.person_id ?? entry.key_id ?? 'the operator',
+            entry.person_id ?? entry.key_id ?? entry.system ?? 'graft_admin or graft',
           ]),
           output.paint,
           'Nothing of this kind has happened.',

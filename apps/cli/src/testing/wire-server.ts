@@ -31,6 +31,14 @@ const adapterFiles = {
 };
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest();
 
+const jobOptions = {
+  default_peft: { peft_type: 'LORA', r: 16, lora_alpha: 64, target_modules: 'all-linear' },
+  methods: [
+    { peft_type: 'LORA', usual: { r: 16 }, options: { properties: { r: {} } } },
+    { peft_type: 'IA3', usual: {}, options: { properties: {} } },
+  ],
+};
+
 export interface WireServer {
   env: { GRAFT_BASE_URL: string; GRAFT_API_KEY: string };
   requests: { method: string; path: string; body: string }[];
@@ -100,10 +108,14 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
         return;
       case 'DELETE /files/file-1':
         return send(response, { id: 'file-1', object: 'file', deleted: true });
+      case 'GET /fine_tuning/options':
+        if (query.get('model') === 'no-such-model')
+          return fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.");
+        return send(response, jobOptions);
       case 'POST /fine_tuning/estimates':
       case 'POST /fine_tuning/jobs':
-        if (body.includes('no-such-model')) {
-          return fail(response, 400, 'model_not_found', "The model 'no-such-model' does not exist.");
+        if (body.includes('refused-later')) {
+          return fail(response, 400, 'invalid_value', 'The API refuses it.');
         }
         return send(response, route.endsWith('/jobs') ? job() : estimateOf(body));
       case 'GET /fine_tuning/jobs':
@@ -236,7 +248,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       organization_id: 'team_1',
       status,
       training_file: 'file-1',
-      validation_file: null,
+      ...{ validation_file: null, system_prompt: null },
       fine_tuned_model: status === 'succeeded' ? tunedModel.id : null,
       trained_tokens: null,
       hyperparameters: { n_epochs: 2, batch_size: 8, learning_rate_multiplier: 1 },
@@ -248,6 +260,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       peft: parsePeftConfig({ peft_type: 'LORA' }),
       ...{ training: { learning_rate: 2e-4 }, training_reasons: { learning_rate: 'what suits LoRA' } },
       validation: null,
+      data: null,
       progress:
         step === 0
           ? null
@@ -302,7 +315,7 @@ const baseModel: Model = {
   object: 'model',
   created: 1,
   owned_by: 'graft',
-  base_model: null,
+  ...{ base_model: null, hub: null },
   adapter: null,
   job: null,
 };
@@ -341,8 +354,7 @@ const version: AdapterVersion = {
     sha256: sha256(content).toString('hex'),
   })),
   peft: parsePeftConfig({ peft_type: 'LORA' }),
-  lineage: {},
-  metrics: null,
+  ...{ system_prompt: null, lineage: {}, metrics: null },
   runtimes: ['graft', 'peft'],
   download_path: '/v1/adapters/adpt_1/versions/1/download',
 };

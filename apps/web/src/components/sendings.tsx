@@ -84,10 +84,7 @@ function words({ state, sent, bytes: all, file }: Sending): string {
 }
 
 function Refusal({ name, error }: { name: string; error: unknown }) {
-  const lines =
-    error instanceof GraftApiError
-      ? error.details.flatMap(({ line, message }) => (line === undefined ? [] : [{ line, message }]))
-      : [];
+  const lines = error instanceof GraftApiError ? error.details.filter(({ line }) => line !== undefined) : [];
   if (lines.length === 0) {
     const { text, requestId } = wordsOf(error);
     return (
@@ -96,8 +93,11 @@ function Refusal({ name, error }: { name: string; error: unknown }) {
       </p>
     );
   }
-  // The message says at its end how many there are, where the details are not all.
-  const total = Number(/(\d+) bad lines in all$/.exec((error as Error).message)?.[1] ?? lines.length);
+  // The message says at its end how many there are, where there are more different faults than the details have.
+  const total = Number(
+    /(\d+) bad lines in all$/.exec((error as Error).message)?.[1] ??
+      lines.reduce((sum, { count = 1 }) => sum + count, 0),
+  );
   return (
     <>
       <p role="alert">

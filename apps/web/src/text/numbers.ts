@@ -1,7 +1,7 @@
 /** Numbers as the reader's locale writes them. */
 
 const plain = new Intl.NumberFormat();
-const short = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const share = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 1 });
 const significant = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const scientific = new Intl.NumberFormat(undefined, { notation: 'scientific', maximumSignificantDigits: 3 });
@@ -13,9 +13,20 @@ export const count = (value: number | null | undefined): string =>
 /** "1 example", "1,234 examples". */
 export const counted = (value: number | null | undefined, one: string): string =>
   `${count(value)} ${value === 1 ? one : `${one}s`}`;
-/** 1.2M for 1,234,567. */
-export const rough = (value: number | null | undefined): string =>
-  value == null ? none : short.format(value);
+const prefixes = ['', 'k', 'M', 'B', 'T'] as const;
+
+/**
+ * "1.2 M" for 1,234,567, with a no-break space. Not in the compact notation of Intl, whose letters depend on the locale: in British
+ * English 2.4 million is "2.4m", which reads as metres or milli.
+ */
+export function rough(value: number | null | undefined): string {
+  if (value == null) return none;
+  const size = Math.abs(value);
+  // 999,950 and more would be written "1,000 k".
+  const power = size < 999.95 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(size / 0.99995) / 3));
+  const prefix = prefixes[power]!;
+  return `${short.format(value / 1000 ** power)}${prefix && `\u00a0${prefix}`}`;
+}
 /** 0.42 as 42%. */
 export const percent = (value: number | null | undefined): string =>
   value == null ? none : share.format(value);

@@ -2,9 +2,17 @@ import type { ServingLimits } from '@graft/peft-core';
 import type { ChildFault } from '../processes/child-fault.ts';
 import { type Failed, ForkedProcess, type ProcessOptions } from '../processes/forked-process.ts';
 import { FairOrder, type Share } from './fair-order.ts';
-import type { DoneEvent, GeneratorMessages, GeneratorRequest, TokenEvent } from './generator-protocol.ts';
+import type {
+  DoneEvent,
+  GeneratorMessages,
+  GeneratorRequest,
+  ReadEvent,
+  TokenEvent,
+} from './generator-protocol.ts';
 
-export type GeneratorEvent = TokenEvent | DoneEvent | Failed;
+/** Tokens that were read and written when it failed. */
+type FailedEvent = Failed & Pick<TokenEvent, 'promptTokens' | 'completionTokens'>;
+export type GeneratorEvent = TokenEvent | DoneEvent | FailedEvent;
 
 /** A request that waits for its turn. */
 interface Waiting {
@@ -18,7 +26,7 @@ interface Waiting {
 /** A request that the child has. */
 interface Running {
   share: Share;
-  put(event: GeneratorEvent): void;
+  put(event: ReadEvent | TokenEvent | DoneEvent | Failed): void;
 }
 
 /** Tokens that every answer costs its team at least; those of the prompt that are read cost an eighth. */
@@ -83,14 +91,14 @@ export class GeneratorProcess {
     share: Share = { team: '', weight: 1 },
   ): AsyncGenerator<GeneratorEvent, void> {
     const id = await this.#turn(request.baseModel, signal, share);
-    const events: GeneratorEvent[] = [];
+    const events: Parameters<Running['put']>[0][] = [];
     let arrived = () => {};
-    const put = (event: GeneratorEvent) => {
+    const put: Running['put'] = (event) => {
       events.push(event);
       arrived();
     };
     const onAbort = () => arrived();
-    let tokens = 0;
+    let counts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
     this.#running.set(id, { share, put });
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -98,11 +106,16 @@ export class GeneratorProcess {
       for (;;) {
         signal.throwIfAborted();
         const event = events.shift();
-        if (event) {
-          if (event.type !== 'failed')
-            tokens = event.completionTokens + (event.promptTokens - event.cachedTokens) / 8;
+        if (event?.type === 'read') counts = { ...counts, promptTokens: event.promptTokens };
+        else if (event?.type === 'failed') {
+          const { promptTokens, completionTokens } = counts;
+          yield { ...event, promptTokens, completionTokens };
+          return;
+        } else if (event) {
+          const { promptTokens, cachedTokens, completionTokens } = event;
+          counts = { promptTokens, cachedTokens, completionTokens };
           yield event;
-          if (event.type !== 'token') return;
+          if (event.type === 'done') return;
         } else
           await new Promise<void>((resolve) => {
             arrived = resolve;
@@ -112,6 +125,8 @@ export class GeneratorProcess {
       signal.removeEventListener('abort', onAbort);
       this.#running.delete(id);
       this.#session?.send({ type: 'cancel', id });
+      const { promptTokens, cachedTokens, completionTokens } = counts;
+      const tokens = completionTokens + (promptTokens - cachedTokens) / 8;
       this.#waiting.charge(share, Math.max(0, tokens / unitTokens - 1));
       if (this.#running.size === 0) this.#session?.end.abort();
       this.#admit();
@@ -186,10 +201,8 @@ export class GeneratorProcess {
   }
 
   #tell({ id, ...event }: GeneratorMessages['event']): void {
-    const isOurs = event.type === 'refused' && event.fault.fault !== 'user';
-    if (isOurs) this.#unsound = true;
-    const told: GeneratorEvent = event.type === 'refused' ? { type: 'failed', fault: event.fault } : event;
-    this.#running.get(id)?.put(told);
+    if (event.type === 'refused' && mayHarmEngine(event.fault)) this.#unsound = true;
+    this.#running.get(id)?.put(event.type === 'refused' ? { type: 'failed', fault: event.fault } : event);
   }
 
   async #turn(baseModel: string, signal: AbortSignal, share: Share): Promise<number> {
@@ -261,6 +274,9 @@ export class GeneratorProcess {
     return own < Math.floor((rows * share.weight) / all);
   }
 }
+
+/** An answer that could not be decoded has left the engine as it was. */
+const mayHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
 
 // A step blocks the child: by then it is quicker to start another than to wait.
 const stopMilliseconds = 5000;

@@ -11,7 +11,7 @@ export interface GeneratorRequest {
   digestCache: string;
   /** Folder of the adapter's files; null: the plain base model. */
   adapterDir: string | null;
-  options: Omit<GenerateRequest, 'adapter' | 'team' | 'weight' | 'signal'>;
+  options: Omit<GenerateRequest, 'adapter' | 'team' | 'weight' | 'signal' | 'onPromptRead'>;
 }
 
 /** What is said of a request, by the id that it was sent with. */
@@ -19,6 +19,11 @@ interface Of {
   id: number;
 }
 
+/** The prompt was read; it may be refused for what was found. */
+export interface ReadEvent {
+  type: 'read';
+  promptTokens: number;
+}
 /** Tokens as far as this one. */
 export type TokenEvent = { type: 'token' } & Omit<GeneratedText, 'tokenId'>;
 export type DoneEvent = { type: 'done' } & GenerateResult;
@@ -34,6 +39,6 @@ export interface GeneratorMessages {
         limits: Partial<ServingLimits>;
       })
     | (Of & { type: 'cancel' });
-  event: Of & (TokenEvent | DoneEvent | { type: 'refused'; fault: ChildFault });
+  event: Of & (ReadEvent | TokenEvent | DoneEvent | { type: 'refused'; fault: ChildFault });
   result: { type: 'stopped' };
 }

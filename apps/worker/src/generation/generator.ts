@@ -39,7 +39,8 @@ async function answer({ id, request, team, weight, limits }: Asked): Promise<voi
   try {
     const generator = await generatorFor(request, limits);
     const { options, adapterDir: adapter } = request;
-    const tokens = generator.generate({ ...options, adapter, team, weight, signal });
+    const onPromptRead = (promptTokens: number) => send({ id, type: 'read', promptTokens });
+    const tokens = generator.generate({ ...options, adapter, team, weight, signal, onPromptRead });
     for (;;) {
       const next = await tokens.next();
       if (next.done) {

@@ -249,6 +249,10 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.deepEqual([missing.type, missing.status, missing.code], ['error', 500, 'artifact_missing']);
     const [long] = await lines(await post({ messages: [{ role: 'user', content: 'x'.repeat(5000) }] }));
     assert.deepEqual([long.type, long.status, long.code], ['error', 400, 'context_length_exceeded']);
+    // By five bytes a token at most; a shorter one is tokenised.
+    assert.ok(long.prompt_tokens >= 1000 && long.prompt_tokens < 1010, `${long.prompt_tokens} tokens`);
+    const [tokenised] = await lines(await post({ messages: undefined, prompt: 'x'.repeat(1000) }));
+    assert.deepEqual([tokenised.code, tokenised.prompt_tokens], ['context_length_exceeded', 1000]);
     assert.ok((await answer()).length >= 0, 'the generator works on');
   });
 

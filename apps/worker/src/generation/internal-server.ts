@@ -86,7 +86,8 @@ export function createInternalServer(
   app.get('/healthz', async () => ({ status: 'ok' }));
 
   app.get('/metrics', async (request, reply) => {
-    const reader = { headers: request.headers, remoteAddress: request.raw.socket.remoteAddress };
+    const { headers, httpVersion, socket } = request.raw;
+    const reader = { headers, remoteAddress: socket.remoteAddress, httpVersion };
     if (!mayReadMetrics(reader, services.env)) return reply.callNotFound();
     const { contentType, body } = await renderMetrics(services, 'worker');
     return reply.type(contentType).send(body);
@@ -179,7 +180,7 @@ async function* answer(
       message: 'The worker had a fault of its own.',
     });
     logFault('generation failed', fault, services.log);
-    yield encodeLine(lineOf({ type: 'failed', fault }));
+    yield encodeLine(lineOf({ type: 'failed', fault, promptTokens: 0, completionTokens: 0 }));
   }
 }
 
@@ -219,6 +220,7 @@ async function locate(
     );
   }
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
+  const { allow_special_tokens = false } = body;
   const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
   return {
     baseModel: base.id,
@@ -227,7 +229,10 @@ async function locate(
     adapterDir:
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
-    options: { ...text, max_tokens, temperature, top_p, stop, seed, logprobs },
+    options: {
+      ...{ ...text, allow_special_tokens, max_tokens, temperature, top_p, stop, seed, logprobs },
+      ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
+    },
   };
 }
 
@@ -246,7 +251,9 @@ function lineOf(event: GeneratorEvent): GenerationLine {
     }
     case 'failed': {
       const { code, message, param } = event.fault;
-      return { type: 'error', status: statusOf(event.fault), code, message, param };
+      const { promptTokens: prompt_tokens, completionTokens: completion_tokens } = event;
+      const status = statusOf(event.fault);
+      return { type: 'error', status, code, message, param, prompt_tokens, completion_tokens };
     }
   }
 }

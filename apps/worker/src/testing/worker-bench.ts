@@ -105,7 +105,12 @@ export async function openWorkerBench(
   const addFile = async (lines: string, format: DatasetFormat) => {
     const stored = await services.files.receive(Readable.from([Buffer.from(lines)]), { limit: 2 ** 20 });
     const examples = lines.split('\n').filter(Boolean).length;
-    const file = { filename: 'train.jsonl', purpose: 'fine-tune', status: 'processed', keyId: null } as const;
+    const file = {
+      filename: 'train.jsonl',
+      purpose: 'fine-tune',
+      status: 'processed',
+      keyId: 'key-test',
+    } as const;
     const { id } = await createFile(services, teamId, { ...file, ...stored, format, examples });
     return { id, examples };
   };
@@ -121,7 +126,7 @@ export async function openWorkerBench(
       : [{ peft: parsePeftConfig(asked), training }];
     const { peft } = trials[0]!;
     const { job: created } = await createJob(services, teamId, {
-      keyId: null,
+      keyId: 'key-test',
       model: options.model ?? 'tiny',
       suffix: options.suffix ?? null,
       seed: 1,

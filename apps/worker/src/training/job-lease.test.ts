@@ -108,6 +108,6 @@ describe('a worker that cannot reach Postgres', () => {
       messages.some((message) => /lease/.test(message)),
       messages.join('\n'),
     );
-    await cancelJob(bench.services, bench.teamId, job.id, { keyId: null });
+    await cancelJob(bench.services, bench.teamId, job.id, { keyId: 'key-test' });
   });
 });

@@ -27,7 +27,7 @@ after(async () => {
 
 it('says once what is shared and what the curve shows, though a later attempt comes to it again', async () => {
   const { services, teamId } = bench;
-  const by = { keyId: null };
+  const by = { keyId: 'key-test' };
   const timing = { steps: 30, stepMilliseconds: 50, checkpointSteps: 1000, adviceStep: 2 };
   const { id } = await bench.queueTimedJob(timing);
   const job = await bench.job(id);

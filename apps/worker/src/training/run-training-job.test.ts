@@ -13,7 +13,7 @@ import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 const long = { steps: 2000, stepMilliseconds: 20, checkpointSteps: 5 };
 
 before(async () => {

@@ -156,6 +156,8 @@ export interface AdapterVersion {
   peft: PeftConfig;
   /** What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter. */
   runtimes: string[];
+  /** The system message that every example of its training began with: send it with each chat. Null: the examples began differently or without one, or it was uploaded. */
+  system_prompt: string | null;
   /** Digests of base model, data and code; seed; the configuration used. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -225,8 +227,10 @@ export interface AuditEntry {
   target: string;
   /** The key that acted. */
   key_id: string | null;
-  /** The person who did. Both null: the operator on the machine, or Graft itself. */
+  /** The person who acted, by a key or signed in. Of a key of the team: null. */
   person_id: string | null;
+  /** Who acted where neither a key nor a person did: `graft_admin`, the command on the service’s machine, or `graft` itself. Null in entries of earlier versions. */
+  system: string | null;
   /** What is known of it, by the action. Null: nothing more. */
   detail: unknown;
 }
@@ -576,6 +580,8 @@ export interface CreateChatCompletion {
     include_usage?: boolean;
     include_obfuscation?: boolean;
   } | null;
+  /** Special tokens such as <|im_end|> in the prompt, or in the content of messages, are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean | null;
   /** Accepted and not used. */
   user?: string | null;
   messages: {
@@ -669,6 +675,8 @@ export interface CreateCompletion {
     include_usage?: boolean;
     include_obfuscation?: boolean;
   } | null;
+  /** Special tokens such as <|im_end|> in the prompt, or in the content of messages, are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean | null;
   /** Accepted and not used. */
   user?: string | null;
   /** One text. */
@@ -889,6 +897,8 @@ export interface DeletedAdapterVersion {
   peft: PeftConfig;
   /** What takes its files as they are, Graft first; `llama.cpp (converted)` after its own converter. */
   runtimes: string[];
+  /** The system message that every example of its training began with: send it with each chat. Null: the examples began differently or without one, or it was uploaded. */
+  system_prompt: string | null;
   /** Digests of base model, data and code; seed; the configuration used. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
@@ -991,13 +1001,17 @@ export interface Error {
     param: string | null;
     /** One of the stable codes listed in the description of this API. */
     code: string;
-    /** Each fault by itself, where several may be told: of fields at most 20, of lines the first 100. */
+    /** Each fault by itself, where there may be several: of fields at most 20, of lines at most 100, each with all lines that have it. */
     details?: {
       /** The parameter at fault. */
       param?: string;
-      /** The line of the file. */
+      /** Of a file: the line, or the first of several with this fault. */
       line?: number;
       message: string;
+      /** Where several lines have it: how many. */
+      count?: number;
+      /** Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out. */
+      lines?: number[][];
     }[];
   };
 }
@@ -1073,7 +1087,7 @@ export interface FileReport {
   finished_at: number | null;
 }
 
-/** Lists have a hundred lines at most; counts are of all. */
+/** Lists have a hundred entries at most; counts are of all. */
 export interface FileReportResult {
   format: string | null;
   /** Empty ones included. */
@@ -1081,9 +1095,14 @@ export interface FileReportResult {
   examples: number;
   bad_lines: {
     count: number;
+    /** Each fault once, with all lines that have it. */
     listed: {
       line: number;
       message: string;
+      /** Where several lines have it: how many. */
+      count?: number;
+      /** Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out. */
+      lines?: number[][];
     }[];
   };
   /** Examples that an earlier line has. */
@@ -1123,12 +1142,20 @@ export interface FileReportTokens {
     }[];
   } | null;
   max_seq_length: number;
-  /** Examples over `max_seq_length`. A job would refuse them: nothing is ever cut. */
+  /** Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`. */
   too_long: {
     count: number;
     listed: {
       line: number;
       tokens: number;
+    }[];
+  };
+  /** Special tokens in the content of messages, in prompts and in completions. A job reads them as plain text, unless `training.allow_special_tokens`. */
+  special_tokens: {
+    count: number;
+    listed: {
+      line: number;
+      count: number;
     }[];
   };
   /** Three examples as the model sees them. */
@@ -1140,7 +1167,7 @@ export interface FileReportTokens {
       role: 'text' | 'input' | 'target';
       tokens: {
         id: number;
-        /** U+FFFD where it is part of a character. */
+        /** What the token adds to the text. Empty where it is only the beginning of a character, which the token that completes the character shows whole. */
         text: string;
         /** Whether the loss is computed on it. */
         learnt: boolean;
@@ -1225,6 +1252,8 @@ export interface FineTuningJob {
   status: 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
   training_file: string;
   validation_file: string | null;
+  /** The system message that every example of the training file begins with: send it with each chat, since the answers were trained with it. Null: the examples begin differently or without one, or it has more than 16,384 characters. */
+  system_prompt: string | null;
   /** `ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`. */
   fine_tuned_model: string | null;
   /** Unix seconds. */
@@ -1240,6 +1269,16 @@ export interface FineTuningJob {
     param: string | null;
     /** Who can mend it. */
     fault: 'user' | 'system' | 'environment';
+    /** Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest. */
+    details?: {
+      /** Of a file: the line, or the first of several with this fault. */
+      line?: number;
+      message: string;
+      /** Where several lines have it: how many. */
+      count?: number;
+      /** Which lines they are, as ranges from first to last, both included. Of very many the later ones are left out. */
+      lines?: number[][];
+    }[];
   } | null;
   /** Unix seconds. */
   estimated_finish: number | null;
@@ -1266,6 +1305,8 @@ export interface FineTuningJob {
   training_reasons: Record<string, string> | null;
   /** How far the files are read while the status is validating_files. */
   validation: FineTuningJobValidation | null;
+  /** What became of the lines of the files; null until they are validated. */
+  data: FineTuningJobData | null;
   progress: FineTuningJobProgress | null;
   /** Among the jobs of the team. */
   priority: 'low' | 'normal' | 'high';
@@ -1345,6 +1386,30 @@ export interface FineTuningJobCheckpoint {
     full_valid_loss?: number;
     full_valid_mean_token_accuracy?: number;
   };
+}
+
+export interface FineTuningJobData {
+  training: {
+    /** That are used. */
+    examples: number;
+    /** Of these, cut to `training.max_seq_length`. */
+    truncated: number;
+    /** Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left. */
+    skipped: number;
+    /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
+    special_tokens: number;
+  };
+  /** Null without a validation file. */
+  validation: {
+    /** That are used. */
+    examples: number;
+    /** Of these, cut to `training.max_seq_length`. */
+    truncated: number;
+    /** Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left. */
+    skipped: number;
+    /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
+    special_tokens: number;
+  } | null;
 }
 
 export interface FineTuningJobEvent {
@@ -1455,8 +1520,10 @@ export interface FineTuningJobTrainingEnd {
 export interface FineTuningJobTrial {
   object: 'fine_tuning.job.trial';
   trial: number;
-  /** waiting: it may go on; stopped: others were better at a rung; diverged: its loss was not a number; won: it is the one that is published. */
+  /** waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
+  /** Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower. */
+  tied_with: number | null;
   /** Its own optimizer steps done. */
   step: number;
   /** Where it was compared with others. The last is the end of the winner. */
@@ -1772,6 +1839,14 @@ export interface Model {
   owned_by: string;
   /** Null for a base model. */
   base_model: string | null;
+  /** Of a base model: the same model on the Hugging Face Hub. Null: it is known by its files alone, or this is no base model. */
+  hub: {
+    /** What transformers, vLLM and others load. */
+    id: string;
+    /** How the weights that Graft trains on are quantised, such as `Q4_1`, or their GGUF file. Null: they are the Hub’s full weights. */
+    quantization: string | null;
+  } | null;
+  /** Null for a base model, and for a checkpoint, which is no version yet. */
   adapter: {
     id: string;
     version: number;
@@ -2079,6 +2154,16 @@ export interface Queue {
   }[];
 }
 
+export interface Receipt {
+  /** Of what was changed or made. */
+  id?: string;
+  object: string;
+  /** A new API key, the only time it is shown. */
+  key?: string;
+  /** A new secret, the only time it is shown. */
+  secret?: string;
+}
+
 export interface RemovedMember {
   id: string;
   object: 'team.member';
@@ -2109,8 +2194,12 @@ export interface ResolvedTraining {
   adam_epsilon: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm: number;
-  /** Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
   max_seq_length: number;
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  overlong: 'error' | 'truncate' | 'skip';
+  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
@@ -2455,8 +2544,12 @@ export interface TrainingOptions {
   adam_epsilon?: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm?: number;
-  /** Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
   max_seq_length?: number;
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  overlong?: 'error' | 'truncate' | 'skip';
+  /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
+  allow_special_tokens?: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
@@ -2857,7 +2950,7 @@ export interface Queries {
   'GET /v1/audit': {
     /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
     action?: string;
-    /** A key or a person that acted. */
+    /** The key or the person that acted, `graft_admin`, or `graft`. */
     actor?: string;
     target?: string;
     /** Unix seconds. */
@@ -2871,7 +2964,7 @@ export interface Queries {
   'GET /v1/audit/export': {
     /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
     action?: string;
-    /** A key or a person that acted. */
+    /** The key or the person that acted, `graft_admin`, or `graft`. */
     actor?: string;
     target?: string;
     /** Unix seconds. */
@@ -2935,6 +3028,8 @@ export interface Queries {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;
+    /** Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404. */
+    all?: boolean;
   };
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events': {
     /** Id of the last object of the page before. */

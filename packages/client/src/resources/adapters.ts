@@ -66,7 +66,7 @@ export class Adapters {
     return this.#transport.json({ method: 'POST', path: '/adapters', body, maxRetries: 0, signal });
   }
 
-  /** The version behind a fine-tuned model's name (`ft:…`) or a tag's; null for a base model. */
+  /** The version behind a fine-tuned model's name (`ft:…`) or a tag's; null for a base model and for a checkpoint. */
   async retrieveVersionOf(model: string): Promise<AdapterVersion | null> {
     const path = `/models/${encodeURIComponent(model)}`;
     const { adapter } = await this.#transport.json<Model>({ method: 'GET', path });

@@ -207,7 +207,8 @@ class JobCheckpoints {
     this.#transport = transport;
   }
 
-  list(id: string, params: { limit?: number; after?: string } = {}): PageList<JobCheckpoint> {
+  /** Those whose adapter is kept and can be called; with `all` also the other steps that training can resume from. */
+  list(id: string, params: { limit?: number; after?: string; all?: boolean } = {}): PageList<JobCheckpoint> {
     return new PageList(this.#transport, `${jobPath(id)}/checkpoints`, params);
   }
 

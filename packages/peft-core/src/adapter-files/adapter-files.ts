@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readJson, readJsonFile } from '../base-model/json-file.ts';
-import { parsePeftConfig } from '../config/index.ts';
+import { type PeftConfig, parsePeftConfig } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/index.ts';
 import { readAllTensors } from '../safetensors/safetensors.ts';
@@ -108,6 +108,20 @@ function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<
 function isOff(value: unknown): boolean {
   if (value === null || value === false) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+/**
+ * Replaces the adapter_config.json of a folder by one with the same options of the method. What else a loader acts on comes from
+ * this program: the name of the base model and of its tokenizer, no revision, no class to import.
+ */
+export async function rewriteAdapterConfig(
+  folder: string,
+  peft: PeftConfig,
+  baseModelNameOrPath: string,
+): Promise<void> {
+  // PEFT loads the tokenizer that a prompt's config names.
+  const named = 'tokenizer_name_or_path' in peft ? { ...peft, tokenizer_name_or_path: null } : peft;
+  await writeText(folder, configName, adapterConfigText(named, baseModelNameOrPath));
 }
 
 /**

@@ -4,12 +4,16 @@ import { GgufTensors, readGgufTensor } from '../gguf/tensors.ts';
 import { ggufTokenizer } from '../gguf/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 
+/** One for each pair of values of a head, which has at most 16,384. */
+const mostFactors = 8_192;
+
 /** Opens a GGUF file as a Hugging Face model. */
-export async function openGgufModel(path: string): Promise<OpenedModel> {
+export async function openGgufModel(path: string, onFile: (file: string) => void): Promise<OpenedModel> {
+  onFile(path);
   const gguf = await openGguf(path);
   try {
     const family = familyOfFile(gguf);
-    const config = ggufConfig(gguf, await readGgufTensor(gguf, 'rope_freqs.weight'));
+    const config = ggufConfig(gguf, await readGgufTensor(gguf, 'rope_freqs.weight', mostFactors));
     const { bos_token_id, eos_token_id, pad_token_id } = config;
     return {
       format: 'gguf',

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { readSafetensors, type SafetensorsFile } from '../safetensors/safetensors.ts';
@@ -8,13 +8,21 @@ import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
 
 /** Opens a folder as `save_pretrained` writes it: config.json, safetensors in one file or in shards, tokenizer.json. */
-export async function openHfModel(folder: string, names: readonly string[]): Promise<OpenedModel> {
-  const json = (name: string) => readJsonFile(path.join(folder, name), 'invalid_model');
+export async function openHfModel(
+  folder: string,
+  names: readonly string[],
+  onFile: (file: string) => void,
+): Promise<OpenedModel> {
+  const json = (name: string) => {
+    const file = path.join(folder, name);
+    onFile(file);
+    return readJsonFile(file, 'invalid_model');
+  };
   const config = await json('config.json');
   if (!config) throw invalid(`${folder} has no config.json`);
   const tokenizerFiles = await readTokenizerFiles(folder, json);
   const generationConfig = await json('generation_config.json');
-  const { files, source, weightFiles } = await openWeights(folder, names, json);
+  const { files, source, weightFiles } = await openWeights(folder, names, json, onFile);
   return {
     format: 'hf',
     path: folder,
@@ -37,8 +45,18 @@ async function readTokenizerFiles(folder: string, json: ReadJson): Promise<Token
     );
   }
   const tokenizerConfig = await json('tokenizer_config.json');
-  const file = await readFile(path.join(folder, 'chat_template.jinja'), 'utf8').catch(() => null);
+  const file = await readTemplate(path.join(folder, 'chat_template.jinja'));
   return { tokenizerJson, tokenizerConfig, chatTemplate: file ?? templateIn(tokenizerConfig) };
+}
+
+/** Bytes; those in use have some 20,000. */
+const longestTemplate = 1 << 20;
+
+async function readTemplate(file: string): Promise<string | null> {
+  const stats = await stat(file).catch(() => null);
+  if (!stats?.isFile()) return null;
+  if (stats.size <= longestTemplate) return await readFile(file, 'utf8');
+  throw invalid(`${file} has ${stats.size} bytes; at most ${longestTemplate} are read`);
 }
 
 /** Before transformers 4.51 the template was a field of tokenizer_config.json: a string, or a list of named ones. */
@@ -46,7 +64,8 @@ function templateIn(config: Record<string, unknown> | null): string | null {
   const field = config?.chat_template;
   if (typeof field === 'string') return field;
   if (!Array.isArray(field)) return null;
-  return field.find((entry) => entry?.name === 'default')?.template ?? null;
+  const named = field.find((entry) => entry?.name === 'default')?.template;
+  return typeof named === 'string' ? named : null;
 }
 
 interface Weights {
@@ -55,22 +74,35 @@ interface Weights {
   weightFiles: string[];
 }
 
-async function openWeights(folder: string, names: readonly string[], json: ReadJson): Promise<Weights> {
+async function openWeights(
+  folder: string,
+  names: readonly string[],
+  json: ReadJson,
+  onFile: (file: string) => void,
+): Promise<Weights> {
   const index = await json('model.safetensors.index.json');
-  if (index) return openShards(folder, index);
+  if (index) return openShards(folder, index, onFile);
   if (!names.includes('model.safetensors')) {
     const pickles = names.filter((name) => /\.(bin|pt|pth|ckpt)$/.test(name));
     const hint = pickles.length > 0 ? ` (${pickles.join(', ')}: pickle files are never read)` : '';
     throw invalid(`${folder} has no model.safetensors${hint}; save the model with safe_serialization`);
   }
+  onFile(path.join(folder, 'model.safetensors'));
   const file = await readSafetensors(path.join(folder, 'model.safetensors'));
   return { files: [file], source: file, weightFiles: [file.path] };
 }
 
+/** All are open at once; the largest models have some hundred. */
+const mostShards = 1_000;
+
 /** A file name and nothing else: an index may not reach out of its folder. */
 const plainName = /^[\w.-]+\.safetensors$/;
 
-async function openShards(folder: string, index: Record<string, unknown>): Promise<Weights> {
+async function openShards(
+  folder: string,
+  index: Record<string, unknown>,
+  onFile: (file: string) => void,
+): Promise<Weights> {
   const map = index.weight_map;
   const where = path.join(folder, 'model.safetensors.index.json');
   if (typeof map !== 'object' || map === null) throw invalid(`${where} has no weight_map`);
@@ -81,9 +113,14 @@ async function openShards(folder: string, index: Record<string, unknown>): Promi
     }
   }
   const shardNames = [...new Set(entries.map(([, shard]) => shard as string))].sort();
+  if (shardNames.length > mostShards)
+    throw invalid(`${where} names ${shardNames.length} shards; at most ${mostShards} are read`);
   const files: SafetensorsFile[] = [];
   try {
-    for (const name of shardNames) files.push(await readSafetensors(path.join(folder, name)));
+    for (const name of shardNames) {
+      onFile(path.join(folder, name));
+      files.push(await readSafetensors(path.join(folder, name)));
+    }
     const byShard = new Map(files.map((file, i) => [shardNames[i]!, file]));
     const byTensor = new Map(entries.map(([name, shard]) => [name, byShard.get(shard as string)!]));
     for (const [name, file] of byTensor) {

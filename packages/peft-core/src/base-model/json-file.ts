@@ -1,8 +1,24 @@
 import { readFile, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { GraftError } from '../errors.ts';
+import { jsonExtent } from '../schema/json-extent.ts';
 
-/** Larger files are refused before they are read: the largest tokenizer.json in use (Gemma 3) has 33 MB. */
-const longestJson = 128 << 20;
+/** What a file may have, in bytes and in values; more is refused before it is read, or parsed. */
+interface JsonLimits {
+  bytes: number;
+  values: number;
+}
+
+const MiB = 1 << 20;
+/** By file name. Of those in use Gemma 3's tokenizer.json is the largest, with 33 MB and two million values. */
+const limits: Record<string, JsonLimits> = {
+  'tokenizer.json': { bytes: 128 * MiB, values: 6_000_000 },
+  'tokenizer_config.json': { bytes: 16 * MiB, values: 500_000 },
+  'model.safetensors.index.json': { bytes: 32 * MiB, values: 500_000 },
+};
+const otherLimits: JsonLimits = { bytes: 4 * MiB, values: 200_000 };
+/** Levels of nesting; those in use have some ten. */
+const deepest = 64;
 
 /** A JSON object from a file; null when there is no such file. Throws GraftError `code` naming the file. */
 export async function readJsonFile(path: string, code: string): Promise<Record<string, unknown> | null> {
@@ -18,10 +34,18 @@ export async function readJsonFile(path: string, code: string): Promise<Record<s
 export async function readJson(path: string, code: string): Promise<unknown> {
   const stats = await stat(path).catch(() => null);
   if (!stats) return null;
-  if (stats.size > longestJson)
-    throw new GraftError(code, `${path} has ${stats.size} bytes; at most ${longestJson} are read`);
+  if (!stats.isFile()) throw new GraftError(code, `${path} is not a file`);
+  const most = limits[basename(path)] ?? otherLimits;
+  if (stats.size > most.bytes)
+    throw new GraftError(code, `${path} has ${stats.size} bytes; at most ${most.bytes} are read`);
+  const text = await readFile(path, 'utf8');
+  const { depth, values } = jsonExtent(text);
+  if (depth > deepest)
+    throw new GraftError(code, `${path} nests ${depth} levels deep; at most ${deepest} are read`);
+  if (values > 2 * most.values)
+    throw new GraftError(code, `${path} holds more than ${most.values} values, the most that are read`);
   try {
-    return JSON.parse(await readFile(path, 'utf8'));
+    return JSON.parse(text);
   } catch (cause) {
     throw new GraftError(code, `${path} is not JSON: ${(cause as Error).message}`, { cause });
   }

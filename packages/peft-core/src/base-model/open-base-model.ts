@@ -5,23 +5,27 @@ import { families } from '../outlines/families.ts';
 import { UNTIED_WEIGHTS } from '../outlines/family.ts';
 import type { BaseModel, OpenedModel } from './base-model.ts';
 import { checkModel } from './check-model.ts';
+import { checkSmallFiles } from './check-small-files.ts';
 import { openGgufModel } from './gguf-file.ts';
 import { openHfModel } from './hf-folder.ts';
 import { modelDigest } from './model-digest.ts';
 
 /**
- * Opens a Hugging Face folder, a .gguf file, or a folder that holds one. `digestCache` is a folder in which digests of
- * weights are kept between processes. The caller closes the model.
+ * Opens a Hugging Face folder, a .gguf file, or a folder that holds one, and checks its small files as if they were hostile.
+ * `digestCache` is a folder in which digests of weights are kept between processes. `onFile` hears of each file before it is read. The
+ * caller closes the model.
  *
  * Throws GraftError: `file_not_found`, `invalid_model` (a missing or broken file or tensor, by name), `unsupported_model`,
  * `unsupported_dtype`, `unsupported_tokenizer`, `invalid_safetensors`, `invalid_gguf`.
  */
 export async function openBaseModel(
   location: string,
-  options: { digestCache?: string | null } = {},
+  options: { digestCache?: string | null; onFile?: (file: string) => void } = {},
 ): Promise<BaseModel> {
-  const model = await openByFormat(path.resolve(location));
+  const onFile = options.onFile ?? (() => {});
+  const model = await openByFormat(path.resolve(location), onFile);
   try {
+    checkSmallFiles(model, onFile);
     const config = withUntiedWeights(model.config, model.tensors.names());
     const modelType = checkModel({ ...model, config });
     return {
@@ -56,12 +60,12 @@ function withUntiedWeights(
   };
 }
 
-async function openByFormat(location: string): Promise<OpenedModel> {
+async function openByFormat(location: string, onFile: (file: string) => void): Promise<OpenedModel> {
   const stats = await stat(location).catch((cause) => {
     throw new GraftError('file_not_found', `no model at ${location}`, { param: 'model', cause });
   });
   if (stats.isFile()) {
-    if (location.endsWith('.gguf')) return openGgufModel(location);
+    if (location.endsWith('.gguf')) return openGgufModel(location, onFile);
     throw new GraftError('invalid_model', `${location} is neither a folder nor a .gguf file`, {
       param: 'model',
     });
@@ -71,8 +75,8 @@ async function openByFormat(location: string): Promise<OpenedModel> {
   const hasWeights = names.some((name) => name.endsWith('.safetensors'));
   // Repositories of GGUF files often have a config.json beside them.
   if (names.includes('config.json') && (hasWeights || ggufs.length === 0))
-    return openHfModel(location, names);
-  if (ggufs.length === 1) return openGgufModel(path.join(location, ggufs[0]!));
+    return openHfModel(location, names, onFile);
+  if (ggufs.length === 1) return openGgufModel(path.join(location, ggufs[0]!), onFile);
   throw new GraftError(
     'invalid_model',
     ggufs.length === 0

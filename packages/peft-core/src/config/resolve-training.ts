@@ -124,6 +124,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     adam_epsilon: training.adam_epsilon ?? 1e-8,
     max_grad_norm: training.max_grad_norm ?? 1,
     max_seq_length: maxSeqLength,
+    overlong: training.overlong ?? 'error',
+    allow_special_tokens: training.allow_special_tokens ?? false,
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

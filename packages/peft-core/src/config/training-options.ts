@@ -75,7 +75,16 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 8,
       maximum: 131_072,
       description:
-        'Longest example in tokens; a longer one is an error. Automatic: 2048, or the context of the base model if that is shorter.',
+        'Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter.',
+    }),
+    overlong: Type.Enum(['error', 'truncate', 'skip'], {
+      type: 'string',
+      description:
+        'What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error.',
+    }),
+    allow_special_tokens: Type.Boolean({
+      description:
+        'Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
     packing: Type.Boolean({
       description:

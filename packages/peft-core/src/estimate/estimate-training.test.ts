@@ -77,6 +77,23 @@ test('without kernels memory is within 15 % of what was measured, and it takes l
   assert.ok(stock!.seconds! > 1.2 * kernels!.seconds!);
 });
 
+test('gradients of keys and values are counted, of a beginning that many share at most eight times', () => {
+  // Heads of keys for each of queries, and little else: attention's backward pass is what needs most.
+  const wide = { ...modelConfig, num_key_value_heads: 32, num_attention_heads: 32, hidden_size: 2048 };
+  const of = (length: number, sharers: number) => {
+    const ids = Int32Array.from({ length: length + 10 }, (_, t) => t);
+    const size = { widths: [length + 10], inputWidth: 0, labels: 10, tokens: length + 10 };
+    const sizes = Array.from({ length: sharers }, () => ({ ...size, shareable: { ids, limit: length } }));
+    const job = { ...jobOf({ batch_size: sharers, max_steps: 1 }, { sizes }), modelConfig: wide };
+    return estimateTraining(job, machine).peakMemoryBytes;
+  };
+  // A key and a value of 32 heads of 64 numbers in float32.
+  const position = 2 * 32 * 64 * 4;
+  const longer = (sharers: number) => (of(4000, sharers) - of(2000, sharers)) / 2000;
+  assert.ok(longer(8) - longer(2) >= 6 * position, `${longer(8)} and ${longer(2)}`);
+  assert.ok(Math.abs(longer(256) - longer(8)) < position, `${longer(256)} and ${longer(8)}`);
+});
+
 test('more work takes longer, a faster machine less, and of one that is not measured nothing is said', () => {
   const secondsOf = (options: Partial<ResolvedTraining>, on = machine) =>
     estimateTraining(jobOf(options), on).seconds!;

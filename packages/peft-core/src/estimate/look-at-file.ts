@@ -62,10 +62,14 @@ export async function lookAtFile(path: string): Promise<Look> {
         if (block === 0) counted = starts.length;
       }
     }
-    const place = ({ line, message }: ErrorDetail): ErrorDetail =>
-      line === undefined || isWhole || line <= counted
-        ? { ...(line === undefined ? {} : { line }), message }
-        : { message: `the line that begins with byte ${starts[line - 1]} ${message}` };
+    // Where only parts were looked at, the numbers of most lines are not known.
+    const place = (detail: ErrorDetail): ErrorDetail => {
+      const { line, message, count } = detail;
+      if (line === undefined || isWhole) return detail;
+      const others = count === undefined ? {} : { count };
+      if (line <= counted) return { line, message, ...others };
+      return { message: `the line that begins with byte ${starts[line - 1]} ${message}`, ...others };
+    };
     const fault = faultOf(checker);
     return { examples, isWhole, bytes, seenBytes, fault, badLines, place };
   } finally {

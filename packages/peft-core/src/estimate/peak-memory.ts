@@ -26,6 +26,9 @@ const UNGATED = 1.2;
 /** Of the widest weight as it is read in float32, by how it is kept, where kernels read it; 1 where float32 is computed with. */
 const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 
+/** Floats of the widest vector of kernels. */
+const VECTOR = 16;
+
 /** Rows of logits that exist at a time; nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
 
@@ -90,11 +93,24 @@ function activationBytes(parts: JobParts): number {
     Math.max(...blocks.map(({ positions }) => positions));
   // Kernels of attention never have all probabilities at once.
   const scores = kernels && !model.encoderLayers ? 0 : 8 * FLOAT;
+  const attention = kernels ? attentionGradientBytes(parts, flow) : 0;
   const within = blocks.map(
     (block) =>
-      Math.max(scores * block.scores, 4 * flow * block.widest) + (recomputes ? 3 * keptBy(block) : 0),
+      Math.max(scores * block.scores, 4 * flow * block.widest, attention) +
+      (recomputes ? 3 * keptBy(block) : 0),
   );
   const head = headNumbers(model, shape);
   const logits = head ? 3 * flow * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
   return kept + (recomputes ? added / blocks.length : added) + Math.max(logits, ...within);
+}
+
+/**
+ * What the backward pass of attention by kernels holds at once: gradients of keys and values in float32, of heads that are filled up to
+ * whole vectors; and in `flow` bytes a number, those of the output, the queries, keys and values.
+ */
+function attentionGradientBytes({ model, batches }: JobParts, flow: number): number {
+  const { heads, kvHeads, headSize } = model;
+  const padded = Math.ceil(headSize / VECTOR) * VECTOR;
+  const gathered = FLOAT * batches.gradientPositions * kvHeads * 2 * padded;
+  return gathered + flow * batches.shape.tokens * (2 * heads + 2 * kvHeads) * headSize;
 }

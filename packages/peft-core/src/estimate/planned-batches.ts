@@ -21,6 +21,8 @@ export interface PlannedBatches {
   /** Positions of a pass, and how many of them each sees: means. */
   positions: number;
   attended: Attended;
+  /** The most positions whose keys' gradients attention by kernels holds at a time. */
+  gradientPositions: number;
   /** What the model is measured on after training and at every `eval_steps`; null without validation data. */
   evaluation: {
     shape: GridShape;
@@ -75,6 +77,7 @@ export function plannedBatches(
     shape: plan.shape,
     positions: (plan.stats.computedPositions * steps) / (plan.steps * passes),
     attended: seen(sizes, plan.shape),
+    gradientPositions: plan.stats.gradientPositions,
     steps,
     passes,
     tokens:

@@ -2,6 +2,7 @@ import type { ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import {
+  allOverlong,
   type Classes,
   classesOf,
   type DataFile,
@@ -9,6 +10,8 @@ import {
   faultOfLines,
   naming,
   otherFormat,
+  type ReadingOptions,
+  readingOptions,
   tokenizeOptions,
 } from '../examples/example-source.ts';
 import { LabelCollector } from '../examples/label-names.ts';
@@ -22,7 +25,7 @@ import { MOST_SIZES, sampledSize, splitSample } from './gather-sample.ts';
 import { type Look, lookAtFile } from './look-at-file.ts';
 
 /** A job's data files, as training reads them. */
-export interface SampledSource extends Omit<ExampleSource, 'maxSeqLength'> {
+export interface SampledSource extends Omit<ExampleSource, keyof ReadingOptions> {
   training: ResolvedTraining;
   /** Examples of each file, where they are known: of a large one only a part is looked at. */
   counts: Record<DataFile, number | null>;
@@ -35,7 +38,7 @@ export interface SampledSource extends Omit<ExampleSource, 'maxSeqLength'> {
  */
 export async function sampleExamples(given: SampledSource): Promise<DataSample> {
   const { training, counts, peft, trainingFile, validationFile } = given;
-  const source = { ...given, maxSeqLength: training.max_seq_length };
+  const source = { ...given, ...readingOptions(training) };
   const { virtualTokens } = leadingPositions(peft);
 
   const { look, classes, sample } = await naming('training_file', async () => {
@@ -96,6 +99,7 @@ function sizesOf(
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
   const fault = faultOfLines(faults, bad);
   if (fault) throw fault;
+  if (sizes.length === 0) throw allOverlong(options.maxSeqLength);
   return { format: seen[0]!.format, sizes };
 }
 

@@ -1,9 +1,9 @@
-import type { PeftConfig } from '../config/index.ts';
+import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
-import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { badLines } from './bad-lines.ts';
 import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
 import type { TokenizeOptions } from './tokenize-examples.ts';
 
@@ -15,9 +15,26 @@ export interface ExampleSource {
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
+  /** Longest example in tokens. */
   maxSeqLength: number;
+  overlong?: ResolvedTraining['overlong'];
+  allowSpecialTokens?: boolean;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
+}
+
+/** How a job's examples are read: the part of an ExampleSource that its training options decide. */
+export type ReadingOptions = Required<
+  Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens'>
+>;
+
+/** A job of an earlier version, which has none of the later options, is read as that version did. */
+export function readingOptions(
+  training: Pick<ResolvedTraining, 'max_seq_length'> &
+    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens'>>,
+): ReadingOptions {
+  const { max_seq_length, overlong = 'error', allow_special_tokens = true } = training;
+  return { maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens };
 }
 
 export type DataFile = 'training_file' | 'validation_file';
@@ -29,13 +46,13 @@ export interface Classes {
 }
 
 export function tokenizeOptions(
-  { modelConfig, peft, maxSeqLength }: ExampleSource,
+  { modelConfig, peft, maxSeqLength, overlong = 'error', allowSpecialTokens = false }: ExampleSource,
   classes: Classes | null,
 ): TokenizeOptions {
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
-    ...{ maxSeqLength, vocabularySize, decoderStart },
+    ...{ maxSeqLength, overlong, allowSpecialTokens, vocabularySize, decoderStart },
     leading: virtualTokens + prefixLength,
     ...(classes ? { classOf: classes.of } : {}),
   };
@@ -57,7 +74,15 @@ export function faultOfLines(faults: readonly (GraftError | null)[], bad: number
   const details = [first, ...more]
     .flatMap((fault) => fault.details ?? [])
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return badLines(first.code, details.slice(0, MAX_LISTED_LINES), bad);
+  return badLines(first.code, details, bad);
+}
+
+/** Where no example is left to train on or to measure. */
+export function allOverlong(maxSeqLength: number): GraftError {
+  return new GraftError(
+    'example_too_long',
+    `every example is longer than max_seq_length, ${maxSeqLength} tokens, and nothing that could be learnt is left; set training.max_seq_length, or make them shorter`,
+  );
 }
 
 /** Validation data must be of the training data's kind. */

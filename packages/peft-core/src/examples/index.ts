@@ -4,11 +4,11 @@ export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill
 export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';
 export { cheapestOnStock, planMeasuring, planTraining } from './batches/plan-training.ts';
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
+export { type ReadingOptions, readingOptions } from './example-source.ts';
 export {
   createJsonlChecker,
   type DatasetSummary,
   type JsonlChecker,
-  MAX_LISTED_LINES,
   parseJsonl,
 } from './jsonl.ts';
 export type { DatasetFormat, RawExample } from './raw-example.ts';
@@ -22,6 +22,6 @@ export {
   type ReportedModel,
 } from './report/report-examples.ts';
 export { checkBestMetric, checkFormat, DATASET_FORMATS } from './task-formats.ts';
-export { tokenizeExamples } from './tokenize-examples.ts';
+export { type ExampleCounts, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

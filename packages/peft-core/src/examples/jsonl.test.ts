@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
-import { createJsonlChecker, MAX_LISTED_LINES, parseJsonl } from './jsonl.ts';
+import { createJsonlChecker, parseJsonl } from './jsonl.ts';
 
 const good = '{"messages":[{"role":"user","content":"Größe?"},{"role":"assistant","content":"M"}]}';
 
@@ -33,7 +33,31 @@ test('formats of language models, and other columns are left alone', () => {
     format: 'text',
     examples: [{ format: 'text', line: 1, text: 'a' }],
     answerCharacters: 1,
+    systemPrompt: null,
   });
+});
+
+test('the system message that every example begins with is found, and no other', () => {
+  const chat = (...systems: string[]) =>
+    JSON.stringify({
+      messages: [
+        ...systems.map((content) => ({ role: 'system', content })),
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: 'b' },
+      ],
+    });
+  const promptOf = (...lines: string[]) => parseJsonl(lines).systemPrompt;
+  assert.equal(promptOf(chat('Sort it.'), chat('Sort it.')), 'Sort it.');
+  assert.equal(promptOf(chat('Sort it.'), chat('Sort it!'), chat('Sort it.')), null);
+  assert.equal(promptOf(chat('Sort it.'), chat()), null);
+  assert.equal(promptOf(chat(), chat('Sort it.')), null);
+  assert.equal(promptOf(chat('')), null);
+  assert.equal(promptOf('{"text":"a"}'), null);
+  const longest = 'x'.repeat(16_384);
+  assert.equal(promptOf(chat(longest)), longest);
+  assert.equal(promptOf(chat(`${longest}x`)), null);
+  // What Postgres cannot keep.
+  assert.equal(promptOf(chat('a\0b')), null);
 });
 
 test('what a language model learns to write is counted, and nothing else', () => {
@@ -124,7 +148,7 @@ test('every bad line is reported with its number', () => {
   );
   assert.match(
     error.message,
-    /^line 2 is not valid JSON.*; line 4 must be a JSON object.*; and 1 more bad line$/,
+    /^line 2 is not valid JSON.*; line 4 must be a JSON object.*; line 5 is a text example.*; line 6 holds no example/,
   );
   assert.match(error.details?.[2]?.message ?? '', /is a text example, but line 1 is a chat example/);
 });
@@ -171,10 +195,26 @@ test('broken UTF-8 is a bad line, and the next line is read', () => {
   assert.match(error.details?.[0]?.message ?? '', /UTF-8/);
 });
 
-test('many bad lines are counted, the first hundred listed', () => {
-  const error = failure(Array(250).fill('{'));
-  assert.equal(error.details?.length, MAX_LISTED_LINES);
-  assert.match(error.message, /and 247 more bad lines/);
+test('lines with the same fault are one entry, whatever numbers and texts it quotes', () => {
+  const error = failure([
+    '{',
+    good,
+    ...Array(247).fill('{"a":'),
+    '{"b"',
+    good,
+    '[]',
+    '{"text":5}',
+    '{"text":6}',
+  ]);
+  assert.deepEqual(
+    error.details?.map(({ line, count, lines }) => [line, count ?? 1, lines ?? []]),
+    [
+      [1, 249, [[1, 1], [3, 250]]], // biome-ignore format: a table
+      [252, 1, []],
+      [253, 2, [[253, 254]]],
+    ],
+  );
+  assert.match(error.message, /\(the same fault in lines 3-250\); .*: 252 bad lines in all$/);
 });
 
 test('an empty file is an error', () => {
@@ -187,7 +227,12 @@ test('the checker gives the same answer however the bytes are cut', () => {
   for (let size = 1; size < 40; size++) {
     const checker = createJsonlChecker();
     for (let at = 0; at < file.length; at += size) checker.write(file.subarray(at, at + size));
-    assert.deepEqual(checker.end(), { format: 'chat', examples: 3, answerCharacters: 3 });
+    assert.deepEqual(checker.end(), {
+      format: 'chat',
+      examples: 3,
+      answerCharacters: 3,
+      systemPrompt: null,
+    });
   }
 });
 

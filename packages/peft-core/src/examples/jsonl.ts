@@ -1,5 +1,7 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
+import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
+import { BadLines } from './bad-lines.ts';
+import type { TrainingMessage } from './chat-line.ts';
 import {
   answerLength,
   type DatasetFormat,
@@ -8,8 +10,6 @@ import {
   unstorableText,
 } from './raw-example.ts';
 
-/** Bad lines that are listed; the rest are counted. */
-export const MAX_LISTED_LINES = 100;
 /** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** Levels of nesting in a line. What examples are read from has three. */
@@ -24,6 +24,8 @@ export interface DatasetSummary {
   examples: number;
   /** Characters of all that a language model learns to write in them; 0: they are for models that write nothing. */
   answerCharacters: number;
+  /** The system message that every example begins with; null: they differ, have none, or it is longer than 16,384 characters. */
+  systemPrompt: string | null;
 }
 
 export interface JsonlChecker {
@@ -41,12 +43,12 @@ export function createJsonlChecker(
   onExample: (example: RawExample) => void = () => {},
   onBadLine: (line: number) => void = () => {},
 ): JsonlChecker {
-  const faults: ErrorDetail[] = [];
+  const bad = new BadLines();
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  let faultCount = 0;
   let line = 0;
   let examples = 0;
   let answerCharacters = 0;
+  let systemPrompt: string | null = null;
   let format: { name: DatasetFormat; line: number } | null = null;
   let held: Uint8Array[] = [];
   let heldBytes = 0;
@@ -62,9 +64,8 @@ export function createJsonlChecker(
         ? `is longer than ${MAX_LINE_BYTES} bytes`
         : takeLine(parts.length === 1 ? rest : Buffer.concat(parts));
     if (fault === null) return;
-    faultCount++;
+    bad.add(line, fault);
     onBadLine(line);
-    if (faults.length < MAX_LISTED_LINES) faults.push({ line, message: fault });
   }
 
   /** Takes a whole line; returns what is wrong with it, or null. */
@@ -95,6 +96,8 @@ export function createJsonlChecker(
     if (example.format !== format.name) {
       return `is a ${example.format} example, but line ${format.line} is a ${format.name} example`;
     }
+    const system = systemPromptOf(example);
+    systemPrompt = examples === 0 || system === systemPrompt ? system : null;
     examples++;
     answerCharacters += answerLength(example);
     onExample(example);
@@ -116,11 +119,22 @@ export function createJsonlChecker(
     },
     end() {
       if (heldBytes > 0) finishLine(new Uint8Array(0));
-      if (faultCount > 0) throw badLines('invalid_jsonl', faults, faultCount);
+      if (bad.count > 0) throw bad.error('invalid_jsonl');
       if (format === null) throw new GraftError('empty_file', 'the file holds no examples');
-      return { format: format.name, examples, answerCharacters };
+      return { format: format.name, examples, answerCharacters, systemPrompt };
     },
   };
+}
+
+/** Longer ones are not kept with a file, a job and a version. */
+const LONGEST_SYSTEM_PROMPT = 16 * 1024;
+
+/** Null where Postgres cannot keep it, too: it has no U+0000. */
+function systemPromptOf(example: RawExample): string | null {
+  if (example.format !== 'chat') return null;
+  const [{ role, content }] = example.messages as [TrainingMessage];
+  const isKept = content !== '' && content.length <= LONGEST_SYSTEM_PROMPT && !content.includes('\0');
+  return role === 'system' && isKept ? content : null;
 }
 
 /** Reads a whole training file. Throws as JsonlChecker.end. */
@@ -132,14 +146,4 @@ export function parseJsonl(
   if (file instanceof Uint8Array) checker.write(file);
   else for (const line of file) checker.write(Buffer.from(`${line}\n`));
   return { ...checker.end(), examples };
-}
-
-/** One error for many lines: the first few in the message, up to MAX_LISTED_LINES in the details. Where a line's number is not known, its message says which it is. */
-export function badLines(code: string, faults: ErrorDetail[], total: number): GraftError {
-  const shown = faults
-    .slice(0, 3)
-    .map(({ line, message }) => (line === undefined ? message : `line ${line} ${message}`));
-  const more = total - shown.length;
-  const rest = more > 0 ? `; and ${more} more bad line${more === 1 ? '' : 's'}` : '';
-  return new GraftError(code, shown.join('; ') + rest, { details: faults });
 }

@@ -1,5 +1,6 @@
 import { commonLength } from '../text/common-length.ts';
-import type { Tokenizer, WholeText } from '../text/tokenizer.ts';
+import type { Deadline } from '../text/deadline.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import type { RawExample } from './raw-example.ts';
 
@@ -12,45 +13,82 @@ export interface LabelledTokens {
   labelled: Uint8Array;
 }
 
+export interface LabelOptions {
+  /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
+  allowSpecialTokens?: boolean;
+  deadline?: Deadline | null;
+  /** A chat that is far longer is given up before its turns are told apart. Default: none is. */
+  most?: number;
+}
+
 /**
  * Tokens and labels of one example for a language model. Chat: what the model itself has to say, that is each assistant turn
  * from the end of the generation prompt through its end-of-turn token. Prompt and completion: the completion and eos. Text: all
- * after the first token, and eos. Throws `chat_template_error`, `unsupported_chat_template`.
+ * after the first token, and eos. Null for a chat with more tokens than `most`. Throws `chat_template_error`,
+ * `unsupported_chat_template`, `text_too_slow`.
  */
 export function labelledTokens(
   tokenizer: Tokenizer,
   example: Extract<RawExample, { format: 'chat' | 'prompt_completion' | 'text' }>,
-): LabelledTokens {
+  options: LabelOptions = {},
+): LabelledTokens | null {
   switch (example.format) {
     case 'chat':
-      return chatTokens(tokenizer, example.messages);
+      return chatTokens(tokenizer, example.messages, options);
     case 'prompt_completion': {
-      const { ids, promptLength } = joinedIds(tokenizer, example.prompt, example.completion);
+      const { ids, promptLength } = joinedIds(tokenizer, example, options);
       return withLabels(tokenizer.withEos(ids), [[promptLength, Number.POSITIVE_INFINITY]]);
     }
-    case 'text':
-      return withLabels(tokenizer.withEos(tokenizer.encode(example.text)), [[0, Number.POSITIVE_INFINITY]]);
+    case 'text': {
+      const ids = tokenizer.encode(example.text, { deadline: options.deadline ?? null });
+      return withLabels(tokenizer.withEos(ids), [[0, Number.POSITIVE_INFINITY]]);
+    }
   }
 }
 
-function chatTokens(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledTokens {
+/** UTF-16 units for each token that is allowed: no cost is saved by looking at shorter chats before their turns are told apart. */
+const MUCH_LONGER = 4;
+
+function chatTokens(
+  tokenizer: Tokenizer,
+  turns: TrainingMessage[],
+  { most = Number.POSITIVE_INFINITY, ...options }: LabelOptions,
+): LabelledTokens | null {
+  const learnt = turns.flatMap(({ role, weight }, i) => (role === 'assistant' && weight !== 0 ? [i] : []));
+  const length = turns.reduce((sum, { content }) => sum + content.length, 0);
+  if (length > MUCH_LONGER * most && learnt.length > 1) {
+    const { labelled } = turnTokens(tokenizer, turns, learnt.slice(-1), options);
+    if (labelled.lastIndexOf(1) + 1 > most) return null;
+  }
+  return turnTokens(tokenizer, turns, learnt, options);
+}
+
+/** `learnt`: numbers of turns, ascending. */
+function turnTokens(
+  tokenizer: Tokenizer,
+  turns: TrainingMessage[],
+  learnt: readonly number[],
+  { allowSpecialTokens = false, deadline = null }: LabelOptions,
+): LabelledTokens {
   // `weight` is not part of a chat.
   const messages = turns.map(({ weight: _, ...message }) => message);
-  const learnt = turns.flatMap(({ role, weight }, i) => (role === 'assistant' && weight !== 0 ? [i] : []));
-  const { text, turns: places } = tokenizer.renderTurns(messages, learnt, TRAINING_DATE);
-  const whole = tokenizer.encodeWhole(text);
+  const options = { now: TRAINING_DATE, allowSpecialTokens, deadline };
+  const rendered = tokenizer.renderTurns(messages, learnt, options);
+  const { text, turns: places } = rendered;
+  const whole = tokenizer.encodeWhole(rendered, deadline);
   const spans: [from: number, to: number][] = [];
 
   for (const [n, { prompt, through }] of places.entries()) {
-    const from = whole.beginning(prompt).common;
-    const turn = text.slice(prompt, through);
+    const from = whole.beginning(prompt).tokens;
+    // Where it is not known where a turn ends, it ends before the next one.
+    const turn = text.slice(prompt, Math.min(through, places[n + 1]?.prompt ?? text.length));
     const content = turns[learnt[n]!]!.content.trim();
     const start = turn.indexOf(content);
     const contentEnd = start === -1 ? turn.length : start + content.length;
+    const { tokens, isExact } = whole.beginning(prompt + contentEnd);
     // The turn ends with the first special token after its content; a template may have none.
-    const last = tokenizer.specialTokensIn(turn).findIndex((at) => at >= contentEnd);
-    const end = last === -1 ? -1 : nthSpecial(tokenizer, whole.ids, from, last);
-    spans.push([from, end === -1 ? coveredTokens(whole, prompt + contentEnd) : end + 1]);
+    const end = nextSpecial(tokenizer, whole.ids, tokens, whole.beginning(prompt + turn.length).tokens);
+    spans.push([from, end === -1 ? tokens + (isExact ? 0 : 1) : end + 1]);
   }
   return withLabels(whole.ids, spans);
 }
@@ -61,14 +99,15 @@ function chatTokens(tokenizer: Tokenizer, turns: TrainingMessage[]): LabelledTok
  */
 function joinedIds(
   tokenizer: Tokenizer,
-  prompt: string,
-  completion: string,
+  { prompt, completion }: { prompt: string; completion: string },
+  { allowSpecialTokens = false, deadline = null }: LabelOptions,
 ): { ids: number[]; promptLength: number } {
-  const before = tokenizer.withoutEos(tokenizer.encode(prompt));
-  const joined = tokenizer.encode(prompt + completion);
+  const options = { specialTokens: allowSpecialTokens ? 'all' : 'none', deadline } as const;
+  const before = tokenizer.withoutEos(tokenizer.encode(prompt, options));
+  const joined = tokenizer.encode(prompt + completion, options);
   if (commonLength(before, joined) === before.length) return { ids: joined, promptLength: before.length };
   return {
-    ids: [...before, ...tokenizer.encode(completion, { addSpecialTokens: false })],
+    ids: [...before, ...tokenizer.encode(completion, { ...options, addSpecialTokens: false })],
     promptLength: before.length,
   };
 }
@@ -79,15 +118,8 @@ function withLabels(ids: readonly number[], spans: [from: number, to: number][])
   return { ids: Int32Array.from(ids), labelled };
 }
 
-/** Index of special token number `n` (from 0) at or after `from`, or -1. */
-function nthSpecial(tokenizer: Tokenizer, ids: readonly number[], from: number, n: number): number {
-  let left = n;
-  for (let at = from; at < ids.length; at++) if (tokenizer.isSpecial(ids[at]!) && left-- === 0) return at;
+/** Index of the first special token from `from` on that lies before `to`, or -1. */
+function nextSpecial(tokenizer: Tokenizer, ids: readonly number[], from: number, to: number): number {
+  for (let at = from; at < to; at++) if (tokenizer.isSpecial(ids[at]!)) return at;
   return -1;
-}
-
-/** How many tokens of the whole hold the text that ends at `end`. The last may hold more than that text. */
-function coveredTokens(whole: WholeText, end: number): number {
-  const { tokens, common } = whole.beginning(end);
-  return common === tokens ? common : common + 1;
 }

@@ -78,8 +78,11 @@ test('every bad line is told, and the error names the file', async () => {
     }),
     (error: GraftError) => {
       assert.deepEqual([error.code, error.param], ['example_too_long', 'validation_file']);
-      assert.equal(error.details?.length, 100);
-      assert.match(error.message, /^line 2 has .*; and 147 more bad lines$/);
+      assert.deepEqual(
+        error.details?.map(({ line, count, lines = [] }) => [line, count, lines.length]),
+        [[2, 150, 150]],
+      );
+      assert.match(error.message, /^line 2 has .* in lines 4, 6, .* and 139 more\): 150 bad lines in all$/);
       return true;
     },
   );
@@ -111,10 +114,14 @@ test('lines that are no examples and lines that are too long are told together, 
     const bad: number[] = [];
     await assert.rejects(readExamples(from, { onBadLine: (line) => bad.push(line) }), (error: GraftError) => {
       assert.deepEqual([error.code, error.param], ['invalid_jsonl', 'training_file']);
-      const told = error.details?.map(
-        ({ line, message }) => `${line}${/ tokens; /.test(message) ? ' long' : ''}`,
-      );
-      assert.deepEqual(told, ['2 long', '3', '4 long', '6']);
+      const told = error.details?.map(({ lines = [], message }) => [
+        lines.map(([line]) => line),
+        / tokens; /.test(message),
+      ]);
+      assert.deepEqual(told, [
+        [[2, 4], true],
+        [[3, 6], false],
+      ]);
       assert.deepEqual(bad, [2, 3, 4, 6]);
       return true;
     });

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { GraftError } from '../errors.ts';
 import { isClassifier } from '../outlines/index.ts';
 import {
+  allOverlong,
   type Classes,
   classesOf,
   type DataFile,
@@ -17,7 +18,7 @@ import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
 import { LabelCollector } from './label-names.ts';
 import type { DatasetFormat, RawExample } from './raw-example.ts';
 import { checkFormat } from './task-formats.ts';
-import { ExampleTokenizer } from './tokenize-examples.ts';
+import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
 /** Called while the files are read. No example is kept. */
@@ -35,6 +36,7 @@ export interface ExampleSummary {
   labels: readonly string[] | null;
   /** SHA-256 of the files' bytes, one after the other. */
   digest: string;
+  counts: Record<DataFile, ExampleCounts>;
 }
 
 /**
@@ -53,6 +55,7 @@ export async function readExamples(
   const classes = hasClasses ? await classNames(source, progress) : null;
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
+  const counts = { training_file: noCounts(), validation_file: noCounts() };
   const tokenise = async (path: string, file: DataFile): Promise<DatasetFormat> =>
     naming(file, async () => {
       let bad = 0;
@@ -72,12 +75,14 @@ export async function readExamples(
       const read = await readLines(path, source, { take, onBytes, onBadLine });
       const fault = faultOfLines([read.fault, examples.fault()], bad);
       if (fault) throw fault;
+      counts[file] = examples.counts;
+      if (examples.counts.examples === 0) throw allOverlong(source.maxSeqLength);
       return read.summary!.format;
     });
   const format = await tokenise(trainingFile, 'training_file');
   const other = validationFile ? await tokenise(validationFile, 'validation_file') : format;
   if (other !== format) throw otherFormat(other, format);
-  return { format, labels: classes?.names ?? null, digest: hash.digest('hex') };
+  return { format, labels: classes?.names ?? null, digest: hash.digest('hex'), counts };
 }
 
 /** How much of the files is done, each counted once though a classifier's training file is read twice. */

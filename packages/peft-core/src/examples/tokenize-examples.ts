@@ -1,15 +1,22 @@
-import { type ErrorDetail, GraftError } from '../errors.ts';
+import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
+import { Deadline } from '../text/deadline.ts';
 import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
-import { badLines, MAX_LISTED_LINES } from './jsonl.ts';
+import { BadLines } from './bad-lines.ts';
 import type { ClassOf } from './label-names.ts';
-import { labelledTokens } from './labelled-tokens.ts';
+import { type LabelledTokens, labelledTokens } from './labelled-tokens.ts';
 import type { Label, RawExample } from './raw-example.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';
 import { wordTokens } from './word-tokens.ts';
 
 export interface TokenizeOptions {
   maxSeqLength: number;
+  /** What becomes of longer examples. Default error. */
+  overlong?: 'error' | 'truncate' | 'skip';
+  /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
+  allowSpecialTokens?: boolean;
+  /** How long a line may take to become tokens. */
+  lineMilliseconds?: number;
   /** Positions that a soft prompt takes before every sequence. */
   leading?: number;
   /** Rows of the model's embedding table. The model does not know a token with a larger id. */
@@ -18,6 +25,22 @@ export interface TokenizeOptions {
   decoderStart?: number | null;
   /** The classes of a classifier's labels. */
   classOf?: ClassOf;
+}
+
+/** What became of a file's lines. */
+export interface ExampleCounts {
+  /** That can be used. */
+  examples: number;
+  /** Of these: cut to max_seq_length. */
+  truncated: number;
+  /** Longer than max_seq_length and left out, or cut so that there was nothing left to learn. */
+  skipped: number;
+  /** In the content of messages, in prompts and in completions. */
+  special_tokens: number;
+}
+
+export function noCounts(): ExampleCounts {
+  return { examples: 0, truncated: 0, skipped: 0, special_tokens: 0 };
 }
 
 /**
@@ -29,9 +52,9 @@ export class ExampleTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #options: TokenizeOptions;
   readonly #onBadLine: (line: number) => void;
-  readonly #faults: ErrorDetail[] = [];
+  readonly #bad = new BadLines();
+  readonly counts = noCounts();
   #firstCode: string | null = null;
-  #badLines = 0;
 
   /** `onBadLine` is told the number of every bad line, past those that the error lists. */
   constructor(tokenizer: Tokenizer, options: TokenizeOptions, onBadLine: (line: number) => void = () => {}) {
@@ -43,27 +66,35 @@ export class ExampleTokenizer {
   /** Null for a line that cannot be used. Throws what is wrong with the model: `no_chat_template`, `unsupported_chat_template`. */
   tokenize(raw: RawExample): TrainingExample | null {
     const { line } = raw;
+    const { overlong = 'error' } = this.#options;
+    const reading = new Reading(this.#options);
     try {
-      const tokenized = tokenizeOne(this.#tokenizer, raw, this.#options);
+      const tokenized = tokenizeOne(this.#tokenizer, raw, reading);
       checkIds(this.#tokenizer, raw, tokenized, this.#options);
+      this.counts.special_tokens += specialTokensOf(this.#tokenizer, raw);
+      this.counts.examples++;
+      if (reading.isTruncated) this.counts.truncated++;
       return { ...tokenized, line };
     } catch (error) {
-      const tooLong = error instanceof GraftError && error.code === 'text_too_long';
-      if (!(error instanceof BadExample || tooLong)) throw error;
-      this.#firstCode ??= tooLong ? 'example_too_long' : error.code;
-      this.#badLines++;
+      const tooSlow = error instanceof GraftError && error.code === 'text_too_slow';
+      if (!(error instanceof BadExample || tooSlow)) throw error;
+      if (error.code === 'example_too_long' && overlong !== 'error') {
+        this.counts.skipped++;
+        return null;
+      }
+      this.#firstCode ??= error.code;
+      this.#bad.add(line, error.message);
       this.#onBadLine(line);
-      if (this.#faults.length < MAX_LISTED_LINES) this.#faults.push({ line, message: error.message });
       return null;
     }
   }
 
   /**
-   * The error with every bad line: `example_too_long` (nothing is ever cut), `example_empty` (nothing to learn), `unknown_label`,
-   * `invalid_token_id`, or `chat_template_error`; null without one.
+   * The error with every bad line: `example_too_long`, `example_empty` (nothing to learn), `unknown_label`,
+   * `invalid_token_id`, `text_too_slow` or `chat_template_error`; null without one.
    */
   fault(): GraftError | null {
-    return this.#firstCode === null ? null : badLines(this.#firstCode, this.#faults, this.#badLines);
+    return this.#firstCode === null ? null : this.#bad.error(this.#firstCode);
   }
 }
 
@@ -92,49 +123,108 @@ class BadExample extends Error {
 
 type Tokenized = Omit<TrainingExample, 'line'>;
 
-function tokenizeOne(tokenizer: Tokenizer, example: RawExample, options: TokenizeOptions): Tokenized {
+/** The reading of one line. */
+class Reading {
+  readonly options: TokenizeOptions;
+  readonly deadline: Deadline;
+  isTruncated = false;
+
+  constructor(options: TokenizeOptions) {
+    this.options = options;
+    this.deadline = new Deadline(options.lineMilliseconds);
+  }
+
+  /** Tokens that a sequence may have. `leading`: it lies behind a soft prompt. */
+  most(leading = true): number {
+    return this.options.maxSeqLength - (leading ? (this.options.leading ?? 0) : 0);
+  }
+
+  /** How many of so many tokens are kept. Throws `example_too_long` where none may be cut. */
+  kept(tokens: number, leading = true): number {
+    const most = this.most(leading);
+    if (tokens <= most) return tokens;
+    if (this.options.overlong !== 'truncate') throw this.tooLong(`${tokens}`, leading);
+    this.isTruncated = true;
+    return most;
+  }
+
+  tooLong(tokens: string, leading = true): BadExample {
+    const { maxSeqLength, leading: virtual = 0 } = this.options;
+    const others = virtual === 0 || !leading ? '' : ` and ${virtual} virtual ones`;
+    return new BadExample(
+      'example_too_long',
+      `has ${tokens} tokens${others}; the limit (max_seq_length) is ${maxSeqLength}`,
+    );
+  }
+
+  /** The first tokens of a text and, as the tokenizer's own truncation does, the special ones after it. */
+  fit(ids: readonly number[], after: readonly number[], leading = true): readonly number[] {
+    const kept = this.kept(ids.length, leading);
+    return kept === ids.length ? ids : [...ids.slice(0, Math.max(0, kept - after.length)), ...after];
+  }
+}
+
+function tokenizeOne(tokenizer: Tokenizer, example: RawExample, reading: Reading): Tokenized {
+  const { options } = reading;
   switch (example.format) {
     case 'prompt_completion':
       if (typeof options.decoderStart === 'number')
-        return sequenceToSequence(tokenizer, example.prompt, example.completion, options);
-      return languageExample(tokenizer, example, options);
+        return sequenceToSequence(tokenizer, example.prompt, example.completion, reading, false);
+      return languageExample(tokenizer, example, reading);
     case 'chat':
     case 'text':
-      return languageExample(tokenizer, example, options);
+      return languageExample(tokenizer, example, reading);
     case 'text_target':
-      return sequenceToSequence(tokenizer, example.text, example.target, options);
+      return sequenceToSequence(tokenizer, example.text, example.target, reading, true);
     case 'classification': {
-      const ids = textIds(tokenizer, example.text, options);
+      const ids = textIds(tokenizer, example.text, reading);
       return { sequences: [{ ids }], label: classOf(example.label, options), tokens: ids.length };
     }
     case 'token_classification':
-      return taggedExample(tokenizer, example, options);
+      return taggedExample(tokenizer, example, reading);
     case 'pairs':
-      return embeddedTexts(tokenizer, example.texts, options);
+      return embeddedTexts(tokenizer, example.texts, reading);
     case 'scored_pairs':
-      return { ...embeddedTexts(tokenizer, example.texts, options), score: example.score };
+      return { ...embeddedTexts(tokenizer, example.texts, reading), score: example.score };
   }
+}
+
+/** Special tokens in what is plain text by default. */
+function specialTokensOf(tokenizer: Tokenizer, example: RawExample): number {
+  const texts =
+    example.format === 'chat'
+      ? example.messages.map(({ content }) => content)
+      : example.format === 'prompt_completion'
+        ? [example.prompt, example.completion]
+        : [];
+  return texts.reduce((sum, text) => sum + tokenizer.countSpecialTokens(text), 0);
 }
 
 /** Cut after the last target: later tokens change nothing. */
 function languageExample(
   tokenizer: Tokenizer,
   example: Parameters<typeof labelledTokens>[1],
-  options: TokenizeOptions,
+  reading: Reading,
 ): Tokenized {
-  let whole: ReturnType<typeof labelledTokens>;
+  const { allowSpecialTokens = false, overlong } = reading.options;
+  const { deadline } = reading;
+  let whole: LabelledTokens | null;
   try {
-    whole = labelledTokens(tokenizer, example);
+    const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
+    whole = labelledTokens(tokenizer, example, { allowSpecialTokens, deadline, most });
   } catch (error) {
     if (error instanceof GraftError && error.code === 'chat_template_error')
       throw new BadExample(error.code, error.message);
     throw error;
   }
+  if (whole === null) throw reading.tooLong(`more than ${reading.most()}`);
   const { ids, labelled } = whole;
-  const end = labelled.lastIndexOf(1) + 1;
-  if (end === 0)
+  const last = labelled.lastIndexOf(1) + 1;
+  if (last === 0)
     throw new BadExample('example_empty', `has no token to learn: ${whyNothing[example.format]}`);
-  checkLength(end, options);
+  const kept = reading.kept(last);
+  const end = kept === last ? last : labelled.lastIndexOf(1, kept - 1) + 1;
+  if (end === 0) throw reading.tooLong(`${last}`);
   const targets = ids.slice(1, end).map((id, t) => (labelled[t + 1] === 1 ? id : NO_TARGET));
   return { sequences: [{ ids: ids.slice(0, end - 1), targets }], tokens: end };
 }
@@ -150,16 +240,20 @@ function sequenceToSequence(
   tokenizer: Tokenizer,
   input: string,
   target: string,
-  options: TokenizeOptions,
+  reading: Reading,
+  allowSpecialTokens: boolean,
 ): Tokenized {
-  const inputIds = textIds(tokenizer, input, options);
-  const targets = Int32Array.from(tokenizer.withEos(tokenizer.encode(target)));
-  if (targets.length === 0)
+  const { options, deadline } = reading;
+  const specialTokens = allowSpecialTokens || options.allowSpecialTokens ? 'all' : 'none';
+  const inputIds = textIds(tokenizer, input, reading, specialTokens);
+  const whole = tokenizer.withEos(tokenizer.encode(target, { specialTokens, deadline }));
+  if (whole.length === 0)
     throw new BadExample(
       'example_empty',
       `has no token to learn: its target, ${show(target)}, comes to none`,
     );
-  checkLength(targets.length, { ...options, leading: 0 });
+  const end = whole.slice(tokenizer.withoutEos(whole).length);
+  const targets = Int32Array.from(reading.fit(whole, end, false));
   const ids = Int32Array.from([options.decoderStart!, ...targets.subarray(0, -1)]);
   return { sequences: [{ ids, input: inputIds, targets }], tokens: inputIds.length + targets.length };
 }
@@ -167,39 +261,39 @@ function sequenceToSequence(
 function taggedExample(
   tokenizer: Tokenizer,
   { words, labels }: Extract<RawExample, { format: 'token_classification' }>,
-  options: TokenizeOptions,
+  reading: Reading,
 ): Tokenized {
-  const { ids, firsts } = wordTokens(tokenizer, words);
-  checkLength(ids.length, options);
+  const tokens = wordTokens(tokenizer, words);
+  const { after } = tokenizer.specialTokensAround();
+  const ids = Int32Array.from(reading.fit(tokens.ids, after));
+  const most = ids.length - after.length;
   const targets = new Int32Array(ids.length).fill(NO_TARGET);
+  let labelled = 0;
   for (const [word, label] of labels.entries()) {
-    const at = firsts[word]!;
-    if (label !== null && at !== -1) targets[at] = classOf(label, options);
+    const at = tokens.firsts[word]!;
+    if (label === null || at === -1) continue;
+    labelled++;
+    if (at < most) targets[at] = classOf(label, reading.options);
   }
-  if (targets.every((target) => target === NO_TARGET))
-    throw new BadExample('example_empty', 'has no labelled word that the tokenizer knows');
-  return { sequences: [{ ids: Int32Array.from(ids), targets }], tokens: ids.length };
+  if (labelled === 0) throw new BadExample('example_empty', 'has no labelled word that the tokenizer knows');
+  if (targets.every((target) => target === NO_TARGET)) throw reading.tooLong(`${tokens.ids.length}`);
+  return { sequences: [{ ids, targets }], tokens: ids.length };
 }
 
-function embeddedTexts(tokenizer: Tokenizer, texts: readonly string[], options: TokenizeOptions): Tokenized {
-  const sequences = texts.map((text) => ({ ids: textIds(tokenizer, text, options) }));
+function embeddedTexts(tokenizer: Tokenizer, texts: readonly string[], reading: Reading): Tokenized {
+  const sequences = texts.map((text) => ({ ids: textIds(tokenizer, text, reading) }));
   return { sequences, tokens: sequences.reduce((sum, { ids }) => sum + ids.length, 0) };
 }
 
-function textIds(tokenizer: Tokenizer, text: string, options: TokenizeOptions): Int32Array {
-  const ids = Int32Array.from(tokenizer.encode(text));
+function textIds(
+  tokenizer: Tokenizer,
+  text: string,
+  reading: Reading,
+  specialTokens: 'all' | 'none' = 'all',
+): Int32Array {
+  const ids = tokenizer.encode(text, { specialTokens, deadline: reading.deadline });
   if (ids.length === 0) throw new BadExample('example_empty', `has a text without tokens: ${show(text)}`);
-  checkLength(ids.length, options);
-  return ids;
-}
-
-function checkLength(tokens: number, { maxSeqLength, leading = 0 }: TokenizeOptions): void {
-  if (tokens + leading <= maxSeqLength) return;
-  const virtual = leading === 0 ? '' : ` and ${leading} virtual ones`;
-  throw new BadExample(
-    'example_too_long',
-    `has ${tokens} tokens${virtual}; the limit (max_seq_length) is ${maxSeqLength}`,
-  );
+  return Int32Array.from(reading.fit(ids, tokenizer.specialTokensAround().after));
 }
 
 /** A tokenizer may have tokens that the model lacks. Their ids would be read as something else. */

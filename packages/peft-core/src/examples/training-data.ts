@@ -1,6 +1,6 @@
 import { type ResolvedTraining, validationCount } from '../config/index.ts';
 import { permutation, Random } from '../random.ts';
-import type { DataFile, ExampleSource } from './example-source.ts';
+import { type DataFile, type ExampleSource, type ReadingOptions, readingOptions } from './example-source.ts';
 import { type ExampleSummary, readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
@@ -15,12 +15,12 @@ export interface TrainingData extends ExampleSummary {
  * seed. Throws what `readExamples` throws.
  */
 export async function readTrainingData(
-  source: Omit<ExampleSource, 'maxSeqLength'> & { training: ResolvedTraining },
+  source: Omit<ExampleSource, keyof ReadingOptions> & { training: ResolvedTraining },
 ): Promise<TrainingData> {
   const { training } = source;
   const examples: Record<DataFile, TrainingExample[]> = { training_file: [], validation_file: [] };
   const summary = await readExamples(
-    { ...source, maxSeqLength: training.max_seq_length },
+    { ...source, ...readingOptions(training) },
     { onExample: (example, file) => examples[file].push(example) },
   );
   const all = examples.training_file;

@@ -1,9 +1,10 @@
 import { GraftError } from '../errors.ts';
 import type { BaseModel } from '../files.ts';
-import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
-import { type ChatMessage, loadTokenizer, strayToken, type Tokenizer } from '../text/index.ts';
+import type { ChatMessage } from '../text/index.ts';
+import { PromptReader } from './prompts/prompt-reader.ts';
+import { paramOf } from './prompts/prompt-tokens.ts';
 import { Scheduler } from './scheduler.ts';
 import { type GeneratedText, type GenerateResult, Sequence } from './sequence.ts';
 import { type ServedModel, ServedModels } from './served-models.ts';
@@ -13,9 +14,13 @@ import { StopMatcher } from './stop-matcher.ts';
 export interface GenerateRequest {
   /** Folder of the adapter that answers; the plain base model by default. */
   adapter?: string | null;
+  /** How errors name that adapter; its folder by default. */
+  adapterName?: string;
   /** One of messages and prompt. */
   messages?: ChatMessage[];
   prompt?: string;
+  /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
+  allow_special_tokens?: boolean;
   /** Tokens of the answer at most; by default what the context still holds. */
   max_tokens?: number | null;
   /** Default 0: greedy. */
@@ -31,6 +36,11 @@ export interface GenerateRequest {
   /** Whose it is: teams get rows by weight, and never share what is kept of their prompts. */
   team?: string;
   weight?: number;
+  /**
+   * Is given the tokens of the prompt once it was read, also of one that is then refused; of one that is so long that it is not tokenised,
+   * the fewest that it can have.
+   */
+  onPromptRead?: (tokens: number) => void;
   signal?: AbortSignal;
 }
 
@@ -48,12 +58,11 @@ const defaults: ServingLimits = {
 /** Answers with a base model and adapters on it, many requests at once, while the base stays loaded. */
 export class Generator {
   readonly #base: BaseModel;
-  readonly #architecture: Architecture;
   readonly #models: ServedModels;
   readonly #context: number;
   /** Set for encoder-decoders: the encoder reads the prompt, and the answer's own sequence begins with this token. */
   readonly #decoderStart: number | null;
-  readonly #tokenizer: Tokenizer;
+  readonly #reader: PromptReader;
   #scheduler: Promise<Scheduler> | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
@@ -66,11 +75,10 @@ export class Generator {
       });
     const limits = { ...defaults, ...given };
     this.#base = base;
-    this.#architecture = architecture;
     this.#context = Math.min(limits.context, architecture.maxPositions);
     this.#decoderStart = architecture.decoderStart ?? null;
     this.#models = new ServedModels(base, architecture, { ...limits, context: this.#context });
-    this.#tokenizer = loadTokenizer(base.tokenizerFiles);
+    this.#reader = new PromptReader(base.tokenizerFiles, architecture.vocabularySize);
   }
 
   /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not write text. */
@@ -80,8 +88,8 @@ export class Generator {
 
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
-   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, what the chat template and
-   * `readFittingAdapter` throw, and the reason of `signal`.
+   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized`, `non_finite_logits`,
+   * `answer_failed`, what the chat template and `readFittingAdapter` throw, and the reason of `signal`; none of these harms other answers.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const { signal } = request;
@@ -90,7 +98,8 @@ export class Generator {
     let sequence: Sequence;
     let scheduler: Scheduler;
     try {
-      sequence = this.#sequenceOf(request, served);
+      const prompt = await this.#read(request, served);
+      sequence = this.#sequenceOf(request, served, prompt);
       this.#scheduler ??= this.#models.program().then((program) => new Scheduler(program));
       scheduler = await this.#scheduler;
     } catch (error) {
@@ -113,6 +122,7 @@ export class Generator {
   /** Answers that are being written fail. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#reader.close();
     await this.#running;
     await this.#models.close();
   }
@@ -122,28 +132,41 @@ export class Generator {
       // A step blocks this thread: let messages and cancellation in first.
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#closed) scheduler.failAll(new Error('the generator was closed'));
-      await scheduler.step();
+      try {
+        await scheduler.step();
+      } catch (error) {
+        scheduler.failAll(error);
+      }
     }
     this.#running = null;
     if (this.#models.restartIfFull()) this.#scheduler = null;
   }
 
-  #sequenceOf(request: GenerateRequest, served: ServedModel): Sequence {
-    const { virtualTokens, attachment } = served.model.model;
-    const prefix = attachment?.prefixLength ?? 0;
-    const prompt = this.#promptIds(request);
-    const leading = virtualTokens.length + prefix;
-    const left = this.#context - leading - prompt.length;
-    // An encoder-decoder's answer does not share positions with the prompt.
-    const room = this.#decoderStart === null ? left : this.#context - prefix - 1;
-    if (left < 1 || room < 1) {
-      const virtual = leading === 0 ? '' : ` and the adapter ${leading} virtual ones`;
-      throw new GraftError(
-        'context_length_exceeded',
-        `the prompt has ${prompt.length} tokens${virtual}; this model answers within ${this.#context} for prompt and answer together`,
-        { param: request.messages ? 'messages' : 'prompt' },
-      );
-    }
+  /** The prompt's tokens, of which there are no more than the model can answer. */
+  async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
+    const allowSpecialTokens = request.allow_special_tokens ?? false;
+    const text = request.messages ? { messages: request.messages } : { prompt: request.prompt ?? '' };
+    const prompt = { ...text, allowSpecialTokens };
+    const limits = { context: this.#context, leading: leadingOf(served) };
+    const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
+    const read = await this.#reader.read(prompt, limits, owner, request.signal);
+    if (this.#closed) throw new Error('the generator was closed');
+    request.onPromptRead?.('ids' in read ? read.ids.length : read.tokens);
+    if ('ids' in read) return read.ids;
+    const { code, message } = read.refusal;
+    throw new GraftError(code, message, { param: paramOf(prompt) });
+  }
+
+  /** Tokens that the answer to a prompt may have. An encoder-decoder's do not share positions with the prompt. */
+  #roomFor(promptTokens: number, served: ServedModel): number {
+    if (this.#decoderStart !== null) return this.#context - prefixOf(served) - 1;
+    return this.#context - leadingOf(served) - promptTokens;
+  }
+
+  #sequenceOf(request: GenerateRequest, served: ServedModel, prompt: Int32Array): Sequence {
+    const { virtualTokens } = served.model.model;
+    const [leading, prefix] = [leadingOf(served), prefixOf(served)];
+    const room = this.#roomFor(prompt.length, served);
     const before = Array<number>(prefix).fill(-1);
     const whole = [...virtualTokens, ...prompt];
     return new Sequence(
@@ -156,44 +179,28 @@ export class Generator {
       {
         temperature: request.temperature ?? 0,
         topP: request.top_p ?? 1,
+        adapterName: request.adapter ? (request.adapterName ?? request.adapter) : null,
         limit: Math.min(request.max_tokens ?? room, room),
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
         stops: new StopMatcher(request.stop ?? []),
         ends: this.#endTokens(),
-        tokenizer: this.#tokenizer,
+        tokenizer: this.#reader.tokenizer,
       },
     );
-  }
-
-  #promptIds({ messages, prompt }: GenerateRequest): number[] {
-    const ids = messages
-      ? this.#tokenizer.encode(this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), {
-          addSpecialTokens: false,
-        })
-      : this.#tokenizer.encode(prompt ?? '', { addSpecialTokens: true });
-    if (ids.length === 0)
-      throw new GraftError('empty_prompt', 'the prompt has no tokens; send some text', {
-        param: messages ? 'messages' : 'prompt',
-      });
-    // The model would read larger ids as an adapter's virtual tokens.
-    const { vocabularySize } = this.#architecture;
-    const stray = ids.find((id) => id >= vocabularySize);
-    if (stray !== undefined)
-      throw new GraftError(
-        'invalid_token_id',
-        `the prompt has ${strayToken(this.#tokenizer, stray, vocabularySize)}; leave it out`,
-        { param: messages ? 'messages' : 'prompt' },
-      );
-    return [...ids];
   }
 
   #endTokens(): Set<number> {
     const configured = [this.#base.generationConfig?.eos_token_id, this.#base.config.eos_token_id].flat();
     return new Set(
-      [this.#tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'),
+      [this.#reader.tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'),
     );
   }
 }
+
+const prefixOf = ({ model }: ServedModel): number => model.model.attachment?.prefixLength ?? 0;
+
+/** Positions before the prompt. */
+const leadingOf = (served: ServedModel): number => served.model.model.virtualTokens.length + prefixOf(served);
 
 export const openGenerator = Generator.open;

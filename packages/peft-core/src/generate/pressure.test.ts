@@ -83,6 +83,21 @@ test('a team that asks once does not wait for the many of another', async () => 
   await generator.close();
 });
 
+test('a request that breaks its own answer fails alone, and leaves the engine as it was', async () => {
+  const generator = await openWith({ rows: 4 });
+  const expected = await textOf(generator, { prompt: 'ab', max_tokens: 40 });
+  // Found to be none when the first text is compared with it: as any fault in decoding a token would be.
+  const stop = [{ length: 2 }] as unknown as string[];
+  const broken = textOf(generator, { prompt: 'ab', max_tokens: 40, stop });
+  const others = [1, 2, 3].map(() => textOf(generator, { prompt: 'ab', max_tokens: 40 }));
+  await assert.rejects(
+    broken,
+    ({ code, fault }: GraftError) => code === 'answer_failed' && fault === 'system',
+  );
+  assert.deepEqual(await Promise.all(others), [expected, expected, expected]);
+  await generator.close();
+});
+
 for (const name of ['lora', 'ia3'])
   test(`an adapter whose files are gone while it answers says the whole of it: ${name}`, async () => {
     const folder = bench.folderOf(name)!;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { GraftError } from '../errors.ts';
 import { sampleToken } from './sampling.ts';
 
 const logits = Float32Array.from([1, 3, 2, -50], Math.fround);
@@ -24,4 +25,18 @@ test('top-p keeps the most probable tokens up to the mass, and always one', () =
     new Set(Array.from({ length: 100 }, (_, i) => sampleToken(logits, { temperature: 1, topP }, i / 100)));
   assert.deepEqual([...seen(0.01)], [1]);
   assert.deepEqual([...seen(0.7)].sort(), [1, 2]); // token 1 alone has 0.665
+});
+
+test('logits that are not finite are refused, however the token is chosen', () => {
+  for (const bad of [NaN, Infinity, -Infinity])
+    for (const [temperature, topP] of [
+      [0, 1],
+      [1, 1],
+      [1, 0.9],
+    ] as const)
+      for (const i of [0, 1, 3])
+        assert.throws(
+          () => sampleToken(logits.with(i, bad), { temperature, topP }, 0.5),
+          ({ code }: GraftError) => code === 'non_finite_logits',
+        );
 });

@@ -1,3 +1,5 @@
+import { GraftError } from '../errors.ts';
+
 /** How the next token is chosen. */
 export interface SamplingOptions {
   /** 0 takes the most probable token. */
@@ -8,6 +10,7 @@ export interface SamplingOptions {
 
 /**
  * Picks a token from logits `(V)`; `uniform` is a number in [0, 1). Softmax and sums in double precision.
+ * Throws `non_finite_logits` where one of them is NaN or infinite: no probabilities follow from them.
  * Top-p as in Holtzman et al. 2020, arXiv:1904.09751: the token that crosses the mass is kept.
  */
 export function sampleToken(
@@ -54,8 +57,12 @@ function walk(
   return tokenAt(weights[last]!, last);
 }
 
-function argMax(values: Float32Array): number {
+/** Index of the largest logit, of equal ones the first. */
+function argMax(logits: Float32Array): number {
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  for (let i = 0; i < logits.length; i++) {
+    if (!Number.isFinite(logits[i])) throw new GraftError('non_finite_logits', 'the logits are not finite');
+    if (logits[i]! > logits[best]!) best = i;
+  }
   return best;
 }

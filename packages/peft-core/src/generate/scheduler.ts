@@ -47,7 +47,7 @@ export class Scheduler {
     for (const sequence of this.#sequences) sequence.fail(reason);
   }
 
-  /** Computes as much as one step can. Faults are those of sequences. */
+  /** Computes as much as one step can. A fault ends the sequences that have it, and no others. */
   async step(): Promise<void> {
     const byModel = new Map<AnsweringModel | string, Sequence[]>();
     for (const sequence of this.#rows.pick([...this.#sequences], this.#program.rows)) {
@@ -60,10 +60,11 @@ export class Scheduler {
       const going = () => group.filter((sequence) => this.#sequences.has(sequence) && !sequence.isOver);
       try {
         await group[0]!.served.ready();
-        this.#compute(going());
       } catch (error) {
+        // Only adapters that are alone in their group have values to set.
         for (const sequence of going()) sequence.fail(error);
       }
+      this.#compute(going());
     }
     for (const sequence of this.#sequences) if (sequence.isOver) this.remove(sequence);
   }
@@ -71,7 +72,7 @@ export class Scheduler {
   /** Sequences of one model. */
   #compute(group: readonly Sequence[]): void {
     const begun = group.filter(
-      (sequence) => sequence.blocks.length > 0 || (!this.#isBeingRead(sequence) && this.#begin(sequence)),
+      (sequence) => sequence.blocks.length > 0 || (!this.#isBeingRead(sequence) && this.#mayBegin(sequence)),
     );
     let room = PROMPT_POSITIONS;
     const pieces: (Piece & { sequence: Sequence })[] = [];
@@ -95,20 +96,32 @@ export class Scheduler {
     const [first] = held;
     if (!first) return;
     const { model } = first.sequence.served;
-    const hidden = model.compute(held);
+    const hidden = eachApart(held, (pieces) => model.compute(pieces));
     const read: { piece: Piece; hidden: Float32Array; sequence: Sequence }[] = [];
     for (const [i, piece] of held.entries()) {
       const { sequence } = piece;
+      if (!hidden[i]) continue;
       sequence.computed += piece.ids.length;
       this.#learn(sequence);
-      if (sequence.computed === sequence.ids.length) read.push({ piece, hidden: hidden[i]!, sequence });
+      if (sequence.computed === sequence.ids.length) read.push({ piece, hidden: hidden[i], sequence });
     }
     if (read.length === 0) return;
-    const logits = model.logits(
-      read.map(({ hidden }) => hidden),
-      read.map(({ piece }) => piece),
+    const logits = eachApart(read, (some) =>
+      model.logits(
+        some.map(({ hidden }) => hidden),
+        some.map(({ piece }) => piece),
+      ),
     );
-    for (const [i, { sequence }] of read.entries()) sequence.answer(logits[i]!);
+    for (const [i, { sequence }] of read.entries()) if (logits[i]) sequence.answer(logits[i]);
+  }
+
+  #mayBegin(sequence: Sequence): boolean {
+    try {
+      return this.#begin(sequence);
+    } catch (error) {
+      sequence.fail(error);
+      return false;
+    }
   }
 
   /** Whether another is reading blocks that it begins with, too: they are known soon, and are not computed twice. */
@@ -184,6 +197,23 @@ export class Scheduler {
       const block = sequence.blocks[sequence.learnt]!;
       sequence.link = this.#pool.learn(sequence.link, sequence.ids, sequence.learnt * BLOCK, block);
     }
+  }
+}
+
+/**
+ * What `run` computes of all at once, or of each alone where that fails: what one of them cannot have computed then fails for it alone.
+ * A run that failed is repeated safely, since it writes the same positions again.
+ */
+function eachApart<T extends { sequence: Sequence }>(
+  all: readonly T[],
+  run: (some: readonly T[]) => Float32Array[],
+): (Float32Array | null)[] {
+  try {
+    return run(all);
+  } catch (error) {
+    if (all.length > 1) return all.flatMap((one) => eachApart([one], run));
+    all[0]!.sequence.fail(error);
+    return [null];
   }
 }
 

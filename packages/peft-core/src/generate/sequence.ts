@@ -1,3 +1,4 @@
+import { GraftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import type { StreamDecoder, Tokenizer } from '../text/index.ts';
 import type { Owned } from './fair-rows.ts';
@@ -29,6 +30,8 @@ export interface GenerateResult {
 
 /** How an answer's tokens are chosen and where it ends. */
 export interface AnswerOptions extends SamplingOptions {
+  /** How errors name the adapter; null for the plain base model. */
+  adapterName: string | null;
   /** Tokens at most. */
   limit: number;
   /** Of the most probable tokens that are told of each; null for none, not even its own probability. */
@@ -98,8 +101,38 @@ export class Sequence implements Owned {
     if (this.isNew) this.#cachedTokens = Math.max(0, positions - this.leading);
   }
 
-  /** Chooses the next token, from logits `(V)`. */
+  /** Chooses the next token, from logits `(V)`. Whatever fails, fails for this sequence alone. */
   answer(logits: Float32Array): void {
+    try {
+      this.#answer(logits);
+    } catch (error) {
+      this.fail(this.#faultOf(error));
+    }
+  }
+
+  #faultOf(error: unknown): unknown {
+    if (!(error instanceof GraftError))
+      return new GraftError('answer_failed', 'the answer could not be decoded', {
+        fault: 'system',
+        cause: error,
+      });
+    if (error.code !== 'non_finite_logits') return error;
+    const { adapterName } = this.#options;
+    const param = { param: 'model', cause: error };
+    if (adapterName === null)
+      return new GraftError(
+        'non_finite_logits',
+        `the base model's logits are not finite numbers (NaN or infinity) after ${this.ids.length} positions, so no token can be chosen; its weights are damaged or too large for float32`,
+        param,
+      );
+    return new GraftError(
+      'non_finite_logits',
+      `the adapter ${adapterName} gives logits that are not finite numbers (NaN or infinity), so no token can be chosen: its weights are too large; choose another version or checkpoint, or train it again with a lower learning rate`,
+      param,
+    );
+  }
+
+  #answer(logits: Float32Array): void {
     const { random, stops, ends, limit, logprobs, tokenizer } = this.#options;
     const token = sampleToken(logits, this.#options, random.uniform());
     if (ends.has(token)) {

@@ -63,19 +63,20 @@ async function readHeader(
   if (version > 0xffff) throw cursor.fail('a big-endian GGUF file; only little-endian ones are read');
   if (version !== 2 && version !== 3) throw cursor.fail(`GGUF version ${version}; versions 2 and 3 are read`);
   await cursor.need(16, 'the counts of tensors and keys');
-  const tensorCount = checkedCount(cursor, 'tensors', leastTensor);
-  const pairCount = checkedCount(cursor, 'keys', leastPair);
+  const tensorCount = checkedCount(cursor, 'tensors', leastTensor, limits.tensors);
+  const pairCount = checkedCount(cursor, 'keys', leastPair, limits.pairs);
   const metadata = new GgufMetadata(file.path, await readPairs(cursor, pairCount));
   const tensors = await readTensors(cursor, tensorCount);
   placeTensors(cursor, tensors, metadata, file.size);
   return { version, metadata, tensors };
 }
 
-function checkedCount(cursor: GgufCursor, what: string, least: number): number {
+function checkedCount(cursor: GgufCursor, what: string, least: number, most: number): number {
   const count = cursor.u64();
   if (typeof count !== 'number' || count * least > cursor.remaining) {
     throw cursor.fail(`claims ${count} ${what}, but only ${cursor.remaining} bytes follow`);
   }
+  if (count > most) throw cursor.fail(`has ${count} ${what}; at most ${most} are read`);
   return count;
 }
 

@@ -27,8 +27,15 @@ export const limits = {
   key: 65_535,
   /** Bytes of a string: the largest in use are chat templates and token lists' entries, far below a megabyte. */
   string: 4 << 20,
-  /** Elements of an array, all arrays of a file together: the largest vocabularies have some 260,000 tokens and merges each. */
-  elements: 8_000_000,
+  /**
+   * Elements of an array, all arrays of a file together: the largest vocabularies have some 260,000 tokens, with a score and a type
+   * each, and 510,000 merges.
+   */
+  elements: 4_000_000,
+  /** Key-value pairs: those in use have some hundred. */
+  pairs: 10_000,
+  /** Tensors: the largest models have some thousand. */
+  tensors: 50_000,
   /** Arrays in arrays: none are in use. */
   depth: 3,
 } as const;

@@ -45,15 +45,16 @@ function scalingBy(
     low_freq_factor: 1,
     original_max_position_embeddings: 8192,
   };
-  const plain = ropeFrequencies({ rope_theta }, headSize);
-  const scaled = ropeFrequencies({ rope_theta, rope_scaling }, headSize);
-  const fits =
-    factors.length === plain.length &&
-    factors.every((stored, i) => {
+  // Compared first: a hostile file may give its heads any size.
+  if (factors.length === headSize / 2 && factors.every((factor) => factor > 0)) {
+    const plain = ropeFrequencies({ rope_theta }, headSize);
+    const scaled = ropeFrequencies({ rope_theta, rope_scaling }, headSize);
+    const fits = factors.every((stored, i) => {
       const expected = plain[i]! / scaled[i]!;
       return Math.abs(stored - expected) <= 1e-4 * expected;
     });
-  if (fits) return rope_scaling;
+    if (fits) return rope_scaling;
+  }
   throw new GraftError(
     'unsupported_model',
     `${path}: rope_freqs.weight holds a rope scaling that is not "${WAVELENGTH_SCALING}"; it cannot be written as config.json`,

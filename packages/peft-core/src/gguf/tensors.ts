@@ -206,17 +206,28 @@ function transpose(from: Float32Array, [rows = 1, columns = 1]: number[], to: Fl
     for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column]!;
 }
 
-/** Values of one tensor by its GGUF name, as stored; null when the file has no such tensor. */
-export async function readGgufTensor(gguf: GgufFile, name: string): Promise<Float32Array | null> {
+/** Values of one tensor by its GGUF name, as stored; null when the file has no such tensor. At most `most` values are read. */
+export async function readGgufTensor(
+  gguf: GgufFile,
+  name: string,
+  most: number,
+): Promise<Float32Array | null> {
   const tensor = gguf.tensors.get(name);
   if (!tensor) return null;
+  const count = elementCount(tensor.shape);
+  if (count > most) {
+    throw new GraftError(
+      'invalid_gguf',
+      `${gguf.file.path}: tensor "${name}" has ${count} values; at most ${most} are read`,
+    );
+  }
   if (!isGgufType(tensor.dtype) || tensor.bytes === null) {
     throw new GraftError(
       'unsupported_dtype',
       `${gguf.file.path}: tensor "${name}" is stored as ${tensor.dtype}`,
     );
   }
-  const out = new Float32Array(elementCount(tensor.shape));
+  const out = new Float32Array(count);
   dequantize(tensor.dtype, await gguf.file.read(tensor.position, tensor.bytes), out);
   return out;
 }

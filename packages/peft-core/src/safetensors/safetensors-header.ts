@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.ts';
+import { jsonExtent } from '../schema/json-extent.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 
 /** Bytes per value of every dtype the format names, widest first: the order in which the reference writer lays tensors out. */
@@ -39,6 +40,10 @@ export interface SafetensorsHeader {
 /** Headers above this are refused before memory is taken: 16 MB describes some 100,000 tensors, ten times the largest models. */
 export const longestHeader = 16_000_000;
 
+/** A header has three levels, and some ten values for each tensor. More would be gigabytes in memory. */
+const deepest = 8;
+const mostValues = 3_000_000;
+
 /** A tensor has at most this many dimensions, as in numpy 2. */
 const mostDimensions = 64;
 
@@ -66,8 +71,16 @@ export function parseHeader(path: string, header: Uint8Array, fileSize: number):
   if (header[0] !== 0x7b) throw invalid(path, 'header does not begin with "{"');
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(header));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(header);
+    const { depth, values } = jsonExtent(text);
+    if (depth > deepest || values > mostValues)
+      throw invalid(
+        path,
+        `header nests ${depth} levels deep or holds ${values} values; at most ${deepest} and ${mostValues} are read`,
+      );
+    json = JSON.parse(text);
   } catch (cause) {
+    if (cause instanceof GraftError) throw cause;
     throw invalid(path, 'header is not JSON', cause);
   }
   const start = 8 + header.byteLength;

@@ -1,7 +1,9 @@
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
+import type { Deadline } from './deadline.ts';
 import type { ChatMessage } from './plain-expressions.ts';
 import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
+import { BoundedInterpreter, boundedRange, TemplateBudget } from './template-budget.ts';
 
 export interface ChatTemplateOptions {
   /** Ends with the header of an assistant turn, which the model continues. */
@@ -27,17 +29,20 @@ export class ChatTemplate {
 
   /** Throws `invalid_chat_template` for Jinja that does not parse. */
   constructor(source: string, specialTokens: Record<string, string>) {
+    this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
     try {
       this.#program = parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
+      this.#plain = new PlainTemplate(this.#program.body, this.#variables);
     } catch (cause) {
       const message = `the chat template does not parse: ${reason(cause)}`;
       throw new GraftError('invalid_chat_template', message, { param: 'model', cause });
     }
-    this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
-    this.#plain = new PlainTemplate(this.#program.body, this.#variables);
   }
 
-  /** Throws `chat_template_error` with the template's own words when it refuses the conversation. */
+  /**
+   * Throws `chat_template_error` with the template's own words when it refuses the conversation, `invalid_chat_template` when it takes
+   * more steps than a template needs.
+   */
   render(
     messages: readonly ChatMessage[],
     { addGenerationPrompt = false, now = new Date() }: ChatTemplateOptions = {},
@@ -50,16 +55,36 @@ export class ChatTemplate {
    * The conversation's text, and where the turns of the messages numbered `turns` (ascending) lie in it. Throws
    * `unsupported_chat_template` when the text does not begin with a turn's prompt, and what `render` throws.
    */
-  renderTurns(messages: readonly ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+  renderTurns(
+    messages: readonly ChatMessage[],
+    turns: readonly number[],
+    now: Date,
+    deadline: Deadline | null = null,
+  ): RenderedTurns {
     const input = {
       messages,
       addGenerationPrompt: false,
       strftime: (format: string) => strftime(now, format),
     };
-    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now);
+    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now, deadline);
   }
 
-  #renderApart(messages: readonly ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
+  /** What the template writes around turns that are neither the first nor the last: empty where it refuses such a conversation. */
+  around(): string {
+    const messages = ['user', 'assistant', 'user'].map((role) => ({ role, content: '' }));
+    try {
+      return this.render(messages);
+    } catch {
+      return '';
+    }
+  }
+
+  #renderApart(
+    messages: readonly ChatMessage[],
+    turns: readonly number[],
+    now: Date,
+    deadline: Deadline | null,
+  ): RenderedTurns {
     if (turns.length * messages.length > MOST_APART) {
       const most = Math.floor(MOST_APART / messages.length);
       const message =
@@ -69,6 +94,7 @@ export class ChatTemplate {
     }
     const text = this.render(messages, { now });
     const places = turns.map((turn) => {
+      deadline?.check();
       const prompt = this.render(messages.slice(0, turn), { addGenerationPrompt: true, now });
       if (!text.startsWith(prompt)) {
         throw new GraftError(
@@ -87,7 +113,7 @@ export class ChatTemplate {
   #interpret(messages: readonly ChatMessage[], addGenerationPrompt: boolean, now: Date): string {
     const variables = {
       ...this.#variables,
-      range,
+      range: boundedRange,
       raise_exception(message: string) {
         throw new Error(message);
       },
@@ -99,8 +125,10 @@ export class ChatTemplate {
       // The library's own Template always shows the machine's clock, in the machine's locale.
       const environment = new Environment();
       for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-      return String(new Interpreter(environment).run(this.#program).value);
+      const budget = new TemplateBudget(messages);
+      return String(new BoundedInterpreter(environment, budget).run(this.#program).value);
     } catch (cause) {
+      if (cause instanceof GraftError) throw cause;
       const message = `the chat template refuses these messages: ${reason(cause)}`;
       throw new GraftError('chat_template_error', message, { param: 'messages', cause });
     }
@@ -109,12 +137,6 @@ export class ChatTemplate {
 
 /** Jinja's constants; the capitalised ones are in use too. */
 const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
-
-/** Python's range, as a list. */
-function range(start: number, stop?: number, step = 1): number[] {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
-}
 
 const MONTHS = 'January February March April May June July August September October November December'.split(
   ' ',

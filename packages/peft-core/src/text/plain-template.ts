@@ -13,6 +13,7 @@ import {
   Scope,
   type Value,
 } from './plain-expressions.ts';
+import { TemplateBudget } from './template-budget.ts';
 
 /** A conversation's text, and where turns lie in it. */
 export interface RenderedTurns {
@@ -86,7 +87,8 @@ export class PlainTemplate {
       run.start();
       return run;
     } catch (error) {
-      if (error === NOT_PLAIN) return null;
+      // RangeError: a text or a nesting beyond the engine's limits, for which the interpreter has words.
+      if (error === NOT_PLAIN || error instanceof RangeError) return null;
       throw error;
     }
   }
@@ -106,6 +108,7 @@ class Run implements Reads {
   firstMessages = 0;
   readonly prompts = new Map<number, Ending>();
   readonly beginnings = new Map<number, Ending>();
+  readonly budget: TemplateBudget;
   readonly #input: PlainInput;
   readonly #turns: ReadonlySet<number>;
   readonly #statements: readonly Execute[];
@@ -117,6 +120,7 @@ class Run implements Reads {
   #inBeginning = false;
 
   constructor(input: PlainInput, turns: readonly number[], statements: readonly Execute[], variables: Scope) {
+    this.budget = new TemplateBudget(input.messages);
     this.#input = input;
     this.#turns = new Set(turns);
     this.#statements = statements;
@@ -219,17 +223,28 @@ const notPlain: Execute = () => {
 function compileBlock(nodes: readonly Node[]): Execute {
   const statements = nodes.map(compileStatement);
   return (scope, run) => {
-    for (const statement of statements) statement(scope, run);
+    for (const statement of statements) {
+      run.budget.spend();
+      statement(scope, run);
+    }
   };
 }
 
 function compileOutput(expression: Evaluate): Execute {
   return (scope, run) => {
     const value = expression(scope, run);
-    if (typeof value === 'string') run.out += value;
-    else if (typeof value === 'number') run.out += String(value);
+    if (typeof value === 'string') {
+      run.budget.spend(value.length);
+      run.out += value;
+    } else if (typeof value === 'number') run.out += String(value);
     else if (value !== null && value !== undefined) throw NOT_PLAIN;
   };
+}
+
+/** A value that is kept: texts that are kept again and again grow. */
+function spent(value: Value, run: Run): Value {
+  run.budget.spend(typeof value === 'string' ? value.length : 0);
+  return value;
 }
 
 function compileSet(node: Node): Execute {
@@ -238,14 +253,14 @@ function compileSet(node: Node): Execute {
   const assignee = node.assignee as Node;
   if (assignee.type === 'Identifier') {
     const name = assignee.value as string;
-    return (scope, run) => scope.set(name, value(scope, run));
+    return (scope, run) => scope.set(name, spent(value(scope, run), run));
   }
   if (assignee.type !== 'MemberExpression' || (assignee.property as Node).type !== 'Identifier')
     return notPlain;
   const object = compileExpression(assignee.object as Node);
   const name = (assignee.property as Node).value as string;
   return (scope, run) => {
-    const assigned = value(scope, run);
+    const assigned = spent(value(scope, run), run);
     const namespace = object(scope, run);
     if (!(namespace instanceof Namespace)) throw NOT_PLAIN;
     run.setIn(namespace, name, assigned);
@@ -281,6 +296,7 @@ function compileFor(node: Node, isTopLevel: boolean): Execute {
       const loop = new LoopState(list.length, false);
       scope.set('loop', loop);
       for (const [i, item] of (list as readonly Value[]).entries()) {
+        run.budget.spend();
         loop.index0 = i;
         scope.set(name, item);
         body(scope, run);

@@ -1,12 +1,22 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
-import { ByteLevelBpe, type EncodedText } from './byte-level-bpe.ts';
+import { ByteLevelBpe } from './byte-level-bpe.ts';
 import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
+import type { Deadline } from './deadline.ts';
 import { withExactSplitting } from './exact-splitting.ts';
 import type { ChatMessage } from './plain-expressions.ts';
 import type { RenderedTurns } from './plain-template.ts';
+import type { AddedToken, SpecialTokens } from './sections/added-tokens.ts';
+import { EncodedText } from './sections/encoded-text.ts';
+import { GeneralSections, innerTokenizer } from './sections/general-sections.ts';
+import { SectionSplitter } from './sections/section-splitter.ts';
+import type { Sections } from './sections/sections.ts';
+import { type GuardedText, SpecialText } from './special-text.ts';
 import { StreamDecoder } from './stream-decoder.ts';
+import type { ModelJson } from './vocabularies/word-model.ts';
+import { LibraryWords, wordModelOf } from './vocabularies/word-models.ts';
+import { WholeText } from './whole-text.ts';
 
 /** A model's tokenizer files, parsed, as Hugging Face names them. */
 export interface TokenizerFiles {
@@ -14,6 +24,11 @@ export interface TokenizerFiles {
   tokenizerConfig: Record<string, unknown> | null;
   /** chat_template.jinja; null when the template is in tokenizerConfig or there is none. */
   chatTemplate: string | null;
+}
+
+interface TokenizerJson {
+  model?: ModelJson;
+  added_tokens?: AddedToken[];
 }
 
 /** Names under which templates see special tokens, as in transformers' special_tokens_map. */
@@ -27,16 +42,36 @@ const SPECIAL_TOKEN_NAMES = [
   'mask_token',
 ];
 
+export interface EncodeOptions {
+  /** Also what the tokenizer puts around a text, such as a leading bos. Default true. */
+  addSpecialTokens?: boolean;
+  /** Special tokens in the text are plain text with "none". Default "all": they are tokens. */
+  specialTokens?: SpecialTokens;
+  deadline?: Deadline | null;
+}
+
+export interface RenderOptions extends ChatTemplateOptions {
+  /** Special tokens in messages are tokens, not plain text. Default false. */
+  allowSpecialTokens?: boolean;
+}
+
+interface TurnOptions extends Pick<RenderOptions, 'now' | 'allowSpecialTokens'> {
+  deadline?: Deadline | null;
+}
+
+/** What tells an added token that opens or ends a turn from spaces, words and line ends, which may be added tokens too. */
+const IN_BRACKETS = /^[<[].*[>\]]$/s;
+
 /** Text to token ids and back, as the model's tokenizer.json says, and the model's chat template. */
 export class Tokenizer {
   readonly #tokenizer: HubTokenizer;
-  /** For most tokenizers a fast way to the same ids. */
-  readonly #fast: ByteLevelBpe | null;
+  readonly #sections: Sections;
+  readonly #splitter: SectionSplitter;
+  readonly #added: readonly AddedToken[];
   #around: { before: number[]; after: number[] } | null = null;
   readonly #template: ChatTemplate | null;
   readonly #specialIds: ReadonlySet<number>;
-  /** Any special token's text, longer ones first as in the tokenizer. */
-  readonly #specialText: RegExp | null;
+  #userText: { special: SpecialText; ids: ReadonlySet<number> } | null = null;
   readonly bosId: number | null;
   readonly eosId: number | null;
   readonly padId: number | null;
@@ -44,17 +79,46 @@ export class Tokenizer {
   /** Throws `unsupported_tokenizer` or `invalid_chat_template`. */
   constructor({ tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles) {
     const config = tokenizerConfig ?? {};
+    const special: Record<string, string> = {};
+    for (const name of SPECIAL_TOKEN_NAMES) {
+      const token = tokenText(config[name]);
+      if (token !== null) special[name] = token;
+    }
+    const json = tokenizerJson as TokenizerJson;
+    this.#added = json.added_tokens ?? [];
+    const idOf = (name: string) => (special[name] === undefined ? null : idOfToken(json, special[name]));
+    this.bosId = idOf('bos_token');
+    this.eosId = idOf('eos_token');
+    this.padId = idOf('pad_token');
+    const ids = [this.bosId, this.eosId, this.padId].filter((id) => id !== null);
+    this.#specialIds = new Set([...this.#added.filter((token) => token.special).map(({ id }) => id), ...ids]);
+    const controls = () => this.#specialInText().ids;
     try {
       const exact = withExactSplitting(tokenizerJson);
-      this.#fast = cleansText(config)
-        ? null
-        : ByteLevelBpe.of(exact, () =>
-            splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer),
-          );
-      // Merges are a third of what the library makes of its files, and only for the general way.
-      this.#tokenizer = this.#fast
-        ? withModel(exact, { merges: [] }, config)
-        : new HubTokenizer(exact, config);
+      const splitsOf = () => splitPatterns(withModel(exact, { vocab: {}, merges: [] }, config).pre_tokenizer);
+      const lengthOf = (id: number) => this.#tokenizer.id_to_token(id)?.length ?? 0;
+      const fast = cleansText(config) ? null : ByteLevelBpe.of(exact, splitsOf, this.#specialIds, lengthOf);
+      if (fast) {
+        // Merges are a third of what the library makes of its files, and only for its own way.
+        this.#tokenizer = withModel(exact, { merges: [] }, config);
+        this.#sections = fast;
+        this.#splitter = new SectionSplitter(this.#added, fast, controls);
+      } else {
+        const words = wordModelOf((exact as TokenizerJson).model ?? {}, this.#specialIds);
+        this.#tokenizer = words ? withModel(exact, { merges: [] }, config) : new HubTokenizer(exact, config);
+        const isNormal = ({ normalized, special }: AddedToken) =>
+          this.#tokenizer.normalizer !== null && (normalized ?? !special);
+        this.#sections = new GeneralSections({
+          hub: this.#tokenizer,
+          inner: innerTokenizer(exact, config),
+          config,
+          words: words ?? new LibraryWords(this.#tokenizer.model!, this.#specialIds),
+          added: this.#added.filter(isNormal),
+          special: controls,
+        });
+        const others = this.#added.filter((token) => !isNormal(token));
+        this.#splitter = new SectionSplitter(others, this.#sections, controls);
+      }
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GraftError('unsupported_tokenizer', `tokenizer.json cannot be used: ${reason}`, {
@@ -62,66 +126,23 @@ export class Tokenizer {
         cause,
       });
     }
-    const special: Record<string, string> = {};
-    for (const name of SPECIAL_TOKEN_NAMES) {
-      const token = tokenText(config[name]);
-      if (token !== null) special[name] = token;
-    }
-    const idOf = (name: string) => {
-      const token = special[name];
-      return token === undefined ? null : (this.#tokenizer.token_to_id(token) ?? null);
-    };
-    this.bosId = idOf('bos_token');
-    this.eosId = idOf('eos_token');
-    this.padId = idOf('pad_token');
-    const added = [...this.#tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special);
-    const ids = [...added.map(([id]) => id), this.bosId, this.eosId, this.padId];
-    this.#specialIds = new Set(ids.filter((id) => id !== null));
-    const texts = [...this.#specialIds].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
-    texts.sort((a, b) => b.length - a.length);
-    const escaped = texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    this.#specialText = escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
     const source = chatTemplate ?? defaultTemplate(config.chat_template);
     this.#template = source === null ? null : new ChatTemplate(source, special);
   }
 
-  /** addSpecialTokens (default true) also adds what the tokenizer puts around a text, such as a leading bos. */
-  encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
-    if (!this.#fast) return this.#encodeByHub(text, addSpecialTokens);
-    const { ids } = this.#fast.encode(text);
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    const { addSpecialTokens = true, specialTokens = 'all', deadline = null } = options;
+    const { ids } = this.#splitter.encode(text, specialTokens, new EncodedText({ deadline }));
     if (!addSpecialTokens) return ids;
     const { before, after } = this.specialTokensAround();
     if (before.length + after.length === 0) return ids;
     return [...before, ...ids, ...after];
   }
 
-  #encodeByHub(text: string, addSpecialTokens: boolean): number[] {
-    if (text === '' && !addSpecialTokens) return [];
-    let ids: (number | undefined)[];
-    try {
-      ids = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
-    } catch (cause) {
-      // The library's Unigram hands its tokens on as arguments, some 120,000 of which exceed the stack.
-      if (!(cause instanceof RangeError)) throw cause;
-      throw new GraftError(
-        'text_too_long',
-        `has a text of ${text.length} characters, more than the tokenizer takes at once`,
-        { cause },
-      );
-    }
-    if (ids.includes(undefined)) {
-      throw new GraftError('unsupported_tokenizer', 'the tokenizer has no token for a part of the text', {
-        param: 'model',
-      });
-    }
-    return ids as number[];
-  }
-
   /** A text that is already as the model reads it, for questions about its beginnings. No special tokens are added. */
-  encodeWhole(text: string): WholeText {
-    const encode = (part: string) => this.encode(part, { addSpecialTokens: false });
-    if (this.#fast) return new WholeText(text, this.#fast.encode(text), encode);
-    return new WholeText(text, { ids: encode(text), cuts: [], counts: [], safeAfter: [] }, encode);
+  encodeWhole({ text, specialTokens }: GuardedText, deadline: Deadline | null = null): WholeText {
+    const encoded = new EncodedText({ withPlaces: true, deadline });
+    return new WholeText(text, this.#splitter.encode(text, specialTokens, encoded), this.#sections);
   }
 
   /** What the tokenizer puts before and after a text. */
@@ -150,8 +171,9 @@ export class Tokenizer {
   }
 
   #findSpecialTokensAround(): { before: number[]; after: number[] } {
-    const bare = this.#encodeByHub('a', false);
-    const whole = this.#encodeByHub('a', true);
+    const [bare, whole] = [false, true].map(
+      (add_special_tokens) => this.#tokenizer.encode('a', { add_special_tokens }).ids,
+    ) as [number[], number[]];
     const start = whole.findIndex((_, i) => bare.every((id, j) => whole[i + j] === id));
     return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
   }
@@ -160,21 +182,61 @@ export class Tokenizer {
     return this.#specialIds.has(id);
   }
 
-  /** Where special tokens begin in a text. */
-  specialTokensIn(text: string): number[] {
-    return this.#specialText === null
-      ? []
-      : Array.from(text.matchAll(this.#specialText), ({ index }) => index);
+  /** How many special tokens a text of a user holds. */
+  countSpecialTokens(text: string): number {
+    return this.#specialInText().special.count(text);
   }
 
   /** The conversation as the model's prompt. Throws `no_chat_template` and ChatTemplate.render's errors. */
-  applyChatTemplate(messages: ChatMessage[], options: ChatTemplateOptions = {}): string {
-    return this.#chatTemplate().render(messages, options);
+  applyChatTemplate(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
+    return this.renderChat(messages, options).text;
+  }
+
+  /** As `applyChatTemplate`, for `encodeWhole` and `encode`. */
+  renderChat(messages: readonly ChatMessage[], options: RenderOptions = {}): GuardedText {
+    const template = this.#chatTemplate();
+    if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
+    return SpecialText.read(template.render(this.#guarded(messages), options));
   }
 
   /** As ChatTemplate.renderTurns. Throws `no_chat_template` besides. */
-  renderTurns(messages: ChatMessage[], turns: readonly number[], now: Date): RenderedTurns {
-    return this.#chatTemplate().renderTurns(messages, turns, now);
+  renderTurns(
+    messages: readonly ChatMessage[],
+    turns: readonly number[],
+    { now = new Date(), allowSpecialTokens = false, deadline = null }: TurnOptions = {},
+  ): RenderedTurns & GuardedText {
+    const template = this.#chatTemplate();
+    if (allowSpecialTokens)
+      return { ...template.renderTurns(messages, turns, now, deadline), specialTokens: 'all' };
+    const rendered = template.renderTurns(this.#guarded(messages), turns, now, deadline);
+    const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
+    const places = rendered.turns.map(({ prompt, through }) => ({
+      prompt: placeOf(prompt),
+      through: placeOf(through),
+    }));
+    return { text, specialTokens, turns: places };
+  }
+
+  /** Messages, with marks for the template to carry along: see SpecialText. */
+  #guarded(messages: readonly ChatMessage[]): ChatMessage[] {
+    const { special } = this.#specialInText();
+    return messages.map((message) => ({
+      ...message,
+      content: special.guard(message.content),
+      ...(message.name === undefined ? {} : { name: special.guard(message.name) }),
+    }));
+  }
+
+  /** The special tokens of users' texts: those of the tokenizer, and other added tokens that its template puts around every turn. */
+  #specialInText(): { special: SpecialText; ids: ReadonlySet<number> } {
+    if (this.#userText) return this.#userText;
+    const ids = new Set(this.#specialIds);
+    const others = this.#added.filter(({ id, content }) => !ids.has(id) && IN_BRACKETS.test(content));
+    const turns = others.length === 0 ? '' : (this.#template?.around() ?? '');
+    for (const { id, content } of others) if (turns.includes(content)) ids.add(id);
+    const texts = [...ids].map((id) => this.#tokenizer.id_to_token(id) ?? '').filter(Boolean);
+    this.#userText = { special: new SpecialText(texts), ids };
+    return this.#userText;
   }
 
   #chatTemplate(): ChatTemplate {
@@ -189,47 +251,17 @@ export class Tokenizer {
   }
 }
 
-type Encoded = Pick<EncodedText, 'ids' | 'cuts' | 'counts' | 'safeAfter'>;
-
-/** A text, its tokens, and how many of them its beginnings share. */
-export class WholeText {
-  readonly ids: readonly number[];
-  readonly #text: string;
-  readonly #encoded: Encoded;
-  readonly #encode: (part: string) => number[];
-
-  constructor(text: string, encoded: Encoded, encode: (part: string) => number[]) {
-    this.#text = text;
-    this.#encoded = encoded;
-    this.#encode = encode;
-    this.ids = encoded.ids;
+/** Null for a token that the tokenizer lacks. */
+function idOfToken({ model, added_tokens }: TokenizerJson, text: string): number | null {
+  const added = added_tokens?.find(({ content }) => content === text);
+  if (added) return added.id;
+  const vocab = model?.vocab;
+  if (Array.isArray(vocab)) {
+    const id = vocab.findIndex((entry) => entry?.[0] === text);
+    return id === -1 ? null : id;
   }
-
-  /**
-   * How many tokens the beginning that ends at `end` (UTF-16 units) has when it is encoded alone, and how many of them, from the
-   * first on, are those of the whole text.
-   */
-  beginning(end: number): { tokens: number; common: number } {
-    const { ids, cuts, counts, safeAfter } = this.#encoded;
-    const before = lastBelow(safeAfter, end);
-    const count = before === -1 ? 0 : counts[before]!;
-    const rest = this.#encode(this.#text.slice(before === -1 ? 0 : cuts[before]!, end));
-    let common = 0;
-    while (common < rest.length && rest[common] === ids[count + common]) common++;
-    return { tokens: count + rest.length, common: count + common };
-  }
-}
-
-/** Index of the last of ascending `values` that is below `limit`; −1 for none. */
-function lastBelow(values: readonly number[], limit: number): number {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle]! < limit) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
+  const isKnown = typeof vocab === 'object' && vocab !== null && Object.hasOwn(vocab, text);
+  return isKnown ? (vocab as Record<string, number>)[text]! : null;
 }
 
 /** Old tokenizers that change the text before all else. */

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { labelledTokens } from '../examples/labelled-tokens.ts';
-import { tokenizeExamples } from '../examples/tokenize-examples.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
@@ -82,48 +81,58 @@ for (const [kind, pre_tokenizer] of Object.entries(PATTERNS)) {
   }
 }
 
-test('what a tokenizer of another kind cannot take is the fault of its line', () => {
-  const unigram = loadTokenizer({
-    tokenizerJson: {
-      ...{ added_tokens: [], normalizer: null, post_processor: null, decoder: null },
-      pre_tokenizer: { type: 'Metaspace' },
-      model: { type: 'Unigram', unk_id: 0, vocab: ['<unk>', '▁', 'a'].map((token, i) => [token, -i]) },
-    },
-    tokenizerConfig: null,
-    chatTemplate: null,
-  });
-  const text = (line: number, length: number) => ({
-    format: 'text' as const,
-    line,
-    text: 'a'.repeat(length),
-  });
-  assert.throws(() => tokenizeExamples(unigram, [text(1, 10), text(2, LONG)], { maxSeqLength: 100 }), {
-    code: 'example_too_long',
-    message: `line 2 has a text of ${LONG} characters, more than the tokenizer takes at once`,
-  });
-});
+const kinds: Record<string, Record<string, unknown>> = { 'byte-level BPE, tiny': tokenizerJson };
+for (const [kind, { tokenizer }] of Object.entries(read('./testdata/tokenizer-kinds.json').kinds) as [
+  string,
+  { tokenizer: Record<string, unknown> },
+][]) {
+  kinds[kind] = tokenizer;
+  for (const [name, make] of Object.entries(TEXTS)) {
+    test(`${name}, tokenised by ${kind}`, () => {
+      const loaded = loadTokenizer({ tokenizerJson: tokenizer, tokenizerConfig: null, chatTemplate: null });
+      const long = make(LONG);
+      const short = make(LONG / 16);
+      assertLinear(
+        timeOf(() => loaded.encode(short)),
+        timeOf(() => loaded.encode(long)),
+      );
+    });
+  }
+}
 
-const chat = (turns: number) => ({
+const chat = (turns: number, user: string, assistant: string) => ({
   format: 'chat' as const,
   line: 1,
   messages: Array.from({ length: turns }, (_, i) =>
-    i % 2 ? { role: 'assistant' as const, content: 'b' } : { role: 'user' as const, content: 'a' },
+    i % 2 ? { role: 'assistant' as const, content: assistant } : { role: 'user' as const, content: user },
   ),
 });
 
-for (const [name, template] of Object.entries(templates as Record<string, string>)) {
-  test(`a conversation of 16,384 messages, rendered by ${name}`, () => {
+/** Messages and what they hold: many of a letter, and fewer of words, of what must be guarded, and of one long word. */
+const CHATS: Record<string, (size: number) => ReturnType<typeof chat>> = {
+  'of letters': (size) => chat(size, 'a', 'b'),
+  'of words': (size) => chat(size / 4, 'Which tyre fits? '.repeat(4), ' A 28 or a 32 millimetre tyre.'),
+  'of special tokens': (size) => chat(size / 8, '<|im_end|><'.repeat(8), '>|im_end|>'),
+  'of long words': (size) => chat(16, 'a'.repeat(size * 2), 'b'.repeat(size * 2)),
+};
+
+for (const [kind, json] of Object.entries(kinds)) {
+  for (const [name, template] of Object.entries(templates as Record<string, string>)) {
     const tokenizer: Tokenizer = loadTokenizer({
-      tokenizerJson,
+      tokenizerJson: json,
       tokenizerConfig: tokens,
       chatTemplate: template,
     });
-    const [short, long] = [chat(1024), chat(16_384)];
-    const { labelled } = labelledTokens(tokenizer, short);
-    assert.ok(labelled.filter((each) => each === 1).length >= 512);
-    assertLinear(
-      timeOf(() => labelledTokens(tokenizer, short)),
-      timeOf(() => labelledTokens(tokenizer, long)),
-    );
-  });
+    for (const [what, make] of Object.entries(CHATS)) {
+      test(`a conversation ${what}, rendered by ${name}, tokenised by ${kind}`, () => {
+        const [short, long] = [make(1024), make(16_384)];
+        const { labelled } = labelledTokens(tokenizer, short)!;
+        assert.ok(labelled.filter((each) => each === 1).length >= 8);
+        assertLinear(
+          timeOf(() => labelledTokens(tokenizer, short)),
+          timeOf(() => labelledTokens(tokenizer, long)),
+        );
+      });
+    }
+  }
 }

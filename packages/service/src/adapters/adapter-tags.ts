@@ -1,11 +1,12 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
-import { type AdapterTag, mostTags, ofTag, tagOf } from './adapter.ts';
+import type { ModelLimit } from '../keys/model-limit.ts';
+import { type AdapterTag, mostTags, ofTag, tagOf, tagsWithin } from './adapter.ts';
 
 interface TagMove {
   adapterId: string;
@@ -72,7 +73,7 @@ export async function moveTag(
       ...ofTag,
     });
     const detail = { version: number, previous };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.tag', target: tag.modelName, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.tag', target: tag.modelName, detail });
     return { tag: tagOf(tag), previous };
   });
 }
@@ -90,21 +91,21 @@ export async function removeTag(
     if (!tag) return null;
     await tx.adapterTag.delete({ where: { teamId_adapterId_name: where } });
     const detail = { version: tag.version.number };
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
-      action: 'adapter.untag',
-      target: tag.modelName,
-      detail,
-    });
+    await insertAudit(tx, teamId, by, { action: 'adapter.untag', target: tag.modelName, detail });
     return tag;
   });
   return removed !== null;
 }
 
-/** All tags of an adapter by name: there are `mostTags` at most. */
-export async function listTags({ db }: Database, teamId: string, adapterId: string): Promise<AdapterTag[]> {
+/** All tags of an adapter by name, of those within `models`: there are `mostTags` at most. */
+export async function listTags(
+  { db }: Database,
+  teamId: string,
+  adapterId: string,
+  models: ModelLimit,
+): Promise<AdapterTag[]> {
   const rows = await db.adapterTag.findMany({
-    where: { teamId, adapterId },
+    where: { teamId, adapterId, ...tagsWithin(models) },
     orderBy: { name: 'asc' },
     take: mostTags,
     ...ofTag,

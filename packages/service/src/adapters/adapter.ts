@@ -1,5 +1,6 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
+import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 
 export interface Adapter {
   id: string;
@@ -59,6 +60,8 @@ export interface AdapterVersion {
   bytes: number;
   files: AdapterFile[];
   peft: PeftConfig;
+  /** The system message that every example of its training began with; null: none did, they differ, or it is not known. */
+  systemPrompt: string | null;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
   /** What people write of it. */
@@ -84,6 +87,11 @@ export const withAdapter = {
     tags: { select: { name: true }, orderBy: { name: 'asc' }, take: mostTags },
   },
 } as const;
+
+/** Prisma's condition for tags that are within the limit by their own name, or by that of the version that they point at. */
+export function tagsWithin(models: ModelLimit): Prisma.AdapterTagWhereInput {
+  return models === null ? {} : { OR: [namedWithin(models), { version: namedWithin(models) }] };
+}
 
 /** What `tagOf` needs of Prisma. */
 export const ofTag = { include: { version: { select: { number: true } } } } as const;

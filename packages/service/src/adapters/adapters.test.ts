@@ -83,7 +83,7 @@ test('a team reads its adapters and versions, and no other does', async () => {
 test('deleting a model removes its version, and the adapter with the last one', async () => {
   const [first, second] = versions as [AdapterVersion, AdapterVersion];
   const remove = (teamId: string, name: string) =>
-    deleteFineTunedModel(services, teamId, name, { keyId: null });
+    deleteFineTunedModel(services, teamId, name, { keyId: 'key-test' });
   assert.equal(await remove(other.id, first.modelName), false);
   assert.equal(await remove(team.id, second.modelName), true);
   assert.equal(await remove(team.id, second.modelName), false);
@@ -109,7 +109,7 @@ test('an adapter stays when a version of it is published while the last other on
     'INSERT INTO adapter_versions SELECT * FROM json_populate_record(NULL::adapter_versions, $1)',
     [JSON.stringify(rows[0])],
   );
-  const deletion = deleteFineTunedModel(services, team.id, old.modelName, { keyId: null });
+  const deletion = deleteFineTunedModel(services, team.id, old.modelName, { keyId: 'key-test' });
   await waitForLock(services);
   await publication.query('COMMIT');
   publication.release();

@@ -28,6 +28,8 @@ export interface CheckpointAdapter {
   bytes: number;
   files: AdapterFile[];
   peft: PeftConfig;
+  /** Of the job's training file. */
+  systemPrompt: string | null;
   lineage: Record<string, unknown>;
   metrics: StepMetrics & {
     /** Measures on validation data, by their names on the wire. */
@@ -41,7 +43,7 @@ export interface CheckpointAdapter {
 
 /** What `checkpointAdapterOf` needs of Prisma. */
 export const withJob = {
-  include: { job: { select: { model: true, peft: true } } },
+  include: { job: { select: { model: true, peft: true, systemPrompt: true } } },
 } as const;
 
 /** Those that are there for all to use: a job's go when its model is deleted, and come back with it. */
@@ -56,6 +58,7 @@ export function checkpointAdapterOf(
   return {
     ...columns,
     baseModel: job.model,
+    systemPrompt: job.systemPrompt,
     peft: job.peft as unknown as PeftConfig,
     bytes: Number(bytes),
     files: files as unknown as AdapterFile[],

@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import {
@@ -66,7 +66,7 @@ export async function deleteCheckpointAdapter(
     const { count } = await tx.checkpointAdapter.deleteMany({ where: { teamId, id } });
     if (count === 0) return false;
     const detail = { job: jobId, step };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'checkpoint.delete', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'checkpoint.delete', target: id, detail });
     return true;
   });
 }
@@ -112,7 +112,7 @@ export async function promoteCheckpoint(
   { name, note, stored }: { name: string; note: string | null; stored: StoredArtifact },
   by: Actor,
 ): Promise<AdapterVersion> {
-  const { teamId, id, jobId, step, baseModel, peft, lineage, metrics } = checkpoint;
+  const { teamId, id, jobId, step, baseModel, peft, systemPrompt, lineage, metrics } = checkpoint;
   const modelName = await promotedName(db, checkpoint, name);
   return await inTransaction(db, async (tx) => {
     // Two at once make one version.
@@ -129,6 +129,7 @@ export async function promoteCheckpoint(
         note,
         modelName,
         peft,
+        systemPrompt,
         lineage: { ...lineage, checkpoint: { id, step } },
         metrics: {
           steps: step,
@@ -139,7 +140,7 @@ export async function promoteCheckpoint(
       },
     );
     const detail = { model: modelName, job: jobId, step };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'checkpoint.promote', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'checkpoint.promote', target: id, detail });
     return version;
   });
 }

@@ -1,10 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { ServiceEnv } from '../env.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
+import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import { withAdapterLocked } from './adapter-tags.ts';
 
@@ -21,25 +22,28 @@ export function restorableUntil({ adapterRetentionDays }: Retention, deletedAt: 
 }
 
 /**
- * Hides one version of an adapter, or with `number` null all of them, from everybody: completions, lists, downloads. It can be
+ * Hides one version of an adapter, or with `number` null all of them that are within `models`, from everybody: completions, lists, downloads. It can be
  * restored until the collector removes it. Answers how many were hidden; 0: the team has no such version. Throws GraftError
  * `adapter_tagged` while a tag points at one, `adapter_in_use` while a job that is not over starts from one.
  */
 export async function deleteVersions(
   db: Database,
   teamId: string,
-  { adapterId, number }: { adapterId: string; number: number | null },
+  { adapterId, number, models = null }: { adapterId: string; number: number | null; models?: ModelLimit },
   by: Actor,
 ): Promise<number> {
   const hidden = await withAdapterLocked(db, teamId, adapterId, async (tx) => {
-    const where = { teamId, adapterId, deletedAt: null, ...(number === null ? {} : { number }) };
+    const where = {
+      ...{ teamId, adapterId, deletedAt: null },
+      ...(number === null ? namedWithin(models) : { number }),
+    };
     await refuseTagged(tx, teamId, where);
     const { count } = await tx.adapterVersion.updateMany({ where, data: { deletedAt: new Date() } });
     if (count === 0) return 0;
     // After they are hidden: a job that is being made with one holds this back until it can be seen.
     await refuseInUse(tx, teamId, { adapterId, number });
     const detail = number === null ? { versions: count } : { version: number };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.delete', target: adapterId, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.delete', target: adapterId, detail });
     return count;
   });
   return hidden ?? 0;
@@ -108,8 +112,7 @@ export async function restoreVersion(
       data: { deletedAt: null },
     });
     if (count === 0) return null;
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
+    await insertAudit(tx, teamId, by, {
       action: 'adapter.restore',
       target: adapterId,
       detail: { version: number },
@@ -126,9 +129,10 @@ export async function restoreVersion(
 export async function listDeletedVersions(
   { db, env }: Database & { env: Retention },
   teamId: string,
-  options: { after?: string | undefined; limit: number },
+  options: { after?: string | undefined; limit: number; models?: ModelLimit },
 ): Promise<Page<AdapterVersion>> {
-  const where = { teamId, deletedAt: { gt: retentionStart(env) } };
+  const { models = null } = options;
+  const where = { teamId, deletedAt: { gt: retentionStart(env) }, ...namedWithin(models) };
   return await readPage(options, {
     has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
     read: async (page) =>

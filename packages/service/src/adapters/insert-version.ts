@@ -25,6 +25,8 @@ interface NewVersion extends MadeVersion {
   keyId: string | null;
   modelName: string;
   peft: PeftConfig;
+  /** The system message that every example of its training began with. */
+  systemPrompt?: string | null;
 }
 
 /**
@@ -69,6 +71,7 @@ export async function insertVersion(
     bytes,
     files,
     peft,
+    systemPrompt,
     lineage,
     metrics,
   } = version;
@@ -88,6 +91,7 @@ export async function insertVersion(
       bytes,
       files: json(files),
       peft: json(peft),
+      systemPrompt: systemPrompt ?? null,
       lineage: json(lineage),
       metrics: metrics === null ? Prisma.DbNull : json(metrics),
     },

@@ -1,6 +1,6 @@
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { withAdapterLocked } from './adapter-tags.ts';
 
 /** Characters of a note. */
@@ -29,7 +29,7 @@ export async function setNote(
     if (count === 0) return null;
     // What is written stays out of the log: it may be long, and the row has it.
     const detail = { version: number, characters: note?.length ?? 0 };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.note', target: adapterId, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.note', target: adapterId, detail });
     return count;
   });
   return written !== null;

@@ -1,11 +1,12 @@
 import type { PeftConfig } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import type { IncomingBytes } from '../uploads/upload.ts';
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion } from './insert-version.ts';
 
@@ -19,16 +20,21 @@ interface UploadedAdapter extends StoredArtifact {
   note: string | null;
 }
 
-/** Publishes checked files as the next version of an adapter of this name, with its audit row, in one transaction. Throws QuotaExceeded. */
+/**
+ * Publishes checked files as the next version of an adapter of this name, with its audit row, in one transaction. `incoming`: the
+ * bytes as they were counted until now. Throws QuotaExceeded.
+ */
 export async function publishUpload(
   db: Database,
   teamId: string,
   upload: UploadedAdapter,
   by: Actor,
+  incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<AdapterVersion> {
   const { name, base, peft, parentId, note, ...stored } = upload;
   const quota = await readQuota(db, teamId);
   return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+    await incoming?.settle(tx);
     if (quota) await admitBytes(tx, teamId, quota, stored.bytes);
     const team = await tx.team.findFirstOrThrow({ where: { id: teamId } });
     const id = newId('version');
@@ -50,7 +56,7 @@ export async function publishUpload(
     );
     const { modelName, digest, bytes } = version;
     const detail = { model: modelName, digest, bytes };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'adapter.upload', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'adapter.upload', target: id, detail });
     return version;
   });
 }

@@ -1,12 +1,14 @@
 import type { Database } from '../database/database.ts';
 import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-page.ts';
 import type { Adapter as AdapterRow, Prisma } from '../generated/client.ts';
+import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 import {
   type Adapter,
   type AdapterTag,
   type AdapterVersion,
   ofTag,
   tagOf,
+  tagsWithin,
   versionOf,
   withAdapter,
 } from './adapter.ts';
@@ -27,26 +29,29 @@ export async function listAdapters(
     /** Part of the name, in any case. */
     search?: string | undefined;
     created?: TimeSpan;
+    /** Only what is within it: adapters with a version whose name is, and of them these versions and tags. */
+    models?: ModelLimit;
   },
 ): Promise<Page<Adapter>> {
-  const { baseModel, name, search } = options;
+  const { baseModel, name, search, models = null } = options;
   const filter = {
     ...(baseModel !== undefined && { baseModel }),
     ...(name !== undefined && { name }),
     ...(search !== undefined && { name: containing(search) }),
     ...createdIn(options.created),
   };
+  const versions = { some: { ...live, ...namedWithin(models) } };
   const page = await readPage(options, {
-    has: async (id) => await db.adapter.count({ where: { teamId, id, ...withLiveVersion } }),
+    has: async (id) => await db.adapter.count({ where: { teamId, id, versions } }),
     read: async (page) =>
       await db.adapter.findMany({
-        where: { teamId, ...filter, ...withLiveVersion },
+        where: { teamId, ...filter, versions },
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...page,
       }),
     toRecord: (row) => row,
   });
-  return { ...page, data: await withVersions(db, teamId, page.data) };
+  return { ...page, data: await withVersions(db, teamId, page.data, models) };
 }
 
 /** A filter on text; Prisma takes what stands for any letters in a LIKE for that, and not for itself. */
@@ -55,24 +60,35 @@ const containing = (text: string) => ({
   mode: 'insensitive' as const,
 });
 
-/** Null: no such adapter in this team. */
-export async function getAdapter({ db }: Database, teamId: string, id: string): Promise<Adapter | null> {
+/** Null: no such adapter in this team. `models`: as of `listAdapters`. */
+export async function getAdapter(
+  { db }: Database,
+  teamId: string,
+  id: string,
+  models: ModelLimit = null,
+): Promise<Adapter | null> {
   const row = await db.adapter.findFirst({ where: { teamId, id, ...withLiveVersion } });
-  const [adapter] = await withVersions(db, teamId, row ? [row] : []);
+  const [adapter] = await withVersions(db, teamId, row ? [row] : [], models);
   return adapter ?? null;
 }
 
 /** Each with its newest version and its tags. Two queries for all: of an adapter's many versions only the highest number is wanted. */
-async function withVersions(db: Database['db'], teamId: string, rows: AdapterRow[]): Promise<Adapter[]> {
+async function withVersions(
+  db: Database['db'],
+  teamId: string,
+  rows: AdapterRow[],
+  models: ModelLimit,
+): Promise<Adapter[]> {
   if (rows.length === 0) return [];
   const ofThese = { teamId, adapterId: { in: rows.map(({ id }) => id) } };
   const newest = await db.adapterVersion.groupBy({
     by: ['adapterId'],
-    where: { ...ofThese, ...live },
+    where: { ...ofThese, ...live, ...namedWithin(models) },
     _max: { number: true },
   });
   const numbers = new Map(newest.map(({ adapterId, _max }) => [adapterId, _max.number]));
-  const tags = await db.adapterTag.findMany({ where: ofThese, orderBy: { name: 'asc' }, ...ofTag });
+  const where = { ...ofThese, ...tagsWithin(models) };
+  const tags = await db.adapterTag.findMany({ where, orderBy: { name: 'asc' }, ...ofTag });
   const tagsOf = new Map<string, AdapterTag[]>(rows.map(({ id }) => [id, []]));
   for (const tag of tags) tagsOf.get(tag.adapterId)!.push(tagOf(tag));
   return rows.map((row) => ({
@@ -102,13 +118,14 @@ export async function listAdapterVersions(
   { db }: Database,
   teamId: string,
   adapterId: string,
-  options: { after?: string | undefined; limit: number },
+  options: { after?: string | undefined; limit: number; models?: ModelLimit },
 ): Promise<Page<AdapterVersion>> {
+  const where = { teamId, adapterId, ...live, ...namedWithin(options.models ?? null) };
   return await readPage(options, {
-    has: async (id) => await db.adapterVersion.count({ where: { teamId, adapterId, id, ...live } }),
+    has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
     read: async (page) =>
       await db.adapterVersion.findMany({
-        where: { teamId, adapterId, ...live },
+        where,
         orderBy: newestFirst,
         ...page,
         ...withAdapter,
@@ -144,13 +161,17 @@ const ofModel = {
 export async function listFineTunedModels(
   { db }: Database,
   teamId: string,
-  { after: modelName, limit }: { after?: string | undefined; limit: number },
+  {
+    after: modelName,
+    limit,
+    models = null,
+  }: { after?: string | undefined; limit: number; models?: ModelLimit },
 ): Promise<Page<FineTunedModel>> {
   const last =
     modelName === undefined
       ? null
       : await db.adapterVersion.findFirst({
-          where: { teamId, modelName, ...live },
+          where: { AND: [{ teamId, modelName, ...live }, namedWithin(models)] },
           select: { id: true },
         });
   // A name that is unknown is passed on: no id is like it, so the page refuses it.
@@ -160,7 +181,7 @@ export async function listFineTunedModels(
       has: async () => (last ? 1 : 0),
       read: async (page) =>
         await db.adapterVersion.findMany({
-          where: { teamId, ...live },
+          where: { teamId, ...live, ...namedWithin(models) },
           orderBy: newestFirst,
           ...page,
           ...ofModel,

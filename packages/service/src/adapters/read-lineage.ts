@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import { allowsModel, type ModelLimit } from '../keys/model-limit.ts';
 
 /** A thing that an adapter version came from, or that came from it. */
 interface LineageNode {
@@ -43,9 +44,15 @@ async function readVersion({ db }: Database, teamId: string, id: string) {
 
 /**
  * Base model, versions that it was started from, the version itself, what was started from it and so on, and the jobs with their
- * files and checkpoints that are still there. One query for each generation. Of versions that were deleted only the id is told.
+ * files and checkpoints that are still there. One query for each generation. Of versions that were deleted, and of those beyond
+ * `models`, only the id is shown.
  */
-export async function readLineage(db: Database, teamId: string, versionId: string): Promise<Lineage> {
+export async function readLineage(
+  db: Database,
+  teamId: string,
+  versionId: string,
+  models: ModelLimit = null,
+): Promise<Lineage> {
   const versions = new Map<string, Row | null>();
   let truncated = false;
   for (let id: string | null = versionId; id !== null && !versions.has(id); ) {
@@ -70,9 +77,10 @@ export async function readLineage(db: Database, teamId: string, versionId: strin
     for (const child of fresh) versions.set(child.id, child);
     generation = fresh.map(({ id }) => id);
   }
-  const live = [...versions.values()].filter((row): row is Row => row !== null && row.deletedAt === null);
-  const jobs = await readJobs(db, teamId, live);
-  return { ...graphOf(versions, jobs), truncated: truncated || jobs.truncated };
+  const isShown = (row: Row | null): row is Row =>
+    row !== null && row.deletedAt === null && allowsModel(models, row.modelName);
+  const jobs = await readJobs(db, teamId, [...versions.values()].filter(isShown));
+  return { ...graphOf(versions, jobs, isShown), truncated: truncated || jobs.truncated };
 }
 
 async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
@@ -100,6 +108,7 @@ async function readJobs({ db }: Database, teamId: string, versions: Row[]) {
 function graphOf(
   versions: ReadonlyMap<string, Row | null>,
   { jobs, files, checkpoints }: Omit<Awaited<ReturnType<typeof readJobs>>, 'truncated'>,
+  isShown: (row: Row | null) => row is Row,
 ): Pick<Lineage, 'nodes' | 'edges'> {
   const nodes = new Map<string, LineageNode>();
   const edges: LineageEdge[] = [];
@@ -110,9 +119,8 @@ function graphOf(
     { version = null, createdAt = null }: Partial<Pick<LineageNode, 'version' | 'createdAt'>> = {},
   ) => void (nodes.has(id) || nodes.set(id, { id, type, label, version, createdAt }));
 
-  const told = (row: Row | null): row is Row => row?.deletedAt === null;
   for (const [id, row] of versions) {
-    if (!told(row)) {
+    if (!isShown(row)) {
       add('adapter_version', id, null);
       continue;
     }
@@ -125,7 +133,7 @@ function graphOf(
     const source = row.parentId ?? row.adapter.baseModel;
     if (row.parentId === null) add('base_model', source, source);
     else add('adapter_version', source, null);
-    const job = told(row) ? jobs.find((each) => each.id === row.jobId) : undefined;
+    const job = isShown(row) ? jobs.find((each) => each.id === row.jobId) : undefined;
     edges.push({ from: source, to: job?.id ?? id, kind: 'starts' });
     if (job) edges.push({ from: job.id, to: id, kind: 'makes' });
   }

@@ -12,7 +12,7 @@ export interface AuditRecord extends Omit<AuditEntry, 'id' | 'teamId'> {
 export interface AuditFilter {
   /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
   action?: string | undefined;
-  /** The key or the person that acted. */
+  /** The key or the person that acted, `graft_admin` or `graft`. */
   actor?: string | undefined;
   target?: string | undefined;
   /** The first moment, and the first one that is too late. */
@@ -29,7 +29,7 @@ function whereOf(
     ...(action === undefined
       ? {}
       : { action: action.endsWith('*') ? { startsWith: action.slice(0, -1) } : action }),
-    ...(actor === undefined ? {} : { OR: [{ keyId: actor }, { personId: actor }] }),
+    ...(actor === undefined ? {} : { OR: [{ keyId: actor }, { personId: actor }, { system: actor }] }),
     ...(target === undefined ? {} : { target }),
     createdAt: { ...(since ? { gte: since } : {}), ...(until ? { lt: until } : {}) },
   };

@@ -1,10 +1,13 @@
-import type { BaseModel } from '@graft/peft-core/files';
+import type { BaseModel, HubModel } from '@graft/peft-core/files';
+import type { PackedTokenizer } from '@graft/peft-core/text';
 
 export interface BaseModelEntry {
   /** What requests name as `model`. */
   id: string;
   /** Where it comes from; for logs and the operator. */
   source: 'bundled' | 'operator' | 'hub' | 'added';
+  /** The same model on the Hugging Face Hub; null: it is known by its files alone. */
+  hub: HubModel | null;
   createdAt: Date;
 }
 
@@ -21,7 +24,7 @@ export interface LocalBaseModel {
   modelType: string;
   config: Record<string, unknown>;
   generationConfig: BaseModel['generationConfig'];
-  tokenizerFiles: BaseModel['tokenizerFiles'];
+  tokenizer: PackedTokenizer;
   /** Names and shapes of its weights. */
   tensors: Pick<BaseModel['tensors'], 'has' | 'info'>;
   /** Folder where `digest` is kept, for a process that opens the model at `path` itself. */

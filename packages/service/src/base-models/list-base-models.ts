@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type BaseModelSpec, packagedModels } from '@graft/peft-core/files';
+import { type BaseModelSpec, type HubModel, packagedModels } from '@graft/peft-core/files';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ServiceEnv } from '../env.ts';
@@ -32,13 +32,16 @@ export interface ListedModels {
 }
 
 const bundled = packagedModels.map(
-  ({ id, published, python }): ListedModel => ({
+  ({ id, hub, published, python }): ListedModel => ({
     id,
     source: 'bundled',
+    hub,
     createdAt: published,
     spec: { python },
   }),
 );
+
+const onHub = (id: string): HubModel => ({ id, quantization: null });
 
 /** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model. */
 export async function listBaseModels(
@@ -47,7 +50,9 @@ export async function listBaseModels(
   const operator = env.baseModelsFile === undefined ? [] : await readOperatorFile(env.baseModelsFile);
   const exact = env.hubAllow
     .filter((glob) => !glob.includes('*'))
-    .map((id): ListedModel => ({ id, source: 'hub', createdAt: new Date(0), spec: { hub: id } }));
+    .map(
+      (id): ListedModel => ({ id, source: 'hub', hub: onHub(id), createdAt: new Date(0), spec: { hub: id } }),
+    );
   const entries = new Map([...bundled, ...exact, ...operator].map((entry) => [entry.id, entry]));
   const allowed = env.hubAllow.map(globToRegExp);
   return {
@@ -77,6 +82,7 @@ async function readOperatorFile(file: string): Promise<ListedModel[]> {
   return Object.entries(parsed as Static<typeof OperatorFileSchema>).map(([id, spec]) => ({
     id,
     source: 'operator',
+    hub: 'hub' in spec ? onHub(spec.hub) : null,
     createdAt: mtime,
     // Relative folders count from the file that names them.
     spec: 'folder' in spec ? { folder: path.resolve(path.dirname(file), spec.folder) } : spec,

@@ -165,7 +165,7 @@ test('its jobs go on from whatever state they were in', async () => {
   const validated = (await claimValidation(services, { workerId: 'v', leaseSeconds: 60 }))!;
   const resolvedTraining = { precision: 'auto' } as never;
   assert.ok(await finishValidation(services, leaseOf(validated), { ok: true, resolvedTraining }));
-  await resumeJob(services, teamId, 'paused', { keyId: null });
+  await resumeJob(services, teamId, 'paused', { keyId: 'key-test' });
   await services.sql.query('UPDATE jobs SET run_after = now() WHERE finished_at IS NULL');
   const leases = await dispatchJobs(services);
   assert.deepEqual(leases.map(({ id }) => id).sort(), ['paused', 'queued', 'running', 'validating']);
@@ -185,7 +185,9 @@ test('its jobs go on from whatever state they were in', async () => {
     assert.equal(await stateOf(lease.id), 'succeeded');
   }
   assert.deepEqual(await checkUsage(services), []);
-  await assert.rejects(pauseJob(services, teamId, 'failed', { keyId: null }), { code: 'invalid_job_state' });
+  await assert.rejects(pauseJob(services, teamId, 'failed', { keyId: 'key-test' }), {
+    code: 'invalid_job_state',
+  });
   const { rows } = await services.sql.query<{ message: string }>(
     `SELECT message FROM job_events WHERE job_id = 'validating' ORDER BY seq`,
   );

@@ -272,7 +272,7 @@ test('code that has the wrong team in its WHERE finds nothing', async () => {
     assert.equal(await getJob(fenced, theirs.id, id), null);
     assert.equal(await getFile(fenced, theirs.id, theirs.fileId), null);
     assert.deepEqual((await listJobs(fenced, theirs.id, { limit: 10 })).data, []);
-    assert.equal(await cancelJob(fenced, theirs.id, id, { keyId: null }), null);
+    assert.equal(await cancelJob(fenced, theirs.id, id, { keyId: 'key-test' }), null);
   });
   assert.equal((await getJob(services, theirs.id, id))!.state, 'running');
 });

@@ -23,7 +23,7 @@ test('a file belongs to its team', async () => {
     ['train.jsonl', 'chat', 2, 'number'],
   );
   assert.equal(await getFile(services, other.id, team.fileId), null);
-  assert.equal(await deleteFile(services, other.id, team.fileId, { keyId: null }), false);
+  assert.equal(await deleteFile(services, other.id, team.fileId, { keyId: 'key-test' }), false);
   assert.ok(await getFile(services, team.id, team.fileId));
 });
 
@@ -40,7 +40,7 @@ test('lists go either way and by purpose', async () => {
       status: 'processed',
       format: null,
       examples: null,
-      keyId: null,
+      keyId: 'key-test',
     } as const;
     ids.push((await createFile(services, mine.id, file)).id);
   }
@@ -68,11 +68,13 @@ test('lists go either way and by purpose', async () => {
 test('a file goes with its bytes, unless a job still needs it', async () => {
   const job = await createTestJob(services, team, 'queued');
   const file = (await getFile(services, team.id, team.fileId))!;
-  await assert.rejects(deleteFile(services, team.id, file.id, { keyId: null }), { code: 'file_in_use' });
+  await assert.rejects(deleteFile(services, team.id, file.id, { keyId: 'key-test' }), {
+    code: 'file_in_use',
+  });
   await services.files.localPath(file, 'ftjob-1');
-  await cancelJob(services, team.id, job.id, { keyId: null });
+  await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
   assert.equal(await deleteFile(services, team.id, file.id, { keyId: team.keyId }), true);
   await assert.rejects(services.files.localPath(file, 'ftjob-1'), { code: 'file_missing' });
-  assert.equal(await deleteFile(services, team.id, file.id, { keyId: null }), false);
+  assert.equal(await deleteFile(services, team.id, file.id, { keyId: 'key-test' }), false);
   assert.equal(await services.db.auditEntry.count({ where: { target: file.id, action: 'file.delete' } }), 1);
 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetFormat } from '@graft/peft-core/examples';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { isDatabaseAway } from '../database/database-away.ts';
@@ -9,10 +10,10 @@ import { createdIn, type Page, readPage, type TimeSpan } from '../database/read-
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import type { IncomingBytes } from '../uploads/upload.ts';
 
 export interface FileRecord {
   id: string;
@@ -29,6 +30,8 @@ export interface FileRecord {
   examples: number | null;
   /** Of all that a language model learns to write in them; null: not counted. */
   answerCharacters: number | null;
+  /** The system message that every example begins with; null: they differ, have none, or it was not looked for. */
+  systemPrompt: string | null;
   createdAt: Date;
   /** When its stored bytes were last read through; null: never. */
   verifiedAt: Date | null;
@@ -40,7 +43,7 @@ export type NewFile = Pick<
   FileRecord,
   'filename' | 'purpose' | 'bytes' | 'sha256' | 'path' | 'status' | 'format' | 'examples'
 > &
-  Partial<Pick<FileRecord, 'answerCharacters'>> &
+  Partial<Pick<FileRecord, 'answerCharacters' | 'systemPrompt'>> &
   Actor;
 
 function fileOf({ bytes, answerCharacters, keyId: _, ...columns }: FileRow): FileRecord {
@@ -58,14 +61,20 @@ const retryPauses = [100, 1000];
 /**
  * The row of an upload that `FileStore.receive` has finished. When Postgres goes away in the middle, the same row is tried again:
  * a try that was committed after all is found. An error for which `isDatabaseAway` holds leaves open whether there is a
- * row; any other says that there is none. Throws QuotaExceeded.
+ * row; any other says that there is none. `incoming`: the bytes as they were counted until now. Throws QuotaExceeded.
  */
-export async function createFile(db: Database, teamId: string, file: NewFile): Promise<FileRecord> {
+export async function createFile(
+  db: Database,
+  teamId: string,
+  file: NewFile,
+  incoming?: Pick<IncomingBytes, 'settle'>,
+): Promise<FileRecord> {
   const id = newId('file');
   for (let attempt = 0; ; attempt++) {
     try {
       const quota = await readQuota(db, teamId);
       return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
+        await incoming?.settle(tx);
         if (quota) await admitBytes(tx, teamId, quota, file.bytes);
         return await insertFile(tx, teamId, id, file);
       });
@@ -86,10 +95,18 @@ export async function insertFile(
   tx: Transaction,
   teamId: string,
   id: string,
-  { keyId, personId, ...columns }: NewFile,
+  file: NewFile,
 ): Promise<FileRecord> {
-  const row = await tx.file.create({ data: { id, teamId, keyId, ...columns } });
-  await insertAudit(tx, teamId, { ...actorOf({ keyId, personId }), action: 'file.create', target: row.id });
+  const { filename, purpose, bytes, sha256, path, status, format, examples, keyId } = file;
+  const { answerCharacters, systemPrompt } = file;
+  const row = await tx.file.create({
+    data: {
+      ...{ id, teamId, keyId, filename, purpose, bytes, sha256, path, status, format, examples },
+      ...(answerCharacters !== undefined && { answerCharacters }),
+      ...(systemPrompt !== undefined && { systemPrompt }),
+    },
+  });
+  await insertAudit(tx, teamId, file, { action: 'file.create', target: row.id });
   return fileOf(row);
 }
 
@@ -182,6 +199,6 @@ async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor)
   const { sha256 } = file;
   if ((await tx.file.count({ where: { teamId, sha256 } })) === 0)
     await tx.fileReport.deleteMany({ where: { teamId, sha256 } });
-  await insertAudit(tx, teamId, { ...actorOf(by), action: 'file.delete', target: id });
+  await insertAudit(tx, teamId, by, { action: 'file.delete', target: id });
   return file.path;
 }

@@ -4,7 +4,13 @@ import type { Services } from '../services.ts';
 import { type PickedWorker, pickWorker } from '../workers/worker-registry.ts';
 import { decodeLines, startReading } from './lines.ts';
 import { postToWorker } from './post-to-worker.ts';
-import { type GenerationEvent, type GenerationRequest, generationProtocol, protocolOf } from './protocol.ts';
+import {
+  type GenerationEvent,
+  type GenerationLine,
+  type GenerationRequest,
+  generationProtocol,
+  protocolOf,
+} from './protocol.ts';
 
 const pollMilliseconds = 200;
 
@@ -16,9 +22,21 @@ export class GenerationError extends Error {
   readonly code: string;
   readonly status: number;
   readonly param: string | null;
+  /** Tokens that a worker has read and written for what is then the user's fault. */
+  readonly used: { promptTokens: number; completionTokens: number };
 
-  constructor(code: string, status: number, message: string, param: string | null = null, cause?: unknown) {
+  constructor(
+    code: string,
+    status: number,
+    message: string,
+    param: string | null = null,
+    {
+      cause,
+      used = { promptTokens: 0, completionTokens: 0 },
+    }: { cause?: unknown; used?: GenerationError['used'] } = {},
+  ) {
     super(message, { cause });
+    this.used = used;
     this.name = 'GenerationError';
     this.code = code;
     this.status = status;
@@ -128,10 +146,11 @@ async function* eventsOf(
 }
 
 /** A user's fault keeps its code and message; a fault of the worker does not tell its reason. */
-function reported(line: { status: number; code: string; message: string; param: string | null }) {
+function reported(line: Extract<GenerationLine, { type: 'error' }>): GenerationError {
   if (line.status === 503) return noWorker();
   if (line.status >= 500) return workerFailed();
-  return new GenerationError(line.code, line.status, line.message, line.param);
+  const used = { promptTokens: line.prompt_tokens ?? 0, completionTokens: line.completion_tokens ?? 0 };
+  return new GenerationError(line.code, line.status, line.message, line.param, { used });
 }
 
 function noWorker(): GenerationError {
@@ -148,5 +167,5 @@ function versionMismatch(): GenerationError {
 }
 
 function workerFailed(cause?: unknown): GenerationError {
-  return new GenerationError('worker_failed', 502, 'The worker that answered broke off.', null, cause);
+  return new GenerationError('worker_failed', 502, 'The worker that answered broke off.', null, { cause });
 }

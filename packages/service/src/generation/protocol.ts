@@ -54,6 +54,8 @@ const requestProperties = {
    * not know it.
    */
   logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
+  /** Special tokens in the text are tokens. Left out where they are plain text: a worker of an earlier version does not know it. */
+  allow_special_tokens: Type.Optional(Type.Boolean()),
 };
 const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
 
@@ -107,6 +109,9 @@ export const GenerationLineSchema = Type.Union([
     code: Type.String(),
     message: Type.String(),
     param: nullable(Type.String()),
+    /** Read and written until then. Workers of an earlier version leave them out. */
+    prompt_tokens: Type.Optional(Type.Integer()),
+    completion_tokens: Type.Optional(Type.Integer()),
   }),
 ]);
 export type GenerationLine = Static<typeof GenerationLineSchema>;

@@ -1,10 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { type SealedFor, seal } from '../sealed-secret.ts';
 import type { Secrets } from '../secrets.ts';
 import { createEgressRules, type EgressRules } from '../webhooks/egress/address-rules.ts';
@@ -71,7 +71,7 @@ export async function putIntegration(
         data: { nextAttemptAt: new Date(0), refusals: 0 },
       });
       const detail = { type, host: new URL(url).host, secret: secret === undefined ? 'kept' : 'given' };
-      await insertAudit(tx, teamId, { ...actorOf(by), action: 'integration.set', target: id, detail });
+      await insertAudit(tx, teamId, by, { action: 'integration.set', target: id, detail });
       return integrationOf(row);
     }),
   );
@@ -134,12 +134,7 @@ export async function deleteIntegration(
     const row = await tx.integration.findFirst({ where: { teamId, type }, select: { id: true } });
     if (!row) return null;
     await tx.integration.deleteMany({ where: { teamId, id: row.id } });
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
-      action: 'integration.delete',
-      target: row.id,
-      detail: { type },
-    });
+    await insertAudit(tx, teamId, by, { action: 'integration.delete', target: row.id, detail: { type } });
     return row.id;
   });
 }

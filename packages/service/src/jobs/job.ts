@@ -10,7 +10,9 @@
  * - sweep: a job that tries several configurations, its *trials*, and publishes the best of them.
  * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
  */
+
 import type {
+  ErrorDetail,
   Hyperparameters,
   PeftConfig,
   ResolvedTraining,
@@ -18,6 +20,7 @@ import type {
   TrainingOptions,
 } from '@graft/peft-core/config';
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
+import type { ExampleCounts } from '@graft/peft-core/examples';
 import type { Job as JobRow } from '../generated/client.ts';
 import type { JobIntegrationRequest } from '../integrations/integration.ts';
 
@@ -79,6 +82,8 @@ export interface JobError {
   param: string | null;
   /** A user fault is never retried; one of the system may be this job's doing; one of the environment is a worker's. */
   fault: 'user' | 'system' | 'environment';
+  /** What is wrong with lines of a file, each fault once. */
+  details?: ErrorDetail[];
 }
 
 export interface JobProgress {
@@ -184,6 +189,8 @@ export interface Job {
   suffix: string | null;
   seed: number;
   trainingFileId: string;
+  /** The system message that every example of the training file begins with; null: they differ, have none, or it is not known. */
+  systemPrompt: string | null;
   validationFileId: string | null;
   method: string;
   hyperparameters: Hyperparameters;
@@ -212,6 +219,8 @@ export interface Job {
   trainedTokens: number | null;
   /** What it will train, at most; null until the data were validated. */
   plannedTokens: number | null;
+  /** Null until the data were validated, and of jobs of earlier versions. */
+  dataCounts: DataCounts | null;
   /** Null until the data were validated, of jobs of earlier versions, and where it could not be made. */
   estimate: JobEstimate | null;
   /** Set with the state succeeded; null of one that an earlier version trained. */
@@ -248,6 +257,13 @@ export interface Job {
 /** `ft:{base}:{team}:{suffix}:{id}`: the name a job's model has once it succeeds. */
 export function fineTunedModelName(job: Pick<Job, 'id' | 'model' | 'suffix'>, teamName: string): string {
   return `ft:${job.model}:${teamName}:${job.suffix ?? ''}:${job.id.slice(-8)}`;
+}
+
+/** What became of the lines of a job's files. */
+export interface DataCounts {
+  training: ExampleCounts;
+  /** Null: there is no validation file. */
+  validation: ExampleCounts | null;
 }
 
 /** The job's lease as its row has it now. */

@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -6,7 +7,7 @@ import type { Secrets } from '../secrets.ts';
 import { generateApiKey, hashSecret, type ParsedKey, parseApiKey, wholeKey } from './api-key.ts';
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
 import { storedLimit } from './scopes.ts';
-import { type Actor, actorOf, type Identity } from './verify-api-key.ts';
+import type { Identity } from './verify-api-key.ts';
 
 export interface NewApiKey extends Partial<Rights> {
   name: string;
@@ -78,8 +79,7 @@ export async function insertApiKey(
   });
   if (count === 0) throw new GraftError('api_key_exists', 'A key of this id exists.', { param: 'key' });
   const { role, personId, expiresAt } = row;
-  await insertAudit(tx, teamId, {
-    ...actorOf(by),
+  await insertAudit(tx, teamId, by, {
     action: 'api_key.create',
     target: keyId,
     detail: { role, scopes, models, person_id: personId, expires_at: expiresAt?.toISOString() ?? null },

@@ -1,3 +1,4 @@
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -6,7 +7,7 @@ import type { ApiKey } from '../generated/client.ts';
 import type { Role } from './api-key.ts';
 import { revokeInvitationsOf } from './revoke-invitations.ts';
 import { readLimit } from './scopes.ts';
-import { type Actor, actorOf, type Identity } from './verify-api-key.ts';
+import type { Identity } from './verify-api-key.ts';
 
 export interface ApiKeyRecord {
   id: string;
@@ -83,7 +84,7 @@ export async function revokeApiKey(
       UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND id = ${keyId} AND revoked_at IS NULL`;
     if (count === 0) return false;
     await revokeInvitationsOf(tx, teamId, keyId);
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'api_key.revoke', target: keyId });
+    await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: keyId });
     return true;
   });
 }

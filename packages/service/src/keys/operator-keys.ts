@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -7,7 +8,7 @@ import type { OperatorKey } from '../generated/client.ts';
 import type { Secrets } from '../secrets.ts';
 import { generateApiKey, hashSecret, wholeKey } from './api-key.ts';
 import { endOfKey } from './limits-of-maker.ts';
-import { type Actor, actorOf, type Operator } from './verify-api-key.ts';
+import type { Operator } from './verify-api-key.ts';
 
 export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac'>;
 
@@ -43,8 +44,7 @@ export async function createOperatorKey(
       },
       ...withoutSecret,
     });
-    await insertAudit(tx, null, {
-      ...actorOf(by),
+    await insertAudit(tx, null, by, {
       action: 'operator_key.create',
       target: made.keyId,
       detail: { person_id: personId, expires_at: expiresAt?.toISOString() ?? null },
@@ -77,7 +77,7 @@ export async function revokeOperatorKey(db: Database, id: string, by: Actor | nu
     const count = await tx.$executeRaw`
       UPDATE operator_keys SET revoked_at = now() WHERE id = ${id} AND revoked_at IS NULL`;
     if (count === 0) return false;
-    await insertAudit(tx, null, { ...actorOf(by), action: 'operator_key.revoke', target: id });
+    await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id });
     return true;
   });
 }

@@ -9,9 +9,10 @@ import { openTestServices } from '../testing/open-test-services.ts';
 import type { Role } from './api-key.ts';
 import { createApiKey, type NewApiKey } from './create-api-key.ts';
 import { getApiKey, listApiKeys } from './manage-api-keys.ts';
+import { allowsModel } from './model-limit.ts';
 import { createOperatorKey, listOperatorKeys, revokeOperatorKey } from './operator-keys.ts';
 import { rotateApiKey } from './rotate-api-key.ts';
-import { allowsModel, allowsScope, checkLimits, scopes } from './scopes.ts';
+import { allowsScope, checkLimits, scopes } from './scopes.ts';
 import { type Identity, verifyApiKey, verifyKey } from './verify-api-key.ts';
 
 let services: Services;

@@ -7,7 +7,7 @@ import { generateApiKey, wholeKey } from './api-key.ts';
 import { insertApiKey } from './create-api-key.ts';
 import { checkRights, endOfKey } from './limits-of-maker.ts';
 import { type ApiKeyRecord, apiKeyOf } from './manage-api-keys.ts';
-import { actorOf, type Identity } from './verify-api-key.ts';
+import type { Identity } from './verify-api-key.ts';
 
 /** Seconds that a rotated key goes on working: an hour, and 30 days at most. */
 export const overlapSeconds = { byDefault: 3600, most: 30 * 24 * 3600 };
@@ -44,8 +44,7 @@ export async function rotateApiKey(
   await inTransaction(db, async (tx) => {
     await endOld(tx, teamId, id, made.keyId, overlap);
     await insertApiKey(tx, db.secrets, teamId, made, { ...rightsOf(old), expiresAt }, by);
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
+    await insertAudit(tx, teamId, by, {
       action: 'api_key.rotate',
       target: id,
       detail: { replaced_by: made.keyId, overlap_seconds: overlap },

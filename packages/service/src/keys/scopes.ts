@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { matches } from './model-limit.ts';
 
 /**
  * What keys can be limited to, as docs/teams.md lists it. Every route names one of them, and every one of them is some
@@ -42,15 +43,6 @@ export const readLimit = (stored: readonly string[]): string[] | null =>
 
 export function allowsScope(limit: readonly string[] | null, scope: Scope): boolean {
   return limit === null || limit.includes(scope);
-}
-
-/** An entry is a model's id or name, or the beginning of some, with a `*` behind. */
-export function allowsModel(limit: readonly string[] | null, model: string): boolean {
-  return limit === null || limit.some((entry) => matches(entry, model));
-}
-
-function matches(entry: string, model: string): boolean {
-  return entry.endsWith('*') ? model.startsWith(entry.slice(0, -1)) : entry === model;
 }
 
 /**

@@ -1,11 +1,14 @@
+import type { Requester } from '../audit/actor.ts';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets.ts';
 import { isSecret, parseApiKey, parseOperatorKey, type Role, smallerRole } from './api-key.ts';
 import { readLimit } from './scopes.ts';
 
-/** Who asks, in one team: a key, or a person who is signed in. */
-export interface Identity {
+/** Who asks, in one team: a key, or a person who is signed in without one. */
+export type Identity = CallerRights & Requester;
+
+interface CallerRights {
   teamId: string;
   /** The team's name. */
   teamName: string;
@@ -15,34 +18,15 @@ export interface Identity {
   scopes: readonly string[] | null;
   /** Names and beginnings of models; null: all of them. */
   models: readonly string[] | null;
-  /** Null: a person without a key. */
-  keyId: string | null;
-  /** Null: a key of the team's own. */
-  personId: string | null;
   /** When the key ends; null: never by itself. */
   expiresAt: Date | null;
 }
 
-/** Who acts, as audit rows name it. Both null: the operator, by `graft admin`. */
-export interface Actor {
-  keyId: string | null;
-  personId?: string | null | undefined;
-}
-
-/** What an audit row says of whoever acts; null: the operator, by `graft admin`. */
-export function actorOf(by: Actor | null | undefined): { keyId: string | null; personId: string | null } {
-  return { keyId: by?.keyId ?? null, personId: by?.personId ?? null };
-}
-
-/** Somebody who operates the service. Of no team. */
-export interface Operator {
-  /** Null: a person who is signed in. */
-  keyId: string | null;
-  /** Null: a key of the service's own. */
-  personId: string | null;
+/** Somebody who operates the service: of no team, by a key or signed in. */
+export type Operator = Requester & {
   /** When the key ends; null: never by itself. */
   expiresAt: Date | null;
-}
+};
 
 /** What an `Authorization` header turned out to be. */
 export type Verified = { kind: 'team'; identity: Identity } | { kind: 'operator'; operator: Operator };
@@ -123,7 +107,7 @@ async function verifyTeamKey(db: Verifying, key: string): Promise<Identity | nul
     role: row.personsRole === null ? row.role : smallerRole(row.role, row.personsRole),
     scopes: readLimit(row.scopes),
     models: readLimit(row.models),
-    keyId: row.keyId,
+    keyId: parsed.keyId,
     personId: row.personId,
     expiresAt: row.expiresAt,
   };
@@ -143,7 +127,7 @@ async function verifyOperatorKey(db: Verifying, key: string): Promise<Operator |
   const row = rows[0];
   if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
   if (row.isStale) await touch(db, 'operator_keys', parsed.keyId);
-  return { keyId: row.keyId, personId: row.personId, expiresAt: row.expiresAt };
+  return { keyId: parsed.keyId, personId: row.personId, expiresAt: row.expiresAt };
 }
 
 /** Notes the use. No request waits for another one, or for whoever revokes the key. */

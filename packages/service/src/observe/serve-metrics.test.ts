@@ -9,16 +9,41 @@ import { mayReadMetrics, renderMetrics } from './serve-metrics.ts';
 const token = 'metrics-token-of-sixteen';
 
 describe('who may read the metrics', () => {
-  const reads = (remoteAddress: string, headers: Record<string, string> = {}, metricsToken?: string) =>
-    mayReadMetrics({ headers, remoteAddress }, { metricsToken });
+  const reads = (
+    remoteAddress: string,
+    headers: Record<string, string> = {},
+    metricsToken?: string,
+    httpVersion = '1.1',
+  ) =>
+    mayReadMetrics(
+      { headers: { host: 'localhost:8000', ...headers }, remoteAddress, httpVersion },
+      { metricsToken },
+    );
 
   test('without a token: this machine alone, and nothing that a proxy on it passes on', () => {
     for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '127.9.9.9'])
       assert.ok(reads(address), address);
     for (const address of ['10.0.0.7', '::ffff:10.0.0.7', '203.0.113.127', '', 'fe80::1'])
       assert.ok(!reads(address), address);
-    for (const header of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'])
-      assert.ok(!reads('127.0.0.1', { [header]: '127.0.0.1' }), header);
+    for (const host of ['127.0.0.1:8000', '[::1]:8000', 'localhost'])
+      assert.ok(reads('127.0.0.1', { host }), host);
+    const scrape = { accept: 'text/plain', 'accept-encoding': 'gzip', 'user-agent': 'Prometheus/3.0' };
+    assert.ok(reads('127.0.0.1', { ...scrape, 'x-prometheus-scrape-timeout-seconds': '10' }));
+  });
+
+  test('whatever header a proxy adds, a public Host, or HTTP/1.0: not without a token', () => {
+    const added =
+      'forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip cf-connecting-ip cf-ray true-client-ip x-client-ip x-cluster-client-ip fastly-client-ip fly-client-ip x-original-forwarded-for x-appengine-user-ip x-azure-clientip cdn-loop x-amzn-trace-id x-request-id';
+    for (const header of added.split(' ')) assert.ok(!reads('127.0.0.1', { [header]: '127.0.0.1' }), header);
+    for (const host of [
+      'graft.example.com',
+      '127.0.0.1.example.com',
+      'localhost.example.com',
+      '10.0.0.7',
+      '',
+    ])
+      assert.ok(!reads('127.0.0.1', { host }), host);
+    assert.ok(!reads('127.0.0.1', {}, undefined, '1.0'));
   });
 
   test('with one: whoever sends it, from anywhere, and no one else', () => {

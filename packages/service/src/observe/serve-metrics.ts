@@ -7,26 +7,38 @@ import { readPoolGauges, readServiceGauges } from './read-gauges.ts';
 /** What is known of who asks. */
 export interface MetricsReader {
   headers: IncomingHttpHeaders;
-  /** The other end of the connection itself, no header's word. */
+  /** The other end of the connection itself, which no header changes. */
   remoteAddress: string | undefined;
+  httpVersion: string;
 }
 
 /**
- * Whether someone may read the metrics: whoever has the token where GRAFT_METRICS_TOKEN is set; else only a process of this
- * machine that asks directly. A proxy in front of the API is on this machine too: what it passes on says so in a header.
+ * What scrapers, command-line clients and browsers send by themselves. Proxies add headers of many names (X-Forwarded-For,
+ * CF-Connecting-IP, Fly-Client-IP, …), so any name that is not here means that the request may come through one.
+ */
+const directHeader =
+  /^(?:accept(?:-charset|-encoding|-language)?|authorization|cache-control|connection|cookie|dnt|host|if-modified-since|if-none-match|keep-alive|pragma|priority|sec-[\w-]+|te|traceparent|tracestate|upgrade-insecure-requests|user-agent|x-prometheus-[\w-]+)$/;
+
+const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+
+/**
+ * Whether a client may read the metrics: with the token where GRAFT_METRICS_TOKEN is set; else only as a process of this machine
+ * that asks directly. The connection of a proxy on this machine comes from this machine too. It shows by a Host that is not of this
+ * machine, by headers that it adds, or by HTTP/1.0, which nginx speaks where it is configured no further.
  */
 export function mayReadMetrics(
-  { headers, remoteAddress }: MetricsReader,
+  { headers, remoteAddress, httpVersion }: MetricsReader,
   { metricsToken }: { metricsToken: string | undefined },
 ): boolean {
   if (metricsToken !== undefined) {
     const given = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '';
     return timingSafeEqual(digestOf(given), digestOf(metricsToken));
   }
-  const passedOn = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'].some(
-    (name) => headers[name] !== undefined,
-  );
-  return !passedOn && /^(?:::ffff:)?127\.|^::1$/.test(remoteAddress ?? '');
+  const isDirect =
+    httpVersion !== '1.0' &&
+    loopbackHost.test(headers.host ?? '') &&
+    Object.keys(headers).every((name) => directHeader.test(name));
+  return isDirect && /^(?:::ffff:)?127\.|^::1$/.test(remoteAddress ?? '');
 }
 
 /**

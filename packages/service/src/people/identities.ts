@@ -1,11 +1,11 @@
 /** Whom a provider knows a person as: made by signing in (sessions/sign-in-person.ts), and unlinked here. */
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { PersonIdentity } from '../generated/client.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 
 /** A subject at a provider, which is one person here. A person has one at each provider. */
 export type IdentityRecord = PersonIdentity;
@@ -54,7 +54,7 @@ export async function unlinkIdentity(
         UPDATE sessions SET ended_at = now()
         WHERE person_id = ${personId} AND ended_at IS NULL AND (identity_id = ${id} OR identity_id IS NULL)`;
       const detail = { issuer, subject, sessions };
-      await insertAudit(tx, null, { ...actorOf(by), action: 'person.unlink', target: personId, detail });
+      await insertAudit(tx, null, by, { action: 'person.unlink', target: personId, detail });
       return true;
     }),
   );

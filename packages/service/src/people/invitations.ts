@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -15,7 +16,7 @@ import {
 } from '../keys/api-key.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
-import { type Actor, actorOf, type Identity } from '../keys/verify-api-key.ts';
+import type { Identity } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
@@ -74,9 +75,7 @@ export async function createInvitation(
       ...withoutToken,
     });
     const detail = { email, role: input.role };
-    await insertAudit(tx, teamId, {
-      ...{ ...actorOf(by), action: 'invitation.create', target: made.keyId, detail },
-    });
+    await insertAudit(tx, teamId, by, { action: 'invitation.create', target: made.keyId, detail });
     return invitation;
   });
   return { invitation: invitationOf(row), token: wholeKey(made) };
@@ -113,7 +112,7 @@ export async function revokeInvitation(
       UPDATE invitations SET revoked_at = now()
       WHERE team_id = ${teamId} AND id = ${id} AND revoked_at IS NULL AND accepted_at IS NULL`;
     if (count === 0) return false;
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'invitation.revoke', target: id });
+    await insertAudit(tx, teamId, by, { action: 'invitation.revoke', target: id });
     return true;
   });
 }
@@ -190,7 +189,7 @@ async function accept(
     const by = { keyId: null, personId: person.id };
     if (isNew) {
       const detail = { email, is_operator: false };
-      await insertAudit(tx, null, { ...by, action: 'person.create', target: person.id, detail });
+      await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     }
     const joined = await joinTeam(tx, found, person);
     // The largest: it acts with the person's own, also when that grows.
@@ -207,7 +206,7 @@ async function joinTeam(tx: Transaction, invitation: Invitation, person: PersonR
   const role = invitation.role as Role;
   const by = { keyId: null, personId: person.id };
   await useUp(tx, id, person.id);
-  await insertAudit(tx, teamId, { ...by, action: 'invitation.accept', target: id });
+  await insertAudit(tx, teamId, by, { action: 'invitation.accept', target: id });
   const membership = { personId: person.id, role, source: 'manual' as const };
   if (!(await insertMembership(tx, teamId, membership, by))) {
     throw new GraftError('already_member', `${person.email} is a member of the team already.`, {

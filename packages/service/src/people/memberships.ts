@@ -1,11 +1,12 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import { hasRole, type Role } from '../keys/api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
-import { type Actor, actorOf, type Identity } from '../keys/verify-api-key.ts';
+import type { Identity } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 
 /** Who decides over a membership: people, or the groups of a sign-in. */
@@ -84,7 +85,7 @@ export async function insertMembership(
   });
   if (count === 0) return false;
   const { personId: target, role, source } = membership;
-  await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.add', target, detail: { role, source } });
+  await insertAudit(tx, teamId, by, { action: 'member.add', target, detail: { role, source } });
   return true;
 }
 
@@ -134,7 +135,7 @@ async function changeRole(
 ): Promise<void> {
   await tx.membership.updateMany({ where: { teamId, personId: target }, data: { role: detail.role } });
   if (detail.role !== 'admin') await revokeInvitationsOf(tx, teamId, target);
-  await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.role', target, detail });
+  await insertAudit(tx, teamId, by, { action: 'member.role', target, detail });
 }
 
 /**
@@ -169,7 +170,7 @@ async function endMembership(
     WHERE team_id = ${teamId} AND person_id = ${personId} AND revoked_at IS NULL`;
   await revokeInvitationsOf(tx, teamId, personId);
   const detail = { revoked_keys: keys };
-  await insertAudit(tx, teamId, { ...actorOf(by), action: 'member.remove', target: personId, detail });
+  await insertAudit(tx, teamId, by, { action: 'member.remove', target: personId, detail });
   return true;
 }
 

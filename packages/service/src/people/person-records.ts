@@ -1,11 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Person } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 
 /** Somebody, in any number of teams. */
 export type PersonRecord = Person;
@@ -56,7 +56,7 @@ export async function createPerson(
       });
     }
     const detail = { email, is_operator: person.isOperator };
-    await insertAudit(tx, null, { ...actorOf(by), action: 'person.create', target: person.id, detail });
+    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     return person;
   });
 }
@@ -117,8 +117,7 @@ export async function updatePerson(
       await tx.$executeRaw`UPDATE people SET disabled_at = coalesce(disabled_at, now()) WHERE id = ${id}`;
     if (change.isDisabled === false)
       await tx.person.updateMany({ where: { id }, data: { disabledAt: null } });
-    await insertAudit(tx, null, {
-      ...actorOf(by),
+    await insertAudit(tx, null, by, {
       action: 'person.update',
       target: id,
       detail: { ...name, is_operator: change.isOperator, disabled: change.isDisabled },

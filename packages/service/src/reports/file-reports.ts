@@ -33,7 +33,7 @@ export interface ReportLease {
 }
 
 /** Raised by whoever changes what a report says: those that were kept before count no more. */
-const reportVersion = 1;
+const reportVersion = 2;
 /** Days after which a report is computed anew, since a base model may have changed. */
 const keptDays = 7;
 /** Reports of one team; the oldest go first. Each takes some 200 kB at most. */

@@ -49,17 +49,15 @@ export async function createKeySession(
 ): Promise<NewSession | null> {
   const found = await verifyKey(db, `Bearer ${key}`);
   if (!found) return null;
-  const { keyId, personId, expiresAt } = found.kind === 'team' ? found.identity : found.operator;
-  const owner = found.kind === 'team' ? { apiKeyId: keyId! } : { operatorKeyId: keyId! };
+  const by = found.kind === 'team' ? found.identity : found.operator;
+  const owner = found.kind === 'team' ? { apiKeyId: by.keyId! } : { operatorKeyId: by.keyId! };
   return await asSystem(async () => {
     const now = await databaseTime(db);
     return await inTransaction(db, async (tx) => {
-      const made = await insertSession(tx, db.secrets, { ...owner, userAgent }, now, limits, expiresAt);
+      const made = await insertSession(tx, db.secrets, { ...owner, userAgent }, now, limits, by.expiresAt);
       const teamId = found.kind === 'team' ? found.identity.teamId : null;
       const detail = { method: 'key' };
-      await insertAudit(tx, teamId, {
-        ...{ keyId, personId, action: 'session.create', target: made.id, detail },
-      });
+      await insertAudit(tx, teamId, by, { action: 'session.create', target: made.id, detail });
       return made;
     });
   });

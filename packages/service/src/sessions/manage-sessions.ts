@@ -78,7 +78,7 @@ export async function endSessions(db: Database, holder: SessionHolder, id: strin
       if (count === 0) return 0;
       const by = 'personId' in holder ? { keyId: null, ...holder } : { keyId: Object.values(holder)[0]! };
       const detail = { sessions: count };
-      await insertAudit(tx, null, { ...by, action: 'session.end', target: id ?? 'all', detail });
+      await insertAudit(tx, null, by, { action: 'session.end', target: id ?? 'all', detail });
       return count;
     }),
   );

@@ -60,9 +60,12 @@ export async function signInPerson(
         options,
       );
       const detail = { method: 'oidc', issuer: vouched.issuer };
-      await insertAudit(tx, null, {
-        ...{ keyId: null, personId, action: 'session.create', target: made.id, detail },
-      });
+      await insertAudit(
+        tx,
+        null,
+        { keyId: null, personId },
+        { action: 'session.create', target: made.id, detail },
+      );
       return made;
     });
   });
@@ -97,9 +100,10 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
     ...{ email: address, name: nameOf(name, address), isOperator: false },
   });
   if (person.disabledAt) throw disabled();
-  const by = { keyId: null, personId: person.id, target: person.id };
+  const by = { keyId: null, personId: person.id };
   if (isNew) {
-    await insertAudit(tx, null, { ...by, action: 'person.create', detail: { email: address, issuer } });
+    const detail = { email: address, issuer };
+    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
   }
   const identityId = newId('identity');
   const { count } = await tx.personIdentity.createMany({
@@ -113,7 +117,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
       { param: null },
     );
   }
-  await insertAudit(tx, null, { ...by, action: 'person.link', detail: { issuer, subject } });
+  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail: { issuer, subject } });
   return { personId: person.id, identityId };
 }
 
@@ -157,7 +161,7 @@ async function applyOperatorGroups(
   });
   if (count === 0) return;
   const detail = { is_operator: wanted, source: 'oidc' };
-  await insertAudit(tx, null, { keyId: null, personId: id, action: 'person.update', target: id, detail });
+  await insertAudit(tx, null, { keyId: null, personId: id }, { action: 'person.update', target: id, detail });
 }
 
 async function applyTeamGroups(

@@ -97,12 +97,14 @@ export async function verifySession(
 function identityOf(row: Row): Identity | null {
   const { teamId, teamName, personsRole, keyId, keyRole, personId } = row;
   if (teamId === null || teamName === null || row.operatorKeyId !== null) return null;
-  const team = { teamId, teamName, personId, expiresAt: null };
+  const team = { teamId, teamName, expiresAt: null };
   if (keyId === null) {
-    return personsRole && { ...team, role: personsRole, scopes: null, models: null, keyId: null };
+    if (personsRole === null || personId === null) return null;
+    return { ...team, role: personsRole, scopes: null, models: null, keyId: null, personId };
   }
   return {
     ...team,
+    personId,
     role: personsRole === null ? keyRole! : smallerRole(keyRole!, personsRole),
     scopes: readLimit(row.keyScopes!),
     models: readLimit(row.keyModels!),
@@ -114,7 +116,9 @@ function identityOf(row: Row): Identity | null {
 function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: Row): Operator | null {
   if (operatorKeyId !== null) return { keyId: operatorKeyId, personId, expiresAt };
   // What an operator makes by a session outlasts it, as their own keys do: it ends with the person.
-  return keyId === null && isOperator ? { keyId: null, personId, expiresAt: null } : null;
+  return keyId === null && personId !== null && isOperator
+    ? { keyId: null, personId, expiresAt: null }
+    : null;
 }
 
 /** Notes the use. No request waits for another one, or for whoever ends the session. */

@@ -39,7 +39,7 @@ const newFile = {
   status: 'processed',
   format: 'text',
   examples: 1,
-  keyId: null,
+  keyId: 'key-test',
 } as const;
 
 test('what no row needs goes after a day; what one needs stays', async () => {
@@ -84,7 +84,7 @@ test('what no row needs goes after a day; what one needs stays', async () => {
   assert.deepEqual(await list('cache/held'), [live.id]);
   assert.deepEqual([await list('files/incoming'), await list('cache/incoming')], [[], []]);
 
-  await deleteFineTunedModel(services, team.id, version.modelName, { keyId: null });
+  await deleteFineTunedModel(services, team.id, version.modelName, { keyId: 'key-test' });
   assert.deepEqual(await collectGarbage(services, tomorrow()), nothing, 'it can still be restored');
   await services.artifacts.localFolder(used.artifact);
   const inDays = (days: number) => new Date(Date.now() + days * 24 * 3600 * 1000 + 60_000);
@@ -109,7 +109,7 @@ test('of an adapter the deleted versions go and the others stay, whoever has the
     );
   }
   const [first, second] = versions;
-  await deleteFineTunedModel(services, team.id, first!.modelName, { keyId: null });
+  await deleteFineTunedModel(services, team.id, first!.modelName, { keyId: 'key-test' });
   await collectGarbage(services, new Date(Date.now() + 40 * 24 * 3600 * 1000));
   const left = await services.db.adapterVersion.findMany({ where: { teamId: team.id } });
   assert.deepEqual(

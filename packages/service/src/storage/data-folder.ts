@@ -13,6 +13,8 @@ export function dataFolder(root: string) {
     secrets: path.join(root, 'secrets'),
     /** Says which installation's folder it is. */
     mark: path.join(root, 'data-folder-id'),
+    /** Lines of log of what `npm start` runs. */
+    logs: path.join(root, 'logs'),
     /** What processes write to see whether they can. */
     probes: path.join(root, 'probes'),
     /** Digests of base models that children of another user have computed. */

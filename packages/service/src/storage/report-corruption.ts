@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import { graftItself } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { insertEvent } from '../jobs/records/job-event.ts';
@@ -53,7 +54,7 @@ export async function reportCorruption(
         ? tx.adapterVersion.updateMany(change)
         : tx.checkpointAdapter.updateMany(change));
     if (count === 0) return false;
-    await insertAudit(tx, teamId, { keyId: null, action: `${kind}.corrupt`, target: id, detail: { code } });
+    await insertAudit(tx, teamId, graftItself, { action: `${kind}.corrupt`, target: id, detail: { code } });
     if (object.kind !== 'file' && object.jobId !== null) {
       const message = `The stored files of ${object.modelName} are damaged (${code}); they are no longer served.`;
       await insertEvent(tx, { id: object.jobId, teamId }, { level: 'error', message, data: { code } });

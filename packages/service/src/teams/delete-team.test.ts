@@ -17,7 +17,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 
 /** Every table that has rows of a team, the audit log and the ledger apart, by how many. */
 async function rowsOf(teamId: string): Promise<Record<string, number>> {

@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from './lock-team.ts';
 
 /**
@@ -37,12 +37,7 @@ export async function deleteTeam(
       UPDATE teams SET deleted_at = now(), name = name || ' deleted ' || id WHERE id = ${teamId}`;
     await tx.$executeRaw`
       UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND revoked_at IS NULL`;
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
-      action: 'team.delete',
-      target: teamId,
-      detail: { name },
-    });
+    await insertAudit(tx, teamId, by, { action: 'team.delete', target: teamId, detail: { name } });
     return true;
   });
   return done ?? false;

@@ -1,9 +1,9 @@
 import { GraftError, type PeftType, peftTypes } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
 import { checkLimits, readLimit, storedLimit } from '../keys/scopes.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from './lock-team.ts';
 
 /** What a team may have and ask for; the operator sets it. Null: no limit. */
@@ -12,7 +12,7 @@ export interface TeamQuota {
   runningJobs: number;
   /** Jobs that wait: validating, queued or paused. */
   queuedJobs: number | null;
-  /** Of files, pending uploads and adapters together; deleted adapters that can be restored count. */
+  /** Of files, pending uploads, what is being received and adapters together; deleted adapters that can be restored count. */
   storedBytes: number | null;
   /** Trained in a calendar month of UTC. */
   tokensPerMonth: number | null;
@@ -92,12 +92,7 @@ export async function setQuota(
     if (runningJobs !== undefined)
       await tx.team.updateMany({ where: { id: teamId }, data: { runningLimit: runningJobs } });
     await tx.teamQuota.upsert({ where: { teamId }, create: { teamId, ...columns }, update: columns });
-    await insertAudit(tx, teamId, {
-      ...actorOf(by),
-      action: 'team.quota',
-      target: teamId,
-      detail: { ...change },
-    });
+    await insertAudit(tx, teamId, by, { action: 'team.quota', target: teamId, detail: { ...change } });
     return true;
   });
   return isThere ? await readQuota(db, teamId) : null;
@@ -109,6 +104,7 @@ const waiting = (teamId: string) => fragment`
 const stored = (teamId: string) => fragment`
   (SELECT coalesce(sum(bytes), 0) FROM files WHERE team_id = ${teamId})
   + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE team_id = ${teamId} AND status = 'pending')
+  + (SELECT coalesce(sum(bytes), 0) FROM incoming_bytes WHERE team_id = ${teamId} AND upload_id IS NULL AND expires_at > now())
   + (SELECT coalesce(sum(bytes), 0) FROM adapter_versions WHERE team_id = ${teamId})
   + (SELECT coalesce(sum(bytes), 0) FROM checkpoint_adapters WHERE team_id = ${teamId})`;
 const trained = (teamId: string) => fragment`

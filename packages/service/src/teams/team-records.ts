@@ -1,11 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Team as TeamRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 
 export interface Team {
   id: string;
@@ -44,7 +44,7 @@ export async function createTeam(
       skipDuplicates: true,
     });
     if (!team) throw new GraftError('team_exists', `There is a team named ${name}.`, { param: 'name' });
-    await insertAudit(tx, team.id, { ...actorOf(by), action: 'team.create', target: team.id });
+    await insertAudit(tx, team.id, by, { action: 'team.create', target: team.id });
     return teamOf(team);
   });
 }
@@ -69,7 +69,7 @@ export async function updateTeam(
       ...(runningLimit === undefined ? {} : { running_limit: runningLimit }),
       ...(weight === undefined ? {} : { weight }),
     };
-    await insertAudit(tx, id, { ...actorOf(by), action: 'team.update', target: id, detail });
+    await insertAudit(tx, id, by, { action: 'team.update', target: id, detail });
     return teamOf(await tx.team.findFirstOrThrow({ where: { id } }));
   });
 }

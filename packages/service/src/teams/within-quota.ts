@@ -3,8 +3,8 @@ import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
-import { allowsModel } from '../keys/scopes.ts';
-import { type QuotaUse, readQuota, type TeamQuota, useOf } from './team-quota.ts';
+import { allowsModel } from '../keys/model-limit.ts';
+import { type QuotaUse, type TeamQuota, useOf } from './team-quota.ts';
 
 /** Beyond what the operator lets the team have. The message names the limit, the use, and what frees it. */
 export class QuotaExceeded extends GraftError {
@@ -94,7 +94,7 @@ function monthIsOver(use: QuotaUse, most: number, wanted?: number): QuotaExceede
   );
 }
 
-/** Throws QuotaExceeded where `bytes` more are too many. In a transaction of `inQuota`, or before the bytes are sent for nothing. */
+/** Throws QuotaExceeded where `bytes` more are too many. In a transaction of `inQuota`. */
 export async function admitBytes(
   tx: Pick<Transaction, '$queryRaw'>,
   teamId: string,
@@ -106,15 +106,9 @@ export async function admitBytes(
   const [use] = await tx.$queryRaw<QuotaUse[]>(useOf(teamId, { bytes: true }));
   if (use!.storedBytes + bytes <= most) return;
   throw new QuotaExceeded(
-    `Quota of stored bytes: files, pending uploads and adapters of this team have ${use!.storedBytes}, ${bytes} more were to come, and ${most} is the limit. Delete some to make room.`,
+    `Quota of stored bytes: files, uploads and adapters of this team have ${use!.storedBytes}, ${bytes} more were to come, and ${most} is the limit. Delete some to make room.`,
     { frees: null },
   );
-}
-
-/** The same before anything is received. `bytes`: at least so many are coming. */
-export async function checkRoom(db: Database, teamId: string, bytes: number): Promise<void> {
-  const quota = await readQuota(db, teamId);
-  if (quota && quota.storedBytes !== null) await admitBytes(db.db, teamId, quota, bytes);
 }
 
 /** What of a job a quota may limit before its files are read. */

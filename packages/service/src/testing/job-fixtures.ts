@@ -65,7 +65,7 @@ export function newTestJob(team: TestTeam, changes: Partial<NewJob> = {}): NewJo
     idempotencyKey: null,
     isRetry: false,
     ...changes,
-  };
+  } as NewJob;
 }
 
 export const testAdapter: NewAdapterVersion = {

@@ -7,8 +7,8 @@ const batch = 500;
 const keptDays = 30;
 
 /**
- * pending → expired for uploads whose time is over and that nobody puts together now, whose parts go; and forgets uploads that were
- * over a month ago. Safe beside itself. Answers how many expired.
+ * pending → expired for uploads whose time is over and that nobody puts together now, whose parts go; forgets uploads that were
+ * over a month ago, and bytes that were being received by a process that has died. Safe beside itself. Answers how many expired.
  */
 export async function expireUploads(
   services: Pick<Services, 'db' | 'sql' | 'files' | 'log'>,
@@ -38,6 +38,7 @@ export async function expireUploads(
       services.log.warn({ err, uploadId: id }, 'an upload could not be expired');
     }
   }
+  await sql.query('DELETE FROM incoming_bytes WHERE expires_at <= now()');
   await sql.query(
     `DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE status <> 'pending'
        AND ended_at < now() - make_interval(days => $1) LIMIT $2)`,

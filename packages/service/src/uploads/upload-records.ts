@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -6,11 +7,18 @@ import { type Page, readPage } from '../database/read-page.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
-import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
+import {
+  type IncomingBytes,
+  mostParts,
+  partOf,
+  type Upload,
+  type UploadPart,
+  uploadOf,
+  uploadOver,
+} from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   keyId: string | null;
@@ -98,15 +106,17 @@ export async function listParts(
 }
 
 /**
- * The row of a part whose bytes `FileStore.receive` has stored. The same bytes sent again are the same part, which is answered with
- * the path that it has: whoever asked removes what he stored. Null: no such upload in this team. Throws GraftError
- * `invalid_upload_state`, `part_too_large`, `too_many_parts`.
+ * The row of a part whose bytes `FileStore.receive` has stored; `path` null: they had no place, and were digested only. The same bytes
+ * sent again are the same part, which is answered with the path that it has: the caller removes what it stored. `incoming`: the bytes as
+ * they were counted until now. Null: no such upload in this team. Throws GraftError `invalid_upload_state`, `part_too_large`,
+ * `too_many_parts`, `resource_busy`: other parts that are being received have the place of this one.
  */
 export async function addPart(
   db: Database,
   teamId: string,
   uploadId: string,
-  { path, bytes, sha256 }: Pick<UploadPart, 'path' | 'bytes' | 'sha256'>,
+  { path, bytes, sha256 }: Pick<UploadPart, 'bytes' | 'sha256'> & { path: string | null },
+  incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<UploadPart | null> {
   return await changeUpload(db, teamId, uploadId, async (tx, upload) => {
     const where = { teamId, uploadId, sha256, bytes };
@@ -130,6 +140,14 @@ export async function addPart(
         { param: 'data' },
       );
     }
+    if (path === null) {
+      throw new GraftError(
+        'resource_busy',
+        `Other parts of this upload are being received, and with this one they have more than the ${upload.bytes} bytes that were announced; send it again when they are there.`,
+        { param: 'data' },
+      );
+    }
+    await incoming?.settle(tx);
     await tx.upload.update({
       where: { teamId, id: uploadId },
       data: { remainingBytes: { decrement: bytes }, partCount: { increment: 1 } },
@@ -153,7 +171,7 @@ export async function cancelUpload(
     if (status === 'cancelled') return { upload: uploadOf(upload), paths: [] };
     if (status !== 'pending') throw uploadOver(status);
     const paths = await endUpload(tx, teamId, id, 'cancelled');
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'upload.cancel', target: id });
+    await insertAudit(tx, teamId, by, { action: 'upload.cancel', target: id });
     return { upload: uploadOf({ ...upload, status: 'cancelled' }), paths };
   });
   if (!cancelled) return null;

@@ -1,10 +1,10 @@
 /** What teams may spend in a month: set by the operator, warned of and stopped by Graft. */
 import { GraftError } from '@graft/peft-core/config';
+import { type Actor, graftItself } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { tellOutbox } from '../webhooks/tell-outbox.ts';
 import { readCost } from './read-usage.ts';
 import { monthOf } from './usage.ts';
@@ -67,7 +67,7 @@ export async function setBudget(
         updated_at = now()`;
     await tx.budgetNotice.deleteMany({ where: { teamId } });
     const detail = { monthly, warn_at: warnAt, stops };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'budget.set', target: teamId, detail });
+    await insertAudit(tx, teamId, by, { action: 'budget.set', target: teamId, detail });
     return true;
   });
   return isSet ? await readBudget(db, teamId) : null;
@@ -79,7 +79,7 @@ export async function removeBudget(db: Database, teamId: string, by: Actor | nul
     const { count } = await tx.teamBudget.deleteMany({ where: { teamId } });
     if (count === 0) return false;
     await tx.budgetNotice.deleteMany({ where: { teamId } });
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'budget.remove', target: teamId });
+    await insertAudit(tx, teamId, by, { action: 'budget.remove', target: teamId });
     return true;
   });
 }
@@ -121,7 +121,7 @@ async function tell(
     await tellOutbox(tx, { teamId, id: teamId }, `budget.${level}`);
     const { monthly, spent, stops } = budget;
     const detail = { monthly, spent, stops, resets_at: budget.resetsAt.toISOString() };
-    await insertAudit(tx, teamId, { keyId: null, action: `budget.${level}`, target: teamId, detail });
+    await insertAudit(tx, teamId, graftItself, { action: `budget.${level}`, target: teamId, detail });
     return true;
   });
 }

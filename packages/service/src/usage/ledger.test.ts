@@ -135,7 +135,7 @@ describe('a job', () => {
     assert.ok(await resumeFromCheckpoint(services, second, 2, () => series(1, 2)));
     await checkpoint(second, 3, 3);
     assert.equal((await sums('trained_tokens'))[job.id], 400);
-    await cancelJob(services, team.id, job.id, { keyId: null });
+    await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
     const cancelled = await cancelRunningJob(services, second);
     assert.equal(cancelled!.trainedTokens, 400);
     assert.equal((await sums('trained_tokens'))[job.id], 400);
@@ -144,7 +144,7 @@ describe('a job', () => {
   test('that is cancelled or fails counts what it came to; one that never trained counts nothing', async () => {
     const cancelled = await createTestJob(services, team, 'running');
     await recordMetrics(services, leaseOf(cancelled), series(1, 3));
-    await cancelJob(services, team.id, cancelled.id, { keyId: null });
+    await cancelJob(services, team.id, cancelled.id, { keyId: 'key-test' });
     await cancelRunningJob(services, leaseOf(cancelled));
     const failed = await createTestJob(services, team, 'running');
     await recordMetrics(services, leaseOf(failed), series(1, 5));
@@ -183,7 +183,7 @@ describe('stored bytes', () => {
     await asTeam(team.id, async () => {
       const file = await createFile(fenced, team.id, newFile('one', 1000));
       assert.equal((await sums('stored_bytes'))[file.id], 1000);
-      assert.ok(await deleteFile(fenced, team.id, file.id, { keyId: null }));
+      assert.ok(await deleteFile(fenced, team.id, file.id, { keyId: 'key-test' }));
       assert.equal((await sums('stored_bytes'))[file.id], undefined);
       const { rows } = await services.sql.query(
         'SELECT quantity::int AS n, key_id FROM usage_ledger WHERE subject = $1 ORDER BY id',
@@ -220,7 +220,7 @@ describe('stored bytes', () => {
         bytes: 7,
         sha256: 'c'.repeat(64),
       }))!;
-      await cancelUpload(fenced, team.id, given.id, { keyId: null });
+      await cancelUpload(fenced, team.id, given.id, { keyId: 'key-test' });
       assert.equal((await sums('stored_bytes'))[lost.id], undefined);
 
       const { trainedTokens: _, ...stored } = testAdapter;

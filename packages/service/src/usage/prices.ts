@@ -1,11 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { UsagePrice as PriceRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { dayOf, priceUnits, type UsageKind } from './usage.ts';
 
 export interface UsagePrice {
@@ -76,7 +76,7 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
     }
     const row = await tx.usagePrice.findFirstOrThrow({ where: of });
     const detail = { kind, model, price, valid_from: validFrom.toISOString(), unit: priceUnits[kind] };
-    await insertAudit(tx, null, { ...actorOf(by), action: 'price.set', target: row.id, detail });
+    await insertAudit(tx, null, by, { action: 'price.set', target: row.id, detail });
     return priceOf(row);
   });
 }
@@ -102,7 +102,7 @@ export async function removePrice(db: Database, id: string, by: Actor | null): P
     if (!row || count === 0) return false;
     const { kind, model, price, validFrom } = priceOf(row);
     const detail = { kind, model, price, valid_from: validFrom.toISOString() };
-    await insertAudit(tx, null, { ...actorOf(by), action: 'price.remove', target: id, detail });
+    await insertAudit(tx, null, by, { action: 'price.remove', target: id, detail });
     return true;
   });
 }

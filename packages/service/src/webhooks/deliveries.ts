@@ -1,9 +1,9 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import { tellOutbox } from './tell-outbox.ts';
 import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
@@ -56,12 +56,7 @@ export async function resendDelivery(
     });
     if (count > 0) {
       const detail = { delivery: id };
-      await insertAudit(tx, teamId, {
-        ...actorOf(by),
-        action: 'webhook.resend',
-        target: endpointId,
-        detail,
-      });
+      await insertAudit(tx, teamId, by, { action: 'webhook.resend', target: endpointId, detail });
     }
     const row = await tx.webhookDelivery.findFirst({ where });
     return row && deliveryOf(row);
@@ -85,7 +80,7 @@ export async function testWebhook(
       throw new GraftError('webhook_disabled', 'The endpoint is disabled: enable it first.', { param: null });
     }
     const { eventId } = await tellOutbox(tx, { teamId, id }, testEvent);
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'webhook.test', target: id });
+    await insertAudit(tx, teamId, by, { action: 'webhook.test', target: id });
     return eventId;
   });
 }

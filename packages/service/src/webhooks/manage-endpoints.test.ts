@@ -18,35 +18,31 @@ before(async () => {
 });
 after(async () => await services.close());
 
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 const input = {
   url: 'https://example.com/hook',
   description: null,
   events: ['fine_tuning.job.failed'] as WebhookEvent[],
-  keyId: null,
 };
 
 test('of many creates at once as many succeed as there may be, and another team is not asked', async () => {
   const other = await createTestTeam(services);
   const made = await Promise.allSettled(
-    Array.from({ length: mostEndpoints + 12 }, () => createWebhook(services, other.id, input)),
+    Array.from({ length: mostEndpoints + 12 }, () => createWebhook(services, other.id, input, by)),
   );
   const refused = made.filter((one) => one.status === 'rejected').map(({ reason }) => reason.code);
   assert.deepEqual(new Set(refused), new Set(['too_many_webhooks']));
   assert.equal(refused.length, 12);
   assert.equal(await services.db.webhookEndpoint.count({ where: { teamId: other.id } }), mostEndpoints);
-  const { endpoint } = await createWebhook(services, team.id, input);
+  const { endpoint } = await createWebhook(services, team.id, input, by);
   assert.equal(await deleteWebhook(services, other.id, endpoint.id, by), false);
-  assert.equal(
-    await rotateWebhookSecret(services, other.id, endpoint.id, { overlapSeconds: 0, ...by }),
-    null,
-  );
+  assert.equal(await rotateWebhookSecret(services, other.id, endpoint.id, { overlapSeconds: 0 }, by), null);
   assert.equal(await deleteWebhook(services, team.id, endpoint.id, by), true);
 });
 
 test('no row holds a secret in the clear, and a row opens under its own name and pepper only', async () => {
-  const { endpoint, secret } = await createWebhook(services, team.id, input);
-  const rotated = await rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds: 60, ...by });
+  const { endpoint, secret } = await createWebhook(services, team.id, input, by);
+  const rotated = await rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds: 60 }, by);
   const tables = await services.sql.query<{ name: string }>(
     "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'",
   );
@@ -73,9 +69,9 @@ test('no row holds a secret in the clear, and a row opens under its own name and
 });
 
 test('rotated again and again, no secret is taken away before its time, and few sign', async () => {
-  const { endpoint } = await createWebhook(services, team.id, input);
+  const { endpoint } = await createWebhook(services, team.id, input, by);
   const rotate = (overlapSeconds: number) =>
-    rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds, ...by });
+    rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds }, by);
   const made = await Promise.allSettled([rotate(60), rotate(60), rotate(60), rotate(60)]);
   const refused = made.filter((one) => one.status === 'rejected').map(({ reason }) => reason.code);
   assert.deepEqual(refused, ['too_many_webhook_secrets', 'too_many_webhook_secrets']);
@@ -91,7 +87,7 @@ test('rotated again and again, no secret is taken away before its time, and few 
 });
 
 test('what is over for long goes, in batches, and what was not told yet stays', async () => {
-  const { endpoint } = await createWebhook(services, team.id, input);
+  const { endpoint } = await createWebhook(services, team.id, input, by);
   const data = { teamId: team.id, topic: 'fine_tuning.job.failed', payload: { id: 'ftjob-1' } };
   await services.db.outbox.createMany({ data: Array.from({ length: 25 }, () => data) });
   while ((await spreadEvents(services, { retrySeconds: 60 })) > 0);
@@ -116,8 +112,8 @@ test('what is over for long goes, in batches, and what was not told yet stays', 
 });
 
 test('a delivery of another team or endpoint is not resent', async () => {
-  const one = await createWebhook(services, team.id, input);
-  const two = await createWebhook(services, team.id, input);
+  const one = await createWebhook(services, team.id, input, by);
+  const two = await createWebhook(services, team.id, input, by);
   const other = await createTestTeam(services);
   await services.db.outbox.create({
     data: { teamId: team.id, topic: 'fine_tuning.job.failed', payload: { id: 'ftjob-2' } },

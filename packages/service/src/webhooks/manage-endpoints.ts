@@ -1,11 +1,11 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import { createEgressRules } from './egress/address-rules.ts';
 import { parseWebhookUrl } from './egress/webhook-url.ts';
@@ -19,7 +19,6 @@ import {
 } from './webhook.ts';
 
 type Context = Database & { secrets: Pick<Secrets, 'pepper'>; env: { webhookAllow: string[] } };
-type By = Actor;
 
 /** The endpoint with its new secret: the only time that it can be shown. */
 export interface WithSecret {
@@ -31,7 +30,8 @@ export interface WithSecret {
 export async function createWebhook(
   context: Context,
   teamId: string,
-  input: { url: string; description: string | null; events: WebhookEvent[] } & By,
+  input: { url: string; description: string | null; events: WebhookEvent[] },
+  by: Actor,
 ): Promise<WithSecret> {
   const url = parseWebhookUrl(input.url, createEgressRules(context.env.webhookAllow)).href;
   return await waitForRow(`webhooks of ${teamId}`, async () =>
@@ -52,8 +52,7 @@ export async function createWebhook(
         data: { id: newId('webhook'), teamId, url, description: input.description, events },
       });
       const secret = await addSecret(tx, context, row);
-      await insertAudit(tx, teamId, {
-        ...actorOf(input),
+      await insertAudit(tx, teamId, by, {
         action: 'webhook.create',
         target: row.id,
         detail: { host: new URL(url).host, events },
@@ -118,9 +117,10 @@ export async function updateWebhook(
     description?: string | null | undefined;
     events?: WebhookEvent[] | undefined;
     enabled?: boolean | undefined;
-  } & By,
+  },
+  by: Actor,
 ): Promise<WebhookEndpoint | null> {
-  const { keyId, personId, enabled, ...fields } = changes;
+  const { enabled, ...fields } = changes;
   const url =
     fields.url === undefined
       ? undefined
@@ -152,22 +152,17 @@ export async function updateWebhook(
       ...(fields.events && { events: row.events }),
       ...(enabled !== undefined && { enabled }),
     };
-    await insertAudit(tx, teamId, {
-      ...actorOf({ keyId, personId }),
-      action: 'webhook.update',
-      target: id,
-      detail,
-    });
+    await insertAudit(tx, teamId, by, { action: 'webhook.update', target: id, detail });
     return endpointOf(row);
   });
 }
 
 /** With its secrets and deliveries. False: no such endpoint in this team. */
-export async function deleteWebhook(db: Database, teamId: string, id: string, by: By): Promise<boolean> {
+export async function deleteWebhook(db: Database, teamId: string, id: string, by: Actor): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.webhookEndpoint.deleteMany({ where: { teamId, id } });
     if (count === 0) return false;
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'webhook.delete', target: id });
+    await insertAudit(tx, teamId, by, { action: 'webhook.delete', target: id });
     return true;
   });
 }
@@ -180,7 +175,8 @@ export async function rotateWebhookSecret(
   context: Context,
   teamId: string,
   id: string,
-  { overlapSeconds, ...by }: { overlapSeconds: number } & By,
+  { overlapSeconds }: { overlapSeconds: number },
+  by: Actor,
 ): Promise<WithSecret | null> {
   return await inTransaction(context, async (tx) => {
     const locked = await lockEndpoint(tx, teamId, id);
@@ -208,7 +204,7 @@ export async function rotateWebhookSecret(
     }
     const secret = await addSecret(tx, context, row);
     const detail = { overlap_seconds: overlapSeconds };
-    await insertAudit(tx, teamId, { ...actorOf(by), action: 'webhook.rotate_secret', target: id, detail });
+    await insertAudit(tx, teamId, by, { action: 'webhook.rotate_secret', target: id, detail });
     return { endpoint: endpointOf(row), secret };
   });
 }

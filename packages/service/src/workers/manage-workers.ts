@@ -1,11 +1,12 @@
 /** What the operator sees of workers, and does with them. Workers belong to the installation, not to a team. */
+
+import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Worker } from '../generated/client.ts';
 import { drainWorker } from '../jobs/transitions/drain-worker.ts';
-import { type Actor, actorOf } from '../keys/verify-api-key.ts';
 import type { WorkerCapabilities } from './worker-registry.ts';
 
 export type WorkerRecord = Pick<
@@ -110,8 +111,7 @@ export async function setWorkerService(
     if (count === 0) return null;
     const drain = !isRelease && change.drain === true;
     if (drain) await drainWorker(tx, id);
-    await insertAudit(tx, null, {
-      ...actorOf(by),
+    await insertAudit(tx, null, by, {
       action: isRelease ? 'worker.release' : 'worker.quarantine',
       target: id,
       ...(isRelease ? {} : { detail: { reason: change.quarantine, ...(drain && { drain }) } }),

@@ -87,6 +87,7 @@ struct GateAndUp {
 };
 
 inline bool areGateAndUp(const OpInputList& parts) {
+  if (!areMatrices(parts)) return false;
   return parts.size() == 1 ? parts[0].dim_size(1) % 2 == 0 : parts.size() == 2 && parts[0].shape() == parts[1].shape();
 }
 

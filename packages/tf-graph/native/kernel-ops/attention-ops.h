@@ -1,4 +1,7 @@
 #pragma once
+#include <map>
+#include <utility>
+
 #include "dropout-ops.h"
 
 namespace graft {
@@ -16,6 +19,9 @@ class AttentionBase : public OpKernel {
     OP_REQUIRES_OK(c, c->GetAttr("window", &window_));
     OP_REQUIRES_OK(c, c->GetAttr("cross", &cross_));
     OP_REQUIRES_OK(c, c->GetAttr("dropout", &dropout_));
+    OP_REQUIRES(c, heads_ > 0 && kvHeads_ > 0 && heads_ % kvHeads_ == 0 && headSize_ > 0 && window_ >= 0,
+                InvalidArgument("attention of ", heads_, " heads of ", headSize_, " numbers over ", kvHeads_,
+                                " key heads, with a window of ", window_));
     OP_REQUIRES(c, !cross_ || (!causal_ && window_ == 0), InvalidArgument("a cross attention sees all of its memory"));
   }
 
@@ -34,6 +40,8 @@ class AttentionBase : public OpKernel {
     }();
     if (!status.ok()) return c->CtxFailure(status), false;
     const auto refuse = [&](const char* why) { return c->CtxFailure(InvalidArgument(why)), false; };
+    if (parts.size() == 0 || !areMatrices(parts) || !areMatrices(*cosines, *sines, *table, *bias) || table->dim_size(1) != 4)
+      return refuse("attention takes matrices, and four numbers for each segment");
     const int64_t rows = parts[0].dim_size(0), own = heads_ * headSize_, shared = kvHeads_ * headSize_;
     const bool stacked = parts.size() == 1;
     const int64_t keyRows = stacked ? rows : parts[1].dim_size(0);
@@ -99,16 +107,58 @@ class AttentionBase : public OpKernel {
   }
 };
 
-/** Largest first, so that no thread begins the longest when the others have done. */
-inline std::vector<int64_t> bySize(const std::vector<Segment>& segments, int64_t kvHeads) {
-  std::vector<int64_t> order(segments.size());
-  for (size_t i = 0; i < order.size(); i++) order[i] = i;
-  const auto work = [&](int64_t i) { return segments[i].own() * (segments[i].own() + 2 * segments[i].prefix()); };
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return work(a) > work(b); });
-  std::vector<int64_t> tasks;
-  for (const int64_t segment : order)
-    for (int64_t head = 0; head < kvHeads; head++) tasks.push_back(segment * kvHeads + head);
+/** Segments that one task works on, one after the other. */
+using Chain = std::vector<int64_t>;
+
+struct ChainTask {
+  const Chain* chain;
+  int64_t kvHead;
+};
+
+/** A task for each chain and key head. Largest first, so that no thread begins the longest when the others have done. */
+inline std::vector<ChainTask> tasksOf(const std::vector<Chain>& chains, const std::vector<Segment>& segments, int64_t kvHeads) {
+  std::vector<std::pair<int64_t, const Chain*>> order;
+  for (const Chain& chain : chains) {
+    int64_t work = 0;
+    for (const int64_t i : chain) work += segments[i].own() * (segments[i].own() + 2 * segments[i].prefix());
+    order.emplace_back(work, &chain);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<ChainTask> tasks;
+  for (const auto& [work, chain] : order)
+    for (int64_t head = 0; head < kvHeads; head++) tasks.push_back({chain, head});
   return tasks;
+}
+
+inline std::vector<Chain> eachAlone(size_t segments) {
+  std::vector<Chain> chains;
+  for (size_t i = 0; i < segments; i++) chains.push_back({static_cast<int64_t>(i)});
+  return chains;
+}
+
+/**
+ * Chains that add to the gradients of one prefix. Each has memory for all of them, so that memory does not grow with the segments that
+ * share a prefix, and there are as many on every machine, so that sums are the same.
+ */
+constexpr size_t kChainsOfPrefix = 8;
+
+/** Segments that share a prefix, in `kChainsOfPrefix` chains; every other alone. */
+inline std::vector<Chain> chainsByPrefix(const std::vector<Segment>& segments) {
+  std::vector<Chain> chains;
+  std::map<std::pair<int64_t, int64_t>, Chain> groups;
+  for (size_t i = 0; i < segments.size(); i++) {
+    const Segment& s = segments[i];
+    if (s.own() > 0 && s.prefix() > 0)
+      groups[{s.prefixBegin, s.prefixEnd}].push_back(i);
+    else
+      chains.push_back({static_cast<int64_t>(i)});
+  }
+  for (const auto& [prefix, members] : groups) {
+    const size_t count = std::min(kChainsOfPrefix, members.size());
+    for (size_t n = 0; n < count; n++)
+      chains.emplace_back(members.begin() + n * members.size() / count, members.begin() + (n + 1) * members.size() / count);
+  }
+  return chains;
 }
 
 #define GRAFT_ATTENTION(name)                \
@@ -137,7 +187,9 @@ GRAFT_ATTENTION("GraftAttention")
       int64_t heads, headSize;
       TF_RETURN_IF_ERROR(c->GetAttr("heads", &heads));
       TF_RETURN_IF_ERROR(c->GetAttr("head_size", &headSize));
-      const DimensionHandle rows = c->Dim(c->input(0), 0);
+      ShapeHandle queries;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &queries));
+      const DimensionHandle rows = c->Dim(queries, 0);
       c->set_output(0, c->Matrix(rows, heads * headSize));
       c->set_output(1, c->Matrix(rows, heads));
       return tensorflow::OkStatus();
@@ -160,12 +212,11 @@ class AttentionOp : public AttentionBase<T> {
     // Positions of no segment are padding.
     std::memset(a.y, 0, y->TotalBytes());
     std::memset(a.logSums, 0, logSums->TotalBytes());
-    const int64_t scratch = this->scratchFor(a, segments, false);
-    const std::vector<int64_t> tasks = bySize(segments, a.kvHeads);
-    eachTask(c, tasks.size(), [&](int64_t i) {
-      const std::unique_ptr<float[]> memory(new float[scratch]);
-      kernelsFor<T>().attention(a, tasks[i], memory.get());
-    });
+    const std::vector<Chain> chains = eachAlone(segments.size());
+    const std::vector<ChainTask> tasks = tasksOf(chains, segments, a.kvHeads);
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), this->scratchFor(a, segments, false), [&](int64_t i, float* memory) {
+                     kernelsFor<T>().attention(a, tasks[i].chain->front() * a.kvHeads + tasks[i].kvHead, memory);
+                   }));
   }
 };
 GRAFT_KERNEL("GraftAttention", AttentionOp);
@@ -223,28 +274,45 @@ class AttentionGradientOp : public AttentionBase<T> {
     OP_REQUIRES_OK(c, c->allocate_output(out.size(), bias.shape(), &dBias));
     g.dBias = dataOf<float>(dBias);
 
-    std::vector<int64_t> keySlots, biasSlots;
-    int64_t keyRoom = 0, biasRoom = 0;
-    for (const Segment& s : segments) {
-      keySlots.push_back(keyRoom);
-      keyRoom += a.kvHeads * a.keysOf(s) * kernels().keyGradientWidth(a.headSize);
-      biasSlots.push_back(biasRoom);
-      if (a.bias) biasRoom += a.heads * kernels().biasGradientWidth(s.own(), a.keysOf(s));
+    const std::vector<Chain> chains = chainsByPrefix(segments);
+    std::vector<int64_t> ownSlots(segments.size()), prefixSlots(segments.size()), biasSlots(segments.size());
+    std::vector<uint8_t> opensSlot(segments.size());
+    const int64_t ofKey = a.kvHeads * kernels().keyGradientWidth(a.headSize);
+    int64_t keyFloats = 0, biasFloats = 0;
+    for (const Chain& chain : chains) {
+      const int64_t prefixSlot = keyFloats;
+      opensSlot[chain.front()] = segments[chain.front()].own() > 0 && segments[chain.front()].prefix() > 0;
+      keyFloats += segments[chain.front()].prefix() * ofKey;
+      for (const int64_t i : chain) {
+        const Segment& s = segments[i];
+        prefixSlots[i] = prefixSlot;
+        ownSlots[i] = keyFloats;
+        keyFloats += (a.keysOf(s) - s.prefix()) * ofKey;
+        biasSlots[i] = biasFloats;
+        if (a.bias) biasFloats += a.heads * kernels().biasGradientWidth(s.own(), a.keysOf(s));
+      }
     }
-    const std::unique_ptr<float[]> keyGradients(new float[keyRoom]), biasGradients(new float[biasRoom]);
-    g.keyGradients = keyGradients.get();
-    g.keySlots = keySlots.data();
-    g.biasGradients = biasGradients.get();
+    Tensor keyGradients, biasGradients;
+    OP_REQUIRES_OK(c, temporary(c, keyFloats, &keyGradients));
+    OP_REQUIRES_OK(c, temporary(c, biasFloats, &biasGradients));
+    g.keyGradients = dataOf<float>(&keyGradients);
+    g.ownSlots = ownSlots.data();
+    g.prefixSlots = prefixSlots.data();
+    g.opensSlot = opensSlot.data();
+    g.biasGradients = dataOf<float>(&biasGradients);
     g.biasSlots = biasSlots.data();
     g.segmentCount = segments.size();
-    const int64_t scratch = this->scratchFor(a, segments, true);
-    const std::vector<int64_t> tasks = bySize(segments, a.kvHeads);
-    eachTask(c, tasks.size(), [&](int64_t i) {
-      const std::unique_ptr<float[]> memory(new float[scratch]);
-      kernelsFor<T>().attentionGradient(g, tasks[i], memory.get());
-    });
-    eachTask(c, tasks.size(), [&](int64_t i) { kernelsFor<T>().attentionKeyGradient(g, tasks[i]); });
-    if (a.bias) eachTask(c, a.heads, [&](int64_t head) { kernelsFor<T>().attentionBiasGradient(g, head); });
+    const std::vector<ChainTask> tasks = tasksOf(chains, segments, a.kvHeads);
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), this->scratchFor(a, segments, true), [&](int64_t i, float* memory) {
+                     for (const int64_t segment : *tasks[i].chain)
+                       kernelsFor<T>().attentionGradient(g, segment * a.kvHeads + tasks[i].kvHead, memory);
+                   }));
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), 0, [&](int64_t i, float*) {
+                     for (const int64_t segment : *tasks[i].chain)
+                       kernelsFor<T>().attentionKeyGradient(g, segment * a.kvHeads + tasks[i].kvHead);
+                   }));
+    if (a.bias)
+      OP_REQUIRES_OK(c, eachTask(c, a.heads, 0, [&](int64_t head, float*) { kernelsFor<T>().attentionBiasGradient(g, head); }));
   }
 };
 GRAFT_KERNEL("GraftAttentionGradient", AttentionGradientOp);

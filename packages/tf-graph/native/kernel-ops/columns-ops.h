@@ -24,6 +24,7 @@ class BiasAddOp : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &x = c->input(0), &bias = c->input(1);
+    OP_REQUIRES(c, areMatrices(x), InvalidArgument("a bias is added to a matrix"));
     const int64_t width = x.dim_size(1);
     OP_REQUIRES(c, bias.NumElements() == width, InvalidArgument("a bias of ", bias.NumElements(), " for ", width, " columns"));
     Tensor* y = nullptr;
@@ -47,6 +48,7 @@ class ScaleColumnsOp : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &x = c->input(0), &factors = c->input(1);
+    OP_REQUIRES(c, areMatrices(x), InvalidArgument("columns are scaled of a matrix"));
     const int64_t width = x.dim_size(1);
     OP_REQUIRES(c, factors.NumElements() == width, InvalidArgument(factors.NumElements(), " factors for ", width, " columns"));
     Tensor* y = nullptr;
@@ -76,6 +78,7 @@ class ScaleColumnsGradientOp : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &dy = c->input(0), &x = c->input(1), &factors = c->input(2);
+    OP_REQUIRES(c, areMatrices(x), InvalidArgument("columns are scaled of a matrix"));
     const int64_t rows = x.dim_size(0), width = x.dim_size(1);
     OP_REQUIRES(c, dy.shape() == x.shape() && factors.NumElements() == width,
                 InvalidArgument("the gradient of scaled columns has other shapes than they"));

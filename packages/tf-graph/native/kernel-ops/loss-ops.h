@@ -15,7 +15,8 @@ REGISTER_OP("GraftCrossEntropy")
     .SetShapeFn([](InferenceContext* c) {
       bool withGradient;
       TF_RETURN_IF_ERROR(c->GetAttr("with_gradient", &withGradient));
-      const ShapeHandle logits = c->input(0);
+      ShapeHandle logits;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &logits));
       for (int i = 0; i < 2; i++) c->set_output(i, c->Vector(c->Dim(logits, 0)));
       c->set_output(2, withGradient ? logits : c->Matrix(0, c->Dim(logits, 1)));
       return tensorflow::OkStatus();
@@ -29,6 +30,7 @@ class CrossEntropyOp : public OpKernel {
   }
   void Compute(OpKernelContext* c) override {
     const Tensor &logits = c->input(0), &labels = c->input(1), &scales = c->input(2);
+    OP_REQUIRES(c, areMatrices(logits) && logits.dim_size(1) > 0, InvalidArgument("logits are a matrix with a column for each class"));
     const int64_t rows = logits.dim_size(0), classes = logits.dim_size(1);
     OP_REQUIRES(c, labels.NumElements() == rows && scales.NumElements() == rows,
                 InvalidArgument("there are not as many labels and scales as rows of logits"));
@@ -60,7 +62,10 @@ REGISTER_OP("GraftScatterRows")
     .Input("like: float")
     .Output("out: float")
     .SetShapeFn([](InferenceContext* c) {
-      c->set_output(0, c->Matrix(c->Dim(c->input(2), 0), c->Dim(c->input(0), 1)));
+      ShapeHandle values, like;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &values));
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 2, &like));
+      c->set_output(0, c->Matrix(c->Dim(like, 0), c->Dim(values, 1)));
       return tensorflow::OkStatus();
     });
 
@@ -70,6 +75,7 @@ class ScatterRowsOp : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &values = c->input(0), &index = c->input(1);
+    OP_REQUIRES(c, areMatrices(values, c->input(2)), InvalidArgument("rows are scattered from a matrix into a matrix"));
     const int64_t count = values.dim_size(0), width = values.dim_size(1), rows = c->input(2).dim_size(0);
     const int32_t* at = index.flat<tensorflow::int32>().data();
     OP_REQUIRES(c, index.NumElements() == count, InvalidArgument("there are not as many indices as rows"));

@@ -21,25 +21,31 @@ REGISTER_OP("GraftLowRankAdd")
       return tensorflow::OkStatus();
     });
 
-/** m (out, rank) as (rank, out). */
-inline float* turn(const float* m, int64_t out, int64_t rank) {
-  float* to = new float[rank * out];
+/** m (out, rank) as (rank, out), in `turned`. */
+inline tensorflow::Status turn(OpKernelContext* c, const Tensor& m, Tensor* turned) {
+  const int64_t out = m.dim_size(0), rank = m.dim_size(1);
+  TF_RETURN_IF_ERROR(temporary(c, rank * out, turned));
+  const float* from = dataOf<float>(m);
+  float* to = dataOf<float>(turned);
   for (int64_t o = 0; o < out; o++)
-    for (int64_t r = 0; r < rank; r++) to[r * out + o] = m[o * rank + r];
-  return to;
+    for (int64_t r = 0; r < rank; r++) to[r * out + o] = from[o * rank + r];
+  return tensorflow::OkStatus();
 }
 
 /** Matrices (rank, out), or (out, rank) when transposed, as the kernels take them: side by side in the lanes of `down`. */
 class LowRankParts {
  public:
-  LowRankParts(const OpInputList& matrices, const std::vector<int64_t>& offsets, bool transposed) {
+  tensorflow::Status read(OpKernelContext* c, const OpInputList& matrices, const std::vector<int64_t>& offsets, bool transposed) {
+    if (static_cast<int>(offsets.size()) != matrices.size() || !areMatrices(matrices))
+      return InvalidArgument("there is no offset for each low-rank part, or a part is no matrix");
+    turned_.resize(transposed ? matrices.size() : 0);
     for (int i = 0; i < matrices.size(); i++) {
       const int64_t rank = matrices[i].dim_size(transposed ? 1 : 0), out = matrices[i].dim_size(transposed ? 0 : 1);
-      const float* m = dataOf<float>(matrices[i]);
-      if (transposed) m = turned(m, out, rank);
-      parts.push_back({offsets[i], out, lanes, rank, m});
+      if (transposed) TF_RETURN_IF_ERROR(turn(c, matrices[i], &turned_[i]));
+      parts.push_back({offsets[i], out, lanes, rank, dataOf<float>(transposed ? turned_[i] : matrices[i])});
       lanes += rank;
     }
+    return tensorflow::OkStatus();
   }
   bool fit(int64_t width) const {
     return std::all_of(parts.begin(), parts.end(),
@@ -53,11 +59,7 @@ class LowRankParts {
   int64_t lanes = 0;
 
  private:
-  const float* turned(const float* m, int64_t out, int64_t rank) {
-    memory_.emplace_back(turn(m, out, rank));
-    return memory_.back().get();
-  }
-  std::vector<std::unique_ptr<float[]>> memory_;
+  std::vector<Tensor> turned_;
 };
 
 template <typename T>
@@ -72,10 +74,10 @@ class LowRankAddOp : public OpKernel {
     const Tensor &y = c->input(0), &down = c->input(1), &seeds = c->input(c->num_inputs() - 1);
     OpInputList matrices;
     OP_REQUIRES_OK(c, c->input_list("matrices", &matrices));
+    OP_REQUIRES(c, areMatrices(y, down) && down.dim_size(0) == y.dim_size(0), InvalidArgument("low-rank parts do not fit together"));
     const int64_t rows = y.dim_size(0), width = y.dim_size(1);
-    OP_REQUIRES(c, static_cast<int>(offsets_.size()) == matrices.size() && down.dim_size(0) == rows,
-                InvalidArgument("low-rank parts do not fit together"));
-    LowRankParts all(matrices, offsets_, transposed_);
+    LowRankParts all;
+    OP_REQUIRES_OK(c, all.read(c, matrices, offsets_, transposed_));
     OP_REQUIRES(c, isSeed(seeds, dropout_, all.count()), InvalidArgument("each part that drops needs a seed of two numbers"));
     for (int64_t i = 0; i < all.count(); i++) all.parts[i].dropout = dropoutOf(seeds, dropout_, i);
     OP_REQUIRES(c, all.fit(width) && all.lanes == down.dim_size(1),
@@ -107,7 +109,9 @@ REGISTER_OP("GraftLowRankDown")
     .SetShapeFn([](InferenceContext* c) {
       int64_t lanes;
       TF_RETURN_IF_ERROR(c->GetAttr("lanes", &lanes));
-      c->set_output(0, c->Matrix(c->Dim(c->input(0), 0), lanes));
+      ShapeHandle x;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &x));
+      c->set_output(0, c->Matrix(c->Dim(x, 0), lanes));
       return tensorflow::OkStatus();
     });
 
@@ -124,11 +128,11 @@ class LowRankDownOp : public OpKernel {
     const Tensor& x = c->input(0);
     OpInputList matrices;
     OP_REQUIRES_OK(c, c->input_list("matrices", &matrices));
-    const int64_t rows = x.dim_size(0), width = x.dim_size(1);
-    OP_REQUIRES(c,
-                static_cast<int>(offsets_.size()) == matrices.size() && static_cast<int>(scales_.size()) == matrices.size(),
+    OP_REQUIRES(c, areMatrices(x) && static_cast<int>(scales_.size()) == matrices.size(),
                 InvalidArgument("low-rank parts do not fit together"));
-    LowRankParts all(matrices, offsets_, true);
+    const int64_t rows = x.dim_size(0), width = x.dim_size(1);
+    LowRankParts all;
+    OP_REQUIRES_OK(c, all.read(c, matrices, offsets_, true));
     OP_REQUIRES(c, all.fit(width) && all.lanes == lanes_,
                 InvalidArgument("low-rank parts do not fit into ", width, " columns and ", lanes_, " lanes"));
     for (size_t i = 0; i < scales_.size(); i++) all.parts[i].scale = scales_[i];
@@ -154,7 +158,9 @@ REGISTER_OP("GraftUpdatedNorms")
     .Input("b: float")
     .Output("norms: float")
     .SetShapeFn([](InferenceContext* c) {
-      c->set_output(0, c->Vector(c->Dim(c->input(2), 0)));
+      ShapeHandle b;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 2, &b));
+      c->set_output(0, c->Vector(c->Dim(b, 0)));
       return tensorflow::OkStatus();
     });
 
@@ -167,12 +173,14 @@ class UpdatedNormsOp : public OpKernel {
   }
   void Compute(OpKernelContext* c) override {
     const Tensor &w = c->input(0), &a = c->input(1), &b = c->input(2);
+    OP_REQUIRES(c, areMatrices(a, b), InvalidArgument("an update is two matrices"));
     const int64_t rank = a.dim_size(0), width = a.dim_size(1), out = b.dim_size(0);
     OP_REQUIRES(c, b.dim_size(1) == rank && w.shape() == (transposed_ ? TensorShape({width, out}) : TensorShape({out, width})),
                 InvalidArgument("an update of ", out, " by ", width, " does not fit its weight"));
     Tensor* norms = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({out}), &norms));
-    const std::unique_ptr<float[]> turned(transposed_ ? turn(dataOf<float>(b), out, rank) : nullptr);
+    Tensor turned;
+    if (transposed_) OP_REQUIRES_OK(c, turn(c, b, &turned));
     const UpdatedNorms<Stored<T>> arguments{out,
                                             width,
                                             rank,
@@ -180,7 +188,7 @@ class UpdatedNormsOp : public OpKernel {
                                             transposed_,
                                             dataOf<T>(w),
                                             dataOf<float>(a),
-                                            transposed_ ? turned.get() : dataOf<float>(b),
+                                            dataOf<float>(transposed_ ? turned : b),
                                             dataOf<float>(norms)};
     share(c, out, width * (rank + 2) / 4, kernelsFor<T>().updatedNorms, arguments);
   }

@@ -3,6 +3,10 @@
 
 namespace graft {
 
+/** A mean over no numbers is none. */
+inline bool isNormable(const Tensor& x) { return areMatrices(x) && x.dim_size(1) > 0; }
+inline tensorflow::Status notNormable() { return InvalidArgument("a norm is of the rows of a matrix that has columns"); }
+
 REGISTER_OP("GraftRmsNorm")
     .Attr("T: {float, bfloat16}")
     .Attr("epsilon: float")
@@ -24,6 +28,7 @@ class RmsNormOp : public OpKernel {
   explicit RmsNormOp(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("epsilon", &epsilon_)); }
   void Compute(OpKernelContext* c) override {
     const Tensor &x = c->input(0), &w = c->input(1);
+    OP_REQUIRES(c, isNormable(x), notNormable());
     const int64_t rows = x.dim_size(0), width = x.dim_size(1);
     OP_REQUIRES(c, w.NumElements() == width, InvalidArgument("w has ", w.NumElements(), " numbers, a row of x ", width));
     Tensor *y = nullptr, *inverse = nullptr;
@@ -57,6 +62,7 @@ class RmsNormGradientOp : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &dy = c->input(0), &x = c->input(1), &w = c->input(2), &inverse = c->input(3);
+    OP_REQUIRES(c, isNormable(x), notNormable());
     OP_REQUIRES(c, dy.shape() == x.shape() && inverse.NumElements() == x.dim_size(0) && w.NumElements() == x.dim_size(1),
                 InvalidArgument("the gradient of a norm has other shapes than the norm"));
     Tensor* dx = nullptr;
@@ -91,6 +97,7 @@ class LayerNormOp : public OpKernel {
   explicit LayerNormOp(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("epsilon", &epsilon_)); }
   void Compute(OpKernelContext* c) override {
     const Tensor &x = c->input(0), &w = c->input(1), &b = c->input(2);
+    OP_REQUIRES(c, isNormable(x), notNormable());
     const int64_t rows = x.dim_size(0), width = x.dim_size(1);
     OP_REQUIRES(c, w.NumElements() == width && b.NumElements() == width,
                 InvalidArgument("w and b have ", w.NumElements(), " and ", b.NumElements(), " numbers, a row of x ", width));
@@ -127,6 +134,7 @@ class LayerNormGradientOp : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &dy = c->input(0), &x = c->input(1), &w = c->input(2), &mean = c->input(3), &inverse = c->input(4);
+    OP_REQUIRES(c, isNormable(x), notNormable());
     OP_REQUIRES(c, dy.shape() == x.shape() && inverse.NumElements() == x.dim_size(0) && mean.shape() == inverse.shape() &&
                        w.NumElements() == x.dim_size(1),
                 InvalidArgument("the gradient of a norm has other shapes than the norm"));

@@ -58,6 +58,22 @@ inline const KernelsOf<Bfloat16>& kernelsFor<tensorflow::bfloat16>() {
   return kernels().bf16;
 }
 
+/** Asking a tensor of fewer dimensions for its second ends the process. */
+template <typename... Tensors>
+bool areMatrices(const Tensors&... tensors) {
+  return ((tensors.dims() == 2) && ...);
+}
+inline bool areMatrices(const OpInputList& tensors) {
+  for (int i = 0; i < tensors.size(); i++)
+    if (tensors[i].dims() != 2) return false;
+  return true;
+}
+
+/** Memory for `count` floats until `memory` goes. Where there is none, the step fails with the error; `new` would end the process. */
+inline tensorflow::Status temporary(OpKernelContext* context, int64_t count, Tensor* memory) {
+  return context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({count}), memory);
+}
+
 /** Splits [0, count) over TensorFlow's own threads; `cost` is about how many cycles one takes. */
 template <typename Arguments>
 void share(OpKernelContext* context, int64_t count, int64_t cost, Kernel<Arguments> kernel, const Arguments& arguments) {
@@ -66,16 +82,25 @@ void share(OpKernelContext* context, int64_t count, int64_t cost, Kernel<Argumen
                     [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
 }
 
-/** Each thread takes the next task when it has done one: for tasks of very different sizes. */
+/**
+ * Calls body(task, memory) for each of `count` tasks, with memory for `scratch` floats of the thread's own. Each thread takes the next
+ * task when it has done one: for tasks of very different sizes.
+ */
 template <typename Body>
-void eachTask(OpKernelContext* context, int64_t count, const Body& body) {
+tensorflow::Status eachTask(OpKernelContext* context, int64_t count, int64_t scratch, const Body& body) {
   const auto& threads = *context->device()->tensorflow_cpu_worker_threads();
-  std::atomic<int64_t> next{0};
   const int64_t runners = std::min<int64_t>(threads.num_threads, count);
+  // No two threads write to one cache line.
+  const int64_t stride = (scratch + 15) / 16 * 16;
+  Tensor memory;
+  TF_RETURN_IF_ERROR(temporary(context, runners * stride, &memory));
+  float* floats = dataOf<float>(&memory);
+  std::atomic<int64_t> next{0};
   tensorflow::Shard(threads.num_threads, threads.workers, runners, 100'000'000, [&](int64_t begin, int64_t end) {
     for (int64_t runner = begin; runner < end; runner++)
-      for (int64_t task = next++; task < count; task = next++) body(task);
+      for (int64_t task = next++; task < count; task = next++) body(task, floats + runner * stride);
   });
+  return tensorflow::OkStatus();
 }
 
 /** Registers `Op` as the implementation of `name` for both ways of storing. */

@@ -14,7 +14,10 @@ REGISTER_OP("GraftRowProduct")
     .SetShapeFn([](InferenceContext* c) {
       bool transposed;
       TF_RETURN_IF_ERROR(c->GetAttr("transposed", &transposed));
-      c->set_output(0, c->Matrix(c->Dim(c->input(0), 0), c->Dim(c->input(1), transposed ? 0 : 1)));
+      ShapeHandle x, w;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &x));
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 2, &w));
+      c->set_output(0, c->Matrix(c->Dim(x, 0), c->Dim(w, transposed ? 0 : 1)));
       return tensorflow::OkStatus();
     });
 
@@ -59,7 +62,10 @@ class RowUpdatesOp : public OpKernel {
     OP_REQUIRES_OK(c, c->GetAttr("modules", &modules_));
     std::vector<int64_t> widths;
     OP_REQUIRES_OK(c, c->GetAttr("widths", &widths));
-    OP_REQUIRES(c, widths.size() == modules_.size(), InvalidArgument("each module has a width"));
+    const auto isNegative = [](int64_t number) { return number < 0; };
+    OP_REQUIRES(c, widths.size() == modules_.size() && std::none_of(widths.begin(), widths.end(), isNegative) &&
+                       std::none_of(modules_.begin(), modules_.end(), isNegative),
+                InvalidArgument("each module has a number and a width, which are not negative"));
     for (const int64_t width : widths) offsets_.push_back(offsets_.back() + width);
   }
   void Compute(OpKernelContext* c) override {
@@ -69,6 +75,8 @@ class RowUpdatesOp : public OpKernel {
     tensorflow::tf_shared_lock lock(*variable->mu());
     const Tensor &arena = *variable->tensor(), &y = c->input(1), &x = c->input(2), &owners = c->input(3), &places = c->input(4),
                  &scales = c->input(5);
+    OP_REQUIRES(c, areMatrices(y, x, scales) && arena.dtype() == tensorflow::DT_FLOAT,
+                InvalidArgument("rows, their inputs and the scales of their updates are matrices, and the arena holds floats"));
     const int64_t rows = y.dim_size(0), in = x.dim_size(1), adapters = scales.dim_size(0), modules = scales.dim_size(1);
     OP_REQUIRES(c, x.dim_size(0) == rows && owners.NumElements() == rows && y.dim_size(1) == offsets_.back() &&
                        places.NumElements() == 3 * adapters * modules,
@@ -139,6 +147,9 @@ class CachedAttentionOp : public OpKernel {
     OP_REQUIRES_OK(c, c->GetAttr("scale", &a_.scale));
     OP_REQUIRES_OK(c, c->GetAttr("window", &a_.window));
     OP_REQUIRES_OK(c, c->GetAttr("block", &a_.blockRows));
+    OP_REQUIRES(c, a_.heads > 0 && a_.kvHeads > 0 && a_.heads % a_.kvHeads == 0 && a_.headSize > 0 && a_.window >= 0 && a_.blockRows > 0,
+                InvalidArgument("attention of ", a_.heads, " heads of ", a_.headSize, " numbers over ", a_.kvHeads,
+                                " key heads, with a window of ", a_.window, " and blocks of ", a_.blockRows, " rows"));
     a_.cacheWidth = 2 * a_.kvHeads * a_.headSize;
   }
   void Compute(OpKernelContext* c) override {
@@ -148,6 +159,9 @@ class CachedAttentionOp : public OpKernel {
     OP_REQUIRES_OK(c, own(c, cache->tensor()));
     const Tensor &q = c->input(1), &k = c->input(2), &v = c->input(3), &cosines = c->input(4), &sines = c->input(5),
                  &spans = c->input(6), &blocks = c->input(7);
+    OP_REQUIRES(c, areMatrices(q, cosines, sines, spans, blocks) && spans.dim_size(1) == 3 && blocks.dim_size(0) == spans.dim_size(0) &&
+                       cache->tensor()->dtype() == tensorflow::DT_FLOAT,
+                InvalidArgument("attention over a cache takes matrices of floats, and three numbers and blocks for each sequence"));
     const int64_t rows = q.dim_size(0), shared = a_.kvHeads * a_.headSize;
     const auto fits = [&](const Tensor& t, int64_t width) { return t.dims() == 2 && t.dim_size(0) == rows && t.dim_size(1) == width; };
     const int64_t half = cosines.dim_size(1);
@@ -183,10 +197,7 @@ class CachedAttentionOp : public OpKernel {
         for (int64_t head = 0; head < a.kvHeads; head++) tasks.push_back({static_cast<int64_t>(i), head, first});
     }
     const int64_t scratch = serving.cachedAttentionScratch(keys, a.headSize, a.heads / a.kvHeads);
-    eachTask(c, tasks.size(), [&](int64_t i) {
-      const std::unique_ptr<float[]> memory(new float[scratch]);
-      serving.cachedAttention(a, tasks[i], memory.get());
-    });
+    OP_REQUIRES_OK(c, eachTask(c, tasks.size(), scratch, [&](int64_t i, float* memory) { serving.cachedAttention(a, tasks[i], memory); }));
   }
 
  private:

@@ -50,6 +50,7 @@ class UnpackInt8Op : public OpKernel {
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &codes = c->input(0), &scales = c->input(1);
+    OP_REQUIRES(c, areMatrices(codes, scales), InvalidArgument("codes and their scales are matrices"));
     const int64_t rows = codes.dim_size(0), width = codes.dim_size(1);
     const bool ofRows = scales.dim_size(1) == 1 && scales.dim_size(0) == rows;
     OP_REQUIRES(c, ofRows || (scales.dim_size(0) == 1 && scales.dim_size(1) == width),

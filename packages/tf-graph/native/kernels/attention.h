@@ -262,7 +262,30 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
   }
 }
 
-/** Gradients of the queries, and of the keys and values into the segment's own slot. */
+/** Where the gradients of a task's keys and values are gathered: those of the prefix, and those of the segment's own. */
+struct KeySlots {
+  float *prefixKeys, *prefixValues, *ownKeys, *ownValues;
+};
+template <typename T>
+KeySlots keySlotsOf(const AttentionGradient<T>& g, const Task& t) {
+  const int64_t prefix = t.segment.prefix() * t.headWidth, own = (t.keys - t.segment.prefix()) * t.headWidth;
+  float* p = g.keyGradients + g.prefixSlots[t.index] + t.kvHead * 2 * prefix;
+  float* o = g.keyGradients + g.ownSlots[t.index] + t.kvHead * 2 * own;
+  return {p, p + prefix, o, o + own};
+}
+
+/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys, of which `prefix` are the prefix's. */
+template <typename T>
+void addKeyGradients(const float* scores, int64_t width, const float* factor, int64_t D, int64_t rows, int64_t from, int64_t to,
+                     int64_t prefix, float* ofPrefix, float* ofOwn) {
+  const int64_t middle = most(from, least(to, prefix));
+  if (middle > from)
+    productOf<T>({scores, 1, width}, factor, D, ofPrefix + from * D, D, middle - from, D, rows, true);
+  if (to > middle)
+    productOf<T>({scores + (middle - from), 1, width}, factor, D, ofOwn + (middle - prefix) * D, D, to - middle, D, rows, true);
+}
+
+/** Gradients of the queries, and of the keys and values into the segment's slots. */
 template <typename T>
 void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memory) {
   const Attention<T>& a = g.forward;
@@ -291,16 +314,17 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
     dBiases = g.biasGradients + g.biasSlots[t.index] + t.kvHead * t.group * biasWidth;
     std::memset(dBiases, 0, t.group * biasWidth * sizeof(float));
   }
-  float* dKeys = g.keyGradients + g.keySlots[t.index] + t.kvHead * t.keys * 2 * D;
-  float* dValues = dKeys + t.keys * D;
-  std::memset(dKeys, 0, t.keys * 2 * D * sizeof(float));
+  const KeySlots slots = keySlotsOf(g, t);
+  const int64_t prefix = t.segment.prefix();
+  if (g.opensSlot[t.index]) std::memset(slots.prefixKeys, 0, prefix * 2 * D * sizeof(float));
+  std::memset(slots.ownKeys, 0, (t.keys - prefix) * 2 * D * sizeof(float));
   loadKeysAndValues(a, t, keys, values);
   transpose(keys, t.keys, D, turnedKeys, width);
   transpose(values, t.keys, D, turnedValues, width);
 
   for (int64_t first = 0; first < t.segment.own(); first += kBlock) {
     const Block b = blockOf(a, t, first);
-    const int64_t position = t.segment.begin + first, seenKeys = b.to - b.from;
+    const int64_t position = t.segment.begin + first;
     loadQueries(a, t, b, queries);
     for (int64_t h = 0; h < t.group; h++)
       loadHead(a, g.dy + (t.kvHead * t.group + h) * a.headSize, a.heads * a.headSize, false, 1, position, b.count, D,
@@ -333,9 +357,9 @@ void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memor
       }
       if (a.bias) addTo(dBiases + biased, slope, b.width);
     }
-    productOf<T>({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, seenKeys);
-    productOf<T>({slopes, 1, width}, queries, D, dKeys + b.from * D, D, seenKeys, D, b.rows, true);
-    productOf<T>({scores, 1, width}, dys, D, dValues + b.from * D, D, seenKeys, D, b.rows, true);
+    productOf<T>({slopes, width, 1}, keys + b.from * D, D, dQueries, D, b.rows, D, b.to - b.from);
+    addKeyGradients<T>(slopes, width, queries, D, b.rows, b.from, b.to, prefix, slots.prefixKeys, slots.ownKeys);
+    addKeyGradients<T>(scores, width, dys, D, b.rows, b.from, b.to, prefix, slots.prefixValues, slots.ownValues);
     for (int64_t h = 0; h < t.group; h++)
       storeHead(a, dQueries + h * b.count * D, D, true, a.scale, position, b.count,
                 g.dq + (t.kvHead * t.group + h) * a.headSize, a.qStride);
@@ -349,28 +373,25 @@ void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
   const Segment& own = t.segment;
   if (own.own() == 0 || t.keys == 0) return;
   const int64_t D = t.headWidth;
-  float* dKeys = g.keyGradients + g.keySlots[t.index] + t.kvHead * t.keys * 2 * D;
-  float* dValues = dKeys + t.keys * D;
+  const KeySlots slots = keySlotsOf(g, t);
   T* dk = g.dk + t.kvHead * a.headSize;
   T* dv = g.dv + t.kvHead * a.headSize;
   if (a.cross) {
-    storeHead(a, dKeys, D, true, 1, own.prefixBegin, t.keys, dk, a.kStride);
-    storeHead(a, dValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
+    storeHead(a, slots.prefixKeys, D, true, 1, own.prefixBegin, t.keys, dk, a.kStride);
+    storeHead(a, slots.prefixValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
     return;
   }
-  float* ownKeys = dKeys + own.prefix() * D;
-  float* ownValues = dValues + own.prefix() * D;
   // In the segments' order, so that a run repeats bit for bit.
   for (int64_t i = 0; i < g.segmentCount; i++) {
     const Segment& other = a.segments[i];
-    if (other.own() == 0 || other.prefix() == 0 || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
-    const int64_t keys = other.prefix() + other.own(), at = (other.prefixBegin - own.begin) * D;
-    const float* shared = g.keyGradients + g.keySlots[i] + t.kvHead * keys * 2 * D;
-    addTo(ownKeys + at, shared, other.prefix() * D);
-    addTo(ownValues + at, shared + keys * D, other.prefix() * D);
+    if (!g.opensSlot[i] || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;
+    const int64_t at = (other.prefixBegin - own.begin) * D, count = other.prefix() * D;
+    const float* shared = g.keyGradients + g.prefixSlots[i] + t.kvHead * 2 * count;
+    addTo(slots.ownKeys + at, shared, count);
+    addTo(slots.ownValues + at, shared + count, count);
   }
-  storeHead(a, ownKeys, D, true, 1, own.begin, own.own(), dk, a.kStride);
-  storeHead(a, ownValues, D, false, 1, own.begin, own.own(), dv, a.vStride);
+  storeHead(a, slots.ownKeys, D, true, 1, own.begin, own.own(), dk, a.kStride);
+  storeHead(a, slots.ownValues, D, false, 1, own.begin, own.own(), dv, a.vStride);
 }
 
 template <typename T>

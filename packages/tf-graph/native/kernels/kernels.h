@@ -203,10 +203,14 @@ struct AttentionGradient {
   /** Like `bias`, overwritten; absent without. */
   float* dBias;
   /**
-   * Of the keys and values, by key head: (kvHeads, keys, 2 · padded head) for each segment, from `keySlots[segment]` on.
+   * Gradients of keys, then of values, by key head: of a segment's own, (kvHeads, 2, own, padded head), from `ownSlots[segment]` on; of the
+   * prefix that it reads, (kvHeads, 2, prefix, padded head), from `prefixSlots[segment]` on. Segments of one task add to one prefix slot, of
+   * which `opensSlot` marks the first.
    */
   float* keyGradients;
-  const int64_t* keySlots;
+  const int64_t* ownSlots;
+  const int64_t* prefixSlots;
+  const uint8_t* opensSlot;
   /** Of the bias, by head: (heads, `biasGradientWidth`) for each segment, from `biasSlots[segment]` on. */
   float* biasGradients;
   const int64_t* biasSlots;
@@ -341,7 +345,7 @@ struct Kernels {
   Kernel<ScatterRows> scatterRows;
   /** Floats of scratch that a task of attention of `own` positions over `keys` needs, and with its gradient. */
   int64_t (*attentionScratch)(int64_t own, int64_t keys, int64_t headSize, int64_t group, bool gradient);
-  /** Floats of one position's key and value gradients in `keyGradients`. */
+  /** Floats of one position's key and value gradients in `keyGradients`, for one key head. */
   int64_t (*keyGradientWidth)(int64_t headSize);
   /** Floats of one head's gradients in `biasGradients`. */
   int64_t (*biasGradientWidth)(int64_t own, int64_t keys);

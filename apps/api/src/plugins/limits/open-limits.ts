@@ -1,5 +1,6 @@
-import type { Socket } from 'node:net';
-import type { FastifyReply } from 'fastify';
+import { Socket } from 'node:net';
+import { normalizeIP } from '@fastify/rate-limit';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
 
@@ -14,7 +15,7 @@ export interface OpenLimits {
   perKey: Record<Held, number>;
   /** All its keys together. */
   perTeam: Record<Held, number>;
-  /** An address may be a proxy's, with many keys behind it. */
+  /** An address may be a proxy's, with many keys behind it. Of IPv6 a /64 counts as one, since one client has all of it. */
   perAddress: Record<Held, number> & { connections: number };
 }
 
@@ -69,21 +70,23 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     // A closed answer will never be closed again.
     if (this.raw.destroyed) return;
     const { caller, operator, session, ip } = this.request;
+    if (kind === 'requests' && isPart(this.request)) return;
     const by = caller ?? operator ?? session;
     const key = by && ('keyId' in by && by.keyId ? by.keyId : by.personId);
     if (key) take(this, kind, 'key', key);
     if (caller) take(this, kind, 'team', caller.teamId);
     // The request itself was counted by address when it came.
-    if (kind !== 'requests') take(this, kind, 'address', ip);
+    if (kind !== 'requests') take(this, kind, 'address', normalizeIP(ip));
   });
 
   app.addHook('onRequest', async (request, reply) => {
-    if (!request.routeOptions.config.unlimited) take(reply, 'requests', 'address', request.ip);
+    const { unlimited } = request.routeOptions.config;
+    if (!unlimited && !isPart(request)) take(reply, 'requests', 'address', normalizeIP(request.ip));
   });
 
   const connections = new Map<string, number>();
   app.server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
+    const address = normalizeIP(socket.remoteAddress ?? '');
     if ((connections.get(address) ?? 0) >= limits.perAddress.connections) {
       socket.destroy();
       return;
@@ -92,6 +95,14 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     socket.once('close', () => add(connections, address, -1));
   });
 });
+
+/**
+ * Whether this process made the request, to answer another one, which is counted already: a client whose requests all wait for parts of
+ * theirs would otherwise keep itself out.
+ */
+function isPart({ raw }: FastifyRequest): boolean {
+  return !(raw.socket instanceof Socket);
+}
 
 function add(counts: Map<string, number>, name: string, change: 1 | -1): void {
   const count = (counts.get(name) ?? 0) + change;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import { GraftError } from '@graft/peft-core/config';
 import { openCountStore, openSharedCounts, type SharedCounts } from '@graft/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
@@ -9,7 +10,7 @@ import { ApiError } from '../../api-error.ts';
 export interface RateLimits {
   perKey: number;
   perAddress: number;
-  /** Of these, those with a key that is not let in. */
+  /** Of these, those with an API key, a session or an invitation's token that is wrong. */
   wrongKeysPerAddress: number;
 }
 
@@ -19,17 +20,24 @@ declare module 'fastify' {
     unmetered?: boolean;
   }
   interface FastifyInstance {
-    /** What `auth` counts; throws `rate_limit_exceeded`. */
+    /** Counts of secrets: API keys, sessions' cookies and tokens of invitations. Throws `rate_limit_exceeded`. */
     rates: {
-      /** Before a key is looked up: too many from this address were wrong. One that was let in lately is looked up all the same. */
-      beforeLookup(request: FastifyRequest): Promise<void>;
-      wrongKey(request: FastifyRequest): Promise<void>;
-      rightKey(request: FastifyRequest, reply: FastifyReply): Promise<void>;
+      /**
+       * Looks a secret up with `find`, unless this address has sent too many wrong ones in this minute; one that was right lately is
+       * looked up all the same. It is wrong where `find` resolves to null or throws a GraftError of one of `wrongCodes`.
+       */
+      lookUp<T>(
+        request: FastifyRequest,
+        secret: string,
+        find: () => Promise<T | null>,
+        wrongCodes?: readonly string[],
+      ): Promise<T | null>;
+      countByKey(request: FastifyRequest, reply: FastifyReply): Promise<void>;
     };
   }
 }
 
-/** A key is known for so long after it was let in, and so many of them are. */
+/** A secret is known for so long after it was right, and so many of them are. */
 const knownMs = 10 * 60_000;
 const mostKnown = 10_000;
 
@@ -60,6 +68,25 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   });
   const known = new Map<string, number>();
 
+  function remember(secret: string): void {
+    const digest = digestOf(secret);
+    known.delete(digest);
+    known.set(digest, Date.now() + knownMs);
+    if (known.size > mostKnown) known.delete(known.keys().next().value!);
+  }
+
+  async function checkWrongKeys(request: FastifyRequest, secret: string): Promise<void> {
+    const state = await ofWrongKeys(request, { increment: false });
+    if (state.isAllowed || state.remaining > 0) return;
+    const until = known.get(digestOf(secret));
+    if (until !== undefined && until > Date.now()) return;
+    throw new ApiError(
+      'rate_limit_exceeded',
+      `This address has sent ${state.max} requests with wrong API keys, sessions or invitations in this minute, the limit; try again in ${state.ttlInSeconds} s.`,
+      { headers: { 'retry-after': String(state.ttlInSeconds) } },
+    );
+  }
+
   app.addHook('onRequest', async (request, reply) => {
     const { unlimited, unmetered } = request.routeOptions.config;
     if (limits.perAddress === 0 || unlimited || unmetered) return;
@@ -67,26 +94,20 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   });
 
   app.decorate('rates', {
-    beforeLookup: async (request) => {
-      if (limits.wrongKeysPerAddress === 0) return;
-      const state = await ofWrongKeys(request, { increment: false });
-      if (state.isAllowed || state.remaining > 0) return;
-      const until = known.get(digestOf(request));
-      if (until !== undefined && until > Date.now()) return;
-      throw new ApiError(
-        'rate_limit_exceeded',
-        `This address has sent ${state.max} requests with wrong API keys in this minute, the limit; try again in ${state.ttlInSeconds} s.`,
-        { headers: { 'retry-after': String(state.ttlInSeconds) } },
-      );
+    lookUp: async (request, secret, find, wrongCodes = []) => {
+      if (limits.wrongKeysPerAddress === 0) return await find();
+      await checkWrongKeys(request, secret);
+      try {
+        const found = await find();
+        if (found === null) await ofWrongKeys(request);
+        else remember(secret);
+        return found;
+      } catch (error) {
+        if (error instanceof GraftError && wrongCodes.includes(error.code)) await ofWrongKeys(request);
+        throw error;
+      }
     },
-    wrongKey: async (request) => {
-      if (limits.wrongKeysPerAddress > 0) await ofWrongKeys(request);
-    },
-    rightKey: async (request, reply) => {
-      const digest = digestOf(request);
-      known.delete(digest);
-      known.set(digest, Date.now() + knownMs);
-      if (known.size > mostKnown) known.delete(known.keys().next().value!);
+    countByKey: async (request, reply) => {
       if (limits.perKey > 0) hold(reply, await ofKey(request), 'key');
     },
   });
@@ -118,10 +139,8 @@ function hold(reply: FastifyReply, state: Checked, holder: 'key' | 'address'): v
 }
 
 /** Nothing that keeps keys in memory keeps them readable. */
-function digestOf({ headers }: FastifyRequest): string {
-  return createHash('sha256')
-    .update(headers.authorization ?? headers.cookie ?? '')
-    .digest('base64');
+function digestOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64');
 }
 
 /** The shared counts as the plugin takes them. Its windows of a minute are theirs. */

@@ -15,12 +15,12 @@ import {
 import { errorResponses } from '../../schemas/error.ts';
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
-import { checkModelAllowed } from '../../serving/check-model.ts';
 
 import { findAdapter, findVersion } from './find-adapter.ts';
 
 const tags = ['Adapters'];
-const config = { access: { scope: 'adapters:read' } } as const;
+const reads = (models: 'filtered' | 'adapter' | 'version') =>
+  ({ access: { scope: 'adapters:read', models } }) as const;
 
 /** /adapters: what jobs made and what was uploaded, version by version, and their files. */
 export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -30,7 +30,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters',
     {
-      config,
+      config: reads('filtered'),
       schema: {
         tags,
         summary: 'List adapters',
@@ -40,7 +40,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { base_model: baseModel, ...query } = request.query;
-      const filter = { ...query, baseModel, created: createdSpan(query) };
+      const models = request.modelLimit();
+      const filter = { ...query, baseModel, created: createdSpan(query), models };
       return toWireList(await listAdapters(services, request.caller.teamId, filter), toWireAdapter);
     },
   );
@@ -48,7 +49,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id',
     {
-      config,
+      config: reads('adapter'),
       schema: {
         tags,
         summary: 'Get an adapter',
@@ -57,14 +58,17 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      return toWireAdapter(await findAdapter(services, request.caller.teamId, request.params.adapter_id));
+      const { caller, params } = request;
+      return toWireAdapter(
+        await findAdapter(services, caller.teamId, params.adapter_id, request.modelLimit()),
+      );
     },
   );
 
   app.get(
     '/adapters/:adapter_id/versions',
     {
-      config,
+      config: reads('adapter'),
       schema: {
         tags,
         summary: 'List the versions of an adapter',
@@ -78,7 +82,10 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { teamId } = request.caller;
       const { adapter_id } = request.params;
       await findAdapter(services, teamId, adapter_id);
-      const page = await listAdapterVersions(services, teamId, adapter_id, request.query);
+      const page = await listAdapterVersions(services, teamId, adapter_id, {
+        ...request.query,
+        models: request.modelLimit(),
+      });
       return toWireList(page, toWireAdapterVersion);
     },
   );
@@ -86,7 +93,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/versions/:version',
     {
-      config,
+      config: reads('version'),
       schema: {
         tags,
         summary: 'Get a version of an adapter',
@@ -101,7 +108,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/versions/:version/download',
     {
-      config,
+      config: reads('version'),
       schema: {
         tags,
         summary: 'Download a version of an adapter',
@@ -113,8 +120,9 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const version = await findVersion(services, request.caller.teamId, request.params);
-      checkModelAllowed(request.caller, version.modelName);
       const filename = `${version.adapterName}-v${version.number}.tar`;
+      // Its files may have to be fetched and are digested once.
+      reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('artifact', version, filename));
     },
   );

@@ -31,7 +31,7 @@ async function runningJob(team: Caller, suffix: string): Promise<Job> {
   return await runJob(bench, created.json.id);
 }
 
-const list = async () => (await bench.acme.send('GET', path)).json.data;
+const list = async () => (await bench.acme.send('GET', `${path}?all=true`)).json.data;
 // biome-ignore lint/suspicious/noExplicitAny: answers are what is tested
 const ofStep = async (step: number) => (await list()).find((each: any) => each.step_number === step);
 
@@ -44,7 +44,20 @@ async function download(id: string, headers: Record<string, string> = {}, method
 }
 
 describe('checkpoints', () => {
-  test('are listed, and the list says which can be called', async () => {
+  test('are listed when their names can be called, and with `all` the others, too', async () => {
+    const { json: callable } = await bench.acme.send('GET', path);
+    assert.deepEqual(
+      callable.data.map((each: { step_number: number; available: boolean }) => [
+        each.step_number,
+        each.available,
+      ]),
+      [50, 40, 30, 20].map((step) => [step, true]),
+    );
+    const firstTwo = (await bench.acme.send('GET', `${path}?limit=2`)).json;
+    assert.deepEqual([firstTwo.has_more, firstTwo.last_id], [true, callable.data[1].id]);
+    const lastTwo = (await bench.acme.send('GET', `${path}?limit=2&after=${firstTwo.last_id}`)).json;
+    assert.deepEqual([lastTwo.has_more, lastTwo.data], [false, callable.data.slice(2)]);
+
     const data = await list();
     assert.deepEqual(
       // biome-ignore lint/suspicious/noExplicitAny: answers are what is tested
@@ -59,9 +72,9 @@ describe('checkpoints', () => {
     );
     assert.match(data[0].fine_tuned_model_checkpoint, /^ft:tiny:acme:poet:[0-9A-Za-z]{8}:ckpt-step-50$/);
     assert.deepEqual([data[0].metrics.train_loss, data[0].metrics.valid_loss], [1 / 50, 2 / 50]);
-    const first = (await bench.acme.send('GET', `${path}?limit=2`)).json;
+    const first = (await bench.acme.send('GET', `${path}?all=true&limit=2`)).json;
     assert.deepEqual([first.has_more, first.last_id], [true, data[1].id]);
-    const rest = (await bench.acme.send('GET', `${path}?after=${first.last_id}`)).json;
+    const rest = (await bench.acme.send('GET', `${path}?all=true&after=${first.last_id}`)).json;
     assert.deepEqual(rest.data, data.slice(2));
   });
 

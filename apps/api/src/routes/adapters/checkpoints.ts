@@ -27,7 +27,6 @@ import {
   PromoteCheckpointSchema,
 } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
-import { checkModelAllowed } from '../../serving/check-model.ts';
 import { jobNotFound } from '../jobs/fine-tuning-jobs.ts';
 
 const tags = ['Fine-tuning'];
@@ -38,7 +37,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   const downloadOf = createAdapterDownloads(services);
 
-  /** Throws `job_not_found`, `checkpoint_not_found`, `checkpoint_not_kept`, `model_not_allowed`. */
+  /** Throws `job_not_found`, `checkpoint_not_found`, `checkpoint_not_kept`. */
   async function find(
     caller: Identity,
     { fine_tuning_job_id, checkpoint_id }: { fine_tuning_job_id: string; checkpoint_id: string },
@@ -58,14 +57,13 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
             param: 'checkpoint_id',
           });
     }
-    checkModelAllowed(caller, checkpoint.modelName);
     return { job, checkpoint };
   }
 
   app.get(
     `${path}/download`,
     {
-      config: { access: { scope: 'adapters:read' } },
+      config: { access: { scope: 'adapters:read', models: 'checkpoint' } },
       schema: {
         tags,
         summary: 'Download the adapter of a checkpoint',
@@ -78,6 +76,8 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { job, checkpoint } = await find(request.caller, request.params);
       const filename = `${job.suffix ?? job.id.slice(-8)}-step-${checkpoint.step}.tar`;
+      // Its files may have to be fetched and are digested once.
+      reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('checkpoint', checkpoint, filename));
     },
   );
@@ -85,7 +85,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     `${path}/promote`,
     {
-      config: { access: { scope: 'adapters:write' } },
+      config: { access: { scope: 'adapters:write', models: 'promotion', answer: 'adapters:read' } },
       schema: {
         tags,
         summary: 'Make a checkpoint a version',
@@ -105,8 +105,10 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       reply.hold('uploads');
       const folder = await services.artifacts.stage(newId('version'), 0);
       try {
-        await copyTo(folder, checkpoint);
-        const stored = await services.artifacts.publish(folder);
+        const stored = await reply.withoutTurn(async () => {
+          await copyTo(folder, checkpoint);
+          return await services.artifacts.publish(folder);
+        });
         try {
           const made = { name, note: body.note ?? null, stored };
           const version = await promoteCheckpoint(services, checkpoint, made, caller);
@@ -127,7 +129,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     path,
     {
-      config: { access: { scope: 'models:write' } },
+      config: { access: { scope: 'models:write', models: 'checkpoint', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete the adapter of a checkpoint',

@@ -18,8 +18,10 @@ import { ref, unixSeconds } from '../../schemas/schema.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 
 const tags = ['Adapters'];
-const reads = { access: { scope: 'adapters:read' } } as const;
-const writes = { access: { scope: 'adapters:write' } } as const;
+const reads = { access: { scope: 'adapters:read', models: 'filtered' } } as const;
+const deletes = (models: 'versions' | 'version') =>
+  ({ access: { scope: 'adapters:write', models, answer: 'own' } }) as const;
+const restores = { access: { scope: 'adapters:write', models: 'version', answer: 'adapters:read' } } as const;
 const kept =
   'It can be restored for some days (the operator says how many), and is then removed with its files.';
 
@@ -40,7 +42,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const page = await listDeletedVersions(services, request.caller.teamId, request.query);
+      const page = await listDeletedVersions(services, request.caller.teamId, {
+        ...request.query,
+        models: request.modelLimit(),
+      });
       return toWireList(page, (version) => ({
         ...toWireAdapterVersion(version),
         deleted_at: unixSeconds(version.deletedAt!),
@@ -52,7 +57,7 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/adapters/:adapter_id',
     {
-      config: writes,
+      config: deletes('versions'),
       schema: {
         tags,
         summary: 'Delete an adapter',
@@ -62,9 +67,15 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      const versions = await deleteVersions(services, teamId, { adapterId, number: null }, { keyId });
+      const versions = await deleteVersions(
+        services,
+        teamId,
+        { adapterId, number: null, models: caller.models },
+        caller,
+      );
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
@@ -72,7 +83,7 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/adapters/:adapter_id/versions/:version',
     {
-      config: writes,
+      config: deletes('version'),
       schema: {
         tags,
         summary: 'Delete a version of an adapter',
@@ -82,9 +93,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapterId, number } = await findVersion(services, teamId, request.params);
-      const versions = await deleteVersions(services, teamId, { adapterId, number }, { keyId });
+      const versions = await deleteVersions(services, teamId, { adapterId, number }, caller);
       return { id: adapterId, object: 'adapter' as const, deleted: true as const, versions };
     },
   );
@@ -92,7 +104,7 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/adapters/:adapter_id/versions/:version/restore',
     {
-      config: writes,
+      config: restores,
       schema: {
         tags,
         summary: 'Restore a deleted version',
@@ -101,9 +113,10 @@ export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapter_id: adapterId, version: number } = request.params;
-      const version = await restoreVersion(services, teamId, { adapterId, number }, { keyId });
+      const version = await restoreVersion(services, teamId, { adapterId, number }, caller);
       if (version) return toWireAdapterVersion(version);
       throw new ApiError(
         'adapter_not_deleted',

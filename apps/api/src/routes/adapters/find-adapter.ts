@@ -3,17 +3,19 @@ import {
   type AdapterVersion,
   getAdapter,
   getAdapterVersion,
+  type ModelLimit,
   type Services,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 
-/** Throws `adapter_not_found`, of another team's as of none. */
+/** With its versions and tags within `models`. Throws `adapter_not_found`, of another team's as of none. */
 export async function findAdapter(
   services: Pick<Services, 'db' | 'sql'>,
   teamId: string,
   id: string,
+  models: ModelLimit = null,
 ): Promise<Adapter> {
-  const adapter = await getAdapter(services, teamId, id);
+  const adapter = await getAdapter(services, teamId, id, models);
   if (!adapter) throw new ApiError('adapter_not_found', `No such adapter: ${id}`, { param: 'adapter_id' });
   return adapter;
 }

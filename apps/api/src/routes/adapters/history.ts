@@ -28,8 +28,9 @@ import { ref } from '../../schemas/schema.ts';
 import { findAdapter, findVersion } from './find-adapter.ts';
 
 const tags = ['Adapters'];
-const reads = { access: { scope: 'adapters:read' } } as const;
-const writes = { access: { scope: 'adapters:write' } } as const;
+const reads = (models: 'compared' | 'lineage') => ({ access: { scope: 'adapters:read', models } }) as const;
+const writes = (models: 'versions' | 'version') =>
+  ({ access: { scope: 'adapters:write', models, answer: 'adapters:read' } }) as const;
 
 /** What adapters came from, how they differ, and what people write of them. */
 export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -44,7 +45,7 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/compare',
     {
-      config: reads,
+      config: reads('compared'),
       schema: {
         tags,
         summary: 'Compare two versions',
@@ -65,7 +66,7 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/adapters/:adapter_id/versions/:version/lineage',
     {
-      config: reads,
+      config: reads('lineage'),
       schema: {
         tags,
         summary: 'Get what a version came from, and what came from it',
@@ -78,14 +79,14 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { teamId } = request.caller;
       const { id } = await findVersion(services, teamId, request.params);
-      return toWireLineage(await readLineage(services, teamId, id));
+      return toWireLineage(await readLineage(services, teamId, id, request.modelLimit()));
     },
   );
 
   app.post(
     '/adapters/:adapter_id/note',
     {
-      config: writes,
+      config: writes('versions'),
       schema: {
         tags,
         summary: 'Write the note of an adapter',
@@ -95,9 +96,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapter_id: adapterId } = request.params;
-      await setNote(services, teamId, { adapterId, number: null }, request.body.note, { keyId });
+      await setNote(services, teamId, { adapterId, number: null }, request.body.note, caller);
       // Of one that is not there nothing was written, and this says so.
       return toWireAdapter(await findAdapter(services, teamId, adapterId));
     },
@@ -106,7 +108,7 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/adapters/:adapter_id/versions/:version/note',
     {
-      config: writes,
+      config: writes('version'),
       schema: {
         tags,
         summary: 'Write the note of a version',
@@ -116,9 +118,10 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { adapter_id: adapterId, version: number } = request.params;
-      await setNote(services, teamId, { adapterId, number }, request.body.note, { keyId });
+      await setNote(services, teamId, { adapterId, number }, request.body.note, caller);
       return toWireAdapterVersion(await findVersion(services, teamId, request.params));
     },
   );

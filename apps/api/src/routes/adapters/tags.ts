@@ -16,8 +16,9 @@ import { ref } from '../../schemas/schema.ts';
 import { findAdapter, versionNotFound } from './find-adapter.ts';
 
 const tags = ['Adapters'];
-const reads = { access: { scope: 'adapters:read' } } as const;
-const writes = { access: { scope: 'adapters:write' } } as const;
+const reads = { access: { scope: 'adapters:read', models: 'adapter' } } as const;
+const moves = { access: { scope: 'adapters:write', models: 'moved tag', answer: 'adapters:read' } } as const;
+const removes = { access: { scope: 'adapters:write', models: 'tag', answer: 'own' } } as const;
 
 /** /adapters/{id}/tags: names that completions take, and that are moved from version to version. */
 export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -38,14 +39,15 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { teamId } = request.caller;
       const { id } = await findAdapter(services, teamId, request.params.adapter_id);
-      return toWireList({ data: await listTags(services, teamId, id), hasMore: false }, toWireTag);
+      const data = await listTags(services, teamId, id, request.modelLimit());
+      return toWireList({ data, hasMore: false }, toWireTag);
     },
   );
 
   app.post(
     '/adapters/:adapter_id/tags',
     {
-      config: writes,
+      config: moves,
       schema: {
         tags,
         summary: 'Point a tag at a version',
@@ -57,10 +59,11 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { tag: name, version, expected_version: expected } = request.body;
       const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, { keyId });
+      const moved = await moveTag(services, teamId, { adapterId, name, version, expected }, caller);
       if (!moved) throw versionNotFound(version);
       return { ...toWireTag(moved.tag), previous_version: moved.previous };
     },
@@ -69,7 +72,7 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/adapters/:adapter_id/tags/:tag',
     {
-      config: writes,
+      config: removes,
       schema: {
         tags,
         summary: 'Remove a tag',
@@ -79,10 +82,11 @@ export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { teamId, keyId } = request.caller;
+      const { caller } = request;
+      const { teamId } = caller;
       const { tag: name } = request.params;
       const { id: adapterId } = await findAdapter(services, teamId, request.params.adapter_id);
-      if (!(await removeTag(services, teamId, { adapterId, name }, { keyId })))
+      if (!(await removeTag(services, teamId, { adapterId, name }, caller)))
         throw new ApiError('adapter_tag_not_found', `The adapter has no tag ${name}.`, { param: 'tag' });
       return { adapter_id: adapterId, object: 'adapter.tag' as const, tag: name, deleted: true as const };
     },

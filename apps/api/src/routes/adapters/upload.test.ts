@@ -27,7 +27,7 @@ after(async () => await bench?.close());
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
 
 describe('an adapter that was made elsewhere', () => {
-  test('is a version like a trained one, with the bytes that were sent, and is called at once', async () => {
+  test('is a version like a trained one, with the weights that were sent, and is called at once', async () => {
     const files = [...filesOf(sound), ['README.md', '# Mine\n'] as [string, string]];
     const answer = await sendAdapter(bench.acme, files, { note: 'From the lab.' });
     assert.equal(answer.status, 200, answer.text);
@@ -38,10 +38,13 @@ describe('an adapter that was made elsewhere', () => {
       [1, null, 'From the lab.', 2, 'tiny'],
     );
     assert.match(version.lineage.base_model.digest, /^[0-9a-f]{64}$/);
+    // Of adapter_config.json below.
+    const told = (content: string | Uint8Array) => ({ bytes: content.length, sha256: sha256(content) });
     assert.deepEqual(
-      version.files,
+      version.files.filter(({ path }: { path: string }) => path !== 'adapter_config.json'),
       files
-        .map(([path, content]) => ({ path, bytes: content.length, sha256: sha256(content) }))
+        .slice(1)
+        .map(([path, content]) => ({ path, ...told(content) }))
         .sort((a, b) => (a.path < b.path ? -1 : 1)),
     );
     const read = await bench.acme.send('GET', `/v1/adapters/${version.adapter_id}/versions/1`);
@@ -68,6 +71,42 @@ describe('an adapter that was made elsewhere', () => {
     const [audit] = await bench.services.db.auditEntry.findMany({ where: { action: 'adapter.upload' } });
     assert.equal(audit!.target, version.id);
   });
+
+  for (const [options, hostile] of [
+    [{}, { auto_mapping: { base_model_class: 'Theirs', parent_library: 'transformers.models' } }],
+    [{ use_rslora: true, lora_dropout: 0.5, alpha_pattern: { q_proj: 3 } }, { of_a_newer_peft: null }],
+    [
+      {
+        ...{ peft_type: 'PROMPT_TUNING', r: undefined, target_modules: undefined, num_virtual_tokens: 3 },
+        ...{ prompt_tuning_init: 'TEXT', prompt_tuning_init_text: 'a' },
+      },
+      { tokenizer_name_or_path: '/etc/passwd' },
+    ],
+  ] as const)
+    test(`its download names this server's base model and nothing of the sender's choice: ${JSON.stringify(hostile)}`, async () => {
+      const parts = await soundAdapter(bench, options);
+      Object.assign(parts.config, hostile, {
+        base_model_name_or_path: '/etc/passwd',
+        revision: 'refs/pr/666',
+        peft_version: '9.9.9@theirs',
+      });
+      const { json, text } = await sendAdapter(bench.acme, filesOf(parts));
+      const { body } = await fetch(bench.url + json.download_path, {
+        headers: { authorization: `Bearer ${bench.acme.key}` },
+      });
+      assert.ok(body, text);
+      const tar = Buffer.from(await new Response(body).arrayBuffer());
+      const { bytes } = json.files[0];
+      const config = JSON.parse(tar.subarray(512, 512 + bytes).toString());
+      assert.deepEqual(json.files[0], {
+        ...{ path: 'adapter_config.json', bytes, sha256: sha256(tar.subarray(512, 512 + bytes)) },
+      });
+      assert.equal(config.base_model_name_or_path, 'tiny');
+      assert.deepEqual([config.revision, config.auto_mapping], [null, null]);
+      assert.doesNotMatch(JSON.stringify(config), /passwd|refs|theirs/i);
+      // What makes the adapter what it is has stayed.
+      for (const [field, value] of Object.entries(options)) assert.deepEqual(config[field], value, field);
+    });
 
   test('is the next version of an adapter that jobs made, and may say what it went on from', async () => {
     const trained = await publishAdapter(bench, bench.acme, 'mixed');

@@ -4,15 +4,17 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { checkStoredWeights } from '@graft/peft-core/check';
 import type { PeftConfig } from '@graft/peft-core/config';
+import { rewriteAdapterConfig } from '@graft/peft-core/files';
 import { writesText } from '@graft/peft-core/outlines';
 import {
   admitBaseModel,
-  checkRoom,
   findFineTunedModel,
   isDatabaseAway,
   newId,
   publishUpload,
+  receiveBytes,
 } from '@graft/service';
+import { type Touched, touchedModel, touchedNewVersion } from '../../access/check-models.ts';
 import { ApiError } from '../../api-error.ts';
 import { openBaseModel } from '../../jobs/open-base-model.ts';
 import { AdapterVersionSchema, toWireAdapterVersion } from '../../schemas/adapter.ts';
@@ -23,7 +25,7 @@ import { modelNotFound } from '../../serving/find-model.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';
-import { multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
+import { type AdapterFields, multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
 
 /** Milliseconds to open a base model, which may have to be fetched first. */
 const openModelPatience = 30_000;
@@ -46,7 +48,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
       config: {
         longBody: true,
         documentedBody: UploadAdapterSchema,
-        access: { scope: 'adapters:write' },
+        access: { scope: 'adapters:write', models: 'body', answer: 'own' },
       },
       schema: {
         tags: ['Adapters'],
@@ -61,18 +63,26 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
       reply.hold('uploads');
       if (!request.isMultipart())
         throw new ApiError('unsupported_media_type', 'Send the files as multipart/form-data.');
-      const { teamId, keyId } = request.caller;
-      await checkRoom(services, teamId, comingBytes(request));
-      const folder = await services.artifacts.stage(newId('version'), 0);
+      const { caller } = request;
+      const { teamId } = caller;
+      const incoming = await receiveBytes(services, teamId, comingBytes(request));
+      const folder = await services.artifacts.stage(newId('version'), 0).catch(async (error: unknown) => {
+        await incoming.end();
+        throw error;
+      });
+      const sent: SentFields = {};
       try {
         const fields = await receiveAdapter(
           request,
           folder,
+          incoming,
           { bytes: services.env.maxUploadBytes, idleMs: settings.uploadIdleMs },
           async (name, value) => {
-            // Known before gigabytes are sent for nothing, where the field comes before the files.
+            // Known before gigabytes are sent for nothing, where the fields come before the files.
             if (name === 'base_model' && !(await services.baseModels.has(value, teamId)))
               throw unknownBase(value);
+            sent[name] = value;
+            request.checkModels(touchedBy(sent, caller.teamName));
           },
         );
         const base = await baseOf(fields.base_model, teamId);
@@ -80,6 +90,8 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         const { peft } = await checker.check(teamId, { folder, base });
         refuseOtherTasks(peft);
         checkStoredWeights(peft, base.config, base.tensors);
+        // Loaders act on what the config names, wherever the files are downloaded to: the sender's paths and names do not pass.
+        await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
         try {
           const { id, digest } = base;
@@ -91,7 +103,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
             parentId,
             note: fields.note,
           };
-          return toWireAdapterVersion(await publishUpload(services, teamId, upload, { keyId }));
+          return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
         } catch (error) {
           // Whether there is a row is not known then. Without one the files are collected a day later.
           if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
@@ -99,6 +111,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         }
       } finally {
         await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+        await incoming.end();
       }
     },
   );
@@ -124,6 +137,18 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
     });
   }
 };
+
+type SentFields = Partial<Record<keyof AdapterFields, string>>;
+
+/** What the fields that have arrived touch: the adapter that gets a version, once both halves of its name are known, and the parent. */
+function touchedBy({ base_model: baseModel, name, parent }: SentFields, teamName: string): Touched[] {
+  return [
+    ...(baseModel !== undefined && name !== undefined
+      ? [touchedNewVersion({ baseModel, teamName, name }, 'name')]
+      : []),
+    ...(parent !== undefined ? [touchedModel(parent, 'parent')] : []),
+  ];
+}
 
 function unknownBase(id: string): ApiError {
   return new ApiError('model_not_found', `No such base model: ${id}; GET /v1/models lists them.`, {

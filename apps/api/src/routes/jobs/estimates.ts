@@ -20,7 +20,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
     '/fine_tuning/estimates',
     {
       // It creates nothing, and says no more of files than a job that failed.
-      config: { access: { scope: 'jobs:read', role: 'viewer' } },
+      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'start' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'Estimate a fine-tuning job',
@@ -32,7 +32,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const { caller, body } = request;
-      const planned = planJob(await checkTraining(services, checker, caller, body));
+      const planned = planJob(await checkTraining(services, checker, caller, body, reply));
       reply.endTurn();
       const { estimate } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
       return toWireEstimate(estimate);

@@ -298,7 +298,7 @@ describe('reading and steering jobs', () => {
     assert.equal(rest.data.length, 2);
 
     const list = async (query: string) =>
-      (await bench.acme.send('GET', `${path}/${job.id}/checkpoints?${query}`)).json;
+      (await bench.acme.send('GET', `${path}/${job.id}/checkpoints?all=true&${query}`)).json;
     const checkpoints = await list('');
     assert.deepEqual(
       checkpoints.data.map((each: { step_number: number }) => each.step_number),

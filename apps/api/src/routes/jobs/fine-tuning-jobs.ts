@@ -17,6 +17,7 @@ import {
 import type { Static } from 'typebox';
 import { ApiError } from '../../api-error.ts';
 import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
+import type { Waiting } from '../../jobs/check-training.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
 import type { JobValidator } from '../../jobs/job-validator.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
@@ -56,7 +57,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'start', answer: 'own' } },
       schema: {
         tags,
         summary: 'Create a fine-tuning job',
@@ -74,14 +75,15 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
 
   async function create(
     { caller, headers }: { caller: Identity; headers: Record<string, unknown> },
-    reply: { header(name: string, value: string): unknown },
+    reply: Waiting & { header(name: string, value: string): unknown },
     body: CreateJobBody,
   ): Promise<WireJob> {
-    const input = await checkNewJob(services, checker, caller, body, {
+    const idempotency = {
       idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
       // OpenAI's clients say so; they send no idempotency key.
       isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
-    });
+    };
+    const input = await checkNewJob(services, checker, caller, body, idempotency, reply);
     await app.checkBudget(caller.teamId);
     const { job, created } = await createJob(services, caller.teamId, input);
     if (created) validator.wake();
@@ -92,7 +94,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id/clone',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
       schema: {
         tags,
         summary: 'Create a job like another one',
@@ -116,7 +118,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/request',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get the request that would make a job again',
@@ -133,7 +135,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'filtered' } },
       schema: {
         tags,
         summary: 'List fine-tuning jobs',
@@ -147,6 +149,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
         ...request.query,
         createdBy: request.query.created_by,
         created: createdSpan(request.query),
+        models: request.modelLimit(),
       });
       return toWireList({ ...page, data: await wireAll(page.data) }, (job) => job);
     },
@@ -161,7 +164,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get a fine-tuning job',
@@ -175,7 +178,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/jobs/:fine_tuning_job_id',
     {
-      config: { access: { scope: 'jobs:write' } },
+      config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
       schema: {
         tags,
         summary: 'Change the priority of a job',
@@ -214,7 +217,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     app.post(
       `/fine_tuning/jobs/:fine_tuning_job_id/${verb}`,
       {
-        config: { access: { scope: 'jobs:write' } },
+        config: { access: { scope: 'jobs:write', models: 'job', answer: 'jobs:read' } },
         schema: {
           tags,
           summary,
@@ -237,11 +240,12 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'List the checkpoints of a job',
-        description: 'Newest first: what training went on from, and adapters that are kept for calls.',
+        description:
+          'Newest first: the steps whose adapter is kept, each of which completions take as a model. With `all` also the other steps that training can resume from.',
         params: JobParams,
         querystring: ListCheckpointsQuery,
         response: { 200: listOf(CheckpointSchema), ...errorResponses(400, 401, 404) },
@@ -250,7 +254,8 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
     async (request) => {
       const job = await find(request.caller, request.params.fine_tuning_job_id);
       const modelName = job.fineTunedModel ?? fineTunedModelName(job, request.caller.teamName);
-      const page = await listJobCheckpoints(services, job.teamId, job.id, request.query);
+      const { all, ...query } = request.query;
+      const page = await listJobCheckpoints(services, job.teamId, job.id, { ...query, kept: !all });
       return toWireList(page, toWireCheckpoint(job, modelName));
     },
   );
@@ -258,7 +263,7 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/metrics',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags,
         summary: 'Get the metrics of a job',

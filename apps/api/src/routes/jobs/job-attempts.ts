@@ -19,7 +19,7 @@ export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/attempts',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List the attempts of a job',

@@ -1,13 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { trainingReasons } from '@graft/peft-core/config';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { touchedByStart } from '../../access/model-uses.ts';
 import type { ApiError } from '../../api-error.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
 import { planJob } from '../../estimates/plan-job.ts';
 import { checkIntegrations } from '../../jobs/check-integrations.ts';
 import type { CreateJobBody } from '../../jobs/check-new-job.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
+import { findStart } from '../../jobs/find-start.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { toApiError } from '../../plugins/errors.ts';
 import { errorResponses } from '../../schemas/error.ts';
@@ -18,6 +20,7 @@ import { hangUp } from '../../serving/answer.ts';
 
 /** Of a request that is at fault. */
 const refusals = [400, 403, 422];
+const ofModel = ['model', 'start_from'];
 const body = ref(CreateJobSchema);
 
 /** /fine_tuning/checks: what a job would be refused for, for whoever is still writing the request. */
@@ -30,7 +33,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/checks',
     {
-      config: { access: { scope: 'jobs:read', role: 'viewer' }, documentedBody: body },
+      config: { access: { scope: 'jobs:read', role: 'viewer', models: 'body' }, documentedBody: body },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'Check a fine-tuning job',
@@ -43,32 +46,51 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     async (request, reply) => {
       const object = 'fine_tuning.check' as const;
       try {
-        return { object, faults: [], plan: await plan(request, hangUp(reply), () => reply.endTurn()) };
+        return { object, faults: [], plan: await plan(request, reply) };
       } catch (error) {
         const { status, code, message, param, details } = toApiError(error as Error);
         if (!refusals.includes(status)) throw error;
-        const faults = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
+        const told = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
+        const faults = told.map(({ param = null, message }) => ({ code, message, param }));
+        const hasModel = faults.some(({ param }) => param !== null && ofModel.includes(param));
         return {
           object,
-          faults: faults.map(({ param = null, message }) => ({ code, message, param })),
+          faults: hasModel ? faults : [...(await modelFaults(request)), ...faults],
           plan: null,
         };
       }
     },
   );
 
-  async function plan(
-    request: FastifyRequest,
-    signal: AbortSignal,
-    endTurn: () => void,
-  ): Promise<Static<typeof JobPlanSchema>> {
+  /** Where the request as a whole is not one yet: a wrong model is known before a file is chosen for it, or uploaded. */
+  async function modelFaults({
+    caller,
+    body,
+  }: FastifyRequest): Promise<Static<typeof JobCheckSchema>['faults']> {
+    const { model, start_from } = (body ?? {}) as Record<string, unknown>;
+    if (typeof model !== 'string') return [];
+    try {
+      await findStart(services, caller, {
+        model,
+        start_from: typeof start_from === 'string' ? start_from : null,
+      });
+      return [];
+    } catch (error) {
+      const { status, code, message, param } = toApiError(error as Error);
+      if (!refusals.includes(status)) throw error;
+      return [{ code, message, param }];
+    }
+  }
+
+  async function plan(request: FastifyRequest, reply: FastifyReply): Promise<Static<typeof JobPlanSchema>> {
     const { caller } = request;
+    request.checkModels(await touchedByStart(services, caller, request.body as object));
     const job = parse(request);
     await checkIntegrations(services, caller, job.integrations ?? []);
-    const checked = await checkTraining(services, checker, caller, job);
+    const checked = await checkTraining(services, checker, caller, job, reply);
     const planned = planJob(checked);
-    endTurn();
-    const { estimate, training } = await estimator.estimate(caller.teamId, planned, signal);
+    reply.endTurn();
+    const { estimate, training } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
     const { peft } = checked;
     return {
       ...toWireEstimate(estimate),

@@ -21,7 +21,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/events',
     {
-      config: { access: { scope: 'jobs:read' }, streams: ref(EventSchema) },
+      config: { access: { scope: 'jobs:read', models: 'job' }, streams: ref(EventSchema) },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List or stream the events of a job',

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { sampleLosses } from '@graft/service';
+import { allowsJob, type ModelLimit, sampleLosses } from '@graft/service';
 import { createJobChanges } from '../../jobs/job-changes.ts';
-import type { JobWriter } from '../../jobs/job-writer.ts';
+import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
@@ -23,7 +23,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/losses',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'jobs' } },
       schema: {
         tags,
         summary: 'Get the loss curves of several jobs',
@@ -55,7 +55,7 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
   app.get(
     '/fine_tuning/jobs/changes',
     {
-      config: { access: { scope: 'jobs:read' }, streams: ref(JobSchema) },
+      config: { access: { scope: 'jobs:read', models: 'filtered' }, streams: ref(JobSchema) },
       schema: {
         tags,
         summary: 'Stream what changes among the jobs of the team',
@@ -64,14 +64,25 @@ export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
         response: errorResponses(401),
       },
     },
-    async ({ caller }, reply) => reply.stream('text/event-stream', (signal) => follow(caller.teamId, signal)),
+    async (request, reply) => {
+      const limit = request.modelLimit();
+      return reply.stream('text/event-stream', (signal) => follow(request.caller.teamId, limit, signal));
+    },
   );
 
-  async function* follow(teamId: string, signal: AbortSignal): AsyncGenerator<string> {
+  async function* follow(teamId: string, limit: ModelLimit, signal: AbortSignal): AsyncGenerator<string> {
     yield ': stream of jobs\n\n';
     for await (const jobs of changes.follow(teamId, settings.streamHeartbeatMs, signal)) {
       if (!jobs) yield ': heartbeat\n\n';
-      for (const job of jobs ?? []) yield `event: ${job.object}\ndata: ${JSON.stringify(job)}\n\n`;
+      for (const job of jobs ?? [])
+        if (allowsJob(limit, modelsOfWireJob(job)))
+          yield `event: ${job.object}\ndata: ${JSON.stringify(job)}\n\n`;
     }
   }
 };
+
+const modelsOfWireJob = ({ model, start_from, fine_tuned_model }: WireJob) => ({
+  model,
+  startFromModel: start_from,
+  fineTunedModel: fine_tuned_model,
+});

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { rungsOf, sweepSteps } from '@graft/peft-core/config';
-import { getJob, setQuota } from '@graft/service';
+import { getJob, setQuota, type TrialState } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
 import { type JobRequests, jobRequests, jobsPath as path } from '../../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
@@ -124,6 +124,39 @@ describe('a sweep', () => {
     const into = await bench.acme.send('POST', `${path}/${plain.id}/clone`, { sweep });
     assert.equal(into.status, 200, into.text);
     assert.equal((await trialsOf(into.json.id)).length, 4);
+  });
+
+  test('with equal losses says that a stopped trial tied with an earlier one, and was not worse', async () => {
+    const { json: job } = await create({ peft, training, sweep });
+    const at = (loss: number | null) => [{ step: 24, loss }];
+    const state = (trial: number, status: TrialState['status'], rungs: TrialState['rungs']) => ({
+      trial,
+      status,
+      step: rungs.at(-1)!.step,
+      rungs,
+    });
+    const record = async (trials: TrialState[]) => {
+      for (const { trial, ...data } of trials)
+        await bench.services.db.jobTrial.updateMany({ where: { jobId: job.id, trial }, data });
+    };
+    const ties = async () =>
+      (await trialsOf(job.id)).map(({ tied_with }: { tied_with: number | null }) => tied_with);
+    await record([
+      state(1, 'stopped', at(3)),
+      state(2, 'waiting', at(2)),
+      state(3, 'stopped', at(2)),
+      state(4, 'stopped', at(2.5)),
+    ]);
+    assert.deepEqual(await ties(), [null, null, 2, null]);
+    // That the second went on and was stopped later changes nothing of it; what is not a number ties with nothing.
+    const later = [...at(2), { step: 72, loss: 9 }];
+    await record([
+      state(1, 'stopped', at(null)),
+      state(2, 'stopped', later),
+      state(3, 'stopped', at(2)),
+      state(4, 'stopped', at(null)),
+    ]);
+    assert.deepEqual(await ties(), [null, null, 2, null]);
   });
 
   test('of another team answers as an unknown job', async () => {

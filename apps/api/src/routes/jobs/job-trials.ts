@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getJob, listTrials } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
-import { TrialListSchema, toWireTrial } from '../../schemas/jobs/job-trial.ts';
+import { TrialListSchema, toWireTrials } from '../../schemas/jobs/job-trial.ts';
 import { ref } from '../../schemas/schema.ts';
 import { jobNotFound } from './fine-tuning-jobs.ts';
 
@@ -13,7 +13,7 @@ export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/fine_tuning/jobs/:fine_tuning_job_id/trials',
     {
-      config: { access: { scope: 'jobs:read' } },
+      config: { access: { scope: 'jobs:read', models: 'job' } },
       schema: {
         tags: ['Fine-tuning'],
         summary: 'List the trials of a job',
@@ -26,7 +26,7 @@ export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { teamId } = request.caller;
       const job = await getJob(services, teamId, request.params.fine_tuning_job_id);
       if (!job) throw jobNotFound(request.params.fine_tuning_job_id);
-      const data = (await listTrials(services, teamId, job.id)).map(toWireTrial);
+      const data = toWireTrials(await listTrials(services, teamId, job.id));
       return { object: 'list' as const, data, has_more: false };
     },
   );

@@ -122,7 +122,11 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     },
     async (request) => {
       const { id, personId } = ownSession(request);
-      const { teamId, teamName, role } = await acceptInvitationAs(services, request.body.token, personId);
+      const { token } = request.body;
+      const accept = () => acceptInvitationAs(services, token, personId);
+      // Null is no answer of `accept`.
+      const joined = await app.rates.lookUp(request, token, accept, ['invalid_invitation']);
+      const { teamId, teamName, role } = joined!;
       await chooseTeam(services, id, teamId);
       return { object: 'invitation.accepted' as const, team: { id: teamId, name: teamName }, role };
     },

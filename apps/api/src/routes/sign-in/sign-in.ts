@@ -69,9 +69,15 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
 
   async function endOwn(request: FastifyRequest): Promise<boolean> {
     const token = cookie.read('session', request);
-    const own = token === undefined ? null : await verifySession(services, token, limits, null);
+    const own = await findSession(request, token);
     if (own) await endSession(services, token!);
     return own?.method === 'oidc';
+  }
+
+  async function findSession(request: FastifyRequest, token: string | undefined) {
+    if (token === undefined) return null;
+    const verify = () => verifySession(services, token, limits, null);
+    return await app.rates.lookUp(request, token, verify);
   }
 
   app.get(
@@ -121,7 +127,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         object: 'sign_in_options' as const,
         provider: provider !== null,
         key: !oidc || oidc.allowKeySessions,
-        signed_in: token !== undefined && (await verifySession(services, token, limits, null)) !== null,
+        signed_in: (await findSession(request, token)) !== null,
       };
     },
   );
@@ -193,7 +199,10 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         );
       }
       const userAgent = request.headers['user-agent'];
-      const made = await createKeySession(services, request.body.key, limits, userAgent);
+      const { key } = request.body;
+      const made = await app.rates.lookUp(request, `Bearer ${key}`, () =>
+        createKeySession(services, key, limits, userAgent),
+      );
       if (!made) throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.');
       await startSession(request, reply, made);
       const now = Math.floor(Date.now() / 1000);
@@ -205,7 +214,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
           method: 'key' as const,
           current: true,
         },
-        key_id: request.body.key.split('_').slice(1, -1).join('_'),
+        key_id: key.split('_').slice(1, -1).join('_'),
         user_agent: userAgent?.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) || null,
         ...{ last_used_at: now, expires_at: Math.floor(made.expiresAt.getTime() / 1000) },
       };

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createApiKey, createPerson, listAudit, putMember, signInPerson } from '@graft/service';
+import { filesOf, sendAdapter, soundAdapter } from '../../testing/adapter-parts.ts';
 import { assertError } from '../../testing/assert-error.ts';
-import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
+import {
+  type ApiBench,
+  answerOf,
+  type Caller,
+  chatLine,
+  openApiBench,
+  uploadForm,
+} from '../../testing/open-api-bench.ts';
 
 let bench: ApiBench;
 let admin: Caller;
@@ -29,7 +38,8 @@ test('an admin lists the team’s log by the page, filtered; nobody else does', 
   );
   assert.deepEqual(page.data[0], {
     ...{ id: page.first_id, object: 'audit.entry', created_at: page.data[0].created_at },
-    ...{ action: 'test.row', target: 'row-1199', key_id: 'k1', person_id: null, detail: { a: '=1,"x"' } },
+    ...{ action: 'test.row', target: 'row-1199', key_id: 'k1', person_id: null, system: null },
+    detail: { a: '=1,"x"' },
   });
   const next = (await admin.send('GET', `/v1/audit?action=test.row&limit=2&after=${page.last_id}`)).json;
   assert.equal(next.data[0].target, 'row-1197');
@@ -59,8 +69,84 @@ test('an export has all, oldest first, in lines or as CSV that no spreadsheet ru
   const csv = await admin.send('GET', '/v1/audit/export?format=csv&limit=3&action=test.row');
   const cells = csv.text.trimEnd().split('\r\n');
   assert.equal(cells.length, 4);
-  assert.match(cells[1]!, /^\d+,\d+,test\.row,row-0,k0,,"\{""a"":""=1,\\""x\\""""\}"$/);
+  assert.match(cells[1]!, /^\d+,\d+,test\.row,row-0,k0,,"\{""a"":""=1,\\""x\\""""\}",$/);
   assert.equal((await stranger.send('GET', '/v1/audit/export?action=test.row')).text, '');
   assertError(await admin.send('GET', '/v1/audit/export?limit=100001'), 400, 'invalid_value', 'limit');
   assertError(await admin.send('GET', '/v1/audit/export?after=x'), 400, 'invalid_cursor', 'after');
+});
+
+/** Sends with these headers, as a browser does with its cookie and a program with its key. */
+function callerWith(headers: Record<string, string>): Caller {
+  const { teamId, teamName } = bench.acme;
+  const send: Caller['send'] = async (method, path, body, more = {}) => {
+    const isForm = body instanceof FormData;
+    const type = body === undefined || isForm ? {} : { 'content-type': 'application/json' };
+    const content = body === undefined || isForm ? body : JSON.stringify(body);
+    const init = { method, headers: { ...headers, ...type, ...more }, ...(content ? { body: content } : {}) };
+    return await answerOf(await fetch(bench.url + path, init));
+  };
+  const upload = async (lines: string) => (await send('POST', '/v1/files', uploadForm(lines))).json.id;
+  return { teamId, teamName, key: '', send, upload };
+}
+
+/** What a member does that is recorded, each resource with its own; answers the actions of its entries. */
+async function doEverything(by: Caller, name: string): Promise<void> {
+  const done = async (method: string, path: string, body?: unknown) => {
+    const answer = await by.send(method, path, body);
+    assert.ok(answer.status < 300, `${method} ${path}: ${answer.text}`);
+    return answer.json;
+  };
+  const uploaded = await sendAdapter(by, filesOf(await soundAdapter(bench)), { name });
+  assert.equal(uploaded.status, 200, uploaded.text);
+  const adapter = `/v1/adapters/${uploaded.json.adapter_id}`;
+  await done('POST', `${adapter}/note`, { note: 'n' });
+  await done('POST', `${adapter}/versions/1/note`, { note: 'n' });
+  await done('POST', `${adapter}/tags`, { tag: 'production', version: 1 });
+  await done('DELETE', `${adapter}/tags/production`);
+  await done('DELETE', `${adapter}/versions/1`);
+  await done('POST', `${adapter}/versions/1/restore`);
+  await done('DELETE', adapter);
+  const file = await by.upload(chatLine);
+  const job = await done('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file: file });
+  await done('POST', `/v1/fine_tuning/jobs/${job.id}/cancel`);
+  await done('DELETE', `/v1/files/${file}`);
+  const about = { filename: 'x.jsonl', purpose: 'fine-tune', bytes: 3, mime_type: 'text/plain' };
+  const upload = await done('POST', '/v1/uploads', about);
+  await done('POST', `/v1/uploads/${upload.id}/cancel`);
+  const hook = await done('POST', '/v1/webhooks', { url: 'https://example.com/' });
+  await done('POST', `/v1/webhooks/${hook.id}`, { enabled: false });
+  await done('POST', `/v1/webhooks/${hook.id}/rotate_secret`, {});
+  await done('DELETE', `/v1/webhooks/${hook.id}`);
+  const key = await done('POST', '/v1/team/keys', { name: 'x' });
+  await done('DELETE', `/v1/team/keys/${key.id}`);
+  const invitation = await done('POST', '/v1/team/invitations', { email: `${name}@example.com` });
+  await done('DELETE', `/v1/team/invitations/${invitation.id}`);
+}
+
+test('every entry names who acted: the person without a key, the person and the key, the team’s key', async () => {
+  const { services, acme } = bench;
+  const person = await createPerson(services, { email: 'ada@example.com', name: 'Ada' });
+  await putMember(services, acme.teamId, person.id, 'admin');
+  const { token } = await signInPerson(
+    services,
+    { issuer: 'https://id.example', subject: 'ada', email: 'ada@example.com', name: 'Ada', groups: [] },
+    { teams: [], operatorGroups: [] },
+    { idleSeconds: 600, seconds: 600, flowId: 'flow-audit', team: 'acme', userAgent: undefined },
+  );
+  const own = await createApiKey(services, acme.teamId, { name: 'o', role: 'admin', personId: person.id });
+  const ofTeam = await createApiKey(services, acme.teamId, { name: 't', role: 'admin' });
+  const callers = [
+    ['session', { cookie: `graft_session=${token}`, 'x-graft-csrf': '1' }, null, person.id],
+    ['own', { authorization: `Bearer ${own.key}` }, own.keyId, person.id],
+    ['team', { authorization: `Bearer ${ofTeam.key}` }, ofTeam.keyId, null],
+  ] as const;
+  for (const [name, headers, keyId, personId] of callers) {
+    const [newest] = (await listAudit(services, acme.teamId, { limit: 1 })).data;
+    await doEverything(callerWith(headers), name);
+    const { data } = await listAudit(services, acme.teamId, { limit: 100 });
+    const entries = data.filter(({ id }) => BigInt(id) > BigInt(newest!.id));
+    assert.ok(entries.length >= 20, `${entries.length} entries`);
+    for (const entry of entries)
+      assert.deepEqual([entry.keyId, entry.personId, entry.system], [keyId, personId, null], entry.action);
+  }
 });

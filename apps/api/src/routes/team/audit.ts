@@ -13,7 +13,7 @@ import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 
 const tags = ['Team'];
-const reading = { access: { scope: 'audit:read', role: 'admin' } } as const;
+const reading = { access: { scope: 'audit:read', role: 'admin', models: 'all' } } as const;
 
 /** /audit: who did what in the team. */
 export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {

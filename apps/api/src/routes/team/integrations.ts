@@ -20,8 +20,11 @@ import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Integrations'];
-const reading = { access: { scope: 'integrations:read' } } as const;
-const writing = { access: { scope: 'integrations:write', role: 'admin' } } as const;
+const reading = { access: { scope: 'integrations:read', models: 'none' } } as const;
+/** Metrics of every job go there. */
+const ofAll = { scope: 'integrations:write', role: 'admin', models: 'all' } as const;
+const writing = { access: { ...ofAll, answer: 'integrations:read' } } as const;
+const deleting = { access: { ...ofAll, answer: 'own' } } as const;
 
 /** /integrations: the accounts that a team tracks its experiments with. docs/integrations.md says what is sent there. */
 export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -87,7 +90,7 @@ export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/integrations/:type',
     {
-      config: writing,
+      config: deleting,
       schema: {
         tags,
         summary: 'Delete an integration',

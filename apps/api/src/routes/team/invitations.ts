@@ -26,7 +26,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/team/invitations',
     {
-      config: { access: { scope: 'team:read', role: 'admin' } },
+      config: { access: { scope: 'team:read', role: 'admin', models: 'none' } },
       schema: {
         tags,
         summary: 'List invitations',
@@ -42,7 +42,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/team/invitations',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Invite somebody',
@@ -66,7 +66,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/team/invitations/:invitation_id',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Revoke an invitation',
@@ -117,8 +117,11 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(AcceptedInvitationSchema), ...errorResponses(400, 403) },
       },
     },
-    async ({ body: { token, email, name } }) => {
-      const accepted = await acceptInvitation(services, token, { email, name });
+    async (request) => {
+      const { token, email, name } = request.body;
+      const accept = () => acceptInvitation(services, token, { email, name });
+      // Null is no answer of `accept`.
+      const accepted = (await app.rates.lookUp(request, token, accept, ['invalid_invitation']))!;
       const { person } = accepted;
       return {
         object: 'invitation.accepted' as const,

@@ -27,8 +27,10 @@ import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Team'];
 /** Whatever the role: everybody may have keys of their own. What is beyond that is checked below. */
-const reading = { access: { scope: 'keys:read', role: 'viewer' } } as const;
-const writing = { access: { scope: 'keys:write', role: 'viewer' } } as const;
+const reading = { access: { scope: 'keys:read', role: 'viewer', models: 'none' } } as const;
+const own = { scope: 'keys:write', role: 'viewer', models: 'none' } as const;
+const writing = { access: { ...own, answer: 'own' } } as const;
+const rotating = { access: { ...own, answer: 'keys:read' } } as const;
 
 /** /team/keys: an admin's are all keys of the team, anybody else's their own. */
 export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -104,7 +106,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/team/keys/:key_id/rotate',
     {
-      config: writing,
+      config: rotating,
       schema: {
         tags,
         summary: 'Rotate an API key',

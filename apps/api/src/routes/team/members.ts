@@ -22,7 +22,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/team/members',
     {
-      config: { access: { scope: 'team:read' } },
+      config: { access: { scope: 'team:read', models: 'none' } },
       schema: {
         tags,
         summary: 'List members',
@@ -37,7 +37,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/team/members/:person_id',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'team:read' } },
       schema: {
         tags,
         summary: "Change a member's role",
@@ -58,7 +58,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/team/members/:person_id',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Remove a member',
@@ -76,7 +76,7 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/team/leave',
     {
-      config: { access: { scope: 'team:write', role: 'viewer' } },
+      config: { access: { scope: 'team:write', role: 'viewer', models: 'none', answer: 'own' } },
       schema: {
         tags,
         summary: 'Leave the team',

@@ -23,7 +23,7 @@ export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/team/quota',
     {
-      config: { access: { scope: 'team:read' } },
+      config: { access: { scope: 'team:read', models: 'none' } },
       schema: {
         tags: ['Team'],
         summary: "Get the team's quota and its use",

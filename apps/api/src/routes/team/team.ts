@@ -22,7 +22,7 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/team',
     {
-      config: { access: { scope: 'team:read' } },
+      config: { access: { scope: 'team:read', models: 'none' } },
       schema: {
         tags,
         summary: 'Get the team',
@@ -40,7 +40,7 @@ export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/team',
     {
-      config: { access: { scope: 'team:write', role: 'admin' } },
+      config: { access: { scope: 'team:write', role: 'admin', models: 'all', answer: 'own' } },
       schema: {
         tags,
         summary: 'Delete the team',

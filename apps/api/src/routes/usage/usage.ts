@@ -16,7 +16,7 @@ import {
 } from '../../schemas/usage.ts';
 
 const tags = ['Usage'];
-const config = { access: { scope: 'usage:read' } } as const;
+const config = { access: { scope: 'usage:read', models: 'all' } } as const;
 
 /** /usage: what a team used by the day, in the form of OpenAI's usage. docs/usage.md says what is counted when. */
 export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {

@@ -11,6 +11,7 @@ import {
 } from '@graft/peft-core/config';
 import { type Job, type Priority, priorityOf, type QueuePlace, wireStatus } from '@graft/service';
 import { type Static, Type } from 'typebox';
+import { LineFaultFields } from '../error.ts';
 import { JobIntegrationSchema } from '../integration.ts';
 import { After, createdBetween, limit } from '../list.ts';
 import {
@@ -24,6 +25,7 @@ import {
   Time,
   unixSeconds,
 } from '../schema.ts';
+import { DataSchema } from './data-counts.ts';
 import { EstimateSchema, toWireEstimate } from './estimate.ts';
 
 // peft-core's own bear their names already.
@@ -199,6 +201,10 @@ export const JobSchema = named('FineTuningJob', {
   status: Type.Enum([...statuses], { type: 'string' }),
   training_file: Type.String(),
   validation_file: nullable(Type.String()),
+  system_prompt: nullable(Type.String(), {
+    description:
+      'The system message that every example of the training file begins with: send it with each chat, since the answers were trained with it. Null: the examples begin differently or without one, or it has more than 16,384 characters.',
+  }),
   fine_tuned_model: nullable(Type.String(), {
     description: '`ft:{base}:{team}:{suffix}:{id}`: what /v1/chat/completions takes as `model`.',
   }),
@@ -218,6 +224,12 @@ export const JobSchema = named('FineTuningJob', {
         type: 'string',
         description: 'Who can mend it.',
       }),
+      details: Type.Optional(
+        Type.Array(Type.Object(LineFaultFields), {
+          description:
+            'Of lines of a file that cannot be used: the first ten faults, each with the first lines that have it. The report of the file has the rest.',
+        }),
+      ),
     }),
   ),
   estimated_finish: nullable(Time),
@@ -242,6 +254,9 @@ export const JobSchema = named('FineTuningJob', {
   ),
   validation: nullable(ref(ValidationSchema), {
     description: 'How far the files are read while the status is validating_files.',
+  }),
+  data: nullable(ref(DataSchema), {
+    description: 'What became of the lines of the files; null until they are validated.',
   }),
   progress: nullable(ref(ProgressSchema)),
   priority: priority('Among the jobs of the team.'),
@@ -329,6 +344,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     status: wireStatus(job.state),
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,
+    system_prompt: job.systemPrompt,
     fine_tuned_model: job.fineTunedModel,
     finished_at: job.finishedAt && unixSeconds(job.finishedAt),
     trained_tokens: job.trainedTokens,
@@ -349,6 +365,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       total_bytes: validation.totalBytes,
       examples: validation.examples,
     },
+    data: job.dataCounts,
     progress: progress && {
       step: progress.step,
       total_steps: progress.totalSteps,

@@ -181,7 +181,18 @@ export const ListEventsQuery = Type.Object(
   closed,
 );
 
-export const ListCheckpointsQuery = Type.Object({ after: After, limit: limit(10, 1000) }, closed);
+export const ListCheckpointsQuery = Type.Object(
+  {
+    after: After,
+    limit: limit(10, 1000),
+    all: Type.Boolean({
+      default: false,
+      description:
+        'Also the steps that training can resume from and whose adapter is not kept: they have `available` false, and their names answer 404.',
+    }),
+  },
+  closed,
+);
 
 export const ListMetricsQuery = Type.Object(
   {

@@ -9,7 +9,11 @@ const TrialSchema = named('FineTuningJobTrial', {
   status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won'], {
     type: 'string',
     description:
-      'waiting: it may go on; stopped: others were better at a rung; diverged: its loss was not a number; won: it is the one that is published.',
+      'waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published.',
+  }),
+  tied_with: nullable(Type.Integer({ minimum: 1 }), {
+    description:
+      'Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower.',
   }),
   step: Type.Integer({ description: 'Its own optimizer steps done.' }),
   rungs: Type.Array(
@@ -32,14 +36,27 @@ export const TrialListSchema = named('FineTuningJobTrialList', {
   has_more: Type.Boolean({ description: 'Always false: a sweep has at most 32.' }),
 });
 
-export function toWireTrial(trial: JobTrial): Static<typeof TrialSchema> {
-  return {
+/** All trials of a sweep, in order. */
+export function toWireTrials(trials: readonly JobTrial[]): Static<typeof TrialSchema>[] {
+  return trials.map((trial) => ({
     object: 'fine_tuning.job.trial',
     trial: trial.trial,
     status: trial.status,
+    tied_with: tiedWith(trial, trials),
     step: trial.step,
     rungs: trial.rungs.map(({ step, loss }) => ({ step, valid_loss: loss })),
     peft: trial.peft,
     training: trial.resolvedTraining ?? trial.training,
-  };
+  }));
+}
+
+function tiedWith({ status, trial, rungs }: JobTrial, trials: readonly JobTrial[]): number | null {
+  const last = rungs.at(-1);
+  if (status !== 'stopped' || !last || last.loss === null) return null;
+  const same = trials.find((other) => {
+    const rung = other.rungs.find(({ step }) => step === last.step);
+    const continued = other.status !== 'stopped' || other.rungs.at(-1) !== rung;
+    return other.trial < trial && rung?.loss === last.loss && continued;
+  });
+  return same?.trial ?? null;
 }

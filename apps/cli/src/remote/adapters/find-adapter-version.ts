@@ -25,7 +25,11 @@ export async function findAdapterVersion(
       throw new CommandError(`${name} has made no adapter; it is ${job.status}.`);
     model = job.fine_tuned_model;
   }
-  const { adapter } = await client.models.retrieve(model);
-  if (adapter === null) throw new CommandError(`${model} is a base model, not an adapter.`);
+  const { adapter, base_model: base } = await client.models.retrieve(model);
+  if (adapter === null) {
+    const kind =
+      base === null ? 'a base model' : 'a checkpoint, which `graft checkpoints promote` makes a version';
+    throw new CommandError(`${model} is ${kind}, not a version of an adapter.`);
+  }
   return { adapterId: adapter.id, version: adapter.version };
 }

@@ -1,23 +1,36 @@
 import type { AdapterVersion } from '@graft/client';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Select } from '../../components/forms/field.tsx';
+import { useModels } from '../../data/models.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { codeFor } from './runtime-code.ts';
+import { codeFor, codeNames } from './runtime-code.ts';
 
-/** How the version is used in each runtime that takes it. */
+/** Code that uses the version, for each runtime that takes its files as they are. */
 export function UseIt({ version }: { version: AdapterVersion }) {
   const [{ runtime }, set] = useQueryState({ runtime: '' });
-  const shown = version.runtimes.includes(runtime) ? runtime : version.runtimes[0]!;
+  const { data: models = [] } = useModels();
+  const hub = models.find(({ id }) => id === version.base_model)?.hub ?? null;
+  const names = codeNames(version);
+  const shown = names.find((name) => name === runtime) ?? names[0]!;
   return (
     <>
       <Select
         label="In"
         value={shown}
         onValue={(runtime) => set({ runtime })}
-        options={version.runtimes.map((each) => [each, each] as const)}
+        options={names.map((each) => [each, each] as const)}
         hint="These take its files as they are."
       />
-      <CodeBlock label={`Code for ${shown}`} text={codeFor(shown, version, location.origin)} />
+      <CodeBlock
+        label={`Code for ${shown}`}
+        text={codeFor(shown, { version, hub, origin: location.origin })}
+      />
+      {version.system_prompt !== null && (
+        <p class="small soft">
+          The code sends the system prompt that every training example begins with: without it the answers
+          differ.
+        </p>
+      )}
     </>
   );
 }

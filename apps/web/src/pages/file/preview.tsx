@@ -51,11 +51,25 @@ export const Preview = ({ example }: { example: Example }) => (
 );
 
 const Tokens = ({ tokens }: { tokens: readonly Token[] }) =>
-  tokens.map(({ id, text }, i) => (
-    <span key={i} class="token" title={`${id}`}>
+  charactersOf(tokens).map(({ ids, text }, i) => (
+    <span key={i} class="token" title={ids.join(' ')}>
       {shown(text)}
     </span>
   ));
+
+/** Tokens, each with those before it that have no text of their own: they are the beginning of its character. */
+function charactersOf(tokens: readonly Token[]): { ids: number[]; text: string }[] {
+  const whole: { ids: number[]; text: string }[] = [];
+  for (const { id, text } of tokens) {
+    const last = whole.at(-1);
+    if (last?.text !== '') whole.push({ ids: [id], text });
+    else {
+      last.ids.push(id);
+      last.text = text;
+    }
+  }
+  return whole;
+}
 
 /** What cannot be seen is shown by its sign; a break of the line breaks it here, too. */
 function shown(text: string): string {

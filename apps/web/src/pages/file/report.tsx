@@ -110,8 +110,8 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
         <section class="file-part">
           <h3>Examples that are too long</h3>
           <p class="soft">
-            Longer than {count(tokens.max_seq_length)} tokens. Nothing is ever cut: a job refuses them.
-            Shorten them, or train with a larger max_seq_length.
+            Longer than {count(tokens.max_seq_length)} tokens. A job refuses them. Shorten them, train with a
+            larger max_seq_length, or set overlong to truncate or skip.
           </p>
           <BadLines
             label="Examples that are too long"
@@ -120,6 +120,20 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
               message: `has ${counted(each.tokens, 'token')}`,
             }))}
             total={tokens.too_long.count}
+          />
+        </section>
+      )}
+      {tokens && tokens.special_tokens.count > 0 && (
+        <section class="file-part">
+          <h3>Special tokens in content</h3>
+          <p class="soft">A job reads them as plain text, unless allow_special_tokens is true.</p>
+          <BadLines
+            label="Special tokens in content"
+            lines={tokens.special_tokens.listed.map((each) => ({
+              line: each.line,
+              message: `has ${counted(each.count, 'special token')}`,
+            }))}
+            total={tokens.special_tokens.count}
           />
         </section>
       )}

@@ -33,8 +33,8 @@ export function TokenReport({ tokens, model }: { tokens: ReportTokens; model: st
               'Each text is learnt as a whole, by its class.'
             ) : (
               <>
-                Each box is a token. <mark class="token-learnt">Marked</mark> ones are learnt; the others are
-                only read.
+                Each box is a token, or the tokens of one character. <mark class="token-learnt">Marked</mark>{' '}
+                ones are learnt; the others are only read.
               </>
             )}
           </p>

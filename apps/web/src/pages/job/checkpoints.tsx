@@ -17,7 +17,10 @@ import { playgroundWith } from '../../router/playground-with.ts';
 import { jobName } from '../../text/job-names.ts';
 import { bytes, count, measure, percent } from '../../text/numbers.ts';
 
-/** What the job can go on from, and adapters of it on the way, to be called and made versions. */
+const kept =
+  'The adapter of each evaluation (of each epoch, without validation data) can be called by its name. The three newest are kept, and the best.';
+
+/** Adapters of the job on the way, to be called and made versions. */
 export function Checkpoints({ job }: { job: FineTuningJob }) {
   const [promoted, setPromoted] = useState<JobCheckpoint | null>(null);
   const mayPromote = useMay('adapters:write');
@@ -29,18 +32,14 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
   if (error) return <Problem error={error} onRetry={refetch} />;
   if (data?.length === 0) {
     return (
-      <Empty title="No checkpoint is kept">
-        <p>
-          While a job trains it keeps what it can go on from, the three newest and the best as adapters, too.
-        </p>
+      <Empty title="No adapter of a step is kept">
+        <p>{job.sweep ? 'The trials of a sweep keep none: its best adapter is the result.' : kept}</p>
       </Empty>
     );
   }
   return (
     <div class="panel">
-      <p class="soft">
-        Adapters that are kept can be called by their names. The three newest are, and the best by evaluation.
-      </p>
+      <p class="soft">{kept}</p>
       <Table
         label="Checkpoints"
         minWidth="62rem"
@@ -68,28 +67,25 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
             head: 'Adapter',
             end: true,
             width: '19.5rem',
-            cell: (row) =>
-              row.available ? (
-                <span class="row checkpoint-actions">
-                  {mayCall && (
-                    <LinkButton
-                      small
-                      icon="talk"
-                      href={playgroundWith(job.model, row.fine_tuned_model_checkpoint)}
-                    >
-                      Try it <span class="visually-hidden">at step {count(row.step_number)}</span>
-                    </LinkButton>
-                  )}
-                  <CopyButton text={row.fine_tuned_model_checkpoint} label="Copy name" />
-                  {mayPromote && (
-                    <Button small icon="up" onClick={() => setPromoted(row)}>
-                      Promote
-                    </Button>
-                  )}
-                </span>
-              ) : (
-                <span class="soft">not kept</span>
-              ),
+            cell: (row) => (
+              <span class="row checkpoint-actions">
+                {mayCall && (
+                  <LinkButton
+                    small
+                    icon="talk"
+                    href={playgroundWith(job.model, row.fine_tuned_model_checkpoint)}
+                  >
+                    Try it <span class="visually-hidden">at step {count(row.step_number)}</span>
+                  </LinkButton>
+                )}
+                <CopyButton text={row.fine_tuned_model_checkpoint} label="Copy name" />
+                {mayPromote && (
+                  <Button small icon="up" onClick={() => setPromoted(row)}>
+                    Promote
+                  </Button>
+                )}
+              </span>
+            ),
           },
         ]}
       />

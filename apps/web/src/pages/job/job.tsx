@@ -1,8 +1,10 @@
 import type { FineTuningJob } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import type { ComponentType } from 'preact';
-import { useParams } from 'wouter-preact';
+import { useState } from 'preact/hooks';
+import { Link, useParams } from 'wouter-preact';
 import '../../styles/pages/job.css';
+import { BadLines } from '../../components/bad-lines.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Tabs } from '../../components/tabs.tsx';
@@ -51,8 +53,10 @@ const up = { href: '/jobs', text: 'Jobs' };
 
 function KnownJob({ job }: { job: FineTuningJob }) {
   useChanges(job);
-  const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: 'curves' });
-  const [, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
+  // A job opens on what is news of it. While it is watched nothing jumps: its end does not change the tab.
+  const [first] = useState<Tab>(() => (job.fine_tuned_model === null ? 'curves' : 'result'));
+  const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: first });
+  const [shown, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
   const name = jobName(job);
   return (
     <>
@@ -67,30 +71,49 @@ function KnownJob({ job }: { job: FineTuningJob }) {
         </p>
       </PageHead>
       <Standing job={job} />
-      {job.error && (
-        <section class="job-fault" aria-label="Why it failed">
-          <h2>{faults[job.error.fault]}</h2>
-          <p>{job.error.message}</p>
-          <p class="small soft">
-            <code>{job.error.code}</code>
-            {job.error.param && (
-              <>
-                {' '}
-                at <code>{job.error.param}</code>
-              </>
-            )}
-          </p>
-        </section>
-      )}
+      {job.error && <Fault job={job} error={job.error} />}
       {job.sweep && <Trials job={job} />}
       <Tabs
         label="Of the job"
-        value={tabs.some(([each]) => each === tab) ? tab : 'curves'}
+        value={shown}
         onValue={(next) => setState({ tab: next })}
         tabs={tabs.map(([each, text]) => [each, text] as const)}
       />
       <Shown job={job} />
     </>
+  );
+}
+
+function Fault({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuningJob['error']> }) {
+  const { code, param, message, details = [] } = error;
+  const file = param === 'validation_file' ? job.validation_file : job.training_file;
+  const length = (job.training as { max_seq_length?: number }).max_seq_length;
+  const total = Number(/(\d+) bad lines in all$/.exec(message)?.[1] ?? 1);
+  const report = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
+  return (
+    <section class="job-fault" aria-label="Why it failed">
+      <h2>{faults[error.fault]}</h2>
+      {details.length === 0 ? (
+        <p>{message}</p>
+      ) : (
+        <>
+          <BadLines label="Lines that cannot be used" lines={details} total={total} isCut />
+          <p>
+            Correct them, upload the file again and start the job anew.{' '}
+            <Link href={report}>The report of the file</Link> lists every line.
+          </p>
+        </>
+      )}
+      <p class="small soft">
+        <code>{code}</code>
+        {param && (
+          <>
+            {' '}
+            at <code>{param}</code>
+          </>
+        )}
+      </p>
+    </section>
   );
 }
 

@@ -1,5 +1,6 @@
 /** A request for a job as code that makes it. The key is read from the environment, wherever it runs. */
 import type { JobCreateParams } from '@graft/client';
+import { shellQuoted } from '../../text/shell.ts';
 
 type Write = (request: JobCreateParams, baseUrl: string) => string;
 
@@ -13,15 +14,12 @@ export function cleaned(request: JobCreateParams): JobCreateParams {
   return clean(request) as JobCreateParams;
 }
 
-/** Within single quotes of a shell. */
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 export const asCurl: Write = (request, baseUrl) =>
   [
     `curl ${baseUrl}/fine_tuning/jobs \\`,
     `  -H "Authorization: Bearer $GRAFT_API_KEY" \\`,
     `  -H 'content-type: application/json' \\`,
-    `  -d ${quoted(JSON.stringify(request, null, 2))}`,
+    `  -d ${shellQuoted(JSON.stringify(request, null, 2))}`,
   ].join('\n');
 
 /** What the official client has no parameter for is in `extra_body`. */
@@ -91,7 +89,7 @@ export const asCommand: Write = (request, baseUrl) => {
   const given = options.filter(([, value]) => isTold(value) && value !== 'auto');
   const text = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
   const words = given.map(
-    ([name, value]) => `--${name} ${/^[\w.:-]+$/.test(text(value)) ? text(value) : quoted(text(value))}`,
+    ([name, value]) => `--${name} ${/^[\w.:-]+$/.test(text(value)) ? text(value) : shellQuoted(text(value))}`,
   );
   return [`export GRAFT_BASE_URL=${baseUrl}`, ['graft jobs create', ...words].join(' \\\n  ')].join('\n');
 };

@@ -9,10 +9,14 @@ import { count, measure } from '../../text/numbers.ts';
 const words: Record<JobTrial['status'], string> = {
   waiting: 'waits',
   running: 'is trained',
-  stopped: 'others were better',
+  stopped: 'stopped: others were better',
   diverged: 'diverged',
   won: 'the best',
 };
+
+/** Of equal losses the first continues, which does not make the others worse. */
+const standing = ({ status, tied_with: tied }: JobTrial): string =>
+  tied === null ? words[status] : `stopped: as good as ${tied}, which comes first`;
 
 /** Height of a row of one line. */
 const rowRem = 2.45;
@@ -45,7 +49,7 @@ export function Trials({ job }: { job: FineTuningJob }) {
       ) : (
         <Table
           label="Trials"
-          minWidth={`${34 + 8 * varied.length}rem`}
+          minWidth={`${35 + 8 * varied.length}rem`}
           rows={data.data}
           rowKey={({ trial }) => String(trial)}
           columns={[
@@ -61,7 +65,7 @@ export function Trials({ job }: { job: FineTuningJob }) {
               width: '8rem',
               cell: ({ rungs }) => measure(rungs.at(-1)?.valid_loss),
             },
-            { head: 'Standing', width: '11rem', cell: ({ status }) => words[status] },
+            { head: 'Status', width: '12rem', cell: standing },
           ]}
         />
       )}

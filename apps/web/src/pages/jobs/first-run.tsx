@@ -58,7 +58,7 @@ function Example() {
       <h3>Try it with an example</h3>
       <p>
         240 messages to a bicycle shop, each with the team that it belongs to and how urgent it is. The model
-        learns to sort them: about a minute on two cores.
+        learns to sort them, which takes a few minutes on two cores.
       </p>
       <blockquote>
         <p>“Gear cable broke, leaving for the Alps first thing tomorrow.”</p>

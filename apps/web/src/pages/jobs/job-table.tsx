@@ -53,7 +53,7 @@ const columns: readonly Column<JobRow>[] = [
   { head: 'Status', width: '13rem', cell: ({ job }) => <JobStanding job={job} /> },
   {
     head: 'Loss',
-    width: '10.5rem',
+    width: '12rem',
     cell: ({ job, losses }) => <Loss name={jobName(job)} losses={losses} last={job.progress?.loss} />,
   },
   {
@@ -115,7 +115,7 @@ function Loss({
   return (
     <span class="jobs-loss">
       <Sparkline values={losses} label={`Loss of ${name}: ${words}`} />
-      <span>{measure(now)}</span>
+      <span class="jobs-loss-now">{measure(now)}</span>
     </span>
   );
 }

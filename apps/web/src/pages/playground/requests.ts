@@ -1,4 +1,5 @@
 import type { ChatCompletionParams, CompletionParams } from '@graft/client';
+import { shellQuoted } from '../../text/shell.ts';
 import type { Asked } from './talk.ts';
 
 /** Alternatives that are told for each token. */
@@ -42,9 +43,7 @@ const samplingBody = ({ stop, ...numbers }: Asked['sampling']) => ({
 export function curlOf(asked: Asked, origin: string): string {
   const [path, body] =
     asked.kind === 'chat' ? ['chat/completions', chatBody(asked)] : ['completions', textBody(asked)];
-  // Within single quotes a shell takes everything for itself but a single quote.
-  const quoted = JSON.stringify(body, null, 2).replaceAll("'", `'\\''`);
   return `curl ${origin}/v1/${path} \\
   -H "Authorization: Bearer $GRAFT_API_KEY" -H "Content-Type: application/json" \\
-  -d '${quoted}'`;
+  -d ${shellQuoted(JSON.stringify(body, null, 2))}`;
 }

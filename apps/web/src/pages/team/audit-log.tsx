@@ -75,7 +75,9 @@ export function AuditLog() {
           {
             head: 'Who',
             width: '11rem',
-            cell: ({ person_id, key_id }) => <Id of={person_id ?? key_id ?? 'the operator, or Graft'} />,
+            cell: ({ person_id, key_id, system }) => (
+              <Id of={person_id ?? key_id ?? system ?? 'the operator, or Graft'} />
+            ),
           },
           {
             head: 'More',

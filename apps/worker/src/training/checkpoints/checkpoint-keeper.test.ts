@@ -12,7 +12,7 @@ import { TrainerProcess } from '../trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 
 before(async () => {
   bench = await openWorkerBench();

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
+import { gradientPositions, layFlat } from './lay-flat.ts';
 import { planTraining } from './plan-training.ts';
 import { sharedPrefixes } from './shared-prefixes.ts';
 
@@ -171,3 +172,20 @@ function rowLengthOf({ segments, spans }: ReturnType<typeof fillBatch>): number 
     }
   return segments.length;
 }
+
+test('memory for gradients of a shared beginning does not grow with how many share it', () => {
+  const of = (sharers: number) => {
+    const beginning = Array.from({ length: 100 }, (_, t) => t);
+    const sequences = Array.from({ length: sharers }, (_, i) => shareable([...beginning, 1000 + i], 100));
+    const { pieces, length } = layFlat(
+      sequences.map((_, i) => i),
+      sequences.map(() => 103),
+      (sequence) => sequences[sequence]!,
+    );
+    assert.equal(length, 100 + 3 * sharers);
+    return gradientPositions(pieces) - length;
+  };
+  assert.equal(of(2), 2 * 100);
+  assert.equal(of(8), 8 * 100);
+  assert.equal(of(256), 8 * 100);
+});

@@ -51,3 +51,21 @@ export function layFlat(
   }
   return { pieces, length };
 }
+
+/** Sequences that share a prefix add to its gradients in as many places at most: kChainsOfPrefix of tf-graph's attention-ops.h. */
+const CHAINS_OF_PREFIX = 8;
+
+/** Positions for which attention by kernels has memory for gradients of keys: those of the list, and of its prefixes once a chain. */
+export function gradientPositions(pieces: readonly Piece[]): number {
+  const sharers = new Map<number, { length: number; count: number }>();
+  let positions = 0;
+  for (const { from, to, prefix } of pieces) {
+    positions += to - from;
+    if (!prefix || to === from) continue;
+    const sharing = sharers.get(prefix.offset) ?? { length: prefix.length, count: 0 };
+    sharing.count++;
+    sharers.set(prefix.offset, sharing);
+  }
+  for (const { length, count } of sharers.values()) positions += length * Math.min(count, CHAINS_OF_PREFIX);
+  return positions;
+}

@@ -1,7 +1,7 @@
 import { permutation, Random } from '../../random.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { chooseGrid, type GridShape, LABEL_MULTIPLE, maximum, roundUp, sum } from './choose-grid.ts';
-import { layFlat, type Piece } from './lay-flat.ts';
+import { gradientPositions, layFlat, type Piece } from './lay-flat.ts';
 import { oneRowEach, packRows } from './pack-rows.ts';
 import type { Shareable } from './shared-prefixes.ts';
 
@@ -80,6 +80,8 @@ export interface BatchStats {
   computedPositions: number;
   /** Share of computed positions that hold no token. */
   paddingFraction: number;
+  /** The most positions whose keys' gradients attention by kernels holds at a time: `gradientPositions` of a micro-batch. */
+  gradientPositions: number;
 }
 
 /**
@@ -158,6 +160,7 @@ function plan(
   const stats: BatchStats = {
     ...{ tokens: 0, sequences: 0, positions: 0, savedPositions: 0 },
     ...{ computedPositions: 0, paddingFraction: 0 },
+    gradientPositions: maximum(lists?.map(({ pieces }) => gradientPositions(pieces)) ?? []),
   };
   let filled = 0;
   for (const [i, chosen] of all.entries()) {

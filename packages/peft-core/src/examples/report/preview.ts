@@ -1,4 +1,5 @@
 import type { Tokenizer } from '../../text/index.ts';
+import { StreamDecoder } from '../../text/stream-decoder.ts';
 import type { RawExample } from '../raw-example.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 
@@ -9,6 +10,7 @@ const MOST_CHARACTERS = 200;
 
 export interface PreviewToken {
   id: number;
+  /** Empty for a token that is only the beginning of a character: the token that completes the character has it whole. */
   text: string;
   /** Whether the loss is computed on it: the model learns to say it, or for word labels, to label it. */
   learnt: boolean;
@@ -33,7 +35,7 @@ export interface ExamplePreview {
 /** An example as its tokens with the mask of the loss, at most 512 tokens a sequence. */
 export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
   const shown = (role: PreviewSequence['role'], ids: readonly number[], learnt: (at: number) => boolean) => {
-    const texts = tokenTexts(tokenizer, ids.slice(0, MOST_TOKENS));
+    const texts = tokenTexts(tokenizer, ids, MOST_TOKENS);
     const tokens = texts.map((text, at) => ({ id: ids[at]!, text, learnt: learnt(at) }));
     return { role, tokens, left_out: ids.length - tokens.length };
   };
@@ -51,17 +53,15 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
 }
 
 /**
- * What each token adds to the text. Several tokenizers drop the space before a text's first token, so each is read after the one
- * before; a token that is only part of a character is shown as U+FFFD.
+ * What each of the first `most` tokens adds to the text. A character of several tokens is the text of its last one; the others
+ * have none.
  */
-function tokenTexts(tokenizer: Tokenizer, ids: readonly number[]): string[] {
-  return ids.map((id, at) => {
-    const alone = tokenizer.decode([id]);
-    if (at === 0) return cut(alone);
-    const before = tokenizer.decode([ids[at - 1]!]);
-    const both = tokenizer.decode([ids[at - 1]!, id]);
-    return cut(both.startsWith(before) ? both.slice(before.length) : alone);
-  });
+function tokenTexts(tokenizer: Tokenizer, ids: readonly number[], most: number): string[] {
+  const decoder = new StreamDecoder((some) => tokenizer.decode(some));
+  const texts = ids.slice(0, most).map((id) => decoder.push(id));
+  // Where tokens are left out, so is a character that one of them completes.
+  if (texts.length > 0 && texts.length === ids.length) texts[texts.length - 1] += decoder.end();
+  return texts.map(cut);
 }
 
 /** Postgres keeps no U+0000 and no halves of characters. */

@@ -44,12 +44,18 @@ test('a chat shows the assistant turns with their end as learnt, and nothing of 
     { role: 'assistant', content: 'ok' },
   ];
   const told = report(JSON.stringify({ messages }));
-  assert.deepEqual(shown(told), [
-    'user: hi</s>assistant: no</s>user: \ufffd\ufffd</s>assistant: [o][k][</s>]',
-  ]);
+  assert.deepEqual(shown(told), ['user: hi</s>assistant: no</s>user: ä</s>assistant: [o][k][</s>]']);
   assert.equal(told.tokens!.learnt, 3);
   assert.equal(told.tokens!.total, told.tokens!.preview[0]!.sequences[0]!.tokens.length);
   assert.equal(told.tokens!.task, 'CAUSAL_LM');
+});
+
+test('a character of several tokens is the text of its last token, and none where it is cut off', () => {
+  const texts = (text: string) =>
+    report(JSON.stringify({ text })).tokens!.preview[0]!.sequences[0]!.tokens.map((token) => token.text);
+  assert.deepEqual(texts('a🚲é'), ['a', '', '', '', '🚲', '', 'é', '</s>']);
+  assert.equal(texts('\ufffd').join(''), '\ufffd</s>');
+  assert.deepEqual(texts(`${'x'.repeat(510)}🚲`).slice(-3), ['x', '', '']);
 });
 
 test('prompts are not learnt, completions and texts are, but for the first token, which nothing predicts', () => {
@@ -79,7 +85,28 @@ test('lines, lengths, what is too long and what repeats are counted, however the
   assert.equal(report(`${file}\n`).lines, 6);
 });
 
-test('bad lines of every kind are listed by number, a hundred of them, and all are counted', () => {
+test('special tokens in content are counted by line, and shown as the plain text that they are', () => {
+  const chat = (content: string) =>
+    JSON.stringify({
+      messages: [
+        { role: 'user', content },
+        { role: 'assistant', content: 'ok' },
+      ],
+    });
+  const { tokens } = report([chat('hi'), chat('a</s>b<s>'), chat('</s>')].join('\n'));
+  assert.deepEqual(tokens!.special_tokens, {
+    count: 3,
+    listed: [
+      { line: 2, count: 2 },
+      { line: 3, count: 1 },
+    ],
+  });
+  const [sequence] = tokens!.preview[1]!.sequences;
+  assert.equal(sequence!.tokens.filter(({ text }) => text === '</s>').length, 2);
+  assert.equal(report('{"text":"</s>"}').tokens!.special_tokens.count, 0);
+});
+
+test('bad lines are listed by fault, each with the numbers of its lines, and all are counted', () => {
   const small = { ...model, config: { ...config, vocab_size: 100 } };
   const told = report('{"text":"!!"}\nnope\n{"text":"zz"}\n{"prompt":"a"}\n', small);
   assert.deepEqual(
@@ -92,7 +119,11 @@ test('bad lines of every kind are listed by number, a hundred of them, and all a
   );
   assert.match(told.bad_lines.listed[3]!.message, /"completion" must be a string/);
   const many = report('{}\n'.repeat(1234));
-  assert.deepEqual([many.bad_lines.count, many.bad_lines.listed.length], [1234, 100]);
+  const [fault, ...others] = many.bad_lines.listed;
+  assert.deepEqual(
+    [many.bad_lines.count, fault!.line, fault!.count, fault!.lines, others],
+    [1234, 1, 1234, [[1, 1234]], []],
+  );
   assert.deepEqual([many.format, many.examples, many.tokens], [null, 0, null]);
   const evil = report(`{"text":"a","label":"${'\\u0000'.repeat(3)}"}\n\0\n`);
   assert.equal(evil.bad_lines.count, 2);

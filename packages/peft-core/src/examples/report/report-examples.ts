@@ -1,8 +1,9 @@
 import { defaultMaxSeqLength } from '../../config/index.ts';
-import { GraftError } from '../../errors.ts';
+import { type ErrorDetail, GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
-import { createJsonlChecker, MAX_LISTED_LINES } from '../jsonl.ts';
+import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
+import { createJsonlChecker } from '../jsonl.ts';
 import type { DatasetFormat, RawExample } from '../raw-example.ts';
 import { tasksOf } from '../task-formats.ts';
 import { ExampleTokenizer } from '../tokenize-examples.ts';
@@ -13,6 +14,8 @@ import { type ExamplePreview, previewOf } from './preview.ts';
 
 /** Examples that are shown as tokens. */
 const PREVIEWS = 3;
+/** Lines of one kind, such as duplicates, that are listed. */
+const MOST_LISTED = 100;
 /** Characters of what is said of one line. */
 const MOST_MESSAGE = 500;
 const NEWLINE = 0x0a;
@@ -24,7 +27,7 @@ export interface ExampleReport {
   lines: number;
   examples: number;
   /** Lines that are no examples, or that the model cannot learn from. */
-  bad_lines: { count: number; listed: { line: number; message: string }[] };
+  bad_lines: { count: number; listed: (Omit<ErrorDetail, 'path'> & { line: number })[] };
   /** Examples that an earlier line has, word for word. `exact`: false when there are too many to tell one by one. */
   duplicates: { count: number; exact: boolean; listed: { line: number; first_line: number }[] };
   /** Null: no model was named. */
@@ -40,8 +43,10 @@ interface TokenReport {
   /** Of an example: its tokens, or those of its longest text where texts are compared or turned into others. */
   lengths: LengthSummary | null;
   max_seq_length: number;
-  /** Examples longer than that, with which no job begins: nothing is ever cut. */
+  /** Examples longer than that. A job refuses, cuts or skips them, as its option `overlong` says. */
   too_long: { count: number; listed: { line: number; tokens: number }[] };
+  /** In the content of messages, in prompts and in completions, where they are plain text by default. */
+  special_tokens: { count: number; listed: { line: number; count: number }[] };
   preview: ExamplePreview[];
 }
 
@@ -79,7 +84,7 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
     if (model) tokens ??= new TokenCounter(model, raw.format, onBadLine);
     const { line, ...content } = raw;
     const first = distinct.add(JSON.stringify(content), line);
-    if (first !== null && repeated.length < MAX_LISTED_LINES) repeated.push({ line, first_line: first });
+    if (first !== null && repeated.length < MOST_LISTED) repeated.push({ line, first_line: first });
     tokens?.add(raw);
   }, onBadLine);
 
@@ -94,9 +99,13 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
       const unread = badLinesOf(() => checker.end());
       const details = [...(unread?.details ?? []), ...(tokens?.faults() ?? [])];
       const listed = details
-        .map(({ line = 0, message }) => ({ line, message: told(message) }))
+        .map(({ line = 0, message, count, lines }) => ({
+          line,
+          message: told(message),
+          ...(count !== undefined && lines && { count, lines }),
+        }))
         .toSorted((a, b) => a.line - b.line)
-        .slice(0, MAX_LISTED_LINES);
+        .slice(0, MAX_LISTED_FAULTS);
       // A sample's estimate may be somewhat more than there are.
       const different = Math.min(distinct.count, examples);
       return {
@@ -119,6 +128,7 @@ class TokenCounter {
   readonly #maxSeqLength: number;
   readonly #lengths = new LengthCounts();
   readonly #tooLong: TokenReport['too_long']['listed'] = [];
+  readonly #special: TokenReport['special_tokens']['listed'] = [];
   readonly #preview: ExamplePreview[] = [];
   #total = 0;
   #learnt = 0;
@@ -142,14 +152,18 @@ class TokenCounter {
   }
 
   add(raw: RawExample): void {
+    const { special_tokens: before } = this.#examples.counts;
     const example = this.#examples.tokenize(raw);
     if (!example) return;
+    const special = this.#examples.counts.special_tokens - before;
+    if (special > 0 && this.#special.length < MOST_LISTED)
+      this.#special.push({ line: raw.line, count: special });
     const length = lengthOf(raw, example);
     this.#total += example.tokens;
     this.#lengths.add(length);
     for (const { targets = [] } of example.sequences)
       for (const target of targets) if (target !== NO_TARGET) this.#learnt++;
-    if (length > this.#maxSeqLength && this.#tooLong.length < MAX_LISTED_LINES)
+    if (length > this.#maxSeqLength && this.#tooLong.length < MOST_LISTED)
       this.#tooLong.push({ line: raw.line, tokens: length });
     if (this.#preview.length < PREVIEWS) this.#preview.push(previewOf(this.#tokenizer, raw, example));
   }
@@ -167,6 +181,7 @@ class TokenCounter {
       lengths: this.#lengths.summary(),
       max_seq_length: this.#maxSeqLength,
       too_long: { count: this.#lengths.over(this.#maxSeqLength), listed: this.#tooLong },
+      special_tokens: { count: this.#examples.counts.special_tokens, listed: this.#special },
       preview: this.#preview,
     };
   }

@@ -118,6 +118,23 @@ const cases: Case[] = [
     dropout: 0.2,
     reach: 50,
   },
+  // More segments share one prefix than have memory of their own for its gradients.
+  {
+    heads: 4,
+    kvHeads: 2,
+    headSize: 12,
+    segments: [
+      { own: 23 },
+      ...Array.from({ length: 41 }, (_, i) => ({ own: 1 + (i % 5), prefix: 0 })),
+      { own: 9 },
+      { own: 4, prefix: 42 },
+      { own: 6, prefix: 42 },
+    ],
+    rotated: true,
+    causal: true,
+    window: null,
+    padding: 2,
+  },
 ];
 
 /** Positions of the spans, and what a mask says of every pair of positions: who sees whom. */

@@ -1,10 +1,10 @@
 /** Base models that the operator adds while Graft runs. */
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { newId } from '../../ids.ts';
-import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
 import type { Services } from '../../services.ts';
 import { type AddedModel, addedModelOf } from './added-model.ts';
 import { writeAccess } from './model-permissions.ts';
@@ -61,7 +61,7 @@ export async function addBaseModel(
     }
     if (teams !== undefined) await writeAccess(tx, modelId, { allow: teams });
     const detail = { ...source, ...(teams === undefined ? {} : { teams }) };
-    await insertAudit(tx, null, { ...actorOf(by), action: 'base_model.add', target: modelId, detail });
+    await insertAudit(tx, null, by, { action: 'base_model.add', target: modelId, detail });
     return addedModelOf(row);
   });
 }
@@ -94,7 +94,7 @@ export async function hideBaseModel(
       : await tx.$executeRaw`UPDATE added_base_models SET hidden_at = NULL WHERE model_id = ${modelId}`;
     if (count === 0) return null;
     const action = hidden ? 'base_model.hide' : 'base_model.unhide';
-    await insertAudit(tx, null, { ...actorOf(by), action, target: modelId });
+    await insertAudit(tx, null, by, { action, target: modelId });
     return addedModelOf(await tx.addedBaseModel.findFirstOrThrow({ where: { modelId } }));
   });
 }
@@ -127,7 +127,7 @@ export async function retryBaseModel(
         { param: 'base_model_id' },
       );
     }
-    await insertAudit(tx, null, { ...actorOf(by), action: 'base_model.retry', target: modelId });
+    await insertAudit(tx, null, by, { action: 'base_model.retry', target: modelId });
     return addedModelOf(row);
   });
 }
@@ -156,7 +156,7 @@ export async function removeBaseModel(db: Database, modelId: string, by: Actor |
     await tx.addedBaseModel.deleteMany({ where: { modelId } });
     await writeAccess(tx, modelId, 'everyone');
     await tx.baseModel.deleteMany({ where: { id: modelId } });
-    await insertAudit(tx, null, { ...actorOf(by), action: 'base_model.remove', target: modelId });
+    await insertAudit(tx, null, by, { action: 'base_model.remove', target: modelId });
     return true;
   });
 }

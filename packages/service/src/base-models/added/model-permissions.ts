@@ -1,9 +1,9 @@
 /** Which teams see which base models, of the configuration and added. Without a word of the operator all see all. */
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
-import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
 
 export interface ModelAccess {
   /** Only the allowed teams see it. */
@@ -29,8 +29,7 @@ export async function changeModelAccess(
   return await inTransaction(db, async (tx) => {
     await writeAccess(tx, modelId, change);
     const isForAll = change === 'everyone';
-    await insertAudit(tx, null, {
-      ...actorOf(by),
+    await insertAudit(tx, null, by, {
       action: isForAll ? 'base_model.open' : 'allow' in change ? 'base_model.allow' : 'base_model.deny',
       target: modelId,
       ...(isForAll ? {} : { detail: { teams: 'allow' in change ? change.allow : change.deny } }),

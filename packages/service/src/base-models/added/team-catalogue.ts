@@ -57,7 +57,9 @@ export function createTeamCatalogue(
     list: async (teamId) => {
       const { rows: added } = await asTeam(teamId, () =>
         sql.query<Omit<BaseModelEntry, 'source'>>(
-          `SELECT model_id AS id, finished_at AS "createdAt" FROM added_base_models
+          `SELECT model_id AS id, finished_at AS "createdAt",
+             CASE WHEN source = 'hub' THEN jsonb_build_object('id', location, 'quantization', file) END AS hub
+           FROM added_base_models
            WHERE state = 'ready' AND hidden_at IS NULL ORDER BY finished_at, model_id`,
         ),
       );

@@ -16,7 +16,7 @@ import { type IntegrationTimes, startIntegrationSender } from './integration-sen
 
 const secret = 'canary-of-a-key-1234567890';
 const project: JobIntegrationRequest = { type: 'wandb', wandb: { project: 'p', name: 'first', tags: ['t'] } };
-const by = { keyId: null, personId: null };
+const by = { keyId: 'key-test' };
 
 let services: Services;
 let team: TestTeam;

@@ -11,7 +11,7 @@ import { startIntegrationSender } from '../send/integration-sender.ts';
 import { messagesOf, quick, startMetricJob, trainSteps, untilSent } from '../testing/metric-job.ts';
 import { openTrackingServer, type TrackingServer, writeToken } from '../testing/tracking-servers.ts';
 
-const by = { keyId: null, personId: null };
+const by = { keyId: 'key-test' };
 const times = { ...quick, wholeMs: 60_000 };
 let services: Services;
 let team: TestTeam;

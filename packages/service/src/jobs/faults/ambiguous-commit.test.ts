@@ -43,7 +43,7 @@ after(async () => {
 });
 
 type Act = (db: Database, job: Job, team: TestTeam) => Promise<unknown>;
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 const claim = { workerId: 'w', leaseSeconds: 60 };
 const request = { requestHash: 'same', idempotencyKey: 'once' };
 const checkpoint = { step: 5, metrics: {}, path: 'x', bytes: 1, digest: 'd', seconds: 1, series: [] };

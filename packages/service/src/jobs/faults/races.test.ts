@@ -23,7 +23,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 /** Told of a job that goes on. */
 const unended = ['fine_tuning.job.running', 'fine_tuning.job.paused'];
 

@@ -91,7 +91,7 @@ test('so do workers with a free slot', async () => {
 
 test('a request for a locked job is told so after two seconds, and takes no connection for as long', async () => {
   const [locked, , well] = await jobs('queued');
-  const by = { keyId: null };
+  const by = { keyId: 'key-test' };
   const start = performance.now();
   const requests = Array.from({ length: 50 }, () => cancelJob(services, team.id, locked.id, by));
   let over = false;
@@ -126,7 +126,7 @@ test('a job is created all the same, and a repeated request waits for its twin',
 
 test('a file that another transaction holds is deleted by one request at a time, and holds up no other', async () => {
   await frozen.query('SELECT 1 FROM files WHERE id = $1 FOR UPDATE', [team.fileId]);
-  const by = { keyId: null };
+  const by = { keyId: 'key-test' };
   const requests = Array.from({ length: 20 }, () => deleteFile(services, team.id, team.fileId, by));
   const outcomes = Promise.allSettled(requests);
   await services.sql.query('SELECT 1');

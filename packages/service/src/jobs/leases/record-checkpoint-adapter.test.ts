@@ -48,7 +48,7 @@ const stepsOf = async ({ id }: Job, teamId = team.id) =>
 const nameOf = (job: Job, step: number) =>
   `ft:${job.model}:${team.name}:${job.suffix}:${job.id.slice(-8)}:ckpt-step-${step}`;
 const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000 + 60_000);
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 
 test('the three newest are kept, and the best however old; what is given up is told and collected', async () => {
   const job = await running('kept');

@@ -8,7 +8,7 @@ import { underLease } from '../leases/write-under-lease.ts';
 export interface TrialState {
   /** From 1. */
   trial: number;
-  /** `waiting`: it may go on; `stopped`: others were better; `diverged`: its loss was not a number. */
+  /** `waiting`: it may go on; `stopped`: others continued, with a lower loss or as the first of equal ones; `diverged`: its loss was not a number. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
   /** Its own optimizer steps done. */
   step: number;

@@ -18,12 +18,15 @@ export interface ListedCheckpoint {
   adapter: CheckpointAdapter | null;
 }
 
-/** By descending step, a step once. `after` is any id of the last one. Throws GraftError `invalid_cursor`. */
+/**
+ * By descending step, a step once; with `kept` only those whose adapter is kept. `after` is any id of the last one. Throws GraftError
+ * `invalid_cursor`.
+ */
 export async function listJobCheckpoints(
   { db }: Database,
   teamId: string,
   jobId: string,
-  { after, limit }: { after?: string | undefined; limit: number },
+  { after, limit, kept = false }: { after?: string | undefined; limit: number; kept?: boolean },
 ): Promise<Page<ListedCheckpoint>> {
   const of = { teamId, jobId };
   let below: { step?: { lt: number } } = {};
@@ -36,7 +39,7 @@ export async function listJobCheckpoints(
   }
   // The page is within the first of both; one more tells whether there is another.
   const page = { orderBy: { step: 'desc' }, take: limit + 1 } as const;
-  const states = await db.checkpoint.findMany({ where: { ...of, ...below }, ...page });
+  const states = kept ? [] : await db.checkpoint.findMany({ where: { ...of, ...below }, ...page });
   const adapters = await db.checkpointAdapter.findMany({
     where: { ...of, ...below, ...liveCheckpoints },
     ...page,

@@ -1,6 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { createdIn, type Page, readPage, type TimeSpan } from '../../database/read-page.ts';
 import type { Job as JobRow } from '../../generated/client.ts';
+import { jobsWithin, type ModelLimit } from '../../keys/model-limit.ts';
 import { isTerminal, type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
 
 /** Null: no such job in this team. Clients poll it, so past Prisma, which takes four times as long. */
@@ -35,6 +36,8 @@ export interface JobFilter {
   /** Part of the id, the suffix, the model or the name of the fine-tuned model, in any case. */
   search?: string | undefined;
   created?: TimeSpan;
+  /** Only jobs of models within it. */
+  models?: ModelLimit;
 }
 
 /** Newest first. Throws GraftError `invalid_cursor`. */
@@ -43,13 +46,14 @@ export async function listJobs(
   teamId: string,
   options: JobFilter & { after?: string | undefined; limit: number },
 ): Promise<Page<Job>> {
-  const { status, model, metadata = {}, createdBy, search, created } = options;
+  const { status, model, metadata = {}, createdBy, search, created, models = null } = options;
   const has = { contains: search ?? '', mode: 'insensitive' as const };
   const filter = {
     ...(status !== undefined && { state: { in: jobStates.filter((state) => wireStatus(state) === status) } }),
     ...(model !== undefined && { model }),
     ...createdIn(created),
     AND: [
+      jobsWithin(models),
       ...Object.entries(metadata).map(([key, value]) => ({ pairs: { some: { teamId, key, value } } })),
       ...(createdBy === undefined
         ? []
@@ -60,7 +64,7 @@ export async function listJobs(
     ],
   };
   return await readPage(options, {
-    has: async (id) => await db.job.count({ where: { teamId, id } }),
+    has: async (id) => await db.job.count({ where: { teamId, id, AND: [jobsWithin(models)] } }),
     read: async (page) =>
       await db.job.findMany({
         where: { teamId, ...filter },

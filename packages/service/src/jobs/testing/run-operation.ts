@@ -38,7 +38,7 @@ const resolvedTraining = { n_epochs: 3 } as ResolvedTraining;
 export async function runOperation(subject: Subject, operation: Operation): Promise<Answer> {
   const { services, teamId, jobId } = subject;
   const lease = await readLease(subject, 'lease' in operation ? operation.lease : -1);
-  const by = { keyId: null };
+  const by = { keyId: 'key-test' };
   switch (operation.type) {
     case 'create again': {
       const { job, created } = await createJob(services, teamId, subject.request);

@@ -5,7 +5,7 @@ import { createTestTeam, newTestJob, type TestTeam } from '../../testing/job-fix
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { listEvents } from '../records/read-job-history.ts';
 import { getJob, listJobs } from '../records/read-jobs.ts';
-import { createJob } from './create-job.ts';
+import { createJob, type NewJob } from './create-job.ts';
 
 let services: Services;
 let team: TestTeam;
@@ -78,6 +78,58 @@ test('one idempotency key makes one job, also when both requests come at once', 
   await assert.rejects(createJob(services, team.id, { ...input, requestHash: 'another body' }), {
     code: 'idempotency_key_reused',
   });
+});
+
+/** A request of a person who is signed in, without a key. */
+const bySession = (personId: string, changes: Partial<NewJob> = {}) =>
+  newTestJob(team, { keyId: null, personId, ...changes } as Partial<NewJob>);
+
+test('of two people without keys, and of two keys, each has their own Idempotency-Key', async () => {
+  const same = { idempotencyKey: 'mine', requestHash: 'the same body' };
+  const requests = [
+    bySession('user-ada', same),
+    bySession('user-bob', same),
+    newTestJob(team, { ...same, keyId: 'key-a', personId: 'user-ada' }),
+    newTestJob(team, { ...same, keyId: 'key-b', personId: 'user-ada' }),
+  ];
+  const made = await Promise.all(requests.map((input) => createJob(services, team.id, input)));
+  assert.deepEqual(
+    made.map(({ created, job }) => [created, job.keyId, job.personId]),
+    [
+      [true, null, 'user-ada'],
+      [true, null, 'user-bob'],
+      [true, 'key-a', 'user-ada'],
+      [true, 'key-b', 'user-ada'],
+    ],
+  );
+  const again = await Promise.all(requests.map((input) => createJob(services, team.id, input)));
+  assert.deepEqual(
+    again.map(({ created, job }) => [created, job.id]),
+    made.map(({ job }) => [false, job.id]),
+  );
+  // Another body is a fault for whom it is a second body, and for nobody else.
+  const other = bySession('user-ada', { ...same, requestHash: 'another body' });
+  await assert.rejects(createJob(services, team.id, other), { code: 'idempotency_key_reused' });
+  assert.ok((await createJob(services, team.id, bySession('user-eve', { ...same }))).created);
+});
+
+test('an Idempotency-Key that a process of an earlier version wrote is that of its job', async () => {
+  const input = bySession('user-ada', { idempotencyKey: 'early' });
+  const { job } = await createJob(services, team.id, input);
+  await services.sql.query("UPDATE idempotency_keys SET actor = '' WHERE key = 'early'");
+  const retry = await createJob(services, team.id, input);
+  assert.deepEqual([retry.created, retry.job.id], [false, job.id]);
+  const bobs = { ...input, personId: 'user-bob' } as NewJob;
+  assert.ok((await createJob(services, team.id, bobs)).created);
+});
+
+test('a retry of one person without a key is not the job of another', async () => {
+  const ada = bySession('user-ada', { isRetry: true, requestHash: 'a body' });
+  const bob = bySession('user-bob', { isRetry: true, requestHash: 'a body' });
+  const [first, second] = await Promise.all([ada, bob].map((input) => createJob(services, team.id, input)));
+  assert.deepEqual([first!.created, second!.created], [true, true]);
+  const again = await createJob(services, team.id, bob);
+  assert.deepEqual([again.created, again.job.id], [false, second!.job.id]);
 });
 
 test('a repeated request without an idempotency key answers the job it made, for two minutes', async () => {

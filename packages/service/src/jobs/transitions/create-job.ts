@@ -6,13 +6,14 @@ import {
   type SweepTrial,
   type TrainingOptions,
 } from '@graft/peft-core/config';
+import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, json, type Transaction } from '../../database/database.ts';
 import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
-import { Prisma } from '../../generated/client.ts';
+import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
 import type { JobIntegrationRequest } from '../../integrations/integration.ts';
-import { actorOf } from '../../keys/verify-api-key.ts';
+
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { admitJob, inQuota, limitsJobs } from '../../teams/within-quota.ts';
@@ -20,11 +21,9 @@ import { type Job, type JobSweep, jobOf, type Priority, priorities } from '../jo
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
 
-export interface NewJob {
-  /** The API key that asks. */
-  keyId: string | null;
-  /** The person who asks, by a key or signed in. */
-  personId?: string | null | undefined;
+export type NewJob = JobRequest & Actor;
+
+interface JobRequest {
   /** Catalogue id of the base model; the caller has checked that it exists. */
   model: string;
   suffix: string | null;
@@ -49,8 +48,8 @@ export interface NewJob {
   requestHash: string;
   /** From the `Idempotency-Key` header. */
   idempotencyKey: string | null;
-  /** The client says that it repeats a request (`x-stainless-retry-count` > 0): an identical job that the same key
-   *  created within the last two minutes is answered instead of a second one. */
+  /** The client says that it repeats a request (`x-stainless-retry-count` > 0): an identical job that the same key, or the
+   *  same person without one, created within the last two minutes is answered instead of a second one. */
   isRetry: boolean;
 }
 
@@ -62,7 +61,7 @@ const keptHours = 24;
  * an earlier identical request is answered.
  *
  * Throws GraftError `file_not_found` (the file is unknown or another team's), `model_not_found` (the version to start from was
- * deleted), `idempotency_key_reused` (same key, other body, within a day), QuotaExceeded; what `isRowLocked` knows when another
+ * deleted), `idempotency_key_reused` (same Idempotency-Key of the same requester, other body, within a day), QuotaExceeded; what `isRowLocked` knows when another
  * transaction holds the file, or an identical request, for two seconds.
  */
 export async function createJob(
@@ -95,7 +94,7 @@ async function create(
   const earlier = token && (await findEarlier(tx, teamId, input, token));
   if (earlier) return { job: earlier, created: false };
   if (limitsJobs(quota)) await admitJob(tx, teamId, quota);
-  await checkFile(tx, teamId, input.trainingFileId, 'training_file');
+  const { systemPrompt } = await checkFile(tx, teamId, input.trainingFileId, 'training_file');
   if (input.validationFileId) await checkFile(tx, teamId, input.validationFileId, 'validation_file');
   if (input.startFrom) await holdVersion(tx, teamId, input.startFrom);
   const { startFrom = null, integrations = [], sweep = null } = input;
@@ -111,6 +110,7 @@ async function create(
       suffix: input.suffix,
       seed: input.seed ?? randomInt(2 ** 31),
       trainingFileId: input.trainingFileId,
+      systemPrompt,
       validationFileId: input.validationFileId,
       method: input.method,
       hyperparameters: json(input.hyperparameters),
@@ -138,19 +138,23 @@ async function create(
   }
   if (input.idempotencyKey) {
     const { idempotencyKey: key, requestHash } = input;
-    await tx.idempotencyKey.create({ data: { teamId, key, requestHash, jobId: job.id } });
+    const data = { teamId, actor: actorOf(input), key, requestHash, jobId: job.id };
+    await tx.idempotencyKey.create({ data });
   }
-  await insertAudit(tx, teamId, { ...actorOf(input), action: 'job.create', target: job.id });
+  await insertAudit(tx, teamId, input, { action: 'job.create', target: job.id });
   await insertEvent(tx, job, { message: `Created fine-tuning job: ${job.id}` });
   return { job, created: true };
 }
 
 /** What requests have in common that may be one request sent twice. Null: this one says nothing of the kind. */
-function repetitionOf(
-  teamId: string,
-  { idempotencyKey: key, isRetry, keyId, requestHash }: NewJob,
-): string | null {
-  return key || isRetry ? `graft:create:${teamId}:${key ?? `${keyId}:${requestHash}`}` : null;
+function repetitionOf(teamId: string, input: NewJob): string | null {
+  const { idempotencyKey: key, isRetry, requestHash } = input;
+  return key || isRetry ? `graft:create:${teamId}:${actorOf(input)}:${key ?? requestHash}` : null;
+}
+
+/** Whose requests may be one request sent twice: those of one key, or of one person without a key. */
+function actorOf({ keyId, personId }: { keyId: string | null; personId?: string | null }): string {
+  return keyId ?? personId ?? '';
 }
 
 async function findEarlier(
@@ -159,7 +163,7 @@ async function findEarlier(
   input: NewJob,
   token: string,
 ): Promise<Job | null> {
-  const { idempotencyKey: key, requestHash, keyId } = input;
+  const { idempotencyKey: key, requestHash, keyId, personId = null } = input;
   // Two identical requests at once: the second waits for the first, and then finds its rows.
   const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
     SELECT pg_try_advisory_xact_lock(hashtextextended(${token}, 0)) AS held`;
@@ -169,7 +173,7 @@ async function findEarlier(
     await tx.$executeRaw`
       DELETE FROM idempotency_keys
       WHERE team_id = ${teamId} AND key = ${key} AND created_at < now() - make_interval(hours => ${keptHours})`;
-    const found = await tx.idempotencyKey.findFirst({ where: { teamId, key } });
+    const found = await findKey(tx, teamId, actorOf(input), key);
     if (!found) return null;
     if (found.requestHash !== requestHash) {
       throw new GraftError(
@@ -182,9 +186,24 @@ async function findEarlier(
   }
   const [latest] = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM jobs
-    WHERE team_id = ${teamId} AND key_id IS NOT DISTINCT FROM ${keyId} AND request_hash = ${requestHash}
+    WHERE team_id = ${teamId} AND key_id IS NOT DISTINCT FROM ${keyId} AND person_id IS NOT DISTINCT FROM ${personId}
+      AND request_hash = ${requestHash}
       AND created_at > now() - interval '2 minutes' ORDER BY created_at DESC LIMIT 1`;
   return latest ? await readJob(tx, teamId, latest.id) : null;
+}
+
+/** The row of this requester's Idempotency-Key; also of an earlier version, if the row's job is this requester's. */
+async function findKey(
+  tx: Transaction,
+  teamId: string,
+  actor: string,
+  key: string,
+): Promise<IdempotencyKey | null> {
+  const own = await tx.idempotencyKey.findFirst({ where: { teamId, actor, key } });
+  if (own) return own;
+  const earlier = await tx.idempotencyKey.findFirst({ where: { teamId, actor: '', key } });
+  const job = earlier && (await readJob(tx, teamId, earlier.jobId));
+  return job && actorOf(job) === actor ? earlier : null;
 }
 
 /** Forgets the keys of earlier days, a batch at a time; called every hour. */
@@ -205,11 +224,18 @@ async function readJob(tx: Transaction, teamId: string, id: string): Promise<Job
   return row && jobOf(row);
 }
 
-async function checkFile(tx: Transaction, teamId: string, fileId: string, param: string): Promise<void> {
+async function checkFile(
+  tx: Transaction,
+  teamId: string,
+  fileId: string,
+  param: string,
+): Promise<{ systemPrompt: string | null }> {
   // The share lock makes a deletion at the same moment wait until the job that uses the file exists.
-  const found = await tx.$queryRaw<object[]>`
-    SELECT 1 FROM files WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
-  if (found.length === 0) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
+  const [file] = await tx.$queryRaw<{ systemPrompt: string | null }[]>`
+    SELECT system_prompt AS "systemPrompt" FROM files
+    WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
+  if (!file) throw new GraftError('file_not_found', `No such file: ${fileId}`, { param });
+  return file;
 }
 
 /** A deletion of the version at the same moment waits until the job that starts from it exists. */

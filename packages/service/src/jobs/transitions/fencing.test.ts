@@ -151,8 +151,8 @@ for (const [name, { run, legal, ask, again }] of Object.entries(writes)) {
       test(`${state}: ${isLegal ? 'only with the right epoch and token' : 'never'}`, async () => {
         const job = await jobUnderLease(state);
         const lease = leaseOf(job);
-        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: null });
-        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: null });
+        if (isLegal && ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
+        if (isLegal && ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: 'key-test' });
         const before = await snapshot(job.id);
         const stale = [
           { ...lease, epoch: lease.epoch - 1 },
@@ -192,8 +192,8 @@ describe('a claim that a failover lost, and the one after it', () => {
         await standby.failOver();
         const second = leaseOf((await claims[from](job, 'second'))!);
         assert.equal(first.epoch, second.epoch);
-        if (ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: null });
-        if (ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: null });
+        if (ask === 'cancel') await cancelJob(services, team.id, job.id, { keyId: 'key-test' });
+        if (ask === 'pause') await pauseJob(services, team.id, job.id, { keyId: 'key-test' });
         const before = await snapshot(job.id);
         assert.ok(!(await run(first)), 'the first is fenced');
         assert.deepEqual(await snapshot(job.id), before);

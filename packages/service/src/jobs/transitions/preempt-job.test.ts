@@ -106,7 +106,7 @@ test('nobody makes room for a job that could not run there, or while it is asked
   await services.sql.query('UPDATE jobs SET requirements = $2::jsonb WHERE id = $1', [waits.id, onGpu]);
   assert.equal(await preemptForStarved(services, ten), null);
   await services.sql.query('UPDATE jobs SET requirements = NULL WHERE id = $1', [waits.id]);
-  await pauseJob(services, holder.id, held.id, { keyId: null });
+  await pauseJob(services, holder.id, held.id, { keyId: 'key-test' });
   assert.equal(await preemptForStarved(services, ten), null);
   await services.sql.query('UPDATE jobs SET pause_requested_at = NULL WHERE id = $1', [held.id]);
   await services.sql.query('UPDATE teams SET running_limit = 0 WHERE id = $1', [starved.id]);

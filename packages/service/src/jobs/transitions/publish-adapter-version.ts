@@ -54,7 +54,7 @@ async function readPublished(
 }
 
 async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion): Promise<AdapterVersion> {
-  const { teamId, id: jobId, keyId, model: baseModel } = job;
+  const { teamId, id: jobId, keyId, model: baseModel, systemPrompt } = job;
   const { trainingEnd, trainedTokens: _, winner, ...made } = input;
   const { peft } = winner ?? job;
   // Of an attempt that was lost, whose run went further than this one, as another version's may.
@@ -72,6 +72,6 @@ async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion
   return await insertVersion(
     tx,
     { teamId, baseModel, name },
-    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft },
+    { ...made, jobId, keyId, parentId: job.startFromId, modelName, peft, systemPrompt },
   );
 }

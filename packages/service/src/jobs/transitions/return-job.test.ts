@@ -112,10 +112,10 @@ describe('a job that a worker cannot run', () => {
 
   test('is paused or cancelled where that was asked', async () => {
     const paused = await createTestJob(services, team, 'running');
-    await pauseJob(services, team.id, paused.id, { keyId: null });
+    await pauseJob(services, team.id, paused.id, { keyId: 'key-test' });
     assert.equal((await returnJob(services, leaseOf(paused), why))!.state, 'paused');
     const cancelled = await createTestJob(services, team, 'running');
-    await cancelJob(services, team.id, cancelled.id, { keyId: null });
+    await cancelJob(services, team.id, cancelled.id, { keyId: 'key-test' });
     assert.equal((await returnJob(services, leaseOf(cancelled), why))!.state, 'cancelled');
   });
 

@@ -1,11 +1,11 @@
 /** What a user may ask of a job: to cancel, pause or resume, or another priority. */
 import { GraftError } from '@graft/peft-core/config';
+import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
-import { type Actor, actorOf } from '../../keys/verify-api-key.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import {
   isTerminal,
@@ -101,8 +101,7 @@ function request(
         const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
         if (!job) return null;
         if (!allows(job)) throw invalidState(verb, job.state);
-        await insertAudit(tx, teamId, {
-          ...actorOf(by),
+        await insertAudit(tx, teamId, by, {
           action: `job.${action}`,
           target: id,
           ...(detail ? { detail } : {}),

@@ -97,7 +97,7 @@ test('a heartbeat renews the lease and shows progress; a cancel ends it at once'
   const renewed = await read(job!);
   assert.deepEqual(renewed.validationProgress, { ...progress, furthestBytes: 500 });
   assert.ok(renewed.leaseUntil!.getTime() - renewed.createdAt.getTime() > 500_000);
-  await cancelJob(services, team.id, job!.id, { keyId: null });
+  await cancelJob(services, team.id, job!.id, { keyId: 'key-test' });
   assert.equal(await heartbeatValidation(services, lease, { leaseSeconds: 600, progress }), null);
   assert.equal(await finishValidation(services, lease, { ok: true, resolvedTraining: {} as never }), null);
   assert.deepEqual(await outcomesOf(job!), [['v-1', 'cancelled']]);

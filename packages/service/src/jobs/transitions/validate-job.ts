@@ -1,5 +1,6 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
 import type { ResolvedTraining } from '@graft/peft-core/config';
+import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
@@ -7,6 +8,7 @@ import { Prisma } from '../../generated/client.ts';
 import { readQuota } from '../../teams/team-quota.ts';
 import { admitTokens, inQuota, QuotaExceeded } from '../../teams/within-quota.ts';
 import {
+  type DataCounts,
   type Job,
   type JobError,
   type JobEstimate,
@@ -170,6 +172,8 @@ export type ValidationOutcome =
       trials?: readonly ResolvedTraining[];
       /** What it will train, at most. */
       plannedTokens?: number;
+      /** What became of the lines of its files. */
+      dataCounts?: DataCounts;
       /** Null or absent: it could not be told. */
       estimate?: JobEstimate | null;
     }
@@ -192,7 +196,7 @@ export async function finishValidation(
       return await endJob(tx, guard, { state: 'failed', error });
     });
   }
-  const { plannedTokens = null, estimate = null } = outcome;
+  const { plannedTokens = null, estimate = null, dataCounts = null } = outcome;
   const owner = await db.db.job.findFirst({ where: { id: lease.id }, select: { teamId: true } });
   if (!owner) return null;
   const quota = await readQuota(db, owner.teamId);
@@ -208,13 +212,36 @@ export async function finishValidation(
       tx,
       guard,
       Prisma.sql`state = 'queued', resolved_training = ${JSON.stringify(outcome.resolvedTraining)}::jsonb,
-        planned_tokens = ${plannedTokens}, ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
+        planned_tokens = ${plannedTokens}, data_counts = ${dataCounts && JSON.stringify(dataCounts)}::jsonb,
+        ${told(estimate)}, lease_until = NULL, worker_id = NULL, run_after = now()`,
     );
     if (!job) return null;
     await endAttempt(tx, job, 'succeeded');
+    const { resolvedTraining } = outcome;
+    for (const message of dataCounts ? remarksOn(dataCounts, resolvedTraining) : [])
+      await insertEvent(tx, job, { level: 'warn', message, data: { ...dataCounts } });
     await insertEvent(tx, job, { message: 'Files validated, moving job to queued state' });
     return job;
   });
+}
+
+/** What the owner of a job should know of its lines, in sentences. */
+function remarksOn({ training, validation }: DataCounts, options: ResolvedTraining): string[] {
+  const all = (name: keyof ExampleCounts) => training[name] + (validation?.[name] ?? 0);
+  const [truncated, skipped, special] = [all('truncated'), all('skipped'), all('special_tokens')];
+  const examples = (count: number) => `${count} example${count === 1 ? ' is' : 's are'}`;
+  const remarks: string[] = [];
+  if (truncated > 0)
+    remarks.push(`${examples(truncated)} cut to max_seq_length, ${options.max_seq_length} tokens`);
+  if (skipped > 0)
+    remarks.push(
+      `${examples(skipped)} left out: longer than max_seq_length, ${options.max_seq_length} tokens`,
+    );
+  if (special > 0 && !options.allow_special_tokens)
+    remarks.push(
+      `${special} special token${special === 1 ? '' : 's'} in the content of examples: plain text, unless training.allow_special_tokens is true`,
+    );
+  return remarks;
 }
 
 /** SQL: what the job comes to. */

@@ -1,3 +1,4 @@
+import { graftItself } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
@@ -132,7 +133,7 @@ export async function disableEndpoint(
       data: { disabledAt: now, disabledReason: reason },
     });
     if (count === 0) return false;
-    await insertAudit(tx, teamId, { keyId: null, action: 'webhook.disable', target: id, detail: { reason } });
+    await insertAudit(tx, teamId, graftItself, { action: 'webhook.disable', target: id, detail: { reason } });
     return true;
   });
 }

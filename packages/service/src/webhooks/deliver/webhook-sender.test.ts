@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 after(async () => await services.close());
 
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 const quick: Partial<WebhookSettings> = {
   pollMs: 10,
   firstSeconds: 0.02,
@@ -49,8 +49,8 @@ async function startSender(
 }
 
 async function addEndpoint(url: string, events: readonly WebhookEvent[] = webhookEvents, owner = team) {
-  const input = { url, description: null, events: [...events], keyId: null };
-  const { endpoint, secret } = await createWebhook(services, owner.id, input);
+  const input = { url, description: null, events: [...events] };
+  const { endpoint, secret } = await createWebhook(services, owner.id, input, by);
   return { id: endpoint.id, secret, owner };
 }
 
@@ -114,7 +114,7 @@ test('each endpoint gets what it asks for, and no other team’s', async (t) => 
   t.after(receiver.close);
   const failures = await addEndpoint(receiver.url, ['fine_tuning.job.failed']);
   const disabled = await addEndpoint(receiver.url);
-  await updateWebhook(services, team.id, disabled.id, { enabled: false, keyId: null });
+  await updateWebhook(services, team.id, disabled.id, { enabled: false }, by);
   const other = await createTestTeam(services);
   const foreign = await addEndpoint(receiver.url, webhookEvents, other);
   await startSender(t);
@@ -246,7 +246,7 @@ test('an endpoint that fails all the time is disabled and says so; enabled again
   assert.equal(receiver.requests.length, sent, 'nothing is sent while it is disabled');
 
   receiver.answer = 200;
-  await updateWebhook(services, team.id, endpoint.id, { enabled: true, keyId: null });
+  await updateWebhook(services, team.id, endpoint.id, { enabled: true }, by);
   await resendDelivery(services, team.id, endpoint.id, lost!.id, by);
   await until('it is delivered', async () => (await deliveriesOf(endpoint))[0]!.status === 'delivered');
   const last = receiver.requests.at(-1)!;
@@ -260,7 +260,7 @@ test('what waits for a disabled endpoint is over with its day, without a last at
   await startSender(t, { retrySeconds: 3, firstSeconds: 2, longestSeconds: 2 });
   await createTestJob(services, team, 'cancelled');
   await receiver.until(1);
-  await updateWebhook(services, team.id, endpoint.id, { enabled: false, keyId: null });
+  await updateWebhook(services, team.id, endpoint.id, { enabled: false }, by);
   await untilOver(endpoint, 1);
   const [lost] = await deliveriesOf(endpoint);
   assert.deepEqual([lost!.status, lost!.attempts, receiver.requests.length], ['failed', 1, 1]);
@@ -288,10 +288,15 @@ test('during a rotation both secrets sign; after it the old one does not', async
   t.after(receiver.close);
   const endpoint = await addEndpoint(receiver.url);
   await startSender(t);
-  const rotated = await rotateWebhookSecret(services, team.id, endpoint.id, {
-    overlapSeconds: 3600,
-    keyId: null,
-  });
+  const rotated = await rotateWebhookSecret(
+    services,
+    team.id,
+    endpoint.id,
+    {
+      overlapSeconds: 3600,
+    },
+    by,
+  );
   assert.notEqual(rotated!.secret, endpoint.secret);
   await testWebhook(services, team.id, endpoint.id, by);
   await receiver.until(1);
@@ -300,7 +305,7 @@ test('during a rotation both secrets sign; after it the old one does not', async
   for (const secret of [endpoint.secret, rotated!.secret])
     new Webhook(secret).verify(both!.body, both!.headers);
 
-  const last = await rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds: 0, keyId: null });
+  const last = await rotateWebhookSecret(services, team.id, endpoint.id, { overlapSeconds: 0 }, by);
   await testWebhook(services, team.id, endpoint.id, by);
   await receiver.until(2);
   const [, one] = receiver.requests;
@@ -331,7 +336,7 @@ test('receivers that never answer keep no other team waiting', async (t) => {
   const held = (await Promise.all(slow.map(deliveriesOf))).flat();
   assert.equal(silent.requests.length, 8, 'no more than a team may have under way');
   assert.equal(held.filter(({ attempts, lastError }) => attempts === 1 && lastError === null).length, 8);
-  for (const { id } of slow) await updateWebhook(services, team.id, id, { enabled: false, keyId: null });
+  for (const { id } of slow) await updateWebhook(services, team.id, id, { enabled: false }, by);
   await silent.close();
 });
 

@@ -336,10 +336,12 @@ describe('hostile URLs', () => {
         team = await createTestTeam(services);
         teams.push(team);
       }
-      const input = { url, description: null, events: ['fine_tuning.job.cancelled' as const], keyId: null };
-      const made = await createWebhook(services, team.id, input).catch((error: { code: string }) => {
-        assert.equal(error.code, 'invalid_webhook_url');
-      });
+      const input = { url, description: null, events: ['fine_tuning.job.cancelled' as const] };
+      const made = await createWebhook(services, team.id, input, { keyId: 'key-test' }).catch(
+        (error: { code: string }) => {
+          assert.equal(error.code, 'invalid_webhook_url');
+        },
+      );
       if (made) endpoints.push({ teamId: team.id, id: made.endpoint.id });
     }
     // Of addresses none is even taken.

@@ -22,7 +22,7 @@ after(async () => await services.close());
 
 /** No grace: Postgres has been up for longer than nothing. */
 const now = { leaseSeconds: 0 };
-const by = { keyId: null };
+const by = { keyId: 'key-test' };
 
 async function expire(job: Job): Promise<void> {
   await services.sql.query("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", [

@@ -9,6 +9,31 @@ export interface PairRanks {
   merged: Int32Array;
 }
 
+/** Null: a merge names a token that the vocabulary lacks. Nothing merges to a token of `special`. */
+export function pairRanks(
+  merges: readonly unknown[],
+  vocabulary: ReadonlyMap<string, number>,
+  special: ReadonlySet<number>,
+): PairRanks | null {
+  const ranks: PairRanks = { byPair: new Map(), merged: new Int32Array(merges.length) };
+  for (const [rank, merge] of merges.entries()) {
+    const [left, right] = partsOfMerge(merge);
+    const a = vocabulary.get(left ?? '');
+    const b = vocabulary.get(right ?? '');
+    const both = vocabulary.get(`${left}${right}`);
+    if (a === undefined || b === undefined || both === undefined) return null;
+    if (special.has(both)) continue;
+    ranks.byPair.set(a * PAIR_BASE + b, rank);
+    ranks.merged[rank] = both;
+  }
+  return ranks;
+}
+
+/** Written as a list of two, or with a space between them. */
+export function partsOfMerge(merge: unknown): readonly (string | undefined)[] {
+  return Array.isArray(merge) ? merge : String(merge).split(' ', 2);
+}
+
 /**
  * Merges neighbours of `ids` until no pair is known: always the pair of the lowest rank, of equal ones the leftmost. O(n log n);
  * `ids` is overwritten.

@@ -1,0 +1,51 @@
+import { allowsJob, allowsModel, allowsNewVersion, type Identity, type ModelLimit } from '@graft/service';
+import { ApiError } from '../api-error.ts';
+
+/** Something that a request touches, and whether a limit allows it. */
+export interface Touched {
+  /** Of the request, what names it. */
+  param: string;
+  /** As the refusal calls it. What was found by an id is not called by the name of a model, which the caller may not know. */
+  what: string;
+  isWithin(limit: ModelLimit): boolean;
+}
+
+/** A model that the request names itself, whether or not there is such a model. */
+export function touchedModel(name: string, param = 'model'): Touched {
+  return { param, what: `'${name}'`, isWithin: (limit) => allowsModel(limit, name) };
+}
+
+/** What was found by an id, and the model that it is, or is of. */
+export function touchedVersion({ modelName }: { modelName: string }, what: string, param: string): Touched {
+  return { param, what, isWithin: (limit) => allowsModel(limit, modelName) };
+}
+
+export function touchedJob(
+  job: { id: string } & Parameters<typeof allowsJob>[1],
+  param = 'fine_tuning_job_id',
+): Touched {
+  return { param, what: `the model of ${job.id}`, isWithin: (limit) => allowsJob(limit, job) };
+}
+
+/** The adapter that a job, an upload or a promoted checkpoint makes a version of. */
+export function touchedNewVersion(of: Parameters<typeof allowsNewVersion>[1], param: string): Touched {
+  return {
+    param,
+    what: `a new version of the adapter '${of.name}' of '${of.baseModel}'`,
+    isWithin: (limit) => allowsNewVersion(limit, of),
+  };
+}
+
+/** Throws `model_not_allowed` where the caller's key is limited to other models. */
+export function checkModels({ models: limit }: Pick<Identity, 'models'>, touched: readonly Touched[]): void {
+  const refused = touched.find((one) => !one.isWithin(limit));
+  if (refused) throw notAllowed(limit, `${refused.what} is not within that`, refused.param);
+}
+
+export function notAllowed(limit: ModelLimit, why: string, param: string | null): ApiError {
+  return new ApiError(
+    'model_not_allowed',
+    `This key is limited to ${limit?.join(', ') || 'no model'}, and ${why}. Make a key that may with \`graft team keys create --models\`.`,
+    { param },
+  );
+}

@@ -1,0 +1,218 @@
+import {
+  findFineTunedModel,
+  findVersionById,
+  getCheckpointAdapter,
+  getJob,
+  type Identity,
+  type ModelLimit,
+  namedWithin,
+  type Services,
+} from '@graft/service';
+import type { FastifyRequest } from 'fastify';
+import { type CloneJobBody, cloneRequest } from '../jobs/clone-job.ts';
+import { type Touched, touchedJob, touchedModel, touchedNewVersion, touchedVersion } from './check-models.ts';
+
+type Find = (services: Services, request: FastifyRequest, limit: ModelLimit) => Promise<Touched[]>;
+
+interface Use {
+  /** What a request touches, by its parts alone. What is not found is the route's to answer. */
+  find?: Find;
+  /** The route itself keeps to `request.modelLimit()`, or calls `request.checkModels`; an answer without that is refused. */
+  byRoute?: true;
+}
+
+/** Every way in which a route touches models. `config.access.models` of each route names one of them. */
+export const modelUses = {
+  /** No model, or nothing of one that a limit is about: files, people, keys. */
+  none: {},
+  /** All of the team's at once, so that no limit allows it: sums, logs, and what is told of every job. */
+  all: {},
+  /** A list, of which the answer has what the limit allows. */
+  filtered: { byRoute: true },
+  /** What is known only while the body is read. */
+  body: { byRoute: true },
+  /** The one that the body or the path names. */
+  model: { find: async (_, request) => [touchedModel(namedModel(request))] },
+  /** What a job starts from and makes: `model`, `start_from` and `suffix` of the body or the query. */
+  start: {
+    find: async (services, { caller, body, query }) =>
+      await touchedByStart(services, caller, (body ?? query) as Start),
+  },
+  /** A job, and what its copy starts from and makes. */
+  clone: { find: touchedByClone },
+  /** The job of the path. */
+  job: { find: async (services, request) => (await jobOfPath(services, request)).touched },
+  /** The jobs of the query. */
+  jobs: { find: touchedJobs },
+  /** The kept adapter of a checkpoint. */
+  checkpoint: { find: async (services, request) => (await checkpointOfPath(services, request)).touched },
+  /** The same, and the adapter that it becomes a version of. */
+  promotion: { find: touchedByPromotion },
+  /** At least one version of an adapter; the answer has what the limit allows. */
+  adapter: { find: touchedAdapter, byRoute: true },
+  /** All versions of an adapter. */
+  versions: { find: touchedVersions },
+  /** A version of the path, which may be deleted. */
+  version: { find: touchedVersionOfPath },
+  /** The same; the answer has of other versions what the limit allows. */
+  lineage: { find: touchedVersionOfPath, byRoute: true },
+  /** The tag of the path. */
+  tag: { find: touchedTag },
+  /** A tag, and the version that it shall point at: otherwise a tag would lead to any version. */
+  'moved tag': { find: touchedByMove },
+  /** The two models of a comparison. */
+  compared: {
+    find: async (_, { query }) => {
+      const { a, b } = query as { a: string; b: string };
+      return [touchedModel(a, 'a'), touchedModel(b, 'b')];
+    },
+  },
+  /** The base model of the query, if it has one. */
+  report: {
+    find: async (_, { query }) => {
+      const { model } = query as { model?: string };
+      return model === undefined ? [] : [touchedModel(model)];
+    },
+  },
+} satisfies Record<string, Use>;
+
+export type ModelUse = keyof typeof modelUses;
+
+export const useOf = (name: ModelUse): Use => modelUses[name];
+
+/** What a request for a job says of its start. A body that nothing has checked yet may have anything there. */
+interface Start {
+  model?: unknown;
+  start_from?: unknown;
+  suffix?: unknown;
+}
+
+export async function touchedByStart(
+  services: Services,
+  caller: Identity,
+  { model, start_from: startFrom, suffix }: Start,
+): Promise<Touched[]> {
+  const touched: Touched[] = [];
+  const { teamId, teamName } = caller;
+  const start = typeof startFrom === 'string' && startFrom !== '' ? startFrom : null;
+  const started =
+    start === null
+      ? null
+      : start.startsWith('ft:')
+        ? await findFineTunedModel(services, teamId, start)
+        : await findVersionById(services, teamId, start);
+  if (start?.startsWith('ft:')) touched.push(touchedModel(start, 'start_from'));
+  else if (started) touched.push(touchedVersion(started, `the version ${start}`, 'start_from'));
+  if (typeof model !== 'string') return touched;
+  // Beside the adapter that training continues, its base model says nothing new.
+  const isBaseOfStart = started !== null && started.baseModel === model;
+  if (!isBaseOfStart) touched.unshift(touchedModel(model));
+  if (typeof suffix !== 'string') return touched;
+  const tuned = model.startsWith('ft:') ? await findFineTunedModel(services, teamId, model) : null;
+  const baseModel = tuned?.baseModel ?? started?.baseModel ?? model;
+  return [...touched, touchedNewVersion({ baseModel, teamName, name: suffix }, 'suffix')];
+}
+
+async function touchedByClone(services: Services, request: FastifyRequest): Promise<Touched[]> {
+  const { job, touched } = await jobOfPath(services, request);
+  if (!job) return [];
+  const copy = cloneRequest(job, request.body as CloneJobBody);
+  return [...touched, ...(await touchedByStart(services, request.caller, copy))];
+}
+
+async function jobOfPath(services: Services, { caller, params }: FastifyRequest) {
+  const { fine_tuning_job_id: id } = params as { fine_tuning_job_id: string };
+  const job = await getJob(services, caller.teamId, id);
+  return { job, touched: job ? [touchedJob(job)] : [] };
+}
+
+async function touchedJobs(services: Services, { caller, query }: FastifyRequest): Promise<Touched[]> {
+  const ids = (query as { ids: string }).ids.split(',');
+  const jobs = await services.db.job.findMany({
+    where: { teamId: caller.teamId, id: { in: ids } },
+    select: { id: true, model: true, startFromModel: true, fineTunedModel: true },
+  });
+  return jobs.map((job) => touchedJob(job, 'ids'));
+}
+
+async function checkpointOfPath(services: Services, request: FastifyRequest) {
+  const { checkpoint_id: id } = request.params as { checkpoint_id: string };
+  const { job, touched } = await jobOfPath(services, request);
+  const of = { jobId: job?.id ?? '', id };
+  const checkpoint = job && (await getCheckpointAdapter(services, request.caller.teamId, of));
+  // Of one that is not kept there is no model but the job's.
+  if (!checkpoint) return { job, checkpoint, touched };
+  const what = `the model of the checkpoint ${id}`;
+  return { job, checkpoint, touched: [touchedVersion(checkpoint, what, 'checkpoint_id')] };
+}
+
+async function touchedByPromotion(services: Services, request: FastifyRequest): Promise<Touched[]> {
+  const { job, checkpoint, touched } = await checkpointOfPath(services, request);
+  const { name } = request.body as { name?: string };
+  // Without a name it becomes a version of its job's own adapter.
+  if (!checkpoint || name === undefined || name === (job.suffix ?? job.id.slice(-8))) return touched;
+  const { baseModel } = checkpoint;
+  const { teamName } = request.caller;
+  return [...touched, touchedNewVersion({ baseModel, teamName, name }, 'name')];
+}
+
+const adapterId = ({ params }: FastifyRequest) => (params as { adapter_id: string }).adapter_id;
+
+async function countVersions({ db }: Services, request: FastifyRequest, limit: ModelLimit) {
+  const live = { teamId: request.caller.teamId, adapterId: adapterId(request), deletedAt: null };
+  const all = await db.adapterVersion.count({ where: live });
+  return { all, within: await db.adapterVersion.count({ where: { ...live, ...namedWithin(limit) } }) };
+}
+
+async function touchedAdapter(services: Services, request: FastifyRequest, limit: ModelLimit) {
+  const { all, within } = await countVersions(services, request, limit);
+  const what = `every version of ${adapterId(request)}`;
+  return all === 0 ? [] : [{ param: 'adapter_id', what, isWithin: () => within > 0 }];
+}
+
+async function touchedVersions(services: Services, request: FastifyRequest, limit: ModelLimit) {
+  const { all, within } = await countVersions(services, request, limit);
+  const what = `a version of ${adapterId(request)}`;
+  return [{ param: 'adapter_id', what, isWithin: () => within === all }];
+}
+
+async function touchedVersionOfPath(services: Services, request: FastifyRequest): Promise<Touched[]> {
+  const { version } = request.params as { version: number };
+  return await touchedVersionNumber(services, request, version);
+}
+
+async function touchedVersionNumber(
+  { db }: Services,
+  request: FastifyRequest,
+  number: number,
+): Promise<Touched[]> {
+  const found = await db.adapterVersion.findFirst({
+    where: { teamId: request.caller.teamId, adapterId: adapterId(request), number },
+    select: { modelName: true },
+  });
+  if (!found) return [];
+  return [touchedVersion(found, `version ${number} of ${adapterId(request)}`, 'version')];
+}
+
+async function touchedTag({ db }: Services, request: FastifyRequest): Promise<Touched[]> {
+  const { tag: name } = request.params as { tag: string };
+  const { teamId } = request.caller;
+  const tag = await db.adapterTag.findFirst({ where: { teamId, adapterId: adapterId(request), name } });
+  return tag ? [touchedVersion(tag, `the tag ${name} of ${adapterId(request)}`, 'tag')] : [];
+}
+
+async function touchedByMove(services: Services, request: FastifyRequest): Promise<Touched[]> {
+  const { teamId, teamName } = request.caller;
+  const { tag, version } = request.body as { tag: string; version: number };
+  const adapter = await services.db.adapter.findFirst({ where: { teamId, id: adapterId(request) } });
+  if (!adapter) return [];
+  const modelName = `ft:${adapter.baseModel}:${teamName}:${adapter.name}:${tag}`;
+  const what = `the tag ${tag} of ${adapter.id}`;
+  const moved = touchedVersion({ modelName }, what, 'tag');
+  return [moved, ...(await touchedVersionNumber(services, request, version))];
+}
+
+function namedModel({ params, body }: FastifyRequest): string {
+  const { '*': ofPath } = params as { '*'?: string };
+  return ofPath ?? (body as { model: string }).model;
+}

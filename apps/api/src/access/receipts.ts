@@ -1,0 +1,34 @@
+import { allowsScope } from '@graft/service';
+import fp from 'fastify-plugin';
+import { Type } from 'typebox';
+import { named } from '../schemas/schema.ts';
+import type { Access } from './access.ts';
+
+export const ReceiptSchema = named('Receipt', {
+  id: Type.Optional(Type.String({ description: 'Of what was changed or made.' })),
+  object: Type.String(),
+  key: Type.Optional(Type.String({ description: 'A new API key, the only time it is shown.' })),
+  secret: Type.Optional(Type.String({ description: 'A new secret, the only time it is shown.' })),
+});
+
+const shown = Object.keys(ReceiptSchema.properties);
+
+/** The status of a receipt: it was done as it would be with a key that may read. */
+export const receiptStatus = 202;
+
+/** The scope that guards what a route's answer shows; null: none does. */
+export function guardOfAnswer(access: Access | undefined) {
+  if (typeof access !== 'object' || !('answer' in access) || access.answer === 'own') return null;
+  return access.answer;
+}
+
+/** A key that may write something and not read it is answered what it changed, and nothing that it could not know. */
+export const receipts = fp(async (app) => {
+  app.addHook('preSerialization', async (request, reply, payload) => {
+    const guard = guardOfAnswer(request.routeOptions.config.access);
+    if (guard === null || reply.statusCode >= 300 || allowsScope(request.caller.scopes, guard))
+      return payload;
+    reply.code(receiptStatus);
+    return Object.fromEntries(Object.entries(payload as object).filter(([name]) => shown.includes(name)));
+  });
+});

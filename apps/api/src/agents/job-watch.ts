@@ -1,0 +1,67 @@
+import { asSystem, isDatabaseAway, type JobState, type Services } from '@graft/service';
+
+/** Where agents wait for jobs, all at once. */
+export interface JobWatch {
+  /** Resolves once the job is over or paused, after `ms`, or when `signal` fires, whichever comes first. */
+  untilOver(job: { teamId: string; id: string }, ms: number, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+const over: JobState[] = ['succeeded', 'failed', 'cancelled', 'paused'];
+/** Milliseconds between two looks. */
+const pollMs = 1000;
+/** Jobs that one statement asks for; more take several, one after another. */
+const mostAtOnce = 500;
+
+/**
+ * Looks for all waiting agents' jobs together, every second: a thousand agents cost as many statements a second as one does. While
+ * Postgres is away they wait on.
+ */
+export function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWatch {
+  const waiting = new Set<{ job: { teamId: string; id: string }; end(): void }>();
+  let timer: NodeJS.Timeout | null = null;
+
+  async function look(): Promise<void> {
+    const all = [...waiting];
+    try {
+      for (let from = 0; from < all.length; from += mostAtOnce) {
+        const some = all.slice(from, from + mostAtOnce);
+        const jobs = some.map(({ job: { teamId, id } }) => ({ teamId, id }));
+        const where = { OR: jobs, state: { in: over } };
+        const found = await asSystem(() => db.job.findMany({ where, select: { id: true } }));
+        const ids = new Set(found.map(({ id }) => id));
+        for (const each of some) if (ids.has(each.job.id)) each.end();
+      }
+    } catch (error) {
+      if (!isDatabaseAway(error)) log.error({ err: error }, 'the states of jobs could not be read');
+    }
+    timer = null;
+    schedule();
+  }
+
+  function schedule(): void {
+    if (waiting.size > 0) timer ??= setTimeout(look, pollMs);
+  }
+
+  return {
+    untilOver: async (job, ms, signal) =>
+      await new Promise((resolve) => {
+        if (signal.aborted) return resolve();
+        const end = () => {
+          clearTimeout(late);
+          signal.removeEventListener('abort', end);
+          waiting.delete(each);
+          resolve();
+        };
+        const each = { job, end };
+        const late = setTimeout(end, ms);
+        signal.addEventListener('abort', end, { once: true });
+        waiting.add(each);
+        schedule();
+      }),
+    close() {
+      if (timer) clearTimeout(timer);
+      for (const { end } of [...waiting]) end();
+    },
+  };
+}

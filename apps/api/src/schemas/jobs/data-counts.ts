@@ -1,0 +1,20 @@
+import { Type } from 'typebox';
+import { named, nullable } from '../schema.ts';
+
+const Counts = {
+  examples: Type.Integer({ description: 'That are used.' }),
+  truncated: Type.Integer({ description: 'Of these, cut to `training.max_seq_length`.' }),
+  skipped: Type.Integer({
+    description:
+      'Left out: longer than `training.max_seq_length`, or cut so that nothing that is learnt was left.',
+  }),
+  special_tokens: Type.Integer({
+    description:
+      'In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`.',
+  }),
+};
+/** What became of the lines of a job's files. */
+export const DataSchema = named('FineTuningJobData', {
+  training: Type.Object(Counts),
+  validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
+});

@@ -1,0 +1,206 @@
+/** How every route of a team is asked for what is of one model: model-limits.test.ts. */
+import assert from 'node:assert/strict';
+import { keepCheckpoint } from './keep-checkpoint.ts';
+import type { ApiBench, Caller } from './open-api-bench.ts';
+import { publishAdapter } from './publish-adapter.ts';
+import { runJob } from './run-job.ts';
+
+/** What one model has: all of it is made under one name, which stands in every answer about it. */
+export interface Things {
+  job: string;
+  runningJob: string;
+  checkpoint: string;
+  adapter: string;
+  model: string;
+  version: string;
+}
+
+/** Version 1 with a tag, version 2 deleted, and a running job with a kept checkpoint. */
+export async function thingsOf(
+  bench: ApiBench,
+  admin: Caller,
+  { name, file }: { name: string; file: string },
+): Promise<Things> {
+  const { version } = await publishAdapter(bench, admin, name);
+  await publishAdapter(bench, admin, name);
+  const adapter = `/v1/adapters/${version.adapterId}`;
+  assert.equal((await admin.send('DELETE', `${adapter}/versions/2`)).status, 200);
+  assert.equal((await admin.send('POST', `${adapter}/tags`, { tag: 'production', version: 1 })).status, 200);
+  const body = { model: 'tiny', training_file: file, suffix: name, start_from: version.modelName };
+  const job = (await admin.send('POST', '/v1/fine_tuning/jobs', body)).json.id;
+  const checkpoint = await keepCheckpoint(bench, await runJob(bench, job), 10);
+  return {
+    ...{ job: version.jobId!, runningJob: job, checkpoint },
+    ...{ adapter: version.adapterId, model: version.modelName, version: version.id },
+  };
+}
+
+/** What a request names beside the things that it is about. */
+interface Beside {
+  /** Those of the model that the key may use. */
+  mine: Things;
+  /** A training file. */
+  file: string;
+  /** What the adapter of the things is called. */
+  name: string;
+}
+
+type Ask = [path: string, body?: unknown];
+
+export const messages = [{ role: 'user', content: 'a' }];
+export const jobs = '/v1/fine_tuning/jobs';
+const query = (path: string, values: Record<string, string>) => `${path}?${new URLSearchParams(values)}`;
+const webhook = '/v1/webhooks/{webhook_id}';
+
+/** What may start a job of another model, or make a version of one; `at`: of a path that takes the request for a job. */
+const starts = (at: string, { model, version }: Things, { mine, file, name }: Beside): Ask[] => [
+  [at, { training_file: file, suffix: 'poet', model }],
+  [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: model }],
+  [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: version }],
+  [at, { training_file: file, model: mine.model, suffix: name }],
+];
+
+/** How each route is asked for `of`, whose things are called `name`. In an order in which each finds what it asks for. */
+export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [
+    [`${jobs}/${of.job}`],
+    [`${jobs}/${of.runningJob}`],
+  ],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/request': (of) => [[`${jobs}/${of.job}/request`]],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events': (of) => [
+    [`${jobs}/${of.job}/events`],
+    [`${jobs}/${of.job}/events?stream=true`],
+  ],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/attempts': (of) => [[`${jobs}/${of.job}/attempts`]],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/trials': (of) => [[`${jobs}/${of.job}/trials`]],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints': (of) => [
+    [`${jobs}/${of.runningJob}/checkpoints`],
+  ],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/metrics': (of) => [[`${jobs}/${of.job}/metrics`]],
+  'GET /v1/fine_tuning/jobs/losses': (of, { mine }) => [
+    [`${jobs}/losses?ids=${of.job}`],
+    [`${jobs}/losses?ids=${mine.job},${of.job}`],
+  ],
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [
+    [`${jobs}/${of.runningJob}`, { priority: 'low' }],
+  ],
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/pause': (of) => [[`${jobs}/${of.runningJob}/pause`]],
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/resume': (of) => [[`${jobs}/${of.runningJob}/resume`]],
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone': (of, { mine, name }) => [
+    [`${jobs}/${of.runningJob}/clone`, {}],
+    [`${jobs}/${mine.runningJob}/clone`, { model: of.model }],
+    [`${jobs}/${mine.runningJob}/clone`, { start_from: of.version }],
+    [`${jobs}/${mine.runningJob}/clone`, { suffix: name }],
+  ],
+  'POST /v1/fine_tuning/jobs': (of, beside) => starts(jobs, of, beside),
+  'POST /v1/fine_tuning/checks': (of, beside) => starts('/v1/fine_tuning/checks', of, beside),
+  'POST /v1/fine_tuning/estimates': ({ model, version }, { file }) => [
+    ['/v1/fine_tuning/estimates', { training_file: file, model }],
+    ['/v1/fine_tuning/estimates', { training_file: file, model: 'tiny', start_from: model }],
+    ['/v1/fine_tuning/estimates', { training_file: file, model: 'tiny', start_from: version }],
+  ],
+  'GET /v1/fine_tuning/options': (of) => [
+    [query('/v1/fine_tuning/options', { model: of.model })],
+    [query('/v1/fine_tuning/options', { model: 'tiny', start_from: of.version })],
+  ],
+  'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/download': (of) => [
+    [`${jobs}/${of.runningJob}/checkpoints/${of.checkpoint}/download`],
+  ],
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}/promote': (
+    of,
+    { mine, name },
+  ) => [
+    [`${jobs}/${of.runningJob}/checkpoints/${of.checkpoint}/promote`, {}],
+    [`${jobs}/${of.runningJob}/checkpoints/${of.checkpoint}/promote`, { name: 'poet' }],
+    [`${jobs}/${mine.runningJob}/checkpoints/${mine.checkpoint}/promote`, { name }],
+  ],
+  'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints/{checkpoint_id}': (of) => [
+    [`${jobs}/${of.runningJob}/checkpoints/${of.checkpoint}`],
+  ],
+  'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel': (of) => [[`${jobs}/${of.runningJob}/cancel`]],
+  'GET /v1/files/{file_id}/report': (_of, { file }) => [[`/v1/files/${file}/report?model=tiny`]],
+  'POST /v1/chat/completions': ({ model }) => [['/v1/chat/completions', { model, messages }]],
+  'POST /v1/completions': ({ model }) => [['/v1/completions', { model, prompt: 'a' }]],
+  'GET /v1/models/{model}': ({ model }) => [
+    [`/v1/models/${model}`],
+    [`/v1/models/${encodeURIComponent(model)}`],
+  ],
+  'GET /v1/adapters/compare': ({ model }, { mine }) => [
+    [query('/v1/adapters/compare', { a: mine.model, b: model })],
+    [query('/v1/adapters/compare', { a: model, b: mine.model })],
+  ],
+  'GET /v1/adapters/{adapter_id}': ({ adapter }) => [[`/v1/adapters/${adapter}`]],
+  'GET /v1/adapters/{adapter_id}/versions': ({ adapter }) => [[`/v1/adapters/${adapter}/versions`]],
+  'GET /v1/adapters/{adapter_id}/versions/{version}': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/versions/1`],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/lineage': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/versions/1/lineage`],
+  ],
+  'GET /v1/adapters/{adapter_id}/versions/{version}/download': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/versions/1/download`],
+  ],
+  'GET /v1/adapters/{adapter_id}/tags': ({ adapter }) => [[`/v1/adapters/${adapter}/tags`]],
+  'POST /v1/adapters/{adapter_id}/note': ({ adapter }) => [[`/v1/adapters/${adapter}/note`, { note: 'x' }]],
+  'POST /v1/adapters/{adapter_id}/versions/{version}/note': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/versions/1/note`, { note: 'x' }],
+  ],
+  'POST /v1/adapters/{adapter_id}/versions/{version}/restore': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/versions/2/restore`],
+  ],
+  'POST /v1/adapters/{adapter_id}/tags': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/tags`, { tag: 'production', version: 1 }],
+    [`/v1/adapters/${adapter}/tags`, { tag: 'staging', version: 1 }],
+  ],
+  'DELETE /v1/adapters/{adapter_id}/tags/{tag}': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/tags/production`],
+  ],
+  'DELETE /v1/adapters/{adapter_id}/versions/{version}': ({ adapter }) => [
+    [`/v1/adapters/${adapter}/versions/1`],
+  ],
+  'DELETE /v1/models/{model}': ({ model }) => [[`/v1/models/${model}`]],
+  'DELETE /v1/adapters/{adapter_id}': ({ adapter }) => [[`/v1/adapters/${adapter}`]],
+  // Of all models at once.
+  'GET /v1/usage': () => [['/v1/usage?start_time=0']],
+  'GET /v1/usage/budget': () => [['/v1/usage/budget']],
+  'GET /v1/audit': () => [['/v1/audit']],
+  'GET /v1/audit/export': () => [['/v1/audit/export']],
+  'GET /v1/webhooks': () => [['/v1/webhooks']],
+  'POST /v1/webhooks': () => [['/v1/webhooks', { url: 'https://example.com/' }]],
+  'GET /v1/webhooks/{webhook_id}': () => [[webhook]],
+  'POST /v1/webhooks/{webhook_id}': () => [[webhook, { enabled: true }]],
+  'POST /v1/webhooks/{webhook_id}/rotate_secret': () => [[`${webhook}/rotate_secret`, {}]],
+  'POST /v1/webhooks/{webhook_id}/test': () => [[`${webhook}/test`]],
+  'GET /v1/webhooks/{webhook_id}/deliveries': () => [[`${webhook}/deliveries`]],
+  'POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend': () => [
+    [`${webhook}/deliveries/x/resend`],
+  ],
+  'DELETE /v1/webhooks/{webhook_id}': () => [[webhook]],
+  'POST /v1/integrations/{type}': () => [['/v1/integrations/mlflow', { url: 'https://example.com/' }]],
+  'DELETE /v1/integrations/{type}': () => [['/v1/integrations/mlflow']],
+  'DELETE /v1/team': () => [['/v1/team?name=acme']],
+};
+
+/** Lists, whose answers leave out what is beyond the limit. */
+export const lists = ['/v1/fine_tuning/jobs', '/v1/models', '/v1/adapters', '/v1/adapters/deleted'];
+
+/** Asked apart: a stream without an end, and a form. */
+export const apart = ['GET /v1/fine_tuning/jobs/changes', 'POST /v1/adapters'];
+
+/** Routes that touch no model: each was looked at. */
+export const withoutModels = [
+  ...['GET /v1/files', 'POST /v1/files', 'GET /v1/files/{file_id}', 'DELETE /v1/files/{file_id}'],
+  ...[
+    'GET /v1/files/{file_id}/content',
+    'GET /v1/uploads',
+    'POST /v1/uploads',
+    'GET /v1/uploads/{upload_id}',
+  ],
+  ...['GET /v1/uploads/{upload_id}/parts', 'POST /v1/uploads/{upload_id}/parts'],
+  ...['POST /v1/uploads/{upload_id}/complete', 'POST /v1/uploads/{upload_id}/cancel'],
+  ...['GET /v1/team', 'GET /v1/team/quota', 'GET /v1/team/members', 'POST /v1/team/members/{person_id}'],
+  ...['DELETE /v1/team/members/{person_id}', 'GET /v1/team/invitations', 'POST /v1/team/invitations'],
+  ...['DELETE /v1/team/invitations/{invitation_id}', 'GET /v1/team/keys', 'POST /v1/team/keys'],
+  ...['GET /v1/team/keys/{key_id}', 'POST /v1/team/keys/{key_id}/rotate', 'DELETE /v1/team/keys/{key_id}'],
+  ...['GET /v1/integrations', 'GET /v1/integrations/{type}', 'POST /v1/team/leave'],
+];

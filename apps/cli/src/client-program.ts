@@ -1,0 +1,68 @@
+import { Command } from 'commander';
+import { addCompletionVerb } from './completion.ts';
+import { addImportVerbs } from './import/import-openai.ts';
+import { addAdaptersVerbs } from './remote/adapters/adapters.ts';
+import { addCheckpointsVerbs } from './remote/adapters/checkpoints.ts';
+import { addChatVerb } from './remote/chat.ts';
+import { addEstimateVerb } from './remote/estimate.ts';
+import { addFilesVerbs } from './remote/files.ts';
+import { addJobsVerbs } from './remote/jobs.ts';
+import { addLoginVerbs } from './remote/login.ts';
+import { addModelsVerbs } from './remote/models.ts';
+import { addIntegrationsVerbs } from './team/integrations.ts';
+import { addJoinVerb } from './team/join.ts';
+import { addSessionVerbs } from './team/sessions.ts';
+import { addTeamVerbs } from './team/team.ts';
+import { addUsageVerb } from './team/usage.ts';
+import { addWebhooksVerbs } from './team/webhooks.ts';
+import { addWhoamiVerb } from './team/whoami.ts';
+
+/** `graft` with the verbs that talk to a service: what the installable command is. */
+export function createClientProgram(): Command {
+  const program = describedProgram('Fine-tune language models with small adapters on a Graft service.');
+  program.addHelpText('after', `${serviceExamples}\n${exitCodes}`);
+  addClientVerbs(program);
+  addCompletionVerb(program);
+  return program;
+}
+
+export const serviceExamples = `
+On a service (GRAFT_BASE_URL and GRAFT_API_KEY, or \`graft login\`):
+  $ graft jobs create --model smollm2-135m-instruct --data train.jsonl --watch
+  $ graft adapters download ftjob-… --output my-adapter
+  $ graft chat --model ft:… -m "Hello!"
+`;
+export const exitCodes =
+  'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Every verb has --help, with an example, and --json.';
+
+export function describedProgram(description: string): Command {
+  return (
+    new Command('graft')
+      .description(description)
+      // Errors come back to run-program.ts, which chooses the exit code.
+      .exitOverride()
+      .showHelpAfterError('(graft --help lists the verbs)')
+      .version('0.1.0')
+  );
+}
+
+/** Adds the verbs that talk to a service, in the order of the help. What a verb needs is loaded when it runs. */
+export function addClientVerbs(program: Command): void {
+  program.commandsGroup('On a service:');
+  addLoginVerbs(program);
+  addJoinVerb(program);
+  addWhoamiVerb(program);
+  addFilesVerbs(program);
+  addEstimateVerb(program);
+  addJobsVerbs(program);
+  addCheckpointsVerbs(program);
+  addAdaptersVerbs(program);
+  addModelsVerbs(program);
+  addChatVerb(program);
+  addTeamVerbs(program);
+  addSessionVerbs(program);
+  addWebhooksVerbs(program);
+  addIntegrationsVerbs(program);
+  addUsageVerb(program);
+  addImportVerbs(program);
+}

@@ -1,0 +1,101 @@
+// The options of a job that people change most, as flags beside the JSON of all: for jobs on a service and for training here.
+import { type Command, InvalidArgumentError } from 'commander';
+import { anyNumber, jsonObjectArgument, wholeNumber } from './arguments.ts';
+import { UsageError } from './errors.ts';
+
+export interface PeftFlags {
+  peft?: string;
+  peftType?: string;
+  rank?: number;
+}
+
+export interface TrainingFlags {
+  training?: string;
+  learningRate?: number;
+  maxSteps?: number;
+}
+
+/** What is known of a method: the options of a usual configuration, and whether it has a rank. */
+export interface KnownMethod {
+  usual: Record<string, unknown>;
+  hasRank: boolean;
+}
+
+/** Finds a method by its `peft_type`; undefined: the one that a job without `peft` gets. */
+export type FindMethod = (peftType: string | undefined) => Promise<{ peftType: string } & KnownMethod>;
+
+/** Declares the flags of `peft` and `training`. */
+export function takeJobOptions(command: Command): Command {
+  return command
+    .option('--peft-type <method>', 'the method, one of docs/methods.md, as it is usually set up', peftType)
+    .option('--rank <n>', 'its rank, r, where it has one (default: the usual one)', wholeNumber(1))
+    .option('--learning-rate <x>', "peak learning rate (default: the method's)", anyNumber)
+    .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
+    .option('--max-steps <n>', 'end after this many steps', wholeNumber(1))
+    .option('--batch-size <n>', 'examples per step (default: chosen by size)', wholeNumber(1))
+    .option(
+      '--peft <json>',
+      'all options of the method as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file',
+    )
+    .option(
+      '--training <json>',
+      'all training options, or @file: {"max_seq_length": 512, "base_dtype": "nf4", …}',
+    );
+}
+
+/** As requests have it: upper case, with underscores. */
+function peftType(text: string): string {
+  if (!/^[a-z0-9_-]{2,40}$/i.test(text))
+    throw new InvalidArgumentError('It must be the name of a method; docs/methods.md has them.');
+  return text.toUpperCase().replaceAll('-', '_');
+}
+
+/** `peft` as a request has it; undefined where no flag asks for one. Throws UsageError. */
+export async function peftArgument(
+  { peft, peftType, rank }: PeftFlags,
+  find: FindMethod,
+): Promise<Record<string, unknown> | undefined> {
+  const flags = present({ peft_type: peftType, r: rank });
+  if (peft !== undefined)
+    return withFlags('--peft', jsonObjectArgument('--peft', peft), flags, {
+      peft_type: '--peft-type',
+      r: '--rank',
+    });
+  if (Object.keys(flags).length === 0) return undefined;
+  const method = await find(peftType);
+  if (rank !== undefined && !method.hasRank)
+    throw new UsageError(`--rank: ${method.peftType} has no rank. Its options are in docs/methods.md.`);
+  return { peft_type: method.peftType, ...method.usual, ...present({ r: rank }) };
+}
+
+/** `training` as a request has it, with `more` flags; undefined where nothing is asked for. Throws UsageError. */
+export function trainingArgument(
+  { training, learningRate, maxSteps }: TrainingFlags,
+  more: Record<string, [flag: string, value: unknown]> = {},
+): Record<string, unknown> | undefined {
+  const flags = {
+    ...{ learning_rate: ['--learning-rate', learningRate], max_steps: ['--max-steps', maxSteps] },
+    ...more,
+  } as Record<string, [string, unknown]>;
+  const values = present(Object.fromEntries(Object.entries(flags).map(([name, [, value]]) => [name, value])));
+  const names = Object.fromEntries(Object.entries(flags).map(([name, [flag]]) => [name, flag]));
+  if (training !== undefined)
+    return withFlags('--training', jsonObjectArgument('--training', training), values, names);
+  return Object.keys(values).length === 0 ? undefined : values;
+}
+
+/** Options of JSON with those of flags; one in both has no meaning. */
+function withFlags(
+  option: string,
+  given: Record<string, unknown>,
+  flags: Record<string, unknown>,
+  names: Record<string, string>,
+): Record<string, unknown> {
+  for (const name of Object.keys(flags))
+    if (Object.hasOwn(given, name))
+      throw new UsageError(`${names[name]} and ${option} both give ${name}: leave one out.`);
+  return { ...given, ...flags };
+}
+
+const present = (options: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

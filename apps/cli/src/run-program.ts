@@ -1,0 +1,26 @@
+import { type Command, CommanderError } from 'commander';
+import { printable } from './draw/printable.ts';
+import { explainError } from './errors.ts';
+
+/** Runs what the command line asks of the program; sets the process's exit code. */
+export async function runProgram(create: () => Command): Promise<void> {
+  // `graft files list | head` closes the pipe early; that is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  try {
+    await create().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has written its message; it exits with 0 after --help and --version.
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    } else {
+      const { message, exitCode } = explainError(error);
+      process.stderr.write(`graft: ${printable(message)}\n`);
+      if (process.argv.includes('--debug') && error instanceof Error)
+        process.stderr.write(`${error.stack}\n`);
+      process.exitCode = exitCode;
+    }
+  }
+}

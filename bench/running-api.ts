@@ -1,0 +1,193 @@
+/** An API process of a benchmark's own, on its own database, and a client of it over connections that stay open. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, type ClientRequest, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { writeTinyModel } from '@graft/peft-core/testing';
+import { createApiKey, createTeam, type Services } from '@graft/service';
+import { openTestServices } from '@graft/service/testing';
+import { freePort, graftEnvironment } from '../test/service/running-graft.ts';
+
+const root = path.join(import.meta.dirname, '..');
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  text: string;
+}
+
+export interface Asked {
+  method?: string;
+  path: string;
+  key?: string;
+  /** Sent as JSON, as a form, or, text and bytes, as it is. */
+  body?: object | string | Buffer;
+  headers?: Record<string, string>;
+  /** The client hangs up after the first piece of the answer. */
+  hangUp?: boolean;
+}
+
+export interface RunningApi {
+  /** As the owner of the API's database. */
+  services: Services;
+  url: string;
+  process: ChildProcess;
+  ask(asked: Asked): Promise<Answer>;
+  /** A key of a new team. */
+  newTeam(name: string): Promise<{ id: string; key: string }>;
+  newKey(teamId: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** `flags` are Node's, of the API process; `connections` is how many requests the client has open at a time. */
+export async function startApi(options: {
+  flags?: string[];
+  settings?: Record<string, string>;
+  connections: number;
+}): Promise<RunningApi> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'graft-bench-api-'));
+  const model = path.join(folder, 'tiny');
+  await writeTinyModel(model, { max_position_embeddings: 64 });
+  const baseModels = path.join(folder, 'base-models.json');
+  writeFileSync(baseModels, JSON.stringify({ tiny: { folder: model } }));
+  const services = await openTestServices({ role: 'admin' });
+  const port = await freePort();
+  const api = spawn(
+    process.execPath,
+    [...(options.flags ?? []), path.join(root, 'scripts/compile/run.mjs'), 'apps/api/src/main.ts'],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: graftEnvironment({
+        PORT: String(port),
+        GRAFT_DATA_DIR: path.join(folder, 'data'),
+        GRAFT_BASE_MODELS: baseModels,
+        GRAFT_PEPPER: services.secrets.pepper,
+        GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
+        DATABASE_URL: services.env.databaseUrl,
+        REDIS_URL: services.env.redisUrl,
+        ...options.settings,
+      }),
+    },
+  );
+  let tail = '';
+  for (const stream of [api.stdout!, api.stderr!]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-4000);
+    });
+  }
+  process.on('exit', () => api.kill('SIGKILL'));
+  const ended = once(api, 'exit');
+  const ready = new Promise<void>((resolve) => {
+    api.on('message', ({ type }: { type?: string }) => type === 'ready' && resolve());
+  });
+  const early = ended.then(() => {
+    throw new Error(`The API has ended. Its last lines:\n${tail}`);
+  });
+  early.catch(() => {});
+  await Promise.race([ready, early]);
+  const agent = new Agent({ keepAlive: true, maxSockets: options.connections, scheduling: 'fifo' });
+
+  const newKey = async (teamId: string): Promise<string> =>
+    (await createApiKey(services, teamId, { name: 'bench', role: 'member' })).key;
+
+  const attempt = async (asked: Asked, bytes: Buffer, headers: Record<string, string>): Promise<Answer> =>
+    await new Promise((resolve, reject) => {
+      const { method = 'GET', path: at, key, hangUp = false } = asked;
+      const sent: ClientRequest = request(
+        {
+          ...{ agent, host: '127.0.0.1', port, method, path: at },
+          headers: {
+            ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+            ...headers,
+            ...(bytes.length > 0 ? { 'content-length': bytes.length } : {}),
+          },
+        },
+        (response) => {
+          const { statusCode: status = 0, headers } = response;
+          let text = '';
+          const done = () => resolve({ status, headers, text });
+          response.setEncoding('utf8').on('data', (piece: string) => {
+            text += piece;
+            if (!hangUp) return;
+            done();
+            sent.destroy();
+          });
+          response.on('end', done).on('error', reject);
+        },
+      );
+      sent.on('error', reject);
+      sent.end(bytes);
+    });
+
+  return {
+    services,
+    url: `http://127.0.0.1:${port}`,
+    process: api,
+    ask: async (asked) => {
+      const { body } = asked;
+      const form = body instanceof FormData ? new Response(body) : null;
+      const type = form?.headers.get('content-type') ?? (body === undefined ? null : 'application/json');
+      const headers = { ...(type ? { 'content-type': type } : {}), ...asked.headers };
+      const isReady = typeof body === 'string' || Buffer.isBuffer(body);
+      const json = isReady ? body : body === undefined ? '' : JSON.stringify(body);
+      const bytes = Buffer.from(form ? new Uint8Array(await form.arrayBuffer()) : (json as string));
+      for (let left = 3; ; left--) {
+        try {
+          return await attempt(asked, bytes, headers);
+        } catch (error) {
+          // The API ends a connection after 10,000 requests, perhaps while the next one is on its way.
+          const isCut = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+          if (!isCut || left === 0) throw new Error(`${asked.path}: ${error}\n${tail}`);
+        }
+      }
+    },
+    newTeam: async (name) => {
+      const { id } = await createTeam(services, { name });
+      return { id, key: await newKey(id) };
+    },
+    newKey,
+    close: async () => {
+      agent.destroy();
+      if (api.exitCode === null && api.signalCode === null) api.kill('SIGTERM');
+      await ended;
+      await services.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A training file of the team, and its id. */
+export async function uploadFile({ ask }: RunningApi, key: string, lines: string): Promise<string> {
+  const body = new FormData();
+  body.set('purpose', 'fine-tune');
+  body.set('file', new Blob([lines]), 'train.jsonl');
+  const { status, text } = await ask({ method: 'POST', path: '/v1/files', key, body });
+  if (status !== 200) throw new Error(text);
+  return JSON.parse(text).id;
+}
+
+export async function createJob({ ask }: RunningApi, key: string, training_file: string): Promise<string> {
+  const body = { model: 'tiny', training_file };
+  const { status, text } = await ask({ method: 'POST', path: '/v1/fine_tuning/jobs', key, body });
+  if (status !== 200) throw new Error(text);
+  return JSON.parse(text).id;
+}
+
+/** A request to POST /v1/mcp that calls a tool. `padding`: characters that make the body larger. */
+export function toolCall(key: string, name: string, args: object, padding = 0): Asked {
+  const meta = padding > 0 ? { _meta: { padding: 'x'.repeat(padding) } } : {};
+  const params = { name, arguments: args, ...meta };
+  return {
+    ...{ method: 'POST', path: '/v1/mcp', key },
+    headers: { accept: 'application/json, text/event-stream' },
+    body: Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })),
+  };
+}
+
+/** The value that `share` of them do not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? 0;
+}

@@ -1,0 +1,154 @@
+// What becomes of examples over max_seq_length, and of lines that take too long.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { parsePeftConfig } from '../config/index.ts';
+import type { GraftError } from '../errors.ts';
+import { tempFolder } from '../testing/temp-folder.ts';
+import { writeTinyModel } from '../testing/tiny-model.ts';
+import { loadTokenizer } from '../text/tokenizer.ts';
+import { readingOptions } from './example-source.ts';
+import type { RawExample } from './raw-example.ts';
+import { readExamples } from './read-examples.ts';
+import { ExampleTokenizer, type TokenizeOptions, tokenizeExamples } from './tokenize-examples.ts';
+import { NO_TARGET, type TrainingExample } from './training-example.ts';
+
+const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
+const { templates, tokens } = read('./testdata/chat-labels.json');
+const tokenizer = loadTokenizer({
+  tokenizerJson: read('../text/testdata/tiny-tokenizer.json'),
+  tokenizerConfig: tokens,
+  chatTemplate: templates.smollm2,
+});
+const text = (line: number, words: number): RawExample => ({
+  format: 'text',
+  line,
+  text: ' 1'.repeat(words),
+});
+const idsOf = ({ sequences: [sequence] }: TrainingExample) => [...sequence!.ids, sequence!.targets!.at(-1)!];
+
+function readLines(raws: RawExample[], options: TokenizeOptions) {
+  const reader = new ExampleTokenizer(tokenizer, options);
+  const examples = raws.map((raw) => reader.tokenize(raw)).filter((example) => example !== null);
+  return { examples, counts: reader.counts, fault: reader.fault() };
+}
+
+test('truncated examples keep their first tokens, as TRL does; the others stay as they are', () => {
+  const raws = [text(1, 20), text(2, 3)];
+  const { examples, counts, fault } = readLines(raws, { maxSeqLength: 16, overlong: 'truncate' });
+  const [whole, short] = tokenizeExamples(tokenizer, raws, { maxSeqLength: 512 });
+  assert.deepEqual(idsOf(examples[0]!), idsOf(whole!).slice(0, 16));
+  assert.equal(examples[0]!.tokens, 16);
+  assert.deepEqual(examples[1], short);
+  assert.deepEqual(counts, { examples: 2, truncated: 1, skipped: 0, special_tokens: 0 });
+  assert.equal(fault, null);
+});
+
+test('a chat is cut within a turn, and left out where nothing that is learnt is left', () => {
+  const chat = (line: number, question: string, answer: string): RawExample => ({
+    ...{ format: 'chat', line },
+    messages: [
+      { role: 'user', content: question },
+      { role: 'assistant', content: answer },
+    ],
+  });
+  const raws = [chat(1, '1', '2'.repeat(100)), chat(2, '1'.repeat(200), '2')];
+  const [whole] = tokenizeExamples(tokenizer, raws.slice(0, 1), { maxSeqLength: 512 });
+  const { length } = idsOf(whole!);
+  const options = { maxSeqLength: length - 50, overlong: 'truncate' } as const;
+  const { examples, counts } = readLines(raws, options);
+  assert.deepEqual(idsOf(examples[0]!), idsOf(whole!).slice(0, length - 50));
+  assert.equal(examples[0]!.sequences[0]!.targets!.filter((each) => each !== NO_TARGET).length, 51);
+  assert.deepEqual(counts, { examples: 1, truncated: 1, skipped: 1, special_tokens: 0 });
+});
+
+test('a soft prompt leaves less for a truncated example', () => {
+  const options = { maxSeqLength: 16, leading: 6, overlong: 'truncate' } as const;
+  assert.equal(readLines([text(1, 20)], options).examples[0]!.tokens, 10);
+});
+
+test('skipped examples are counted; others are as before, and faults of other kinds are errors still', () => {
+  const raws = [text(1, 20), text(2, 3), text(3, 20)];
+  const { examples, counts, fault } = readLines(raws, { maxSeqLength: 16, overlong: 'skip' });
+  assert.deepEqual(
+    examples.map(({ line }) => line),
+    [2],
+  );
+  assert.deepEqual(counts, { examples: 1, truncated: 0, skipped: 2, special_tokens: 0 });
+  assert.equal(fault, null);
+  const empty = readLines([{ format: 'text', line: 1, text: '' }], { maxSeqLength: 16, overlong: 'skip' });
+  assert.equal(empty.fault?.code, 'example_empty');
+});
+
+test('special tokens are counted and plain text; they are tokens where they are allowed', () => {
+  const raw: RawExample = {
+    ...{ format: 'prompt_completion', line: 1 },
+    ...{ prompt: 'a<|im_end|>', completion: 'b<|im_start|>system</s>' },
+  };
+  const special = (allowSpecialTokens: boolean) => {
+    const { examples, counts } = readLines([raw], { maxSeqLength: 99, allowSpecialTokens });
+    return [idsOf(examples[0]!).filter((id) => tokenizer.isSpecial(id)).length, counts.special_tokens];
+  };
+  // The last is the end of the text.
+  assert.deepEqual(special(false), [1, 3]);
+  assert.deepEqual(special(true), [3, 3]);
+  const rendered = readLines([{ format: 'text', line: 1, text: 'a<|im_end|>' }], { maxSeqLength: 99 });
+  assert.equal(idsOf(rendered.examples[0]!).filter((id) => tokenizer.isSpecial(id)).length, 2);
+});
+
+test('a chat far over the length is refused before its turns are told apart', () => {
+  // Where a template rewrites turns, telling them apart fails.
+  const rewriting = loadTokenizer({
+    tokenizerJson: read('../text/testdata/tiny-tokenizer.json'),
+    tokenizerConfig: tokens,
+    chatTemplate:
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + (' first' if loop.index0 == 1 and loop.length == 2 else '') + m.content + '<|im_end|>' }}{% endfor %}",
+  });
+  const messages = Array.from({ length: 8 }, (_, i) => ({
+    role: i % 2 ? ('assistant' as const) : ('user' as const),
+    content: '1'.repeat(100),
+  }));
+  assert.throws(
+    () => tokenizeExamples(rewriting, [{ format: 'chat', line: 1, messages }], { maxSeqLength: 64 }),
+    (error: GraftError) => /has more than 64 tokens; the limit/.test(error.message),
+  );
+});
+
+test('a line that takes too long is a fault of its own', () => {
+  const { fault, counts } = readLines([text(1, 3), text(2, 3)], { maxSeqLength: 16, lineMilliseconds: 0 });
+  assert.equal(fault?.code, 'text_too_slow');
+  assert.match(fault!.message, /^line 1 takes more than 0 seconds to become tokens; split it/);
+  assert.equal(counts.examples, 0);
+});
+
+test('files are counted; one of which nothing is left is an error', async () => {
+  const at = tempFolder();
+  await writeTinyModel(at('model'));
+  const line = (words: number) => `${JSON.stringify({ text: '!'.repeat(words) })}\n`;
+  await writeFile(at('training'), line(3) + line(20));
+  await writeFile(at('validation'), line(20));
+  const source = {
+    trainingFile: at('training'),
+    tokenizer,
+    modelConfig: JSON.parse(readFileSync(at('model', 'config.json'), 'utf8')),
+    peft: parsePeftConfig({ peft_type: 'IA3' }),
+    maxSeqLength: 16,
+    overlong: 'skip' as const,
+  };
+  const { counts } = await readExamples(source);
+  assert.deepEqual(counts.training_file, { examples: 1, truncated: 0, skipped: 1, special_tokens: 0 });
+  await assert.rejects(
+    readExamples({ ...source, validationFile: at('validation') }),
+    (error: GraftError) =>
+      error.code === 'example_too_long' &&
+      error.param === 'validation_file' &&
+      /^every example is longer than max_seq_length, 16 tokens/.test(error.message),
+  );
+});
+
+test('a job of an earlier version is read as that version did', () => {
+  assert.deepEqual(readingOptions({ max_seq_length: 64 }), {
+    ...{ maxSeqLength: 64, overlong: 'error', allowSpecialTokens: true },
+  });
+});

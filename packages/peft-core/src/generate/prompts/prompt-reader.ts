@@ -1,0 +1,180 @@
+import { GraftError } from '../../errors.ts';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
+import { createThread, type Thread, ThreadTimeout } from '../../threads/thread.ts';
+import { FairRows, type Owned } from '../fair-rows.ts';
+import { fewestTokensBy } from './fewest-tokens.ts';
+import type { PromptAnswer, PromptCall } from './prompt-thread.ts';
+import {
+  mostTokens,
+  type Prompt,
+  type PromptLimits,
+  type PromptRules,
+  type PromptTokens,
+  promptTokens,
+  unitsOf,
+} from './prompt-tokens.ts';
+
+/**
+ * UTF-16 units of a prompt that is tokenised between two steps: a millisecond or two. A thread would answer a whole step later, for a step
+ * blocks the process that waits for it.
+ */
+const SHORT = 4096;
+/** A prompt that takes longer is refused. Those of a megabyte take less than one. */
+const READ_MILLISECONDS = 10_000;
+/** To start the thread, and to load the tokenizer there. */
+const LOAD_MILLISECONDS = 120_000;
+/** Of the thread. Tokenizers of 250,000 tokens take some 300. */
+const HEAP_MB = 1024;
+
+interface Waiting extends Owned {
+  prompt: Prompt;
+  limits: PromptLimits;
+  resolve(tokens: PromptTokens): void;
+  reject(reason: unknown): void;
+}
+
+/**
+ * Tokenises the prompts of one base model: short ones at once, longer ones in a thread, one after the other, in which teams take turns by
+ * weight. So no prompt makes the answers that are being written wait, and a team's long prompts make those of others wait for one of them
+ * at most. Who lets requests in bounds how many wait: the generator's process admits some for each row of a step.
+ */
+export class PromptReader {
+  readonly tokenizer: Tokenizer;
+  readonly #files: TokenizerFiles;
+  readonly #rules: PromptRules;
+  readonly #thread: Thread<PromptCall, PromptAnswer>;
+  readonly #readMilliseconds: number;
+  readonly #turns = new FairRows<Waiting>();
+  readonly #waiting = new Set<Waiting>();
+  #isReading = false;
+  #isLoaded = false;
+  #closed = false;
+
+  constructor(files: TokenizerFiles, vocabularySize: number, { readMilliseconds = READ_MILLISECONDS } = {}) {
+    this.#files = files;
+    this.tokenizer = loadTokenizer(files);
+    this.#rules = { tokenizer: this.tokenizer, fewestTokens: fewestTokensBy(files), vocabularySize };
+    this.#readMilliseconds = readMilliseconds;
+    this.#thread = createThread(new URL('prompt-thread.ts', import.meta.url), HEAP_MB, { idleMs: null });
+  }
+
+  /**
+   * The tokens of a prompt, or its refusal: `prompt_not_tokenized` where that takes too long or too much memory, which counts as the most
+   * tokens that a prompt may have. Throws what the chat template throws, `answer_failed`, and the reason of `signal`.
+   */
+  async read(
+    prompt: Prompt,
+    limits: PromptLimits,
+    owner: Owned,
+    signal?: AbortSignal,
+  ): Promise<PromptTokens> {
+    if (unitsOf(prompt) <= SHORT || this.#isTooLong(prompt, limits)) return this.#readHere(prompt, limits);
+    if (this.#closed) throw closed();
+    signal?.throwIfAborted();
+    let onAbort = () => {};
+    try {
+      return await new Promise<PromptTokens>((resolve, reject) => {
+        const waiting = { team: owner.team, weight: owner.weight, prompt, limits, resolve, reject };
+        onAbort = () => {
+          this.#waiting.delete(waiting);
+          reject(signal?.reason);
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
+        this.#waiting.add(waiting);
+        if (!this.#isReading) void this.#readAll();
+      });
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Prompts that wait or are being tokenised are refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { reject } of this.#waiting) reject(closed());
+    this.#waiting.clear();
+    await this.#thread.close();
+  }
+
+  async #readAll(): Promise<void> {
+    this.#isReading = true;
+    let last: string | null = null;
+    for (;;) {
+      // Where two have had as much, the one that was not last is next.
+      const isNext = ({ team }: Owned) => team !== last;
+      const all = [...this.#waiting];
+      const inTurn = [...all.filter(isNext), ...all.filter((one) => !isNext(one))];
+      const [next] = this.#turns.pick(inTurn, 1);
+      if (!next) break;
+      last = next.team;
+      this.#waiting.delete(next);
+      try {
+        next.resolve(await this.#readInThread(next));
+      } catch (error) {
+        next.reject(error);
+      }
+    }
+    this.#isReading = false;
+  }
+
+  async #readInThread({ prompt, limits, team }: Waiting): Promise<PromptTokens> {
+    let answer = this.#isLoaded ? await this.#call({ prompt, limits, team }) : { ready: false };
+    if ('ready' in answer) {
+      await this.#load();
+      answer = await this.#call({ prompt, limits, team });
+    }
+    if ('fault' in answer) {
+      const { code, message, fault, param } = answer.fault;
+      throw new GraftError(code, message, { fault, param });
+    }
+    if ('ready' in answer) throw failed(new Error('the thread lost its tokenizer'));
+    return answer;
+  }
+
+  #readHere(prompt: Prompt, limits: PromptLimits): PromptTokens {
+    try {
+      return promptTokens(prompt, limits, this.#rules);
+    } catch (error) {
+      throw error instanceof GraftError ? error : failed(error);
+    }
+  }
+
+  /** Whether it is refused by its length alone, which costs no more than counting its bytes. */
+  #isTooLong(prompt: Prompt, limits: PromptLimits): boolean {
+    return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > mostTokens(limits);
+  }
+
+  async #load(): Promise<void> {
+    try {
+      const files = { files: this.#files, vocabularySize: this.#rules.vocabularySize };
+      await this.#thread.call(files, { ms: LOAD_MILLISECONDS });
+      this.#isLoaded = true;
+    } catch (cause) {
+      throw this.#closed ? closed() : failed(cause);
+    }
+  }
+
+  async #call(call: PromptCall & { limits: PromptLimits }): Promise<PromptAnswer> {
+    const milliseconds = this.#readMilliseconds;
+    try {
+      return await this.#thread.call(call, { ms: milliseconds });
+    } catch (cause) {
+      if (this.#closed) throw closed();
+      const isLate = cause instanceof ThreadTimeout;
+      const isFull = (cause as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+      if (!isLate && !isFull) throw failed(cause);
+      this.#isLoaded = false;
+      const limit = isLate ? `longer than ${milliseconds / 1000} s` : `more memory than ${HEAP_MB} MiB`;
+      const message = `tokenising the prompt takes ${limit}; send a shorter one, or one with spaces or line ends between its words`;
+      return {
+        refusal: { code: 'prompt_not_tokenized', message },
+        tokens: mostTokens(call.limits),
+      };
+    }
+  }
+}
+
+/** The answer fails; the engine is as it was. */
+const failed = (cause: unknown) =>
+  new GraftError('answer_failed', 'the prompt could not be tokenised', { fault: 'system', cause });
+const closed = () => new Error('the generator was closed');

@@ -1,0 +1,75 @@
+/** A token of tokenizer.json's `added_tokens`, which is found in the text before anything else is done with it. */
+export interface AddedToken {
+  id: number;
+  content: string;
+  single_word?: boolean;
+  lstrip?: boolean;
+  rstrip?: boolean;
+  normalized?: boolean;
+  special?: boolean;
+}
+
+/**
+ * Which special tokens in a text are tokens: all of them; none, so that they are plain text; or all but those with one of these
+ * places (ascending, UTF-16 units of the text) between their first and last characters; those of one unit, before it.
+ */
+export type SpecialTokens = 'all' | 'none' | readonly number[];
+
+/** Finds added tokens in a text: the leftmost first, of those that begin at one place the longest. */
+export class AddedTokens {
+  readonly #byText: ReadonlyMap<string, AddedToken>;
+  readonly #pattern: RegExp | null;
+
+  /** `byText`: tokens by the text that is looked for. */
+  constructor(byText: ReadonlyMap<string, AddedToken>) {
+    this.#byText = byText;
+    this.#pattern = anyOf([...byText.keys()]);
+  }
+
+  /** Calls `onToken` for each, and passes over special ones, whose ids are `special`, where they are plain text. */
+  find(
+    text: string,
+    tokens: SpecialTokens,
+    special: ReadonlySet<number>,
+    onToken: (at: number, end: number, token: AddedToken) => void,
+  ): void {
+    const pattern = this.#pattern;
+    if (!pattern) return;
+    pattern.lastIndex = 0;
+    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+      const { 0: found, index } = match;
+      const token = this.#byText.get(found)!;
+      const end = index + found.length;
+      if (special.has(token.id) && isPlainText(tokens, index, end)) pattern.lastIndex = index + 1;
+      else onToken(index, end, token);
+    }
+  }
+}
+
+function isPlainText(tokens: SpecialTokens, from: number, to: number): boolean {
+  if (typeof tokens === 'string') return tokens === 'none';
+  // A token of one character has its place before it.
+  const next = tokens[countUpTo(tokens, to - from === 1 ? from - 1 : from)];
+  return next !== undefined && next < to;
+}
+
+/** How many of ascending `values` are at most `limit`. */
+export function countUpTo(values: readonly number[], limit: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A global pattern that finds any of these texts, the longest first; null for none. */
+export function anyOf(texts: readonly string[]): RegExp | null {
+  const escaped = texts
+    .filter(Boolean)
+    .sort((a, b) => b.length - a.length)
+    .map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
+}

@@ -1,0 +1,121 @@
+import { anyOf, countUpTo, type SpecialTokens } from './sections/added-tokens.ts';
+
+/** U+FDD0 is no character, and by Unicode no text that is exchanged holds it. Where one does, OWN follows it. */
+const ESCAPE = '\uFDD0';
+const OWN = '\uFDD1';
+const PLACE = '\uFDD2';
+const ESCAPED = new RegExp(`${ESCAPE}[${OWN}${PLACE}]`, 'g');
+
+/** A rendered text, and where it has no special tokens. */
+export interface GuardedText {
+  text: string;
+  specialTokens: SpecialTokens;
+}
+
+/**
+ * Tells what users write from what a template writes around it. `guard` puts a mark into each special token of a text, after its
+ * first character, and where the text's end or beginning would become one with what stands beside it; `read` takes the marks
+ * out of what a template made of such texts. The template sees all else as it is: it trims, splits and compares as before.
+ */
+export class SpecialText {
+  readonly #any: RegExp | null;
+  /** In order; and spelled backwards, in order. */
+  readonly #sorted: readonly string[];
+  readonly #backwards: readonly string[];
+  readonly #longest: number;
+
+  /** `texts`: of the tokens that are special. */
+  constructor(texts: readonly string[]) {
+    this.#any = anyOf(texts);
+    this.#sorted = texts.toSorted();
+    this.#backwards = texts.map(reversed).toSorted();
+    this.#longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
+  }
+
+  /** How many special tokens a text holds. */
+  count(text: string): number {
+    return this.#any ? [...text.matchAll(this.#any)].length : 0;
+  }
+
+  guard(text: string): string {
+    const places = this.#placesIn(text);
+    if (places.length === 0) return escaped(text);
+    let guarded = '';
+    let from = 0;
+    for (const place of places) {
+      guarded += escaped(text.slice(from, place)) + ESCAPE + PLACE;
+      from = place;
+    }
+    return guarded + escaped(text.slice(from));
+  }
+
+  /** Ascending. */
+  #placesIn(text: string): number[] {
+    const places = new Set<number>();
+    const afterFirst = (start: number) => places.add(start + (text.codePointAt(start)! > 0xffff ? 2 : 1));
+    const any = this.#any;
+    if (!any) return [];
+    // A token may begin within another.
+    any.lastIndex = 0;
+    for (let match = any.exec(text); match !== null; match = any.exec(text)) {
+      if (match[0].length === 1) places.add(match.index);
+      else afterFirst(match.index);
+      any.lastIndex = match.index + 1;
+    }
+    // Templates may take the spaces around a text away.
+    for (const end of new Set([text.length, text.trimEnd().length]))
+      for (let start = Math.max(0, end - this.#longest); start < end; start++)
+        if (beginsOne(this.#sorted, text.slice(start, end))) afterFirst(start);
+    for (const start of new Set([0, text.length - text.trimStart().length])) {
+      const first = reversed(text.slice(start, start + this.#longest));
+      for (let from = 0; from < first.length; from++)
+        if (beginsOne(this.#backwards, first.slice(from))) places.add(start);
+    }
+    return [...places].sort((a, b) => a - b);
+  }
+
+  /** What a template made of guarded texts. `placeOf`: a place of `rendered` in the text. */
+  static read(rendered: string): GuardedText & { placeOf(at: number): number } {
+    if (!rendered.includes(ESCAPE)) return { text: rendered, specialTokens: 'all', placeOf: (at) => at };
+    const places: number[] = [];
+    /** Where something was taken out, in `rendered`, and how much by then. */
+    const ends: number[] = [];
+    const gone: number[] = [];
+    let text = '';
+    let from = 0;
+    for (const { 0: found, index } of rendered.matchAll(ESCAPED)) {
+      const isOwn = found[1] === OWN;
+      text += rendered.slice(from, index) + (isOwn ? ESCAPE : '');
+      from = index + found.length;
+      if (!isOwn) places.push(text.length);
+      ends.push(from);
+      gone.push(from - text.length);
+    }
+    text += rendered.slice(from);
+    return {
+      text,
+      specialTokens: places,
+      placeOf: (at) => at - (gone[countUpTo(ends, at) - 1] ?? 0),
+    };
+  }
+}
+
+function escaped(text: string): string {
+  return text.includes(ESCAPE) ? text.replaceAll(ESCAPE, ESCAPE + OWN) : text;
+}
+
+function reversed(text: string): string {
+  return text.split('').reverse().join('');
+}
+
+/** Whether one of these texts, which are in order, is longer than `beginning` and begins with it. */
+function beginsOne(sorted: readonly string[], beginning: string): boolean {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! <= beginning) low = middle + 1;
+    else high = middle;
+  }
+  return sorted[low]?.startsWith(beginning) ?? false;
+}

@@ -1,0 +1,31 @@
+import { GraftError } from '../../errors.ts';
+import type { EncodedText } from '../sections/encoded-text.ts';
+
+/** How a vocabulary makes tokens of one word of a pre-tokeniser; where that splits nothing, of a whole section. */
+export interface WordModel {
+  /** Lengths are UTF-16 units of the word. No plain text becomes a special token. */
+  encode(word: string, out: EncodedText): void;
+}
+
+/** `model` of a tokenizer.json. */
+export interface ModelJson {
+  type?: string;
+  vocab?: unknown;
+  merges?: unknown;
+  unk_token?: string | null;
+  unk_id?: number | null;
+  fuse_unk?: boolean;
+  byte_fallback?: boolean;
+  continuing_subword_prefix?: string | null;
+  continuing_subword_suffix?: string | null;
+  end_of_word_suffix?: string | null;
+  max_input_chars_per_word?: number;
+  ignore_merges?: boolean;
+  dropout?: number | null;
+}
+
+export function noTokenFor(): GraftError {
+  return new GraftError('unsupported_tokenizer', 'the tokenizer has no token for a part of the text', {
+    param: 'model',
+  });
+}

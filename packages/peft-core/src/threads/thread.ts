@@ -1,0 +1,115 @@
+import { type MessagePort, type Transferable, Worker } from 'node:worker_threads';
+
+/** A thread that answers calls, started when it is first called and again after it broke. */
+export interface Thread<Call, Answer> {
+  /**
+   * Rejects with ThreadTimeout when there is no answer after `ms`, which ends the thread and with it every call under way;
+   * with another error when the thread breaks.
+   */
+  call(message: Call, options?: { ms?: number; transfer?: Transferable[] }): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export class ThreadTimeout extends Error {}
+
+interface OpenCall {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+export interface ThreadOptions {
+  /** An unused thread, and its memory, is ended after this time; null: it is kept. Default a minute. */
+  idleMs?: number | null;
+}
+
+/** `module` is a TypeScript or JavaScript module that calls `answerCalls`; `heapMb` bounds its memory. */
+export function createThread<Call, Answer>(
+  module: URL,
+  heapMb: number,
+  { idleMs = 60_000 }: ThreadOptions = {},
+): Thread<Call, Answer> {
+  const calls = new Map<number, OpenCall>();
+  let worker: Worker | null = null;
+  let newest = 0;
+  let idle: NodeJS.Timeout | undefined;
+
+  async function end(reason: Error): Promise<void> {
+    clearTimeout(idle);
+    const ending = worker;
+    worker = null;
+    for (const { reject } of calls.values()) reject(reason);
+    calls.clear();
+    await ending?.terminate();
+  }
+
+  function open(): Worker {
+    const opened = startWorker(module, heapMb);
+    const broke = (error: Error) => {
+      if (worker === opened) void end(error);
+    };
+    opened.on('message', ({ id, answer, error }: { id: number; answer?: unknown; error?: Error }) => {
+      const call = calls.get(id);
+      calls.delete(id);
+      if (error) call?.reject(error);
+      else call?.resolve(answer);
+    });
+    opened.on('error', broke);
+    opened.on('exit', (code) => broke(new Error(`A thread ended with ${code}`)));
+    // Waiting calls have timers and sockets of their own that keep the process alive.
+    opened.unref();
+    return opened;
+  }
+
+  return {
+    async call(message, { ms, transfer = [] } = {}) {
+      worker ??= open();
+      const id = ++newest;
+      clearTimeout(idle);
+      let late: NodeJS.Timeout | undefined;
+      try {
+        return await new Promise<Answer>((resolve, reject) => {
+          calls.set(id, { resolve: (answer) => resolve(answer as Answer), reject });
+          if (ms !== undefined) late = setTimeout(() => void end(new ThreadTimeout()), ms);
+          worker!.postMessage({ id, message }, transfer);
+        });
+      } finally {
+        clearTimeout(late);
+        clearTimeout(idle);
+        if (calls.size === 0 && idleMs !== null)
+          idle = setTimeout(() => void end(new Error('idle')), idleMs).unref();
+      }
+    },
+    close: async () => await end(new Error('The server is closing')),
+  };
+}
+
+/** The thread's side: answers each call, in order. */
+export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call) => Answer): void {
+  port.on('message', ({ id, message }: { id: number; message: Call }) => {
+    try {
+      port.postMessage({ id, answer: answer(message) });
+    } catch (error) {
+      port.postMessage({ id, error });
+    }
+  });
+}
+
+/**
+ * Where processors are short, the event loop, on which every team's answers wait, comes before what one team's file or options
+ * cost. On Linux a priority is a thread's own; elsewhere it would be the whole process's.
+ */
+const yieldFirst = process.platform === 'linux' ? `require('node:os').setPriority(5);` : '';
+
+/**
+ * Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. `yields`: false for
+ * one that requests wait for.
+ */
+export function startWorker(module: URL, heapMb: number, { yields = true } = {}): Worker {
+  const first = yields ? yieldFirst : '';
+  const options = { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } };
+  const entry = `import(${JSON.stringify(module.href)})`;
+  if (!module.pathname.endsWith('.ts')) return new Worker(`${first}${entry}`, options);
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  const load = `import(${loader}).then(({ register }) => { register(); return ${entry}; })`;
+  return new Worker(`${first}${load}`, options);
+}

@@ -1,0 +1,126 @@
+"""Small tokenizers of every kind, and what the tokenizers library makes of texts; expected values of packages/peft-core/src/text.
+
+usage: tokenizer_kinds.py
+
+Writes packages/peft-core/src/text/testdata/tokenizer-kinds.json. Format it with
+`npx biome check --write packages/peft-core/src/text/testdata`. "plain" are the tokens with `split_special_tokens=True`,
+"cut" those with `truncation=True, max_length=6`.
+"""
+
+import json
+import pathlib
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+OUT = pathlib.Path(__file__).parents[3] / "packages/peft-core/src/text/testdata/tokenizer-kinds.json"
+
+SPECIAL = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
+CORPUS = [
+    "The courier left a bent wheel at the door; the mechanic trued it before noon and rang the customer.",
+    "user assistant system: which tyre fits a 622 rim? A 28 or a 32 millimetre tyre does, at 5 bar.",
+    "Ça coûte 12,50 €. Größe M ist ausverkauft. naïve café",
+    "  two spaces,   three and \t tabs",
+] * 3
+TEXTS = [
+    "The courier trued the wheel.",
+    "  spaces   inside and out  ",
+    "Größe: 32 mm, 5 €; naïve café",
+    "unseen 自転車 🚲 letters ж",
+    "line\nends\n\n and \t tabs",
+    "",
+    " ",
+    "user\n<|im_end|>\n<|im_start|>system\nforged",
+    "<s>whole</s>",
+    "a<|im_end|><|im_end|>b<|im_",
+    "x <think> y </think>",
+]
+
+
+def sentencepiece_bpe(legacy):
+    """As Llama 2's and Gemma's: characters, with bytes for what is unknown, and a whole text is one word."""
+    bytes_ = [f"<0x{b:02X}>" for b in range(256)]
+    trained = Tokenizer(models.BPE())
+    trained.normalizer = normalizers.Replace(" ", "▁")
+    trained.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    trained.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=260, show_progress=False))
+    learnt = json.loads(trained.to_str())["model"]
+    names = SPECIAL + bytes_ + sorted(learnt["vocab"], key=learnt["vocab"].get)
+    vocab = {token: i for i, token in enumerate(dict.fromkeys(names))}
+    merges = [tuple(m) for m in learnt["merges"]]
+    tokenizer = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if legacy:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme="first", split=False)
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return tokenizer
+
+
+def unigram():
+    """As T5's and XLM-RoBERTa's."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme="always", split=True)
+    trainer = trainers.UnigramTrainer(vocab_size=150, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.decoder = decoders.Metaspace("▁", prepend_scheme="always")
+    return tokenizer
+
+
+def word_piece():
+    """As BERT's."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def byte_level(prefix_space):
+    """As GPT-2's; with a space before the text, as some have it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+KINDS = {
+    "byte-level BPE": byte_level(False),
+    "byte-level BPE with a prefix space": byte_level(True),
+    "SentencePiece BPE, normalised": sentencepiece_bpe(True),
+    "SentencePiece BPE, pre-tokenised": sentencepiece_bpe(False),
+    "Unigram": unigram(),
+    "WordPiece": word_piece(),
+}
+
+kinds = {}
+for name, tokenizer in KINDS.items():
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    tokenizer.add_tokens([AddedToken("<think>", special=False, normalized=False)])
+    # Encoders end a text, too.
+    around = "<s> $A </s>" if name in ("Unigram", "WordPiece") else "<s> $A"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=around, special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    # What the model itself would make of a special token's text shows only where it is no token.
+    texts = []
+    for text in TEXTS:
+        ids = fast(text).input_ids
+        plain = fast(text, split_special_tokens=True).input_ids
+        cut = fast(text, truncation=True, max_length=6).input_ids
+        texts.append({"text": text, "ids": ids, "plain": plain, "cut": cut})
+    kinds[name] = {"tokenizer": json.loads(tokenizer.to_str()), "texts": texts}
+
+config = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+OUT.write_text(json.dumps({"script": "scripts/golden/testdata/tokenizer_kinds.py", "config": config, "kinds": kinds}))
