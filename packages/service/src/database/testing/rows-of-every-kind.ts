@@ -127,6 +127,16 @@ function* filesAndUploads(id: Named, own: Own): Generator<[string, Row]> {
     ];
   const part = { upload_id: id('upload-pending'), bytes: 9, sha256: 'cd'.repeat(32), path: id('part') };
   yield ['upload_parts', { id: id('part'), ...own, ...part }];
+  yield [
+    'incoming_bytes',
+    {
+      id: id('incoming'),
+      team_id: own.team_id,
+      upload_id: id('upload-pending'),
+      bytes: 3,
+      expires_at: later,
+    },
+  ];
   const report = { ...own, sha256: 'ab'.repeat(32), status: 'running' };
   yield ['file_reports', { key: id('report'), ...report, holder: 'api', lease_until: later }];
   yield [

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { assertError } from '../testing/assert-error.ts';
+import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
+import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../testing/scripted-worker.ts';
+
+let bench: ApiBench;
+let workers: ScriptedWorker[] = [];
+before(async () => {
+  bench = await openApiBench();
+});
+after(async () => await bench?.close());
+afterEach(async () => {
+  for (const worker of workers) await worker.close();
+  workers = [];
+});
+
+async function start(answer: ScriptedWorker['answer']): Promise<ScriptedWorker> {
+  const worker = await startScriptedWorker(bench.services, `worker-${workers.length}`, answer);
+  workers.push(worker);
+  return worker;
+}
+
+const hello = says(token('Hel'), token('lo ½'), done());
+
+async function chat(more: object = {}) {
+  const messages = [{ role: 'user', content: 'Hi' }];
+  return await bench.acme.send('POST', '/v1/chat/completions', { model: 'tiny', messages, ...more });
+}
+
+test('one of another version is passed over, and alone it is a 503 that says so', async () => {
+  // As Fastify refuses a field that a schema of an earlier version does not have.
+  const older = await start((_body, response) => {
+    response
+      .writeHead(400, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ code: 'invalid_request', message: 'body must NOT have additional properties' }));
+  });
+  for (const stream of [false, true]) {
+    const answer = await chat({ stream });
+    const message = assertError(answer, 503, 'worker_version_mismatch');
+    assert.match(message, /another version of Graft than the API/);
+    assert.match(answer.headers.get('retry-after')!, /^\d+$/);
+    assert.ok(!answer.text.includes('additional') && !answer.text.includes('127.0.0.1'));
+  }
+  older.answer = (_body, response) => {
+    response.writeHead(503, { 'x-graft-protocol': '2' }).end('{}');
+  };
+  assertError(await chat(), 503, 'worker_version_mismatch');
+  // Its row says it: it is not even asked.
+  await bench.services.sql.query("UPDATE workers SET protocol = 2 WHERE id = 'worker-0'");
+  const { length } = older.requests;
+  assertError(await chat(), 503, 'worker_version_mismatch');
+  assertError(await chat({ n: 2 }), 503, 'worker_version_mismatch');
+  assert.equal(older.requests.length, length);
+
+  const same = await start(hello);
+  for (let i = 0; i < 5; i++) assert.equal((await chat()).status, 200);
+  same.answer = (_body, response) => {
+    response.writeHead(503, { 'x-graft-protocol': '1' }).end('{}');
+  };
+  assertError(await chat(), 503, 'no_worker_available');
+  same.answer = (_body, response) => {
+    response.writeHead(400, { 'x-graft-protocol': '1' }).end('{}');
+  };
+  assertError(await chat(), 502, 'worker_failed');
+});
