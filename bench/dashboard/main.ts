@@ -27,7 +27,7 @@ try {
     })),
   );
   add(await largestPaint(bench, 'Largest paint of /jobs', '/jobs'));
-  add(await largestPaint(bench, 'Largest paint of a job', `/jobs/${usual.at(-1)}`));
+  add(await largestPaint(bench, 'Largest paint of a job', `/jobs/${usual.at(-1)}?tab=curves`));
   add(await drawing(bench));
   add(
     await longestTask(

@@ -1,18 +1,20 @@
 import { constants } from 'node:fs';
-import { copyFile, mkdir, open, opendir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { copyFile, mkdir, opendir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join, relative, resolve } from 'node:path';
 import { dataFolder } from '@graft/service';
-import { runPostgresTool } from './postgres-tools.ts';
+import { type DatabaseContents, dumpDatabase } from './dump-database.ts';
+import { flush } from './flush.ts';
 
-/** What a backup holds, beside the dump and the folders. Written last: without it a backup is not whole. */
+/** What a backup holds, beside the rows and the files. Written last: without it a backup is not whole. */
 export interface BackupManifest {
-  format: 1;
+  format: 2;
   createdAt: string;
   /** Bytes and number of the files copied from the data folder. */
   files: number;
   bytes: number;
   /** Whether files, artifacts and checkpoints lie in the bucket that this names, which is backed up apart. */
   artifactsUrl: string | null;
+  database: DatabaseContents;
 }
 
 export interface BackupSource {
@@ -21,45 +23,63 @@ export interface BackupSource {
   artifactsUrl: string | null;
 }
 
-export const dumpName = 'database.dump';
+export const databaseName = 'database';
 export const manifestName = 'manifest.json';
 export const folderName = 'data';
 
-/** Of the data folder. The embedded Postgres is in the dump; what is staged or incoming belongs to nothing yet. */
-const copied = ['files', 'artifacts', 'checkpoints', 'secrets'];
+/** Of the data folder. The rows of the embedded Postgres are copied apart; what is staged or incoming belongs to nothing yet. */
+export const copied = ['files', 'artifacts', 'checkpoints', 'secrets'];
 
 /**
  * Backs up a Graft that may be running: the database first, then the files. What a row names was there before the row and is
- * not changed afterwards, so everything in the dump is among the files that are copied after it. `output` must be empty or absent.
+ * not changed afterwards, so everything in the database's copy is among the files that are copied after it. `output` must be empty or
+ * absent, and is again where this fails, or where `aborted` is.
  */
 export async function backUp(
   source: BackupSource,
   output: string,
-  pgDump = 'pg_dump',
+  aborted?: AbortSignal,
 ): Promise<BackupManifest> {
-  await mkdir(output, { recursive: true, mode: 0o700 });
+  if (!relative(source.dataDir, resolve(output)).startsWith('..'))
+    throw new Error(
+      `${output} is in the data folder ${source.dataDir}, and would be lost with it: name another place.`,
+    );
+  const made = await mkdir(output, { recursive: true, mode: 0o700 });
   if ((await readdir(output)).length > 0) throw new Error(`${output} is not empty.`);
-  await runPostgresTool(
-    pgDump,
-    ['--format=custom', '--no-owner', '--no-privileges', `--file=${join(output, dumpName)}`],
-    source.databaseUrl,
-  );
+  try {
+    return await fill(source, output, aborted);
+  } catch (error) {
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    else
+      for (const name of await readdir(output))
+        await rm(join(output, name), { recursive: true, force: true });
+    throw aborted?.aborted ? aborted.reason : error;
+  }
+}
+
+async function fill(source: BackupSource, output: string, aborted?: AbortSignal): Promise<BackupManifest> {
+  const database = await dumpDatabase(source.databaseUrl, join(output, databaseName), aborted);
   const count = { files: 0, bytes: 0 };
   const { incoming, mark } = dataFolder(source.dataDir);
+  const found = await readFile(mark, 'utf8').catch(() => null);
+  if (source.artifactsUrl === null && database.dataFolder !== null && found?.trim() !== database.dataFolder)
+    throw new Error(
+      `${source.dataDir} is not the data folder of this database: set GRAFT_DATA_DIR as its API has it.`,
+    );
   await mkdir(join(output, folderName), { mode: 0o700 });
   // Without it a restored folder would not be that of the restored installation.
   await copyOne(mark, join(output, folderName, basename(mark)), count);
   for (const name of copied)
-    await copyFolder(join(source.dataDir, name), join(output, folderName, name), incoming, count);
+    await copyFolder(join(source.dataDir, name), join(output, folderName, name), incoming, count, aborted);
   const manifest: BackupManifest = {
-    format: 1,
+    format: 2,
     createdAt: new Date().toISOString(),
     ...count,
     artifactsUrl: source.artifactsUrl,
+    database,
   };
   await writeFile(join(output, manifestName), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
   await flush(join(output, manifestName));
-  await flush(join(output, dumpName));
   return manifest;
 }
 
@@ -69,6 +89,7 @@ export async function copyFolder(
   to: string,
   except: string,
   count: { files: number; bytes: number },
+  aborted?: AbortSignal,
 ): Promise<void> {
   const entries = await opendir(from).catch(ifGone);
   if (!entries) return;
@@ -76,8 +97,9 @@ export async function copyFolder(
   try {
     for await (const entry of entries) {
       const [source, target] = [join(from, entry.name), join(to, entry.name)];
+      aborted?.throwIfAborted();
       if (source === except) continue;
-      if (entry.isDirectory()) await copyFolder(source, target, except, count);
+      if (entry.isDirectory()) await copyFolder(source, target, except, count, aborted);
       else if (entry.isFile()) await copyOne(source, target, count);
     }
   } catch (error) {
@@ -101,21 +123,15 @@ function ifGone(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-async function flush(path: string): Promise<number> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-    return (await file.stat()).size;
-  } finally {
-    await file.close();
-  }
-}
-
 export async function readManifest(folder: string): Promise<BackupManifest> {
   const text = await readFile(join(folder, manifestName), 'utf8').catch(() => null);
   if (text === null) throw new Error(`${folder} holds no whole backup: ${manifestName} is missing.`);
-  const manifest = JSON.parse(text) as BackupManifest;
-  if (manifest.format !== 1)
+  const manifest = JSON.parse(text) as BackupManifest | { format: number };
+  if (manifest.format === 1)
+    throw new Error(
+      `${folder} was made by an earlier Graft, by pg_dump: docs/operations.md shows how to restore it by hand.`,
+    );
+  if (manifest.format !== 2)
     throw new Error(`${folder} was made by a newer Graft (format ${manifest.format}).`);
-  return manifest;
+  return manifest as BackupManifest;
 }

@@ -3,42 +3,78 @@
  *                             while it runs, into a new folder
  * npm run restore -- FOLDER   puts such a backup into the empty database and data folder of those settings
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { acquirePostgres, createLogger, loadServiceEnv } from '@graft/service';
+import { parseArgs } from 'node:util';
+import { acquirePostgres, createLogger, dataFolder, loadServiceEnv } from '@graft/service';
 import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { backUp } from './back-up.ts';
 import { restore } from './restore.ts';
 
-const [verb, folder] = process.argv.slice(2);
-if ((verb !== 'backup' && verb !== 'restore') || folder === undefined) {
-  console.error('usage: npm run backup -- FOLDER, npm run restore -- FOLDER');
-  process.exit(2);
-}
+const usage = `usage: npm run backup -- FOLDER     backs up database and data folder, also of a Graft that runs, into a new folder
+       npm run restore -- FOLDER    puts a backup into an empty database and an empty data folder
+Both read the settings of Graft: DATABASE_URL, GRAFT_DATA_DIR and the others, from the environment or .env.`;
+
+const aborted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => aborted.abort(new Error(`Ended by ${signal}; nothing is left of it.`)));
+
+const { verb, folder } = readArguments(process.argv.slice(2));
 try {
   loadSettings();
   const env = loadServiceEnv();
+  const { dataDir } = env;
+  if (verb === 'backup' && env.databaseUrl === undefined && !existsSync(dataFolder(dataDir).postgres))
+    throw new Error(`There is no Graft in ${dataDir}: set GRAFT_DATA_DIR, or DATABASE_URL, as it has them.`);
   const postgres = await acquirePostgres(env, createLogger({ level: 'warn', name: 'graft-backup' }));
   try {
     const place = path.resolve(process.env.INIT_CWD ?? '.', folder);
-    const { dataDir } = env;
     const artifactsUrl = process.env.ARTIFACTS_URL || null;
     const run = { databaseUrl: postgres.ownerUrl, dataDir, artifactsUrl };
-    const { files, bytes, createdAt, ...rest } =
-      verb === 'backup' ? await backUp(run, place) : await restore(place, run);
-    const what = `the database and ${files} files (${(bytes / 1e6).toFixed(1)} MB)`;
-    console.log(
-      verb === 'backup'
-        ? `Backed up ${what} to ${place}.`
-        : `Restored ${what} of ${createdAt} from ${place}.`,
-    );
-    if (rest.artifactsUrl)
-      console.log(
-        `Files, artifacts and checkpoints lie in ${rest.artifactsUrl}: ${verb === 'backup' ? 'copy the bucket now, after the database' : 'restore the bucket too, before Graft starts'}.`,
-      );
+    if (verb === 'backup') {
+      const made = await backUp(run, place, aborted.signal);
+      console.log(`Backed up ${described(made)} to ${place}.`);
+      tellOfBucket(made.artifactsUrl, 'copy the bucket now, after the database');
+    } else {
+      const restored = await restore(place, run, aborted.signal);
+      console.log(`Restored ${described(restored)} of ${restored.createdAt} from ${place}.`);
+      for (const name of restored.foreignTables)
+        console.log(`The table ${name}, which is not Graft's, is left out.`);
+      tellOfBucket(restored.artifactsUrl, 'restore the bucket too, before Graft starts');
+    }
   } finally {
     await postgres.release();
   }
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
+}
+
+function readArguments(given: string[]): { verb: 'backup' | 'restore'; folder: string } {
+  let fault: string | null = null;
+  try {
+    const { values, positionals } = parseArgs({
+      args: given,
+      options: { help: { type: 'boolean', short: 'h', default: false } },
+      allowPositionals: true,
+    });
+    if (values.help) {
+      console.log(usage);
+      process.exit(0);
+    }
+    const [verb, folder, ...more] = positionals;
+    if ((verb === 'backup' || verb === 'restore') && folder && more.length === 0) return { verb, folder };
+  } catch (error) {
+    fault = (error as Error).message;
+  }
+  console.error(fault === null ? usage : `${fault}\n${usage}`);
+  process.exit(2);
+}
+
+function described({ files, bytes }: { files: number; bytes: number }): string {
+  return `the database and ${files} files (${(bytes / 1e6).toFixed(1)} MB)`;
+}
+
+function tellOfBucket(artifactsUrl: string | null, what: string): void {
+  if (artifactsUrl) console.log(`Files, artifacts and checkpoints lie in ${artifactsUrl}: ${what}.`);
 }

@@ -81,10 +81,6 @@ export const promtool = () => debianTool('promtool', 'promtool', 'usr/bin/promto
 
 export const kustomize = () => debianTool('kustomize', 'kustomize', 'usr/bin/kustomize');
 
-/** Postgres' client programs of a version that dumps every server that Graft runs on. */
-export const postgresClient = (program: 'pg_dump' | 'pg_restore' | 'psql') =>
-  debianTool(`${program}-17`, 'postgresql-client-17', `usr/lib/postgresql/17/bin/${program}`);
-
 /** Docker's plugin, called by itself; it needs no engine to check a file. */
 export const dockerCompose = () =>
   debianTool('docker-compose', 'docker-compose', 'usr/libexec/docker/cli-plugins/docker-compose');

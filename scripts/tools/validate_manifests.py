@@ -2,7 +2,7 @@
 {"documents", "faults": [{"kind", "name", "fault"}]}.
 
 Kubernetes' own kinds are held against the JSON schemas of the release, strictly: an unknown field is a fault.
-KEDA's against models made of its CRDs, where a field that a model drops is unknown.
+KEDA's and the Prometheus operator's against models made of their CRDs, where a field that a model drops is unknown.
 """
 import json
 import sys
@@ -10,11 +10,14 @@ import sys
 import kubernetes_validate
 import yaml
 from cloudcoil.models.keda import v1alpha1 as keda
+from cloudcoil.models.prometheus_operator import v1 as prometheus
+
+models = {"keda.sh/v1alpha1": keda, "monitoring.coreos.com/v1": prometheus}
 
 
 def fault_of(document, version):
-    if document["apiVersion"].startswith("keda.sh/"):
-        model = getattr(keda, document["kind"]).model_validate(document)
+    if document["apiVersion"] in models:
+        model = getattr(models[document["apiVersion"]], document["kind"]).model_validate(document)
         kept = json.loads(model.model_dump_json(by_alias=True, exclude_unset=True))
         return unknown(document, kept, "")
     kubernetes_validate.validate(document, version, strict=True)

@@ -6,7 +6,7 @@ import { type AdapterVersion, longestNote } from '@graft/service';
 import { toWireAdapterVersion } from '../../apps/api/src/schemas/adapter.ts';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import { storeAdapter } from '../../apps/api/src/testing/store-adapter.ts';
-import { codeFor } from '../../apps/web/src/pages/adapter/runtime-code.ts';
+import { codeFor, codeNames } from '../../apps/web/src/pages/adapter/runtime-code.ts';
 import { type BrowserBench, openBrowserBench, type VisitOptions } from './browser-bench.ts';
 
 const views: VisitOptions[] = [390, 1280, 2560].flatMap((width) =>
@@ -190,9 +190,9 @@ test('every runtime that the API can name has code of its own', () => {
   ]);
   assert.ok(known.size > 5);
   const version = toWireAdapterVersion(second);
-  const codes = [...known, 'one that the page does not know'].map((each) =>
-    codeFor(each, version, bench.url),
-  );
+  const names = codeNames({ ...version, runtimes: [...known, 'one that the page does not know'] });
+  const codes = names.map((name) => codeFor(name, { version, hub: null, origin: bench.url }));
+  assert.ok(codes.length > known.size);
   assert.equal(new Set(codes).size, codes.length);
   assert.match(codes.at(-1)!, /versions\/2\/download/);
 });

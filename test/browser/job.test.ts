@@ -19,7 +19,7 @@ const tab = (name: string) => ({ name, exact: true });
 
 test('curves are told in words, smoothed, made logarithmic and zoomed, all in the address', async () => {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'curved', steps: 2_000 }]);
-  const visit = await bench.visit(bench.acme, `/jobs/${id}`);
+  const visit = await bench.visit(bench.acme, `/jobs/${id}?tab=curves`);
   const { page } = visit;
   const loss = page.getByRole('img', { name: /^Loss: training from .* to .*; evaluation from/ });
   await loss.waitFor();
@@ -60,7 +60,7 @@ test('of a job of a version that did not measure it, no memory is drawn', async 
   const [id] = await seedJobs(bench, [
     { status: 'succeeded', suffix: 'unmeasured', steps: 20, isWithoutMemory: true },
   ]);
-  const visit = await bench.visit(bench.acme, `/jobs/${id}`);
+  const visit = await bench.visit(bench.acme, `/jobs/${id}?tab=curves`);
   const { page } = visit;
   await page.getByRole('img', { name: /^Tokens per second: speed from / }).waitFor();
   const charts = page.getByRole('region', { name: 'Curves' }).locator('figcaption strong');
@@ -74,9 +74,9 @@ test('300,000 steps are drawn, and how long that takes after their arrival is to
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
   const visit = await bench.visit(bench.acme, '/_components');
   const { page } = visit;
-  const took = await timeDrawing(page, `/jobs/${id}`);
+  const took = await timeDrawing(page, `/jobs/${id}?tab=curves`);
   console.log(`300,000 steps: drawn ${Math.round(took)} ms after their arrival`);
-  await page.goto(`/jobs/${id}?from=100000&to=100400`);
+  await page.goto(`/jobs/${id}?tab=curves&from=100000&to=100400`);
   await page
     .getByRole('img', { name: /at 100,\d\d\d/ })
     .first()
@@ -84,13 +84,35 @@ test('300,000 steps are drawn, and how long that takes after their arrival is to
   await visit.leave();
 });
 
-test('a job that trains moves by itself, and its end shows what came of it', async () => {
-  const { version } = await publishAdapter(bench, bench.acme, 'moved');
-  const visit = await bench.visit(bench.acme, `/jobs/${version.jobId}?tab=result`);
+test('a job that trains moves by itself, and a finished one opens on what came of it', async () => {
+  const system = JSON.stringify({
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'b' },
+    ],
+  });
+  const { version } = await publishAdapter(bench, bench.acme, 'moved', 'CAUSAL_LM', system);
+  const visit = await bench.visit(bench.acme, `/jobs/${version.jobId}`);
   const { page } = visit;
   await page.getByText(version.modelName).first().waitFor();
   await page.getByRole('heading', { name: 'Where it comes from' }).waitFor();
   await visit.checkAccess();
+  await page.getByText('Call it or load it in your code').click();
+  const code = page.getByRole('region', { name: 'Code for Graft (curl)' });
+  await code.getByText('"role":"system","content":"Be brief."').waitFor();
+  await page.getByLabel('In', { exact: true }).selectOption('vLLM');
+  await page.getByRole('region', { name: 'Code for vLLM' }).getByText('--port 8001').waitFor();
+  await visit.checkAccess();
+  await visit.picture('job-result');
+  await page.getByRole('link', { name: 'Continue from it' }).click();
+  await page.getByRole('heading', { name: 'New job' }).waitFor();
+  assert.equal(await page.getByLabel('Model', { exact: true }).inputValue(), version.modelName);
+  await page.goBack();
+  await page.getByRole('link', { name: 'Try it beside its base' }).click();
+  await page.getByText('Every training example of').waitFor();
+  assert.equal(await page.getByRole('textbox', { name: 'System prompt' }).inputValue(), 'Be brief.');
+  await page.goBack();
   const download = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Download' }).click();
   assert.match((await download).suggestedFilename(), /\.tar$/);
@@ -267,7 +289,7 @@ test('without a connection the page says so, and goes on when there is one', asy
   const visit = await bench.visit(bench.acme, '/jobs?search=offline');
   const { page } = visit;
   await page.getByRole('link', { name: 'offline' }).waitFor();
-  visit.expect(/ERR_INTERNET_DISCONNECTED/);
+  visit.expect(/ERR_INTERNET_DISCONNECTED|status of 404/);
   await page.context().setOffline(true);
   await page.evaluate((path) => {
     history.pushState(null, '', path);

@@ -51,6 +51,8 @@ test('filters and the search stand in the address, and survive a refresh and the
     { status: 'succeeded', suffix: longName, steps: 40 },
   ]);
   const visit = await bench.visit(bench.acme, '/jobs');
+  // The seeded job's model is none, and its page opens on its result.
+  visit.expect(/status of 404/);
   const { page } = visit;
   const row = (name: string) => page.getByRole('link', { name, exact: true });
   await page.getByRole('searchbox', { name: 'Search' }).fill('billing');
@@ -129,6 +131,30 @@ test('what somebody else did is seen, and what is refused is told with its reque
   await deaf.page.getByRole('row').filter({ hasText: 'of-two' }).getByText('Cancelled').waitFor();
   assert.equal((await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}`)).json.status, 'cancelled');
   for (const visit of [ada, bob, deaf]) await visit.leave();
+});
+
+test('a loss of many digits stays on its line, beside its curve', async () => {
+  const [id] = await seedJobs(bench, [
+    { status: 'running', suffix: 'small-loss', steps: 20, totalSteps: 40 },
+  ]);
+  await bench.services.sql.query(
+    `UPDATE jobs SET progress = jsonb_set(progress, '{loss}', '0.003911') WHERE id = $1`,
+    [id],
+  );
+  for (const width of [1280, 1000]) {
+    const visit = await bench.visit(bench.acme, '/jobs?search=small-loss', { width });
+    const { page } = visit;
+    const loss = page.getByText('0.003911', { exact: true });
+    await loss.waitFor();
+    assert.equal(await loss.evaluate((shown) => shown.getClientRects().length), 1);
+    const isWithin = await loss.evaluate(
+      (shown) => shown.getBoundingClientRect().right <= shown.closest('td')!.getBoundingClientRect().right,
+    );
+    assert.ok(isWithin, `it is wider than its column at ${width} px`);
+    await visit.checkAccess();
+    await visit.picture(`jobs-small-loss-${width}`);
+    await visit.leave();
+  }
 });
 
 test('a running job moves in the list by itself', async () => {

@@ -176,6 +176,32 @@ describe('begun from what is there', () => {
     await visit.leave();
   });
 
+  test('a wrong model: it is told before a file is uploaded for it, and none is', async () => {
+    const files = async () => (await bench.acme.send('GET', '/v1/files?limit=1000')).json.data.length;
+    const before = await files();
+    const visit = await bench.visit(bench.acme, '/jobs/new?start=tinny');
+    const { page } = visit;
+    const upload = async () =>
+      await page
+        .locator('input[type=file]')
+        .setInputFiles({ name: 'late.jsonl', mimeType: 'text/plain', buffer: Buffer.from(chatLine) });
+    await page.locator('input[type=file]').waitFor({ state: 'attached' });
+    await upload();
+    await page.getByText("The file was not uploaded. The model 'tinny' does not exist.").waitFor();
+    await page.getByRole('heading', { name: 'One thing to mend' }).waitFor();
+    const model = page.getByLabel('Model', { exact: true });
+    assert.equal(await model.getAttribute('aria-invalid'), 'true');
+    assert.equal(await files(), before);
+    await visit.checkAccess();
+    await visit.picture('new-job-wrong-model');
+    await model.selectOption('tiny');
+    await page.getByText('The file was not uploaded').waitFor({ state: 'detached' });
+    await upload();
+    await page.getByText('Ready · 1 example').waitFor();
+    assert.equal(await files(), before + 1);
+    await visit.leave();
+  });
+
   test('nothing: a file is uploaded on the way', async () => {
     const visit = await bench.visit(bench.acme, '/jobs/new?start=tiny');
     const { page } = visit;

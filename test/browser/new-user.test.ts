@@ -150,7 +150,7 @@ async function startJob(visit: Visit): Promise<void> {
   const { page } = visit;
   await link(page, 'Train on it').click();
   assert.equal(await page.getByLabel('Model', { exact: true }).inputValue(), base);
-  await page.getByLabel('n_epochs').fill('1');
+  await page.getByLabel('n_epochs').fill('2');
   await page.getByLabel('batch_size', { exact: true }).fill('8');
   await page.getByText('More options of training').click();
   await page.getByLabel('learning_rate', { exact: true }).fill('0.002');
@@ -171,17 +171,17 @@ async function watch(visit: Visit): Promise<void> {
   const { page } = visit;
   const curve = page.getByRole('img', { name: /^Loss: training from [\d.]+ to/ });
   // It moves by itself: a second value comes after a first.
-  await curve.waitFor({ timeout: 300_000 });
+  await curve.waitFor({ timeout: 600_000 });
   const early = (await curve.getAttribute('aria-label'))!;
   await page.waitForFunction(
     (before) =>
       document.querySelector('[aria-label^="Loss: training"]')?.getAttribute('aria-label') !== before,
     early,
   );
-  await page.getByText('Succeeded', { exact: true }).waitFor({ timeout: 300_000 });
+  await page.getByText('Succeeded', { exact: true }).waitFor({ timeout: 600_000 });
   // What came by itself ends as what is read anew.
   const anew = await page.context().newPage();
-  await anew.goto(page.url());
+  await anew.goto(`${page.url()}?tab=curves`);
   const whole = (await anew.getByRole('img', { name: /^Loss: training from/ }).getAttribute('aria-label'))!;
   await anew.close();
   await page.getByRole('img', { name: whole, exact: true }).waitFor();
@@ -192,7 +192,8 @@ async function watch(visit: Visit): Promise<void> {
 
 async function readResult(visit: Visit): Promise<void> {
   const { page } = visit;
-  await button(page, 'Result').click();
+  // Whoever comes back to a job that is done sees first what came of it.
+  await page.reload();
   await page
     .getByText(/^ft:smollm2-135m-instruct:/)
     .first()
@@ -204,8 +205,10 @@ async function readResult(visit: Visit): Promise<void> {
 async function compare(visit: Visit): Promise<void> {
   const { page } = visit;
   await link(page, 'Try it beside its base').click();
-  await page.getByText('System prompt').first().click();
-  await page.getByRole('textbox', { name: 'System prompt' }).fill(contentOf(heldOut, 'system'));
+  // The chat has the system prompt of the training data by itself: without it the answers are none of those that were trained.
+  await page.getByText('Every training example of').waitFor();
+  const system = await page.getByRole('textbox', { name: 'System prompt' }).inputValue();
+  assert.equal(system, contentOf(heldOut, 'system'));
   await page.getByText('Sampling').click();
   await page.getByLabel('Temperature').fill('0');
   await page.getByLabel('Tokens at most').fill('24');
@@ -221,6 +224,8 @@ async function compare(visit: Visit): Promise<void> {
   console.log(`          base: ${JSON.stringify(ofBase)}, adapter: ${JSON.stringify(ofAdapter)}`);
   assert.ok(!labels.has(ofBase), ofBase);
   assert.ok(labels.has(ofAdapter), ofAdapter);
+  // The docs show this answer.
+  assert.equal(ofAdapter, contentOf(heldOut, 'assistant'));
   await page.evaluate(() => scrollTo(0, 0));
   await visit.picture('dashboard-playground', 'window');
 }

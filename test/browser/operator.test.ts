@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
-import { registerWorker } from '@graft/service';
+import { registerWorker, removeWorker } from '@graft/service';
 import type { Page } from 'playwright-core';
 import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
 import { queueJob } from '../../apps/api/src/testing/queue-job.ts';
@@ -45,6 +45,13 @@ test('a key of the operator signs in, sees what is missing, and none of a team',
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'What is wrong' }).waitFor();
   await page.getByText('No worker takes jobs').waitFor();
+  const serving = { ...machine, address: 'http://127.0.0.1:9' };
+  await registerWorker(bench.services, { ...serving, id: 'worker-newer', protocol: 1000 });
+  await registerWorker(bench.services, { ...serving, id: 'worker-older' });
+  await page.reload();
+  await page.getByText("One worker is of a version whose completions protocol is not the API's").waitFor();
+  await page.getByText('One worker is of a version before protocols had numbers').waitFor();
+  for (const id of ['worker-newer', 'worker-older']) await removeWorker(bench.services, id);
   assert.deepEqual(
     await page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link').allInnerTexts(),
     ['Operator'],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import {
   done,
   type ScriptedWorker,
@@ -111,6 +112,44 @@ test('base and adapter answer side by side, with one seed, and the talk goes on'
   assert.equal(await page.getByRole('textbox', { name: 'System prompt' }).inputValue(), 'Be brief.');
   await page.getByRole('button', { name: 'Change sides' }).click();
   await page.waitForURL(/b=tiny/);
+  await visit.leave();
+});
+
+test('a model that was trained with a system prompt is asked with it, from the first chat on', async () => {
+  worker.answer = twoVoices;
+  const line = (system: string) =>
+    JSON.stringify({
+      messages: [
+        { role: 'system', content: system },
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: 'b' },
+      ],
+    });
+  const { version } = await publishAdapter(bench, bench.acme, 'sorter', 'CAUSAL_LM', line('Sort it.'));
+  const visit = await bench.visit(bench.acme, addressOf(version.modelName));
+  const { page } = visit;
+  // At once, before the page can know it.
+  await send(visit, 'A brake squeals.');
+  await side(visit, 'B').getByText('Roses are red').waitFor();
+  const systemOf = (request: { messages: { role: string; content: string }[] }) =>
+    request.messages.filter(({ role }) => role === 'system').map(({ content }) => content);
+  assert.deepEqual(worker.requests.map(systemOf), [['Sort it.'], ['Sort it.']]);
+  const field = page.getByRole('textbox', { name: 'System prompt' });
+  assert.equal(await field.inputValue(), 'Sort it.');
+  await page.getByText(`Every training example of ${version.modelName} begins with it.`).waitFor();
+  await visit.checkAccess();
+  await field.fill('Be brief.');
+  await page.getByText('begins with another one.').waitFor();
+  await send(visit, 'Again');
+  await side(visit, 'B').nth(1).getByText('Roses are red').waitFor();
+  assert.deepEqual(worker.requests.slice(2).map(systemOf), [['Be brief.'], ['Be brief.']]);
+  await page.getByRole('button', { name: 'Use that' }).click();
+  assert.equal(await field.inputValue(), 'Sort it.');
+  // Empty is a choice, too.
+  await field.fill('');
+  await send(visit, 'Once more');
+  await side(visit, 'B').nth(2).getByText('Roses are red').waitFor();
+  assert.deepEqual(worker.requests.slice(4).map(systemOf), [[], []]);
   await visit.leave();
 });
 

@@ -3,7 +3,6 @@
  * the job that was running goes on and gives, bit for bit, what it gives where it was left alone.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +12,6 @@ import { type FineTuningJob, GraftClient } from '@graft/client';
 import { openTestServices } from '@graft/service/testing';
 import { backUp } from '../../scripts/backup/back-up.ts';
 import { restore } from '../../scripts/backup/restore.ts';
-import { postgresClient } from '../../scripts/tools/fetch-tool.ts';
 import { writeExamples } from '../golden/fixtures/example-data.ts';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 import { tinyFixture } from '../golden/fixtures/tiny-fixture.ts';
@@ -114,15 +112,6 @@ async function weightsOf({ client }: Graft, model: string | null): Promise<strin
   return version.files.find(({ path }) => path === 'adapter_model.safetensors')!.sha256;
 }
 
-/** The program on the PATH, or a newer one: it must not be older than the server. */
-async function postgresTool(program: 'pg_dump' | 'pg_restore'): Promise<string> {
-  const { rows } = await services.sql.query(
-    "SELECT current_setting('server_version_num')::int / 10000 AS major",
-  );
-  const own = /(\d+)\./.exec(spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1];
-  return own !== undefined && Number(own) >= rows[0].major ? program : postgresClient(program);
-}
-
 test('a running Graft is backed up and goes on in another place', async () => {
   const original = await startGraft(services.databaseUrl, join(folder, 'data'));
   const { id: trainingFile } = await original.client.files.upload({ file: join(folder, 'train.jsonl') });
@@ -132,7 +121,7 @@ test('a running Graft is backed up and goes on in another place', async () => {
 
   const backup = join(folder, 'backup');
   const source = { databaseUrl: services.databaseUrl, dataDir: original.dataDir, artifactsUrl: null };
-  const manifest = await backUp(source, backup, await postgresTool('pg_dump'));
+  const manifest = await backUp(source, backup);
   assert.ok(manifest.files >= 8 && manifest.bytes > 10_000, JSON.stringify(manifest));
   assert.equal(
     (await original.client.fineTuning.jobs.retrieve(id)).status,
@@ -150,7 +139,7 @@ test('a running Graft is backed up and goes on in another place', async () => {
   await original.stop();
 
   const dataDir = join(folder, 'restored');
-  await restore(backup, { databaseUrl: restored.url, dataDir }, await postgresTool('pg_restore'));
+  await restore(backup, { databaseUrl: restored.url, dataDir });
   const second = await startGraft(restored.url, dataDir);
   const resumed = await until(second, id, succeeded);
   assert.deepEqual(

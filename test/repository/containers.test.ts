@@ -4,6 +4,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { createTestDatabase } from '@graft/service/testing';
+import pg from 'pg';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { dockerCompose } from '../../scripts/tools/fetch-tool.ts';
 
@@ -118,6 +121,117 @@ test('operators of containers have base models of their own: folders, and ids of
 const explained = new Set(
   [...read('.env.example').matchAll(/^# ([A-Z][A-Z_0-9]+)=/gm)].map(([, name]) => name!),
 );
+
+test('docker-compose.yml passes every setting on to API and workers, but those that a container has no use for', () => {
+  const elsewhere = {
+    'what the images or the file set': [
+      'HOST',
+      'GRAFT_DATA_DIR',
+      'GRAFT_CACHE_DIR',
+      'GRAFT_LOG',
+      'GRAFT_WORKER_HOST',
+      'GRAFT_WORKER_PORT',
+    ],
+    'the name of each worker’s container, of which there may be several': ['GRAFT_WORKER_URL'],
+    'when an image is built': ['CXX', 'GRAFT_SKIP_MODEL', 'GRAFT_TENSORFLOW', 'GRAFT_COMMIT'],
+    'the port of this machine, and what other services take': [
+      'PORT',
+      'POSTGRES_PASSWORD',
+      'GRAFANA_PASSWORD',
+      'GRAFT_MODELS_DIR',
+    ],
+    'one login, which owns the tables; processes that are not root': [
+      'GRAFT_MIGRATION_DATABASE_URL',
+      'GRAFT_TRAINER_USER',
+    ],
+    'tests, benchmarks and clients': [
+      'GRAFT_CHROMIUM',
+      'GRAFT_PICTURES',
+      'GRAFT_XLA',
+      'GRAFT_BASE_URL',
+      'GRAFT_API_KEY',
+      'GRAFT_ENV_FILE',
+    ],
+  };
+  const left = new Set(Object.values(elsewhere).flat());
+  for (const name of left) assert.ok(explained.has(name), name);
+  for (const service of ['api', 'worker', 'worker-gpu']) {
+    const passed = compose.services[service]!.environment;
+    assert.deepEqual(
+      [...explained].filter((name) => !(name in passed) && !left.has(name)),
+      [],
+      service,
+    );
+    for (const [name, value] of Object.entries(passed))
+      if (value.startsWith('${'))
+        assert.ok(value.startsWith(`\${${name}:`) || name === 'PGPASSWORD', `${name}: ${value}`);
+  }
+});
+
+test('workers share one setting of their address, so none is named: each gives the name of its container', () => {
+  for (const service of ['worker', 'worker-gpu'])
+    assert.equal(compose.services[service]!.environment.GRAFT_WORKER_URL, undefined);
+  assert.match(read('docker/Dockerfile'), /GRAFT_WORKER_HOST=0\.0\.0\.0/);
+});
+
+test('a password of Postgres may hold anything: containers connect with it', async () => {
+  const password = 'p@ss:w/o?r#d %40&';
+  const settings = { GRAFT_PEPPER: 'q'.repeat(16), GRAFT_INTERNAL_TOKEN: 'r'.repeat(16) };
+  const { json } = resolved({ ...settings, POSTGRES_PASSWORD: password });
+  const { services } = JSON.parse(json);
+  const { DATABASE_URL, PGPASSWORD } = services.api.environment;
+  assert.equal(services.postgres.environment.POSTGRES_PASSWORD, password);
+  assert.equal(services.worker.environment.PGPASSWORD, password);
+  const database = await createTestDatabase();
+  const owner = new pg.Client({ connectionString: database.url });
+  await owner.connect();
+  const role = `graft_compose_${process.pid}`;
+  try {
+    await owner.query(`CREATE ROLE ${role} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
+    const own = new URL(database.url);
+    // The same URL, of this server.
+    const url = new URL(DATABASE_URL);
+    assert.equal(url.password, '');
+    Object.assign(url, { host: own.host, pathname: own.pathname, username: role });
+    const connect = `
+      import pg from 'pg';
+      import { connectionOptions } from '${pathToFileURL(join(root, 'packages/service/src/database/connection-options.ts'))}';
+      const client = new pg.Client(connectionOptions(process.argv[1], 'test'));
+      await client.connect();
+      console.log((await client.query('SELECT current_user AS name')).rows[0].name);
+      await client.end();`;
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', connect, url.href];
+    const env = { PATH: process.env.PATH, PGPASSWORD };
+    assert.equal(execFileSync(process.execPath, args, { encoding: 'utf8', env, cwd: root }).trim(), role);
+  } finally {
+    await owner.query(`DROP ROLE IF EXISTS ${role}`);
+    await owner.end();
+    await database.drop();
+  }
+});
+
+test('Grafana does not start without a password, and the other services need none', () => {
+  const secrets = {
+    POSTGRES_PASSWORD: 'p',
+    GRAFT_PEPPER: 'q'.repeat(16),
+    GRAFT_INTERNAL_TOKEN: 'r'.repeat(16),
+  };
+  const { code, json, stderr } = resolved(secrets);
+  assert.equal(code, 0, stderr);
+  const { grafana } = JSON.parse(json).services;
+  assert.equal(grafana.environment.GF_SECURITY_ADMIN_PASSWORD, '');
+  // As the container runs it, but for Grafana's own program at the end. Compose shows a dollar of its own as two.
+  const [shell, ...args] = grafana.entrypoint.map((part: string) =>
+    part.replaceAll('$$', '$').replace('exec /run.sh', 'echo starts'),
+  );
+  const start = (password: string) =>
+    spawnSync(shell, args, {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, GF_SECURITY_ADMIN_PASSWORD: password },
+    });
+  assert.deepEqual([start('').status, start('').stderr], [1, 'set GRAFANA_PASSWORD\n']);
+  assert.equal(start('a b"c').stdout, 'starts\n');
+});
 
 test('every variable that docker-compose.yml sets or reads is explained in .env.example', () => {
   const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_0-9]+)/g)].map(([, name]) => name!);

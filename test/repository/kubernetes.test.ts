@@ -72,19 +72,21 @@ function build(overlay: string): string {
 
 const overlays = readdirSync(join(folder, 'overlays')).sort();
 const built = overlays.map(build);
-/** [what is right, what is wrong]: each a change of the overlay `cpu`. */
+/** [what is right, what is wrong]: each a change of the overlay `public`. */
 const mistakes = [
   ['terminationGracePeriodSeconds: 40', 'terminationGraceSeconds: 40'],
   ['replicas: 2', 'replicas: two'],
   ['maxReplicaCount: 8', 'maxReplicas: 8'],
   ['pollingInterval: 15', 'pollingInterval: often'],
+  ['jobLabel: app', 'jobLable: app'],
+  ['secretName: graft-tls', 'secret: graft-tls'],
 ] as const;
-const cpu = built[overlays.indexOf('cpu')]!;
+const everything = built[overlays.indexOf('public')]!;
 const validated = validate([
   ...built.map((yaml): [string, string] => [yaml, releases[0]!]),
   ...built.map((yaml): [string, string] => [yaml, releases[1]!]),
   [read('deploy/kubernetes/secret.example.yaml'), releases[0]!],
-  ...mistakes.map(([right, wrong]): [string, string] => [cpu.replace(right, wrong), releases[0]!]),
+  ...mistakes.map(([right, wrong]): [string, string] => [everything.replace(right, wrong), releases[0]!]),
 ]);
 const documents = new Map(overlays.map((overlay, i) => [overlay, validated[i]!]));
 const secret = validated[2 * overlays.length]!.documents[0]!;
@@ -93,8 +95,8 @@ const find = (overlay: string, kind: string, name: string) =>
   manifests(overlay).find((manifest) => manifest.kind === kind && manifest.metadata.name === name)!;
 const pod = (overlay: string, name: string): PodSpec => find(overlay, 'Deployment', name).spec.template.spec;
 
-test('there are overlays for CPU, GPU and a shared folder, and each is valid, also in a newer release', () => {
-  assert.deepEqual(overlays, ['cpu', 'gpu', 'shared-folder']);
+test('there are overlays for CPU, GPU, a shared folder, and with Ingress and Prometheus; each is valid, also in a newer release', () => {
+  assert.deepEqual(overlays, ['cpu', 'gpu', 'public', 'shared-folder']);
   for (const { documents, faults } of validated.slice(0, 2 * overlays.length)) {
     assert.deepEqual(faults, []);
     assert.ok(documents.length >= 12);
@@ -104,7 +106,7 @@ test('there are overlays for CPU, GPU and a shared folder, and each is valid, al
 
 test('what is wrong is found: a field that does not exist, a wrong type, in Kubernetes and in KEDA', () => {
   for (const [i, [right, wrong]] of mistakes.entries()) {
-    assert.ok(cpu.includes(right), right);
+    assert.ok(everything.includes(right), right);
     assert.equal(validated[2 * overlays.length + 1 + i]!.faults.length, 1, wrong);
   }
 });
@@ -199,6 +201,47 @@ describe('every overlay', () => {
       );
     });
   }
+});
+
+test('an Ingress leads to the API, which knows its address, and lets streams and uploads through', () => {
+  const { spec, metadata } = find('public', 'Ingress', 'graft-api') as Manifest & {
+    metadata: { annotations: Record<string, string> };
+  };
+  const [rule] = spec.rules;
+  assert.equal(`https://${rule.host}`, find('public', 'ConfigMap', 'graft-config').data!.GRAFT_PUBLIC_URL);
+  assert.deepEqual(spec.tls[0].hosts, [rule.host]);
+  const { name, port } = rule.http.paths[0].backend.service;
+  const service = find('public', 'Service', name);
+  assert.ok(service.spec.ports.some((each: { name: string }) => each.name === port.name));
+  const nginx = 'nginx.ingress.kubernetes.io';
+  assert.equal(metadata.annotations[`${nginx}/proxy-body-size`], '0');
+  assert.equal(metadata.annotations[`${nginx}/proxy-buffering`], 'off');
+});
+
+test('Prometheus scrapes API and workers with the token, by the names that alerts know; the rules are those of ops', () => {
+  const service = find('public', 'Service', 'graft-api') as Manifest & { metadata: { labels: object } };
+  const monitor = find('public', 'ServiceMonitor', 'graft-api').spec;
+  assert.deepEqual({ ...service.metadata.labels, ...monitor.selector.matchLabels }, service.metadata.labels);
+  const pods = find('public', 'PodMonitor', 'graft-worker').spec;
+  const ports = pod('public', 'graft-worker').containers[0]!.ports!;
+  assert.ok(ports.some(({ name }) => name === pods.podMetricsEndpoints[0].port));
+  assert.ok(service.spec.ports.some(({ name }: { name: string }) => name === monitor.endpoints[0].port));
+  for (const endpoint of [monitor.endpoints[0], pods.podMetricsEndpoints[0]]) {
+    const { name, key } = endpoint.authorization.credentials;
+    assert.deepEqual([name, key in secret.stringData!], ['graft-secrets', true]);
+  }
+  // The label of the pods and of the service, from which the job's name comes.
+  const jobs = [...read('ops/prometheus/prometheus.yml').matchAll(/job_name: (\S+)/g)].map(
+    ([, name]) => name,
+  );
+  assert.deepEqual(jobs, [monitor.selector.matchLabels.app, pods.selector.matchLabels.app]);
+  const groups = read('ops/prometheus/alerts.yml')
+    .split(/^groups:\n/m)[1]!
+    .trimEnd();
+  const own = read('deploy/kubernetes/components/prometheus/alerts.yaml')
+    .split(/^ {2}groups:\n/m)[1]!
+    .trimEnd();
+  assert.equal(own.replaceAll(/^ {2}/gm, ''), groups, 'copy the groups of ops/prometheus/alerts.yml');
 });
 
 test('GPU workers go to nodes with a GPU and take one', () => {

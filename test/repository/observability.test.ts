@@ -52,7 +52,28 @@ test('every alert has a unit test in which it fires, and a section of the runboo
   for (const alert of alerts) {
     assert.match(tests, new RegExp(`alertname: ${alert}\\n\\s+exp_alerts:\\n`), alert);
     assert.match(runbook, new RegExp(`^#+ ${alert}$`, 'm'), alert);
-    assert.ok(rules.includes(`runbook_url: docs/operations.md#${alert.toLowerCase()}`), alert);
+    // Absolute: what the operator's Prometheus puts before it. Its own configuration sets it.
+    const link = `runbook_url: "{{ $externalLabels.graft_runbook }}#${alert.toLowerCase()}"`;
+    assert.ok(rules.includes(link), alert);
+  }
+  assert.match(read('ops/prometheus/prometheus.yml'), /^ {4}graft_runbook: https:\/\/\S+$/m);
+});
+
+test('every alert names the commands to run, and those of graft exist, with their options', () => {
+  const commands = [...rules.matchAll(/^ +command: '(.+)'$/gm)].map(([, command]) => command!);
+  assert.equal(commands.length, alerts.length);
+  const verbs = new Map<string, string>();
+  for (const [, verb, options] of commands
+    .join('; ')
+    .matchAll(/\bgraft ((?:admin )?[a-z-]+ [a-z-]+)([^;]*)/g))
+    verbs.set(verb!, `${verbs.get(verb!) ?? ''}${options}`);
+  assert.ok(verbs.size >= 5);
+  for (const [verb, options] of verbs) {
+    const args = [join(root, 'apps/cli/bin/graft.mjs'), ...verb.split(' '), '--help'];
+    const ran = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.match(ran.stdout, new RegExp(`^Usage: graft ${verb} `), verb);
+    for (const option of options.match(/--[a-z-]+/g) ?? [])
+      assert.ok(ran.stdout.includes(option), `${verb} ${option}`);
   }
 });
 
@@ -79,7 +100,8 @@ test("the dashboard's every query parses, and names metrics that exist", () => {
 });
 
 test('alert rules name metrics that exist', () => {
-  for (const name of namedIn(rules.replaceAll(/^\s*#.*$/gm, ''))) assert.ok(series.has(name), name);
+  const text = rules.replaceAll(/^\s*#.*$|\$externalLabels\.\w+/gm, '');
+  for (const name of namedIn(text)) assert.ok(series.has(name), name);
 });
 
 test('the dashboard shows every metric of Graft', () => {

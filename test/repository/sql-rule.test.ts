@@ -34,7 +34,9 @@ const places: Record<string, string> = {
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/postgres/': 'making the embedded server, its database, logins and roles',
-  'scripts/backup/restore.ts': 'whether a database is empty, without a schema',
+  'scripts/backup/copy-streams.ts': 'COPY',
+  'scripts/backup/dump-database.ts': 'all tables at one moment, by the catalogue',
+  'scripts/backup/restore-database.ts': 'all tables, the schema and its rules',
   'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",
 };
 

@@ -17,6 +17,7 @@ const hidden: Record<string, string> = {
   invalid_token: 'between API and worker',
   invalid_request: 'between API and worker',
   request_failed: 'between API and worker',
+  protocol_mismatch: 'between API and worker, then worker_version_mismatch',
   generator_busy: 'between API and worker, then no_worker_available',
   generator_lost: 'between API and worker, then no_worker_available',
   generator_closing: 'between API and worker, then no_worker_available',

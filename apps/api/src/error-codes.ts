@@ -288,6 +288,10 @@ export const errorCodes = {
     'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',
   ],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
+  worker_version_mismatch: [
+    503,
+    'The workers are of another version of Graft than the API and cannot answer; retry later, and tell the operator.',
+  ],
   worker_failed: [502, 'The worker that answered broke off.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;
 

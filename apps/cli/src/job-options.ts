@@ -27,12 +27,8 @@ export type FindMethod = (peftType: string | undefined) => Promise<{ peftType: s
 /** Declares the flags of `peft` and `training`. */
 export function takeJobOptions(command: Command): Command {
   return command
-    .option(
-      '--peft-type <method>',
-      'the method: lora, ia3, … (docs/methods.md), as it is usually set up',
-      peftType,
-    )
-    .option('--rank <n>', 'its rank, r (default: 16 for LoRA)', wholeNumber(1))
+    .option('--peft-type <method>', 'the method, one of docs/methods.md, as it is usually set up', peftType)
+    .option('--rank <n>', 'its rank, r, where it has one (default: the usual one)', wholeNumber(1))
     .option('--learning-rate <x>', "peak learning rate (default: the method's)", anyNumber)
     .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
     .option('--max-steps <n>', 'end after this many steps', wholeNumber(1))
@@ -47,9 +43,10 @@ export function takeJobOptions(command: Command): Command {
     );
 }
 
-/** As requests have it: `lora` and `prompt-tuning` are LORA and PROMPT_TUNING. */
+/** As requests have it: upper case, with underscores. */
 function peftType(text: string): string {
-  if (!/^[a-z0-9_-]{2,40}$/i.test(text)) throw new InvalidArgumentError('It must be a method such as lora.');
+  if (!/^[a-z0-9_-]{2,40}$/i.test(text))
+    throw new InvalidArgumentError('It must be the name of a method; docs/methods.md has them.');
   return text.toUpperCase().replaceAll('-', '_');
 }
 

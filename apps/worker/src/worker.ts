@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import {
   dataFolder,
+  generationProtocol,
   heartbeatWorker,
   isDatabaseAway,
   newId,
@@ -26,6 +27,7 @@ import { accessProof, dataFolderProof, deviceProof, engineProof } from './health
 import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
 import { findChildUser } from './processes/child-user.ts';
+import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
@@ -88,8 +90,7 @@ export async function startWorker(
   await http.listen({ host: workerHost, port: workerPort });
   const { port } = http.server.address() as AddressInfo;
   const scheme = services.secrets.internalTls ? 'https' : 'http';
-  const host = workerHost.includes(':') ? `[${workerHost}]` : workerHost;
-  const address = workerUrl ?? `${scheme}://${host}:${port}`;
+  const address = workerUrl ?? `${scheme}://${reachableHost(workerHost)}:${port}`;
 
   const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
     precisions: env.trainerPrecisions,
@@ -104,6 +105,7 @@ export async function startWorker(
     slots: trainers.length,
     capabilities,
     version: versionText(code),
+    protocol: generationProtocol,
   };
   // While Postgres is away its first heartbeat waits, and then registers it.
   await registerWorker(services, info).catch((error: unknown) => {

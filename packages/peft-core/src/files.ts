@@ -9,7 +9,7 @@ export {
   checkAdapterFiles,
 } from './adapter-files/check-adapter-files.ts';
 export type { BaseModel } from './base-model/base-model.ts';
-export { rehashWeights } from './base-model/model-digest.ts';
+export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';
 export {

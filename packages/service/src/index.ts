@@ -56,7 +56,12 @@ export { type CodeVersion, readCodeVersion, versionText } from './code-version.t
 export type { Database } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
-export { migrateDatabase } from './database/migrate-database.ts';
+export {
+  applyMigration,
+  type Migration,
+  migrateDatabase,
+  readMigrations,
+} from './database/migrate-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
@@ -77,7 +82,10 @@ export {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  generationProtocol,
   type LikelyTokens,
+  protocolHeader,
+  protocolOf,
   teamHeader,
   type Usage,
   UsageSchema,

@@ -151,6 +151,16 @@ test('lists and streams leave out what is beyond the limit, page by page', async
       path,
     );
   }
+  // Nor is what is beyond it anything to go on from.
+  for (const [path, after] of [
+    ['/v1/fine_tuning/jobs', theirs.job],
+    ['/v1/models', theirs.model],
+    ['/v1/adapters', theirs.adapter],
+    [`/v1/adapters/${mine.adapter}/versions`, theirs.version],
+  ] as const) {
+    const answer = await limited.send('GET', `${path}?after=${encodeURIComponent(after)}`);
+    assertError(answer, 400, 'invalid_cursor', 'after');
+  }
   assert.ok(
     !(await limited.send('GET', '/v1/models')).json.data.some(({ id }: { id: string }) => id === 'tiny'),
   );

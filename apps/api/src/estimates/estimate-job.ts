@@ -18,7 +18,7 @@ import {
   type Services,
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
-import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
+import { validationKey } from '../job-files/validation-key.ts';
 import { ThreadTimeout } from '../threads/thread.ts';
 
 /** All that decides what a job comes to. */
@@ -51,8 +51,8 @@ export async function estimateJob(
     trainingFile: await pathOf(services, trainingFile),
     validationFile: validationFile && (await pathOf(services, validationFile)),
     counts: { training_file: trainingFile.examples, validation_file: validationFile?.examples ?? null },
-    tokenizerKey: tokenizerKeyOf(model),
-    tokenizerFiles: model.tokenizerFiles,
+    tokenizerKey: model.tokenizer.key,
+    tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
     ...{ peft, training, trials, live },
     sampleKey: sampleKeyOf(planned),
@@ -92,7 +92,7 @@ export function sampleKeyOf({
 }: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
   const { validation_split: split, seed } = training;
   const what = {
-    tokenizerKey: tokenizerKeyOf(model),
+    tokenizerKey: model.tokenizer.key,
     modelConfig: model.config,
     peft,
     ...readingOptions(training),

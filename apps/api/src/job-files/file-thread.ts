@@ -1,15 +1,15 @@
 /** Thread: reads jobs' files with the tokenizers of their base models. */
 import { parentPort } from 'node:worker_threads';
-import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import { loadTokenizer, type Tokenizer, unpackTokenizer } from '@graft/peft-core/text';
 import type { ValidationProgress } from '@graft/service';
 import { type EstimateReport, type EstimateTask, estimateFiles } from '../estimates/estimate-task.ts';
 import { faultOf, type ValidationReport, type ValidationTask, validateFiles } from './validation-task.ts';
 
 /** The tokenizer that a task takes. */
 export interface TaskTokenizer {
-  /** Names the tokenizer; its files come along unless the thread's task before had the same. */
+  /** Names the tokenizer; its files, packed, come along unless the thread's task before had the same. */
   tokenizerKey: string;
-  tokenizerFiles: TokenizerFiles | null;
+  tokenizerFiles: Uint8Array | null;
 }
 
 export type FileTask = TaskTokenizer & ({ validate: ValidationTask } | { estimate: EstimateTask });
@@ -24,7 +24,7 @@ export type FileMessage =
 let held: { key: string; tokenizer: Tokenizer } | null = null;
 
 function tokenizerOf({ tokenizerKey, tokenizerFiles }: TaskTokenizer): Tokenizer {
-  if (tokenizerFiles) held = { key: tokenizerKey, tokenizer: loadTokenizer(tokenizerFiles) };
+  if (tokenizerFiles) held = { key: tokenizerKey, tokenizer: loadTokenizer(unpackTokenizer(tokenizerFiles)) };
   if (held?.key !== tokenizerKey) throw new Error(`the thread has no tokenizer ${tokenizerKey}`);
   return held.tokenizer;
 }

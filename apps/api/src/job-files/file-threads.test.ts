@@ -5,16 +5,24 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { defaultPeft, parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import { packTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
 import type { TaskTokenizer } from './file-thread.ts';
 import { createFileThreads, ThreadDied } from './file-threads.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 let folder: string;
 let task: ValidationTask & TaskTokenizer;
+let tokenizerFiles: TokenizerFiles;
+const packed = (each: TokenizerFiles) => packTokenizer(each).json;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-validate-'));
   await writeTinyModel(folder);
   const json = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'));
+  tokenizerFiles = {
+    tokenizerJson: await json('tokenizer.json'),
+    tokenizerConfig: await json('tokenizer_config.json'),
+    chatTemplate: '{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}',
+  };
   const line = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n';
   await writeFile(join(folder, 'train.jsonl'), line.repeat(5000));
   const peft = parsePeftConfig(defaultPeft);
@@ -22,11 +30,7 @@ before(async () => {
     trainingFile: join(folder, 'train.jsonl'),
     validationFile: null,
     tokenizerKey: 'tiny',
-    tokenizerFiles: {
-      tokenizerJson: await json('tokenizer.json'),
-      tokenizerConfig: await json('tokenizer_config.json'),
-      chatTemplate: '{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}',
-    },
+    tokenizerFiles: packed(tokenizerFiles),
     modelConfig: await json('config.json'),
     peft,
     maxSeqLength: 64,
@@ -53,7 +57,7 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
     // In the midst of lines that take long, each within the limits of a template.
     const template = '{% for i in range(60000) %}{% endfor %}{{ messages[0].content }}';
     const endless = { ...task, tokenizerKey: 'endless' };
-    endless.tokenizerFiles = { ...task.tokenizerFiles!, chatTemplate: template };
+    endless.tokenizerFiles = packed({ ...tokenizerFiles, chatTemplate: template });
     const stopped = files.validate(endless, { signal: stop.signal, onProgress: () => {} });
     setTimeout(() => stop.abort(new Error('enough')), 500);
     await assert.rejects(stopped, { message: 'enough' });

@@ -1,22 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { TokenizerFiles } from '@graft/peft-core/text';
-import type { FileRecord, LocalBaseModel } from '@graft/service';
+import type { FileRecord } from '@graft/service';
 import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
 const validationVersion = 3;
-
-const tokenizerKeys = new WeakMap<TokenizerFiles, string>();
-
-/** SHA-256 of a model's tokenizer files, some megabytes; computed once while the model is in memory. */
-export function tokenizerKeyOf({ tokenizerFiles }: Pick<LocalBaseModel, 'tokenizerFiles'>): string {
-  const known = tokenizerKeys.get(tokenizerFiles);
-  if (known !== undefined) return known;
-  const key = sha256(tokenizerFiles);
-  tokenizerKeys.set(tokenizerFiles, key);
-  return key;
-}
 
 /** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
 export function validationKey(

@@ -61,7 +61,7 @@ export interface CheckedTraining {
 export type Waiting = Pick<FastifyReply, 'withoutTurn'>;
 
 /** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
-const openModelPatience = 5_000;
+const openModelPatience = 10_000;
 
 /**
  * Checks all of a request for a job that can be checked without reading its files: model, files, purpose, PEFT config,

@@ -33,7 +33,7 @@ import {
 import { estimateJob, leavesCheckpointing, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
-import { tokenizerKeyOf, validationKey } from '../job-files/validation-key.ts';
+import { validationKey } from '../job-files/validation-key.ts';
 import { checkTrials, longestLead } from './check-trials.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
@@ -224,8 +224,8 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const trials = job.sweep ? resolved.map((fixed, i) => ({ peft: asked[i]!.peft, training: fixed })) : [];
   const peft = longestLead(asked);
   const what = {
-    tokenizerKey: tokenizerKeyOf(model),
-    tokenizerFiles: model.tokenizerFiles,
+    tokenizerKey: model.tokenizer.key,
+    tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
     peft,
     ...readingOptions(resolvedTraining),

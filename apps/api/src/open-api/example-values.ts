@@ -42,7 +42,15 @@ export const exampleValues: Record<string, unknown> = {
   since: created,
   until: created + 60,
   'ServiceState.version': '0.1.0',
-  'ServiceState.workers': { ready: 2, draining: 0, quarantined: 0, silent: 0, versions: ['0.1.0'] },
+  'ServiceState.workers': {
+    ready: 2,
+    draining: 0,
+    quarantined: 0,
+    silent: 0,
+    versions: ['0.1.0'],
+    other_protocol: 0,
+    unknown_protocol: 0,
+  },
   'Queue.teams': [
     {
       ...{ id: team, object: 'queue.team', name: 'acme', weight: 1, running_limit: 2, validating: 0 },

@@ -21,6 +21,7 @@ export const requestLog = fp(async (app) => {
         ms: Math.round(reply.elapsedTime),
         teamId: request.caller?.teamId,
         keyId: request.caller?.keyId ?? request.operator?.keyId,
+        personId: request.caller?.personId ?? request.operator?.personId,
       },
       'request',
     );

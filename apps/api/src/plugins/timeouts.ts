@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
+import { isPart } from './limits/is-part.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,7 +39,8 @@ export const timeouts = fp<TimeoutOptions>(async (app, { bodyTimeoutMs, stallMs 
   });
 
   app.addHook('preParsing', async (request, reply, payload) => {
-    if (request.routeOptions.config.longBody || request.raw.complete) return payload;
+    const { raw } = request;
+    if (request.routeOptions.config.longBody || raw.complete || isPart(raw)) return payload;
     // Through a stream of its own: ending the request itself would close the socket before the 408 is written.
     const body = new PassThrough();
     const timer = setTimeout(() => {
@@ -62,8 +64,8 @@ export const timeouts = fp<TimeoutOptions>(async (app, { bodyTimeoutMs, stallMs 
 
 /** A body that was answered before it came whole has so long to come; it is read and dropped. */
 function dropRest(request: IncomingMessage, ms: number): void {
-  if (request.complete || request.socket.destroyed) return;
-  // The request and not its socket: one that this process makes of itself has none.
+  // What this process asks itself is whole: it never tells that it is, and a timer would keep it.
+  if (request.complete || isPart(request) || request.socket.destroyed) return;
   const timer = setTimeout(() => request.destroy(), ms).unref();
   request.once('close', () => clearTimeout(timer));
 }

@@ -40,7 +40,7 @@ export async function computeReport(
   const { signal, onProgress } = options;
   const opened = id === null ? null : await openModel(services, id, signal);
   const model: ReportModel | null = opened && {
-    tokenizerFiles: opened.tokenizerFiles,
+    tokenizerFiles: opened.tokenizer.json,
     config: opened.config,
     maxSeqLength,
   };

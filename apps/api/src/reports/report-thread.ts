@@ -2,12 +2,13 @@
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { createExampleReporter, type ExampleReport, type ExampleReporter } from '@graft/peft-core/examples';
-import { loadTokenizer, type TokenizerFiles } from '@graft/peft-core/text';
+import { loadTokenizer, unpackTokenizer } from '@graft/peft-core/text';
 import type { JobError } from '@graft/service';
 import { answerCalls } from '../threads/thread.ts';
 
 export interface ReportModel {
-  tokenizerFiles: TokenizerFiles;
+  /** Packed. */
+  tokenizerFiles: Uint8Array;
   /** The base model's config.json. */
   config: Record<string, unknown>;
   maxSeqLength: number | null;
@@ -27,7 +28,9 @@ function answer(call: ReportCall): ReportAnswer {
   switch (call.kind) {
     case 'begin': {
       const { model } = call;
-      reporter = createExampleReporter(model && { ...model, tokenizer: loadTokenizer(model.tokenizerFiles) });
+      reporter = createExampleReporter(
+        model && { ...model, tokenizer: loadTokenizer(unpackTokenizer(model.tokenizerFiles)) },
+      );
       return { examples: 0 };
     }
     case 'write':

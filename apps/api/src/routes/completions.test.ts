@@ -308,6 +308,45 @@ describe('workers that do not answer', () => {
     assertError(await chat(), 503, 'no_worker_available');
   });
 
+  test('one of another version is passed over, and alone it is a 503 that says so', async () => {
+    // As Fastify refuses a field that a schema of an earlier version does not have.
+    const older = await start((_body, response) => {
+      response
+        .writeHead(400, { 'content-type': 'application/json' })
+        .end(
+          JSON.stringify({ code: 'invalid_request', message: 'body must NOT have additional properties' }),
+        );
+    });
+    for (const stream of [false, true]) {
+      const answer = await chat({ stream });
+      const message = assertError(answer, 503, 'worker_version_mismatch');
+      assert.match(message, /another version of Graft than the API/);
+      assert.match(answer.headers.get('retry-after')!, /^\d+$/);
+      assert.ok(!answer.text.includes('additional') && !answer.text.includes('127.0.0.1'));
+    }
+    older.answer = (_body, response) => {
+      response.writeHead(503, { 'x-graft-protocol': '2' }).end('{}');
+    };
+    assertError(await chat(), 503, 'worker_version_mismatch');
+    // Its row says it: it is not even asked.
+    await bench.services.sql.query("UPDATE workers SET protocol = 2 WHERE id = 'worker-0'");
+    const { length } = older.requests;
+    assertError(await chat(), 503, 'worker_version_mismatch');
+    assertError(await chat({ n: 2 }), 503, 'worker_version_mismatch');
+    assert.equal(older.requests.length, length);
+
+    const same = await start(hello);
+    for (let i = 0; i < 5; i++) assert.equal((await chat()).status, 200);
+    same.answer = (_body, response) => {
+      response.writeHead(503, { 'x-graft-protocol': '1' }).end('{}');
+    };
+    assertError(await chat(), 503, 'no_worker_available');
+    same.answer = (_body, response) => {
+      response.writeHead(400, { 'x-graft-protocol': '1' }).end('{}');
+    };
+    assertError(await chat(), 502, 'worker_failed');
+  });
+
   test("a worker's report of a user's fault is the answer", async () => {
     const fault = {
       type: 'error',

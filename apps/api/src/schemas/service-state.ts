@@ -1,4 +1,4 @@
-import type { Queue } from '@graft/service';
+import type { Queue, WorkerCounts } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { named, nullable, Time, unixSeconds } from './schema.ts';
 
@@ -31,6 +31,13 @@ export const ServiceStateSchema = named('ServiceState', {
       versions: Type.Array(nullable(Type.String()), {
         description: 'Of those that live. Null: of one that does not say.',
       }),
+      other_protocol: Type.Integer({
+        description:
+          'They speak another protocol than the API and answer no completions: one of the two must be upgraded.',
+      }),
+      unknown_protocol: Type.Integer({
+        description: 'They are of a version whose protocol has no number, and may refuse completions.',
+      }),
     }),
     { description: 'Null: not known, since Postgres does not answer.' },
   ),
@@ -38,6 +45,12 @@ export const ServiceStateSchema = named('ServiceState', {
     type: 'string',
     description: 'Where files, adapters and checkpoints are.',
   }),
+});
+
+export const toWireWorkers = ({ otherProtocol, unknownProtocol, ...counts }: WorkerCounts) => ({
+  ...counts,
+  other_protocol: otherProtocol,
+  unknown_protocol: unknownProtocol,
 });
 
 const TeamInQueueSchema = named('TeamInQueue', {

@@ -27,6 +27,10 @@ export const WorkerSchema = named('Worker', {
   quarantined_at: nullable(Time, { description: 'Since then it gets no jobs.' }),
   quarantine_reason: nullable(Type.String()),
   version: nullable(Type.String(), { description: 'Of Graft, with its commit if that is known.' }),
+  protocol: nullable(Type.Integer(), {
+    description:
+      'Of what API and workers say to each other for completions: another number than the API has means that it answers none. Null: of a version without that number.',
+  }),
   leases: Type.Array(
     Type.Object({
       team_id: Type.String(),
@@ -107,6 +111,7 @@ export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> 
     quarantined_at: secondsOrNull(worker.quarantinedAt),
     quarantine_reason: worker.quarantineReason,
     version: worker.version,
+    protocol: worker.protocol,
     leases: worker.leases.map((lease) => ({
       ...{ team_id: lease.teamId, team_name: lease.teamName, lease_epoch: lease.leaseEpoch },
       ...{ since: unixSeconds(lease.since), until: unixSeconds(lease.until), leaving: lease.isLeaving },

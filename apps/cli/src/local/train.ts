@@ -28,7 +28,7 @@ export function addTrainVerb(program: Command): void {
     summary: 'train an adapter here; its folder loads in Hugging Face PEFT',
     examples: [
       'graft train --model smollm2-135m-instruct --data train.jsonl --output my-adapter',
-      'graft train --model ./my-model --data train.jsonl --output my-adapter --peft-type ia3 --epochs 5',
+      'graft train --model ./my-model --data train.jsonl --output my-adapter --rank 8 --epochs 5',
       'graft train --model ./my-model --data train.jsonl --output my-adapter --peft @peft.json --training @training.json',
       `graft train --model ./my-model --data train.jsonl --output my-adapter --training '{"base_dtype":"nf4"}'`,
       `graft train --model ./my-model --data train.jsonl --validation test.jsonl --output my-adapter --sweep '{"r":[8,16,32]}'`,

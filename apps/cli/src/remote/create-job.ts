@@ -25,7 +25,7 @@ export function addCreateJobVerb(jobs: Command): void {
     summary: 'start a fine-tuning job; local files are uploaded first',
     examples: [
       'graft jobs create --model smollm2-135m-instruct --data train.jsonl --suffix support --watch',
-      'graft jobs create --model smollm2-135m-instruct --data file-… --peft-type lora --rank 8 --learning-rate 2e-4 --epochs 3',
+      'graft jobs create --model smollm2-135m-instruct --data file-… --rank 8 --learning-rate 2e-4 --epochs 3',
       'graft jobs create --model smollm2-135m-instruct --data file-… --peft @peft.json',
       `graft jobs create --model smollm2-135m-instruct --data train.jsonl --training '{"base_dtype":"nf4"}'`,
       `graft jobs create --model smollm2-135m-instruct --data train.jsonl --validation test.jsonl --sweep '{"r":[8,16]}'`,

@@ -154,6 +154,21 @@ function eventLine(event: JobEvent): string {
   return `${time}  ${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}`;
 }
 
+/** Longer prompts, and those of several lines, are read from the job by the shell. */
+const longestOption = 300;
+
+/** The system prompt that the examples begin with: without it the adapter answers something else. */
+export function systemOption({
+  id,
+  system_prompt: prompt,
+}: Pick<FineTuningJob, 'id' | 'system_prompt'>): string {
+  // A server of an earlier version does not name it.
+  if (prompt == null) return '';
+  const isShort = prompt.length <= longestOption && printable(prompt) === prompt && !prompt.includes('\n');
+  if (isShort) return ` --system '${prompt.replaceAll("'", `'\\''`)}'`;
+  return ` --system "$(graft jobs get ${id} --json | jq -r .system_prompt)"`;
+}
+
 /** The closing lines, and the exit code. */
 async function finish(client: GraftClient, job: FineTuningJob, output: Output): Promise<number> {
   if (output.json) return job.status === 'succeeded' ? 0 : 1;
@@ -170,7 +185,7 @@ async function finish(client: GraftClient, job: FineTuningJob, output: Output): 
       ...(end === null ? [] : [`Training ended ${end}`]),
       '',
       'Next:',
-      `  graft chat --model ${job.fine_tuned_model} -m "Hello!"`,
+      `  graft chat --model ${job.fine_tuned_model}${systemOption(job)} -m "Hello!"`,
       `  graft adapters download ${job.fine_tuned_model} --output my-adapter`,
     ];
     process.stdout.write(`${lines.join('\n')}\n`);

@@ -248,8 +248,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       organization_id: 'team_1',
       status,
       training_file: 'file-1',
-      validation_file: null,
-      system_prompt: null,
+      ...{ validation_file: null, system_prompt: null },
       fine_tuned_model: status === 'succeeded' ? tunedModel.id : null,
       trained_tokens: null,
       hyperparameters: { n_epochs: 2, batch_size: 8, learning_rate_multiplier: 1 },
@@ -316,10 +315,9 @@ const baseModel: Model = {
   object: 'model',
   created: 1,
   owned_by: 'graft',
-  base_model: null,
+  ...{ base_model: null, hub: null },
   adapter: null,
   job: null,
-  hub: null,
 };
 const tunedModel: Model = {
   ...baseModel,
@@ -356,9 +354,7 @@ const version: AdapterVersion = {
     sha256: sha256(content).toString('hex'),
   })),
   peft: parsePeftConfig({ peft_type: 'LORA' }),
-  system_prompt: null,
-  lineage: {},
-  metrics: null,
+  ...{ system_prompt: null, lineage: {}, metrics: null },
   runtimes: ['graft', 'peft'],
   download_path: '/v1/adapters/adpt_1/versions/1/download',
 };

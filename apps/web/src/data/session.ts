@@ -24,13 +24,17 @@ export function useMe(): Me {
   return useSession().data!.me!;
 }
 
+/** What is about all models of the team at once: a key that is limited to some is refused there. */
+const aboutAllModels = ['usage:read', 'audit:read', 'webhooks:read', 'webhooks:write', 'integrations:write'];
+
 /**
  * Whether who is signed in may do what takes this scope and at least this role: what they may not is not offered. The API holds
  * it; this only spares a refusal.
  */
 export function useMay(scope: string, least: Role = scope.endsWith(':read') ? 'viewer' : 'member'): boolean {
-  const { role, scopes } = useMe();
+  const { role, scopes, models } = useMe();
   const fits = role !== null && roles.indexOf(role) >= roles.indexOf(least);
+  if (models !== null && aboutAllModels.includes(scope)) return false;
   return fits && (scopes === null || scopes.includes(scope));
 }
 

@@ -7,6 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
+import { generationProtocol, protocolHeader } from '@graft/service';
+import { keepLog } from '@graft/service/testing';
 import type { FastifyInstance } from 'fastify';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { GeneratorProcess } from './generator-process.ts';
@@ -18,6 +20,8 @@ let http: FastifyInstance;
 let url: string;
 let artifact: string;
 let base_digest: string;
+/** Lines of the worker's log. */
+const { log, lines: logged } = keepLog();
 
 before(async () => {
   bench = await openWorkerBench();
@@ -31,7 +35,7 @@ before(async () => {
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   });
-  http = createInternalServer(bench.services, generator);
+  http = createInternalServer({ ...bench.services, log }, generator);
   url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
   const folder = await mkdtemp(join(tmpdir(), 'graft-adapter-'));
   await writeAdapter(folder, tinyAdapter());
@@ -84,12 +88,16 @@ const body = {
 
 function post(
   change: object = {},
-  options: { token?: string; signal?: AbortSignal } = {},
+  options: { token?: string; signal?: AbortSignal; protocol?: string | null } = {},
 ): Promise<Response> {
   const token = options.token ?? bench.services.secrets.internalToken;
+  const { protocol = String(generationProtocol) } = options;
   return fetch(url, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    headers: {
+      ...{ authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(protocol === null ? {} : { [protocolHeader]: protocol }),
+    },
     body: JSON.stringify({ ...body, ...change }),
     ...(options.signal ? { signal: options.signal } : {}),
   });
@@ -201,6 +209,35 @@ describe('internal server', { timeout: 120_000 }, () => {
       assert.equal(response.status, 400, JSON.stringify(change));
       assert.equal(((await response.json()) as { code: string }).code, 'invalid_request');
     }
+  });
+
+  it('tells an API of another version by 503 and in its log, and reads what it can of one without a number', async () => {
+    for (const [protocol, change] of [
+      ['2', {}],
+      ['0', {}],
+      [null, { a_field_of_another_version: 1 }],
+    ] as const) {
+      logged.length = 0;
+      const response = await post(change, { protocol });
+      assert.equal(response.status, 503, String(protocol));
+      assert.equal(response.headers.get(protocolHeader), String(generationProtocol));
+      assert.equal(((await response.json()) as { code: string }).code, 'protocol_mismatch');
+      const [line] = logged;
+      assert.deepEqual(
+        [line!.level, line!.apiProtocol, line!.workerProtocol],
+        [50, protocol === null ? null : Number(protocol), generationProtocol],
+      );
+      assert.match(String(line!.msg), /another version of Graft/);
+      assert.equal(logged.length, 1);
+    }
+    logged.length = 0;
+    assert.equal((await lines(await post({}, { protocol: null }))).at(-1).type, 'done');
+    for (const wrong of ['x', '1x', '-1', '9'.repeat(99)])
+      assert.equal((await post({}, { protocol: wrong })).status, 200, wrong);
+    assert.deepEqual(logged, []);
+    const token = await post({}, { protocol: '2', token: 'wrong' });
+    assert.equal(token.status, 401, 'who has no token is told nothing of versions');
+    assert.deepEqual(logged, []);
   });
 
   it('tells an unknown model, a missing adapter and too long a prompt as errors of the stream', async () => {

@@ -11,14 +11,17 @@ import {
   type GenerationRequest,
   GenerationRequestSchema,
   generationPath,
+  generationProtocol,
   isLastingModelFault,
   mayReadMetrics,
+  protocolHeader,
+  protocolOf,
   renderMetrics,
   type Services,
   startReading,
   teamHeader,
 } from '@graft/service';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type ChildFault, faultOf, logFault } from '../processes/child-fault.ts';
 import type { Share } from './fair-order.ts';
 import { GeneratorBusy, type GeneratorEvent, type GeneratorProcess } from './generator-process.ts';
@@ -55,14 +58,30 @@ export function createInternalServer(
   });
   const token = digestOf(services.secrets.internalToken);
 
-  app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, _request, reply) => {
+  app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, request, reply) => {
     const status = error.statusCode ?? 500;
+    const asked = protocolOf(request.headers);
+    if (error.validation && asked !== generationProtocol) return refuseProtocol(reply, asked, error.message);
     if (status >= 500) services.log.error({ err: error }, 'internal request failed');
     const message = status >= 500 ? 'The worker had a fault of its own.' : error.message;
     return reply
       .code(status)
       .send({ code: error.validation ? 'invalid_request' : 'request_failed', message, param: null });
   });
+
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header(protocolHeader, generationProtocol);
+  });
+
+  /** 503, on which an API of any version asks another worker. */
+  function refuseProtocol(reply: FastifyReply, apiProtocol: number | null, reason: string): FastifyReply {
+    services.log.error(
+      { apiProtocol, workerProtocol: generationProtocol, reason },
+      'the API is of another version of Graft, and this worker cannot answer its completions: upgrade the older of the two',
+    );
+    const message = `This worker speaks protocol ${generationProtocol}; the API, ${apiProtocol ?? 'one without a number'}.`;
+    return reply.code(503).send({ code: 'protocol_mismatch', message, param: null });
+  }
 
   app.get('/healthz', async () => ({ status: 'ok' }));
 
@@ -82,12 +101,17 @@ export function createInternalServer(
     onRequest: async (request, reply) => {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
-      if (timingSafeEqual(digestOf(given), token) && isProved) return;
-      return reply.code(401).send({
-        code: 'invalid_token',
-        message: 'The internal token or the certificate is wrong.',
-        param: null,
-      });
+      if (!timingSafeEqual(digestOf(given), token) || !isProved)
+        return reply.code(401).send({
+          code: 'invalid_token',
+          message: 'The internal token or the certificate is wrong.',
+          param: null,
+        });
+      const asked = protocolOf(request.headers);
+      // One without a number may be understood all the same: its body shows it.
+      if (asked !== null && asked !== generationProtocol)
+        return refuseProtocol(reply, asked, 'It speaks another protocol.');
+      return;
     },
     handler: async (request, reply) => {
       const gone = new AbortController();

@@ -12,7 +12,7 @@ import {
   registerWorker,
   type Services,
 } from '@graft/service';
-import { openTestServices } from '@graft/service/testing';
+import { keepLog, openTestServices } from '@graft/service/testing';
 import type { FastifyInstance } from 'fastify';
 import { member, stranger } from '../testing/certificates.ts';
 import { GeneratorProcess } from './generator-process.ts';
@@ -84,6 +84,15 @@ async function answerTo(sent: http.ClientRequest): Promise<number | undefined> {
 it('answers an API that shows a certificate of its authority, and the token', async () => {
   assert.deepEqual(await ask(withTls(member)), ['model_not_found', 404]);
   assert.deepEqual(await ask(withTls(member, 'another-token-of-16')), ['worker_failed', 502]);
+});
+
+it('is not asked by an API of another version, and that is in the log of the API', async () => {
+  await services.sql.query('UPDATE workers SET protocol = 2');
+  const { log, lines } = keepLog();
+  assert.deepEqual(await ask({ ...withTls(member), log }), ['worker_version_mismatch', 503]);
+  assert.deepEqual([lines[0]!.level, lines[0]!.workerProtocol, lines[0]!.apiProtocol], [50, 2, 1]);
+  await services.sql.query('UPDATE workers SET protocol = 1');
+  assert.deepEqual(await ask(withTls(member)), ['model_not_found', 404]);
 });
 
 it('is not trusted by an API of another authority, nor told the token in the clear', async () => {

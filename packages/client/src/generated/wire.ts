@@ -2301,6 +2301,10 @@ export interface ServiceState {
     silent: number;
     /** Of those that live. Null: of one that does not say. */
     versions: (string | null)[];
+    /** They speak another protocol than the API and answer no completions: one of the two must be upgraded. */
+    other_protocol: number;
+    /** They are of a version whose protocol has no number, and may refuse completions. */
+    unknown_protocol: number;
   } | null;
   /** Where files, adapters and checkpoints are. */
   storage: 'folder' | 's3';
@@ -2839,6 +2843,8 @@ export interface Worker {
   quarantine_reason: string | null;
   /** Of Graft, with its commit if that is known. */
   version: string | null;
+  /** Of what API and workers say to each other for completions: another number than the API has means that it answers none. Null: of a version without that number. */
+  protocol: number | null;
   /** Jobs that it holds, by whose they are. */
   leases: {
     team_id: string;

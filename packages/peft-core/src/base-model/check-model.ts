@@ -1,6 +1,8 @@
+import path from 'node:path';
 import { GraftError } from '../errors.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { type ModelOutline, storedName } from '../outlines/outline.ts';
+import { cut } from '../schema/check-fields.ts';
 import type { TensorSource } from '../tensors/tensor-source.ts';
 import type { OpenedModel } from './base-model.ts';
 
@@ -11,11 +13,15 @@ const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;
  * Checks that a model is of a supported kind, complete, and as large as config.json says. Returns its `model_type`. Throws
  * `unsupported_model`, `invalid_model_config`, `invalid_model`, `unsupported_dtype`.
  */
-export function checkModel({ path, config, tensors }: OpenedModel): string {
-  const outline = inFolder(path, () => outlineOf(config));
+export function checkModel({ format, path: place, config, tensors, weightFiles }: OpenedModel): string {
+  const outline = inConfig(format === 'hf' ? path.join(place, 'config.json') : place, () =>
+    outlineOf(config),
+  );
+  // Of several files the index says where a tensor is.
+  const where = weightFiles.length === 1 ? weightFiles[0]! : path.join(place, 'model.safetensors.index.json');
   const [missing] = missingWeights(tensors, outline);
   if (missing !== undefined)
-    throw new GraftError('invalid_model', `${path} lacks the tensor "${missing}"`, { param: 'model' });
+    throw new GraftError('invalid_model', `${where} lacks the tensor "${missing}"`, { param: 'model' });
   for (const { name } of outline.parameters) {
     const stored = storedName(outline, name, tensors);
     if (stored === undefined) continue;
@@ -23,12 +29,12 @@ export function checkModel({ path, config, tensors }: OpenedModel): string {
     if (!weightTypes.test(dtype)) {
       throw new GraftError(
         'unsupported_dtype',
-        `${path}: tensor "${stored}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
+        `${where}: tensor "${stored}" is stored as ${dtype}; weights may be F64, F32, F16 or BF16`,
         { param: 'model' },
       );
     }
   }
-  checkShapes(path, tensors, outline);
+  checkShapes(where, tensors, outline);
   return outline.modelType;
 }
 
@@ -69,11 +75,15 @@ function resizing({ modules, vocabularySize }: ModelOutline, name: string, found
   return `; resized vocabulary: config.json says vocab_size ${vocabularySize}, the table has ${rows} rows; set vocab_size to ${rows}`;
 }
 
-function inFolder<T>(path: string, read: () => T): T {
+/** A message may quote what a file holds. */
+const longestMessage = 500;
+
+function inConfig<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof GraftError)) throw error;
-    throw new GraftError(error.code, `${path}: ${error.message}`, { param: 'model', cause: error });
+    const message = cut(error.message.replace(/^config\.json: /, ''), longestMessage);
+    throw new GraftError(error.code, `${file}: ${message}`, { param: 'model', cause: error });
   }
 }

@@ -32,7 +32,7 @@ function checkIds(file: string, fields: Record<string, unknown>): void {
     const ids = Array.isArray(value) ? value : [value];
     if (ids.length > mostEnds)
       throw invalid(`${file}: ${field} has ${ids.length} ids; at most ${mostEnds} are read`);
-    // A padding token of −1 is none: llama's first files have it.
+    // A padding token of −1 is none, in files of early models.
     const least = field === 'pad_token_id' ? -1 : 0;
     const odd = ids.find((id) => id !== null && !(Number.isInteger(id) && id >= least && id < 2 ** 31));
     if (odd !== undefined)

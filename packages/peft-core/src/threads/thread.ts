@@ -100,12 +100,16 @@ export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call
  */
 const yieldFirst = process.platform === 'linux' ? `require('node:os').setPriority(5);` : '';
 
-/** Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. */
-export function startWorker(module: URL, heapMb: number): Worker {
+/**
+ * Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. `yields`: false for
+ * one that requests wait for.
+ */
+export function startWorker(module: URL, heapMb: number, { yields = true } = {}): Worker {
+  const first = yields ? yieldFirst : '';
   const options = { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: heapMb } };
   const entry = `import(${JSON.stringify(module.href)})`;
-  if (!module.pathname.endsWith('.ts')) return new Worker(`${yieldFirst}${entry}`, options);
+  if (!module.pathname.endsWith('.ts')) return new Worker(`${first}${entry}`, options);
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const load = `import(${loader}).then(({ register }) => { register(); return ${entry}; })`;
-  return new Worker(`${yieldFirst}${load}`, options);
+  return new Worker(`${first}${load}`, options);
 }

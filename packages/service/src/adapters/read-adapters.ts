@@ -40,11 +40,12 @@ export async function listAdapters(
     ...(search !== undefined && { name: containing(search) }),
     ...createdIn(options.created),
   };
+  const versions = { some: { ...live, ...namedWithin(models) } };
   const page = await readPage(options, {
-    has: async (id) => await db.adapter.count({ where: { teamId, id, ...withLiveVersion } }),
+    has: async (id) => await db.adapter.count({ where: { teamId, id, versions } }),
     read: async (page) =>
       await db.adapter.findMany({
-        where: { teamId, ...filter, versions: { some: { ...live, ...namedWithin(models) } } },
+        where: { teamId, ...filter, versions },
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         ...page,
       }),
@@ -119,12 +120,12 @@ export async function listAdapterVersions(
   adapterId: string,
   options: { after?: string | undefined; limit: number; models?: ModelLimit },
 ): Promise<Page<AdapterVersion>> {
-  const { models = null } = options;
+  const where = { teamId, adapterId, ...live, ...namedWithin(options.models ?? null) };
   return await readPage(options, {
-    has: async (id) => await db.adapterVersion.count({ where: { teamId, adapterId, id, ...live } }),
+    has: async (id) => await db.adapterVersion.count({ where: { ...where, id } }),
     read: async (page) =>
       await db.adapterVersion.findMany({
-        where: { teamId, adapterId, ...live, ...namedWithin(models) },
+        where,
         orderBy: newestFirst,
         ...page,
         ...withAdapter,
@@ -170,7 +171,7 @@ export async function listFineTunedModels(
     modelName === undefined
       ? null
       : await db.adapterVersion.findFirst({
-          where: { teamId, modelName, ...live },
+          where: { AND: [{ teamId, modelName, ...live }, namedWithin(models)] },
           select: { id: true },
         });
   // A name that is unknown is passed on: no id is like it, so the page refuses it.

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { GraftError } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
+import { unpackTokenizer } from '@graft/peft-core/text';
 import { HubServer } from '../../../peft-core/src/hub/testing/hub-server.ts';
 import { loadServiceEnv } from '../env.ts';
 import { createBaseModelCatalogue } from './create-base-model-catalogue.ts';
@@ -67,7 +68,7 @@ test("an operator's folder, relative to the file that names it, is read once", a
   const [tiny, again] = await Promise.all([models.get('tiny'), models.get('tiny')]);
   assert.equal(tiny, again);
   assert.deepEqual([tiny!.id, tiny!.path, tiny!.modelType], ['tiny', path.join(folder, 'tiny'), 'llama']);
-  assert.equal(typeof tiny!.tokenizerFiles.tokenizerJson, 'object');
+  assert.equal(typeof unpackTokenizer(tiny!.tokenizer.json).tokenizerJson, 'object');
   const digest = await tiny!.digest();
   assert.match(digest, /^[0-9a-f]{64}$/);
   assert.equal(await tiny!.digest(), digest);

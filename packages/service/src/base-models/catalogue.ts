@@ -1,4 +1,5 @@
 import type { BaseModel, HubModel } from '@graft/peft-core/files';
+import type { PackedTokenizer } from '@graft/peft-core/text';
 
 export interface BaseModelEntry {
   /** What requests name as `model`. */
@@ -23,7 +24,7 @@ export interface LocalBaseModel {
   modelType: string;
   config: Record<string, unknown>;
   generationConfig: BaseModel['generationConfig'];
-  tokenizerFiles: BaseModel['tokenizerFiles'];
+  tokenizer: PackedTokenizer;
   /** Names and shapes of its weights. */
   tensors: Pick<BaseModel['tensors'], 'has' | 'info'>;
   /** Folder where `digest` is kept, for a process that opens the model at `path` itself. */

@@ -6,13 +6,15 @@ import type { ConfiguredCatalogue, LocalBaseModel } from './catalogue.ts';
 import { listBaseModels } from './list-base-models.ts';
 import { openLocalModel } from './open-local-model.ts';
 import { OpenedModels } from './opened-models.ts';
+import { prepareToRead } from './read-model.ts';
 
 type CatalogueEnv = Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'hfEndpoint' | 'hfToken'>;
 
-/** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model yet. */
+/** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model yet, but gets ready to. */
 export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<ConfiguredCatalogue> {
   const { entries, find } = await listBaseModels(env);
   const opened = new OpenedModels();
+  prepareToRead();
   return {
     list: async () =>
       [...entries.values()].map(({ id, source, hub, createdAt }) => ({ id, source, hub, createdAt })),

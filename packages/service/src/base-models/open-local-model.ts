@@ -1,6 +1,8 @@
-import { openBaseModel } from '@graft/peft-core/files';
+import { GraftError } from '@graft/peft-core/config';
+import { modelDigest } from '@graft/peft-core/files';
 import { baseModelFault } from './base-model-fault.ts';
 import type { LocalBaseModel } from './catalogue.ts';
+import { type ReadLimits, readModel } from './read-model.ts';
 
 /**
  * The model at a place on this machine. `places` are folders whose paths an error may hold. Throws `baseModelFault`, as `digest` does
@@ -11,33 +13,30 @@ export async function openLocalModel(
   location: string,
   places: readonly string[],
   digestCache: string,
+  limits?: ReadLimits,
 ): Promise<LocalBaseModel> {
   const asFault = (error: unknown): never => {
     throw baseModelFault(error, id, [...places, location]);
   };
-  const model = await openBaseModel(location, { digestCache }).catch(asFault);
-  try {
-    const { modelType, config, generationConfig, tokenizerFiles, tensors, weightFiles } = model;
-    return {
-      id,
-      path: location,
-      modelType,
-      config,
-      generationConfig,
-      tokenizerFiles,
-      tensors,
-      weightFiles,
-      digestCache,
-      // Of the files alone, so also after the model is closed.
-      digest: async () =>
-        await model.digest().catch(async (error: unknown) => {
-          // Opening them says best what is wrong with files that are gone.
-          const again = await openBaseModel(location, { digestCache }).catch(asFault);
-          await again.close();
-          return asFault(error);
-        }),
-    };
-  } finally {
-    await model.close();
-  }
+  const { tensors, ...model } = await readModel(location, limits).catch(asFault);
+  return {
+    id,
+    path: location,
+    ...model,
+    tensors: {
+      has: (name) => tensors.has(name),
+      info: (name) => {
+        const info = tensors.get(name);
+        if (info) return info;
+        throw new GraftError('tensor_not_found', `${location} has no tensor "${name}"`);
+      },
+    },
+    digestCache,
+    digest: async () =>
+      await modelDigest(model.weightFiles, digestCache).catch(async (error: unknown) => {
+        // Reading them says best what is wrong with files that are gone.
+        await readModel(location, limits).catch(asFault);
+        return asFault(error);
+      }),
+  };
 }

@@ -4,6 +4,10 @@ import type { LocalBaseModel } from './catalogue.ts';
 /** How weights are read that nobody waits for. */
 const slowly = { olderThanMs: 7 * 24 * 3600 * 1000, bytesPerSecond: 16 * 2 ** 20 };
 
+/** A failure that came later than this is kept for ten times as long as it took, and at most so long. Milliseconds. */
+const quickMs = 20_000;
+const longestKept = 5 * 60_000;
+
 /** The models that this process has opened, each once. */
 export class OpenedModels {
   readonly #opened = new Map<string, Promise<LocalBaseModel>>();
@@ -16,10 +20,19 @@ export class OpenedModels {
   ): Promise<LocalBaseModel> {
     let model = this.#opened.get(key);
     if (!model) {
-      model = open();
-      this.#opened.set(key, model);
-      // A download that failed is tried again by the next who asks.
-      model.catch(() => this.#opened.delete(key));
+      const start = performance.now();
+      const opening = open();
+      model = opening;
+      this.#opened.set(key, opening);
+      // The next request tries again, but not at once where a try takes seconds: it would keep others waiting.
+      opening.catch(() => {
+        const keptMs = Math.min(longestKept, 10 * Math.max(0, performance.now() - start - quickMs));
+        const forget = () => {
+          if (this.#opened.get(key) === opening) this.#opened.delete(key);
+        };
+        if (keptMs === 0) forget();
+        else setTimeout(forget, keptMs).unref();
+      });
     }
     return await abortable(model, signal);
   }

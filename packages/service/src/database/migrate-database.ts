@@ -116,6 +116,27 @@ function checkHistory(known: Migration[], applied: AppliedRow[]): void {
   }
 }
 
+/** Prisma's own table of the migrations that were applied. */
+const bookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+  id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
+  migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
+  started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`;
+
+/** Within a transaction that the caller opens and ends. */
+export async function applyMigration(
+  connection: Pick<pg.ClientBase, 'query'>,
+  { name, sql, checksum }: Migration,
+): Promise<void> {
+  await connection.query(bookkeeping);
+  const statement = { text: sql, query_timeout: migrationMs };
+  await connection.query(statement);
+  await connection.query(
+    `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+     VALUES ($1, $2, $3, clock_timestamp(), 1)`,
+    [randomUUID(), checksum, name],
+  );
+}
+
 /** False: another process has applied it meanwhile. */
 async function apply(connection: pg.PoolClient, migration: Migration, known: Migration[]): Promise<boolean> {
   try {
@@ -123,25 +144,16 @@ async function apply(connection: pg.PoolClient, migration: Migration, known: Mig
     // It may take long on big tables. Waiting for a lock never does: whoever came later would wait behind it.
     await connection.query('SET LOCAL statement_timeout = 0');
     await connection.query('SELECT pg_advisory_xact_lock($1)', [prismaLock]);
-    await connection.query(`CREATE TABLE IF NOT EXISTS _prisma_migrations (
-      id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
-      migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
-      started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`);
+    await connection.query(bookkeeping);
     const applied = await readApplied(connection);
     const isNext = firstMissing(known, applied)?.name === migration.name;
     if (isNext) {
       // Prisma, which has the same lock while it migrates, failed or was killed in the middle.
       const unfinished = applied.some(({ name }) => name === migration.name);
       if (unfinished) await giveUpUnfinished(connection, migration.name);
-      const statement = { text: migration.sql, query_timeout: migrationMs };
-      await connection.query(statement).catch((error: unknown) => {
+      await applyMigration(connection, migration).catch((error: unknown) => {
         throw unfinished ? resolvable(migration.name, error) : error;
       });
-      await connection.query(
-        `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
-         VALUES ($1, $2, $3, clock_timestamp(), 1)`,
-        [randomUUID(), migration.checksum, migration.name],
-      );
     }
     await connection.query('COMMIT');
     return isNext;

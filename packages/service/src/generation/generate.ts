@@ -4,13 +4,19 @@ import type { Services } from '../services.ts';
 import { type PickedWorker, pickWorker } from '../workers/worker-registry.ts';
 import { decodeLines, startReading } from './lines.ts';
 import { postToWorker } from './post-to-worker.ts';
-import type { GenerationEvent, GenerationLine, GenerationRequest } from './protocol.ts';
+import {
+  type GenerationEvent,
+  type GenerationLine,
+  type GenerationRequest,
+  generationProtocol,
+  protocolOf,
+} from './protocol.ts';
 
 const pollMilliseconds = 200;
 
 /**
- * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`; 502 `worker_failed`, without the
- * worker's reason; below 500 the user's fault, with code, message and param of the worker.
+ * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`, and `worker_version_mismatch` where the only
+ * workers speak another protocol; 502 `worker_failed`, without the worker's reason; below 500 the user's fault, with code, message and param of the worker.
  */
 export class GenerationError extends Error {
   readonly code: string;
@@ -40,8 +46,8 @@ export class GenerationError extends Error {
 
 /**
  * Has a worker answer. Resolves once the first event is there, so that an earlier fault can be answered by a status; later
- * faults are thrown while the events are read. Workers that are gone, busy or stopping are passed over, for `waitMs` at the
- * most; `first` is asked before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
+ * faults are thrown while the events are read. Workers that are gone, busy, stopping or of another protocol are passed over, for
+ * `waitMs` at the most; `first` is asked before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
  */
 export async function generate(
   services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
@@ -49,50 +55,72 @@ export async function generate(
   options: { waitMs: number; signal: AbortSignal; first?: PickedWorker | null },
 ): Promise<AsyncGenerator<GenerationEvent>> {
   const deadline = performance.now() + options.waitMs;
+  const mismatched: string[] = [];
   let refused: string[] = [];
+  let isAnyBusy = false;
   let first = options.first;
   for (;;) {
-    const worker = first ?? (await pickWorker(services, request.base_model, refused));
+    const worker = first ?? (await pickWorker(services, request.base_model, [...mismatched, ...refused]));
     first = null;
     if (worker) {
-      const events = await ask(services, worker.address, request, options.signal);
-      if (events) return events;
-      refused.push(worker.id);
+      const answer = await ask(services, worker, request, options.signal);
+      if (typeof answer !== 'string') return answer;
+      (answer === 'other protocol' ? mismatched : refused).push(worker.id);
+      if (answer === 'busy') isAnyBusy = true;
       continue;
     }
-    if (performance.now() >= deadline || options.signal.aborted) throw noWorker();
+    if (options.signal.aborted) throw noWorker();
+    if (performance.now() >= deadline)
+      throw mismatched.length > 0 && !isAnyBusy ? versionMismatch() : noWorker();
     await sleep(pollMilliseconds, undefined, { signal: options.signal }).catch(() => {});
     // A worker that was busy a moment ago may be free now.
     refused = [];
   }
 }
 
-/** Null: this worker takes no request now. */
+/** Why a worker gives no answer, where another one may. */
+type PassedOver = 'away' | 'busy' | 'other protocol';
+
+/** What a worker answers that does not know the route, the media type or the fields of a request. */
+const notUnderstood = [400, 404, 405, 415, 422];
+
 async function ask(
   services: Pick<Services, 'secrets' | 'log'>,
-  address: string,
+  { id, address, protocol }: PickedWorker,
   request: GenerationRequest,
   signal: AbortSignal,
-): Promise<AsyncGenerator<GenerationEvent> | null> {
+): Promise<AsyncGenerator<GenerationEvent> | PassedOver> {
+  const mismatch = (workerProtocol: number | null, statusCode?: number): PassedOver => {
+    services.log.error(
+      { workerId: id, address, workerProtocol, apiProtocol: generationProtocol, statusCode },
+      'the worker is of another version of Graft and cannot answer completions of this API: upgrade the older of the two',
+    );
+    return 'other protocol';
+  };
+  if (protocol !== null && protocol !== generationProtocol) return mismatch(protocol);
   let response: IncomingMessage;
   try {
     response = await postToWorker(address, request, { secrets: services.secrets, signal });
   } catch (error) {
     if (signal.aborted) throw noWorker();
     services.log.warn({ err: error, address }, 'worker unreachable');
-    return null;
+    return 'away';
   }
-  if (response.statusCode !== 200) {
+  const { statusCode = 0 } = response;
+  if (statusCode !== 200) {
     response.destroy();
-    if (response.statusCode === 503) return null;
-    services.log.error({ address, statusCode: response.statusCode }, 'worker refused a request');
+    const theirs = protocolOf(response.headers);
+    const isOther = theirs === null ? notUnderstood.includes(statusCode) : theirs !== generationProtocol;
+    if (isOther) return mismatch(theirs, statusCode);
+    if (statusCode === 503) return 'busy';
+    services.log.error({ address, statusCode }, 'worker refused a request');
     throw workerFailed();
   }
   const events = eventsOf(response, services, signal);
   try {
     return await startReading(events);
   } catch (error) {
-    if (error instanceof GenerationError && error.status === 503) return null;
+    if (error instanceof GenerationError && error.status === 503) return 'busy';
     throw error;
   }
 }
@@ -127,6 +155,15 @@ function reported(line: Extract<GenerationLine, { type: 'error' }>): GenerationE
 
 function noWorker(): GenerationError {
   return new GenerationError('no_worker_available', 503, 'No worker is free to answer; try again.');
+}
+
+function versionMismatch(): GenerationError {
+  return new GenerationError(
+    'worker_version_mismatch',
+    503,
+    'The workers are of another version of Graft than the API, and cannot answer: an upgrade is under way, or was left half done. ' +
+      'Try again later; the operator sees the versions on the page Operator.',
+  );
 }
 
 function workerFailed(cause?: unknown): GenerationError {

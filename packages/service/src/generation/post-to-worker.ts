@@ -3,7 +3,13 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { currentBehalf } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets.ts';
-import { type GenerationRequest, generationPath, teamHeader } from './protocol.ts';
+import {
+  type GenerationRequest,
+  generationPath,
+  generationProtocol,
+  protocolHeader,
+  teamHeader,
+} from './protocol.ts';
 
 // Until a worker is connected to, TLS included; a packet that is dropped is otherwise waited for for minutes.
 const connectMilliseconds = 5_000;
@@ -37,6 +43,7 @@ export async function postToWorker(
       authorization: `Bearer ${internalToken}`,
       'content-type': 'application/json',
       'content-length': body.length,
+      [protocolHeader]: String(generationProtocol),
       ...(typeof behalf === 'object' ? { [teamHeader]: behalf.team } : {}),
     },
     signal: options.signal,

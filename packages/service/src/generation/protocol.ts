@@ -1,10 +1,23 @@
 /**
  * What API and worker say to each other when text is generated: `POST /internal/generate` on the worker's internal
- * server, with the internal token, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer.
+ * server, with the internal token, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer. Both
+ * sides send the version of the protocol that they speak in `protocolHeader`. A side that gets another version, or a message
+ * that it cannot read from a Graft without this header, logs it; the worker answers 503, and the API asks another worker.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import { type Static, type TSchema, Type } from 'typebox';
 
 export const generationPath = '/internal/generate';
+
+/** Raise it with each change that a process with the number before cannot read. An optional field needs no other number. */
+export const generationProtocol = 1;
+export const protocolHeader = 'x-graft-protocol';
+
+/** The version that the sender speaks. Null: its Graft is older than that header. */
+export function protocolOf(headers: IncomingHttpHeaders): number | null {
+  const value = headers[protocolHeader];
+  return typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : null;
+}
 
 /** Names the team that asks, so that teams take turns. A worker of an earlier version passes over it. */
 export const teamHeader = 'x-graft-team';

@@ -5,6 +5,7 @@ export { insertRowsOfEveryKind } from '../database/testing/rows-of-every-kind.ts
 export { openCommitProxy } from './commit-proxy.ts';
 export { type CuttableProxy, openCuttableProxy } from './cuttable-proxy.ts';
 export { keepJobRows } from './keep-job-rows.ts';
+export { keepLog } from './keep-log.ts';
 export { openFenced, openTestServices } from './open-test-services.ts';
 export { mountSmallDisk } from './small-disk.ts';
 export { createTestDatabase, type TestDatabase } from './test-database.ts';

@@ -24,6 +24,7 @@ export type WorkerRecord = Pick<
   | 'quarantinedAt'
   | 'quarantineReason'
   | 'version'
+  | 'protocol'
 > & { capabilities: WorkerCapabilities | null; leases: WorkerLease[] };
 
 /** A job that a worker holds: whose, and until when unless it is renewed. Which job it is, is its team's. */
@@ -41,7 +42,7 @@ const told = {
   select: {
     ...{ id: true, hostname: true, slots: true, running: true, load: true, bases: true, draining: true },
     ...{ startedAt: true, heartbeatAt: true, consecutiveFaults: true, quarantinedAt: true },
-    ...{ quarantineReason: true, capabilities: true, version: true },
+    ...{ quarantineReason: true, capabilities: true, version: true, protocol: true },
   },
 } as const;
 

@@ -31,6 +31,8 @@ export interface WorkerInfo {
   capabilities?: WorkerCapabilities | null;
   /** Of Graft, as `versionText` has it. */
   version?: string;
+  /** `generationProtocol` of its Graft. */
+  protocol?: number;
 }
 
 /** Seconds after its last heartbeat during which a worker is chosen to serve. */
@@ -42,11 +44,11 @@ const servingAliveSeconds = 30;
  */
 export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
   await db.sql.query(
-    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace, version)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace, version, protocol)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
        slots = excluded.slots, capabilities = excluded.capabilities, process = excluded.process,
-       process_namespace = excluded.process_namespace, version = excluded.version, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       process_namespace = excluded.process_namespace, version = excluded.version, protocol = excluded.protocol, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
        heartbeat_at = now()`,
     [
       worker.id,
@@ -58,6 +60,7 @@ export async function registerWorker(db: Database, worker: WorkerInfo): Promise<
       processIdentity(worker.pid),
       processNamespace(),
       worker.version ?? null,
+      worker.protocol ?? null,
     ],
   );
 }
@@ -123,6 +126,8 @@ export async function removeDeadNeighbours(db: Database, ids: string[]): Promise
 export interface PickedWorker {
   id: string;
   address: string;
+  /** Null: its Graft is older than that number, and may or may not understand this one. */
+  protocol: number | null;
 }
 
 /**
@@ -135,7 +140,7 @@ export async function pickWorker(
   except: string[] = [],
 ): Promise<PickedWorker | null> {
   const { rows } = await db.sql.query<PickedWorker>(
-    `SELECT id, address FROM workers
+    `SELECT id, address, protocol FROM workers
      WHERE address IS NOT NULL AND NOT draining AND heartbeat_at > now() - make_interval(secs => $2)
        AND id <> ALL($3)
      ORDER BY (quarantined_at IS NOT NULL), ($1 = ANY(bases)) DESC, load, running, random() LIMIT 1`,

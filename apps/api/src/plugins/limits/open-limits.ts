@@ -1,8 +1,9 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { normalizeIP } from '@fastify/rate-limit';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
+import { isPart } from './is-part.ts';
 
 /** What a client keeps open, and is counted while it does. */
 type Held = 'requests' | 'uploads' | 'streams' | 'completions';
@@ -70,7 +71,8 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     // A closed answer will never be closed again.
     if (this.raw.destroyed) return;
     const { caller, operator, session, ip } = this.request;
-    if (kind === 'requests' && isPart(this.request)) return;
+    // A client whose requests all wait for parts of theirs would keep itself out.
+    if (kind === 'requests' && isPart(this.request.raw)) return;
     const by = caller ?? operator ?? session;
     const key = by && ('keyId' in by && by.keyId ? by.keyId : by.personId);
     if (key) take(this, kind, 'key', key);
@@ -81,7 +83,7 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
 
   app.addHook('onRequest', async (request, reply) => {
     const { unlimited } = request.routeOptions.config;
-    if (!unlimited && !isPart(request)) take(reply, 'requests', 'address', normalizeIP(request.ip));
+    if (!unlimited && !isPart(request.raw)) take(reply, 'requests', 'address', normalizeIP(request.ip));
   });
 
   const connections = new Map<string, number>();
@@ -95,14 +97,6 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
     socket.once('close', () => add(connections, address, -1));
   });
 });
-
-/**
- * Whether this process made the request, to answer another one, which is counted already: a client whose requests all wait for parts of
- * theirs would otherwise keep itself out.
- */
-function isPart({ raw }: FastifyRequest): boolean {
-  return !(raw.socket instanceof Socket);
-}
 
 function add(counts: Map<string, number>, name: string, change: 1 | -1): void {
   const count = (counts.get(name) ?? 0) + change;

@@ -204,7 +204,19 @@ test('the service tells its versions, and that what it stands on answers', async
   await add('gone', "heartbeat_at = now() - interval '2 minutes'", '0.9.0');
   const { json } = await operator.send('GET', '/v1/admin/service');
   const counts = { ready: 1, draining: 1, quarantined: 1, silent: 1 };
-  assert.deepEqual(json.workers, { ...counts, versions: ['1.0.0', null] });
+  const protocols = { other_protocol: 0, unknown_protocol: 0 };
+  assert.deepEqual(json.workers, { ...counts, versions: ['1.0.0', null], ...protocols });
+  const serving = "address = 'http://here'";
+  await services.sql.query(`UPDATE workers SET ${serving}, protocol = 1 WHERE id = 'new'`);
+  await services.sql.query(`UPDATE workers SET ${serving}, protocol = 2 WHERE id = 'broken'`);
+  await services.sql.query(`UPDATE workers SET ${serving} WHERE id = 'old'`);
+  const again = (await operator.send('GET', '/v1/admin/service')).json.workers;
+  assert.deepEqual([again.other_protocol, again.unknown_protocol], [1, 1]);
+  const listed = (await operator.send('GET', '/v1/admin/workers')).json.data;
+  const protocolsOf = Object.fromEntries(
+    listed.map(({ id, protocol }: { id: string; protocol: number | null }) => [id, protocol]),
+  );
+  assert.deepEqual(protocolsOf, { new: 1, broken: 2, old: null, gone: null });
   assert.match(json.version, /^\d+\.\d+\.\d+(\+[0-9a-f]{12})?$/);
   assert.deepEqual([json.database.state, json.queue.state, json.storage], ['ok', 'ok', 'folder']);
   assert.match(json.database.version, /^\d+/);

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { countWorkers, describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
-import { QueueSchema, ServiceStateSchema, toWireQueue } from '../../schemas/service-state.ts';
+import { QueueSchema, ServiceStateSchema, toWireQueue, toWireWorkers } from '../../schemas/service-state.ts';
 import { inTime } from '../health.ts';
 
 const tags = ['Operator'];
@@ -37,7 +37,7 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ...{ object: 'service' as const, version, node: process.version, started_at: startedAt },
         database: { state: database.state, ...told },
         queue: { state: waiting.state, backend: services.queue.backend, waiting: waiting.value ?? null },
-        workers: workers.value ?? null,
+        workers: workers.value ? toWireWorkers(workers.value) : null,
         storage: services.env.artifactsUrl === undefined ? ('folder' as const) : ('s3' as const),
       };
     },

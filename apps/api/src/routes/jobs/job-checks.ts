@@ -9,6 +9,7 @@ import { planJob } from '../../estimates/plan-job.ts';
 import { checkIntegrations } from '../../jobs/check-integrations.ts';
 import type { CreateJobBody } from '../../jobs/check-new-job.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
+import { findStart } from '../../jobs/find-start.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { toApiError } from '../../plugins/errors.ts';
 import { errorResponses } from '../../schemas/error.ts';
@@ -19,6 +20,7 @@ import { hangUp } from '../../serving/answer.ts';
 
 /** Of a request that is at fault. */
 const refusals = [400, 403, 422];
+const ofModel = ['model', 'start_from'];
 const body = ref(CreateJobSchema);
 
 /** /fine_tuning/checks: what a job would be refused for, for whoever is still writing the request. */
@@ -48,15 +50,37 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
       } catch (error) {
         const { status, code, message, param, details } = toApiError(error as Error);
         if (!refusals.includes(status)) throw error;
-        const faults = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
+        const told = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
+        const faults = told.map(({ param = null, message }) => ({ code, message, param }));
+        const hasModel = faults.some(({ param }) => param !== null && ofModel.includes(param));
         return {
           object,
-          faults: faults.map(({ param = null, message }) => ({ code, message, param })),
+          faults: hasModel ? faults : [...(await modelFaults(request)), ...faults],
           plan: null,
         };
       }
     },
   );
+
+  /** Where the request as a whole is not one yet: a wrong model is known before a file is chosen for it, or uploaded. */
+  async function modelFaults({
+    caller,
+    body,
+  }: FastifyRequest): Promise<Static<typeof JobCheckSchema>['faults']> {
+    const { model, start_from } = (body ?? {}) as Record<string, unknown>;
+    if (typeof model !== 'string') return [];
+    try {
+      await findStart(services, caller, {
+        model,
+        start_from: typeof start_from === 'string' ? start_from : null,
+      });
+      return [];
+    } catch (error) {
+      const { status, code, message, param } = toApiError(error as Error);
+      if (!refusals.includes(status)) throw error;
+      return [{ code, message, param }];
+    }
+  }
 
   async function plan(request: FastifyRequest, reply: FastifyReply): Promise<Static<typeof JobPlanSchema>> {
     const { caller } = request;

@@ -13,7 +13,7 @@ import {
 import { ref } from '../../schemas/schema.ts';
 
 /** Milliseconds to open a base model, which may have to be fetched first. */
-const openModelPatience = 5_000;
+const openModelPatience = 10_000;
 
 /** /fine_tuning/options: what a form for a new job is made of. */
 export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {

@@ -40,7 +40,7 @@ const code: Record<string, Record<string, (use: Use) => string>> = {
   vLLM: { vLLM: vllm },
   SGLang: { SGLang: sglang },
   TGI: { TGI: tgi },
-  'llama.cpp (converted)': { 'llama.cpp (converted)': llamaCpp },
+  'llama.cpp (converted)': { 'llama.cpp (converted)': convertedToGguf },
 };
 
 /** Names of the code for these runtimes; of one that this page does not know, how to get the files. */
@@ -163,7 +163,7 @@ text-generation-launcher --model-id ${base(use)} --port ${port} \\
 ${whenReady(version, version.adapter_name)}`;
 }
 
-function llamaCpp(use: Use): string {
+function convertedToGguf(use: Use): string {
   const { version, hub } = use;
   const system = version.system_prompt === null ? '' : ` -sys ${shellQuoted(version.system_prompt)}`;
   const files = hub

@@ -1,6 +1,7 @@
 import type { FineTuningJob } from '@graft/client';
 import { useQueryClient } from '@tanstack/preact-query';
 import type { ComponentType } from 'preact';
+import { useState } from 'preact/hooks';
 import { Link, useParams } from 'wouter-preact';
 import '../../styles/pages/job.css';
 import { BadLines } from '../../components/bad-lines.tsx';
@@ -52,8 +53,10 @@ const up = { href: '/jobs', text: 'Jobs' };
 
 function KnownJob({ job }: { job: FineTuningJob }) {
   useChanges(job);
-  const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: 'curves' });
-  const [, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
+  // A job opens on what is news of it. While it is watched nothing jumps: its end does not change the tab.
+  const [first] = useState<Tab>(() => (job.fine_tuned_model === null ? 'curves' : 'result'));
+  const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: first });
+  const [shown, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
   const name = jobName(job);
   return (
     <>
@@ -72,7 +75,7 @@ function KnownJob({ job }: { job: FineTuningJob }) {
       {job.sweep && <Trials job={job} />}
       <Tabs
         label="Of the job"
-        value={tabs.some(([each]) => each === tab) ? tab : 'curves'}
+        value={shown}
         onValue={(next) => setState({ tab: next })}
         tabs={tabs.map(([each, text]) => [each, text] as const)}
       />

@@ -1,14 +1,18 @@
-import type { AdapterVersion, FineTuningJob } from '@graft/client';
+import { type AdapterVersion, type FineTuningJob, GraftApiError } from '@graft/client';
 import { useQuery } from '@tanstack/preact-query';
+import { Link } from 'wouter-preact';
+import { Disclosure } from '../../components/disclosure.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { LinkButton } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
+import { Icon } from '../../components/icon.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { playgroundWith } from '../../router/playground-with.ts';
 import { bytes, count, counted, measure } from '../../text/numbers.ts';
+import { UseIt } from '../adapter/use-it.tsx';
 import { EstimateTable } from './estimate-table.tsx';
 import { Lineage } from './lineage.tsx';
 import { type Proof, proofInWords, versionMetrics } from './version-metrics.ts';
@@ -27,13 +31,21 @@ export function Result({ job }: { job: FineTuningJob }) {
     enabled: model !== null && mayRead,
     staleTime: 60_000,
   });
-  if (error) return <Problem error={error} onRetry={refetch} />;
+  const isGone = error instanceof GraftApiError && error.status === 404;
+  if (error && !isGone) return <Problem error={error} onRetry={refetch} />;
   const metrics = versionMetrics(version ?? null);
   return (
     <section class="stack" aria-label="Result">
       {model === null ? (
         <Empty title="No adapter yet">
           <p>{emptyWords[job.status] ?? 'It is published when the job has succeeded.'}</p>
+        </Empty>
+      ) : isGone ? (
+        <Empty title="Its adapter was deleted">
+          <p>
+            For some days it can be restored, among the{' '}
+            <Link href="/adapters?show=deleted">deleted ones of the adapters</Link>.
+          </p>
         </Empty>
       ) : (
         <Made job={job} model={model} version={version ?? null} proof={metrics?.proof ?? null} />
@@ -62,6 +74,7 @@ function Made({
 }) {
   const { training_end: end } = job;
   const mayCall = useMay('completions:write');
+  const mayTrain = useMay('jobs:write');
   return (
     <section class="panel">
       <h2>Adapter</h2>
@@ -99,19 +112,29 @@ function Made({
         ]}
       />
       {version && (
-        <p class="row">
-          {mayCall && (
-            <LinkButton icon="talk" href={playgroundWith(version.base_model, model)}>
-              Try it beside its base
+        <>
+          <p class="row">
+            {mayCall && (
+              <LinkButton kind="main" icon="talk" href={playgroundWith(version.base_model, model)}>
+                Try it beside its base
+              </LinkButton>
+            )}
+            <a class="button" href={version.download_path} download>
+              <Icon name="download" /> Download
+            </a>
+            {mayTrain && (
+              <LinkButton href={`/jobs/new?${new URLSearchParams({ start: model })}`}>
+                Continue from it
+              </LinkButton>
+            )}
+            <LinkButton href={`/adapters/${version.adapter_id}?version=${version.version}`}>
+              Open the version
             </LinkButton>
-          )}
-          <LinkButton href={`/adapters/${version.adapter_id}?version=${version.version}`}>
-            Open the version
-          </LinkButton>
-          <a class="button" href={version.download_path} download>
-            Download
-          </a>
-        </p>
+          </p>
+          <Disclosure summary="Call it or load it in your code">
+            <UseIt version={version} />
+          </Disclosure>
+        </>
       )}
     </section>
   );

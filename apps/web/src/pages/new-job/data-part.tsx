@@ -1,5 +1,5 @@
 import type { Model } from '@graft/client';
-import { useQuery } from '@tanstack/preact-query';
+import { useMutation, useQuery } from '@tanstack/preact-query';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Select } from '../../components/forms/field.tsx';
 import { Sendings } from '../../components/sendings.tsx';
@@ -22,6 +22,23 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
     ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
   );
   const set = (path: string) => (value: string) => setDraft(withValue(draft, path, value || undefined));
+  // A file may be large: one that could not be trained on is not sent.
+  const upload = useMutation({
+    mutationFn: async ({ sources, model }: { sources: File[]; model: string }) => {
+      const isListed = model === '' || models.some(({ id }) => id === model);
+      if (!isListed) {
+        const { faults } = await graft.fineTuning.jobs.check({
+          model,
+          ...(typeof draft.model === 'string' && { model: draft.model, start_from: model }),
+        });
+        const fault = faults.find(({ param }) => param === 'model' || param === 'start_from');
+        if (fault) throw new Error(fault.message);
+      }
+      sendFiles(sources, ({ id }) => change((now) => withValue(now, 'training_file', id)));
+    },
+  });
+  const model = String(draft.start_from ?? draft.model ?? '');
+  const refused = upload.variables?.model === model ? upload.error : null;
   const setModel = (model: string) => {
     const after = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
     // An adapter goes on with its own configuration.
@@ -34,7 +51,7 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           label="Model"
           hint="A base model, or one of the team’s adapters to go on from."
           error={faultAt(faults, 'model') ?? faultAt(faults, 'start_from')}
-          value={String(draft.start_from ?? draft.model ?? '')}
+          value={model}
           onValue={setModel}
           options={[
             ['', 'Choose one'],
@@ -65,12 +82,15 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           <DropZone
             label="Upload a file"
             kind="plain"
-            onFiles={(sources) =>
-              sendFiles(sources, ({ id }) => change((now) => withValue(now, 'training_file', id)))
-            }
+            onFiles={(sources) => upload.mutate({ sources, model })}
           >
             <p>…or drop it here: it becomes the training file.</p>
           </DropZone>
+          {refused && (
+            <p class="field-error" role="alert">
+              The file was not uploaded. {refused.message}
+            </p>
+          )}
           <Sendings />
         </>
       )}

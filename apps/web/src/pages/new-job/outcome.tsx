@@ -34,11 +34,10 @@ export function Outcome({
   return (
     <section class="outcome" aria-label="What it comes to" aria-busy={isOld}>
       <div class="outcome-text" role="status">
+        {faults.size > 0 && <FaultList faults={faults} />}
         {missing.length > 0 ? (
           <p class="soft">Choose {missing.join(' and ')}: then this says what the job comes to.</p>
-        ) : faults.size > 0 ? (
-          <FaultList faults={faults} />
-        ) : error ? (
+        ) : faults.size > 0 ? null : error ? (
           <Problem error={error} onRetry={onRetry} />
         ) : plan ? (
           <PlanView plan={plan} onChange={onChange} />

@@ -78,6 +78,7 @@ const Answers = ({ is: state }: { is: 'ok' | 'missing' }) => (
 
 function faultsOf({ version, database, queue, workers }: Wire.ServiceState, waiting: number): string[] {
   const { ready = 0, silent = 0, quarantined = 0, versions = [] } = workers ?? {};
+  const { other_protocol: refusing = 0, unknown_protocol: unsure = 0 } = workers ?? {};
   const idle = waiting === 0 ? '' : `, and ${waiting === 1 ? 'a job waits' : `${count(waiting)} jobs wait`}`;
   const told: [boolean, string][] = [
     [database.state !== 'ok', 'Postgres does not answer: nothing is taken or told until it does.'],
@@ -85,6 +86,14 @@ function faultsOf({ version, database, queue, workers }: Wire.ServiceState, wait
     [workers !== null && ready === 0, `No worker takes jobs${idle}. Start one with npm run start:worker.`],
     [silent > 0, `${workersAre(silent)} silent. What they held goes elsewhere when its lease has run out.`],
     [quarantined > 0, `${workersAre(quarantined)} out of service. The list of workers says why.`],
+    [
+      refusing > 0,
+      `${workersAre(refusing)} of a version whose completions protocol is not the API's: no completions from there. Upgrade the older of the two.`,
+    ],
+    [
+      unsure > 0,
+      `${workersAre(unsure)} of a version before protocols had numbers: completions may be refused there. Upgrade them.`,
+    ],
     [
       versions.some((each) => each !== version),
       'Not all processes are of one version: an upgrade is under way, or was left half done.',

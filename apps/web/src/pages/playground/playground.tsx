@@ -6,7 +6,7 @@ import { Button, IconButton } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
 import { ModelField } from '../../components/forms/model-field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { useModels } from '../../data/models.ts';
+import { useModels, useSystemPrompt } from '../../data/models.ts';
 import { useMay, useMe } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { Composer } from './composer.tsx';
@@ -41,12 +41,15 @@ function Talking() {
   const [state, set] = useQueryState(defaults);
   const history = historyKey(useMe());
   const { data: models = [] } = useModels();
-  const [system, setSystem] = useState('');
+  /** As the person wrote it; null: they have not, and it is the one that the model was trained with. */
+  const [written, setWritten] = useState<string | null>(null);
   const [isHistory, setHistory] = useState(false);
   const { sampling, faults } = parseSampling(state);
   const kind: Kind = state.kind === 'text' ? 'text' : 'chat';
   const probabilities = state.probabilities !== '';
   const names = [state.a || (models[0]?.id ?? ''), state.b].filter(Boolean);
+  const trained = useSystemPrompt(names);
+  const system = written ?? trained.value ?? '';
   /** The talk in sight; the address is behind it when it has just begun. */
   const shown = useRef<string | null>(null);
 
@@ -60,16 +63,17 @@ function Talking() {
     shown.current = state.talk;
     const kept = readHistory(history).find(({ id }) => id === state.talk);
     open(kept ? turnsOf(kept, { sampling, probabilities }) : []);
-    setSystem(kept?.system ?? '');
+    setWritten(kept?.system ?? null);
   }, [state.talk]);
 
-  const ask = (prompt: string) => {
+  const ask = async (prompt: string) => {
+    const system = (written ?? (await trained.read()) ?? '').trim();
     shown.current ||= newTalkId();
     set({ talk: shown.current });
     send(
       prompt,
       names.map((model, side) => ({
-        ...{ kind, model, system: system.trim(), prompt, sampling, probabilities },
+        ...{ kind, model, system, prompt, sampling, probabilities },
         before: kind === 'chat' ? saidBefore(turns, side) : [],
       })),
     );
@@ -106,7 +110,21 @@ function Talking() {
       <Settings text={state} faults={faults} kind={kind} probabilities={probabilities} onChange={set} />
       {kind === 'chat' && (
         <Disclosure summary="System prompt" needed={system !== ''}>
-          <TextArea label="System prompt" bare rows={3} value={system} onValue={setSystem} />
+          <TextArea label="System prompt" bare rows={3} value={system} onValue={setWritten} />
+          {trained.value !== null && (
+            <p class="small soft row">
+              {system === trained.value ? (
+                `Every training example of ${trained.model} begins with it.`
+              ) : (
+                <>
+                  Every training example of {trained.model} begins with another one.
+                  <Button small onClick={() => setWritten(null)}>
+                    Use that
+                  </Button>
+                </>
+              )}
+            </p>
+          )}
         </Disclosure>
       )}
       <Turns turns={turns} onAgain={again} />

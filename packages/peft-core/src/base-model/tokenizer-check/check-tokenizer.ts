@@ -14,7 +14,7 @@ const longestTemplate = 1 << 20;
 const mostGrowth = 64;
 /** Tokens put around a text, and steps of a normalizer or pre-tokenizer. */
 const mostSteps = 256;
-/** Characters of a word that WordPiece looks at, at a cost of their square; BERT's is 100. */
+/** Characters of a word that WordPiece looks at, at a cost of their square; 100 in those in use. */
 const longestWord = 1_000;
 
 type Json = Record<string, unknown>;

@@ -2,14 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '../../errors.ts';
-import {
-  type EncodeOptions,
-  fewestTokensBy,
-  loadTokenizer,
-  type Tokenizer,
-  type TokenizerFiles,
-} from '../../text/index.ts';
+import { type EncodeOptions, loadTokenizer, type Tokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { answerCalls } from '../../threads/thread.ts';
+import { fewestTokensBy } from './fewest-tokens.ts';
 import {
   type Prompt,
   type PromptLimits,

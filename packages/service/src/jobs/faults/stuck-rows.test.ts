@@ -112,7 +112,7 @@ test('a request for a locked job is told so after two seconds, and takes no conn
 
 test('a job is created all the same, and a repeated request waits for its twin', async () => {
   await frozen.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
-    `graft:create:${team.id}:stuck`,
+    `graft:create:${team.id}:${team.keyId}:stuck`,
   ]);
   const create = (idempotencyKey: string | null) =>
     createJob(services, team.id, newTestJob(team, { idempotencyKey, requestHash: 'same' }));

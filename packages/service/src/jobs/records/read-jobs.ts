@@ -64,7 +64,7 @@ export async function listJobs(
     ],
   };
   return await readPage(options, {
-    has: async (id) => await db.job.count({ where: { teamId, id } }),
+    has: async (id) => await db.job.count({ where: { teamId, id, AND: [jobsWithin(models)] } }),
     read: async (page) =>
       await db.job.findMany({
         where: { teamId, ...filter },

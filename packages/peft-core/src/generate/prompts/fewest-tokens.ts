@@ -1,5 +1,5 @@
-import { byteAlphabet } from './byte-level-bpe.ts';
-import type { TokenizerFiles } from './tokenizer.ts';
+import { byteAlphabet } from '../../text/byte-level-bpe.ts';
+import type { TokenizerFiles } from '../../text/index.ts';
 
 interface Step {
   type?: string;

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openBaseModel } from '../base-model/open-base-model.ts';
-import { ensurePackagedModel } from '../hub/packaged-models.ts';
-import { byteAlphabet } from './byte-level-bpe.ts';
+import { openBaseModel } from '../../base-model/open-base-model.ts';
+import { ensurePackagedModel } from '../../hub/packaged-models.ts';
+import { byteAlphabet } from '../../text/byte-level-bpe.ts';
+import { loadTokenizer, type TokenizerFiles } from '../../text/index.ts';
 import { fewestTokensBy } from './fewest-tokens.ts';
-import { loadTokenizer, type TokenizerFiles } from './tokenizer.ts';
 
 const { GRAFT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
 const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');

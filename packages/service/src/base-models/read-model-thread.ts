@@ -1,0 +1,79 @@
+/** Thread: reads the small files of one base model at a time, and tries its tokenizer and its chat template. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { parentPort } from 'node:worker_threads';
+import { GraftError } from '@graft/peft-core/config';
+import { type BaseModel, openBaseModel, type TensorInfo } from '@graft/peft-core/files';
+import { loadTokenizer, type PackedTokenizer, packTokenizer } from '@graft/peft-core/text';
+
+/** What of a base model is small, and can be sent. */
+export interface ReadModel
+  extends Pick<BaseModel, 'modelType' | 'config' | 'generationConfig' | 'weightFiles'> {
+  tokenizer: PackedTokenizer;
+  tensors: Map<string, TensorInfo>;
+}
+
+/** The file that is read now; then how it ended. A GraftError comes in parts, a fault of the program as text. */
+export type ReadMessage =
+  | { reading: string }
+  | { model: ReadModel }
+  | { fault: Pick<GraftError, 'code' | 'message' | 'param'> }
+  | { broken: string };
+
+const tell = (message: ReadMessage) => parentPort!.postMessage(message);
+
+async function read(location: string): Promise<ReadModel> {
+  const model = await openBaseModel(location, { onFile: (file) => tell({ reading: file }) });
+  try {
+    tryTokenizer(model);
+    const { modelType, config, generationConfig, weightFiles, tokenizerFiles } = model;
+    const tensors = new Map(model.tensors.names().map((name) => [name, model.tensors.info(name)]));
+    return {
+      ...{ modelType, config, generationConfig, weightFiles, tensors },
+      tokenizer: packTokenizer(tokenizerFiles),
+    };
+  } finally {
+    await model.close();
+  }
+}
+
+/** Whatever is wrong with them shows before a job or an answer needs them. Throws GraftErrors that name the file. */
+function tryTokenizer({ format, path: folder, tokenizerFiles }: BaseModel): void {
+  const fileOf = (name: string) => (format === 'gguf' ? folder : path.join(folder, name));
+  const jinja = fileOf('chat_template.jinja');
+  const template = existsSync(jinja) ? jinja : fileOf('tokenizer_config.json');
+  const named = (error: unknown): never => {
+    const { code, message } =
+      error instanceof GraftError
+        ? error
+        : new GraftError('unsupported_tokenizer', `cannot be used: ${(error as Error).message}`);
+    const file = code === 'invalid_chat_template' ? template : fileOf('tokenizer.json');
+    throw new GraftError(code, message.startsWith(file) ? message : `${file}: ${message}`, {
+      param: 'model',
+      cause: error,
+    });
+  };
+  try {
+    const tokenizer = loadTokenizer(tokenizerFiles);
+    tokenizer.decode(tokenizer.encode('Hello, world! 1234\n'));
+    if (tokenizerFiles.chatTemplate !== null) {
+      tell({ reading: template });
+      tokenizer.applyChatTemplate([{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true });
+    }
+  } catch (error) {
+    // A template may refuse what it was not made for.
+    if (error instanceof GraftError && error.code === 'chat_template_error') return;
+    named(error);
+  }
+}
+
+parentPort!.on('message', async (location: string) => {
+  try {
+    tell({ model: await read(location) });
+  } catch (error) {
+    if (error instanceof GraftError) {
+      const { code, message, param } = error;
+      tell({ fault: { code, message, param } });
+    } else tell({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+});

@@ -1,0 +1,118 @@
+import type { Worker } from 'node:worker_threads';
+import { GraftError } from '@graft/peft-core/config';
+import { startWorker } from '@graft/peft-core/threads';
+import type { ReadMessage, ReadModel } from './read-model-thread.ts';
+
+/** What reading the small files of one model may take. */
+export interface ReadLimits {
+  /** Of the thread's heap, in MiB: a tokenizer.json with two million values becomes half a gigabyte of objects. */
+  heapMb: number;
+  timeoutMs: number;
+}
+
+const defaultLimits: ReadLimits = { heapMb: 2048, timeoutMs: 120_000 };
+
+/** Threads at a time, each with a heap of its own. */
+const mostThreads = 2;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+/**
+ * Reads a base model's small files in a thread that has nothing else to do, so that neither its size nor its faults reach the event loop. Throws
+ * openBaseModel's GraftErrors, and `invalid_model` naming the file whose reading went beyond the limits.
+ */
+export async function readModel(location: string, limits: ReadLimits = defaultLimits): Promise<ReadModel> {
+  if (running >= mostThreads) await new Promise<void>((resolve) => waiting.push(resolve));
+  else running++;
+  try {
+    return await readInThread(location, limits);
+  } finally {
+    // The next one has this one's place.
+    const next = waiting.shift();
+    if (next) next();
+    else running--;
+  }
+}
+
+/** A thread, and whoever waits for its answer. */
+interface Reader {
+  thread: Worker;
+  heapMb: number;
+  onMessage(message: ReadMessage): void;
+  onEnd(error: Error): void;
+}
+
+/** Threads that have nothing to do; their modules are loaded. */
+const idle = new Set<Reader>();
+/** After this time without work a thread, and its memory, is ended. */
+const idleMs = 60_000;
+
+function openReader(heapMb: number): Reader {
+  const module = new URL('./read-model-thread.ts', import.meta.url);
+  const thread = startWorker(module, heapMb, { yields: false });
+  const reader: Reader = { thread, heapMb, onMessage: () => {}, onEnd: () => {} };
+  thread.on('message', (message: ReadMessage) => reader.onMessage(message));
+  thread.on('error', (error) => reader.onEnd(error));
+  thread.on('exit', (code) => {
+    idle.delete(reader);
+    reader.onEnd(new Error(`The thread that reads base models ended with ${code}`));
+  });
+  // A request that waits has timers and sockets of its own that keep the process alive.
+  thread.unref();
+  return reader;
+}
+
+function giveBack(reader: Reader): void {
+  reader.onMessage = () => {};
+  if (idle.size >= 1) return void reader.thread.terminate();
+  const end = setTimeout(() => {
+    if (idle.has(reader)) void reader.thread.terminate();
+  }, idleMs).unref();
+  reader.onEnd = () => clearTimeout(end);
+  idle.add(reader);
+}
+
+function takeReader(heapMb: number): Reader {
+  const reader = [...idle].find((each) => each.heapMb === heapMb);
+  if (!reader) return openReader(heapMb);
+  idle.delete(reader);
+  reader.onEnd(new Error('taken'));
+  return reader;
+}
+
+/** Begins to load a thread's modules, so that the first request for a model need not wait for them. */
+export function prepareToRead(): void {
+  if (idle.size === 0) giveBack(openReader(defaultLimits.heapMb));
+}
+
+async function readInThread(location: string, { heapMb, timeoutMs }: ReadLimits): Promise<ReadModel> {
+  let reading = location;
+  const beyond = (what: string) => new GraftError('invalid_model', `${reading} ${what}`, { param: 'model' });
+  const reader = takeReader(heapMb);
+  let late: NodeJS.Timeout | undefined;
+  const answer = await new Promise<Exclude<ReadMessage, { reading: string }>>((resolve, reject) => {
+    const slow = () => reject(beyond(`takes longer to read than ${timeoutMs / 1000} s, the limit`));
+    late = setTimeout(slow, timeoutMs);
+    reader.onMessage = (message) => {
+      if ('reading' in message) reading = message.reading;
+      else resolve(message);
+    };
+    reader.onEnd = (error) =>
+      reject(
+        (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
+          ? beyond(`takes more memory to read than ${heapMb} MiB, the limit`)
+          : error,
+      );
+    reader.thread.postMessage(location);
+  })
+    .catch(async (error: unknown) => {
+      await reader.thread.terminate();
+      throw error;
+    })
+    .finally(() => clearTimeout(late));
+  giveBack(reader);
+  if ('model' in answer) return answer.model;
+  if ('broken' in answer) throw new Error(answer.broken);
+  const { code, message, param } = answer.fault;
+  throw new GraftError(code, message, { param });
+}

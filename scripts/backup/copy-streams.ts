@@ -1,0 +1,117 @@
+/** Postgres' COPY as streams of bytes, on a connection of `pg`, which itself only knows queries with rows. */
+import { Readable, Writable } from 'node:stream';
+import type { Submittable } from 'pg';
+
+/** What is used of pg's connection; the exact version of pg is in package.json. */
+interface Connection {
+  stream: NodeJS.WritableStream & { pause(): void; resume(): void; writableNeedDrain: boolean };
+  query(text: string): void;
+  sendCopyFromChunk(chunk: Buffer): void;
+  endCopyFrom(): void;
+  sendCopyFail(message: string): void;
+}
+
+const rowsOf = (command: { text: string }) => Number(command.text.split(' ')[1]);
+
+/** What `COPY … TO STDOUT` sends. Passed to `client.query`; `rows` is known at its end. */
+export class CopyOut extends Readable implements Submittable {
+  rows = 0;
+  readonly #statement: string;
+  #connection?: Connection;
+
+  constructor(statement: string) {
+    super();
+    this.#statement = statement;
+  }
+
+  submit = (connection: unknown): void => {
+    this.#connection = connection as Connection;
+    this.#connection.query(this.#statement);
+  };
+
+  override _read(): void {
+    this.#connection?.stream.resume();
+  }
+
+  handleCopyData({ chunk }: { chunk: Buffer }): void {
+    // pg uses its buffer again.
+    if (!this.push(Buffer.from(chunk))) this.#connection?.stream.pause();
+  }
+
+  handleCommandComplete(command: { text: string }): void {
+    this.rows = rowsOf(command);
+  }
+
+  handleReadyForQuery(): void {
+    this.push(null);
+  }
+
+  handleError(error: Error): void {
+    this.destroy(error);
+  }
+}
+
+/** What `COPY … FROM STDIN` takes. Passed to `client.query`; finished when Postgres has taken all, and `rows` is known then. */
+export class CopyIn extends Writable implements Submittable {
+  rows = 0;
+  readonly #statement: string;
+  #connection?: Connection;
+  /** What is done once Postgres takes data, and once it has taken all. */
+  #whenReady: (() => void) | null = null;
+  #isReady = false;
+  #whenDone: (() => void) | null = null;
+  #isOver = false;
+
+  constructor(statement: string) {
+    super();
+    this.#statement = statement;
+  }
+
+  submit = (connection: unknown): void => {
+    this.#connection = connection as Connection;
+    this.#connection.query(this.#statement);
+  };
+
+  handleCopyInResponse(): void {
+    this.#isReady = true;
+    this.#whenReady?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#onceReady((connection) => {
+      connection.sendCopyFromChunk(chunk);
+      if (connection.stream.writableNeedDrain) connection.stream.once('drain', done);
+      else done();
+    });
+  }
+
+  override _final(done: () => void): void {
+    this.#whenDone = done;
+    this.#onceReady((connection) => connection.endCopyFrom());
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    // The source has failed: Postgres is told, and answers by an error, which ends the statement.
+    if (error && this.#isReady && !this.#isOver) this.#connection?.sendCopyFail(error.message);
+    done(error);
+  }
+
+  handleCommandComplete(command: { text: string }): void {
+    this.rows = rowsOf(command);
+  }
+
+  handleReadyForQuery(): void {
+    this.#isOver = true;
+    this.#whenDone?.();
+  }
+
+  handleError(error: Error): void {
+    this.#isOver = true;
+    this.destroy(error);
+  }
+
+  #onceReady(work: (connection: Connection) => void): void {
+    if (this.#isReady) work(this.#connection!);
+    else this.#whenReady = () => work(this.#connection!);
+  }
+}

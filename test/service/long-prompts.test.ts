@@ -1,0 +1,22 @@
+/** A whole Graft on the real SmolLM2-135M: 48 clients of a team with prompts that are too long, beside another team's chats. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { longPrompts } from '../../bench/serving/long-prompts.ts';
+import { realModel } from '../golden/fixtures/real-model.ts';
+import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
+
+test('each is refused for its length and stands in the ledger with what was read, and the chats are answered', async () => {
+  const folder = scratchFolder('long-prompts');
+  const report = () => {};
+  const loads = await longPrompts({ folder, model: await realModel(), clients: 48, chats: 2, report });
+  // 900,000 bytes at 81 a token at most, unread; and 160,000 as they are tokenised.
+  const tokens = [0, 11_112, 36_722];
+  for (const [i, { name, first, refused, inputTokens }] of loads.entries()) {
+    assert.equal(first.length, 2, name);
+    if (i === 0) continue;
+    assert.deepEqual(Object.keys(refused), ['context_length_exceeded'], name);
+    const count = refused.context_length_exceeded!;
+    assert.ok(count >= 48, `${count} of ${name}`);
+    assert.equal(inputTokens, count * tokens[i]!, name);
+  }
+});
