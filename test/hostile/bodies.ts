@@ -112,6 +112,8 @@ const trainingFields: Fields = {
   learning_rate: [0, 2, ...notNumbers],
   lr_scheduler_type: ['square', ...notTexts],
   max_seq_length: [7, 131_073, ...notWholes],
+  overlong: ['cut', ...notTexts],
+  allow_special_tokens: notFlags,
   weight_decay: [-1, 2, ...notNumbers],
   max_grad_norm: [-1, ...notNumbers],
   packing: notFlags,

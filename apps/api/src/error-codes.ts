@@ -181,6 +181,7 @@ export const errorCodes = {
     400,
     'An example has more tokens than `training.max_seq_length`; with `training.overlong` it is cut or skipped.',
   ],
+  text_too_long: [400, 'A text is longer than the tokenizer of the model takes at once.'],
   text_too_slow: [400, 'A line takes too long to become tokens.'],
   example_empty: [400, 'An example has no token to learn.'],
   no_chat_template: [

@@ -122,6 +122,14 @@ test('a line that takes too long is a fault of its own', () => {
   assert.equal(counts.examples, 0);
 });
 
+test('a text that a pattern of the tokenizer may not match at once is over-long, not an exception', () => {
+  const raw: RawExample = { format: 'text', line: 1, text: '<'.repeat(2 ** 22) };
+  const { fault } = readLines([raw], { maxSeqLength: 16 });
+  // Which of both depends on how much room the engine has to go back.
+  assert.match(fault!.code, /^(text|example)_too_long$/);
+  assert.equal(readLines([raw], { maxSeqLength: 16, overlong: 'skip' }).counts.skipped, 1);
+});
+
 test('files are counted; one of which nothing is left is an error', async () => {
   const at = tempFolder();
   await writeTinyModel(at('model'));

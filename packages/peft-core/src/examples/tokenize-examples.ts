@@ -76,9 +76,9 @@ export class ExampleTokenizer {
       if (reading.isTruncated) this.counts.truncated++;
       return { ...tokenized, line };
     } catch (error) {
-      const tooSlow = error instanceof GraftError && error.code === 'text_too_slow';
-      if (!(error instanceof BadExample || tooSlow)) throw error;
-      if (error.code === 'example_too_long' && overlong !== 'error') {
+      const isOfLine = error instanceof GraftError && LINE_FAULTS.has(error.code);
+      if (!(error instanceof BadExample || isOfLine)) throw error;
+      if (OVERLONG.has(error.code) && overlong !== 'error') {
         this.counts.skipped++;
         return null;
       }
@@ -91,7 +91,7 @@ export class ExampleTokenizer {
 
   /**
    * The error with every bad line: `example_too_long`, `example_empty` (nothing to learn), `unknown_label`,
-   * `invalid_token_id`, `text_too_slow` or `chat_template_error`; null without one.
+   * `invalid_token_id`, `text_too_long`, `text_too_slow` or `chat_template_error`; null without one.
    */
   fault(): GraftError | null {
     return this.#firstCode === null ? null : this.#bad.error(this.#firstCode);
@@ -110,6 +110,11 @@ export function tokenizeExamples(
   if (fault) throw fault;
   return done;
 }
+
+/** Faults of a line that the tokenizer finds. */
+const LINE_FAULTS = new Set(['text_too_long', 'text_too_slow']);
+/** What `overlong` is about: texts that are longer than the tokenizer takes are longer than any model's context, too. */
+const OVERLONG = new Set(['example_too_long', 'text_too_long']);
 
 /** Why one line cannot be used. */
 class BadExample extends Error {

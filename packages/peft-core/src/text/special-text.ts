@@ -4,6 +4,9 @@ import { anyOf, countUpTo, type SpecialTokens } from './sections/added-tokens.ts
 const ESCAPE = '\uFDD0';
 const OWN = '\uFDD1';
 const PLACE = '\uFDD2';
+/** UTF-16 units of a text's end or beginning that may be a part of a special token: more than any token in use has. */
+const LONGEST_LOOKED_AT = 512;
+
 const ESCAPED = new RegExp(`${ESCAPE}[${OWN}${PLACE}]`, 'g');
 
 /** A rendered text, and where it has no special tokens. */
@@ -29,7 +32,8 @@ export class SpecialText {
     this.#any = anyOf(texts);
     this.#sorted = texts.toSorted();
     this.#backwards = texts.map(reversed).toSorted();
-    this.#longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
+    const longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
+    this.#longest = Math.min(longest, LONGEST_LOOKED_AT);
   }
 
   /** How many special tokens a text holds. */

@@ -132,7 +132,7 @@ export class Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     const { addSpecialTokens = true, specialTokens = 'all', deadline = null } = options;
-    const { ids } = this.#splitter.encode(text, specialTokens, new EncodedText({ deadline }));
+    const { ids } = this.#encode(text, specialTokens, new EncodedText({ deadline }));
     if (!addSpecialTokens) return ids;
     const { before, after } = this.specialTokensAround();
     if (before.length + after.length === 0) return ids;
@@ -142,7 +142,22 @@ export class Tokenizer {
   /** A text that is already as the model reads it, for questions about its beginnings. No special tokens are added. */
   encodeWhole({ text, specialTokens }: GuardedText, deadline: Deadline | null = null): WholeText {
     const encoded = new EncodedText({ withPlaces: true, deadline });
-    return new WholeText(text, this.#splitter.encode(text, specialTokens, encoded), this.#sections);
+    return new WholeText(text, this.#encode(text, specialTokens, encoded), this.#sections);
+  }
+
+  /** Throws `text_too_long` and `text_too_slow`. */
+  #encode(text: string, specialTokens: SpecialTokens, out: EncodedText): EncodedText {
+    try {
+      return this.#splitter.encode(text, specialTokens, out);
+    } catch (cause) {
+      // Of a pattern that splits words: some match a million characters at once, for which it has no room to go back.
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new GraftError(
+        'text_too_long',
+        `has a text of ${text.length} characters, more than the tokenizer takes at once`,
+        { cause },
+      );
+    }
   }
 
   /** What the tokenizer puts before and after a text. */

@@ -26,6 +26,10 @@ export class AddedTokens {
     this.#pattern = anyOf([...byText.keys()]);
   }
 
+  get isEmpty(): boolean {
+    return this.#pattern === null;
+  }
+
   /** Calls `onToken` for each, and passes over special ones, whose ids are `special`, where they are plain text. */
   find(
     text: string,

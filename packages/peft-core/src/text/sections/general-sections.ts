@@ -103,7 +103,7 @@ export class GeneralSections implements Sections {
 
   /** Places in `text` as places in what it became. */
   #placesIn(normal: string, text: string, places: SpecialTokens): SpecialTokens {
-    if (typeof places === 'string') return places;
+    if (typeof places === 'string' || this.#added.isEmpty) return places;
     let from = 0;
     let at = 0;
     return places.map((place) => {
