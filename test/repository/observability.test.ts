@@ -60,7 +60,7 @@ test('every alert has a unit test in which it fires, and a section of the runboo
 });
 
 test('every alert names the commands to run, and those of graft exist, with their options', () => {
-  const commands = [...rules.matchAll(/^ +command: '(.+)'$/gm)].map(([, command]) => command!);
+  const commands = [...rules.matchAll(/^ +command: ["'](.+)["']$/gm)].map(([, command]) => command!);
   assert.equal(commands.length, alerts.length);
   const verbs = new Map<string, string>();
   for (const [, verb, options] of commands
