@@ -28,9 +28,8 @@ import { ref } from '../../schemas/schema.ts';
 const tags = ['Team'];
 /** Whatever the role: everybody may have keys of their own. What is beyond that is checked below. */
 const reading = { access: { scope: 'keys:read', role: 'viewer', models: 'none' } } as const;
-const own = { scope: 'keys:write', role: 'viewer', models: 'none' } as const;
-const writing = { access: { ...own, answer: 'own' } } as const;
-const rotating = { access: { ...own, answer: 'keys:read' } } as const;
+/** Whoever makes or rotates a key has its rights, and learns them from /v1/me with the new one. */
+const writing = { access: { scope: 'keys:write', role: 'viewer', models: 'none', answer: 'own' } } as const;
 
 /** /team/keys: an admin's are all keys of the team, anybody else's their own. */
 export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -106,7 +105,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/team/keys/:key_id/rotate',
     {
-      config: rotating,
+      config: writing,
       schema: {
         tags,
         summary: 'Rotate an API key',
