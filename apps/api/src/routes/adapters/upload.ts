@@ -87,14 +87,15 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         );
         const base = await baseOf(fields.base_model, teamId);
         const parentId = fields.parent === null ? null : await parentOf(teamId, fields.parent, base.id);
-        const { peft } = await checker.check(teamId, { folder, base });
+        const { config, digest } = base;
+        const { peft } = await checker.check(teamId, { folder, base: { config, digest } });
         refuseOtherTasks(peft);
         checkStoredWeights(peft, base.config, base.tensors);
         // Loaders act on what the config names, wherever the files are downloaded to: the sender's paths and names do not pass.
         await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
         try {
-          const { id, digest } = base;
+          const { id } = base;
           const upload = {
             ...stored,
             name: fields.name,
