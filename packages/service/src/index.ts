@@ -70,20 +70,7 @@ export {
 } from './files/file-records.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
-export {
-  type GenerationEvent,
-  type GenerationLine,
-  type GenerationRequest,
-  GenerationRequestSchema,
-  generationPath,
-  generationProtocol,
-  type LikelyTokens,
-  protocolHeader,
-  protocolOf,
-  teamHeader,
-  type Usage,
-  UsageSchema,
-} from './generation/protocol.ts';
+export * from './generation/protocol.ts';
 export { newId, randomText } from './ids.ts';
 export {
   defaultUrls,
