@@ -18,6 +18,9 @@ export class CopyOut extends Readable implements Submittable {
   rows = 0;
   readonly #statement: string;
   #connection?: Connection;
+  /** Rows, each of which comes by itself, until there are enough of them to pass on. */
+  #gathered: Buffer[] = [];
+  #bytes = 0;
 
   constructor(statement: string) {
     super();
@@ -35,7 +38,16 @@ export class CopyOut extends Readable implements Submittable {
 
   handleCopyData({ chunk }: { chunk: Buffer }): void {
     // pg uses its buffer again.
-    if (!this.push(Buffer.from(chunk))) this.#connection?.stream.pause();
+    this.#gathered.push(Buffer.from(chunk));
+    this.#bytes += chunk.length;
+    if (this.#bytes >= 65_536 && !this.#passOn()) this.#connection?.stream.pause();
+  }
+
+  #passOn(): boolean {
+    const rows = Buffer.concat(this.#gathered);
+    this.#gathered = [];
+    this.#bytes = 0;
+    return this.push(rows);
   }
 
   handleCommandComplete(command: { text: string }): void {
@@ -43,6 +55,7 @@ export class CopyOut extends Readable implements Submittable {
   }
 
   handleReadyForQuery(): void {
+    if (this.#bytes > 0) this.#passOn();
     this.push(null);
   }
 
