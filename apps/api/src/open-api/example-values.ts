@@ -172,6 +172,7 @@ export const exampleValues: Record<string, unknown> = {
   fine_tuned_model_checkpoint: `${model}:ckpt-step-20`,
   'Model.adapter': { id: adapterId, version: 1 },
   'Model.job': jobId,
+  'Model.hub': null,
   ...{ teams: [team], allowed_teams: [], denied_teams: [] },
   'Me.teams': null,
 
