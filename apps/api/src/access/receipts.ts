@@ -7,7 +7,6 @@ import type { Access } from './access.ts';
 export const ReceiptSchema = named('Receipt', {
   id: Type.Optional(Type.String({ description: 'Of what was changed or made.' })),
   object: Type.String(),
-  key: Type.Optional(Type.String({ description: 'A new API key, the only time it is shown.' })),
   secret: Type.Optional(Type.String({ description: 'A new secret, the only time it is shown.' })),
 });
 

@@ -2158,8 +2158,6 @@ export interface Receipt {
   /** Of what was changed or made. */
   id?: string;
   object: string;
-  /** A new API key, the only time it is shown. */
-  key?: string;
   /** A new secret, the only time it is shown. */
   secret?: string;
 }

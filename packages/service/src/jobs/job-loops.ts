@@ -100,7 +100,10 @@ function sweeper(
   const { leaseSeconds, sweepSeconds } = services.env;
   return async ({ idleSeconds }) => {
     if (idleSeconds !== null && idleSeconds > leaseSeconds / 2 + sweepSeconds) {
-      services.log.warn({ seconds: Math.round(idleSeconds) }, 'nobody swept for long: leases get one more');
+      services.log.info(
+        { seconds: Math.round(idleSeconds) },
+        'no process swept leases for a while: each gets one more period',
+      );
       await giveGrace(services, leaseSeconds);
     }
     tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, onFault }));

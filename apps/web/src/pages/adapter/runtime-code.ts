@@ -106,9 +106,10 @@ console.log(answer.choices[0].message.content);`;
 }
 
 /** Of a task that writes no text. */
-const score = ({ version }: Use) => `# docs/cli.md says how to install the graft command.
-graft adapters download ${shellQuoted(version.model)} --output ${folder}
-graft score --model ${version.base_model} --adapter ${folder} --input texts.jsonl --output scores.jsonl`;
+const score = ({ version, origin }: Use) => `# In the folder of Graft, which has the engine that scores:
+export GRAFT_BASE_URL=${origin}/v1
+npx graft adapters download ${shellQuoted(version.model)} --output ${folder}
+npx graft score --model ${version.base_model} --adapter ${folder} --input texts.jsonl --output scores.jsonl`;
 
 function peft(use: Use): string {
   const { version } = use;

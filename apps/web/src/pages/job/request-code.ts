@@ -91,7 +91,11 @@ export const asCommand: Write = (request, baseUrl) => {
   const words = given.map(
     ([name, value]) => `--${name} ${/^[\w.:-]+$/.test(text(value)) ? text(value) : shellQuoted(text(value))}`,
   );
-  return [`export GRAFT_BASE_URL=${baseUrl}`, ['graft jobs create', ...words].join(' \\\n  ')].join('\n');
+  return [
+    `# once: npm install --global ${baseUrl.replace(/\/v1$/, '')}/graft-cli.tgz`,
+    `export GRAFT_BASE_URL=${baseUrl}`,
+    ['graft jobs create', ...words].join(' \\\n  '),
+  ].join('\n');
 };
 
 const isTold = (value: unknown): boolean =>
