@@ -69,7 +69,9 @@ export function createThread<Call, Answer>(
       try {
         return await new Promise<Answer>((resolve, reject) => {
           calls.set(id, { resolve: (answer) => resolve(answer as Answer), reject });
-          if (ms !== undefined) late = setTimeout(() => void end(new ThreadTimeout()), ms);
+          // While something else held this event loop, the answer may have come: timers run before messages, this after them.
+          const expire = () => setImmediate(() => calls.has(id) && void end(new ThreadTimeout()));
+          if (ms !== undefined) late = setTimeout(expire, ms);
           worker!.postMessage({ id, message }, transfer);
         });
       } finally {

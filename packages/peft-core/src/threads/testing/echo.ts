@@ -1,0 +1,10 @@
+/** Thread: answers at once, and marks that it does; without a place for the mark, never. */
+import { parentPort } from 'node:worker_threads';
+import { answerCalls } from '../thread.ts';
+
+answerCalls<{ answered: Int32Array | null }, string>(parentPort!, ({ answered }) => {
+  while (!answered) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  Atomics.store(answered, 0, 1);
+  Atomics.notify(answered, 0);
+  return 'answer';
+});

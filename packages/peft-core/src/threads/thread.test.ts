@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createThread, ThreadTimeout } from './thread.ts';
+
+const echo = new URL('testing/echo.ts', import.meta.url);
+/** To start the thread, too. */
+const patient = { ms: 60_000 };
+
+test('an answer that came while this event loop was held is no timeout', async (t) => {
+  const thread = createThread<{ answered: Int32Array }, string>(echo, 64);
+  t.after(() => thread.close());
+  const answered = new Int32Array(new SharedArrayBuffer(4));
+  await thread.call({ answered }, patient);
+  Atomics.store(answered, 0, 0);
+  // The generator computes its steps there, too: what the event loop looks at next is its timers.
+  await new Promise((resolve) => setImmediate(resolve));
+  const answer = thread.call({ answered }, { ms: 20 });
+  // As a step of the model does, longer than the call may take.
+  assert.notEqual(Atomics.wait(answered, 0, 0, 60_000), 'timed-out');
+  for (const end = performance.now() + 500; performance.now() < end; );
+  assert.equal(await answer, 'answer');
+});
+
+test('a call that is not answered in time rejects, and the next one has a new thread', async (t) => {
+  const thread = createThread<{ answered: Int32Array | null }, string>(echo, 64);
+  t.after(() => thread.close());
+  await assert.rejects(thread.call({ answered: null }, { ms: 200 }), ThreadTimeout);
+  assert.equal(await thread.call({ answered: new Int32Array(new SharedArrayBuffer(4)) }, patient), 'answer');
+});
