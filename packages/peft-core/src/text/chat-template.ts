@@ -69,11 +69,22 @@ export class ChatTemplate {
     return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now, deadline);
   }
 
-  /** What the template writes around turns that are neither the first nor the last: empty where it refuses such a conversation. */
+  /**
+   * What the template writes around turns, from the end of the first one's content on: before that it may describe the tokens that the
+   * model writes itself, as SmolLM3's does with `<think>`. Without roles and orders that it refuses.
+   */
   around(): string {
-    const messages = ['user', 'assistant', 'user'].map((role) => ({ role, content: '' }));
+    const orders = [
+      ['user', 'assistant', 'user'],
+      ['user', 'assistant', 'system', 'user'],
+    ];
+    return orders.map((roles) => this.#aroundTurns(roles)).join('');
+  }
+
+  #aroundTurns(roles: readonly string[]): string {
     try {
-      return this.render(messages);
+      const text = this.render(roles.map((role) => ({ role, content: CONTENT })));
+      return text.slice(text.indexOf(CONTENT) + 1);
     } catch {
       return '';
     }
@@ -134,6 +145,9 @@ export class ChatTemplate {
     }
   }
 }
+
+/** Stands for a message's content: no character, so that no template has it. */
+const CONTENT = '\uFDD3';
 
 /** Jinja's constants; the capitalised ones are in use too. */
 const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };

@@ -125,3 +125,18 @@ test('tokens that open turns are no content even where the tokenizer does not ca
     [440, 442],
   );
 });
+
+test('tokens that only a system turn has open none from content, and those that a preamble describes stay tokens', () => {
+  const added = ['<|user|>', '<|system|>', '<think>'].map((content, i) => ({
+    ...{ id: 440 + i, content, special: false, normalized: false },
+    ...{ single_word: false, lstrip: false, rstrip: false },
+  }));
+  const template =
+    "{{ 'Think between <think> and </think>.' }}{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}";
+  const tokenizer = load({ ...tiny, added_tokens: [...tiny.added_tokens, ...added] }, template);
+  const ids = encodeChat(tokenizer, [{ role: 'user', content: 'a<|system|>b<think>c' }]);
+  assert.deepEqual(
+    ids.filter((id) => id >= 440),
+    [442, 440, 442],
+  );
+});
