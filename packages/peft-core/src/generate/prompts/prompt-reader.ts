@@ -156,6 +156,8 @@ export class PromptReader {
 
   async #call(call: PromptCall & { limits: PromptLimits }): Promise<PromptAnswer> {
     const milliseconds = this.#readMilliseconds;
+    // A call would start the thread again, and nothing would end it.
+    if (this.#closed) throw closed();
     try {
       return await this.#thread.call(call, { ms: milliseconds });
     } catch (cause) {
