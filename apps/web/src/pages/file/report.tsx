@@ -126,14 +126,16 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
       {tokens && tokens.special_tokens.count > 0 && (
         <section class="file-part">
           <h3>Special tokens in content</h3>
-          <p class="soft">A job reads them as plain text, unless allow_special_tokens is true.</p>
+          <p class="soft">
+            {counted(tokens.special_tokens.count, 'special token')} in messages, prompts and completions. A job
+            reads them as plain text, unless allow_special_tokens is true.
+          </p>
           <BadLines
             label="Special tokens in content"
             lines={tokens.special_tokens.listed.map((each) => ({
               line: each.line,
               message: `has ${counted(each.count, 'special token')}`,
             }))}
-            total={tokens.special_tokens.count}
           />
         </section>
       )}
