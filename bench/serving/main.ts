@@ -76,11 +76,11 @@ async function beside(clients: number, folder: string): Promise<void> {
   const calm = median(loads[0]!.first);
   const lines = loads.map(({ name, first, refused, inputTokens }) => {
     const worst = first.toSorted((a, b) => a - b)[Math.floor(first.length * 0.9)]!;
-    const told = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
+    const codes = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
     return [
       name === 'calm' ? name : `${clients} prompts ${name}`,
       ...[`${median(first).toFixed(0)} ms`, `${worst.toFixed(0)} ms`, times(median(first) / calm)],
-      ...[told.join(', '), inputTokens.toLocaleString('en')],
+      ...[codes.join(', '), inputTokens.toLocaleString('en')],
     ];
   });
   const header = [

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { test } from 'node:test';
 import { reachableHost } from './reachable-host.ts';
 
-test('a worker on all addresses is reached by its own name, which tells several containers apart', () => {
+test('a worker on all addresses is reached by its own name, which differs between containers', () => {
   for (const wildcard of ['0.0.0.0', '::']) assert.equal(reachableHost(wildcard), hostname());
   assert.equal(reachableHost('127.0.0.1'), '127.0.0.1');
   assert.equal(reachableHost('worker.internal'), 'worker.internal');

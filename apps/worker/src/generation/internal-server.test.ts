@@ -211,7 +211,7 @@ describe('internal server', { timeout: 120_000 }, () => {
     }
   });
 
-  it('tells an API of another version by 503 and in its log, and reads what it can of one without a number', async () => {
+  it('refuses an API of another version with 503, logs it, and answers one without a number where it can', async () => {
     for (const [protocol, change] of [
       ['2', {}],
       ['0', {}],
@@ -236,7 +236,7 @@ describe('internal server', { timeout: 120_000 }, () => {
       assert.equal((await post({}, { protocol: wrong })).status, 200, wrong);
     assert.deepEqual(logged, []);
     const token = await post({}, { protocol: '2', token: 'wrong' });
-    assert.equal(token.status, 401, 'who has no token is told nothing of versions');
+    assert.equal(token.status, 401, 'a caller without the token learns nothing of versions');
     assert.deepEqual(logged, []);
   });
 

@@ -12,7 +12,7 @@ import { modelDigest } from './model-digest.ts';
 
 /**
  * Opens a Hugging Face folder, a .gguf file, or a folder that holds one, and checks its small files as if they were hostile.
- * `digestCache` is a folder in which digests of weights are kept between processes. `onFile` hears of each file before it is read. The
+ * `digestCache` is a folder in which digests of weights are kept between processes. `onFile` is called with each file before it is read. The
  * caller closes the model.
  *
  * Throws GraftError: `file_not_found`, `invalid_model` (a missing or broken file or tensor, by name), `unsupported_model`,

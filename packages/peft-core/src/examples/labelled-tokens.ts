@@ -17,7 +17,7 @@ export interface LabelOptions {
   /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
   allowSpecialTokens?: boolean;
   deadline?: Deadline | null;
-  /** A chat that is far longer is given up before its turns are told apart. Default: none is. */
+  /** A chat that is far longer is abandoned before its turns are located. Default: no limit. */
   most?: number;
 }
 
@@ -46,7 +46,7 @@ export function labelledTokens(
   }
 }
 
-/** UTF-16 units for each token that is allowed: no cost is saved by looking at shorter chats before their turns are told apart. */
+/** UTF-16 units for each token that is allowed: checking shorter chats before their turns are located saves nothing. */
 const MUCH_LONGER = 4;
 
 function chatTokens(

@@ -97,7 +97,7 @@ test('special tokens are counted and plain text; they are tokens where they are 
   assert.equal(idsOf(rendered.examples[0]!).filter((id) => tokenizer.isSpecial(id)).length, 2);
 });
 
-test('a chat far over the length is refused before its turns are told apart', () => {
+test('a chat far over the length is refused before its turns are located', () => {
   // Where a template rewrites turns, telling them apart fails.
   const rewriting = loadTokenizer({
     tokenizerJson: read('../text/testdata/tiny-tokenizer.json'),
@@ -125,7 +125,7 @@ test('a line that takes too long is a fault of its own', () => {
 test('a text that a pattern of the tokenizer may not match at once is over-long, not an exception', () => {
   const raw: RawExample = { format: 'text', line: 1, text: '<'.repeat(2 ** 22) };
   const { fault } = readLines([raw], { maxSeqLength: 16 });
-  // Which of both depends on how much room the engine has to go back.
+  // Which of both depends on how far back the regular expression engine can go.
   assert.match(fault!.code, /^(text|example)_too_long$/);
   assert.equal(readLines([raw], { maxSeqLength: 16, overlong: 'skip' }).counts.skipped, 1);
 });

@@ -114,11 +114,11 @@ test('lines that are no examples and lines that are too long are told together, 
     const bad: number[] = [];
     await assert.rejects(readExamples(from, { onBadLine: (line) => bad.push(line) }), (error: GraftError) => {
       assert.deepEqual([error.code, error.param], ['invalid_jsonl', 'training_file']);
-      const told = error.details?.map(({ lines = [], message }) => [
+      const reported = error.details?.map(({ lines = [], message }) => [
         lines.map(([line]) => line),
         / tokens; /.test(message),
       ]);
-      assert.deepEqual(told, [
+      assert.deepEqual(reported, [
         [[2, 4], true],
         [[3, 6], false],
       ]);

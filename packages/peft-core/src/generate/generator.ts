@@ -37,7 +37,7 @@ export interface GenerateRequest {
   team?: string;
   weight?: number;
   /**
-   * Is given the tokens of the prompt once it was read, also of one that is then refused; of one that is so long that it is not tokenised,
+   * Called with the number of the prompt's tokens once it was read, also of one that is then refused; of one that is so long that it is not tokenised,
    * the fewest that it can have.
    */
   onPromptRead?: (tokens: number) => void;
@@ -158,7 +158,7 @@ export class Generator {
   }
 
   /** Tokens that the answer to a prompt may have. An encoder-decoder's do not share positions with the prompt. */
-  #roomFor(promptTokens: number, served: ServedModel): number {
+  #longestAnswer(promptTokens: number, served: ServedModel): number {
     if (this.#decoderStart !== null) return this.#context - prefixOf(served) - 1;
     return this.#context - leadingOf(served) - promptTokens;
   }
@@ -166,7 +166,7 @@ export class Generator {
   #sequenceOf(request: GenerateRequest, served: ServedModel, prompt: Int32Array): Sequence {
     const { virtualTokens } = served.model.model;
     const [leading, prefix] = [leadingOf(served), prefixOf(served)];
-    const room = this.#roomFor(prompt.length, served);
+    const longest = this.#longestAnswer(prompt.length, served);
     const before = Array<number>(prefix).fill(-1);
     const whole = [...virtualTokens, ...prompt];
     return new Sequence(
@@ -180,7 +180,7 @@ export class Generator {
         temperature: request.temperature ?? 0,
         topP: request.top_p ?? 1,
         adapterName: request.adapter ? (request.adapterName ?? request.adapter) : null,
-        limit: Math.min(request.max_tokens ?? room, room),
+        limit: Math.min(request.max_tokens ?? longest, longest),
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
         stops: new StopMatcher(request.stop ?? []),

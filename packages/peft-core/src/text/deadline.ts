@@ -27,7 +27,7 @@ export class Deadline {
 const { threadCpuUsage } = process as { threadCpuUsage?: () => { user: number; system: number } };
 
 /**
- * Milliseconds of the clock, and of the processor for this thread: what else runs is not to count. Older versions of Node tell what
+ * Milliseconds of the clock, and of the processor for this thread: what else runs is not to count. Older versions of Node report what
  * all threads used together; a thread itself used no more than that, and no more than the clock says.
  */
 function now(): { clock: number; processor: number } {

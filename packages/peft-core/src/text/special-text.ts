@@ -16,7 +16,7 @@ export interface GuardedText {
 }
 
 /**
- * Tells what users write from what a template writes around it. `guard` puts a mark into each special token of a text, after its
+ * Separates what users write from what a template writes around it. `guard` puts a mark into each special token of a text, after its
  * first character, and where the text's end or beginning would become one with what stands beside it; `read` takes the marks
  * out of what a template made of such texts. The template sees all else as it is: it trims, splits and compares as before.
  */

@@ -24,14 +24,14 @@ export class TemplateBudget {
 
   /** One step, which has made a text or a list of this length. Throws `invalid_chat_template`. */
   spend(text = 0, list = 0): void {
-    if (text > LONGEST_TEXT || list > LONGEST_LIST) throw tooDear('makes a text or a list without end');
+    if (text > LONGEST_TEXT || list > LONGEST_LIST) throw tooCostly('makes a text or a list without end');
     this.#left -= 1 + text / CHARACTERS_PER_STEP + list;
     if (this.#left < 0)
-      throw tooDear(`takes more than ${STEPS} steps and ${STEPS_PER_MESSAGE} for each message`);
+      throw tooCostly(`takes more than ${STEPS} steps and ${STEPS_PER_MESSAGE} for each message`);
   }
 }
 
-function tooDear(what: string): GraftError {
+function tooCostly(what: string): GraftError {
   return new GraftError('invalid_chat_template', `the chat template ${what}`, { param: 'model' });
 }
 
@@ -67,6 +67,6 @@ export class BoundedInterpreter extends LibraryInterpreter {
 export function boundedRange(start: number, stop?: number, step = 1): number[] {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   const length = Math.max(0, Math.ceil((to - from) / step));
-  if (!(length <= LONGEST_LIST)) throw tooDear(`asks for a range of ${length} numbers`);
+  if (!(length <= LONGEST_LIST)) throw tooCostly(`asks for a range of ${length} numbers`);
   return Array.from({ length }, (_, i) => from + i * step);
 }

@@ -59,7 +59,7 @@ interface TurnOptions extends Pick<RenderOptions, 'now' | 'allowSpecialTokens'> 
   deadline?: Deadline | null;
 }
 
-/** What tells an added token that opens or ends a turn from spaces, words and line ends, which may be added tokens too. */
+/** What an added token that opens or ends a turn looks like; spaces, words and line ends may be added tokens too. */
 const IN_BRACKETS = /^[<[].*[>\]]$/s;
 
 /** Text to token ids and back, as the model's tokenizer.json says, and the model's chat template. */
@@ -150,7 +150,7 @@ export class Tokenizer {
     try {
       return this.#splitter.encode(text, specialTokens, out);
     } catch (cause) {
-      // Of a pattern that splits words: some match a million characters at once, for which it has no room to go back.
+      // Of a pattern that splits words: some match a million characters at once, further than it can go back.
       if (!(cause instanceof RangeError)) throw cause;
       throw new GraftError(
         'text_too_long',

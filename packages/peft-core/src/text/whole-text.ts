@@ -10,7 +10,7 @@ export class WholeText {
   readonly #encoded: EncodedText;
   readonly #sections: Sections;
   readonly #starts: readonly number[];
-  /** How far the part that was asked for last is known. Questions that go on from there cost no more than what lies between. */
+  /** How far the part that was asked for last is known. Later questions cost no more than the text in between. */
   #known: Known | null = null;
 
   /** `encoded`: with places. */

@@ -15,7 +15,7 @@ const words: Record<JobTrial['status'], string> = {
 };
 
 /** Of equal losses the first continues, which does not make the others worse. */
-const standing = ({ status, tied_with: tied }: JobTrial): string =>
+const statusText = ({ status, tied_with: tied }: JobTrial): string =>
   tied === null ? words[status] : `stopped: as good as ${tied}, which comes first`;
 
 /** Height of a row of one line. */
@@ -65,7 +65,7 @@ export function Trials({ job }: { job: FineTuningJob }) {
               width: '8rem',
               cell: ({ rungs }) => measure(rungs.at(-1)?.valid_loss),
             },
-            { head: 'Status', width: '12rem', cell: standing },
+            { head: 'Status', width: '12rem', cell: statusText },
           ]}
         />
       )}

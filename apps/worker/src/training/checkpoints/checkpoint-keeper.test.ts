@@ -30,7 +30,7 @@ async function start(job: Job): Promise<StartedJob> {
   return await startJob(bench.services, job, trainer);
 }
 
-it('keeps two checkpoints of all its attempts, and goes on from the one before when the newest is damaged', async () => {
+it('keeps two checkpoints of all its attempts, and continues from the one before when the newest is damaged', async () => {
   const job = await bench.queueTimedJob({
     steps: 60,
     checkpointSteps: 5,

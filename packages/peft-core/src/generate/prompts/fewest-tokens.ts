@@ -29,7 +29,7 @@ interface TokenizerJson {
 const nfcShrinks = 3;
 
 /**
- * How many tokens a text has at least, from the bytes of UTF-8 that one token can stand for: what only counting bytes tells. 0 of every
+ * How many tokens a text has at least, by the bytes of UTF-8 that one token can stand for; only bytes are counted. 0 of every
  * text where there is no such number: tokenizers that leave parts of a text out, or that make one token of any unknown word.
  */
 export function fewestTokensBy(files: TokenizerFiles): (text: string) => number {
