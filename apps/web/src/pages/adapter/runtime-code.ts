@@ -187,7 +187,7 @@ const classes = ({ peft }: Version) =>
 
 function fetching({ version, origin }: Use): string {
   return `mkdir -p ${folder}
-curl -f ${origin}${version.download_path} -H "Authorization: Bearer $GRAFT_API_KEY" | tar -x -C ${folder}`;
+curl -f ${origin}${version.download_path} -H "Authorization: Bearer $GRAFT_API_KEY" | tar -xf - -C ${folder}`;
 }
 
 const inPython = (use: Use, packages: string) =>
