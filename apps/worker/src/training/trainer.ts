@@ -3,7 +3,7 @@
  * TensorFlow blocks this process during a step, so the worker kills it when it cannot wait.
  */
 import { writeFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadEngine } from '@graft/peft-core/load-engine';
@@ -34,7 +34,8 @@ const send = listenToParent<TrainerMessages>((message) => {
 });
 volunteerForOutOfMemory();
 // Training fills its processors for hours: API, worker and Postgres on the same machine come first. Threads inherit this.
-setPriority(5);
+// Only root may raise a priority that is lower already.
+if (getPriority() < 5) setPriority(5);
 const engine = loadEngine();
 const models = import('@graft/peft-core/files');
 let stopping = new AbortController();

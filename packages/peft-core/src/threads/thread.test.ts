@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { getPriority } from 'node:os';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { createThread, ThreadTimeout } from './thread.ts';
 
 const echo = new URL('testing/echo.ts', import.meta.url);
@@ -26,4 +29,21 @@ test('a call that is not answered in time rejects, and the next one has a new th
   t.after(() => thread.close());
   await assert.rejects(thread.call({ answered: null }, { ms: 200 }), ThreadTimeout);
   assert.equal(await thread.call({ answered: new Int32Array(new SharedArrayBuffer(4)) }, patient), 'answer');
+});
+
+test('a thread yields to its process, and is no faster than one that was started with nice', {
+  skip: process.platform !== 'linux' || getPriority() > 2,
+}, async () => {
+  const program = new URL('testing/start-below.ts', import.meta.url).pathname;
+  const priorityBelow = async (nice: number) => {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--import',
+      'tsx',
+      program,
+      String(nice),
+    ]);
+    return Number(stdout);
+  };
+  assert.equal(await priorityBelow(2), 5);
+  assert.equal(await priorityBelow(10), 10);
 });

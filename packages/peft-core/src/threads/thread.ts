@@ -98,9 +98,13 @@ export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call
 
 /**
  * Where processors are short, the event loop, on which every team's answers wait, comes before what one team's file or options
- * cost. On Linux a priority is a thread's own; elsewhere it would be the whole process's.
+ * cost. On Linux a priority is a thread's own; elsewhere it would be the whole process's. Below a process that was started with `nice` it
+ * stays: only root may raise it.
  */
-const yieldFirst = process.platform === 'linux' ? `require('node:os').setPriority(5);` : '';
+const yieldFirst =
+  process.platform === 'linux'
+    ? `const os = require('node:os'); if (os.getPriority() < 5) os.setPriority(5);`
+    : '';
 
 /**
  * Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. `yields`: false for

@@ -1,0 +1,6 @@
+/** Thread: answers its niceness. */
+import { getPriority } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+import { answerCalls } from '../thread.ts';
+
+answerCalls<null, number>(parentPort!, () => getPriority());

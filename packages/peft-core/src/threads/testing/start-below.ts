@@ -1,0 +1,8 @@
+/** Program: prints the niceness of a thread of a process that has the given one. */
+import { setPriority } from 'node:os';
+import { createThread } from '../thread.ts';
+
+setPriority(Number(process.argv[2]));
+const thread = createThread<null, number>(new URL('priority.ts', import.meta.url), 64);
+console.log(await thread.call(null, { ms: 60_000 }));
+await thread.close();
