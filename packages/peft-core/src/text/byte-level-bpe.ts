@@ -112,7 +112,7 @@ export class ByteLevelBpe implements Sections {
       return;
     }
     for (let from = 0; from < text.length; ) {
-      const end = endOfPart(text, from, pattern);
+      const end = endOfPart(text, from, pattern, out);
       this.#split(end - from === text.length ? text : text.slice(from, end), step + 1, out);
       from = end;
     }
@@ -156,12 +156,14 @@ interface SplitPattern {
 }
 
 /** The end of the match at `from`, or of what lies before the next match. */
-function endOfPart(text: string, from: number, { next, here }: SplitPattern): number {
+function endOfPart(text: string, from: number, { next, here }: SplitPattern, out: EncodedText): number {
   here.lastIndex = from;
   if (here.test(text) && here.lastIndex > from) return here.lastIndex;
   next.lastIndex = from;
   for (let match = next.exec(text); match !== null; match = next.exec(text)) {
     if (match[0] !== '') return match.index > from ? match.index : match.index + match[0].length;
+    // A condition of no width, which may hold at every place.
+    out.tick();
     next.lastIndex++;
   }
   return text.length;

@@ -2,8 +2,14 @@
 const BYTE_LEVEL_PATTERN =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/** DeepSeek's pattern of spaces at the end takes every place of a run of spaces to the run's end in vain: the square of its length. */
+const LAST_SPACES = '\\s+$';
+/** The same matches, of which each begins a run. */
+const LINEAR_LAST_SPACES = `(?<!\\s)${LAST_SPACES}`;
+
 interface PreTokenizer {
   type?: string;
+  pattern?: { Regex?: string };
   pretokenizers?: PreTokenizer[];
   individual_digits?: boolean;
   use_regex?: boolean;
@@ -34,6 +40,9 @@ function exact(preTokenizer: PreTokenizer): object {
         pretokenizers: [split(BYTE_LEVEL_PATTERN), { ...preTokenizer, use_regex: false }],
       };
     }
+    case 'Split':
+      if (preTokenizer.pattern?.Regex !== LAST_SPACES) return preTokenizer;
+      return { ...preTokenizer, pattern: { Regex: LINEAR_LAST_SPACES } };
     default:
       return preTokenizer;
   }

@@ -11,6 +11,16 @@ const { templates, tokens } = read('../examples/testdata/chat-labels.json');
 /** The pattern of the first byte-level tokenizers, and one as newer models have it. */
 const PATTERNS: Record<string, object> = {
   'byte level': tokenizerJson.pre_tokenizer,
+  'spaces at the end, as DeepSeek': {
+    type: 'Sequence',
+    pretokenizers: [
+      ...['[\\r\\n]', '\\s?[A-Za-z]+', '\\s+$'].map((Regex) => ({
+        ...{ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
+      })),
+      { type: 'Digits', individual_digits: true },
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+    ],
+  },
   'groups of three digits': {
     type: 'Sequence',
     pretokenizers: [
@@ -32,6 +42,7 @@ const LONG = 1 << 18;
 const TEXTS: Record<string, (length: number) => string> = {
   'one letter': (length) => 'a'.repeat(length),
   spaces: (length) => ' '.repeat(length),
+  'spaces before a digit': (length) => `${' '.repeat(length)}5`,
   'spaces and letters': (length) => ' a'.repeat(length / 2),
   'line ends': (length) => '\n'.repeat(length),
   'spaces and line ends': (length) => `${' '.repeat(length / 2)}${'\n'.repeat(length / 2)}`,
@@ -136,3 +147,39 @@ for (const [kind, json] of Object.entries(kinds)) {
     }
   }
 }
+
+test('spaces at the end are split off as by the pattern that models have', () => {
+  // Any two of these characters are a token, so that each split shows.
+  const { vocab, merges } = tokenizerJson.model;
+  const letters = ['a', '\u0120', '\u010A', '\u0109'];
+  const pairs = letters.flatMap((left) => letters.map((right) => [left, right]));
+  const added = pairs.map((pair, i): [string, number] => [pair.join(''), 1000 + i]);
+  const model = {
+    ...tokenizerJson.model,
+    vocab: { ...vocab, ...Object.fromEntries(added) },
+    merges: [...pairs, ...merges],
+  };
+  const split = (Regex: string) =>
+    loadTokenizer({
+      tokenizerJson: {
+        ...tokenizerJson,
+        model,
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [
+            { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
+            { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+          ],
+        },
+      },
+      tokenizerConfig: null,
+      chatTemplate: null,
+    });
+  // A group changes nothing, and is not the pattern that is known.
+  const [known, other, none] = [split('\\s+$'), split('(?:\\s)+$'), split('zzz')];
+  assert.notDeepEqual(known.encode('a '), none.encode('a '));
+  for (let i = 0; i < 4 ** 6; i++) {
+    const text = Array.from({ length: 6 }, (_, k) => ' \n\ta'[Math.floor(i / 4 ** k) % 4]).join('');
+    assert.deepEqual(known.encode(text), other.encode(text), JSON.stringify(text));
+  }
+});
