@@ -25,7 +25,7 @@ type Sequence = readonly Term[];
 
 class NotLinear extends Error {}
 
-/** Of published models, each on texts that the patterns before it have cut into pieces. */
+/** Of published models. text/exact-splitting.ts makes the first linear; what the others cost, the deadline of a text bounds. */
 const published = new Set(['\\s+$', '(?=(\\d{3})+(?!\\d))', '\\d{1,3}(?=(?:\\d{3})*\\b)']);
 
 /** Null: it is linear, or of a published model. Else why it cannot be known to be. */
