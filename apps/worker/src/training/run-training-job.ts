@@ -7,7 +7,6 @@ import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
 import { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
-import { type VerificationMetrics, verifyEffect } from './effect/verify-effect.ts';
 import { JobInterrupts } from './job-interrupts.ts';
 import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
 import { JobObserver } from './job-observer.ts';
@@ -16,6 +15,7 @@ import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
+import { type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
 
 export interface RunOptions {
   services: Services;
