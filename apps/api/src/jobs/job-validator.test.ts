@@ -83,7 +83,11 @@ test('examples without a token to learn fail the job with every line', async () 
     ],
   };
   for (const [why, lines] of Object.entries(files)) {
-    const { json } = await create({ training_file: await bench.acme.upload(lines.join('\n')) });
+    const { json } = await create({
+      training_file: await bench.acme.upload(lines.join('\n')),
+      // In a completion it is plain text otherwise.
+      training: { allow_special_tokens: true },
+    });
     await bench.untilState(json.id, 'failed');
     const { error, fine_tuned_model } = (await bench.acme.send('GET', `${path}/${json.id}`)).json;
     assert.deepEqual([error.code, error.fault], ['invalid_training_file', 'user']);
