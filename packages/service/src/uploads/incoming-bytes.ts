@@ -97,7 +97,7 @@ function openIncoming(
       [id, leaseSeconds],
     );
   };
-  // While Postgres is away the lease goes on, and a later renewal makes it whole again.
+  // A renewal that fails while Postgres is away is made up for by a later one.
   const renewal = setInterval(
     () => void asTeam(teamId, renew).catch(() => {}),
     (leaseSeconds * 1000) / 3,
