@@ -390,30 +390,3 @@ test('what a process had that died is sent by another when its lease is over, an
   assert.deepEqual([after!.status, after!.lastError], ['delivered', null]);
   assert.equal((await getWebhook(services, team.id, endpoint.id))!.failingSince, null);
 });
-
-test('of two claims with one number, where a failover of Postgres has lost the first, the second alone records', async (t) => {
-  const receiver = await openReceiver();
-  t.after(receiver.close);
-  const endpoint = await addEndpoint(receiver.url, ['fine_tuning.job.cancelled']);
-  await createTestJob(services, team, 'cancelled');
-  while ((await spreadEvents(services, { retrySeconds: 3_600 })) > 0);
-  const limits = { count: 100, perEndpoint: 4, perTeam: 8, leaseSeconds: 3_600 };
-  const claim = async () =>
-    (await claimDeliveries(services, limits)).find(({ teamId }) => teamId === team.id)!;
-  const lost = await claim();
-  // As a standby has the row that became the primary before it heard of the claim.
-  await services.sql.query('UPDATE webhook_deliveries SET attempts = 0, lease_until = NULL WHERE id = $1', [
-    lost.id,
-  ]);
-  const claimed = await claim();
-  assert.deepEqual([claimed.id, claimed.attempt], [lost.id, lost.attempt]);
-  const record = async (one: typeof claimed) => {
-    const failure = { status: 500, reason: 'late', retryAfter: null };
-    await recordFailure(services, one, failure, { firstSeconds: 1, longestSeconds: 1, endpointSeconds: 1 });
-    const [row] = await deliveriesOf(endpoint);
-    return row!.lastError;
-  };
-  assert.equal(await record(lost), null);
-  assert.deepEqual(await claimDeliveries(services, limits), [], 'the second still has it');
-  assert.equal(await record(claimed), 'late');
-});
