@@ -15,7 +15,7 @@ import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
-import { type VerificationMetrics, verifyEffect } from './verify-effect.ts';
+import { type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
 
 export interface RunOptions {
   services: Services;

@@ -56,13 +56,13 @@ test('neither answers nor scores are made of such a token', async () => {
     for await (const _ of generator.generate({ max_tokens: 1, ...request }));
   };
   try {
-    await assert.rejects(answer({ prompt: 'a <pad>' }), {
+    await assert.rejects(answer({ prompt: 'a <pad>', allow_special_tokens: true }), {
       code: 'invalid_token_id',
       param: 'prompt',
       message: beyond,
     });
     const messages = [{ role: 'user' as const, content: '<unk>' }];
-    await assert.rejects(answer({ messages }), {
+    await assert.rejects(answer({ messages, allow_special_tokens: true }), {
       code: 'invalid_token_id',
       param: 'messages',
       message: beyond,

@@ -1,8 +1,8 @@
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
-import type { ChildFault } from '../processes/child-fault.ts';
-import type { JobInterrupts } from './job-interrupts.ts';
-import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
-import type { TrainingRequest } from './trainer-protocol.ts';
+import type { ChildFault } from '../../processes/child-fault.ts';
+import type { JobInterrupts } from '../job-interrupts.ts';
+import type { TrainerOutcome, TrainerProcess } from '../trainer-process.ts';
+import type { TrainingRequest } from '../trainer-protocol.ts';
 
 /** How far the reloaded files' loss may be from the live model's, in nats a token. */
 const TOLERANCE = 1e-4;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { listEvents } from '@graft/service';
-import { timedTrainer } from '../testing/killed-trainer.ts';
-import { startJob } from '../testing/start-job.ts';
-import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { timedTrainer } from '../../testing/killed-trainer.ts';
+import { startJob } from '../../testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';
+import { TrainerProcess } from '../trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
