@@ -104,7 +104,7 @@ export class CopyIn extends Writable implements Submittable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    // The source has failed: Postgres is told, and answers by an error, which ends the statement.
+    // The source has failed: Postgres answers this by an error, which ends the statement.
     if (error && this.#isReady && !this.#isOver) this.#connection?.sendCopyFail(error.message);
     done(error);
   }

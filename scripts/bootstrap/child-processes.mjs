@@ -27,7 +27,7 @@ export function endChildren(signal) {
 
 /**
  * Calls `onEnd` when the process that started this one has ended, even by SIGKILL: npm, where npm started this one, or one that opened
- * a channel to it. Where neither did, a parent that ends says nothing: a shell may leave its commands running.
+ * a channel to it. Where neither did, nothing is reported: a shell may leave its commands running.
  * @param {() => void} onEnd
  */
 export function whenParentEnds(onEnd) {

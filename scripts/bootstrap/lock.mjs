@@ -90,7 +90,7 @@ async function holderOf(path, own) {
 }
 
 /**
- * When a process started, which tells it from another that later gets its pid; null: there is none.
+ * When a process started, which distinguishes it from another that later gets its pid; null: there is none.
  * @param {number} pid
  */
 function startOf(pid) {

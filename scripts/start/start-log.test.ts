@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -74,6 +74,15 @@ test('it goes on where an earlier one ended, and a file that is too large is set
   truncateSync(log.file!, 50_000_001);
   open().logger.info('four');
   assert.equal(statSync(`${log.file}.1`).size, 50_000_001);
+});
+
+test('one that cannot be set aside is written on', () => {
+  const { log } = open();
+  truncateSync(log.file!, 50_000_000);
+  mkdirSync(path.join(`${log.file}.1`, 'in the way'), { recursive: true });
+  const large = open();
+  for (const text of ['one', 'two']) large.logger.info(text);
+  assert.equal(large.read().match(/"msg"/g)?.length, 2);
 });
 
 test('a log that is shown takes nothing', async () => {

@@ -70,18 +70,28 @@ export function openStartLog(
 function appender(file: string): (text: string) => void {
   let descriptor = openSync(file, 'a', 0o600);
   let bytes = fstatSync(descriptor).size;
-  return (text) => {
+
+  function setAside(): void {
+    bytes = 0;
+    renameSync(file, `${file}.1`);
+    const next = openSync(file, 'a', 0o600);
+    // Last: what cannot be set aside is written on, and tried again when as much has been written once more.
+    closeSync(descriptor);
+    descriptor = next;
+  }
+
+  const tried = (work: () => void): void => {
     try {
-      if (bytes >= largestFile) {
-        closeSync(descriptor);
-        renameSync(file, `${file}.1`);
-        descriptor = openSync(file, 'a', 0o600);
-        bytes = 0;
-      }
-      bytes += writeSync(descriptor, text);
+      work();
     } catch {
-      // Nowhere is left to say so.
+      // There is no other place to report it.
     }
+  };
+  return (text) => {
+    if (bytes >= largestFile) tried(setAside);
+    tried(() => {
+      bytes += writeSync(descriptor, text);
+    });
   };
 }
 

@@ -48,11 +48,11 @@ export function supervise(options: Options): Supervised {
       child = start(options);
       const lastErrors = options.startLog.take(name, child);
       child.on('message', (message) => {
-        const told = message as { type?: string; address?: string; message?: string };
-        if (told.type === 'failed') failure = told.message;
-        if (told.type !== 'ready') return;
+        const report = message as { type?: string; address?: string; message?: string };
+        if (report.type === 'failed') failure = report.message;
+        if (report.type !== 'ready') return;
         wasReady = true;
-        announce(told.address ?? null);
+        announce(report.address ?? null);
       });
       const [code, signal] = await ended(child);
       if (stopping.signal.aborted) return;

@@ -19,8 +19,16 @@ export function createOutput(options: { json?: boolean }): Output {
   return {
     json,
     paint: paintFor(process.stdout),
-    result: (value, human) => void write(json ? JSON.stringify(value, null, 2) : human()),
+    result: (value, human) => void write(json ? JSON.stringify(value, null, 2) : resultText(value, human)),
     line: (value) => void (json && write(JSON.stringify(value))),
     note: (text) => void process.stderr.write(`${text}\n`),
   };
+}
+
+/** What `human` makes of a result; not of the receipt that a key is answered which may write something and not read it. */
+export function resultText(value: unknown, human: () => string): string {
+  const { id, object, ...more } = (value ?? {}) as Record<string, unknown>;
+  const isReceipt = typeof object === 'string' && Object.keys(more).length === 0;
+  if (!isReceipt) return human();
+  return `Done: ${id === undefined ? object : `${object} ${id}`}. This key may not read it.`;
 }

@@ -26,6 +26,13 @@ test('fields that are not allowed are dropped, also from child loggers', () => {
   );
 });
 
+test('who asked, and what API and worker speak where they differ, are kept', () => {
+  const fields = { keyId: 'key-1', personId: 'person-1', workerId: 'w', workerProtocol: 2, apiProtocol: 1 };
+  const [line] = logged((log) => log.error(fields, 'request'));
+  const { keyId, personId, workerId, workerProtocol, apiProtocol } = line!;
+  assert.deepEqual({ keyId, personId, workerId, workerProtocol, apiProtocol }, fields);
+});
+
 test('a request is logged by method and path only', () => {
   const req = {
     id: 'req-1',

@@ -25,7 +25,7 @@ interface Use {
 export const modelUses = {
   /** No model, or nothing of one that a limit is about: files, people, keys. */
   none: {},
-  /** All of the team's at once, so that no limit allows it: sums, logs, and what is told of every job. */
+  /** All of the team's at once, so that no limit allows it: sums, logs, and what is sent about every job. */
   all: {},
   /** A list, of which the answer has what the limit allows. */
   filtered: { byRoute: true },
@@ -80,7 +80,7 @@ export type ModelUse = keyof typeof modelUses;
 
 export const useOf = (name: ModelUse): Use => modelUses[name];
 
-/** What a request for a job says of its start. A body that nothing has checked yet may have anything there. */
+/** Of a request for a job, what names its start. A body that nothing has checked yet may have anything there. */
 interface Start {
   model?: unknown;
   start_from?: unknown;
@@ -104,7 +104,7 @@ export async function touchedByStart(
   if (start?.startsWith('ft:')) touched.push(touchedModel(start, 'start_from'));
   else if (started) touched.push(touchedVersion(started, `the version ${start}`, 'start_from'));
   if (typeof model !== 'string') return touched;
-  // Beside the adapter that training continues, its base model says nothing new.
+  // Beside the adapter that training continues, its base model adds nothing.
   const isBaseOfStart = started !== null && started.baseModel === model;
   if (!isBaseOfStart) touched.unshift(touchedModel(model));
   if (typeof suffix !== 'string') return touched;

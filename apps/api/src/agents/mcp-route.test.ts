@@ -73,6 +73,22 @@ describe('the endpoint for agents', () => {
     await stranger.close();
   });
 
+  test('as much data as the tool describes is taken, although JSON escapes its quotation marks', async () => {
+    const client = await connect(bench.acme);
+    const { tools } = await client.listTools();
+    const { jsonl } = tools.find(({ name }) => name === 'upload_training_data')!.inputSchema.properties!;
+    const { maxLength } = jsonl as { maxLength: number };
+    const line = '{"prompt":"a","completion":"b"}\n';
+    const most = line.repeat(Math.floor(maxLength / line.length));
+    const file = await call(client, 'upload_training_data', { jsonl: most });
+    assert.deepEqual(
+      [file.isError ?? false, file.json?.bytes],
+      [false, most.length],
+      file.text.slice(0, 300),
+    );
+    await client.close();
+  });
+
   test('a key sees and may use what its role and its scopes allow', async () => {
     const viewer = await connect(await bench.caller(bench.acme, 'viewer'));
     const seen = await namesOf(viewer);

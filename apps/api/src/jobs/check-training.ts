@@ -57,7 +57,7 @@ export interface CheckedTraining {
   resolved: ResolvedTraining[];
 }
 
-/** A request that waits while its options are checked, and gives its turn back meanwhile. */
+/** A request that waits while its options are checked, and whose turn ends meanwhile. */
 export type Waiting = Pick<FastifyReply, 'withoutTurn'>;
 
 /** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */

@@ -64,7 +64,7 @@ export const timeouts = fp<TimeoutOptions>(async (app, { bodyTimeoutMs, stallMs 
 
 /** A body that was answered before it came whole has so long to come; it is read and dropped. */
 function dropRest(request: IncomingMessage, ms: number): void {
-  // What this process asks itself is whole: it never tells that it is, and a timer would keep it.
+  // What this process asks itself is whole: it never reports its end, and a timer would keep it.
   if (request.complete || isPart(request) || request.socket.destroyed) return;
   const timer = setTimeout(() => request.destroy(), ms).unref();
   request.once('close', () => clearTimeout(timer));

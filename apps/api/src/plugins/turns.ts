@@ -35,7 +35,7 @@ const parsed = { perOwner: 1, all: 24 };
 
 /**
  * A team that sends a thousand requests at once takes turns with all others. From a body's arrival to its answer's first byte. A
- * request that waits for anything but Postgres must give its turn back first (`endTurn`, `withoutTurn`): three teams' waiting requests
+ * request that waits for anything but Postgres must end its turn first (`endTurn`, `withoutTurn`): three teams' waiting requests
  * hold all turns, and a request that asks the API itself would wait for a turn that it holds.
  */
 export const turns = fp(async (app) => {

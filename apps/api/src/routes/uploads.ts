@@ -29,6 +29,7 @@ import {
   UploadPartSchema,
 } from '../schemas/upload.ts';
 import type { ApiSettings } from '../settings.ts';
+import { comingBytes } from '../uploads/coming-bytes.ts';
 import { completeParts } from '../uploads/complete-parts.ts';
 import { receivePart } from '../uploads/receive-part.ts';
 import { cleanName, filesAreKept } from '../uploads/receive-upload.ts';
@@ -165,7 +166,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
       const { teamId } = request.caller;
       const upload = await find(teamId, request.params.upload_id);
       if (upload.status !== 'pending') throw uploadOver(upload);
-      const incoming = await receivePartBytes(services, teamId, upload.id);
+      const expected = { uploadId: upload.id, announced: comingBytes(request) };
+      const incoming = await receivePartBytes(services, teamId, expected);
       const remove = async (path: string | null) => {
         if (path !== null) await services.files.remove(path).catch(() => {});
       };

@@ -18,6 +18,9 @@ export type ChoiceEvent = (GenerationEvent & { index: number }) | { type: 'usage
 
 const seeds = 2 ** 31;
 
+/** Of a moment without a worker that answers. */
+const mayPass = ['no_worker_available', 'worker_version_mismatch'];
+
 /**
  * `n` answers to one request, all at once and on one worker where it has room for them, so that the prompt is read there once. A choice
  * that finds no room waits until another of them is done. With a seed the choice of index i is what that seed plus i gives alone. Resolves
@@ -43,8 +46,8 @@ export async function generateChoices(
       try {
         events = await generate(services, { ...request, seed }, { waitMs, signal, first });
       } catch (error) {
-        const isFull = error instanceof GenerationError && error.code === 'no_worker_available';
-        if (isFull && !signal.aborted && ((await room.afterAnother()) || waitMs === 0)) continue;
+        const hasNoWorker = error instanceof GenerationError && mayPass.includes(error.code);
+        if (hasNoWorker && !signal.aborted && ((await room.afterAnother()) || waitMs === 0)) continue;
         throw error;
       }
       for await (const event of events) yield { ...event, index };

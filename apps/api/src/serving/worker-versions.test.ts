@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../testing/scripted-worker.ts';
@@ -63,4 +64,24 @@ test('one of another version is passed over, and alone it is a 503 that says so'
     response.writeHead(400, { 'x-graft-protocol': '1' }).end('{}');
   };
   assertError(await chat(), 502, 'worker_failed');
+});
+
+test('several answers wait for a worker of this version, as one does', async (t) => {
+  const patient = await openApiBench({ workerWaitMs: 30_000 });
+  const open: { close(): Promise<void> }[] = [patient];
+  t.after(async () => {
+    for (const one of open.reverse()) await one.close();
+  });
+  const other = await startScriptedWorker(patient.services, 'other', hello);
+  open.push(other);
+  await patient.services.sql.query("UPDATE workers SET protocol = 2 WHERE id = 'other'");
+  const body = { model: 'tiny', messages: [{ role: 'user', content: 'Hi' }], n: 2 };
+  const asked = patient.acme.send('POST', '/v1/chat/completions', body);
+  assert.equal(await Promise.race([asked.then(() => 'answered'), sleep(1000, 'waits')]), 'waits');
+  const same = await startScriptedWorker(patient.services, 'same', hello);
+  open.push(same);
+  const { status, text, json } = await asked;
+  assert.equal(status, 200, text);
+  assert.equal(json.choices.length, 2);
+  assert.equal(other.requests.length, 0);
 });

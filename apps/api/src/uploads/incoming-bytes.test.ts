@@ -22,10 +22,10 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-async function teamWithQuota(): Promise<Caller> {
+async function teamWithQuota(storedBytes = quota): Promise<Caller> {
   const name = `team-${Math.random().toString(36).slice(2, 10)}`;
   const { json } = await operator.send('POST', '/v1/admin/teams', { name });
-  const set = await operator.send('POST', `/v1/admin/teams/${json.id}/quota`, { stored_bytes: quota });
+  const set = await operator.send('POST', `/v1/admin/teams/${json.id}/quota`, { stored_bytes: storedBytes });
   assert.equal(set.status, 200, set.text);
   return await bench.caller({ ...bench.acme, teamId: json.id, teamName: name }, 'member');
 }
@@ -197,6 +197,31 @@ test('parts that are sent 16 times at once take no more than the upload has anno
   });
   assert.equal(complete.status, 200, complete.text);
   assert.equal(await used(team), lines.length, 'once, as a file');
+});
+
+test('a part that arrives slowly takes no more of its upload than it has, and leaves the rest to another', async () => {
+  const team = await teamWithQuota(40 * MB);
+  const lines = examples(12 * MB);
+  const announced = await team.send('POST', '/v1/uploads', {
+    ...{ filename: 'a.jsonl', purpose: 'fine-tune', bytes: 2 * lines.length, mime_type: 'text/jsonl' },
+  });
+  const path = `/v1/uploads/${announced.json.id}/parts`;
+  const slow = slowUpload(team, path, { field: 'data', lines, known: true });
+  try {
+    await until('its bytes', async () => {
+      const { _sum } = await bench.services.db.incomingBytes.aggregate({ _sum: { bytes: true } });
+      return Number(_sum.bytes) > lines.length - 1000;
+    });
+    const other = new FormData();
+    other.set('data', new Blob([lines.replace('a', 'c')]), 'c');
+    const answer = await team.send('POST', path, other);
+    assert.equal(answer.status, 200, answer.text);
+    slow.finish();
+    await until('an answer', () => slow.answer !== null);
+    assert.deepEqual(slow.answer, { status: 200, code: undefined });
+  } finally {
+    slow.hangUp();
+  }
 });
 
 test('cancelled and expired uploads are released', async () => {

@@ -34,7 +34,7 @@ export async function meterAnswer(
   const count = (event: Exclude<ChoiceEvent, { type: 'usage' }>) => {
     const { index } = event;
     if (event.type === 'token') {
-      // A worker of an earlier version says text alone: about a token.
+      // A worker of an earlier version sends text alone: about a token.
       inputTokens = event.prompt_tokens ?? inputTokens;
       outputTokens[index] = event.completion_tokens ?? (outputTokens[index] ?? 0) + 1;
     } else {

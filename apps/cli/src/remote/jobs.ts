@@ -120,9 +120,9 @@ export function addJobsVerbs(program: Command): void {
     }).action(async (id: string, options: RemoteOptions) => {
       const job = await (await connect(options)).fineTuning.jobs[move](id);
       createOutput(options).result(job, () =>
-        // A running job does it at its next step. A key that may not read jobs is answered no status.
-        job.status === 'running' || job.status === undefined
-          ? `Asked ${job.id} to ${move}; ${job.status ? 'it is running until its next step' : 'this key may not read jobs'}.`
+        // A running job does it at its next step.
+        job.status === 'running'
+          ? `Asked ${job.id} to ${move}; it is running until its next step.`
           : `${done} ${job.id}; it is ${job.status} now.`,
       );
     });

@@ -4,6 +4,9 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
+import { readQuota } from '../teams/team-quota.ts';
+import { admitBytes, inQuota } from '../teams/within-quota.ts';
+import type { IncomingBytes } from '../uploads/upload.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import {
   type CheckpointAdapter,
@@ -104,21 +107,26 @@ export async function findPromoted(
 
 /**
  * Makes a checkpoint the next version of an adapter of this name. `stored` is a copy of its files with a name of its own: the
- * checkpoint's object goes with the checkpoint. Promoted twice it is the same version; then the copy is not needed.
+ * checkpoint's object goes with the checkpoint. Promoted twice it is the same version; then the copy is not needed. `incoming`: the
+ * copy's bytes as they were counted until now. Throws QuotaExceeded.
  */
 export async function promoteCheckpoint(
   db: Database,
   checkpoint: CheckpointAdapter,
   { name, note, stored }: { name: string; note: string | null; stored: StoredArtifact },
   by: Actor,
+  incoming?: Pick<IncomingBytes, 'settle'>,
 ): Promise<AdapterVersion> {
   const { teamId, id, jobId, step, baseModel, peft, systemPrompt, lineage, metrics } = checkpoint;
   const modelName = await promotedName(db, checkpoint, name);
-  return await inTransaction(db, async (tx) => {
+  const quota = await readQuota(db, teamId);
+  return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
     // Two at once make one version.
     await lockAdapter(tx, { teamId, baseModel, name });
     const before = await tx.adapterVersion.findFirst({ where: { teamId, modelName }, ...withAdapter });
     if (before) return versionOf(before);
+    await incoming?.settle(tx);
+    if (quota) await admitBytes(tx, teamId, quota, stored.bytes);
     const version = await insertVersion(
       tx,
       { teamId, baseModel, name },

@@ -34,7 +34,7 @@ export async function openLocalModel(
     digestCache,
     digest: async () =>
       await modelDigest(model.weightFiles, digestCache).catch(async (error: unknown) => {
-        // Reading them says best what is wrong with files that are gone.
+        // Reading them finds what is wrong with files that are gone.
         await readModel(location, limits).catch(asFault);
         return asFault(error);
       }),

@@ -34,7 +34,7 @@ export async function readModel(location: string, limits: ReadLimits = defaultLi
   }
 }
 
-/** A thread, and whoever waits for its answer. */
+/** A thread, and what receives its answer. */
 interface Reader {
   thread: Worker;
   heapMb: number;

@@ -3,7 +3,7 @@
  * - job: a request to train one adapter. Its row in Postgres is the truth; the queue only rings a bell.
  * - lease: the right to work on a job, `{id, epoch, token}`. Every dispatch raises the *lease epoch*, and every claim
  *   draws a random *lease token*; a write that carries another epoch or token changes nothing. Such a writer is *fenced*: it
- *   stops and writes nothing more. The epoch orders leases. The token tells apart two of one epoch, which are there when a
+ *   stops and writes nothing more. The epoch orders leases. The token distinguishes two of one epoch, which exist when a
  *   failover of Postgres loses a claim and the job is claimed again.
  * - attempt: one claim of the job by a worker, for validation or training.
  * - requirements: what the first claim fixed of the machine, so that each attempt computes the same numbers.

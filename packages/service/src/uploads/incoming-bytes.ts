@@ -23,7 +23,8 @@ const uncounted: IncomingBytes = {
  */
 export async function receiveBytes(db: Database, teamId: string, announced: number): Promise<IncomingBytes> {
   if (!(await hasQuota(db, teamId))) return uncounted;
-  const incoming = openIncoming(db, { teamId, uploadId: null }, async (more, count) => {
+  const holder = { teamId, uploadId: null, announced };
+  const incoming = openIncoming(db, holder, async (more, count) => {
     // Read again: the operator may have changed it.
     const quota = await readQuota(db, teamId);
     return await inQuota(db, teamId, true, async (tx) => {
@@ -41,14 +42,17 @@ export async function receiveBytes(db: Database, teamId: string, announced: numb
   }
 }
 
-/** The same for a part of an upload, whose announced bytes count towards the quota already. */
+/**
+ * The same for a part of an upload, whose announced bytes count towards the quota already. `announced`: at least so many of the part
+ * come.
+ */
 export async function receivePartBytes(
   db: Database,
   teamId: string,
-  uploadId: string,
+  { uploadId, announced }: { uploadId: string; announced: number },
 ): Promise<IncomingBytes> {
   if (!(await hasQuota(db, teamId))) return uncounted;
-  return openIncoming(db, { teamId, uploadId }, async (more, count) => {
+  return openIncoming(db, { teamId, uploadId, announced }, async (more, count) => {
     const taken = await changeUpload(db, teamId, uploadId, async (tx, upload) => {
       const { _sum: others } = await tx.incomingBytes.aggregate({
         where: { teamId, uploadId, expiresAt: { gt: new Date() } },
@@ -66,10 +70,10 @@ async function hasQuota(db: Database, teamId: string): Promise<boolean> {
   return ((await readQuota(db, teamId))?.storedBytes ?? null) !== null;
 }
 
-/** `admit` runs `count` in its transaction where `more` bytes have a place. */
+/** `admit` runs `count` in its transaction where `more` bytes have a place. `announced`: 1 where the length is not known. */
 function openIncoming(
   { db, sql }: Database,
-  { teamId, uploadId }: { teamId: string; uploadId: string | null },
+  { teamId, uploadId, announced }: { teamId: string; uploadId: string | null; announced: number },
   admit: (more: number, count: (tx: Transaction) => Promise<void>) => Promise<boolean>,
 ): IncomingBytes & { announce(bytes: number): Promise<boolean> } {
   const id = randomText(24);
@@ -93,7 +97,7 @@ function openIncoming(
       [id, leaseSeconds],
     );
   };
-  // While Postgres is away the lease goes on, and a later renewal makes it whole again.
+  // A renewal that fails while Postgres is away is made up for by a later one.
   const renewal = setInterval(
     () => void asTeam(teamId, renew).catch(() => {}),
     (leaseSeconds * 1000) / 3,
@@ -103,7 +107,7 @@ function openIncoming(
     add: async (bytes) => {
       arrived += bytes;
       if (arrived <= counted) return true;
-      const ahead = stepOf(arrived);
+      const ahead = announced > 1 ? stepWithin(announced - arrived, arrived) : stepOf(arrived);
       if (ahead > 0 && (await count(arrived + ahead).catch(unlessQuota))) return true;
       return await count(arrived);
     },
@@ -127,4 +131,9 @@ function unlessQuota(error: unknown): false {
  */
 function stepOf(total: number): number {
   return total < 8 * 2 ** 20 ? 0 : Math.ceil(total / 32);
+}
+
+/** The same of a stream of known length, of which `left` bytes are left: never more than these, which others then need not wait for. */
+function stepWithin(left: number, total: number): number {
+  return Math.max(0, Math.min(left, Math.max(2 ** 16, stepOf(total))));
 }

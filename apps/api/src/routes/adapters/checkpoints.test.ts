@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Job, leaseOf, recordCheckpoint } from '@graft/service';
+import { type Job, leaseOf, recordCheckpoint, setQuota } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
 import { keepCheckpoint } from '../../testing/keep-checkpoint.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
@@ -161,6 +161,21 @@ describe('checkpoints', () => {
     assertError(again, 400, 'checkpoint_promoted', 'checkpoint_id');
     assert.equal((await bench.acme.send('POST', `${own}/restore`)).status, 200);
     assert.equal((await bench.acme.send('POST', `${path}/${id}/promote`, {})).json.id, version.id);
+  });
+
+  test('count towards the quota of stored bytes when they become versions', async () => {
+    const { id } = await ofStep(40);
+    const stored = async () => (await readdir(join(bench.services.env.dataDir, 'artifacts'))).length;
+    const { use } = (await bench.acme.send('GET', '/v1/team/quota')).json;
+    const before = [await stored(), use.stored_bytes];
+    await setQuota(bench.services, bench.acme.teamId, { storedBytes: use.stored_bytes + 1 });
+    const refused = await bench.acme.send('POST', `${path}/${id}/promote`, { name: 'too-much' });
+    assertError(refused, 403, 'quota_exceeded');
+    const now = (await bench.acme.send('GET', '/v1/team/quota')).json.use.stored_bytes;
+    assert.deepEqual([await stored(), now], before);
+    await setQuota(bench.services, bench.acme.teamId, { storedBytes: null });
+    const made = await bench.acme.send('POST', `${path}/${id}/promote`, { name: 'too-much' });
+    assert.equal(made.status, 200, made.text);
   });
 
   test('are deleted; the versions made of them stay', async () => {

@@ -14,6 +14,7 @@ import {
   type Job,
   newId,
   promoteCheckpoint,
+  receiveBytes,
   reportCorruption,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
@@ -103,15 +104,20 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const before = await findPromoted(services, checkpoint, name);
       if (before) return toWireAdapterVersion(before);
       reply.hold('uploads');
-      const folder = await services.artifacts.stage(newId('version'), 0);
+      // Its copy is stored like an upload.
+      const incoming = await receiveBytes(services, caller.teamId, checkpoint.bytes);
       try {
-        const stored = await reply.withoutTurn(async () => {
-          await copyTo(folder, checkpoint);
-          return await services.artifacts.publish(folder);
-        });
+        const copying = copyOf(checkpoint);
+        const stored = await reply
+          .withoutTurn(() => copying)
+          .catch(async (error: unknown) => {
+            // The client has hung up meanwhile.
+            await copying.then(({ artifact }) => services.artifacts.remove(artifact)).catch(() => {});
+            throw error;
+          });
         try {
           const made = { name, note: body.note ?? null, stored };
-          const version = await promoteCheckpoint(services, checkpoint, made, caller);
+          const version = await promoteCheckpoint(services, checkpoint, made, caller, incoming);
           // Another request was faster.
           if (version.artifact !== stored.artifact) await services.artifacts.remove(stored.artifact);
           return toWireAdapterVersion(version);
@@ -121,10 +127,21 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
           throw error;
         }
       } finally {
-        await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+        await incoming.end();
       }
     },
   );
+
+  /** Its files as another object of the store. */
+  async function copyOf(checkpoint: CheckpointAdapter) {
+    const folder = await services.artifacts.stage(newId('version'), 0);
+    try {
+      await copyTo(folder, checkpoint);
+      return await services.artifacts.publish(folder);
+    } finally {
+      await rm(dirname(folder), { recursive: true, force: true }).catch(() => {});
+    }
+  }
 
   app.delete(
     path,

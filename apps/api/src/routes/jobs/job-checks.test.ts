@@ -59,7 +59,7 @@ test('every fault of a kind together, each by its field', async () => {
   );
 });
 
-test('a wrong model is told before there is a file', async () => {
+test('a wrong model is reported before there is a file', async () => {
   const told = async (body: object) =>
     (await check(body)).faults.map(({ code, param }: { code: string; param: string }) => [code, param]);
   const [[code]] = await told({ model: 'tiny' });

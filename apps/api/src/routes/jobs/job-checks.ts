@@ -50,8 +50,8 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
       } catch (error) {
         const { status, code, message, param, details } = toApiError(error as Error);
         if (!refusals.includes(status)) throw error;
-        const told = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
-        const faults = told.map(({ param = null, message }) => ({ code, message, param }));
+        const found = details.length > 0 ? details : [{ message, ...(param !== null && { param }) }];
+        const faults = found.map(({ param = null, message }) => ({ code, message, param }));
         const hasModel = faults.some(({ param }) => param !== null && ofModel.includes(param));
         return {
           object,

@@ -28,7 +28,7 @@ import { ref } from '../../schemas/schema.ts';
 const tags = ['Team'];
 /** Whatever the role: everybody may have keys of their own. What is beyond that is checked below. */
 const reading = { access: { scope: 'keys:read', role: 'viewer', models: 'none' } } as const;
-/** Whoever makes or rotates a key has its rights, and learns them from /v1/me with the new one. */
+/** The maker of a key has its rights, and can read them at /v1/me with the new key. */
 const writing = { access: { scope: 'keys:write', role: 'viewer', models: 'none', answer: 'own' } } as const;
 
 /** /team/keys: an admin's are all keys of the team, anybody else's their own. */

@@ -10,8 +10,13 @@ export interface ClaimedDelivery {
   type: string;
   subject: string;
   eventAt: Date;
-  /** Which attempt this is; who has another one's number records no failure. */
+  /** Which attempt this is. */
   attempt: number;
+  /**
+   * When the lease of this claim ends, as Postgres writes it. With `attempt` it names the claim: two have the same number where a
+   * failover of Postgres loses the first.
+   */
+  leaseUntil: string;
   /** Still valid, newest first. */
   secrets: { id: string; sealed: Uint8Array }[];
 }
@@ -70,7 +75,7 @@ export async function claimDeliveries(
      WHERE delivery.id = taken.id AND endpoint.id = delivery.endpoint_id
      RETURNING delivery.id, delivery.team_id AS "teamId", delivery.endpoint_id AS "endpointId", endpoint.url,
        delivery.event_id AS "eventId", delivery.type, delivery.subject, delivery.event_at AS "eventAt",
-       delivery.attempts AS attempt`,
+       delivery.attempts AS attempt, delivery.lease_until::text AS "leaseUntil"`,
     [count, perEndpoint, perTeam, leaseSeconds],
   );
   return await withSecrets({ sql }, rows);

@@ -48,7 +48,7 @@ export async function recordDelivered(
  */
 export async function recordFailure(
   { sql }: Pick<Database, 'sql'>,
-  { teamId, endpointId, id, attempt }: ClaimedDelivery,
+  { teamId, endpointId, id, attempt, leaseUntil }: ClaimedDelivery,
   { status, reason, retryAfter }: AttemptFailure,
   { firstSeconds, longestSeconds, endpointSeconds }: RetryPauses,
 ): Promise<void> {
@@ -62,7 +62,8 @@ export async function recordFailure(
            ended_at = CASE WHEN expires_at <= now() THEN now() END,
            next_attempt_at = least(now() + make_interval(secs => greatest($10,
              least($7 * power(2, least(failures, 30)), $8) * $11)), greatest(expires_at, now()))
-       WHERE team_id = $1 AND endpoint_id = $2 AND id = $3 AND attempts = $4 AND status = 'pending'
+       WHERE team_id = $1 AND endpoint_id = $2 AND id = $3 AND attempts = $4 AND lease_until = $12::timestamptz
+         AND status = 'pending'
        RETURNING endpoint_id
      )
      UPDATE webhook_endpoints
@@ -73,6 +74,7 @@ export async function recordFailure(
     [
       ...[teamId, endpointId, id, attempt, status, reason],
       ...[firstSeconds, longestSeconds, endpointSeconds, Math.min(retryAfter ?? 0, longestSeconds), jitter],
+      leaseUntil,
     ],
   );
 }
