@@ -17,20 +17,23 @@ import {
 
 const path = '/v1/fine_tuning/estimates';
 /** Takes a thread for ever. */
-const endlessTemplate = '{% for i in range(1000000000) %}{% endfor %}{{ messages[0].content }}';
+/** Nearly as many steps as a template may take, for each line. */
+const slowTemplate = "{% for i in range(45000) %}{{ '' }}{% endfor %}{{ messages[0].content }}";
 
 let folder: string;
 let bench: ApiBench;
 let lines: string;
+let manyLines: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-estimates-'));
   await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 64 });
-  await writeTinyModel(join(folder, 'endless'));
-  await writeFile(join(folder, 'endless', 'chat_template.jinja'), endlessTemplate);
+  await writeTinyModel(join(folder, 'slow'));
+  await writeFile(join(folder, 'slow', 'chat_template.jinja'), slowTemplate);
   const models = join(folder, 'base-models.json');
-  await writeFile(models, JSON.stringify({ tiny: { folder: 'tiny' }, endless: { folder: 'endless' } }));
+  await writeFile(models, JSON.stringify({ tiny: { folder: 'tiny' }, slow: { folder: 'slow' } }));
   bench = await openApiBench({ estimateTimeoutMs: 4000 }, { GRAFT_BASE_MODELS: models });
   lines = await bench.acme.upload(`${chatLine}\n`.repeat(20));
+  manyLines = await bench.acme.upload(`${chatLine}\n`.repeat(3000));
 });
 after(async () => {
   await bench?.close();
@@ -178,26 +181,31 @@ describe('what it may cost', () => {
     assert.deepEqual([json.tokens, json.steps], [384, 12]);
   });
 
-  /** A request that takes for ever. */
-  const endless = async (signal: AbortSignal) => {
+  /** A request that takes longer than an estimate may. */
+  const slow = async (signal: AbortSignal) => {
     const response = await fetch(bench.url + path, {
       method: 'POST',
       headers: { authorization: `Bearer ${bench.acme.key}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'endless', training_file: lines }),
+      body: JSON.stringify({ model: 'slow', training_file: manyLines }),
       signal,
     });
     return await answerOf(response);
   };
 
   test('slow lines end at the deadline', async () => {
-    const told = assertError(await ask({ model: 'endless' }), 400, 'estimate_timeout', 'training_file');
+    const told = assertError(
+      await ask({ model: 'slow', training_file: manyLines }),
+      400,
+      'estimate_timeout',
+      'training_file',
+    );
     assert.match(told, /took more than 4 s/);
   });
 
   test('few of a team wait, no other team waits for them, and whoever hangs up is no longer worked for', async () => {
     const theirs = await bench.other.upload(`${chatLine}\n`);
     const gone = new AbortController();
-    const all = Array.from({ length: 8 }, () => endless(gone.signal));
+    const all = Array.from({ length: 8 }, () => slow(gone.signal));
     const settled = Promise.allSettled(all);
     const quick = await ask({ training_file: theirs }, bench.other);
     assert.equal(quick.status, 200, quick.text);
