@@ -6,6 +6,7 @@ import {
   type TrainingOptions,
 } from '@graft/peft-core/config';
 import { readingOptions } from '@graft/peft-core/examples';
+import { ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
   type FileRecord,
@@ -19,7 +20,6 @@ import {
 } from '@graft/service';
 import type { FileThreads } from '../job-files/file-threads.ts';
 import { validationKey } from '../job-files/validation-key.ts';
-import { ThreadTimeout } from '../threads/thread.ts';
 
 /** All that decides what a job comes to. */
 export interface PlannedJob {

@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { checkAgainstModel } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
-import { answerCalls } from '../threads/thread.ts';
+import { answerCalls } from '@graft/peft-core/threads';
 
 export interface OptionCheck {
   peft: PeftConfig;

@@ -1,9 +1,9 @@
 import { checkAgainstModel, checkStoredWeights, stepsOfCheck } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
 import type { LocalBaseModel } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
-import { createThread, ThreadTimeout } from '../threads/thread.ts';
 import type { OptionCheck, OptionFault } from './option-check-thread.ts';
 
 export interface OptionChecker {

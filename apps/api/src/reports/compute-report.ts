@@ -1,5 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { ExampleReport } from '@graft/peft-core/examples';
+import { createThread, type Thread, ThreadTimeout } from '@graft/peft-core/threads';
 import {
   baseModelFault,
   type FileRecord,
@@ -12,7 +13,6 @@ import {
   type ValidationProgress,
 } from '@graft/service';
 import { openBaseModel } from '../jobs/open-base-model.ts';
-import { createThread, type Thread, ThreadTimeout } from '../threads/thread.ts';
 import type { ReportAnswer, ReportCall, ReportModel } from './report-thread.ts';
 
 export type ReportThread = Thread<ReportCall, ReportAnswer>;

@@ -3,8 +3,8 @@ import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { createExampleReporter, type ExampleReport, type ExampleReporter } from '@graft/peft-core/examples';
 import { loadTokenizer, unpackTokenizer } from '@graft/peft-core/text';
+import { answerCalls } from '@graft/peft-core/threads';
 import type { JobError } from '@graft/service';
-import { answerCalls } from '../threads/thread.ts';
 
 export interface ReportModel {
   /** Packed. */

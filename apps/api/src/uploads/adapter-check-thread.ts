@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { type CheckedAdapter, checkAdapterFiles } from '@graft/peft-core/files';
-import { answerCalls } from '../threads/thread.ts';
+import { answerCalls } from '@graft/peft-core/threads';
 
 export interface AdapterCheck {
   /** Absolute; made by this server. */

@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { CheckedAdapter } from '@graft/peft-core/files';
+import { createThread, ThreadTimeout } from '@graft/peft-core/threads';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
-import { createThread, ThreadTimeout } from '../threads/thread.ts';
 import type { AdapterCheck, AdapterFault } from './adapter-check-thread.ts';
 
 interface AdapterChecker {

@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary, JsonlChecker } from '@graft/peft-core/examples';
-import { answerCalls } from '../threads/thread.ts';
+import { answerCalls } from '@graft/peft-core/threads';
 import { createLineChecker } from './line-checker.ts';
 
 export type LineCall =

@@ -1,6 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary } from '@graft/peft-core/examples';
-import { createThread } from '../threads/thread.ts';
+import { createThread } from '@graft/peft-core/threads';
 import type { LineAnswer, LineCall } from './line-check-thread.ts';
 import { createLineChecker } from './line-checker.ts';
 

@@ -1,1 +1,0 @@
-export { answerCalls, createThread, startWorker, type Thread, ThreadTimeout } from '@graft/peft-core/threads';
