@@ -31,7 +31,9 @@ async function add(
 test('a loaded base comes first, then little load, then idle training', async () => {
   assert.equal(await pickWorker(services, 'base'), null);
   await add('training', { running: 1 });
-  assert.deepEqual(await pickWorker(services, 'base'), { id: 'training', address: 'http://training:1' });
+  assert.deepEqual(await pickWorker(services, 'base'), {
+    ...{ id: 'training', address: 'http://training:1', protocol: null },
+  });
   await add('idle');
   assert.equal((await pickWorker(services, 'base'))!.id, 'idle');
   await add('busy-with-base', { bases: ['other', 'base'], load: 3 });
