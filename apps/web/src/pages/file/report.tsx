@@ -127,8 +127,8 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
         <section class="file-part">
           <h3>Special tokens in content</h3>
           <p class="soft">
-            {counted(tokens.special_tokens.count, 'special token')} in messages, prompts and completions. A job
-            reads them as plain text, unless allow_special_tokens is true.
+            {counted(tokens.special_tokens.count, 'special token')} in messages, prompts and completions. A
+            job reads them as plain text, unless allow_special_tokens is true.
           </p>
           <BadLines
             label="Special tokens in content"
