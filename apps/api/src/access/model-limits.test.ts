@@ -106,9 +106,9 @@ test('a limited key is refused on every one of them, and nothing has changed', a
   for (const [route, askOf] of Object.entries(asks)) {
     for (const [path, body] of askOf(theirs, { mine, file, name: 'secretary' })) {
       const answer = await limited.send(nameOf(route), path, body);
-      const told = `${route} ${path} ${JSON.stringify(body)}: ${answer.status} ${answer.text.slice(0, 300)}`;
-      assert.equal(codeOf(answer), 'model_not_allowed', told);
-      assert.ok(answer.text.includes('limited to ft:tiny:acme:poet:*'), told);
+      const answered = `${route} ${path} ${JSON.stringify(body)}: ${answer.status} ${answer.text.slice(0, 300)}`;
+      assert.equal(codeOf(answer), 'model_not_allowed', answered);
+      assert.ok(answer.text.includes('limited to ft:tiny:acme:poet:*'), answered);
     }
   }
   assert.deepEqual(await stateOf(), before);
@@ -131,8 +131,8 @@ test('a form is refused by its fields, wherever they stand, and for its parent',
 
 test('lists and streams leave out what is beyond the limit, page by page', async () => {
   const hidden = ['secretary', theirs.job, theirs.runningJob, theirs.adapter, theirs.version];
-  const check = (text: string, told: string) => {
-    for (const word of hidden) assert.ok(!text.includes(word), `${told} shows ${word}`);
+  const check = (text: string, answered: string) => {
+    for (const word of hidden) assert.ok(!text.includes(word), `${answered} shows ${word}`);
   };
   for (const path of lists) {
     const whole = await limited.send('GET', path);
@@ -291,10 +291,10 @@ test('the same requests about its own model get through', async () => {
     if (routes.get(route)!.models === 'all' || route === 'GET /v1/files/{file_id}/report') continue;
     for (const [path, body] of askOf(mine, { mine, file, name: 'poet' })) {
       const answer = await limited.send(nameOf(route), path, body);
-      const told = `${route} ${path}: ${answer.status} ${answer.text.slice(0, 300)}`;
-      assert.notEqual(codeOf(answer), 'model_not_allowed', told);
-      assert.notEqual(answer.status, 404, told);
-      assert.notEqual(answer.status, 500, told);
+      const answered = `${route} ${path}: ${answer.status} ${answer.text.slice(0, 300)}`;
+      assert.notEqual(codeOf(answer), 'model_not_allowed', answered);
+      assert.notEqual(answer.status, 404, answered);
+      assert.notEqual(answer.status, 500, answered);
     }
   }
 });
@@ -306,9 +306,9 @@ test('a key without a limit gets through with the requests that were refused', a
     if (routes.get(route)!.models === 'all') continue;
     for (const [path, body] of askOf(theirs, { mine, file, name: 'secretary' })) {
       const answer = await admin.send(nameOf(route), path, body);
-      const told = `${route} ${path}: ${answer.status} ${answer.text.slice(0, 300)}`;
-      assert.notEqual(codeOf(answer), 'model_not_allowed', told);
-      assert.ok(![404, 500].includes(answer.status), told);
+      const answered = `${route} ${path}: ${answer.status} ${answer.text.slice(0, 300)}`;
+      assert.notEqual(codeOf(answer), 'model_not_allowed', answered);
+      assert.ok(![404, 500].includes(answer.status), answered);
     }
   }
 });

@@ -6,6 +6,7 @@ import { type TensorSource, tensorNotFound } from '../tensors/tensor-source.ts';
 import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
+import { longestTemplate } from './tokenizer-check/check-tokenizer.ts';
 
 /** Opens a folder as `save_pretrained` writes it: config.json, safetensors in one file or in shards, tokenizer.json. */
 export async function openHfModel(
@@ -48,9 +49,6 @@ async function readTokenizerFiles(folder: string, json: ReadJson): Promise<Token
   const file = await readTemplate(path.join(folder, 'chat_template.jinja'));
   return { tokenizerJson, tokenizerConfig, chatTemplate: file ?? templateIn(tokenizerConfig) };
 }
-
-/** Bytes; those in use have some 20,000. */
-const longestTemplate = 1 << 20;
 
 async function readTemplate(file: string): Promise<string | null> {
   const stats = await stat(file).catch(() => null);

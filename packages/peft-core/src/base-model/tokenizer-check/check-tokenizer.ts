@@ -9,7 +9,8 @@ const mostIds = 1 << 22;
 const mostAdded = 65_536;
 /** UTF-16 units. */
 const longestToken = 4_096;
-const longestTemplate = 1 << 20;
+/** Of a chat template, in a file of its own as in the configuration; those in use have some 20,000. */
+export const longestTemplate = 1 << 20;
 /** Of what is put into a text for a character, by all replacements of a normalizer together. */
 const mostGrowth = 64;
 /** Tokens put around a text, and steps of a normalizer or pre-tokenizer. */
