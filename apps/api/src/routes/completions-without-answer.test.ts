@@ -4,24 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { registerWorker, removeWorker } from '@graft/service';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
-import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../testing/scripted-worker.ts';
+import { done, says, scriptedWorkers, token } from '../testing/scripted-worker.ts';
 
 let bench: ApiBench;
-let workers: ScriptedWorker[] = [];
 before(async () => {
   bench = await openApiBench();
 });
 after(async () => await bench?.close());
-afterEach(async () => {
-  for (const worker of workers) await worker.close();
-  workers = [];
-});
-
-async function start(answer: ScriptedWorker['answer']): Promise<ScriptedWorker> {
-  const worker = await startScriptedWorker(bench.services, `worker-${workers.length}`, answer);
-  workers.push(worker);
-  return worker;
-}
+const { start, closeAll } = scriptedWorkers(() => bench.services);
+afterEach(closeAll);
 
 const messages = [{ role: 'user', content: 'Hi' }];
 const hello = says(token('Hel'), token('lo ½'), done());
@@ -54,7 +45,7 @@ describe('workers that do not answer', () => {
   });
 
   test('busy and unreachable ones are passed over', async () => {
-    const busy = await start((_body, response) => {
+    await start((_body, response) => {
       response.writeHead(503, { 'retry-after': '2' }).end('{}');
     });
     await registerWorker(bench.services, {
@@ -68,7 +59,6 @@ describe('workers that do not answer', () => {
     }
     assert.equal(free.requests.length, 5);
     await free.close();
-    workers = [busy];
     assertError(await chat(), 503, 'no_worker_available');
   });
 
@@ -143,7 +133,7 @@ describe('workers that do not answer', () => {
       });
       await request.then((response) => response.text()).catch(() => {});
       await stopped;
-      await workers.pop()!.close();
+      await closeAll();
     }
   });
 });

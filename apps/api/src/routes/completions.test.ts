@@ -8,24 +8,15 @@ import { CompletionChunkSchema } from '../schemas/completion.ts';
 import { assertError } from '../testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../testing/open-api-bench.ts';
 import { publishAdapter } from '../testing/publish-adapter.ts';
-import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../testing/scripted-worker.ts';
+import { done, says, scriptedWorkers, token } from '../testing/scripted-worker.ts';
 
 let bench: ApiBench;
-let workers: ScriptedWorker[] = [];
 before(async () => {
   bench = await openApiBench();
 });
 after(async () => await bench?.close());
-afterEach(async () => {
-  for (const worker of workers) await worker.close();
-  workers = [];
-});
-
-async function start(answer: ScriptedWorker['answer']): Promise<ScriptedWorker> {
-  const worker = await startScriptedWorker(bench.services, `worker-${workers.length}`, answer);
-  workers.push(worker);
-  return worker;
-}
+const { start, closeAll } = scriptedWorkers(() => bench.services);
+afterEach(closeAll);
 
 const messages = [{ role: 'user', content: 'Hi' }];
 const hello = says(token('Hel'), token('lo ½'), done());

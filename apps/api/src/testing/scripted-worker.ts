@@ -52,6 +52,21 @@ export async function startScriptedWorker(
   return worker;
 }
 
+/** The workers of a test file: `start` adds one, `closeAll` ends those that were started since. */
+export function scriptedWorkers(services: () => Services) {
+  const workers: ScriptedWorker[] = [];
+  return {
+    async start(answer: Answer): Promise<ScriptedWorker> {
+      const worker = await startScriptedWorker(services(), `worker-${workers.length}`, answer);
+      workers.push(worker);
+      return worker;
+    },
+    async closeAll(): Promise<void> {
+      for (const worker of workers.splice(0)) await worker.close();
+    },
+  };
+}
+
 /** Answers these lines at once. */
 export function says(...lines: object[]): Answer {
   return (_body, response) => {
