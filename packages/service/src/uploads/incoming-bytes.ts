@@ -18,8 +18,9 @@ const uncounted: IncomingBytes = {
 };
 
 /**
- * Counts the bytes of a file or an adapter while they arrive. `announced`: at least so many come. Throws QuotaExceeded where these
- * are too many already.
+ * Counts the bytes of a file or an adapter while they arrive. `announced`: the fewest that can come; they count from now on, and
+ * QuotaExceeded is thrown where they are too many. With 0 nothing counts before the first bytes: small files that arrive at the same
+ * time would refuse each other for a byte.
  */
 export async function receiveBytes(db: Database, teamId: string, announced: number): Promise<IncomingBytes> {
   if (!(await hasQuota(db, teamId))) return uncounted;
@@ -34,7 +35,7 @@ export async function receiveBytes(db: Database, teamId: string, announced: numb
     });
   });
   try {
-    await incoming.announce(announced);
+    if (announced > 0) await incoming.announce(announced);
     return incoming;
   } catch (error) {
     await incoming.end();
@@ -70,7 +71,7 @@ async function hasQuota(db: Database, teamId: string): Promise<boolean> {
   return ((await readQuota(db, teamId))?.storedBytes ?? null) !== null;
 }
 
-/** `admit` runs `count` in its transaction where `more` bytes have a place. `announced`: 1 where the length is not known. */
+/** `admit` runs `count` in its transaction where `more` bytes have a place. `announced`: 0 where the length is unknown. */
 function openIncoming(
   { db, sql }: Database,
   { teamId, uploadId, announced }: { teamId: string; uploadId: string | null; announced: number },
@@ -107,7 +108,7 @@ function openIncoming(
     add: async (bytes) => {
       arrived += bytes;
       if (arrived <= counted) return true;
-      const ahead = announced > 1 ? stepWithin(announced - arrived, arrived) : stepOf(arrived);
+      const ahead = announced > 0 ? stepWithin(announced - arrived, arrived) : stepOf(arrived);
       if (ahead > 0 && (await count(arrived + ahead).catch(unlessQuota))) return true;
       return await count(arrived);
     },
