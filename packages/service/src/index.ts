@@ -161,7 +161,7 @@ export {
 } from './jobs/transitions/validate-job.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
-export { hasRole, type Role, roles } from './keys/api-key.ts';
+export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
@@ -201,7 +201,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
-export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
+export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
   acceptInvitationAs,

@@ -58,14 +58,14 @@ async function signIn(client: OidcClient): Promise<Vouched> {
     team: null,
     endsAt: Date.now() + 600_000,
   };
-  const at = await client.authorizationUrl(flow);
+  const at = await client.authorizationUrl(flow, 'here');
   at.searchParams.set('login_hint', 'ada');
   // The browser, unlike Graft, is sent to the real place.
   const back = await openBrowser().follow(at.href.replace(/^https:\/\/[^/]+/, provider.issuer), callback);
   const { searchParams } = new URL(back);
   // RFC 9207's parameter, which Entra does not send.
   if (at.protocol === 'https:') searchParams.delete('iss');
-  return await client.finish(searchParams, flow);
+  return await client.finish(searchParams, flow, 'here');
 }
 
 const failed = async (client: OidcClient, message?: RegExp) =>

@@ -1,6 +1,7 @@
 import type { Vouched } from '@graft/service';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
+import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import type { Flow } from './flow-cookie.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
 import { isEntra, type OidcSettings } from './sign-in-settings.ts';
@@ -9,23 +10,26 @@ import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 const believedMs = 3600_000;
 /** Groups of one person that are looked at. */
 const mostGroups = 20_000;
-/** Sign-ins of one process that wait for the provider. */
-const mostWaiting = 64;
+/** Sign-ins of one process that ask the provider at a time; those of one address leave room for others. */
+const running = { perOwner: 8, all: 64 };
+/** Those that wait until they may. */
+const waiting = { perOwner: 24, all: 1024 };
 
+/** Each for somebody at an address. All throw ApiError `too_many_requests` and `sign_in_unavailable`. */
 export interface OidcClient {
-  /** Where a browser is sent to sign in. */
-  authorizationUrl(flow: Flow): Promise<URL>;
-  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`. */
-  finish(parameters: URLSearchParams, flow: Flow): Promise<Vouched>;
+  /** Where a browser is sent to sign in. Throws ApiError `sign_in_failed`. */
+  authorizationUrl(flow: Flow, address: string): Promise<URL>;
+  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `invalid_groups`. */
+  finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
   /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
-  endSessionUrl(): Promise<URL | null>;
+  endSessionUrl(address: string): Promise<URL | null>;
 }
 
 /** A provider of OpenID Connect, which is asked for the first time when somebody signs in: Graft starts and works without it. */
 export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient {
   const redirectUri = new URL('/v1/sign-in/callback', publicUrl).href;
   let known: { configuration: Promise<openid.Configuration>; until: number } | null = null;
-  let waiting = 0;
+  const queue = createFairQueue({ running, waiting });
 
   function configuration(): Promise<openid.Configuration> {
     if (known && known.until > Date.now()) return known.configuration;
@@ -38,29 +42,35 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
   }
 
   /** `work` on the provider, its faults as a client may know them. */
-  async function asking<T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> {
-    if (waiting >= mostWaiting) throw unavailable(new Error('too many sign-ins at once'));
-    waiting++;
+  async function asking<T>(
+    address: string,
+    work: (configuration: openid.Configuration) => Promise<T>,
+  ): Promise<T> {
     try {
-      return await work(
-        await configuration().catch((error) => {
-          throw error instanceof ApiError ? error : unavailable(error);
-        }),
+      return await queue.run(address, async () =>
+        work(
+          await configuration().catch((error) => {
+            throw error instanceof ApiError ? error : unavailable(error);
+          }),
+        ),
       );
     } catch (error) {
       if (error instanceof ApiError) throw error;
+      if (error instanceof QueueFull) {
+        throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
+          headers: { 'retry-after': '5' },
+        });
+      }
       if (isAway(error)) throw unavailable(error);
       throw new ApiError('sign_in_failed', 'The provider’s answer does not hold: begin again.', {
         cause: error,
       });
-    } finally {
-      waiting--;
     }
   }
 
   return {
-    authorizationUrl: async ({ state, nonce, codeVerifier }) =>
-      await asking(async (config) =>
+    authorizationUrl: async ({ state, nonce, codeVerifier }, address) =>
+      await asking(address, async (config) =>
         openid.buildAuthorizationUrl(config, {
           ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
@@ -68,8 +78,8 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
         }),
       ),
 
-    finish: async (parameters, flow) =>
-      await asking(async (config) => {
+    finish: async (parameters, flow, address) =>
+      await asking(address, async (config) => {
         const tokens = await openid.authorizationCodeGrant(config, new URL(`${redirectUri}?${parameters}`), {
           expectedState: flow.state,
           expectedNonce: flow.nonce,
@@ -86,8 +96,8 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
         return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
       }),
 
-    endSessionUrl: async () =>
-      await asking(async (config) =>
+    endSessionUrl: async (address) =>
+      await asking(address, async (config) =>
         config.serverMetadata().end_session_endpoint === undefined
           ? null
           : openid.buildEndSessionUrl(config, { post_logout_redirect_uri: publicUrl.href }),
@@ -143,7 +153,7 @@ function wrongIssuer(named: string): ApiError {
   return new ApiError(
     'sign_in_failed',
     `The issuer ${named.slice(0, 200)} is not one that people of this service come from: ask its operator.`,
-    { cause: new Error('issuer_not_allowed') },
+    { param: 'issuer' },
   );
 }
 
