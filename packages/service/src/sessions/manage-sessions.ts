@@ -53,7 +53,13 @@ export async function listSessions(
       read: async (page) =>
         await db.session.findMany({
           where,
-          omit: { secretHmac: true, flowId: true, identityId: true },
+          omit: {
+            secretHmac: true,
+            flowId: true,
+            identityId: true,
+            authenticatedAt: true,
+            operatorUsedAt: true,
+          },
           orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
           ...page,
         }),
