@@ -16,6 +16,7 @@ import {
 } from '../keys/api-key.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
+import { holdMaker } from '../keys/revoke-api-key.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import { insertMembership } from './memberships.ts';
@@ -51,6 +52,7 @@ export async function createInvitation(
   const now = await databaseTime(db);
   const seconds = input.expiresIn ?? invitationSeconds.byDefault;
   const row = await inTransaction(db, async (tx) => {
+    await holdMaker(tx, by);
     if ((await tx.team.count({ where: { id: teamId, deletedAt: null } })) === 0) {
       throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team_id' });
     }
@@ -70,6 +72,7 @@ export async function createInvitation(
         role: input.role,
         tokenHmac: new Uint8Array(hashSecret(db.secrets.pepper, made.secret)),
         createdBy: by?.personId ?? by?.keyId ?? null,
+        madeByKey: by?.keyId ?? null,
         expiresAt: new Date(now.getTime() + seconds * 1000),
       },
       ...withoutToken,
