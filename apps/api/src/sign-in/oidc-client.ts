@@ -3,7 +3,7 @@ import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
 import type { Flow } from './flow-cookie.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
-import type { OidcSettings } from './sign-in-settings.ts';
+import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 
 /** Milliseconds that what the provider says of itself is believed; its keys are read again when one is unknown. */
 const believedMs = 3600_000;
@@ -44,7 +44,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     try {
       return await work(
         await configuration().catch((error) => {
-          throw unavailable(error);
+          throw error instanceof ApiError ? error : unavailable(error);
         }),
       );
     } catch (error) {
@@ -77,10 +77,13 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           idTokenExpected: true,
         });
         const token = tokens.claims()!;
+        checkTenant(token.iss, oidc);
         // Many providers keep emails and groups out of tokens.
         const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
         const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
-        return vouchedBy({ ...more, ...token }, oidc);
+        // An email and what is said of it come from one source: userinfo may speak of another email than the token.
+        const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
+        return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
       }),
 
     endSessionUrl: async () =>
@@ -96,7 +99,7 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
   const { clientSecret: secret } = oidc;
   const shows =
     oidc.clientAuthentication === 'client_secret_basic' ? openid.ClientSecretBasic : openid.ClientSecretPost;
-  return await openid.discovery(
+  const discovery = openid.discovery(
     oidc.issuer,
     oidc.clientId,
     // Clocks of two machines differ.
@@ -105,8 +108,42 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
     {
       [openid.customFetch]: providerFetch(oidc.timeoutMs),
       timeout: oidc.timeoutMs / 1000,
-      execute: oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : [],
+      execute: [
+        // By the provider's published keys, which are read again at most once a minute for a token of an unknown one.
+        openid.enableNonRepudiationChecks,
+        ...(oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : []),
+      ],
     },
+  );
+  const configuration = await discovery.catch((error) => {
+    const named = error?.cause?.body?.issuer;
+    throw typeof named === 'string' ? wrongIssuer(named) : error;
+  });
+  checkIssuer(configuration.serverMetadata().issuer, oidc);
+  return configuration;
+}
+
+/**
+ * The issuer that the provider's metadata name is the configured one. openid-client takes any from Entra and B2C, where it is
+ * `{tenantid}` for the tenant of whoever signs in: only with a list of tenants, which `checkTenant` compares with.
+ */
+function checkIssuer(named: string, { issuer, allowedIssuers }: OidcSettings): void {
+  const isFine =
+    allowedIssuers.length > 0
+      ? allowedIssuers.includes(named) || named.includes('{tenantid}')
+      : new URL(named).href === issuer.href;
+  if (!isFine) throw wrongIssuer(named);
+}
+
+function checkTenant(named: string, { allowedIssuers }: OidcSettings): void {
+  if (allowedIssuers.length > 0 && !allowedIssuers.includes(named)) throw wrongIssuer(named);
+}
+
+function wrongIssuer(named: string): ApiError {
+  return new ApiError(
+    'sign_in_failed',
+    `The issuer ${named.slice(0, 200)} is not one that people of this service come from: ask its operator.`,
+    { cause: new Error('issuer_not_allowed') },
   );
 }
 
@@ -125,13 +162,19 @@ function unavailable(cause: unknown): ApiError {
 
 type Claims = Record<string, unknown> & { sub: string; iss: string };
 
+function withoutEmail(claims: object): object {
+  return { ...claims, email_verified: undefined, xms_edov: undefined };
+}
+
 function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
   return Object.hasOwn(claims, 'email') && Object.hasOwn(claims, groupsClaim);
 }
 
 function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
   const { email, email_verified: isVerified, name } = claims;
-  const isVouched = isVerified === true || (isVerified === undefined && oidc.assumeEmailVerified);
+  const isVouched =
+    isVerified === true ||
+    (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
   return {
     issuer: claims.iss,
     subject: claims.sub,
@@ -139,6 +182,11 @@ function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
   };
+}
+
+/** Entra's own claim: the tenant has proved that the domain of the email is its. */
+function isOfOwnDomain({ xms_edov: isProved }: Claims, { issuer }: OidcSettings): boolean {
+  return isEntra(issuer) && [true, 1, '1', 'true'].includes(isProved as never);
 }
 
 /**
