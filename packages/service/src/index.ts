@@ -164,7 +164,8 @@ export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
 export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
-export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
+export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export {
   allowsJob,
   allowsModel,
