@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { Secrets } from '../secrets.ts';
-import { generateApiKey, hashSecret, type ParsedKey, parseApiKey, wholeKey } from './api-key.ts';
+import { generateApiKey, type ParsedKey, parseApiKey, storeSecret, wholeKey } from './api-key.ts';
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
 import { storedLimit } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
@@ -65,6 +65,7 @@ export async function insertApiKey(
   by: Actor | null,
 ): Promise<void> {
   if (row.personId !== null) await holdMembership(tx, teamId, row.personId);
+  const { hmac, pepperVersion } = storeSecret(pepper, secret);
   const { count } = await tx.apiKey.createMany({
     data: {
       id: keyId,
@@ -72,7 +73,8 @@ export async function insertApiKey(
       ...row,
       scopes: storedLimit(scopes),
       models: storedLimit(models),
-      secretHmac: new Uint8Array(hashSecret(pepper, secret)),
+      secretHmac: hmac,
+      pepperVersion,
       createdBy: by?.personId ?? by?.keyId ?? null,
     },
     skipDuplicates: true,
