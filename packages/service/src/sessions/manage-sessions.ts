@@ -55,6 +55,7 @@ export async function listSessions(
           where,
           omit: {
             secretHmac: true,
+            pepperVersion: true,
             flowId: true,
             identityId: true,
             authenticatedAt: true,
