@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { isSourceEntry } from './base-models/added/model-source.ts';
 import { cacheFolder } from './base-models/cache-folder.ts';
+import { isLoopback } from './generation/channel/worker-proof.ts';
 import { parseApiKey } from './keys/api-key.ts';
 import { hasExamplePassword, isExample, isPlaceholder } from './placeholder.ts';
 import { parseRing } from './secret-ring.ts';
@@ -167,8 +168,10 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     faults.add(
       'GRAFT_INTERNAL_TLS_CERT, GRAFT_INTERNAL_TLS_KEY and GRAFT_INTERNAL_TLS_CA must be set together',
     );
-  if (internalTls && filled.GRAFT_WORKER_URL?.startsWith('http:'))
-    faults.add('GRAFT_WORKER_URL must begin with https:// where GRAFT_INTERNAL_TLS_CERT is set');
+  if (filled.GRAFT_WORKER_URL?.startsWith('http:') && (internalTls || !isLoopback(filled.GRAFT_WORKER_URL)))
+    faults.add(
+      'GRAFT_WORKER_URL must begin with https://, unless it is of this machine and GRAFT_INTERNAL_TLS_CERT is not set',
+    );
   const lease = Number(filled.GRAFT_LEASE_SECONDS);
   const heartbeat = Number(filled.GRAFT_HEARTBEAT_SECONDS);
   if (heartbeat <= 0) faults.add('GRAFT_HEARTBEAT_SECONDS must be greater than 0');

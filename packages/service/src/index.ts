@@ -68,6 +68,9 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
+export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
+export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
 export * from './generation/protocol.ts';
@@ -106,7 +109,7 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
-export { startJobLoops } from './jobs/job-loops.ts';
+export { startHousekeeping, startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
