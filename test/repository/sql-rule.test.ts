@@ -29,6 +29,7 @@ const places: Record<string, string> = {
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
+  'packages/service/src/audit/verify-audit.ts': 'the text that the database hashes',
   'packages/service/src/rates/count-stores.ts': 'counts added up by the batch',
   'packages/service/src/reports/': 'fair picking, leases',
   'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",

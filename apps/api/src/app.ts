@@ -33,6 +33,7 @@ import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
+import { adminAuditRoutes } from './routes/admin/audit.ts';
 import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminServiceRoutes } from './routes/admin/service.ts';
@@ -200,6 +201,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
       await v1.register(adminServiceRoutes);
+      await v1.register(adminAuditRoutes);
       await v1.register(adminUsageRoutes);
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addAuditVerbs } from './admin/audit.ts';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
@@ -48,6 +49,7 @@ ${exitCodes}`,
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
+  addAuditVerbs(admin);
   addUsageVerbs(admin);
   addPriceVerbs(admin);
   return program;

@@ -33,6 +33,13 @@ export {
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
+export {
+  type AuditCheck,
+  type AuditFault,
+  type AuditHead,
+  listAuditHeads,
+  verifyAudit,
+} from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
