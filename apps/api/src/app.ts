@@ -1,5 +1,12 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { collectLocal, repeat, type Services, startModelFetcher, startWebhookSender } from '@graft/service';
+import {
+  collectLocal,
+  repeat,
+  type Services,
+  startAuditExporter,
+  startModelFetcher,
+  startWebhookSender,
+} from '@graft/service';
 import Fastify, { LogController } from 'fastify';
 import { mcpRoutes } from './agents/mcp-route.ts';
 import { entityTags } from './downloads/entity-tags.ts';
@@ -156,6 +163,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
+  const exporter = startAuditExporter(services);
+  app.addHook('onClose', async () => await exporter.close());
   // A model is added before any worker needs it, and validation needs it first.
   const fetcher = startModelFetcher(services);
   app.addHook('onClose', async () => await fetcher.stop());
