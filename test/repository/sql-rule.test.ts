@@ -23,6 +23,7 @@ const places: Record<string, string> = {
   'packages/service/src/teams/':
     'the lock of a team, what counts towards its quota, and its rows removed by the batch',
   'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
+  'packages/service/src/webhooks/take-send.ts': "a rate by Postgres's clock, in one guarded update",
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/base-models/added/':
     "leases by Postgres's clock, what a team may use, in one statement",

@@ -359,6 +359,7 @@ export {
   updateWebhook,
   type WithSecret,
 } from './webhooks/manage-endpoints.ts';
+export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,
