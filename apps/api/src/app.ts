@@ -4,6 +4,7 @@ import {
   publishChannelKeys,
   repeat,
   type Services,
+  startAuditExporter,
   startHousekeeping,
   startIntegrationSender,
   startModelFetcher,
@@ -42,6 +43,7 @@ import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
+import { adminAuditRoutes } from './routes/admin/audit.ts';
 import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminServiceRoutes } from './routes/admin/service.ts';
@@ -171,6 +173,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => await housekeeping.close());
   const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
   app.addHook('onClose', async () => await channel.stop());
+  const exporter = startAuditExporter(services);
+  app.addHook('onClose', async () => await exporter.close());
   // A model is added before any worker needs it, and validation needs it first.
   const fetcher = startModelFetcher(services);
   app.addHook('onClose', async () => await fetcher.stop());
@@ -216,6 +220,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
       await v1.register(adminServiceRoutes);
+      await v1.register(adminAuditRoutes);
       await v1.register(adminUsageRoutes);
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);

@@ -32,7 +32,15 @@ export {
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
+export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
+export {
+  type AuditCheck,
+  type AuditFault,
+  type AuditHead,
+  listAuditHeads,
+  verifyAudit,
+} from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -358,6 +366,7 @@ export {
   updateWebhook,
   type WithSecret,
 } from './webhooks/manage-endpoints.ts';
+export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,
