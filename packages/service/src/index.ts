@@ -32,7 +32,15 @@ export {
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
+export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
+export {
+  type AuditCheck,
+  type AuditFault,
+  type AuditHead,
+  listAuditHeads,
+  verifyAudit,
+} from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -68,6 +76,9 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
+export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
+export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
 export * from './generation/protocol.ts';
@@ -106,7 +117,7 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
-export { startJobLoops } from './jobs/job-loops.ts';
+export { startHousekeeping, startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
@@ -243,6 +254,8 @@ export {
   releaseFileReport,
   requestFileReport,
 } from './reports/file-reports.ts';
+export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
+export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
 export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
@@ -353,6 +366,7 @@ export {
   updateWebhook,
   type WithSecret,
 } from './webhooks/manage-endpoints.ts';
+export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,
