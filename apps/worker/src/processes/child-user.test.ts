@@ -53,14 +53,18 @@ describe('children of another user', { skip: isRoot ? false : 'only root starts 
     assert.equal(await canReach(user, join(root, 'staging')), true);
     assert.equal(await canReach(user, join(root, 'files')), false);
 
-    const forked = new ForkedProcess<TestMessages>('child', ['tried'], {
-      entry: pathToFileURL(join(root, 'child.mjs')),
-      device: { kind: 'cpu' },
-      log: createLogger({ level: 'silent', name: 'test' }),
-      user,
-      stallMilliseconds: 60_000,
-      idleMilliseconds: 60_000,
-    });
+    const forked = new ForkedProcess<TestMessages>(
+      'child',
+      { results: ['tried'], check: () => null },
+      {
+        entry: pathToFileURL(join(root, 'child.mjs')),
+        device: { kind: 'cpu' },
+        log: createLogger({ level: 'silent', name: 'test' }),
+        user,
+        stallMilliseconds: 60_000,
+        idleMilliseconds: 60_000,
+      },
+    );
     try {
       const access = { writes: [writes], reads: [reads] };
       await openTo(user, access);

@@ -1,22 +1,32 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
 import { type Access, openTo, takeBack } from '../processes/child-user.ts';
 import {
   type Call,
   type Failed,
   ForkedProcess,
+  type FromChild,
   type Gone,
   type ProcessOptions,
 } from '../processes/forked-process.ts';
-import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
+import {
+  checkTrainer,
+  type SeriesPart,
+  type TrainerMessages,
+  type TrainerRecord,
+  type TrainingRequest,
+  type VerificationRequest,
+} from './trainer-protocol.ts';
+import { TrainerTalk } from './trainer-talk.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
-  onRecord?: (record: TrainRecord) => void;
+  /** The next message is taken when it resolves. */
+  onRecord?: (record: TrainerRecord) => void | Promise<void>;
   onVerification?: (verification: AdapterVerification) => void;
   onKernels?: ((sets: readonly string[]) => void) | undefined;
   onSpeed?: ((flops: number) => void) | undefined;
@@ -25,6 +35,9 @@ export interface TrainerRun {
   /** Aborted: the trainer is killed, within about 50 ms. */
   kill: AbortSignal;
 }
+
+/** Bounds of what a trainer says of a job of which less is known. */
+const mostSteps = 10_000;
 
 /** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
@@ -41,7 +54,11 @@ export class TrainerProcess {
   constructor(options: ProcessOptions) {
     this.device = options.device;
     this.#options = options;
-    this.#process = new ForkedProcess('trainer', ['finished', 'stopped'], options);
+    this.#process = new ForkedProcess(
+      'trainer',
+      { results: ['finished', 'stopped'], check: checkTrainer },
+      options,
+    );
   }
 
   get atWork(): boolean {
@@ -60,23 +77,23 @@ export class TrainerProcess {
     this.#verifier?.holdUntil(time);
   }
 
-  /** Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
-  async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
+  /**
+   * Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. `most`: the steps that the job
+   * may have.
+   */
+  async run(request: TrainingRequest, run: TrainerRun, most = mostSteps): Promise<TrainerOutcome> {
     const { user } = this.#options;
-    if (!user) return await this.#call({ type: 'train', request }, request.requirements, run);
+    const talk = new TrainerTalk({ ...request, mostSteps: most });
+    const checked = { ...run, check: (message: FromChild<TrainerMessages>) => talk.refuse(message) };
+    if (!user) return await this.#call({ type: 'train', request }, request.requirements, checked);
     const message = { type: 'train', request: { ...request, digestCache: user.digestCache } } as const;
     const access = accessOf(request);
     await openTo(user, access);
     try {
-      return await this.#call(message, request.requirements, run);
+      return await this.#call(message, request.requirements, checked);
     } finally {
       await takeBack(access);
     }
-  }
-
-  /** Makes a folder that the child has written, and writes no more, this process's own while the call goes on. */
-  async takeBack(folder: string): Promise<void> {
-    if (this.#options.user) await takeBack({ writes: [folder], reads: [] });
   }
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
@@ -89,7 +106,7 @@ export class TrainerProcess {
       return await fresh.#call(
         { type: 'verify', request: { ...request, digestCache } },
         request.requirements,
-        run,
+        { ...run, check: onlyOnce('verification') },
       );
     } finally {
       this.#verifier = null;
@@ -111,7 +128,8 @@ export class TrainerProcess {
     const end = AbortSignal.any([kill, wanted.signal]);
     const measure = onSpeed !== undefined;
     const message = { type: 'prove', precision: computing.precision, measure } as const;
-    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed });
+    const check = onlyOnce('kernels', 'speed');
+    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed, check });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
     try {
       const { type } = await outcome;
@@ -128,13 +146,13 @@ export class TrainerProcess {
   async #call(
     message: TrainerMessages['call'],
     { precision, threads }: { precision: Precision; threads: number },
-    run: TrainerRun,
+    run: CheckedRun,
   ): Promise<TrainerOutcome> {
-    const { stop, kill } = run;
+    const { stop, kill, check } = run;
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
-      const once = async () => await this.#answerOf({ message, precision, threads, stop, kill }, run);
+      const once = async () => await this.#answerOf({ message, precision, threads, stop, kill, check }, run);
       const outcome = await once();
       // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
       // little of this machine for the job to wait a minute and go elsewhere.
@@ -147,13 +165,30 @@ export class TrainerProcess {
 
   async #answerOf(call: Call<TrainerMessages>, run: TrainerRun): Promise<TrainerOutcome> {
     const answer = this.#process.call(call);
+    const series: SeriesPart[] = [];
     for (;;) {
       const { done, value } = await answer.next();
       if (done) return value;
-      if (value.type === 'record') run.onRecord?.(value.record);
-      else if (value.type === 'kernels') run.onKernels?.(value.sets);
-      else if (value.type === 'speed') run.onSpeed?.(value.flops);
-      else run.onVerification?.(value.verification);
+      switch (value.type) {
+        case 'series':
+          series.push(value);
+          break;
+        case 'record': {
+          const { record } = value;
+          const whole = record.type === 'start' ? { ...record, series: series.splice(0) } : record;
+          await untilAborted(run.kill, run.onRecord?.(whole));
+          break;
+        }
+        case 'kernels':
+          run.onKernels?.(value.sets);
+          break;
+        case 'speed':
+          run.onSpeed?.(value.flops);
+          break;
+        case 'verification':
+          run.onVerification?.(value.verification);
+          break;
+      }
     }
   }
 
@@ -166,6 +201,28 @@ export class TrainerProcess {
     await proof.over;
     kill.removeEventListener('abort', proof.end);
   }
+}
+
+type CheckedRun = TrainerRun & { check: (message: FromChild<TrainerMessages>) => string | null };
+
+/** Of a call that is answered by events of these types, each once, and a result. */
+function onlyOnce(...types: TrainerMessages['event']['type'][]): CheckedRun['check'] {
+  const left = new Set<string>(types);
+  return ({ type }) => {
+    if (['ready', 'finished', 'stopped', 'failed'].includes(type)) return null;
+    return left.delete(type) ? null : `${type}, which was not asked for`;
+  };
+}
+
+/** Waits for `work`, unless the signal fires first. */
+async function untilAborted(signal: AbortSignal, work: void | Promise<void>): Promise<void> {
+  if (!work || signal.aborted) return;
+  let stop = () => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  await Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 /** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
