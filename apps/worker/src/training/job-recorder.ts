@@ -50,8 +50,6 @@ export class JobRecorder {
   #fault: unknown;
   /** Metrics that are gathered or wait, and writes that wait. */
   #unwritten = 0;
-  /** A checkpoint is being copied. */
-  #taking: Promise<unknown> = Promise.resolve();
 
   /** `onFault` is called once when a write fails for good; `flush` then throws the reason. */
   constructor(lease: JobLease, keeper: CheckpointKeeper, onFault: () => void, flushMilliseconds = 1000) {
@@ -66,10 +64,7 @@ export class JobRecorder {
     this.#snapshots = keeper;
   }
 
-  /**
-   * Takes a record. Resolves once what its files are is this process's own, and while much is not written yet once that is: a trainer that
-   * says more than Postgres takes has to wait.
-   */
+  /** Takes a record. Resolves once this process has a copy of the files that it is of. */
   async record(record: TrainerRecord): Promise<void> {
     switch (record.type) {
       case 'start':
@@ -104,10 +99,13 @@ export class JobRecorder {
       case 'done':
         break;
     }
-    if (this.#unwritten > mostUnwritten) {
-      this.#flushSeries();
-      await this.#written;
-    }
+  }
+
+  /** Undefined, or while much waits for Postgres a promise that resolves when less does: a trainer that says more has to wait. */
+  room(): Promise<void> | undefined {
+    if (this.#unwritten <= mostUnwritten) return undefined;
+    this.#flushSeries();
+    return this.#written;
   }
 
   /** Resolves once everything recorded so far is in Postgres. Throws what a write threw: `Fenced`, or a fault. */
@@ -127,7 +125,6 @@ export class JobRecorder {
     this.#progress = null;
     this.#fault ??= new Error('The recorder is closed.');
     this.#closing.abort(this.#fault);
-    await this.#taking;
     await this.#written;
     await this.#snapshots?.close();
   }
@@ -201,8 +198,7 @@ export class JobRecorder {
     // Writes come one after the other: with these, all up to this step are there.
     const series = this.#metrics;
     this.#metrics = [];
-    const taking = this.#keeper.take(step, this.#closing.signal);
-    this.#taking = taking.catch(() => {});
+    const taking = this.#keeper.take(step);
     this.#enqueue(async () => {
       const taken = await taking;
       if (!taken || !(await this.#keeper.store(taken.dir, this.#closing.signal)))

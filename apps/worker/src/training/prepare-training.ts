@@ -15,6 +15,7 @@ import {
 import { type Device, resolvePrecision } from '../devices.ts';
 import type { TrainerOutput } from './trainer-output.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
+import { fewestSteps } from './trainer-talk.ts';
 
 /** What a job trains on, found on this machine. */
 export interface PreparedTraining {
@@ -30,8 +31,6 @@ export interface PreparedTraining {
   mostSteps: number;
 }
 
-/** That a trainer may report of any job. */
-const fewestSteps = 10_000;
 // While a base model is fetched, its progress becomes an event at most this often.
 const noteMilliseconds = 10_000;
 

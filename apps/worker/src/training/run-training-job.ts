@@ -70,7 +70,11 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     staging = await services.artifacts.stage(job.id, job.leaseEpoch, job.leaseToken);
     await removeLostStaging(staging, job);
     const output = new TrainerOutput(services.env.dataDir, staging);
-    const keeper = new CheckpointKeeper(lease, services, log, { leaving: interrupts.leaving, output });
+    const keeper = new CheckpointKeeper(lease, services, log, {
+      leaving: interrupts.leaving,
+      lost: interrupts.lost,
+      output,
+    });
     recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
     const { end, publish } = await attempt(
       job,
@@ -149,9 +153,12 @@ async function attempt(
 
   let done: TrainerRecordOf<'done'> | undefined;
   let adapter: Copied | undefined;
+  let adapterFault: unknown;
   let verification: VerificationMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
   const run = {
+    team: job.teamId,
+    mostSteps: prepared.mostSteps,
     stop: interrupts.stop,
     kill: interrupts.kill,
     onRecord: async (record: TrainerRecord) => {
@@ -162,16 +169,25 @@ async function attempt(
       }
       observer.record(record);
       await recorder.record(record);
+      if (record.type !== 'done' || interrupts.why === 'cancel') return;
+      adapter = await output.adapter(record.winner?.trial ?? null).catch((error) => {
+        adapterFault = error;
+        return undefined;
+      });
     },
+    room: () => recorder.room(),
   };
-  let end = await trainer.run(prepared.request, run, prepared.mostSteps);
-  if (end.type === 'finished' && done && interrupts.why !== 'cancel') {
-    adapter = await output.adapter(done.winner?.trial ?? null).catch(async (error) => {
-      // Nothing that it goes on to do is to be trusted.
-      await trainer.close();
-      throw error;
+  let end = await trainer.run(prepared.request, run);
+  if (adapterFault !== undefined) {
+    // Nothing that it goes on to do is to be trusted.
+    await trainer.close();
+    throw adapterFault;
+  }
+  if (end.type === 'finished' && done && adapter && interrupts.why !== 'cancel') {
+    const verified = await verifyEffect(trainer, prepared.request, done, adapter.folder, {
+      interrupts,
+      team: job.teamId,
     });
-    const verified = await verifyEffect(trainer, prepared.request, done, adapter.folder, interrupts);
     end = verified.end;
     verification = verified.metrics;
     if (verified.warning) recorder.warn('adapter_without_effect', verified.warning);

@@ -1,16 +1,14 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { AdapterVerification } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
-import { type Access, openTo, takeBack } from '../processes/child-user.ts';
+import { placesOf } from '../processes/confinement.ts';
 import {
   type Call,
   type Failed,
   ForkedProcess,
-  type FromChild,
   type Gone,
   type ProcessOptions,
 } from '../processes/forked-process.ts';
+import type { Access } from '../processes/slot-folder.ts';
 import {
   checkTrainer,
   type SeriesPart,
@@ -19,14 +17,20 @@ import {
   type TrainingRequest,
   type VerificationRequest,
 } from './trainer-protocol.ts';
-import { TrainerTalk } from './trainer-talk.ts';
+import { fewestSteps, TrainerTalk } from './trainer-talk.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
-  /** The next message is taken when it resolves. */
+  /** Whose job it is: a confined child computes for one team alone. Absent: nobody's, as of a check. */
+  team?: string;
+  /** Optimizer steps that the job may have, of all trials: they bound what a trainer may say of it. */
+  mostSteps?: number;
+  /** The next message is taken, and the call is over, when it resolves. */
   onRecord?: (record: TrainerRecord) => void | Promise<void>;
+  /** The next message is taken when it resolves. */
+  room?: () => Promise<void> | undefined;
   onVerification?: (verification: AdapterVerification) => void;
   onKernels?: ((sets: readonly string[]) => void) | undefined;
   onSpeed?: ((flops: number) => void) | undefined;
@@ -36,8 +40,7 @@ export interface TrainerRun {
   kill: AbortSignal;
 }
 
-/** Bounds of what a trainer says of a job of which less is known. */
-const mostSteps = 10_000;
+type CheckedRun = TrainerRun & Pick<Call<TrainerMessages>, 'check'>;
 
 /** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
@@ -77,37 +80,42 @@ export class TrainerProcess {
     this.#verifier?.holdUntil(time);
   }
 
-  /**
-   * Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. `most`: the steps that the job
-   * may have.
-   */
-  async run(request: TrainingRequest, run: TrainerRun, most = mostSteps): Promise<TrainerOutcome> {
-    const { user } = this.#options;
-    const talk = new TrainerTalk({ ...request, mostSteps: most });
-    const checked = { ...run, check: (message: FromChild<TrainerMessages>) => talk.refuse(message) };
-    if (!user) return await this.#call({ type: 'train', request }, request.requirements, checked);
-    const message = { type: 'train', request: { ...request, digestCache: user.digestCache } } as const;
-    const access = accessOf(request);
-    await openTo(user, access);
-    try {
-      return await this.#call(message, request.requirements, checked);
-    } finally {
-      await takeBack(access);
-    }
+  /** Trains one job of a team; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
+  async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
+    const { outputDir, snapshotDir, checkpoints } = request;
+    const writes = [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])];
+    const reads = [...readsOf(request), ...checkpoints.candidates.map(({ dir }) => dir)];
+    const talk = new TrainerTalk({ ...request, mostSteps: run.mostSteps ?? fewestSteps });
+    const checked: CheckedRun = { ...run, check: (message) => talk.refuse(message) };
+    return await this.#callWith({ team: run.team ?? '', writes, reads }, request, checked, (place) => ({
+      type: 'train',
+      request: {
+        ...request,
+        ...readFrom(request, place),
+        checkpoints: {
+          ...checkpoints,
+          candidates: checkpoints.candidates.map((each) => ({ ...each, dir: place(each.dir) })),
+        },
+      },
+    }));
   }
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
-    const { digestCache = request.digestCache } = this.#options.user ?? {};
     fresh.holdUntil(this.#deadline);
     this.#verifier = fresh;
+    const access = { team: run.team ?? '', writes: [], reads: [...readsOf(request), request.adapterDir] };
     try {
-      return await fresh.#call(
-        { type: 'verify', request: { ...request, digestCache } },
-        request.requirements,
-        { ...run, check: onlyOnce('verification') },
-      );
+      const checked = { ...run, check: onlyOnce('verification') };
+      return await fresh.#callWith(access, request, checked, (place) => ({
+        type: 'verify',
+        request: {
+          ...request,
+          ...readFrom(request, place),
+          adapterDir: place(request.adapterDir),
+        },
+      }));
     } finally {
       this.#verifier = null;
       await fresh.close();
@@ -141,18 +149,44 @@ export class TrainerProcess {
 
   async close(): Promise<void> {
     await this.#process.close();
+    await this.#process.slot?.remove();
+  }
+
+  /** Lets a confined child at what the call needs while it lasts. `message` gets where the child finds it. */
+  async #callWith(
+    access: Access,
+    { basePath, requirements }: Pick<TrainingRequest, 'basePath' | 'requirements'>,
+    run: CheckedRun,
+    message: (place: (path: string) => string) => TrainerMessages['call'],
+  ): Promise<TrainerOutcome> {
+    const { slot } = this.#process;
+    if (!slot)
+      return await this.#call(
+        message((path) => path),
+        requirements,
+        run,
+      );
+    const places = await slot.open(access);
+    const asked = message((path) => places.get(path)!);
+    try {
+      return await this.#call(asked, { ...requirements, reads: placesOf(basePath) }, run);
+    } finally {
+      await slot.close(access, places);
+    }
   }
 
   async #call(
     message: TrainerMessages['call'],
-    { precision, threads }: { precision: Precision; threads: number },
+    computing: { precision: Precision; threads: number; reads?: readonly string[] },
     run: CheckedRun,
   ): Promise<TrainerOutcome> {
     const { stop, kill, check } = run;
+    const { precision, threads, reads = [] } = computing;
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
-      const once = async () => await this.#answerOf({ message, precision, threads, stop, kill, check }, run);
+      const once = async () =>
+        await this.#answerOf({ message, precision, threads, reads, stop, kill, check: check! }, run);
       const outcome = await once();
       // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
       // little of this machine for the job to wait a minute and go elsewhere.
@@ -176,7 +210,8 @@ export class TrainerProcess {
         case 'record': {
           const { record } = value;
           const whole = record.type === 'start' ? { ...record, series: series.splice(0) } : record;
-          await untilAborted(run.kill, run.onRecord?.(whole));
+          await run.onRecord?.(whole);
+          await untilAborted(run.kill, run.room?.());
           break;
         }
         case 'kernels':
@@ -203,10 +238,8 @@ export class TrainerProcess {
   }
 }
 
-type CheckedRun = TrainerRun & { check: (message: FromChild<TrainerMessages>) => string | null };
-
 /** Of a call that is answered by events of these types, each once, and a result. */
-function onlyOnce(...types: TrainerMessages['event']['type'][]): CheckedRun['check'] {
+function onlyOnce(...types: TrainerMessages['event']['type'][]): NonNullable<CheckedRun['check']> {
   const left = new Set<string>(types);
   return ({ type }) => {
     if (['ready', 'finished', 'stopped', 'failed'].includes(type)) return null;
@@ -215,7 +248,7 @@ function onlyOnce(...types: TrainerMessages['event']['type'][]): CheckedRun['che
 }
 
 /** Waits for `work`, unless the signal fires first. */
-async function untilAborted(signal: AbortSignal, work: void | Promise<void>): Promise<void> {
+async function untilAborted(signal: AbortSignal, work: Promise<void> | undefined): Promise<void> {
   if (!work || signal.aborted) return;
   let stop = () => {};
   const aborted = new Promise<void>((resolve) => {
@@ -225,18 +258,20 @@ async function untilAborted(signal: AbortSignal, work: void | Promise<void>): Pr
   await Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
 }
 
-/** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
-function accessOf({
-  outputDir,
-  snapshotDir,
-  checkpoints,
-  trainingFile,
-  validationFile,
-  initialAdapter,
-}: TrainingRequest): Access {
-  const adapter = initialAdapter ? readdirSync(initialAdapter).map((name) => join(initialAdapter, name)) : [];
+type Files = Pick<TrainingRequest, 'trainingFile' | 'validationFile' | 'initialAdapter'>;
+
+/** What a confined child needs of the data folder to read. */
+function readsOf({ trainingFile, validationFile, initialAdapter }: Files): string[] {
+  return [trainingFile, validationFile, initialAdapter].filter((path) => path !== null);
+}
+
+function readFrom(
+  { trainingFile, validationFile, initialAdapter }: Files,
+  place: (path: string) => string,
+): Files {
   return {
-    writes: [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])],
-    reads: [trainingFile, ...(validationFile ? [validationFile] : []), ...adapter],
+    trainingFile: place(trainingFile),
+    validationFile: validationFile && place(validationFile),
+    initialAdapter: initialAdapter && place(initialAdapter),
   };
 }

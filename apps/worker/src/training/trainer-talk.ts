@@ -3,6 +3,9 @@ import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } f
 
 type Message = FromChild<TrainerMessages>;
 
+/** Optimizer steps that a trainer may report of any job. */
+export const fewestSteps = 10_000;
+
 /** What a job is known to be before it is trained. */
 export type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
   /** The most optimizer steps that it may have, of all trials: what a trainer can say of a job is bounded by them. */

@@ -38,16 +38,18 @@ export class CheckpointKeeper {
   readonly #dataDir: string;
   readonly #log: Services['log'];
   readonly #leaving: AbortSignal;
+  readonly #lost: AbortSignal;
   readonly #output: TrainerOutput;
 
-  /** `leaving`: aborted when this worker ends before a store that is slow may have answered. */
+  /** `leaving`: aborted when this worker ends before a store that is slow may have answered; `lost`: when no checkpoint is wanted. */
   constructor(
     lease: JobLease,
     { checkpoints, env }: Pick<Services, 'checkpoints' | 'env'>,
     log: Services['log'],
-    { leaving, output }: { leaving: AbortSignal; output: TrainerOutput },
+    { leaving, lost, output }: { leaving: AbortSignal; lost: AbortSignal; output: TrainerOutput },
   ) {
     this.#leaving = leaving;
+    this.#lost = lost;
     this.#output = output;
     this.#lease = lease;
     this.#store = checkpoints;
@@ -69,16 +71,17 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Takes what the trainer has written of this step. Null: this machine's storage has no room for it, or fails; training may go on without
-   * it. Throws GraftError `trainer_refused`, and the signal's reason.
+   * Takes what the trainer has written of this step. Null: this machine's storage has no room for it, or fails, or there is no time;
+   * training may go on without it. Throws GraftError `trainer_refused`.
    */
-  async take(step: number, signal: AbortSignal): Promise<TakenCheckpoint | null> {
+  async take(step: number): Promise<TakenCheckpoint | null> {
+    const signal = AbortSignal.any([this.#leaving, this.#lost]);
     try {
       const taken = await this.#output.checkpoint(step, this.#own, signal);
       instruments.checkpointBytes.inc(taken.bytes);
       return taken;
     } catch (error) {
-      if (!isStorageAway(error)) throw error;
+      if (!signal.aborted && !isStorageAway(error)) throw error;
       this.#log.warn({ err: error, event: 'checkpoint_not_stored' }, 'a checkpoint could not be stored');
       return null;
     }

@@ -28,7 +28,7 @@ export async function verifyEffect(
   request: TrainingRequest,
   done: TrainerRecordOf<'done'>,
   adapterDir: string,
-  interrupts: JobInterrupts,
+  { interrupts, team }: { interrupts: JobInterrupts; team: string },
 ): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null; warning: string | null }> {
   const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, trials, ...rest } = request;
   const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
@@ -41,6 +41,7 @@ export async function verifyEffect(
       adapterDir,
     },
     {
+      team,
       stop: interrupts.stop,
       kill: interrupts.kill,
       onVerification: (measured) => {

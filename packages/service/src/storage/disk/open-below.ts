@@ -16,8 +16,8 @@ export interface OpenFolder {
  * for one. Elsewhere than on Linux, where Node has nothing like openat, it trusts the folders above to stay what they are.
  */
 export async function openBelow(root: string, folder: string): Promise<OpenFolder> {
-  const names = path.relative(root, folder).split(path.sep);
-  if (names.includes('..') || path.isAbsolute(names[0]!))
+  const names = path.relative(root, folder).split(path.sep).filter(Boolean);
+  if (names.includes('..') || path.isAbsolute(path.relative(root, folder)))
     throw new Error(`${folder} does not lie below ${root}`);
   let opened: OpenFolder = { handle: await open(root, O_RDONLY | O_DIRECTORY), path: root };
   for (const name of names) {
