@@ -4,13 +4,14 @@ import {
   generationProtocol,
   heartbeatWorker,
   isDatabaseAway,
+  isLoopback,
+  makeCertificate,
   newId,
   readCodeVersion,
   registerWorker,
   removeWorker,
   repeat,
   type Services,
-  startIntegrationSender,
   startJobLoops,
   versionText,
   type WorkerCapabilities,
@@ -93,10 +94,12 @@ export async function startWorker(
     ...limits,
   });
 
-  const http = createInternalServer(services, generator);
+  const isAlone = isLoopback(workerUrl ?? `http://${reachableHost(workerHost)}`);
+  const certificate = services.secrets.internalTls || isAlone ? null : makeCertificate(id);
+  const http = createInternalServer({ id, certificate }, services, generator);
   await http.listen({ host: workerHost, port: workerPort });
   const { port } = http.server.address() as AddressInfo;
-  const scheme = services.secrets.internalTls ? 'https' : 'http';
+  const scheme = services.secrets.internalTls || certificate ? 'https' : 'http';
   const address = workerUrl ?? `${scheme}://${reachableHost(workerHost)}:${port}`;
 
   const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
@@ -108,6 +111,7 @@ export async function startWorker(
   const info: WorkerInfo & { capabilities: WorkerCapabilities } = {
     id,
     address,
+    certificate: certificate?.cert ?? null,
     hostname: hostname(),
     pid: process.pid,
     slots: trainers.length,
@@ -145,7 +149,6 @@ export async function startWorker(
     proofSeconds: env.proofSeconds,
   });
   const loops = startJobLoops(services);
-  const metrics = startIntegrationSender(services);
   const leases = startLeaseLoop({
     services,
     workerId: id,
@@ -185,7 +188,6 @@ export async function startWorker(
       { name: 'end the generator', run: () => generator.close() },
       { name: 'remove what children saw of the data folder', run: () => sandboxes.close() },
       { name: 'close the internal server', run: () => http.close() },
-      { name: 'stop sending metrics', run: () => metrics.close() },
       { name: 'stop job loops', run: () => loops.close() },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];

@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ServiceEnv } from './env.ts';
+import { parseRing, SecretRing, type SecretVersion } from './secret-ring.ts';
 import { dataFolder } from './storage/data-folder.ts';
-import { readOrMake } from './storage/write-once.ts';
+import { readOrMake, readText } from './storage/write-once.ts';
 
 export interface Secrets {
-  /** Key of the HMACs of API key secrets. */
-  pepper: string;
-  /** What the API shows to workers. */
+  /** Keys of the HMACs of API keys, sessions and invitations. */
+  pepper: SecretRing;
+  /** Keys of what is stored encrypted. Default: the pepper itself. */
+  sealing: SecretRing;
+  /** By which a worker proves that its row is a worker's. */
   internalToken: string;
   /** By which API and worker know each other and hide what they say; null: the token alone, in the clear. */
   internalTls: InternalTls | null;
@@ -21,15 +24,58 @@ export interface InternalTls {
   ca: string;
 }
 
-/** From the environment, else from 0600 files of the data folder, made at the first start. */
-export async function loadSecrets(env: ServiceEnv): Promise<Secrets> {
+/**
+ * From the environment, else from 0600 files of the data folder, made at the first start. A worker gets those of the channel to the
+ * API alone: reading another one throws (docs/decisions/0025-roles-and-secrets.md).
+ */
+export async function loadSecrets(
+  env: ServiceEnv,
+  role: 'api' | 'worker' | 'admin' = 'api',
+): Promise<Secrets> {
   const folder = dataFolder(env.dataDir).secrets;
   const secret = () => randomBytes(32).toString('hex');
-  return {
-    pepper: env.pepper ?? (await readOrMake(path.join(folder, 'pepper'), secret)),
+  const channel = {
     internalToken: env.internalToken ?? (await readOrMake(path.join(folder, 'internal-token'), secret)),
     internalTls: env.internalTls ? await readTls(env.internalTls) : null,
   };
+  if (role === 'worker') {
+    return Object.defineProperties(channel, {
+      pepper: { get: () => refuse('pepper') },
+      sealing: { get: () => refuse('sealing key') },
+    }) as Secrets;
+  }
+  const files = secretFiles(env.dataDir);
+  const pepper = env.pepper
+    ? new SecretRing('pepper', ringIn(env.pepper, 'GRAFT_PEPPER'))
+    : await fileRing('pepper', files.pepper, secret);
+  const sealing = env.sealingKey
+    ? new SecretRing('sealing', ringIn(env.sealingKey, 'GRAFT_SEALING_KEY'))
+    : (await readText(files.sealing)) === null
+      ? pepper
+      : await fileRing('sealing', files.sealing, secret);
+  return { pepper, sealing, ...channel };
+}
+
+function refuse(name: string): never {
+  throw new Error(`A worker does not hold the ${name}.`);
+}
+
+/** Where the rings lie that the environment does not set. */
+export function secretFiles(dataDir: string): Record<SecretRing['name'], string> {
+  const folder = dataFolder(dataDir).secrets;
+  return { pepper: path.join(folder, 'pepper'), sealing: path.join(folder, 'sealing-key') };
+}
+
+async function fileRing(name: SecretRing['name'], file: string, make: () => string): Promise<SecretRing> {
+  const versions = ringIn(await readOrMake(file, make), file);
+  // A file that is gone for a while, with its disk, must not be made anew.
+  return new SecretRing(name, versions, async () => ringIn((await readText(file)) ?? '', file));
+}
+
+function ringIn(text: string, place: string): SecretVersion[] {
+  const ring = parseRing(text);
+  if (ring) return ring;
+  throw new Error(`${place} holds neither a secret of 16 characters or more nor versions of one`);
 }
 
 async function readTls({ cert, key, ca }: NonNullable<ServiceEnv['internalTls']>): Promise<InternalTls> {
