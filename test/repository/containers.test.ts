@@ -21,6 +21,10 @@ type Service = {
   depends_on?: Record<string, { condition: string }>;
   profiles?: string[];
   volumes?: string[];
+  user?: string;
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
 };
 
 const toJson = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
@@ -103,6 +107,22 @@ test('docker compose takes the file, with every profile, and asks for the secret
     assert.notEqual(without.code, 0, name);
     assert.match(without.stderr, new RegExp(`set ${name}`));
   }
+});
+
+test('a worker has the rights to start trainers as other users, and no others', () => {
+  for (const name of ['worker', 'worker-gpu']) {
+    const { user, cap_drop, cap_add, security_opt, environment } = compose.services[name]!;
+    assert.deepEqual(
+      [user, cap_drop, cap_add, security_opt],
+      ['0:0', ['ALL'], ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'], ['no-new-privileges:true']],
+    );
+    assert.equal(environment.GRAFT_TRAINER_USER, '${GRAFT_TRAINER_USER:-10001-10064}');
+  }
+  // What the worker goes on with is what its container has.
+  const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
+  const names = kept!.split(',').map((name) => name.slice(1).toUpperCase());
+  assert.deepEqual(names, compose.services.worker!.cap_add);
+  assert.match(read('docker/Dockerfile'), /AS api[\s\S]+^USER node$[\s\S]+AS worker[\s\S]+start-worker\.sh/m);
 });
 
 test('images are built on the newest Node with long support', () => {

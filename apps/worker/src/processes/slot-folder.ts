@@ -69,7 +69,11 @@ export class SlotFolder {
       // Others may pass, since the folder's path is known to nobody who does not know it already.
       await mkdir(dirname(folder), { recursive: true, mode: 0o711 });
       const spare = this.#spares.pop()!;
-      if (this.#user) await lchown(spare, this.#user.uid, this.#user.gid);
+      if (this.#user) {
+        // This process's group, which folders in it have too: it looks into them while the child writes.
+        await chmod(spare, 0o2770);
+        await lchown(spare, this.#user.uid, process.getgid!());
+      }
       await rename(spare, folder);
       this.#open.add(folder);
     }
