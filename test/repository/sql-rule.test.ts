@@ -31,7 +31,6 @@ const places: Record<string, string> = {
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
   'packages/service/src/rates/count-stores.ts': 'counts added up by the batch',
   'packages/service/src/reports/': 'fair picking, leases',
-  'packages/service/src/keys/manage-api-keys.ts': "revoked by Postgres's clock",
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
   'packages/service/src/postgres/': 'making the embedded server, its database, logins and roles',
   'scripts/backup/copy-streams.ts': 'COPY',

@@ -209,7 +209,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(teamRoutes);
       await v1.register(quotaRoutes);
       await v1.register(memberRoutes);
-      await v1.register(invitationRoutes);
+      await v1.register(invitationRoutes, settings);
       await v1.register(teamKeyRoutes);
       await v1.register(auditRoutes);
       await v1.register(adminTeamRoutes);

@@ -70,6 +70,10 @@ export const errorCodes = {
   internal_error: [500, 'A fault of the server; its log has the details under the x-request-id.'],
   storage_away: [503, 'The store of files and adapters is away; retry after the seconds of Retry-After.'],
   storage_full: [507, 'The store has no room left; nothing was stored. Its operator must make room.'],
+  secrets_outdated: [
+    503,
+    'Another process has stored this by a newer version of a secret than this one was started with; the operator must restart it.',
+  ],
   service_unavailable: [503, 'The database is away; retry after the seconds of Retry-After.'],
   resource_busy: [
     503,

@@ -164,10 +164,11 @@ export {
 } from './jobs/transitions/validate-job.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
-export { hasRole, type Role, roles } from './keys/api-key.ts';
+export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
-export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
+export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export {
   allowsJob,
   allowsModel,
@@ -204,7 +205,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
-export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
+export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
   acceptInvitationAs,
@@ -245,6 +246,7 @@ export {
   releaseFileReport,
   requestFileReport,
 } from './reports/file-reports.ts';
+export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';

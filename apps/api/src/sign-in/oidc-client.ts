@@ -1,31 +1,35 @@
 import type { Vouched } from '@graft/service';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
+import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import type { Flow } from './flow-cookie.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
-import type { OidcSettings } from './sign-in-settings.ts';
+import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 
 /** Milliseconds that what the provider says of itself is believed; its keys are read again when one is unknown. */
 const believedMs = 3600_000;
 /** Groups of one person that are looked at. */
 const mostGroups = 20_000;
-/** Sign-ins of one process that wait for the provider. */
-const mostWaiting = 64;
+/** Sign-ins of one process that ask the provider at a time; those of one address leave room for others. */
+const running = { perOwner: 8, all: 64 };
+/** Those that wait until they may. */
+const waiting = { perOwner: 24, all: 1024 };
 
+/** Each for somebody at an address. All throw ApiError `too_many_requests` and `sign_in_unavailable`. */
 export interface OidcClient {
-  /** Where a browser is sent to sign in. */
-  authorizationUrl(flow: Flow): Promise<URL>;
-  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`. */
-  finish(parameters: URLSearchParams, flow: Flow): Promise<Vouched>;
+  /** Where a browser is sent to sign in. Throws ApiError `sign_in_failed`. */
+  authorizationUrl(flow: Flow, address: string): Promise<URL>;
+  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `invalid_groups`. */
+  finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
   /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
-  endSessionUrl(): Promise<URL | null>;
+  endSessionUrl(address: string): Promise<URL | null>;
 }
 
 /** A provider of OpenID Connect, which is asked for the first time when somebody signs in: Graft starts and works without it. */
 export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient {
   const redirectUri = new URL('/v1/sign-in/callback', publicUrl).href;
   let known: { configuration: Promise<openid.Configuration>; until: number } | null = null;
-  let waiting = 0;
+  const queue = createFairQueue({ running, waiting });
 
   function configuration(): Promise<openid.Configuration> {
     if (known && known.until > Date.now()) return known.configuration;
@@ -38,29 +42,35 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
   }
 
   /** `work` on the provider, its faults as a client may know them. */
-  async function asking<T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> {
-    if (waiting >= mostWaiting) throw unavailable(new Error('too many sign-ins at once'));
-    waiting++;
+  async function asking<T>(
+    address: string,
+    work: (configuration: openid.Configuration) => Promise<T>,
+  ): Promise<T> {
     try {
-      return await work(
-        await configuration().catch((error) => {
-          throw unavailable(error);
-        }),
+      return await queue.run(address, async () =>
+        work(
+          await configuration().catch((error) => {
+            throw error instanceof ApiError ? error : unavailable(error);
+          }),
+        ),
       );
     } catch (error) {
       if (error instanceof ApiError) throw error;
+      if (error instanceof QueueFull) {
+        throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
+          headers: { 'retry-after': '5' },
+        });
+      }
       if (isAway(error)) throw unavailable(error);
       throw new ApiError('sign_in_failed', 'The provider’s answer does not hold: begin again.', {
         cause: error,
       });
-    } finally {
-      waiting--;
     }
   }
 
   return {
-    authorizationUrl: async ({ state, nonce, codeVerifier }) =>
-      await asking(async (config) =>
+    authorizationUrl: async ({ state, nonce, codeVerifier }, address) =>
+      await asking(address, async (config) =>
         openid.buildAuthorizationUrl(config, {
           ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
@@ -68,8 +78,8 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
         }),
       ),
 
-    finish: async (parameters, flow) =>
-      await asking(async (config) => {
+    finish: async (parameters, flow, address) =>
+      await asking(address, async (config) => {
         const tokens = await openid.authorizationCodeGrant(config, new URL(`${redirectUri}?${parameters}`), {
           expectedState: flow.state,
           expectedNonce: flow.nonce,
@@ -77,14 +87,17 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           idTokenExpected: true,
         });
         const token = tokens.claims()!;
+        checkTenant(token.iss, oidc);
         // Many providers keep emails and groups out of tokens.
         const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
         const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
-        return vouchedBy({ ...more, ...token }, oidc);
+        // An email and what is said of it come from one source: userinfo may speak of another email than the token.
+        const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
+        return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
       }),
 
-    endSessionUrl: async () =>
-      await asking(async (config) =>
+    endSessionUrl: async (address) =>
+      await asking(address, async (config) =>
         config.serverMetadata().end_session_endpoint === undefined
           ? null
           : openid.buildEndSessionUrl(config, { post_logout_redirect_uri: publicUrl.href }),
@@ -96,7 +109,7 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
   const { clientSecret: secret } = oidc;
   const shows =
     oidc.clientAuthentication === 'client_secret_basic' ? openid.ClientSecretBasic : openid.ClientSecretPost;
-  return await openid.discovery(
+  const discovery = openid.discovery(
     oidc.issuer,
     oidc.clientId,
     // Clocks of two machines differ.
@@ -105,8 +118,42 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
     {
       [openid.customFetch]: providerFetch(oidc.timeoutMs),
       timeout: oidc.timeoutMs / 1000,
-      execute: oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : [],
+      execute: [
+        // By the provider's published keys, which are read again at most once a minute for a token of an unknown one.
+        openid.enableNonRepudiationChecks,
+        ...(oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : []),
+      ],
     },
+  );
+  const configuration = await discovery.catch((error) => {
+    const named = error?.cause?.body?.issuer;
+    throw typeof named === 'string' ? wrongIssuer(named) : error;
+  });
+  checkIssuer(configuration.serverMetadata().issuer, oidc);
+  return configuration;
+}
+
+/**
+ * The issuer that the provider's metadata name is the configured one. openid-client takes any from Entra and B2C, where it is
+ * `{tenantid}` for the tenant of whoever signs in: only with a list of tenants, which `checkTenant` compares with.
+ */
+function checkIssuer(named: string, { issuer, allowedIssuers }: OidcSettings): void {
+  const isFine =
+    allowedIssuers.length > 0
+      ? allowedIssuers.includes(named) || named.includes('{tenantid}')
+      : new URL(named).href === issuer.href;
+  if (!isFine) throw wrongIssuer(named);
+}
+
+function checkTenant(named: string, { allowedIssuers }: OidcSettings): void {
+  if (allowedIssuers.length > 0 && !allowedIssuers.includes(named)) throw wrongIssuer(named);
+}
+
+function wrongIssuer(named: string): ApiError {
+  return new ApiError(
+    'sign_in_failed',
+    `The issuer ${named.slice(0, 200)} is not one that people of this service come from: ask its operator.`,
+    { param: 'issuer' },
   );
 }
 
@@ -125,13 +172,19 @@ function unavailable(cause: unknown): ApiError {
 
 type Claims = Record<string, unknown> & { sub: string; iss: string };
 
+function withoutEmail(claims: object): object {
+  return { ...claims, email_verified: undefined, xms_edov: undefined };
+}
+
 function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
   return Object.hasOwn(claims, 'email') && Object.hasOwn(claims, groupsClaim);
 }
 
 function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
   const { email, email_verified: isVerified, name } = claims;
-  const isVouched = isVerified === true || (isVerified === undefined && oidc.assumeEmailVerified);
+  const isVouched =
+    isVerified === true ||
+    (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
   return {
     issuer: claims.iss,
     subject: claims.sub,
@@ -139,6 +192,11 @@ function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
   };
+}
+
+/** Entra's own claim: the tenant has proved that the domain of the email is its. */
+function isOfOwnDomain({ xms_edov: isProved }: Claims, { issuer }: OidcSettings): boolean {
+  return isEntra(issuer) && [true, 1, '1', 'true'].includes(isProved as never);
 }
 
 /**

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SecretRing } from '@graft/service';
 import { flowSeal, parseReturnTo } from './flow-cookie.ts';
 import { loadSignInSettings } from './sign-in-settings.ts';
 
@@ -61,11 +62,16 @@ test('what a flow cookie holds is read by its own pepper alone, whole, and for t
     team: null,
     endsAt: Date.now() + 60_000,
   };
-  const { seal, open } = flowSeal('a pepper of the test');
+  const [older, newer] = ['a pepper of the test', 'another pepper'].map((secret, i) => ({
+    version: i + 1,
+    secret,
+  }));
+  const { seal, open } = flowSeal(new SecretRing('pepper', [older!]));
   const sealed = seal(flow);
   assert.deepEqual(open(sealed), flow);
   assert.ok(!Buffer.from(sealed, 'base64url').toString('latin1').includes('nonce'));
-  assert.equal(flowSeal('another pepper').open(sealed), null);
+  assert.equal(flowSeal(new SecretRing('pepper', [newer!])).open(sealed), null);
+  assert.deepEqual(flowSeal(new SecretRing('pepper', [newer!, older!])).open(sealed), flow);
   assert.equal(open(seal({ ...flow, endsAt: Date.now() - 1 })), null);
   for (let i = 0; i < sealed.length; i += 7) {
     const changed = `${sealed.slice(0, i)}${sealed[i] === 'A' ? 'B' : 'A'}${sealed.slice(i + 1)}`;

@@ -32,15 +32,22 @@ export const workerGrants: Readonly<Record<string, string>> = {
   workers: 'SELECT, INSERT, UPDATE, DELETE',
   channel_keys: 'SELECT',
   loop_turns: 'SELECT, INSERT, UPDATE',
-  outbox: 'INSERT',
+  outbox: 'SELECT (id, event_id), INSERT',
   usage_ledger: 'INSERT',
   audit_log: 'SELECT (id), INSERT (team_id, key_id, person_id, system, action, target, detail)',
 };
 
-/** Which rows, where it is not those of the team that the worker works for, or all. */
-const rules: Readonly<Record<string, string>> = {
+/** Which rows, where it is not those of the team that the worker works for, or all: a condition, or one for each command. */
+const rules: Readonly<Record<string, string | Record<string, string>>> = {
   // What it found damaged, in nobody's name.
   audit_log: "(system = 'graft' AND key_id IS NULL AND person_id IS NULL AND action LIKE '%.corrupt')",
+  // All are read, for whose turn it is, and cleared away when they are dead; a row is changed by the process that wrote it.
+  workers: {
+    SELECT: 'USING (true)',
+    INSERT: 'WITH CHECK (writer = graft_writer())',
+    UPDATE: 'USING (writer = graft_writer()) WITH CHECK (writer = graft_writer())',
+    DELETE: 'USING (true)',
+  },
 };
 
 /** `column` empty: of the whole table. */
@@ -114,16 +121,24 @@ export async function grantWorkerAccess(sql: Pick<pg.ClientBase, 'query'>): Prom
       `SELECT (SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attname = 'team_id') AS column`,
       [table],
     );
-    const column = table === 'teams' ? 'id' : rows[0]!.column;
-    // In a job a worker names the team, and then sees its rows alone, as graft_team does: against mistakes, not against itself.
-    const rule =
-      rules[table] ??
-      (column ? `(coalesce(current_setting('graft.team_id', true), '') IN ('', ${column}))` : '(true)');
-    await sql.query(`DROP POLICY IF EXISTS worker_rows ON ${table}`);
-    await sql.query(
-      `CREATE POLICY worker_rows ON ${table} TO ${workerRole} USING ${rule} WITH CHECK ${rule}`,
-    );
+    for (const [command, rule] of Object.entries(rulesOf(table, rows[0]!.column))) {
+      const name =
+        command === 'ALL' || command === 'SELECT' ? 'worker_rows' : `worker_${command.toLowerCase()}`;
+      await sql.query(`DROP POLICY IF EXISTS ${name} ON ${table}`);
+      await sql.query(`CREATE POLICY ${name} ON ${table} FOR ${command} TO ${workerRole} ${rule}`);
+    }
   }
+}
+
+/** What follows `CREATE POLICY … TO graft_worker`, by command. */
+function rulesOf(table: string, teamColumn: string | null): Record<string, string> {
+  const rule = rules[table];
+  if (typeof rule === 'object') return rule;
+  const column = table === 'teams' ? 'id' : teamColumn;
+  // In a job a worker names the team, and then sees its rows alone, as graft_team does: against mistakes, not against itself.
+  const own = column && `(coalesce(current_setting('graft.team_id', true), '') IN ('', ${column}))`;
+  const condition = rule ?? own ?? '(true)';
+  return { ALL: `USING ${condition} WITH CHECK ${condition}` };
 }
 
 /** Whether the login can do what workers do and no more. Before the first migration no login is one. */

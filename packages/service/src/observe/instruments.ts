@@ -89,6 +89,9 @@ export const instruments = {
     'Webhooks sent, by whether the receiver took them.',
     ['outcome'],
   ),
+  signInFailures: counter('graft_sign_in_failures_total', 'Sign-ins that failed, by the code of the answer.', [
+    'reason',
+  ]),
   loopFailures: counter('graft_loop_failures_total', 'Rounds of background loops that failed.', ['loop']),
 };
 

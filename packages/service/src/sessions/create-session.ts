@@ -3,7 +3,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import { generateApiKey, hashSecret, wholeKey } from '../keys/api-key.ts';
+import { generateApiKey, storeSecret, wholeKey } from '../keys/api-key.ts';
 import { verifyKey } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 
@@ -73,13 +73,15 @@ export async function insertSession(
   last: Date | null = null,
 ): Promise<NewSession> {
   const made = generateApiKey('session_');
+  const { hmac, pepperVersion } = storeSecret(pepper, made.secret);
   const end = new Date(now.getTime() + seconds * 1000);
   const expiresAt = last && last < end ? last : end;
   const { count } = await tx.session.createMany({
     data: {
       id: made.keyId,
       ...owner,
-      secretHmac: new Uint8Array(hashSecret(pepper, made.secret)),
+      secretHmac: hmac,
+      pepperVersion,
       userAgent: printable(userAgent),
       expiresAt,
     },

@@ -7,6 +7,7 @@ import { newId } from '../ids.ts';
 import { hasRole, type Role } from '../keys/api-key.ts';
 import { syncMembership } from '../people/memberships.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
+import { verifyPerson } from '../people/verify-person.ts';
 import type { Secrets } from '../secrets.ts';
 import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
 
@@ -118,6 +119,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
     );
   }
   await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail: { issuer, subject } });
+  await verifyPerson(tx, person.id, by);
   return { personId: person.id, identityId };
 }
 

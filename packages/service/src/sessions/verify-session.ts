@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import { isSecret, parseSessionToken, type Role, smallerRole } from '../keys/api-key.ts';
+import { isSecret, parseSessionToken, type Role, renewSecret, smallerRole } from '../keys/api-key.ts';
 import { readLimit } from '../keys/scopes.ts';
 import type { Identity, Operator } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
@@ -22,6 +22,7 @@ export interface VerifiedSession {
 interface Row {
   id: string;
   hmac: Buffer;
+  pepperVersion: number;
   expiresAt: Date;
   isStale: boolean;
   personId: string | null;
@@ -71,7 +72,7 @@ export async function verifySession(
   if (!parsed) return null;
   return await asSystem(async () => {
     const { rows } = await db.sql.query<Row>(
-      `SELECT s.id, s.secret_hmac AS hmac, s.expires_at AS "expiresAt", p.id AS "personId",
+      `SELECT s.id, s.secret_hmac AS hmac, s.pepper_version AS "pepperVersion", s.expires_at AS "expiresAt", p.id AS "personId",
          coalesce(p.is_operator, false) AS "isOperator", t.id AS "teamId", t.name AS "teamName", m.role AS "personsRole",
          k.id AS "keyId", k.role AS "keyRole", k.expires_at AS "keyEnds", k.scopes AS "keyScopes", k.models AS "keyModels",
          o.id AS "operatorKeyId", s.last_used_at < now() - interval '1 minute' AS "isStale"
@@ -80,8 +81,8 @@ export async function verifySession(
     );
     const row = rows[0];
     // An unknown id costs the same comparison as a known one.
-    if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
-    if (row.isStale) await touch(db, row.id);
+    if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
+    await touch(db, parsed.secret, row);
     return {
       id: row.id,
       method: row.keyId === null && row.operatorKeyId === null ? 'oidc' : 'key',
@@ -121,12 +122,23 @@ function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: R
     : null;
 }
 
-/** Notes the use. No request waits for another one, or for whoever ends the session. */
-async function touch({ sql }: Database, id: string): Promise<void> {
+/**
+ * Notes the use, and stores the secret by the pepper's current version. No request waits for another one, or for whoever ends the
+ * session.
+ */
+async function touch(
+  { sql, secrets }: Database & { secrets: Secrets },
+  secret: string,
+  { id, isStale, pepperVersion }: Row,
+): Promise<void> {
+  const renewed = renewSecret(secrets.pepper, secret, pepperVersion);
+  if (!isStale && !renewed) return;
   await sql.query(
-    `UPDATE sessions SET last_used_at = now()
-     WHERE id = (SELECT id FROM sessions WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`,
-    [id],
+    `UPDATE sessions SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
+       pepper_version = coalesce($3, pepper_version)
+     WHERE id = (SELECT id FROM sessions WHERE id = $1 AND ($3::int IS NULL OR pepper_version < $3)
+                 FOR NO KEY UPDATE SKIP LOCKED)`,
+    [id, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null],
   );
 }
 

@@ -232,7 +232,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   /** Without a provider, people come back by whichever is configured next. */
   function isWayIn(issuer: string): boolean {
-    return signIn.oidc === null || new URL(issuer).href === signIn.oidc.issuer.href;
+    const { oidc } = signIn;
+    if (oidc === null || oidc.allowedIssuers.includes(issuer)) return true;
+    return oidc.allowedIssuers.length === 0 && new URL(issuer).href === oidc.issuer.href;
   }
 };
 

@@ -5,7 +5,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { createPerson, createTeam, putMember, removeMember, updatePerson } from '@graft/service';
+import {
+  acceptInvitation,
+  createInvitation,
+  createPerson,
+  createTeam,
+  putMember,
+  removeMember,
+  updatePerson,
+} from '@graft/service';
 import { loadApiSettings } from '../../settings.ts';
 import { assertError } from '../../testing/assert-error.ts';
 import { openBrowser, openTestProvider, type TestProvider, testClient } from '../../testing/oidc-provider.ts';
@@ -187,6 +195,55 @@ describe('signing in', () => {
     const again = await send(browser, 'POST', '/v1/me/invitations', { token: await invite(null) });
     assertError(again, 400, 'already_member');
     assertError(await admin.send('POST', '/v1/me/invitations', { token }), 403, 'sign_in_required');
+  });
+
+  test('no key comes of a link alone where people sign in, and the link stays good', async () => {
+    const admin = await bench.caller(bench.acme, 'admin');
+    const { token } = (await admin.send('POST', '/v1/team/invitations', { role: 'admin' })).json;
+    const refused = await admin.send('POST', '/v1/invitations/accept', { token, email: 'ada@example.com' });
+    assertError(refused, 403, 'sign_in_required');
+    const browser = await signIn(person('gil', undefined));
+    assert.equal((await send(browser, 'POST', '/v1/me/invitations', { token })).status, 200);
+  });
+
+  test('at a first sign-in what somebody got by typing the email ends, in every team, and nothing else', async () => {
+    const { services } = bench;
+    const email = 'hal@example.com';
+    const operator = await createPerson(services, { email: 'lead-of-hal@example.com', name: 'Lead' });
+    await putMember(services, bench.acme.teamId, operator.id, 'admin');
+    const lead = await bench.caller(bench.acme, 'admin', { personId: operator.id });
+    const open = async (callersTeam: string) =>
+      (await createInvitation(services, callersTeam, { email: null, role: 'admin' }, null)).token;
+    // From before there was a provider.
+    const taken = await acceptInvitation(services, await open(bench.acme.teamId), { email });
+    const elsewhere = await acceptInvitation(services, await open(bench.other.teamId), { email });
+    const thief = bench.withKey(bench.acme, taken.key);
+    const made = (await thief.send('POST', '/v1/team/keys', { name: 'x', role: 'admin', owner: 'team' }))
+      .json;
+    const invited = (await thief.send('POST', '/v1/team/invitations', {})).json;
+    const byOperator = await bench.caller(bench.acme, 'member', { personId: taken.person.id });
+    const browser = await signIn(person('hal', undefined));
+    for (const key of [taken.key, elsewhere.key, made.key])
+      assertError(await bench.withKey(bench.acme, key).send('GET', '/v1/me'), 401, 'invalid_api_key');
+    const another = await signIn(person('ivy', undefined));
+    const late = await send(another, 'POST', '/v1/me/invitations', { token: invited.token });
+    assertError(late, 400, 'invalid_invitation');
+    assert.equal((await byOperator.send('GET', '/v1/me')).status, 200);
+    assert.equal((await lead.send('GET', '/v1/me')).status, 200);
+    const { data } = (await lead.send('GET', `/v1/audit?target=${taken.person.id}&action=member.confirm`))
+      .json;
+    assert.deepEqual(data[0].detail, { reason: 'first_sign_in', role: 'admin' });
+
+    // Once vouched for, nobody gets a key in that name by a link, also without the provider; later sign-ins revoke nothing.
+    const again = acceptInvitation(services, await open(bench.other.teamId), { email });
+    await assert.rejects(again, { code: 'sign_in_required' });
+    const own = (await send(browser, 'POST', '/v1/team/keys', { name: 'mine' })).json;
+    const { rows } = await services.sql.query(
+      `DELETE FROM person_identities WHERE subject = 'hal' RETURNING id`,
+    );
+    assert.equal(rows.length, 1);
+    await signIn('hal');
+    assert.equal((await bench.withKey(bench.acme, own.key).send('GET', '/v1/me')).status, 200);
   });
 
   test('an email counts once, and only if the provider vouches for it; then its subject does', async () => {

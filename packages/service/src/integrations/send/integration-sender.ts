@@ -175,11 +175,10 @@ async function openIntegration(
 ): Promise<{ url: string; username: string | null; secret: string | null } | string> {
   const row = await db.integration.findFirst({ where: { teamId, type } });
   if (!row) return `Your team has no ${type} integration any more.`;
-  const { url, username, sealed } = row;
+  const { url, username, sealed, sealedBy } = row;
   if (!sealed) return { url, username, secret: null };
-  try {
-    return { url, username, secret: unseal(secrets.pepper, sealedForIntegration(row), sealed) };
-  } catch {
+  const secret = await unseal(secrets, sealedForIntegration(row), { sealed, sealedBy });
+  if (secret === null)
     return `The secret of your ${type} integration cannot be read any more: give it again.`;
-  }
+  return { url, username, secret };
 }
