@@ -140,10 +140,7 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
       'GRAFANA_PASSWORD',
       'GRAFT_MODELS_DIR',
     ],
-    'one login, which owns the tables; processes that are not root': [
-      'GRAFT_MIGRATION_DATABASE_URL',
-      'GRAFT_TRAINER_USER',
-    ],
+    'one login, which owns the tables': ['GRAFT_MIGRATION_DATABASE_URL'],
     'tests, benchmarks and clients': [
       'GRAFT_CHROMIUM',
       'GRAFT_PICTURES',

@@ -1,7 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
   collectLocal,
-  publishChannelKey,
+  publishChannelKeys,
   repeat,
   type Services,
   startHousekeeping,
@@ -169,7 +169,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => await metrics.close());
   const housekeeping = startHousekeeping(services);
   app.addHook('onClose', async () => await housekeeping.close());
-  const channel = repeat('channel key', 3600_000, async () => await publishChannelKey(services), app.log);
+  const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
   app.addHook('onClose', async () => await channel.stop());
   // A model is added before any worker needs it, and validation needs it first.
   const fetcher = startModelFetcher(services);

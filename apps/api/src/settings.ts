@@ -96,6 +96,8 @@ const EnvSchema = Type.Object({
   GRAFT_OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
   GRAFT_SESSION_SECONDS: count(7 * 24 * 3600),
   GRAFT_SESSION_IDLE_SECONDS: count(12 * 3600),
+  GRAFT_OPERATOR_SESSION_SECONDS: count(3600),
+  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: count(15 * 60),
 });
 
 /** The settings that `env` asks for, by default the process's. Throws one Error that names every faulty variable. */

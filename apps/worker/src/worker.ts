@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import {
-  dataFolder,
   generationProtocol,
   heartbeatWorker,
   isDatabaseAway,
@@ -13,7 +12,6 @@ import {
   removeWorker,
   repeat,
   type Services,
-  secureDataFolder,
   startJobLoops,
   versionText,
   type WorkerCapabilities,
@@ -27,7 +25,7 @@ import { capabilitiesOf, kernelsOf } from './health/capabilities.ts';
 import { accessProof, dataFolderProof, deviceProof, engineProof } from './health/proofs.ts';
 import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
-import { findChildUser } from './processes/child-user.ts';
+import { planSandboxes } from './processes/plan-sandboxes.ts';
 import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
@@ -67,16 +65,24 @@ export async function startWorker(
   const id = newId('worker');
   const code = await readCodeVersion();
   const plan = planSlots(await findDevices(env.tensorflow), env.slots);
-  const user = await findChildUser(env.trainerUser, dataFolder(services.env.dataDir).childDigests);
-  if (user) await secureDataFolder(services.env.dataDir, log, { passable: 'folders' });
+  const sandboxes = await planSandboxes(services, id, {
+    mode: env.trainerSandbox,
+    user: env.trainerUser,
+    trainers: plan.trainers.length,
+  });
   const limits = {
-    user,
     stallMilliseconds: env.stallSeconds * 1000,
     idleMilliseconds: env.idleSeconds * 1000,
     log,
   };
   const trainers = plan.trainers.map(
-    (device) => new TrainerProcess({ entry: entries.trainer, device, ...limits }),
+    (device, slot) =>
+      new TrainerProcess({
+        entry: entries.trainer,
+        device,
+        sandbox: sandboxes.trainers[slot] ?? null,
+        ...limits,
+      }),
   );
   const generator = new GeneratorProcess({
     entry: entries.generator,
@@ -84,6 +90,7 @@ export async function startWorker(
     limits: env.generatorLimits,
     queueLimit: env.generatorQueue,
     waitMilliseconds: generatorWaitMilliseconds,
+    sandbox: sandboxes.generator,
     ...limits,
   });
 
@@ -99,6 +106,7 @@ export async function startWorker(
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
     memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
+    confinement: sandboxes.layers,
   });
   const info: WorkerInfo & { capabilities: WorkerCapabilities } = {
     id,
@@ -120,7 +128,11 @@ export async function startWorker(
   const health = new WorkerHealth({
     services,
     workerId: id,
-    cheap: [dataFolderProof(services, id), deviceProof(plan.trainers), accessProof(services, user)],
+    cheap: [
+      dataFolderProof(services, id),
+      deviceProof(plan.trainers),
+      accessProof(services, sandboxes.generator),
+    ],
     thorough: [
       engineProof(trainers, computing, {
         isServing: () => generator.load > 0,
@@ -174,6 +186,7 @@ export async function startWorker(
       },
       { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
       { name: 'end the generator', run: () => generator.close() },
+      { name: 'remove what children saw of the data folder', run: () => sandboxes.close() },
       { name: 'close the internal server', run: () => http.close() },
       { name: 'stop job loops', run: () => loops.close() },
       { name: 'deregister', run: () => removeWorker(services, id) },

@@ -69,7 +69,7 @@ export {
   listFiles,
 } from './files/file-records.ts';
 export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
-export { createTokenCheck, publishChannelKey, signRequest } from './generation/channel/request-tokens.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
 export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';

@@ -11,7 +11,7 @@ import { checkMigrated, migrateDatabase, NotMigratedError } from './database/mig
 import type { Behalf } from './database/on-behalf-of.ts';
 import { isWorkerLogin, warnOfStrongLogin } from './database/worker-grants.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
-import { publishChannelKey } from './generation/channel/request-tokens.ts';
+import { publishChannelKeys } from './generation/channel/request-tokens.ts';
 import { createLogger } from './logger.ts';
 import { observeProcess } from './observe/instruments.ts';
 import { startTracing } from './observe/tracing.ts';
@@ -115,7 +115,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     const { close: closeStores, ...stores } = await openStores(env);
     closers.push(async () => closeStores());
     const secrets = await loadSecrets(env, options.role);
-    if (options.role === 'api') await publishChannelKey({ sql, secrets });
+    if (options.role === 'api') await publishChannelKeys({ sql, secrets });
     return {
       env,
       log,

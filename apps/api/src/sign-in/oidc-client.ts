@@ -2,12 +2,14 @@ import type { Vouched } from '@graft/service';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
-import type { Flow } from './flow-cookie.ts';
+import { type Flow, flowSeconds } from './flow-cookie.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
 import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 
 /** Milliseconds that what the provider says of itself is believed; its keys are read again when one is unknown. */
 const believedMs = 3600_000;
+/** Seconds by which clocks of two machines may differ. */
+const clockTolerance = 30;
 /** Groups of one person that are looked at. */
 const mostGroups = 20_000;
 /** Sign-ins of one process that ask the provider at a time; those of one address leave room for others. */
@@ -69,12 +71,14 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
   }
 
   return {
-    authorizationUrl: async ({ state, nonce, codeVerifier }, address) =>
+    authorizationUrl: async ({ state, nonce, codeVerifier, reauthenticate }, address) =>
       await asking(address, async (config) =>
         openid.buildAuthorizationUrl(config, {
           ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
           code_challenge_method: 'S256',
+          // `max_age` has it answer `auth_time` as well.
+          ...(reauthenticate && { prompt: 'login', max_age: '0' }),
         }),
       ),
 
@@ -85,8 +89,10 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           expectedNonce: flow.nonce,
           pkceCodeVerifier: flow.codeVerifier,
           idTokenExpected: true,
+          ...(flow.reauthenticate && { maxAge: flowSeconds }),
         });
         const token = tokens.claims()!;
+        if (flow.reauthenticate) checkProof(token, flow);
         checkTenant(token.iss, oidc);
         // Many providers keep emails and groups out of tokens.
         const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
@@ -112,8 +118,7 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
   const discovery = openid.discovery(
     oidc.issuer,
     oidc.clientId,
-    // Clocks of two machines differ.
-    { [openid.clockTolerance]: 30 },
+    { [openid.clockTolerance]: clockTolerance },
     secret === undefined ? openid.None() : shows(secret),
     {
       [openid.customFetch]: providerFetch(oidc.timeoutMs),
@@ -149,6 +154,18 @@ function checkTenant(named: string, { allowedIssuers }: OidcSettings): void {
   if (allowedIssuers.length > 0 && !allowedIssuers.includes(named)) throw wrongIssuer(named);
 }
 
+/** The proof is not from before the flow began. */
+function checkProof({ auth_time: at }: openid.IDToken, { endsAt }: Flow): void {
+  if (at !== undefined && at >= endsAt / 1000 - flowSeconds - clockTolerance) return;
+  throw new ApiError(
+    'sign_in_failed',
+    'The provider did not have you sign in anew: sign out there, then begin again.',
+    {
+      param: 'auth_time',
+    },
+  );
+}
+
 function wrongIssuer(named: string): ApiError {
   return new ApiError(
     'sign_in_failed',
@@ -181,7 +198,7 @@ function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
 }
 
 function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
-  const { email, email_verified: isVerified, name } = claims;
+  const { email, email_verified: isVerified, name, auth_time: at } = claims;
   const isVouched =
     isVerified === true ||
     (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
@@ -191,6 +208,7 @@ function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
     email: typeof email === 'string' && isVouched ? email : null,
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
+    authenticatedAt: typeof at === 'number' ? new Date(at * 1000) : null,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { ServingLimits } from '@graft/peft-core';
 import type { ChildFault } from '../processes/child-fault.ts';
+import { placesOf } from '../processes/confinement.ts';
 import { type Failed, ForkedProcess, type ProcessOptions } from '../processes/forked-process.ts';
 import { FairOrder, type Share } from './fair-order.ts';
 import type {
@@ -137,27 +138,20 @@ export class GeneratorProcess {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#process.close();
+    await this.#process.slot?.remove();
     // They find that it is closed.
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.wake(-1);
   }
 
   #send(id: number, request: GeneratorRequest, { team, weight }: Share): void {
-    const { user, limits } = this.#options;
-    const { digestCache = request.digestCache } = user ?? {};
-    const message = {
-      type: 'generate',
-      id,
-      request: { ...request, digestCache },
-      team,
-      weight,
-      limits,
-    } as const;
+    const { limits } = this.#options;
+    const message = { type: 'generate', id, request, team, weight, limits } as const;
     if (this.#session) this.#session.send(message);
     else void this.#serve(message);
   }
 
   /** From the first request until all are answered. */
-  async #serve(first: GeneratorMessages['call']): Promise<void> {
+  async #serve(first: Extract<GeneratorMessages['call'], { type: 'generate' }>): Promise<void> {
     const end = new AbortController();
     const unsent: GeneratorMessages['call'][] = [];
     const session = {
@@ -177,6 +171,7 @@ export class GeneratorProcess {
         },
         // The same on every machine, so that answers do not depend on the machine.
         precision: 'fp32',
+        reads: placesOf(first.request.basePath),
         stop: end.signal,
         stopMilliseconds,
       });

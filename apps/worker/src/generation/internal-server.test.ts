@@ -192,7 +192,10 @@ describe('internal server', { timeout: 120_000 }, () => {
   it('knows the API by its token only', async () => {
     const elsewhere = await makeApiToken(bench.services, 'w2');
     const [, signature] = elsewhere.split('.');
-    const strangers = signRequest('another pepper of 32 characters', 'w1');
+    const strangers = signRequest(
+      { versions: [{ version: 1, secret: 'another pepper of 32 characters' }] },
+      'w1',
+    );
     const forged = `${apiToken.split('.')[0]}.${signature}`;
     const { internalToken } = bench.services.secrets;
     for (const token of ['', 'wrong', 'a.b', internalToken, elsewhere, strangers, forged]) {

@@ -1,11 +1,14 @@
 import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Services } from '@graft/service';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
 import type { ChildFault } from './child-fault.ts';
-import type { ChildUser } from './child-user.ts';
+import { confineArguments, isWithin, type Sandbox } from './confinement.ts';
+import { SlotFolder } from './slot-folder.ts';
 
 /**
  * The messages between a worker and one kind of child process. The child answers each call with any number of events,
@@ -46,8 +49,8 @@ export interface ProcessOptions {
   entry: URL;
   device: Device;
   log: Services['log'];
-  /** Null or absent: the child runs as this process does. */
-  user?: ChildUser | null;
+  /** Null or absent: the child reaches what this process does. */
+  sandbox?: Sandbox | null;
   /** A child that sends nothing for this long during a call is killed. */
   stallMilliseconds: number;
   /** An unused child, and the base model it holds, is ended after this time. */
@@ -61,6 +64,8 @@ export interface Call<M extends Messages> {
   precision: Precision;
   /** That TensorFlow computes in; by default as many as it likes. */
   threads?: number;
+  /** Places of base models that a confined child reads besides those that all read. */
+  reads?: readonly string[];
   /** Aborted: the child is asked to stop, and then gives its result. */
   stop: AbortSignal;
   /** A child that has not stopped by this time is killed. */
@@ -73,6 +78,8 @@ interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
   threads: number | undefined;
+  /** What it may read and write was fixed at its start. */
+  confined: { holder: number; reads: readonly string[] } | null;
   /** Its engine is loaded. */
   ready: boolean;
   /** Does nothing when the child has just died; `exited` tells that. */
@@ -93,6 +100,8 @@ interface Child<M extends Messages> {
  * sends nothing for too long, fails by a fault of its own, or is closed.
  */
 export class ForkedProcess<M extends Messages> {
+  /** What a confined child sees of the data folder; null: it is not confined. */
+  readonly slot: SlotFolder | null;
   readonly #name: string;
   readonly #ends: ReadonlySet<string>;
   readonly #options: ProcessOptions;
@@ -105,6 +114,8 @@ export class ForkedProcess<M extends Messages> {
     this.#name = name;
     this.#ends = new Set([...results, 'failed', ...goneTypes]);
     this.#options = options;
+    const { sandbox } = options;
+    this.slot = sandbox ? new SlotFolder(join(sandbox.folder, randomUUID()), sandbox.user) : null;
   }
 
   /** Of the running child, if any. */
@@ -204,20 +215,33 @@ export class ForkedProcess<M extends Messages> {
     await child.exited;
   }
 
-  async #childFor({ precision, threads }: Pick<Call<M>, 'precision' | 'threads'>): Promise<Child<M>> {
+  async #childFor({
+    precision,
+    threads,
+    reads = [],
+  }: Pick<Call<M>, 'precision' | 'threads' | 'reads'>): Promise<Child<M>> {
+    await this.slot?.prepare();
     const held = this.#child;
-    if (held && (held.precision !== precision || held.threads !== threads)) await this.close();
-    this.#child ??= this.#start(precision, threads);
+    const isOther = held && (held.precision !== precision || held.threads !== threads);
+    if (isOther || (held && !this.#mayCall(held, reads))) await this.close();
+    this.#child ??= this.#start(precision, threads, reads);
     return this.#child;
   }
 
-  #start(precision: Precision, threads: number | undefined): Child<M> {
-    const { entry, device, log, user } = this.#options;
+  #mayCall({ confined }: Child<M>, reads: readonly string[]): boolean {
+    if (!confined) return true;
+    return confined.holder === this.slot?.holder && reads.every((path) => isWithin(path, confined.reads));
+  }
+
+  #start(precision: Precision, threads: number | undefined, reads: readonly string[]): Child<M> {
+    const { entry, device, log, sandbox } = this.#options;
+    const { slot } = this;
+    const confined = slot && sandbox ? { holder: slot.holder, reads: [...sandbox.reads, ...reads] } : null;
     const child = start<M>(
       entry,
-      childEnvironment(device, precision, threads),
-      { precision, threads },
-      user ?? null,
+      { ...childEnvironment(device, precision, threads), ...(slot ? { TMPDIR: slot.scratch } : {}) },
+      { precision, threads, confined },
+      confined && { sandbox: sandbox!, rules: slot!.rulesWith(confined.reads), device },
     );
     child.holdUntil(onMachineClock(this.#deadline));
     log.info({ childPid: child.pid }, `${this.#name} started on the ${device.kind} in ${precision}`);
@@ -260,18 +284,32 @@ function onAbort(signal: AbortSignal, listener: () => void): void {
 function start<M extends Messages>(
   entry: URL,
   env: NodeJS.ProcessEnv,
-  { precision, threads }: Pick<Child<M>, 'precision' | 'threads'>,
-  user: ChildUser | null,
+  { precision, threads, confined }: Pick<Child<M>, 'precision' | 'threads' | 'confined'>,
+  confinement: {
+    sandbox: Sandbox;
+    rules: Parameters<typeof confineArguments>[1]['rules'];
+    device: Device;
+  } | null,
 ): Child<M> {
+  const { program = null, user = null } = confinement?.sandbox ?? {};
   const forked = fork(fileURLToPath(entry), {
-    ...(user ? { uid: user.uid, gid: user.gid } : {}),
+    // It takes the place of this process: the same pid, and the channel.
+    ...(program ? { execPath: program } : {}),
+    ...(user && !program ? { uid: user.uid, gid: user.gid } : {}),
     // The home folder of this process's user is not another user's.
     env: {
       ...env,
       ...(user ? { HOME: '/', USER: String(user.uid) } : {}),
       GRAFT_LEASE_FD: '4',
     },
-    execArgv: nodeFlags(),
+    execArgv:
+      program && confinement
+        ? [
+            ...confineArguments(confinement.sandbox, { entry, ...confinement }),
+            process.execPath,
+            ...nodeFlags(),
+          ]
+        : nodeFlags(),
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   });
@@ -293,6 +331,7 @@ function start<M extends Messages>(
     pid: forked.pid ?? -1,
     precision,
     threads,
+    confined,
     ready: false,
     send: (message) => void (alive && forked.connected && forked.send(message, () => {})),
     holdUntil: (deadline) => void (alive && lease?.write(`${deadline}\n`)),

@@ -132,7 +132,7 @@ async function attempt(
     lineageOf(job, prepared, { code, device, sweep: trial === undefined ? undefined : { trial, trials } });
   recorder.snapshots = new SnapshotKeeper(lease, services, log, {
     lineage: () => lineage(),
-    takeBack: (folder) => trainer.takeBack(folder),
+    takeOut: (folder) => trainer.takeOut(folder, prepared.request),
     leaving: interrupts.leaving,
   });
 
@@ -140,6 +140,7 @@ async function attempt(
   let verification: VerificationMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
   let end = await trainer.run(prepared.request, {
+    team: job.teamId,
     stop: interrupts.stop,
     kill: interrupts.kill,
     onRecord: (record) => {
@@ -153,7 +154,7 @@ async function attempt(
     },
   });
   if (end.type === 'finished' && done && interrupts.why !== 'cancel') {
-    const verified = await verifyEffect(trainer, prepared.request, done, interrupts);
+    const verified = await verifyEffect(trainer, prepared.request, done, { interrupts, team: job.teamId });
     end = verified.end;
     verification = verified.metrics;
     if (verified.warning) recorder.warn('adapter_without_effect', verified.warning);

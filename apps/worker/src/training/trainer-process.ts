@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
-import { type Access, openTo, takeBack } from '../processes/child-user.ts';
+import { placesOf } from '../processes/confinement.ts';
 import {
   type Call,
   type Failed,
@@ -10,12 +10,15 @@ import {
   type Gone,
   type ProcessOptions,
 } from '../processes/forked-process.ts';
+import { type Access, takeOut } from '../processes/slot-folder.ts';
 import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
+  /** Whose job it is: a confined child computes for one team alone. Absent: nobody's, as of a check. */
+  team?: string;
   onRecord?: (record: TrainRecord) => void;
   onVerification?: (verification: AdapterVerification) => void;
   onKernels?: ((sets: readonly string[]) => void) | undefined;
@@ -60,37 +63,47 @@ export class TrainerProcess {
     this.#verifier?.holdUntil(time);
   }
 
-  /** Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
+  /** Trains one job of a team; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
   async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
-    const { user } = this.#options;
-    if (!user) return await this.#call({ type: 'train', request }, request.requirements, run);
-    const message = { type: 'train', request: { ...request, digestCache: user.digestCache } } as const;
-    const access = accessOf(request);
-    await openTo(user, access);
-    try {
-      return await this.#call(message, request.requirements, run);
-    } finally {
-      await takeBack(access);
-    }
+    const { outputDir, snapshotDir, checkpoints } = request;
+    const writes = [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])];
+    const reads = [...readsOf(request), ...checkpoints.candidates.map(({ dir }) => dir)];
+    return await this.#callWith({ team: run.team ?? '', writes, reads }, request, run, (place) => ({
+      type: 'train',
+      request: {
+        ...request,
+        ...readFrom(request, place),
+        checkpoints: {
+          ...checkpoints,
+          candidates: checkpoints.candidates.map((each) => ({ ...each, dir: place(each.dir) })),
+        },
+      },
+    }));
   }
 
-  /** Makes a folder that the child has written, and writes no more, this process's own while the call goes on. */
-  async takeBack(folder: string): Promise<void> {
-    if (this.#options.user) await takeBack({ writes: [folder], reads: [] });
+  /** Moves a folder that the child has written, and writes no more, to where it cannot change it, and answers that. */
+  async takeOut(folder: string, { outputDir }: Pick<TrainingRequest, 'outputDir'>): Promise<string> {
+    if (!this.#process.slot) return folder;
+    const own = join(dirname(outputDir), `taken-${randomUUID()}`);
+    await takeOut(folder, own);
+    return own;
   }
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
-    const { digestCache = request.digestCache } = this.#options.user ?? {};
     fresh.holdUntil(this.#deadline);
     this.#verifier = fresh;
+    const access = { team: run.team ?? '', writes: [], reads: [...readsOf(request), request.adapterDir] };
     try {
-      return await fresh.#call(
-        { type: 'verify', request: { ...request, digestCache } },
-        request.requirements,
-        run,
-      );
+      return await fresh.#callWith(access, request, run, (place) => ({
+        type: 'verify',
+        request: {
+          ...request,
+          ...readFrom(request, place),
+          adapterDir: place(request.adapterDir),
+        },
+      }));
     } finally {
       this.#verifier = null;
       await fresh.close();
@@ -123,18 +136,43 @@ export class TrainerProcess {
 
   async close(): Promise<void> {
     await this.#process.close();
+    await this.#process.slot?.remove();
+  }
+
+  /** Lets a confined child at what the call needs while it lasts. `message` gets where the child finds it. */
+  async #callWith(
+    access: Access,
+    { basePath, requirements }: Pick<TrainingRequest, 'basePath' | 'requirements'>,
+    run: TrainerRun,
+    message: (place: (path: string) => string) => TrainerMessages['call'],
+  ): Promise<TrainerOutcome> {
+    const { slot } = this.#process;
+    if (!slot)
+      return await this.#call(
+        message((path) => path),
+        requirements,
+        run,
+      );
+    const places = await slot.open(access);
+    const asked = message((path) => places.get(path)!);
+    try {
+      return await this.#call(asked, { ...requirements, reads: placesOf(basePath) }, run);
+    } finally {
+      await slot.close(access, places);
+    }
   }
 
   async #call(
     message: TrainerMessages['call'],
-    { precision, threads }: { precision: Precision; threads: number },
+    computing: { precision: Precision; threads: number; reads?: readonly string[] },
     run: TrainerRun,
   ): Promise<TrainerOutcome> {
     const { stop, kill } = run;
+    const { precision, threads, reads = [] } = computing;
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
-      const once = async () => await this.#answerOf({ message, precision, threads, stop, kill }, run);
+      const once = async () => await this.#answerOf({ message, precision, threads, reads, stop, kill }, run);
       const outcome = await once();
       // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
       // little of this machine for the job to wait a minute and go elsewhere.
@@ -168,18 +206,20 @@ export class TrainerProcess {
   }
 }
 
-/** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
-function accessOf({
-  outputDir,
-  snapshotDir,
-  checkpoints,
-  trainingFile,
-  validationFile,
-  initialAdapter,
-}: TrainingRequest): Access {
-  const adapter = initialAdapter ? readdirSync(initialAdapter).map((name) => join(initialAdapter, name)) : [];
+type Files = Pick<TrainingRequest, 'trainingFile' | 'validationFile' | 'initialAdapter'>;
+
+/** What a confined child needs of the data folder to read. */
+function readsOf({ trainingFile, validationFile, initialAdapter }: Files): string[] {
+  return [trainingFile, validationFile, initialAdapter].filter((path) => path !== null);
+}
+
+function readFrom(
+  { trainingFile, validationFile, initialAdapter }: Files,
+  place: (path: string) => string,
+): Files {
   return {
-    writes: [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])],
-    reads: [trainingFile, ...(validationFile ? [validationFile] : []), ...adapter],
+    trainingFile: place(trainingFile),
+    validationFile: validationFile && place(validationFile),
+    initialAdapter: initialAdapter && place(initialAdapter),
   };
 }

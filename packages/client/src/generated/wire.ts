@@ -3088,6 +3088,8 @@ export interface Queries {
     return_to?: string;
     /** The team to work in, by id or name. Absent: the first that a group gave, or else that was joined. */
     team?: string;
+    /** The provider asks the person again who they are, as operators must show every hour. The session works on in its team. */
+    reauthenticate?: boolean;
   };
   'GET /v1/sign-in/callback': {
     code?: string;

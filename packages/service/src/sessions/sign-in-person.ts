@@ -18,6 +18,8 @@ export interface Vouched {
   /** Null: it names none, or does not vouch for it. */
   email: string | null;
   name: string | null;
+  /** When they last proved to the provider who they are. Absent or null: it does not say. */
+  authenticatedAt?: Date | null;
   /** Of those that the configuration names. */
   groups: readonly string[];
 }
@@ -56,7 +58,7 @@ export async function signInPerson(
       const made = await insertSession(
         tx,
         db.secrets,
-        { personId, identityId, chosenTeamId, flowId, userAgent },
+        { personId, identityId, chosenTeamId, flowId, userAgent, authenticatedAt: past(vouched, now) },
         now,
         options,
       );
@@ -70,6 +72,11 @@ export async function signInPerson(
       return made;
     });
   });
+}
+
+/** A provider whose clock is ahead does not vouch for longer. */
+function past({ authenticatedAt: at = null }: Vouched, now: Date): Date | null {
+  return at !== null && at > now ? now : at;
 }
 
 interface Linked {

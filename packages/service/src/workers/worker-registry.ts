@@ -19,6 +19,8 @@ export interface WorkerCapabilities {
   flops?: Partial<Record<JobRequirements['precision'], number>>;
   /** It trains sweeps. Absent: of a version before them, which does not get any (a trigger of `jobs`). */
   sweeps?: true;
+  /** What keeps its trainers from the rest of the machine. Absent: of a version before it was known. */
+  confinement?: string[];
 }
 
 export interface WorkerInfo {

@@ -84,6 +84,12 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     return await app.rates.lookUp(request, token, verify);
   }
 
+  /** The team that this browser's session works in. */
+  async function teamNow(request: FastifyRequest): Promise<string | null> {
+    const session = await findSession(request, cookie.read('session', request));
+    return session?.identity?.teamId ?? null;
+  }
+
   app.get(
     '/sign-in',
     {
@@ -100,10 +106,12 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     async (request, reply) => {
       const { provider, publicUrl } = withProvider();
       const { query } = request;
+      const isAgain = query.reauthenticate === true;
       const flow = {
         ...{ state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() },
         returnTo: parseReturnTo(query.return_to, publicUrl.origin),
-        team: query.team ?? null,
+        team: query.team ?? (isAgain ? await teamNow(request) : null),
+        reauthenticate: isAgain,
         endsAt: Date.now() + flowSeconds * 1000,
       };
       const url = await reportFailure(services, request, async () => {

@@ -28,7 +28,7 @@ export class SnapshotKeeper {
   readonly #artifacts: Services['artifacts'];
   readonly #log: Services['log'];
   readonly #lineage: () => Promise<Record<string, unknown>>;
-  readonly #takeBack: (folder: string) => Promise<void>;
+  readonly #takeOut: (folder: string) => Promise<string>;
   readonly #leaving: AbortSignal;
   /** Aborted when none is kept any more. */
   readonly #closing = new AbortController();
@@ -38,14 +38,14 @@ export class SnapshotKeeper {
   /** Objects that no row names any more, since when by `performance.now()`. What is left of them at the end is collected. */
   #unnamed: { artifact: string; at: number }[] = [];
 
-  /** `takeBack` makes a folder that the trainer wrote this process's own. `leaving`: see `CheckpointKeeper`. */
+  /** `takeOut` moves a folder that the trainer wrote to where it cannot change it, and answers that. `leaving`: see `CheckpointKeeper`. */
   constructor(
     lease: JobLease,
     { artifacts }: Pick<Services, 'artifacts'>,
     log: Services['log'],
     from: {
       lineage: () => Promise<Record<string, unknown>>;
-      takeBack: (folder: string) => Promise<void>;
+      takeOut: (folder: string) => Promise<string>;
       leaving: AbortSignal;
     },
   ) {
@@ -53,7 +53,7 @@ export class SnapshotKeeper {
     this.#artifacts = artifacts;
     this.#log = log;
     this.#lineage = from.lineage;
-    this.#takeBack = from.takeBack;
+    this.#takeOut = from.takeOut;
     this.#leaving = from.leaving;
   }
 
@@ -107,8 +107,7 @@ export class SnapshotKeeper {
     const { known } = await this.#lease.write(async (db) => ({
       known: await findCheckpointAdapter(db, this.#lease.job, step, files),
     }));
-    if (!known) await this.#takeBack(dir);
-    const stored = known ?? (await orAborted(this.#artifacts.publish(dir), signal));
+    const stored = known ?? (await orAborted(this.#artifacts.publish(await this.#takeOut(dir)), signal));
     const unnamed = await this.#lease.write((db, lease) =>
       recordCheckpointAdapter(db, lease, {
         ...stored,

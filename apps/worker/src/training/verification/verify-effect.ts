@@ -27,7 +27,7 @@ export async function verifyEffect(
   trainer: TrainerProcess,
   request: TrainingRequest,
   done: Extract<TrainRecord, { type: 'done' }>,
-  interrupts: JobInterrupts,
+  { interrupts, team }: { interrupts: JobInterrupts; team: string },
 ): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null; warning: string | null }> {
   const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, trials, ...rest } = request;
   const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
@@ -40,6 +40,7 @@ export async function verifyEffect(
       adapterDir: done.adapterDir,
     },
     {
+      team,
       stop: interrupts.stop,
       kill: interrupts.kill,
       onVerification: (measured) => {
