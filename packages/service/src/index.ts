@@ -246,6 +246,8 @@ export {
   releaseFileReport,
   requestFileReport,
 } from './reports/file-reports.ts';
+export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
+export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
 export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';

@@ -136,7 +136,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
 
 /** What a worker has no use for, and others would find in it. */
 function heldBy(role: OpenOptions['role'], env: ServiceEnv): ServiceEnv {
-  return role === 'worker' ? { ...env, pepper: undefined, sealingKey: undefined, bootstrapKey: undefined } : env;
+  return role === 'worker' ? { ...env, pepper: undefined, bootstrapKey: undefined } : env;
 }
 
 async function whenDatabaseIsThere(work: () => Promise<void>, log: Logger): Promise<void> {

@@ -89,7 +89,8 @@ async function answerTo(sent: http.ClientRequest): Promise<number | undefined> {
 
 it('answers an API that shows a certificate of its authority, and the token', async () => {
   assert.deepEqual(await ask(withTls(member)), ['model_not_found', 404]);
-  assert.deepEqual(await ask(withTls(member, { signing: 'another pepper' })), ['worker_failed', 502]);
+  const pepper = { versions: [{ version: 1, secret: 'another pepper' }] };
+  assert.deepEqual(await ask(withTls(member, { pepper })), ['worker_failed', 502]);
 });
 
 it('is not asked by an API of another version, and that is in the log of the API', async () => {
@@ -173,7 +174,7 @@ it('a plain address that is not of this machine is not asked', async () => {
 });
 
 it('asks who has no certificate, or that of a stranger, for nothing but its health', async () => {
-  const token = signRequest(services.secrets.signing, 'w1');
+  const token = signRequest(services.secrets.pepper, 'w1');
   const headers = { authorization: `Bearer ${token}`, 'content-length': 0 };
   for (const shown of [{}, { cert: stranger.cert, key: stranger.key }]) {
     const options = { ...shown, ca: member.ca, agent: false };

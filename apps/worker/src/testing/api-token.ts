@@ -1,7 +1,7 @@
-import { publishChannelKey, type Services, signRequest } from '@graft/service';
+import { publishChannelKeys, type Services, signRequest } from '@graft/service';
 import { openFenced } from '@graft/service/testing';
 
-const signing = 'p'.repeat(32);
+const pepper = { versions: [{ version: 1, secret: 'p'.repeat(32) }] };
 
 /** What an API of the same installation would show to a worker of this id. */
 export async function makeApiToken(
@@ -9,7 +9,7 @@ export async function makeApiToken(
   workerId: string,
 ): Promise<string> {
   const { database, close } = openFenced(services);
-  await publishChannelKey({ sql: database.sql, secrets: { signing } });
+  await publishChannelKeys({ sql: database.sql, secrets: { pepper } });
   await close();
-  return signRequest(signing, workerId);
+  return signRequest(pepper, workerId);
 }

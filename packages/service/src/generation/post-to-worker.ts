@@ -28,9 +28,9 @@ const idleMilliseconds = 300_000;
 export async function postToWorker(
   worker: Pick<PickedWorker, 'id' | 'address' | 'certificate' | 'proof'>,
   request: GenerationRequest,
-  options: { secrets: Pick<Secrets, 'signing' | 'internalToken' | 'internalTls'>; signal: AbortSignal },
+  options: { secrets: Pick<Secrets, 'pepper' | 'internalToken' | 'internalTls'>; signal: AbortSignal },
 ): Promise<IncomingMessage> {
-  const { signing, internalToken, internalTls } = options.secrets;
+  const { pepper, internalToken, internalTls } = options.secrets;
   const { address, certificate } = worker;
   if (!isProved(internalToken, worker))
     throw new Error(
@@ -51,7 +51,7 @@ export async function postToWorker(
     method: 'POST',
     agent: false,
     headers: {
-      authorization: `Bearer ${signRequest(signing, worker.id)}`,
+      authorization: `Bearer ${signRequest(pepper, worker.id)}`,
       'content-type': 'application/json',
       'content-length': body.length,
       [protocolHeader]: String(generationProtocol),

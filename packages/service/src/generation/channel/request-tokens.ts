@@ -1,12 +1,12 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign, verify } from 'node:crypto';
 import type { Database } from '../../database/database.ts';
 import { asSystem } from '../../database/on-behalf-of.ts';
-import type { Secrets } from '../../secrets.ts';
+import type { SecretRing } from '../../secret-ring.ts';
 
 /** Milliseconds that a token is good for: clocks of two machines may differ by about as much. */
 const lifetimeMs = 5 * 60_000;
 /** A key that no API has used for so long is not trusted any more. */
-const trusted = '1 day';
+const trusted = '1 hour';
 /** Milliseconds between two looks at Postgres for a key that is not known. */
 const refreshMs = 1_000;
 
@@ -14,27 +14,31 @@ const refreshMs = 1_000;
 const pkcs8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** The same in each API process, and nowhere else: it follows from the pepper, which workers do not hold. */
-function signingKey(secret: string): KeyObject {
-  const seed = Buffer.from(hkdfSync('sha256', secret, 'graft', 'requests to workers', 32));
+function signingKey(pepper: string): KeyObject {
+  const seed = Buffer.from(hkdfSync('sha256', pepper, 'graft', 'requests to workers', 32));
   return createPrivateKey({ key: Buffer.concat([pkcs8, seed]), format: 'der', type: 'pkcs8' });
 }
 
 /** For one request to one worker. To any other one it is worth nothing, so neither is it to whoever takes it there. */
-export function signRequest(signing: string, workerId: string): string {
+export function signRequest({ versions }: Pick<SecretRing, 'versions'>, workerId: string): string {
+  // The key of a version that was added a moment ago may not be published yet.
+  const { secret: pepper } = versions.at(-1)!;
   const payload = Buffer.from(JSON.stringify({ worker: workerId, until: Date.now() + lifetimeMs }));
-  return `${payload.toString('base64url')}.${sign(null, payload, signingKey(signing)).toString('base64url')}`;
+  return `${payload.toString('base64url')}.${sign(null, payload, signingKey(pepper)).toString('base64url')}`;
 }
 
-/** Writes what workers check tokens with. Again and again: keys of a pepper that was replaced are forgotten. */
-export async function publishChannelKey({
+/** Writes what workers check tokens with. Again and again: keys of a pepper that was dropped are forgotten. */
+export async function publishChannelKeys({
   sql,
   secrets,
-}: Pick<Database, 'sql'> & { secrets: Pick<Secrets, 'signing'> }): Promise<void> {
-  const key = createPublicKey(signingKey(secrets.signing)).export({ format: 'der', type: 'spki' });
+}: Pick<Database, 'sql'> & { secrets: { pepper: Pick<SecretRing, 'versions'> } }): Promise<void> {
+  const keys = secrets.pepper.versions.map(({ secret }) =>
+    createPublicKey(signingKey(secret)).export({ format: 'der', type: 'spki' }),
+  );
   await asSystem(() =>
     sql.query(
-      `INSERT INTO channel_keys (public_key) VALUES ($1) ON CONFLICT (public_key) DO UPDATE SET used_at = now()`,
-      [key],
+      `INSERT INTO channel_keys (public_key) SELECT unnest($1::bytea[]) ON CONFLICT (public_key) DO UPDATE SET used_at = now()`,
+      [keys],
     ),
   );
 }
