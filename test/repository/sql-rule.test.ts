@@ -27,6 +27,7 @@ const places: Record<string, string> = {
   'packages/service/src/base-models/added/':
     "leases by Postgres's clock, what a team may use, in one statement",
   'packages/service/src/integrations/send/': "claims and retries by Postgres's clock, series of many steps",
+  'packages/service/src/rotation/': 'what still works by which version, in one statement',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
   'packages/service/src/rates/count-stores.ts': 'counts added up by the batch',

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
+import { addSecretVerbs } from './admin/secrets.ts';
 import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
 import { addPriceVerbs, addUsageVerbs } from './admin/usage.ts';
 import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
@@ -48,6 +49,7 @@ ${exitCodes}`,
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
+  addSecretVerbs(admin);
   addUsageVerbs(admin);
   addPriceVerbs(admin);
   return program;

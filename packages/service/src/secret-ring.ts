@@ -50,15 +50,15 @@ export class SecretRing {
   readonly name: 'pepper' | 'sealing';
   readonly setting: string;
   #versions: readonly SecretVersion[];
-  readonly #read: (() => Promise<readonly SecretVersion[]>) | null;
+  readonly #read: (() => Promise<readonly SecretVersion[] | null>) | null;
   #readAt = performance.now();
   #reading: Promise<void> | null = null;
 
-  /** `read`: reads the versions again; null where they come from the environment and cannot change. */
+  /** `read`: reads the versions again, or null if it cannot. Absent where they come from the environment and cannot change. */
   constructor(
     name: 'pepper' | 'sealing',
     versions: readonly SecretVersion[],
-    read: (() => Promise<readonly SecretVersion[]>) | null = null,
+    read: (() => Promise<readonly SecretVersion[] | null>) | null = null,
   ) {
     this.name = name;
     this.setting = name === 'pepper' ? 'GRAFT_PEPPER' : 'GRAFT_SEALING_KEY';
@@ -108,7 +108,7 @@ export class SecretRing {
     if (!this.#read) return;
     this.#reading ??= this.#read()
       .then((versions) => {
-        this.#versions = versions;
+        if (versions) this.#versions = versions;
       })
       .finally(() => {
         this.#readAt = performance.now();

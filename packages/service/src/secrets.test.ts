@@ -47,16 +47,19 @@ test('the environment wins and leaves the files alone', async () => {
 test('a running process follows the file of its ring, and keeps what it has where the file is away', async () => {
   const env = loadServiceEnv({ GRAFT_DATA_DIR: dataDir });
   const { pepper } = await loadSecrets(env);
-  const file = path.join(dataDir, 'secrets/pepper');
+  const file = (name: string) => path.join(dataDir, 'secrets', name);
   const [first, second] = [pepper.current, { version: 2, secret: 'made-by-another-process' }];
   await assert.rejects(pepper.find(2), { code: 'secrets_outdated' });
-  await writeFile(file, writeRing([second, first]));
+  await writeFile(file('pepper.2'), second.secret);
   assert.equal(await pepper.find(2), second.secret);
   assert.equal(pepper.current.version, 2);
-  await rm(file);
+  for (const name of ['pepper', 'pepper.2']) await rm(file(name));
   await assert.rejects(pepper.find(3), { code: 'secrets_outdated' });
   assert.equal(await pepper.find(1), first.secret);
-  await assert.rejects(readFile(file), { code: 'ENOENT' });
+  await assert.rejects(readFile(file('pepper')), { code: 'ENOENT' });
+  await writeFile(file('pepper.2'), second.secret);
+  const later = (await loadSecrets(env)).pepper;
+  assert.deepEqual(later.versions, [second], 'version 1 was dropped, and is not made again');
 });
 
 test('a ring is read as it is written, and a secret alone is version 1', () => {
