@@ -80,7 +80,7 @@ export async function runPrograms({
 }
 
 /** Settings that only an API needs: a worker's environment may be read by what it runs. */
-const apiSecrets = ['GRAFT_PEPPER', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'];
+const apiSecrets = ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'];
 
 function environmentOf(name: Program['name']): NodeJS.ProcessEnv {
   if (name === 'api') return process.env;
