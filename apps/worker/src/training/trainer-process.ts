@@ -17,7 +17,7 @@ import {
   type TrainingRequest,
   type VerificationRequest,
 } from './trainer-protocol.ts';
-import { fewestSteps, TrainerTalk } from './trainer-talk.ts';
+import { fewestSteps, TrainerTalk } from './untrusted/trainer-talk.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;

@@ -15,7 +15,7 @@ import {
   type TrainingRequest,
   type VerificationRequest,
 } from './trainer-protocol.ts';
-import { messagesOf } from './trainer-reports.ts';
+import { messagesOf } from './untrusted/trainer-reports.ts';
 
 const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   if (message.type === 'stop') stopping.abort();

@@ -1,5 +1,5 @@
-import type { FromChild } from '../processes/forked-process.ts';
-import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } from './trainer-protocol.ts';
+import type { FromChild } from '../../processes/forked-process.ts';
+import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } from '../trainer-protocol.ts';
 
 type Message = FromChild<TrainerMessages>;
 
