@@ -11,7 +11,7 @@ import type { Check } from './message-schemas.ts';
 import { SlotFolder } from './slot-folder.ts';
 import { type Child, startChild } from './start-child.ts';
 
-export type { ChildExit, Failed, FromChild, Messages, Protocol, ToChild } from './child-protocol.ts';
+export type { ChildExit, Failed, FromChild, Messages, ToChild } from './child-protocol.ts';
 
 /** The child ended before it gave a result. */
 export type Gone =

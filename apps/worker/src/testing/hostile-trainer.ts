@@ -16,7 +16,7 @@ import {
 import { dirname, join } from 'node:path';
 import type { TrainingRequest } from '../training/trainer-protocol.ts';
 
-export interface Attack {
+interface Attack {
   attack: keyof typeof attacks;
   /** Of another job: a folder that is published, and a file in it. */
   folder: string;

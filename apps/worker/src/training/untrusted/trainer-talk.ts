@@ -7,7 +7,7 @@ type Message = FromChild<TrainerMessages>;
 export const fewestSteps = 10_000;
 
 /** What a job is known to be before it is trained. */
-export type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
+type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
   /** The most optimizer steps that it may have, of all trials: what a trainer can say of a job is bounded by them. */
   mostSteps: number;
   /** Aborted: it was asked to stop. */
