@@ -165,7 +165,6 @@ export { hasRole, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
-export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export {
   allowsJob,
   allowsModel,
@@ -179,11 +178,13 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   findDeadKeys,
   type Identity,
+  keyLapsed,
   type Operator,
   type Verified,
   verifyApiKey,
@@ -246,11 +247,13 @@ export {
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
+export { endProviderSessions, type ProviderLogout } from './sessions/end-provider-sessions.ts';
 export {
   chooseTeam,
   endSession,
   endSessions,
   listSessions,
+  pruneLogoutTokens,
   pruneSessions,
   type SessionHolder,
   type SessionRecord,

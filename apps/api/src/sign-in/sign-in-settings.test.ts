@@ -24,7 +24,7 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
   };
   const least = { issuer: 'https://login.example.com', client_id: 'graft' };
   const { oidc, limits } = load({ ...least, scopes: ['openid', 'groups'] });
-  assert.deepEqual(limits, { seconds: 100, idleSeconds: 10 });
+  assert.deepEqual(limits, { seconds: 100, idleSeconds: 10, keyLapseDays: 30 });
   assert.deepEqual(
     [oidc!.scopes, oidc!.groupsClaim, oidc!.assumeEmailVerified, oidc!.allowKeySessions, oidc!.clientSecret],
     [['openid', 'groups'], 'groups', false, false, 's3cret'],

@@ -20,6 +20,8 @@ export interface Vouched {
   name: string | null;
   /** Of those that the configuration names. */
   groups: readonly string[];
+  /** What the provider calls its own session. */
+  providerSession?: string | null;
 }
 
 /** What groups give. */
@@ -44,6 +46,7 @@ export async function signInPerson(
   return await asSystem(async () => {
     const { personId, identityId } = await inTransaction(db, async (tx) => {
       const linked = await findOrLink(tx, vouched);
+      await tx.$executeRaw`UPDATE people SET signed_in_at = now() WHERE id = ${linked.personId}`;
       await applyOperatorGroups(tx, linked.personId, vouched, rules);
       return linked;
     });
@@ -56,7 +59,10 @@ export async function signInPerson(
       const made = await insertSession(
         tx,
         db.secrets,
-        { personId, identityId, chosenTeamId, flowId, userAgent },
+        {
+          ...{ personId, identityId, chosenTeamId, flowId, userAgent },
+          providerSessionId: vouched.providerSession ?? null,
+        },
         now,
         options,
       );
