@@ -19,6 +19,7 @@ const places: Record<string, string> = {
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
+  'packages/service/src/scim/': "deactivated and revoked by Postgres's clock, locks",
   'packages/service/src/sessions/': "once a request; ended and idle by Postgres's clock",
   'packages/service/src/teams/':
     'the lock of a team, what counts towards its quota, and its rows removed by the batch',

@@ -39,6 +39,7 @@ export const errorCodes = {
   email_not_verified: [403, 'The provider does not vouch for an email of the person.'],
   identity_conflict: [403, 'The person of this email is somebody else at the provider.'],
   invalid_groups: [403, 'The groups that the provider tells are no list, or too long.'],
+  scim_user_exists: [409, 'The directory has somebody of this userName or email already.'],
   identity_not_found: [404, 'The person has no such identity at a provider.'],
   last_identity: [400, 'Only the operator unlinks the identity by which alone a person signs in.'],
   session_not_found: [404, 'No such session of the caller.'],

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
+import { addScimVerbs } from './admin/scim.ts';
 import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
 import { addPriceVerbs, addUsageVerbs } from './admin/usage.ts';
 import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
@@ -44,6 +45,7 @@ ${exitCodes}`,
   );
   addAdminTeamVerbs(admin);
   addPeopleVerbs(admin);
+  addScimVerbs(admin);
   addKeyVerbs(admin);
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);

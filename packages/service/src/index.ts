@@ -203,6 +203,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
+export { erasePerson } from './people/erase-person.ts';
 export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
@@ -244,6 +245,24 @@ export {
   releaseFileReport,
   requestFileReport,
 } from './reports/file-reports.ts';
+export {
+  createScimToken,
+  listScimTokens,
+  revokeScimToken,
+  type ScimTokenRecord,
+  verifyScimToken,
+} from './scim/scim-tokens.ts';
+export {
+  createScimUser,
+  deleteScimUser,
+  getScimUser,
+  listScimUsers,
+  type ScimAttributes,
+  type ScimFilter,
+  type ScimUser,
+  type ScimUserInput,
+  updateScimUser,
+} from './scim/scim-users.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';

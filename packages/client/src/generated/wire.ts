@@ -1008,6 +1008,12 @@ export interface EndedSessions {
   count: number;
 }
 
+export interface ErasedPerson {
+  id: string;
+  object: 'person';
+  deleted: true;
+}
+
 export interface Error {
   error: {
     /** For people. Lists every fault that was found. */

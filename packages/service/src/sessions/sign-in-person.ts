@@ -109,7 +109,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   if (person.disabledAt) throw disabled();
   const by = { keyId: null, personId: person.id };
   if (isNew) {
-    const detail = { email: address, issuer };
+    const detail = { issuer };
     await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
   }
   const identityId = newId('identity');
