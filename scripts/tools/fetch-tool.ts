@@ -86,7 +86,8 @@ export const dockerCompose = () =>
   debianTool('docker-compose', 'docker-compose', 'usr/libexec/docker/cli-plugins/docker-compose');
 
 /** A Python that can import `kubernetes_validate`, which holds the JSON schemas of every release of Kubernetes. */
-export const kubernetesValidatePython = () => pythonTool('kubernetes-validate', 'requirements-kubernetes.txt');
+export const kubernetesValidatePython = () =>
+  pythonTool('kubernetes-validate', 'requirements-kubernetes.txt');
 
 /** A Python that can import `scim2_tester`, which tries servers of SCIM 2.0, with a client of that protocol. */
 export const scimTesterPython = () => pythonTool('scim-tester', 'requirements-scim.txt');

@@ -160,7 +160,12 @@ test('keys that were made for an email before the directory vouched for it end',
 
 test('wrong tokens, keys and bodies are refused as SCIM has it', async () => {
   const operator = await bench.operator();
-  for (const wrong of ['', `Bearer ${operator.key}`, `Bearer ${bench.acme.key}`, `Bearer ${token.slice(0, -1)}`]) {
+  for (const wrong of [
+    '',
+    `Bearer ${operator.key}`,
+    `Bearer ${bench.acme.key}`,
+    `Bearer ${token.slice(0, -1)}`,
+  ]) {
     const refused = await send('GET', '/Users', undefined, wrong);
     assert.deepEqual([refused.status, refused.json.status], [401, '401']);
     assert.match(refused.type!, /^application\/scim\+json/);

@@ -38,13 +38,17 @@ const attribute = (name: string, description: string, more: object = {}) => ({
   ...{ mutability: 'readWrite', returned: 'default', uniqueness: 'none' },
   ...more,
 });
-const boolean = (name: string, description: string) => {
-  const { caseExact: _, uniqueness: __, ...more } = attribute(name, description, { type: 'boolean' });
+const boolean = (name: string, description: string, required = false) => {
+  const {
+    caseExact: _,
+    uniqueness: __,
+    ...more
+  } = attribute(name, description, { type: 'boolean', required });
   return more;
 };
-const complex = (name: string, description: string, subAttributes: object[], multiValued: boolean) => {
+const complex = (name: string, description: string, subAttributes: object[], isList: boolean) => {
   const { caseExact: _, uniqueness: __, ...more } = attribute(name, description);
-  return { ...more, type: 'complex', multiValued, subAttributes };
+  return { ...more, type: 'complex', multiValued: isList, required: isList, subAttributes };
 };
 
 export const userSchemaOf = (base: string) => ({
@@ -78,7 +82,7 @@ export const userSchemaOf = (base: string) => ({
       ],
       true,
     ),
-    boolean('active', 'Whether the person is let in'),
+    boolean('active', 'Whether the person is let in', true),
   ],
   meta: { resourceType: 'Schema', location: `${base}/Schemas/${userSchema}` },
 });

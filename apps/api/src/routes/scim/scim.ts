@@ -14,6 +14,7 @@ import { listResponse, mostListed, serviceProviderConfig, userSchemaOf, userType
 import { patchUser } from './patch-user.ts';
 import { ScimError, toWireScimError } from './scim-error.ts';
 import { parseScimFilter } from './scim-filter.ts';
+import { type Selection, selectAttributes } from './selected-attributes.ts';
 import { readUser, toWireUser, userSchema } from './user-resource.ts';
 
 declare module 'fastify' {
@@ -26,6 +27,7 @@ declare module 'fastify' {
 const mediaType = 'application/scim+json; charset=utf-8';
 /** What one person takes; directories send one at a time. */
 const bodyLimit = 64 * 1024;
+const endpoints = ['ServiceProviderConfig', 'ResourceTypes', 'Schemas', 'Users'];
 
 /** /scim/v2: SCIM 2.0 for people, by which a directory such as Entra or Okta says who has left. Not in OpenAPI: it is a standard. */
 export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async (app, { signIn }) => {
@@ -80,24 +82,29 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
     return userSchemaOf(baseOf(request));
   });
 
-  app.get<{ Querystring: Record<string, string | undefined> }>('/Users', { schema }, async (request) => {
-    const { filter, startIndex, count } = request.query;
+  async function search(request: FastifyRequest, { filter, startIndex, count, ...selection }: Search) {
     const start = Math.max(1, readCount('startIndex', startIndex, 1));
     const limit = Math.min(mostListed, Math.max(0, readCount('count', count, 100)));
     const page = { offset: start - 1, limit };
+    if (filter !== undefined && typeof filter !== 'string') {
+      throw new ScimError(400, "'filter' must be a text.", 'invalidFilter');
+    }
     const { users, total } = await listScimUsers(services, parseScimFilter(filter), page);
     const base = baseOf(request);
-    return listResponse(
-      users.map((user) => toWireUser(user, base)),
-      total,
-      start,
-    );
-  });
+    const resources = users.map((user) => selectAttributes(toWireUser(user, base), selection));
+    return listResponse(resources, total, start);
+  }
 
-  app.get<ById>('/Users/:id', { schema }, async (request) => {
+  app.get<{ Querystring: Search }>('/Users', { schema }, (request) => search(request, request.query));
+  // The same with the query in a body (RFC 7644, 3.4.3); people are all that there is.
+  for (const path of ['/.search', '/Users/.search']) {
+    app.post(path, { schema, bodyLimit }, (request) => search(request, (request.body ?? {}) as Search));
+  }
+
+  app.get<ById & { Querystring: Selection }>('/Users/:id', { schema }, async (request) => {
     const user = await getScimUser(services, request.params.id);
     if (!user) throw notFound(request.params.id);
-    return toWireUser(user, baseOf(request));
+    return selectAttributes(toWireUser(user, baseOf(request)), request.query);
   });
 
   app.post('/Users', { schema, bodyLimit }, async (request, reply) => {
@@ -127,10 +134,25 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
     if (!(await deleteScimUser(services, id, actorOf(request)))) throw notFound(id);
     return await reply.code(204).send();
   });
+
+  // What else a directory may ask for is answered as it expects errors.
+  app.all('/*', { schema }, async (request) => {
+    const [, endpoint] = /^\/scim\/v2\/([^/?]+)/.exec(request.url) ?? [];
+    if (request.method !== 'GET' && endpoint !== undefined && endpoints.includes(endpoint)) {
+      throw new ScimError(405, `${endpoint} does not take ${request.method}.`);
+    }
+    throw notFound(request.url.split('?', 1)[0]!);
+  });
 };
 
-function readCount(name: string, value: string | undefined, absent: number): number {
+interface Search extends Selection {
+  filter?: unknown;
+  startIndex?: unknown;
+  count?: unknown;
+}
+
+function readCount(name: string, value: unknown, absent: number): number {
   if (value === undefined) return absent;
-  if (/^-?\d{1,9}$/.test(value)) return Number(value);
+  if (/^-?\d{1,9}$/.test(String(value))) return Number(value);
   throw new ScimError(400, `'${name}' must be a whole number.`, 'invalidValue');
 }
