@@ -57,7 +57,6 @@ async function start(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
         GRAFT_TENSORFLOW: 'cpu',
         GRAFT_LOG: 'stdout',
         GRAFT_ENV_FILE: '',
-        GRAFT_PEPPER: services.secrets.pepper,
         GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
         ...env,
       },
