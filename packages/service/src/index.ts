@@ -266,6 +266,7 @@ export {
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
