@@ -278,6 +278,7 @@ export {
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
