@@ -106,7 +106,7 @@ test('docker compose takes the file, with every profile, and asks for the secret
 });
 
 test('images are built on the newest Node with long support', () => {
-  assert.match(read('docker/Dockerfile'), /^ARG NODE=24$/m);
+  assert.match(read('docker/Dockerfile'), /^ARG NODE_IMAGE=node:24\./m);
 });
 
 test('operators of containers have base models of their own: folders, and ids of the Hub', () => {
