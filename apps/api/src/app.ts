@@ -1,9 +1,12 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
   collectLocal,
+  publishChannelKeys,
   repeat,
   type Services,
   startAuditExporter,
+  startHousekeeping,
+  startIntegrationSender,
   startModelFetcher,
   startWebhookSender,
 } from '@graft/service';
@@ -163,6 +166,13 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
+  // A worker cannot open the key of a team's tracker.
+  const metrics = startIntegrationSender(services);
+  app.addHook('onClose', async () => await metrics.close());
+  const housekeeping = startHousekeeping(services);
+  app.addHook('onClose', async () => await housekeeping.close());
+  const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
+  app.addHook('onClose', async () => await channel.stop());
   const exporter = startAuditExporter(services);
   app.addHook('onClose', async () => await exporter.close());
   // A model is added before any worker needs it, and validation needs it first.
@@ -203,7 +213,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(teamRoutes);
       await v1.register(quotaRoutes);
       await v1.register(memberRoutes);
-      await v1.register(invitationRoutes);
+      await v1.register(invitationRoutes, settings);
       await v1.register(teamKeyRoutes);
       await v1.register(auditRoutes);
       await v1.register(adminTeamRoutes);

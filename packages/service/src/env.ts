@@ -5,7 +5,10 @@ import { Value } from 'typebox/value';
 import { auditSinkFault } from './audit/export/audit-sink.ts';
 import { isSourceEntry } from './base-models/added/model-source.ts';
 import { cacheFolder } from './base-models/cache-folder.ts';
+import { isLoopback } from './generation/channel/worker-proof.ts';
 import { parseApiKey } from './keys/api-key.ts';
+import { hasExamplePassword, isExample, isPlaceholder } from './placeholder.ts';
+import { parseRing } from './secret-ring.ts';
 import { isAllowEntry } from './webhooks/egress/address-rules.ts';
 
 const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
@@ -20,6 +23,7 @@ const EnvSchema = Type.Object({
   REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://' })),
   GRAFT_BOOTSTRAP_KEY: Type.Optional(Type.String()),
   GRAFT_PEPPER: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_SEALING_KEY: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_INTERNAL_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_INTERNAL_TLS_CERT: Type.Optional(Type.String()),
   GRAFT_INTERNAL_TLS_KEY: Type.Optional(Type.String()),
@@ -70,7 +74,10 @@ export interface ServiceEnv {
   /** Absent: the queue lives in Postgres. */
   redisUrl: string | undefined;
   bootstrapKey: string | undefined;
+  /** A ring of `secret-ring.ts`, current version first. */
   pepper: string | undefined;
+  /** The same. Absent: secrets are sealed by the pepper. */
+  sealingKey: string | undefined;
   internalToken: string | undefined;
   /** PEM files of the channel between API and workers; absent: it is not encrypted. */
   internalTls: { cert: string; key: string; ca: string } | undefined;
@@ -141,6 +148,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
       'GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64',
     );
   }
+  for (const fault of secretFaults(filled, env)) faults.add(fault);
   for (const name of ['PORT', 'GRAFT_WORKER_PORT'] as const) {
     if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
   }
@@ -171,8 +179,10 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     faults.add(
       'GRAFT_INTERNAL_TLS_CERT, GRAFT_INTERNAL_TLS_KEY and GRAFT_INTERNAL_TLS_CA must be set together',
     );
-  if (internalTls && filled.GRAFT_WORKER_URL?.startsWith('http:'))
-    faults.add('GRAFT_WORKER_URL must begin with https:// where GRAFT_INTERNAL_TLS_CERT is set');
+  if (filled.GRAFT_WORKER_URL?.startsWith('http:') && (internalTls || !isLoopback(filled.GRAFT_WORKER_URL)))
+    faults.add(
+      'GRAFT_WORKER_URL must begin with https://, unless it is of this machine and GRAFT_INTERNAL_TLS_CERT is not set',
+    );
   const lease = Number(filled.GRAFT_LEASE_SECONDS);
   const heartbeat = Number(filled.GRAFT_HEARTBEAT_SECONDS);
   if (heartbeat <= 0) faults.add('GRAFT_HEARTBEAT_SECONDS must be greater than 0');
@@ -192,6 +202,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     redisUrl: filled.REDIS_URL,
     bootstrapKey: filled.GRAFT_BOOTSTRAP_KEY,
     pepper: filled.GRAFT_PEPPER,
+    sealingKey: filled.GRAFT_SEALING_KEY,
     internalToken: filled.GRAFT_INTERNAL_TOKEN,
     internalTls,
     workerHost: filled.GRAFT_WORKER_HOST,
@@ -224,6 +235,47 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     storageCacheBytes: Number(filled.GRAFT_STORAGE_CACHE_BYTES),
     logLevel: filled.LOG_LEVEL,
   };
+}
+
+/** Secrets that Graft did not make, and that others than this file read. */
+const ofOthers = [
+  'PGPASSWORD',
+  'HF_TOKEN',
+  'GRAFT_OIDC_CLIENT_SECRET',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+] as const;
+
+/** What is wrong with the secrets among them. An old version of a ring may be a placeholder: it is there to be replaced. */
+function secretFaults(filled: Static<typeof EnvSchema>, env: NodeJS.ProcessEnv): string[] {
+  const faults: string[] = [];
+  const check = (name: string, isFaulty: boolean) => {
+    if (isFaulty) faults.push(`${name} is a placeholder: make a secret with openssl rand -hex 32`);
+  };
+  for (const name of ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY'] as const) {
+    const text = filled[name];
+    if (text === undefined || text.length < 16) continue;
+    const ring = parseRing(text);
+    if (ring) check(name, isPlaceholder(ring[0]!.secret));
+    else
+      faults.push(
+        `${name} must be a secret, or versions of it such as 2:secret,1:secret, of 16 characters or more each and without a comma in them`,
+      );
+  }
+  for (const name of ['GRAFT_INTERNAL_TOKEN', 'GRAFT_METRICS_TOKEN'] as const) {
+    const text = filled[name];
+    if (text !== undefined && text.length >= 16) check(name, isPlaceholder(text));
+  }
+  const key = parseApiKey(filled.GRAFT_BOOTSTRAP_KEY ?? '');
+  if (key) check('GRAFT_BOOTSTRAP_KEY', isPlaceholder(key.secret));
+  for (const name of ['DATABASE_URL', 'GRAFT_MIGRATION_DATABASE_URL', 'REDIS_URL'] as const) {
+    if (hasExamplePassword(filled[name] ?? ''))
+      faults.push(`${name} has a placeholder as its password: set the real one`);
+  }
+  for (const name of ofOthers) {
+    if (isExample(env[name] ?? '')) faults.push(`${name} is a placeholder: set the real one`);
+  }
+  return faults;
 }
 
 function listIn(text: string): string[] {

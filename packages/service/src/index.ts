@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterFile, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
@@ -76,6 +76,9 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
+export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
+export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
 export * from './generation/protocol.ts';
@@ -114,7 +117,7 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
-export { startJobLoops } from './jobs/job-loops.ts';
+export { startHousekeeping, startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
@@ -169,10 +172,10 @@ export {
 } from './jobs/transitions/validate-job.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
-export { hasRole, type Role, roles } from './keys/api-key.ts';
+export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
-export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
+export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
 export {
   allowsJob,
   allowsModel,
@@ -186,6 +189,7 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
@@ -209,7 +213,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
-export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
+export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
   acceptInvitationAs,
@@ -250,6 +254,9 @@ export {
   releaseFileReport,
   requestFileReport,
 } from './reports/file-reports.ts';
+export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
+export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
@@ -273,7 +280,10 @@ export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
+export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
+export { fsyncFolder, makeFolder } from './storage/disk/fsync-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
+export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';

@@ -204,6 +204,8 @@ export interface ApiKey {
   person_id: string | null;
   /** A person or a key. Null: the operator. */
   created_by: string | null;
+  /** The key by which it was made, also by a session of that key: revoking that one ends this one. */
+  made_by_key: string | null;
   /** To the minute. */
   last_used_at: number | null;
   /** Null: it does not end by itself. */
@@ -832,6 +834,8 @@ export interface CreatedApiKey {
   person_id: string | null;
   /** A person or a key. Null: the operator. */
   created_by: string | null;
+  /** The key by which it was made, also by a session of that key: revoking that one ends this one. */
+  made_by_key: string | null;
   /** To the minute. */
   last_used_at: number | null;
   /** Null: it does not end by itself. */
@@ -949,6 +953,19 @@ export interface DeletedApiKey {
   id: string;
   object: 'api_key';
   deleted: true;
+  /** What the revocation ended, and what it left. */
+  revoked: {
+    /** Keys that stopped working, the asked one first unless it was revoked before. */
+    keys: string[];
+    /** Keys descended from it that still work: kept on request, or others’, which only an admin revokes. */
+    kept: string[];
+    /** Invitations whose links stopped working. */
+    invitations: string[];
+    /** Webhook endpoints that were disabled; they can be enabled again. */
+    webhooks: string[];
+    /** People who joined by an invitation of these keys and are still members: check them. */
+    members: string[];
+  };
 }
 
 export interface DeletedBaseModel {
@@ -2903,6 +2920,10 @@ export interface Queries {
     /** The name of the team, to be sure. */
     name: string;
   };
+  'DELETE /v1/team/keys/{key_id}': {
+    /** `revoke`: with the key end all keys that it made, and that those made, with their invitations and webhooks; whoever stole a key knows what was made by it. `keep`: only the key and its own invitations end. */
+    descendants?: 'revoke' | 'keep';
+  };
   'GET /v1/adapters': {
     /** Id of the last object of the page before. */
     after?: string;
@@ -3112,6 +3133,8 @@ export interface Queries {
     return_to?: string;
     /** The team to work in, by id or name. Absent: the first that a group gave, or else that was joined. */
     team?: string;
+    /** The provider asks the person again who they are, as operators must show every hour. The session works on in its team. */
+    reauthenticate?: boolean;
   };
   'GET /v1/sign-in/callback': {
     code?: string;

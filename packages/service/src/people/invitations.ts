@@ -8,18 +8,20 @@ import { type Page, readPage } from '../database/read-page.ts';
 import type { Invitation } from '../generated/client.ts';
 import {
   generateApiKey,
-  hashSecret,
   isSecret,
   parseInvitationToken,
   type Role,
+  storeSecret,
   wholeKey,
 } from '../keys/api-key.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
+import { holdMaker } from '../keys/revoke-api-key.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
+import { lockIsVerified } from './verify-person.ts';
 
 /** Seconds that an invitation can be accepted: a week, and 30 days at most. */
 export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
@@ -27,10 +29,11 @@ export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 360
 /** Invitations of a team that can be accepted at one time. */
 const mostOpen = 500;
 
-export type InvitationRecord = Omit<Invitation, 'tokenHmac' | 'role'> & { role: Role };
+type WithoutToken = Omit<Invitation, 'tokenHmac' | 'pepperVersion'>;
+export type InvitationRecord = Omit<WithoutToken, 'role'> & { role: Role };
 
-const withoutToken = { omit: { tokenHmac: true } } as const;
-const invitationOf = ({ role, ...row }: Omit<Invitation, 'tokenHmac'>): InvitationRecord => ({
+const withoutToken = { omit: { tokenHmac: true, pepperVersion: true } } as const;
+const invitationOf = ({ role, ...row }: WithoutToken): InvitationRecord => ({
   ...row,
   role: role as Role,
 });
@@ -48,9 +51,11 @@ export async function createInvitation(
   checkIsUnlimited(by);
   const email = input.email === null ? null : parseEmail(input.email);
   const made = generateApiKey('invite_');
+  const { hmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
   const now = await databaseTime(db);
   const seconds = input.expiresIn ?? invitationSeconds.byDefault;
   const row = await inTransaction(db, async (tx) => {
+    await holdMaker(tx, by);
     if ((await tx.team.count({ where: { id: teamId, deletedAt: null } })) === 0) {
       throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team_id' });
     }
@@ -68,8 +73,10 @@ export async function createInvitation(
         teamId,
         email,
         role: input.role,
-        tokenHmac: new Uint8Array(hashSecret(db.secrets.pepper, made.secret)),
+        tokenHmac: hmac,
+        pepperVersion,
         createdBy: by?.personId ?? by?.keyId ?? null,
+        madeByKey: by?.keyId ?? null,
         expiresAt: new Date(now.getTime() + seconds * 1000),
       },
       ...withoutToken,
@@ -129,9 +136,9 @@ export interface Accepted {
 
 /**
  * Makes whoever has the token a member of the team, and a key for them; of two at once one. The person is the one of the
- * invitation's email, or else of the given one, made if there is none. Throws GraftError `invalid_invitation` for a
- * token that is wrong, used, revoked or too old; `missing_required_parameter`, `wrong_invitation_email`,
- * `invalid_email`, `invalid_person_name`, `person_disabled`, `already_member`.
+ * invitation's email, or else of the given one, made if there is none, and never one for whom a provider has vouched. Throws
+ * GraftError `invalid_invitation` for a token that is wrong, used, revoked or too old; `missing_required_parameter`,
+ * `wrong_invitation_email`, `invalid_email`, `invalid_person_name`, `person_disabled`, `sign_in_required`, `already_member`.
  */
 export async function acceptInvitation(
   db: Database & { secrets: Secrets },
@@ -164,7 +171,8 @@ export async function acceptInvitationAs(
 async function findInvitation(db: Database & { secrets: Secrets }, token: string): Promise<Invitation> {
   const parsed = parseInvitationToken(token);
   const found = parsed && (await db.db.invitation.findFirst({ where: { id: parsed.keyId } }));
-  if (!parsed || !isSecret(db.secrets.pepper, parsed.secret, found?.tokenHmac) || !found) {
+  const stored = found && { hmac: found.tokenHmac, pepperVersion: found.pepperVersion };
+  if (!parsed || !(await isSecret(db.secrets.pepper, parsed.secret, stored)) || !found) {
     throw invalidInvitation();
   }
   return found;
@@ -185,6 +193,13 @@ async function accept(
       throw new GraftError('person_disabled', 'This person is disabled: ask the operator of the service.', {
         param: 'email',
       });
+    }
+    if (await lockIsVerified(tx, person.id)) {
+      throw new GraftError(
+        'sign_in_required',
+        'The person of this email signs in at the provider: sign in there, then open the link again.',
+        { param: 'email' },
+      );
     }
     const by = { keyId: null, personId: person.id };
     if (isNew) {

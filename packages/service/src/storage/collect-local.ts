@@ -1,10 +1,11 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { removeForgotten } from '../base-models/added/model-fetcher.ts';
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
 import { dataFolder } from './data-folder.ts';
+import { removeBelow } from './disk/remove-below.ts';
 import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 const graceMs = 24 * 3600 * 1000;
@@ -24,7 +25,8 @@ export async function collectLocal(
   const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
   let removed = 0;
   const remove = async (entry: string) => {
-    await rm(entry, { recursive: true, force: true });
+    // A trainer may still write some of them.
+    await removeBelow(path.dirname(entry), entry);
     removed += 1;
   };
   for (const folder of [staging, checkpoints, path.join(cache, 'held')]) {

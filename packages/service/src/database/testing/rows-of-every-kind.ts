@@ -284,6 +284,7 @@ function* ofTheInstallation(id: Named, team_id: string): Generator<[string, Row]
   yield ['workers', { id: id('worker'), hostname: 'h', pid: 1, slots: 2, heartbeat_at: at }];
   const faults = { consecutive_faults: 3, quarantined_at: at, quarantine_reason: 'no disk' };
   yield ['workers', { id: id('quarantined'), hostname: 'h', pid: 2, slots: 2, heartbeat_at: at, ...faults }];
+  yield ['channel_keys', { public_key: `\\x${Buffer.from(id('key')).toString('hex')}` }];
   yield ['loop_turns', { name: id('loop'), holder: 'api', until: at }];
   yield ['base_models', { id: id('base'), digest: 'a1'.repeat(32) }];
   const added = { source: 'hub', location: 'org/model', created_at: at };
