@@ -95,9 +95,11 @@ async function trainAndAsk(during: () => Promise<void> = async () => {}) {
     [id],
   );
   const [version] = rows;
-  const { rows: workers } = await services.sql.query<{ id: string; address: string; capabilities: WorkerCapabilities }>(
-    'SELECT id, address, capabilities FROM workers ORDER BY heartbeat_at DESC LIMIT 1',
-  );
+  const { rows: workers } = await services.sql.query<{
+    id: string;
+    address: string;
+    capabilities: WorkerCapabilities;
+  }>('SELECT id, address, capabilities FROM workers ORDER BY heartbeat_at DESC LIMIT 1');
   const base_digest = await (await services.baseModels.get('tiny'))!.digest();
   const answer = await fetch(`${workers[0]!.address}${generationPath}`, {
     method: 'POST',
