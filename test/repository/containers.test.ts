@@ -116,7 +116,7 @@ test('a worker has the rights to start trainers as other users, and no others', 
       [user, cap_drop, cap_add, security_opt],
       ['0:0', ['ALL'], ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'], ['no-new-privileges:true']],
     );
-    assert.equal(environment.GRAFT_TRAINER_USER, '${GRAFT_TRAINER_USER:-10001-10064}');
+    assert.match(environment.GRAFT_TRAINER_USER!, /:-10001-10064\}$/);
   }
   // What the worker goes on with is what its container has.
   const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
