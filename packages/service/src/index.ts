@@ -54,6 +54,7 @@ export { baseModelFault, isLastingModelFault } from './base-models/base-model-fa
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
+export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
@@ -168,7 +169,6 @@ export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
-export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export {
   allowsJob,
   allowsModel,
@@ -182,6 +182,7 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
@@ -231,6 +232,7 @@ export {
   updatePerson,
 } from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { setLogins } from './postgres/app-login.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
@@ -248,9 +250,10 @@ export {
 } from './reports/file-reports.ts';
 export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
-export { openServices, type Services } from './services.ts';
+export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
 export {
   chooseTeam,
