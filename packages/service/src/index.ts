@@ -62,6 +62,7 @@ export { baseModelFault, isLastingModelFault } from './base-models/base-model-fa
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
+export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
@@ -239,6 +240,7 @@ export {
   updatePerson,
 } from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { setLogins } from './postgres/app-login.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
@@ -256,9 +258,10 @@ export {
 } from './reports/file-reports.ts';
 export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
-export { openServices, type Services } from './services.ts';
+export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
 export {
   chooseTeam,
