@@ -44,7 +44,7 @@ const api = startProcess(
     PORT: String(port),
     GRAFT_DATA_DIR: path.join(folder, 'data'),
     GRAFT_BASE_MODELS: baseModels,
-    GRAFT_PEPPER: services.secrets.pepper,
+    GRAFT_PEPPER: services.secrets.pepper.text,
     GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
     DATABASE_URL: services.env.databaseUrl,
     REDIS_URL: services.env.redisUrl,

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { copyFile, mkdir, opendir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, opendir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { dataFolder } from '@graft/service';
 import { type DatabaseContents, dumpDatabase } from './dump-database.ts';
 import { flush } from './flush.ts';
+import { encryptSecrets } from './kept-secrets.ts';
 
 /** What a backup holds, beside the rows and the files. Written last: without it a backup is not whole. */
 export interface BackupManifest {
@@ -14,6 +15,8 @@ export interface BackupManifest {
   bytes: number;
   /** Whether files, artifacts and checkpoints lie in the bucket that this names, which is backed up apart. */
   artifactsUrl: string | null;
+  /** encrypted: in `secrets.enc`; left out: they must be had from elsewhere; absent, of earlier versions: in `data/secrets`. */
+  secrets?: 'encrypted' | 'left out';
   database: DatabaseContents;
 }
 
@@ -21,6 +24,8 @@ export interface BackupSource {
   databaseUrl: string;
   dataDir: string;
   artifactsUrl: string | null;
+  /** Encrypts the secrets of the data folder. Null: they are left out. */
+  passphrase: string | null;
 }
 
 export const databaseName = 'database';
@@ -28,7 +33,10 @@ export const manifestName = 'manifest.json';
 export const folderName = 'data';
 
 /** Of the data folder. The rows of the embedded Postgres are copied apart; what is staged or incoming belongs to nothing yet. */
-export const copied = ['files', 'artifacts', 'checkpoints', 'secrets'];
+export const copied = ['files', 'artifacts', 'checkpoints'];
+
+/** Nobody but its owner reads a backup, whatever modes its files had. */
+const ownersAlone = () => 0o600;
 
 /**
  * Backs up a Graft that may be running: the database first, then the files. What a row names was there before the row and is
@@ -46,6 +54,7 @@ export async function backUp(
     );
   const made = await mkdir(output, { recursive: true, mode: 0o700 });
   if ((await readdir(output)).length > 0) throw new Error(`${output} is not empty.`);
+  await chmod(output, 0o700);
   try {
     return await fill(source, output, aborted);
   } catch (error) {
@@ -68,14 +77,21 @@ async function fill(source: BackupSource, output: string, aborted?: AbortSignal)
     );
   await mkdir(join(output, folderName), { mode: 0o700 });
   // Without it a restored folder would not be that of the restored installation.
-  await copyOne(mark, join(output, folderName, basename(mark)), count);
+  await copyOne(mark, join(output, folderName, basename(mark)), count, 0o600);
   for (const name of copied)
-    await copyFolder(join(source.dataDir, name), join(output, folderName, name), incoming, count, aborted);
+    await copyFolder(join(source.dataDir, name), join(output, folderName, name), {
+      except: incoming,
+      count,
+      modeOf: ownersAlone,
+      aborted,
+    });
+  if (source.passphrase !== null) await encryptSecrets(source.dataDir, output, source.passphrase);
   const manifest: BackupManifest = {
     format: 2,
     createdAt: new Date().toISOString(),
     ...count,
     artifactsUrl: source.artifactsUrl,
+    secrets: source.passphrase === null ? 'left out' : 'encrypted',
     database,
   };
   await writeFile(join(output, manifestName), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
@@ -83,14 +99,18 @@ async function fill(source: BackupSource, output: string, aborted?: AbortSignal)
   return manifest;
 }
 
+interface Copying {
+  /** A path that is left out. */
+  except: string;
+  count: { files: number; bytes: number };
+  /** The mode of a copy, by where it lies. */
+  modeOf: (target: string) => number;
+  aborted: AbortSignal | undefined;
+}
+
 /** Copies what is there; what a running Graft removes meanwhile (an old checkpoint, a deleted file) is passed over. */
-export async function copyFolder(
-  from: string,
-  to: string,
-  except: string,
-  count: { files: number; bytes: number },
-  aborted?: AbortSignal,
-): Promise<void> {
+export async function copyFolder(from: string, to: string, copying: Copying): Promise<void> {
+  const { except, count, modeOf, aborted } = copying;
   const entries = await opendir(from).catch(ifGone);
   if (!entries) return;
   await mkdir(to, { recursive: true, mode: 0o700 });
@@ -99,18 +119,19 @@ export async function copyFolder(
       const [source, target] = [join(from, entry.name), join(to, entry.name)];
       aborted?.throwIfAborted();
       if (source === except) continue;
-      if (entry.isDirectory()) await copyFolder(source, target, except, count, aborted);
-      else if (entry.isFile()) await copyOne(source, target, count);
+      if (entry.isDirectory()) await copyFolder(source, target, copying);
+      else if (entry.isFile()) await copyOne(source, target, count, modeOf(target));
     }
   } catch (error) {
     ifGone(error as NodeJS.ErrnoException);
   }
 }
 
-async function copyOne(from: string, to: string, count: { files: number; bytes: number }): Promise<void> {
+async function copyOne(from: string, to: string, count: Copying['count'], mode: number): Promise<void> {
   try {
     // Shares the blocks where the file system can.
     await copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+    await chmod(to, mode);
   } catch (error) {
     return void ifGone(error as NodeJS.ErrnoException);
   }

@@ -13,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -181,6 +182,61 @@ for (const [kind, version] of Object.entries(machines)) {
   });
 }
 
+test('nobody else reads a backup; its secrets are left out, or encrypted, and restored by the passphrase alone', async () => {
+  const secrets = path.join(dataDir(), 'secrets');
+  chmodSync(path.join(dataDir(), 'files/a-file'), 0o644);
+  const whole = (place: string) =>
+    readdirSync(place, { recursive: true, encoding: 'utf8' }).map((name) => path.join(place, name));
+  const pepper = readFileSync(path.join(secrets, 'pepper'), 'utf8').trim();
+  const passphraseFile = path.join(folder, 'passphrase');
+  writeFileSync(passphraseFile, 'correct horse battery\n');
+  const source = { databaseUrl: ownerUrl, dataDir: dataDir(), artifactsUrl: null };
+  for (const passphrase of [null, 'correct horse battery']) {
+    const place = path.join(folder, `secret-${passphrase === null ? 'less' : 'ful'}`);
+    mkdirSync(place, { mode: 0o755 });
+    await backUp({ ...source, passphrase }, place);
+    for (const file of [place, ...whole(place)]) {
+      const { mode } = statSync(file);
+      assert.equal(mode & 0o777, statSync(file).isDirectory() ? 0o700 : 0o600, file);
+    }
+    for (const file of whole(place).filter((name) => statSync(name).isFile()))
+      assert.ok(!readFileSync(file).includes(pepper) && !file.includes('data/secrets'), file);
+    assert.equal(existsSync(path.join(place, 'secrets.enc')), passphrase !== null);
+  }
+  const restoreInto = (target: string, from: string, ...more: string[]) =>
+    run(['restore', from, ...more], '', { GRAFT_DATA_DIR: path.join(folder, target) });
+  const asked = restoreInto('asked', 'secret-ful');
+  assert.equal(asked.status, 1);
+  assert.match(
+    asked.stderr,
+    /secrets\.enc are encrypted: name the file with the passphrase by --passphrase-file/,
+  );
+  const target = { databaseUrl: ownerUrl, dataDir: path.join(folder, 'asked') };
+  await assert.rejects(restore(path.join(folder, 'secret-ful'), { ...target, passphrase: 'another' }), {
+    message: /does not open: the passphrase is another, or the file was changed/,
+  });
+  const opened = restoreInto('asked', 'secret-ful', '--passphrase-file', 'passphrase');
+  assert.equal(opened.status, 0, opened.stderr);
+  const file = path.join(folder, 'asked/secrets/pepper');
+  assert.equal(readFileSync(file, 'utf8').trim(), pepper);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  // As backups of earlier versions were.
+  const earlier = path.join(folder, 'secret-less');
+  const manifest = JSON.parse(readFileSync(path.join(earlier, 'manifest.json'), 'utf8'));
+  writeFileSync(path.join(earlier, 'manifest.json'), JSON.stringify({ ...manifest, secrets: undefined }));
+  mkdirSync(path.join(earlier, 'data/secrets'));
+  writeFileSync(path.join(earlier, 'data/secrets/pepper'), pepper);
+  const database = await createTestDatabase();
+  try {
+    await asOwner(database.url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
+    const dataDir = path.join(folder, 'earlier');
+    await restore(earlier, { databaseUrl: database.url, dataDir, passphrase: null });
+    assert.equal(readFileSync(path.join(dataDir, 'secrets/pepper'), 'utf8'), pepper);
+  } finally {
+    await database.drop();
+  }
+});
+
 test('--help and faulty arguments make no backup', () => {
   const settings = { GRAFT_DATA_DIR: path.join(folder, 'untouched') };
   const help = run(['backup', '--help'], '', settings);
@@ -207,7 +263,7 @@ test('--help and faulty arguments make no backup', () => {
 test('a backup that fails or is ended leaves nothing', async () => {
   const database = await createTestDatabase();
   const output = path.join(folder, 'not/made');
-  const source = { databaseUrl: ownerUrl, dataDir: dataDir(), artifactsUrl: null };
+  const source = { databaseUrl: ownerUrl, dataDir: dataDir(), artifactsUrl: null, passphrase: null };
   try {
     const gone = () => assert.ok(!existsSync(path.join(folder, 'not')));
     await assert.rejects(backUp(source, output, AbortSignal.abort(new Error('ended'))), /ended/);
@@ -240,9 +296,9 @@ test('a backup that fails or is ended leaves nothing', async () => {
 
 test('a restore that fails or is ended leaves an empty database and no files, and can be begun again', async () => {
   const backup = path.join(folder, 'whole');
-  await backUp({ databaseUrl: ownerUrl, dataDir: dataDir(), artifactsUrl: null }, backup);
+  await backUp({ databaseUrl: ownerUrl, dataDir: dataDir(), artifactsUrl: null, passphrase: null }, backup);
   const database = await createTestDatabase();
-  const target = { databaseUrl: database.url, dataDir: path.join(folder, 'target') };
+  const target = { databaseUrl: database.url, dataDir: path.join(folder, 'target'), passphrase: null };
   try {
     await assert.rejects(restore(backup, target), /The database is not empty/);
     await asOwner(database.url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));

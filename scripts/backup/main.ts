@@ -3,7 +3,7 @@
  *                             while it runs, into a new folder
  * npm run restore -- FOLDER   puts such a backup into the empty database and data folder of those settings
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { acquirePostgres, createLogger, dataFolder, loadServiceEnv } from '@graft/service';
@@ -13,33 +13,38 @@ import { restore } from './restore.ts';
 
 const usage = `usage: npm run backup -- FOLDER     backs up database and data folder, also of a Graft that runs, into a new folder
        npm run restore -- FOLDER    puts a backup into an empty database and an empty data folder
+--passphrase-file FILE: backup encrypts GRAFT_DATA_DIR/secrets by what the file holds, 12 characters or more, and restore decrypts
+them. Without it the secrets are left out: keep them apart.
 Both read the settings of Graft: DATABASE_URL, GRAFT_DATA_DIR and the others, from the environment or .env.`;
 
 const aborted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => aborted.abort(new Error(`Ended by ${signal}; nothing is left of it.`)));
 
-const { verb, folder } = readArguments(process.argv.slice(2));
+const { verb, folder, passphraseFile } = readArguments(process.argv.slice(2));
 try {
   loadSettings();
   const env = loadServiceEnv();
   const { dataDir } = env;
   if (verb === 'backup' && env.databaseUrl === undefined && !existsSync(dataFolder(dataDir).postgres))
     throw new Error(`There is no Graft in ${dataDir}: set GRAFT_DATA_DIR, or DATABASE_URL, as it has them.`);
+  const passphrase = passphraseFile === undefined ? null : readPassphrase(passphraseFile);
   const postgres = await acquirePostgres(env, createLogger({ level: 'warn', name: 'graft-backup' }));
   try {
     const place = path.resolve(process.env.INIT_CWD ?? '.', folder);
     const artifactsUrl = process.env.ARTIFACTS_URL || null;
-    const run = { databaseUrl: postgres.ownerUrl, dataDir, artifactsUrl };
+    const run = { databaseUrl: postgres.ownerUrl, dataDir, artifactsUrl, passphrase };
     if (verb === 'backup') {
       const made = await backUp(run, place, aborted.signal);
       console.log(`Backed up ${described(made)} to ${place}.`);
+      if (made.secrets === 'left out') console.log(leftOut(dataDir));
       tellOfBucket(made.artifactsUrl, 'copy the bucket now, after the database');
     } else {
       const restored = await restore(place, run, aborted.signal);
       console.log(`Restored ${described(restored)} of ${restored.createdAt} from ${place}.`);
       for (const name of restored.foreignTables)
         console.log(`The table ${name}, which is not Graft's, is left out.`);
+      if (restored.secrets === 'left out') console.log(provide(dataDir));
       tellOfBucket(restored.artifactsUrl, 'restore the bucket too, before Graft starts');
     }
   } finally {
@@ -50,12 +55,33 @@ try {
   process.exitCode = 1;
 }
 
-function readArguments(given: string[]): { verb: 'backup' | 'restore'; folder: string } {
+function readPassphrase(file: string): string {
+  const passphrase = readFileSync(path.resolve(process.env.INIT_CWD ?? '.', file), 'utf8').trim();
+  if (passphrase.length < 12) throw new Error(`${file} must hold a passphrase of 12 characters or more.`);
+  return passphrase;
+}
+
+function leftOut(dataDir: string): string {
+  return `The secrets in ${dataFolder(dataDir).secrets} are left out: keep a copy of them apart, or encrypt them by --passphrase-file. Without the pepper no key works.`;
+}
+
+function provide(dataDir: string): string {
+  return `The backup holds no secrets: before Graft starts, put those of then into ${dataFolder(dataDir).secrets}, or set GRAFT_PEPPER (and GRAFT_SEALING_KEY where it was set). Without them no key, session or invitation works, and webhooks and integrations need new secrets.`;
+}
+
+function readArguments(given: string[]): {
+  verb: 'backup' | 'restore';
+  folder: string;
+  passphraseFile: string | undefined;
+} {
   let fault: string | null = null;
   try {
     const { values, positionals } = parseArgs({
       args: given,
-      options: { help: { type: 'boolean', short: 'h', default: false } },
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        'passphrase-file': { type: 'string' },
+      },
       allowPositionals: true,
     });
     if (values.help) {
@@ -63,7 +89,8 @@ function readArguments(given: string[]): { verb: 'backup' | 'restore'; folder: s
       process.exit(0);
     }
     const [verb, folder, ...more] = positionals;
-    if ((verb === 'backup' || verb === 'restore') && folder && more.length === 0) return { verb, folder };
+    if ((verb === 'backup' || verb === 'restore') && folder && more.length === 0)
+      return { verb, folder, passphraseFile: values['passphrase-file'] };
   } catch (error) {
     fault = (error as Error).message;
   }

@@ -1,5 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join, sep } from 'node:path';
 import { dataFolder } from '@graft/service';
 import {
   type BackupManifest,
@@ -9,6 +9,7 @@ import {
   folderName,
   readManifest,
 } from './back-up.ts';
+import { decryptSecrets, secretsName, writeSecrets } from './kept-secrets.ts';
 import { restoreDatabase } from './restore-database.ts';
 
 /**
@@ -19,24 +20,41 @@ import { restoreDatabase } from './restore-database.ts';
  */
 export async function restore(
   folder: string,
-  target: { databaseUrl: string; dataDir: string },
+  target: { databaseUrl: string; dataDir: string; passphrase: string | null },
   aborted?: AbortSignal,
 ): Promise<BackupManifest & { foreignTables: string[] }> {
   const manifest = await readManifest(folder);
   const present = await readdir(target.dataDir).catch(() => []);
   // The embedded Postgres of the target may be there already: it is running.
   const { mark } = dataFolder(target.dataDir);
-  const inTheWay = present.filter((name) => copied.includes(name) || name === basename(mark));
+  const { secrets: ofSecrets, artifacts, checkpoints } = dataFolder(target.dataDir);
+  const places = [...copied.map((name) => join(target.dataDir, name)), mark];
+  // Copied by hand before, where the backup leaves them out.
+  if (manifest.secrets !== 'left out') places.push(ofSecrets);
+  const inTheWay = present.filter((name) => places.includes(join(target.dataDir, name)));
   if (inTheWay.length > 0)
     throw new Error(`${target.dataDir} is not empty (${inTheWay.join(', ')}): restore into a new folder.`);
-  const copyFiles = () =>
-    copyFolder(join(folder, folderName), target.dataDir, '', { files: 0, bytes: 0 }, aborted);
+  if (manifest.secrets === 'encrypted' && target.passphrase === null)
+    throw new Error(
+      `The secrets in ${join(folder, secretsName)} are encrypted: name the file with the passphrase by --passphrase-file.`,
+    );
+  const secrets = manifest.secrets === 'encrypted' ? await decryptSecrets(folder, target.passphrase!) : null;
+  const copyFiles = async () => {
+    await copyFolder(join(folder, folderName), target.dataDir, {
+      except: '',
+      count: { files: 0, bytes: 0 },
+      // Trainers of another user read some of these; the folders above let nobody else pass.
+      modeOf: (file) =>
+        [artifacts, checkpoints].some((place) => file.startsWith(place + sep)) ? 0o644 : 0o600,
+      aborted,
+    });
+    if (secrets) await writeSecrets(target.dataDir, secrets);
+  };
   const rows = { folder: join(folder, databaseName), contents: manifest.database, beforeRows: copyFiles };
   try {
     return { ...manifest, foreignTables: await restoreDatabase(target.databaseUrl, rows, aborted) };
   } catch (error) {
-    for (const place of [...copied.map((name) => join(target.dataDir, name)), mark])
-      await rm(place, { recursive: true, force: true });
+    for (const place of places) await rm(place, { recursive: true, force: true });
     throw aborted?.aborted ? aborted.reason : error;
   }
 }

@@ -28,7 +28,7 @@ test('by default: the bike shop, LoRA, a free port, data of its own and a new ke
 });
 
 test('PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured', () => {
-  const key = `graft_abcdefgh_${'s'.repeat(30)}`;
+  const key = `graft_abcdefgh_${'s3cret'.repeat(5)}`;
   const env = { PORT: '8011', GRAFT_DATA_DIR: path.join(folder, 'mine'), GRAFT_BOOTSTRAP_KEY: key };
   const { port, dataDir, key: used, keyIsNew } = read(['--output', fresh()], env)!;
   assert.deepEqual([port, dataDir, used, keyIsNew], [8011, path.join(folder, 'mine'), key, false]);

@@ -120,7 +120,12 @@ test('a running Graft is backed up and goes on in another place', async () => {
   await until(original, id, (job) => (job.progress?.step ?? 0) >= 60);
 
   const backup = join(folder, 'backup');
-  const source = { databaseUrl: services.databaseUrl, dataDir: original.dataDir, artifactsUrl: null };
+  const source = {
+    databaseUrl: services.databaseUrl,
+    dataDir: original.dataDir,
+    artifactsUrl: null,
+    passphrase: 'of the test',
+  };
   const manifest = await backUp(source, backup);
   assert.ok(manifest.files >= 8 && manifest.bytes > 10_000, JSON.stringify(manifest));
   assert.equal(
@@ -139,7 +144,7 @@ test('a running Graft is backed up and goes on in another place', async () => {
   await original.stop();
 
   const dataDir = join(folder, 'restored');
-  await restore(backup, { databaseUrl: restored.url, dataDir });
+  await restore(backup, { databaseUrl: restored.url, dataDir, passphrase: 'of the test' });
   const second = await startGraft(restored.url, dataDir);
   const resumed = await until(second, id, succeeded);
   assert.deepEqual(
@@ -159,7 +164,7 @@ test('a running Graft is backed up and goes on in another place', async () => {
 test('a backup that is not whole, and a place that is not empty, are refused', async () => {
   const half = join(folder, 'half');
   await mkdir(half, { recursive: true });
-  const target = { databaseUrl: restored.url, dataDir: join(folder, 'nowhere') };
+  const target = { databaseUrl: restored.url, dataDir: join(folder, 'nowhere'), passphrase: 'of the test' };
   await assert.rejects(restore(half, target), /holds no whole backup/);
   await assert.rejects(restore(join(folder, 'backup'), target), /database is not empty/);
   assert.deepEqual(await readdir(target.dataDir).catch(() => []), []);

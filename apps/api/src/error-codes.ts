@@ -26,6 +26,10 @@ export const errorCodes = {
   invalid_session: [401, 'The session has ended, or the cookie holds none.'],
   cross_site_request: [403, 'A session changes things only from pages of this server.'],
   no_team: [403, 'Whoever is signed in is no member of the team that the session works in.'],
+  reauthentication_required: [
+    403,
+    'To operate the service the person must sign in again, at /v1/sign-in?reauthenticate=true.',
+  ],
   sign_in_required: [403, 'This is for a person who has signed in at the provider.'],
   sign_in_not_configured: [404, 'No provider is configured that people sign in at.'],
   key_sign_in_disabled: [403, 'People sign in at a provider here, and not by a key.'],
@@ -69,7 +73,7 @@ export const errorCodes = {
   ],
   rate_limit_exceeded: [
     429,
-    'The key or the address has sent too many requests in this minute; retry after the seconds of Retry-After.',
+    'The key or the address has sent too many requests in this minute, or a webhook endpoint too many test events and resent deliveries; retry after the seconds of Retry-After.',
   ],
   headers_too_large: [431, 'The address and the headers together are larger than 16 kB.'],
   budget_exceeded: [
@@ -79,6 +83,12 @@ export const errorCodes = {
   internal_error: [500, 'A fault of the server; its log has the details under the x-request-id.'],
   storage_away: [503, 'The store of files and adapters is away; retry after the seconds of Retry-After.'],
   storage_full: [507, 'The store has no room left; nothing was stored. Its operator must make room.'],
+  secrets_outdated: [
+    503,
+    'Another process has stored this by a newer version of a secret than this one was started with; the operator must restart it.',
+  ],
+  secret_in_use: [400, 'Rows still need this version of a secret.'],
+  secret_version_not_found: [404, 'No such version of a secret.'],
   service_unavailable: [503, 'The database is away; retry after the seconds of Retry-After.'],
   resource_busy: [
     503,

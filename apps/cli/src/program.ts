@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { addAuditVerbs } from './admin/audit.ts';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
 import { addScimVerbs } from './admin/scim.ts';
+import { addSecretVerbs } from './admin/secrets.ts';
 import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
 import { addPriceVerbs, addUsageVerbs } from './admin/usage.ts';
 import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
@@ -50,6 +52,8 @@ ${exitCodes}`,
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
+  addSecretVerbs(admin);
+  addAuditVerbs(admin);
   addUsageVerbs(admin);
   addPriceVerbs(admin);
   return program;

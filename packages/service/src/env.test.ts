@@ -22,6 +22,7 @@ test('everything has a default, and an empty variable counts as unset', () => {
     redisUrl: undefined,
     bootstrapKey: undefined,
     pepper: undefined,
+    sealingKey: undefined,
     internalToken: undefined,
     internalTls: undefined,
     artifactsUrl: undefined,
@@ -61,7 +62,7 @@ test('what is set is parsed', () => {
     GRAFT_HEARTBEAT_SECONDS: '0.5',
     GRAFT_HUB_ALLOW: ' org/*, HuggingFaceTB/SmolLM2-135M ,',
     GRAFT_BASE_MODELS: 'models.json',
-    GRAFT_BOOTSTRAP_KEY: `graft_abcdefgh_${'s'.repeat(40)}`,
+    GRAFT_BOOTSTRAP_KEY: `graft_abcdefgh_${'s3cret'.repeat(6)}`,
     LOG_LEVEL: 'debug',
   });
   assert.deepEqual(env.hubAllow, ['org/*', 'HuggingFaceTB/SmolLM2-135M']);
@@ -103,6 +104,45 @@ test('every fault is named, by its variable, and no value is shown', () => {
       return true;
     },
   );
+});
+
+test('placeholders are refused by the name of their setting, but as an old version that is to be replaced', () => {
+  const settings = ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY', 'GRAFT_INTERNAL_TOKEN', 'GRAFT_METRICS_TOKEN'];
+  const values = [
+    'CHANGE-ME-CHANGE-ME',
+    'xx-change-me-xx-yy',
+    'qqqqqqqqqqqqqqqqqq',
+    'abababababababab',
+    'your-secret-pepper',
+  ];
+  for (const name of settings) {
+    for (const value of [...values, '<16 characters or more>']) {
+      assert.throws(
+        () => loadServiceEnv({ [name]: value }),
+        (error: Error) =>
+          error.message.includes(`${name} is a placeholder`) && !error.message.includes(value),
+        `${name}=${value}`,
+      );
+    }
+    loadServiceEnv({ [name]: '8f3a0c1d2e4b5a69' });
+  }
+  assert.throws(
+    () => loadServiceEnv({ GRAFT_PEPPER: '2:CHANGE-ME-CHANGE-ME,1:8f3a0c1d2e4b5a69' }),
+    /placeholder/,
+  );
+  loadServiceEnv({ GRAFT_PEPPER: '2:8f3a0c1d2e4b5a69,1:CHANGE-ME-CHANGE-ME' });
+  assert.throws(() => loadServiceEnv({ GRAFT_PEPPER: '2:8f3a0c1d2e4b5a69,1:short' }), /GRAFT_PEPPER must be/);
+  const urls = {
+    DATABASE_URL: 'postgresql://graft:CHANGE-ME@db/graft',
+    REDIS_URL: 'redis://:CHANGE%2DME@db',
+  };
+  for (const [name, url] of Object.entries(urls))
+    assert.throws(
+      () => loadServiceEnv({ [name]: url }),
+      new RegExp(`${name} has a placeholder as its password`),
+    );
+  loadServiceEnv({ DATABASE_URL: 'postgresql://graft:graft@db/graft' });
+  assert.throws(() => loadServiceEnv({ AWS_SECRET_ACCESS_KEY: 'CHANGE-ME' }), /AWS_SECRET_ACCESS_KEY is a/);
 });
 
 test('base models are added from Hub globs, folders and prefixes of S3, and from nothing like them', () => {

@@ -2,9 +2,14 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { auditSinkFault } from './audit/export/audit-sink.ts';
 import { isSourceEntry } from './base-models/added/model-source.ts';
 import { cacheFolder } from './base-models/cache-folder.ts';
+import { isLoopback } from './generation/channel/worker-proof.ts';
 import { parseApiKey } from './keys/api-key.ts';
+import { hasExamplePassword, isExample, isPlaceholder } from './placeholder.ts';
+import { readSecretFiles } from './secret-files.ts';
+import { parseRing } from './secret-ring.ts';
 import { isAllowEntry } from './webhooks/egress/address-rules.ts';
 
 const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
@@ -19,6 +24,7 @@ const EnvSchema = Type.Object({
   REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://' })),
   GRAFT_BOOTSTRAP_KEY: Type.Optional(Type.String()),
   GRAFT_PEPPER: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_SEALING_KEY: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_INTERNAL_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_INTERNAL_TLS_CERT: Type.Optional(Type.String()),
   GRAFT_INTERNAL_TLS_KEY: Type.Optional(Type.String()),
@@ -46,7 +52,10 @@ const EnvSchema = Type.Object({
   GRAFT_STORAGE_CACHE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(20 * 2 ** 30) }),
   GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
   GRAFT_ADAPTER_RETENTION_DAYS: Type.String({ pattern: '^[0-9]{1,4}$', default: '30' }),
+  GRAFT_AUDIT_SINK: Type.Optional(Type.String()),
+  GRAFT_AUDIT_SINK_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_METRICS_LOOPBACK: Type.Enum(['true', 'false'], { default: 'false' }),
   GRAFT_METRICS_BY_TEAM: Type.Enum(['true', 'false'], { default: 'false' }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 });
@@ -66,7 +75,10 @@ export interface ServiceEnv {
   /** Absent: the queue lives in Postgres. */
   redisUrl: string | undefined;
   bootstrapKey: string | undefined;
+  /** A ring of `secret-ring.ts`, current version first. */
   pepper: string | undefined;
+  /** The same. Absent: secrets are sealed by the pepper. */
+  sealingKey: string | undefined;
   internalToken: string | undefined;
   /** PEM files of the channel between API and workers; absent: it is not encrypted. */
   internalTls: { cert: string; key: string; ca: string } | undefined;
@@ -100,8 +112,13 @@ export interface ServiceEnv {
   maxUploadBytes: number;
   /** How long a deleted adapter version can be restored. */
   adapterRetentionDays: number;
-  /** Whoever has it reads /metrics. Absent: only this machine does. */
+  /** `https://…` or `file:/…`: where the audit log is exported to. Absent: nowhere. */
+  auditSink: string | undefined;
+  auditSinkToken: string | undefined;
+  /** Whoever has it reads /metrics. Absent: nobody does, unless `metricsLoopback`. */
   metricsToken: string | undefined;
+  /** No proxy on this machine leads here, so that processes of this machine may read /metrics without a token. */
+  metricsLoopback: boolean;
   /** Metrics may name teams. */
   metricsByTeam: boolean;
   /** `s3://bucket/prefix`: where files, artifacts and checkpoints lie. Absent: under `dataDir`. */
@@ -115,6 +132,7 @@ export interface ServiceEnv {
 
 /** Reads the environment. Throws one Error that names every faulty variable, never a value. */
 export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
+  readSecretFiles(env);
   const given = Object.fromEntries(
     Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]),
   );
@@ -132,6 +150,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
       'GRAFT_BOOTSTRAP_KEY must have the form graft_<keyid>_<secret>: letters and digits, 8 to 32 and 24 to 64',
     );
   }
+  for (const fault of secretFaults(filled, env)) faults.add(fault);
   for (const name of ['PORT', 'GRAFT_WORKER_PORT'] as const) {
     if (Number(filled[name]) > 65_535) faults.add(`${name} must be at most 65535`);
   }
@@ -144,6 +163,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     if (!entries.every(isAllowEntry))
       faults.add(`${name} must list addresses, ranges such as 10.1.0.0/16, and host names`);
   }
+  const sinkFault = filled.GRAFT_AUDIT_SINK === undefined ? null : auditSinkFault(filled.GRAFT_AUDIT_SINK);
+  if (sinkFault) faults.add(`GRAFT_AUDIT_SINK ${sinkFault}`);
   const baseModelSources = listIn(filled.GRAFT_BASE_MODEL_SOURCES);
   if (!baseModelSources.every(isSourceEntry))
     faults.add(
@@ -160,8 +181,10 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     faults.add(
       'GRAFT_INTERNAL_TLS_CERT, GRAFT_INTERNAL_TLS_KEY and GRAFT_INTERNAL_TLS_CA must be set together',
     );
-  if (internalTls && filled.GRAFT_WORKER_URL?.startsWith('http:'))
-    faults.add('GRAFT_WORKER_URL must begin with https:// where GRAFT_INTERNAL_TLS_CERT is set');
+  if (filled.GRAFT_WORKER_URL?.startsWith('http:') && (internalTls || !isLoopback(filled.GRAFT_WORKER_URL)))
+    faults.add(
+      'GRAFT_WORKER_URL must begin with https://, unless it is of this machine and GRAFT_INTERNAL_TLS_CERT is not set',
+    );
   const lease = Number(filled.GRAFT_LEASE_SECONDS);
   const heartbeat = Number(filled.GRAFT_HEARTBEAT_SECONDS);
   if (heartbeat <= 0) faults.add('GRAFT_HEARTBEAT_SECONDS must be greater than 0');
@@ -181,6 +204,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     redisUrl: filled.REDIS_URL,
     bootstrapKey: filled.GRAFT_BOOTSTRAP_KEY,
     pepper: filled.GRAFT_PEPPER,
+    sealingKey: filled.GRAFT_SEALING_KEY,
     internalToken: filled.GRAFT_INTERNAL_TOKEN,
     internalTls,
     workerHost: filled.GRAFT_WORKER_HOST,
@@ -202,7 +226,10 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     hfToken: filled.HF_TOKEN,
     minFreeBytes: Number(filled.GRAFT_MIN_FREE_BYTES),
     maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),
+    auditSink: filled.GRAFT_AUDIT_SINK,
+    auditSinkToken: filled.GRAFT_AUDIT_SINK_TOKEN,
     metricsToken: filled.GRAFT_METRICS_TOKEN,
+    metricsLoopback: filled.GRAFT_METRICS_LOOPBACK === 'true',
     metricsByTeam: filled.GRAFT_METRICS_BY_TEAM === 'true',
     artifactsUrl: filled.ARTIFACTS_URL,
     s3Endpoint: filled.GRAFT_S3_ENDPOINT,
@@ -210,6 +237,47 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     storageCacheBytes: Number(filled.GRAFT_STORAGE_CACHE_BYTES),
     logLevel: filled.LOG_LEVEL,
   };
+}
+
+/** Secrets that Graft did not make, and that others than this file read. */
+const ofOthers = [
+  'PGPASSWORD',
+  'HF_TOKEN',
+  'GRAFT_OIDC_CLIENT_SECRET',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+] as const;
+
+/** What is wrong with the secrets among them. An old version of a ring may be a placeholder: it is there to be replaced. */
+function secretFaults(filled: Static<typeof EnvSchema>, env: NodeJS.ProcessEnv): string[] {
+  const faults: string[] = [];
+  const check = (name: string, isFaulty: boolean) => {
+    if (isFaulty) faults.push(`${name} is a placeholder: make a secret with openssl rand -hex 32`);
+  };
+  for (const name of ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY'] as const) {
+    const text = filled[name];
+    if (text === undefined || text.length < 16) continue;
+    const ring = parseRing(text);
+    if (ring) check(name, isPlaceholder(ring[0]!.secret));
+    else
+      faults.push(
+        `${name} must be a secret, or versions of it such as 2:secret,1:secret, of 16 characters or more each and without a comma in them`,
+      );
+  }
+  for (const name of ['GRAFT_INTERNAL_TOKEN', 'GRAFT_METRICS_TOKEN'] as const) {
+    const text = filled[name];
+    if (text !== undefined && text.length >= 16) check(name, isPlaceholder(text));
+  }
+  const key = parseApiKey(filled.GRAFT_BOOTSTRAP_KEY ?? '');
+  if (key) check('GRAFT_BOOTSTRAP_KEY', isPlaceholder(key.secret));
+  for (const name of ['DATABASE_URL', 'GRAFT_MIGRATION_DATABASE_URL', 'REDIS_URL'] as const) {
+    if (hasExamplePassword(filled[name] ?? ''))
+      faults.push(`${name} has a placeholder as its password: set the real one`);
+  }
+  for (const name of ofOthers) {
+    if (isExample(env[name] ?? '')) faults.push(`${name} is a placeholder: set the real one`);
+  }
+  return faults;
 }
 
 function listIn(text: string): string[] {

@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterFile, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
@@ -32,7 +32,15 @@ export {
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
+export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
+export {
+  type AuditCheck,
+  type AuditFault,
+  type AuditHead,
+  listAuditHeads,
+  verifyAudit,
+} from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -54,6 +62,7 @@ export { baseModelFault, isLastingModelFault } from './base-models/base-model-fa
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
+export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
@@ -68,6 +77,9 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
+export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
+export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
 export * from './generation/protocol.ts';
@@ -106,7 +118,7 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
-export { startJobLoops } from './jobs/job-loops.ts';
+export { startHousekeeping, startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
@@ -161,7 +173,7 @@ export {
 } from './jobs/transitions/validate-job.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
-export { hasRole, type Role, roles } from './keys/api-key.ts';
+export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
@@ -204,7 +216,7 @@ export {
   under,
 } from './observe/tracing.ts';
 export { erasePerson } from './people/erase-person.ts';
-export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
+export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
   acceptInvitationAs,
@@ -230,6 +242,7 @@ export {
   updatePerson,
 } from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { setLogins } from './postgres/app-login.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
@@ -245,6 +258,10 @@ export {
   releaseFileReport,
   requestFileReport,
 } from './reports/file-reports.ts';
+export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
+export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { withoutFileSecrets } from './secret-files.ts';
+export { SecretRing } from './secret-ring.ts';
 export {
   createScimToken,
   listScimTokens,
@@ -264,7 +281,7 @@ export {
   updateScimUser,
 } from './scim/scim-users.ts';
 export type { Secrets } from './secrets.ts';
-export { openServices, type Services } from './services.ts';
+export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
 export { endProviderSessions, type ProviderLogout } from './sessions/end-provider-sessions.ts';
 export {
@@ -286,9 +303,13 @@ export {
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
+export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
+export { fsyncFolder, makeFolder } from './storage/disk/fsync-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
+export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';
@@ -374,6 +395,7 @@ export {
   updateWebhook,
   type WithSecret,
 } from './webhooks/manage-endpoints.ts';
+export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,

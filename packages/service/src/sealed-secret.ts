@@ -1,8 +1,10 @@
 /**
  * Secrets that must be read again, unlike those of API keys: Postgres holds them encrypted, by AES-256-GCM under a key that HKDF
- * makes of the pepper for each purpose, bound to their row, so that no row can stand for another.
+ * makes of the sealing key for each purpose, bound to their row, so that no row can stand for another.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { outdated } from './secret-ring.ts';
+import type { Secrets } from './secrets.ts';
 
 const ivBytes = 12;
 const tagBytes = 16;
@@ -14,25 +16,59 @@ export interface SealedFor {
   row: readonly string[];
 }
 
-export function seal(pepper: string, { purpose, row }: SealedFor, secret: string): Uint8Array<ArrayBuffer> {
+/** The rings that seal and open. */
+export type SealingKeys = Pick<Secrets, 'pepper' | 'sealing'>;
+
+/** What is stored of a secret. */
+export interface Sealed {
+  sealed: Uint8Array<ArrayBuffer>;
+  /** The ring and the version whose key opens it, such as `pepper:1`. */
+  sealedBy: string;
+}
+
+/** How a row names the version that new secrets are sealed by. */
+export function currentSeal({ sealing }: SealingKeys): string {
+  return `${sealing.name}:${sealing.current.version}`;
+}
+
+export function seal(keys: SealingKeys, { purpose, row }: SealedFor, secret: string): Sealed {
+  const sealedBy = currentSeal(keys);
   const iv = randomBytes(ivBytes);
-  const cipher = createCipheriv('aes-256-gcm', keyOf(pepper, purpose), iv).setAAD(nameOf(row));
+  const key = keyOf(keys.sealing.current.secret, purpose);
+  const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(nameOf(row));
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]);
-  return new Uint8Array(Buffer.concat([iv, cipher.getAuthTag(), sealed]));
+  return { sealed: new Uint8Array(Buffer.concat([iv, cipher.getAuthTag(), sealed])), sealedBy };
 }
 
-/** Throws when it was sealed under another pepper, or for another row. */
-export function unseal(pepper: string, { purpose, row }: SealedFor, sealed: Uint8Array): string {
+/**
+ * Null: it was sealed by a version that was dropped, by another secret under that name, or for another row. Throws GraftError
+ * `secrets_outdated`.
+ */
+export async function unseal(
+  keys: SealingKeys,
+  { purpose, row }: SealedFor,
+  { sealed, sealedBy }: { sealed: Uint8Array; sealedBy: string },
+): Promise<string | null> {
+  const [name, version] = sealedBy.split(':');
+  // Secrets that were sealed by the pepper stay so until they are sealed again.
+  const ring = [keys.sealing, keys.pepper].find((candidate) => candidate.name === name);
+  if (!ring) throw outdated('GRAFT_SEALING_KEY');
+  const secret = await ring.find(Number(version));
+  if (secret === null) return null;
   const bytes = Buffer.from(sealed);
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(pepper, purpose), bytes.subarray(0, ivBytes), {
-    authTagLength: tagBytes,
-  });
-  decipher.setAAD(nameOf(row)).setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes));
-  return decipher.update(bytes.subarray(ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8');
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', keyOf(secret, purpose), bytes.subarray(0, ivBytes), {
+      authTagLength: tagBytes,
+    });
+    decipher.setAAD(nameOf(row)).setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes));
+    return decipher.update(bytes.subarray(ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8');
+  } catch {
+    return null;
+  }
 }
 
-function keyOf(pepper: string, purpose: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', pepper, 'graft', purpose, 32));
+function keyOf(secret: string, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, 'graft', purpose, 32));
 }
 
 function nameOf(row: readonly string[]): Buffer {

@@ -7,6 +7,7 @@ CREATE TABLE "scim_tokens" (
     "id" TEXT NOT NULL,
     "name" TEXT NOT NULL,
     "secret_hmac" BYTEA NOT NULL,
+    "pepper_version" INTEGER NOT NULL DEFAULT 1,
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "last_used_at" TIMESTAMPTZ(6),
     "expires_at" TIMESTAMPTZ(6),

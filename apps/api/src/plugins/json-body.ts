@@ -1,4 +1,4 @@
-import { jsonExtent } from '@graft/peft-core/config';
+import { jsonExtent, jsonFault } from '@graft/peft-core/config';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
@@ -42,7 +42,13 @@ export const jsonBody = fp(async (app) => {
       }
       return await new Promise<unknown>((resolve, reject) => {
         parse(request, text, (error, value) => {
-          if (error) reject(new ApiError('invalid_json', `The body is not valid JSON: ${error.message}`));
+          if (error)
+            reject(
+              new ApiError(
+                'invalid_json',
+                `The body is not valid JSON: ${jsonFault(text) ?? 'it names a prototype'}.`,
+              ),
+            );
           else resolve(value);
         });
       });

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import type { SecretRing } from '@graft/service';
 
 /** A sign-in between the redirect to the provider and the way back. Only this browser has it, and cannot read it. */
 export interface Flow {
@@ -7,6 +8,8 @@ export interface Flow {
   codeVerifier: string;
   returnTo: string;
   team: string | null;
+  /** The person proves anew to the provider who they are, after the flow began. */
+  reauthenticate: boolean;
   /** Unix milliseconds. */
   endsAt: number;
 }
@@ -14,13 +17,14 @@ export interface Flow {
 /** Seconds that somebody may take at the provider. */
 export const flowSeconds = 600;
 
-/** Sealed, so that it costs a stranger's request no row: AES-256-GCM by a key of the pepper. */
-export function flowSeal(pepper: string) {
-  const key = new Uint8Array(hkdfSync('sha256', pepper, '', 'graft sign-in flow', 32));
+/** Sealed, so that it costs a stranger's request no row: AES-256-GCM by a key of the pepper, of any version. */
+export function flowSeal(pepper: Pick<SecretRing, 'current' | 'versions'>) {
+  const keyOf = ({ secret }: { secret: string }) =>
+    new Uint8Array(hkdfSync('sha256', secret, '', 'graft sign-in flow', 32));
   return {
     seal(flow: Flow): string {
       const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, iv);
+      const cipher = createCipheriv('aes-256-gcm', keyOf(pepper.current), iv);
       const sealed = Buffer.concat([cipher.update(JSON.stringify(flow), 'utf8'), cipher.final()]);
       return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
     },
@@ -29,17 +33,24 @@ export function flowSeal(pepper: string) {
     open(text: string): Flow | null {
       const bytes = Buffer.from(text, 'base64url');
       if (bytes.length < 29) return null;
-      try {
-        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12), { authTagLength: 16 });
-        decipher.setAuthTag(bytes.subarray(12, 28));
-        const opened = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
-        const flow = JSON.parse(opened.toString('utf8')) as Flow;
-        return flow.endsAt > Date.now() ? flow : null;
-      } catch {
-        return null;
+      for (const version of pepper.versions) {
+        const flow = openBy(keyOf(version), bytes);
+        if (flow) return flow.endsAt > Date.now() ? flow : null;
       }
+      return null;
     },
   };
+}
+
+function openBy(key: Uint8Array, bytes: Buffer): Flow | null {
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12), { authTagLength: 16 });
+    decipher.setAuthTag(bytes.subarray(12, 28));
+    const opened = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
+    return JSON.parse(opened.toString('utf8')) as Flow;
+  } catch {
+    return null;
+  }
 }
 
 /** A path of this server to go on to. Anything else, another host spelt as a path too, is the default. */

@@ -42,6 +42,8 @@ async function clientOf(file: object): Promise<OidcClient> {
     GRAFT_OIDC_CLIENT_SECRET: testClient.secret,
     GRAFT_SESSION_SECONDS: '600',
     GRAFT_SESSION_IDLE_SECONDS: '600',
+    GRAFT_OPERATOR_SESSION_SECONDS: '600',
+    GRAFT_OPERATOR_SESSION_IDLE_SECONDS: '600',
   });
   return createOidcClient(oidc!, new URL(publicUrl));
 }
@@ -56,6 +58,7 @@ async function signIn(client: OidcClient): Promise<Vouched> {
     codeVerifier: 'v'.repeat(43),
     returnTo: '/',
     team: null,
+    reauthenticate: false,
     endsAt: Date.now() + 600_000,
   };
   const at = await client.authorizationUrl(flow);
@@ -65,7 +68,7 @@ async function signIn(client: OidcClient): Promise<Vouched> {
   const { searchParams } = new URL(back);
   // RFC 9207's parameter, which Entra does not send.
   if (at.protocol === 'https:') searchParams.delete('iss');
-  return await client.finish(searchParams, flow);
+  return await client.finish(searchParams, flow, 'here');
 }
 
 const failed = async (client: OidcClient, message?: RegExp) =>

@@ -3,10 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SecretRing } from '@graft/service';
 import { flowSeal, parseReturnTo } from './flow-cookie.ts';
 import { loadSignInSettings } from './sign-in-settings.ts';
 
-const seconds = { GRAFT_SESSION_SECONDS: '100', GRAFT_SESSION_IDLE_SECONDS: '10' };
+const seconds = {
+  ...{ GRAFT_SESSION_SECONDS: '100', GRAFT_SESSION_IDLE_SECONDS: '10' },
+  ...{ GRAFT_OPERATOR_SESSION_SECONDS: '50', GRAFT_OPERATOR_SESSION_IDLE_SECONDS: '5' },
+};
 const publicUrl = { GRAFT_PUBLIC_URL: 'https://graft.example.com' };
 
 test('the file of a provider is parsed whole, or refused with what is wrong in it', (t) => {
@@ -24,7 +28,12 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
   };
   const least = { issuer: 'https://login.example.com', client_id: 'graft' };
   const { oidc, limits } = load({ ...least, scopes: ['openid', 'groups'] });
-  assert.deepEqual(limits, { seconds: 100, idleSeconds: 10, keyLapseDays: 30 });
+  assert.deepEqual(limits, {
+    seconds: 100,
+    idleSeconds: 10,
+    operator: { seconds: 50, idleSeconds: 5 },
+    keyLapseDays: 30,
+  });
   assert.deepEqual(
     [oidc!.scopes, oidc!.groupsClaim, oidc!.assumeEmailVerified, oidc!.allowKeySessions, oidc!.clientSecret],
     [['openid', 'groups'], 'groups', false, false, 's3cret'],
@@ -59,13 +68,19 @@ test('what a flow cookie holds is read by its own pepper alone, whole, and for t
     codeVerifier: 'v',
     returnTo: '/',
     team: null,
+    reauthenticate: false,
     endsAt: Date.now() + 60_000,
   };
-  const { seal, open } = flowSeal('a pepper of the test');
+  const [older, newer] = ['a pepper of the test', 'another pepper'].map((secret, i) => ({
+    version: i + 1,
+    secret,
+  }));
+  const { seal, open } = flowSeal(new SecretRing('pepper', [older!]));
   const sealed = seal(flow);
   assert.deepEqual(open(sealed), flow);
   assert.ok(!Buffer.from(sealed, 'base64url').toString('latin1').includes('nonce'));
-  assert.equal(flowSeal('another pepper').open(sealed), null);
+  assert.equal(flowSeal(new SecretRing('pepper', [newer!])).open(sealed), null);
+  assert.deepEqual(flowSeal(new SecretRing('pepper', [newer!, older!])).open(sealed), flow);
   assert.equal(open(seal({ ...flow, endsAt: Date.now() - 1 })), null);
   for (let i = 0; i < sealed.length; i += 7) {
     const changed = `${sealed.slice(0, i)}${sealed[i] === 'A' ? 'B' : 'A'}${sealed.slice(i + 1)}`;

@@ -70,6 +70,8 @@ interface SignInEnv {
   GRAFT_OIDC_CLIENT_SECRET?: string;
   GRAFT_SESSION_SECONDS: string;
   GRAFT_SESSION_IDLE_SECONDS: string;
+  GRAFT_OPERATOR_SESSION_SECONDS: string;
+  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: string;
 }
 
 /** Parses what the environment says of signing in. Throws one Error that names the fault, never a secret. */
@@ -78,6 +80,10 @@ export function loadSignInSettings(env: SignInEnv): SignInSettings {
   const limits = {
     seconds: Number(env.GRAFT_SESSION_SECONDS),
     idleSeconds: Number(env.GRAFT_SESSION_IDLE_SECONDS),
+    operator: {
+      seconds: Number(env.GRAFT_OPERATOR_SESSION_SECONDS),
+      idleSeconds: Number(env.GRAFT_OPERATOR_SESSION_IDLE_SECONDS),
+    },
   };
   // Without a provider nobody could sign in again.
   if (env.GRAFT_OIDC_CONFIG === undefined)

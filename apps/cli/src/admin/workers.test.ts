@@ -30,4 +30,12 @@ test('workers are listed with what they say of their machines, if anything', asy
       ['earlier', null, null],
     ],
   );
+  // Of the same service, the versions of its secrets.
+  const rotated = await json(['admin', 'secrets', 'rotate']);
+  assert.deepEqual(rotated.made, [{ setting: 'GRAFT_PEPPER', version: 2 }]);
+  const status = await ok(['admin', 'secrets', 'status']);
+  assert.match(status.stdout, /^GRAFT_PEPPER +2 +current +0 /m);
+  assert.match(status.stdout, /^GRAFT_PEPPER +1 +held .*now$/m);
+  const dropped = await ok(['admin', 'secrets', 'drop', '1']);
+  assert.match(dropped.stdout, /^Dropped version 1 of the pepper/);
 });

@@ -166,7 +166,7 @@ async function startGraft(t: TestContext, folder: string): Promise<Record<string
   await writeTinyModel(join(folder, 'tiny'));
   await writeFile(join(folder, 'models.json'), '{"tiny":{"folder":"tiny"}}');
   const port = await freePort();
-  const apiKey = `graft_clitest${port}_${'k'.repeat(40)}`;
+  const apiKey = `graft_clitest${port}_${'k1e2y3'.repeat(6)}`;
   const env = {
     DATABASE_URL: database.url,
     GRAFT_DATA_DIR: join(folder, 'data'),

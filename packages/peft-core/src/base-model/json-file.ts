@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
+import { jsonFault } from '../schema/json-fault.ts';
 
 /** What a file may have, in bytes and in values; more is refused before it is read, or parsed. */
 interface JsonLimits {
@@ -46,8 +47,8 @@ export async function readJson(path: string, code: string): Promise<unknown> {
     throw new GraftError(code, `${path} holds more than ${most.values} values, the most that are read`);
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    throw new GraftError(code, `${path} is not JSON: ${(cause as Error).message}`, { cause });
+  } catch {
+    throw new GraftError(code, `${path} is not JSON: ${jsonFault(text)}`);
   }
 }
 

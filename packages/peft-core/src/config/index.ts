@@ -2,6 +2,7 @@
 
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
+export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';
 export { nearest } from '../schema/nearest.ts';
 export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';

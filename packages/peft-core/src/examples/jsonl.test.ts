@@ -250,6 +250,20 @@ test('an endless line is refused without being held', () => {
   );
 });
 
+test('what is wrong with a line is said by its place, and quotes nothing of it', () => {
+  for (const line of [
+    '{"text": "a"} secret',
+    '{"text": secret}',
+    '{"text": "secret}',
+    'secret',
+    '{"text": "secret\\x"}',
+  ]) {
+    const message = faultOf(line) ?? '';
+    assert.match(message, /is not valid JSON: .* at position \d+/);
+    assert.doesNotMatch(message, /secret|"/, line);
+  }
+});
+
 test('deeply nested JSON does not overflow the stack', () => {
   const deep = '['.repeat(1_000_000);
   assert.match(faultOf(`{"text":${deep}`), /deeper than 64/);

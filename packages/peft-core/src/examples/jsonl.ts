@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
+import { jsonFault } from '../schema/json-fault.ts';
 import { BadLines } from './bad-lines.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import {
@@ -82,8 +83,8 @@ export function createJsonlChecker(
     let value: unknown;
     try {
       value = JSON.parse(text);
-    } catch (error) {
-      return `is not valid JSON: ${(error as Error).message}`;
+    } catch {
+      return `is not valid JSON: ${jsonFault(text)}`;
     }
     const example = parseExample(value, line);
     if (typeof example === 'string') return example;

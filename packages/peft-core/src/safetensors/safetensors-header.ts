@@ -81,7 +81,8 @@ export function parseHeader(path: string, header: Uint8Array, fileSize: number):
     json = JSON.parse(text);
   } catch (cause) {
     if (cause instanceof GraftError) throw cause;
-    throw invalid(path, 'header is not JSON', cause);
+    // Not as the cause: what parsing it says quotes it.
+    throw invalid(path, 'header is not JSON');
   }
   const start = 8 + header.byteLength;
   const tensors = new Map<string, SafetensorsEntry>();

@@ -11,9 +11,18 @@ export function encodeLine(line: GenerationLine): string {
 /** The lines of an answer. Throws for a line that is not of the protocol. */
 export async function* decodeLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<GenerationLine> {
   for await (const text of textLines(body)) {
-    const line: unknown = JSON.parse(text);
+    const line = parseLine(text);
     if (!Value.Check(GenerationLineSchema, line)) throw new Error('not a line of an answer');
     yield line;
+  }
+}
+
+/** Null for what is not JSON: the error would quote it, and it may be part of an answer. */
+function parseLine(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

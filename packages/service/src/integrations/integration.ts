@@ -59,6 +59,6 @@ export const defaultUrls: Record<IntegrationType, string | null> = {
   trackio: null,
 };
 
-export function integrationOf({ type, sealed, ...columns }: IntegrationRow): Integration {
+export function integrationOf({ type, sealed, sealedBy: _, ...columns }: IntegrationRow): Integration {
   return { ...columns, type: type as IntegrationType, hasSecret: sealed !== null };
 }

@@ -5,13 +5,12 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
-import { type SealedFor, seal } from '../sealed-secret.ts';
-import type { Secrets } from '../secrets.ts';
+import { type Sealed, type SealedFor, type SealingKeys, seal } from '../sealed-secret.ts';
 import { createEgressRules, type EgressRules } from '../webhooks/egress/address-rules.ts';
 import { parseTeamUrl } from '../webhooks/egress/webhook-url.ts';
 import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
 
-type Context = Database & { secrets: Pick<Secrets, 'pepper'>; env: { integrationAllow: string[] } };
+type Context = Database & { secrets: SealingKeys; env: { integrationAllow: string[] } };
 
 /** What is absent stays as it is, or is the default; null takes it away. */
 interface IntegrationChanges {
@@ -51,15 +50,16 @@ export async function putIntegration(
       if (moves && before.sealed && secret === undefined)
         throw refusal('secret', 'the one that is there is for another server: give one for this, or null');
       const id = before?.id ?? newId('integration');
-      const sealed =
+      const stored: Sealed | { sealed: null } | null =
         secret === undefined
-          ? (before?.sealed ?? null)
+          ? null
           : secret === null
-            ? null
-            : seal(context.secrets.pepper, sealedForIntegration({ teamId, type }), secret);
+            ? { sealed: null }
+            : seal(context.secrets, sealedForIntegration({ teamId, type }), secret);
+      const hasSecret = (stored ?? before)?.sealed != null;
       const user = username === undefined ? (before?.username ?? null) : username;
-      checkSecret(type, user, sealed !== null);
-      const values = { url, username: user, sealed, updatedAt: new Date() };
+      checkSecret(type, user, hasSecret);
+      const values = { url, username: user, ...stored, updatedAt: new Date() };
       const row = await tx.integration.upsert({
         where: { teamId_type: { teamId, type } },
         create: { id, teamId, type, ...values },

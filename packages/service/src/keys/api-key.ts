@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { randomText } from '../ids.ts';
+import type { SecretRing } from '../secret-ring.ts';
 
 /** From least to most. viewer: reads; member: everything else; admin: keys and members too. */
 export const roles = ['viewer', 'member', 'admin'] as const;
@@ -56,12 +57,39 @@ export function wholeKey({ keyId, secret }: ParsedKey): string {
 }
 
 /** HMAC-SHA256(pepper, secret), 32 bytes: all that is stored of a secret. */
-export function hashSecret(pepper: string, secret: string): Buffer {
-  return createHmac('sha256', pepper).update(secret).digest();
+function hashSecret(pepper: string, secret: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(createHmac('sha256', pepper).update(secret).digest());
 }
 
-/** Whether a secret is the stored one. Without a stored one it is not, and finding that out takes as long. */
-export function isSecret(pepper: string, secret: string, stored: Uint8Array | undefined): boolean {
-  const matches = timingSafeEqual(stored ?? Buffer.alloc(32), hashSecret(pepper, secret));
-  return matches && stored !== undefined;
+/** What is stored of a secret, and by which version of the pepper. */
+export interface StoredSecret {
+  hmac: Uint8Array<ArrayBuffer>;
+  pepperVersion: number;
+}
+
+export function storeSecret(pepper: SecretRing, secret: string): StoredSecret {
+  const { version, secret: key } = pepper.current;
+  return { hmac: hashSecret(key, secret), pepperVersion: version };
+}
+
+/**
+ * Whether a secret is the stored one. Without a stored one it is not, and finding that out takes as long. One of a version that was
+ * dropped is none. Throws GraftError `secrets_outdated`.
+ */
+export async function isSecret(
+  pepper: SecretRing,
+  secret: string,
+  stored: { hmac: Uint8Array; pepperVersion: number } | null | undefined,
+): Promise<boolean> {
+  const key = stored ? await pepper.find(stored.pepperVersion) : null;
+  const matches = timingSafeEqual(
+    stored?.hmac ?? Buffer.alloc(32),
+    hashSecret(key ?? pepper.current.secret, secret),
+  );
+  return matches && key !== null;
+}
+
+/** What to store from now on of a secret that has just been verified. Null: it is stored by the current version, or a newer one. */
+export function renewSecret(pepper: SecretRing, secret: string, pepperVersion: number): StoredSecret | null {
+  return pepperVersion < pepper.current.version ? storeSecret(pepper, secret) : null;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { loadServiceEnv } from '../env.ts';
+import { SecretRing, type SecretVersion } from '../secret-ring.ts';
 import type { Services } from '../services.ts';
 import { ensureBootstrapKey } from '../teams/ensure-bootstrap-key.ts';
 import { createTeam, findTeam, listTeams, type Team } from '../teams/team-records.ts';
@@ -29,7 +30,7 @@ test('the first key is made once, also when several start together, and shown on
 });
 
 test('GRAFT_BOOTSTRAP_KEY is made sure of, whatever keys exist, and never shown', async () => {
-  const key = `graft_automation_${'s'.repeat(40)}`;
+  const key = `graft_automation_${'s3cret'.repeat(6)}`;
   const env = loadServiceEnv({ GRAFT_BOOTSTRAP_KEY: key });
   assert.equal(await ensureBootstrapKey({ ...services, env }), null);
   assert.equal((await verifyApiKey(services, `Bearer ${key}`))!.keyId, 'automation');
@@ -82,8 +83,37 @@ test('of a secret only an HMAC under the pepper is kept', async () => {
   assert.ok(
     !JSON.stringify({ ...row, secretHmac: Buffer.from(row.secretHmac).toString('latin1') }).includes(secret),
   );
-  const otherPepper = { ...services, secrets: { ...services.secrets, pepper: 'another pepper' } };
+  const otherPepper = {
+    ...services,
+    secrets: {
+      ...services.secrets,
+      pepper: new SecretRing('pepper', [{ version: 1, secret: 'another pepper' }]),
+    },
+  };
   assert.equal(await verifyApiKey(otherPepper, `Bearer ${key}`), null);
+});
+
+test('a key outlives the pepper that it was made by, if it is used while the two overlap', async () => {
+  const old = services.secrets.pepper.current;
+  const fresh = { version: 2, secret: 'a pepper that came later' };
+  const by = (...versions: SecretVersion[]) => ({
+    ...services,
+    secrets: { ...services.secrets, pepper: new SecretRing('pepper', versions) },
+  });
+  const make = async () => (await createApiKey(services, team.id, { name: 'long', role: 'viewer' })).key;
+  const [used, unused] = [`Bearer ${await make()}`, `Bearer ${await make()}`];
+  const [prepared, both, after] = [by(old, fresh), by(fresh, old), by(fresh)];
+  assert.ok(await verifyApiKey(prepared, used));
+  assert.ok(await verifyApiKey(by(old), used), 'a version that is prepared only is not used');
+  assert.ok(await verifyApiKey(both, used));
+  assert.ok(await verifyApiKey(after, used), 'stored by the new version at its first use');
+  assert.ok(await verifyApiKey(prepared, used), 'and not stored by the old one again');
+  assert.ok(await verifyApiKey(after, used));
+  assert.equal(await verifyApiKey(after, unused), null, 'one of a version that was dropped');
+  await assert.rejects(verifyApiKey(by(old), used), {
+    code: 'secrets_outdated',
+    message: /version 2 of GRAFT_PEPPER/,
+  });
 });
 
 test('a revoked key stops at once; keys of other teams are out of reach', async () => {

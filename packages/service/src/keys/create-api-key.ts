@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { Secrets } from '../secrets.ts';
-import { generateApiKey, hashSecret, type ParsedKey, parseApiKey, wholeKey } from './api-key.ts';
+import { generateApiKey, type ParsedKey, parseApiKey, storeSecret, wholeKey } from './api-key.ts';
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
 import { holdMaker } from './revoke-api-key.ts';
 import { storedLimit } from './scopes.ts';
@@ -67,6 +67,7 @@ export async function insertApiKey(
 ): Promise<void> {
   await holdMaker(tx, by);
   if (row.personId !== null) await holdMembership(tx, teamId, row.personId);
+  const { hmac, pepperVersion } = storeSecret(pepper, secret);
   const { count } = await tx.apiKey.createMany({
     data: {
       id: keyId,
@@ -74,7 +75,8 @@ export async function insertApiKey(
       ...row,
       scopes: storedLimit(scopes),
       models: storedLimit(models),
-      secretHmac: new Uint8Array(hashSecret(pepper, secret)),
+      secretHmac: hmac,
+      pepperVersion,
       createdBy: by?.personId ?? by?.keyId ?? null,
       madeByKey: by?.keyId ?? null,
     },

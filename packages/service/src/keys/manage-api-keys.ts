@@ -29,11 +29,16 @@ export interface ApiKeyRecord {
   revokedAt: Date | null;
 }
 
-export function apiKeyOf({ role, scopes, models, ...row }: Omit<ApiKey, 'secretHmac'>): ApiKeyRecord {
+export function apiKeyOf({
+  role,
+  scopes,
+  models,
+  ...row
+}: Omit<ApiKey, 'secretHmac' | 'pepperVersion'>): ApiKeyRecord {
   return { ...row, role: role as Role, scopes: readLimit(scopes), models: readLimit(models) };
 }
 
-const withoutSecret = { omit: { secretHmac: true } } as const;
+const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
 /** Which of a team's keys somebody may see and end: an admin all, others their own. */
 export function keysWithinReach({ role, keyId, personId }: Identity): { OR?: object[] } {

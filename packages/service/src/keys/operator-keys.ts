@@ -6,14 +6,14 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { OperatorKey } from '../generated/client.ts';
 import type { Secrets } from '../secrets.ts';
-import { generateApiKey, hashSecret, wholeKey } from './api-key.ts';
+import { generateApiKey, storeSecret, wholeKey } from './api-key.ts';
 import { endOfKey } from './limits-of-maker.ts';
 import { endWhatKeysMade, holdMaker } from './revoke-api-key.ts';
 import type { Operator } from './verify-api-key.ts';
 
-export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac'>;
+export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac' | 'pepperVersion'>;
 
-const withoutSecret = { omit: { secretHmac: true } } as const;
+const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
 /**
  * Makes a key of the operator, of a person who is one or of the service's own. The answer holds the whole key, the
@@ -26,6 +26,7 @@ export async function createOperatorKey(
 ): Promise<{ record: OperatorKeyRecord; key: string }> {
   const { name, personId = null } = input;
   const made = generateApiKey('op_');
+  const { hmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
   const expiresAt = await endOfKey(db, input.expiresIn ?? null, by);
   const record = await inTransaction(db, async (tx) => {
     await holdMaker(tx, by);
@@ -41,7 +42,8 @@ export async function createOperatorKey(
       data: {
         id: made.keyId,
         ...{ name, personId, expiresAt },
-        secretHmac: new Uint8Array(hashSecret(db.secrets.pepper, made.secret)),
+        secretHmac: hmac,
+        pepperVersion,
         createdBy: by?.personId ?? by?.keyId ?? null,
         madeByKey: by?.keyId ?? null,
       },

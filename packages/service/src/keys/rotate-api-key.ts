@@ -33,7 +33,10 @@ export async function rotateApiKey(
   id: string,
   { overlap, expiresIn, by }: Rotation,
 ): Promise<{ keyId: string; key: string; old: ApiKeyRecord } | null> {
-  const found = await db.db.apiKey.findFirst({ where: { id, teamId }, omit: { secretHmac: true } });
+  const found = await db.db.apiKey.findFirst({
+    where: { id, teamId },
+    omit: { secretHmac: true, pepperVersion: true },
+  });
   if (!found) return null;
   const old = apiKeyOf(found);
   if (!isItsOwn(old, by)) checkRights(old, by);

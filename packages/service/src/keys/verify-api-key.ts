@@ -3,7 +3,15 @@ import type { Requester } from '../audit/actor.ts';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets.ts';
-import { isSecret, parseApiKey, parseOperatorKey, type Role, smallerRole } from './api-key.ts';
+import {
+  isSecret,
+  type ParsedKey,
+  parseApiKey,
+  parseOperatorKey,
+  type Role,
+  renewSecret,
+  smallerRole,
+} from './api-key.ts';
 import { readLimit } from './scopes.ts';
 
 /** Who asks, in one team: a key, or a person who is signed in without one. */
@@ -37,10 +45,10 @@ export type Verified =
 
 export interface KeyLapse {
   /** Days after their last sign-in that keys of people of a provider work; 0: for ever. Keys of teams never lapse. */
-  keyLapseDays: number;
+  keyLapseDays?: number | undefined;
 }
 
-const never: KeyLapse = { keyLapseDays: 0 };
+const never: KeyLapse = {};
 
 /** Whether the keys of the person `p` have lapsed, where `days` is a parameter. Whom no provider ever vouched for has none. */
 export const isLapsed = (days: string) =>
@@ -66,7 +74,7 @@ const livingKeys = `FROM api_keys k
 export async function findDeadKeys(
   { sql }: Database,
   ids: string[],
-  { keyLapseDays } = never,
+  { keyLapseDays = 0 }: KeyLapse = never,
 ): Promise<string[]> {
   const { rows } = await sql.query<{ id: string }>(
     `SELECT k.id ${livingKeys} AND k.id = ANY($1) AND NOT ${isLapsed('$2')}`,
@@ -119,32 +127,31 @@ function bearerOf(authorization: string | undefined): string | undefined {
 async function verifyTeamKey(
   db: Verifying,
   key: string,
-  { keyLapseDays }: KeyLapse,
+  { keyLapseDays = 0 }: KeyLapse,
 ): Promise<Identity | 'lapsed' | null> {
   const parsed = parseApiKey(key);
   if (!parsed) return null;
   // Once a request, so past Prisma, which takes several queries and five times as long.
   const { rows } = await db.sql.query<
-    Identity & {
-      scopes: string[];
-      models: string[];
-      hmac: Buffer;
-      isStale: boolean;
-      isLapsed: boolean;
-      personsRole: Role | null;
-    }
+    Identity &
+      StoredKey & {
+        scopes: string[];
+        models: string[];
+        personsRole: Role | null;
+      }
   >(
     `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.scopes, k.models,
        k.person_id AS "personId", m.role AS "personsRole", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
+       k.pepper_version AS "pepperVersion",
        coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale", ${isLapsed('$2')} AS "isLapsed"
      ${livingKeys} AND k.id = $1`,
     [parsed.keyId, keyLapseDays],
   );
   const row = rows[0];
   // An unknown id costs the same comparison as a known one.
-  if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
+  if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
   if (row.isLapsed) return 'lapsed';
-  if (row.isStale) await touch(db, 'api_keys', parsed.keyId);
+  await touch(db, 'api_keys', parsed, row);
   return {
     teamId: row.teamId,
     teamName: row.teamName,
@@ -160,12 +167,13 @@ async function verifyTeamKey(
 async function verifyOperatorKey(
   db: Verifying,
   key: string,
-  { keyLapseDays }: KeyLapse,
+  { keyLapseDays = 0 }: KeyLapse,
 ): Promise<Operator | 'lapsed' | null> {
   const parsed = parseOperatorKey(key);
   if (!parsed) return null;
-  const { rows } = await db.sql.query<Operator & { hmac: Buffer; isStale: boolean; isLapsed: boolean }>(
+  const { rows } = await db.sql.query<Operator & StoredKey>(
     `SELECT k.id AS "keyId", k.person_id AS "personId", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
+       k.pepper_version AS "pepperVersion",
        coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale", ${isLapsed('$2')} AS "isLapsed"
      FROM operator_keys k LEFT JOIN people p ON p.id = k.person_id
      WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
@@ -173,17 +181,37 @@ async function verifyOperatorKey(
     [parsed.keyId, keyLapseDays],
   );
   const row = rows[0];
-  if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
+  if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
   if (row.isLapsed) return 'lapsed';
-  if (row.isStale) await touch(db, 'operator_keys', parsed.keyId);
+  await touch(db, 'operator_keys', parsed, row);
   return { keyId: parsed.keyId, personId: row.personId, expiresAt: row.expiresAt };
 }
 
-/** Notes the use. No request waits for another one, or for whoever revokes the key. */
-async function touch({ sql }: Database, table: 'api_keys' | 'operator_keys', id: string): Promise<void> {
+interface StoredKey {
+  hmac: Buffer;
+  pepperVersion: number;
+  /** Its use was last noted a minute ago or more. */
+  isStale: boolean;
+  isLapsed: boolean;
+}
+
+/**
+ * Notes the use, and stores the secret by the pepper's current version. No request waits for another one, or for whoever revokes the
+ * key.
+ */
+async function touch(
+  { sql, secrets }: Verifying,
+  table: 'api_keys' | 'operator_keys',
+  { keyId, secret }: ParsedKey,
+  { isStale, pepperVersion }: StoredKey,
+): Promise<void> {
+  const renewed = renewSecret(secrets.pepper, secret, pepperVersion);
+  if (!isStale && !renewed) return;
   await sql.query(
-    `UPDATE ${table} SET last_used_at = now()
-     WHERE id = (SELECT id FROM ${table} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`,
-    [id],
+    `UPDATE ${table} SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
+       pepper_version = coalesce($3, pepper_version)
+     WHERE id = (SELECT id FROM ${table} WHERE id = $1 AND ($3::int IS NULL OR pepper_version < $3)
+                 FOR NO KEY UPDATE SKIP LOCKED)`,
+    [keyId, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null],
   );
 }

@@ -8,10 +8,10 @@ import { type Page, readPage } from '../database/read-page.ts';
 import type { Invitation } from '../generated/client.ts';
 import {
   generateApiKey,
-  hashSecret,
   isSecret,
   parseInvitationToken,
   type Role,
+  storeSecret,
   wholeKey,
 } from '../keys/api-key.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
@@ -29,10 +29,11 @@ export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 360
 /** Invitations of a team that can be accepted at one time. */
 const mostOpen = 500;
 
-export type InvitationRecord = Omit<Invitation, 'tokenHmac' | 'role'> & { role: Role };
+type WithoutToken = Omit<Invitation, 'tokenHmac' | 'pepperVersion'>;
+export type InvitationRecord = Omit<WithoutToken, 'role'> & { role: Role };
 
-const withoutToken = { omit: { tokenHmac: true } } as const;
-const invitationOf = ({ role, ...row }: Omit<Invitation, 'tokenHmac'>): InvitationRecord => ({
+const withoutToken = { omit: { tokenHmac: true, pepperVersion: true } } as const;
+const invitationOf = ({ role, ...row }: WithoutToken): InvitationRecord => ({
   ...row,
   role: role as Role,
 });
@@ -50,6 +51,7 @@ export async function createInvitation(
   checkIsUnlimited(by);
   const email = input.email === null ? null : parseEmail(input.email);
   const made = generateApiKey('invite_');
+  const { hmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
   const now = await databaseTime(db);
   const seconds = input.expiresIn ?? invitationSeconds.byDefault;
   const row = await inTransaction(db, async (tx) => {
@@ -71,14 +73,15 @@ export async function createInvitation(
         teamId,
         email,
         role: input.role,
-        tokenHmac: new Uint8Array(hashSecret(db.secrets.pepper, made.secret)),
+        tokenHmac: hmac,
+        pepperVersion,
         createdBy: by?.personId ?? by?.keyId ?? null,
         madeByKey: by?.keyId ?? null,
         expiresAt: new Date(now.getTime() + seconds * 1000),
       },
       ...withoutToken,
     });
-    const detail = { role: input.role, names_email: email !== null };
+    const detail = { role: input.role };
     await insertAudit(tx, teamId, by, { action: 'invitation.create', target: made.keyId, detail });
     return invitation;
   });
@@ -168,7 +171,8 @@ export async function acceptInvitationAs(
 async function findInvitation(db: Database & { secrets: Secrets }, token: string): Promise<Invitation> {
   const parsed = parseInvitationToken(token);
   const found = parsed && (await db.db.invitation.findFirst({ where: { id: parsed.keyId } }));
-  if (!parsed || !isSecret(db.secrets.pepper, parsed.secret, found?.tokenHmac) || !found) {
+  const stored = found && { hmac: found.tokenHmac, pepperVersion: found.pepperVersion };
+  if (!parsed || !(await isSecret(db.secrets.pepper, parsed.secret, stored)) || !found) {
     throw invalidInvitation();
   }
   return found;

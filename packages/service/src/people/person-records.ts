@@ -124,7 +124,10 @@ export async function updatePerson(
     await insertAudit(tx, null, by, {
       action: 'person.update',
       target: id,
-      detail: { ...name, is_operator: change.isOperator, disabled: change.isDisabled },
+      detail: {
+        ...(change.name === undefined ? {} : { name: 'changed' }),
+        ...{ is_operator: change.isOperator, disabled: change.isDisabled },
+      },
     });
     return await tx.person.findFirstOrThrow({ where: { id } });
   });

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { ScimToken } from '../generated/client.ts';
-import { generateApiKey, hashSecret, isSecret, parseScimToken, wholeKey } from '../keys/api-key.ts';
+import { generateApiKey, isSecret, parseScimToken, renewSecret, storeSecret, wholeKey } from '../keys/api-key.ts';
 import type { Secrets } from '../secrets.ts';
 
 export type ScimTokenRecord = Omit<ScimToken, 'secretHmac'>;
@@ -15,13 +15,13 @@ export async function createScimToken(
   { name, expiresIn }: { name: string; expiresIn?: number | undefined },
 ): Promise<{ record: ScimTokenRecord; token: string }> {
   const made = generateApiKey('scim_');
-  const secretHmac = new Uint8Array(hashSecret(db.secrets.pepper, made.secret));
+  const { hmac: secretHmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
   return await asSystem(async () =>
     inTransaction(db, async (tx) => {
       const [clock] = await tx.$queryRaw<{ now: Date }[]>`SELECT now()`;
       const expiresAt = expiresIn === undefined ? null : new Date(clock!.now.getTime() + expiresIn * 1000);
       const record = await tx.scimToken.create({
-        data: { id: made.keyId, name, secretHmac, expiresAt },
+        data: { id: made.keyId, name, secretHmac, pepperVersion, expiresAt },
         omit: { secretHmac: true },
       });
       await insertAudit(tx, null, null, { action: 'scim_token.create', target: made.keyId });
@@ -63,16 +63,20 @@ export async function verifyScimToken(
   const parsed = parseScimToken(/^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '');
   if (!parsed) return null;
   return await asSystem(async () => {
-    const { rows } = await db.sql.query<{ hmac: Buffer }>(
-      `SELECT secret_hmac AS hmac FROM scim_tokens
+    const { rows } = await db.sql.query<{ hmac: Buffer; pepperVersion: number }>(
+      `SELECT secret_hmac AS hmac, pepper_version AS "pepperVersion" FROM scim_tokens
        WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,
       [parsed.keyId],
     );
-    if (!isSecret(db.secrets.pepper, parsed.secret, rows[0]?.hmac)) return null;
+    const row = rows[0];
+    const { pepper } = db.secrets;
+    if (!(await isSecret(pepper, parsed.secret, row)) || !row) return null;
+    const renewed = renewSecret(pepper, parsed.secret, row.pepperVersion);
     await db.sql.query(
-      `UPDATE scim_tokens SET last_used_at = now()
-       WHERE id = $1 AND coalesce(last_used_at < now() - interval '1 minute', true)`,
-      [parsed.keyId],
+      `UPDATE scim_tokens SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
+         pepper_version = coalesce($3, pepper_version)
+       WHERE id = $1 AND ($3::int IS NOT NULL OR coalesce(last_used_at < now() - interval '1 minute', true))`,
+      [parsed.keyId, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null],
     );
     return parsed.keyId;
   });

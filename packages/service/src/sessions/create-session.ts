@@ -3,7 +3,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import { generateApiKey, hashSecret, wholeKey } from '../keys/api-key.ts';
+import { generateApiKey, storeSecret, wholeKey } from '../keys/api-key.ts';
 import { type KeyLapse, keyLapsed, verifyKey } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 
@@ -13,6 +13,11 @@ export interface SessionLimits extends KeyLapse {
   idleSeconds: number;
   /** In all. */
   seconds: number;
+  /**
+   * For operating the service: from the proof to the provider, and between two such requests. A session of an operator's key ends
+   * then. Absent: as long as the session lives.
+   */
+  operator?: { idleSeconds: number; seconds: number };
 }
 
 export interface NewSession {
@@ -32,6 +37,7 @@ export interface SessionOwner {
   apiKeyId?: string;
   operatorKeyId?: string;
   chosenTeamId?: string | null;
+  authenticatedAt?: Date | null;
   /** The way through the provider: it makes one session. */
   flowId?: string;
   /** What the provider calls its own session. */
@@ -57,7 +63,16 @@ export async function createKeySession(
   return await asSystem(async () => {
     const now = await databaseTime(db);
     return await inTransaction(db, async (tx) => {
-      const made = await insertSession(tx, db.secrets, { ...owner, userAgent }, now, limits, by.expiresAt);
+      const { seconds, operator } = limits;
+      const longest = found.kind === 'operator' && operator ? Math.min(seconds, operator.seconds) : seconds;
+      const made = await insertSession(
+        tx,
+        db.secrets,
+        { ...owner, userAgent },
+        now,
+        { seconds: longest },
+        by.expiresAt,
+      );
       const teamId = found.kind === 'team' ? found.identity.teamId : null;
       const detail = { method: 'key' };
       await insertAudit(tx, teamId, by, { action: 'session.create', target: made.id, detail });
@@ -72,17 +87,19 @@ export async function insertSession(
   { pepper }: Secrets,
   { userAgent, ...owner }: SessionOwner,
   now: Date,
-  { seconds }: SessionLimits,
+  { seconds }: Pick<SessionLimits, 'seconds'>,
   last: Date | null = null,
 ): Promise<NewSession> {
   const made = generateApiKey('session_');
+  const { hmac, pepperVersion } = storeSecret(pepper, made.secret);
   const end = new Date(now.getTime() + seconds * 1000);
   const expiresAt = last && last < end ? last : end;
   const { count } = await tx.session.createMany({
     data: {
       id: made.keyId,
       ...owner,
-      secretHmac: new Uint8Array(hashSecret(pepper, made.secret)),
+      secretHmac: hmac,
+      pepperVersion,
       userAgent: printable(userAgent),
       expiresAt,
     },

@@ -53,7 +53,15 @@ export async function listSessions(
       read: async (page) =>
         await db.session.findMany({
           where,
-          omit: { secretHmac: true, flowId: true, identityId: true, providerSessionId: true },
+          omit: {
+            secretHmac: true,
+            pepperVersion: true,
+            flowId: true,
+            identityId: true,
+            providerSessionId: true,
+            authenticatedAt: true,
+            operatorUsedAt: true,
+          },
           orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
           ...page,
         }),

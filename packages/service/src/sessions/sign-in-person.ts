@@ -18,6 +18,8 @@ export interface Vouched {
   /** Null: it names none, or does not vouch for it. */
   email: string | null;
   name: string | null;
+  /** When they last proved to the provider who they are. Absent or null: it does not say. */
+  authenticatedAt?: Date | null;
   /** Of those that the configuration names. */
   groups: readonly string[];
   /** What the provider calls its own session. */
@@ -60,7 +62,7 @@ export async function signInPerson(
         tx,
         db.secrets,
         {
-          ...{ personId, identityId, chosenTeamId, flowId, userAgent },
+          ...{ personId, identityId, chosenTeamId, flowId, userAgent, authenticatedAt: past(vouched, now) },
           providerSessionId: vouched.providerSession ?? null,
         },
         now,
@@ -76,6 +78,11 @@ export async function signInPerson(
       return made;
     });
   });
+}
+
+/** A provider whose clock is ahead does not vouch for longer. */
+function past({ authenticatedAt: at = null }: Vouched, now: Date): Date | null {
+  return at !== null && at > now ? now : at;
 }
 
 interface Linked {
@@ -109,8 +116,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   if (person.disabledAt) throw disabled();
   const by = { keyId: null, personId: person.id };
   if (isNew) {
-    const detail = { issuer };
-    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
+    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail: { issuer } });
   }
   const identityId = newId('identity');
   const { count } = await tx.personIdentity.createMany({
@@ -124,7 +130,8 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
       { param: null },
     );
   }
-  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail: { issuer, subject } });
+  const detail = { issuer, identity: identityId };
+  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail });
   await verifyPerson(tx, person.id, by);
   return { personId: person.id, identityId };
 }

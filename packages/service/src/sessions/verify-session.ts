@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import { isSecret, parseSessionToken, type Role, smallerRole } from '../keys/api-key.ts';
+import { isSecret, parseSessionToken, type Role, renewSecret, smallerRole } from '../keys/api-key.ts';
 import { readLimit } from '../keys/scopes.ts';
 import { type Identity, isLapsed, type Operator } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
@@ -17,13 +17,21 @@ export interface VerifiedSession {
   identity: Identity | null;
   /** Null: no operator. */
   operator: Operator | null;
+  /** Whether it may operate the service now: its person has proved lately who they are, and not paused since. */
+  isRecent: boolean;
 }
+
+/** Seconds: longer than any session lives. */
+const forever = 2 ** 31 - 1;
 
 interface Row {
   id: string;
   hmac: Buffer;
+  pepperVersion: number;
   expiresAt: Date;
   isStale: boolean;
+  isRecent: boolean;
+  isOperatorStale: boolean;
   personId: string | null;
   isOperator: boolean;
   teamId: string | null;
@@ -60,29 +68,41 @@ const living = (asked: string, lapse: string) => `FROM sessions s
 
 /**
  * Whose session this token of a cookie is, with the rights of this moment. `team`: the one that the request names, by id or
- * name. Null for whatever is no living session; the caller cannot tell why.
+ * name. `operates`: the request operates the service, which is noted. Null for whatever is no living session; the caller cannot
+ * tell why.
  */
 export async function verifySession(
   db: Database & { secrets: Secrets },
   token: string,
-  { idleSeconds, keyLapseDays }: Pick<SessionLimits, 'idleSeconds' | 'keyLapseDays'>,
+  {
+    idleSeconds,
+    keyLapseDays = 0,
+    operator = { idleSeconds, seconds: forever },
+  }: Omit<SessionLimits, 'seconds'>,
   team: string | null,
+  operates = false,
 ): Promise<VerifiedSession | null> {
   const parsed = parseSessionToken(token);
   if (!parsed) return null;
   return await asSystem(async () => {
     const { rows } = await db.sql.query<Row>(
-      `SELECT s.id, s.secret_hmac AS hmac, s.expires_at AS "expiresAt", p.id AS "personId",
+      `SELECT s.id, s.secret_hmac AS hmac, s.pepper_version AS "pepperVersion", s.expires_at AS "expiresAt", p.id AS "personId",
          coalesce(p.is_operator, false) AS "isOperator", t.id AS "teamId", t.name AS "teamName", m.role AS "personsRole",
          k.id AS "keyId", k.role AS "keyRole", k.expires_at AS "keyEnds", k.scopes AS "keyScopes", k.models AS "keyModels",
-         o.id AS "operatorKeyId", s.last_used_at < now() - interval '1 minute' AS "isStale"
-       ${living('$3::text', '$4')} AND s.id = $2`,
-      [idleSeconds, parsed.keyId, team, keyLapseDays],
+         o.id AS "operatorKeyId", s.last_used_at < now() - interval '1 minute' AS "isStale",
+         coalesce(s.operator_used_at < now() - interval '1 minute', true) AS "isOperatorStale",
+         coalesce(s.operator_key_id IS NOT NULL OR
+           (s.authenticated_at > now() - make_interval(secs => $4::int)
+             AND greatest(s.created_at, s.operator_used_at) > now() - make_interval(secs => $5::int)), false) AS "isRecent"
+       ${living('$3::text', '$6')} AND s.id = $2
+         AND (s.operator_key_id IS NULL OR
+           (s.created_at > now() - make_interval(secs => $4::int) AND s.last_used_at > now() - make_interval(secs => $5::int)))`,
+      [idleSeconds, parsed.keyId, team, operator.seconds, operator.idleSeconds, keyLapseDays],
     );
     const row = rows[0];
     // An unknown id costs the same comparison as a known one.
-    if (!isSecret(db.secrets.pepper, parsed.secret, row?.hmac) || !row) return null;
-    if (row.isStale) await touch(db, row.id);
+    if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
+    await touch(db, parsed.secret, row, operates && row.isRecent && row.isOperatorStale);
     return {
       id: row.id,
       method: row.keyId === null && row.operatorKeyId === null ? 'oidc' : 'key',
@@ -90,6 +110,7 @@ export async function verifySession(
       personId: row.personId,
       identity: identityOf(row),
       operator: operatorOf(row),
+      isRecent: row.isRecent,
     };
   });
 }
@@ -122,19 +143,31 @@ function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: R
     : null;
 }
 
-/** Notes the use. No request waits for another one, or for whoever ends the session. */
-async function touch({ sql }: Database, id: string): Promise<void> {
+/**
+ * Notes the use, and stores the secret by the pepper's current version. No request waits for another one, or for whoever ends the
+ * session.
+ */
+async function touch(
+  { sql, secrets }: Database & { secrets: Secrets },
+  secret: string,
+  { id, isStale, pepperVersion }: Row,
+  hasOperated: boolean,
+): Promise<void> {
+  const renewed = renewSecret(secrets.pepper, secret, pepperVersion);
+  if (!isStale && !renewed && !hasOperated) return;
   await sql.query(
-    `UPDATE sessions SET last_used_at = now()
-     WHERE id = (SELECT id FROM sessions WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`,
-    [id],
+    `UPDATE sessions SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
+       pepper_version = coalesce($3, pepper_version), operator_used_at = CASE WHEN $4 THEN now() ELSE operator_used_at END
+     WHERE id = (SELECT id FROM sessions WHERE id = $1 AND ($3::int IS NULL OR pepper_version < $3)
+                 FOR NO KEY UPDATE SKIP LOCKED)`,
+    [id, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null, hasOperated],
   );
 }
 
 /** Which of these sessions, each in a team, are let in there no more: one statement, however many they are. */
 export async function findDeadSessions<T extends { session: string; team: string }>(
   { sql }: Database,
-  { idleSeconds, keyLapseDays }: Pick<SessionLimits, 'idleSeconds' | 'keyLapseDays'>,
+  { idleSeconds, keyLapseDays = 0 }: Pick<SessionLimits, 'idleSeconds' | 'keyLapseDays'>,
   open: T[],
 ): Promise<T[]> {
   const { rows } = await sql.query<{ id: string; teamId: string }>(

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { type SealingKeys, seal, unseal } from '../sealed-secret.ts';
+import { SecretRing, type SecretVersion } from '../secret-ring.ts';
 import type { Services } from '../services.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
@@ -7,7 +9,7 @@ import { pruneDeliveries } from './deliver/prune-deliveries.ts';
 import { spreadEvents } from './deliver/spread-events.ts';
 import { listDeliveries, resendDelivery } from './deliveries.ts';
 import { createWebhook, deleteWebhook, rotateWebhookSecret } from './manage-endpoints.ts';
-import { openSecret, sealSecret } from './seal-secret.ts';
+import { sealedForWebhook } from './seal-secret.ts';
 import { mostEndpoints, type WebhookEvent } from './webhook.ts';
 
 let services: Services;
@@ -60,12 +62,24 @@ test('no row holds a secret in the clear, and a row opens under its own name and
     }
   }
   const owner = { teamId: team.id, endpointId: endpoint.id, id: 'whsk-1' };
-  const sealed = sealSecret('a pepper of a test', owner, secret);
-  assert.equal(openSecret('a pepper of a test', owner, sealed), secret);
-  assert.throws(() => openSecret('another pepper', owner, sealed));
-  assert.throws(() => openSecret('a pepper of a test', { ...owner, endpointId: 'whep-2' }, sealed));
-  sealed[40]! ^= 1;
-  assert.throws(() => openSecret('a pepper of a test', owner, sealed));
+  const ring = (name: 'pepper' | 'sealing', ...versions: SecretVersion[]) => new SecretRing(name, versions);
+  const one = { version: 1, secret: 'a pepper of a test' };
+  const two = { version: 2, secret: 'another pepper' };
+  const both = (pepper: SecretRing) => ({ pepper, sealing: pepper });
+  const mine = both(ring('pepper', one));
+  const sealed = seal(mine, sealedForWebhook(owner), secret);
+  assert.equal(sealed.sealedBy, 'pepper:1');
+  const open = async (keys: SealingKeys, from = owner) => await unseal(keys, sealedForWebhook(from), sealed);
+  assert.equal(await open(mine), secret);
+  assert.equal(await open(both(ring('pepper', two, one))), secret);
+  assert.equal(await open({ ...mine, sealing: ring('sealing', two) }), secret, 'by the pepper, as before');
+  assert.equal(await open(both(ring('pepper', { ...two, version: 1 }))), null);
+  assert.equal(await open(both(ring('pepper', two))), null);
+  assert.equal(await open(mine, { ...owner, endpointId: 'whep-2' }), null);
+  const newer = seal({ ...mine, sealing: ring('sealing', two) }, sealedForWebhook(owner), secret);
+  await assert.rejects(unseal(mine, sealedForWebhook(owner), newer), { code: 'secrets_outdated' });
+  sealed.sealed[40]! ^= 1;
+  assert.equal(await open(mine), null);
 });
 
 test('rotated again and again, no secret is taken away before its time, and few sign', async () => {

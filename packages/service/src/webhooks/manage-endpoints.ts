@@ -7,10 +7,10 @@ import { type Page, readPage } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
 import { holdMaker } from '../keys/revoke-api-key.ts';
-import type { Secrets } from '../secrets.ts';
+import { type SealingKeys, seal } from '../sealed-secret.ts';
 import { createEgressRules } from './egress/address-rules.ts';
 import { parseWebhookUrl } from './egress/webhook-url.ts';
-import { newWebhookSecret, sealSecret } from './seal-secret.ts';
+import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
 import {
   endpointOf,
   mostEndpoints,
@@ -19,7 +19,7 @@ import {
   type WebhookEvent,
 } from './webhook.ts';
 
-type Context = Database & { secrets: Pick<Secrets, 'pepper'>; env: { webhookAllow: string[] } };
+type Context = Database & { secrets: SealingKeys; env: { webhookAllow: string[] } };
 
 /** The endpoint with its new secret: the only time that it can be shown. */
 export interface WithSecret {
@@ -75,7 +75,7 @@ async function addSecret(
   const owner = { teamId, endpointId, id: newId('webhookSecret') };
   const secret = newWebhookSecret();
   await tx.webhookSecret.create({
-    data: { ...owner, sealed: sealSecret(secrets.pepper, owner, secret) },
+    data: { ...owner, ...seal(secrets, sealedForWebhook(owner), secret) },
     select: { id: true },
   });
   return secret;

@@ -1,6 +1,6 @@
 /** Secrets that sign webhooks. */
 import { randomBytes } from 'node:crypto';
-import { type SealedFor, seal, unseal } from '../sealed-secret.ts';
+import type { SealedFor } from '../sealed-secret.ts';
 
 /** Whose secret it is: no other row's ciphertext opens under it. */
 export interface SecretOwner {
@@ -14,15 +14,6 @@ export function newWebhookSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`;
 }
 
-export function sealSecret(pepper: string, owner: SecretOwner, secret: string): Uint8Array<ArrayBuffer> {
-  return seal(pepper, sealedFor(owner), secret);
-}
-
-/** Throws when it was sealed under another pepper, or for another row. */
-export function openSecret(pepper: string, owner: SecretOwner, sealed: Uint8Array): string {
-  return unseal(pepper, sealedFor(owner), sealed);
-}
-
-function sealedFor({ teamId, endpointId, id }: SecretOwner): SealedFor {
+export function sealedForWebhook({ teamId, endpointId, id }: SecretOwner): SealedFor {
   return { purpose: 'secrets of webhooks, 1', row: [teamId, endpointId, id] };
 }

@@ -146,8 +146,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       },
     },
     async (request) => {
-      const { idleSeconds } = signIn.limits;
-      const page = await listSessions(services, holderOf(request), { ...request.query, idleSeconds });
+      const holder = holderOf(request);
+      const { idleSeconds } = ('operatorKeyId' in holder && signIn.limits.operator) || signIn.limits;
+      const page = await listSessions(services, holder, { ...request.query, idleSeconds });
       return toWireList(page, (record) => toWireSession(record, request.session?.id ?? null));
     },
   );

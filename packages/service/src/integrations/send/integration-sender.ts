@@ -51,7 +51,7 @@ const defaults: IntegrationTimes = {
 
 /**
  * Sends the metrics of jobs to the services that their teams track experiments with. What was sent stands in Postgres, beside the
- * metrics: nothing is kept in memory, no job waits for it, and whichever worker comes next goes on where the last one stopped. `close`
+ * metrics: nothing is kept in memory, no job waits for it, and whichever API comes next resumes where the last one stopped. `close`
  * breaks off what is under way, which is then sent again.
  */
 export function startIntegrationSender(
@@ -175,11 +175,10 @@ async function openIntegration(
 ): Promise<{ url: string; username: string | null; secret: string | null } | string> {
   const row = await db.integration.findFirst({ where: { teamId, type } });
   if (!row) return `Your team has no ${type} integration any more.`;
-  const { url, username, sealed } = row;
+  const { url, username, sealed, sealedBy } = row;
   if (!sealed) return { url, username, secret: null };
-  try {
-    return { url, username, secret: unseal(secrets.pepper, sealedForIntegration(row), sealed) };
-  } catch {
+  const secret = await unseal(secrets, sealedForIntegration(row), { sealed, sealedBy });
+  if (secret === null)
     return `The secret of your ${type} integration cannot be read any more: give it again.`;
-  }
+  return { url, username, secret };
 }

@@ -18,7 +18,7 @@ export interface ClaimedDelivery {
    */
   leaseUntil: string;
   /** Still valid, newest first. */
-  secrets: { id: string; sealed: Uint8Array }[];
+  secrets: { id: string; sealed: Uint8Array; sealedBy: string }[];
 }
 
 export interface ClaimLimits {
@@ -86,8 +86,8 @@ async function withSecrets(
   claimed: Omit<ClaimedDelivery, 'secrets'>[],
 ): Promise<ClaimedDelivery[]> {
   if (claimed.length === 0) return [];
-  const { rows } = await sql.query<{ id: string; endpointId: string; sealed: Uint8Array }>(
-    `SELECT id, endpoint_id AS "endpointId", sealed FROM webhook_secrets
+  const { rows } = await sql.query<ClaimedDelivery['secrets'][number] & { endpointId: string }>(
+    `SELECT id, endpoint_id AS "endpointId", sealed, sealed_by AS "sealedBy" FROM webhook_secrets
      WHERE (team_id, endpoint_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
        AND (expires_at IS NULL OR expires_at > now())
      ORDER BY created_at DESC, id`,

@@ -2,11 +2,12 @@ import { Webhook } from 'standardwebhooks';
 import { runExclusive } from '../../database/run-exclusive.ts';
 import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
+import { type SealingKeys, unseal } from '../../sealed-secret.ts';
 import type { Services } from '../../services.ts';
 import { retrySeconds } from '../deliveries.ts';
 import { createEgressRules } from '../egress/address-rules.ts';
 import { createResolve, type Egress, EgressError, postPinned, type Resolve } from '../egress/post-pinned.ts';
-import { openSecret } from '../seal-secret.ts';
+import { sealedForWebhook } from '../seal-secret.ts';
 import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
 import { pruneDeliveries } from './prune-deliveries.ts';
 import {
@@ -148,7 +149,7 @@ async function post(
   egress: Egress,
   checkHeld: () => void,
 ): Promise<number | AttemptFailure> {
-  const message = signedMessage(delivery, secrets.pepper);
+  const message = await signedMessage(delivery, secrets);
   if (!message) {
     const reason = 'No secret of the endpoint can be read any more: rotate it.';
     return { status: null, reason, retryAfter: null };
@@ -166,11 +167,11 @@ async function post(
   }
 }
 
-/** OpenAI's body, with the headers of the Standard Webhooks specification. Null: every secret was sealed under another pepper. */
-function signedMessage(
+/** OpenAI's body, with the headers of the Standard Webhooks specification. Null: every secret was sealed by a version that was dropped. */
+async function signedMessage(
   { teamId, endpointId, eventId, type, subject, eventAt, secrets }: ClaimedDelivery,
-  pepper: string,
-): { headers: Record<string, string>; body: string } | null {
+  keys: SealingKeys,
+): Promise<{ headers: Record<string, string>; body: string } | null> {
   const body = JSON.stringify({
     id: eventId,
     object: 'event',
@@ -179,14 +180,11 @@ function signedMessage(
     data: { id: subject },
   });
   const now = new Date();
-  const signatures = secrets.flatMap(({ id, sealed }) => {
-    try {
-      const secret = openSecret(pepper, { teamId, endpointId, id }, sealed);
-      return [new Webhook(secret).sign(eventId, now, body)];
-    } catch {
-      return [];
-    }
-  });
+  const signatures: string[] = [];
+  for (const { id, ...sealed } of secrets) {
+    const secret = await unseal(keys, sealedForWebhook({ teamId, endpointId, id }), sealed);
+    if (secret !== null) signatures.push(new Webhook(secret).sign(eventId, now, body));
+  }
   if (signatures.length === 0) return null;
   return {
     body,

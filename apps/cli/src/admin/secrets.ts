@@ -1,0 +1,146 @@
+import type { Rotation, SecretUse } from '@graft/service';
+import { type Command, Option } from 'commander';
+import type { Paint } from '../draw/paint.ts';
+import { timestamp } from '../draw/quantities.ts';
+import { table } from '../draw/table.ts';
+import { UsageError } from '../errors.ts';
+import { createOutput } from '../output.ts';
+import { noun, type VerbOptions, verb } from '../verb.ts';
+import { unixSeconds, withServices } from './with-services.ts';
+
+export function addSecretVerbs(admin: Command): void {
+  const secrets = noun(admin, 'secrets', 'status, rotate, drop');
+
+  verb(secrets, {
+    name: 'status',
+    summary: 'list the versions of the pepper and the sealing key, and what still needs each of them',
+    examples: ['graft admin secrets status'],
+  }).action(async (options: VerbOptions) => {
+    const uses = await withServices((services, service) => service.readSecretUses(services));
+    const output = createOutput(options);
+    output.result({ object: 'list', data: uses.map(wireUse) }, () => describeUses(uses, output.paint));
+  });
+
+  verb(secrets, {
+    name: 'rotate',
+    summary: 'make a new version of each, and encrypt what is stored encrypted by it; run it again to go on',
+    examples: ['graft admin secrets rotate'],
+  })
+    .option('--again', 'make another version although older ones are still held')
+    .action(async (options: VerbOptions & { again?: true }) => {
+      const { rotation, uses } = await withServices(async (services, service) => ({
+        rotation: await service.rotateSecrets(services, { again: options.again === true }),
+        uses: await service.readSecretUses(services),
+      }));
+      const wire = {
+        made: rotation.made,
+        to_set: rotation.toSet,
+        resealed: rotation.resealed,
+        unreadable: rotation.unreadable,
+        versions: uses.map(wireUse),
+      };
+      const output = createOutput(options);
+      output.result(wire, () => `${describeRotation(rotation)}\n\n${describeUses(uses, output.paint)}`);
+    });
+
+  verb(secrets, {
+    name: 'drop <version>',
+    summary: 'remove an old version that nothing needs any more',
+    examples: ['graft admin secrets drop 1'],
+  })
+    .addOption(
+      new Option('--of <secret>', 'which secret').choices(['pepper', 'sealing-key']).default('pepper'),
+    )
+    .option(
+      '--force',
+      'also while rows need it: keys stop working, and webhooks and integrations lose their secrets',
+    )
+    .action(async (text: string, options: VerbOptions & { of: 'pepper' | 'sealing-key'; force?: true }) => {
+      if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new UsageError('A version is a number, such as 1.');
+      const version = Number(text);
+      const name = options.of === 'pepper' ? 'pepper' : 'sealing';
+      await withServices((services, service) =>
+        service.dropSecret(services, name, version, { force: options.force === true }),
+      );
+      createOutput(options).result(
+        { secret: options.of, version, dropped: true },
+        () => `Dropped version ${version} of the ${options.of}.`,
+      );
+    });
+}
+
+function describeRotation({ made, toSet, resealed, unreadable }: Rotation): string {
+  return [
+    ...made.map(
+      ({ setting, version }) =>
+        `Made version ${version} of what ${setting} would set; running processes take it up by themselves.`,
+    ),
+    ...toSet.flatMap(({ setting, version, secret }) => [
+      `${setting} comes from the environment. New version:`,
+      `  ${version}:${secret}`,
+      `1. Set it behind the present value (written 1:… if it has no version), with a comma between, in all processes, and restart them.`,
+      `2. Move it to the front, so that it is the current one, and restart them again.`,
+      `3. Run \`graft admin secrets rotate\` with that setting.`,
+    ]),
+    ...(made.length + toSet.length === 0
+      ? ['Older versions are still held, so no new one was made (--again makes one).']
+      : []),
+    `Encrypted anew: ${resealed}.`,
+    ...(unreadable > 0
+      ? [`Secrets that no version opens, which their teams must give again: ${unreadable}.`]
+      : []),
+  ].join('\n');
+}
+
+function describeUses(uses: SecretUse[], paint: Paint): string {
+  const rows = uses.map((use) => [
+    use.setting,
+    String(use.version),
+    use.state,
+    String(use.apiKeys + use.operatorKeys),
+    String(use.sessions),
+    String(use.invitations),
+    String(use.sealed),
+    droppable(use),
+  ]);
+  const columns = [
+    'SECRET',
+    'VERSION',
+    'STATE',
+    'KEYS',
+    'SESSIONS',
+    'INVITATIONS',
+    'ENCRYPTED',
+    'CAN BE DROPPED',
+  ];
+  const waiting = uses.filter(({ keyIds }) => keyIds.length > 0);
+  return [
+    table(columns, rows, paint, ''),
+    ...waiting.map(
+      ({ version, keyIds }) =>
+        `Keys that nobody has used since version ${version} was replaced (use, rotate or revoke them): ${keyIds.join(', ')}`,
+    ),
+  ].join('\n');
+}
+
+function droppable(use: SecretUse): string {
+  if (use.state === 'current') return '';
+  const count = use.apiKeys + use.operatorKeys + use.sessions + use.invitations + use.sealed;
+  if (use.state === 'absent') return count > 0 ? 'dropped while in use' : '';
+  if (count === 0) return 'now';
+  if (use.endsAt) return `after ${timestamp(unixSeconds(use.endsAt))}`;
+  return use.sealed > 0 ? 'after `graft admin secrets rotate`' : 'once its keys are used, rotated or revoked';
+}
+
+const wireUse = ({ endsAt, ...use }: SecretUse) => ({
+  setting: use.setting,
+  version: use.version,
+  state: use.state,
+  api_keys: use.apiKeys,
+  operator_keys: use.operatorKeys,
+  sessions: use.sessions,
+  invitations: use.invitations,
+  sealed: use.sealed,
+  ends_at: endsAt && unixSeconds(endsAt),
+  key_ids: use.keyIds,
+});
