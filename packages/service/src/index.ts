@@ -34,13 +34,7 @@ export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
 export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
-export {
-  type AuditCheck,
-  type AuditFault,
-  type AuditHead,
-  listAuditHeads,
-  verifyAudit,
-} from './audit/verify-audit.ts';
+export { type AuditCheck, type AuditHead, listAuditHeads, verifyAudit } from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
