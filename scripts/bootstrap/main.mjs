@@ -23,6 +23,10 @@ const steps = {
     const { ensureTensorflow } = await import('./tensorflow.mjs');
     return (await ensureTensorflow({ log: report, cacheDir: cacheFolder(), root })).built;
   },
+  confinement: async (report) => {
+    const { ensureConfine } = await import('./confine.mjs');
+    return await ensureConfine({ log: report, cacheDir: cacheFolder(), root });
+  },
   service: (report) => runTypeScript('scripts/bootstrap/prepare-service.ts', report),
   programs: async () => {
     const { ensureCompiled } = await import('../compile/compile.mjs');
@@ -40,6 +44,7 @@ const steps = {
 const titles = {
   packages: 'npm packages',
   tensorflow: 'TensorFlow',
+  confinement: 'confinement of trainers',
   service: 'Prisma client and Postgres binaries',
   programs: 'compiled programs',
   dashboard: 'dashboard',

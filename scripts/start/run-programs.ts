@@ -58,7 +58,8 @@ export async function runPrograms({
     });
     for (const { name, entry, patience } of programs) {
       if (stopping.requested) break;
-      children.push(supervise({ name, root, entry, patience, log, startLog, onGiveUp: gaveUp }));
+      const own = environmentOf(name);
+      children.push(supervise({ name, root, entry, env: own, patience, log, startLog, onGiveUp: gaveUp }));
     }
     const ready = Promise.all(children.map((child) => child.ready));
     const started = await Promise.race([ready, stopping.promise, failure]);
@@ -76,6 +77,16 @@ export async function runPrograms({
     await postgres.release();
     if (startLog.file !== null) startLog.show('Stopped.');
   }
+}
+
+/** Settings that only an API needs: a worker's environment may be read by what it runs. */
+const apiSecrets = ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'];
+
+function environmentOf(name: Program['name']): NodeJS.ProcessEnv {
+  if (name === 'api') return process.env;
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([variable]) => !apiSecrets.includes(variable)),
+  );
 }
 
 async function firstKey(env: ServiceEnv, log: Options['log']): Promise<string | null> {

@@ -14,6 +14,8 @@ interface Options {
   name: string;
   /** Working directory. */
   root: string;
+  /** Its environment. Default: this process's. */
+  env?: NodeJS.ProcessEnv;
   /** The file that it runs, which sends `{type: 'ready', address?}` when it works, or `{type: 'failed', message}` when it cannot. */
   entry: URL;
   /** Milliseconds between SIGTERM and SIGKILL. */
@@ -87,9 +89,10 @@ export function supervise(options: Options): Supervised {
   };
 }
 
-function start({ root, entry, startLog }: Options): ChildProcess {
+function start({ root, entry, env, startLog }: Options): ChildProcess {
   return fork(entry, [], {
     cwd: root,
+    env: env ?? process.env,
     // A process group of its own: Ctrl-C reaches this process only, which then stops the others in order.
     detached: true,
     stdio: startLog.file === null ? 'inherit' : ['inherit', 'pipe', 'pipe', 'ipc'],

@@ -7,9 +7,12 @@ import { after, before, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { registerWorker, removeWorker } from '@graft/service';
 import type { Page } from 'playwright-core';
+import { loadApiSettings } from '../../apps/api/src/settings.ts';
+import { openTestProvider, testClient } from '../../apps/api/src/testing/oidc-provider.ts';
 import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
 import { queueJob } from '../../apps/api/src/testing/queue-job.ts';
 import { runJob } from '../../apps/api/src/testing/run-job.ts';
+import { freePort } from '../service/running-graft.ts';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
 
 let bench: BrowserBench;
@@ -66,6 +69,57 @@ test('whoever is no operator is told who is, and asks nothing of the API', async
   await visit.page.getByRole('heading', { name: 'This is for the operator' }).waitFor();
   assert.equal(await visit.page.getByRole('link', { name: 'Operator' }).count(), 0);
   await visit.checkAccess();
+  await visit.leave();
+});
+
+test('by a provider the operator signs in again after a pause, and is back where they were', async (t) => {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const provider = await openTestProvider(`${url}/v1/sign-in/callback`);
+  t.after(() => provider.close());
+  const ada = { email: 'ada@example.com', email_verified: true, name: 'Ada', groups: ['operators'] };
+  provider.people.set('ada', ada);
+  provider.visitor = 'ada';
+  const file = join(folder, 'oidc.json');
+  const rules = { scopes: ['openid', 'email', 'groups'], operator_groups: ['operators'] };
+  await writeFile(file, JSON.stringify({ issuer: provider.issuer, client_id: testClient.id, ...rules }));
+  const { signIn } = loadApiSettings({
+    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+  });
+  const theirs = await openBrowserBench({}, { signIn }, port);
+  t.after(() => theirs.close());
+  const { sql } = theirs.services;
+  const again = async (page: Page) => {
+    // In the dialog, too, where there is one.
+    await page.getByRole('link', { name: 'Sign in again' }).last().click();
+  };
+
+  const visit = await theirs.visit(null, '/operator/queue');
+  const { page } = visit;
+  await page.getByRole('link', { name: 'Continue with your organisation' }).click();
+  await page.getByText('Slots').first().waitFor();
+  assert.equal(new URL(page.url()).pathname, '/operator/queue');
+  visit.expect(/status of 403/);
+  await sql.query("UPDATE sessions SET authenticated_at = now() - interval '2 hours'");
+  // What is on the page asks by itself, and what was there is gone.
+  await page.getByRole('heading', { name: 'Sign in again' }).waitFor();
+  assert.equal(await page.getByText('Slots').count(), 0);
+  await visit.checkAccess();
+  await visit.picture('operator-sign-in-again');
+  await again(page);
+  await page.getByText('Slots').first().waitFor();
+  assert.equal(new URL(page.url()).pathname, '/operator/queue');
+
+  // A page that asks for nothing by itself, and a change that is refused.
+  await page.getByRole('link', { name: 'Teams' }).click();
+  await row(page, 'acme').waitFor();
+  await sql.query("UPDATE sessions SET authenticated_at = now() - interval '2 hours'");
+  await button(page, 'Make a team').click();
+  await page.getByLabel('Name').fill('research');
+  await button(page, 'Make it').click();
+  await again(page);
+  await row(page, 'acme').waitFor();
+  assert.equal(await theirs.services.db.team.count({ where: { name: 'research' } }), 0);
   await visit.leave();
 });
 

@@ -21,6 +21,10 @@ type Service = {
   depends_on?: Record<string, { condition: string }>;
   profiles?: string[];
   volumes?: string[];
+  user?: string;
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
 };
 
 const toJson = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
@@ -105,8 +109,24 @@ test('docker compose takes the file, with every profile, and asks for the secret
   }
 });
 
+test('a worker has the rights to start trainers as other users, and no others', () => {
+  for (const name of ['worker', 'worker-gpu']) {
+    const { user, cap_drop, cap_add, security_opt, environment } = compose.services[name]!;
+    assert.deepEqual(
+      [user, cap_drop, cap_add, security_opt],
+      ['0:0', ['ALL'], ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'], ['no-new-privileges:true']],
+    );
+    assert.match(environment.GRAFT_TRAINER_USER!, /:-10001-10064\}$/);
+  }
+  // What the worker goes on with is what its container has.
+  const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
+  const names = kept!.split(',').map((name) => name.slice(1).toUpperCase());
+  assert.deepEqual(names, compose.services.worker!.cap_add);
+  assert.match(read('docker/Dockerfile'), /AS api[\s\S]+^USER node$[\s\S]+AS worker[\s\S]+start-worker\.sh/m);
+});
+
 test('images are built on the newest Node with long support', () => {
-  assert.match(read('docker/Dockerfile'), /^ARG NODE=24$/m);
+  assert.match(read('docker/Dockerfile'), /^ARG NODE_IMAGE=node:24\./m);
 });
 
 test('operators of containers have base models of their own: folders, and ids of the Hub', () => {
@@ -140,10 +160,7 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
       'GRAFANA_PASSWORD',
       'GRAFT_MODELS_DIR',
     ],
-    'one login, which owns the tables; processes that are not root': [
-      'GRAFT_MIGRATION_DATABASE_URL',
-      'GRAFT_TRAINER_USER',
-    ],
+    'one login, which owns the tables': ['GRAFT_MIGRATION_DATABASE_URL'],
     'tests, benchmarks and clients': [
       'GRAFT_CHROMIUM',
       'GRAFT_PICTURES',

@@ -18,6 +18,10 @@ export const errorCodes = {
   invalid_session: [401, 'The session has ended, or the cookie holds none.'],
   cross_site_request: [403, 'A session changes things only from pages of this server.'],
   no_team: [403, 'Whoever is signed in is no member of the team that the session works in.'],
+  reauthentication_required: [
+    403,
+    'To operate the service the person must sign in again, at /v1/sign-in?reauthenticate=true.',
+  ],
   sign_in_required: [403, 'This is for a person who has signed in at the provider.'],
   sign_in_not_configured: [404, 'No provider is configured that people sign in at.'],
   key_sign_in_disabled: [403, 'People sign in at a provider here, and not by a key.'],
@@ -60,7 +64,7 @@ export const errorCodes = {
   ],
   rate_limit_exceeded: [
     429,
-    'The key or the address has sent too many requests in this minute; retry after the seconds of Retry-After.',
+    'The key or the address has sent too many requests in this minute, or a webhook endpoint too many test events and resent deliveries; retry after the seconds of Retry-After.',
   ],
   headers_too_large: [431, 'The address and the headers together are larger than 16 kB.'],
   budget_exceeded: [

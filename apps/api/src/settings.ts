@@ -80,6 +80,7 @@ const EnvSchema = Type.Object({
   GRAFT_RATE_PER_KEY: rate(60_000),
   GRAFT_RATE_PER_ADDRESS: rate(120_000),
   GRAFT_RATE_WRONG_KEYS_PER_ADDRESS: rate(3_000),
+  GRAFT_RATE_SIGN_INS_PER_ADDRESS: rate(300),
   GRAFT_UPLOAD_EXPIRY_SECONDS: count(3600),
   GRAFT_MAX_OPEN_UPLOADS: count(16),
   GRAFT_MAX_STREAMS_PER_KEY: count(256),
@@ -95,6 +96,8 @@ const EnvSchema = Type.Object({
   GRAFT_OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
   GRAFT_SESSION_SECONDS: count(7 * 24 * 3600),
   GRAFT_SESSION_IDLE_SECONDS: count(12 * 3600),
+  GRAFT_OPERATOR_SESSION_SECONDS: count(3600),
+  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: count(15 * 60),
 });
 
 /** The settings that `env` asks for, by default the process's. Throws one Error that names every faulty variable. */
@@ -146,6 +149,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
       perKey: Number(filled.GRAFT_RATE_PER_KEY),
       perAddress: Number(filled.GRAFT_RATE_PER_ADDRESS),
       wrongKeysPerAddress: Number(filled.GRAFT_RATE_WRONG_KEYS_PER_ADDRESS),
+      signInsPerAddress: Number(filled.GRAFT_RATE_SIGN_INS_PER_ADDRESS),
     },
     rateSyncMs: 500,
     signIn: loadSignInSettings(filled),

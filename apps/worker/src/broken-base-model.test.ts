@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import type { GenerationRequest, Job } from '@graft/service';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
+import { makeApiToken } from './testing/api-token.ts';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
@@ -85,13 +86,14 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
   });
 
   it('is told to whoever asks it, as an answer that is not tried again', async () => {
-    const http = createInternalServer(bench.services, generator);
+    const http = createInternalServer({ id: 'w1', certificate: null }, bench.services, generator);
+    const token = await makeApiToken(bench.services, 'w1');
     const url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
     const ask = async (model: string) => {
       const response = await fetch(url, {
         method: 'POST',
         headers: {
-          authorization: `Bearer ${bench.services.secrets.internalToken}`,
+          authorization: `Bearer ${token}`,
           'content-type': 'application/json',
         },
         body: JSON.stringify({

@@ -1,4 +1,5 @@
 import type { Precision } from './devices.ts';
+import type { SandboxMode } from './processes/confinement.ts';
 
 /** Settings of the worker alone; those it shares with the API are in packages/service (`loadServiceEnv`). */
 export interface WorkerEnv {
@@ -19,8 +20,10 @@ export interface WorkerEnv {
   trainerPrecisions: Precision[] | undefined;
   /** What jobs that are first run here are made of: a set of kernels, `stock`, or `auto` for the best that is here. */
   kernels: string;
-  /** Whom trainers and generator run as, where this worker is root: a name, or `uid:gid`. */
+  /** Whom trainers and generator run as, where this worker may change users: a range of ids, a name, or `uid:gid`. */
   trainerUser: string | undefined;
+  /** Whether they are confined: as far as this machine can, not without all that is essential, or not at all. */
+  trainerSandbox: SandboxMode;
   /** How often this worker proves that it can work. */
   proofSeconds: number;
   /** Generation requests that may wait for the generator. */
@@ -56,9 +59,14 @@ const variables = {
     fallback: 'auto',
   },
   GRAFT_TRAINER_USER: {
-    pattern: /^(?:[a-z_][\w-]{0,31}|\d{1,10}:\d{1,10})$/,
-    form: 'a user, or uid:gid',
+    pattern: /^(?:[a-z_][\w-]{0,31}|\d{1,9}:\d{1,9}|\d{1,9}-\d{1,9})$/,
+    form: 'a range of user ids such as 10001-10016, a user, or uid:gid',
     fallback: undefined,
+  },
+  GRAFT_TRAINER_SANDBOX: {
+    pattern: /^(?:auto|required|off)$/,
+    form: 'auto, required or off',
+    fallback: 'auto',
   },
   GRAFT_PROOF_SECONDS: { pattern: /^[1-9]\d{0,4}$/, form: 'a number of seconds above 0', fallback: '60' },
   GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '64' },
@@ -103,6 +111,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     trainerPrecisions: read('GRAFT_TRAINER_PRECISIONS')?.split(',') as Precision[] | undefined,
     kernels: read('GRAFT_KERNELS')!,
     trainerUser: read('GRAFT_TRAINER_USER'),
+    trainerSandbox: read('GRAFT_TRAINER_SANDBOX') as SandboxMode,
     proofSeconds: Number(read('GRAFT_PROOF_SECONDS')),
     generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),
     generatorLimits: {

@@ -24,13 +24,10 @@ before(async () => {
   const { env, secrets, databaseUrl, log } = bench.services;
   const s3Endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   const bucket = { artifactsUrl: 's3://bucket', s3Endpoint };
-  const {
-    pepper: { text: pepper },
-    internalToken,
-  } = secrets;
+  const { internalToken } = secrets;
   withBucket = await openServices({
     ...{ role: 'worker', log },
-    env: { ...env, ...bucket, pepper, internalToken, databaseUrl },
+    env: { ...env, ...bucket, internalToken, databaseUrl },
   });
 });
 after(async () => {

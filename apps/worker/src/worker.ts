@@ -1,18 +1,17 @@
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import {
-  dataFolder,
   generationProtocol,
   heartbeatWorker,
   isDatabaseAway,
+  isLoopback,
+  makeCertificate,
   newId,
   readCodeVersion,
   registerWorker,
   removeWorker,
   repeat,
   type Services,
-  secureDataFolder,
-  startIntegrationSender,
   startJobLoops,
   versionText,
   type WorkerCapabilities,
@@ -26,7 +25,7 @@ import { capabilitiesOf, kernelsOf } from './health/capabilities.ts';
 import { accessProof, dataFolderProof, deviceProof, engineProof } from './health/proofs.ts';
 import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
-import { findChildUser } from './processes/child-user.ts';
+import { planSandboxes } from './processes/plan-sandboxes.ts';
 import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
@@ -66,16 +65,24 @@ export async function startWorker(
   const id = newId('worker');
   const code = await readCodeVersion();
   const plan = planSlots(await findDevices(env.tensorflow), env.slots);
-  const user = await findChildUser(env.trainerUser, dataFolder(services.env.dataDir).childDigests);
-  if (user) await secureDataFolder(services.env.dataDir, log, { passable: 'folders' });
+  const sandboxes = await planSandboxes(services, id, {
+    mode: env.trainerSandbox,
+    user: env.trainerUser,
+    trainers: plan.trainers.length,
+  });
   const limits = {
-    user,
     stallMilliseconds: env.stallSeconds * 1000,
     idleMilliseconds: env.idleSeconds * 1000,
     log,
   };
   const trainers = plan.trainers.map(
-    (device) => new TrainerProcess({ entry: entries.trainer, device, ...limits }),
+    (device, slot) =>
+      new TrainerProcess({
+        entry: entries.trainer,
+        device,
+        sandbox: sandboxes.trainers[slot] ?? null,
+        ...limits,
+      }),
   );
   const generator = new GeneratorProcess({
     entry: entries.generator,
@@ -83,23 +90,28 @@ export async function startWorker(
     limits: env.generatorLimits,
     queueLimit: env.generatorQueue,
     waitMilliseconds: generatorWaitMilliseconds,
+    sandbox: sandboxes.generator,
     ...limits,
   });
 
-  const http = createInternalServer(services, generator);
+  const isAlone = isLoopback(workerUrl ?? `http://${reachableHost(workerHost)}`);
+  const certificate = services.secrets.internalTls || isAlone ? null : makeCertificate(id);
+  const http = createInternalServer({ id, certificate }, services, generator);
   await http.listen({ host: workerHost, port: workerPort });
   const { port } = http.server.address() as AddressInfo;
-  const scheme = services.secrets.internalTls ? 'https' : 'http';
+  const scheme = services.secrets.internalTls || certificate ? 'https' : 'http';
   const address = workerUrl ?? `${scheme}://${reachableHost(workerHost)}:${port}`;
 
   const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
     memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
+    confinement: sandboxes.layers,
   });
   const info: WorkerInfo & { capabilities: WorkerCapabilities } = {
     id,
     address,
+    certificate: certificate?.cert ?? null,
     hostname: hostname(),
     pid: process.pid,
     slots: trainers.length,
@@ -116,7 +128,11 @@ export async function startWorker(
   const health = new WorkerHealth({
     services,
     workerId: id,
-    cheap: [dataFolderProof(services, id), deviceProof(plan.trainers), accessProof(services, user)],
+    cheap: [
+      dataFolderProof(services, id),
+      deviceProof(plan.trainers),
+      accessProof(services, sandboxes.generator),
+    ],
     thorough: [
       engineProof(trainers, computing, {
         isServing: () => generator.load > 0,
@@ -133,7 +149,6 @@ export async function startWorker(
     proofSeconds: env.proofSeconds,
   });
   const loops = startJobLoops(services);
-  const metrics = startIntegrationSender(services);
   const leases = startLeaseLoop({
     services,
     workerId: id,
@@ -171,8 +186,8 @@ export async function startWorker(
       },
       { name: 'end trainers', run: () => Promise.all(trainers.map((trainer) => trainer.close())) },
       { name: 'end the generator', run: () => generator.close() },
+      { name: 'remove what children saw of the data folder', run: () => sandboxes.close() },
       { name: 'close the internal server', run: () => http.close() },
-      { name: 'stop sending metrics', run: () => metrics.close() },
       { name: 'stop job loops', run: () => loops.close() },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];

@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterFile, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
@@ -32,7 +32,15 @@ export {
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
+export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
+export {
+  type AuditCheck,
+  type AuditFault,
+  type AuditHead,
+  listAuditHeads,
+  verifyAudit,
+} from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -68,6 +76,9 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
+export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
+export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
 export { encodeLine, startReading } from './generation/lines.ts';
 export * from './generation/protocol.ts';
@@ -106,7 +117,7 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
-export { startJobLoops } from './jobs/job-loops.ts';
+export { startHousekeeping, startJobLoops } from './jobs/job-loops.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
@@ -162,10 +173,10 @@ export {
 } from './jobs/transitions/validate-job.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
-export { hasRole, type Role, roles } from './keys/api-key.ts';
+export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
-export { type ApiKeyRecord, getApiKey, listApiKeys, revokeApiKey } from './keys/manage-api-keys.ts';
+export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
 export {
   allowsJob,
   allowsModel,
@@ -179,6 +190,7 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
@@ -202,7 +214,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
-export { type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
+export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
   acceptInvitationAs,
@@ -270,7 +282,10 @@ export type { CheckpointStore } from './storage/checkpoint-store.ts';
 export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
+export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
+export { fsyncFolder, makeFolder } from './storage/disk/fsync-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
+export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';
@@ -356,6 +371,7 @@ export {
   updateWebhook,
   type WithSecret,
 } from './webhooks/manage-endpoints.ts';
+export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,

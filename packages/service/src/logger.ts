@@ -23,6 +23,8 @@ const allowedFields = new Set([
   'teamId',
   'keyId',
   'personId',
+  'issuer',
+  'subject',
   'jobId',
   'jobIds',
   'leaseEpoch',

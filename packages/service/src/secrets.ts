@@ -11,7 +11,7 @@ export interface Secrets {
   pepper: SecretRing;
   /** Keys of what is stored encrypted. Default: the pepper itself. */
   sealing: SecretRing;
-  /** What the API shows to workers. */
+  /** By which a worker proves that its row is a worker's. */
   internalToken: string;
   /** By which API and worker know each other and hide what they say; null: the token alone, in the clear. */
   internalTls: InternalTls | null;
@@ -24,10 +24,26 @@ export interface InternalTls {
   ca: string;
 }
 
-/** From the environment, else from 0600 files of the data folder, made at the first start. */
-export async function loadSecrets(env: ServiceEnv): Promise<Secrets> {
+/**
+ * From the environment, else from 0600 files of the data folder, made at the first start. A worker gets those of the channel to the
+ * API alone: reading another one throws (docs/decisions/0025-roles-and-secrets.md).
+ */
+export async function loadSecrets(
+  env: ServiceEnv,
+  role: 'api' | 'worker' | 'admin' = 'api',
+): Promise<Secrets> {
   const folder = dataFolder(env.dataDir).secrets;
   const secret = () => randomBytes(32).toString('hex');
+  const channel = {
+    internalToken: env.internalToken ?? (await readOrMake(path.join(folder, 'internal-token'), secret)),
+    internalTls: env.internalTls ? await readTls(env.internalTls) : null,
+  };
+  if (role === 'worker') {
+    return Object.defineProperties(channel, {
+      pepper: { get: () => refuse('pepper') },
+      sealing: { get: () => refuse('sealing key') },
+    }) as Secrets;
+  }
   const pepper = env.pepper
     ? new SecretRing('pepper', ringIn(env.pepper, 'GRAFT_PEPPER'))
     : await fileRing('pepper', folder, secret);
@@ -37,12 +53,11 @@ export async function loadSecrets(env: ServiceEnv): Promise<Secrets> {
     : hasFile
       ? await fileRing('sealing', folder, secret)
       : pepper;
-  return {
-    pepper,
-    sealing,
-    internalToken: env.internalToken ?? (await readOrMake(path.join(folder, 'internal-token'), secret)),
-    internalTls: env.internalTls ? await readTls(env.internalTls) : null,
-  };
+  return { pepper, sealing, ...channel };
+}
+
+function refuse(name: string): never {
+  throw new Error(`A worker does not hold the ${name}.`);
 }
 
 /** Names of the files of a ring that the environment does not set: `pepper` is version 1, `pepper.2` the second. */

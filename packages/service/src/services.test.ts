@@ -11,11 +11,8 @@ test('a worker that is started while Postgres is away waits for it; the others s
   t.after(() => proxy.close());
   await proxy.cut();
   const { log } = services;
-  const {
-    pepper: { text: pepper },
-    internalToken,
-  } = services.secrets;
-  const env = { ...services.env, pepper, internalToken, databaseUrl: proxy.url };
+  const { internalToken } = services.secrets;
+  const env = { ...services.env, internalToken, databaseUrl: proxy.url };
   await assert.rejects(openServices({ role: 'admin', env, log }), /ECONNREFUSED/);
 
   let isOpen = false;

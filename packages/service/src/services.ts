@@ -5,10 +5,13 @@ import type { BaseModelCatalogue } from './base-models/catalogue.ts';
 import { createBaseModelCatalogue } from './base-models/create-base-model-catalogue.ts';
 import { connectDatabase, connectOwner, type Database } from './database/database.ts';
 import { isDatabaseAway } from './database/database-away.ts';
+import { roleOf } from './database/fenced-pool.ts';
 import { grantAccess } from './database/grant-access.ts';
-import { migrateDatabase } from './database/migrate-database.ts';
+import { checkMigrated, migrateDatabase, NotMigratedError } from './database/migrate-database.ts';
 import type { Behalf } from './database/on-behalf-of.ts';
+import { isWorkerLogin, warnOfStrongLogin } from './database/worker-grants.ts';
 import { loadServiceEnv, type ServiceEnv } from './env.ts';
+import { publishChannelKeys } from './generation/channel/request-tokens.ts';
 import { createLogger } from './logger.ts';
 import { observeProcess } from './observe/instruments.ts';
 import { startTracing } from './observe/tracing.ts';
@@ -50,7 +53,7 @@ export interface OpenOptions {
  * a Postgres that is away: it waits, as it does later on.
  */
 export async function openServices(options: OpenOptions): Promise<Services> {
-  const env = options.env ?? loadServiceEnv();
+  const env = heldBy(options.role, options.env ?? loadServiceEnv());
   const log =
     options.log ??
     createLogger(
@@ -75,11 +78,13 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       const endTracing = await startTracing(options.role);
       if (endTracing) closers.push(endTracing);
     }
-    const postgres = await acquirePostgres(env, log);
+    const postgres = await acquirePostgres(env, log, options.role);
     closers.push(postgres.release);
+    const role = options.role === 'worker' ? 'worker' : 'api';
     const migrate = async () => {
       const owner = connectOwner(postgres.ownerUrl, log);
       try {
+        if (role === 'worker' && (await isWorkerLogin(owner))) return await checkMigrated(owner);
         await migrateDatabase(owner);
         await grantAccess(owner);
       } finally {
@@ -88,18 +93,29 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     };
     await (options.role === 'worker' ? whenDatabaseIsThere(migrate, log) : migrate());
     const unsaid = options.unsaid ?? (options.role === 'api' ? 'nobody' : 'system');
-    const { sql, db } = connectDatabase(postgres.url, log, { unsaid });
+    const { sql, db } = connectDatabase(postgres.url, log, { unsaid, role });
     closers.push(async () => {
       await db.$disconnect();
       await sql.end();
     });
+    await warnOfStrongLogin(sql, role, log);
     // An API would take files that no worker finds. A worker looks for itself, again and again.
     if (options.role === 'api') await checkOwnDataFolder({ db, env });
     const { url: databaseUrl, ownerUrl } = postgres;
-    const queue = await openJobQueue({ db, databaseUrl, ownerUrl, redisUrl: env.redisUrl, log });
+    const queueRole = roleOf(role, 'system');
+    const queue = await openJobQueue({
+      db,
+      databaseUrl,
+      ownerUrl,
+      role: queueRole,
+      redisUrl: env.redisUrl,
+      log,
+    });
     closers.push(() => queue.close());
     const { close: closeStores, ...stores } = await openStores(env);
     closers.push(async () => closeStores());
+    const secrets = await loadSecrets(env, options.role);
+    if (options.role === 'api') await publishChannelKeys({ sql, secrets });
     return {
       env,
       log,
@@ -109,7 +125,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       queue,
       ...stores,
       baseModels: createTeamCatalogue(await createBaseModelCatalogue(env), { sql, db }, env),
-      secrets: await loadSecrets(env),
+      secrets,
       close,
     };
   } catch (error) {
@@ -118,13 +134,19 @@ export async function openServices(options: OpenOptions): Promise<Services> {
   }
 }
 
+/** What a worker has no use for, and others would find in it. */
+function heldBy(role: OpenOptions['role'], env: ServiceEnv): ServiceEnv {
+  return role === 'worker' ? { ...env, pepper: undefined, bootstrapKey: undefined } : env;
+}
+
 async function whenDatabaseIsThere(work: () => Promise<void>, log: Logger): Promise<void> {
   for (let told = false; ; told = true) {
     try {
       return await work();
     } catch (error) {
-      if (!isDatabaseAway(error)) throw error;
-      if (!told) log.warn({ err: error }, 'Postgres is away: waiting for it');
+      const isBehind = error instanceof NotMigratedError;
+      if (!isBehind && !isDatabaseAway(error)) throw error;
+      if (!told) log.warn({ err: error }, isBehind ? error.message : 'Postgres is away: waiting for it');
       await sleep(1000);
     }
   }

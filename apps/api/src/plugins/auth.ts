@@ -53,7 +53,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     await app.rates.countByKey(request, reply);
     reply.hold('requests');
     if (access === 'anyone') return;
-    if (access === 'operator') checkOperator(request);
+    if (access === 'operator') checkOperator(request, signIn);
     else checkTeam(request, access);
   });
 
@@ -85,7 +85,10 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     const asked = request.headers['graft-team'];
     // What cannot be the name of a team is the name of none.
     const team = asked === undefined ? null : typeof asked === 'string' && isText(asked) ? asked : '';
-    const verify = () => app.turns.run(token, () => verifySession(app.services, token, signIn.limits, team));
+    const verify = () =>
+      app.turns.run(token, () =>
+        verifySession(app.services, token, signIn.limits, team, access === 'operator'),
+      );
     const session = await app.rates.lookUp(request, token, verify);
     if (!session) {
       cookie.set('session', reply, '', 0);
@@ -123,7 +126,20 @@ const isText = (text: string): boolean => /^[\w-]{1,100}$/.test(text);
 
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };
 
-function checkOperator({ operator, session }: FastifyRequest): void {
+function checkOperator({ operator, session }: FastifyRequest, { limits }: SignInSettings): void {
+  if (operator && session && !session.isRecent && limits.operator) {
+    const { seconds } = limits.operator;
+    throw new ApiError(
+      'reauthentication_required',
+      `To operate the service, sign in again: at /v1/sign-in?reauthenticate=true, every ${Math.ceil(seconds / 60)} minutes and after a pause. A program sends a key of the operator.`,
+      // RFC 9470.
+      {
+        headers: {
+          'www-authenticate': `${challenge['www-authenticate']}, error="insufficient_user_authentication", max_age="${seconds}"`,
+        },
+      },
+    );
+  }
   if (operator) return;
   if (session?.method === 'oidc') {
     throw new ApiError('operator_required', 'You are no operator of this service.');

@@ -21,6 +21,10 @@ const key = {
   }),
   person_id: nullable(Type.String(), { description: "Whose key it is. Null: the team's own." }),
   created_by: nullable(Type.String(), { description: 'A person or a key. Null: the operator.' }),
+  made_by_key: nullable(Type.String(), {
+    description:
+      'The key by which it was made, also by a session of that key: revoking that one ends this one.',
+  }),
   last_used_at: nullable(Time, { description: 'To the minute.' }),
   expires_at: nullable(Time, { description: 'Null: it does not end by itself.' }),
   replaced_by: nullable(Type.String(), { description: 'The key that was made from it by rotation.' }),
@@ -86,11 +90,39 @@ export const RotateApiKeySchema = named(
   closed,
 );
 
+const ids = (description: string) => Type.Array(Type.String(), { description });
+
 export const DeletedApiKeySchema = named('DeletedApiKey', {
   id: Type.String(),
   object: Type.Literal('api_key'),
   deleted: Type.Literal(true),
+  revoked: Type.Object(
+    {
+      keys: ids('Keys that stopped working, the asked one first unless it was revoked before.'),
+      kept: ids(
+        'Keys descended from it that still work: kept on request, or others’, which only an admin revokes.',
+      ),
+      invitations: ids('Invitations whose links stopped working.'),
+      webhooks: ids('Webhook endpoints that were disabled; they can be enabled again.'),
+      members: ids('People who joined by an invitation of these keys and are still members: check them.'),
+    },
+    { description: 'What the revocation ended, and what it left.' },
+  ),
 });
+
+export const RevokeApiKeyQuery = Type.Object(
+  {
+    descendants: Type.Optional(
+      Type.Enum(['revoke', 'keep'], {
+        type: 'string',
+        default: 'revoke',
+        description:
+          '`revoke`: with the key end all keys that it made, and that those made, with their invitations and webhooks; whoever stole a key knows what was made by it. `keep`: only the key and its own invitations end.',
+      }),
+    ),
+  },
+  closed,
+);
 
 export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });
@@ -109,6 +141,7 @@ export function toWireApiKey(record: ApiKeyRecord): Static<typeof ApiKeySchema> 
     models: record.models,
     person_id: record.personId,
     created_by: record.createdBy,
+    made_by_key: record.madeByKey,
     last_used_at: secondsOrNull(record.lastUsedAt),
     expires_at: secondsOrNull(record.expiresAt),
     replaced_by: record.replacedBy,

@@ -39,6 +39,13 @@ export const SignInQuery = Type.Object(
           'The team to work in, by id or name. Absent: the first that a group gave, or else that was joined.',
       }),
     ),
+    reauthenticate: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'The provider asks the person again who they are, as operators must show every hour. The session works on in its team.',
+      }),
+    ),
   },
   closed,
 );

@@ -8,6 +8,8 @@ export interface Flow {
   codeVerifier: string;
   returnTo: string;
   team: string | null;
+  /** The person proves anew to the provider who they are, after the flow began. */
+  reauthenticate: boolean;
   /** Unix milliseconds. */
   endsAt: number;
 }

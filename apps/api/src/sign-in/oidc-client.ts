@@ -1,22 +1,30 @@
 import type { Vouched } from '@graft/service';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
-import type { Flow } from './flow-cookie.ts';
+import { createFairQueue } from '../threads/fair-queue.ts';
+import { type Flow, flowSeconds } from './flow-cookie.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
-import type { OidcSettings } from './sign-in-settings.ts';
+import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 
 /** Milliseconds that what the provider says of itself is believed; its keys are read again when one is unknown. */
 const believedMs = 3600_000;
+/** Seconds by which clocks of two machines may differ. */
+const clockTolerance = 30;
 /** Groups of one person that are looked at. */
 const mostGroups = 20_000;
-/** Sign-ins of one process that wait for the provider. */
-const mostWaiting = 64;
+/** Sign-ins of one process that a provider checks at a time; those of one address leave room for others. */
+const running = { perOwner: 8, all: 64 };
+/** Those that wait until they may. */
+const waiting = { perOwner: 24, all: 1024 };
 
 export interface OidcClient {
-  /** Where a browser is sent to sign in. */
+  /** Where a browser is sent to sign in. Throws ApiError `sign_in_failed`, `sign_in_unavailable`. */
   authorizationUrl(flow: Flow): Promise<URL>;
-  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`. */
-  finish(parameters: URLSearchParams, flow: Flow): Promise<Vouched>;
+  /**
+   * Who came back from this address with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`,
+   * `too_many_requests`.
+   */
+  finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
   /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
   endSessionUrl(): Promise<URL | null>;
 }
@@ -25,7 +33,7 @@ export interface OidcClient {
 export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient {
   const redirectUri = new URL('/v1/sign-in/callback', publicUrl).href;
   let known: { configuration: Promise<openid.Configuration>; until: number } | null = null;
-  let waiting = 0;
+  const queue = createFairQueue({ running, waiting });
 
   function configuration(): Promise<openid.Configuration> {
     if (known && known.until > Date.now()) return known.configuration;
@@ -39,12 +47,10 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
 
   /** `work` on the provider, its faults as a client may know them. */
   async function asking<T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> {
-    if (waiting >= mostWaiting) throw unavailable(new Error('too many sign-ins at once'));
-    waiting++;
     try {
       return await work(
         await configuration().catch((error) => {
-          throw unavailable(error);
+          throw error instanceof ApiError ? error : unavailable(error);
         }),
       );
     } catch (error) {
@@ -53,35 +59,56 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
       throw new ApiError('sign_in_failed', 'The provider’s answer does not hold: begin again.', {
         cause: error,
       });
-    } finally {
-      waiting--;
     }
   }
 
+  /** `work` when it is this address's turn. */
+  async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T> {
+    const end = await queue.turn(address).catch(() => {
+      throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
+        headers: { 'retry-after': '5' },
+      });
+    });
+    return await work().finally(end);
+  }
+
   return {
-    authorizationUrl: async ({ state, nonce, codeVerifier }) =>
+    authorizationUrl: async ({ state, nonce, codeVerifier, reauthenticate }) =>
       await asking(async (config) =>
         openid.buildAuthorizationUrl(config, {
           ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
           code_challenge_method: 'S256',
+          // `max_age` has it answer `auth_time` as well.
+          ...(reauthenticate && { prompt: 'login', max_age: '0' }),
         }),
       ),
 
-    finish: async (parameters, flow) =>
-      await asking(async (config) => {
-        const tokens = await openid.authorizationCodeGrant(config, new URL(`${redirectUri}?${parameters}`), {
-          expectedState: flow.state,
-          expectedNonce: flow.nonce,
-          pkceCodeVerifier: flow.codeVerifier,
-          idTokenExpected: true,
-        });
-        const token = tokens.claims()!;
-        // Many providers keep emails and groups out of tokens.
-        const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
-        const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
-        return vouchedBy({ ...more, ...token }, oidc);
-      }),
+    finish: async (parameters, flow, address) =>
+      await inTurn(address, () =>
+        asking(async (config) => {
+          const tokens = await openid.authorizationCodeGrant(
+            config,
+            new URL(`${redirectUri}?${parameters}`),
+            {
+              expectedState: flow.state,
+              expectedNonce: flow.nonce,
+              pkceCodeVerifier: flow.codeVerifier,
+              idTokenExpected: true,
+              ...(flow.reauthenticate && { maxAge: flowSeconds }),
+            },
+          );
+          const token = tokens.claims()!;
+          if (flow.reauthenticate) checkProof(token, flow);
+          checkTenant(token.iss, oidc);
+          // Many providers keep emails and groups out of tokens.
+          const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
+          const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
+          // An email and what is said of it come from one source: userinfo may speak of another email than the token.
+          const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
+          return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
+        }),
+      ),
 
     endSessionUrl: async () =>
       await asking(async (config) =>
@@ -96,17 +123,62 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
   const { clientSecret: secret } = oidc;
   const shows =
     oidc.clientAuthentication === 'client_secret_basic' ? openid.ClientSecretBasic : openid.ClientSecretPost;
-  return await openid.discovery(
+  const discovery = openid.discovery(
     oidc.issuer,
     oidc.clientId,
-    // Clocks of two machines differ.
-    { [openid.clockTolerance]: 30 },
+    { [openid.clockTolerance]: clockTolerance },
     secret === undefined ? openid.None() : shows(secret),
     {
       [openid.customFetch]: providerFetch(oidc.timeoutMs),
       timeout: oidc.timeoutMs / 1000,
-      execute: oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : [],
+      execute: [
+        // By the provider's published keys, which are read again at most once a minute for a token of an unknown one.
+        openid.enableNonRepudiationChecks,
+        ...(oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : []),
+      ],
     },
+  );
+  const configuration = await discovery.catch((error) => {
+    const named = error?.cause?.body?.issuer;
+    throw typeof named === 'string' ? wrongIssuer(named) : error;
+  });
+  checkIssuer(configuration.serverMetadata().issuer, oidc);
+  return configuration;
+}
+
+/**
+ * The issuer that the provider's metadata name is the configured one. openid-client takes any from Entra and B2C, where it is
+ * `{tenantid}` for the tenant of whoever signs in: only with a list of tenants, which `checkTenant` compares with.
+ */
+function checkIssuer(named: string, { issuer, allowedIssuers }: OidcSettings): void {
+  const isFine =
+    allowedIssuers.length > 0
+      ? allowedIssuers.includes(named) || named.includes('{tenantid}')
+      : new URL(named).href === issuer.href;
+  if (!isFine) throw wrongIssuer(named);
+}
+
+function checkTenant(named: string, { allowedIssuers }: OidcSettings): void {
+  if (allowedIssuers.length > 0 && !allowedIssuers.includes(named)) throw wrongIssuer(named);
+}
+
+/** The proof is not from before the flow began. */
+function checkProof({ auth_time: at }: openid.IDToken, { endsAt }: Flow): void {
+  if (at !== undefined && at >= endsAt / 1000 - flowSeconds - clockTolerance) return;
+  throw new ApiError(
+    'sign_in_failed',
+    'The provider did not have you sign in anew: sign out there, then begin again.',
+    {
+      param: 'auth_time',
+    },
+  );
+}
+
+function wrongIssuer(named: string): ApiError {
+  return new ApiError(
+    'sign_in_failed',
+    `The issuer ${named.slice(0, 200)} is not one that people of this service come from: ask its operator.`,
+    { param: 'issuer' },
   );
 }
 
@@ -125,20 +197,32 @@ function unavailable(cause: unknown): ApiError {
 
 type Claims = Record<string, unknown> & { sub: string; iss: string };
 
+function withoutEmail(claims: object): object {
+  return { ...claims, email_verified: undefined, xms_edov: undefined };
+}
+
 function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
   return Object.hasOwn(claims, 'email') && Object.hasOwn(claims, groupsClaim);
 }
 
 function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
-  const { email, email_verified: isVerified, name } = claims;
-  const isVouched = isVerified === true || (isVerified === undefined && oidc.assumeEmailVerified);
+  const { email, email_verified: isVerified, name, auth_time: at } = claims;
+  const isVouched =
+    isVerified === true ||
+    (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
   return {
     issuer: claims.iss,
     subject: claims.sub,
     email: typeof email === 'string' && isVouched ? email : null,
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
+    authenticatedAt: typeof at === 'number' ? new Date(at * 1000) : null,
   };
+}
+
+/** Entra's own claim: the tenant has proved that the domain of the email is its. */
+function isOfOwnDomain({ xms_edov: isProved }: Claims, { issuer }: OidcSettings): boolean {
+  return isEntra(issuer) && [true, 1, '1', 'true'].includes(isProved as never);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { CustomFetch } from 'openid-client';
+import type { CustomFetch, CustomFetchOptions } from 'openid-client';
 
 /** The provider does not answer, or not usefully: later it may. */
 export class ProviderAway extends Error {
@@ -8,29 +8,56 @@ export class ProviderAway extends Error {
 /** Bytes of an answer: discovery, keys, tokens, what it says of a person. */
 const mostBytes = 2 ** 20;
 
-/** `fetch` for what a provider is asked: bounded in time and size, and never to where it redirects. */
+interface Answer {
+  status: number;
+  headers: Headers;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * `fetch` for what a provider is asked: bounded in time and size, and never to where it redirects. Those who ask at the same time
+ * for the same public thing, such as its keys, share one request.
+ */
 export function providerFetch(timeoutMs: number): CustomFetch {
-  return async (url, { body, method, headers }) => {
-    const signal = AbortSignal.timeout(timeoutMs);
-    try {
-      const response = await fetch(url, {
-        ...{ method, headers, redirect: 'manual' as const, signal },
-        ...(body == null ? {} : { body: body as URLSearchParams }),
-      });
-      if (response.status >= 500 || response.status === 429) {
-        await response.body?.cancel();
-        throw new ProviderAway(`it answered ${response.status}`);
-      }
-      const bytes = await readBounded(response);
-      const told = new Headers(response.headers);
-      // Of the bytes as they were sent.
-      for (const name of ['content-encoding', 'content-length']) told.delete(name);
-      return new Response(bytes.length === 0 ? null : bytes, { status: response.status, headers: told });
-    } catch (error) {
-      if (error instanceof ProviderAway) throw error;
-      throw new ProviderAway(`it cannot be reached: ${(error as Error).message}`, { cause: error });
+  const pending = new Map<string, Promise<Answer>>();
+  return async (url, options) => {
+    const isPublic = options.method === 'GET' && !new Headers(options.headers).has('authorization');
+    const shared = isPublic ? pending.get(url) : undefined;
+    const asked = shared ?? ask(url, options, timeoutMs);
+    if (isPublic && !shared) {
+      pending.set(url, asked);
+      const forget = () => pending.delete(url);
+      asked.then(forget, forget);
     }
+    const { status, headers, bytes } = await asked;
+    return new Response(bytes.length === 0 ? null : bytes, { status, headers });
   };
+}
+
+async function ask(
+  url: string,
+  { body, method, headers }: CustomFetchOptions,
+  timeoutMs: number,
+): Promise<Answer> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    const response = await fetch(url, {
+      ...{ method, headers, redirect: 'manual' as const, signal },
+      ...(body == null ? {} : { body: body as URLSearchParams }),
+    });
+    if (response.status >= 500 || response.status === 429) {
+      await response.body?.cancel();
+      throw new ProviderAway(`it answered ${response.status}`);
+    }
+    const bytes = await readBounded(response);
+    const kept = new Headers(response.headers);
+    // Of the bytes as they were sent.
+    for (const name of ['content-encoding', 'content-length']) kept.delete(name);
+    return { status: response.status, headers: kept, bytes };
+  } catch (error) {
+    if (error instanceof ProviderAway) throw error;
+    throw new ProviderAway(`it cannot be reached: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 async function readBounded({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {

@@ -7,7 +7,10 @@ import { SecretRing } from '@graft/service';
 import { flowSeal, parseReturnTo } from './flow-cookie.ts';
 import { loadSignInSettings } from './sign-in-settings.ts';
 
-const seconds = { GRAFT_SESSION_SECONDS: '100', GRAFT_SESSION_IDLE_SECONDS: '10' };
+const seconds = {
+  ...{ GRAFT_SESSION_SECONDS: '100', GRAFT_SESSION_IDLE_SECONDS: '10' },
+  ...{ GRAFT_OPERATOR_SESSION_SECONDS: '50', GRAFT_OPERATOR_SESSION_IDLE_SECONDS: '5' },
+};
 const publicUrl = { GRAFT_PUBLIC_URL: 'https://graft.example.com' };
 
 test('the file of a provider is parsed whole, or refused with what is wrong in it', (t) => {
@@ -25,7 +28,7 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
   };
   const least = { issuer: 'https://login.example.com', client_id: 'graft' };
   const { oidc, limits } = load({ ...least, scopes: ['openid', 'groups'] });
-  assert.deepEqual(limits, { seconds: 100, idleSeconds: 10 });
+  assert.deepEqual(limits, { seconds: 100, idleSeconds: 10, operator: { seconds: 50, idleSeconds: 5 } });
   assert.deepEqual(
     [oidc!.scopes, oidc!.groupsClaim, oidc!.assumeEmailVerified, oidc!.allowKeySessions, oidc!.clientSecret],
     [['openid', 'groups'], 'groups', false, false, 's3cret'],
@@ -60,6 +63,7 @@ test('what a flow cookie holds is read by its own pepper alone, whole, and for t
     codeVerifier: 'v',
     returnTo: '/',
     team: null,
+    reauthenticate: false,
     endsAt: Date.now() + 60_000,
   };
   const [older, newer] = ['a pepper of the test', 'another pepper'].map((secret, i) => ({

@@ -15,6 +15,8 @@ export interface SignInSettings {
 /** A provider of OpenID Connect, and what its groups give. */
 export interface OidcSettings extends GroupRules {
   issuer: URL;
+  /** Of a provider with several tenants, those whose people sign in, as their tokens name them. Empty: `issuer` alone. */
+  allowedIssuers: string[];
   clientId: string;
   clientSecret: string | undefined;
   clientAuthentication: 'client_secret_basic' | 'client_secret_post';
@@ -34,6 +36,9 @@ const text = Type.String({ minLength: 1, maxLength: 256 });
 const FileSchema = Type.Object(
   {
     issuer: Type.String({ minLength: 1, maxLength: 1024 }),
+    allowed_issuers: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { minItems: 1, maxItems: 100 }),
+    ),
     client_id: text,
     client_authentication: Type.Optional(Type.Enum(['client_secret_basic', 'client_secret_post'])),
     scopes: Type.Optional(
@@ -62,6 +67,8 @@ interface SignInEnv {
   GRAFT_OIDC_CLIENT_SECRET?: string;
   GRAFT_SESSION_SECONDS: string;
   GRAFT_SESSION_IDLE_SECONDS: string;
+  GRAFT_OPERATOR_SESSION_SECONDS: string;
+  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: string;
 }
 
 /** Parses what the environment says of signing in. Throws one Error that names the fault, never a secret. */
@@ -70,6 +77,10 @@ export function loadSignInSettings(env: SignInEnv): SignInSettings {
   const limits = {
     seconds: Number(env.GRAFT_SESSION_SECONDS),
     idleSeconds: Number(env.GRAFT_SESSION_IDLE_SECONDS),
+    operator: {
+      seconds: Number(env.GRAFT_OPERATOR_SESSION_SECONDS),
+      idleSeconds: Number(env.GRAFT_OPERATOR_SESSION_IDLE_SECONDS),
+    },
   };
   if (env.GRAFT_OIDC_CONFIG === undefined) return { publicUrl, oidc: null, limits };
   if (publicUrl === null) {
@@ -97,8 +108,10 @@ function readOidcFile(path: string, clientSecret: string | undefined): OidcSetti
   );
   if (faults.length > 0) throw new Error(`Faulty file of GRAFT_OIDC_CONFIG:\n${faults.join('\n')}`);
   const file = content as Static<typeof FileSchema>;
+  checkTenants(file);
   return {
-    issuer: parseIssuer(file.issuer),
+    issuer: parseIssuer('issuer', file.issuer),
+    allowedIssuers: file.allowed_issuers ?? [],
     clientId: file.client_id,
     clientSecret,
     clientAuthentication: file.client_authentication ?? 'client_secret_basic',
@@ -112,10 +125,62 @@ function readOidcFile(path: string, clientSecret: string | undefined): OidcSetti
   };
 }
 
-/** What the provider says of its keys decides who anybody is: in the clear only on this machine. */
-function parseIssuer(value: string): URL {
+/** What the provider publishes decides who anybody is: in the clear only on this machine. */
+function parseIssuer(param: string, value: string): URL {
   const url = URL.canParse(value) ? new URL(value) : null;
   const isHere = url !== null && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
   if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isHere))) return url;
-  throw new Error('issuer in the file of GRAFT_OIDC_CONFIG must begin with https://');
+  throw new Error(`${param} in the file of GRAFT_OIDC_CONFIG must begin with https://`);
+}
+
+/** Where Microsoft Entra ID signs people in, of all its clouds. */
+export function isEntra({ hostname }: URL): boolean {
+  return /(^|\.)(microsoftonline\.(com|us|de|cn)|windows\.net)$/.test(hostname);
+}
+
+/** Entra's names for the people of every tenant, and the place where one goes. */
+const everyTenant = /^\/(common|organizations|consumers|\{tenantid\}|%7btenantid%7d)(\/|$)/i;
+
+const isOfEveryTenant = (url: URL): boolean =>
+  /(\{|%7b)tenantid(\}|%7d)/i.test(url.href) || (isEntra(url) && everyTenant.test(url.pathname));
+
+/** An id that no administrator of another tenant can give to a group of theirs. */
+const objectId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * Anybody can have a tenant, in which they give people any email and groups any name. So the tenants are listed, and of several
+ * neither an email that only a tenant vouches for counts, nor a group's name.
+ */
+function checkTenants(file: Static<typeof FileSchema>): void {
+  const fault = (param: string, message: string) =>
+    new Error(`${param} in the file of GRAFT_OIDC_CONFIG ${message}`);
+  const { allowed_issuers: allowed = [], teams = [], operator_groups: operators = [] } = file;
+  for (const [i, each] of allowed.entries()) {
+    if (isOfEveryTenant(parseIssuer(`allowed_issuers/${i}`, each))) {
+      throw fault(`allowed_issuers/${i}`, 'must name one tenant, as the claim iss of its tokens does');
+    }
+  }
+  if (allowed.length === 0 && isOfEveryTenant(parseIssuer('issuer', file.issuer))) {
+    throw fault(
+      'issuer',
+      'takes people of every tenant: name your own, such as https://login.microsoftonline.com/TENANT-ID/v2.0, or list those that you trust in allowed_issuers',
+    );
+  }
+  if (allowed.length < 2) return;
+  if (file.assume_email_verified) {
+    throw fault(
+      'assume_email_verified',
+      'must be false with several allowed_issuers: each could claim any email. Have the provider send email_verified, or Entra xms_edov',
+    );
+  }
+  const named = [
+    ...teams.map(({ group }, i) => [`teams/${i}/group`, group] as const),
+    ...operators.map((group, i) => [`operator_groups/${i}`, group] as const),
+  ].find(([, group]) => !objectId.test(group));
+  if (named) {
+    throw fault(
+      named[0],
+      'must be the object id of a group with several allowed_issuers: each can have groups of any name',
+    );
+  }
 }

@@ -11,6 +11,10 @@ export interface TestProvider {
   visitor: string;
   /** Changes the claims of the ID tokens that it signs: what a provider that is mistaken or malicious would send. */
   forge: ((claims: Record<string, unknown>) => Record<string, unknown>) | null;
+  /** Makes whole ID tokens of those claims, by default signed with the provider's own key. */
+  sign: (claims: Record<string, unknown>) => Promise<string> | string;
+  /** Makes `claims` a token that the provider's own key has signed. */
+  signAsItself(claims: Record<string, unknown>): Promise<string>;
   /** Instead of answering. */
   failing: ((request: IncomingMessage, response: ServerResponse) => boolean) | null;
   close(): Promise<void>;
@@ -55,8 +59,10 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
   });
   const answer = provider.callback();
 
+  const signAsItself = (claims: Record<string, unknown>) =>
+    new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'test' }).sign(privateKey);
   const opened: TestProvider = {
-    ...{ issuer, people, visitor: 'nobody', forge: null, failing: null },
+    ...{ issuer, people, visitor: 'nobody', forge: null, failing: null, signAsItself, sign: signAsItself },
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -79,21 +85,18 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
     await provider.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
   }
 
-  /** The token endpoint's answer with another ID token, signed by the same key. */
+  /** The token endpoint's answer with another ID token. */
   function forging(response: ServerResponse): void {
     const end = response.end.bind(response) as (chunk: unknown) => ServerResponse;
     response.end = ((chunk: Buffer | string) => {
       const body = JSON.parse(String(chunk)) as { id_token: string };
       const [, payload] = body.id_token.split('.');
       const claims = opened.forge!(JSON.parse(Buffer.from(payload!, 'base64url').toString()));
-      void new SignJWT(claims)
-        .setProtectedHeader({ alg: 'RS256', kid: 'test' })
-        .sign(privateKey)
-        .then((id_token) => {
-          const forged = JSON.stringify({ ...body, id_token });
-          response.setHeader('content-length', Buffer.byteLength(forged));
-          end(forged);
-        });
+      void Promise.resolve(opened.sign(claims)).then((id_token) => {
+        const forged = JSON.stringify({ ...body, id_token });
+        response.setHeader('content-length', Buffer.byteLength(forged));
+        end(forged);
+      });
       return response;
     }) as typeof response.end;
   }

@@ -61,12 +61,17 @@ export async function openApiBench(
   settings: Partial<ApiSettings> = {},
   env: NodeJS.ProcessEnv = {},
   port = 0,
+  log?: Services['log'],
 ): Promise<ApiBench> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-api-'));
   await writeTinyModel(join(folder, 'tiny'), { max_position_embeddings: 64 });
   const baseModels = join(folder, 'base-models.json');
   await writeFile(baseModels, JSON.stringify({ tiny: { folder: 'tiny' } }));
-  const services = await openTestServices({ role: 'api', env: { GRAFT_BASE_MODELS: baseModels, ...env } });
+  const services = await openTestServices({
+    role: 'api',
+    env: { GRAFT_BASE_MODELS: baseModels, ...env },
+    ...(log && { log }),
+  });
   const fenced = openFenced(services);
   const app = await buildApp(
     { ...services, ...fenced.database },

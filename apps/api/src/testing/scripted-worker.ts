@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { registerWorker, removeWorker, type Services } from '@graft/service';
+import { createTokenCheck, registerWorker, removeWorker, type Services } from '@graft/service';
 
 // biome-ignore lint/suspicious/noExplicitAny: requests are what is tested
 type Answer = (body: any, response: ServerResponse, request: IncomingMessage) => Promise<void> | void;
@@ -24,11 +24,12 @@ export async function startScriptedWorker(
   answer: Answer,
 ): Promise<ScriptedWorker> {
   const worker: ScriptedWorker = { requests: [], answer, register, close };
+  const isFromApi = createTokenCheck(services, id);
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk) => chunks.push(chunk));
-    request.on('end', () => {
-      if (request.headers.authorization !== `Bearer ${services.secrets.internalToken}`) {
+    request.on('end', async () => {
+      if (!(await isFromApi(request.headers.authorization?.replace('Bearer ', '') ?? ''))) {
         response.writeHead(401).end();
         return;
       }

@@ -1,4 +1,4 @@
-import type { ApiKey, CreatedApiKey, Role } from '@graft/client';
+import type { ApiKey, CreatedApiKey, Role, Wire } from '@graft/client';
 import { type Command, Option } from 'commander';
 import { timeSpan, wholeNumber, words } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
@@ -88,13 +88,32 @@ export function addTeamKeyVerbs(team: Command): void {
 
   verb(keys, {
     name: 'revoke <key>',
-    summary: 'end a key, given by its id or whole; it stops working at once',
-    examples: ['graft team keys revoke Zb3kQ9wLx0aT'],
+    summary: 'end a key, given by its id or whole, and all keys descended from it, at once',
+    examples: [
+      'graft team keys revoke Zb3kQ9wLx0aT',
+      'graft team keys revoke Zb3kQ9wLx0aT --keep-descendants',
+    ],
     remote: true,
-  }).action(async (key: string, options: RemoteOptions) => {
-    const revoked = await (await connect(options)).team.keys.revoke(idOf(key));
-    createOutput(options).result(revoked, () => `Revoked ${revoked.id}`);
-  });
+  })
+    .option('--keep-descendants', 'leave the keys that it made, and what those made')
+    .action(async (key: string, options: RemoteOptions & { keepDescendants?: boolean }) => {
+      const descendants = options.keepDescendants ? ('keep' as const) : ('revoke' as const);
+      const done = await (await connect(options)).team.keys.revoke(idOf(key), { descendants });
+      createOutput(options).result(done, () => describeRevocation(done));
+    });
+}
+
+function describeRevocation({ id, revoked }: Wire.DeletedApiKey): string {
+  const { keys, kept, invitations, webhooks, members } = revoked;
+  const lists: [string, string[]][] = [
+    ['Also revoked, descended from it', keys.filter((key) => key !== id)],
+    ['Still working, descended from it', kept],
+    ['Invitations revoked', invitations],
+    ['Webhooks disabled', webhooks],
+    ['Joined by its invitations, check them', members],
+  ];
+  const lines = lists.filter(([, ids]) => ids.length > 0).map(([name, ids]) => `${name}: ${ids.join(', ')}`);
+  return [`Revoked ${id}`, ...lines].join('\n');
 }
 
 interface CreateOptions extends RemoteOptions {

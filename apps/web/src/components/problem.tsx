@@ -1,4 +1,5 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
+import { asksToSignIn } from '../data/session.ts';
 import '../styles/components/problem.css';
 import { Button } from './forms/button.tsx';
 
@@ -12,6 +13,11 @@ interface Words {
 export function wordsOf(error: unknown): Words {
   if (error instanceof GraftApiError) {
     const { status, message, requestId } = error;
+    if (asksToSignIn(error)) {
+      const text =
+        'To operate the service, sign in again: every hour or so, and after a pause. You come back to this page.';
+      return { title: 'Sign in again', text, requestId: null };
+    }
     if (status === 404) return { title: 'Not found', text: message, requestId };
     if (status === 403) return { title: 'Not allowed', text: message, requestId };
     if (status >= 500) return { title: 'The server failed', text: message, requestId };
@@ -47,11 +53,21 @@ export function Problem({
           Request <code>{requestId}</code>: whoever runs Graft finds it in the log by this.
         </p>
       )}
-      {onRetry && (
+      {asksToSignIn(error) && (
+        <a class="button" data-kind="main" href={signInAgain()}>
+          Sign in again
+        </a>
+      )}
+      {onRetry && !asksToSignIn(error) && (
         <Button icon="refresh" onClick={onRetry}>
           {retry}
         </Button>
       )}
     </div>
   );
+}
+
+function signInAgain(): string {
+  const back = { reauthenticate: 'true', return_to: `${location.pathname}${location.search}` };
+  return `/v1/sign-in?${new URLSearchParams(back)}`;
 }

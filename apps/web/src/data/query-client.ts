@@ -1,15 +1,20 @@
-import { GraftApiError } from '@graft/client';
-import { QueryCache, QueryClient } from '@tanstack/preact-query';
-import { sessionKey } from './session.ts';
+import { MutationCache, QueryCache, QueryClient } from '@tanstack/preact-query';
+import { asksToSignIn, watchSession } from './session.ts';
 
 /** What was read from the API, and how long it counts. The client tries again by itself. */
 export const queryClient: QueryClient = new QueryClient({
   queryCache: new QueryCache({
+    // What an operator saw is not shown on, and the way to sign in again is.
+    onError: (error, query) => {
+      if (asksToSignIn(error)) query.setState({ data: undefined });
+    },
+  }),
+  mutationCache: new MutationCache({
+    // The page asks as well, and then shows the way to sign in again.
     onError: (error) => {
-      // The session ended meanwhile: the shell asks again, and shows the way in.
-      if (error instanceof GraftApiError && error.status === 401)
-        void queryClient.invalidateQueries({ queryKey: sessionKey });
+      if (asksToSignIn(error)) void queryClient.invalidateQueries({ type: 'active' });
     },
   }),
   defaultOptions: { queries: { retry: false, staleTime: 5_000 }, mutations: { retry: false } },
 });
+watchSession(queryClient);

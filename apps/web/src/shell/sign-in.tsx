@@ -14,13 +14,15 @@ export function SignIn({ options }: { options: Wire.SignInOptions }) {
   useEffect(() => {
     document.title = 'Sign in · Graft';
   }, []);
-  const back = `${location.pathname}${location.search}`;
+  const back = new URLSearchParams({ return_to: `${location.pathname}${location.search}` });
+  // An operator would be asked for it as soon as they are back.
+  if (location.pathname.startsWith('/operator')) back.set('reauthenticate', 'true');
   return (
     <main class="alone">
       <Brand />
       <h1>Sign in</h1>
       {options.provider && (
-        <a class="button" data-kind="main" href={`/v1/sign-in?${new URLSearchParams({ return_to: back })}`}>
+        <a class="button" data-kind="main" href={`/v1/sign-in?${back}`}>
           Continue with your organisation
         </a>
       )}

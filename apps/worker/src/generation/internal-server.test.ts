@@ -7,9 +7,10 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
-import { generationProtocol, protocolHeader } from '@graft/service';
+import { generationProtocol, protocolHeader, signRequest } from '@graft/service';
 import { keepLog } from '@graft/service/testing';
 import type { FastifyInstance } from 'fastify';
+import { makeApiToken } from '../testing/api-token.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
 import { GeneratorProcess } from './generator-process.ts';
 import { createInternalServer } from './internal-server.ts';
@@ -18,6 +19,8 @@ let bench: WorkerBench;
 let generator: GeneratorProcess;
 let http: FastifyInstance;
 let url: string;
+/** By which the API is known to this worker. */
+let apiToken: string;
 let artifact: string;
 let base_digest: string;
 /** Lines of the worker's log. */
@@ -35,8 +38,9 @@ before(async () => {
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   });
-  http = createInternalServer({ ...bench.services, log }, generator);
+  http = createInternalServer({ id: 'w1', certificate: null }, { ...bench.services, log }, generator);
   url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/internal/generate`;
+  apiToken = await makeApiToken(bench.services, 'w1');
   const folder = await mkdtemp(join(tmpdir(), 'graft-adapter-'));
   await writeAdapter(folder, tinyAdapter());
   artifact = (await bench.services.artifacts.publish(folder)).artifact;
@@ -90,7 +94,7 @@ function post(
   change: object = {},
   options: { token?: string; signal?: AbortSignal; protocol?: string | null } = {},
 ): Promise<Response> {
-  const token = options.token ?? bench.services.secrets.internalToken;
+  const token = options.token ?? apiToken;
   const { protocol = String(generationProtocol) } = options;
   return fetch(url, {
     method: 'POST',
@@ -186,7 +190,15 @@ describe('internal server', { timeout: 120_000 }, () => {
   });
 
   it('knows the API by its token only', async () => {
-    for (const token of ['', 'wrong', `${bench.services.secrets.internalToken}x`]) {
+    const elsewhere = await makeApiToken(bench.services, 'w2');
+    const [, signature] = elsewhere.split('.');
+    const strangers = signRequest(
+      { versions: [{ version: 1, secret: 'another pepper of 32 characters' }] },
+      'w1',
+    );
+    const forged = `${apiToken.split('.')[0]}.${signature}`;
+    const { internalToken } = bench.services.secrets;
+    for (const token of ['', 'wrong', 'a.b', internalToken, elsewhere, strangers, forged]) {
       const response = await post({}, { token });
       assert.equal(response.status, 401);
     }

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
@@ -6,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { GraftError } from '@graft/peft-core/config';
 import {
   admitBaseModel,
+  createTokenCheck,
   encodeLine,
   type GenerationLine,
   type GenerationRequest,
@@ -14,6 +14,7 @@ import {
   generationProtocol,
   isLastingModelFault,
   mayReadMetrics,
+  type OwnCertificate,
   protocolHeader,
   protocolOf,
   renderMetrics,
@@ -46,17 +47,18 @@ const retryAfterSeconds = 2;
  * that hangs up ends its generation. `GET /healthz` answers whoever asks, `GET /metrics` those who may read it.
  */
 export function createInternalServer(
+  worker: { id: string; certificate: OwnCertificate | null },
   services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'secrets' | 'log' | 'sql' | 'queue' | 'env'>,
   generator: GeneratorProcess,
 ): FastifyInstance {
   const { internalTls } = services.secrets;
+  const isFromApi = createTokenCheck(services, worker.id);
   const app = Fastify({
     bodyLimit,
-    serverFactory: (handler) => listenerOf(internalTls, handler),
+    serverFactory: (handler) => listenerOf(internalTls ?? worker.certificate, handler),
     forceCloseConnections: true,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true } },
   });
-  const token = digestOf(services.secrets.internalToken);
 
   app.setErrorHandler((error: Error & { statusCode?: number; validation?: unknown }, request, reply) => {
     const status = error.statusCode ?? 500;
@@ -101,10 +103,10 @@ export function createInternalServer(
     onRequest: async (request, reply) => {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
-      if (!timingSafeEqual(digestOf(given), token) || !isProved)
+      if (!isProved || !(await isFromApi(given)))
         return reply.code(401).send({
           code: 'invalid_token',
-          message: 'The internal token or the certificate is wrong.',
+          message: 'The token is not for this worker, or the certificate is wrong.',
           param: null,
         });
       const asked = protocolOf(request.headers);
@@ -137,7 +139,7 @@ export function createInternalServer(
 }
 
 /** HTTP, or TLS, for which a client needs no certificate only to ask for health. */
-function listenerOf(tls: Services['secrets']['internalTls'], handler: RequestListener): Server {
+function listenerOf(tls: OwnCertificate | null, handler: RequestListener): Server {
   const server = tls
     ? createTlsServer(
         { ...tls, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' },
@@ -268,9 +270,4 @@ function statusOf({ code, fault }: ChildFault): number {
   if (fault === 'environment') return 503;
   if (fault === 'system') return 500;
   return code === 'model_not_found' ? 404 : 400;
-}
-
-// timingSafeEqual demands values of equal length, which digests are.
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

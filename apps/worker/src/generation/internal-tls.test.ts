@@ -9,8 +9,11 @@ import {
   GenerationError,
   type GenerationRequest,
   generate,
+  makeCertificate,
+  type OwnCertificate,
   registerWorker,
   type Services,
+  signRequest,
 } from '@graft/service';
 import { keepLog, openTestServices } from '@graft/service/testing';
 import type { FastifyInstance } from 'fastify';
@@ -21,9 +24,12 @@ import { createInternalServer } from './internal-server.ts';
 let services: Services;
 let server: FastifyInstance;
 let address: string;
+/** A worker that has made its own certificate. */
+let second: FastifyInstance;
+let own: OwnCertificate;
 
 before(async () => {
-  services = await openTestServices({ role: 'worker' });
+  services = await openTestServices();
   const generator = new GeneratorProcess({
     entry: new URL('./generator.ts', import.meta.url),
     device: { kind: 'cpu' },
@@ -34,22 +40,22 @@ before(async () => {
     stallMilliseconds: 60_000,
     idleMilliseconds: 60_000,
   });
-  server = createInternalServer(withTls(member), generator);
+  server = createInternalServer({ id: 'w1', certificate: null }, withTls(member), generator);
+  own = makeCertificate('w2');
+  second = createInternalServer({ id: 'w2', certificate: own }, services, generator);
+  await second.listen({ host: '127.0.0.1', port: 0 });
   await server.listen({ host: '127.0.0.1', port: 0 });
   address = `https://127.0.0.1:${(server.addresses()[0] as AddressInfo).port}`;
   await registerWorker(services, { id: 'w1', address, hostname: 'here', pid: 1, slots: 0 });
 });
 after(async () => {
   await server.close();
+  await second.close();
   await services.close();
 });
 
-function withTls(internalTls: Services['secrets']['internalTls'], token?: string): Services {
-  const { internalToken } = services.secrets;
-  return {
-    ...services,
-    secrets: { ...services.secrets, internalTls, internalToken: token ?? internalToken },
-  };
+function withTls(internalTls: Services['secrets']['internalTls'], changed: object = {}): Services {
+  return { ...services, secrets: { ...services.secrets, internalTls, ...changed } };
 }
 
 const request: GenerationRequest = {
@@ -83,7 +89,8 @@ async function answerTo(sent: http.ClientRequest): Promise<number | undefined> {
 
 it('answers an API that shows a certificate of its authority, and the token', async () => {
   assert.deepEqual(await ask(withTls(member)), ['model_not_found', 404]);
-  assert.deepEqual(await ask(withTls(member, 'another-token-of-16')), ['worker_failed', 502]);
+  const pepper = { versions: [{ version: 1, secret: 'another pepper' }] };
+  assert.deepEqual(await ask(withTls(member, { pepper })), ['worker_failed', 502]);
 });
 
 it('is not asked by an API of another version, and that is in the log of the API', async () => {
@@ -117,8 +124,58 @@ it('is not trusted by an API of another authority, nor told the token in the cle
   await registerWorker(services, { id: 'w1', address, hostname: 'here', pid: 1, slots: 0 });
 });
 
+it('a worker without certificates of an authority shows its own, by which the API knows it', async () => {
+  await services.sql.query('DELETE FROM workers');
+  const { port } = second.server.address() as AddressInfo;
+  const row = { id: 'w2', address: `https://127.0.0.1:${port}`, hostname: '', pid: 1, slots: 0 };
+  await registerWorker(services, { ...row, certificate: own.cert });
+  assert.deepEqual(await ask(services), ['model_not_found', 404]);
+});
+
+it('a row that no worker wrote gets no prompt and no token, whatever its address', async (t) => {
+  const seen: string[] = [];
+  const record = (incoming: IncomingMessage, response: http.ServerResponse) => {
+    seen.push(`${incoming.method} ${incoming.headers.authorization}`);
+    response.end();
+  };
+  // What somebody has who may write rows of workers, and holds the key of another worker at most.
+  const thief = makeCertificate('w2');
+  const plain = http.createServer(record);
+  const secure = https.createServer({ ...thief }, record);
+  t.after(() => [plain, secure].map((each) => each.close()));
+  for (const each of [plain, secure]) await once(each.listen(0, '127.0.0.1'), 'listening');
+  const portOf = (each: http.Server | https.Server) => (each.address() as AddressInfo).port;
+  const forge = async (columns: string, values: unknown[]) => {
+    await services.sql.query(`UPDATE workers SET ${columns}`, values);
+    assert.deepEqual(await ask(services), ['no_worker_available', 503], columns);
+  };
+  await forge('address = $1', [`http://127.0.0.1:${portOf(plain)}`]);
+  await forge('address = $1, certificate = NULL', [`http://127.0.0.1:${portOf(plain)}`]);
+  await forge('address = $1, certificate = $2', [`https://127.0.0.1:${portOf(secure)}`, thief.cert]);
+  await forge("address = $1, proof = '\\x00'", [`https://127.0.0.1:${portOf(secure)}`]);
+  // As a worker that took the address of another one, with its own proof and the other's certificate.
+  const row = { id: 'w2', hostname: '', pid: 1, slots: 0, certificate: own.cert };
+  await registerWorker(services, { ...row, address: `https://127.0.0.1:${portOf(secure)}` });
+  assert.deepEqual(await ask(services), ['no_worker_available', 503]);
+  // A worker of the version before: its row has no proof.
+  await services.sql.query('UPDATE workers SET proof = NULL');
+  assert.deepEqual(await ask(services), ['worker_version_mismatch', 503]);
+  assert.deepEqual(seen, []);
+  await services.sql.query('DELETE FROM workers');
+});
+
+it('a plain address that is not of this machine is not asked', async () => {
+  const row = { id: 'w3', hostname: '', pid: 1, slots: 0 };
+  await registerWorker(services, { ...row, address: 'http://192.0.2.1:8001' });
+  const { log, lines } = keepLog();
+  assert.deepEqual(await ask({ ...services, log }), ['no_worker_available', 503]);
+  assert.match(JSON.stringify(lines), /offers no TLS: only a worker on the API's own machine may go without/);
+  await services.sql.query('DELETE FROM workers');
+});
+
 it('asks who has no certificate, or that of a stranger, for nothing but its health', async () => {
-  const headers = { authorization: `Bearer ${services.secrets.internalToken}`, 'content-length': 0 };
+  const token = signRequest(services.secrets.pepper, 'w1');
+  const headers = { authorization: `Bearer ${token}`, 'content-length': 0 };
   for (const shown of [{}, { cert: stranger.cert, key: stranger.key }]) {
     const options = { ...shown, ca: member.ca, agent: false };
     const post = https.request(`${address}/internal/generate`, { ...options, method: 'POST', headers });

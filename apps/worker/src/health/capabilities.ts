@@ -14,7 +14,13 @@ export function capabilitiesOf(
     precisions,
     threads,
     memoryBytes,
-  }: { precisions: Precision[] | undefined; threads: number | undefined; memoryBytes: number | undefined },
+    confinement,
+  }: {
+    precisions: Precision[] | undefined;
+    threads: number | undefined;
+    memoryBytes: number | undefined;
+    confinement: readonly string[];
+  },
 ): WorkerCapabilities {
   const auto = resolvePrecision('auto', device);
   const [first = auto, ...others] = precisions ?? [auto, auto === 'bf16' ? 'fp32' : 'bf16'];
@@ -24,6 +30,7 @@ export function capabilitiesOf(
       threads: threads ?? threadCount(),
       precisions: [first, ...others],
       sweeps: true,
+      confinement: [...confinement],
     },
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };

@@ -7,7 +7,7 @@ import {
 } from '@graft/service';
 import { type Device, findDevices } from '../devices.ts';
 import type { ChildFault } from '../processes/child-fault.ts';
-import { type ChildUser, canReach } from '../processes/child-user.ts';
+import { canReach, type Sandbox } from '../processes/confinement.ts';
 import type { TrainerProcess } from '../training/trainer-process.ts';
 
 /** Why a worker cannot work. `message` is for the operator; `plain`, without paths, for the teams whose jobs go elsewhere. */
@@ -68,13 +68,13 @@ export function deviceProof(devices: Device[]): Proof {
 }
 
 /** That trainers of another user get to the folders that are opened to them. */
-export function accessProof({ env }: Pick<Services, 'env'>, user: ChildUser | null): Proof {
+export function accessProof({ env }: Pick<Services, 'env'>, sandbox: Sandbox | null): Proof {
   const { staging } = dataFolder(env.dataDir);
   return async () => {
-    if (!user || (await canReach(user, staging))) return;
+    if (!sandbox?.user || (await canReach(sandbox.program, sandbox.user, staging))) return;
     throw new Unfit(
       'its trainers cannot get to its data folder',
-      `The user of GRAFT_TRAINER_USER cannot get to ${staging}: let it pass through the folders above (chmod o+x).`,
+      `The trainers' user (GRAFT_TRAINER_USER) cannot get to ${staging}: let it pass through the folders above (chmod o+x).`,
     );
   };
 }

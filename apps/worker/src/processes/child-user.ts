@@ -1,94 +1,74 @@
-import { execFile } from 'node:child_process';
-import { chmod, chown, lchown, mkdir, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { findUser } from '@graft/service';
 
-/** Whom child processes run as, when that is not this process's own user. */
+/** Whom a child process runs as, when that is not this process's own user. */
 export interface ChildUser {
   uid: number;
   gid: number;
-  /** Folder for the digests of base models that they compute: this process's own they may not write. */
-  digestCache: string;
 }
 
+// Where this process may change users and none are named. Distributions give people ids below, and containers ids above 100000.
+const usualFirst = 61_001;
+
 /**
- * Reads GRAFT_TRAINER_USER: a name, or `uid:gid`; makes `digestCache` for that user. Throws an Error for the operator; only root
- * may change users.
+ * The users of `count` children. GRAFT_TRAINER_USER is a range of ids such as `10001-10016`, one for each child (its group has the same
+ * id); a name or `uid:gid`, one for all; or unset: a range of ids that no user of this machine has, where this process may change users.
+ * Null: children run as this process does. Throws an Error for the operator.
  */
-export async function findChildUser(
+export async function findChildUsers(
   setting: string | undefined,
-  digestCache: string,
-): Promise<ChildUser | null> {
-  if (setting === undefined) return null;
-  if (process.getuid?.() !== 0)
+  count: number,
+): Promise<ChildUser[] | null> {
+  if (!mayChangeUsers()) {
+    if (setting === undefined) return null;
     throw new Error(
-      'GRAFT_TRAINER_USER is set, but only a worker that runs as root can start trainers as another user.',
+      'GRAFT_TRAINER_USER is set, but only a worker that runs as root, or with the capabilities SETUID, SETGID, CHOWN, DAC_OVERRIDE and KILL, can start trainers as other users.',
     );
+  }
+  if (setting === undefined) {
+    const taken = await idsOfUsers();
+    const users = range(usualFirst, count);
+    return users.some(({ uid }) => taken.has(uid)) ? null : users;
+  }
+  const [, first, last] = /^(\d+)-(\d+)$/.exec(setting) ?? [];
+  if (first !== undefined) {
+    const available = Number(last) - Number(first) + 1;
+    if (available < count)
+      throw new Error(
+        `GRAFT_TRAINER_USER: ${setting} are ${Math.max(available, 0)} users, and this worker needs ${count}: one for its generator and one for each slot.`,
+      );
+    return checked(range(Number(first), count));
+  }
   const [uid, gid] = setting.split(':').map(Number);
   const user =
     Number.isInteger(uid) && Number.isInteger(gid) ? { uid: uid!, gid: gid! } : await findUser(setting);
   if (!user) throw new Error(`GRAFT_TRAINER_USER: this machine has no user ${setting}.`);
-  if (user.uid === 0) throw new Error('GRAFT_TRAINER_USER must be another user than root.');
-  await mkdir(digestCache, { recursive: true, mode: 0o700 });
-  await lchown(digestCache, user.uid, user.gid);
-  return { ...user, digestCache };
+  return checked(Array.from({ length: count }, () => user));
 }
 
-/** What one call lets a child of another user do. */
-export interface Access {
-  /** Folders that it writes; made where missing, and this process's own again when the call is over. */
-  writes: string[];
-  /** Files that it reads. It may not list the folders that they lie in. */
-  reads: string[];
+function range(first: number, count: number): ChildUser[] {
+  return Array.from({ length: count }, (_, index) => ({ uid: first + index, gid: first + index }));
 }
 
-/** Before the child is asked. */
-export async function openTo(user: ChildUser, { writes, reads }: Access): Promise<void> {
-  for (const folder of writes) {
-    // Others may pass, since the folder's path tells nobody who does not know it already.
-    await mkdir(dirname(folder), { recursive: true, mode: 0o711 });
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    // The folder alone: what lies in it from before stays as it is.
-    await lchown(folder, user.uid, user.gid);
-  }
-  for (const file of reads) {
-    await chmod(dirname(file), 0o711);
-    await chown(file, process.getuid!(), user.gid);
-    await chmod(file, 0o640);
-  }
+function checked(users: ChildUser[]): ChildUser[] {
+  if (users.some(({ uid, gid }) => uid === 0 || gid === 0 || uid === process.getuid!()))
+    throw new Error('GRAFT_TRAINER_USER must name users other than root and the one of the worker.');
+  return users;
 }
 
-/** After the call: what the child has written is kept from it: it reads that, and changes nothing of it any more. */
-export async function takeBack({ writes }: Access): Promise<void> {
-  for (const folder of writes) {
-    await own(folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-    await chmod(folder, 0o755).catch(() => {});
-  }
+async function idsOfUsers(): Promise<Set<number>> {
+  const lines = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n');
+  return new Set(lines.map((line) => Number(line.split(':')[2])));
 }
 
-/** Follows no link that the child may have left. */
-async function own(folder: string): Promise<void> {
-  const [uid, gid] = [process.getuid!(), process.getgid!()];
-  await lchown(folder, uid, gid);
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) await own(path);
-    else await lchown(path, uid, gid);
-  }
-}
+/** As Linux numbers them: CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID. */
+const neededCapabilities = [0n, 1n, 5n, 6n, 7n];
 
-/** Whether the user gets to a folder, through all those above it. */
-export async function canReach(user: ChildUser, folder: string): Promise<boolean> {
-  const asked = promisify(execFile)('/bin/sh', ['-c', 'test -x "$0"', folder], {
-    uid: user.uid,
-    gid: user.gid,
-    cwd: '/',
-  });
-  return await asked.then(
-    () => true,
-    () => false,
-  );
+function mayChangeUsers(): boolean {
+  if (process.platform !== 'linux') return process.getuid?.() === 0;
+  const [, effective = '0'] =
+    /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  const held = BigInt(`0x${effective}`);
+  return neededCapabilities.every((bit) => (held >> bit) & 1n);
 }

@@ -19,13 +19,10 @@ export async function startTimedWorker(
   change: WorkerChange = {},
 ): Promise<Worker> {
   const { trainer = new URL('./timed-trainer.ts', import.meta.url), ...settings } = change;
-  const {
-    pepper: { text: pepper },
-    internalToken,
-  } = secrets;
+  const { internalToken } = secrets;
   const services = await openServices({
     role: 'worker',
-    env: { ...shared, pepper, internalToken, databaseUrl, ...settings },
+    env: { ...shared, internalToken, databaseUrl, ...settings },
     log,
   });
   const generator = new URL('../generation/generator.ts', import.meta.url);

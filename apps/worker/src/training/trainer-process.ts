@@ -1,8 +1,6 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
-import { type Access, openTo, takeBack } from '../processes/child-user.ts';
+import { placesOf } from '../processes/confinement.ts';
 import {
   type Call,
   type Failed,
@@ -10,13 +8,29 @@ import {
   type Gone,
   type ProcessOptions,
 } from '../processes/forked-process.ts';
-import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
+import type { Access } from '../processes/slot-folder.ts';
+import {
+  checkTrainer,
+  type SeriesPart,
+  type TrainerMessages,
+  type TrainerRecord,
+  type TrainingRequest,
+  type VerificationRequest,
+} from './trainer-protocol.ts';
+import { fewestSteps, TrainerTalk } from './trainer-talk.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
-  onRecord?: (record: TrainRecord) => void;
+  /** Whose job it is: a confined child computes for one team alone. Absent: nobody's, as of a check. */
+  team?: string;
+  /** Optimizer steps that the job may have, of all trials: they bound what a trainer may say of it. */
+  mostSteps?: number;
+  /** The next message is taken, and the call is over, when it resolves. */
+  onRecord?: (record: TrainerRecord) => void | Promise<void>;
+  /** The next message is taken when it resolves. */
+  room?: () => Promise<void> | undefined;
   onVerification?: (verification: AdapterVerification) => void;
   onKernels?: ((sets: readonly string[]) => void) | undefined;
   onSpeed?: ((flops: number) => void) | undefined;
@@ -25,6 +39,8 @@ export interface TrainerRun {
   /** Aborted: the trainer is killed, within about 50 ms. */
   kill: AbortSignal;
 }
+
+type CheckedRun = TrainerRun & Pick<Call<TrainerMessages>, 'check'>;
 
 /** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
@@ -41,7 +57,11 @@ export class TrainerProcess {
   constructor(options: ProcessOptions) {
     this.device = options.device;
     this.#options = options;
-    this.#process = new ForkedProcess('trainer', ['finished', 'stopped'], options);
+    this.#process = new ForkedProcess(
+      'trainer',
+      { results: ['finished', 'stopped'], check: checkTrainer },
+      options,
+    );
   }
 
   get atWork(): boolean {
@@ -60,37 +80,42 @@ export class TrainerProcess {
     this.#verifier?.holdUntil(time);
   }
 
-  /** Trains one job; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
+  /** Trains one job of a team; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
   async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
-    const { user } = this.#options;
-    if (!user) return await this.#call({ type: 'train', request }, request.requirements, run);
-    const message = { type: 'train', request: { ...request, digestCache: user.digestCache } } as const;
-    const access = accessOf(request);
-    await openTo(user, access);
-    try {
-      return await this.#call(message, request.requirements, run);
-    } finally {
-      await takeBack(access);
-    }
-  }
-
-  /** Makes a folder that the child has written, and writes no more, this process's own while the call goes on. */
-  async takeBack(folder: string): Promise<void> {
-    if (this.#options.user) await takeBack({ writes: [folder], reads: [] });
+    const { outputDir, snapshotDir, checkpoints } = request;
+    const writes = [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])];
+    const reads = [...readsOf(request), ...checkpoints.candidates.map(({ dir }) => dir)];
+    const talk = new TrainerTalk({ ...request, mostSteps: run.mostSteps ?? fewestSteps });
+    const checked: CheckedRun = { ...run, check: (message) => talk.refuse(message) };
+    return await this.#callWith({ team: run.team ?? '', writes, reads }, request, checked, (place) => ({
+      type: 'train',
+      request: {
+        ...request,
+        ...readFrom(request, place),
+        checkpoints: {
+          ...checkpoints,
+          candidates: checkpoints.candidates.map((each) => ({ ...each, dir: place(each.dir) })),
+        },
+      },
+    }));
   }
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
-    const { digestCache = request.digestCache } = this.#options.user ?? {};
     fresh.holdUntil(this.#deadline);
     this.#verifier = fresh;
+    const access = { team: run.team ?? '', writes: [], reads: [...readsOf(request), request.adapterDir] };
     try {
-      return await fresh.#call(
-        { type: 'verify', request: { ...request, digestCache } },
-        request.requirements,
-        run,
-      );
+      const checked = { ...run, check: onlyOnce('verification') };
+      return await fresh.#callWith(access, request, checked, (place) => ({
+        type: 'verify',
+        request: {
+          ...request,
+          ...readFrom(request, place),
+          adapterDir: place(request.adapterDir),
+        },
+      }));
     } finally {
       this.#verifier = null;
       await fresh.close();
@@ -111,7 +136,8 @@ export class TrainerProcess {
     const end = AbortSignal.any([kill, wanted.signal]);
     const measure = onSpeed !== undefined;
     const message = { type: 'prove', precision: computing.precision, measure } as const;
-    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed });
+    const check = onlyOnce('kernels', 'speed');
+    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed, check });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
     try {
       const { type } = await outcome;
@@ -123,18 +149,44 @@ export class TrainerProcess {
 
   async close(): Promise<void> {
     await this.#process.close();
+    await this.#process.slot?.remove();
+  }
+
+  /** Lets a confined child at what the call needs while it lasts. `message` gets where the child finds it. */
+  async #callWith(
+    access: Access,
+    { basePath, requirements }: Pick<TrainingRequest, 'basePath' | 'requirements'>,
+    run: CheckedRun,
+    message: (place: (path: string) => string) => TrainerMessages['call'],
+  ): Promise<TrainerOutcome> {
+    const { slot } = this.#process;
+    if (!slot)
+      return await this.#call(
+        message((path) => path),
+        requirements,
+        run,
+      );
+    const places = await slot.open(access);
+    const asked = message((path) => places.get(path)!);
+    try {
+      return await this.#call(asked, { ...requirements, reads: placesOf(basePath) }, run);
+    } finally {
+      await slot.close(access, places);
+    }
   }
 
   async #call(
     message: TrainerMessages['call'],
-    { precision, threads }: { precision: Precision; threads: number },
-    run: TrainerRun,
+    computing: { precision: Precision; threads: number; reads?: readonly string[] },
+    run: CheckedRun,
   ): Promise<TrainerOutcome> {
-    const { stop, kill } = run;
+    const { stop, kill, check } = run;
+    const { precision, threads, reads = [] } = computing;
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
-      const once = async () => await this.#answerOf({ message, precision, threads, stop, kill }, run);
+      const once = async () =>
+        await this.#answerOf({ message, precision, threads, reads, stop, kill, check: check! }, run);
       const outcome = await once();
       // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
       // little of this machine for the job to wait a minute and go elsewhere.
@@ -147,13 +199,31 @@ export class TrainerProcess {
 
   async #answerOf(call: Call<TrainerMessages>, run: TrainerRun): Promise<TrainerOutcome> {
     const answer = this.#process.call(call);
+    const series: SeriesPart[] = [];
     for (;;) {
       const { done, value } = await answer.next();
       if (done) return value;
-      if (value.type === 'record') run.onRecord?.(value.record);
-      else if (value.type === 'kernels') run.onKernels?.(value.sets);
-      else if (value.type === 'speed') run.onSpeed?.(value.flops);
-      else run.onVerification?.(value.verification);
+      switch (value.type) {
+        case 'series':
+          series.push(value);
+          break;
+        case 'record': {
+          const { record } = value;
+          const whole = record.type === 'start' ? { ...record, series: series.splice(0) } : record;
+          await run.onRecord?.(whole);
+          await untilAborted(run.kill, run.room?.());
+          break;
+        }
+        case 'kernels':
+          run.onKernels?.(value.sets);
+          break;
+        case 'speed':
+          run.onSpeed?.(value.flops);
+          break;
+        case 'verification':
+          run.onVerification?.(value.verification);
+          break;
+      }
     }
   }
 
@@ -168,18 +238,40 @@ export class TrainerProcess {
   }
 }
 
-/** What a trainer of another user needs of this machine besides the base model, which the operator lets it read. */
-function accessOf({
-  outputDir,
-  snapshotDir,
-  checkpoints,
-  trainingFile,
-  validationFile,
-  initialAdapter,
-}: TrainingRequest): Access {
-  const adapter = initialAdapter ? readdirSync(initialAdapter).map((name) => join(initialAdapter, name)) : [];
+/** Of a call that is answered by events of these types, each once, and a result. */
+function onlyOnce(...types: TrainerMessages['event']['type'][]): NonNullable<CheckedRun['check']> {
+  const left = new Set<string>(types);
+  return ({ type }) => {
+    if (['ready', 'finished', 'stopped', 'failed'].includes(type)) return null;
+    return left.delete(type) ? null : `${type}, which was not asked for`;
+  };
+}
+
+/** Waits for `work`, unless the signal fires first. */
+async function untilAborted(signal: AbortSignal, work: Promise<void> | undefined): Promise<void> {
+  if (!work || signal.aborted) return;
+  let stop = () => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  await Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
+}
+
+type Files = Pick<TrainingRequest, 'trainingFile' | 'validationFile' | 'initialAdapter'>;
+
+/** What a confined child needs of the data folder to read. */
+function readsOf({ trainingFile, validationFile, initialAdapter }: Files): string[] {
+  return [trainingFile, validationFile, initialAdapter].filter((path) => path !== null);
+}
+
+function readFrom(
+  { trainingFile, validationFile, initialAdapter }: Files,
+  place: (path: string) => string,
+): Files {
   return {
-    writes: [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])],
-    reads: [trainingFile, ...(validationFile ? [validationFile] : []), ...adapter],
+    trainingFile: place(trainingFile),
+    validationFile: validationFile && place(validationFile),
+    initialAdapter: initialAdapter && place(initialAdapter),
   };
 }

@@ -204,6 +204,8 @@ export interface ApiKey {
   person_id: string | null;
   /** A person or a key. Null: the operator. */
   created_by: string | null;
+  /** The key by which it was made, also by a session of that key: revoking that one ends this one. */
+  made_by_key: string | null;
   /** To the minute. */
   last_used_at: number | null;
   /** Null: it does not end by itself. */
@@ -214,6 +216,29 @@ export interface ApiKey {
   rotated_at: number | null;
   /** Unix seconds. */
   revoked_at: number | null;
+}
+
+export interface AuditChain {
+  /** A team, or `installation` for entries of no team. */
+  id: string;
+  object: 'audit.chain';
+  /** Number of entries. */
+  sequence: number;
+  /** Hash of the last entry. */
+  hash: string;
+}
+
+export interface AuditCheck {
+  /** The chain. */
+  id: string;
+  object: 'audit.check';
+  /** All entries up to here are in order. */
+  last_sequence: number;
+  last_hash: string;
+  /** False: continue with `after`, the last sequence. True: the end, or a fault. */
+  done: boolean;
+  /** The first entry that is not in order. */
+  fault: AuditFault | null;
 }
 
 export interface AuditEntry {
@@ -233,6 +258,18 @@ export interface AuditEntry {
   system: string | null;
   /** What is known of it, by the action. Null: nothing more. */
   detail: unknown;
+  /** Its place in the team’s chain, from 1 and without gaps. */
+  sequence: number;
+  /** SHA-256 in hexadecimal over the previous entry’s hash and this entry’s content. docs/teams.md describes how to check it. */
+  hash: string;
+}
+
+export interface AuditFault {
+  sequence: number;
+  /** Null: the entry is missing. */
+  entry_id: string | null;
+  /** `missing`: no entry has this number. `changed`: its content or the hash before it is another than when it was written. `unsealed`: it was added past the chain. `head`: entries at the end are missing. */
+  reason: 'missing' | 'changed' | 'unsealed' | 'head';
 }
 
 export interface BaseModel {
@@ -797,6 +834,8 @@ export interface CreatedApiKey {
   person_id: string | null;
   /** A person or a key. Null: the operator. */
   created_by: string | null;
+  /** The key by which it was made, also by a session of that key: revoking that one ends this one. */
+  made_by_key: string | null;
   /** To the minute. */
   last_used_at: number | null;
   /** Null: it does not end by itself. */
@@ -914,6 +953,19 @@ export interface DeletedApiKey {
   id: string;
   object: 'api_key';
   deleted: true;
+  /** What the revocation ended, and what it left. */
+  revoked: {
+    /** Keys that stopped working, the asked one first unless it was revoked before. */
+    keys: string[];
+    /** Keys descended from it that still work: kept on request, or others’, which only an admin revokes. */
+    kept: string[];
+    /** Invitations whose links stopped working. */
+    invitations: string[];
+    /** Webhook endpoints that were disabled; they can be enabled again. */
+    webhooks: string[];
+    /** People who joined by an invitation of these keys and are still members: check them. */
+    members: string[];
+  };
 }
 
 export interface DeletedBaseModel {
@@ -2836,6 +2888,8 @@ export interface Worker {
     fp32?: number;
     bf16?: number;
   } | null;
+  /** What keeps its trainers from the rest of the machine, such as `user`, `files` and `system-calls`; null: not known. */
+  confinement: string[] | null;
   /** Unix seconds. */
   started_at: number;
   /** Unix seconds. */
@@ -2878,6 +2932,10 @@ export interface Queries {
     /** The name of the team, to be sure. */
     name: string;
   };
+  'DELETE /v1/team/keys/{key_id}': {
+    /** `revoke`: with the key end all keys that it made, and that those made, with their invitations and webhooks; whoever stole a key knows what was made by it. `keep`: only the key and its own invitations end. */
+    descendants?: 'revoke' | 'keep';
+  };
   'GET /v1/adapters': {
     /** Id of the last object of the page before. */
     after?: string;
@@ -2905,6 +2963,16 @@ export interface Queries {
   'GET /v1/adapters/{adapter_id}/versions': {
     /** Id of the last object of the page before. */
     after?: string;
+    limit?: number;
+  };
+  'GET /v1/admin/audit/chains': {
+    /** Id of the last object of the page before. */
+    after?: string;
+    limit?: number;
+  };
+  'GET /v1/admin/audit/chains/{chain_id}/check': {
+    /** Sequence of the last entry of the page before. */
+    after?: number;
     limit?: number;
   };
   'GET /v1/admin/base-models': {
@@ -3077,6 +3145,8 @@ export interface Queries {
     return_to?: string;
     /** The team to work in, by id or name. Absent: the first that a group gave, or else that was joined. */
     team?: string;
+    /** The provider asks the person again who they are, as operators must show every hour. The session works on in its team. */
+    reauthenticate?: boolean;
   };
   'GET /v1/sign-in/callback': {
     code?: string;

@@ -1,3 +1,4 @@
+import type * as Wire from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type {
   AcceptedInvitation,
@@ -126,8 +127,9 @@ class TeamKeys {
     });
   }
 
-  revoke(id: string): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: keyPath(id) });
+  /** Ends a key and, unless they are kept, all keys descended from it. */
+  revoke(id: string, params: { descendants?: 'revoke' | 'keep' } = {}): Promise<Wire.DeletedApiKey> {
+    return this.#transport.json({ method: 'DELETE', path: keyPath(id), query: params });
   }
 }
 

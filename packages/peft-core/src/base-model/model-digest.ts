@@ -69,9 +69,15 @@ async function cachedDigest(file: string, key: string, cacheFolder: string): Pro
   const kept = await readFile(sidecar, 'utf8').catch(() => '');
   if (isDigest(kept)) return kept;
   const digest = await hashFile(file);
-  await mkdir(cacheFolder, { recursive: true });
   const partial = `${sidecar}.${process.pid}`;
-  await writeFile(partial, digest);
-  await rename(partial, sidecar);
+  try {
+    await mkdir(cacheFolder, { recursive: true });
+    await writeFile(partial, digest);
+    await rename(partial, sidecar);
+  } catch (error) {
+    // A trainer may not write there: its worker, which has opened the model before, does.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EACCES' && code !== 'EROFS') throw error;
+  }
   return digest;
 }

@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Prisma, PrismaClient } from '../generated/client.ts';
 import { connectionOptions } from './connection-options.ts';
-import { FencedPool } from './fenced-pool.ts';
+import { type DatabaseRole, FencedPool, roleOf } from './fenced-pool.ts';
 import type { Behalf } from './on-behalf-of.ts';
 
 /** The two ways to Postgres, over one pool of connections: docs/decisions/0008-prisma-and-sql.md says which is for what. */
@@ -25,17 +26,23 @@ export type Transaction = Prisma.TransactionClient;
 export function connectDatabase(
   url: string,
   log: Logger,
-  { queryMs, unsaid = 'nobody' }: { queryMs?: number; unsaid?: Behalf } = {},
+  {
+    queryMs,
+    unsaid = 'nobody',
+    role = 'api',
+  }: { queryMs?: number; unsaid?: Behalf; role?: DatabaseRole } = {},
 ): Database {
   const defaults = connectionOptions(url, 'graft');
   const settings = {
     ...defaults,
     // Before it is first handed out, too. What the URL says of the session comes before, so that this wins.
-    ...(unsaid === 'owner' ? {} : { options: `${defaults.options} -c role=graft_team` }),
+    ...(unsaid === 'owner'
+      ? {}
+      : { options: `${defaults.options} -c role=${roleOf(role, 'team')}${writerOf(role)}` }),
     query_timeout: queryMs ?? defaults.query_timeout,
     max: 10,
   };
-  const sql = new FencedPool(settings, unsaid);
+  const sql = new FencedPool(settings, unsaid, role);
   // Without listeners a connection that breaks would end the process: here an idle one, below one that is in use, whose
   // query or next query rejects.
   sql.on('error', (error) => log.warn({ err: error }, 'lost a Postgres connection'));
@@ -75,4 +82,11 @@ export async function databaseTime({ sql }: Pick<Database, 'sql'>): Promise<Date
 /** A value for a JSON column. Prisma's type of one excludes interfaces and `unknown`; its value is written as JSON all the same. */
 export function json(value: object): Prisma.InputJsonValue {
   return value as Prisma.InputJsonValue;
+}
+
+/** Made once for a worker's process: by it Postgres knows which rows of workers are its own. */
+const workerSecret = randomBytes(16).toString('hex');
+
+function writerOf(role: DatabaseRole): string {
+  return role === 'worker' ? ` -c graft.worker_secret=${workerSecret}` : '';
 }

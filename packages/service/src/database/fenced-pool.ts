@@ -1,5 +1,9 @@
 import pg from 'pg';
 import { type Behalf, currentBehalf } from './on-behalf-of.ts';
+import { workerRole } from './worker-grants.ts';
+
+/** Of whose roles a process is: a worker's may do less than those of API and operators. */
+export type DatabaseRole = 'api' | 'worker';
 
 type Checkout = (
   error: Error | undefined,
@@ -33,15 +37,20 @@ export class FencedPool extends pg.Pool {
   #statement: Limited | undefined;
   #switches = 0;
 
-  constructor(config: pg.PoolConfig, unsaid: Behalf) {
+  readonly #process: DatabaseRole;
+  readonly #system: string;
+
+  constructor(config: pg.PoolConfig, unsaid: Behalf, process: DatabaseRole = 'api') {
     super(config);
     this.#unsaid = unsaid;
+    this.#process = process;
+    this.#system = settingsOf('system', process);
   }
 
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: Checkout): void;
   override connect(callback?: Checkout): Promise<pg.PoolClient> | undefined {
-    const wanted = settingsOf(currentBehalf() ?? this.#unsaid);
+    const wanted = settingsOf(currentBehalf() ?? this.#unsaid, this.#process);
     if (callback) {
       this.#connectAs(wanted, callback);
       return undefined;
@@ -121,19 +130,25 @@ export class FencedPool extends pg.Pool {
       const mayGrow = this.totalCount < (this.options.max ?? 10);
       if (mayGrow && ++this.#switches % switchesPerOpening === 0) return true;
       // A key is checked for every request: those that do that stay.
-      found = idle.findIndex(({ client }) => this.#set.get(client) !== system);
+      found = idle.findIndex(({ client }) => this.#set.get(client) !== this.#system);
     }
     if (found !== -1 && found !== last) idle.push(...idle.splice(found, 1));
     return false;
   }
 }
 
-/** SQL that sets the role, and `graft.team_id`, which policies of graft_team compare with. No team has the empty id. */
-function settingsOf(behalf: Behalf): string {
+/** SQL that sets the role, and `graft.team_id`, which policies compare with. No team has the empty id. */
+function settingsOf(behalf: Behalf, process: DatabaseRole): string {
+  if (behalf === 'owner') return "SET ROLE NONE; SET graft.team_id = ''";
   if (typeof behalf === 'object')
-    return `SET ROLE graft_team; SET graft.team_id = ${pg.escapeLiteral(behalf.team)}`;
-  const role = { system: 'graft_system', nobody: 'graft_team', owner: 'NONE' }[behalf];
-  return `SET ROLE ${role}; SET graft.team_id = ''`;
+    return `SET ROLE ${roleOf(process, 'team')}; SET graft.team_id = ${pg.escapeLiteral(behalf.team)}`;
+  return `SET ROLE ${roleOf(process, behalf === 'system' ? 'system' : 'team')}; SET graft.team_id = '${behalf === 'nobody' ? nobody : ''}'`;
 }
 
-const system = settingsOf('system');
+/** No team has this id; to a worker's role the empty one means all teams. */
+const nobody = '-';
+
+/** What the sessions of a process begin as, and become. */
+export function roleOf(process: DatabaseRole, part: 'team' | 'system'): string {
+  return process === 'worker' ? workerRole : `graft_${part}`;
+}

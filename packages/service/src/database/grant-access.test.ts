@@ -74,6 +74,7 @@ test('databases of one cluster that are migrated at once make its roles together
   assert.deepEqual(await query('one', "SELECT rolcanlogin FROM pg_roles WHERE rolname ~ '^graft_'"), [
     { rolcanlogin: false },
     { rolcanlogin: false },
+    { rolcanlogin: false },
   ]);
 });
 

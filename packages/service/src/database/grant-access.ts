@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Database } from './database.ts';
+import { grantWorkerAccess, hasWorkerAccess } from './worker-grants.ts';
 
 interface Lack {
   /** Fenced tables that the two roles have no privileges on, as after a restore. */
@@ -8,8 +9,10 @@ interface Lack {
   ledger: boolean;
   /** The role that has logged in may not become them. */
   membership: boolean;
-  /** Those of the two that no policy would hold. */
+  /** Those of the three that no policy would hold. */
   unbound: string[];
+  /** Workers' role has not what it needs, or more. */
+  worker: boolean;
   login: string;
 }
 
@@ -32,6 +35,7 @@ export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void>
     ]);
     if (lack.ledger) await connection.query('GRANT SELECT ON _prisma_migrations TO graft_system');
     if (lack.membership) await connection.query('GRANT graft_team, graft_system TO CURRENT_USER');
+    if (lack.worker) await grantWorkerAccess(connection);
     await connection.query('COMMIT');
   } catch (error) {
     fault = error as Error;
@@ -46,10 +50,10 @@ export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void>
  */
 export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string): Promise<void> {
   const { rows } = await sql.query(
-    `SELECT 1 FROM pg_namespace WHERE nspname = $1 AND (NOT has_schema_privilege('graft_system', oid, 'USAGE')
+    `SELECT 1 FROM pg_namespace WHERE nspname = $1 AND (NOT has_schema_privilege('graft_worker', oid, 'USAGE')
        OR EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = pg_namespace.oid
-                  AND NOT CASE WHEN relkind IN ('r', 'p', 'v') THEN has_table_privilege('graft_system', pg_class.oid, 'DELETE')
-                               WHEN relkind = 'S' THEN has_sequence_privilege('graft_system', pg_class.oid, 'USAGE')
+                  AND NOT CASE WHEN relkind IN ('r', 'p', 'v') THEN has_table_privilege('graft_worker', pg_class.oid, 'DELETE')
+                               WHEN relkind = 'S' THEN has_sequence_privilege('graft_worker', pg_class.oid, 'USAGE')
                                ELSE true END))`,
     [schema],
   );
@@ -58,9 +62,9 @@ export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string
   let fault: Error | undefined;
   try {
     await connection.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('graft:access', 0));
-      GRANT USAGE ON SCHEMA ${schema} TO graft_system;
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO graft_system;
-      GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ${schema} TO graft_system; COMMIT`);
+      GRANT USAGE ON SCHEMA ${schema} TO graft_system, graft_worker;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO graft_system, graft_worker;
+      GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ${schema} TO graft_system, graft_worker; COMMIT`);
   } catch (error) {
     fault = error as Error;
     throw explained(fault);
@@ -69,35 +73,40 @@ export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string
   }
 }
 
+/** Its own, not those that it has as a member of graft_worker. */
+const ofSystem =
+  "SELECT 1 FROM aclexplode(relacl) WHERE grantee = 'graft_system'::regrole AND privilege_type = 'SELECT'";
+
 async function readLack(sql: Pick<pg.ClientBase, 'query'> | Database['sql']): Promise<Lack> {
-  const { rows } = await (sql as pg.ClientBase).query<Lack>(
+  const { rows } = await (sql as pg.ClientBase).query<Omit<Lack, 'worker'>>(
     `SELECT current_user::text AS login,
        ARRAY(SELECT oid::regclass::text FROM pg_class
              WHERE relrowsecurity AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
-               AND NOT has_table_privilege('graft_system', oid, 'SELECT')) AS tables,
-       NOT has_table_privilege('graft_system', '_prisma_migrations', 'SELECT') AS ledger,
+               AND NOT EXISTS (${ofSystem})) AS tables,
+       EXISTS (SELECT 1 FROM pg_class WHERE oid = '_prisma_migrations'::regclass AND NOT EXISTS (${ofSystem})) AS ledger,
        NOT (pg_has_role('graft_team', 'MEMBER') AND pg_has_role('graft_system', 'MEMBER')) AS membership,
        ARRAY(SELECT rolname::text FROM pg_roles
-             WHERE rolname IN ('graft_team', 'graft_system') AND (rolsuper OR rolbypassrls)) AS unbound`,
+             WHERE rolname IN ('graft_team', 'graft_system', 'graft_worker') AND (rolsuper OR rolbypassrls)) AS unbound`,
   );
-  return rows[0]!;
+  return { ...rows[0]!, worker: !(await hasWorkerAccess(sql as pg.ClientBase)) };
 }
 
-function isComplete({ tables, ledger, membership, unbound }: Lack): boolean {
+function isComplete({ tables, ledger, membership, unbound, worker }: Lack): boolean {
   if (unbound.length > 0) {
     throw new Error(
       `Row-level security does not hold for ${unbound.join(' and ')}: ` +
         `${unbound.map((role) => `ALTER ROLE ${role} NOSUPERUSER NOBYPASSRLS;`).join(' ')}`,
     );
   }
-  return tables.length === 0 && !ledger && !membership;
+  return tables.length === 0 && !ledger && !membership && !worker;
 }
 
 function explained(fault: Error & { code?: string }): Error {
   if (fault.code !== '42501') return fault;
   return new Error(
     `The roles of row-level security lack rights that this login may not give (${fault.message}). Set GRAFT_MIGRATION_DATABASE_URL ` +
-      'to a login that owns the tables, or as a superuser: GRANT graft_team, graft_system TO <the login of DATABASE_URL>;',
+      'to a login that owns the tables, or as a superuser: CREATE ROLE graft_worker NOLOGIN; GRANT graft_worker TO graft_system, <the login that owns the tables>; ' +
+      'GRANT graft_team, graft_system TO <the login of DATABASE_URL>;',
     { cause: fault },
   );
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import type { Database } from './database.ts';
 import { isRowLocked } from './database-away.ts';
+import { hasWorkerAccess } from './worker-grants.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
@@ -74,6 +75,25 @@ export async function migrateDatabase(
       connection.release(fault);
     }
   }
+}
+
+/** A login that may not migrate waits until another process has. */
+export class NotMigratedError extends Error {}
+
+/** Throws NotMigratedError until the API, or the step that migrates, has brought the database up to date and granted workers theirs. */
+export async function checkMigrated({ sql }: Pick<Database, 'sql'>): Promise<void> {
+  const connection = await sql.connect();
+  try {
+    const missing = firstMissing(await readMigrations(), await readApplied(connection));
+    if (!missing && (await hasWorkerAccess(connection))) return;
+  } catch (error) {
+    if ((error as { code?: string }).code !== '42501') throw error;
+  } finally {
+    connection.release();
+  }
+  throw new NotMigratedError(
+    'The database is not migrated to this version yet: waiting for the API to do it',
+  );
 }
 
 interface AppliedRow {

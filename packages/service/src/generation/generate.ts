@@ -86,10 +86,11 @@ const notUnderstood = [400, 404, 405, 415, 422];
 
 async function ask(
   services: Pick<Services, 'secrets' | 'log'>,
-  { id, address, protocol }: PickedWorker,
+  worker: PickedWorker,
   request: GenerationRequest,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<GenerationEvent> | PassedOver> {
+  const { id, address, protocol, proof } = worker;
   const mismatch = (workerProtocol: number | null, statusCode?: number): PassedOver => {
     services.log.error(
       { workerId: id, address, workerProtocol, apiProtocol: generationProtocol, statusCode },
@@ -98,9 +99,10 @@ async function ask(
     return 'other protocol';
   };
   if (protocol !== null && protocol !== generationProtocol) return mismatch(protocol);
+  if (proof === null) return mismatch(null);
   let response: IncomingMessage;
   try {
-    response = await postToWorker(address, request, { secrets: services.secrets, signal });
+    response = await postToWorker(worker, request, { secrets: services.secrets, signal });
   } catch (error) {
     if (signal.aborted) throw noWorker();
     services.log.warn({ err: error, address }, 'worker unreachable');

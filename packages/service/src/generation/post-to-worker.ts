@@ -3,6 +3,9 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { currentBehalf } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets.ts';
+import type { PickedWorker } from '../workers/worker-registry.ts';
+import { signRequest } from './channel/request-tokens.ts';
+import { isLoopback, isProved } from './channel/worker-proof.ts';
 import {
   type GenerationRequest,
   generationPath,
@@ -17,30 +20,38 @@ const connectMilliseconds = 5_000;
 const idleMilliseconds = 300_000;
 
 /**
- * Sends one request, of the team that this runs for, to a worker's internal server, on a connection of its own, and resolves to its answer. Where TLS is
- * set, both sides show a certificate, and a worker that offers none is told nothing, the token least of all. Rejects when the
- * worker cannot be reached or proved; aborting `signal` breaks the connection.
+ * Sends one request, of the team that this runs for, to a worker's internal server, on a connection of its own, and resolves to its
+ * answer. Nothing is sent, the token least of all, before the other end has proved to be that worker: by the certificate of its row, or
+ * where the operator has set an authority, by one of that. Rejects when the worker cannot be reached or proved; aborting `signal`
+ * breaks the connection.
  */
 export async function postToWorker(
-  address: string,
+  worker: Pick<PickedWorker, 'id' | 'address' | 'certificate' | 'proof'>,
   request: GenerationRequest,
-  options: { secrets: Pick<Secrets, 'internalToken' | 'internalTls'>; signal: AbortSignal },
+  options: { secrets: Pick<Secrets, 'pepper' | 'internalToken' | 'internalTls'>; signal: AbortSignal },
 ): Promise<IncomingMessage> {
-  const { internalToken, internalTls } = options.secrets;
+  const { pepper, internalToken, internalTls } = options.secrets;
+  const { address, certificate } = worker;
+  if (!isProved(internalToken, worker))
+    throw new Error(
+      `${address} is not announced by a worker that holds this API's GRAFT_INTERNAL_TOKEN: set the same one for both, or look who wrote ` +
+        `the row ${worker.id} of workers`,
+    );
   const url = new URL(generationPath, address);
   const isEncrypted = url.protocol === 'https:';
-  if (isEncrypted !== (internalTls !== null)) {
+  if (!isEncrypted && (internalTls || !isLoopback(address)))
+    throw new Error(`${address} offers no TLS: only a worker on the API's own machine may go without`);
+  if (isEncrypted && (certificate === null) !== (internalTls !== null))
     throw new Error(
-      `${address} ${isEncrypted ? 'wants' : 'offers no'} TLS: set GRAFT_INTERNAL_TLS_CERT, _KEY and _CA for API and workers alike`,
+      `${address} and this API do not agree on TLS: set GRAFT_INTERNAL_TLS_CERT, _KEY and _CA for API and workers alike, or for neither`,
     );
-  }
   const body = Buffer.from(JSON.stringify(request));
   const behalf = currentBehalf();
   const sent = (isEncrypted ? https : http).request(url, {
     method: 'POST',
     agent: false,
     headers: {
-      authorization: `Bearer ${internalToken}`,
+      authorization: `Bearer ${signRequest(pepper, worker.id)}`,
       'content-type': 'application/json',
       'content-length': body.length,
       [protocolHeader]: String(generationProtocol),
@@ -48,7 +59,7 @@ export async function postToWorker(
     },
     signal: options.signal,
     timeout: idleMilliseconds,
-    ...(internalTls ? { ...internalTls, minVersion: 'TLSv1.3' as const } : {}),
+    ...(isEncrypted ? { minVersion: 'TLSv1.3' as const, ...(internalTls ?? ownOf(certificate!)) } : {}),
   });
   sent.on('timeout', () => sent.destroy(new Error('the worker was silent for too long')));
   const late = setTimeout(
@@ -64,4 +75,9 @@ export async function postToWorker(
   sent.end(body);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   return response;
+}
+
+/** The certificate of a worker's row and no other one; it names no host, since it is not looked up by one. */
+function ownOf(certificate: string): https.RequestOptions {
+  return { ca: certificate, checkServerIdentity: () => undefined };
 }

@@ -1,6 +1,6 @@
 /**
  * What API and worker say to each other when text is generated: `POST /internal/generate` on the worker's internal
- * server, with the internal token, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer. Both
+ * server, with a token that the API has signed for that worker, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer. Both
  * sides send the version of the protocol that they speak in `protocolHeader`. A side that gets another version, or a message
  * that it cannot read from a Graft without this header, logs it; the worker answers 503, and the API asks another worker.
  */

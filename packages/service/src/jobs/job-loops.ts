@@ -22,7 +22,7 @@ import { preemptForStarved } from './transitions/preempt-job.ts';
 const ringAgainSeconds = 15;
 
 /**
- * Dispatcher, preemption where the operator wants it, sweeper, reconciler and collector: every worker's parent process runs these loops, and takes turns with
+ * Dispatcher, preemption where the operator wants it, sweeper and reconciler: every worker's parent process runs these loops, and takes turns with
  * the others (`runExclusive`). A pass that fails (Postgres or the queue away) is tried again; a job that fails stops no
  * other. `close` waits for the passes under way.
  */
@@ -30,13 +30,7 @@ export function startJobLoops(services: Services): {
   close(): Promise<void>;
 } {
   const { queue, env, log } = services;
-  const loop = (name: string, seconds: number, pass: (turn: Turn, stopping: AbortSignal) => Promise<void>) =>
-    repeat(
-      name,
-      seconds * 1000,
-      async (stopping) => void (await runExclusive(services, name, (turn) => pass(turn, stopping))),
-      log,
-    );
+  const loop = loopsOf(services);
   const onFault = (what: string): JobFaultListener => {
     const known = new Set<string>();
     return ({ id, error }) => {
@@ -69,13 +63,6 @@ export function startJobLoops(services: Services): {
       for (const lease of await staleDispatched(services, { seconds: ringAgainSeconds }))
         await queue.ring(lease);
     }),
-    loop('collect', 3600, async () => {
-      await removeDeadWorkers(services);
-      await collectGarbage(services);
-      await forgetFileReports(services);
-      await forgetIdempotencyKeys(services);
-    }),
-    loop('expire-uploads', 60, async () => void (await expireUploads(services))),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
     // Of this machine's own processes and folders, so on each.
     repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
@@ -88,6 +75,32 @@ export function startJobLoops(services: Services): {
       await Promise.all(loops.map((running) => running.stop()));
     },
   };
+}
+
+/** What removes rows of many kinds, and so is the API's, whose processes take turns: workers may not. */
+export function startHousekeeping(services: Services): { close(): Promise<void> } {
+  const loop = loopsOf(services);
+  const loops = [
+    loop('collect', 3600, async () => {
+      await removeDeadWorkers(services);
+      await collectGarbage(services);
+      await forgetFileReports(services);
+      await forgetIdempotencyKeys(services);
+    }),
+    loop('expire-uploads', 60, async () => void (await expireUploads(services))),
+  ];
+  return { close: async () => void (await Promise.all(loops.map((running) => running.stop()))) };
+}
+
+/** Starts a loop that one process at a time runs. */
+function loopsOf(services: Services) {
+  return (name: string, seconds: number, pass: (turn: Turn, stopping: AbortSignal) => Promise<void>) =>
+    repeat(
+      name,
+      seconds * 1000,
+      async (stopping) => void (await runExclusive(services, name, (turn) => pass(turn, stopping))),
+      services.log,
+    );
 }
 
 /**

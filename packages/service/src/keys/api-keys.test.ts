@@ -8,7 +8,8 @@ import { createTeam, findTeam, listTeams, type Team } from '../teams/team-record
 import { openTestServices } from '../testing/open-test-services.ts';
 import { parseApiKey } from './api-key.ts';
 import { createApiKey } from './create-api-key.ts';
-import { listApiKeys, revokeApiKey } from './manage-api-keys.ts';
+import { listApiKeys } from './manage-api-keys.ts';
+import { revokeApiKey } from './revoke-api-key.ts';
 import { verifyApiKey } from './verify-api-key.ts';
 
 let services: Services;
@@ -118,11 +119,11 @@ test('a key outlives the pepper that it was made by, if it is used while the two
 test('a revoked key stops at once; keys of other teams are out of reach', async () => {
   const { key, keyId } = await createApiKey(services, team.id, { name: 'brief', role: 'admin' });
   const stranger = await createTeam(services, { name: 'stranger' });
-  assert.equal(await revokeApiKey(services, stranger.id, keyId), false);
+  assert.equal(await revokeApiKey(services, stranger.id, keyId), null);
   assert.ok(await verifyApiKey(services, `Bearer ${key}`));
-  assert.equal(await revokeApiKey(services, team.id, keyId), true);
+  assert.deepEqual((await revokeApiKey(services, team.id, keyId))!.keys, [keyId]);
   assert.equal(await verifyApiKey(services, `Bearer ${key}`), null);
-  assert.equal(await revokeApiKey(services, team.id, keyId), false);
+  assert.deepEqual((await revokeApiKey(services, team.id, keyId))!.keys, []);
   const { data } = await listApiKeys(services, team.id, { limit: 100 });
   const listed = data.find(({ id }) => id === keyId);
   assert.ok(listed!.revokedAt && listed!.lastUsedAt);

@@ -6,6 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import type { Secrets } from '../secrets.ts';
 import { generateApiKey, type ParsedKey, parseApiKey, storeSecret, wholeKey } from './api-key.ts';
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
+import { holdMaker } from './revoke-api-key.ts';
 import { storedLimit } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 
@@ -55,7 +56,7 @@ export async function createApiKey(
   return { keyId: parsed.keyId, key: wholeKey(parsed) };
 }
 
-/** The row of a new key, and its audit row. Throws GraftError `api_key_exists`, `member_not_found`. */
+/** The row of a new key, and its audit row. Throws GraftError `api_key_exists`, `member_not_found`, `invalid_api_key`. */
 export async function insertApiKey(
   tx: Transaction,
   { pepper }: Secrets,
@@ -64,6 +65,7 @@ export async function insertApiKey(
   { scopes, models, ...row }: KeyRow,
   by: Actor | null,
 ): Promise<void> {
+  await holdMaker(tx, by);
   if (row.personId !== null) await holdMembership(tx, teamId, row.personId);
   const { hmac, pepperVersion } = storeSecret(pepper, secret);
   const { count } = await tx.apiKey.createMany({
@@ -76,6 +78,7 @@ export async function insertApiKey(
       secretHmac: hmac,
       pepperVersion,
       createdBy: by?.personId ?? by?.keyId ?? null,
+      madeByKey: by?.keyId ?? null,
     },
     skipDuplicates: true,
   });

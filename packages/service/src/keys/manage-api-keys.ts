@@ -1,11 +1,7 @@
-import type { Actor } from '../audit/actor.ts';
-import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
-import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { ApiKey } from '../generated/client.ts';
 import type { Role } from './api-key.ts';
-import { revokeInvitationsOf } from './revoke-invitations.ts';
 import { readLimit } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 
@@ -22,6 +18,8 @@ export interface ApiKeyRecord {
   personId: string | null;
   /** A key or a person; null: the operator. */
   createdBy: string | null;
+  /** The key by which it was made, also by a session of that key. */
+  madeByKey: string | null;
   createdAt: Date;
   lastUsedAt: Date | null;
   expiresAt: Date | null;
@@ -75,21 +73,4 @@ export async function listApiKeys(
 export async function getApiKey({ db }: Database, teamId: string, id: string): Promise<ApiKeyRecord | null> {
   const row = await db.apiKey.findFirst({ where: { id, teamId }, ...withoutSecret });
   return row && apiKeyOf(row);
-}
-
-/** The key stops working at once, and so do invitations that it made. False: no such living key in this team. */
-export async function revokeApiKey(
-  db: Database,
-  teamId: string,
-  keyId: string,
-  by: Actor | null = null,
-): Promise<boolean> {
-  return await inTransaction(db, async (tx) => {
-    const count = await tx.$executeRaw`
-      UPDATE api_keys SET revoked_at = now() WHERE team_id = ${teamId} AND id = ${keyId} AND revoked_at IS NULL`;
-    if (count === 0) return false;
-    await revokeInvitationsOf(tx, teamId, keyId);
-    await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: keyId });
-    return true;
-  });
 }

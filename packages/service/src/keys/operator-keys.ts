@@ -8,6 +8,7 @@ import type { OperatorKey } from '../generated/client.ts';
 import type { Secrets } from '../secrets.ts';
 import { generateApiKey, storeSecret, wholeKey } from './api-key.ts';
 import { endOfKey } from './limits-of-maker.ts';
+import { endWhatKeysMade, holdMaker } from './revoke-api-key.ts';
 import type { Operator } from './verify-api-key.ts';
 
 export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac' | 'pepperVersion'>;
@@ -28,6 +29,7 @@ export async function createOperatorKey(
   const { hmac, pepperVersion } = storeSecret(db.secrets.pepper, made.secret);
   const expiresAt = await endOfKey(db, input.expiresIn ?? null, by);
   const record = await inTransaction(db, async (tx) => {
+    await holdMaker(tx, by);
     const isOperator =
       personId === null ||
       (await tx.person.count({ where: { id: personId, isOperator: true, disabledAt: null } })) === 1;
@@ -43,6 +45,7 @@ export async function createOperatorKey(
         secretHmac: hmac,
         pepperVersion,
         createdBy: by?.personId ?? by?.keyId ?? null,
+        madeByKey: by?.keyId ?? null,
       },
       ...withoutSecret,
     });
@@ -73,13 +76,44 @@ export async function listOperatorKeys(
   });
 }
 
-/** The key stops working at once. False: no such living key. */
-export async function revokeOperatorKey(db: Database, id: string, by: Actor | null = null): Promise<boolean> {
+/**
+ * The key stops working at once, with the keys of the operator that it made, and those that they made, and the invitations into teams
+ * that all of them left open. Answers the ids of the keys. Null: no such key.
+ */
+export async function revokeOperatorKey(
+  db: Database,
+  id: string,
+  by: Actor | null = null,
+): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {
-    const count = await tx.$executeRaw`
-      UPDATE operator_keys SET revoked_at = now() WHERE id = ${id} AND revoked_at IS NULL`;
-    if (count === 0) return false;
-    await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id });
-    return true;
+    if ((await tx.operatorKey.count({ where: { id } })) === 0) return null;
+    const ended: string[] = [];
+    const tree = new Set<string>();
+    // Whoever makes a key holds its maker's row until it is there.
+    for (let fresh = [id]; fresh.length > 0; ) {
+      for (const each of fresh) tree.add(each);
+      const rows = await tx.$queryRaw<{ id: string }[]>`
+        UPDATE operator_keys SET revoked_at = now() WHERE id = ANY(${fresh}) AND revoked_at IS NULL RETURNING id`;
+      ended.push(...rows.map((row) => row.id));
+      const made = await tx.operatorKey.findMany({
+        where: { madeByKey: { in: [...tree] }, id: { notIn: [...tree] } },
+        select: { id: true },
+      });
+      fresh = made.map((row) => row.id);
+    }
+    const keys = [...tree];
+    const teams = await tx.invitation.findMany({
+      where: { madeByKey: { in: keys }, revokedAt: null, acceptedAt: null },
+      distinct: ['teamId'],
+      select: { teamId: true },
+    });
+    const invitations: string[] = [];
+    for (const { teamId } of teams)
+      invitations.push(...(await endWhatKeysMade(tx, teamId, keys, { isDeep: false })).invitations);
+    if (ended.length + invitations.length > 0) {
+      const detail = { keys: ended, invitations };
+      await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id, detail });
+    }
+    return ended;
   });
 }

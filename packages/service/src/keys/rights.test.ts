@@ -246,8 +246,9 @@ test("the operator's keys are of no team, and of operators alone", async () => {
   await updatePerson(services, person.id, { isOperator: false });
   assert.equal(await check(key), null);
   assert.ok(await check(own.key));
-  assert.equal(await revokeOperatorKey(services, own.record.id), true);
-  assert.equal(await revokeOperatorKey(services, own.record.id), false);
+  assert.deepEqual(await revokeOperatorKey(services, own.record.id), [own.record.id]);
+  assert.deepEqual(await revokeOperatorKey(services, own.record.id), []);
+  assert.equal(await revokeOperatorKey(services, 'op_unknown'), null);
   assert.equal(await check(own.key), null);
   const { data } = await listOperatorKeys(services, { limit: 10 });
   assert.deepEqual(data.map(({ id }) => id).sort(), [record.id, own.record.id].sort());

@@ -21,6 +21,18 @@ export async function listIdentities({ db }: Database, personId: string): Promis
   );
 }
 
+/** Whom a subject at a provider is or, before their first sign-in, whose email it has. Null: nobody. */
+export async function findSubject(
+  { db }: Database,
+  { issuer, subject, email = null }: { issuer: string; subject: string; email?: string | null },
+): Promise<string | null> {
+  return await asSystem(async () => {
+    const known = await db.personIdentity.findFirst({ where: { issuer, subject } });
+    if (known || email === null) return known?.personId ?? null;
+    return (await db.person.findFirst({ where: { email: email.toLowerCase() } }))?.id ?? null;
+  });
+}
+
 /**
  * Takes an identity from its person, and ends the sessions that it made, at once on every process. Its subject is from then on as one
  * that never signed in. `isWayIn`: whether people sign in at an issuer now; given, one such other must be left to the person. Null: the
@@ -40,7 +52,7 @@ export async function unlinkIdentity(
         SELECT id, issuer, subject FROM person_identities WHERE person_id = ${personId} ORDER BY id FOR UPDATE`;
       const found = identities.find((identity) => identity.id === id);
       if (!found) return false;
-      const { issuer, subject } = found;
+      const { issuer } = found;
       if (isWayIn && !identities.some((other) => other !== found && isWayIn(other.issuer))) {
         throw new GraftError(
           'last_identity',
@@ -53,7 +65,7 @@ export async function unlinkIdentity(
       const sessions = await tx.$executeRaw`
         UPDATE sessions SET ended_at = now()
         WHERE person_id = ${personId} AND ended_at IS NULL AND (identity_id = ${id} OR identity_id IS NULL)`;
-      const detail = { issuer, subject, sessions };
+      const detail = { issuer, identity: id, sessions };
       await insertAudit(tx, null, by, { action: 'person.unlink', target: personId, detail });
       return true;
     }),

@@ -16,10 +16,12 @@ import {
 } from '../keys/api-key.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
+import { holdMaker } from '../keys/revoke-api-key.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
+import { lockIsVerified } from './verify-person.ts';
 
 /** Seconds that an invitation can be accepted: a week, and 30 days at most. */
 export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
@@ -53,6 +55,7 @@ export async function createInvitation(
   const now = await databaseTime(db);
   const seconds = input.expiresIn ?? invitationSeconds.byDefault;
   const row = await inTransaction(db, async (tx) => {
+    await holdMaker(tx, by);
     if ((await tx.team.count({ where: { id: teamId, deletedAt: null } })) === 0) {
       throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team_id' });
     }
@@ -73,11 +76,12 @@ export async function createInvitation(
         tokenHmac: hmac,
         pepperVersion,
         createdBy: by?.personId ?? by?.keyId ?? null,
+        madeByKey: by?.keyId ?? null,
         expiresAt: new Date(now.getTime() + seconds * 1000),
       },
       ...withoutToken,
     });
-    const detail = { email, role: input.role };
+    const detail = { role: input.role };
     await insertAudit(tx, teamId, by, { action: 'invitation.create', target: made.keyId, detail });
     return invitation;
   });
@@ -132,9 +136,9 @@ export interface Accepted {
 
 /**
  * Makes whoever has the token a member of the team, and a key for them; of two at once one. The person is the one of the
- * invitation's email, or else of the given one, made if there is none. Throws GraftError `invalid_invitation` for a
- * token that is wrong, used, revoked or too old; `missing_required_parameter`, `wrong_invitation_email`,
- * `invalid_email`, `invalid_person_name`, `person_disabled`, `already_member`.
+ * invitation's email, or else of the given one, made if there is none, and never one for whom a provider has vouched. Throws
+ * GraftError `invalid_invitation` for a token that is wrong, used, revoked or too old; `missing_required_parameter`,
+ * `wrong_invitation_email`, `invalid_email`, `invalid_person_name`, `person_disabled`, `sign_in_required`, `already_member`.
  */
 export async function acceptInvitation(
   db: Database & { secrets: Secrets },
@@ -190,9 +194,16 @@ async function accept(
         param: 'email',
       });
     }
+    if (await lockIsVerified(tx, person.id)) {
+      throw new GraftError(
+        'sign_in_required',
+        'The person of this email signs in at the provider: sign in there, then open the link again.',
+        { param: 'email' },
+      );
+    }
     const by = { keyId: null, personId: person.id };
     if (isNew) {
-      const detail = { email, is_operator: false };
+      const detail = { is_operator: false };
       await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     }
     const joined = await joinTeam(tx, found, person);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createApiKey } from '../keys/create-api-key.ts';
-import { revokeApiKey } from '../keys/manage-api-keys.ts';
+import { revokeApiKey } from '../keys/revoke-api-key.ts';
 import { type Identity, verifyApiKey } from '../keys/verify-api-key.ts';
 import type { Services } from '../services.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';

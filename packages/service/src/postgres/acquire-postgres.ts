@@ -11,11 +11,13 @@ import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
 export async function acquirePostgres(
   env: Pick<ServiceEnv, 'databaseUrl' | 'migrationDatabaseUrl' | 'dataDir'>,
   log: Logger,
+  role: 'api' | 'worker' | 'admin' = 'api',
 ): Promise<{ url: string; ownerUrl: string; embedded: boolean; release(): Promise<void> }> {
   if (env.databaseUrl !== undefined) {
     const ownerUrl = env.migrationDatabaseUrl ?? env.databaseUrl;
     return { url: env.databaseUrl, ownerUrl, embedded: false, release: async () => {} };
   }
   const held = await holdEmbeddedPostgres(dataFolder(env.dataDir).postgres, log);
-  return { url: held.appUrl('graft'), ownerUrl: held.url('graft'), embedded: true, release: held.release };
+  const url = role === 'worker' ? held.workerUrl('graft') : held.appUrl('graft');
+  return { url, ownerUrl: held.url('graft'), embedded: true, release: held.release };
 }

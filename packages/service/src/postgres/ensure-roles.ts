@@ -1,6 +1,7 @@
 import type pg from 'pg';
+import { makeWorkerRole } from '../database/worker-grants.ts';
 
-/** The roles that policies name (docs/decisions/0012-row-level-security.md): a team's requests, and what works for all teams. */
+/** The roles that policies name (docs/decisions/0012-row-level-security.md): a team's requests, what works for all teams, and workers. */
 const roles = ['graft_team', 'graft_system'];
 
 /**
@@ -16,4 +17,5 @@ export async function ensureRoles(client: Pick<pg.ClientBase, 'query'>): Promise
       if (error.code !== '42710' && error.code !== '23505') throw error;
     });
   }
+  await client.query(makeWorkerRole);
 }

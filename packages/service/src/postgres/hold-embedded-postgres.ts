@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
+import { workerRole } from '../database/worker-grants.ts';
 import { isRunning, processIdentity } from '../process-identity.ts';
-import { appUrl, ensureAppLogin } from './app-login.ts';
+import { ensureLogins, loginUrl } from './app-login.ts';
 import { clusterUrl, ensureDatabase, ensurePostmaster, openCluster, stopPostmaster } from './cluster.ts';
 import { withFolderLock } from './folder-lock.ts';
 
@@ -12,6 +13,8 @@ export interface EmbeddedPostgres {
   url(database: string): string;
   /** As Graft's own login, which row-level security holds. */
   appUrl(database: string): string;
+  /** As the login of workers. */
+  workerUrl(database: string): string;
   port: number;
   pid: number;
   /** The server ran already. */
@@ -37,7 +40,7 @@ export async function holdEmbeddedPostgres(folder: string, log: Logger): Promise
     const cluster = await openCluster(folder, log);
     const first = await ensurePostmaster(cluster);
     await ensureDatabase(cluster, 'graft');
-    await ensureAppLogin(cluster);
+    await ensureLogins(cluster);
     writeFileSync(own, processIdentity(process.pid) ?? '', { mode: 0o600 });
     return { cluster, first };
   });
@@ -60,7 +63,8 @@ export async function holdEmbeddedPostgres(folder: string, log: Logger): Promise
 
   return {
     url: (database) => clusterUrl(cluster, database),
-    appUrl: (database) => appUrl(cluster, database),
+    appUrl: (database) => loginUrl(cluster, 'graft_app', database),
+    workerUrl: (database) => loginUrl(cluster, workerRole, database),
     port: cluster.port,
     pid: first.pid,
     adopted: first.adopted,

@@ -16,6 +16,8 @@ interface QueueSettings {
   databaseUrl: string;
   /** The same database, by a login that may make BullMQ's tables. */
   ownerUrl: string;
+  /** That may use those tables. */
+  role: string;
   /** Absent: BullMQ's Postgres backend in the schema `bullmq` of the same database. */
   redisUrl: string | undefined;
   log: Logger;
@@ -35,7 +37,7 @@ export async function openJobQueue(settings: QueueSettings): Promise<JobQueue> {
 }
 
 async function openOnPostgres(
-  { databaseUrl, ownerUrl, log }: QueueSettings,
+  { databaseUrl, ownerUrl, role, log }: QueueSettings,
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
   const open = (connection: PostgresConnectionOptions) => {
@@ -47,7 +49,7 @@ async function openOnPostgres(
   const defaults = connectionOptions(databaseUrl, 'graft-queue');
   const connection = (max: number) => ({
     ...defaults,
-    options: `${defaults.options} -c role=graft_system`,
+    options: `${defaults.options} -c role=${role}`,
     connectionTimeoutMillis: 2_000,
     max,
   });

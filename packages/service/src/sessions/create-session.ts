@@ -13,6 +13,11 @@ export interface SessionLimits {
   idleSeconds: number;
   /** In all. */
   seconds: number;
+  /**
+   * For operating the service: from the proof to the provider, and between two such requests. A session of an operator's key ends
+   * then. Absent: as long as the session lives.
+   */
+  operator?: { idleSeconds: number; seconds: number };
 }
 
 export interface NewSession {
@@ -32,6 +37,7 @@ export interface SessionOwner {
   apiKeyId?: string;
   operatorKeyId?: string;
   chosenTeamId?: string | null;
+  authenticatedAt?: Date | null;
   /** The way through the provider: it makes one session. */
   flowId?: string;
   userAgent: string | undefined;
@@ -54,7 +60,16 @@ export async function createKeySession(
   return await asSystem(async () => {
     const now = await databaseTime(db);
     return await inTransaction(db, async (tx) => {
-      const made = await insertSession(tx, db.secrets, { ...owner, userAgent }, now, limits, by.expiresAt);
+      const { seconds, operator } = limits;
+      const longest = found.kind === 'operator' && operator ? Math.min(seconds, operator.seconds) : seconds;
+      const made = await insertSession(
+        tx,
+        db.secrets,
+        { ...owner, userAgent },
+        now,
+        { seconds: longest },
+        by.expiresAt,
+      );
       const teamId = found.kind === 'team' ? found.identity.teamId : null;
       const detail = { method: 'key' };
       await insertAudit(tx, teamId, by, { action: 'session.create', target: made.id, detail });
@@ -69,7 +84,7 @@ export async function insertSession(
   { pepper }: Secrets,
   { userAgent, ...owner }: SessionOwner,
   now: Date,
-  { seconds }: SessionLimits,
+  { seconds }: Pick<SessionLimits, 'seconds'>,
   last: Date | null = null,
 ): Promise<NewSession> {
   const made = generateApiKey('session_');

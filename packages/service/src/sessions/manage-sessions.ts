@@ -53,7 +53,14 @@ export async function listSessions(
       read: async (page) =>
         await db.session.findMany({
           where,
-          omit: { secretHmac: true, pepperVersion: true, flowId: true, identityId: true },
+          omit: {
+            secretHmac: true,
+            pepperVersion: true,
+            flowId: true,
+            identityId: true,
+            authenticatedAt: true,
+            operatorUsedAt: true,
+          },
           orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
           ...page,
         }),

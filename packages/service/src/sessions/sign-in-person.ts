@@ -7,6 +7,7 @@ import { newId } from '../ids.ts';
 import { hasRole, type Role } from '../keys/api-key.ts';
 import { syncMembership } from '../people/memberships.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
+import { verifyPerson } from '../people/verify-person.ts';
 import type { Secrets } from '../secrets.ts';
 import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
 
@@ -17,6 +18,8 @@ export interface Vouched {
   /** Null: it names none, or does not vouch for it. */
   email: string | null;
   name: string | null;
+  /** When they last proved to the provider who they are. Absent or null: it does not say. */
+  authenticatedAt?: Date | null;
   /** Of those that the configuration names. */
   groups: readonly string[];
 }
@@ -55,7 +58,7 @@ export async function signInPerson(
       const made = await insertSession(
         tx,
         db.secrets,
-        { personId, identityId, chosenTeamId, flowId, userAgent },
+        { personId, identityId, chosenTeamId, flowId, userAgent, authenticatedAt: past(vouched, now) },
         now,
         options,
       );
@@ -69,6 +72,11 @@ export async function signInPerson(
       return made;
     });
   });
+}
+
+/** A provider whose clock is ahead does not vouch for longer. */
+function past({ authenticatedAt: at = null }: Vouched, now: Date): Date | null {
+  return at !== null && at > now ? now : at;
 }
 
 interface Linked {
@@ -102,8 +110,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   if (person.disabledAt) throw disabled();
   const by = { keyId: null, personId: person.id };
   if (isNew) {
-    const detail = { email: address, issuer };
-    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
+    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail: { issuer } });
   }
   const identityId = newId('identity');
   const { count } = await tx.personIdentity.createMany({
@@ -117,7 +124,9 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
       { param: null },
     );
   }
-  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail: { issuer, subject } });
+  const detail = { issuer, identity: identityId };
+  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail });
+  await verifyPerson(tx, person.id, by);
   return { personId: person.id, identityId };
 }
 

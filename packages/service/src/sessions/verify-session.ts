@@ -17,7 +17,12 @@ export interface VerifiedSession {
   identity: Identity | null;
   /** Null: no operator. */
   operator: Operator | null;
+  /** Whether it may operate the service now: its person has proved lately who they are, and not paused since. */
+  isRecent: boolean;
 }
+
+/** Seconds: longer than any session lives. */
+const forever = 2 ** 31 - 1;
 
 interface Row {
   id: string;
@@ -25,6 +30,8 @@ interface Row {
   pepperVersion: number;
   expiresAt: Date;
   isStale: boolean;
+  isRecent: boolean;
+  isOperatorStale: boolean;
   personId: string | null;
   isOperator: boolean;
   teamId: string | null;
@@ -60,13 +67,15 @@ const living = (asked: string) => `FROM sessions s
 
 /**
  * Whose session this token of a cookie is, with the rights of this moment. `team`: the one that the request names, by id or
- * name. Null for whatever is no living session; the caller cannot tell why.
+ * name. `operates`: the request operates the service, which is noted. Null for whatever is no living session; the caller cannot
+ * tell why.
  */
 export async function verifySession(
   db: Database & { secrets: Secrets },
   token: string,
-  { idleSeconds }: Pick<SessionLimits, 'idleSeconds'>,
+  { idleSeconds, operator = { idleSeconds, seconds: forever } }: Omit<SessionLimits, 'seconds'>,
   team: string | null,
+  operates = false,
 ): Promise<VerifiedSession | null> {
   const parsed = parseSessionToken(token);
   if (!parsed) return null;
@@ -75,14 +84,20 @@ export async function verifySession(
       `SELECT s.id, s.secret_hmac AS hmac, s.pepper_version AS "pepperVersion", s.expires_at AS "expiresAt", p.id AS "personId",
          coalesce(p.is_operator, false) AS "isOperator", t.id AS "teamId", t.name AS "teamName", m.role AS "personsRole",
          k.id AS "keyId", k.role AS "keyRole", k.expires_at AS "keyEnds", k.scopes AS "keyScopes", k.models AS "keyModels",
-         o.id AS "operatorKeyId", s.last_used_at < now() - interval '1 minute' AS "isStale"
-       ${living('$3::text')} AND s.id = $2`,
-      [idleSeconds, parsed.keyId, team],
+         o.id AS "operatorKeyId", s.last_used_at < now() - interval '1 minute' AS "isStale",
+         coalesce(s.operator_used_at < now() - interval '1 minute', true) AS "isOperatorStale",
+         coalesce(s.operator_key_id IS NOT NULL OR
+           (s.authenticated_at > now() - make_interval(secs => $4::int)
+             AND greatest(s.created_at, s.operator_used_at) > now() - make_interval(secs => $5::int)), false) AS "isRecent"
+       ${living('$3::text')} AND s.id = $2
+         AND (s.operator_key_id IS NULL OR
+           (s.created_at > now() - make_interval(secs => $4::int) AND s.last_used_at > now() - make_interval(secs => $5::int)))`,
+      [idleSeconds, parsed.keyId, team, operator.seconds, operator.idleSeconds],
     );
     const row = rows[0];
     // An unknown id costs the same comparison as a known one.
     if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
-    await touch(db, parsed.secret, row);
+    await touch(db, parsed.secret, row, operates && row.isRecent && row.isOperatorStale);
     return {
       id: row.id,
       method: row.keyId === null && row.operatorKeyId === null ? 'oidc' : 'key',
@@ -90,6 +105,7 @@ export async function verifySession(
       personId: row.personId,
       identity: identityOf(row),
       operator: operatorOf(row),
+      isRecent: row.isRecent,
     };
   });
 }
@@ -130,15 +146,16 @@ async function touch(
   { sql, secrets }: Database & { secrets: Secrets },
   secret: string,
   { id, isStale, pepperVersion }: Row,
+  hasOperated: boolean,
 ): Promise<void> {
   const renewed = renewSecret(secrets.pepper, secret, pepperVersion);
-  if (!isStale && !renewed) return;
+  if (!isStale && !renewed && !hasOperated) return;
   await sql.query(
     `UPDATE sessions SET last_used_at = now(), secret_hmac = coalesce($2, secret_hmac),
-       pepper_version = coalesce($3, pepper_version)
+       pepper_version = coalesce($3, pepper_version), operator_used_at = CASE WHEN $4 THEN now() ELSE operator_used_at END
      WHERE id = (SELECT id FROM sessions WHERE id = $1 AND ($3::int IS NULL OR pepper_version < $3)
                  FOR NO KEY UPDATE SKIP LOCKED)`,
-    [id, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null],
+    [id, renewed && Buffer.from(renewed.hmac), renewed?.pepperVersion ?? null, hasOperated],
   );
 }
 

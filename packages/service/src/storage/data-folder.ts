@@ -17,8 +17,8 @@ export function dataFolder(root: string) {
     logs: path.join(root, 'logs'),
     /** What processes write to see whether they can. */
     probes: path.join(root, 'probes'),
-    /** Digests of base models that children of another user have computed. */
-    childDigests: path.join(root, 'child-digests'),
+    /** A folder for each worker: what its confined children see of the data folder. */
+    slots: path.join(root, 'slots'),
     files,
     /** Uploads that are not complete. */
     incoming: path.join(files, 'incoming'),

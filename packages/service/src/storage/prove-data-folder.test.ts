@@ -60,13 +60,13 @@ test('nobody else may look into the data folder, nor into one from before', asyn
   const log = createLogger({ level: 'silent', name: 'test' });
   const mode = async (...names: string[]) =>
     ((await stat(path.join(root, ...names))).mode & 0o777).toString(8);
-  const modes = async () => [await mode(), await mode('files'), await mode('secrets')];
+  const modes = async () => [await mode(), await mode('staging'), await mode('files'), await mode('secrets')];
   await secureDataFolder(root, log, { passable: 'nothing' });
-  assert.deepEqual(await modes(), ['700', '700', '700']);
+  assert.deepEqual(await modes(), ['700', '700', '700', '700']);
   await secureDataFolder(root, log, { passable: 'data folder' });
-  assert.deepEqual(await modes(), ['711', '700', '700']);
+  assert.deepEqual(await modes(), ['711', '700', '700', '700']);
   await secureDataFolder(root, log, { passable: 'folders' });
-  assert.deepEqual(await modes(), ['711', '711', '700']);
+  assert.deepEqual(await modes(), ['711', '711', '700', '700']);
   await secureDataFolder(root, log, { passable: 'nothing' });
-  assert.deepEqual(await modes(), ['711', '711', '700'], 'what another process needs is left');
+  assert.deepEqual(await modes(), ['711', '711', '700', '700'], 'what another process needs is left');
 });

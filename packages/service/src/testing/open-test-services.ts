@@ -15,7 +15,8 @@ import { createTestDatabase } from './test-database.ts';
  * otherwise.
  */
 export async function openTestServices(
-  options: Pick<OpenOptions, 'unsaid'> & { role?: OpenOptions['role']; env?: NodeJS.ProcessEnv } = {},
+  options: Pick<OpenOptions, 'unsaid'> &
+    Partial<Pick<OpenOptions, 'role' | 'log'>> & { env?: NodeJS.ProcessEnv } = {},
 ): Promise<Services> {
   const start = performance.now();
   const database = await createTestDatabase();
@@ -35,7 +36,7 @@ export async function openTestServices(
     role: options.role ?? 'api',
     unsaid: options.unsaid ?? 'owner',
     env,
-    log: pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }),
+    log: options.log ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' }),
   });
   const installation = await services.db.installation.findFirstOrThrow();
   const prefix = `graft-${installation.id.slice(0, 8)}`;

@@ -6,6 +6,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { newId } from '../ids.ts';
+import { holdMaker } from '../keys/revoke-api-key.ts';
 import { type SealingKeys, seal } from '../sealed-secret.ts';
 import { createEgressRules } from './egress/address-rules.ts';
 import { parseWebhookUrl } from './egress/webhook-url.ts';
@@ -40,6 +41,7 @@ export async function createWebhook(
       const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
         SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:webhooks:${teamId}`}, 0)) AS held`;
       if (!lock?.held) throw new RowBusy();
+      await holdMaker(tx, by);
       if ((await tx.webhookEndpoint.count({ where: { teamId } })) >= mostEndpoints) {
         throw new GraftError(
           'too_many_webhooks',
@@ -49,7 +51,10 @@ export async function createWebhook(
       }
       const events = [...new Set(input.events)];
       const row = await tx.webhookEndpoint.create({
-        data: { id: newId('webhook'), teamId, url, description: input.description, events },
+        data: {
+          ...{ id: newId('webhook'), teamId, url, description: input.description, events },
+          madeByKey: by.keyId,
+        },
       });
       const secret = await addSecret(tx, context, row);
       await insertAudit(tx, teamId, by, {
@@ -126,13 +131,15 @@ export async function updateWebhook(
       ? undefined
       : parseWebhookUrl(fields.url, createEgressRules(context.env.webhookAllow)).href;
   return await inTransaction(context, async (tx) => {
+    await holdMaker(tx, by);
     const before = await lockEndpoint(tx, teamId, id);
     if (!before) return null;
     const isFresh = (url !== undefined && url !== before.url) || (enabled === true && before.disabledAt);
     const row = await tx.webhookEndpoint.update({
       where: { teamId_id: { teamId, id } },
       data: {
-        ...(url !== undefined && { url }),
+        // Who says where events go answers for it: with that key it ends.
+        ...(url !== undefined && { url, madeByKey: by.keyId }),
         ...(fields.description !== undefined && { description: fields.description }),
         ...(fields.events && { events: [...new Set(fields.events)] }),
         ...(enabled === true && { disabledAt: null, disabledReason: null }),

@@ -1,6 +1,8 @@
 import type { Database } from '../database/database.ts';
+import { proveWorker } from '../generation/channel/worker-proof.ts';
 import type { JobRequirements } from '../jobs/job.ts';
 import { hasEnded, processIdentity, processNamespace } from '../process-identity.ts';
+import type { Secrets } from '../secrets.ts';
 
 /** What a worker can do for jobs that need the same numbers from every attempt. */
 export interface WorkerCapabilities {
@@ -17,12 +19,16 @@ export interface WorkerCapabilities {
   flops?: Partial<Record<JobRequirements['precision'], number>>;
   /** It trains sweeps. Absent: of a version before them, which does not get any (a trigger of `jobs`). */
   sweeps?: true;
+  /** What keeps its trainers from the rest of the machine. Absent: of a version before it was known. */
+  confinement?: string[];
 }
 
 export interface WorkerInfo {
   id: string;
-  /** `http://host:port` of the internal server; null while it serves nothing. */
+  /** `https://host:port` of the internal server, or http on this machine alone; null while it serves nothing. */
   address: string | null;
+  /** PEM, which it shows there. Absent or null: it listens in the clear, or shows one of the operator's authority. */
+  certificate?: string | null;
   hostname: string;
   pid: number;
   /** Jobs it trains at once. */
@@ -42,13 +48,19 @@ const servingAliveSeconds = 30;
  * Adds the worker, or replaces its row when it is registered again; a quarantine stays. Its process is told so that
  * workers of the same machine see when it is dead.
  */
-export async function registerWorker(db: Database, worker: WorkerInfo): Promise<void> {
+export async function registerWorker(
+  db: Database & { secrets: Pick<Secrets, 'internalToken'> },
+  worker: WorkerInfo,
+): Promise<void> {
+  const { id, address, certificate = null } = worker;
   await db.sql.query(
-    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace, version, protocol)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    `INSERT INTO workers (id, address, hostname, pid, slots, capabilities, process, process_namespace, version, protocol,
+       certificate, proof)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      ON CONFLICT (id) DO UPDATE SET address = excluded.address, hostname = excluded.hostname, pid = excluded.pid,
        slots = excluded.slots, capabilities = excluded.capabilities, process = excluded.process,
-       process_namespace = excluded.process_namespace, version = excluded.version, protocol = excluded.protocol, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
+       process_namespace = excluded.process_namespace, version = excluded.version, protocol = excluded.protocol,
+       certificate = excluded.certificate, proof = excluded.proof, running = 0, bases = '{}', load = 0, draining = false, started_at = now(),
        heartbeat_at = now()`,
     [
       worker.id,
@@ -61,6 +73,8 @@ export async function registerWorker(db: Database, worker: WorkerInfo): Promise<
       processNamespace(),
       worker.version ?? null,
       worker.protocol ?? null,
+      certificate,
+      proveWorker(db.secrets.internalToken, { id, address, certificate }),
     ],
   );
 }
@@ -128,6 +142,9 @@ export interface PickedWorker {
   address: string;
   /** Null: its Graft is older than that number, and may or may not understand this one. */
   protocol: number | null;
+  certificate: string | null;
+  /** Null: its Graft is older than that. */
+  proof: Uint8Array | null;
 }
 
 /**
@@ -140,7 +157,7 @@ export async function pickWorker(
   except: string[] = [],
 ): Promise<PickedWorker | null> {
   const { rows } = await db.sql.query<PickedWorker>(
-    `SELECT id, address, protocol FROM workers
+    `SELECT id, address, protocol, certificate, proof FROM workers
      WHERE address IS NOT NULL AND NOT draining AND heartbeat_at > now() - make_interval(secs => $2)
        AND id <> ALL($3)
      ORDER BY (quarantined_at IS NOT NULL), ($1 = ANY(bases)) DESC, load, running, random() LIMIT 1`,

@@ -12,6 +12,8 @@ export interface RateLimits {
   perAddress: number;
   /** Of these, those with an API key, a session or an invitation's token that is wrong. */
   wrongKeysPerAddress: number;
+  /** Of these, those that begin a sign-in at the provider or come back from one. */
+  signInsPerAddress: number;
 }
 
 declare module 'fastify' {
@@ -33,6 +35,7 @@ declare module 'fastify' {
         wrongCodes?: readonly string[],
       ): Promise<T | null>;
       countByKey(request: FastifyRequest, reply: FastifyReply): Promise<void>;
+      countSignIn(request: FastifyRequest, reply: FastifyReply): Promise<void>;
     };
   }
 }
@@ -65,6 +68,10 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   const ofWrongKeys = app.createRateLimit({
     max: limits.wrongKeysPerAddress,
     keyGenerator: (request) => `wrong keys ${addressOf(request)}`,
+  });
+  const ofSignIns = app.createRateLimit({
+    max: limits.signInsPerAddress,
+    keyGenerator: (request) => `sign-ins ${addressOf(request)}`,
   });
   const known = new Map<string, number>();
 
@@ -110,13 +117,21 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
     countByKey: async (request, reply) => {
       if (limits.perKey > 0) hold(reply, await ofKey(request), 'key');
     },
+    countSignIn: async (request, reply) => {
+      if (limits.signInsPerAddress > 0) hold(reply, await ofSignIns(request), 'address', 'sign-ins');
+    },
   });
 });
 
 type Checked = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>;
 
 /** Tells the client where it stands, unless it has heard of something tighter, and throws past the limit. */
-function hold(reply: FastifyReply, state: Checked, holder: 'key' | 'address'): void {
+function hold(
+  reply: FastifyReply,
+  state: Checked,
+  holder: 'key' | 'address',
+  what: 'requests' | 'sign-ins' = 'requests',
+): void {
   if (state.isAllowed) return;
   const { max, remaining, ttlInSeconds: seconds } = state;
   const told = reply.getHeader('ratelimit-remaining');
@@ -133,7 +148,7 @@ function hold(reply: FastifyReply, state: Checked, holder: 'key' | 'address'): v
   if (!state.isExceeded) return;
   throw new ApiError(
     'rate_limit_exceeded',
-    `This ${holder} has sent ${max} requests in this minute, the limit; try again in ${seconds} s.`,
+    `This ${holder} has sent ${max} ${what} in this minute, the limit; try again in ${seconds} s.`,
     { headers: { 'retry-after': String(seconds) } },
   );
 }

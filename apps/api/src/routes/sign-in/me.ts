@@ -146,8 +146,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       },
     },
     async (request) => {
-      const { idleSeconds } = signIn.limits;
-      const page = await listSessions(services, holderOf(request), { ...request.query, idleSeconds });
+      const holder = holderOf(request);
+      const { idleSeconds } = ('operatorKeyId' in holder && signIn.limits.operator) || signIn.limits;
+      const page = await listSessions(services, holder, { ...request.query, idleSeconds });
       return toWireList(page, (record) => toWireSession(record, request.session?.id ?? null));
     },
   );
@@ -232,7 +233,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
 
   /** Without a provider, people come back by whichever is configured next. */
   function isWayIn(issuer: string): boolean {
-    return signIn.oidc === null || new URL(issuer).href === signIn.oidc.issuer.href;
+    const { oidc } = signIn;
+    if (oidc === null || oidc.allowedIssuers.includes(issuer)) return true;
+    return oidc.allowedIssuers.length === 0 && new URL(issuer).href === oidc.issuer.href;
   }
 };
 

@@ -1,83 +1,44 @@
 /** Signing in at a real provider, and what an attacker tries there. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { createPerson, createTeam, putMember, removeMember, updatePerson } from '@graft/service';
-import { loadApiSettings } from '../../settings.ts';
+import {
+  acceptInvitation,
+  createInvitation,
+  createPerson,
+  createTeam,
+  putMember,
+  removeMember,
+  updatePerson,
+} from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
-import { openBrowser, openTestProvider, type TestProvider, testClient } from '../../testing/oidc-provider.ts';
-import { type ApiBench, answerOf, openApiBench } from '../../testing/open-api-bench.ts';
+import { openBrowser, type TestProvider } from '../../testing/oidc-provider.ts';
+import { type ApiBench, answerOf } from '../../testing/open-api-bench.ts';
+import { type Browser, openSignInBench, type SignInBench } from '../../testing/open-sign-in-bench.ts';
 
+let sign: SignInBench;
 let bench: ApiBench;
 let provider: TestProvider;
-let folder: string;
-/** Where the API listens: the provider must know it before there is an API. */
 let url: string;
+let person: SignInBench['person'];
+let goTo: SignInBench['goTo'];
+let comeBack: SignInBench['comeBack'];
 
 before(async () => {
-  const placeholder = createServer();
-  await new Promise<void>((resolve) => placeholder.listen(0, '127.0.0.1', resolve));
-  const { port } = placeholder.address() as { port: number };
-  await new Promise((resolve) => placeholder.close(resolve));
-  url = `http://127.0.0.1:${port}`;
-  provider = await openTestProvider(`${url}/v1/sign-in/callback`);
-  folder = await mkdtemp(join(tmpdir(), 'graft-oidc-'));
-  const file = join(folder, 'oidc.json');
-  await writeFile(
-    file,
-    JSON.stringify({
-      ...{ issuer: provider.issuer, client_id: testClient.id },
-      scopes: ['openid', 'email', 'profile', 'groups'],
-      teams: [
-        { group: 'research', team: 'acme', role: 'member' },
-        { group: 'research-leads', team: 'acme', role: 'admin' },
-        { group: 'guests', team: 'other', role: 'viewer' },
-      ],
-      operator_groups: ['graft-operators'],
-    }),
-  );
-  const { signIn } = loadApiSettings({
-    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+  sign = await openSignInBench({
+    teams: [
+      { group: 'research', team: 'acme', role: 'member' },
+      { group: 'research-leads', team: 'acme', role: 'admin' },
+      { group: 'guests', team: 'other', role: 'viewer' },
+    ],
+    operator_groups: ['graft-operators'],
   });
-  signIn.oidc!.timeoutMs = 8_000;
-  bench = await openApiBench({ signIn }, {}, port);
+  ({ bench, provider, url, person, goTo, comeBack } = sign);
 });
 beforeEach(() => {
   provider.forge = null;
   provider.failing = null;
 });
-after(async () => {
-  await bench?.close();
-  await provider?.close();
-  if (folder) await rm(folder, { recursive: true });
-});
-
-const callback = () => `${url}/v1/sign-in/callback`;
-
-type Browser = ReturnType<typeof openBrowser>;
-
-/** Adds to the provider a person that has groups. */
-function person(sub: string, groups: unknown, more: object = {}): string {
-  provider.people.set(sub, { email: `${sub}@example.com`, email_verified: true, name: sub, groups, ...more });
-  return sub;
-}
-
-/** Goes to the provider as `sub`, and answers the address that it comes back to, which is not opened. */
-async function goTo(browser: Browser, sub: string, query = ''): Promise<string> {
-  const start = await browser.request(`${url}/v1/sign-in?${query}`);
-  assert.equal(start.status, 302, await start.text());
-  const at = new URL(start.headers.get('location')!);
-  at.searchParams.set('login_hint', sub);
-  return await browser.follow(at.href, callback());
-}
-
-async function comeBack(browser: Browser, address: string) {
-  const response = await browser.request(address);
-  return { ...(await answerOf(response)), location: response.headers.get('location') };
-}
+after(async () => await sign?.close());
 
 async function signIn(sub: string, query = ''): Promise<Browser> {
   const browser = openBrowser();
@@ -149,10 +110,10 @@ describe('signing in', () => {
     const key = bench.withKey(bench.acme, made.json.key);
     assert.equal((await key.send('GET', '/v1/me')).json.role, 'member');
     person('cy', ['research', 'research-leads', 'graft-operators']);
-    await signIn(sub);
+    const second = await signIn(sub, 'reauthenticate=true');
     // The first session too: rights are those of the moment.
     assert.deepEqual([(await me(browser)).json.role, (await me(browser)).json.is_operator], ['admin', true]);
-    assert.equal((await send(browser, 'GET', '/v1/admin/teams')).status, 200);
+    assert.equal((await send(second, 'GET', '/v1/admin/teams')).status, 200);
     person('cy', ['guests']);
     await signIn(sub);
     assertError(await send(browser, 'GET', '/v1/admin/teams'), 403, 'operator_required');
@@ -187,6 +148,55 @@ describe('signing in', () => {
     const again = await send(browser, 'POST', '/v1/me/invitations', { token: await invite(null) });
     assertError(again, 400, 'already_member');
     assertError(await admin.send('POST', '/v1/me/invitations', { token }), 403, 'sign_in_required');
+  });
+
+  test('no key comes of a link alone where people sign in, and the link stays good', async () => {
+    const admin = await bench.caller(bench.acme, 'admin');
+    const { token } = (await admin.send('POST', '/v1/team/invitations', { role: 'admin' })).json;
+    const refused = await admin.send('POST', '/v1/invitations/accept', { token, email: 'ada@example.com' });
+    assertError(refused, 403, 'sign_in_required');
+    const browser = await signIn(person('gil', undefined));
+    assert.equal((await send(browser, 'POST', '/v1/me/invitations', { token })).status, 200);
+  });
+
+  test('at a first sign-in what somebody got by typing the email ends, in every team, and nothing else', async () => {
+    const { services } = bench;
+    const email = 'hal@example.com';
+    const operator = await createPerson(services, { email: 'lead-of-hal@example.com', name: 'Lead' });
+    await putMember(services, bench.acme.teamId, operator.id, 'admin');
+    const lead = await bench.caller(bench.acme, 'admin', { personId: operator.id });
+    const open = async (callersTeam: string) =>
+      (await createInvitation(services, callersTeam, { email: null, role: 'admin' }, null)).token;
+    // From before there was a provider.
+    const taken = await acceptInvitation(services, await open(bench.acme.teamId), { email });
+    const elsewhere = await acceptInvitation(services, await open(bench.other.teamId), { email });
+    const thief = bench.withKey(bench.acme, taken.key);
+    const made = (await thief.send('POST', '/v1/team/keys', { name: 'x', role: 'admin', owner: 'team' }))
+      .json;
+    const invited = (await thief.send('POST', '/v1/team/invitations', {})).json;
+    const byOperator = await bench.caller(bench.acme, 'member', { personId: taken.person.id });
+    const browser = await signIn(person('hal', undefined));
+    for (const key of [taken.key, elsewhere.key, made.key])
+      assertError(await bench.withKey(bench.acme, key).send('GET', '/v1/me'), 401, 'invalid_api_key');
+    const another = await signIn(person('ivy', undefined));
+    const late = await send(another, 'POST', '/v1/me/invitations', { token: invited.token });
+    assertError(late, 400, 'invalid_invitation');
+    assert.equal((await byOperator.send('GET', '/v1/me')).status, 200);
+    assert.equal((await lead.send('GET', '/v1/me')).status, 200);
+    const { data } = (await lead.send('GET', `/v1/audit?target=${taken.person.id}&action=member.confirm`))
+      .json;
+    assert.deepEqual(data[0].detail, { reason: 'first_sign_in', role: 'admin' });
+
+    // Once vouched for, nobody gets a key in that name by a link, also without the provider; later sign-ins revoke nothing.
+    const again = acceptInvitation(services, await open(bench.other.teamId), { email });
+    await assert.rejects(again, { code: 'sign_in_required' });
+    const own = (await send(browser, 'POST', '/v1/team/keys', { name: 'mine' })).json;
+    const { rows } = await services.sql.query(
+      `DELETE FROM person_identities WHERE subject = 'hal' RETURNING id`,
+    );
+    assert.equal(rows.length, 1);
+    await signIn('hal');
+    assert.equal((await bench.withKey(bench.acme, own.key).send('GET', '/v1/me')).status, 200);
   });
 
   test('an email counts once, and only if the provider vouches for it; then its subject does', async () => {

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
+import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   createKeySession,
   endSession,
+  parseApiKey,
+  parseOperatorKey,
   pruneSessions,
   repeat,
   signInPerson,
@@ -26,6 +29,7 @@ import { checkSameOrigin } from '../../sign-in/check-same-origin.ts';
 import { cookies } from '../../sign-in/cookies.ts';
 import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.ts';
 import { createOidcClient } from '../../sign-in/oidc-client.ts';
+import { reportFailure } from '../../sign-in/report-failure.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 
 const tags = ['Signing in'];
@@ -80,6 +84,12 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     return await app.rates.lookUp(request, token, verify);
   }
 
+  /** The team that this browser's session works in. */
+  async function teamNow(request: FastifyRequest): Promise<string | null> {
+    const session = await findSession(request, cookie.read('session', request));
+    return session?.identity?.teamId ?? null;
+  }
+
   app.get(
     '/sign-in',
     {
@@ -90,20 +100,26 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         description: 'For browsers: goes to the provider, which comes back to /v1/sign-in/callback.',
         security: [],
         querystring: SignInQuery,
-        response: { ...redirect, ...errorResponses(404, 503) },
+        response: { ...redirect, ...errorResponses(400, 404, 429, 503) },
       },
     },
-    async ({ query }, reply) => {
+    async (request, reply) => {
       const { provider, publicUrl } = withProvider();
+      const { query } = request;
+      const isAgain = query.reauthenticate === true;
       const flow = {
         ...{ state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() },
         returnTo: parseReturnTo(query.return_to, publicUrl.origin),
-        team: query.team ?? null,
+        team: query.team ?? (isAgain ? await teamNow(request) : null),
+        reauthenticate: isAgain,
         endsAt: Date.now() + flowSeconds * 1000,
       };
-      // What waits for the provider must not hold up others who have no key.
-      reply.endTurn();
-      const url = await provider.authorizationUrl(flow);
+      const url = await reportFailure(services, request, async () => {
+        await app.rates.countSignIn(request, reply);
+        // What waits for the provider must not hold up others who have no key.
+        reply.endTurn();
+        return await provider.authorizationUrl(flow);
+      });
       cookie.set('sign_in', reply, seal.seal(flow), flowSeconds);
       return reply.redirect(url.href, 302);
     },
@@ -142,35 +158,43 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         description: 'For browsers: sets the cookie of the session, and goes on to `return_to`.',
         security: [],
         querystring: CallbackQuery,
-        response: { ...redirect, ...errorResponses(400, 403, 404, 503) },
+        response: { ...redirect, ...errorResponses(400, 403, 404, 429, 503) },
       },
     },
     async (request, reply) => {
       const { oidc, provider } = withProvider();
-      const flow = seal.open(cookie.read('sign_in', request) ?? '');
-      // Used up, however it ends.
-      cookie.set('sign_in', reply, '', 0);
-      if (!flow || flow.state !== request.query.state) {
-        throw new ApiError(
-          'sign_in_failed',
-          'This is no sign-in that this browser began in the last ten minutes: begin again at /v1/sign-in.',
-          { param: 'state' },
-        );
-      }
-      const { searchParams } = new URL(request.url, 'http://graft');
-      if (searchParams.has('error')) {
-        throw new ApiError('sign_in_denied', 'The provider did not let you in: begin again at /v1/sign-in.');
-      }
-      reply.endTurn();
-      const vouched = await provider.finish(searchParams, flow);
-      const made = await signInPerson(services, vouched, oidc, {
-        ...limits,
-        flowId: createHash('sha256').update(flow.state).digest('hex'),
-        team: flow.team,
-        userAgent: request.headers['user-agent'],
+      return await reportFailure(services, request, async (attempt) => {
+        const flow = seal.open(cookie.read('sign_in', request) ?? '');
+        // Used up, however it ends.
+        cookie.set('sign_in', reply, '', 0);
+        if (!flow || flow.state !== request.query.state) {
+          throw new ApiError(
+            'sign_in_failed',
+            'This is no sign-in that this browser began in the last ten minutes: begin again at /v1/sign-in.',
+            { param: 'state' },
+          );
+        }
+        const { searchParams } = new URL(request.url, 'http://graft');
+        attempt.refusal = searchParams.get('error');
+        if (attempt.refusal !== null) {
+          throw new ApiError(
+            'sign_in_denied',
+            'The provider did not let you in: begin again at /v1/sign-in.',
+          );
+        }
+        await app.rates.countSignIn(request, reply);
+        reply.endTurn();
+        const vouched = await provider.finish(searchParams, flow, normalizeIP(request.ip));
+        attempt.vouched = vouched;
+        const made = await signInPerson(services, vouched, oidc, {
+          ...limits,
+          flowId: createHash('sha256').update(flow.state).digest('hex'),
+          team: flow.team,
+          userAgent: request.headers['user-agent'],
+        });
+        await startSession(request, reply, made);
+        return reply.redirect(flow.returnTo, 302);
       });
-      await startSession(request, reply, made);
-      return reply.redirect(flow.returnTo, 302);
     },
   );
 
@@ -192,18 +216,22 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     },
     async (request, reply) => {
       checkSameOrigin(request, publicUrl);
-      if (oidc && !oidc.allowKeySessions) {
-        throw new ApiError(
-          'key_sign_in_disabled',
-          'People sign in at /v1/sign-in here, and keys are for programs.',
-        );
-      }
       const userAgent = request.headers['user-agent'];
       const { key } = request.body;
-      const made = await app.rates.lookUp(request, `Bearer ${key}`, () =>
-        createKeySession(services, key, limits, userAgent),
-      );
-      if (!made) throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.');
+      const made = await reportFailure(services, request, async (attempt) => {
+        attempt.keyId = keyIdOf(key);
+        if (oidc && !oidc.allowKeySessions) {
+          throw new ApiError(
+            'key_sign_in_disabled',
+            'People sign in at /v1/sign-in here, and keys are for programs.',
+          );
+        }
+        const found = await app.rates.lookUp(request, `Bearer ${key}`, () =>
+          createKeySession(services, key, limits, userAgent),
+        );
+        if (found) return found;
+        throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.');
+      });
       await startSession(request, reply, made);
       const now = Math.floor(Date.now() / 1000);
       return {
@@ -214,7 +242,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
           method: 'key' as const,
           current: true,
         },
-        key_id: key.split('_').slice(1, -1).join('_'),
+        key_id: keyIdOf(key) ?? null,
         user_agent: userAgent?.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) || null,
         ...{ last_used_at: now, expires_at: Math.floor(made.expiresAt.getTime() / 1000) },
       };
@@ -244,3 +272,6 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     },
   );
 };
+
+/** The public part of what has the shape of a key. */
+const keyIdOf = (key: string) => (parseApiKey(key) ?? parseOperatorKey(key))?.keyId;

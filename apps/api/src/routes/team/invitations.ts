@@ -16,11 +16,15 @@ import {
   RevokedInvitationSchema,
   toWireInvitation,
 } from '../../schemas/team.ts';
+import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 
 const tags = ['Team'];
 
 /** /team/invitations, and /invitations/accept for who has the link and no key yet. */
-export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
+  app,
+  { signIn },
+) => {
   const { services } = app;
 
   app.get(
@@ -111,13 +115,19 @@ export const invitationRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Accept an invitation',
         description:
-          'Takes the token of the link instead of a key, once, and answers a key of the person for the team, the only time it is shown. `email` where the invitation names none.',
+          'Takes the token of the link instead of a key, once, and answers a key of the person for the team, the only time it is shown. `email` where the invitation names none. Where people sign in at a provider it is refused: they sign in, and accept at /v1/me/invitations.',
         security: [],
         body: ref(AcceptInvitationSchema),
         response: { 200: ref(AcceptedInvitationSchema), ...errorResponses(400, 403) },
       },
     },
     async (request) => {
+      if (signIn.oidc) {
+        throw new ApiError(
+          'sign_in_required',
+          'People join here by signing in at the provider: open the link in a browser and continue with your organisation. It was not used up.',
+        );
+      }
       const { token, email, name } = request.body;
       const accept = () => acceptInvitation(services, token, { email, name });
       // Null is no answer of `accept`.

@@ -49,10 +49,41 @@ describe('a key', () => {
     assert.equal((await caller.send('GET', '/v1/me')).json.key.id, told.id);
     for (let i = 0; i < 2; i++) {
       const gone = await admin.send('DELETE', `/v1/team/keys/${told.id}`);
-      assert.deepEqual(gone.json, { id: told.id, object: 'api_key', deleted: true });
+      const { revoked, ...more } = gone.json;
+      assert.deepEqual(more, { id: told.id, object: 'api_key', deleted: true });
+      assert.deepEqual(revoked.keys, i === 0 ? [told.id] : []);
     }
     assertError(await caller.send('GET', '/v1/me'), 401, 'invalid_api_key');
     assert.ok((await admin.send('GET', `/v1/team/keys/${told.id}`)).json.revoked_at);
+  });
+
+  test('revoked, it takes with it what it made, also by a session of it, unless that is kept', async () => {
+    const parent = (await admin.send('POST', '/v1/team/keys', { name: 'stolen', role: 'admin' })).json;
+    const signedIn = await fetch(`${bench.url}/v1/sign-in/key`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-graft-csrf': '1' },
+      body: JSON.stringify({ key: parent.key }),
+    });
+    const cookie = signedIn.headers.getSetCookie()[0]!.split(';')[0]!;
+    const made = await fetch(`${bench.url}/v1/team/keys`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-graft-csrf': '1', cookie },
+      body: JSON.stringify({ name: 'by the session', role: 'admin' }),
+    });
+    const child = (await made.json()) as { id: string; key: string; made_by_key: string };
+    assert.equal(child.made_by_key, parent.id);
+    const remove = async (caller: Caller, query = '') =>
+      await caller.send('DELETE', `/v1/team/keys/${parent.id}${query}`);
+    const stranger = await bench.caller(bench.other, 'admin');
+    assertError(await remove(stranger), 404, 'api_key_not_found');
+    assertError(await remove(admin, '?descendants=some'), 400, 'invalid_value', 'descendants');
+    const kept = (await remove(admin, '?descendants=keep')).json.revoked;
+    assert.deepEqual([kept.keys, kept.kept], [[parent.id], [child.id]]);
+    const both = (await remove(admin)).json.revoked;
+    assert.deepEqual([both.keys, both.kept], [[child.id], []]);
+    assertError(await bench.withKey(bench.acme, child.key).send('GET', '/v1/me'), 401, 'invalid_api_key');
+    const session = await fetch(`${bench.url}/v1/me`, { headers: { cookie } });
+    assert.equal(session.status, 401);
   });
 
   test('ended, it answers as a wrong one', async () => {

@@ -18,6 +18,7 @@ import {
   CreatedApiKeySchema,
   DeletedApiKeySchema,
   ListApiKeysQuery,
+  RevokeApiKeyQuery,
   RotateApiKeySchema,
   toWireApiKey,
 } from '../../schemas/api-key.ts';
@@ -141,16 +142,22 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Revoke an API key',
-        description: 'It stops working at once, on every process. It stays in the list.',
+        description:
+          'It stops working at once, on every process, and so do its sessions, the invitations that it left open, and, unless they are kept, all keys descended from it. It stays in the list.',
         params: ApiKeyParams,
-        response: { 200: ref(DeletedApiKeySchema), ...errorResponses(401, 403, 404) },
+        querystring: RevokeApiKeyQuery,
+        response: { 200: ref(DeletedApiKeySchema), ...errorResponses(400, 401, 403, 404) },
       },
     },
-    async ({ caller, params }) => {
+    async ({ caller, params, query }) => {
       const { id } = await find(caller, params.key_id);
-      // One that was revoked already is as good as revoked.
-      await revokeApiKey(services, caller.teamId, id, caller);
-      return { id, object: 'api_key' as const, deleted: true as const };
+      // One that was revoked already is as good as revoked, but may have descendants that were kept.
+      const revoked = await revokeApiKey(services, caller.teamId, id, {
+        by: caller,
+        descendants: query.descendants ?? 'revoke',
+        reach: caller,
+      });
+      return { id, object: 'api_key' as const, deleted: true as const, revoked: revoked! };
     },
   );
 };

@@ -36,7 +36,7 @@ function Opened({ token }: { token: string | null }) {
     <main class="alone">
       <Brand />
       {joined ? (
-        <Joined as={joined} canSignIn={options.key} />
+        <Joined as={joined} />
       ) : token === null || isUseless ? (
         <Useless isWhole={token !== null} me={me} />
       ) : me?.session?.method === 'oidc' ? (
@@ -48,7 +48,7 @@ function Opened({ token }: { token: string | null }) {
           <PageHead title="Join a team">
             <p>You were invited to a team that trains language models with Graft.</p>
           </PageHead>
-          {me && (
+          {me && !options.provider && (
             <section class="alone-note">
               <p>
                 This browser is signed in by a key{me.team && ` of the team ${me.team.name}`}
@@ -58,7 +58,7 @@ function Opened({ token }: { token: string | null }) {
               <SignOut text="Or sign out first." />
             </section>
           )}
-          {options.provider && (
+          {options.provider ? (
             <a
               class="button"
               data-kind="main"
@@ -67,8 +67,9 @@ function Opened({ token }: { token: string | null }) {
             >
               Continue with your organisation
             </a>
+          ) : (
+            <JoinForm token={token} onJoined={setJoined} onError={onError} />
           )}
-          <JoinForm token={token} options={options} onJoined={setJoined} onError={onError} />
         </>
       )}
     </main>

@@ -1,4 +1,4 @@
-import type { AcceptedInvitation, Wire } from '@graft/client';
+import type { AcceptedInvitation } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
@@ -10,12 +10,10 @@ import { adviceOf } from './advice.ts';
 /** Makes a new member, and a key for them, of whoever has the link. */
 export function JoinForm({
   token,
-  options,
   onJoined,
   onError,
 }: {
   token: string;
-  options: Wire.SignInOptions;
   onJoined: (joined: AcceptedInvitation) => void;
   onError: (error: unknown) => void;
 }) {
@@ -38,7 +36,6 @@ export function JoinForm({
   };
   return (
     <form class="stack" onSubmit={submit} noValidate>
-      {options.provider && <h2>Without an account of your organisation</h2>}
       <TextField
         label="Your email"
         type="email"
@@ -59,7 +56,7 @@ export function JoinForm({
         hint="What people call you. Without one it is what stands before the @."
       />
       {restOf(error, ['email', 'name']) != null && <Problem error={error} />}
-      <Button kind={options.provider ? 'plain' : 'main'} type="submit" busy={join.isPending}>
+      <Button kind="main" type="submit" busy={join.isPending}>
         Join
       </Button>
     </form>

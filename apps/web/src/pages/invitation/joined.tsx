@@ -9,13 +9,7 @@ import { graft } from '../../data/graft.ts';
 import { useNewSession } from '../../data/session.ts';
 
 /** What the new member gets. The key is in this page alone, and gone with it. */
-export function Joined({
-  as: { team, role, person, key },
-  canSignIn,
-}: {
-  as: AcceptedInvitation;
-  canSignIn: boolean;
-}) {
+export function Joined({ as: { team, role, person, key } }: { as: AcceptedInvitation }) {
   const [, navigate] = useLocation();
   const toNewSession = useNewSession();
   const begin = useAction({
@@ -35,25 +29,17 @@ export function Joined({
         </p>
       </PageHead>
       <p>
-        <strong>It is shown this once.</strong> Keep it like a password:{' '}
-        {canSignIn ? 'you sign in by it, in this browser and in others, and ' : ''}programs and the{' '}
-        <code>graft</code> command send it (<code>graft login</code>).
+        <strong>It is shown this once.</strong> Keep it like a password: you sign in by it, in this browser
+        and in others, and programs and the <code>graft</code> command send it (<code>graft login</code>).
       </p>
       <CodeBlock label="Your key" text={key} />
-      {canSignIn ? (
-        <Button
-          kind="main"
-          busy={begin.isPending}
-          onClick={() => begin.mutate(undefined, { onError: toastError })}
-        >
-          Go to the team
-        </Button>
-      ) : (
-        <p>
-          These pages are for people who sign in at your organisation; the key is for programs and for the
-          command.
-        </p>
-      )}
+      <Button
+        kind="main"
+        busy={begin.isPending}
+        onClick={() => begin.mutate(undefined, { onError: toastError })}
+      >
+        Go to the team
+      </Button>
     </section>
   );
 }

@@ -1,9 +1,10 @@
-import type { ApiKey, CreatedApiKey } from '@graft/client';
+import type { ApiKey, CreatedApiKey, Wire } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Badge } from '../../components/badge.tsx';
 import { Confirm } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button } from '../../components/forms/button.tsx';
+import { Checkbox } from '../../components/forms/field.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
@@ -24,10 +25,12 @@ export function Keys() {
   const [made, setMade] = useState<CreatedApiKey | null>(null);
   const [rotated, setRotated] = useState<ApiKey | null>(null);
   const [asked, setAsked] = useState<ApiKey | null>(null);
+  const [keepsDescendants, setKeepsDescendants] = useState(false);
   const revoke = useAction({
-    run: ({ id }: ApiKey) => graft.team.keys.revoke(id),
-    touches: [['keys'], ['audit']],
-    said: (_, { name }) => `The key ${name} works no more.`,
+    run: ({ id }: ApiKey) =>
+      graft.team.keys.revoke(id, { descendants: keepsDescendants ? 'keep' : 'revoke' }),
+    touches: [['keys'], ['invitations'], ['webhooks'], ['audit']],
+    said: ({ id, revoked }, { name }) => describeRevocation(id, name, revoked),
     onDone: () => setAsked(null),
   });
   const show = (key: CreatedApiKey) => {
@@ -111,7 +114,14 @@ export function Keys() {
                       Rotate
                     </Button>
                   )}
-                  <Button small kind="quiet" onClick={() => setAsked(key)}>
+                  <Button
+                    small
+                    kind="quiet"
+                    onClick={() => {
+                      setKeepsDescendants(false);
+                      setAsked(key);
+                    }}
+                  >
                     Revoke
                   </Button>
                 </span>
@@ -139,12 +149,34 @@ export function Keys() {
         >
           <p class="words">
             {asked.name} stops working at once, everywhere, for good
-            {asked.id === me.key?.id && ', and with it this session'}.
+            {asked.id === me.key?.id && ', and with it this session'}. So do all keys that it made, and that
+            those made, with the invitations that they left open; webhooks that they made are disabled.
           </p>
+          <Checkbox
+            label="Keep the keys that it made"
+            checked={keepsDescendants}
+            onChecked={setKeepsDescendants}
+          />
         </Confirm>
       )}
     </section>
   );
+}
+
+function describeRevocation(id: string, name: string, revoked: Wire.DeletedApiKey['revoked']): string {
+  const more: [string[], string][] = [
+    [revoked.keys.filter((key) => key !== id), 'keys that it made'],
+    [revoked.invitations, 'invitations'],
+    [revoked.webhooks, 'webhooks'],
+  ];
+  const ended = more.filter(([ids]) => ids.length > 0).map(([ids, what]) => `${ids.length} ${what}`);
+  const also = ended.length > 0 ? ` Also ended: ${ended.join(', ')}.` : '';
+  const left = revoked.kept.length > 0 ? ` ${revoked.kept.length} keys that it made still work.` : '';
+  const check =
+    revoked.members.length > 0
+      ? ` ${revoked.members.length} members joined by its invitations: check them.`
+      : '';
+  return `The key ${name} works no more.${also}${left}${check}`;
 }
 
 const isLiving = ({ revoked_at, expires_at }: ApiKey) =>

@@ -284,6 +284,7 @@ function* ofTheInstallation(id: Named, team_id: string): Generator<[string, Row]
   yield ['workers', { id: id('worker'), hostname: 'h', pid: 1, slots: 2, heartbeat_at: at }];
   const faults = { consecutive_faults: 3, quarantined_at: at, quarantine_reason: 'no disk' };
   yield ['workers', { id: id('quarantined'), hostname: 'h', pid: 2, slots: 2, heartbeat_at: at, ...faults }];
+  yield ['channel_keys', { public_key: `\\x${Buffer.from(id('key')).toString('hex')}` }];
   yield ['loop_turns', { name: id('loop'), holder: 'api', until: at }];
   yield ['base_models', { id: id('base'), digest: 'a1'.repeat(32) }];
   const added = { source: 'hub', location: 'org/model', created_at: at };
@@ -339,4 +340,5 @@ function* whatLeaves(id: Named, own: Own): Generator<[string, Row]> {
     { id: id('wandb'), ...own, type: 'wandb', url: 'https://wandb', sealed: hmac('sealed') },
   ];
   yield ['audit_log', { team_id, action: 'job.create', target: id('job-of-team-failed'), created_at: at }];
+  yield ['audit_exports', { sink: id('sink'), chain: team_id, sequence: 1 }];
 }

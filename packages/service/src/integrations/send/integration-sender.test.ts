@@ -25,7 +25,7 @@ let wandb: WandbServer;
 let sender: { close(): Promise<void> } | undefined;
 
 before(async () => {
-  services = await openTestServices({ role: 'worker', env: { GRAFT_INTEGRATION_ALLOW: '127.0.0.1' } });
+  services = await openTestServices({ env: { GRAFT_INTEGRATION_ALLOW: '127.0.0.1' } });
   team = await createTestTeam(services);
   other = await createTestTeam(services);
   wandb = await openWandbServer();
@@ -156,7 +156,7 @@ test('a team that is away for too long, or deletes its integration, is given up 
 });
 
 test('no address inside is reached that the operator has not opened', async () => {
-  const closed = await openTestServices({ role: 'worker' });
+  const closed = await openTestServices();
   try {
     const team = await createTestTeam(closed);
     await assert.rejects(putIntegration(closed, team.id, 'wandb', { url: wandb.url, secret }, by), {

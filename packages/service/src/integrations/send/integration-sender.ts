@@ -51,7 +51,7 @@ const defaults: IntegrationTimes = {
 
 /**
  * Sends the metrics of jobs to the services that their teams track experiments with. What was sent stands in Postgres, beside the
- * metrics: nothing is kept in memory, no job waits for it, and whichever worker comes next goes on where the last one stopped. `close`
+ * metrics: nothing is kept in memory, no job waits for it, and whichever API comes next resumes where the last one stopped. `close`
  * breaks off what is under way, which is then sent again.
  */
 export function startIntegrationSender(

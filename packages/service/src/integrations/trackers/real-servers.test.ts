@@ -20,7 +20,7 @@ let trackio: TrackingServer;
 
 before(async () => {
   [mlflow, trackio] = await Promise.all([openTrackingServer('mlflow'), openTrackingServer('trackio')]);
-  services = await openTestServices({ role: 'worker', env: { GRAFT_INTEGRATION_ALLOW: '127.0.0.1' } });
+  services = await openTestServices({ env: { GRAFT_INTEGRATION_ALLOW: '127.0.0.1' } });
   team = await createTestTeam(services);
   await putIntegration(services, team.id, 'mlflow', { url: mlflow.url }, by);
   await putIntegration(services, team.id, 'trackio', { url: trackio.url, secret: writeToken }, by);

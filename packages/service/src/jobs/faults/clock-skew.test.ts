@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createApiKey } from '../../keys/create-api-key.ts';
-import { revokeApiKey } from '../../keys/manage-api-keys.ts';
+import { revokeApiKey } from '../../keys/revoke-api-key.ts';
 import { verifyApiKey } from '../../keys/verify-api-key.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam } from '../../testing/job-fixtures.ts';

@@ -1,0 +1,85 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { dataFolder, type Services, secureDataFolder } from '@graft/service';
+import { listBaseModels } from '@graft/service/base-models';
+import { findChildUsers } from './child-user.ts';
+import {
+  canReach,
+  findConfinement,
+  type Layer,
+  missingLayers,
+  neededByAll,
+  placesOf,
+  type Sandbox,
+  type SandboxMode,
+} from './confinement.ts';
+
+export interface Sandboxes {
+  /** Null: children reach what the worker does. */
+  generator: Sandbox | null;
+  /** One for each slot. */
+  trainers: (Sandbox | null)[];
+  /** What keeps children from the rest of this machine. */
+  layers: Layer[];
+  /** When no child runs any more. */
+  close(): Promise<void>;
+}
+
+/**
+ * How the children of this worker are started, one of them the generator's: each as a user of its own where this process may change
+ * users, and confined as far as this machine can. Logs once what is missing. Throws an Error for the operator.
+ */
+export async function planSandboxes(
+  { env, log }: Pick<Services, 'env' | 'log'>,
+  workerId: string,
+  { mode, user, trainers }: { mode: SandboxMode; user: string | undefined; trainers: number },
+): Promise<Sandboxes> {
+  const { dataDir, cacheDir } = env;
+  const confinement = await findConfinement(mode, cacheDir);
+  const { program } = confinement;
+  let users = mode === 'off' && user === undefined ? null : await findChildUsers(user, trainers + 1);
+  // Without the program a child would keep the capabilities of a worker that is not root.
+  if (users && !program && process.getuid!() !== 0) {
+    if (user !== undefined)
+      throw new Error('GRAFT_TRAINER_USER: the program that confines trainers is missing or does not run.');
+    users = null;
+  }
+  if (users && user === undefined) {
+    const needed = [...neededByAll(cacheDir), dirname(dataDir)];
+    const reached = await Promise.all(needed.map((path) => canReach(program, users![0]!, path)));
+    const closed = needed.filter((_, index) => !reached[index]);
+    if (closed.length > 0) {
+      log.warn(
+        `trainers run as the worker's user, because no other reaches ${closed.join(', ')} (see GRAFT_TRAINER_USER)`,
+      );
+      users = null;
+    }
+  }
+  const missing = missingLayers(confinement);
+  if (missing.length > 0)
+    log.warn(
+      { event: 'trainers_not_confined', missing },
+      `trainers are not fully confined on this machine: ${missing.join(', ')} missing (see GRAFT_TRAINER_SANDBOX)`,
+    );
+  if (!program && !users)
+    return { generator: null, trainers: Array(trainers).fill(null), layers: [], close: async () => {} };
+
+  const { artifacts, cache, slots } = dataFolder(dataDir);
+  if (users) await secureDataFolder(dataDir, log, { passable: 'folders' });
+  const folder = join(slots, workerId);
+  await mkdir(folder, { recursive: true, mode: 0o711 });
+  const models = [...(await listBaseModels(env)).entries.values()].flatMap(({ spec }) =>
+    'folder' in spec ? placesOf(spec.folder) : [],
+  );
+  const sandbox = (index: number, reads: string[]): Sandbox => ({
+    ...confinement,
+    ...{ user: users?.[index] ?? null, reads, cacheDir, folder },
+  });
+  // The generator serves the adapters of all teams.
+  const generator = sandbox(0, [...models, artifacts, cache]);
+  const others = Array.from({ length: trainers }, (_, slot) => sandbox(slot + 1, models));
+  const layers = users ? (['user', ...confinement.layers] as Layer[]) : [...confinement.layers];
+  log.info({ layers, users: users?.map(({ uid }) => uid) ?? null }, 'trainers are confined');
+  const close = async () => await rm(folder, { recursive: true, force: true });
+  return { generator, trainers: others, layers, close };
+}

@@ -1,0 +1,15 @@
+import { publishChannelKeys, type Services, signRequest } from '@graft/service';
+import { openFenced } from '@graft/service/testing';
+
+const pepper = { versions: [{ version: 1, secret: 'p'.repeat(32) }] };
+
+/** What an API of the same installation would show to a worker of this id. */
+export async function makeApiToken(
+  services: Pick<Services, 'databaseUrl' | 'log'>,
+  workerId: string,
+): Promise<string> {
+  const { database, close } = openFenced(services);
+  await publishChannelKeys({ sql: database.sql, secrets: { pepper } });
+  await close();
+  return signRequest(pepper, workerId);
+}
