@@ -145,6 +145,7 @@ export { findValidationResult, keepValidationResult } from './jobs/records/valid
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
+export { deleteJob } from './jobs/transitions/delete-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
