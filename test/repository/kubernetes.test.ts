@@ -218,7 +218,13 @@ test('secrets are files, and a worker has neither the keys of the API nor its lo
     assert.ok(containers[0]!.env!.every(({ value = '' }) => !/CHANGE-ME/.test(value)));
     const given = JSON.stringify(volumes.find((volume) => volume.name === 'secrets'));
     assert.match(given, new RegExp(`"key":"${own}","path":"DATABASE_URL"`));
-    for (const secret of ['PEPPER', 'SEALING_KEY', 'OIDC_CLIENT_SECRET', 'BOOTSTRAP_KEY', 'MIGRATION_DATABASE_URL'])
+    for (const secret of [
+      'PEPPER',
+      'SEALING_KEY',
+      'OIDC_CLIENT_SECRET',
+      'BOOTSTRAP_KEY',
+      'MIGRATION_DATABASE_URL',
+    ])
       assert.equal(given.includes(secret), keys, `${name}: ${secret}`);
     for (const { name: variable, value } of containers[0]!.env!)
       if (variable.endsWith('_FILE')) assert.equal(value, `/run/graft/${variable.slice(0, -5)}`);
