@@ -21,6 +21,10 @@ type Service = {
   depends_on?: Record<string, { condition: string }>;
   profiles?: string[];
   volumes?: string[];
+  user?: string;
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
 };
 
 const toJson = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
@@ -108,6 +112,22 @@ test('docker compose takes the file, with every profile, and asks for the secret
   }
 });
 
+test('a worker has the rights to start trainers as other users, and no others', () => {
+  for (const name of ['worker', 'worker-gpu']) {
+    const { user, cap_drop, cap_add, security_opt, environment } = compose.services[name]!;
+    assert.deepEqual(
+      [user, cap_drop, cap_add, security_opt],
+      ['0:0', ['ALL'], ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'], ['no-new-privileges:true']],
+    );
+    assert.match(environment.GRAFT_TRAINER_USER!, /:-10001-10064\}$/);
+  }
+  // What the worker goes on with is what its container has.
+  const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
+  const names = kept!.split(',').map((name) => name.slice(1).toUpperCase());
+  assert.deepEqual(names, compose.services.worker!.cap_add);
+  assert.match(read('docker/Dockerfile'), /AS api[\s\S]+^USER node$[\s\S]+AS worker[\s\S]+start-worker\.sh/m);
+});
+
 test('a worker gets neither the keys of the API nor the login of the tables’ owner, and secrets lie in files', () => {
   const whole = resolved({
     POSTGRES_PASSWORD: 'canary-owner',
@@ -129,7 +149,7 @@ test('a worker gets neither the keys of the API nor the login of the tables’ o
 });
 
 test('images are built on the newest Node with long support', () => {
-  assert.match(read('docker/Dockerfile'), /^ARG NODE=24$/m);
+  assert.match(read('docker/Dockerfile'), /^ARG NODE_IMAGE=node:24\./m);
 });
 
 test('operators of containers have base models of their own: folders, and ids of the Hub', () => {

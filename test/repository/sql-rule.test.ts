@@ -23,6 +23,7 @@ const places: Record<string, string> = {
   'packages/service/src/teams/':
     'the lock of a team, what counts towards its quota, and its rows removed by the batch',
   'packages/service/src/webhooks/deliver/': "spreading, claiming and pruning by Postgres's clock",
+  'packages/service/src/webhooks/take-send.ts': "a rate by Postgres's clock, in one guarded update",
   'packages/service/src/webhooks/manage-endpoints.ts': 'one create of a team at a time, locks',
   'packages/service/src/base-models/added/':
     "leases by Postgres's clock, what a team may use, in one statement",
@@ -30,6 +31,7 @@ const places: Record<string, string> = {
   'packages/service/src/rotation/': 'what still works by which version, in one statement',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
+  'packages/service/src/audit/verify-audit.ts': 'the text that the database hashes',
   'packages/service/src/rates/count-stores.ts': 'counts added up by the batch',
   'packages/service/src/reports/': 'fair picking, leases',
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',

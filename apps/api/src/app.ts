@@ -1,9 +1,12 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
+  collectDeleted,
+  collectDeletedMs,
   collectLocal,
   publishChannelKeys,
   repeat,
   type Services,
+  startAuditExporter,
   startHousekeeping,
   startIntegrationSender,
   startModelFetcher,
@@ -42,6 +45,7 @@ import { adapterDeletionRoutes } from './routes/adapters/deletion.ts';
 import { adapterHistoryRoutes } from './routes/adapters/history.ts';
 import { adapterTagRoutes } from './routes/adapters/tags.ts';
 import { adapterUploadRoutes } from './routes/adapters/upload.ts';
+import { adminAuditRoutes } from './routes/admin/audit.ts';
 import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminServiceRoutes } from './routes/admin/service.ts';
@@ -161,6 +165,13 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     app.log,
   );
   app.addHook('onClose', async () => await collector.stop());
+  const eraser = repeat(
+    'collect-deleted',
+    collectDeletedMs,
+    async () => void (await collectDeleted(services)),
+    app.log,
+  );
+  app.addHook('onClose', async () => await eraser.stop());
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
@@ -171,6 +182,8 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => await housekeeping.close());
   const channel = repeat('channel keys', 60_000, async () => await publishChannelKeys(services), app.log);
   app.addHook('onClose', async () => await channel.stop());
+  const exporter = startAuditExporter(services);
+  app.addHook('onClose', async () => await exporter.close());
   // A model is added before any worker needs it, and validation needs it first.
   const fetcher = startModelFetcher(services);
   app.addHook('onClose', async () => await fetcher.stop());
@@ -216,6 +229,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
       await v1.register(adminServiceRoutes);
+      await v1.register(adminAuditRoutes);
       await v1.register(adminUsageRoutes);
       await v1.register(adminBaseModelRoutes, { fetcher });
       await v1.register(webhookRoutes);

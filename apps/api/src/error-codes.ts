@@ -64,7 +64,7 @@ export const errorCodes = {
   ],
   rate_limit_exceeded: [
     429,
-    'The key or the address has sent too many requests in this minute; retry after the seconds of Retry-After.',
+    'The key or the address has sent too many requests in this minute, or a webhook endpoint too many test events and resent deliveries; retry after the seconds of Retry-After.',
   ],
   headers_too_large: [431, 'The address and the headers together are larger than 16 kB.'],
   budget_exceeded: [

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addAuditVerbs } from './admin/audit.ts';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
@@ -50,6 +51,7 @@ ${exitCodes}`,
   addWorkerVerbs(admin);
   addBaseModelVerbs(admin);
   addSecretVerbs(admin);
+  addAuditVerbs(admin);
   addUsageVerbs(admin);
   addPriceVerbs(admin);
   return program;

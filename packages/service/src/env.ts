@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { auditSinkFault } from './audit/export/audit-sink.ts';
 import { isSourceEntry } from './base-models/added/model-source.ts';
 import { cacheFolder } from './base-models/cache-folder.ts';
 import { isLoopback } from './generation/channel/worker-proof.ts';
@@ -51,7 +52,10 @@ const EnvSchema = Type.Object({
   GRAFT_STORAGE_CACHE_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(20 * 2 ** 30) }),
   GRAFT_MAX_UPLOAD_BYTES: Type.String({ pattern: '^[0-9]{1,15}$', default: String(512 * 2 ** 20) }),
   GRAFT_ADAPTER_RETENTION_DAYS: Type.String({ pattern: '^[0-9]{1,4}$', default: '30' }),
+  GRAFT_AUDIT_SINK: Type.Optional(Type.String()),
+  GRAFT_AUDIT_SINK_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   GRAFT_METRICS_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  GRAFT_METRICS_LOOPBACK: Type.Enum(['true', 'false'], { default: 'false' }),
   GRAFT_METRICS_BY_TEAM: Type.Enum(['true', 'false'], { default: 'false' }),
   LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 });
@@ -108,8 +112,13 @@ export interface ServiceEnv {
   maxUploadBytes: number;
   /** How long a deleted adapter version can be restored. */
   adapterRetentionDays: number;
-  /** Whoever has it reads /metrics. Absent: only this machine does. */
+  /** `https://…` or `file:/…`: where the audit log is exported to. Absent: nowhere. */
+  auditSink: string | undefined;
+  auditSinkToken: string | undefined;
+  /** Whoever has it reads /metrics. Absent: nobody does, unless `metricsLoopback`. */
   metricsToken: string | undefined;
+  /** No proxy on this machine leads here, so that processes of this machine may read /metrics without a token. */
+  metricsLoopback: boolean;
   /** Metrics may name teams. */
   metricsByTeam: boolean;
   /** `s3://bucket/prefix`: where files, artifacts and checkpoints lie. Absent: under `dataDir`. */
@@ -154,6 +163,8 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     if (!entries.every(isAllowEntry))
       faults.add(`${name} must list addresses, ranges such as 10.1.0.0/16, and host names`);
   }
+  const sinkFault = filled.GRAFT_AUDIT_SINK === undefined ? null : auditSinkFault(filled.GRAFT_AUDIT_SINK);
+  if (sinkFault) faults.add(`GRAFT_AUDIT_SINK ${sinkFault}`);
   const baseModelSources = listIn(filled.GRAFT_BASE_MODEL_SOURCES);
   if (!baseModelSources.every(isSourceEntry))
     faults.add(
@@ -215,7 +226,10 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     hfToken: filled.HF_TOKEN,
     minFreeBytes: Number(filled.GRAFT_MIN_FREE_BYTES),
     maxUploadBytes: Number(filled.GRAFT_MAX_UPLOAD_BYTES),
+    auditSink: filled.GRAFT_AUDIT_SINK,
+    auditSinkToken: filled.GRAFT_AUDIT_SINK_TOKEN,
     metricsToken: filled.GRAFT_METRICS_TOKEN,
+    metricsLoopback: filled.GRAFT_METRICS_LOOPBACK === 'true',
     metricsByTeam: filled.GRAFT_METRICS_BY_TEAM === 'true',
     artifactsUrl: filled.ARTIFACTS_URL,
     s3Endpoint: filled.GRAFT_S3_ENDPOINT,

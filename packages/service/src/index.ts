@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterFile, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
@@ -32,7 +32,15 @@ export {
 } from './adapters/read-adapters.ts';
 export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
+export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
+export {
+  type AuditCheck,
+  type AuditFault,
+  type AuditHead,
+  listAuditHeads,
+  verifyAudit,
+} from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -273,9 +281,13 @@ export {
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
+export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
+export { fsyncFolder, makeFolder } from './storage/disk/fsync-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
+export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';
@@ -361,6 +373,7 @@ export {
   updateWebhook,
   type WithSecret,
 } from './webhooks/manage-endpoints.ts';
+export { SendLimitExceeded } from './webhooks/take-send.ts';
 export {
   defaultWebhookEvents,
   deliveryStatuses,

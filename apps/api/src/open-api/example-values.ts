@@ -73,6 +73,8 @@ export const exampleValues: Record<string, unknown> = {
   'CreatedOperatorKey.id': keyId,
   'DeletedOperatorKey.id': keyId,
   'AuditEntry.id': 'audit-27d4e354c1f0a9be',
+  'AuditChain.id': 'installation',
+  'AuditCheck.id': 'installation',
   'BaseModel.id': base,
   'DeletedBaseModel.id': base,
   'AddBaseModel.id': base,

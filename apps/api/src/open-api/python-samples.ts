@@ -134,6 +134,7 @@ const pathValues: Record<string, string> = {
   type: 'mlflow',
   version: '1',
   worker_id: 'worker-e27d4e354c1f0a9b',
+  chain_id: 'installation',
 };
 
 function pathValue(path: string, field: string): string {

@@ -5,6 +5,7 @@ import {
   isLastingModelFault,
   isRowLocked,
   QuotaExceeded,
+  SendLimitExceeded,
 } from '@graft/service';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
@@ -44,6 +45,10 @@ export function answerError(
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof QuotaExceeded) return fromQuota(error);
+  if (error instanceof SendLimitExceeded)
+    return new ApiError('rate_limit_exceeded', error.message, {
+      headers: { 'retry-after': String(error.retryAfter) },
+    });
   if (error instanceof GraftError) return fromGraftError(error);
   if (error instanceof GenerationError) return fromGenerationError(error);
   if (isRowLocked(error)) {

@@ -4,7 +4,7 @@ import { type ApiBench, answerOf, openApiBench } from '../testing/open-api-bench
 
 let bench: ApiBench;
 before(async () => {
-  bench = await openApiBench();
+  bench = await openApiBench({}, { GRAFT_METRICS_LOOPBACK: 'true' });
 });
 after(async () => await bench?.close());
 

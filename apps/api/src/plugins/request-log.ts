@@ -19,6 +19,8 @@ export const requestLog = fp(async (app) => {
         route: request.routeOptions.url ?? null,
         statusCode: reply.statusCode,
         ms: Math.round(reply.elapsedTime),
+        // Of the client, as GRAFT_TRUST_PROXY lets it be known.
+        address: request.ip,
         teamId: request.caller?.teamId,
         keyId: request.caller?.keyId ?? request.operator?.keyId,
         personId: request.caller?.personId ?? request.operator?.personId,

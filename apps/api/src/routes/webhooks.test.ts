@@ -182,6 +182,44 @@ describe('webhooks', () => {
     await admin.send('DELETE', `/v1/webhooks/${id}`);
   });
 
+  test('test events and resent deliveries of an endpoint have one limit, and other endpoints their own', async () => {
+    const [made, other] = await Promise.all([
+      admin.send('POST', '/v1/webhooks', { url }),
+      admin.send('POST', '/v1/webhooks', { url }),
+    ]);
+    const path = `/v1/webhooks/${made.json.id}`;
+    const first = await admin.send('POST', `${path}/test`);
+    assert.equal(first.status, 200);
+    const listed = async () => (await admin.send('GET', `${path}/deliveries`)).json.data;
+    await until('it is listed', async () => (await listed()).length === 1);
+    const resend = `${path}/deliveries/${(await listed())[0].id}/resend`;
+    const asked = await Promise.all(
+      Array.from({ length: 30 }, (_, n) => admin.send('POST', n % 2 ? `${path}/test` : resend)),
+    );
+    const refused = asked.filter(({ status }) => status === 429);
+    assert.ok(refused.length >= 15, String(refused.length));
+    assert.ok(refused.length <= 21, String(refused.length));
+    for (const answer of refused) {
+      assertError(answer, 429, 'rate_limit_exceeded');
+      const seconds = Number(answer.headers.get('retry-after'));
+      assert.ok(seconds >= 1 && seconds <= 6, String(seconds));
+    }
+    const { count } = (
+      await bench.services.sql.query(
+        "SELECT count(*)::int AS count FROM audit_log WHERE target = $1 AND action IN ('webhook.test', 'webhook.resend')",
+        [made.json.id],
+      )
+    ).rows[0];
+    assert.ok(count <= 31 - refused.length);
+    assertError(
+      await admin.send('POST', `${path}/deliveries/whdl-none/resend`),
+      404,
+      'webhook_delivery_not_found',
+    );
+    assert.equal((await admin.send('POST', `/v1/webhooks/${other.json.id}/test`)).status, 200);
+    for (const { json } of [made, other]) await admin.send('DELETE', `/v1/webhooks/${json.id}`);
+  });
+
   test('bad input names its field; the twenty-first endpoint is refused', async () => {
     const cases: [object | string, string, string | null][] = [
       [{}, 'missing_required_parameter', 'url'],

@@ -167,9 +167,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Send a test event',
-        description: 'A `webhook.test`, to this endpoint alone.',
+        description:
+          'A `webhook.test`, to this endpoint alone. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
         params: WebhookParams,
-        response: { 200: ref(WebhookTestSchema), ...errorResponses(400, 401, 403, 404) },
+        response: { 200: ref(WebhookTestSchema), ...errorResponses(400, 401, 403, 404, 429) },
       },
     },
     async (request) => {
@@ -208,9 +209,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Send a delivery again',
-        description: 'Under the same webhook-id, and for another day. Also one that was delivered.',
+        description:
+          'Under the same webhook-id, and for another day. Also one that was delivered. Ten test events and resent deliveries of an endpoint at once, then ten a minute.',
         params: DeliveryParams,
-        response: { 200: ref(DeliverySchema), ...errorResponses(401, 403, 404) },
+        response: { 200: ref(DeliverySchema), ...errorResponses(401, 403, 404, 429) },
       },
     },
     async (request) => {

@@ -1,7 +1,7 @@
-import type { AuditRecord } from '@graft/service';
+import type { AuditCheck, AuditHead, AuditRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, limit } from './list.ts';
-import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
+import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
 export const AuditEntrySchema = named('AuditEntry', {
   id: Type.String(),
@@ -18,6 +18,11 @@ export const AuditEntrySchema = named('AuditEntry', {
       'Who acted where neither a key nor a person did: `graft_admin`, the command on the service’s machine, or `graft` itself. Null in entries of earlier versions.',
   }),
   detail: Type.Unknown({ description: 'What is known of it, by the action. Null: nothing more.' }),
+  sequence: Type.Integer({ description: 'Its place in the team’s chain, from 1 and without gaps.' }),
+  hash: Type.String({
+    description:
+      'SHA-256 in hexadecimal over the previous entry’s hash and this entry’s content. docs/teams.md describes how to check it.',
+  }),
 });
 
 const Moment = Type.Integer({ minimum: 0, maximum: 253_402_300_799, description: 'Unix seconds.' });
@@ -68,10 +73,15 @@ export function toWireAuditEntry(record: AuditRecord): Static<typeof AuditEntryS
     person_id: record.personId,
     system: record.system,
     detail: record.detail,
+    sequence: record.sequence,
+    hash: record.hash,
   };
 }
 
-const columns = ['id', 'created_at', 'action', 'target', 'key_id', 'person_id', 'detail', 'system'] as const;
+const columns = [
+  ...(['id', 'created_at', 'action', 'target', 'key_id', 'person_id', 'detail', 'system'] as const),
+  ...(['sequence', 'hash'] as const),
+];
 export const auditCsvHead = `${columns.join(',')}\r\n`;
 
 export function toCsvAuditEntry(record: AuditRecord): string {
@@ -85,4 +95,64 @@ function cell(value: string | number): string {
   const text = String(value);
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+const installation = 'installation';
+
+export const AuditChainSchema = named('AuditChain', {
+  id: Type.String({ description: 'A team, or `installation` for entries of no team.' }),
+  object: Type.Literal('audit.chain'),
+  sequence: Type.Integer({ description: 'Number of entries.' }),
+  hash: Type.String({ description: 'Hash of the last entry.' }),
+});
+
+export const AuditFaultSchema = named('AuditFault', {
+  sequence: Type.Integer(),
+  entry_id: nullable(Type.String(), { description: 'Null: the entry is missing.' }),
+  reason: Type.Enum(['missing', 'changed', 'unsealed', 'head'], {
+    type: 'string',
+    description:
+      '`missing`: no entry has this number. `changed`: its content or the hash before it is another than when it was written. `unsealed`: it was added past the chain. `head`: entries at the end are missing.',
+  }),
+});
+
+export const AuditCheckSchema = named('AuditCheck', {
+  id: Type.String({ description: 'The chain.' }),
+  object: Type.Literal('audit.check'),
+  last_sequence: Type.Integer({ description: 'All entries up to here are in order.' }),
+  last_hash: Type.String(),
+  done: Type.Boolean({
+    description: 'False: continue with `after`, the last sequence. True: the end, or a fault.',
+  }),
+  fault: nullable(ref(AuditFaultSchema), { description: 'The first entry that is not in order.' }),
+});
+
+export const AuditChainParams = Type.Object({ chain_id: Type.String({ minLength: 1, maxLength: 256 }) });
+export const AuditCheckQuery = Type.Object(
+  {
+    after: Type.Integer({
+      ...{ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0 },
+      description: 'Sequence of the last entry of the page before.',
+    }),
+    limit: limit(1_000, 1_000),
+  },
+  closed,
+);
+
+/** A chain's name in the database: of the installation's, nothing. */
+export const chainOf = (id: string) => (id === installation ? '' : id);
+
+export function toWireAuditChain({ chain, sequence, hash }: AuditHead): Static<typeof AuditChainSchema> {
+  return { id: chain || installation, object: 'audit.chain', sequence, hash };
+}
+
+export function toWireAuditCheck({ chain, last, done, fault }: AuditCheck): Static<typeof AuditCheckSchema> {
+  return {
+    id: chain || installation,
+    object: 'audit.check',
+    last_sequence: last.sequence,
+    last_hash: last.hash,
+    done,
+    fault: fault && { sequence: fault.sequence, entry_id: fault.id, reason: fault.reason },
+  };
 }

@@ -61,7 +61,7 @@ async function signIn(client: OidcClient): Promise<Vouched> {
     reauthenticate: false,
     endsAt: Date.now() + 600_000,
   };
-  const at = await client.authorizationUrl(flow, 'here');
+  const at = await client.authorizationUrl(flow);
   at.searchParams.set('login_hint', 'ada');
   // The browser, unlike Graft, is sent to the real place.
   const back = await openBrowser().follow(at.href.replace(/^https:\/\/[^/]+/, provider.issuer), callback);

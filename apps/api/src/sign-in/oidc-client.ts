@@ -1,7 +1,7 @@
 import type { Vouched } from '@graft/service';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
-import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
+import { createFairQueue } from '../threads/fair-queue.ts';
 import { type Flow, flowSeconds } from './flow-cookie.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
 import { isEntra, type OidcSettings } from './sign-in-settings.ts';
@@ -12,19 +12,21 @@ const believedMs = 3600_000;
 const clockTolerance = 30;
 /** Groups of one person that are looked at. */
 const mostGroups = 20_000;
-/** Sign-ins of one process that ask the provider at a time; those of one address leave room for others. */
+/** Sign-ins of one process that a provider checks at a time; those of one address leave room for others. */
 const running = { perOwner: 8, all: 64 };
 /** Those that wait until they may. */
 const waiting = { perOwner: 24, all: 1024 };
 
-/** Each for somebody at an address. All throw ApiError `too_many_requests` and `sign_in_unavailable`. */
 export interface OidcClient {
-  /** Where a browser is sent to sign in. Throws ApiError `sign_in_failed`. */
-  authorizationUrl(flow: Flow, address: string): Promise<URL>;
-  /** Who came back with these parameters. Throws ApiError `sign_in_failed`, `invalid_groups`. */
+  /** Where a browser is sent to sign in. Throws ApiError `sign_in_failed`, `sign_in_unavailable`. */
+  authorizationUrl(flow: Flow): Promise<URL>;
+  /**
+   * Who came back from this address with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`,
+   * `too_many_requests`.
+   */
   finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
   /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
-  endSessionUrl(address: string): Promise<URL | null>;
+  endSessionUrl(): Promise<URL | null>;
 }
 
 /** A provider of OpenID Connect, which is asked for the first time when somebody signs in: Graft starts and works without it. */
@@ -44,25 +46,15 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
   }
 
   /** `work` on the provider, its faults as a client may know them. */
-  async function asking<T>(
-    address: string,
-    work: (configuration: openid.Configuration) => Promise<T>,
-  ): Promise<T> {
+  async function asking<T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> {
     try {
-      return await queue.run(address, async () =>
-        work(
-          await configuration().catch((error) => {
-            throw error instanceof ApiError ? error : unavailable(error);
-          }),
-        ),
+      return await work(
+        await configuration().catch((error) => {
+          throw error instanceof ApiError ? error : unavailable(error);
+        }),
       );
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      if (error instanceof QueueFull) {
-        throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
-          headers: { 'retry-after': '5' },
-        });
-      }
       if (isAway(error)) throw unavailable(error);
       throw new ApiError('sign_in_failed', 'The provider’s answer does not hold: begin again.', {
         cause: error,
@@ -70,9 +62,19 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     }
   }
 
+  /** `work` when it is this address's turn. */
+  async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T> {
+    const end = await queue.turn(address).catch(() => {
+      throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
+        headers: { 'retry-after': '5' },
+      });
+    });
+    return await work().finally(end);
+  }
+
   return {
-    authorizationUrl: async ({ state, nonce, codeVerifier, reauthenticate }, address) =>
-      await asking(address, async (config) =>
+    authorizationUrl: async ({ state, nonce, codeVerifier, reauthenticate }) =>
+      await asking(async (config) =>
         openid.buildAuthorizationUrl(config, {
           ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
@@ -83,27 +85,33 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
       ),
 
     finish: async (parameters, flow, address) =>
-      await asking(address, async (config) => {
-        const tokens = await openid.authorizationCodeGrant(config, new URL(`${redirectUri}?${parameters}`), {
-          expectedState: flow.state,
-          expectedNonce: flow.nonce,
-          pkceCodeVerifier: flow.codeVerifier,
-          idTokenExpected: true,
-          ...(flow.reauthenticate && { maxAge: flowSeconds }),
-        });
-        const token = tokens.claims()!;
-        if (flow.reauthenticate) checkProof(token, flow);
-        checkTenant(token.iss, oidc);
-        // Many providers keep emails and groups out of tokens.
-        const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
-        const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
-        // An email and what is said of it come from one source: userinfo may speak of another email than the token.
-        const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
-        return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
-      }),
+      await inTurn(address, () =>
+        asking(async (config) => {
+          const tokens = await openid.authorizationCodeGrant(
+            config,
+            new URL(`${redirectUri}?${parameters}`),
+            {
+              expectedState: flow.state,
+              expectedNonce: flow.nonce,
+              pkceCodeVerifier: flow.codeVerifier,
+              idTokenExpected: true,
+              ...(flow.reauthenticate && { maxAge: flowSeconds }),
+            },
+          );
+          const token = tokens.claims()!;
+          if (flow.reauthenticate) checkProof(token, flow);
+          checkTenant(token.iss, oidc);
+          // Many providers keep emails and groups out of tokens.
+          const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
+          const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
+          // An email and what is said of it come from one source: userinfo may speak of another email than the token.
+          const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
+          return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
+        }),
+      ),
 
-    endSessionUrl: async (address) =>
-      await asking(address, async (config) =>
+    endSessionUrl: async () =>
+      await asking(async (config) =>
         config.serverMetadata().end_session_endpoint === undefined
           ? null
           : openid.buildEndSessionUrl(config, { post_logout_redirect_uri: publicUrl.href }),

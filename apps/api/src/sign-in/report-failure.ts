@@ -32,7 +32,7 @@ export async function reportFailure<T>(
     request.log.warn(
       {
         ...{ reason, code, address: request.ip, personId: personId ?? undefined },
-        ...{ issuer, subject, keyId: attempt.keyId },
+        ...{ issuer: issuer?.slice(0, 256), subject: subject?.slice(0, 256), keyId: attempt.keyId },
       },
       'sign-in failed',
     );

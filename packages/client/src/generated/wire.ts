@@ -218,6 +218,29 @@ export interface ApiKey {
   revoked_at: number | null;
 }
 
+export interface AuditChain {
+  /** A team, or `installation` for entries of no team. */
+  id: string;
+  object: 'audit.chain';
+  /** Number of entries. */
+  sequence: number;
+  /** Hash of the last entry. */
+  hash: string;
+}
+
+export interface AuditCheck {
+  /** The chain. */
+  id: string;
+  object: 'audit.check';
+  /** All entries up to here are in order. */
+  last_sequence: number;
+  last_hash: string;
+  /** False: continue with `after`, the last sequence. True: the end, or a fault. */
+  done: boolean;
+  /** The first entry that is not in order. */
+  fault: AuditFault | null;
+}
+
 export interface AuditEntry {
   id: string;
   object: 'audit.entry';
@@ -235,6 +258,18 @@ export interface AuditEntry {
   system: string | null;
   /** What is known of it, by the action. Null: nothing more. */
   detail: unknown;
+  /** Its place in the team’s chain, from 1 and without gaps. */
+  sequence: number;
+  /** SHA-256 in hexadecimal over the previous entry’s hash and this entry’s content. docs/teams.md describes how to check it. */
+  hash: string;
+}
+
+export interface AuditFault {
+  sequence: number;
+  /** Null: the entry is missing. */
+  entry_id: string | null;
+  /** `missing`: no entry has this number. `changed`: its content or the hash before it is another than when it was written. `unsealed`: it was added past the chain. `head`: entries at the end are missing. */
+  reason: 'missing' | 'changed' | 'unsealed' | 'head';
 }
 
 export interface BaseModel {
@@ -2847,6 +2882,8 @@ export interface Worker {
     fp32?: number;
     bf16?: number;
   } | null;
+  /** What keeps its trainers from the rest of the machine, such as `user`, `files` and `system-calls`; null: not known. */
+  confinement: string[] | null;
   /** Unix seconds. */
   started_at: number;
   /** Unix seconds. */
@@ -2916,6 +2953,16 @@ export interface Queries {
   'GET /v1/adapters/{adapter_id}/versions': {
     /** Id of the last object of the page before. */
     after?: string;
+    limit?: number;
+  };
+  'GET /v1/admin/audit/chains': {
+    /** Id of the last object of the page before. */
+    after?: string;
+    limit?: number;
+  };
+  'GET /v1/admin/audit/chains/{chain_id}/check': {
+    /** Sequence of the last entry of the page before. */
+    after?: number;
     limit?: number;
   };
   'GET /v1/admin/base-models': {

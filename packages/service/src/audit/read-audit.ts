@@ -4,9 +4,13 @@ import type { Page } from '../database/read-page.ts';
 import type { AuditEntry, Prisma } from '../generated/client.ts';
 
 /** An entry of a team's audit log: who did what to what. */
-export interface AuditRecord extends Omit<AuditEntry, 'id' | 'teamId'> {
+export interface AuditRecord extends Omit<AuditEntry, 'id' | 'teamId' | 'sequence' | 'hash'> {
   /** Decimal; later entries have greater ones. */
   id: string;
+  /** Its place in the team's chain, from 1. */
+  sequence: number;
+  /** Hexadecimal: SHA-256 over the hash before it and its content. */
+  hash: string;
 }
 
 export interface AuditFilter {
@@ -35,7 +39,12 @@ function whereOf(
   };
 }
 
-const recordOf = ({ id, teamId: _, ...row }: AuditEntry): AuditRecord => ({ id: String(id), ...row });
+const recordOf = ({ id, teamId: _, sequence, hash, ...row }: AuditEntry): AuditRecord => ({
+  ...row,
+  id: String(id),
+  sequence: Number(sequence),
+  hash: Buffer.from(hash ?? []).toString('hex'),
+});
 
 /** Newest first. Throws GraftError `invalid_cursor`. */
 export async function listAudit(

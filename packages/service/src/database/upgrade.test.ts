@@ -2,12 +2,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
+import { listAuditHeads, verifyAudit } from '../audit/verify-audit.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/test-database.ts';
 import { migrateDatabase, readMigrations } from './migrate-database.ts';
 import { type InsertedRows, insertRowsOfEveryKind, readColumns } from './testing/rows-of-every-kind.ts';
 
 /** What a migration is meant to change of rows that are there. */
-const changed: Record<string, string[]> = { checkpoints: ['removed_at'], outbox: ['delivered_at'] };
+const changed: Record<string, string[]> = {
+  checkpoints: ['removed_at'],
+  outbox: ['delivered_at'],
+  // Filled in when the transaction that adds an entry ends.
+  audit_log: ['sequence', 'hash'],
+};
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -33,7 +39,10 @@ test('each migration runs on the rows of every version before it', async () => {
     assert.deepEqual(await migrateDatabase({ sql }, migrations.slice(0, number + 1)), [name]);
   }
   const last = await insertRowsOfEveryKind(sql, 'newest');
-  const written = new Set([...last.keys(), 'installation', 'turn_clocks', 'job_metadata', 'usage_ledger']);
+  const written = new Set([
+    ...last.keys(),
+    ...['installation', 'turn_clocks', 'job_metadata', 'usage_ledger', 'audit_chains'],
+  ]);
   for (const table of (await readColumns(sql)).keys())
     assert.ok(written.has(table), `rows-of-every-kind.ts has no row of ${table}`);
 });
@@ -76,6 +85,15 @@ test('a job made by a personal key belongs to the person, however it ended', asy
     if (isOwned) states.add(state);
   }
   assert.equal(states.size, 8, 'jobs of every state were looked at');
+});
+
+test('the audit entries of every version are chained', async () => {
+  const { data } = await listAuditHeads({ sql }, { limit: 1_000 });
+  assert.ok(data.length >= inserted.size);
+  for (const { chain, sequence } of data) {
+    const check = await verifyAudit({ sql }, chain);
+    assert.deepEqual([check.fault, check.last.sequence], [null, sequence], chain);
+  }
 });
 
 test('the guard of finished jobs is in force again', async () => {

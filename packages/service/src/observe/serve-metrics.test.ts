@@ -14,13 +14,21 @@ describe('who may read the metrics', () => {
     headers: Record<string, string> = {},
     metricsToken?: string,
     httpVersion = '1.1',
+    metricsLoopback = true,
   ) =>
     mayReadMetrics(
       { headers: { host: 'localhost:8000', ...headers }, remoteAddress, httpVersion },
-      { metricsToken },
+      { metricsToken, metricsLoopback },
     );
 
-  test('without a token: this machine alone, and nothing that a proxy on it passes on', () => {
+  test('without a token and without word that no proxy leads here: nobody, not even this machine', () => {
+    // As nginx asks with `proxy_http_version 1.1`, for a client on the internet.
+    assert.ok(!reads('127.0.0.1', { host: '127.0.0.1:8000', connection: 'close' }, undefined, '1.1', false));
+    assert.ok(!reads('::1', {}, undefined, '1.1', false));
+    assert.ok(reads('10.0.0.7', { authorization: `Bearer ${token}` }, token, '1.1', false));
+  });
+
+  test('without a token, where no proxy leads here: this machine alone, and nothing that a proxy on it passes on', () => {
     for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '127.9.9.9'])
       assert.ok(reads(address), address);
     for (const address of ['10.0.0.7', '::ffff:10.0.0.7', '203.0.113.127', '', 'fe80::1'])

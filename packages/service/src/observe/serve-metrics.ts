@@ -22,18 +22,20 @@ const directHeader =
 const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 
 /**
- * Whether a client may read the metrics: with the token where GRAFT_METRICS_TOKEN is set; else only as a process of this machine
- * that asks directly. The connection of a proxy on this machine comes from this machine too. It shows by a Host that is not of this
- * machine, by headers that it adds, or by HTTP/1.0, which nginx speaks where it is configured no further.
+ * Whether a client may read the metrics: with the token where GRAFT_METRICS_TOKEN is set; else, only where GRAFT_METRICS_LOOPBACK
+ * vouches that no proxy on this machine leads here, as a process of this machine that asks directly. A proxy that adds nothing cannot
+ * be recognised, hence that setting. Others show by a Host that is not of this machine, by headers that they add, or by HTTP/1.0,
+ * which nginx speaks where it is configured no further: these are refused all the same.
  */
 export function mayReadMetrics(
   { headers, remoteAddress, httpVersion }: MetricsReader,
-  { metricsToken }: { metricsToken: string | undefined },
+  { metricsToken, metricsLoopback }: { metricsToken: string | undefined; metricsLoopback: boolean },
 ): boolean {
   if (metricsToken !== undefined) {
     const given = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '';
     return timingSafeEqual(digestOf(given), digestOf(metricsToken));
   }
+  if (!metricsLoopback) return false;
   const isDirect =
     httpVersion !== '1.0' &&
     loopbackHost.test(headers.host ?? '') &&

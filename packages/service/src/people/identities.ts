@@ -52,7 +52,7 @@ export async function unlinkIdentity(
         SELECT id, issuer, subject FROM person_identities WHERE person_id = ${personId} ORDER BY id FOR UPDATE`;
       const found = identities.find((identity) => identity.id === id);
       if (!found) return false;
-      const { issuer, subject } = found;
+      const { issuer } = found;
       if (isWayIn && !identities.some((other) => other !== found && isWayIn(other.issuer))) {
         throw new GraftError(
           'last_identity',
@@ -65,7 +65,7 @@ export async function unlinkIdentity(
       const sessions = await tx.$executeRaw`
         UPDATE sessions SET ended_at = now()
         WHERE person_id = ${personId} AND ended_at IS NULL AND (identity_id = ${id} OR identity_id IS NULL)`;
-      const detail = { issuer, subject, sessions };
+      const detail = { issuer, identity: id, sessions };
       await insertAudit(tx, null, by, { action: 'person.unlink', target: personId, detail });
       return true;
     }),

@@ -81,7 +81,7 @@ export async function createInvitation(
       },
       ...withoutToken,
     });
-    const detail = { email, role: input.role };
+    const detail = { role: input.role };
     await insertAudit(tx, teamId, by, { action: 'invitation.create', target: made.keyId, detail });
     return invitation;
   });
@@ -203,7 +203,7 @@ async function accept(
     }
     const by = { keyId: null, personId: person.id };
     if (isNew) {
-      const detail = { email, is_operator: false };
+      const detail = { is_operator: false };
       await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     }
     const joined = await joinTeam(tx, found, person);

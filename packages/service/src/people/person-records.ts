@@ -55,7 +55,7 @@ export async function createPerson(
         param: 'email',
       });
     }
-    const detail = { email, is_operator: person.isOperator };
+    const detail = { is_operator: person.isOperator };
     await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     return person;
   });
@@ -120,7 +120,10 @@ export async function updatePerson(
     await insertAudit(tx, null, by, {
       action: 'person.update',
       target: id,
-      detail: { ...name, is_operator: change.isOperator, disabled: change.isDisabled },
+      detail: {
+        ...(change.name === undefined ? {} : { name: 'changed' }),
+        ...{ is_operator: change.isOperator, disabled: change.isDisabled },
+      },
     });
     return await tx.person.findFirstOrThrow({ where: { id } });
   });

@@ -110,8 +110,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   if (person.disabledAt) throw disabled();
   const by = { keyId: null, personId: person.id };
   if (isNew) {
-    const detail = { email: address, issuer };
-    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
+    await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail: { issuer } });
   }
   const identityId = newId('identity');
   const { count } = await tx.personIdentity.createMany({
@@ -125,7 +124,8 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
       { param: null },
     );
   }
-  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail: { issuer, subject } });
+  const detail = { issuer, identity: identityId };
+  await insertAudit(tx, null, by, { action: 'person.link', target: person.id, detail });
   await verifyPerson(tx, person.id, by);
   return { personId: person.id, identityId };
 }

@@ -4,6 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
+import { takeSend } from './take-send.ts';
 import { tellOutbox } from './tell-outbox.ts';
 import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
@@ -32,7 +33,7 @@ export async function listDeliveries(
 
 /**
  * Sends it again, delivered or not, under the same webhook-id, and for another day. One that is being sent already is left as it is.
- * Null: no such delivery of this endpoint in this team.
+ * Null: no such delivery of this endpoint in this team. Throws SendLimitExceeded.
  */
 export async function resendDelivery(
   db: Database,
@@ -44,6 +45,8 @@ export async function resendDelivery(
   const now = await databaseTime(db);
   return await inTransaction(db, async (tx) => {
     const where = { teamId, endpointId, id };
+    if ((await tx.webhookDelivery.count({ where })) === 0) return null;
+    await takeSend(tx, teamId, endpointId);
     const { count } = await tx.webhookDelivery.updateMany({
       where: { ...where, OR: [{ leaseUntil: null }, { leaseUntil: { lt: now } }] },
       data: {
@@ -65,7 +68,7 @@ export async function resendDelivery(
 
 /**
  * Sends a `webhook.test` to this endpoint alone. Answers the event's id; null: no such endpoint in this team. Throws GraftError
- * `webhook_disabled`.
+ * `webhook_disabled`, SendLimitExceeded.
  */
 export async function testWebhook(
   db: Database,
@@ -79,6 +82,7 @@ export async function testWebhook(
     if (endpoint.disabledAt) {
       throw new GraftError('webhook_disabled', 'The endpoint is disabled: enable it first.', { param: null });
     }
+    await takeSend(tx, teamId, id);
     const { eventId } = await tellOutbox(tx, { teamId, id }, testEvent);
     await insertAudit(tx, teamId, by, { action: 'webhook.test', target: id });
     return eventId;

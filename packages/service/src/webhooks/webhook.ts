@@ -66,7 +66,7 @@ export interface WebhookDelivery {
 }
 
 export function endpointOf(row: EndpointRow): WebhookEndpoint {
-  const { failures: _, notBefore: __, madeByKey: ___, events, ...columns } = row;
+  const { failures: _, notBefore: __, sendsUntil: ___, madeByKey: ____, events, ...columns } = row;
   return { ...columns, events: events as WebhookEvent[] };
 }
 

@@ -15,7 +15,7 @@ const rateLimits = { perKey: 20, perAddress: 200, wrongKeysPerAddress: 10, signI
 const limits = { rateLimits, rateSyncMs: 50 };
 before(async () => {
   // With their counts in Postgres, where the test can see them; packages/service tests both stores.
-  bench = await openApiBench(limits, { REDIS_URL: '' });
+  bench = await openApiBench(limits, { REDIS_URL: '', GRAFT_METRICS_LOOPBACK: 'true' });
   fenced = openFenced(bench.services);
   second = await buildApp({ ...bench.services, ...fenced.database }, limits);
   secondUrl = await second.listen({ host: '127.0.0.1', port: 0 });

@@ -224,3 +224,25 @@ test('the service tells its versions, and that what it stands on answers', async
   assert.equal(json.node, process.version);
   assertError(await bench.acme.send('GET', '/v1/admin/service'), 403, 'operator_required');
 });
+
+test('the audit log is checked page by page by the operator alone, and a changed entry is named', async () => {
+  const chains = (await operator.send('GET', '/v1/admin/audit/chains?limit=1')).json;
+  assert.deepEqual([chains.data[0].id, chains.has_more], ['installation', true]);
+  const rest = (await operator.send('GET', `/v1/admin/audit/chains?after=${chains.last_id}`)).json;
+  const { teamId } = bench.acme;
+  const { sequence, hash } = rest.data.find(({ id }: { id: string }) => id === teamId);
+  const check = (query: string) => operator.send('GET', `/v1/admin/audit/chains/${teamId}/check?${query}`);
+  const first = (await check('limit=1')).json;
+  assert.deepEqual([first.last_sequence, first.done, first.fault], [1, false, null]);
+  const last = (await check(`after=${first.last_sequence}`)).json;
+  assert.deepEqual([last.last_sequence, last.last_hash, last.done], [sequence, hash, true]);
+  assertError(await bench.acme.send('GET', '/v1/admin/audit/chains'), 403, 'operator_required');
+  assertError(await check('after=-1'), 400, 'invalid_value', 'after');
+  await bench.services.sql.query(
+    `ALTER TABLE audit_log DISABLE TRIGGER USER;
+     UPDATE audit_log SET action = 'forged' WHERE team_id = '${teamId}' AND sequence = 2;
+     ALTER TABLE audit_log ENABLE TRIGGER USER`,
+  );
+  const { fault } = (await check('')).json;
+  assert.deepEqual([fault.sequence, fault.reason], [2, 'changed']);
+});

@@ -1,9 +1,5 @@
 /** Signing in at a real provider, and what an attacker tries there. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import {
   acceptInvitation,
@@ -14,78 +10,35 @@ import {
   removeMember,
   updatePerson,
 } from '@graft/service';
-import { loadApiSettings } from '../../settings.ts';
 import { assertError } from '../../testing/assert-error.ts';
-import { openBrowser, openTestProvider, type TestProvider, testClient } from '../../testing/oidc-provider.ts';
-import { type ApiBench, answerOf, openApiBench } from '../../testing/open-api-bench.ts';
+import { openBrowser, type TestProvider } from '../../testing/oidc-provider.ts';
+import { type ApiBench, answerOf } from '../../testing/open-api-bench.ts';
+import { type Browser, openSignInBench, type SignInBench } from '../../testing/open-sign-in-bench.ts';
 
+let sign: SignInBench;
 let bench: ApiBench;
 let provider: TestProvider;
-let folder: string;
-/** Where the API listens: the provider must know it before there is an API. */
 let url: string;
+let person: SignInBench['person'];
+let goTo: SignInBench['goTo'];
+let comeBack: SignInBench['comeBack'];
 
 before(async () => {
-  const placeholder = createServer();
-  await new Promise<void>((resolve) => placeholder.listen(0, '127.0.0.1', resolve));
-  const { port } = placeholder.address() as { port: number };
-  await new Promise((resolve) => placeholder.close(resolve));
-  url = `http://127.0.0.1:${port}`;
-  provider = await openTestProvider(`${url}/v1/sign-in/callback`);
-  folder = await mkdtemp(join(tmpdir(), 'graft-oidc-'));
-  const file = join(folder, 'oidc.json');
-  await writeFile(
-    file,
-    JSON.stringify({
-      ...{ issuer: provider.issuer, client_id: testClient.id },
-      scopes: ['openid', 'email', 'profile', 'groups'],
-      teams: [
-        { group: 'research', team: 'acme', role: 'member' },
-        { group: 'research-leads', team: 'acme', role: 'admin' },
-        { group: 'guests', team: 'other', role: 'viewer' },
-      ],
-      operator_groups: ['graft-operators'],
-    }),
-  );
-  const { signIn } = loadApiSettings({
-    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+  sign = await openSignInBench({
+    teams: [
+      { group: 'research', team: 'acme', role: 'member' },
+      { group: 'research-leads', team: 'acme', role: 'admin' },
+      { group: 'guests', team: 'other', role: 'viewer' },
+    ],
+    operator_groups: ['graft-operators'],
   });
-  signIn.oidc!.timeoutMs = 8_000;
-  bench = await openApiBench({ signIn }, {}, port);
+  ({ bench, provider, url, person, goTo, comeBack } = sign);
 });
 beforeEach(() => {
   provider.forge = null;
   provider.failing = null;
 });
-after(async () => {
-  await bench?.close();
-  await provider?.close();
-  if (folder) await rm(folder, { recursive: true });
-});
-
-const callback = () => `${url}/v1/sign-in/callback`;
-
-type Browser = ReturnType<typeof openBrowser>;
-
-/** Adds to the provider a person that has groups. */
-function person(sub: string, groups: unknown, more: object = {}): string {
-  provider.people.set(sub, { email: `${sub}@example.com`, email_verified: true, name: sub, groups, ...more });
-  return sub;
-}
-
-/** Goes to the provider as `sub`, and answers the address that it comes back to, which is not opened. */
-async function goTo(browser: Browser, sub: string, query = ''): Promise<string> {
-  const start = await browser.request(`${url}/v1/sign-in?${query}`);
-  assert.equal(start.status, 302, await start.text());
-  const at = new URL(start.headers.get('location')!);
-  at.searchParams.set('login_hint', sub);
-  return await browser.follow(at.href, callback());
-}
-
-async function comeBack(browser: Browser, address: string) {
-  const response = await browser.request(address);
-  return { ...(await answerOf(response)), location: response.headers.get('location') };
-}
+after(async () => await sign?.close());
 
 async function signIn(sub: string, query = ''): Promise<Browser> {
   const browser = openBrowser();

@@ -118,7 +118,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
         await app.rates.countSignIn(request, reply);
         // What waits for the provider must not hold up others who have no key.
         reply.endTurn();
-        return await provider.authorizationUrl(flow, normalizeIP(request.ip));
+        return await provider.authorizationUrl(flow);
       });
       cookie.set('sign_in', reply, seal.seal(flow), flowSeconds);
       return reply.redirect(url.href, 302);
@@ -267,7 +267,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       const wasAtProvider = await endOwn(request);
       cookie.set('session', reply, '', 0);
       reply.endTurn();
-      const url = wasAtProvider && provider ? await provider.endSessionUrl(normalizeIP(request.ip)) : null;
+      const url = wasAtProvider && provider ? await provider.endSessionUrl() : null;
       return { object: 'signed_out' as const, end_session_url: url?.href ?? null };
     },
   );

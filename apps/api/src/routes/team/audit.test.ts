@@ -40,7 +40,9 @@ test('an admin lists the team’s log by the page, filtered; nobody else does', 
     ...{ id: page.first_id, object: 'audit.entry', created_at: page.data[0].created_at },
     ...{ action: 'test.row', target: 'row-1199', key_id: 'k1', person_id: null, system: null },
     detail: { a: '=1,"x"' },
+    ...{ sequence: page.data[1].sequence + 1, hash: page.data[0].hash },
   });
+  assert.match(page.data[0].hash, /^[0-9a-f]{64}$/);
   const next = (await admin.send('GET', `/v1/audit?action=test.row&limit=2&after=${page.last_id}`)).json;
   assert.equal(next.data[0].target, 'row-1197');
   const one = async (query: string) =>
@@ -69,7 +71,7 @@ test('an export has all, oldest first, in lines or as CSV that no spreadsheet ru
   const csv = await admin.send('GET', '/v1/audit/export?format=csv&limit=3&action=test.row');
   const cells = csv.text.trimEnd().split('\r\n');
   assert.equal(cells.length, 4);
-  assert.match(cells[1]!, /^\d+,\d+,test\.row,row-0,k0,,"\{""a"":""=1,\\""x\\""""\}",$/);
+  assert.match(cells[1]!, /^\d+,\d+,test\.row,row-0,k0,,"\{""a"":""=1,\\""x\\""""\}",,\d+,[0-9a-f]{64}$/);
   assert.equal((await stranger.send('GET', '/v1/audit/export?action=test.row')).text, '');
   assertError(await admin.send('GET', '/v1/audit/export?limit=100001'), 400, 'invalid_value', 'limit');
   assertError(await admin.send('GET', '/v1/audit/export?after=x'), 400, 'invalid_cursor', 'after');

@@ -340,4 +340,5 @@ function* whatLeaves(id: Named, own: Own): Generator<[string, Row]> {
     { id: id('wandb'), ...own, type: 'wandb', url: 'https://wandb', sealed: hmac('sealed') },
   ];
   yield ['audit_log', { team_id, action: 'job.create', target: id('job-of-team-failed'), created_at: at }];
+  yield ['audit_exports', { sink: id('sink'), chain: team_id, sequence: 1 }];
 }

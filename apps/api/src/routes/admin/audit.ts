@@ -1,0 +1,58 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { listAuditHeads, verifyAudit } from '@graft/service';
+import {
+  AuditChainParams,
+  AuditChainSchema,
+  AuditCheckQuery,
+  AuditCheckSchema,
+  chainOf,
+  toWireAuditChain,
+  toWireAuditCheck,
+} from '../../schemas/audit.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import { ListQuery } from '../../schemas/team.ts';
+
+const tags = ['Operator'];
+const config = { access: 'operator' } as const;
+
+/** /admin/audit: whether the audit log is as it was written. No entry is shown. */
+export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/admin/audit/chains',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List the chains of the audit log',
+        description: 'One of each team, deleted ones too, and one of the installation, with its last hash.',
+        querystring: ListQuery,
+        response: { 200: listOf(AuditChainSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ query: { after, limit } }) => {
+      const page = { after: after === undefined ? undefined : chainOf(after), limit };
+      return toWireList(await listAuditHeads(services, page), toWireAuditChain);
+    },
+  );
+
+  app.get(
+    '/admin/audit/chains/:chain_id/check',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Check a page of a chain of the audit log',
+        description: 'Computes the hashes again and names the first entry that is missing or was changed.',
+        params: AuditChainParams,
+        querystring: AuditCheckQuery,
+        response: { 200: ref(AuditCheckSchema), ...errorResponses(400, 401, 403) },
+      },
+    },
+    async ({ params, query }) =>
+      toWireAuditCheck(await verifyAudit(services, chainOf(params.chain_id), query)),
+  );
+};

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runExclusive } from '../../database/run-exclusive.ts';
+import { instruments } from '../../observe/instruments.ts';
+import { repeat } from '../../repeat.ts';
+import type { Services } from '../../services.ts';
+import { type AuditSink, openAuditSink, SinkError } from './audit-sink.ts';
+import { readUnsent, recordSent, type UnsentEntry } from './read-unsent.ts';
+
+export interface AuditExportSettings {
+  /** How often new entries are looked for. */
+  pollMs: number;
+  /** Seconds after a first failure; each further pause is twice as long. */
+  firstSeconds: number;
+  longestSeconds: number;
+}
+
+const defaults: AuditExportSettings = { pollMs: 2_000, firstSeconds: 1, longestSeconds: 300 };
+
+/** Characters of a batch, unless a single entry has more. */
+const mostCharacters = 1_000_000;
+
+/**
+ * Sends the audit log to GRAFT_AUDIT_SINK: every entry at least once, those of a chain in their order. It begins behind what the
+ * sink has stored. One process of all does it, for as long as it holds the turn; no request waits for it.
+ */
+export function startAuditExporter(
+  services: Services,
+  overrides: Partial<AuditExportSettings> = {},
+): { close(): Promise<void> } {
+  const { auditSink, auditSinkToken } = services.env;
+  if (auditSink === undefined) return { close: async () => {} };
+  const settings = { ...defaults, ...overrides };
+  const sink = openAuditSink(auditSink, auditSinkToken);
+  const rounds = repeat(
+    'audit-export',
+    settings.pollMs,
+    async (stopping) =>
+      void (await runExclusive(services, `audit-export ${sink.id}`, async () => {
+        await sendAll(services, sink, settings, stopping);
+      })),
+    services.log,
+  );
+  return { close: async () => await rounds.stop() };
+}
+
+/** Resolves when nothing waits any more, or `stopping`. Keeps the turn while a sink fails, so that no other process tries sooner. */
+async function sendAll(
+  services: Services,
+  sink: AuditSink,
+  { firstSeconds, longestSeconds }: AuditExportSettings,
+  stopping: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; !stopping.aborted; ) {
+    const entries = await readUnsent(services, sink.id);
+    const batch = firstOf(entries);
+    if (batch.length === 0) return;
+    try {
+      await sink.send(batch.map(lineOf).join(''));
+      await recordSent(services, sink.id, batch);
+      if (failures > 0) services.log.info({ component: 'audit-export' }, 'the audit sink works again');
+      failures = 0;
+      instruments.auditExports.inc({ outcome: 'stored' }, batch.length);
+    } catch (error) {
+      if (!(error instanceof SinkError)) throw error;
+      instruments.auditExports.inc({ outcome: 'failed' });
+      if (failures === 0)
+        services.log.error({ component: 'audit-export', reason: error.message }, 'the audit sink fails');
+      const pause = Math.max(firstSeconds * 2 ** Math.min(failures, 30), error.retryAfter);
+      failures += 1;
+      await sleep(Math.min(pause, longestSeconds) * 1_000, undefined, { signal: stopping }).catch(() => {});
+    }
+  }
+}
+
+function firstOf(entries: readonly UnsentEntry[]): UnsentEntry[] {
+  let characters = 0;
+  const end = entries.findIndex(({ content }, n) => {
+    characters += 2 * content.length;
+    return n > 0 && characters > mostCharacters;
+  });
+  return entries.slice(0, end === -1 ? undefined : end);
+}
+
+/** `content` is the text that the hash covers; `entry` is the same, for readers. */
+function lineOf({ chain, sequence, hash, content }: UnsentEntry): string {
+  const entry: unknown = JSON.parse(content);
+  return `${JSON.stringify({ chain: chain || 'installation', sequence, hash, content, entry })}\n`;
+}

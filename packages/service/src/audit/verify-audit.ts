@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import type { Database } from '../database/database.ts';
+
+/** The last entry of a chain. */
+export interface AuditHead {
+  /** A team's id; empty: the installation's chain. */
+  chain: string;
+  sequence: number;
+  /** Hexadecimal. */
+  hash: string;
+}
+
+/** What is wrong with the first entry that is not as it was written. */
+export interface AuditFault {
+  sequence: number;
+  /** Null: the entry is missing. */
+  id: string | null;
+  reason: 'missing' | 'changed' | 'unsealed' | 'head';
+}
+
+export interface AuditCheck {
+  chain: string;
+  /** The last entry that is in order; the next page begins after it. */
+  last: { sequence: number; hash: string };
+  /** The end of the chain is reached, or a fault. */
+  done: boolean;
+  fault: AuditFault | null;
+}
+
+/** Entries that one call checks: some ten milliseconds. */
+const pageSize = 1_000;
+
+/** By name, the installation's chain first. */
+export async function listAuditHeads(
+  { sql }: Pick<Database, 'sql'>,
+  { after, limit }: { after?: string | undefined; limit: number },
+): Promise<{ data: AuditHead[]; hasMore: boolean }> {
+  const { rows } = await sql.query<AuditHead>(
+    `SELECT chain, sequence::float8 AS sequence, encode(hash, 'hex') AS hash FROM audit_chains
+     WHERE $1::text IS NULL OR chain COLLATE "C" > $1 ORDER BY chain COLLATE "C" LIMIT $2`,
+    [after ?? null, limit + 1],
+  );
+  return { data: rows.slice(0, limit), hasMore: rows.length > limit };
+}
+
+/** What a hash of the chain is: docs/decisions/0026. */
+export function auditHash(previous: string, content: string): string {
+  return createHash('sha256').update(`${previous}\n${content}`).digest('hex');
+}
+
+/**
+ * Checks a page of a chain: the entries after `sequence` follow one another without a gap, and each has the hash of what it says and
+ * of the one before. At the end the chain's head is the last entry, and none is outside of the chain.
+ */
+export async function verifyAudit(
+  { sql }: Pick<Database, 'sql'>,
+  chain: string,
+  { after = 0, limit = pageSize }: { after?: number; limit?: number } = {},
+): Promise<AuditCheck> {
+  const { rows } = await sql.query<{ id: string; sequence: number; hash: string; content: string }>(
+    `SELECT id::text, sequence::float8 AS sequence, coalesce(encode(hash, 'hex'), '') AS hash,
+       graft_audit_content(audit_log) AS content
+     FROM audit_log WHERE coalesce(team_id, '') = $1 AND sequence >= $2 ORDER BY audit_log.sequence LIMIT $3`,
+    [chain, Math.max(after, 1), limit + 1],
+  );
+  // Where the page does not begin at the chain's first entry, its own first is the one before.
+  const before = after > 0 ? rows.shift() : undefined;
+  const last = { sequence: after, hash: before?.hash ?? '' };
+  const broken = (fault: AuditFault): AuditCheck => ({ chain, last, done: true, fault });
+  if (after > 0 && before?.sequence !== after)
+    return broken({ sequence: after, id: null, reason: 'missing' });
+  for (const { id, sequence, hash, content } of rows.slice(0, limit)) {
+    const wanted = last.sequence + 1;
+    if (sequence !== wanted) return broken({ sequence: wanted, id: null, reason: 'missing' });
+    if (hash !== auditHash(last.hash, content)) return broken({ sequence, id, reason: 'changed' });
+    last.sequence = sequence;
+    last.hash = hash;
+  }
+  if (rows.length >= limit) return { chain, last, done: false, fault: null };
+  const fault = await verifyEnd(sql, chain, last);
+  return { chain, last, done: true, fault };
+}
+
+async function verifyEnd(
+  sql: Database['sql'],
+  chain: string,
+  last: { sequence: number; hash: string },
+): Promise<AuditFault | null> {
+  // One statement, so one moment: entries may have been added since the page was read.
+  const { rows } = await sql.query<{ head: string | null; newest: string | null; unsealed: string | null }>(
+    `SELECT head.sequence || ' ' || encode(head.hash, 'hex') AS head,
+       (SELECT sequence || ' ' || encode(hash, 'hex') FROM audit_log
+        WHERE coalesce(team_id, '') = $1 AND sequence IS NOT NULL ORDER BY audit_log.sequence DESC LIMIT 1) AS newest,
+       (SELECT min(id)::text FROM audit_log WHERE sequence IS NULL AND coalesce(team_id, '') = $1) AS unsealed
+     FROM (VALUES ($1)) AS asked (chain) LEFT JOIN audit_chains head USING (chain)`,
+    [chain],
+  );
+  const { head, newest, unsealed } = rows[0]!;
+  if (unsealed !== null) return { sequence: last.sequence + 1, id: unsealed, reason: 'unsealed' };
+  const [sequence = '0', hash = ''] = head?.split(' ') ?? [];
+  const isLonger = Number(sequence) > last.sequence;
+  const isSame = Number(sequence) === last.sequence && hash === last.hash;
+  return head === newest && (isLonger || isSame)
+    ? null
+    : { sequence: last.sequence + 1, id: null, reason: 'head' };
+}
