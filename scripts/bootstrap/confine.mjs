@@ -13,8 +13,8 @@ import { findCompiler } from './tensorflow/prerequisites.mjs';
  * @returns {Promise<boolean>} whether it was compiled now
  */
 export async function ensureConfine({ log, cacheDir, root }) {
-  if (process.platform !== 'linux') return false;
   const source = join(root, 'apps/worker/native/confine.cc');
+  if (process.platform !== 'linux' || !existsSync(source)) return false;
   const digest = createHash('sha256')
     .update(await readFile(source))
     .digest('hex');

@@ -96,7 +96,7 @@ const find = (overlay: string, kind: string, name: string) =>
 const pod = (overlay: string, name: string): PodSpec => find(overlay, 'Deployment', name).spec.template.spec;
 
 test('there are overlays for CPU, GPU, a shared folder, and with Ingress and Prometheus; each is valid, also in a newer release', () => {
-  assert.deepEqual(overlays, ['cpu', 'gpu', 'public', 'shared-folder']);
+  assert.deepEqual(overlays, ['cpu', 'gpu', 'public', 'restricted', 'shared-folder']);
   for (const { documents, faults } of validated.slice(0, 2 * overlays.length)) {
     assert.deepEqual(faults, []);
     assert.ok(documents.length >= 12);
@@ -111,18 +111,41 @@ test('what is wrong is found: a field that does not exist, a wrong type, in Kube
   }
 });
 
+const root0 = { runAsNonRoot: false, runAsUser: 0 };
+/** All are among those that the pod security standard "baseline" lets a container have. */
+const toChangeUsers = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'];
+
+test('trainers are users of their own, or where there is no root the kernel must confine them', () => {
+  const settings = (overlay: string) =>
+    Object.fromEntries(
+      pod(overlay, 'graft-worker').containers[0]!.env!.map(({ name, value }) => [name, value]),
+    );
+  const level = (overlay: string) =>
+    (find(overlay, 'Namespace', 'graft').metadata as { labels?: object }).labels as Record<string, string>;
+  const enforced = 'pod-security.kubernetes.io/enforce';
+  assert.equal(settings('cpu').GRAFT_TRAINER_USER, '10001-10064');
+  assert.equal(level('cpu')[enforced], 'baseline');
+  assert.equal(settings('restricted').GRAFT_TRAINER_USER, undefined);
+  assert.equal(settings('restricted').GRAFT_TRAINER_SANDBOX, 'required');
+  assert.equal(level('restricted')[enforced], 'restricted');
+});
+
 describe('every overlay', () => {
   for (const overlay of overlays) {
-    test(`${overlay}: pods without rights, on a file system that cannot be written`, () => {
+    test(`${overlay}: pods with no rights but those of a worker to change users, on a file system that cannot be written`, () => {
       for (const name of ['graft-api', 'graft-worker']) {
         const spec = pod(overlay, name);
         assert.equal(spec.automountServiceAccountToken, false);
         assert.equal(spec.securityContext.runAsNonRoot, true);
         for (const container of [...spec.containers, ...spec.initContainers]) {
+          const isWorker = container.name === 'worker';
+          const users =
+            isWorker && (overlay === 'restricted' ? { runAsNonRoot: true, runAsUser: 1000 } : root0);
           assert.deepEqual(container.securityContext, {
             allowPrivilegeEscalation: false,
-            capabilities: { drop: ['ALL'] },
+            capabilities: { drop: ['ALL'], ...(users === root0 && { add: toChangeUsers }) },
             readOnlyRootFilesystem: true,
+            ...users,
           });
           assert.ok(container.resources.requests.cpu && container.resources.limits.memory, container.name);
           for (const { name: mount } of container.volumeMounts)

@@ -1,5 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
+  collectDeleted,
+  collectDeletedMs,
   collectLocal,
   publishChannelKeys,
   repeat,
@@ -163,6 +165,13 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     app.log,
   );
   app.addHook('onClose', async () => await collector.stop());
+  const eraser = repeat(
+    'collect-deleted',
+    collectDeletedMs,
+    async () => void (await collectDeleted(services)),
+    app.log,
+  );
+  app.addHook('onClose', async () => await eraser.stop());
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());

@@ -8,6 +8,7 @@ export {
   type CheckedAdapter,
   checkAdapterFiles,
 } from './adapter-files/check-adapter-files.ts';
+export { checkWrittenAdapter, mostBytesOfAdapterFile } from './adapter-files/check-written-adapter.ts';
 export type { BaseModel } from './base-model/base-model.ts';
 export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';

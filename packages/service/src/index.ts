@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterFile, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
@@ -62,6 +62,7 @@ export { baseModelFault, isLastingModelFault } from './base-models/base-model-fa
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
+export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
@@ -176,7 +177,6 @@ export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
-export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export {
   allowsJob,
   allowsModel,
@@ -190,6 +190,7 @@ export {
   type OperatorKeyRecord,
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
+export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
@@ -239,6 +240,7 @@ export {
   updatePerson,
 } from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { setLogins } from './postgres/app-login.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
@@ -256,9 +258,10 @@ export {
 } from './reports/file-reports.ts';
 export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';
-export { openServices, type Services } from './services.ts';
+export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
 export {
   chooseTeam,
@@ -278,9 +281,13 @@ export {
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
+export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
+export { fsyncFolder, makeFolder } from './storage/disk/fsync-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
+export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
 export { isDamage, reportCorruption } from './storage/report-corruption.ts';

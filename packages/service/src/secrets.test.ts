@@ -79,3 +79,14 @@ test('a ring is read as it is written, and a secret alone is version 1', () => {
   ])
     assert.equal(parseRing(faulty), null, faulty);
 });
+
+test('a worker has none of the keys of the API, in memory or in a file that it made', async (t) => {
+  const own = await mkdtemp(path.join(tmpdir(), 'graft-worker-secrets-'));
+  t.after(async () => await rm(own, { recursive: true, force: true }));
+  const env = loadServiceEnv({ GRAFT_DATA_DIR: own });
+  const secrets = await loadSecrets(env, 'worker');
+  assert.deepEqual(Object.keys(secrets).sort(), ['internalTls', 'internalToken']);
+  for (const name of ['pepper', 'sealing'] as const)
+    assert.throws(() => secrets[name], /A worker does not hold the/);
+  assert.deepEqual(await readdir(path.join(own, 'secrets')), ['internal-token']);
+});

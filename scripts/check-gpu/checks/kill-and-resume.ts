@@ -1,4 +1,7 @@
-import type { TrainRecord } from '@graft/peft-core';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TrainerRecord, TrainingRequest } from '../../../apps/worker/src/training/trainer-protocol.ts';
 import type { CheckContext, Figures } from '../check.ts';
 import { tasks } from '../models.ts';
 import { recordsOf, startTrainer, trainingRequest } from './training-request.ts';
@@ -34,47 +37,49 @@ async function interrupted(
   const requestOf = (part: string) => trainingRequest(context, task, { name: `${name}, ${part}`, steps });
   const trainer = startTrainer(context);
   try {
-    const whole = await recordsOf(trainer, await requestOf('whole'));
+    const wholeRequest = await requestOf('whole');
+    const whole = await recordsOf(trainer, wholeRequest);
     const cut = await recordsOf(trainer, await requestOf('cut'), (record, kill) => {
       if (record.type === 'step' && record.step === killedAtStep) kill();
     });
     if (cut.some(({ type }) => type === 'done')) throw new Error('the kill came too late');
     const began = performance.now();
     let firstStep = Number.NaN;
-    const rest = await recordsOf(trainer, await requestOf('cut'), ({ type }) => {
+    const restRequest = await requestOf('cut');
+    const rest = await recordsOf(trainer, restRequest, ({ type }) => {
       if (type === 'step' && Number.isNaN(firstStep)) firstStep = (performance.now() - began) / 1000;
     });
     const { resumedFrom } = only(rest, 'start');
     if (resumedFrom === null) throw new Error('no checkpoint was gone on from');
+    const isSame = (await adapterOf(wholeRequest)) === (await adapterOf(restRequest));
     return {
       figures: {
         steps: `${steps}`,
         'gone on from': `step ${resumedFrom}`,
         'first step after': `${firstStep.toFixed(1)} s`,
       },
-      difference: adapterOf(whole) === adapterOf(rest) ? null : lossDifference(whole, rest),
+      difference: isSame ? null : lossDifference(whole, rest),
     };
   } finally {
     await trainer.close();
   }
 }
 
-type RecordOf<Type> = Extract<TrainRecord, { type: Type }>;
+type RecordOf<Type> = Extract<TrainerRecord, { type: Type }>;
 
-function only<Type extends TrainRecord['type']>(records: TrainRecord[], type: Type): RecordOf<Type> {
+function only<Type extends TrainerRecord['type']>(records: TrainerRecord[], type: Type): RecordOf<Type> {
   const found = records.find((record): record is RecordOf<Type> => record.type === type);
   if (!found) throw new Error(`the training told no ${type}`);
   return found;
 }
 
-/** Digests of the finished adapter's weights. */
-const adapterOf = (records: TrainRecord[]): string =>
-  only(records, 'done')
-    .files.filter(({ path }) => path.endsWith('.safetensors'))
-    .map(({ sha256 }) => sha256)
-    .join();
+/** Digest of the finished adapter's weights. */
+async function adapterOf({ outputDir }: TrainingRequest): Promise<string> {
+  const weights = await readFile(join(outputDir, 'adapter_model.safetensors'));
+  return createHash('sha256').update(weights).digest('hex');
+}
 
-function lossDifference(whole: TrainRecord[], rest: TrainRecord[]): number {
+function lossDifference(whole: TrainerRecord[], rest: TrainerRecord[]): number {
   const lossAt = new Map(whole.flatMap((each) => (each.type === 'step' ? [[each.step, each.loss]] : [])));
   const differences = rest.flatMap((each) =>
     each.type === 'step' ? [Math.abs(each.loss - lossAt.get(each.step)!)] : [],

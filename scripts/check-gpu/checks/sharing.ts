@@ -1,5 +1,5 @@
-import type { TrainRecord } from '@graft/peft-core';
 import { GeneratorProcess } from '../../../apps/worker/src/generation/generator-process.ts';
+import type { TrainerRecord } from '../../../apps/worker/src/training/trainer-protocol.ts';
 import { median } from '../../../bench/training/report.ts';
 import type { CheckContext, Figures } from '../check.ts';
 import { type Task, tasks } from '../models.ts';
@@ -47,7 +47,7 @@ export async function sharing(context: CheckContext): Promise<Figures> {
   }
 }
 
-function noteStep(times: number[], { type }: TrainRecord): void {
+function noteStep(times: number[], { type }: TrainerRecord): void {
   if (type === 'step') times.push(performance.now());
 }
 

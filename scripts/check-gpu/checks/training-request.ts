@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TrainRecord } from '@graft/peft-core';
 import { openLocalCheckpoints } from '@graft/peft-core/checkpoints';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { parseJsonl } from '@graft/peft-core/examples';
@@ -8,7 +7,7 @@ import { threadCount } from '@graft/peft-core/precision';
 import { createLogger } from '@graft/service';
 import type { ProcessOptions } from '../../../apps/worker/src/processes/forked-process.ts';
 import { TrainerProcess } from '../../../apps/worker/src/training/trainer-process.ts';
-import type { TrainingRequest } from '../../../apps/worker/src/training/trainer-protocol.ts';
+import type { TrainerRecord, TrainingRequest } from '../../../apps/worker/src/training/trainer-protocol.ts';
 import type { CheckContext } from '../check.ts';
 import type { Task } from '../models.ts';
 
@@ -54,9 +53,9 @@ export async function trainingRequest(
 export async function recordsOf(
   trainer: TrainerProcess,
   request: TrainingRequest,
-  onRecord: (record: TrainRecord, kill: () => void) => void = () => {},
-): Promise<TrainRecord[]> {
-  const records: TrainRecord[] = [];
+  onRecord: (record: TrainerRecord, kill: () => void) => void = () => {},
+): Promise<TrainerRecord[]> {
+  const records: TrainerRecord[] = [];
   const kill = new AbortController();
   const outcome = await trainer.run(request, {
     ...{ stop: new AbortController().signal, kill: kill.signal },

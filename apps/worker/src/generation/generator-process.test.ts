@@ -14,7 +14,6 @@ import { GeneratorBusy, GeneratorProcess } from './generator-process.ts';
 const child = `
   const answering = new Set(), cancelled = [];
   let stopping = false;
-  const counts = { promptTokens: 1, cachedTokens: 0, completionTokens: 1 };
   const end = (id) => {
     answering.delete(id);
     if (!stopping || answering.size > 0) return;
@@ -25,6 +24,7 @@ const child = `
     if (type === 'stop') { stopping = true; return end(); }
     if (type === 'cancel') { if (answering.delete(id)) cancelled.push(id); return; }
     answering.add(id);
+    const counts = { promptTokens: 1, cachedTokens: 0, completionTokens: 0 };
     for (const text of request.options.prompt.split(' ')) {
       if (text === 'hang') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600000);
       if (text === 'die') process.exit(3);
@@ -35,6 +35,7 @@ const child = `
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
       if (!answering.has(id)) return end(id);
+      counts.completionTokens += 1;
       process.send({ id, type: 'token', text: text === 'cancelled?' ? String(cancelled.length) : text, ...counts });
     }
     process.send({ id, type: 'done', finishReason: 'stop', ...counts });

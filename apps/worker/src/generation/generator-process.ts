@@ -1,14 +1,21 @@
 import type { ServingLimits } from '@graft/peft-core';
 import type { ChildFault } from '../processes/child-fault.ts';
 import { placesOf } from '../processes/confinement.ts';
-import { type Failed, ForkedProcess, type ProcessOptions } from '../processes/forked-process.ts';
+import {
+  type Failed,
+  ForkedProcess,
+  type FromChild,
+  type ProcessOptions,
+} from '../processes/forked-process.ts';
+import { AnswerTalk } from './answer-talk.ts';
 import { FairOrder, type Share } from './fair-order.ts';
-import type {
-  DoneEvent,
-  GeneratorMessages,
-  GeneratorRequest,
-  ReadEvent,
-  TokenEvent,
+import {
+  checkGenerator,
+  type DoneEvent,
+  type GeneratorMessages,
+  type GeneratorRequest,
+  type ReadEvent,
+  type TokenEvent,
 } from './generator-protocol.ts';
 
 /** Tokens that were read and written when it failed. */
@@ -27,6 +34,7 @@ interface Waiting {
 /** A request that the child has. */
 interface Running {
   share: Share;
+  talk: AnswerTalk;
   put(event: ReadEvent | TokenEvent | DoneEvent | Failed): void;
 }
 
@@ -63,7 +71,7 @@ export class GeneratorProcess {
 
   constructor(options: GeneratorOptions) {
     this.#options = options;
-    this.#process = new ForkedProcess('generator', ['stopped'], options);
+    this.#process = new ForkedProcess('generator', { results: ['stopped'], check: checkGenerator }, options);
   }
 
   /** Of the running child, if any. */
@@ -100,7 +108,8 @@ export class GeneratorProcess {
     };
     const onAbort = () => arrived();
     let counts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
-    this.#running.set(id, { share, put });
+    const talk = new AnswerTalk(request.options.max_tokens ?? null, () => events.length);
+    this.#running.set(id, { share, talk, put });
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       this.#send(id, request, share);
@@ -171,6 +180,7 @@ export class GeneratorProcess {
         },
         // The same on every machine, so that answers do not depend on the machine.
         precision: 'fp32',
+        check: (message) => this.#refuse(message),
         reads: placesOf(first.request.basePath),
         stop: end.signal,
         stopMilliseconds,
@@ -193,6 +203,13 @@ export class GeneratorProcess {
         put({ type: 'failed', fault: this.#closed ? closing : fault });
       this.#admit();
     }
+  }
+
+  /** Why the child may not say that; null: it may. What it says of a request that was given up is passed over. */
+  #refuse(message: FromChild<GeneratorMessages>): string | null {
+    if (!('id' in message)) return null;
+    if (message.id >= this.#ids) return 'an answer to no request';
+    return this.#running.get(message.id)?.talk.refuse(message) ?? null;
   }
 
   #tell({ id, ...event }: GeneratorMessages['event']): void {
@@ -252,7 +269,7 @@ export class GeneratorProcess {
   #enter(baseModel: string, share: Share): number {
     const id = this.#ids++;
     this.#baseModel = baseModel;
-    this.#running.set(id, { share, put: () => {} });
+    this.#running.set(id, { share, talk: new AnswerTalk(null, () => 0), put: () => {} });
     return id;
   }
 

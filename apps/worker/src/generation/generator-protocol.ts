@@ -1,6 +1,19 @@
 /** Messages between the worker and its generator: a child process that answers requests with a base model and adapters on it. */
 import type { GeneratedText, GenerateRequest, GenerateResult, ServingLimits } from '@graft/peft-core';
+import { Type } from 'typebox';
 import type { ChildFault } from '../processes/child-fault.ts';
+import {
+  anyNumber,
+  checkerOf,
+  closed,
+  count,
+  FailedSchema,
+  FaultSchema,
+  large,
+  nullable,
+  ReadySchema,
+  StopSchema,
+} from '../processes/message-schemas.ts';
 
 /** One request to generate, as plain data. All paths are absolute. */
 export interface GeneratorRequest {
@@ -42,3 +55,65 @@ export interface GeneratorMessages {
   event: Of & (ReadEvent | TokenEvent | DoneEvent | { type: 'refused'; fault: ChildFault });
   result: { type: 'stopped' };
 }
+
+/** Text of an answer, which may be anything; `maxLength` in characters. */
+const said = Type.String({ maxLength: 2 ** 18 });
+const likelihood = { token: said, logprob: anyNumber };
+const counts = { promptTokens: count, cachedTokens: count, completionTokens: count };
+
+/** Of all that a generator sends. */
+export const checkGenerator = checkerOf({
+  ready: ReadySchema,
+  read: Type.Object({ id: large, type: Type.Literal('read'), promptTokens: count }, closed),
+  token: Type.Object(
+    {
+      id: large,
+      type: Type.Literal('token'),
+      text: said,
+      likely: Type.Optional(
+        Type.Object(
+          { ...likelihood, top: Type.Array(Type.Object(likelihood, closed), { maxItems: 20 }) },
+          closed,
+        ),
+      ),
+      ...counts,
+    },
+    closed,
+  ),
+  done: Type.Object(
+    { id: large, type: Type.Literal('done'), finishReason: Type.Enum(['stop', 'length']), ...counts },
+    closed,
+  ),
+  refused: Type.Object({ id: large, type: Type.Literal('refused'), fault: FaultSchema }, closed),
+  stopped: Type.Object({ type: Type.Literal('stopped') }, closed),
+  failed: FailedSchema,
+});
+
+const path = Type.String({ maxLength: 4096 });
+const options = Type.Object({}, { additionalProperties: true });
+
+/** Of all that a generator is sent. What is asked of it was checked where it came in. */
+export const checkGeneratorCall = checkerOf({
+  stop: StopSchema,
+  cancel: Type.Object({ id: large, type: Type.Literal('cancel') }, closed),
+  generate: Type.Object(
+    {
+      id: large,
+      type: Type.Literal('generate'),
+      request: Type.Object(
+        {
+          baseModel: Type.String(),
+          basePath: path,
+          digestCache: path,
+          adapterDir: nullable(path),
+          options,
+        },
+        closed,
+      ),
+      team: Type.String(),
+      weight: Type.Number(),
+      limits: options,
+    },
+    closed,
+  ),
+});

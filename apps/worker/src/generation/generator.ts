@@ -7,7 +7,7 @@ import type { Generator, ServingLimits } from '@graft/peft-core';
 import { loadEngine } from '@graft/peft-core/load-engine';
 import { type ChildFault, faultOf, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
-import type { GeneratorMessages, GeneratorRequest } from './generator-protocol.ts';
+import { checkGeneratorCall, type GeneratorMessages, type GeneratorRequest } from './generator-protocol.ts';
 
 type Asked = Extract<GeneratorMessages['call'], { type: 'generate' }>;
 
@@ -16,7 +16,7 @@ let stopping = false;
 let loaded: { basePath: string; opened: Promise<{ generator: Generator; close(): Promise<void> }> } | null =
   null;
 
-const send = listenToParent<GeneratorMessages>((message) => {
+const send = listenToParent<GeneratorMessages>(checkGeneratorCall, (message) => {
   if (message.type === 'generate') void answer(message);
   else if (message.type === 'cancel') answering.get(message.id)?.abort();
   else {

@@ -2,6 +2,7 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
 import { isMachineFault } from './machine-fault.ts';
+import { longestFault, longestStack } from './message-schemas.ts';
 
 /** A fault as it crosses the process boundary. `message` may be shown to the team. */
 export interface ChildFault {
@@ -28,6 +29,26 @@ export function faultOf(
   error: unknown,
   otherwise: { code: string; message: string },
   files: OperatorFiles | null = null,
+): ChildFault {
+  const { message, stack, param, ...fault } = findFault(error, otherwise, files);
+  return {
+    ...fault,
+    message: plainText(message, longestFault),
+    param: param === null ? null : plainText(param, 500),
+    ...(stack === undefined ? {} : { stack: plainText(stack, longestStack) }),
+  };
+}
+
+/** As Postgres takes it, of so many characters at most. Messages may quote data. */
+function plainText(text: string, most: number): string {
+  const short = text.length > most ? `${text.slice(0, most - 1)}…` : text;
+  return Buffer.from(short.replaceAll('\0', '\uFFFD')).toString();
+}
+
+function findFault(
+  error: unknown,
+  otherwise: { code: string; message: string },
+  files: OperatorFiles | null,
 ): ChildFault {
   const isWorded = error instanceof GraftError && error.fault === 'environment';
   if (!isWorded && isMachineFault(error)) return { ...machineFault, ...stackOf(error) };

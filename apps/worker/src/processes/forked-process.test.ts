@@ -25,13 +25,17 @@ let forked: ForkedProcess<TestMessages>;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-forked-'));
   await writeFile(join(folder, 'child.mjs'), child);
-  forked = new ForkedProcess('child', ['stopped'], {
-    entry: pathToFileURL(join(folder, 'child.mjs')),
-    device: { kind: 'cpu' },
-    log: createLogger({ level: 'silent', name: 'test' }),
-    stallMilliseconds: 60_000,
-    idleMilliseconds: 60_000,
-  });
+  forked = new ForkedProcess(
+    'child',
+    { results: ['stopped'], check: () => null },
+    {
+      entry: pathToFileURL(join(folder, 'child.mjs')),
+      device: { kind: 'cpu' },
+      log: createLogger({ level: 'silent', name: 'test' }),
+      stallMilliseconds: 60_000,
+      idleMilliseconds: 60_000,
+    },
+  );
 });
 after(async () => {
   await forked.close();

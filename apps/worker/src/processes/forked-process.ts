@@ -1,13 +1,16 @@
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Services } from '@graft/service';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
 import type { ChildFault } from './child-fault.ts';
 import { confineArguments, isWithin, type Sandbox } from './confinement.ts';
+import { longestLine, onLines, readLine, toWire } from './message-lines.ts';
+import type { Check } from './message-schemas.ts';
 import { SlotFolder } from './slot-folder.ts';
 
 /**
@@ -34,6 +37,8 @@ export type Gone =
   | { type: 'killed' }
   /** Killed because it sent nothing for too long. */
   | { type: 'stalled' }
+  /** Killed because it sent what does not fit the protocol. */
+  | { type: 'rejected' }
   /** It ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine was loaded before. */
   | { type: 'crashed'; exit: ChildExit; ready: boolean };
 
@@ -43,6 +48,14 @@ type End<M extends Messages> = M['result'] | Failed | Gone;
 /** All that a child sends. `ready`: its engine is loaded. */
 export type FromChild<M extends Messages> = { type: 'ready' } | M['event'] | M['result'] | Failed;
 export type ToChild<M extends Messages> = M['call'] | { type: 'stop' };
+
+/** What is known of the messages of one kind of child process. */
+export interface Protocol<M extends Messages> {
+  /** The types of M['result']. */
+  results: readonly M['result']['type'][];
+  /** Of all that the child sends. */
+  check: Check;
+}
 
 export interface ProcessOptions {
   /** The file that the child runs, TypeScript or built JavaScript. */
@@ -61,6 +74,8 @@ export interface Call<M extends Messages> {
   message: M['call'];
   /** Is given the way to send more messages while the call lasts. */
   opened?: (send: (message: M['call']) => void) => void;
+  /** Whether a message that fits its schema fits this call, too: null, or why not. */
+  check?: (message: FromChild<M>) => string | null;
   precision: Precision;
   /** That TensorFlow computes in; by default as many as it likes. */
   threads?: number;
@@ -88,9 +103,19 @@ interface Child<M extends Messages> {
   holdUntil(deadline: number): void;
   /** With SIGKILL: a child inside a TensorFlow step handles no other signal, and a stopped one none at all. */
   kill(): void;
+  /** Ends it for what it has sent. */
+  refuse(why: string): void;
+  /** Reads nothing of what it sends, or reads on. */
+  pause(): void;
+  resume(): void;
   exited: Promise<ChildExit>;
-  /** Of the running call. A listener on `exited` would stay, one for each call, for as long as the child lives. */
-  onMessage: (message: FromChild<M>) => void;
+  /**
+   * Of the running call; null: there is none, and a message is a fault. A listener on `exited` would stay, one for each call, for as
+   * long as the child lives.
+   */
+  onMessage: ((message: FromChild<M>, size: number) => void) | null;
+  /** It has sent what does not fit, and is dying. */
+  onRefused: () => void;
   onExit: (exit: ChildExit) => void;
 }
 
@@ -103,15 +128,17 @@ export class ForkedProcess<M extends Messages> {
   /** What a confined child sees of the data folder; null: it is not confined. */
   readonly slot: SlotFolder | null;
   readonly #name: string;
+  readonly #check: Check;
   readonly #ends: ReadonlySet<string>;
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
   #idle: NodeJS.Timeout | undefined;
   #deadline = Number.POSITIVE_INFINITY;
 
-  /** `name` is for the log; `results` are the types of M['result']. */
-  constructor(name: string, results: readonly M['result']['type'][], options: ProcessOptions) {
+  /** `name` is for the log. */
+  constructor(name: string, { results, check }: Protocol<M>, options: ProcessOptions) {
     this.#name = name;
+    this.#check = check;
     this.#ends = new Set([...results, 'failed', ...goneTypes]);
     this.#options = options;
     const { sandbox } = options;
@@ -140,12 +167,22 @@ export class ForkedProcess<M extends Messages> {
     const { message: called, opened, stop, stopMilliseconds, kill } = call;
     clearTimeout(this.#idle);
     const child = await this.#childFor(call);
-    const inbox = new Inbox<M['event'] | End<M>>();
+    const inbox = new Inbox<M['event'] | End<M>>(mostUnread, {
+      full: () => {
+        child.pause();
+        // Nothing can come, and that is not the child's fault.
+        clearTimeout(silence);
+      },
+      free: () => {
+        child.resume();
+        if (!over && !gone) expectMessage();
+      },
+    });
     let silence: NodeJS.Timeout | undefined;
     let patience: NodeJS.Timeout | undefined;
-    let gone: 'killed' | 'stalled' | null = null;
+    let gone: 'killed' | 'stalled' | 'rejected' | null = null;
     let over = false;
-    const end = (because: 'killed' | 'stalled') => {
+    const end = (because: NonNullable<typeof gone>) => {
       if (over) return;
       gone ??= because;
       child.kill();
@@ -161,15 +198,19 @@ export class ForkedProcess<M extends Messages> {
       if (stopMilliseconds !== undefined) patience ??= setTimeout(() => end('killed'), stopMilliseconds);
     };
     const onKill = () => end('killed');
-    child.onMessage = (message) => {
+    child.onRefused = () => end('rejected');
+    child.onMessage = (message, size) => {
       if (gone) return;
+      const fault = over ? 'a message after its result' : call.check?.(message);
+      if (fault) return child.refuse(fault);
       expectMessage();
       if (message.type === 'ready') return;
       if (!child.ready) blameMachine(message);
       over = this.#isEnd(message);
-      inbox.put(message);
+      inbox.put(message, size);
     };
-    child.onExit = (exit) => inbox.put(gone ? { type: gone } : { type: 'crashed', exit, ready: child.ready });
+    child.onExit = (exit) =>
+      inbox.put(gone ? { type: gone } : { type: 'crashed', exit, ready: child.ready }, 0);
     let ended: End<M> | null = null;
     try {
       expectMessage();
@@ -199,8 +240,10 @@ export class ForkedProcess<M extends Messages> {
       clearTimeout(patience);
       stop.removeEventListener('abort', onStop);
       kill?.removeEventListener('abort', onKill);
-      child.onMessage = () => {};
+      child.onMessage = null;
+      child.onRefused = () => {};
       child.onExit = () => {};
+      child.resume();
     }
   }
 
@@ -242,6 +285,14 @@ export class ForkedProcess<M extends Messages> {
       { ...childEnvironment(device, precision, threads), ...(slot ? { TMPDIR: slot.scratch } : {}) },
       { precision, threads, confined },
       confined && { sandbox: sandbox!, rules: slot!.rulesWith(confined.reads), device },
+      {
+        check: this.#check,
+        refused: (why) =>
+          log.error(
+            { childPid: child.pid, event: 'child_refused' },
+            `${this.#name} sent ${why}: it is ended`,
+          ),
+      },
     );
     child.holdUntil(onMachineClock(this.#deadline));
     log.info({ childPid: child.pid }, `${this.#name} started on the ${device.kind} in ${precision}`);
@@ -267,7 +318,9 @@ export class ForkedProcess<M extends Messages> {
 
 // Until its engine is loaded a child may take at least this long, on a machine that is busy.
 const startMilliseconds = 60_000;
-const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'crashed']);
+const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'rejected', 'crashed']);
+/** Bytes of messages that wait to be read; then nothing more is taken from the child. */
+const mostUnread = 4 * 2 ** 20;
 
 /** A child that fails before its engine is loaded could do no better at any other work. */
 function blameMachine(message: { type: string; fault?: ChildFault }): void {
@@ -280,7 +333,10 @@ function onAbort(signal: AbortSignal, listener: () => void): void {
   else signal.addEventListener('abort', listener, { once: true });
 }
 
-/** Forks with structured-clone serialization, which carries NaN and undefined as they are. */
+/**
+ * Starts Node with a channel at descriptor 3. The child has it from Node as `process.send`, in lines of JSON; this process reads it
+ * as a plain pipe: lines of a bounded length, no handles, and none of the messages by which Node itself acts on a channel.
+ */
 function start<M extends Messages>(
   entry: URL,
   env: NodeJS.ProcessEnv,
@@ -290,36 +346,38 @@ function start<M extends Messages>(
     rules: Parameters<typeof confineArguments>[1]['rules'];
     device: Device;
   } | null,
+  { check, refused }: { check: Check; refused: (why: string) => void },
 ): Child<M> {
   const { program = null, user = null } = confinement?.sandbox ?? {};
-  const forked = fork(fileURLToPath(entry), {
-    // It takes the place of this process: the same pid, and the channel.
-    ...(program ? { execPath: program } : {}),
+  const node = [process.execPath, ...nodeFlags(), fileURLToPath(entry)];
+  // It takes the place of this process: the same pid, and the channel.
+  const [command, ...rest] =
+    program && confinement
+      ? [program, ...confineArguments(confinement.sandbox, { entry, ...confinement }), ...node]
+      : node;
+  const forked = spawn(command!, rest, {
     ...(user && !program ? { uid: user.uid, gid: user.gid } : {}),
     // The home folder of this process's user is not another user's.
     env: {
       ...env,
       ...(user ? { HOME: '/', USER: String(user.uid) } : {}),
+      NODE_CHANNEL_FD: '3',
+      NODE_CHANNEL_SERIALIZATION_MODE: 'json',
       GRAFT_LEASE_FD: '4',
     },
-    execArgv:
-      program && confinement
-        ? [
-            ...confineArguments(confinement.sandbox, { entry, ...confinement }),
-            process.execPath,
-            ...nodeFlags(),
-          ]
-        : nodeFlags(),
-    serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
   });
-  const lease = forked.stdio[4] as Writable | undefined;
+  const channel = forked.stdio[3] as Duplex | null | undefined;
+  const lease = forked.stdio[4] as Writable | null | undefined;
   // Of a child that has just died.
-  lease?.on('error', () => {});
+  for (const pipe of [channel, lease]) pipe?.on('error', () => {});
   let alive = true;
+  let isRefused = false;
   const exited = new Promise<ChildExit>((resolve) => {
-    const end = (code: number | null, signal: NodeJS.Signals | null) => {
+    const end = async (code: number | null, signal: NodeJS.Signals | null) => {
       alive = false;
+      if (channel && code !== null) await untilEnd(channel);
+      channel?.destroy();
       resolve({ code, signal });
       child.onExit({ code, signal });
     };
@@ -333,19 +391,50 @@ function start<M extends Messages>(
     threads,
     confined,
     ready: false,
-    send: (message) => void (alive && forked.connected && forked.send(message, () => {})),
+    send: (message) => void (alive && channel?.write(`${JSON.stringify(toWire(message))}\n`)),
     holdUntil: (deadline) => void (alive && lease?.write(`${deadline}\n`)),
     kill: () => void (alive && forked.kill('SIGKILL')),
+    refuse: (why) => {
+      if (isRefused) return;
+      isRefused = true;
+      refused(why);
+      child.onRefused();
+      child.kill();
+    },
+    pause: () => void channel?.pause(),
+    resume: () => void channel?.resume(),
     exited,
-    onMessage: () => {},
+    onMessage: null,
+    onRefused: () => {},
     onExit: () => {},
   };
-  forked.on('message', (received) => {
-    const message = received as FromChild<M>;
-    if (message.type === 'ready') child.ready = true;
-    child.onMessage(message);
-  });
+  const take = (line: string) => {
+    if (isRefused) return;
+    let message: FromChild<M>;
+    try {
+      message = readLine(line) as FromChild<M>;
+    } catch {
+      return child.refuse('a line that is no message');
+    }
+    const fault = check(message);
+    if (fault) return child.refuse(fault);
+    if (message.type === 'ready') {
+      if (child.ready) return child.refuse('a second ready');
+      child.ready = true;
+    } else if (!child.onMessage) return child.refuse('a message that nobody asked for');
+    child.onMessage?.(message, line.length);
+  };
+  if (channel) onLines(channel, longestLine, take, () => child.refuse('a line that is too long'));
   return child;
+}
+
+/** What a child sent before it ended is still to be read; a process that it has left behind may hold the other end. */
+async function untilEnd(channel: Duplex): Promise<void> {
+  if (channel.readableEnded || channel.destroyed) return;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), 500);
+  await once(channel, 'close', { signal: late.signal }).catch(() => {});
+  clearTimeout(timer);
 }
 
 /** A time of `performance.now()` in milliseconds of the monotonic clock, which all processes of this machine share. */
@@ -358,21 +447,46 @@ function nodeFlags(): string[] {
   return process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
 }
 
-/** A queue of messages for one reader. */
+/** A queue of messages for one reader. `full` is called when more than `most` bytes wait, `free` when half of them are read. */
 class Inbox<T> {
-  #messages: T[] = [];
+  #messages: { message: T; size: number }[] = [];
+  #next = 0;
+  #size = 0;
+  #isFull = false;
   #arrived = () => {};
+  readonly #most: number;
+  readonly #on: { full(): void; free(): void };
 
-  put(message: T): void {
-    this.#messages.push(message);
+  constructor(most: number, on: { full(): void; free(): void }) {
+    this.#most = most;
+    this.#on = on;
+  }
+
+  /** A message of so many bytes; what keeps it takes more, the less it has. */
+  put(message: T, bytes: number): void {
+    const size = bytes + 512;
+    this.#messages.push({ message, size });
+    this.#size += size;
+    if (!this.#isFull && this.#size > this.#most) {
+      this.#isFull = true;
+      this.#on.full();
+    }
     this.#arrived();
   }
 
   /** The oldest message; waits until there is one. */
   async take(): Promise<T> {
     for (;;) {
-      const [message] = this.#messages.splice(0, 1);
-      if (message !== undefined) return message;
+      const next = this.#messages[this.#next];
+      if (next) {
+        this.#size -= next.size;
+        if (++this.#next === this.#messages.length) [this.#messages, this.#next] = [[], 0];
+        if (this.#isFull && this.#size < this.#most / 2) {
+          this.#isFull = false;
+          this.#on.free();
+        }
+        return next.message;
+      }
       await new Promise<void>((resolve) => {
         this.#arrived = resolve;
       });

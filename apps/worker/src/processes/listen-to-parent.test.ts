@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 // A parent that forks a child which listens to it and then blocks its thread for ten minutes.
 const child = `
   const { listenToParent } = await import(${JSON.stringify(new URL('./listen-to-parent.ts', import.meta.url).href)});
-  listenToParent(() => {});
+  listenToParent(() => null, () => {});
   process.send('watched', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600000));
 `;
 const parent = (childFile: string) => `
@@ -27,7 +27,7 @@ const parent = (childFile: string) => `
 const grantor = (childFile: string) => `
   import { pathToFileURL } from 'node:url';
   const { ForkedProcess } = await import(${JSON.stringify(new URL('./forked-process.ts', import.meta.url).href)});
-  const forked = new ForkedProcess('child', ['stopped'], {
+  const forked = new ForkedProcess('child', { results: ['stopped'], check: () => null }, {
     entry: pathToFileURL(${JSON.stringify(childFile)}),
     device: { kind: 'cpu' },
     log: { info() {} },

@@ -1,20 +1,29 @@
 import { Worker } from 'node:worker_threads';
 import type { FromChild, Messages, ToChild } from './forked-process.ts';
+import { fromWire, toWire } from './message-lines.ts';
+import type { Check } from './message-schemas.ts';
 
 /**
  * The child's side of a `ForkedProcess`: passes the worker's messages to `onMessage`, and returns the function that sends
- * messages to the worker. Called before TensorFlow is loaded, which takes a second or more.
+ * messages to the worker. Called before TensorFlow is loaded, which takes a second or more. A message that does not pass `check` ends
+ * this process.
  */
 export function listenToParent<M extends Messages>(
+  check: Check,
   onMessage: (message: ToChild<M>) => void,
 ): (message: FromChild<M>) => void {
   startWatchdog();
-  process.on('message', onMessage);
+  process.on('message', (received) => {
+    const message = fromWire(received);
+    const fault = check(message);
+    if (fault !== null) throw new Error(`The worker sent ${fault}`);
+    onMessage(message as ToChild<M>);
+  });
   // Ctrl-C reaches the whole process group, but the worker ends its children in its own order.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
   // With a callback, a worker that has just died is no uncaught error; the watchdog ends this process.
-  return (message) => void process.send?.(message, undefined, undefined, () => {});
+  return (message) => void process.send?.(toWire(message), undefined, undefined, () => {});
 }
 
 // Plain JavaScript, so that the thread needs no TypeScript loader. `until`: milliseconds of the machine's monotonic clock.

@@ -1,25 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  copyFile,
-  lchown,
-  link,
-  lstat,
-  mkdir,
-  readdir,
-  rename,
-  rm,
-  unlink,
-} from 'node:fs/promises';
+import { chmod, chown, copyFile, lchown, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { removeBelow } from '@graft/service';
 import type { ChildUser } from './child-user.ts';
 
 /** What one call lets a child reach besides the base model. */
 export interface Access {
   /** The child makes a new process when this changes: another team's child may know what this one's data was. */
   team: string;
-  /** Folders that it writes; made where missing, and this process's own again when the call is over. */
+  /** Folders that it writes; made where missing, and gone when the call is over. */
   writes: readonly string[];
   /** Files, and folders with all their files, that it reads: under other names, which `open` answers. */
   reads: readonly string[];
@@ -81,7 +69,11 @@ export class SlotFolder {
       // Others may pass, since the folder's path is known to nobody who does not know it already.
       await mkdir(dirname(folder), { recursive: true, mode: 0o711 });
       const spare = this.#spares.pop()!;
-      if (this.#user) await lchown(spare, this.#user.uid, this.#user.gid);
+      if (this.#user) {
+        // This process's group, which folders in it have too: it looks into them while the child writes.
+        await chmod(spare, 0o2770);
+        await lchown(spare, this.#user.uid, process.getgid!());
+      }
       await rename(spare, folder);
       this.#open.add(folder);
     }
@@ -96,11 +88,11 @@ export class SlotFolder {
     return places;
   }
 
-  /** After the call: what the child has written is kept from it. */
+  /** After the call. Of what the child has written this process has copies. */
   async close({ writes }: Access, places: ReadonlyMap<string, string>): Promise<void> {
     for (const folder of writes) {
       this.#open.delete(folder);
-      await takeBack(folder);
+      await removeBelow(dirname(folder), folder);
     }
     for (const place of places.values()) await rm(dirname(place), { recursive: true, force: true });
   }
@@ -161,44 +153,3 @@ export class SlotFolder {
     if (this.#user) await chmod(place, 0o644);
   }
 }
-
-/**
- * Makes a folder that a child may write this process's own: a new folder, which the child's rules do not name, with what was in the old
- * one. Anything but folders and plain files of one name is removed: a link would have this process read another file. The folder
- * around it is this process's own.
- */
-async function takeBack(folder: string): Promise<void> {
-  const own = `${folder}.${randomUUID()}`;
-  // Out of the reach of the child's user first.
-  try {
-    await lchown(folder, ...self());
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return;
-  }
-  await mkdir(own, { mode: 0o755 });
-  for (const name of await readdir(folder)) await takeOut(join(folder, name), join(own, name));
-  await rm(folder, { recursive: true, force: true });
-  await rename(own, folder);
-}
-
-/** Moves what a child has written, and may exchange at any time, to where only this process writes, and makes it this process's own. */
-export async function takeOut(from: string, to: string): Promise<void> {
-  await rename(from, to);
-  await claim(to);
-}
-
-/** Follows no link. */
-async function claim(path: string): Promise<void> {
-  const found = await lstat(path);
-  if (!found.isDirectory()) {
-    if (!found.isFile() || found.nlink > 1) return await unlink(path);
-    await lchown(path, ...self());
-    return await chmod(path, 0o644);
-  }
-  await lchown(path, ...self());
-  await chmod(path, 0o755);
-  for (const name of await readdir(path)) await claim(join(path, name));
-}
-
-const self = (): [uid: number, gid: number] => [process.getuid!(), process.getgid!()];

@@ -7,11 +7,24 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { adoptCheckpoint, MetricLog, type MetricSeries, writeCheckpoint } from '@graft/peft-core/checkpoints';
+import type { TrainRecord } from '@graft/peft-core';
+import {
+  adoptCheckpoint,
+  folderOfStep,
+  MetricLog,
+  type MetricSeries,
+  writeCheckpoint,
+} from '@graft/peft-core/checkpoints';
 import { GraftError } from '@graft/peft-core/config';
 import { faultOf } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
-import type { TrainerMessages, TrainingRequest, VerificationRequest } from '../training/trainer-protocol.ts';
+import {
+  checkTrainerCall,
+  type TrainerMessages,
+  type TrainingRequest,
+  type VerificationRequest,
+} from '../training/trainer-protocol.ts';
+import { messagesOf } from '../training/trainer-reports.ts';
 
 export interface Timing {
   steps: number;
@@ -31,13 +44,17 @@ export interface Timing {
 }
 
 let stopping = false;
-const send = listenToParent<TrainerMessages>((message) => {
+const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   if (message.type === 'stop') stopping = true;
   else if (message.type === 'train') void run(message.request);
   else if (message.type === 'prove') prove(message.measure);
   else verify(message.request);
 });
 send({ type: 'ready' });
+
+function report(record: TrainRecord): void {
+  for (const message of messagesOf(record)) send(message);
+}
 
 async function run(request: TrainingRequest): Promise<void> {
   stopping = false;
@@ -70,29 +87,26 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
     kept = step;
     await writeStep(dir, step, log.series);
   };
-  send({
-    type: 'record',
-    record: {
-      type: 'start',
-      trainableParameters: 10,
-      totalParameters: 1000,
-      totalSteps: steps,
-      examples: 8,
-      tokensPerEpoch: 100,
-      paddingFraction: 0,
-      resumedFrom,
-      series: adopted?.series ?? null,
-      passedOver,
-      sharing: { savedFraction: 0, message: 'Nothing is shared.' },
-      precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
-    },
+  report({
+    type: 'start',
+    trainableParameters: 10,
+    totalParameters: 1000,
+    totalSteps: steps,
+    examples: 8,
+    tokensPerEpoch: 100,
+    paddingFraction: 0,
+    resumedFrom,
+    series: adopted?.series ?? null,
+    passedOver,
+    sharing: { savedFraction: 0, message: 'Nothing is shared.' },
+    precision: process.env.TF_SET_ONEDNN_FPMATH_MODE === 'BF16' ? 'bf16' : 'fp32',
   });
   if (resumedFrom && timing.adviceStep && resumedFrom >= timing.adviceStep) advise(timing.adviceStep);
   for (let step = (resumedFrom ?? 0) + 1; step <= steps; step++) {
     await nextTurn();
     if (stopping) {
       await checkpoint(step - 1);
-      send({ type: 'record', record: { type: 'stopped', step: step - 1 } });
+      report({ type: 'stopped', step: step - 1 });
       return 'stopped';
     }
     if (timing.atStep?.step === step) act(timing.atStep.does);
@@ -107,7 +121,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
     const speed = { tokens: step * 100, tokensPerSecond: 1000, secondsRemaining: steps - step };
     const measured = { ...progress, ...speed, memoryBytes: process.memoryUsage.rss() };
     log.addStep(measured);
-    send({ type: 'record', record: { type: 'step', step, totalSteps: steps, ...measured } });
+    report({ type: 'step', step, totalSteps: steps, ...measured });
     if (step === timing.adviceStep) advise(step);
     if (timing.snapshotSteps && step % timing.snapshotSteps === 0) snapshot(request, step, timing);
     if (step % timing.checkpointSteps === 0 || step === steps) await checkpoint(step);
@@ -115,47 +129,38 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
   block(timing.finishMilliseconds ?? 0);
   mkdirSync(request.outputDir, { recursive: true });
   writeFileSync(join(request.outputDir, 'adapter_config.json'), JSON.stringify(request.peft));
-  send({
-    type: 'record',
-    record: {
-      type: 'done',
-      adapterDir: request.outputDir,
-      ...{ steps, totalSteps: steps, publishedStep: steps, best: null, evaluationsWithoutGain: 0 },
-      trainedTokens: steps * 100,
-      finalLoss: 2 / steps,
-      validationLoss: null,
-      metrics: {},
-      verification: { loss: 2 / steps, examples: 8, measuredOn: 'training' },
-      peakMemoryBytes: process.memoryUsage.rss(),
-      files: [],
-    },
+  report({
+    type: 'done',
+    adapterDir: request.outputDir,
+    ...{ steps, totalSteps: steps, publishedStep: steps, best: null, evaluationsWithoutGain: 0 },
+    trainedTokens: steps * 100,
+    finalLoss: 2 / steps,
+    validationLoss: null,
+    metrics: {},
+    verification: { loss: 2 / steps, examples: 8, measuredOn: 'training' },
+    peakMemoryBytes: process.memoryUsage.rss(),
+    files: [],
   });
   return 'finished';
 }
 
 function advise(step: number): void {
   const message = 'The training loss hardly moves. Try learning_rate 1e-3 instead of 1e-4.';
-  send({
-    type: 'record',
-    record: { type: 'advice', kind: 'flat', step, message, try: { learning_rate: 1e-3 } },
-  });
+  report({ type: 'advice', kind: 'flat', step, message, try: { learning_rate: 1e-3 } });
 }
 
 function snapshot(request: TrainingRequest, step: number, { bestStep = 0 }: Timing): void {
-  const dir = join(request.snapshotDir!, `step-${step}`);
+  const dir = join(request.snapshotDir!, folderOfStep(step));
   mkdirSync(dir, { recursive: true });
   const text = JSON.stringify({ ...request.peft, step });
   writeFileSync(join(dir, 'adapter_config.json'), text);
   const accuracies = { trainingAccuracy: 0.5, validationAccuracy: 0.5 };
   const measured = { trainingLoss: 2 / step, validationLoss: 1, ...accuracies };
-  send({
-    type: 'record',
-    record: {
-      type: 'snapshot',
-      ...{ step, dir, trainedTokens: step * 100, metrics: {}, ...measured },
-      files: [{ path: 'adapter_config.json', bytes: text.length, sha256: sha256(text) }],
-      best: step >= bestStep && bestStep > 0 ? { step: bestStep, metric: 'eval_loss', value: 1 } : null,
-    },
+  report({
+    type: 'snapshot',
+    ...{ step, dir, trainedTokens: step * 100, metrics: {}, ...measured },
+    files: [{ path: 'adapter_config.json', bytes: text.length, sha256: sha256(text) }],
+    best: step >= bestStep && bestStep > 0 ? { step: bestStep, metric: 'eval_loss', value: 1 } : null,
   });
 }
 
@@ -213,7 +218,7 @@ async function writeStep(dir: string, step: number, series: MetricSeries): Promi
     layout,
     identity,
   );
-  send({ type: 'record', record: { type: 'checkpoint', step, ...written } });
+  report({ type: 'checkpoint', step, ...written });
 }
 
 function block(milliseconds: number): void {

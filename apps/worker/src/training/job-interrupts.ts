@@ -15,6 +15,7 @@ export class JobInterrupts {
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
   readonly #leaving = new AbortController();
+  readonly #lost = new AbortController();
   readonly #drainMilliseconds: number;
   #drain: NodeJS.Timeout | undefined;
 
@@ -37,12 +38,19 @@ export class JobInterrupts {
     return this.#leaving.signal;
   }
 
+  /** Aborted: nobody wants what this attempt has not recorded yet. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
   interrupt(reason: Interruption): void {
     if (this.why && interruptions.indexOf(this.why) <= interruptions.indexOf(reason)) return;
     this.why = reason;
     this.#stop.abort();
-    if (reason === 'fenced' || reason === 'cancel' || reason === 'expired') this.killNow();
-    else this.#drain ??= setTimeout(() => this.killNow(), this.#drainMilliseconds);
+    if (reason === 'fenced' || reason === 'cancel' || reason === 'expired') {
+      this.#lost.abort();
+      this.killNow();
+    } else this.#drain ??= setTimeout(() => this.killNow(), this.#drainMilliseconds);
   }
 
   killNow(): void {

@@ -1,9 +1,9 @@
-import type { TrainRecord } from '@graft/peft-core';
 import type { TrialState } from '@graft/service';
+import type { TrainerRecordOf } from './trainer-protocol.ts';
 
-type Start = Extract<TrainRecord, { type: 'start' }>;
-type Step = Extract<TrainRecord, { type: 'step' }>;
-type Evaluation = Extract<TrainRecord, { type: 'evaluation' }>;
+type Start = Omit<TrainerRecordOf<'start'>, 'series'>;
+type Step = TrainerRecordOf<'step'>;
+type Evaluation = TrainerRecordOf<'evaluation'>;
 
 // People read a job's events: about this many of them are of steps, however long the job is.
 const stepEvents = 50;
@@ -14,7 +14,7 @@ export function tellsOf({ step, totalSteps }: Step): boolean {
 }
 
 export function startMessage(start: Start): string {
-  if (start.sweep) return sweepMessage(start, start.sweep.trials.length);
+  if (start.trials) return sweepMessage(start, start.trials.length);
   const share = (100 * start.trainableParameters) / start.totalParameters;
   const training = `Training ${count(start.trainableParameters)} of ${count(start.totalParameters)} parameters (${share.toPrecision(2)} %)`;
   const from = start.resumedFrom === null ? '' : `, resumed from the checkpoint at step ${start.resumedFrom}`;

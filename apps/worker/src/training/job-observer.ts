@@ -1,7 +1,7 @@
-import type { TrainRecord } from '@graft/peft-core';
 import { contextOf, endSpan, instruments, type Job, type Span, startSpan, under } from '@graft/service';
 import { tellsOf } from './job-messages.ts';
 import type { JobOutcome } from './settle-job.ts';
+import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 
 /**
  * One attempt as metrics and as a trace. Its span lies below the request that created the job; each stretch from one checkpoint
@@ -34,7 +34,7 @@ export class JobObserver {
     });
   }
 
-  record(record: TrainRecord): void {
+  record(record: TrainerRecord): void {
     switch (record.type) {
       case 'start':
         this.#attempt.addEvent('start', {
@@ -52,11 +52,9 @@ export class JobObserver {
       case 'checkpoint':
         instruments.checkpoints.inc();
         instruments.checkpointSeconds.observe(record.seconds);
-        instruments.checkpointBytes.inc(record.bytes);
         this.#stretch?.addEvent('checkpoint', {
           step: record.step,
           seconds: record.seconds,
-          bytes: record.bytes,
         });
         this.#endStretch(record.step);
         break;
@@ -76,7 +74,7 @@ export class JobObserver {
     endSpan(this.#attempt, outcome === 'failed' || outcome === 'fenced' ? outcome : undefined);
   }
 
-  #step(record: Extract<TrainRecord, { type: 'step' }>): void {
+  #step(record: TrainerRecordOf<'step'>): void {
     instruments.steps.inc();
     // Cumulative over all attempts: the first record of a resumed job tells no difference.
     if (this.#tokens !== null || record.step === 1)

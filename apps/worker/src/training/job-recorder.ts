@@ -1,4 +1,3 @@
-import type { TrainRecord } from '@graft/peft-core';
 import {
   appendEvent,
   appendEventOnce,
@@ -24,7 +23,8 @@ import {
   tellsOf,
   trialMessages,
 } from './job-messages.ts';
-import { evaluationRow, rowsOf, stepRow, sweepRows, trialOf } from './metric-rows.ts';
+import { evaluationRow, rowsOf, stepRow, trialOf } from './metric-rows.ts';
+import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 
 /**
  * Writes what a trainer reports into the job's rows, in order. Metrics and progress are gathered and written at most
@@ -43,11 +43,13 @@ export class JobRecorder {
   #totalSteps = 0;
   /** What was last told of a sweep's trials. */
   #told: readonly TrialState[] | null = null;
-  #lastStep: Extract<TrainRecord, { type: 'step' }> | null = null;
-  #lastEvaluation: Extract<TrainRecord, { type: 'evaluation' }> | null = null;
+  #lastStep: TrainerRecordOf<'step'> | null = null;
+  #lastEvaluation: TrainerRecordOf<'evaluation'> | null = null;
   #timer: NodeJS.Timeout | undefined;
   #written: Promise<void> = Promise.resolve();
   #fault: unknown;
+  /** Metrics that are gathered or wait, and writes that wait. */
+  #unwritten = 0;
 
   /** `onFault` is called once when a write fails for good; `flush` then throws the reason. */
   constructor(lease: JobLease, keeper: CheckpointKeeper, onFault: () => void, flushMilliseconds = 1000) {
@@ -62,7 +64,8 @@ export class JobRecorder {
     this.#snapshots = keeper;
   }
 
-  record(record: TrainRecord): void {
+  /** Takes a record. Resolves once this process has a copy of the files that it is of. */
+  async record(record: TrainerRecord): Promise<void> {
     switch (record.type) {
       case 'start':
         this.#start(record);
@@ -82,10 +85,10 @@ export class JobRecorder {
         this.#trials(record.trials);
         break;
       case 'checkpoint':
-        this.#checkpoint(record);
+        await this.#checkpoint(record);
         break;
       case 'snapshot':
-        this.#snapshots?.keep(record);
+        await this.#snapshots?.keep(record).catch((error) => this.#fail(error));
         break;
       case 'snapshot_lost': {
         const { step, reason } = record;
@@ -96,6 +99,13 @@ export class JobRecorder {
       case 'done':
         break;
     }
+  }
+
+  /** Undefined, or while much waits for Postgres a promise that resolves when less does: a trainer that says more has to wait. */
+  room(): Promise<void> | undefined {
+    if (this.#unwritten <= mostUnwritten) return undefined;
+    this.#flushSeries();
+    return this.#written;
   }
 
   /** Resolves once everything recorded so far is in Postgres. Throws what a write threw: `Fenced`, or a fault. */
@@ -129,14 +139,14 @@ export class JobRecorder {
     this.#eventOnce(kind, { level: 'warn', message });
   }
 
-  #start(record: Extract<TrainRecord, { type: 'start' }>): void {
-    const { resumedFrom, series, totalSteps, sweep } = record;
+  #start(record: TrainerRecordOf<'start'>): void {
+    const { resumedFrom, series, totalSteps, trials } = record;
     this.#totalSteps = totalSteps;
-    const rows = () => (sweep ? sweepRows(sweep.stretches) : series ? rowsOf(series) : []);
+    const rows = () => rowsOf(series);
     this.#enqueue(() =>
       this.#lease.write((db, lease) => resumeFromCheckpoint(db, lease, resumedFrom ?? 0, rows)),
     );
-    if (sweep) this.#trials(sweep.trials);
+    if (trials) this.#trials(trials);
     for (const passed of record.passedOver)
       this.#event({ level: 'warn', message: passedOverMessage(passed), data: { ...passed } });
     this.#event({ message: startMessage(record), data: startData(record) });
@@ -144,9 +154,9 @@ export class JobRecorder {
     this.#eventOnce('shared_beginnings', { message, data: { saved_fraction: savedFraction } });
   }
 
-  #step(step: Extract<TrainRecord, { type: 'step' }>): void {
+  #step(step: TrainerRecordOf<'step'>): void {
     this.#lastStep = step;
-    this.#metrics.push({ ...stepRow(step), ...trialOf(step.ofTrial) });
+    this.#addMetric({ ...stepRow(step), ...trialOf(step.ofTrial) });
     const { totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss } = step;
     this.#progress = { step: step.step, totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss };
     if (tellsOf(step)) this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
@@ -156,11 +166,13 @@ export class JobRecorder {
     }, this.#flushMilliseconds);
   }
 
-  #evaluation(evaluation: Extract<TrainRecord, { type: 'evaluation' }>): void {
+  #evaluation(evaluation: TrainerRecordOf<'evaluation'>): void {
     this.#lastEvaluation = evaluation;
     const { step, loss, tokenAccuracy, metrics } = evaluation;
     const epoch = this.#lastStep?.step === step ? this.#lastStep.epoch : null;
-    this.#metrics.push({ ...evaluationRow(evaluation, epoch), ...trialOf(evaluation.ofTrial) });
+    // Of a model that has become useless there is no number to keep.
+    if (Number.isFinite(loss))
+      this.#addMetric({ ...evaluationRow(evaluation, epoch), ...trialOf(evaluation.ofTrial) });
     this.#event({
       type: 'metrics',
       message: evaluationMessage(evaluation, this.#totalSteps),
@@ -180,15 +192,18 @@ export class JobRecorder {
     this.#told = trials;
   }
 
-  #checkpoint({ step, dir, digest, bytes, seconds }: Extract<TrainRecord, { type: 'checkpoint' }>): void {
+  async #checkpoint({ step, seconds }: TrainerRecordOf<'checkpoint'>): Promise<void> {
     const train = this.#lastStep?.step === step ? this.#lastStep : null;
     const validation = this.#lastEvaluation?.step === step ? this.#lastEvaluation : null;
     // Writes come one after the other: with these, all up to this step are there.
     const series = this.#metrics;
     this.#metrics = [];
+    const taking = this.#keeper.take(step);
     this.#enqueue(async () => {
-      if (!(await this.#keeper.store(dir, this.#closing.signal)))
+      const taken = await taking;
+      if (!taken || !(await this.#keeper.store(taken.dir, this.#closing.signal)))
         return await this.#withoutCheckpoint(step, series);
+      const { dir, digest, bytes } = taken;
       await this.#lease.write((db, lease) =>
         recordCheckpoint(db, lease, {
           ...{ step, digest, bytes, seconds, series },
@@ -203,7 +218,13 @@ export class JobRecorder {
       );
       // The last one goes with all others once the job is over.
       if (step !== this.#totalSteps) await this.#prune(step);
-    });
+    }, series.length);
+    await taking.catch((error) => this.#fail(error));
+  }
+
+  #addMetric(metric: JobMetric): void {
+    this.#metrics.push(metric);
+    this.#unwritten += 1;
   }
 
   /** Another worker would go on from the checkpoint before. */
@@ -243,25 +264,38 @@ export class JobRecorder {
     this.#metrics = [];
     this.#progress = null;
     if (metrics.length)
-      this.#enqueue(() => this.#lease.write((db, lease) => recordMetrics(db, lease, metrics)));
+      this.#enqueue(
+        () => this.#lease.write((db, lease) => recordMetrics(db, lease, metrics)),
+        metrics.length,
+      );
     if (progress) this.#enqueue(() => this.#lease.write((db, lease) => recordProgress(db, lease, progress)));
   }
 
-  /** Writes one after another, and none after the first that fails. */
-  #enqueue(write: () => Promise<unknown>): void {
+  /** Writes one after another, and none after the first that fails. `metrics`: how many of them this write has. */
+  #enqueue(write: () => Promise<unknown>, metrics = 0): void {
+    this.#unwritten += 1;
     this.#written = this.#written.then(async () => {
-      if (this.#fault) return;
       try {
-        await write();
+        if (!this.#fault) await write();
       } catch (error) {
-        this.#fault ??= error;
-        this.#onFault();
+        this.#fail(error);
       }
+      this.#unwritten -= metrics + 1;
     });
+  }
+
+  /** Nothing more is written, for the first reason. */
+  #fail(error: unknown): void {
+    const isFirst = this.#fault === undefined;
+    this.#fault ??= error;
+    if (isFirst) this.#onFault();
   }
 }
 
-function startData(start: Extract<TrainRecord, { type: 'start' }>): Record<string, unknown> {
+/** Metrics and other writes that may wait for Postgres. */
+const mostUnwritten = 20_000;
+
+function startData(start: TrainerRecordOf<'start'>): Record<string, unknown> {
   return {
     trainable_parameters: start.trainableParameters,
     total_parameters: start.totalParameters,
@@ -273,7 +307,7 @@ function startData(start: Extract<TrainRecord, { type: 'start' }>): Record<strin
 }
 
 // OpenAI's names for the data of metrics events.
-function stepData(step: Extract<TrainRecord, { type: 'step' }>): Record<string, unknown> {
+function stepData(step: TrainerRecordOf<'step'>): Record<string, unknown> {
   return {
     step: step.step,
     total_steps: step.totalSteps,

@@ -2,18 +2,23 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { MetricLog } from '@graft/peft-core/checkpoints';
 import { rowsOf, stepRow } from './metric-rows.ts';
+import { partsOf } from './trainer-reports.ts';
 
 const step = {
   ...{ epoch: 0.5, loss: 2, tokenAccuracy: 0.5, learningRate: 1e-4, gradNorm: 1 },
   ...{ tokens: 64, tokensPerSecond: 9, memoryBytes: 7e9 },
 };
 
+const rows = ({ series }: MetricLog) => [
+  ...rowsOf([...partsOf({ trial: null, offset: 0, firstStep: 1, series })]),
+];
+
 it('makes of a series the rows that were made of its steps, the memory at each among them', () => {
   const log = new MetricLog(null);
   log.addStep(step);
   log.addStep({ ...step, memoryBytes: 8e9 });
   log.addEvaluation({ step: 2, loss: 3, tokenAccuracy: null });
-  const [first, second, evaluation] = rowsOf(log.series);
+  const [first, second, evaluation] = rows(log);
   assert.deepEqual(first, stepRow({ ...step, step: 1 }));
   assert.deepEqual([first!.memoryBytes, second!.memoryBytes], [7e9, 8e9]);
   assert.equal(evaluation!.memoryBytes, undefined);
@@ -22,5 +27,5 @@ it('makes of a series the rows that were made of its steps, the memory at each a
 it('has no memory of steps of a version that did not measure it', () => {
   const log = new MetricLog(null);
   log.addStep({ ...step, memoryBytes: Number.NaN });
-  assert.equal([...rowsOf(log.series)][0]!.memoryBytes, null);
+  assert.equal(rows(log)[0]!.memoryBytes, null);
 });

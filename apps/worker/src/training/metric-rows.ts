@@ -1,16 +1,16 @@
 /** What a trainer measures, as rows of `job_metrics`. */
-import type { OfTrial, SweepStretch, TrainRecord } from '@graft/peft-core';
-import type { MetricSeries } from '@graft/peft-core/checkpoints';
+import type { OfTrial } from '@graft/peft-core';
 import type { JobMetric } from '@graft/service';
+import type { SeriesPart, TrainerRecordOf } from './trainer-protocol.ts';
 
 type Step = Pick<
-  Extract<TrainRecord, { type: 'step' }>,
+  TrainerRecordOf<'step'>,
   'step' | 'epoch' | 'loss' | 'tokenAccuracy' | 'learningRate' | 'gradNorm' | 'tokens' | 'tokensPerSecond'
 > & {
   /** Null: in the checkpoint of a version that did not say. */
   memoryBytes: number | null;
 };
-type Evaluation = Pick<Extract<TrainRecord, { type: 'evaluation' }>, 'step' | 'loss' | 'tokenAccuracy'>;
+type Evaluation = Pick<TrainerRecordOf<'evaluation'>, 'step' | 'loss' | 'tokenAccuracy'>;
 
 export function stepRow(record: Step): JobMetric {
   const { step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond } = record;
@@ -32,37 +32,36 @@ export function evaluationRow({ step, loss, tokenAccuracy }: Evaluation, epoch: 
   return { kind: 'evaluation', ...{ step, epoch, loss, tokenAccuracy }, ...ofTraining };
 }
 
-/** The rows that were written while the series was measured. */
-export function* rowsOf({ train, evaluation }: MetricSeries, firstStep = 1): Generator<JobMetric> {
-  for (let i = 0; i < train.loss.length; i++) {
-    yield stepRow({
-      step: firstStep + i,
-      epoch: train.epoch[i]!,
-      loss: train.loss[i]!,
-      tokenAccuracy: numberOrNull(train.tokenAccuracy[i]!),
-      learningRate: train.learningRate[i]!,
-      gradNorm: train.gradNorm[i]!,
-      tokens: train.tokens[i]!,
-      tokensPerSecond: train.tokensPerSecond[i]!,
-      memoryBytes: numberOrNull(train.memoryBytes[i]!),
+/** The rows that were written while the parts of a series were measured. */
+export function* rowsOf(parts: readonly SeriesPart[]): Generator<JobMetric> {
+  for (const { trial, offset, firstStep, train, evaluation } of parts) {
+    const place = (own: number) => ({
+      step: offset + own,
+      ...(trial === null ? {} : trialOf({ trial, step: own })),
     });
+    for (let i = 0; i < train.loss.length; i++) {
+      const row = stepRow({
+        step: firstStep + i,
+        epoch: train.epoch[i]!,
+        loss: train.loss[i]!,
+        tokenAccuracy: numberOrNull(train.tokenAccuracy[i]!),
+        learningRate: train.learningRate[i]!,
+        gradNorm: train.gradNorm[i]!,
+        tokens: train.tokens[i]!,
+        tokensPerSecond: train.tokensPerSecond[i]!,
+        memoryBytes: numberOrNull(train.memoryBytes[i]!),
+      });
+      yield { ...row, ...place(row.step) };
+    }
+    for (let i = 0; i < evaluation.step.length; i++) {
+      const step = evaluation.step[i]!;
+      const loss = evaluation.loss[i]!;
+      if (!Number.isFinite(loss)) continue;
+      const measured = { step, loss, tokenAccuracy: numberOrNull(evaluation.tokenAccuracy[i]!) };
+      const row = evaluationRow(measured, train.epoch[step - firstStep] ?? null);
+      yield { ...row, ...place(step) };
+    }
   }
-  for (let i = 0; i < evaluation.step.length; i++) {
-    const step = evaluation.step[i]!;
-    const measured = {
-      step,
-      loss: evaluation.loss[i]!,
-      tokenAccuracy: numberOrNull(evaluation.tokenAccuracy[i]!),
-    };
-    yield evaluationRow(measured, train.epoch[step - firstStep] ?? null);
-  }
-}
-
-/** The same of a sweep. */
-export function* sweepRows(stretches: readonly SweepStretch[]): Generator<JobMetric> {
-  for (const { trial, offset, firstStep, series } of stretches)
-    for (const row of rowsOf(series, firstStep))
-      yield { ...row, step: offset + row.step, ...trialOf({ trial, step: row.step }) };
 }
 
 function numberOrNull(value: number): number | null {

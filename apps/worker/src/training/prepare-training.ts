@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
+import { GraftError, optimizerSteps, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
   type AdapterVersion,
@@ -14,7 +13,9 @@ import {
   type Services,
 } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
+import type { TrainerOutput } from './trainer-output.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
+import { fewestSteps } from './trainer-talk.ts';
 
 /** What a job trains on, found on this machine. */
 export interface PreparedTraining {
@@ -26,6 +27,8 @@ export interface PreparedTraining {
   startFrom: AdapterVersion | null;
   /** Of a sweep; none of another job. */
   trials: JobTrial[];
+  /** That a trainer may report, of all trials: more than are planned, which only it can count. */
+  mostSteps: number;
 }
 
 // While a base model is fetched, its progress becomes an event at most this often.
@@ -37,7 +40,7 @@ const noteMilliseconds = 10_000;
  */
 export async function prepareTraining(
   job: Job,
-  staging: string,
+  folders: TrainerOutput['folders'],
   options: {
     services: Services;
     device: Device;
@@ -88,11 +91,13 @@ export async function prepareTraining(
     requirements,
     initialAdapter: startFrom && (await services.artifacts.localFolder(startFrom.artifact)),
     initialName: startFrom?.digest ?? null,
-    outputDir: join(staging, 'adapter'),
-    snapshotDir: join(staging, 'snapshots'),
+    outputDir: folders.outputDir,
+    snapshotDir: folders.snapshotDir,
     checkpoints,
   };
-  return { request, base, trainingFile, validationFile, startFrom, trials };
+  const { steps } = optimizerSteps(trainingFile.examples ?? Number.POSITIVE_INFINITY, training);
+  const mostSteps = Math.max(fewestSteps, 2 * steps * Math.max(1, trials.length));
+  return { request, base, trainingFile, validationFile, startFrom, trials, mostSteps };
 }
 
 /** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */

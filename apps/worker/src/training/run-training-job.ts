@@ -1,8 +1,14 @@
-import { readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { TrainRecord } from '@graft/peft-core';
 import { GraftError } from '@graft/peft-core/config';
-import { type CodeVersion, isDatabaseAway, type Job, type Services, type TrialState } from '@graft/service';
+import {
+  type CodeVersion,
+  isDatabaseAway,
+  type Job,
+  removeBelow,
+  type Services,
+  type TrialState,
+} from '@graft/service';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
@@ -14,7 +20,9 @@ import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
+import { type Copied, TrainerOutput } from './trainer-output.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
+import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 import { type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
 
 export interface RunOptions {
@@ -53,8 +61,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     interrupt: (reason) => interrupts.interrupt(reason),
     renewed: (deadline) => options.trainer.holdUntil(deadline),
   });
-  const keeper = new CheckpointKeeper(lease, services, log, interrupts.leaving);
-  const recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
+  let recorder: JobRecorder | undefined;
   const observer = new JobObserver(job, times);
   const settlement = new JobSettlement(services, lease, times, options.health);
   let staging: string | null = null;
@@ -62,9 +69,16 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   try {
     staging = await services.artifacts.stage(job.id, job.leaseEpoch, job.leaseToken);
     await removeLostStaging(staging, job);
+    const output = new TrainerOutput(services.env.dataDir, staging);
+    const keeper = new CheckpointKeeper(lease, services, log, {
+      leaving: interrupts.leaving,
+      lost: interrupts.lost,
+      output,
+    });
+    recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
     const { end, publish } = await attempt(
       job,
-      staging,
+      output,
       { interrupts, lease, recorder, keeper, observer, log },
       options,
     );
@@ -83,7 +97,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     interrupts.close();
     options.shutdown.removeEventListener('abort', onShutdown);
     options.hurry.removeEventListener('abort', onHurry);
-    await recorder.close();
+    await recorder?.close();
     await lease.stop();
     options.trainer.holdUntil(Number.POSITIVE_INFINITY);
   }
@@ -94,7 +108,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
 
 async function attempt(
   job: Job,
-  staging: string,
+  output: TrainerOutput,
   {
     interrupts,
     lease,
@@ -120,7 +134,8 @@ async function attempt(
     const note = (message: string) => recorder.note(message);
     const checkpoints = await keeper.forTrainer();
     const given = { services, device, checkpoints, note, signal: interrupts.stop };
-    prepared = await prepareTraining(job, staging, given);
+    prepared = await prepareTraining(job, output.folders, given);
+    await output.expect({ weightFiles: prepared.base.weightFiles, trials: prepared.trials.length });
   } catch (error) {
     // An interrupted download throws, too: then the reason of the interruption decides.
     if (interrupts.why) return { end: { type: 'killed' }, publish: none };
@@ -132,40 +147,58 @@ async function attempt(
     lineageOf(job, prepared, { code, device, sweep: trial === undefined ? undefined : { trial, trials } });
   recorder.snapshots = new SnapshotKeeper(lease, services, log, {
     lineage: () => lineage(),
-    takeOut: (folder) => trainer.takeOut(folder, prepared.request),
+    output,
     leaving: interrupts.leaving,
   });
 
-  let done: Extract<TrainRecord, { type: 'done' }> | undefined;
+  let done: TrainerRecordOf<'done'> | undefined;
+  let adapter: Copied | undefined;
+  let adapterFault: unknown;
   let verification: VerificationMetrics | null = null;
   let parameters: { trainable: number; total: number } | undefined;
-  let end = await trainer.run(prepared.request, {
+  const run = {
     team: job.teamId,
+    mostSteps: prepared.mostSteps,
     stop: interrupts.stop,
     kill: interrupts.kill,
-    onRecord: (record) => {
+    onRecord: async (record: TrainerRecord) => {
       if (record.type === 'done') done = record;
       if (record.type === 'trials') trials = record.trials;
       if (record.type === 'start') {
         parameters = { trainable: record.trainableParameters, total: record.totalParameters };
       }
-      recorder.record(record);
       observer.record(record);
+      await recorder.record(record);
+      if (record.type !== 'done' || interrupts.why === 'cancel') return;
+      adapter = await output.adapter(record.winner?.trial ?? null).catch((error) => {
+        adapterFault = error;
+        return undefined;
+      });
     },
-  });
-  if (end.type === 'finished' && done && interrupts.why !== 'cancel') {
-    const verified = await verifyEffect(trainer, prepared.request, done, { interrupts, team: job.teamId });
+    room: () => recorder.room(),
+  };
+  let end = await trainer.run(prepared.request, run);
+  if (adapterFault !== undefined) {
+    // Nothing that it goes on to do is to be trusted.
+    await trainer.close();
+    throw adapterFault;
+  }
+  if (end.type === 'finished' && done && adapter && interrupts.why !== 'cancel') {
+    const verified = await verifyEffect(trainer, prepared.request, done, adapter.folder, {
+      interrupts,
+      team: job.teamId,
+    });
     end = verified.end;
     verification = verified.metrics;
     if (verified.warning) recorder.warn('adapter_without_effect', verified.warning);
   }
   const publish = async (): Promise<Publication> => {
-    if (!done) throw new Error('The trainer finished without a result.');
-    const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, adapterDir, metrics } = done;
+    if (!done || !adapter) throw new Error('The trainer finished without a result.');
+    const { steps, trainedTokens, finalLoss, validationLoss, peakMemoryBytes, metrics } = done;
     const { winner } = done;
     if (winner) parameters = { trainable: winner.trainableParameters, total: winner.totalParameters };
     return {
-      ...(await services.artifacts.publish(adapterDir)),
+      ...(await services.artifacts.publish(adapter.folder)),
       lineage: await lineage(winner?.trial),
       // Shown to clients as they are, so named as on the wire.
       metrics: {
@@ -185,10 +218,7 @@ async function attempt(
   return { end, publish };
 }
 
-function endOf({
-  steps: step,
-  ...done
-}: Extract<TrainRecord, { type: 'done' }>): NonNullable<Publication['trainingEnd']> {
+function endOf({ steps: step, ...done }: TrainerRecordOf<'done'>): NonNullable<Publication['trainingEnd']> {
   const { totalSteps, publishedStep, best, evaluationsWithoutGain } = done;
   const reason = step < totalSteps ? 'early_stopping' : 'completed';
   return { step, totalSteps, reason, publishedStep, best, evaluationsWithoutGain };
@@ -219,13 +249,15 @@ async function settleFault(
 async function removeLostStaging(folder: string, { leaseEpoch }: Job): Promise<void> {
   const ofJob = dirname(dirname(folder));
   for (const epoch of await readdir(ofJob)) {
-    if (Number(epoch) < leaseEpoch) await rm(join(ofJob, epoch), { recursive: true, force: true });
+    if (Number(epoch) < leaseEpoch) await removeBelow(ofJob, join(ofJob, epoch));
   }
 }
 
 /** Removes `staging/<job>/<epoch>/<token>`, and the folders above it that are then empty. */
 async function removeStaging(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
   const ofEpoch = dirname(folder);
-  for (const above of [ofEpoch, dirname(ofEpoch)]) await rmdir(above).catch(() => {});
+  const ofJob = dirname(ofEpoch);
+  // Its trainer may still write there.
+  await removeBelow(ofJob, folder);
+  for (const above of [ofEpoch, ofJob]) await rmdir(above).catch(() => {});
 }

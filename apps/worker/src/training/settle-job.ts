@@ -63,6 +63,8 @@ export class JobSettlement {
       case 'crashed':
         if (!end.ready) return await this.fail(notStarted);
         return await this.fail({ ...systemFault, code: 'trainer_crashed', message: crashMessage(end.exit) });
+      case 'rejected':
+        return await this.fail({ ...systemFault, code: 'trainer_refused', message: refusedMessage });
       case 'stalled':
         return await this.fail({ ...systemFault, code: 'trainer_stalled', message: stallMessage });
     }
@@ -131,6 +133,7 @@ const notStarted: JobError = {
   fault: 'environment',
 };
 const madeRoom: Release = { reason: 'Made room at a checkpoint' };
+const refusedMessage = 'The trainer sent what no trainer of Graft sends, and was ended.';
 const stallMessage = 'Training made no progress for too long and was stopped.';
 
 function crashMessage({ code, signal }: ChildExit): string {

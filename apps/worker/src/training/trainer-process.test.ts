@@ -6,13 +6,12 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import type { TrainRecord } from '@graft/peft-core';
 import { parsePeftConfig, resolveTraining } from '@graft/peft-core/config';
 import { createLogger } from '@graft/service';
 import type { Precision } from '../devices.ts';
 import type { Timing } from '../testing/timed-trainer.ts';
 import { TrainerProcess } from './trainer-process.ts';
-import type { TrainingRequest } from './trainer-protocol.ts';
+import type { TrainerRecord, TrainingRequest } from './trainer-protocol.ts';
 
 const entry = new URL('../testing/timed-trainer.ts', import.meta.url);
 const log = createLogger({ level: 'silent', name: 'test' });
@@ -66,7 +65,7 @@ async function requestFor(
 }
 
 function watch() {
-  const records: TrainRecord[] = [];
+  const records: TrainerRecord[] = [];
   const stop = new AbortController();
   const kill = new AbortController();
   let onStep = (_: number) => {};
@@ -79,7 +78,7 @@ function watch() {
     run: {
       stop: stop.signal,
       kill: kill.signal,
-      onRecord: (record: TrainRecord) => {
+      onRecord: (record: TrainerRecord) => {
         records.push(record);
         if (record.type === 'step') onStep(record.step);
       },

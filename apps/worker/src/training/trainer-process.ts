@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
-import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification } from '@graft/peft-core';
 import type { Device, Precision } from '../devices.ts';
 import { placesOf } from '../processes/confinement.ts';
 import {
@@ -10,8 +8,16 @@ import {
   type Gone,
   type ProcessOptions,
 } from '../processes/forked-process.ts';
-import { type Access, takeOut } from '../processes/slot-folder.ts';
-import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
+import type { Access } from '../processes/slot-folder.ts';
+import {
+  checkTrainer,
+  type SeriesPart,
+  type TrainerMessages,
+  type TrainerRecord,
+  type TrainingRequest,
+  type VerificationRequest,
+} from './trainer-protocol.ts';
+import { fewestSteps, TrainerTalk } from './trainer-talk.ts';
 
 /** How a trainer's work on a job ended. */
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
@@ -19,7 +25,12 @@ export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 export interface TrainerRun {
   /** Whose job it is: a confined child computes for one team alone. Absent: nobody's, as of a check. */
   team?: string;
-  onRecord?: (record: TrainRecord) => void;
+  /** Optimizer steps that the job may have, of all trials: they bound what a trainer may say of it. */
+  mostSteps?: number;
+  /** The next message is taken, and the call is over, when it resolves. */
+  onRecord?: (record: TrainerRecord) => void | Promise<void>;
+  /** The next message is taken when it resolves. */
+  room?: () => Promise<void> | undefined;
   onVerification?: (verification: AdapterVerification) => void;
   onKernels?: ((sets: readonly string[]) => void) | undefined;
   onSpeed?: ((flops: number) => void) | undefined;
@@ -28,6 +39,8 @@ export interface TrainerRun {
   /** Aborted: the trainer is killed, within about 50 ms. */
   kill: AbortSignal;
 }
+
+type CheckedRun = TrainerRun & Pick<Call<TrainerMessages>, 'check'>;
 
 /** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
@@ -44,7 +57,11 @@ export class TrainerProcess {
   constructor(options: ProcessOptions) {
     this.device = options.device;
     this.#options = options;
-    this.#process = new ForkedProcess('trainer', ['finished', 'stopped'], options);
+    this.#process = new ForkedProcess(
+      'trainer',
+      { results: ['finished', 'stopped'], check: checkTrainer },
+      options,
+    );
   }
 
   get atWork(): boolean {
@@ -68,7 +85,9 @@ export class TrainerProcess {
     const { outputDir, snapshotDir, checkpoints } = request;
     const writes = [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])];
     const reads = [...readsOf(request), ...checkpoints.candidates.map(({ dir }) => dir)];
-    return await this.#callWith({ team: run.team ?? '', writes, reads }, request, run, (place) => ({
+    const talk = new TrainerTalk({ ...request, mostSteps: run.mostSteps ?? fewestSteps });
+    const checked: CheckedRun = { ...run, check: (message) => talk.refuse(message) };
+    return await this.#callWith({ team: run.team ?? '', writes, reads }, request, checked, (place) => ({
       type: 'train',
       request: {
         ...request,
@@ -81,14 +100,6 @@ export class TrainerProcess {
     }));
   }
 
-  /** Moves a folder that the child has written, and writes no more, to where it cannot change it, and answers that. */
-  async takeOut(folder: string, { outputDir }: Pick<TrainingRequest, 'outputDir'>): Promise<string> {
-    if (!this.#process.slot) return folder;
-    const own = join(dirname(outputDir), `taken-${randomUUID()}`);
-    await takeOut(folder, own);
-    return own;
-  }
-
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const fresh = new TrainerProcess(this.#options);
@@ -96,7 +107,8 @@ export class TrainerProcess {
     this.#verifier = fresh;
     const access = { team: run.team ?? '', writes: [], reads: [...readsOf(request), request.adapterDir] };
     try {
-      return await fresh.#callWith(access, request, run, (place) => ({
+      const checked = { ...run, check: onlyOnce('verification') };
+      return await fresh.#callWith(access, request, checked, (place) => ({
         type: 'verify',
         request: {
           ...request,
@@ -124,7 +136,8 @@ export class TrainerProcess {
     const end = AbortSignal.any([kill, wanted.signal]);
     const measure = onSpeed !== undefined;
     const message = { type: 'prove', precision: computing.precision, measure } as const;
-    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed });
+    const check = onlyOnce('kernels', 'speed');
+    const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed, check });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
     try {
       const { type } = await outcome;
@@ -143,7 +156,7 @@ export class TrainerProcess {
   async #callWith(
     access: Access,
     { basePath, requirements }: Pick<TrainingRequest, 'basePath' | 'requirements'>,
-    run: TrainerRun,
+    run: CheckedRun,
     message: (place: (path: string) => string) => TrainerMessages['call'],
   ): Promise<TrainerOutcome> {
     const { slot } = this.#process;
@@ -165,14 +178,15 @@ export class TrainerProcess {
   async #call(
     message: TrainerMessages['call'],
     computing: { precision: Precision; threads: number; reads?: readonly string[] },
-    run: TrainerRun,
+    run: CheckedRun,
   ): Promise<TrainerOutcome> {
-    const { stop, kill } = run;
+    const { stop, kill, check } = run;
     const { precision, threads, reads = [] } = computing;
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
-      const once = async () => await this.#answerOf({ message, precision, threads, reads, stop, kill }, run);
+      const once = async () =>
+        await this.#answerOf({ message, precision, threads, reads, stop, kill, check: check! }, run);
       const outcome = await once();
       // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
       // little of this machine for the job to wait a minute and go elsewhere.
@@ -185,13 +199,31 @@ export class TrainerProcess {
 
   async #answerOf(call: Call<TrainerMessages>, run: TrainerRun): Promise<TrainerOutcome> {
     const answer = this.#process.call(call);
+    const series: SeriesPart[] = [];
     for (;;) {
       const { done, value } = await answer.next();
       if (done) return value;
-      if (value.type === 'record') run.onRecord?.(value.record);
-      else if (value.type === 'kernels') run.onKernels?.(value.sets);
-      else if (value.type === 'speed') run.onSpeed?.(value.flops);
-      else run.onVerification?.(value.verification);
+      switch (value.type) {
+        case 'series':
+          series.push(value);
+          break;
+        case 'record': {
+          const { record } = value;
+          const whole = record.type === 'start' ? { ...record, series: series.splice(0) } : record;
+          await run.onRecord?.(whole);
+          await untilAborted(run.kill, run.room?.());
+          break;
+        }
+        case 'kernels':
+          run.onKernels?.(value.sets);
+          break;
+        case 'speed':
+          run.onSpeed?.(value.flops);
+          break;
+        case 'verification':
+          run.onVerification?.(value.verification);
+          break;
+      }
     }
   }
 
@@ -204,6 +236,26 @@ export class TrainerProcess {
     await proof.over;
     kill.removeEventListener('abort', proof.end);
   }
+}
+
+/** Of a call that is answered by events of these types, each once, and a result. */
+function onlyOnce(...types: TrainerMessages['event']['type'][]): NonNullable<CheckedRun['check']> {
+  const left = new Set<string>(types);
+  return ({ type }) => {
+    if (['ready', 'finished', 'stopped', 'failed'].includes(type)) return null;
+    return left.delete(type) ? null : `${type}, which was not asked for`;
+  };
+}
+
+/** Waits for `work`, unless the signal fires first. */
+async function untilAborted(signal: AbortSignal, work: Promise<void> | undefined): Promise<void> {
+  if (!work || signal.aborted) return;
+  let stop = () => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  await Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 type Files = Pick<TrainingRequest, 'trainingFile' | 'validationFile' | 'initialAdapter'>;

@@ -1,11 +1,26 @@
 /**
  * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
- * Postgres, queues or teams.
+ * Postgres, queues or teams. The worker trusts none of them: a message names no path, and what files hold is read from the files.
  */
-import type { AdapterVerification, Requirements, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification, Requirements } from '@graft/peft-core';
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
 import type { PeftConfig, ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
+import { type Static, type TSchema, Type } from 'typebox';
 import type { Precision } from '../devices.ts';
+import {
+  anyNumber,
+  type Check,
+  checkerOf,
+  closed,
+  count,
+  FailedSchema,
+  large,
+  nullable,
+  ReadySchema,
+  StopSchema,
+  text,
+  word,
+} from '../processes/message-schemas.ts';
 
 /** One job, as plain data. All paths are absolute. */
 export interface TrainingRequest {
@@ -27,10 +42,11 @@ export interface TrainingRequest {
   /** Folder of the adapter that training goes on from, and its digest; null: fresh values. */
   initialAdapter: string | null;
   initialName: string | null;
+  /** Where it puts the adapter; of a sweep the one of its winner, in a folder of that trial. */
   outputDir: string;
-  /** Where it puts the adapters of steps along the way; none without it. */
+  /** Where it puts the adapters of steps along the way, each in the folder of its step; none without it. */
   snapshotDir?: string;
-  /** Where this attempt writes its own, and what it may go on from, newest first. */
+  /** Where this attempt writes its own, each in the folder of its step, and what it may go on from, newest first. */
   checkpoints: { dir: string; candidates: CheckpointCandidate[] };
 }
 
@@ -42,6 +58,196 @@ export type VerificationRequest = Omit<
   adapterDir: string;
 };
 
+/** The most trials of a sweep, candidates and names that a message lists. */
+const mostListed = 1000;
+/** Rows of one part of a series. */
+export const seriesRows = 1000;
+
+const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), anyNumber, {
+  ...closed,
+  maxProperties: 32,
+});
+const OfTrial = Type.Object({ trial: count, step: count }, closed);
+const BestSchema = Type.Object(
+  {
+    step: count,
+    metric: Type.Unsafe<ResolvedTraining['metric_for_best_model']>(word),
+    value: anyNumber,
+  },
+  closed,
+);
+const TrialsSchema = Type.Array(
+  Type.Object(
+    {
+      trial: count,
+      status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won']),
+      step: count,
+      rungs: Type.Array(Type.Object({ step: count, loss: nullable(Type.Number()) }, closed), {
+        maxItems: mostListed,
+      }),
+    },
+    closed,
+  ),
+  { maxItems: mostListed },
+);
+const report = <Type extends string, Properties extends Record<string, TSchema>>(
+  type: Type,
+  properties: Properties,
+) => Type.Object({ type: Type.Literal(type), ...properties }, closed);
+
+/** What a trainer reports: the records of `train` without paths, digests and series. Their order is `TrainerTalk`'s to check. */
+const reports = {
+  start: report('start', {
+    trainableParameters: large,
+    totalParameters: large,
+    totalSteps: count,
+    examples: count,
+    tokensPerEpoch: large,
+    paddingFraction: anyNumber,
+    resumedFrom: nullable(count),
+    passedOver: Type.Array(Type.Object({ step: count, reason: text(1000) }, closed), {
+      maxItems: mostListed,
+    }),
+    precision: Type.Enum(['fp32', 'bf16']),
+    sharing: Type.Object({ savedFraction: anyNumber, message: text(1000) }, closed),
+    trials: nullable(TrialsSchema),
+  }),
+  step: report('step', {
+    step: count,
+    totalSteps: count,
+    epoch: Type.Number(),
+    loss: Type.Number(),
+    tokenAccuracy: nullable(anyNumber),
+    learningRate: Type.Number(),
+    gradNorm: anyNumber,
+    tokens: large,
+    tokensPerSecond: anyNumber,
+    memoryBytes: large,
+    secondsRemaining: anyNumber,
+    ofTrial: Type.Optional(OfTrial),
+  }),
+  evaluation: report('evaluation', {
+    step: count,
+    loss: anyNumber,
+    tokenAccuracy: nullable(anyNumber),
+    metrics: MetricsSchema,
+    ofTrial: Type.Optional(OfTrial),
+  }),
+  advice: report('advice', {
+    kind: Type.Enum(['diverging', 'flat', 'no_gradient', 'overfitting']),
+    step: count,
+    message: text(2000),
+    try: Type.Record(word, Type.Union([Type.Number(), Type.Boolean(), Type.Null(), text(200)]), {
+      ...closed,
+      maxProperties: 16,
+    }),
+  }),
+  trials: report('trials', { trials: TrialsSchema }),
+  checkpoint: report('checkpoint', { step: count, seconds: Type.Number({ minimum: 0 }) }),
+  snapshot: report('snapshot', {
+    step: count,
+    trainedTokens: large,
+    best: nullable(BestSchema),
+    trainingLoss: anyNumber,
+    trainingAccuracy: nullable(anyNumber),
+    validationLoss: nullable(anyNumber),
+    validationAccuracy: nullable(anyNumber),
+    metrics: MetricsSchema,
+  }),
+  snapshot_lost: report('snapshot_lost', {
+    step: count,
+    reason: Type.String({ pattern: '^[A-Z0-9]{1,30}$' }),
+  }),
+  stopped: report('stopped', { step: count }),
+  done: report('done', {
+    steps: count,
+    publishedStep: count,
+    totalSteps: count,
+    best: nullable(BestSchema),
+    evaluationsWithoutGain: count,
+    trainedTokens: large,
+    finalLoss: anyNumber,
+    validationLoss: nullable(anyNumber),
+    metrics: MetricsSchema,
+    verification: nullable(
+      Type.Object(
+        { loss: anyNumber, examples: count, measuredOn: Type.Enum(['validation', 'training']) },
+        closed,
+      ),
+    ),
+    peakMemoryBytes: large,
+    winner: Type.Optional(
+      Type.Object({ trial: count, trainableParameters: large, totalParameters: large }, closed),
+    ),
+  }),
+};
+
+type Reports = { [Name in keyof typeof reports]: Static<(typeof reports)[Name]> };
+export type Report = Reports[keyof Reports];
+export type ReportOf<Name extends keyof Reports> = Reports[Name];
+
+const column = Type.Array(anyNumber, { maxItems: seriesRows });
+const largeOrNaN = Type.Refine(
+  anyNumber,
+  (value) => Number.isNaN(value) || (Number.isSafeInteger(value) && value >= 0),
+  () => 'must be a count or NaN',
+);
+const integers = Type.Array(large, { maxItems: seriesRows });
+
+/** A part of what was measured before the checkpoint that a run goes on from, in columns: before `start`, in order. */
+const SeriesSchema = Type.Object(
+  {
+    type: Type.Literal('series'),
+    /** Of a sweep; from 1. */
+    trial: nullable(count),
+    /** Steps of the sweep before the trial's step 0. */
+    offset: count,
+    /** Of the first row of `train`. */
+    firstStep: count,
+    train: Type.Object(
+      {
+        epoch: column,
+        loss: column,
+        tokenAccuracy: column,
+        learningRate: column,
+        gradNorm: column,
+        tokens: integers,
+        tokensPerSecond: column,
+        memoryBytes: Type.Array(largeOrNaN, { maxItems: seriesRows }),
+      },
+      closed,
+    ),
+    /** Of steps of `train`. */
+    evaluation: Type.Object({ step: integers, loss: column, tokenAccuracy: column }, closed),
+  },
+  closed,
+);
+export type SeriesPart = Static<typeof SeriesSchema>;
+
+/** A report as the worker has it: with what was measured before the start. */
+export type TrainerRecord =
+  | Exclude<Report, { type: 'start' }>
+  | (ReportOf<'start'> & { series: readonly SeriesPart[] });
+export type TrainerRecordOf<Name extends TrainerRecord['type']> = Extract<TrainerRecord, { type: Name }>;
+
+const eventSchemas = {
+  verification: Type.Object(
+    {
+      type: Type.Literal('verification'),
+      verification: Type.Object(
+        { reloadedLoss: anyNumber, baseLoss: anyNumber, moved: Type.Boolean() },
+        closed,
+      ),
+    },
+    closed,
+  ),
+  kernels: Type.Object(
+    { type: Type.Literal('kernels'), sets: Type.Array(text(64), { maxItems: 32 }) },
+    closed,
+  ),
+  speed: Type.Object({ type: Type.Literal('speed'), flops: Type.Number({ minimum: 0 }) }, closed),
+};
+
 export interface TrainerMessages {
   call:
     | { type: 'train'; request: TrainingRequest }
@@ -50,7 +256,8 @@ export interface TrainerMessages {
     /** Computes something whose result is known: answered by `kernels` and `finished`, or `failed`. With `measure` by a `speed` before. */
     | { type: 'prove'; precision: Precision; measure: boolean };
   event:
-    | { type: 'record'; record: TrainRecord }
+    | { type: 'record'; record: Report }
+    | SeriesPart
     | { type: 'verification'; verification: AdapterVerification }
     /** What its process can make layers of, best first. */
     | { type: 'kernels'; sets: readonly string[] }
@@ -59,3 +266,73 @@ export interface TrainerMessages {
   /** `stopped`: the last record before it tells of the checkpoint. */
   result: { type: 'finished' } | { type: 'stopped' };
 }
+
+const checkReport = checkerOf(reports);
+const checkMessage = checkerOf({
+  ready: ReadySchema,
+  record: Type.Object({ type: Type.Literal('record'), record: Type.Unknown() }, closed),
+  series: SeriesSchema,
+  ...eventSchemas,
+  finished: Type.Object({ type: Type.Literal('finished') }, closed),
+  stopped: Type.Object({ type: Type.Literal('stopped') }, closed),
+  failed: FailedSchema,
+});
+
+/** Of all that a trainer sends. */
+export const checkTrainer: Check = (message) =>
+  checkMessage(message) ??
+  ((message as { type: string }).type === 'record'
+    ? checkReport((message as { record: unknown }).record)
+    : null);
+
+const path = text(4096);
+const options = Type.Object({}, { additionalProperties: true });
+const onFiles = {
+  basePath: path,
+  digestCache: path,
+  baseModelName: text(1000),
+  trainingFile: path,
+  validationFile: nullable(path),
+  peft: options,
+  training: options,
+  requirements: options,
+  initialAdapter: nullable(path),
+  initialName: nullable(text(1000)),
+};
+
+/** Of all that a trainer is sent. */
+export const checkTrainerCall = checkerOf({
+  stop: StopSchema,
+  train: Type.Object(
+    {
+      type: Type.Literal('train'),
+      request: Type.Object(
+        {
+          ...onFiles,
+          trials: nullable(Type.Array(options, { maxItems: mostListed })),
+          outputDir: path,
+          snapshotDir: Type.Optional(path),
+          checkpoints: Type.Object(
+            {
+              dir: path,
+              candidates: Type.Array(
+                Type.Object({ dir: path, step: count, digest: nullable(text(64)) }, closed),
+              ),
+            },
+            closed,
+          ),
+        },
+        closed,
+      ),
+    },
+    closed,
+  ),
+  verify: Type.Object(
+    { type: Type.Literal('verify'), request: Type.Object({ ...onFiles, adapterDir: path }, closed) },
+    closed,
+  ),
+  prove: Type.Object(
+    { type: Type.Literal('prove'), precision: Type.Enum(['fp32', 'bf16']), measure: Type.Boolean() },
+    closed,
+  ),
+});

@@ -9,9 +9,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadEngine } from '@graft/peft-core/load-engine';
 import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
-import type { TrainerMessages, TrainingRequest, VerificationRequest } from './trainer-protocol.ts';
+import {
+  checkTrainerCall,
+  type TrainerMessages,
+  type TrainingRequest,
+  type VerificationRequest,
+} from './trainer-protocol.ts';
+import { messagesOf } from './trainer-reports.ts';
 
-const send = listenToParent<TrainerMessages>((message) => {
+const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   if (message.type === 'stop') stopping.abort();
   else if (message.type === 'train') {
     const { request } = message;
@@ -83,7 +89,7 @@ async function trainAndReport(
       ? trainSweep({ ...given, trials })
       : train({ ...given, peft, training, snapshotDir: snapshotDir ?? null });
     for await (const record of records) {
-      send({ type: 'record', record });
+      for (const message of messagesOf(record)) send(message);
       done = record.type === 'done';
       // One turn of the event loop, or a stop message would wait until the job's end.
       await nextTurn();

@@ -2882,6 +2882,8 @@ export interface Worker {
     fp32?: number;
     bf16?: number;
   } | null;
+  /** What keeps its trainers from the rest of the machine, such as `user`, `files` and `system-calls`; null: not known. */
+  confinement: string[] | null;
   /** Unix seconds. */
   started_at: number;
   /** Unix seconds. */

@@ -17,7 +17,7 @@ export const configName = 'adapter_config.json';
 export const weightsName = 'adapter_model.safetensors';
 export const cardName = 'README.md';
 /** A list of the classes' names: PEFT does not keep them, and config.json would make it a whole model. */
-const labelsName = 'labels.json';
+export const labelsName = 'labels.json';
 
 /**
  * Reads a folder as HF PEFT writes it, or the library of a method with files of its own. `task`, the base model's own, is taken where

@@ -12,6 +12,12 @@ const largestNumber = 1e6;
 export function checkCommonFields(raw: Record<string, unknown>): void {
   const keys = Object.keys(raw);
   if (keys.length > mostKeys) throw fault('peft', `has ${keys.length} keys; at most ${mostKeys} are taken`);
+  checkLoaderFields(raw);
+  for (const [key, value] of Object.entries(raw)) checkNumbers(key, value);
+}
+
+/** The fields among them that loaders act on by their text. Throws as `checkCommonFields`. */
+export function checkLoaderFields(raw: Record<string, unknown>): void {
   checkText(raw, 'base_model_name_or_path', 512);
   checkText(raw, 'revision', 200);
   checkText(raw, 'peft_version', 64);
@@ -19,7 +25,6 @@ export function checkCommonFields(raw: Record<string, unknown>): void {
   if (inference !== null && typeof inference !== 'boolean')
     throw fault('inference_mode', 'must be true or false');
   if (mapping !== null) checkMapping(mapping);
-  for (const [key, value] of Object.entries(raw)) checkNumbers(key, value);
 }
 
 function fault(field: string, message: string): GraftError {

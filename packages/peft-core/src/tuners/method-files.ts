@@ -25,6 +25,8 @@ export interface FilesToWrite {
 export interface MethodFiles<Config> {
   /** The version of the library whose files these are. */
   version: string;
+  /** Of all files that `write` may give. */
+  names: readonly string[];
   /** Whether an adapter_config.json without a `peft_type` is one of these files. */
   isOwn(raw: Record<string, unknown>): boolean;
   /** Reads a folder whose adapter_config.json is `raw`. Throws GraftErrors as `readAdapter` does. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Logger } from 'pino';
@@ -35,7 +36,9 @@ export function connectDatabase(
   const settings = {
     ...defaults,
     // Before it is first handed out, too. What the URL says of the session comes before, so that this wins.
-    ...(unsaid === 'owner' ? {} : { options: `${defaults.options} -c role=${roleOf(role, 'team')}` }),
+    ...(unsaid === 'owner'
+      ? {}
+      : { options: `${defaults.options} -c role=${roleOf(role, 'team')}${writerOf(role)}` }),
     query_timeout: queryMs ?? defaults.query_timeout,
     max: 10,
   };
@@ -79,4 +82,11 @@ export async function databaseTime({ sql }: Pick<Database, 'sql'>): Promise<Date
 /** A value for a JSON column. Prisma's type of one excludes interfaces and `unknown`; its value is written as JSON all the same. */
 export function json(value: object): Prisma.InputJsonValue {
   return value as Prisma.InputJsonValue;
+}
+
+/** Made once for a worker's process: by it Postgres knows which rows of workers are its own. */
+const workerSecret = randomBytes(16).toString('hex');
+
+function writerOf(role: DatabaseRole): string {
+  return role === 'worker' ? ` -c graft.worker_secret=${workerSecret}` : '';
 }

@@ -94,7 +94,7 @@ async function holesOf(): Promise<string[]> {
     if (!on || of('graft_system').length === 0) return [hint];
     const column = isTeams ? 'team_id' : name === 'teams' ? 'id' : null;
     const wrong =
-      (name !== 'audit_log' &&
+      (!['audit_log', 'workers'].includes(name) &&
         of('graft_worker').some(({ condition }) => condition !== (column ? workers(column) : 'true'))) ||
       (isTeams && of('graft_team').length === 0) ||
       of('graft_team').some((policy) => {

@@ -18,29 +18,39 @@ export const workerGrants: Readonly<Record<string, string>> = {
   files: 'SELECT, UPDATE (corrupt_at, verified_at)',
   jobs: 'SELECT, UPDATE',
   job_trials: 'SELECT, UPDATE',
+  job_integrations: 'SELECT (team_id, job_id, status, next_attempt_at), UPDATE (next_attempt_at)',
   job_events: 'SELECT, INSERT',
   validation_results: 'SELECT',
   job_attempts: 'SELECT, INSERT, UPDATE',
-  job_metrics: 'SELECT, INSERT, DELETE',
+  job_metrics: 'SELECT, INSERT, UPDATE, DELETE',
   checkpoints: 'SELECT, INSERT, UPDATE, DELETE',
   checkpoint_adapters: 'SELECT, INSERT, UPDATE, DELETE',
-  adapters: 'SELECT, INSERT',
+  adapters: 'SELECT, INSERT, UPDATE (name)',
+  adapter_tags: 'SELECT',
   adapter_versions: 'SELECT, INSERT, UPDATE (corrupt_at, verified_at)',
   base_models: 'SELECT, INSERT, DELETE',
   added_base_models: 'SELECT',
   limited_base_models: 'SELECT',
+  base_model_rules: 'SELECT',
   workers: 'SELECT, INSERT, UPDATE, DELETE',
   channel_keys: 'SELECT',
   loop_turns: 'SELECT, INSERT, UPDATE',
-  outbox: 'INSERT',
-  usage_ledger: 'INSERT',
+  outbox: 'SELECT (id, event_id), INSERT',
+  usage_ledger: 'SELECT, INSERT',
   audit_log: 'SELECT (id), INSERT (team_id, key_id, person_id, system, action, target, detail)',
 };
 
-/** Which rows, where it is not those of the team that the worker works for, or all. */
-const rules: Readonly<Record<string, string>> = {
+/** Which rows, where it is not those of the team that the worker works for, or all: a condition, or one for each command. */
+const rules: Readonly<Record<string, string | Record<string, string>>> = {
   // What it found damaged, in nobody's name.
   audit_log: "(system = 'graft' AND key_id IS NULL AND person_id IS NULL AND action LIKE '%.corrupt')",
+  // All are read, for whose turn it is, and cleared away when they are dead; a row is changed by the process that wrote it.
+  workers: {
+    SELECT: 'USING (true)',
+    INSERT: 'WITH CHECK (writer = graft_writer())',
+    UPDATE: 'USING (writer = graft_writer()) WITH CHECK (writer = graft_writer())',
+    DELETE: 'USING (true)',
+  },
 };
 
 /** `column` empty: of the whole table. */
@@ -114,16 +124,24 @@ export async function grantWorkerAccess(sql: Pick<pg.ClientBase, 'query'>): Prom
       `SELECT (SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attname = 'team_id') AS column`,
       [table],
     );
-    const column = table === 'teams' ? 'id' : rows[0]!.column;
-    // In a job a worker names the team, and then sees its rows alone, as graft_team does: against mistakes, not against itself.
-    const rule =
-      rules[table] ??
-      (column ? `(coalesce(current_setting('graft.team_id', true), '') IN ('', ${column}))` : '(true)');
-    await sql.query(`DROP POLICY IF EXISTS worker_rows ON ${table}`);
-    await sql.query(
-      `CREATE POLICY worker_rows ON ${table} TO ${workerRole} USING ${rule} WITH CHECK ${rule}`,
-    );
+    for (const [command, rule] of Object.entries(rulesOf(table, rows[0]!.column))) {
+      const name =
+        command === 'ALL' || command === 'SELECT' ? 'worker_rows' : `worker_${command.toLowerCase()}`;
+      await sql.query(`DROP POLICY IF EXISTS ${name} ON ${table}`);
+      await sql.query(`CREATE POLICY ${name} ON ${table} FOR ${command} TO ${workerRole} ${rule}`);
+    }
   }
+}
+
+/** What follows `CREATE POLICY … TO graft_worker`, by command. */
+function rulesOf(table: string, teamColumn: string | null): Record<string, string> {
+  const rule = rules[table];
+  if (typeof rule === 'object') return rule;
+  const column = table === 'teams' ? 'id' : teamColumn;
+  // In a job a worker names the team, and then sees its rows alone, as graft_team does: against mistakes, not against itself.
+  const own = column && `(coalesce(current_setting('graft.team_id', true), '') IN ('', ${column}))`;
+  const condition = rule ?? own ?? '(true)';
+  return { ALL: `USING ${condition} WITH CHECK ${condition}` };
 }
 
 /** Whether the login can do what workers do and no more. Before the first migration no login is one. */

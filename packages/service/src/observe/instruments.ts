@@ -89,9 +89,11 @@ export const instruments = {
     'Webhooks sent, by whether the receiver took them.',
     ['outcome'],
   ),
-  signInFailures: counter('graft_sign_in_failures_total', 'Sign-ins that failed, by the code of the answer.', [
-    'reason',
-  ]),
+  signInFailures: counter(
+    'graft_sign_in_failures_total',
+    'Sign-ins that failed, by the code of the answer.',
+    ['reason'],
+  ),
   auditExports: counter(
     'graft_audit_exports_total',
     'Entries of the audit log that the sink has stored, and batches that failed.',

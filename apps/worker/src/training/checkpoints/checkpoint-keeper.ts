@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import {
   type CheckpointCandidate,
@@ -10,16 +11,26 @@ import {
   type CheckpointStore,
   dataFolder,
   giveUpCheckpoints,
+  instruments,
   isStorageAway,
   type Job,
   listKeptCheckpoints,
+  makeFolder,
   type Services,
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
+import type { TrainerOutput } from '../trainer-output.ts';
+
+/** A checkpoint of the trainer's that is this process's own. */
+export interface TakenCheckpoint {
+  dir: string;
+  digest: string;
+  bytes: number;
+}
 
 /**
- * The checkpoints of one job, for the holder of its lease. One exists once its row does; its trainer only adds folders, in
- * that of its lease, and this alone removes any.
+ * The checkpoints of one job, for the holder of its lease. One exists once its row does. The trainer writes its own elsewhere: this
+ * alone adds any, copies in the folder of its lease, and removes any.
  */
 export class CheckpointKeeper {
   readonly #lease: JobLease;
@@ -27,15 +38,19 @@ export class CheckpointKeeper {
   readonly #dataDir: string;
   readonly #log: Services['log'];
   readonly #leaving: AbortSignal;
+  readonly #lost: AbortSignal;
+  readonly #output: TrainerOutput;
 
-  /** `leaving`: aborted when this worker ends before a store that is slow may have answered. */
+  /** `leaving`: aborted when this worker ends before a store that is slow may have answered; `lost`: when no checkpoint is wanted. */
   constructor(
     lease: JobLease,
     { checkpoints, env }: Pick<Services, 'checkpoints' | 'env'>,
     log: Services['log'],
-    leaving: AbortSignal,
+    { leaving, lost, output }: { leaving: AbortSignal; lost: AbortSignal; output: TrainerOutput },
   ) {
     this.#leaving = leaving;
+    this.#lost = lost;
+    this.#output = output;
     this.#lease = lease;
     this.#store = checkpoints;
     this.#dataDir = env.dataDir;
@@ -47,10 +62,29 @@ export class CheckpointKeeper {
    * machine, the older ones too: the newest may turn out damaged. Throws GraftError `storage_away`, `storage_full`.
    */
   async forTrainer(): Promise<{ dir: string; candidates: CheckpointCandidate[] }> {
-    const dir = join(this.#folder, leaseFolder(this.#job.leaseEpoch, this.#job.leaseToken));
     const candidates = await this.#recorded();
     for (const candidate of candidates) await this.#store.fetch(this.keyOf(candidate.dir));
-    return { dir, candidates };
+    // A trainer of another user passes, and lists nothing.
+    await mkdir(this.#own, { recursive: true, mode: 0o711 });
+    await makeFolder(this.#own, this.#dataDir);
+    return { dir: this.#output.folders.checkpointDir, candidates };
+  }
+
+  /**
+   * Takes what the trainer has written of this step. Null: this machine's storage has no room for it, or fails, or there is no time;
+   * training may go on without it. Throws GraftError `trainer_refused`.
+   */
+  async take(step: number): Promise<TakenCheckpoint | null> {
+    const signal = AbortSignal.any([this.#leaving, this.#lost]);
+    try {
+      const taken = await this.#output.checkpoint(step, this.#own, signal);
+      instruments.checkpointBytes.inc(taken.bytes);
+      return taken;
+    } catch (error) {
+      if (!signal.aborted && !isStorageAway(error)) throw error;
+      this.#log.warn({ err: error, event: 'checkpoint_not_stored' }, 'a checkpoint could not be stored');
+      return null;
+    }
   }
 
   /** What the store and the checkpoint's row call a folder of this machine. */
@@ -98,6 +132,11 @@ export class CheckpointKeeper {
 
   get #job(): Job {
     return this.#lease.job;
+  }
+
+  /** Of this lease. */
+  get #own(): string {
+    return join(this.#folder, leaseFolder(this.#job.leaseEpoch, this.#job.leaseToken));
   }
 
   get #folder(): string {

@@ -1,6 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TrainRecord } from '@graft/peft-core';
+import { GraftError } from '@graft/peft-core/config';
 import {
   appendEvent,
   findCheckpointAdapter,
@@ -10,8 +9,10 @@ import {
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
 import { notKeptMessage } from '../job-messages.ts';
+import type { Copied, TrainerOutput } from '../trainer-output.ts';
+import type { TrainerRecordOf } from '../trainer-protocol.ts';
 
-type Snapshot = Extract<TrainRecord, { type: 'snapshot' }>;
+type Snapshot = TrainerRecordOf<'snapshot'> & { copy: Copied };
 
 /** Whoever has just found a checkpoint's row may still be about to read its files. */
 const graceMilliseconds = 60_000;
@@ -21,14 +22,14 @@ const patienceMilliseconds = 30_000;
 /**
  * The adapters of a job's steps along the way, for the holder of its lease: puts each into the store, and gives up those that newer
  * ones make needless. The row makes one exist, as of all that is published: who has lost the lease writes none. Nothing that
- * training needs waits for them, and no fault of theirs is the job's.
+ * training needs waits for them, and no fault of theirs is the job's, unless the trainer left what one of Graft does not.
  */
 export class SnapshotKeeper {
   readonly #lease: JobLease;
   readonly #artifacts: Services['artifacts'];
   readonly #log: Services['log'];
   readonly #lineage: () => Promise<Record<string, unknown>>;
-  readonly #takeOut: (folder: string) => Promise<string>;
+  readonly #output: TrainerOutput;
   readonly #leaving: AbortSignal;
   /** Aborted when none is kept any more. */
   readonly #closing = new AbortController();
@@ -38,14 +39,14 @@ export class SnapshotKeeper {
   /** Objects that no row names any more, since when by `performance.now()`. What is left of them at the end is collected. */
   #unnamed: { artifact: string; at: number }[] = [];
 
-  /** `takeOut` moves a folder that the trainer wrote to where it cannot change it, and answers that. `leaving`: see `CheckpointKeeper`. */
+  /** `leaving`: see `CheckpointKeeper`. */
   constructor(
     lease: JobLease,
     { artifacts }: Pick<Services, 'artifacts'>,
     log: Services['log'],
     from: {
       lineage: () => Promise<Record<string, unknown>>;
-      takeOut: (folder: string) => Promise<string>;
+      output: TrainerOutput;
       leaving: AbortSignal;
     },
   ) {
@@ -53,17 +54,30 @@ export class SnapshotKeeper {
     this.#artifacts = artifacts;
     this.#log = log;
     this.#lineage = from.lineage;
-    this.#takeOut = from.takeOut;
+    this.#output = from.output;
     this.#leaving = from.leaving;
   }
 
-  /** Keeps it in its turn. Those that would be given up at once, since a slow store has not taken them yet, are passed over. */
-  keep(snapshot: Snapshot): void {
+  /**
+   * Takes it from the trainer, and keeps it in its turn. Those that would be given up at once, since a slow store has not taken them yet,
+   * are passed over. Throws GraftError `trainer_refused`.
+   */
+  async keep(record: TrainerRecordOf<'snapshot'>): Promise<void> {
     if (this.#closing.signal.aborted) return;
+    let copy: Copied;
+    try {
+      copy = await this.#output.snapshot(record.step);
+    } catch (error) {
+      if (error instanceof GraftError && error.code === 'trainer_refused') throw error;
+      return await this.#tell(record, error);
+    }
+    if (this.#closing.signal.aborted) return await this.#output.drop(copy);
+    const snapshot = { ...record, copy };
     this.#waiting.push(snapshot);
     const isKept = ({ step }: Snapshot, at: number) =>
       at >= this.#waiting.length - keptCheckpointAdapters || step === snapshot.best?.step;
-    for (const { dir } of this.#waiting.filter((each, at) => !isKept(each, at))) void this.#removeFolder(dir);
+    for (const each of this.#waiting.filter((each, at) => !isKept(each, at)))
+      void this.#output.drop(each.copy);
     this.#waiting = this.#waiting.filter(isKept);
     this.#working ??= this.#keepAll().finally(() => {
       this.#working = null;
@@ -96,18 +110,18 @@ export class SnapshotKeeper {
       } catch (error) {
         await this.#tell(next, error);
       }
-      await this.#removeFolder(next.dir);
+      await this.#output.drop(next.copy);
     }
   }
 
   async #keep(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
-    const { step, dir, best, files, metrics, trainedTokens } = snapshot;
+    const { step, copy, best, metrics, trainedTokens } = snapshot;
     const lineage = await this.#lineage();
     // A resumed run makes again what was kept before.
     const { known } = await this.#lease.write(async (db) => ({
-      known: await findCheckpointAdapter(db, this.#lease.job, step, files),
+      known: await findCheckpointAdapter(db, this.#lease.job, step, copy.files),
     }));
-    const stored = known ?? (await orAborted(this.#artifacts.publish(await this.#takeOut(dir)), signal));
+    const stored = known ?? (await orAborted(this.#artifacts.publish(copy.folder), signal));
     const unnamed = await this.#lease.write((db, lease) =>
       recordCheckpointAdapter(db, lease, {
         ...stored,
@@ -127,7 +141,7 @@ export class SnapshotKeeper {
   }
 
   /** That one could not be kept; nothing of it when the lease is lost, or the job or this worker is leaving. */
-  async #tell({ step }: Snapshot, error: unknown): Promise<void> {
+  async #tell({ step }: Pick<Snapshot, 'step'>, error: unknown): Promise<void> {
     if (error instanceof Fenced || (error instanceof Error && error.name === 'AbortError')) return;
     this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
     const event = { level: 'warn', message: notKeptMessage(step), data: { step } } as const;
@@ -136,11 +150,6 @@ export class SnapshotKeeper {
     } catch (again) {
       if (!(again instanceof Fenced)) this.#log.warn({ err: again, step }, 'nobody could be told of it');
     }
-  }
-
-  /** What cannot be removed goes with the job's staging folder. */
-  async #removeFolder(dir: string): Promise<void> {
-    await rm(dir, { recursive: true, force: true }).catch(() => {});
   }
 
   async #removeUnnamed(): Promise<void> {

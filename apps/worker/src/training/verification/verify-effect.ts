@@ -1,8 +1,8 @@
-import type { AdapterVerification, TrainRecord } from '@graft/peft-core';
+import type { AdapterVerification } from '@graft/peft-core';
 import type { ChildFault } from '../../processes/child-fault.ts';
 import type { JobInterrupts } from '../job-interrupts.ts';
 import type { TrainerOutcome, TrainerProcess } from '../trainer-process.ts';
-import type { TrainingRequest } from '../trainer-protocol.ts';
+import type { TrainerRecordOf, TrainingRequest } from '../trainer-protocol.ts';
 
 /** How far the reloaded files' loss may be from the live model's, in nats a token. */
 const TOLERANCE = 1e-4;
@@ -19,14 +19,15 @@ export interface VerificationMetrics {
 }
 
 /**
- * Loads a finished job's files in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
+ * Loads a finished job's files, those in `adapterDir`, in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
  * `adapter_not_reproduced`. If it equals the base model's, and the weights are still the start values, the fault is
  * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. `end` is how that ended.
  */
 export async function verifyEffect(
   trainer: TrainerProcess,
   request: TrainingRequest,
-  done: Extract<TrainRecord, { type: 'done' }>,
+  done: TrainerRecordOf<'done'>,
+  adapterDir: string,
   { interrupts, team }: { interrupts: JobInterrupts; team: string },
 ): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null; warning: string | null }> {
   const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, trials, ...rest } = request;
@@ -37,7 +38,7 @@ export async function verifyEffect(
       ...rest,
       peft,
       training: { ...training, precision: rest.training.precision },
-      adapterDir: done.adapterDir,
+      adapterDir,
     },
     {
       team,

@@ -41,6 +41,8 @@ const GONE = 'its files are gone';
 const OTHER_VERSION = 'another version of Graft wrote it';
 
 export const folderOfStep = (step: number): string => `step-${String(step).padStart(8, '0')}`;
+/** Of a sweep's trial, by its index. */
+export const folderOfTrial = (trial: number): string => `trial-${String(trial + 1).padStart(2, '0')}`;
 /** Of a folder's name; null for one that is not finished, or no checkpoint. */
 export const stepOfFolder = (name: string): number | null =>
   /^step-\d{8}$/.test(name) ? Number(name.slice('step-'.length)) : null;
@@ -66,10 +68,40 @@ export async function readManifest({ dir, step, digest }: CheckpointCandidate): 
 export async function verifyCheckpoint(candidate: CheckpointCandidate): Promise<Manifest> {
   const manifest = await readManifest(candidate);
   for (const [name, { bytes, sha256: digest }] of Object.entries(manifest.files)) {
+    if (!isCheckpointFile(name)) throw new Unusable(DAMAGED);
     const file = path.join(candidate.dir, name);
     if ((await stat(file)).size !== bytes || (await hashFile(file)) !== digest) throw new Unusable(DAMAGED);
   }
   return manifest;
+}
+
+/** Whether a checkpoint's folder may have a file of this path, with forward slashes: that of a run, or of a sweep. */
+export function isCheckpointFile(name: string): boolean {
+  return /^(?:trial-\d{2,4}\/)?(?:manifest\.json|state\.safetensors|metrics\.safetensors)$|^sweep\.json$/.test(
+    name,
+  );
+}
+
+/** Whether it may have a folder of this name: of a trial. */
+export const isCheckpointFolder = (name: string): boolean => /^trial-\d{2,4}$/.test(name);
+
+/**
+ * Digest and length of a checkpoint whose files are these: its manifest must name them, and nothing else. Throws as `readManifest` does.
+ */
+export async function describeCheckpoint(
+  dir: string,
+  step: number,
+  files: readonly { path: string; bytes: number; sha256: string }[],
+): Promise<{ digest: string; bytes: number }> {
+  const manifest = await readManifest({ dir, step, digest: null });
+  const own = files.find((file) => file.path === MANIFEST_FILE);
+  const named = new Map(Object.entries(manifest.files));
+  const isWhole = files.every(({ path: name, bytes, sha256: digest }) => {
+    const told = named.get(name);
+    return name === MANIFEST_FILE || (told?.bytes === bytes && told.sha256 === digest);
+  });
+  if (!own || !isWhole || named.size !== files.length - 1) throw new Unusable(DAMAGED);
+  return { digest: own.sha256, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
 }
 
 /** What is wrong with a checkpoint in plain words; null for a fault that says nothing of it. */

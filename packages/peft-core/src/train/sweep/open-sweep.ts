@@ -12,7 +12,7 @@ import { GraftError } from '../../errors.ts';
 import type { TrainingData } from '../../examples/index.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
-import type { CheckpointCandidate } from '../checkpoints/manifest.ts';
+import { type CheckpointCandidate, folderOfTrial } from '../checkpoints/manifest.ts';
 import { MetricLog } from '../checkpoints/metric-series.ts';
 import { adoptNewest, type PassedOver } from '../checkpoints/read-checkpoint.ts';
 import { meetRequirements } from '../machine/requirements.ts';
@@ -22,7 +22,7 @@ import type { TrainOptions } from '../records.ts';
 import { setUpTraining } from '../setup.ts';
 import { type Standing, standingOf, type TrialProgress } from './standing.ts';
 import { stretchesOf } from './stretches.ts';
-import { folderOfTrial, type KeptTrial, readSweepCheckpoint } from './sweep-checkpoint.ts';
+import { type KeptTrial, readSweepCheckpoint } from './sweep-checkpoint.ts';
 import type { SweepStretch, TrialRow } from './sweep-records.ts';
 
 /** Of a sweep: what is the same in all its trials, and the trials. They differ in `peft` and `learning_rate` alone. */

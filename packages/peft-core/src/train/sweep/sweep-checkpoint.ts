@@ -16,6 +16,7 @@ import { makeFolder, syncPath, writeNewFile } from '../checkpoints/durable-files
 import {
   type CheckpointCandidate,
   folderOfStep,
+  folderOfTrial,
   MANIFEST_FILE,
   type Manifest,
   METRICS_FILE,
@@ -34,8 +35,6 @@ export interface KeptTrial {
   /** What it goes on from; null: it has not begun, or is out. */
   checkpoint: CheckpointCandidate | null;
 }
-
-export const folderOfTrial = (trial: number): string => `trial-${String(trial + 1).padStart(2, '0')}`;
 
 /** Writes `<folder>/step-<n>` as `writeWhole` does, of what the trials have written before. */
 export async function writeSweepCheckpoint(

@@ -26,6 +26,7 @@ const libraryMethods = ['bottleneck', 'lora', 'reft', 'invertible'];
 /** The library's folders, for the description of the method. */
 export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
   version,
+  names: [weightsName, headConfigName, headWeightsName, interfaceName],
   /** The library writes no peft_type; the method's options are in `config`. */
   isOwn: (raw) => isRecord(raw.config) && typeof raw.model_class === 'string',
   read,

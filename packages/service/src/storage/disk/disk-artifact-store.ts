@@ -9,6 +9,7 @@ import { artifactCorrupt, artifactMissing, onStorage, throwIfMissing } from '../
 import { describeFolder, digestOfListing, listingOf } from './describe-folder.ts';
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncFolder, fsyncUpTo, makeFolder } from './fsync-folder.ts';
+import { removeBelow } from './remove-below.ts';
 
 /** Artifacts as folders of the data folder. */
 export function createDiskArtifactStore(dataDir: string): ArtifactStore {
@@ -65,7 +66,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
 export async function stageOn(dataDir: string, { id, epoch, token }: Lease): Promise<string> {
   const folder = dataFolder(dataDir).staged(id, epoch, token);
   return await onStorage(async () => {
-    await rm(folder, { recursive: true, force: true });
+    await removeBelow(dataFolder(dataDir).staging, folder);
     await makeFolder(folder, dataDir);
     return folder;
   });

@@ -1,0 +1,170 @@
+// A worker as its container starts it: as root with the capabilities of docker-compose.yml, by docker/start-worker.sh. What it trains and
+// answers is what an unconfined one does, and its trainer is a user of its own with no rights. No container engine is needed.
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { generationPath, generationProtocol, protocolHeader, type WorkerCapabilities } from '@graft/service';
+import { ensureConfine } from '../../../scripts/bootstrap/confine.mjs';
+import { ensureCompiled } from '../../../scripts/compile/compile.mjs';
+import { makeApiToken } from './testing/api-token.ts';
+import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const compose = await readFile(join(root, 'docker-compose.yml'), 'utf8');
+const added = /cap_add: \[(.+)\]/
+  .exec(compose)![1]!
+  .split(', ')
+  .map((name) => `+${name.toLowerCase()}`);
+
+/** Root's home folder, which no other user may pass, without all that is in it but the cache. */
+const openHome = `
+  set -eu
+  cache="$1"; shift
+  mkdir -p "$HOME/.graft-cache-of-test"; mount --bind "$cache" "$HOME/.graft-cache-of-test"
+  aside=$(mktemp -d); mount --move "$HOME/.graft-cache-of-test" "$aside"; rmdir "$HOME/.graft-cache-of-test"
+  mount -t tmpfs -o mode=755 none "$HOME"; mkdir -p "$cache"; mount --move "$aside" "$cache"; rmdir "$aside"
+  exec "$@"`;
+const mayMount =
+  process.getuid?.() === 0 &&
+  spawnSync('unshare', ['-m', '--propagation', 'private', 'setpriv', '--version']).status === 0;
+
+let bench: WorkerBench;
+let container: ChildProcess;
+
+async function start(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+  const { services } = bench;
+  const none = `--bounding-set=-all,${added.join(',')}`;
+  const rights = [none, '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs'];
+  const started = spawn(
+    'unshare',
+    [
+      ...['-m', '--propagation', 'private', 'sh', '-c', openHome, 'sh', services.env.cacheDir],
+      ...['setpriv', ...rights, 'sh', 'docker/start-worker.sh'],
+    ],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        GRAFT_CACHE_DIR: services.env.cacheDir,
+        DATABASE_URL: services.databaseUrl,
+        ...(services.env.redisUrl ? { REDIS_URL: services.env.redisUrl } : {}),
+        GRAFT_DATA_DIR: services.env.dataDir,
+        GRAFT_BASE_MODELS: services.env.baseModelsFile,
+        GRAFT_TENSORFLOW: 'cpu',
+        GRAFT_LOG: 'stdout',
+        GRAFT_ENV_FILE: '',
+        GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
+        ...env,
+      },
+    },
+  );
+  let output = '';
+  for (const stream of [started.stdout, started.stderr])
+    stream.on('data', (chunk) => {
+      output += chunk;
+      if (process.env.TEST_LOG_LEVEL) process.stderr.write(chunk);
+    });
+  started.once('exit', (code) => code && process.stderr.write(output.slice(-3000)));
+  return started;
+}
+
+async function stop(worker: ChildProcess): Promise<void> {
+  if (worker.exitCode !== null) return;
+  const exited = once(worker, 'exit');
+  worker.kill('SIGTERM');
+  await exited;
+}
+
+/** A job that is trained, the digest of its adapter, and what that answers. */
+async function trainAndAsk(during: () => Promise<void> = async () => {}) {
+  const { services } = bench;
+  const lines = Array.from({ length: 16 }, (_, i) => JSON.stringify({ text: `Sentence ${i} of ${i + 1}.` }));
+  const training = { n_epochs: 2, batch_size: 4, checkpoint_steps: 2, precision: 'fp32' } as const;
+  const { id } = await bench.queueJob(lines.join('\n'), { training });
+  // The bench's are root's; those of an API in a container are the same user's as the worker's.
+  execFileSync('chown', ['-R', '1000:1000', services.env.dataDir]);
+  await bench.until(id, (job) => job.state === 'running', 60);
+  await during();
+  await bench.untilState(id, 'succeeded', 60);
+  const { rows } = await services.sql.query<{ id: string; artifact: string; digest: string }>(
+    'SELECT id, artifact, digest FROM adapter_versions WHERE job_id = $1',
+    [id],
+  );
+  const [version] = rows;
+  const { rows: workers } = await services.sql.query<{
+    id: string;
+    address: string;
+    capabilities: WorkerCapabilities;
+  }>('SELECT id, address, capabilities FROM workers ORDER BY heartbeat_at DESC LIMIT 1');
+  const base_digest = await (await services.baseModels.get('tiny'))!.digest();
+  const answer = await fetch(`${workers[0]!.address}${generationPath}`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${await makeApiToken(services, workers[0]!.id)}`,
+      'content-type': 'application/json',
+      [protocolHeader]: String(generationProtocol),
+    },
+    body: JSON.stringify({
+      base_model: 'tiny',
+      adapter: { version_id: version!.id, artifact: version!.artifact, suspect: false, base_digest },
+      ...{ prompt: 'Sentence', max_tokens: 12, temperature: 0, top_p: 1, stop: [], seed: 1 },
+    }),
+  });
+  assert.equal(answer.status, 200);
+  return { digest: version!.digest, answer: await answer.text(), capabilities: workers[0]!.capabilities };
+}
+
+/** Of the processes that run a file, as /proc/<pid>/status has them. */
+async function statusOf(file: string): Promise<Record<string, string>> {
+  const pids = execFileSync('pgrep', ['-f', file], { encoding: 'utf8' }).trim().split('\n');
+  const text = await readFile(`/proc/${pids.at(-1)}/status`, 'utf8');
+  return Object.fromEntries(text.split('\n').map((line) => line.split(/:\s*/) as [string, string]));
+}
+
+describe('a worker in a container', { skip: mayMount ? false : 'needs root and a mount namespace' }, () => {
+  before(async () => {
+    bench = await openWorkerBench();
+    await ensureConfine({ log: () => {}, cacheDir: bench.services.env.cacheDir, root });
+    await ensureCompiled(root);
+    await chmod(dirname(bench.modelFolder('tiny')), 0o755);
+  });
+  after(async () => {
+    await stop(container);
+    await bench.close();
+  });
+
+  it('trains and answers as an unconfined one, in processes that have no rights', async () => {
+    container = await start({ GRAFT_TRAINER_USER: '10001-10064', GRAFT_TRAINER_SANDBOX: 'required' });
+    const confined = await trainAndAsk(async () => {
+      const trainer = await statusOf('training/trainer\\.js');
+      const worker = await statusOf('apps/worker/src/main\\.js');
+      assert.match(worker.Uid!, /^1000\s/);
+      assert.match(trainer.Uid!, /^10002\s+10002\s+10002\s+10002$/);
+      assert.match(trainer.Gid!, /^10002\s/);
+      assert.deepEqual(
+        [
+          trainer.Groups?.trim(),
+          trainer.CapEff,
+          trainer.CapPrm,
+          trainer.CapAmb,
+          trainer.NoNewPrivs,
+          trainer.Seccomp,
+        ],
+        ['', '0'.repeat(16), '0'.repeat(16), '0'.repeat(16), '1', '2'],
+      );
+    });
+    assert.ok(confined.capabilities.confinement!.includes('user'));
+    assert.ok(confined.capabilities.confinement!.includes('files'));
+    await stop(container);
+    container = await start({ GRAFT_TRAINER_SANDBOX: 'off' });
+    const open = await trainAndAsk();
+    assert.deepEqual(open.capabilities.confinement, []);
+    assert.equal(confined.digest, open.digest);
+    assert.equal(confined.answer, open.answer);
+  });
+});

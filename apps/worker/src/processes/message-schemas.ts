@@ -1,0 +1,57 @@
+/** Parts of the schemas of messages between processes. */
+import { type Static, type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+export const closed = { additionalProperties: false } as const;
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+/** Text that Postgres takes: no U+0000 and no lone surrogate. */
+export const text = (maxLength: number) => Type.String({ maxLength, pattern: /^[^\0\p{Surrogate}]*$/u });
+/** Any number, NaN and the infinite ones too. */
+export const anyNumber = Type.Refine(
+  Type.Unsafe<number>(Type.Unknown()),
+  (value) => typeof value === 'number',
+  () => 'must be a number',
+);
+/** Steps, trials and what else fits an integer of Postgres. */
+export const count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 });
+/** Tokens and bytes. */
+export const large = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const word = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' });
+
+/** The longest text of a fault, and of where it happened, in characters. */
+export const longestFault = 4000;
+export const longestStack = 20_000;
+
+export const FaultSchema = Type.Object(
+  {
+    code: word,
+    message: text(longestFault),
+    param: nullable(text(500)),
+    fault: Type.Enum(['user', 'system', 'environment']),
+    stack: Type.Optional(text(longestStack)),
+  },
+  closed,
+);
+
+export const FailedSchema = Type.Object({ type: Type.Literal('failed'), fault: FaultSchema }, closed);
+export const ReadySchema = Type.Object({ type: Type.Literal('ready') }, closed);
+export const StopSchema = Type.Object({ type: Type.Literal('stop') }, closed);
+
+/** Checks a value; null: it fits. Else what is wrong, without what is in it. */
+export type Check = (value: unknown) => string | null;
+
+/** Of messages by their `type`. Each schema is compiled once. */
+export function checkerOf(schemas: Readonly<Record<string, TSchema>>): Check {
+  const checks = new Map(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]));
+  return (value) => {
+    const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined;
+    const check = typeof type === 'string' ? checks.get(type) : undefined;
+    if (!check) return 'a message of no known type';
+    if (check.Check(value)) return null;
+    const [first] = check.Errors(value);
+    return `a message ${type} that does not fit: ${first?.instancePath.slice(0, 100)} ${first?.message.slice(0, 200)}`;
+  };
+}
+
+export type Fault = Static<typeof FaultSchema>;

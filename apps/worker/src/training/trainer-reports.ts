@@ -1,0 +1,67 @@
+/** A trainer's side of its protocol: what it says of a record of training. */
+import type { TrainRecord } from '@graft/peft-core';
+import type { MetricSeries } from '@graft/peft-core/checkpoints';
+import { type SeriesPart, seriesRows, type TrainerMessages } from './trainer-protocol.ts';
+
+/** The messages of a record, in order. */
+export function* messagesOf(record: TrainRecord): Generator<TrainerMessages['event']> {
+  switch (record.type) {
+    case 'start': {
+      const { series, sweep, ...start } = record;
+      if (series) yield* partsOf({ trial: null, offset: 0, firstStep: 1, series });
+      for (const stretch of sweep?.stretches ?? []) yield* partsOf(stretch);
+      yield { type: 'record', record: { ...start, trials: sweep?.trials ?? null } };
+      break;
+    }
+    case 'checkpoint': {
+      const { step, seconds } = record;
+      yield { type: 'record', record: { type: 'checkpoint', step, seconds } };
+      break;
+    }
+    case 'snapshot': {
+      const { dir: _, files: _files, ...snapshot } = record;
+      yield { type: 'record', record: snapshot };
+      break;
+    }
+    case 'done': {
+      const { adapterDir: _, files: _files, ...done } = record;
+      yield { type: 'record', record: done };
+      break;
+    }
+    case 'advice':
+      yield { type: 'record', record: { ...record, try: record.try as Record<string, number> } };
+      break;
+    default:
+      yield { type: 'record', record };
+  }
+}
+
+/** What was measured, in parts that fit a message each. */
+export function* partsOf({
+  trial,
+  offset,
+  firstStep,
+  series: { train, evaluation },
+}: Pick<SeriesPart, 'trial' | 'offset' | 'firstStep'> & { series: MetricSeries }): Generator<SeriesPart> {
+  for (let from = 0; from < train.loss.length; from += seriesRows) {
+    const until = Math.min(from + seriesRows, train.loss.length);
+    const isHere = (_: number, row: number) => {
+      const at = evaluation.step[row]! - firstStep;
+      return at >= from && at < until;
+    };
+    yield {
+      type: 'series',
+      ...{ trial, offset, firstStep: firstStep + from },
+      train: mapColumns(train, (column) => [...column.subarray(from, until)]),
+      evaluation: mapColumns(evaluation, (column) => [...column.filter(isHere)]),
+    };
+  }
+}
+
+function mapColumns<Name extends string>(
+  columns: Record<Name, Float64Array>,
+  of: (column: Float64Array) => number[],
+): Record<Name, number[]> {
+  const entries = Object.entries<Float64Array>(columns).map(([name, column]) => [name, of(column)]);
+  return Object.fromEntries(entries) as Record<Name, number[]>;
+}

@@ -1,0 +1,181 @@
+import type { FromChild } from '../processes/forked-process.ts';
+import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } from './trainer-protocol.ts';
+
+type Message = FromChild<TrainerMessages>;
+
+/** Optimizer steps that a trainer may report of any job. */
+export const fewestSteps = 10_000;
+
+/** What a job is known to be before it is trained. */
+export type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
+  /** The most optimizer steps that it may have, of all trials: what a trainer can say of a job is bounded by them. */
+  mostSteps: number;
+};
+
+/**
+ * What a trainer may say next of a job. Each message fits its schema; this one knows which came before. So a trainer that forges
+ * messages says of its own job what it could say of it anyway, and no more than so much.
+ */
+export class TrainerTalk {
+  readonly #job: TrainedJob;
+  readonly #advice = new Set<string>();
+  readonly #ended = new Set<number>();
+  #started: ReportOf<'start'> | null = null;
+  /** Of the last report of each kind. */
+  #step = 0;
+  #evaluation = 0;
+  #checkpoint = 0;
+  #snapshot = 0;
+  #tokens = 0;
+  #trialReports = 0;
+  #seriesStep = 0;
+  #end: 'done' | 'stopped' | null = null;
+
+  constructor(job: TrainedJob) {
+    this.#job = job;
+  }
+
+  /** Null: it may say that. Else why not. */
+  refuse(message: Message): string | null {
+    switch (message.type) {
+      case 'ready':
+      case 'failed':
+      case 'stopped':
+        return null;
+      case 'finished':
+        return this.#end === 'done' ? null : 'finished without a result';
+      case 'series':
+        return this.#started || this.#end ? 'a series after the start' : this.#series(message);
+      case 'record':
+        if (this.#end) return `a record ${message.record.type} after the end`;
+        return this.#isRefused(message.record)
+          ? `a record ${message.record.type} that cannot come here`
+          : null;
+      default:
+        return `${message.type} of a job that is trained`;
+    }
+  }
+
+  #series({ trial, offset, firstStep, train, evaluation }: SeriesPart): string | null {
+    const { trials, mostSteps } = this.#job;
+    const rows = train.loss.length;
+    const from = offset + firstStep;
+    const fits =
+      rows > 0 &&
+      firstStep > 0 &&
+      from > this.#seriesStep &&
+      from + rows - 1 <= mostSteps &&
+      (trials ? trial !== null && trial >= 1 && trial <= trials.length : trial === null && offset === 0) &&
+      Object.values(train).every(({ length }) => length === rows) &&
+      Object.values(evaluation).every(({ length }) => length === evaluation.step.length) &&
+      evaluation.step.every(
+        (step, i) => step >= firstStep && step < firstStep + rows && step > (evaluation.step[i - 1] ?? 0),
+      );
+    this.#seriesStep = from + rows - 1;
+    return fits ? null : 'a series that does not fit';
+  }
+
+  #isRefused(record: Report): boolean {
+    if (record.type === 'stopped') {
+      this.#end = 'stopped';
+      return this.#started !== null && record.step !== this.#step;
+    }
+    if (record.type === 'trials') return this.#refusesTrials(record.trials);
+    if (record.type === 'start') return this.#refusesStart(record);
+    if (!this.#started) return true;
+    switch (record.type) {
+      case 'step': {
+        const { step, totalSteps, tokens, ofTrial } = record;
+        // A sweep passes over the steps of a trial that is out.
+        const follows = this.#job.trials ? step > this.#step : step === this.#step + 1;
+        const fits =
+          follows &&
+          step <= totalSteps &&
+          totalSteps === this.#started.totalSteps &&
+          tokens >= this.#tokens &&
+          this.#isOfTrial(ofTrial);
+        this.#step = step;
+        this.#tokens = tokens;
+        return !fits;
+      }
+      case 'evaluation': {
+        const fits =
+          record.step === this.#step && record.step > this.#evaluation && this.#isOfTrial(record.ofTrial);
+        this.#evaluation = record.step;
+        return !fits;
+      }
+      case 'advice': {
+        const isKnown = this.#advice.has(record.kind);
+        this.#advice.add(record.kind);
+        return isKnown || record.step > this.#step;
+      }
+      case 'checkpoint': {
+        const fits = record.step === this.#step && record.step > this.#checkpoint;
+        this.#checkpoint = record.step;
+        return !fits;
+      }
+      case 'snapshot':
+      case 'snapshot_lost': {
+        const fits =
+          this.#job.snapshotDir !== undefined &&
+          this.#job.trials === null &&
+          record.step === this.#step &&
+          record.step > this.#snapshot;
+        this.#snapshot = record.step;
+        return !fits || (record.type === 'snapshot' && (record.best?.step ?? 0) > record.step);
+      }
+      case 'done': {
+        this.#end = 'done';
+        const { steps, publishedStep, totalSteps, winner } = record;
+        const { trials } = this.#job;
+        const isWhole = trials
+          ? winner !== undefined && winner.trial >= 1 && winner.trial <= trials.length
+          : winner === undefined && steps === this.#step;
+        return !isWhole || publishedStep > steps || steps > totalSteps || totalSteps > this.#job.mostSteps;
+      }
+    }
+  }
+
+  #refusesStart(start: ReportOf<'start'>): boolean {
+    const { trials, checkpoints, mostSteps } = this.#job;
+    const { resumedFrom, totalSteps, passedOver } = start;
+    const steps = checkpoints.candidates.map(({ step }) => step);
+    const fits =
+      !this.#started &&
+      totalSteps <= mostSteps &&
+      this.#seriesStep <= (resumedFrom ?? 0) &&
+      (resumedFrom === null || (steps.includes(resumedFrom) && resumedFrom <= totalSteps)) &&
+      passedOver.length <= steps.length &&
+      passedOver.every(({ step }) => steps.includes(step)) &&
+      (start.trials === null) === (trials === null) &&
+      (start.trials === null || !this.#refusesTrials(start.trials));
+    this.#started = start;
+    this.#step = this.#evaluation = this.#checkpoint = this.#snapshot = resumedFrom ?? 0;
+    return !fits;
+  }
+
+  /** Once a trial is out or has won it stays so; so many reports have a reason. */
+  #refusesTrials(trials: ReportOf<'trials'>['trials']): boolean {
+    const known = this.#job.trials;
+    this.#trialReports += 1;
+    if (!known || trials.length !== known.length) return true;
+    if (this.#trialReports > this.#step + 4 * known.length + 4) return true;
+    return trials.some(({ trial, status, rungs, step }, i) => {
+      const isOut = status === 'stopped' || status === 'diverged' || status === 'won';
+      const wasOut = this.#ended.has(trial);
+      if (isOut) this.#ended.add(trial);
+      return (
+        trial !== i + 1 ||
+        (wasOut && !isOut) ||
+        step > this.#job.mostSteps ||
+        rungs.some((rung, at) => rung.step > this.#job.mostSteps || rung.step <= (rungs[at - 1]?.step ?? 0))
+      );
+    });
+  }
+
+  #isOfTrial(of: ReportOf<'step'>['ofTrial']): boolean {
+    const { trials } = this.#job;
+    if (!trials) return of === undefined;
+    return of !== undefined && of.trial >= 1 && of.trial <= trials.length;
+  }
+}

@@ -1,0 +1,49 @@
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
+import path from 'node:path';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+const isLinux = process.platform === 'linux';
+
+/** An open folder. What is reached through it lies in it, whoever renames it or puts a link in its place meanwhile. */
+export interface OpenFolder {
+  readonly handle: FileHandle;
+  readonly path: string;
+}
+
+/**
+ * Opens `folder`, which lies below `root`, step by step: no part of its path below `root` may be a link. Throws Node's ELOOP or ENOTDIR
+ * for one. Elsewhere than on Linux, where Node has nothing like openat, it trusts the folders above to stay what they are.
+ */
+export async function openBelow(root: string, folder: string): Promise<OpenFolder> {
+  const names = path.relative(root, folder).split(path.sep).filter(Boolean);
+  if (names.includes('..') || path.isAbsolute(path.relative(root, folder)))
+    throw new Error(`${folder} does not lie below ${root}`);
+  let opened: OpenFolder = { handle: await open(root, O_RDONLY | O_DIRECTORY), path: root };
+  for (const name of names) {
+    const next = await openIn(opened, name).finally(() => opened.handle.close());
+    opened = next;
+  }
+  return opened;
+}
+
+/** Opens a folder in `parent`. Throws as `openBelow`. */
+export async function openIn(parent: OpenFolder, name: string): Promise<OpenFolder> {
+  const handle = await open(at(parent, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return { handle, path: path.join(parent.path, name) };
+}
+
+/** The path of what has this name in the folder, or without a name that of the folder itself. */
+export function at(folder: OpenFolder, name = ''): string {
+  return isLinux ? path.join('/proc/self/fd', String(folder.handle.fd), name) : path.join(folder.path, name);
+}
+
+/** Opens a plain file in the folder for reading. Null: it is something else, or a link. It waits for no writer of a pipe. */
+export async function openFileIn(folder: OpenFolder, name: string): Promise<FileHandle | null> {
+  // Opening a device may do something.
+  if (!(await lstat(at(folder, name))).isFile()) return null;
+  const handle = await open(at(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  return null;
+}

@@ -1,0 +1,31 @@
+import { lstat, opendir, rmdir, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { at, type OpenFolder, openBelow, openIn } from './open-below.ts';
+
+/**
+ * Removes a file or folder that lies below `root`, whatever another process puts in its place meanwhile: no link is followed, so that
+ * nothing else is removed. Silent when it is gone already.
+ */
+export async function removeBelow(root: string, target: string): Promise<void> {
+  try {
+    const parent = await openBelow(root, path.dirname(target));
+    await removeIn(parent, path.basename(target)).finally(() => parent.handle.close());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+async function removeIn(parent: OpenFolder, name: string): Promise<void> {
+  if (!(await lstat(at(parent, name))).isDirectory()) return await unlink(at(parent, name));
+  const folder = await openIn(parent, name);
+  try {
+    for await (const entry of await opendir(at(folder))) {
+      await removeIn(folder, entry.name).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
+    }
+  } finally {
+    await folder.handle.close();
+  }
+  await rmdir(at(parent, name));
+}
