@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { createApiKey } from '@graft/service';
 import { publishAdapter } from '../../apps/api/src/testing/publish-adapter.ts';
 import {
   done,
@@ -176,6 +177,49 @@ test('history: opened again, forgotten, and gone with whoever signs out', async 
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('API key').waitFor();
   assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await visit.leave();
+});
+
+test('prompts go when the session ends: by signing out in another tab, in the middle of an answer, and by expiry', async () => {
+  const { key } = await createApiKey(bench.services, bench.acme.teamId, { name: 'talks', role: 'member' });
+  const open = async () => {
+    const visit = await bench.visit(bench.withKey(bench.acme, key), addressOf(''));
+    await send(visit, 'A secret prompt');
+    return visit;
+  };
+  const isGone = async ({ page }: Visit) => {
+    await page.getByLabel('API key').waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 0);
+    assert.equal(await page.getByText('A secret prompt').count(), 0);
+  };
+  // An answer that does not end, so that the page that is left is still writing it.
+  worker.answer = heldAnswers().answer;
+  let visit = await open();
+  await side(visit, 'A').getByText('Once').waitFor();
+  const other = await visit.page.context().newPage();
+  await other.goto('/jobs');
+  await other.getByRole('button', { name: 'Sign out' }).click();
+  await isGone(visit);
+  await other.close();
+  await visit.leave();
+
+  // It ends on the server, and the next request of any kind is refused.
+  worker.answer = twoVoices;
+  visit = await open();
+  await side(visit, 'A').getByText('It is red').waitFor();
+  assert.match(await visit.page.evaluate(() => JSON.stringify(localStorage)), /A secret prompt/);
+  visit.expect(/status of 401/);
+  await bench.services.sql.query('UPDATE sessions SET ended_at = now() WHERE ended_at IS NULL');
+  await send(visit, 'A secret prompt');
+  await isGone(visit);
+  // Somebody else signs in: nothing of the one before is there, nor what an earlier version has kept.
+  await visit.page.evaluate(() =>
+    localStorage.setItem('graft.talks.team.person', '[{"prompt":"A secret prompt"}]'),
+  );
+  await visit.page.getByLabel('API key').fill(bench.acme.key);
+  await visit.page.keyboard.press('Enter');
+  await visit.page.getByRole('button', { name: 'History' }).waitFor();
+  assert.doesNotMatch(await visit.page.evaluate(() => JSON.stringify(localStorage)), /secret/);
   await visit.leave();
 });
 

@@ -1,16 +1,12 @@
-import { GraftApiError } from '@graft/client';
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/preact-query';
-import { asksToSignIn, sessionKey } from './session.ts';
+import { asksToSignIn, watchSession } from './session.ts';
 
 /** What was read from the API, and how long it counts. The client tries again by itself. */
 export const queryClient: QueryClient = new QueryClient({
   queryCache: new QueryCache({
+    // What an operator saw is not shown on, and the way to sign in again is.
     onError: (error, query) => {
-      // What an operator saw is not shown on, and the way to sign in again is.
       if (asksToSignIn(error)) query.setState({ data: undefined });
-      // The session ended meanwhile: the shell asks again, and shows the way in.
-      if (error instanceof GraftApiError && error.status === 401)
-        void queryClient.invalidateQueries({ queryKey: sessionKey });
     },
   }),
   mutationCache: new MutationCache({
@@ -21,3 +17,4 @@ export const queryClient: QueryClient = new QueryClient({
   }),
   defaultOptions: { queries: { retry: false, staleTime: 5_000 }, mutations: { retry: false } },
 });
+watchSession(queryClient);

@@ -1,6 +1,7 @@
 import { GraftApiError, type Me, type Role } from '@graft/client';
-import { useQuery, useQueryClient } from '@tanstack/preact-query';
-import { graft } from './graft.ts';
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
+import { graft, refusedEvent } from './graft.ts';
+import { keepOnlyOf } from './kept.ts';
 
 export const sessionKey = ['session'];
 
@@ -14,9 +15,49 @@ export function useSession() {
     queryKey: sessionKey,
     queryFn: async () => {
       const options = await graft.sessions.options();
-      return { options, me: options.signed_in ? await graft.me() : null };
+      const me = options.signed_in ? await graft.me() : null;
+      noteSession(me?.session ?? null);
+      return { options, me };
     },
     staleTime: 60_000,
+  });
+}
+
+/** Tells the other tabs of a session that ended or began. */
+const tabs = new BroadcastChannel('graft.session');
+let known: string | null | undefined;
+let ending: number | undefined;
+/** The longest pause that a browser's timer takes, in milliseconds. */
+const longestPause = 2 ** 31 - 1;
+let onEnd = () => {};
+
+/** Of whom this tab is from now on. What another session has kept in this browser goes, prompts among it. */
+function noteSession(session: Me['session']): void {
+  const id = session?.id ?? null;
+  keepOnlyOf(id);
+  if (known !== undefined && known !== id) tabs.postMessage(id);
+  known = id;
+  clearTimeout(ending);
+  if (!session) return;
+  const left = session.expires_at * 1000 - Date.now() + 1_000;
+  ending = window.setTimeout(() => onEnd(), Math.min(Math.max(left, 1_000), longestPause));
+}
+
+/**
+ * Shows no page, and asks anew who is signed in, when the session's time is over, another tab has another one, or the browser shows
+ * a page from before it was left. Pages hold prompts in memory: these go with them.
+ */
+export function watchSession(cache: QueryClient): void {
+  onEnd = () => {
+    cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
+    void cache.resetQueries({ queryKey: sessionKey });
+  };
+  addEventListener(refusedEvent, () => void cache.invalidateQueries({ queryKey: sessionKey }));
+  tabs.addEventListener('message', ({ data }) => {
+    if (data !== known) onEnd();
+  });
+  addEventListener('pageshow', ({ persisted }) => {
+    if (persisted) onEnd();
   });
 }
 
@@ -46,8 +87,6 @@ export function useMay(scope: string, least: Role = scope.endsWith(':read') ? 'v
 export function useNewSession() {
   const cache = useQueryClient();
   return async () => {
-    // Pages keep things in the browser for whoever is signed in.
-    localStorage.clear();
     cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
     await cache.invalidateQueries({ queryKey: sessionKey });
   };
@@ -57,8 +96,8 @@ export function useEndSession() {
   const toNewSession = useNewSession();
   return async () => {
     const { end_session_url: url } = await graft.sessions.signOut();
+    noteSession(null);
     if (url === null) return await toNewSession();
-    localStorage.clear();
     location.assign(url);
   };
 }

@@ -1,4 +1,5 @@
 import type { Me } from '@graft/client';
+import { keptName, readKept, removeKept, writeKept } from '../../data/kept.ts';
 import { type Asked, type Kind, newAnswer, type Turn, textOf } from './talk.ts';
 
 /** A talk as it is kept: texts alone. */
@@ -14,16 +15,16 @@ export interface KeptTalk {
 /** Newer talks push older ones out. */
 const mostTalks = 50;
 
-/** Of one person or key in one team. Whoever signs out takes it along (data/session.ts). */
-export const historyKey = ({ team, person, key }: Me): string =>
-  `graft.talks.${team?.id ?? ''}.${person?.id ?? key?.id ?? ''}`;
+/** Of one session in one team. The end of the session removes it (data/kept.ts). */
+export const historyKey = ({ team, session }: Me): string =>
+  keptName(session?.id ?? null, 'talks', team?.id ?? '');
 
 export const newTalkId = (): string => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
 
 /** Newest first; what is no history of ours is none. */
 export function readHistory(key: string): KeptTalk[] {
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(key) ?? '[]');
+    const kept: unknown = JSON.parse(readKept(key) ?? '[]');
     return Array.isArray(kept) ? kept.filter(isTalk) : [];
   } catch {
     return [];
@@ -50,7 +51,7 @@ export function keepTalk(key: string, talk: KeptTalk): void {
   const others = readHistory(key).filter(({ id }) => id !== talk.id);
   for (let talks = [talk, ...others].slice(0, mostTalks); talks.length > 0; talks = talks.slice(0, -1)) {
     try {
-      localStorage.setItem(key, JSON.stringify(talks));
+      writeKept(key, JSON.stringify(talks));
       return;
     } catch {
       // The browser's room is full: the oldest goes.
@@ -60,8 +61,8 @@ export function keepTalk(key: string, talk: KeptTalk): void {
 
 export function forgetTalk(key: string, gone: string): void {
   const left = readHistory(key).filter(({ id }) => id !== gone);
-  if (left.length > 0) localStorage.setItem(key, JSON.stringify(left));
-  else localStorage.removeItem(key);
+  if (left.length > 0) writeKept(key, JSON.stringify(left));
+  else removeKept(key);
 }
 
 export const keptTurns = (turns: readonly Turn[]): KeptTalk['turns'] =>
