@@ -1,5 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import {
+  collectDeleted,
+  collectDeletedMs,
   collectLocal,
   publishChannelKeys,
   repeat,
@@ -66,6 +68,7 @@ import { jobOverviewRoutes } from './routes/jobs/job-overview.ts';
 import { jobTrialRoutes } from './routes/jobs/job-trials.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
+import { scimRoutes } from './routes/scim/scim.ts';
 import { meRoutes } from './routes/sign-in/me.ts';
 import { signInRoutes } from './routes/sign-in/sign-in.ts';
 import { auditRoutes } from './routes/team/audit.ts';
@@ -163,6 +166,13 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     app.log,
   );
   app.addHook('onClose', async () => await collector.stop());
+  const eraser = repeat(
+    'collect-deleted',
+    collectDeletedMs,
+    async () => void (await collectDeleted(services)),
+    app.log,
+  );
+  app.addHook('onClose', async () => await eraser.stop());
   // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
@@ -183,6 +193,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(llmsTextRoutes);
   await app.register(clientPackageRoutes, { file: settings.clientPackage });
   await app.register(dashboard, { folder: settings.dashboardFolder });
+  await app.register(scimRoutes, { ...settings, prefix: '/scim/v2' });
   await app.register(
     async (v1) => {
       await v1.register(turns);

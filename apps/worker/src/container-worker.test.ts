@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { generationPath, generationProtocol, protocolHeader, type WorkerCapabilities } from '@graft/service';
 import { ensureConfine } from '../../../scripts/bootstrap/confine.mjs';
 import { ensureCompiled } from '../../../scripts/compile/compile.mjs';
+import { makeApiToken } from './testing/api-token.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -57,7 +58,6 @@ async function start(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
         GRAFT_TENSORFLOW: 'cpu',
         GRAFT_LOG: 'stdout',
         GRAFT_ENV_FILE: '',
-        GRAFT_PEPPER: services.secrets.pepper,
         GRAFT_INTERNAL_TOKEN: services.secrets.internalToken,
         ...env,
       },
@@ -96,14 +96,16 @@ async function trainAndAsk(during: () => Promise<void> = async () => {}) {
     [id],
   );
   const [version] = rows;
-  const { rows: workers } = await services.sql.query<{ address: string; capabilities: WorkerCapabilities }>(
-    'SELECT address, capabilities FROM workers ORDER BY heartbeat_at DESC LIMIT 1',
-  );
+  const { rows: workers } = await services.sql.query<{
+    id: string;
+    address: string;
+    capabilities: WorkerCapabilities;
+  }>('SELECT id, address, capabilities FROM workers ORDER BY heartbeat_at DESC LIMIT 1');
   const base_digest = await (await services.baseModels.get('tiny'))!.digest();
   const answer = await fetch(`${workers[0]!.address}${generationPath}`, {
     method: 'POST',
     headers: {
-      authorization: `Bearer ${services.secrets.internalToken}`,
+      authorization: `Bearer ${await makeApiToken(services, workers[0]!.id)}`,
       'content-type': 'application/json',
       [protocolHeader]: String(generationProtocol),
     },

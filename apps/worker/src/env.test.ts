@@ -14,6 +14,7 @@ it('has defaults for everything', () => {
     trainerPrecisions: undefined,
     kernels: 'auto',
     trainerUser: undefined,
+    trainerSandbox: 'auto',
     proofSeconds: 60,
     generatorQueue: 64,
     generatorLimits: { rows: 16, cacheBytes: 512e6, updateBytes: 128e6 },

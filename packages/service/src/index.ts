@@ -56,6 +56,7 @@ export { baseModelFault, isLastingModelFault } from './base-models/base-model-fa
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
+export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
@@ -144,6 +145,7 @@ export { findValidationResult, keepValidationResult } from './jobs/records/valid
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
+export { deleteJob } from './jobs/transitions/delete-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
@@ -189,6 +191,7 @@ export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   findDeadKeys,
   type Identity,
+  keyLapsed,
   type Operator,
   type Verified,
   verifyApiKey,
@@ -207,6 +210,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
+export { erasePerson } from './people/erase-person.ts';
 export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
@@ -233,6 +237,7 @@ export {
   updatePerson,
 } from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { setLogins } from './postgres/app-login.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
@@ -250,15 +255,36 @@ export {
 } from './reports/file-reports.ts';
 export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
+export {
+  createScimToken,
+  listScimTokens,
+  revokeScimToken,
+  type ScimTokenRecord,
+  verifyScimToken,
+} from './scim/scim-tokens.ts';
+export {
+  createScimUser,
+  deleteScimUser,
+  getScimUser,
+  listScimUsers,
+  type ScimAttributes,
+  type ScimFilter,
+  type ScimUser,
+  type ScimUserInput,
+  updateScimUser,
+} from './scim/scim-users.ts';
 export type { Secrets } from './secrets.ts';
-export { openServices, type Services } from './services.ts';
+export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
+export { endProviderSessions, type ProviderLogout } from './sessions/end-provider-sessions.ts';
 export {
   chooseTeam,
   endSession,
   endSessions,
   listSessions,
+  pruneLogoutTokens,
   pruneSessions,
   type SessionHolder,
   type SessionRecord,
@@ -272,6 +298,7 @@ export {
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
 export type { ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
+export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
 export { collectLocal } from './storage/collect-local.ts';
 export { dataFolder } from './storage/data-folder.ts';
 export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';

@@ -21,6 +21,10 @@ export const WorkerSchema = named('Worker', {
     description:
       'Floating-point operations in a second of matrix products, by precision, as measured there; null: not yet.',
   }),
+  confinement: nullable(Type.Array(Type.String()), {
+    description:
+      'What keeps its trainers from the rest of the machine, such as `user`, `files` and `system-calls`; null: not known.',
+  }),
   started_at: Time,
   heartbeat_at: Time,
   consecutive_faults: Type.Integer({ description: 'Of its own, one after the other.' }),
@@ -105,6 +109,7 @@ export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> 
     threads: worker.capabilities?.threads ?? null,
     memory_bytes: worker.capabilities?.memoryBytes ?? null,
     flops: worker.capabilities?.flops ?? null,
+    confinement: worker.capabilities?.confinement ?? null,
     started_at: unixSeconds(worker.startedAt),
     heartbeat_at: unixSeconds(worker.heartbeatAt),
     consecutive_faults: worker.consecutiveFaults,

@@ -169,6 +169,7 @@ const wireWorker = (worker: WorkerRecord) => ({
   device: worker.capabilities?.device ?? null,
   memory_bytes: worker.capabilities?.memoryBytes ?? null,
   flops: worker.capabilities?.flops ?? null,
+  confinement: worker.capabilities?.confinement ?? null,
   slots: worker.slots,
   running: worker.running,
   draining: worker.draining,

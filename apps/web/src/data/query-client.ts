@@ -4,8 +4,8 @@ import { asksToSignIn, watchSession } from './session.ts';
 /** What was read from the API, and how long it counts. The client tries again by itself. */
 export const queryClient: QueryClient = new QueryClient({
   queryCache: new QueryCache({
+    // What an operator saw is not shown on, and the way to sign in again is.
     onError: (error, query) => {
-      // What an operator saw is not shown on, and the way to sign in again is.
       if (asksToSignIn(error)) query.setState({ data: undefined });
     },
   }),

@@ -4,6 +4,7 @@ import { instruments } from '../observe/instruments.ts';
 import { repeat } from '../repeat.ts';
 import { forgetFileReports } from '../reports/file-reports.ts';
 import type { Services } from '../services.ts';
+import { collectDeleted, collectDeletedMs } from '../storage/collect-deleted.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
@@ -65,6 +66,7 @@ export function startJobLoops(services: Services): {
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
     // Of this machine's own processes and folders, so on each.
     repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
+    repeat('collect-deleted', collectDeletedMs, async () => void (await collectDeleted(services)), log),
     repeat('collect-local', 3600 * 1000, async () => void (await collectLocal(services)), log),
     repeat('scrub-base-models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
   ];

@@ -4,16 +4,19 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { deleteFineTunedModel } from '../adapters/delete-adapters.ts';
-import { createFile } from '../files/file-records.ts';
+import { createFile, deleteFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
 import { leaseOf } from '../jobs/job.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
+import { collectDeleted } from './collect-deleted.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { collectLocal } from './collect-local.ts';
 import { dataFolder } from './data-folder.ts';
+import { createS3Stores } from './s3/create-s3-stores.ts';
+import { openS3Server } from './testing/s3-server.ts';
 
 let services: Services;
 before(async () => {
@@ -96,6 +99,68 @@ test('what no row needs goes after a day; what one needs stays', async () => {
     0,
     'the adapter goes with its last',
   );
+});
+
+test('what is deleted leaves the caches of all machines, of one that was away too; all else stays', async (t) => {
+  const server = await openS3Server();
+  t.after(async () => await server.close());
+  const machines = ['one', 'another'].map((name) => {
+    const dataDir = path.join(services.env.dataDir, name);
+    const stores = createS3Stores(
+      { bucket: server.bucket, prefix: '', endpoint: server.endpoint },
+      dataDir,
+      2 ** 30,
+    );
+    const env = { ...services.env, dataDir, artifactsUrl: `s3://${server.bucket}` };
+    return { ...services, ...stores, env };
+  });
+  t.after(() => {
+    for (const { close } of machines) close();
+  });
+  const [one, another] = machines as [Services, Services];
+  const cached = async ({ env }: Services) =>
+    (await readdir(path.join(env.dataDir, 'cache'), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) =>
+        path.relative(env.dataDir, path.join(entry.parentPath, entry.name)).split('/').slice(0, 3).join('/'),
+      )
+      .sort();
+
+  const team = await createTestTeam(services);
+  const make = async (content: string) => {
+    const stored = await one.files.receive(Readable.from([Buffer.from(content)]), { limit: 1000 });
+    return await createFile(one, team.id, { ...newFile, ...stored });
+  };
+  const [erased, kept] = [await make('a secret that is to be forgotten'), await make('kept')];
+  const job = await createTestJob(services, team, 'running');
+  const [live, over] = [
+    await createTestJob(services, team, 'running'),
+    await createTestJob(services, team, 'succeeded'),
+  ];
+  const staged = await one.artifacts.stage(job.id, 1);
+  await writeFile(path.join(staged, 'a.txt'), 'an adapter');
+  const artifact = await one.artifacts.publish(staged);
+  const { version } = (await publishAdapterVersion(services, leaseOf(job), { ...testAdapter, ...artifact }))!;
+  for (const machine of machines) {
+    for (const file of [erased, kept]) await machine.files.localPath(file, live.id);
+    await machine.files.localPath(erased, over.id);
+    await machine.artifacts.localFolder(artifact.artifact);
+    await mkdir(path.join(machine.env.dataDir, 'checkpoints/ftjob-deleted'), { recursive: true });
+  }
+  const all = [...new Set(await cached(another))];
+  assert.equal(all.length, 5, all.join());
+  assert.equal(await collectDeleted(one), 0, 'nothing is deleted yet');
+
+  assert.equal(await deleteFile(one, team.id, erased.id, { keyId: 'key-test' }), true);
+  await deleteFineTunedModel(services, team.id, version.modelName, { keyId: 'key-test' });
+  const left = [`cache/files/${kept.sha256}`, `cache/held/${live.id}`];
+  const later = new Date(Date.now() + 11 * 60_000);
+  await collectDeleted(one, later);
+  assert.deepEqual([...new Set(await cached(one))], left);
+  assert.ok((await cached(another)).length > 2, 'it was away');
+  await collectDeleted(another, later);
+  assert.deepEqual([...new Set(await cached(another))], left);
+  assert.deepEqual(await readdir(path.join(another.env.dataDir, 'checkpoints')), []);
 });
 
 test('of an adapter the deleted versions go and the others stay, whoever has the same files', async () => {

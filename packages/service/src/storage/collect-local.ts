@@ -12,7 +12,7 @@ const graceMs = 24 * 3600 * 1000;
 
 /**
  * Removes from this machine's data folder, a day after they were last written: what jobs that are over have staged, held of the
- * cache or left as checkpoints, and drafts that nobody finished; at once, base models that are added no more. Every process
+ * cache or left as checkpoints, drafts that nobody finished, and what trainers of dead workers saw of it; at once, base models that are added no more. Every process
  * with a data folder runs it; two at once do no harm. Answers how many entries were removed. Throws when the data folder is not
  * this installation's.
  */
@@ -21,7 +21,7 @@ export async function collectLocal(
   now?: Date,
 ): Promise<number> {
   await checkOwnDataFolder(services);
-  const { staging, checkpoints, incoming, cache } = dataFolder(services.env.dataDir);
+  const { staging, checkpoints, incoming, cache, slots } = dataFolder(services.env.dataDir);
   const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
   let removed = 0;
   const remove = async (entry: string) => {
@@ -34,6 +34,10 @@ export async function collectLocal(
     const needed = await unfinishedJobs(services, ids, before);
     for (const id of ids) if (!needed.has(id)) await remove(path.join(folder, id));
   }
+  const workers = await writtenBefore(slots, before);
+  const living = await services.db.worker.findMany({ where: { id: { in: workers } }, select: { id: true } });
+  const alive = new Set(living.map(({ id }) => id));
+  for (const id of workers) if (!alive.has(id)) await remove(path.join(slots, id));
   for (const folder of [incoming, path.join(cache, 'incoming')]) {
     for (const name of await writtenBefore(folder, before)) await remove(path.join(folder, name));
   }
