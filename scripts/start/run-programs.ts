@@ -4,6 +4,7 @@ import {
   ensureBootstrapKey,
   openServices,
   type ServiceEnv,
+  withoutFileSecrets,
 } from '@graft/service';
 import { printBanner } from './banner.ts';
 import { checkPort } from './check-port.ts';
@@ -83,10 +84,13 @@ export async function runPrograms({
 const apiSecrets = ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'];
 
 function environmentOf(name: Program['name']): NodeJS.ProcessEnv {
-  if (name === 'api') return process.env;
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([variable]) => !apiSecrets.includes(variable)),
-  );
+  const own = withoutFileSecrets(process.env);
+  if (name === 'worker')
+    for (const variable of apiSecrets) {
+      delete own[variable];
+      delete own[`${variable}_FILE`];
+    }
+  return own;
 }
 
 async function firstKey(env: ServiceEnv, log: Options['log']): Promise<string | null> {

@@ -38,6 +38,7 @@ test('docker-compose.yml has all that Graft needs and may have, each with a heal
   assert.deepEqual(Object.keys(compose.services).sort(), [
     'api',
     'grafana',
+    'migrate',
     'postgres',
     'prometheus',
     'redis',
@@ -46,7 +47,8 @@ test('docker-compose.yml has all that Graft needs and may have, each with a heal
     'worker-gpu',
   ]);
   for (const [name, service] of Object.entries(compose.services)) {
-    assert.ok(service.healthcheck, `${name} has no health check`);
+    // It ends before others start.
+    assert.ok(service.healthcheck || name === 'migrate', `${name} has no health check`);
     for (const volume of service.volumes ?? []) {
       if (volume.includes(':/models:')) continue; // a folder of the machine
       if (volume.startsWith('./')) {
@@ -55,8 +57,9 @@ test('docker-compose.yml has all that Graft needs and may have, each with a heal
       }
       assert.ok(volume.split(':')[0]! in compose.volumes, `${name}: ${volume} is not declared`);
     }
-    for (const needed of Object.keys(service.depends_on ?? {})) {
-      assert.ok(compose.services[needed]?.healthcheck, `${name} waits for ${needed}`);
+    for (const [needed, { condition }] of Object.entries(service.depends_on ?? {})) {
+      const isRun = condition === 'service_completed_successfully';
+      assert.ok(isRun || compose.services[needed]?.healthcheck, `${name} waits for ${needed}`);
     }
     if (!service.build) continue;
     const { context, dockerfile, target } = service.build;
@@ -125,6 +128,26 @@ test('a worker has the rights to start trainers as other users, and no others', 
   assert.match(read('docker/Dockerfile'), /AS api[\s\S]+^USER node$[\s\S]+AS worker[\s\S]+start-worker\.sh/m);
 });
 
+test('a worker gets neither the keys of the API nor the login of the tables’ owner, and secrets lie in files', () => {
+  const whole = resolved({
+    POSTGRES_PASSWORD: 'canary-owner',
+    GRAFT_PEPPER: 'canary-pepper-of-16',
+    GRAFT_SEALING_KEY: 'canary-sealing-16',
+    GRAFT_OIDC_CLIENT_SECRET: 'canary-oidc',
+    GRAFT_BOOTSTRAP_KEY: 'canary-key',
+    GRAFT_INTERNAL_TOKEN: 'canary-internal-16',
+  });
+  const { services } = JSON.parse(whole.json);
+  for (const name of ['worker', 'worker-gpu']) {
+    assert.doesNotMatch(JSON.stringify(services[name]), /canary|pepper|api-login/, name);
+    assert.match(services[name].environment.DATABASE_URL, /\/\/graft_worker@/);
+  }
+  assert.match(services.api.environment.DATABASE_URL, /\/\/graft_app@/);
+  assert.doesNotMatch(JSON.stringify(services.api), /canary-(?:owner|pepper|internal)|worker-login/);
+  for (const { uid, mode } of [...services.api.secrets, ...services.worker.secrets])
+    assert.deepEqual([uid, mode], ['1000', 0o400]);
+});
+
 test('images are built on the newest Node with long support', () => {
   assert.match(read('docker/Dockerfile'), /^ARG NODE_IMAGE=node:24\./m);
 });
@@ -160,7 +183,8 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
       'GRAFANA_PASSWORD',
       'GRAFT_MODELS_DIR',
     ],
-    'one login, which owns the tables': ['GRAFT_MIGRATION_DATABASE_URL'],
+    'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN'],
+    'the step `migrate`, which makes the logins': ['PGPASSWORD', 'GRAFT_MIGRATION_DATABASE_URL'],
     'tests, benchmarks and clients': [
       'GRAFT_CHROMIUM',
       'GRAFT_PICTURES',
@@ -172,11 +196,12 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
   };
   const left = new Set(Object.values(elsewhere).flat());
   for (const name of left) assert.ok(explained.has(name), name);
+  const ofApi = ['GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET', 'GRAFT_PEPPER_FILE', 'GRAFT_SEALING_KEY'];
   for (const service of ['api', 'worker', 'worker-gpu']) {
     const passed = compose.services[service]!.environment;
     assert.deepEqual(
-      [...explained].filter((name) => !(name in passed) && !left.has(name)),
-      [],
+      [...explained].filter((name) => !(name in passed) && !left.has(name)).sort(),
+      service === 'api' ? [] : ofApi,
       service,
     );
     for (const [name, value] of Object.entries(passed))
@@ -196,9 +221,8 @@ test('a password of Postgres may hold anything: containers connect with it', asy
   const settings = { GRAFT_PEPPER: 'q'.repeat(16), GRAFT_INTERNAL_TOKEN: 'r'.repeat(16) };
   const { json } = resolved({ ...settings, POSTGRES_PASSWORD: password });
   const { services } = JSON.parse(json);
-  const { DATABASE_URL, PGPASSWORD } = services.api.environment;
+  const { DATABASE_URL, PGPASSWORD } = services.migrate.environment;
   assert.equal(services.postgres.environment.POSTGRES_PASSWORD, password);
-  assert.equal(services.worker.environment.PGPASSWORD, password);
   const database = await createTestDatabase();
   const owner = new pg.Client({ connectionString: database.url });
   await owner.connect();

@@ -15,6 +15,14 @@ export const errorCodes = {
   bad_request: [400, 'The request is malformed.'],
   missing_api_key: [401, 'No `Authorization: Bearer` header.'],
   invalid_api_key: [401, 'The API key is wrong, has ended or was revoked.'],
+  key_lapsed: [
+    401,
+    'The person whose key it is has not signed in at the provider for long: they sign in, and it works again.',
+  ],
+  invalid_logout_token: [
+    400,
+    'The logout token is not one of the provider for this service, is too old, or was used before.',
+  ],
   invalid_session: [401, 'The session has ended, or the cookie holds none.'],
   cross_site_request: [403, 'A session changes things only from pages of this server.'],
   no_team: [403, 'Whoever is signed in is no member of the team that the session works in.'],
@@ -35,6 +43,7 @@ export const errorCodes = {
   email_not_verified: [403, 'The provider does not vouch for an email of the person.'],
   identity_conflict: [403, 'The person of this email is somebody else at the provider.'],
   invalid_groups: [403, 'The groups that the provider tells are no list, or too long.'],
+  scim_user_exists: [409, 'The directory has somebody of this userName or email already.'],
   identity_not_found: [404, 'The person has no such identity at a provider.'],
   last_identity: [400, 'Only the operator unlinks the identity by which alone a person signs in.'],
   session_not_found: [404, 'No such session of the caller.'],

@@ -8,6 +8,7 @@ import { cacheFolder } from './base-models/cache-folder.ts';
 import { isLoopback } from './generation/channel/worker-proof.ts';
 import { parseApiKey } from './keys/api-key.ts';
 import { hasExamplePassword, isExample, isPlaceholder } from './placeholder.ts';
+import { readSecretFiles } from './secret-files.ts';
 import { parseRing } from './secret-ring.ts';
 import { isAllowEntry } from './webhooks/egress/address-rules.ts';
 
@@ -131,6 +132,7 @@ export interface ServiceEnv {
 
 /** Reads the environment. Throws one Error that names every faulty variable, never a value. */
 export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
+  readSecretFiles(env);
   const given = Object.fromEntries(
     Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]),
   );

@@ -34,13 +34,7 @@ export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
 export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
-export {
-  type AuditCheck,
-  type AuditFault,
-  type AuditHead,
-  listAuditHeads,
-  verifyAudit,
-} from './audit/verify-audit.ts';
+export { type AuditCheck, type AuditHead, listAuditHeads, verifyAudit } from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -62,6 +56,7 @@ export { baseModelFault, isLastingModelFault } from './base-models/base-model-fa
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
 export type { Database } from './database/database.ts';
+export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
 export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
@@ -196,6 +191,7 @@ export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   findDeadKeys,
   type Identity,
+  keyLapsed,
   type Operator,
   type Verified,
   verifyApiKey,
@@ -214,6 +210,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
+export { erasePerson } from './people/erase-person.ts';
 export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
@@ -240,6 +237,7 @@ export {
   updatePerson,
 } from './people/person-records.ts';
 export { acquirePostgres } from './postgres/acquire-postgres.ts';
+export { setLogins } from './postgres/app-login.ts';
 export { ensureRoles } from './postgres/ensure-roles.ts';
 export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
@@ -257,15 +255,36 @@ export {
 } from './reports/file-reports.ts';
 export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
+export {
+  createScimToken,
+  listScimTokens,
+  revokeScimToken,
+  type ScimTokenRecord,
+  verifyScimToken,
+} from './scim/scim-tokens.ts';
+export {
+  createScimUser,
+  deleteScimUser,
+  getScimUser,
+  listScimUsers,
+  type ScimAttributes,
+  type ScimFilter,
+  type ScimUser,
+  type ScimUserInput,
+  updateScimUser,
+} from './scim/scim-users.ts';
 export type { Secrets } from './secrets.ts';
-export { openServices, type Services } from './services.ts';
+export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
+export { endProviderSessions, type ProviderLogout } from './sessions/end-provider-sessions.ts';
 export {
   chooseTeam,
   endSession,
   endSessions,
   listSessions,
+  pruneLogoutTokens,
   pruneSessions,
   type SessionHolder,
   type SessionRecord,

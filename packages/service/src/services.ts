@@ -85,8 +85,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       const owner = connectOwner(postgres.ownerUrl, log);
       try {
         if (role === 'worker' && (await isWorkerLogin(owner))) return await checkMigrated(owner);
-        await migrateDatabase(owner);
-        await grantAccess(owner);
+        await prepareDatabase(owner);
       } finally {
         await owner.sql.end();
       }
@@ -132,6 +131,12 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     await close();
     throw error;
   }
+}
+
+/** Brings the schema up to date, and gives the roles what they need, by a login that owns the tables. */
+export async function prepareDatabase(owner: Pick<Database, 'sql'>): Promise<void> {
+  await migrateDatabase(owner);
+  await grantAccess(owner);
 }
 
 /** What a worker has no use for, and others would find in it. */

@@ -105,6 +105,7 @@ interface Child<M extends Messages> {
   kill(): void;
   /** Ends it for what it has sent. */
   refuse(why: string): void;
+  readonly isRefused: boolean;
   /** Reads nothing of what it sends, or reads on. */
   pause(): void;
   resume(): void;
@@ -266,7 +267,7 @@ export class ForkedProcess<M extends Messages> {
     await this.slot?.prepare();
     const held = this.#child;
     const isOther = held && (held.precision !== precision || held.threads !== threads);
-    if (isOther || (held && !this.#mayCall(held, reads))) await this.close();
+    if (isOther || (held && (held.isRefused || !this.#mayCall(held, reads)))) await this.close();
     this.#child ??= this.#start(precision, threads, reads);
     return this.#child;
   }
@@ -372,11 +373,12 @@ function start<M extends Messages>(
   // Of a child that has just died.
   for (const pipe of [channel, lease]) pipe?.on('error', () => {});
   let alive = true;
+  let isKilled = false;
   let isRefused = false;
   const exited = new Promise<ChildExit>((resolve) => {
     const end = async (code: number | null, signal: NodeJS.Signals | null) => {
       alive = false;
-      if (channel && code !== null) await untilEnd(channel);
+      if (channel && !isKilled) await untilEnd(channel);
       channel?.destroy();
       resolve({ code, signal });
       child.onExit({ code, signal });
@@ -393,7 +395,13 @@ function start<M extends Messages>(
     ready: false,
     send: (message) => void (alive && channel?.write(`${JSON.stringify(toWire(message))}\n`)),
     holdUntil: (deadline) => void (alive && lease?.write(`${deadline}\n`)),
-    kill: () => void (alive && forked.kill('SIGKILL')),
+    kill: () => {
+      isKilled = true;
+      if (alive) forked.kill('SIGKILL');
+    },
+    get isRefused() {
+      return isRefused;
+    },
     refuse: (why) => {
       if (isRefused) return;
       isRefused = true;

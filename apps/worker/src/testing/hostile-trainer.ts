@@ -185,6 +185,8 @@ export const attacks = {
     verification: { reloadedLoss: 0, baseLoss: 0, moved: true },
   })),
   '1,000 stops': manyOf(() => ({ type: 'record', record: { type: 'stopped', step: 0 } })),
+  // Its job would wait for its turn again and again, and no attempt would count.
+  'a stop that nobody asked for': () => send({ type: 'stopped' }),
   'more steps than any job has': () => {
     record({ ...start, totalSteps: 2 ** 31 - 1 });
   },

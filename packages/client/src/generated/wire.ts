@@ -1049,6 +1049,12 @@ export interface EndedSessions {
   count: number;
 }
 
+export interface ErasedPerson {
+  id: string;
+  object: 'person';
+  deleted: true;
+}
+
 export interface Error {
   error: {
     /** For people. Lists every fault that was found. */

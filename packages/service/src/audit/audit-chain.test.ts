@@ -152,7 +152,7 @@ test('entries name people by their ids alone', async () => {
     isOperator: false,
   });
   await updatePerson(services, person.id, { name: 'Ada King' });
-  await createInvitation(services, team, { email: 'bob@people.example', role: 'member' }, by);
+  await createInvitation(services, team, { email: 'bob@people.example', role: 'member' }, null);
   const { rows } = await services.sql.query(
     "SELECT graft_audit_content(audit_log) AS text FROM audit_log WHERE graft_audit_content(audit_log) ~ 'Ada|people.example'",
   );

@@ -26,6 +26,7 @@ export const workerGrants: Readonly<Record<string, string>> = {
   checkpoints: 'SELECT, INSERT, UPDATE, DELETE',
   checkpoint_adapters: 'SELECT, INSERT, UPDATE, DELETE',
   adapters: 'SELECT, INSERT, UPDATE (name)',
+  adapter_tags: 'SELECT',
   adapter_versions: 'SELECT, INSERT, UPDATE (corrupt_at, verified_at)',
   base_models: 'SELECT, INSERT, DELETE',
   added_base_models: 'SELECT',

@@ -48,3 +48,18 @@ export async function ensureLogins(cluster: Cluster): Promise<void> {
 function passwordOf({ password }: Pick<Cluster, 'password'>, login: Login): string {
   return createHmac('sha256', password).update(login).digest('hex');
 }
+
+/**
+ * Gives the logins of API and workers these passwords on a Postgres that is not embedded, and makes them if they are missing: by a login
+ * that may make roles, on a migrated database. That of the API inherits, as it has to look at the migrations.
+ */
+export async function setLogins(
+  sql: Pick<pg.ClientBase, 'query'>,
+  passwords: Record<Login, string>,
+): Promise<void> {
+  const { rows } = await sql.query("SELECT 1 FROM pg_roles WHERE rolname = 'graft_app'");
+  if (rows.length === 0)
+    await sql.query('CREATE ROLE graft_app NOLOGIN INHERIT IN ROLE graft_team, graft_system');
+  for (const [login, password] of Object.entries(passwords))
+    await sql.query(`ALTER ROLE ${login} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
+}
