@@ -8,12 +8,11 @@ import {
   acceptInvitation,
   createInvitation,
   createPerson,
-  createScimToken,
   findPerson,
   putMember,
-  revokeScimToken,
   updatePerson,
 } from '@graft/service';
+import { createScimToken, revokeScimToken } from '@graft/service/scim';
 import { assertError } from '../../apps/api/src/testing/assert-error.ts';
 import { type ApiBench, openApiBench } from '../../apps/api/src/testing/open-api-bench.ts';
 import { queueJob } from '../../apps/api/src/testing/queue-job.ts';

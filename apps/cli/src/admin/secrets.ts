@@ -1,4 +1,4 @@
-import type { Rotation, SecretUse } from '@graft/service';
+import type { Rotation, SecretUse } from '@graft/service/rotation';
 import { type Command, Option } from 'commander';
 import type { Paint } from '../draw/paint.ts';
 import { timestamp } from '../draw/quantities.ts';

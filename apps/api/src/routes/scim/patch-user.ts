@@ -1,4 +1,4 @@
-import type { ScimUserInput } from '@graft/service';
+import type { ScimUserInput } from '@graft/service/scim';
 import { ScimError } from './scim-error.ts';
 import { attributes, userSchema, withAttributes } from './user-resource.ts';
 

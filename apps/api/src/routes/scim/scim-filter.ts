@@ -1,4 +1,4 @@
-import type { ScimFilter } from '@graft/service';
+import type { ScimFilter } from '@graft/service/scim';
 import { ScimError } from './scim-error.ts';
 
 const names: Record<string, ScimFilter['attribute']> = {

@@ -6,7 +6,7 @@ import {
   listScimUsers,
   updateScimUser,
   verifyScimToken,
-} from '@graft/service';
+} from '@graft/service/scim';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { toApiError } from '../../plugins/errors.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';

@@ -1,5 +1,5 @@
 /** A User of SCIM 2.0 (RFC 7643), read from what directories send, and written as they expect it. */
-import type { ScimAttributes, ScimUser, ScimUserInput } from '@graft/service';
+import type { ScimAttributes, ScimUser, ScimUserInput } from '@graft/service/scim';
 import { ScimError } from './scim-error.ts';
 
 export const userSchema = 'urn:ietf:params:scim:schemas:core:2.0:User';
