@@ -260,26 +260,10 @@ export {
 } from './reports/file-reports.ts';
 export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secrets.ts';
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
+export * from './scim/scim-tokens.ts';
+export * from './scim/scim-users.ts';
 export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
-export {
-  createScimToken,
-  listScimTokens,
-  revokeScimToken,
-  type ScimTokenRecord,
-  verifyScimToken,
-} from './scim/scim-tokens.ts';
-export {
-  createScimUser,
-  deleteScimUser,
-  getScimUser,
-  listScimUsers,
-  type ScimAttributes,
-  type ScimFilter,
-  type ScimUser,
-  type ScimUserInput,
-  updateScimUser,
-} from './scim/scim-users.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';

@@ -4,7 +4,14 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { ScimToken } from '../generated/client.ts';
-import { generateApiKey, isSecret, parseScimToken, renewSecret, storeSecret, wholeKey } from '../keys/api-key.ts';
+import {
+  generateApiKey,
+  isSecret,
+  parseScimToken,
+  renewSecret,
+  storeSecret,
+  wholeKey,
+} from '../keys/api-key.ts';
 import type { Secrets } from '../secrets.ts';
 
 export type ScimTokenRecord = Omit<ScimToken, 'secretHmac'>;
