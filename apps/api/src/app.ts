@@ -169,7 +169,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   const eraser = repeat(
     'collect-deleted',
     collectDeletedMs,
-    async () => void (await collectDeleted(services)),
+    async () => void (await collectDeleted(services, { parts: true })),
     app.log,
   );
   app.addHook('onClose', async () => await eraser.stop());

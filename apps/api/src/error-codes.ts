@@ -87,6 +87,7 @@ export const errorCodes = {
     503,
     'Another process has stored this by a newer version of a secret than this one was started with; the operator must restart it.',
   ],
+  job_not_ended: [400, 'Only a job that is over can be deleted: cancel it first.'],
   secret_in_use: [400, 'Rows still need this version of a secret.'],
   secret_version_not_found: [404, 'No such version of a secret.'],
   service_unavailable: [503, 'The database is away; retry after the seconds of Retry-After.'],

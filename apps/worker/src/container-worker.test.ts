@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { chmod, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { generationPath, generationProtocol, protocolHeader, type WorkerCapabilities } from '@graft/service';
 import { ensureConfine } from '../../../scripts/bootstrap/confine.mjs';
 import { ensureCompiled } from '../../../scripts/compile/compile.mjs';
@@ -119,11 +120,19 @@ async function trainAndAsk(during: () => Promise<void> = async () => {}) {
   return { digest: version!.digest, answer: await answer.text(), capabilities: workers[0]!.capabilities };
 }
 
-/** Of the processes that run a file, as /proc/<pid>/status has them. */
-async function statusOf(file: string): Promise<Record<string, string>> {
-  const pids = execFileSync('pgrep', ['-f', file], { encoding: 'utf8' }).trim().split('\n');
-  const text = await readFile(`/proc/${pids.at(-1)}/status`, 'utf8');
-  return Object.fromEntries(text.split('\n').map((line) => line.split(/:\s*/) as [string, string]));
+/** Of the newest process of a user that runs a file, as /proc/<pid>/status has it, once there is one. */
+async function statusOf(user: number, file: string): Promise<Record<string, string>> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const [pid] = spawnSync('pgrep', ['-n', '-u', String(user), '-f', file], {
+      encoding: 'utf8',
+    }).stdout.split('\n');
+    const text = pid ? await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '') : '';
+    // Before, it is the program that confines it.
+    if (text && !text.startsWith('Name:\tconfine'))
+      return Object.fromEntries(text.split('\n').map((line) => line.split(/:\s*/) as [string, string]));
+    await sleep(20);
+  }
+  throw new Error(`user ${user} runs no ${file}`);
 }
 
 describe('a worker in a container', { skip: mayMount ? false : 'needs root and a mount namespace' }, () => {
@@ -141,8 +150,8 @@ describe('a worker in a container', { skip: mayMount ? false : 'needs root and a
   it('trains and answers as an unconfined one, in processes that have no rights', async () => {
     container = await start({ GRAFT_TRAINER_USER: '10001-10064', GRAFT_TRAINER_SANDBOX: 'required' });
     const confined = await trainAndAsk(async () => {
-      const trainer = await statusOf('training/trainer\\.js');
-      const worker = await statusOf('apps/worker/src/main\\.js');
+      const trainer = await statusOf(10002, 'training/trainer\\.js');
+      const worker = await statusOf(1000, 'apps/worker/src/main\\.js');
       assert.match(worker.Uid!, /^1000\s/);
       assert.match(trainer.Uid!, /^10002\s+10002\s+10002\s+10002$/);
       assert.match(trainer.Gid!, /^10002\s/);

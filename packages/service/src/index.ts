@@ -34,13 +34,7 @@ export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
 export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
-export {
-  type AuditCheck,
-  type AuditFault,
-  type AuditHead,
-  listAuditHeads,
-  verifyAudit,
-} from './audit/verify-audit.ts';
+export { type AuditCheck, type AuditHead, listAuditHeads, verifyAudit } from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -151,6 +145,7 @@ export { findValidationResult, keepValidationResult } from './jobs/records/valid
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
+export { deleteJob } from './jobs/transitions/delete-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';

@@ -85,6 +85,7 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningJobCheckpoint.id': checkpointId,
   'File.id': fileId,
   'DeletedFile.id': fileId,
+  'DeletedFineTuningJob.id': jobId,
   'FineTuningJob.id': jobId,
   'FineTuningJobAttempt.id': 'attempt-1',
   'FineTuningJobEvent.id': 'ftevent-10c3a94e578d2b6f',

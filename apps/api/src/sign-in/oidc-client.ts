@@ -111,7 +111,10 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
           // An email and what is said of it come from one source: userinfo may speak of another email than the token.
           const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
-          return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
+          const claims = isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token };
+          // Of the signed token alone.
+          const authenticatedAt = token.auth_time === undefined ? null : new Date(token.auth_time * 1000);
+          return { ...vouchedBy(claims, oidc), authenticatedAt };
         }),
       ),
 
@@ -236,7 +239,7 @@ function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
 }
 
 function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
-  const { email, email_verified: isVerified, name, auth_time: at } = claims;
+  const { email, email_verified: isVerified, name } = claims;
   const isVouched =
     isVerified === true ||
     (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
@@ -247,7 +250,6 @@ function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
     providerSession: typeof claims.sid === 'string' && claims.sid.length <= 256 ? claims.sid : null,
-    authenticatedAt: typeof at === 'number' ? new Date(at * 1000) : null,
   };
 }
 
