@@ -86,10 +86,16 @@ export const dockerCompose = () =>
   debianTool('docker-compose', 'docker-compose', 'usr/libexec/docker/cli-plugins/docker-compose');
 
 /** A Python that can import `kubernetes_validate`, which holds the JSON schemas of every release of Kubernetes. */
-export async function kubernetesValidatePython(): Promise<string> {
-  const requirementsFile = join(import.meta.dirname, 'requirements-kubernetes.txt');
+export const kubernetesValidatePython = () =>
+  pythonTool('kubernetes-validate', 'requirements-kubernetes.txt');
+
+/** A Python that can import `scim2_tester`, which tries servers of SCIM 2.0, with a client of that protocol. */
+export const scimTesterPython = () => pythonTool('scim-tester', 'requirements-scim.txt');
+
+async function pythonTool(name: string, requirements: string): Promise<string> {
+  const requirementsFile = join(import.meta.dirname, requirements);
   const hash = createHash('sha256').update(readFileSync(requirementsFile)).digest('hex').slice(0, 12);
-  const folder = join(tools(), `kubernetes-validate-${hash}`);
+  const folder = join(tools(), `${name}-${hash}`);
   const python = join(folder, 'bin', 'python');
   if (!existsSync(python))
     await makeEnvironment({ python: 'python3', requirementsFile, folder, report: () => {} });

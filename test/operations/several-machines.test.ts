@@ -69,10 +69,11 @@ describe('API and worker on machines of their own', { skip }, () => {
 
   test('with a shared folder', async () => {
     const dataDir = join(folder, 'shared');
-    await runThrough({ api: { GRAFT_DATA_DIR: dataDir }, worker: { GRAFT_DATA_DIR: dataDir } }, 'http');
+    // The worker makes its own certificate.
+    await runThrough({ api: { GRAFT_DATA_DIR: dataDir }, worker: { GRAFT_DATA_DIR: dataDir } });
   });
 
-  test('without one: a bucket, and TLS between them', async () => {
+  test('without one: a bucket, and certificates of an authority', async () => {
     const s3 = await openS3Server();
     try {
       const bucket = {
@@ -88,13 +89,10 @@ describe('API and worker on machines of their own', { skip }, () => {
         GRAFT_DATA_DIR: join(folder, name),
       });
       const certificates = makeCertificates(join(folder, 'tls'));
-      await runThrough(
-        {
-          api: own('of-api', certificates.of('api', '127.0.0.1')),
-          worker: (ip) => own('of-worker', certificates.of('worker', ip)),
-        },
-        'https',
-      );
+      await runThrough({
+        api: own('of-api', certificates.of('api', '127.0.0.1')),
+        worker: (ip) => own('of-worker', certificates.of('worker', ip)),
+      });
       // Nothing of the teams is in the folder of the one that the other would have needed.
       assert.deepEqual(await filesOf(join(folder, 'of-api', 'artifacts')), []);
     } finally {
@@ -103,29 +101,32 @@ describe('API and worker on machines of their own', { skip }, () => {
   });
 
   /** Starts both with the settings of docs/settings.md and sends one job and one completion through them. */
-  async function runThrough(
-    own: {
-      api: Record<string, string>;
-      worker: Record<string, string> | ((ip: string) => Record<string, string>);
-    },
-    scheme: 'http' | 'https',
-  ): Promise<void> {
+  async function runThrough(own: {
+    api: Record<string, string>;
+    worker: Record<string, string> | ((ip: string) => Record<string, string>);
+  }): Promise<void> {
     const [forApi, forWorker] = [machines.add('a'), machines.add('w')];
     const key = newBootstrapKey();
     const secret = () => randomBytes(24).toString('hex');
     const both = {
       DATABASE_URL: databaseUrl,
       REDIS_URL: redisUrl,
-      GRAFT_PEPPER: secret(),
       GRAFT_INTERNAL_TOKEN: secret(),
       GRAFT_BASE_MODELS: join(folder, 'base-models.json'),
     };
-    const ofApi = { ...both, HOST: '0.0.0.0', PORT: String(apiPort), GRAFT_BOOTSTRAP_KEY: key, ...own.api };
+    const ofApi = {
+      ...both,
+      GRAFT_PEPPER: secret(),
+      HOST: '0.0.0.0',
+      PORT: String(apiPort),
+      GRAFT_BOOTSTRAP_KEY: key,
+      ...own.api,
+    };
     const ofWorker = {
       ...both,
       GRAFT_WORKER_HOST: '0.0.0.0',
       GRAFT_WORKER_PORT: String(workerPort),
-      GRAFT_WORKER_URL: `${scheme}://${forWorker.ip}:${workerPort}`,
+      GRAFT_WORKER_URL: `https://${forWorker.ip}:${workerPort}`,
       ...(typeof own.worker === 'function' ? own.worker(forWorker.ip) : own.worker),
     };
     assertNamed(Object.keys({ ...ofApi, ...ofWorker }));

@@ -156,7 +156,10 @@ describe('every overlay', () => {
         }
         // What Graft writes to: data, models that it fetches, their digests, and temporary files.
         const mounted = spec.containers[0]!.volumeMounts.map(({ mountPath }) => mountPath).sort();
-        assert.deepEqual(mounted, ['/data', '/graft-cache/digests', '/graft-cache/models', '/tmp']);
+        assert.deepEqual(mounted, [
+          ...['/data', '/graft-cache/digests', '/graft-cache/models'],
+          ...['/run/graft', '/tmp'],
+        ]);
       }
     });
 
@@ -217,12 +220,37 @@ describe('every overlay', () => {
           pod(overlay, name).containers[0]!.env!.map((entry) => entry.name),
         ),
       ];
-      const own = set.filter((name) => name !== 'POD_IP');
+      const own = set
+        .filter((name) => !['POD_IP', 'WORKER_DATABASE_URL'].includes(name))
+        .map((name) => name.replace(/_FILE$/, ''));
       assert.deepEqual(
         own.filter((name) => !explained.has(name)),
         [],
       );
     });
+  }
+});
+
+test('secrets are files, and a worker has neither the keys of the API nor its login', () => {
+  for (const [name, own, keys] of [
+    ['graft-api', 'DATABASE_URL', true],
+    ['graft-worker', 'WORKER_DATABASE_URL', false],
+  ] as const) {
+    const { containers, volumes } = pod('cpu', name);
+    assert.deepEqual(containers[0]!.envFrom, [{ configMapRef: { name: 'graft-config' } }]);
+    assert.ok(containers[0]!.env!.every(({ value = '' }) => !/CHANGE-ME/.test(value)));
+    const given = JSON.stringify(volumes.find((volume) => volume.name === 'secrets'));
+    assert.match(given, new RegExp(`"key":"${own}","path":"DATABASE_URL"`));
+    for (const secret of [
+      'PEPPER',
+      'SEALING_KEY',
+      'OIDC_CLIENT_SECRET',
+      'BOOTSTRAP_KEY',
+      'MIGRATION_DATABASE_URL',
+    ])
+      assert.equal(given.includes(secret), keys, `${name}: ${secret}`);
+    for (const { name: variable, value } of containers[0]!.env!)
+      if (variable.endsWith('_FILE')) assert.equal(value, `/run/graft/${variable.slice(0, -5)}`);
   }
 });
 

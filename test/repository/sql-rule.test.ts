@@ -17,8 +17,10 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/records/read-metrics.ts': 'series of a million steps, summed up by Postgres',
   'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
+  'packages/service/src/generation/channel/': "keys ended by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
+  'packages/service/src/scim/': "deactivated and revoked by Postgres's clock, locks",
   'packages/service/src/sessions/': "once a request; ended and idle by Postgres's clock",
   'packages/service/src/teams/':
     'the lock of a team, what counts towards its quota, and its rows removed by the batch',
@@ -31,7 +33,7 @@ const places: Record<string, string> = {
   'packages/service/src/rotation/': 'what still works by which version, in one statement',
   'packages/service/src/uploads/': "limits, claims and expiry by Postgres's clock, locks",
   'packages/service/src/usage/': 'entries by what is entered already, and their sums',
-  'packages/service/src/audit/verify-audit.ts': 'the text that the database hashes',
+  'packages/service/src/audit/': 'the text that the database hashes, cursors that never go back',
   'packages/service/src/rates/count-stores.ts': 'counts added up by the batch',
   'packages/service/src/reports/': 'fair picking, leases',
   'packages/service/src/observe/read-gauges.ts': 'counts, at every scrape',
@@ -39,6 +41,7 @@ const places: Record<string, string> = {
   'scripts/backup/copy-streams.ts': 'COPY',
   'scripts/backup/dump-database.ts': 'all tables at one moment, by the catalogue',
   'scripts/backup/restore-database.ts': 'all tables, the schema and its rules',
+  'scripts/security/database-matrix.ts': 'privileges, by the catalogue',
   'scripts/schema-engine/migration-adapter.ts': "what Prisma's schema engine sends",
 };
 

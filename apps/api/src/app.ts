@@ -68,6 +68,7 @@ import { jobOverviewRoutes } from './routes/jobs/job-overview.ts';
 import { jobTrialRoutes } from './routes/jobs/job-trials.ts';
 import { llmsTextRoutes } from './routes/llms-text.ts';
 import { modelRoutes } from './routes/models.ts';
+import { scimRoutes } from './routes/scim/scim.ts';
 import { meRoutes } from './routes/sign-in/me.ts';
 import { signInRoutes } from './routes/sign-in/sign-in.ts';
 import { auditRoutes } from './routes/team/audit.ts';
@@ -168,7 +169,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   const eraser = repeat(
     'collect-deleted',
     collectDeletedMs,
-    async () => void (await collectDeleted(services)),
+    async () => void (await collectDeleted(services, { parts: true })),
     app.log,
   );
   app.addHook('onClose', async () => await eraser.stop());
@@ -192,6 +193,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   await app.register(llmsTextRoutes);
   await app.register(clientPackageRoutes, { file: settings.clientPackage });
   await app.register(dashboard, { folder: settings.dashboardFolder });
+  await app.register(scimRoutes, { ...settings, prefix: '/scim/v2' });
   await app.register(
     async (v1) => {
       await v1.register(turns);

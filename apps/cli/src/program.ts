@@ -3,6 +3,7 @@ import { addAuditVerbs } from './admin/audit.ts';
 import { addBaseModelVerbs } from './admin/base-models.ts';
 import { addKeyVerbs } from './admin/keys.ts';
 import { addPeopleVerbs } from './admin/people.ts';
+import { addScimVerbs } from './admin/scim.ts';
 import { addSecretVerbs } from './admin/secrets.ts';
 import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
 import { addPriceVerbs, addUsageVerbs } from './admin/usage.ts';
@@ -46,6 +47,7 @@ ${exitCodes}`,
   );
   addAdminTeamVerbs(admin);
   addPeopleVerbs(admin);
+  addScimVerbs(admin);
   addKeyVerbs(admin);
   addOperatorKeyVerbs(admin);
   addWorkerVerbs(admin);

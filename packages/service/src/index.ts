@@ -34,13 +34,7 @@ export { type Lineage, readLineage } from './adapters/read-lineage.ts';
 export { type Actor, requesterOf } from './audit/actor.ts';
 export { startAuditExporter } from './audit/export/audit-exporter.ts';
 export { type AuditRecord, exportAudit, listAudit } from './audit/read-audit.ts';
-export {
-  type AuditCheck,
-  type AuditFault,
-  type AuditHead,
-  listAuditHeads,
-  verifyAudit,
-} from './audit/verify-audit.ts';
+export { type AuditCheck, type AuditHead, listAuditHeads, verifyAudit } from './audit/verify-audit.ts';
 export type { AddedModel, ModelFile } from './base-models/added/added-model.ts';
 export {
   addBaseModel,
@@ -151,6 +145,7 @@ export { findValidationResult, keepValidationResult } from './jobs/records/valid
 export { type JobNews, readJobNews, type WatchedJob } from './jobs/records/watch-jobs.ts';
 export { claimJob, claimNextJob } from './jobs/transitions/claim-job.ts';
 export { createJob, type NewJob } from './jobs/transitions/create-job.ts';
+export { deleteJob } from './jobs/transitions/delete-job.ts';
 export { dispatchJobs, staleDispatched } from './jobs/transitions/dispatch-jobs.ts';
 export { failJob } from './jobs/transitions/fail-job.ts';
 export { publishAdapterVersion } from './jobs/transitions/publish-adapter-version.ts';
@@ -196,6 +191,7 @@ export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
   findDeadKeys,
   type Identity,
+  keyLapsed,
   type Operator,
   type Verified,
   verifyApiKey,
@@ -214,6 +210,7 @@ export {
   startSpan,
   under,
 } from './observe/tracing.ts';
+export { erasePerson } from './people/erase-person.ts';
 export { findSubject, type IdentityRecord, listIdentities, unlinkIdentity } from './people/identities.ts';
 export {
   acceptInvitation,
@@ -260,14 +257,34 @@ export { dropSecret, type Rotation, rotateSecrets } from './rotation/rotate-secr
 export { countUses, readSecretUses, type SecretUse } from './rotation/secret-uses.ts';
 export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
+export {
+  createScimToken,
+  listScimTokens,
+  revokeScimToken,
+  type ScimTokenRecord,
+  verifyScimToken,
+} from './scim/scim-tokens.ts';
+export {
+  createScimUser,
+  deleteScimUser,
+  getScimUser,
+  listScimUsers,
+  type ScimAttributes,
+  type ScimFilter,
+  type ScimUser,
+  type ScimUserInput,
+  updateScimUser,
+} from './scim/scim-users.ts';
 export type { Secrets } from './secrets.ts';
 export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
+export { endProviderSessions, type ProviderLogout } from './sessions/end-provider-sessions.ts';
 export {
   chooseTeam,
   endSession,
   endSessions,
   listSessions,
+  pruneLogoutTokens,
   pruneSessions,
   type SessionHolder,
   type SessionRecord,

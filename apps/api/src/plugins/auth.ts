@@ -4,6 +4,7 @@ import {
   asTeam,
   hasRole,
   type Identity,
+  keyLapsed,
   type Operator,
   type Role,
   type Scope,
@@ -64,13 +65,14 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
       });
     }
     // Who it is, is not known yet; a header is its sender's.
-    const verify = () => app.turns.run(header, () => verifyKey(app.services, header));
+    const verify = () => app.turns.run(header, () => verifyKey(app.services, header, signIn.limits));
     const found = await app.rates.lookUp(request, header, verify);
     if (!found) {
       throw new ApiError('invalid_api_key', 'The API key is wrong, has ended or was revoked.', {
         headers: challenge,
       });
     }
+    if (found.kind === 'lapsed') throw keyLapsed(signIn.limits);
     if (found.kind === 'team') request.caller = found.identity;
     else request.operator = found.operator;
   }

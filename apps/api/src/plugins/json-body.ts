@@ -26,7 +26,8 @@ export const jsonBody = fp(async (app) => {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser(
-    'application/json',
+    // The second is what directories send (routes/scim).
+    ['application/json', 'application/scim+json'],
     { parseAs: 'buffer', bodyLimit: jsonBodyLimit },
     async (request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined;

@@ -77,7 +77,7 @@ async function endDead(
   const keys = [...new Set(openers.flatMap((opener) => (opener && 'key' in opener ? [opener.key] : [])))];
   const sessions = openers.flatMap((opener) => (opener && 'session' in opener ? [opener] : []));
   const dead = new Set<string | Opener>([
-    ...(keys.length > 0 ? await findDeadKeys(services, keys) : []),
+    ...(keys.length > 0 ? await findDeadKeys(services, keys, limits) : []),
     ...(sessions.length > 0 ? await findDeadSessions(services, limits, sessions) : []),
   ]);
   for (const [controller, opener] of open) {

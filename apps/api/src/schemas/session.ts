@@ -63,6 +63,9 @@ export const KeySignInSchema = named(
   { key: Type.String({ minLength: 1, maxLength: 256 }) },
   closed,
 );
+export const LogoutTokenSchema = Type.Object({
+  logout_token: Type.String({ minLength: 1, maxLength: 16_000 }),
+});
 export const SignInOptionsSchema = named('SignInOptions', {
   object: Type.Literal('sign_in_options'),
   provider: Type.Boolean({ description: 'GET /v1/sign-in goes to a provider.' }),

@@ -168,6 +168,11 @@ export const RemovedMemberSchema = named('RemovedMember', {
   object: Type.Literal('team.member'),
   deleted: Type.Literal(true),
 });
+export const ErasedPersonSchema = named('ErasedPerson', {
+  id: Type.String(),
+  object: Type.Literal('person'),
+  deleted: Type.Literal(true),
+});
 export const RevokedInvitationSchema = named('RevokedInvitation', {
   id: Type.String(),
   object: Type.Literal('team.invitation'),

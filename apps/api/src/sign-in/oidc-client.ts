@@ -1,8 +1,10 @@
-import type { Vouched } from '@graft/service';
+import type { ProviderLogout, Vouched } from '@graft/service';
+import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
 import * as openid from 'openid-client';
 import { ApiError } from '../api-error.ts';
 import { createFairQueue } from '../threads/fair-queue.ts';
 import { type Flow, flowSeconds } from './flow-cookie.ts';
+import { readLogoutToken } from './logout-token.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
 import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 
@@ -27,12 +29,15 @@ export interface OidcClient {
   finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
   /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
   endSessionUrl(): Promise<URL | null>;
+  /** What a logout token of the provider says. Throws ApiError `invalid_logout_token`, `sign_in_unavailable`. */
+  readLogout(token: string): Promise<ProviderLogout>;
 }
 
 /** A provider of OpenID Connect, which is asked for the first time when somebody signs in: Graft starts and works without it. */
 export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient {
   const redirectUri = new URL('/v1/sign-in/callback', publicUrl).href;
   let known: { configuration: Promise<openid.Configuration>; until: number } | null = null;
+  let keys: { address: string; find: JWTVerifyGetKey } | null = null;
   const queue = createFairQueue({ running, waiting });
 
   function configuration(): Promise<openid.Configuration> {
@@ -106,7 +111,10 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
           // An email and what is said of it come from one source: userinfo may speak of another email than the token.
           const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
-          return vouchedBy(isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token }, oidc);
+          const claims = isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token };
+          // Of the signed token alone.
+          const authenticatedAt = token.auth_time === undefined ? null : new Date(token.auth_time * 1000);
+          return { ...vouchedBy(claims, oidc), authenticatedAt };
         }),
       ),
 
@@ -116,7 +124,32 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           ? null
           : openid.buildEndSessionUrl(config, { post_logout_redirect_uri: publicUrl.href }),
       ).catch(() => null),
+
+    readLogout: async (token) =>
+      await asking(async (config) => {
+        const { issuer, jwks_uri: address } = config.serverMetadata();
+        if (address === undefined) throw unavailable(new Error('it names no keys'));
+        if (keys?.address !== address) keys = { address, find: keysAt(address, oidc) };
+        const issuers = oidc.allowedIssuers.length > 0 ? oidc.allowedIssuers : [issuer];
+        return await readLogoutToken(token, keys.find, { issuers, clientId: oidc.clientId });
+      }),
   };
+}
+
+/** The provider's keys, read again at most once in half a minute for a token of an unknown one. */
+function keysAt(address: string, { timeoutMs }: OidcSettings): JWTVerifyGetKey {
+  const fetchKeys = providerFetch(timeoutMs);
+  return createRemoteJWKSet(new URL(address), {
+    timeoutDuration: timeoutMs,
+    cacheMaxAge: believedMs,
+    [customFetch]: async (url, { headers, method }) =>
+      await fetchKeys(url, {
+        headers: Object.fromEntries(headers),
+        method: method as 'GET',
+        redirect: 'manual',
+        body: undefined,
+      }),
+  });
 }
 
 async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
@@ -206,7 +239,7 @@ function isWhole(claims: object, { groupsClaim }: OidcSettings): boolean {
 }
 
 function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
-  const { email, email_verified: isVerified, name, auth_time: at } = claims;
+  const { email, email_verified: isVerified, name } = claims;
   const isVouched =
     isVerified === true ||
     (isVerified === undefined && (oidc.assumeEmailVerified || isOfOwnDomain(claims, oidc)));
@@ -216,7 +249,7 @@ function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
     email: typeof email === 'string' && isVouched ? email : null,
     name: typeof name === 'string' ? name : null,
     groups: groupsIn(claims, oidc),
-    authenticatedAt: typeof at === 'number' ? new Date(at * 1000) : null,
+    providerSession: typeof claims.sid === 'string' && claims.sid.length <= 256 ? claims.sid : null,
   };
 }
 

@@ -28,7 +28,12 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
   };
   const least = { issuer: 'https://login.example.com', client_id: 'graft' };
   const { oidc, limits } = load({ ...least, scopes: ['openid', 'groups'] });
-  assert.deepEqual(limits, { seconds: 100, idleSeconds: 10, operator: { seconds: 50, idleSeconds: 5 } });
+  assert.deepEqual(limits, {
+    seconds: 100,
+    idleSeconds: 10,
+    operator: { seconds: 50, idleSeconds: 5 },
+    keyLapseDays: 30,
+  });
   assert.deepEqual(
     [oidc!.scopes, oidc!.groupsClaim, oidc!.assumeEmailVerified, oidc!.allowKeySessions, oidc!.clientSecret],
     [['openid', 'groups'], 'groups', false, false, 's3cret'],

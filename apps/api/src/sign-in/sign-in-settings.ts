@@ -26,6 +26,8 @@ export interface OidcSettings extends GroupRules {
   assumeEmailVerified: boolean;
   /** Keys are exchanged for sessions all the same. */
   allowKeySessions: boolean;
+  /** Days after their last sign-in that keys of people work; 0: for ever. */
+  keyLapseDays: number;
   /** Milliseconds until an answer of the provider is given up. */
   timeoutMs: number;
 }
@@ -47,6 +49,7 @@ const FileSchema = Type.Object(
     groups_claim: Type.Optional(text),
     assume_email_verified: Type.Optional(Type.Boolean()),
     allow_key_sessions: Type.Optional(Type.Boolean()),
+    key_lapse_days: Type.Optional(Type.Integer({ minimum: 0, maximum: 3650 })),
     teams: Type.Optional(
       Type.Array(
         Type.Object(
@@ -82,12 +85,14 @@ export function loadSignInSettings(env: SignInEnv): SignInSettings {
       idleSeconds: Number(env.GRAFT_OPERATOR_SESSION_IDLE_SECONDS),
     },
   };
-  if (env.GRAFT_OIDC_CONFIG === undefined) return { publicUrl, oidc: null, limits };
+  // Without a provider nobody could sign in again.
+  if (env.GRAFT_OIDC_CONFIG === undefined)
+    return { publicUrl, oidc: null, limits: { ...limits, keyLapseDays: 0 } };
   if (publicUrl === null) {
     throw new Error('GRAFT_OIDC_CONFIG needs GRAFT_PUBLIC_URL: the provider sends people back there');
   }
   const oidc = readOidcFile(env.GRAFT_OIDC_CONFIG, env.GRAFT_OIDC_CLIENT_SECRET);
-  return { publicUrl, oidc, limits };
+  return { publicUrl, oidc, limits: { ...limits, keyLapseDays: oidc.keyLapseDays } };
 }
 
 function parsePublicUrl(value: string): URL {
@@ -119,6 +124,7 @@ function readOidcFile(path: string, clientSecret: string | undefined): OidcSetti
     groupsClaim: file.groups_claim ?? 'groups',
     assumeEmailVerified: file.assume_email_verified ?? false,
     allowKeySessions: file.allow_key_sessions ?? false,
+    keyLapseDays: file.key_lapse_days ?? 30,
     teams: file.teams ?? [],
     operatorGroups: file.operator_groups ?? [],
     timeoutMs: 5_000,

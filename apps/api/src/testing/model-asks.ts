@@ -118,6 +118,7 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
     [`${jobs}/${of.runningJob}/checkpoints/${of.checkpoint}`],
   ],
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel': (of) => [[`${jobs}/${of.runningJob}/cancel`]],
+  'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [[`${jobs}/${of.runningJob}`]],
   'GET /v1/files/{file_id}/report': (_of, { file }) => [[`/v1/files/${file}/report?model=tiny`]],
   'POST /v1/chat/completions': ({ model }) => [['/v1/chat/completions', { model, messages }]],
   'POST /v1/completions': ({ model }) => [['/v1/completions', { model, prompt: 'a' }]],

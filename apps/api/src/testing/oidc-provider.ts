@@ -44,17 +44,29 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
         client_secret: testClient.secret,
         redirect_uris: [redirectUri],
         post_logout_redirect_uris: [new URL('/', redirectUri).href],
+        backchannel_logout_uri: new URL('/v1/sign-in/backchannel-logout', redirectUri).href,
+        backchannel_logout_session_required: true,
       },
     ],
     jwks: { keys: [key] },
     cookies: { keys: ['of the test'] },
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
     scopes: ['openid', 'email', 'profile', 'groups'],
-    features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true } },
+    features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: true },
+      backchannelLogout: { enabled: true },
+    },
     findAccount: (_context, sub) => ({
       accountId: sub,
       claims: async () => ({ sub, ...people.get(sub) }),
     }),
+    // Its own refuses addresses of this machine, and gives up when that is busy.
+    fetch: async (url, options) => {
+      const { method, headers, body } = options ?? {};
+      const init = { ...(method && { method }), ...(headers && { headers }), ...(body && { body }) };
+      return await fetch(url, { ...init, redirect: 'manual' });
+    },
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
   });
   const answer = provider.callback();

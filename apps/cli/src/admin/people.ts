@@ -15,7 +15,7 @@ export function addPeopleVerbs(admin: Command): void {
   const people = noun(
     admin,
     'people',
-    'create, list, disable, enable, operator, no-operator, join, remove, identities, unlink',
+    'create, list, disable, enable, operator, no-operator, join, remove, erase, identities, unlink',
   );
 
   verb(people, {
@@ -100,6 +100,22 @@ export function addPeopleVerbs(admin: Command): void {
         return { person_id: id, email, team: team.name, removed: true };
       });
       createOutput(options).result(done, () => `${done.email} is out of team ${done.team}.`);
+    });
+
+  verb(people, {
+    name: 'erase <person>',
+    summary: 'replace name and email of a person for good, and end all that they have',
+    examples: ['graft admin people erase ada@example.com --email ada@example.com'],
+  })
+    .requiredOption('--email <email>', 'the email of the person once more, to be sure')
+    .action(async (idOrEmail: string, options: VerbOptions & { email: string }) => {
+      const done = await withServices(async (services, service) => {
+        const { id, email } = await existingPerson(services, service, idOrEmail);
+        if (options.email.toLowerCase() !== email)
+          throw new CommandError(`--email is not the email of ${id}: nobody was erased.`);
+        return { person_id: id, erased: await service.erasePerson(services, id) };
+      });
+      createOutput(options).result(done, () => `${done.person_id} names nobody any more.`);
     });
 
   addIdentityVerbs(people);

@@ -38,7 +38,7 @@ export function addJobsVerbs(program: Command): void {
   const jobs = noun(
     program,
     'jobs',
-    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, priority, events, checkpoints, trials, explain',
+    'fine-tuning: create, clone, list, get, watch, cancel, pause, resume, delete, priority, events, checkpoints, trials, explain',
   );
   addCreateJobVerb(jobs);
   addCloneJobVerb(jobs);
@@ -127,6 +127,23 @@ export function addJobsVerbs(program: Command): void {
       );
     });
   }
+
+  verb(jobs, {
+    name: 'delete <id>',
+    summary: 'delete a job that is over, with its events, metrics and checkpoints',
+    examples: ['graft jobs delete ftjob-…', 'graft jobs delete ftjob-… --adapters delete'],
+    remote: true,
+  })
+    .addOption(
+      new Option('--adapters <what>', 'what becomes of the adapter that it made')
+        .choices(['keep', 'delete'])
+        .default('keep'),
+    )
+    .action(async (id: string, options: RemoteOptions & { adapters: 'keep' | 'delete' }) => {
+      const { adapters } = options;
+      const deleted = await (await connect(options)).fineTuning.jobs.delete(id, { adapters });
+      createOutput(options).result(deleted, () => `Deleted ${deleted.id}.`);
+    });
 
   verb(jobs, {
     name: 'priority <id>',

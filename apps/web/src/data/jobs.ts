@@ -134,11 +134,12 @@ const lossesById = (results: readonly { data: JobLosses[] | undefined }[]): Read
   );
 
 /** What may be done to a job now. */
-export function actionsOf({ status }: FineTuningJob): { pause: boolean; resume: boolean; cancel: boolean } {
+export function actionsOf({ status }: FineTuningJob): Record<JobVerb | 'delete', boolean> {
   return {
     pause: status === 'running' || status === 'queued',
     resume: status === 'paused',
     cancel: !isOver(status),
+    delete: isOver(status),
   };
 }
 
@@ -149,6 +150,19 @@ export function useJobVerb() {
   return useMutation({
     mutationFn: ({ id, verb }: { id: string; verb: JobVerb }) => graft.fineTuning.jobs[verb](id),
     onSuccess: (job) => mergeJobs(cache, [job]),
+    onError: toastError,
+  });
+}
+
+/** Deletes a job that is over, for good. */
+export function useDeleteJob() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => graft.fineTuning.jobs.delete(id),
+    onSuccess: (_, id) => {
+      cache.removeQueries({ queryKey: jobKey(id) });
+      return cache.invalidateQueries({ queryKey: listKey });
+    },
     onError: toastError,
   });
 }

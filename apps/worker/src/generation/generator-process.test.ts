@@ -10,7 +10,7 @@ import { createLogger } from '@graft/service';
 import { GeneratorBusy, GeneratorProcess } from './generator-process.ts';
 
 // Says the prompts' words, one each 100 ms; "hang" blocks for ever, "die" exits, "fail" is a fault of its own. A prompt that is cancelled is
-// told to the next one: "[…]".
+// told to the next one: "[…]". Other words are attacks.
 const child = `
   const answering = new Set(), cancelled = [];
   let stopping = false;
@@ -33,6 +33,13 @@ const child = `
         process.send({ id, type: 'refused', fault });
         return end(id);
       }
+      const token = { id, type: 'token', text, ...counts, completionTokens: counts.completionTokens + 1 };
+      if (text === 'unasked') process.send({ ...token, id: id + 1000 });
+      if (text === 'ended') { process.send({ id, type: 'done', finishReason: 'stop', ...counts }); process.send(token); }
+      if (text === 'repeated') for (let i = 0; i < 1000; i++) process.send(token);
+      if (text === 'other') process.send({ ...token, promptTokens: 2, adapterDir: '/data' });
+      if (text === 'longer') for (const promptTokens of [1, 2]) process.send({ ...token, promptTokens });
+      if (text === 'huge') process.send({ ...token, text: 'x'.repeat(2 ** 21) });
       await new Promise((resolve) => setTimeout(resolve, 100));
       if (!answering.has(id)) return end(id);
       counts.completionTokens += 1;
@@ -232,6 +239,16 @@ describe('GeneratorProcess', () => {
     assert.equal(await say(generator, 'a die'), 'a|generator_lost');
     assert.equal(await say(generator, 'a hang'), 'a|generator_lost');
     assert.equal(await say(generator, 'b'), 'b|done');
+  });
+
+  it('ends a child that says what no generator says, and answers on', async (t) => {
+    const generator = generatorFor(t, { limits: { rows: 2 } });
+    for (const attack of ['unasked', 'ended', 'repeated', 'other', 'longer', 'huge']) {
+      const beside = say(generator, 'a b c d e f g h i j');
+      await say(generator, `a ${attack} b c d e f`);
+      assert.match(await beside, /^[a-j]*\|generator_lost$/, attack);
+      assert.equal(await say(generator, 'a b'), 'ab|done', attack);
+    }
   });
 
   it('lets an idle child go, and takes nothing once closed', async (t) => {

@@ -181,7 +181,7 @@ export class GeneratorProcess {
         // The same on every machine, so that answers do not depend on the machine.
         precision: 'fp32',
         check: (message) => this.#refuse(message),
-        reads: placesOf(first.request.basePath),
+        ...(this.#process.slot ? { reads: placesOf(first.request.basePath) } : {}),
         stop: end.signal,
         stopMilliseconds,
       });

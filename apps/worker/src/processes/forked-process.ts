@@ -4,20 +4,28 @@ import type { Services } from '@graft/service';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
 import type { ChildFault } from './child-fault.ts';
+import type { ChildExit, Failed, FromChild, Messages, Protocol } from './child-protocol.ts';
 import { isWithin, type Sandbox } from './confinement.ts';
+import { Inbox } from './inbox.ts';
 import type { Check } from './message-schemas.ts';
 import { SlotFolder } from './slot-folder.ts';
-import {
-  type Child,
-  type Failed,
-  type FromChild,
-  type Gone,
-  type Messages,
-  type Protocol,
-  startChild,
-} from './start-child.ts';
+import { type Child, startChild } from './start-child.ts';
 
-export type { ChildExit, Failed, FromChild, Gone, Messages, Protocol, ToChild } from './start-child.ts';
+export type { ChildExit, Failed, FromChild, Messages, ToChild } from './child-protocol.ts';
+
+/** The child ended before it gave a result. */
+export type Gone =
+  /** Killed by the caller's signal, or because it did not stop in time. */
+  | { type: 'killed' }
+  /** Killed because it sent nothing for too long. */
+  | { type: 'stalled' }
+  /** Killed because it sent what does not fit the protocol. */
+  | { type: 'rejected' }
+  /** It ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine was loaded before. */
+  | { type: 'crashed'; exit: ChildExit; ready: boolean };
+
+/** How a call ends. */
+type End<M extends Messages> = M['result'] | Failed | Gone;
 
 export interface ProcessOptions {
   /** The file that the child runs, TypeScript or built JavaScript. */
@@ -50,9 +58,6 @@ export interface Call<M extends Messages> {
   /** Aborted: the child is killed. */
   kill?: AbortSignal;
 }
-
-/** How a call ends. */
-type End<M extends Messages> = M['result'] | Failed | Gone;
 
 /**
  * The worker's side of a child process, and the only place that starts and ends one. The first call starts the child. It
@@ -201,7 +206,7 @@ export class ForkedProcess<M extends Messages> {
     await this.slot?.prepare();
     const held = this.#child;
     const isOther = held && (held.precision !== precision || held.threads !== threads);
-    if (isOther || (held && !this.#mayCall(held, reads))) await this.close();
+    if (isOther || (held && (held.isRefused || !this.#mayCall(held, reads)))) await this.close();
     this.#child ??= this.#start(precision, threads, reads);
     return this.#child;
   }
@@ -271,51 +276,4 @@ function onAbort(signal: AbortSignal, listener: () => void): void {
 /** A time of `performance.now()` in milliseconds of the monotonic clock, which all processes of this machine share. */
 function onMachineClock(time: number): number {
   return Number(process.hrtime.bigint()) / 1e6 + (time - performance.now());
-}
-
-/** A queue of messages for one reader. `full` is called when more than `most` bytes wait, `free` when half of them are read. */
-class Inbox<T> {
-  #messages: { message: T; size: number }[] = [];
-  #next = 0;
-  #size = 0;
-  #isFull = false;
-  #arrived = () => {};
-  readonly #most: number;
-  readonly #on: { full(): void; free(): void };
-
-  constructor(most: number, on: { full(): void; free(): void }) {
-    this.#most = most;
-    this.#on = on;
-  }
-
-  /** A message of so many bytes; what keeps it takes more, the less it has. */
-  put(message: T, bytes: number): void {
-    const size = bytes + 512;
-    this.#messages.push({ message, size });
-    this.#size += size;
-    if (!this.#isFull && this.#size > this.#most) {
-      this.#isFull = true;
-      this.#on.full();
-    }
-    this.#arrived();
-  }
-
-  /** The oldest message; waits until there is one. */
-  async take(): Promise<T> {
-    for (;;) {
-      const next = this.#messages[this.#next];
-      if (next) {
-        this.#size -= next.size;
-        if (++this.#next === this.#messages.length) [this.#messages, this.#next] = [[], 0];
-        if (this.#isFull && this.#size < this.#most / 2) {
-          this.#isFull = false;
-          this.#on.free();
-        }
-        return next.message;
-      }
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve;
-      });
-    }
-  }
 }

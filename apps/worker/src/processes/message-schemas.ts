@@ -1,5 +1,5 @@
 /** Parts of the schemas of messages between processes. */
-import { type Static, type TSchema, Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 
 export const closed = { additionalProperties: false } as const;
@@ -53,5 +53,3 @@ export function checkerOf(schemas: Readonly<Record<string, TSchema>>): Check {
     return `a message ${type} that does not fit: ${first?.instancePath.slice(0, 100)} ${first?.message.slice(0, 200)}`;
   };
 }
-
-export type Fault = Static<typeof FaultSchema>;

@@ -3,52 +3,12 @@ import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Device, Precision } from '../devices.ts';
-import type { ChildFault } from './child-fault.ts';
+import type { ChildExit, FromChild, Messages, ToChild } from './child-protocol.ts';
 import { confineArguments, type Sandbox } from './confinement.ts';
 import { longestLine, onLines, readLine, toWire } from './message-lines.ts';
 import type { Check } from './message-schemas.ts';
 
-/**
- * The messages between a worker and one kind of child process. The child answers each call with any number of events,
- * then exactly one result or `{ type: 'failed', fault }`. `{ type: 'stop' }` asks it to end the running call early.
- */
-export interface Messages {
-  call: { type: string };
-  event: { type: string };
-  result: { type: string };
-}
-
-/** How a child process ended: by itself with a code, or by a signal. Both null: it could not be started. */
-export interface ChildExit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-}
-
-export type Failed = { type: 'failed'; fault: ChildFault };
-
-/** The child ended before it gave a result. */
-export type Gone =
-  /** Killed by the caller's signal, or because it did not stop in time. */
-  | { type: 'killed' }
-  /** Killed because it sent nothing for too long. */
-  | { type: 'stalled' }
-  /** Killed because it sent what does not fit the protocol. */
-  | { type: 'rejected' }
-  /** It ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine was loaded before. */
-  | { type: 'crashed'; exit: ChildExit; ready: boolean };
-
-/** All that a child sends. `ready`: its engine is loaded. */
-export type FromChild<M extends Messages> = { type: 'ready' } | M['event'] | M['result'] | Failed;
-export type ToChild<M extends Messages> = M['call'] | { type: 'stop' };
-
-/** What is known of the messages of one kind of child process. */
-export interface Protocol<M extends Messages> {
-  /** The types of M['result']. */
-  results: readonly M['result']['type'][];
-  /** Of all that the child sends. */
-  check: Check;
-}
-
+/** A running child process. */
 export interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
@@ -65,6 +25,7 @@ export interface Child<M extends Messages> {
   kill(): void;
   /** Ends it for what it has sent. */
   refuse(why: string): void;
+  readonly isRefused: boolean;
   /** Reads nothing of what it sends, or reads on. */
   pause(): void;
   resume(): void;
@@ -118,11 +79,12 @@ export function startChild<M extends Messages>(
   // Of a child that has just died.
   for (const pipe of [channel, lease]) pipe?.on('error', () => {});
   let alive = true;
+  let isKilled = false;
   let isRefused = false;
   const exited = new Promise<ChildExit>((resolve) => {
     const end = async (code: number | null, signal: NodeJS.Signals | null) => {
       alive = false;
-      if (channel && code !== null) await untilEnd(channel);
+      if (channel && !isKilled) await untilEnd(channel);
       channel?.destroy();
       resolve({ code, signal });
       child.onExit({ code, signal });
@@ -139,7 +101,13 @@ export function startChild<M extends Messages>(
     ready: false,
     send: (message) => void (alive && channel?.write(`${JSON.stringify(toWire(message))}\n`)),
     holdUntil: (deadline) => void (alive && lease?.write(`${deadline}\n`)),
-    kill: () => void (alive && forked.kill('SIGKILL')),
+    kill: () => {
+      isKilled = true;
+      if (alive) forked.kill('SIGKILL');
+    },
+    get isRefused() {
+      return isRefused;
+    },
     refuse: (why) => {
       if (isRefused) return;
       isRefused = true;

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from 'node:path';
 import type { TrainingRequest } from '../training/trainer-protocol.ts';
 
-export interface Attack {
+interface Attack {
   attack: keyof typeof attacks;
   /** Of another job: a folder that is published, and a file in it. */
   folder: string;
@@ -185,6 +185,8 @@ export const attacks = {
     verification: { reloadedLoss: 0, baseLoss: 0, moved: true },
   })),
   '1,000 stops': manyOf(() => ({ type: 'record', record: { type: 'stopped', step: 0 } })),
+  // Its job would wait for its turn again and again, and no attempt would count.
+  'a stop that nobody asked for': () => send({ type: 'stopped' }),
   'more steps than any job has': () => {
     record({ ...start, totalSteps: 2 ** 31 - 1 });
   },

@@ -24,7 +24,7 @@ import {
   type TrainingRequest,
   type VerificationRequest,
 } from '../training/trainer-protocol.ts';
-import { messagesOf } from '../training/trainer-reports.ts';
+import { messagesOf } from '../training/untrusted/trainer-reports.ts';
 
 export interface Timing {
   steps: number;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { MetricLog } from '@graft/peft-core/checkpoints';
 import { rowsOf, stepRow } from './metric-rows.ts';
-import { partsOf } from './trainer-reports.ts';
+import { partsOf } from './untrusted/trainer-reports.ts';
 
 const step = {
   ...{ epoch: 0.5, loss: 2, tokenAccuracy: 0.5, learningRate: 1e-4, gradNorm: 1 },

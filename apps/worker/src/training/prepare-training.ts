@@ -13,9 +13,9 @@ import {
   type Services,
 } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
-import type { TrainerOutput } from './trainer-output.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
-import { fewestSteps } from './trainer-talk.ts';
+import type { TrainerOutput } from './untrusted/trainer-output.ts';
+import { fewestSteps } from './untrusted/trainer-talk.ts';
 
 /** What a job trains on, found on this machine. */
 export interface PreparedTraining {

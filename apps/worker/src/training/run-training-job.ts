@@ -20,9 +20,9 @@ import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
-import { type Copied, TrainerOutput } from './trainer-output.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
+import { type Copied, TrainerOutput } from './untrusted/trainer-output.ts';
 import { type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
 
 export interface RunOptions {

@@ -15,13 +15,15 @@ import {
   type TrainingRequest,
   type VerificationRequest,
 } from './trainer-protocol.ts';
-import { messagesOf } from './trainer-reports.ts';
+import { messagesOf } from './untrusted/trainer-reports.ts';
 
 const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   if (message.type === 'stop') stopping.abort();
   else if (message.type === 'train') {
     const { request } = message;
-    const folders = [request.outputDir, request.snapshotDir, dirname(request.checkpoints.dir)].filter(
+    const { outputDir, snapshotDir, checkpoints } = request;
+    const candidates = checkpoints.candidates.map(({ dir }) => dir);
+    const folders = [outputDir, snapshotDir, dirname(checkpoints.dir), ...candidates].filter(
       (folder) => folder !== undefined,
     );
     void answer((signal) => trainAndReport(request, signal), { base: baseOf(request), folders });

@@ -992,6 +992,12 @@ export interface DeletedFile {
   deleted: boolean;
 }
 
+export interface DeletedFineTuningJob {
+  id: string;
+  object: 'fine_tuning.job';
+  deleted: boolean;
+}
+
 export interface DeletedIntegration {
   id: string;
   object: 'integration';
@@ -1041,6 +1047,12 @@ export interface EndedSession {
 export interface EndedSessions {
   object: 'sessions.ended';
   count: number;
+}
+
+export interface ErasedPerson {
+  id: string;
+  object: 'person';
+  deleted: true;
 }
 
 export interface Error {
@@ -2917,6 +2929,10 @@ export interface Queries {
   'DELETE /v1/admin/teams/{team_id}': {
     /** The name of the team, to be sure. */
     name: string;
+  };
+  'DELETE /v1/fine_tuning/jobs/{fine_tuning_job_id}': {
+    /** Whether the adapter that the job made stays, without its job, or is deleted too; then it can be restored for a time. */
+    adapters?: 'keep' | 'delete';
   };
   'DELETE /v1/team': {
     /** The name of the team, to be sure. */

@@ -144,6 +144,18 @@ export class Jobs {
     return this.#transport.json({ method: 'POST', path: `${jobPath(id)}/resume` });
   }
 
+  /**
+   * Deletes a job that is over, with its events, metrics and checkpoints. The adapter that it made stays, unless `adapters` is
+   * `delete`.
+   */
+  delete(id: string, options: { adapters?: 'keep' | 'delete' } = {}): Promise<Wire.DeletedFineTuningJob> {
+    return this.#transport.json({
+      method: 'DELETE',
+      path: jobPath(id),
+      query: { adapters: options.adapters },
+    });
+  }
+
   /** Who worked on the job from when to when, oldest first, and what happens next: one page. */
   attempts(id: string, params: { limit?: number; after?: string } = {}): Promise<AttemptPage> {
     return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/attempts`, query: params });

@@ -8,7 +8,7 @@ export const workerRole = 'graft_worker';
  * All that workers may do, as privileges of GRANT, by table; nothing of a table that is not here. None of it is a secret, and none of it
  * says who a person is. docs/security.md has the table that follows from this.
  */
-export const workerGrants: Readonly<Record<string, string>> = {
+const workerGrants: Readonly<Record<string, string>> = {
   _prisma_migrations: 'SELECT',
   installation: 'SELECT, UPDATE (data_folder)',
   // To lock a team's row takes the right to change some column of it.
@@ -71,7 +71,7 @@ function wanted(): Grant[] {
 }
 
 /** What a role was granted on the tables of the schema, directly. */
-export async function readGrants(sql: Pick<pg.ClientBase, 'query'>, role: string): Promise<Grant[]> {
+async function readGrants(sql: Pick<pg.ClientBase, 'query'>, role: string): Promise<Grant[]> {
   const { rows } = await sql.query<Grant>(
     `SELECT relname AS table, '' AS column, privilege_type AS privilege
      FROM pg_class, aclexplode(relacl)

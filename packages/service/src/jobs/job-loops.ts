@@ -66,7 +66,12 @@ export function startJobLoops(services: Services): {
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
     // Of this machine's own processes and folders, so on each.
     repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
-    repeat('collect-deleted', collectDeletedMs, async () => void (await collectDeleted(services)), log),
+    repeat(
+      'collect-deleted',
+      collectDeletedMs,
+      async () => void (await collectDeleted(services, { parts: false })),
+      log,
+    ),
     repeat('collect-local', 3600 * 1000, async () => void (await collectLocal(services)), log),
     repeat('scrub-base-models', 3600 * 1000, (signal) => scrubBaseModels(services, signal), log),
   ];

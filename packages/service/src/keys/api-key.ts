@@ -26,6 +26,7 @@ const patterns = {
   operator: /^graft_(op_[0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
   // Its id is as that of a row, behind another prefix: leaked, it tells what it is.
   invitation: /^graft_(invite_[0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
+  scim: /^graft_(scim_[0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
   session: /^graft_(session_[0-9A-Za-z]{8,32})_([0-9A-Za-z]{24,64})$/,
 };
 
@@ -40,11 +41,13 @@ export const parseApiKey = (text: string) => parse('team', text);
 export const parseOperatorKey = (text: string) => parse('operator', text);
 /** The same of an invitation's token; `keyId` begins with `invite_`. */
 export const parseInvitationToken = (text: string) => parse('invitation', text);
+/** The same of a directory's token; `keyId` begins with `scim_`. */
+export const parseScimToken = (text: string) => parse('scim', text);
 /** The same of a session's token, which its cookie holds; `keyId` begins with `session_`. */
 export const parseSessionToken = (text: string) => parse('session', text);
 
 /** A fresh key: 12 characters to look it up by, behind `prefix`, and a secret of 40 (238 bits). */
-export function generateApiKey(prefix: '' | 'op_' | 'invite_' | 'session_' = ''): ParsedKey {
+export function generateApiKey(prefix: '' | 'op_' | 'invite_' | 'session_' | 'scim_' = ''): ParsedKey {
   return { keyId: prefix + randomText(12), secret: randomText(40) };
 }
 

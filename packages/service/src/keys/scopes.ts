@@ -9,7 +9,7 @@ export const scopes = {
   'files:read': 'list, read and download files',
   'files:write': 'upload and delete files',
   'jobs:read': 'list jobs, their events, metrics, checkpoints and attempts; check and estimate jobs',
-  'jobs:write': 'create, cancel, pause and resume jobs, and change their priority',
+  'jobs:write': 'create, cancel, pause, resume and delete jobs, and change their priority',
   'models:read': 'list models',
   'models:write': 'delete fine-tuned models, and checkpoints',
   'adapters:read': 'list, compare and download adapters, and checkpoints',

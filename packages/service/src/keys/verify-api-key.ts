@@ -1,3 +1,4 @@
+import { GraftError } from '@graft/peft-core/config';
 import type { Requester } from '../audit/actor.ts';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
@@ -36,8 +37,30 @@ export type Operator = Requester & {
   expiresAt: Date | null;
 };
 
-/** What an `Authorization` header turned out to be. */
-export type Verified = { kind: 'team'; identity: Identity } | { kind: 'operator'; operator: Operator };
+/** What an `Authorization` header turned out to be. `lapsed`: the right key of a person who is to sign in. */
+export type Verified =
+  | { kind: 'team'; identity: Identity }
+  | { kind: 'operator'; operator: Operator }
+  | { kind: 'lapsed' };
+
+export interface KeyLapse {
+  /** Days after their last sign-in that keys of people of a provider work; 0: for ever. Keys of teams never lapse. */
+  keyLapseDays?: number | undefined;
+}
+
+const never: KeyLapse = {};
+
+/** Whether the keys of the person `p` have lapsed, where `days` is a parameter. Whom no provider ever vouched for has none. */
+export const isLapsed = (days: string) =>
+  `coalesce(${days}::int > 0 AND coalesce(p.signed_in_at, p.verified_at) < now() - make_interval(days => ${days}::int), false)`;
+
+export function keyLapsed({ keyLapseDays }: KeyLapse): GraftError {
+  return new GraftError(
+    'key_lapsed',
+    `The key sleeps, since the person whose it is has not signed in for ${keyLapseDays} days. It works again once they sign in, in a browser at /v1/sign-in of this service. Programs use a key of the team: \`graft team keys create --of-team\`.`,
+    { param: null },
+  );
+}
 
 /** The keys of teams that are let in at this moment. */
 const livingKeys = `FROM api_keys k
@@ -48,8 +71,15 @@ const livingKeys = `FROM api_keys k
     AND (k.person_id IS NULL OR m.person_id IS NOT NULL)`;
 
 /** Which of these keys of teams are let in no more: one statement, however many they are. */
-export async function findDeadKeys({ sql }: Database, ids: string[]): Promise<string[]> {
-  const { rows } = await sql.query<{ id: string }>(`SELECT k.id ${livingKeys} AND k.id = ANY($1)`, [ids]);
+export async function findDeadKeys(
+  { sql }: Database,
+  ids: string[],
+  { keyLapseDays = 0 }: KeyLapse = never,
+): Promise<string[]> {
+  const { rows } = await sql.query<{ id: string }>(
+    `SELECT k.id ${livingKeys} AND k.id = ANY($1) AND NOT ${isLapsed('$2')}`,
+    [ids, keyLapseDays],
+  );
   const living = new Set(rows.map(({ id }) => id));
   return ids.filter((id) => !living.has(id));
 }
@@ -59,16 +89,22 @@ type Verifying = Database & { secrets: Secrets };
 /**
  * Who sends this `Authorization` header. Null for whatever is not a living key: no header, another scheme, unknown,
  * wrong, revoked, expired, of a team that was deleted, of a person who left the team or is disabled; the caller cannot
- * tell which.
+ * tell which. A key that has lapsed is known by its whole self alone.
  */
-export async function verifyKey(db: Verifying, authorization: string | undefined): Promise<Verified | null> {
+export async function verifyKey(
+  db: Verifying,
+  authorization: string | undefined,
+  lapse: KeyLapse = never,
+): Promise<Verified | null> {
   const key = bearerOf(authorization);
   if (key === undefined) return null;
   // Of no team yet: who asks is what this finds out.
   return await asSystem(async () => {
-    const operator = await verifyOperatorKey(db, key);
+    const operator = await verifyOperatorKey(db, key, lapse);
+    if (operator === 'lapsed') return { kind: 'lapsed' };
     if (operator) return { kind: 'operator', operator };
-    const identity = await verifyTeamKey(db, key);
+    const identity = await verifyTeamKey(db, key, lapse);
+    if (identity === 'lapsed') return { kind: 'lapsed' };
     return identity && { kind: 'team', identity };
   });
 }
@@ -79,14 +115,20 @@ export async function verifyApiKey(
   authorization: string | undefined,
 ): Promise<Identity | null> {
   const key = bearerOf(authorization);
-  return key === undefined ? null : await asSystem(async () => await verifyTeamKey(db, key));
+  if (key === undefined) return null;
+  const identity = await asSystem(async () => await verifyTeamKey(db, key, never));
+  return identity === 'lapsed' ? null : identity;
 }
 
 function bearerOf(authorization: string | undefined): string | undefined {
   return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
 }
 
-async function verifyTeamKey(db: Verifying, key: string): Promise<Identity | null> {
+async function verifyTeamKey(
+  db: Verifying,
+  key: string,
+  { keyLapseDays = 0 }: KeyLapse,
+): Promise<Identity | 'lapsed' | null> {
   const parsed = parseApiKey(key);
   if (!parsed) return null;
   // Once a request, so past Prisma, which takes several queries and five times as long.
@@ -101,13 +143,14 @@ async function verifyTeamKey(db: Verifying, key: string): Promise<Identity | nul
     `SELECT k.team_id AS "teamId", t.name AS "teamName", k.id AS "keyId", k.role, k.scopes, k.models,
        k.person_id AS "personId", m.role AS "personsRole", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
        k.pepper_version AS "pepperVersion",
-       coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale"
+       coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale", ${isLapsed('$2')} AS "isLapsed"
      ${livingKeys} AND k.id = $1`,
-    [parsed.keyId],
+    [parsed.keyId, keyLapseDays],
   );
   const row = rows[0];
   // An unknown id costs the same comparison as a known one.
   if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
+  if (row.isLapsed) return 'lapsed';
   await touch(db, 'api_keys', parsed, row);
   return {
     teamId: row.teamId,
@@ -121,20 +164,25 @@ async function verifyTeamKey(db: Verifying, key: string): Promise<Identity | nul
   };
 }
 
-async function verifyOperatorKey(db: Verifying, key: string): Promise<Operator | null> {
+async function verifyOperatorKey(
+  db: Verifying,
+  key: string,
+  { keyLapseDays = 0 }: KeyLapse,
+): Promise<Operator | 'lapsed' | null> {
   const parsed = parseOperatorKey(key);
   if (!parsed) return null;
   const { rows } = await db.sql.query<Operator & StoredKey>(
     `SELECT k.id AS "keyId", k.person_id AS "personId", k.expires_at AS "expiresAt", k.secret_hmac AS hmac,
        k.pepper_version AS "pepperVersion",
-       coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale"
+       coalesce(k.last_used_at < now() - interval '1 minute', true) AS "isStale", ${isLapsed('$2')} AS "isLapsed"
      FROM operator_keys k LEFT JOIN people p ON p.id = k.person_id
      WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
        AND (k.person_id IS NULL OR (p.is_operator AND p.disabled_at IS NULL))`,
-    [parsed.keyId],
+    [parsed.keyId, keyLapseDays],
   );
   const row = rows[0];
   if (!(await isSecret(db.secrets.pepper, parsed.secret, row)) || !row) return null;
+  if (row.isLapsed) return 'lapsed';
   await touch(db, 'operator_keys', parsed, row);
   return { keyId: parsed.keyId, personId: row.personId, expiresAt: row.expiresAt };
 }
@@ -144,6 +192,7 @@ interface StoredKey {
   pepperVersion: number;
   /** Its use was last noted a minute ago or more. */
   isStale: boolean;
+  isLapsed: boolean;
 }
 
 /**

@@ -13,7 +13,7 @@ before(async () => {
 });
 after(async () => await services?.close());
 
-const limits = { seconds: 600, idleSeconds: 600 };
+const limits = { seconds: 600, idleSeconds: 600, keyLapseDays: 0 };
 let flows = 0;
 
 /** Signs in at the provider of this name, and answers the session's token. */

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createApiKey } from '../keys/create-api-key.ts';
+import { createOperatorKey } from '../keys/operator-keys.ts';
 import { revokeApiKey } from '../keys/revoke-api-key.ts';
-import { type Identity, verifyApiKey } from '../keys/verify-api-key.ts';
+import { type Identity, verifyApiKey, verifyKey } from '../keys/verify-api-key.ts';
 import type { Services } from '../services.ts';
+import { createKeySession } from '../sessions/create-session.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
+import { erasePerson } from './erase-person.ts';
 import { acceptInvitation, createInvitation, listInvitations, revokeInvitation } from './invitations.ts';
 import { getMember, listMembers, putMember, removeMember, setMemberRole } from './memberships.ts';
 import { createPerson, findPerson, listPeople, type PersonRecord, updatePerson } from './person-records.ts';
@@ -65,6 +68,67 @@ describe('people', () => {
     assert.equal(await updatePerson(services, 'user-none', { name: 'x' }), null);
     assert.equal((await actions(person.id)).length, 4);
   });
+});
+
+test('an erased person leaves the opaque id, and nothing in any table that names them', async () => {
+  const team = await createTestTeam(services);
+  const email = 'Marie.Erased@Example.com';
+  const invited = await createInvitation(services, team.id, { email, role: 'admin' }, null);
+  const { person, key, keyId } = await acceptInvitation(services, invited.token, { name: 'Marie Erased' });
+  await updatePerson(services, person.id, { isOperator: true });
+  const operator = await createOperatorKey(services, { name: 'of Marie Erased', personId: person.id });
+  await createApiKey(services, team.id, {
+    name: 'Marie Erased’s laptop',
+    role: 'member',
+    personId: person.id,
+  });
+  const by = { keyId: null, personId: person.id };
+  const left = await createInvitation(services, team.id, { email: null, role: 'member' }, by);
+  const open = await createInvitation(services, team.id, { email, role: 'member' }, null);
+  const limits = { seconds: 600, idleSeconds: 600, keyLapseDays: 0 };
+  await createKeySession(services, key, limits, 'the browser of Marie Erased');
+  await services.sql.query(
+    `INSERT INTO person_identities (issuer, subject, person_id) VALUES ('https://login', 'marie-erased', $1)`,
+    [person.id],
+  );
+  await services.sql.query(
+    `INSERT INTO scim_users (person_id, user_name, user_name_key, attributes) VALUES ($1, 'marie.erased', 'marie.erased', '{}')`,
+    [person.id],
+  );
+
+  assert.equal(await erasePerson(services, 'user-none'), false);
+  assert.equal(await erasePerson(services, person.id), true);
+  assert.equal(await erasePerson(services, person.id), false);
+  assert.equal(await verifyApiKey(services, `Bearer ${key}`), null);
+  assert.equal(await verifyKey(services, `Bearer ${operator.key}`), null);
+  await assert.rejects(acceptInvitation(services, left.token, { email: 'x@example.com' }), {
+    code: 'invalid_invitation',
+  });
+  await assert.rejects(acceptInvitation(services, open.token, {}), { code: 'person_disabled' });
+  assert.equal(await getMember(services, team.id, person.id), null);
+  assert.equal(await updatePerson(services, person.id, { isDisabled: false }), null);
+  const erased = (await findPerson(services, person.id))!;
+  assert.deepEqual(
+    [erased.name, erased.email, erased.isOperator],
+    ['Erased person', `${person.id.toLowerCase()}@erased.invalid`, false],
+  );
+  assert.ok(erased.disabledAt && erased.erasedAt);
+
+  const { rows: tables } = await services.sql.query<{ name: string }>(
+    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`,
+  );
+  for (const { name } of tables) {
+    const { rows } = await services.sql.query(
+      `SELECT t::text AS row FROM ${name} t WHERE t::text ~* 'marie.?erased'`,
+    );
+    assert.deepEqual(rows, [], name);
+  }
+  // What was done stays, under the id.
+  const audit = await services.db.auditEntry.findMany({ where: { personId: person.id } });
+  assert.ok(audit.some(({ target }) => target === keyId));
+  // The email is free: who has it now is somebody else.
+  const next = await createPerson(services, { email, name: 'Another' });
+  assert.notEqual(next.id, person.id);
 });
 
 describe('members', () => {

@@ -55,6 +55,7 @@ export async function createPerson(
         param: 'email',
       });
     }
+    // No email: nothing in the audit log is ever changed, and people can be erased.
     const detail = { is_operator: person.isOperator };
     await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     return person;
@@ -100,7 +101,7 @@ export interface PersonChange {
   isDisabled?: boolean | undefined;
 }
 
-/** Null: no such person. Throws GraftError `invalid_person_name`. */
+/** Null: no such person, or an erased one. Throws GraftError `invalid_person_name`. */
 export async function updatePerson(
   db: Database,
   id: string,
@@ -111,12 +112,15 @@ export async function updatePerson(
   const isOperator =
     change.isOperator === undefined ? {} : { isOperator: change.isOperator, operatorSource: 'manual' };
   return await inTransaction(db, async (tx) => {
-    const { count } = await tx.person.updateMany({ where: { id }, data: { id, ...name, ...isOperator } });
+    const { count } = await tx.person.updateMany({
+      where: { id, erasedAt: null },
+      data: { id, ...name, ...isOperator },
+    });
     if (count === 0) return null;
     if (change.isDisabled === true)
-      await tx.$executeRaw`UPDATE people SET disabled_at = coalesce(disabled_at, now()) WHERE id = ${id}`;
+      await tx.$executeRaw`UPDATE people SET disabled_at = coalesce(disabled_at, now()), disabled_source = 'manual' WHERE id = ${id}`;
     if (change.isDisabled === false)
-      await tx.person.updateMany({ where: { id }, data: { disabledAt: null } });
+      await tx.person.updateMany({ where: { id }, data: { disabledAt: null, disabledSource: null } });
     await insertAudit(tx, null, by, {
       action: 'person.update',
       target: id,

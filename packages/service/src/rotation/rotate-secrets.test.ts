@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { graftAdmin } from '../audit/actor.ts';
 import { putIntegration } from '../integrations/manage-integrations.ts';
 import { createApiKey } from '../keys/create-api-key.ts';
 import { createOperatorKey } from '../keys/operator-keys.ts';
@@ -21,7 +22,7 @@ import { countUses, readSecretUses } from './secret-uses.ts';
 
 let services: Services;
 let team: Awaited<ReturnType<typeof createTestTeam>>;
-const by = { keyId: 'a-key' };
+const by = graftAdmin;
 const limits = { seconds: 3600, idleSeconds: 3600 };
 before(async () => {
   services = await openTestServices();

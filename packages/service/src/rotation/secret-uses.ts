@@ -30,6 +30,7 @@ interface Group {
 const living = `SELECT 'pepper:' || k.pepper_version AS name, 'apiKeys' AS kind, k.id, k.expires_at FROM api_keys k
     JOIN teams t ON t.id = k.team_id AND t.deleted_at IS NULL WHERE k.revoked_at IS NULL
   UNION ALL SELECT 'pepper:' || pepper_version, 'operatorKeys', id, expires_at FROM operator_keys WHERE revoked_at IS NULL
+  UNION ALL SELECT 'pepper:' || pepper_version, 'operatorKeys', id, expires_at FROM scim_tokens WHERE revoked_at IS NULL
   UNION ALL SELECT 'pepper:' || pepper_version, 'sessions', NULL, expires_at FROM sessions WHERE ended_at IS NULL
   UNION ALL SELECT 'pepper:' || pepper_version, 'invitations', NULL, expires_at FROM invitations
     WHERE accepted_at IS NULL AND revoked_at IS NULL

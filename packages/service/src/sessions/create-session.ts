@@ -4,11 +4,11 @@ import { type Database, databaseTime, type Transaction } from '../database/datab
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../keys/api-key.ts';
-import { verifyKey } from '../keys/verify-api-key.ts';
+import { type KeyLapse, keyLapsed, verifyKey } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 
 /** How long sessions live, in seconds. */
-export interface SessionLimits {
+export interface SessionLimits extends KeyLapse {
   /** Without a request. */
   idleSeconds: number;
   /** In all. */
@@ -40,12 +40,14 @@ export interface SessionOwner {
   authenticatedAt?: Date | null;
   /** The way through the provider: it makes one session. */
   flowId?: string;
+  /** What the provider calls its own session. */
+  providerSessionId?: string | null;
   userAgent: string | undefined;
 }
 
 /**
  * Exchanges a key of a team or an operator for a session that ends with it and has its rights. Null: the key is not let
- * in, and why is not told.
+ * in, and why is not told. Throws GraftError `key_lapsed`.
  */
 export async function createKeySession(
   db: Database & { secrets: Secrets },
@@ -53,8 +55,9 @@ export async function createKeySession(
   limits: SessionLimits,
   userAgent: string | undefined,
 ): Promise<NewSession | null> {
-  const found = await verifyKey(db, `Bearer ${key}`);
+  const found = await verifyKey(db, `Bearer ${key}`, limits);
   if (!found) return null;
+  if (found.kind === 'lapsed') throw keyLapsed(limits);
   const by = found.kind === 'team' ? found.identity : found.operator;
   const owner = found.kind === 'team' ? { apiKeyId: by.keyId! } : { operatorKeyId: by.keyId! };
   return await asSystem(async () => {

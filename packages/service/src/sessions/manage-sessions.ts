@@ -58,6 +58,7 @@ export async function listSessions(
             pepperVersion: true,
             flowId: true,
             identityId: true,
+            providerSessionId: true,
             authenticatedAt: true,
             operatorUsedAt: true,
           },
@@ -105,6 +106,15 @@ export async function chooseTeam({ db }: Database, sessionId: string, teamId: st
   await asSystem(async () => {
     await db.session.updateMany({ where: { id: sessionId }, data: { chosenTeamId: teamId } });
   });
+}
+
+/** Removes what is known of logout tokens that would be refused as too old. Answers how many. */
+export async function pruneLogoutTokens({ sql }: Database): Promise<number> {
+  const { rowCount } = await sql.query(
+    `DELETE FROM logout_tokens WHERE (issuer, token_id) IN (
+       SELECT issuer, token_id FROM logout_tokens WHERE expires_at < now() LIMIT 5000)`,
+  );
+  return rowCount ?? 0;
 }
 
 /** Removes sessions a month after their end. Answers how many. */

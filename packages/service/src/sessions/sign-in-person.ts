@@ -22,6 +22,8 @@ export interface Vouched {
   authenticatedAt?: Date | null;
   /** Of those that the configuration names. */
   groups: readonly string[];
+  /** What the provider calls its own session. */
+  providerSession?: string | null;
 }
 
 /** What groups give. */
@@ -46,6 +48,7 @@ export async function signInPerson(
   return await asSystem(async () => {
     const { personId, identityId } = await inTransaction(db, async (tx) => {
       const linked = await findOrLink(tx, vouched);
+      await tx.$executeRaw`UPDATE people SET signed_in_at = now() WHERE id = ${linked.personId}`;
       await applyOperatorGroups(tx, linked.personId, vouched, rules);
       return linked;
     });
@@ -58,7 +61,10 @@ export async function signInPerson(
       const made = await insertSession(
         tx,
         db.secrets,
-        { personId, identityId, chosenTeamId, flowId, userAgent, authenticatedAt: past(vouched, now) },
+        {
+          ...{ personId, identityId, chosenTeamId, flowId, userAgent, authenticatedAt: past(vouched, now) },
+          providerSessionId: vouched.providerSession ?? null,
+        },
         now,
         options,
       );

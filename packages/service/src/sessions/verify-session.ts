@@ -2,7 +2,7 @@ import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { isSecret, parseSessionToken, type Role, renewSecret, smallerRole } from '../keys/api-key.ts';
 import { readLimit } from '../keys/scopes.ts';
-import type { Identity, Operator } from '../keys/verify-api-key.ts';
+import { type Identity, isLapsed, type Operator } from '../keys/verify-api-key.ts';
 import type { Secrets } from '../secrets.ts';
 import type { SessionLimits } from './create-session.ts';
 
@@ -47,9 +47,9 @@ interface Row {
 
 /**
  * The sessions that are let in: neither ended nor too old, of somebody not disabled or of a key that lives. `$1`: the
- * seconds that one may be idle; `asked`: the team that a request names, by id or name.
+ * seconds that one may be idle; `asked`: the team that a request names, by id or name; `lapse`: days until keys of people lapse.
  */
-const living = (asked: string) => `FROM sessions s
+const living = (asked: string, lapse: string) => `FROM sessions s
   LEFT JOIN api_keys k ON k.id = s.api_key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
   LEFT JOIN operator_keys o ON o.id = s.operator_key_id AND o.revoked_at IS NULL AND (o.expires_at IS NULL OR o.expires_at > now())
   LEFT JOIN people p ON p.id = coalesce(s.person_id, k.person_id, o.person_id) AND p.disabled_at IS NULL
@@ -62,6 +62,7 @@ const living = (asked: string) => `FROM sessions s
   WHERE s.ended_at IS NULL AND s.expires_at > now() AND s.last_used_at > now() - make_interval(secs => $1::int)
     AND CASE
       WHEN s.person_id IS NOT NULL THEN p.id IS NOT NULL
+      WHEN ${isLapsed(lapse)} THEN false
       WHEN s.api_key_id IS NOT NULL THEN kt.id IS NOT NULL AND (k.person_id IS NULL OR km.person_id IS NOT NULL)
       ELSE o.id IS NOT NULL AND (o.person_id IS NULL OR p.is_operator) END`;
 
@@ -73,7 +74,11 @@ const living = (asked: string) => `FROM sessions s
 export async function verifySession(
   db: Database & { secrets: Secrets },
   token: string,
-  { idleSeconds, operator = { idleSeconds, seconds: forever } }: Omit<SessionLimits, 'seconds'>,
+  {
+    idleSeconds,
+    keyLapseDays = 0,
+    operator = { idleSeconds, seconds: forever },
+  }: Omit<SessionLimits, 'seconds'>,
   team: string | null,
   operates = false,
 ): Promise<VerifiedSession | null> {
@@ -89,10 +94,10 @@ export async function verifySession(
          coalesce(s.operator_key_id IS NOT NULL OR
            (s.authenticated_at > now() - make_interval(secs => $4::int)
              AND greatest(s.created_at, s.operator_used_at) > now() - make_interval(secs => $5::int)), false) AS "isRecent"
-       ${living('$3::text')} AND s.id = $2
+       ${living('$3::text', '$6')} AND s.id = $2
          AND (s.operator_key_id IS NULL OR
            (s.created_at > now() - make_interval(secs => $4::int) AND s.last_used_at > now() - make_interval(secs => $5::int)))`,
-      [idleSeconds, parsed.keyId, team, operator.seconds, operator.idleSeconds],
+      [idleSeconds, parsed.keyId, team, operator.seconds, operator.idleSeconds, keyLapseDays],
     );
     const row = rows[0];
     // An unknown id costs the same comparison as a known one.
@@ -162,15 +167,15 @@ async function touch(
 /** Which of these sessions, each in a team, are let in there no more: one statement, however many they are. */
 export async function findDeadSessions<T extends { session: string; team: string }>(
   { sql }: Database,
-  { idleSeconds }: Pick<SessionLimits, 'idleSeconds'>,
+  { idleSeconds, keyLapseDays = 0 }: Pick<SessionLimits, 'idleSeconds' | 'keyLapseDays'>,
   open: T[],
 ): Promise<T[]> {
   const { rows } = await sql.query<{ id: string; teamId: string }>(
     `SELECT s.id, w.team AS "teamId"
      FROM unnest($2::text[], $3::text[]) AS w(session, team),
-       LATERAL (SELECT s.id, s.api_key_id, m.person_id ${living('w.team')} AND s.id = w.session) s
+       LATERAL (SELECT s.id, s.api_key_id, m.person_id ${living('w.team', '$4')} AND s.id = w.session) s
      WHERE s.api_key_id IS NOT NULL OR s.person_id IS NOT NULL`,
-    [idleSeconds, open.map(({ session }) => session), open.map(({ team }) => team)],
+    [idleSeconds, open.map(({ session }) => session), open.map(({ team }) => team), keyLapseDays],
   );
   const alive = new Set(rows.map(({ id, teamId }) => `${id} ${teamId}`));
   return open.filter(({ session, team }) => !alive.has(`${session} ${team}`));

@@ -18,9 +18,13 @@ type Context = Pick<Services, 'db' | 'sql' | 'env'>;
 /**
  * Removes from this machine's data folder what was deleted anywhere: of the cache, files and adapters that no row names any more and
  * copies for jobs that are over; of jobs without a row, whatever there is. A row that is gone is its own tombstone, so that a machine
- * which was away for long finds out too. What is removed by mistake is fetched again. Answers how many entries were removed.
+ * which was away for long finds out too. What is removed by mistake is fetched again. `parts`: the process completes uploads, whose
+ * parts are in its cache; others may not read their rows. Answers how many entries were removed.
  */
-export async function collectDeleted(services: Context, now?: Date): Promise<number> {
+export async function collectDeleted(
+  services: Context,
+  { parts, now }: { parts: boolean; now?: Date },
+): Promise<number> {
   await checkOwnDataFolder(services);
   const { db, env } = services;
   const { cache, staging, checkpoints } = dataFolder(env.dataDir);
@@ -38,10 +42,22 @@ export async function collectDeleted(services: Context, now?: Date): Promise<num
     }
   };
 
+  const before = new Date((now ?? (await databaseTime(services))).getTime() - endedMs);
+  /** Those among the names that were used or written since then. */
+  const recent = async (folder: string, names: string[]) => {
+    const times = await Promise.all(names.map((name) => stat(path.join(folder, name)).catch(() => null)));
+    return names.filter((_, i) => times[i] && times[i].mtime >= before);
+  };
+
   await removeUnless(path.join(cache, 'files'), async (digests) => {
     const naming = { where: { sha256: { in: digests } }, select: { sha256: true } };
-    const rows = [...(await db.file.findMany(naming)), ...(await db.uploadPart.findMany(naming))];
-    return new Set(rows.map(({ sha256 }) => sha256));
+    const rows = [
+      ...(await db.file.findMany(naming)),
+      ...(parts ? await db.uploadPart.findMany(naming) : []),
+    ];
+    // An API on this machine may be reading parts.
+    const perhaps = parts ? [] : await recent(path.join(cache, 'files'), digests);
+    return new Set([...rows.map(({ sha256 }) => sha256), ...perhaps]);
   });
   await removeUnless(path.join(cache, 'artifacts'), async (names) => {
     const artifact = { in: names };
@@ -55,17 +71,17 @@ export async function collectDeleted(services: Context, now?: Date): Promise<num
     ];
     return new Set(rows.map((row) => row.artifact));
   });
-  const before = new Date((now ?? (await databaseTime(services))).getTime() - endedMs);
   await removeUnless(path.join(cache, 'held'), async (ids) => await unfinishedJobs(services, ids, before));
   for (const folder of [staging, checkpoints]) {
     await removeUnless(folder, async (ids) => {
       const rows = await db.job.findMany({ where: { id: { in: ids } }, select: { id: true } });
       const needed = new Set(rows.map(({ id }) => id));
       // A worker's proof that it can write belongs to no job, and is over soon.
-      for (const id of ids) {
-        const about = needed.has(id) ? null : await stat(path.join(folder, id)).catch(() => null);
-        if (about && about.mtime >= before) needed.add(id);
-      }
+      for (const id of await recent(
+        folder,
+        ids.filter((each) => !needed.has(each)),
+      ))
+        needed.add(id);
       return needed;
     });
   }

@@ -149,16 +149,16 @@ test('what is deleted leaves the caches of all machines, of one that was away to
   }
   const all = [...new Set(await cached(another))];
   assert.equal(all.length, 5, all.join());
-  assert.equal(await collectDeleted(one), 0, 'nothing is deleted yet');
+  assert.equal(await collectDeleted(one, { parts: true }), 0, 'nothing is deleted yet');
 
   assert.equal(await deleteFile(one, team.id, erased.id, { keyId: 'key-test' }), true);
   await deleteFineTunedModel(services, team.id, version.modelName, { keyId: 'key-test' });
   const left = [`cache/files/${kept.sha256}`, `cache/held/${live.id}`];
   const later = new Date(Date.now() + 11 * 60_000);
-  await collectDeleted(one, later);
+  await collectDeleted(one, { parts: true, now: later });
   assert.deepEqual([...new Set(await cached(one))], left);
   assert.ok((await cached(another)).length > 2, 'it was away');
-  await collectDeleted(another, later);
+  await collectDeleted(another, { parts: false, now: later });
   assert.deepEqual([...new Set(await cached(another))], left);
   assert.deepEqual(await readdir(path.join(another.env.dataDir, 'checkpoints')), []);
 });

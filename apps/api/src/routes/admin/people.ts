@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   createPerson,
+  erasePerson,
   findPerson,
   listIdentities,
   listPeople,
@@ -20,6 +21,7 @@ import {
 } from '../../schemas/session.ts';
 import {
   CreatePersonSchema,
+  ErasedPersonSchema,
   ListQuery,
   MemberParams,
   PersonSchema,
@@ -106,6 +108,25 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const person = await updatePerson(services, person_id, change, operator);
       if (!person) throw personNotFound(person_id);
       return toWirePerson(person);
+    },
+  );
+
+  app.delete(
+    '/admin/people/:person_id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Erase a person',
+        description:
+          'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
+        params: MemberParams,
+        response: { 200: ref(ErasedPersonSchema), ...errorResponses(401, 403, 404) },
+      },
+    },
+    async ({ operator, params: { person_id: id } }) => {
+      if (!(await erasePerson(services, id, operator))) throw personNotFound(id);
+      return { id, object: 'person' as const, deleted: true as const };
     },
   );
 

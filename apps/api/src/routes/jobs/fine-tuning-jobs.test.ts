@@ -5,6 +5,7 @@ import { getJob, leaseOf, recordCheckpoint, recordMetrics, recordProgress } from
 import { assertError } from '../../testing/assert-error.ts';
 import { type JobRequests, jobRequests, jobsPath as path } from '../../testing/job-requests.ts';
 import { type ApiBench, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+import { publishAdapter } from '../../testing/publish-adapter.ts';
 import { runJob } from '../../testing/run-job.ts';
 
 let bench: ApiBench;
@@ -212,6 +213,60 @@ describe('reading and steering jobs', () => {
     const cancelled = await post('cancel');
     assert.deepEqual([cancelled.status, cancelled.json.status], [200, 'cancelled']);
     for (const verb of ['cancel', 'pause', 'resume']) assertError(await post(verb), 400, 'invalid_job_state');
+  });
+
+  test("a job that is over is deleted, with all that is of it alone; one that is not, and another team's, stay", async () => {
+    const { acme, services, other } = bench;
+    const live = (await create()).json.id;
+    assertError(await acme.send('DELETE', `${path}/${live}`), 400, 'job_not_ended');
+    const { version } = await publishAdapter(bench, acme, 'erased');
+    const [id, model] = [version.jobId!, version.modelName];
+    assertError(await other.send('DELETE', `${path}/${id}`), 404, 'job_not_found');
+    const viewer = await bench.caller(acme, 'viewer');
+    assertError(await viewer.send('DELETE', `${path}/${id}`), 403, 'insufficient_role');
+    const rows = async () => {
+      const { rows: tables } = await services.sql.query<{ name: string }>(
+        `SELECT table_name AS name FROM information_schema.columns
+         WHERE table_schema = current_schema() AND column_name = 'job_id' AND table_name <> 'usage_ledger'`,
+      );
+      const left: string[] = [];
+      for (const { name } of tables) {
+        const { rowCount } = await services.sql.query(`SELECT 1 FROM ${name} WHERE job_id = $1`, [id]);
+        if (rowCount) left.push(name);
+      }
+      return left.sort();
+    };
+    assert.deepEqual(await rows(), ['adapter_versions', 'job_attempts', 'job_events']);
+    const ledger = `SELECT count(*)::int AS n FROM usage_ledger WHERE job_id = '${id}'`;
+    const { rows: used } = await services.sql.query(ledger);
+    const limited = await bench.caller(acme, 'member', { scopes: ['jobs:write'] });
+    assertError(await limited.send('DELETE', `${path}/${id}?adapters=delete`), 403, 'insufficient_scope');
+    const answer = await acme.send('DELETE', `${path}/${id}`);
+    assert.deepEqual(answer.json, { id, object: 'fine_tuning.job', deleted: true });
+    assert.deepEqual(await rows(), []);
+    for (const what of ['', '/events', '/metrics', '/checkpoints', '/attempts', '/request'])
+      assertError(await acme.send('GET', `${path}/${id}${what}`), 404, 'job_not_found');
+    assertError(await acme.send('DELETE', `${path}/${id}`), 404, 'job_not_found');
+    assert.deepEqual((await services.sql.query(ledger)).rows, used, 'what it used stays in the ledger');
+    const { rows: audited } = await services.sql.query('SELECT action FROM audit_log WHERE target = $1', [
+      id,
+    ]);
+    assert.ok(
+      audited.some(({ action }) => action === 'job.create') &&
+        audited.some(({ action }) => action === 'job.delete'),
+    );
+    assert.equal(
+      (await acme.send('GET', `/v1/models/${encodeURIComponent(model)}`)).status,
+      200,
+      'its adapter stays',
+    );
+  });
+
+  test('with its adapter, if that is asked for', async () => {
+    const { version } = await publishAdapter(bench, bench.acme, 'both');
+    assert.equal((await bench.acme.send('DELETE', `${path}/${version.jobId}?adapters=delete`)).status, 200);
+    const { data } = (await bench.acme.send('GET', '/v1/adapters/deleted')).json;
+    assert.ok(data.some(({ model }: { model: string }) => model === version.modelName));
   });
 
   test('an empty body with a JSON content type is no body', async () => {

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import {
   cancelJob,
   createJob,
+  deleteJob,
   fineTunedModelName,
   getJob,
   type Identity,
@@ -28,6 +29,8 @@ import { CloneJobSchema } from '../../schemas/jobs/clone-job.ts';
 import {
   CreateJobHeaders,
   CreateJobSchema,
+  DeletedJobSchema,
+  DeleteJobQuery,
   JobParams,
   JobSchema,
   ListJobsQuery,
@@ -192,6 +195,28 @@ export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{
       const job = await setJobPriority(services, caller.teamId, id, priority, caller);
       if (!job) throw jobNotFound(id);
       return await wire(job);
+    },
+  );
+
+  app.delete(
+    '/fine_tuning/jobs/:fine_tuning_job_id',
+    {
+      config: { access: { scope: 'jobs:write', models: 'job', answer: 'own' } },
+      schema: {
+        tags,
+        summary: 'Delete a job',
+        description:
+          'One that is over, with its events, metrics, attempts and checkpoints. What it used stays in the usage of the team, and who did what in its audit log.',
+        params: JobParams,
+        querystring: DeleteJobQuery,
+        response: { 200: ref(DeletedJobSchema), ...errorResponses(400, 401, 403, 404) },
+      },
+    },
+    async ({ caller, params: { fine_tuning_job_id: id }, query }) => {
+      const adapter = query.adapters === 'delete';
+      if (adapter) checkScope(caller, 'adapters:write');
+      if (!(await deleteJob(services, caller.teamId, id, { adapter }, caller))) throw jobNotFound(id);
+      return { id, object: 'fine_tuning.job' as const, deleted: true };
     },
   );
 

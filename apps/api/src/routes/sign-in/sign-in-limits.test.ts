@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createLogger, updatePerson } from '@graft/service';
+import { createLogger, instruments, updatePerson } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
 import { openBrowser } from '../../testing/oidc-provider.ts';
 import { answerOf } from '../../testing/open-api-bench.ts';
@@ -191,6 +191,6 @@ test('who fails to sign in is logged with reason, address and person, and no sec
   ]);
   const log = JSON.stringify(lines);
   for (const secret of secrets) assert.ok(!log.includes(secret), `the log has ${secret}`);
-  const metrics = await (await fetch(`${sign.url}/metrics`)).text();
-  assert.match(metrics, /^graft_sign_in_failures_total\{reason="person_disabled"\} 1$/m);
+  const { values } = await instruments.signInFailures.get();
+  assert.equal(values.find(({ labels }) => labels.reason === 'person_disabled')?.value, 1);
 });

@@ -31,6 +31,7 @@ import { flowSeal, flowSeconds, parseReturnTo } from '../../sign-in/flow-cookie.
 import { createOidcClient } from '../../sign-in/oidc-client.ts';
 import { reportFailure } from '../../sign-in/report-failure.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+import { backchannelLogoutRoutes } from './backchannel-logout.ts';
 
 const tags = ['Signing in'];
 const redirect = { 302: Type.Null({ description: 'On to where Location says.' }) };
@@ -52,6 +53,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     services.log,
   );
   app.addHook('onClose', async () => await prune.stop());
+  await app.register(backchannelLogoutRoutes, { provider });
 
   function withProvider() {
     if (oidc && provider && publicUrl) return { oidc, provider, publicUrl };

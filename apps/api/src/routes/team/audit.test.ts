@@ -133,7 +133,14 @@ test('every entry names who acted: the person without a key, the person and the 
     services,
     { issuer: 'https://id.example', subject: 'ada', email: 'ada@example.com', name: 'Ada', groups: [] },
     { teams: [], operatorGroups: [] },
-    { idleSeconds: 600, seconds: 600, flowId: 'flow-audit', team: 'acme', userAgent: undefined },
+    {
+      idleSeconds: 600,
+      seconds: 600,
+      keyLapseDays: 0,
+      flowId: 'flow-audit',
+      team: 'acme',
+      userAgent: undefined,
+    },
   );
   const own = await createApiKey(services, acme.teamId, { name: 'o', role: 'admin', personId: person.id });
   const ofTeam = await createApiKey(services, acme.teamId, { name: 't', role: 'admin' });

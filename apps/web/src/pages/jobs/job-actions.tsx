@@ -1,17 +1,20 @@
 import type { FineTuningJob } from '@graft/client';
 import { useState } from 'preact/hooks';
+import { useLocation } from 'wouter-preact';
 import { Confirm } from '../../components/dialog.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { toast } from '../../components/toast.tsx';
-import { actionsOf, type JobVerb, useJobVerb } from '../../data/jobs.ts';
+import { actionsOf, type JobVerb, useDeleteJob, useJobVerb } from '../../data/jobs.ts';
 import { useMay } from '../../data/session.ts';
 import { jobName } from '../../text/job-names.ts';
 import { CloneDialog } from './clone-dialog.tsx';
 
 /** Pausing and resuming take each other back; cancelling cannot be, and asks. */
 export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSmall?: boolean }) {
-  const [asked, setAsked] = useState<'cancel' | 'clone' | null>(null);
+  const [asked, setAsked] = useState<'cancel' | 'clone' | 'delete' | null>(null);
   const act = useJobVerb();
+  const erase = useDeleteJob();
+  const [path, go] = useLocation();
   if (!useMay('jobs:write')) return null;
   const name = jobName(job);
   const can = actionsOf(job);
@@ -55,6 +58,35 @@ export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSma
         />
       )}
       <Act label={`Clone ${name}`} text="Clone" icon="clone" onClick={() => setAsked('clone')} />
+      {can.delete && (
+        <Act
+          label={`Delete ${name}`}
+          text="Delete"
+          icon="trash"
+          busy={erase.isPending}
+          onClick={() => setAsked('delete')}
+        />
+      )}
+      {asked === 'delete' && (
+        <Confirm
+          title={`Delete ${name}?`}
+          action="Delete the job"
+          busy={erase.isPending}
+          onConfirm={() =>
+            erase.mutate(job.id, {
+              // Its own page has nothing more to show.
+              onSuccess: () => path.includes(job.id) && go('/jobs'),
+              onSettled: () => setAsked(null),
+            })
+          }
+          onClose={() => setAsked(null)}
+        >
+          <p>
+            Its events, curves and checkpoints are gone for good. The adapter that it made stays, and so does
+            what it used in your team's usage.
+          </p>
+        </Confirm>
+      )}
       {asked === 'cancel' && (
         <Confirm
           title={`Cancel ${name}?`}

@@ -19,10 +19,10 @@ import {
   type Services,
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
-import type { TrainerOutput } from '../trainer-output.ts';
+import type { TrainerOutput } from '../untrusted/trainer-output.ts';
 
 /** A checkpoint of the trainer's that is this process's own. */
-export interface TakenCheckpoint {
+interface TakenCheckpoint {
   dir: string;
   digest: string;
   bytes: number;

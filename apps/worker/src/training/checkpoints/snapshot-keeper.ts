@@ -9,8 +9,8 @@ import {
 } from '@graft/service';
 import { Fenced, type JobLease } from '../job-lease.ts';
 import { notKeptMessage } from '../job-messages.ts';
-import type { Copied, TrainerOutput } from '../trainer-output.ts';
 import type { TrainerRecordOf } from '../trainer-protocol.ts';
+import type { Copied, TrainerOutput } from '../untrusted/trainer-output.ts';
 
 type Snapshot = TrainerRecordOf<'snapshot'> & { copy: Copied };
 

@@ -85,6 +85,10 @@ function* rowsOfEveryKind(prefix: string): Generator<[table: string, row: Row]> 
     { id: id('invitation'), ...own, role: 'viewer', token_hmac: secret_hmac, expires_at: later },
   ];
   yield ['person_identities', { issuer: 'https://login', subject: id('person'), person_id: id('person') }];
+  yield ['scim_tokens', { id: `scim_${prefix}`, name: 'directory', secret_hmac, created_at: at }];
+  const scimUser = { user_name: id('person'), user_name_key: id('person').toLowerCase(), attributes: {} };
+  yield ['scim_users', { person_id: id('person'), ...scimUser }];
+  yield ['logout_tokens', { issuer: 'https://login', token_id: id('token'), expires_at: later }];
   const session = { secret_hmac, created_at: at, expires_at: later };
   yield ['sessions', { id: id('of-person'), ...session, person_id: id('person'), chosen_team_id: team_id }];
   yield ['sessions', { id: id('of-key'), ...session, api_key_id: id('personal-key'), ended_at: later }];

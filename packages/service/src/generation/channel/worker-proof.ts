@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** What a worker announces: who it is, where it listens, and what it shows there. */
-export interface Announced {
+interface Announced {
   id: string;
   address: string | null;
   /** PEM. Null: it listens in the clear, or shows a certificate of the operator's authority. */

@@ -1,5 +1,5 @@
-import type { FromChild } from '../processes/forked-process.ts';
-import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } from './trainer-protocol.ts';
+import type { FromChild } from '../../processes/forked-process.ts';
+import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } from '../trainer-protocol.ts';
 
 type Message = FromChild<TrainerMessages>;
 
@@ -7,9 +7,11 @@ type Message = FromChild<TrainerMessages>;
 export const fewestSteps = 10_000;
 
 /** What a job is known to be before it is trained. */
-export type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
+type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
   /** The most optimizer steps that it may have, of all trials: what a trainer can say of a job is bounded by them. */
   mostSteps: number;
+  /** Aborted: it was asked to stop. */
+  stop: AbortSignal;
 };
 
 /**
@@ -40,8 +42,9 @@ export class TrainerTalk {
     switch (message.type) {
       case 'ready':
       case 'failed':
-      case 'stopped':
         return null;
+      case 'stopped':
+        return this.#job.stop.aborted ? null : 'stopped, which nobody asked for';
       case 'finished':
         return this.#end === 'done' ? null : 'finished without a result';
       case 'series':
@@ -78,7 +81,7 @@ export class TrainerTalk {
   #isRefused(record: Report): boolean {
     if (record.type === 'stopped') {
       this.#end = 'stopped';
-      return this.#started !== null && record.step !== this.#step;
+      return !this.#job.stop.aborted || (this.#started !== null && record.step !== this.#step);
     }
     if (record.type === 'trials') return this.#refusesTrials(record.trials);
     if (record.type === 'start') return this.#refusesStart(record);

@@ -1,7 +1,7 @@
 /** A trainer's side of its protocol: what it says of a record of training. */
 import type { TrainRecord } from '@graft/peft-core';
 import type { MetricSeries } from '@graft/peft-core/checkpoints';
-import { type SeriesPart, seriesRows, type TrainerMessages } from './trainer-protocol.ts';
+import { type SeriesPart, seriesRows, type TrainerMessages } from '../trainer-protocol.ts';
 
 /** The messages of a record, in order. */
 export function* messagesOf(record: TrainRecord): Generator<TrainerMessages['event']> {

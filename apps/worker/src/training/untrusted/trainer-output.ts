@@ -28,7 +28,7 @@ export interface Copied {
 }
 
 /** `trainer_refused`: what a trainer has sent or left is not what one of Graft does. */
-export function trainerRefused(what: string, cause?: unknown): GraftError {
+function trainerRefused(what: string, cause?: unknown): GraftError {
   const message = `The trainer was ended: ${what}.`;
   return new GraftError('trainer_refused', message, { fault: 'system', cause });
 }

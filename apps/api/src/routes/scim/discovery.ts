@@ -1,0 +1,98 @@
+/** What a directory reads before it sends anything (RFC 7643, 5 to 7). */
+import { userSchema } from './user-resource.ts';
+
+/** Users of one page. */
+export const mostListed = 200;
+
+export const serviceProviderConfig = (base: string) => ({
+  schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
+  patch: { supported: true },
+  bulk: { supported: false, maxOperations: 0, maxPayloadSize: 0 },
+  filter: { supported: true, maxResults: mostListed },
+  changePassword: { supported: false },
+  sort: { supported: false },
+  etag: { supported: false },
+  authenticationSchemes: [
+    {
+      type: 'oauthbearertoken',
+      name: 'Bearer token',
+      description: 'A token that `graft admin scim create` makes.',
+      primary: true,
+    },
+  ],
+  meta: { resourceType: 'ServiceProviderConfig', location: `${base}/ServiceProviderConfig` },
+});
+
+export const userType = (base: string) => ({
+  schemas: ['urn:ietf:params:scim:schemas:core:2.0:ResourceType'],
+  id: 'User',
+  name: 'User',
+  endpoint: '/Users',
+  description: 'A person who may sign in',
+  schema: userSchema,
+  meta: { resourceType: 'ResourceType', location: `${base}/ResourceTypes/User` },
+});
+
+const attribute = (name: string, description: string, more: object = {}) => ({
+  ...{ name, type: 'string', multiValued: false, description, required: false, caseExact: false },
+  ...{ mutability: 'readWrite', returned: 'default', uniqueness: 'none' },
+  ...more,
+});
+const boolean = (name: string, description: string, required = false) => {
+  const {
+    caseExact: _,
+    uniqueness: __,
+    ...more
+  } = attribute(name, description, { type: 'boolean', required });
+  return more;
+};
+const complex = (name: string, description: string, subAttributes: object[], isList: boolean) => {
+  const { caseExact: _, uniqueness: __, ...more } = attribute(name, description);
+  return { ...more, type: 'complex', multiValued: isList, required: isList, subAttributes };
+};
+
+export const userSchemaOf = (base: string) => ({
+  schemas: ['urn:ietf:params:scim:schemas:core:2.0:Schema'],
+  id: userSchema,
+  name: 'User',
+  description: 'A person who may sign in',
+  attributes: [
+    attribute('userName', 'By which the directory knows the person', {
+      required: true,
+      uniqueness: 'server',
+    }),
+    attribute('displayName', 'What people call the person'),
+    complex(
+      'name',
+      'The parts of the name',
+      [
+        attribute('formatted', 'The whole name'),
+        attribute('givenName', 'The given name'),
+        attribute('familyName', 'The family name'),
+      ],
+      false,
+    ),
+    complex(
+      'emails',
+      'The primary one, or else the first, is the email by which the person is found at a first sign-in',
+      [
+        attribute('value', 'The address', { required: true }),
+        attribute('type', 'Such as work'),
+        boolean('primary', 'Whether it is the one to use'),
+      ],
+      true,
+    ),
+    boolean('active', 'Whether the person is let in', true),
+  ],
+  meta: { resourceType: 'Schema', location: `${base}/Schemas/${userSchema}` },
+});
+
+export function listResponse<T>(resources: T[], total = resources.length, startIndex = 1) {
+  return {
+    schemas: ['urn:ietf:params:scim:api:messages:2.0:ListResponse'],
+    totalResults: total,
+    startIndex,
+    itemsPerPage: resources.length,
+    Resources: resources,
+  };
+}

@@ -1,0 +1,158 @@
+import { GraftError } from '@graft/peft-core/config';
+import {
+  createScimUser,
+  deleteScimUser,
+  getScimUser,
+  listScimUsers,
+  updateScimUser,
+  verifyScimToken,
+} from '@graft/service';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { toApiError } from '../../plugins/errors.ts';
+import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+import { listResponse, mostListed, serviceProviderConfig, userSchemaOf, userType } from './discovery.ts';
+import { patchUser } from './patch-user.ts';
+import { ScimError, toWireScimError } from './scim-error.ts';
+import { parseScimFilter } from './scim-filter.ts';
+import { type Selection, selectAttributes } from './selected-attributes.ts';
+import { readUser, toWireUser, userSchema } from './user-resource.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The token by which a directory asks. */
+    directory: string;
+  }
+}
+
+const mediaType = 'application/scim+json; charset=utf-8';
+/** What one person takes; directories send one at a time. */
+const bodyLimit = 64 * 1024;
+const endpoints = ['ServiceProviderConfig', 'ResourceTypes', 'Schemas', 'Users'];
+
+/** /scim/v2: SCIM 2.0 for people, by which a directory such as Entra or Okta says who has left. Not in OpenAPI: it is a standard. */
+export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async (app, { signIn }) => {
+  const { services } = app;
+  const schema = { hide: true };
+  app.decorateRequest('directory', '');
+
+  app.addHook('onRequest', async (request, reply) => {
+    const header = request.headers.authorization;
+    const verify = () => verifyScimToken(services, header);
+    const id = header === undefined ? null : await app.rates.lookUp(request, header, verify);
+    reply.type(mediaType);
+    if (id === null) {
+      reply.header('www-authenticate', 'Bearer realm="graft scim"');
+      throw new ScimError(401, 'This takes a token that `graft admin scim create` makes, as a bearer token.');
+    }
+    request.directory = id;
+  });
+
+  app.setErrorHandler(async (error: Error, request, reply) => {
+    reply.type(mediaType);
+    if (error instanceof ScimError) {
+      return await reply
+        .code(error.status)
+        .send(toWireScimError(error.status, error.message, error.scimType));
+    }
+    if (error instanceof GraftError && error.code === 'scim_user_exists') {
+      return await reply.code(409).send(toWireScimError(409, error.message, 'uniqueness'));
+    }
+    const known = toApiError(error);
+    if (known.status >= 500) request.log.error({ err: error }, 'a SCIM request failed');
+    reply.headers(known.headers);
+    const type = known.status === 400 ? 'invalidValue' : undefined;
+    return await reply.code(known.status).send(toWireScimError(known.status, known.message, type));
+  });
+
+  const baseOf = ({ protocol, host }: FastifyRequest) =>
+    `${signIn.publicUrl?.origin ?? `${protocol}://${host}`}/scim/v2`;
+  const actorOf = ({ directory }: FastifyRequest) => ({ keyId: directory });
+  const notFound = (what: string) => new ScimError(404, `There is no ${what.slice(0, 100)} here.`);
+  type ById = { Params: { id: string } };
+
+  app.get('/ServiceProviderConfig', { schema }, async (request) => serviceProviderConfig(baseOf(request)));
+  app.get('/ResourceTypes', { schema }, async (request) => listResponse([userType(baseOf(request))]));
+  app.get<ById>('/ResourceTypes/:id', { schema }, async (request) => {
+    if (request.params.id !== 'User') throw notFound(request.params.id);
+    return userType(baseOf(request));
+  });
+  app.get('/Schemas', { schema }, async (request) => listResponse([userSchemaOf(baseOf(request))]));
+  app.get<ById>('/Schemas/:id', { schema }, async (request) => {
+    if (request.params.id !== userSchema) throw notFound(request.params.id);
+    return userSchemaOf(baseOf(request));
+  });
+
+  async function search(request: FastifyRequest, { filter, startIndex, count, ...selection }: Search) {
+    const start = Math.max(1, readCount('startIndex', startIndex, 1));
+    const limit = Math.min(mostListed, Math.max(0, readCount('count', count, 100)));
+    const page = { offset: start - 1, limit };
+    if (filter !== undefined && typeof filter !== 'string') {
+      throw new ScimError(400, "'filter' must be a text.", 'invalidFilter');
+    }
+    const { users, total } = await listScimUsers(services, parseScimFilter(filter), page);
+    const base = baseOf(request);
+    const resources = users.map((user) => selectAttributes(toWireUser(user, base), selection));
+    return listResponse(resources, total, start);
+  }
+
+  app.get<{ Querystring: Search }>('/Users', { schema }, (request) => search(request, request.query));
+  // The same with the query in a body (RFC 7644, 3.4.3); people are all that there is.
+  for (const path of ['/.search', '/Users/.search']) {
+    app.post(path, { schema, bodyLimit }, (request) => search(request, (request.body ?? {}) as Search));
+  }
+
+  app.get<ById & { Querystring: Selection }>('/Users/:id', { schema }, async (request) => {
+    const user = await getScimUser(services, request.params.id);
+    if (!user) throw notFound(request.params.id);
+    return selectAttributes(toWireUser(user, baseOf(request)), request.query);
+  });
+
+  app.post('/Users', { schema, bodyLimit }, async (request, reply) => {
+    const made = await createScimUser(services, readUser(request.body, true), actorOf(request));
+    const wire = toWireUser(made, baseOf(request));
+    return await reply.code(201).header('location', wire.meta.location).send(wire);
+  });
+
+  app.put<ById>('/Users/:id', { schema, bodyLimit }, async (request) => {
+    const { id } = request.params;
+    const change = ({ active }: { active: boolean }) => readUser(request.body, active);
+    const user = await updateScimUser(services, id, change, actorOf(request));
+    if (!user) throw notFound(id);
+    return toWireUser(user, baseOf(request));
+  });
+
+  app.patch<ById>('/Users/:id', { schema, bodyLimit }, async (request) => {
+    const { id } = request.params;
+    const change = (before: Parameters<typeof patchUser>[0]) => patchUser(before, request.body);
+    const user = await updateScimUser(services, id, change, actorOf(request));
+    if (!user) throw notFound(id);
+    return toWireUser(user, baseOf(request));
+  });
+
+  app.delete<ById>('/Users/:id', { schema }, async (request, reply) => {
+    const { id } = request.params;
+    if (!(await deleteScimUser(services, id, actorOf(request)))) throw notFound(id);
+    return await reply.code(204).send();
+  });
+
+  // What else a directory may ask for is answered as it expects errors.
+  app.all('/*', { schema }, async (request) => {
+    const [, endpoint] = /^\/scim\/v2\/([^/?]+)/.exec(request.url) ?? [];
+    if (request.method !== 'GET' && endpoint !== undefined && endpoints.includes(endpoint)) {
+      throw new ScimError(405, `${endpoint} does not take ${request.method}.`);
+    }
+    throw notFound(request.url.split('?', 1)[0]!);
+  });
+};
+
+interface Search extends Selection {
+  filter?: unknown;
+  startIndex?: unknown;
+  count?: unknown;
+}
+
+function readCount(name: string, value: unknown, absent: number): number {
+  if (value === undefined) return absent;
+  if (/^-?\d{1,9}$/.test(String(value))) return Number(value);
+  throw new ScimError(400, `'${name}' must be a whole number.`, 'invalidValue');
+}

@@ -1,0 +1,49 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { endProviderSessions, pruneLogoutTokens, repeat } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import { LogoutTokenSchema } from '../../schemas/session.ts';
+import type { OidcClient } from '../../sign-in/oidc-client.ts';
+
+const form = 'application/x-www-form-urlencoded';
+
+/** /sign-in/backchannel-logout, of OpenID Connect Back-Channel Logout 1.0: where the provider reports sessions that it has ended. */
+export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: OidcClient | null }> = async (
+  app,
+  { provider },
+) => {
+  const { services } = app;
+  const prune = repeat(
+    'prune-logout-tokens',
+    3600_000,
+    async () => void (await pruneLogoutTokens(services)),
+    services.log,
+  );
+  app.addHook('onClose', async () => await prune.stop());
+  // Of this route alone: no other reads forms.
+  app.addContentTypeParser(
+    form,
+    { parseAs: 'string', bodyLimit: 16 * 1024 },
+    async (_: unknown, body: string) => Object.fromEntries(new URLSearchParams(body)),
+  );
+
+  app.post(
+    '/sign-in/backchannel-logout',
+    {
+      bodyLimit: 16 * 1024,
+      config: { access: 'public' },
+      // For the provider, which knows the form from its own standard: clients have no use for it.
+      schema: { hide: true, body: LogoutTokenSchema },
+    },
+    async (request, reply) => {
+      if (!provider) {
+        throw new ApiError('sign_in_not_configured', 'No provider is configured that people sign in at.');
+      }
+      reply.header('cache-control', 'no-store');
+      // What waits for the provider's keys must not hold up others.
+      reply.endTurn();
+      const logout = await provider.readLogout(request.body.logout_token);
+      const sessions = await endProviderSessions(services, logout);
+      return { object: 'provider_logout' as const, sessions };
+    },
+  );
+};

@@ -1,0 +1,57 @@
+import { connectOwner, createLogger, prepareDatabase } from '@graft/service';
+import { createTestDatabase } from '@graft/service/testing';
+
+/** The roles of docs/security.md, and what runs under each. */
+const roles = [
+  ['graft_team', 'API, for a team'],
+  ['graft_system', 'API, for all teams'],
+  ['graft_worker', 'worker'],
+] as const;
+
+interface Row {
+  name: string;
+  rights: Record<string, string | null>;
+}
+
+/**
+ * What each role may do to each table of a migrated database, as Postgres says of the roles themselves: the table of docs/security.md.
+ * Row-level security narrows it: it shows a team's requests that team's rows alone.
+ */
+export async function databaseMatrix(): Promise<string> {
+  const database = await createTestDatabase();
+  const owner = connectOwner(database.url, createLogger({ level: 'silent', name: 'security' }));
+  try {
+    await prepareDatabase(owner);
+    const rights = roles.map(([role]) => `'${role}', ${rightsOf(role)}`).join(', ');
+    const { rows } = await owner.sql.query<Row>(
+      `SELECT relname AS name, jsonb_build_object(${rights}) AS rights FROM pg_class
+       WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1`,
+    );
+    const strangers = await owner.sql.query<{ relname: string }>(
+      `SELECT relname FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace AND grantee = 0`,
+    );
+    if (strangers.rows.length > 0) throw new Error(`PUBLIC may use ${strangers.rows[0]!.relname}`);
+    const head = ['table', ...roles.map(([, what]) => what)];
+    const lines = rows.map(({ name, rights }) => [
+      `\`${name}\``,
+      ...roles.map(([role]) => rights[role] ?? 'none'),
+    ]);
+    return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+  } finally {
+    await owner.sql.end();
+    await database.drop();
+  }
+}
+
+/** SQL of the words for one role: `(…)` names the columns, where it is not all of them. */
+function rightsOf(role: string): string {
+  const words = Object.entries({ SELECT: 'reads', INSERT: 'adds', UPDATE: 'changes', DELETE: 'removes' });
+  const each = words.map(([privilege, word]) => {
+    const whole = `has_table_privilege('${role}', pg_class.oid, '${privilege}')`;
+    if (privilege === 'DELETE') return `CASE WHEN ${whole} THEN '${word}' END`;
+    const columns = `(SELECT string_agg(attname, ', ' ORDER BY attname) FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0
+      AND NOT attisdropped AND has_column_privilege('${role}', attrelid, attnum, '${privilege}'))`;
+    return `CASE WHEN ${whole} THEN '${word}' ELSE '${word} (' || ${columns} || ')' END`;
+  });
+  return `nullif(concat_ws(', ', ${each.join(', ')}), '')`;
+}
