@@ -243,16 +243,7 @@ export { findUser } from './postgres/run-as.ts';
 export { openCountStore } from './rates/count-stores.ts';
 export { openSharedCounts, type SharedCounts } from './rates/shared-counts.ts';
 export { type Repeating, repeat } from './repeat.ts';
-export {
-  claimFileReport,
-  type FileReport,
-  finishFileReport,
-  forgetFileReports,
-  heartbeatFileReport,
-  type ReportLease,
-  releaseFileReport,
-  requestFileReport,
-} from './reports/file-reports.ts';
+export * from './reports/file-reports.ts';
 export { withoutFileSecrets } from './secret-files.ts';
 export { SecretRing } from './secret-ring.ts';
 export type { Secrets } from './secrets.ts';

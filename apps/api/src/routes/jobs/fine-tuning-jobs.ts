@@ -26,11 +26,10 @@ import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { CloneJobSchema } from '../../schemas/jobs/clone-job.ts';
+import { DeletedJobSchema, DeleteJobQuery } from '../../schemas/jobs/delete-job.ts';
 import {
   CreateJobHeaders,
   CreateJobSchema,
-  DeletedJobSchema,
-  DeleteJobQuery,
   JobParams,
   JobSchema,
   ListJobsQuery,

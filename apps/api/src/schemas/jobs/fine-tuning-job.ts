@@ -309,25 +309,6 @@ export const ListJobsQuery = Type.Object(
 
 export const JobParams = Type.Object({ fine_tuning_job_id: Type.String() });
 
-export const DeleteJobQuery = Type.Object(
-  {
-    adapters: Type.Optional(
-      Type.Enum(['keep', 'delete'], {
-        default: 'keep',
-        description:
-          'Whether the adapter that the job made stays, without its job, or is deleted too; then it can be restored for a time.',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
-
-export const DeletedJobSchema = named('DeletedFineTuningJob', {
-  id: Type.String(),
-  object: Type.Literal('fine_tuning.job'),
-  deleted: Type.Boolean(),
-});
-
 export const CreateJobHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({

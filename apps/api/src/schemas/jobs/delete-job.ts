@@ -1,0 +1,21 @@
+import { Type } from 'typebox';
+import { named } from '../schema.ts';
+
+export const DeleteJobQuery = Type.Object(
+  {
+    adapters: Type.Optional(
+      Type.Enum(['keep', 'delete'], {
+        default: 'keep',
+        description:
+          'Whether the adapter that the job made stays, without its job, or is deleted too; then it can be restored for a time.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const DeletedJobSchema = named('DeletedFineTuningJob', {
+  id: Type.String(),
+  object: Type.Literal('fine_tuning.job'),
+  deleted: Type.Boolean(),
+});
