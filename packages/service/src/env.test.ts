@@ -145,7 +145,8 @@ test('placeholders are refused by the name of their setting, but as an old versi
       () => loadServiceEnv({ [name]: url }),
       new RegExp(`${name} has a placeholder as its password`),
     );
-  loadServiceEnv({ DATABASE_URL: 'postgresql://graft:graft@db/graft' });
+  for (const password of ['graft', '100%', '%zz', 'p%C3%A4'])
+    loadServiceEnv({ DATABASE_URL: `postgresql://graft:${password}@db/graft` });
   assert.throws(() => loadServiceEnv({ AWS_SECRET_ACCESS_KEY: 'CHANGE-ME' }), /AWS_SECRET_ACCESS_KEY is a/);
 });
 
