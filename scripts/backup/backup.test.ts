@@ -23,20 +23,16 @@ import {
   acquirePostgres,
   createLogger,
   ensureBootstrapKey,
-  listAuditHeads,
   loadServiceEnv,
   openServices,
-  prepareDatabase,
   type Services,
-  verifyAudit,
 } from '@graft/service';
-import { migrateDatabase, readMigrations } from '@graft/service/migrations';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
 import { backUp } from './back-up.ts';
 import { dumpDatabase } from './dump-database.ts';
 import { restore } from './restore.ts';
-import { restoreDatabase } from './restore-database.ts';
+import { start, verifyChains } from './testing/restored-database.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const log = createLogger({ level: 'silent', name: 'test' });
@@ -109,16 +105,6 @@ async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>):
   }
 }
 
-/** What the next start of Graft does to a restored database: workers' rights are not in a backup. */
-async function start(url: string): Promise<void> {
-  const sql = new pg.Pool({ connectionString: url });
-  try {
-    await prepareDatabase({ sql });
-  } finally {
-    await sql.end();
-  }
-}
-
 /** All rows, and the rules that they keep, but of the table that is not Graft's. */
 async function describe(url: string): Promise<unknown> {
   return await asOwner(url, async (client) => {
@@ -151,21 +137,6 @@ async function describe(url: string): Promise<unknown> {
       sequences: await list("SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public'"),
     };
   });
-}
-
-/** Checks every chain of the audit log, as `graft admin audit verify` does. Resolves to their lengths. */
-async function verifyChains(url: string): Promise<Record<string, number>> {
-  const sql = new pg.Pool({ connectionString: url });
-  try {
-    const lengths: Record<string, number> = {};
-    for (const { chain, sequence } of (await listAuditHeads({ sql }, { limit: 1_000 })).data) {
-      assert.equal((await verifyAudit({ sql }, chain)).fault, null, chain);
-      lengths[chain] = sequence;
-    }
-    return lengths;
-  } finally {
-    await sql.end();
-  }
 }
 
 /** As npm runs it. `bin`: a folder before or in place of the machine's PATH. */
@@ -396,35 +367,5 @@ test('what is written while the rows are copied is in none of them', async () =>
     assert.equal(contents.tables.find(({ name }) => name === 'audit_log')?.rows, before.rows[0].n);
   } finally {
     await writer.end();
-  }
-});
-
-test('a backup of a version that did not chain its audit log is restored, and chained by the next start', async () => {
-  const [earlier, now] = [await createTestDatabase(), await createTestDatabase()];
-  const pools: pg.Pool[] = [];
-  try {
-    for (const { url } of [earlier, now])
-      await asOwner(url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
-    const poolOf = (connectionString: string) => {
-      pools.push(new pg.Pool({ connectionString }));
-      return { sql: pools.at(-1)! };
-    };
-    const all = await readMigrations();
-    const chained = all.findIndex(({ name }) => name.endsWith('_audit_chain'));
-    await migrateDatabase(poolOf(earlier.url), all.slice(0, chained));
-    await asOwner(earlier.url, (client) =>
-      client.query(
-        `INSERT INTO audit_log (team_id, key_id, action, target, detail)
-         SELECT CASE i % 3 WHEN 0 THEN NULL ELSE 'team-' || i % 3 END, 'k', 'x', i::text, '{"n": 1.50}' FROM generate_series(1, 30) i`,
-      ),
-    );
-    const place = path.join(folder, 'unchained');
-    const contents = await dumpDatabase(earlier.url, place);
-    await restoreDatabase(now.url, { folder: place, contents, beforeRows: async () => {} });
-    await start(now.url);
-    assert.deepEqual(await verifyChains(now.url), { '': 10, 'team-1': 10, 'team-2': 10 });
-  } finally {
-    for (const pool of pools) await pool.end();
-    for (const database of [earlier, now]) await database.drop();
   }
 });
