@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { listAuditHeads, verifyAudit } from '@graft/service';
+import { ApiError } from '../../api-error.ts';
 import {
   AuditChainParams,
   AuditChainSchema,
@@ -49,10 +50,19 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: 'Computes the hashes again and names the first entry that is missing or was changed.',
         params: AuditChainParams,
         querystring: AuditCheckQuery,
-        response: { 200: ref(AuditCheckSchema), ...errorResponses(400, 401, 403) },
+        response: { 200: ref(AuditCheckSchema), ...errorResponses(400, 401, 403, 404) },
       },
     },
-    async ({ params, query }) =>
-      toWireAuditCheck(await verifyAudit(services, chainOf(params.chain_id), query)),
+    async ({ params, query }) => {
+      const chain = chainOf(params.chain_id);
+      const check = await verifyAudit(services, chain, query);
+      const isEmpty = check.last.sequence === 0 && check.fault === null;
+      if (isEmpty && chain !== '') {
+        throw new ApiError('team_not_found', `No entry of the audit log is of a team ${params.chain_id}.`, {
+          param: 'chain_id',
+        });
+      }
+      return toWireAuditCheck(check);
+    },
   );
 };
