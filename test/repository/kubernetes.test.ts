@@ -239,7 +239,8 @@ test('secrets are files, and a worker has neither the keys of the API nor its lo
     const { containers, volumes } = pod('cpu', name);
     assert.deepEqual(containers[0]!.envFrom, [{ configMapRef: { name: 'graft-config' } }]);
     assert.ok(containers[0]!.env!.every(({ value = '' }) => !/CHANGE-ME/.test(value)));
-    const given = JSON.stringify(volumes.find((volume) => volume.name === 'secrets'));
+    // What the secret has of these an upgrade must not lose: pods took all of it once.
+    const given = JSON.stringify([volumes.find((volume) => volume.name === 'secrets'), containers[0]!.env]);
     assert.match(given, new RegExp(`"key":"${own}","path":"DATABASE_URL"`));
     for (const secret of [
       'PEPPER',
@@ -247,8 +248,10 @@ test('secrets are files, and a worker has neither the keys of the API nor its lo
       'OIDC_CLIENT_SECRET',
       'BOOTSTRAP_KEY',
       'MIGRATION_DATABASE_URL',
+      'AUDIT_SINK_TOKEN',
     ])
       assert.equal(given.includes(secret), keys, `${name}: ${secret}`);
+    assert.match(given, /"key":"HF_TOKEN","name":"graft-secrets","optional":true/);
     for (const { name: variable, value } of containers[0]!.env!)
       if (variable.endsWith('_FILE')) assert.equal(value, `/run/graft/${variable.slice(0, -5)}`);
   }

@@ -78,9 +78,10 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(
     retried.map(([code]) => code),
-    // A budget and a month's tokens free with the month, which the answer tells clients not to wait for. A team is below its other
-    // limits again when a job, an upload or a report of its is over.
+    // Directories speak SCIM, which asks for 409. A budget and a month's tokens free with the month, which the answer tells clients
+    // not to wait for. A team is below its other limits again when a job, an upload or a report of its is over.
     [
+      'scim_user_exists',
       ...['quota_exceeded', 'request_timeout', 'too_many_requests', 'rate_limit_exceeded'],
       ...['budget_exceeded', 'too_many_uploads', 'too_many_reports'],
     ],

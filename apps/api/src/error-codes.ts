@@ -225,6 +225,7 @@ export const errorCodes = {
   training_failed: [500, 'Training stopped because of a fault of the service.'],
   training_not_resolved: [500, 'The job was queued without its training options.'],
   trainer_crashed: [500, 'The trainer ended unexpectedly, perhaps because memory ran out.'],
+  trainer_refused: [500, 'The trainer sent or left what no trainer of Graft does, and was ended.'],
   trainer_stalled: [500, 'The trainer made no progress for too long.'],
   worker_lost: [500, 'The worker was lost while it trained.'],
   validator_lost: [500, 'The process that validated the files was lost, again and again at the same place.'],

@@ -59,6 +59,14 @@ const allowedFields = new Set([
   'childPid',
   'slots',
   'concurrency',
+  'event',
+  'kind',
+  'id',
+  'baseModel',
+  'missing',
+  'layers',
+  'users',
+  'output',
 ]);
 
 /** Query strings may hold cursors and metadata: only the path is kept. */

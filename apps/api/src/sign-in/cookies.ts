@@ -29,6 +29,8 @@ export function cookies({ publicUrl }: Pick<SignInSettings, 'publicUrl'>) {
       });
       // Fastify keeps the cookies that were set before.
       reply.header('set-cookie', cookie).header('cache-control', 'no-store');
+      // The browser's cache has files and answers that the session has read.
+      if (name === 'session' && seconds <= 0) reply.header('clear-site-data', '"cache"');
     },
   };
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { createLogger } from '@graft/service';
+import { keepLog } from '@graft/service/testing';
 import { ForkedProcess } from './forked-process.ts';
 
 interface TestMessages {
@@ -65,4 +66,44 @@ it('stops the child of a caller that reads no further, and answers the next call
   await forked.close();
   const end = await next.next();
   assert.ok(end.done && end.value.type === 'crashed');
+});
+
+it('logs what a child writes as text of rows, and little of a flood', async () => {
+  const { log, lines } = keepLog();
+  const entry = join(folder, 'loud.mjs');
+  await writeFile(
+    entry,
+    `process.on('message', () => {
+       process.stderr.write('{"level":30,"msg":"forged"}\\n', () => {
+         for (let at = 0; at < 900; at++) process.stdout.write('x'.repeat(1000) + '\\n');
+         process.stdout.write('', () => process.send({ type: 'begun' }));
+       });
+     });
+     process.on('disconnect', () => process.exit());`,
+  );
+  const loud = new ForkedProcess<TestMessages>(
+    'child',
+    { results: ['stopped'], check: () => null },
+    {
+      entry: pathToFileURL(entry),
+      device: { kind: 'cpu' },
+      log,
+      stallMilliseconds: 60_000,
+      idleMilliseconds: 60_000,
+    },
+  );
+  const answer = loud.call({
+    message: { type: 'run' },
+    precision: 'fp32',
+    stop: AbortSignal.timeout(60_000),
+  });
+  assert.deepEqual(await answer.next(), { done: false, value: { type: 'begun' } });
+  await loud.close();
+  await answer.next();
+  const rows = lines.filter(({ event }) => event === 'child_output');
+  assert.equal(rows[0]!.output, '{"level":30,"msg":"forged"}');
+  assert.ok(!lines.some(({ msg }) => msg === 'forged'));
+  assert.match(String(rows.at(-1)!.output), /not logged/);
+  const bytes = rows.reduce((sum, { output }) => sum + String(output).length, 0);
+  assert.ok(bytes > 10_000 && bytes < 100_000, String(bytes));
 });

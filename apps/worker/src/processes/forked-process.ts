@@ -232,6 +232,8 @@ export class ForkedProcess<M extends Messages> {
             { childPid: child.pid, event: 'child_refused' },
             `${this.#name} sent ${why}: it is ended`,
           ),
+        wrote: (output) =>
+          log.warn({ childPid: child.pid, event: 'child_output', output }, `output of the ${this.#name}`),
       },
     );
     child.holdUntil(onMachineClock(this.#deadline));

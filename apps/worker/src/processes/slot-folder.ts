@@ -39,6 +39,11 @@ export class SlotFolder {
     this.#user = user;
   }
 
+  /** Whose jobs its child does; null: nobody's yet, or it would be a new child. */
+  get team(): string | null {
+    return this.#team;
+  }
+
   /** Changes when a child that was started before may not do the next call. */
   get holder(): number {
     return this.#holder;
@@ -125,8 +130,9 @@ export class SlotFolder {
     this.#isMade = true;
   }
 
+  /** False also where one is gone, as after somebody has cleared the folder away. */
   async #areEmpty(): Promise<boolean> {
-    for (const spare of this.#spares) if ((await readdir(spare)).length > 0) return false;
+    for (const spare of this.#spares) if ((await readdir(spare).catch(() => [''])).length > 0) return false;
     return true;
   }
 

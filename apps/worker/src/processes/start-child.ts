@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Device, Precision } from '../devices.ts';
+import { logOutput } from './child-output.ts';
 import type { ChildExit, FromChild, Messages, ToChild } from './child-protocol.ts';
 import { confineArguments, type Sandbox } from './confinement.ts';
 import { longestLine, onLines, readLine, toWire } from './message-lines.ts';
@@ -53,7 +54,7 @@ export function startChild<M extends Messages>(
     rules: Parameters<typeof confineArguments>[1]['rules'];
     device: Device;
   } | null,
-  { check, refused }: { check: Check; refused: (why: string) => void },
+  { check, refused, wrote }: { check: Check; refused: (why: string) => void; wrote: (text: string) => void },
 ): Child<M> {
   const { program = null, user = null } = confinement?.sandbox ?? {};
   const node = [process.execPath, ...nodeFlags(), fileURLToPath(entry)];
@@ -72,12 +73,15 @@ export function startChild<M extends Messages>(
       NODE_CHANNEL_SERIALIZATION_MODE: 'json',
       GRAFT_LEASE_FD: '4',
     },
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
+    // Not this process's own: a log that is a file could be cut short by who holds it open.
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   const channel = forked.stdio[3] as Duplex | null | undefined;
   const lease = forked.stdio[4] as Writable | null | undefined;
   // Of a child that has just died.
   for (const pipe of [channel, lease]) pipe?.on('error', () => {});
+  const output = [forked.stdout, forked.stderr];
+  logOutput(output, wrote);
   let alive = true;
   let isKilled = false;
   let isRefused = false;
@@ -86,6 +90,8 @@ export function startChild<M extends Messages>(
       alive = false;
       if (channel && !isKilled) await untilEnd(channel);
       channel?.destroy();
+      // What it wrote last is still to be read; a process that it has left behind may hold the other end.
+      setTimeout(() => output.forEach((stream) => void stream?.destroy()), 500).unref();
       resolve({ code, signal });
       child.onExit({ code, signal });
     };

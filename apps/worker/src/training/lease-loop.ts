@@ -41,9 +41,16 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   async function take(): Promise<void> {
     // Without a free slot the row stays dispatched, and the worker that polls first takes it.
     if (shutdown.signal.aborted || !health.takesJobs) return;
-    const trainer = free.pop();
+    let trainer = free.pop()!;
     if (!trainer) return;
-    const work = claimAndRun(trainer).finally(() => {
+    // A confined trainer is a new process, without the base model, for another team than its last.
+    const readiest = (team: string) => {
+      free.push(trainer);
+      free.sort((a, b) => a.readinessFor(team) - b.readinessFor(team));
+      trainer = free.pop()!;
+      return trainer;
+    };
+    const work = claimAndRun(readiest).finally(() => {
       free.push(trainer);
       running.delete(work);
     });
@@ -51,7 +58,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     await work;
   }
 
-  async function claimAndRun(trainer: TrainerProcess): Promise<void> {
+  async function claimAndRun(trainerFor: (team: string) => TrainerProcess): Promise<void> {
     // The bell says that there is a job; whose turn it is now, the rows say.
     const claimed = await claimNextJob(services, {
       workerId,
@@ -61,6 +68,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     if (!claimed) return;
     const { job, claimedAt } = claimed;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
+    const trainer = trainerFor(job.teamId);
     const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
     const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
     if (!shutdown.signal.aborted) await health.jobLeft(outcome === 'succeeded');

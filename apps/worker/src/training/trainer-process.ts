@@ -68,6 +68,13 @@ export class TrainerProcess {
     return this.#calls > 0;
   }
 
+  /** How soon a job of this team begins: 2 in the running child, 1 in a first one, 0 in a new one in place of another team's. */
+  readinessFor(team: string): 0 | 1 | 2 {
+    const held = this.#process.slot?.team ?? null;
+    if (this.pid === null) return 1;
+    return held === null || held === team ? 2 : 0;
+  }
+
   /** Of the running child, if any: for logs and tests. */
   get pid(): number | null {
     return this.#process.pid;

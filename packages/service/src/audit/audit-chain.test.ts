@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
+import { isDatabaseAway, isRowLocked } from '../database/database-away.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem, asTeam } from '../database/on-behalf-of.ts';
 import { createInvitation } from '../people/invitations.ts';
@@ -81,6 +82,34 @@ test('whoever adds an entry does not choose its place or hash', async () => {
   );
   assert.equal(await lengthOf(team), ofNewTeam + 2);
   assert.deepEqual((await verifyAudit(services, team)).fault, null);
+});
+
+test('a team adds to no chain but its own', async () => {
+  const [team, other] = [await teamWith(0), await teamWith(0)];
+  for (const chain of [other, null]) {
+    const insert = "INSERT INTO audit_log (team_id, action, target) VALUES ($1, 'x', 'x')";
+    await assert.rejects(
+      asTeam(team, () => fenced.database.sql.query(insert, [chain])),
+      { code: '42501', message: /violates row-level security/ },
+    );
+  }
+});
+
+test('a chain whose lock is held for too long fails the deed whole, and says that it may be repeated', async () => {
+  const team = await teamWith(0);
+  const length = await lengthOf(team);
+  const holder = new pg.Client({ connectionString: services.databaseUrl });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM audit_chains WHERE chain = $1 FOR UPDATE', [team]);
+    await assert.rejects(add(team, 'held'), (error) => isRowLocked(error) && isDatabaseAway(error));
+  } finally {
+    await holder.end();
+  }
+  assert.equal(await lengthOf(team), length);
+  await add(team, 'free');
+  assert.equal(await lengthOf(team), length + 1);
 });
 
 test('a temporary table of the same name takes no entry’s seal', async () => {

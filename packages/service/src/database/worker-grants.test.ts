@@ -1,11 +1,28 @@
 // What somebody reaches who has a worker's login to Postgres.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { GraftError } from '@graft/peft-core/config';
 import pg from 'pg';
+import { dispatchJobs, staleDispatched, takeBackDispatched } from '../jobs/transitions/dispatch-jobs.ts';
+import { giveGrace } from '../jobs/transitions/expiry/lease-expiry.ts';
+import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
+import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
 import { openServices, type Services } from '../services.ts';
+import { collectDeleted } from '../storage/collect-deleted.ts';
+import { collectLocal } from '../storage/collect-local.ts';
+import { reportCorruption } from '../storage/report-corruption.ts';
+import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { keepLog } from '../testing/keep-log.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { registerWorker } from '../workers/worker-registry.ts';
+import { clearWorkerFaults, quarantineWorker, recordWorkerFault } from '../workers/worker-quarantine.ts';
+import {
+  findDeadNeighbours,
+  heartbeatWorker,
+  registerWorker,
+  removeDeadNeighbours,
+  removeWorker,
+} from '../workers/worker-registry.ts';
+import { runExclusive } from './run-exclusive.ts';
 import { insertRowsOfEveryKind } from './testing/rows-of-every-kind.ts';
 
 const login = `graft_worker_of_${process.pid}`;
@@ -100,5 +117,47 @@ test('a worker runs by that login without a warning, and with one by the login o
     const told = lines.filter(({ level }) => Number(level) >= 40).map(({ msg }) => String(msg));
     assert.equal(told.length, warnings.length, told.join());
     for (const [i, warning] of warnings.entries()) assert.match(told[i]!, warning);
+  }
+});
+
+test('what a worker does by the clock needs no more than its login may', async () => {
+  const worker = await openServices({ role: 'worker', env: { ...services.env, databaseUrl: url } });
+  try {
+    const info = { id: 'own', address: null, hostname: 'h', pid: 1, slots: 1 };
+    const lines = { leaseSeconds: 1, onFault: ({ error }: { error: unknown }) => assert.fail(String(error)) };
+    await registerWorker(worker, info);
+    assert.ok(await heartbeatWorker(worker, 'own', { running: 0, bases: [], load: 0, draining: false }));
+    await recordWorkerFault(worker, 'own', 'of a test');
+    await quarantineWorker(worker, 'own', 'of a test');
+    await clearWorkerFaults(worker, 'own');
+    await runExclusive(worker, 'of a test', async () => {});
+    await dispatchJobs(worker, { onLease: async () => {}, onFault: lines.onFault });
+    await preemptForStarved(worker, { seconds: 0 });
+    await giveGrace(worker, 1);
+    const { rows: held } = await worker.sql.query(
+      "UPDATE jobs SET worker_id = 'gone' WHERE state = 'running' RETURNING id",
+    );
+    const swept = await sweepExpiredLeases(worker, { ...lines, dead: ['gone'] });
+    assert.deepEqual([swept.length, held.length > 0], [held.length, true]);
+    await takeBackDispatched(worker, { seconds: 0 });
+    await staleDispatched(worker, { seconds: 0 });
+    // These rows name no stored file; what is missing of adapters is noted.
+    await assert.rejects(scrubObjects(worker, slowScrub), /not a file key/);
+    const file = { kind: 'file', teamId: 'victim-team', id: 'victim-file-processed' } as const;
+    assert.ok(await reportCorruption(worker, file, new GraftError('file_missing', 'It is gone.')));
+    const { rows: noted } = await services.sql.query(
+      "SELECT DISTINCT action FROM audit_log WHERE action LIKE '%.corrupt' AND system = 'graft' AND target <> 'x' ORDER BY 1",
+    );
+    assert.deepEqual(
+      noted.map(({ action }) => action),
+      ['artifact.corrupt', 'checkpoint.corrupt', 'file.corrupt'],
+    );
+    await collectDeleted(worker, { parts: false });
+    await collectLocal(worker);
+    await findDeadNeighbours(worker);
+    await removeDeadNeighbours(worker, ['nobody']);
+    await removeWorker(worker, 'own');
+  } finally {
+    await worker.close();
   }
 });

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { scrubBaseModels } from '../base-models/admit-base-model.ts';
 import { runExclusive, type Turn } from '../database/run-exclusive.ts';
 import { instruments } from '../observe/instruments.ts';
@@ -7,6 +8,8 @@ import type { Services } from '../services.ts';
 import { collectDeleted, collectDeletedMs } from '../storage/collect-deleted.ts';
 import { collectGarbage } from '../storage/collect-garbage.ts';
 import { collectLocal } from '../storage/collect-local.ts';
+import { dataFolder } from '../storage/data-folder.ts';
+import { removeBelow } from '../storage/disk/remove-below.ts';
 import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { expireUploads } from '../uploads/expire-uploads.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
@@ -140,6 +143,9 @@ function neighbourSweeper(services: Services, onFault: JobFaultListener): () => 
     if (dead.length === 0) return;
     tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
     await removeDeadNeighbours(services, dead);
+    // What their trainers saw of the data folder: second names of teams' files, which outlive the first.
+    const { slots } = dataFolder(services.env.dataDir);
+    for (const id of dead) await removeBelow(slots, path.join(slots, id));
   };
 }
 

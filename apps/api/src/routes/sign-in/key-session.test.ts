@@ -182,6 +182,7 @@ test('a session ends when it is idle, when it is old, and when it is signed out'
   const browser = await signIn(bench.acme.key);
   const out = await send(browser, 'POST', '/v1/sign-out');
   assert.deepEqual(out.json, { object: 'signed_out', end_session_url: null });
+  assert.equal(out.headers.get('clear-site-data'), '"cache"');
   assert.equal(
     (await sql.query('SELECT 1 FROM sessions WHERE id = $1 AND ended_at IS NOT NULL', [browser.id])).rowCount,
     1,

@@ -72,9 +72,7 @@ export class TrainerOutput {
   /** The adapter of a step along the way, which the trainer's own folder then holds no more. */
   async snapshot(step: number): Promise<Copied> {
     const from = join(this.folders.snapshotDir, folderOfStep(step));
-    const copied = await this.#copyAdapter(from);
-    await this.#remove(from);
-    return copied;
+    return await this.#copyAdapter(from).finally(() => this.#remove(from));
   }
 
   /** Moves the checkpoint of a step into the folder `dir` for checkpoints, as a whole, and answers what it is there. */
@@ -93,12 +91,12 @@ export class TrainerOutput {
       isFolder: isCheckpointFolder,
       signal,
     };
-    const files = await this.#copy(from, draft, expected);
     try {
+      // Gone whatever comes of it: on a disk that is full, those that could not be copied would add up.
+      const files = await this.#copy(from, draft, expected).finally(() => this.#remove(from));
       const described = await describeCheckpoint(draft, step, files);
       await rename(draft, to);
       await fsyncFolder(dir);
-      await this.#remove(from);
       return { dir: to, ...described };
     } catch (error) {
       await removeBelow(dir, draft);

@@ -12,6 +12,8 @@ const backoffMinutes = [1, 2, 5, 10];
 
 /** So many times may workers give a job back without a new checkpoint between; the last of them fails it. */
 export const returnLimit = 20;
+/** The same in all: that its machine is to blame a trainer says itself, and one that was taken over could say so after each step. */
+export const returnLimitInAll = 200;
 
 /** Minutes until a job that could not be run is tried again, after so many times in all. */
 export function returnMinutes(times: number): number {
@@ -27,7 +29,7 @@ export interface Return {
 
 /**
  * running → queued with the attempt refunded, to run again after some minutes, on another worker where one lives that
- * can. → failed when that has happened too often without a new checkpoint between. A job that was asked to cancel or
+ * can. → failed when that has happened too often, without a new checkpoint between or in all. A job that was asked to cancel or
  * pause goes to cancelled or paused instead. Null: fenced.
  */
 export async function returnJob(db: Database, lease: Lease, why: Return): Promise<Job | null> {
@@ -47,7 +49,11 @@ export async function returnHeld(
   if (held.cancelRequestedAt) return await endJob(tx, guard, { state: 'cancelled' });
   const faults = await countReturn(tx, held);
   await endAttempt(tx, held, 'environment', { reason });
-  if (faults >= returnLimit) return await failReturned(tx, held, reason);
+  const { teamId, id: jobId } = held;
+  const inAll = await tx.jobAttempt.count({
+    where: { teamId, jobId, kind: 'training', outcome: 'environment' },
+  });
+  if (faults >= returnLimit || inAll >= returnLimitInAll) return await failReturned(tx, held, reason);
   const minutes = returnMinutes(faults);
   const state = held.pauseRequestedAt ? 'paused' : 'queued';
   const job = await changeJob(
@@ -99,7 +105,7 @@ async function madeCheckpoint(
 function tooOften(reason: string): JobError {
   return {
     code: 'no_fit_worker',
-    message: `No worker could run the job in ${returnLimit} tries without a new checkpoint between. The last said: ${reason}`,
+    message: `Workers could not run the job ${returnLimit} times without a new checkpoint between, or ${returnLimitInAll} times in all. The last said: ${reason}`,
     param: null,
     fault: 'environment',
   };

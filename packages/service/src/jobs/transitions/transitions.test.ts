@@ -14,7 +14,7 @@ import {
   userFault,
 } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import { type Job, type Lease, leaseOf } from '../job.ts';
+import { type Job, type JobError, type Lease, leaseOf } from '../job.ts';
 import { heartbeatJob, readJobFlags } from '../leases/heartbeat-job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { listEvents } from '../records/read-job-history.ts';
@@ -23,7 +23,7 @@ import { claimJob } from './claim-job.ts';
 import { createJob } from './create-job.ts';
 import { failJob } from './fail-job.ts';
 import { publishAdapterVersion } from './publish-adapter-version.ts';
-import { returnLimit } from './return-job.ts';
+import { returnLimit, returnLimitInAll } from './return-job.ts';
 import { cancelRunningJob, releaseJob } from './stop-running-job.ts';
 import { cancelJob, pauseJob } from './user-requests.ts';
 import { claimValidation, finishValidation } from './validate-job.ts';
@@ -237,6 +237,23 @@ describe('release', () => {
 });
 
 describe('failure', () => {
+  test('of the environment fails a job that workers gave back too often in all, whatever checkpoints it made', async () => {
+    const fault: JobError = { ...systemFault, code: 'worker_unfit', fault: 'environment' };
+    const earlier = async (job: Job, count: number) =>
+      await services.sql.query(
+        `INSERT INTO job_attempts (team_id, job_id, lease_epoch, kind, worker_id, from_step, ended_at, outcome)
+         SELECT $1, $2, 1000 + n, 'training', 'worker-1', 0, now(), 'environment' FROM generate_series(1, $3) n`,
+        [team.id, job.id, count],
+      );
+    const often = await createTestJob(services, team, 'running');
+    await earlier(often, returnLimitInAll - 2);
+    assert.equal((await failJob(services, leaseOf(often), fault))!.state, 'queued');
+    const tooOften = await createTestJob(services, team, 'running');
+    await earlier(tooOften, returnLimitInAll - 1);
+    const failed = (await failJob(services, leaseOf(tooOften), fault))!;
+    assert.deepEqual([failed.state, failed.error?.code], ['failed', 'no_fit_worker']);
+  });
+
   test("a user's fault is never retried", async () => {
     const job = await createTestJob(services, team, 'running');
     const failed = await failJob(services, leaseOf(job), userFault);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { chmod, type FileHandle, mkdir, open, opendir, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, copyFile, type FileHandle, mkdir, open, opendir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { AdapterFile } from '../../adapters/adapter.ts';
 import { onStorage } from '../storage-fault.ts';
 import { fsyncFolder } from './fsync-folder.ts';
-import { at, type OpenFolder, openBelow, openFileIn, openIn } from './open-below.ts';
+import { at, type OpenFolder, openBelow, openFileIn, openIn, pathOf } from './open-below.ts';
 
 /** What may be in a folder that another process has written. */
 export interface Expected {
@@ -115,7 +116,7 @@ async function opened<T>(own: string, open: () => Promise<T>): Promise<T> {
   });
 }
 
-/** Copies so many bytes into a new file, durably, and answers their digest. Null: there are fewer. */
+/** Copies so many bytes into a new file, durably, and answers their digest. Null: there are not as many. */
 async function copyBytes(
   source: FileHandle,
   to: string,
@@ -124,16 +125,19 @@ async function copyBytes(
 ): Promise<string | null> {
   const digest = createHash('sha256');
   const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(chunkBytes, bytes)));
-  const target = await open(to, 'wx');
+  const isClone = await clone(source, to);
+  const target = await open(to, isClone ? 'r+' : 'wx');
   try {
     await target.chmod(0o644);
+    if (isClone && (await target.stat()).size !== bytes) return null;
+    const from = isClone ? target : source;
     for (let done = 0; done < bytes; ) {
       signal?.throwIfAborted();
-      const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, bytes - done), done);
+      const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, bytes - done), done);
       if (bytesRead === 0) return null;
       const chunk = buffer.subarray(0, bytesRead);
       digest.update(chunk);
-      await target.writeFile(chunk);
+      if (!isClone) await target.writeFile(chunk);
       done += bytesRead;
     }
     await target.sync();
@@ -141,4 +145,25 @@ async function copyBytes(
     await target.close();
   }
   return digest.digest('hex');
+}
+
+/**
+ * Makes `to` another file of the same blocks, which a later write to either does not change in the other: on XFS, Btrfs and others that
+ * can, no byte is written. False: not here.
+ */
+async function clone(source: FileHandle, to: string): Promise<boolean> {
+  const from = pathOf(source);
+  if (from === null) return false;
+  const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
+  try {
+    await copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE);
+    // It has the other's mode.
+    await chmod(to, 0o644);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw error;
+    await rm(to, { force: true });
+    return false;
+  }
 }

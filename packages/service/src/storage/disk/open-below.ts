@@ -47,3 +47,8 @@ export async function openFileIn(folder: OpenFolder, name: string): Promise<File
   await handle.close();
   return null;
 }
+
+/** A path to the very file that is open, whatever has its name meanwhile. Null: this system has none. */
+export function pathOf(file: FileHandle): string | null {
+  return isLinux ? path.join('/proc/self/fd', String(file.fd)) : null;
+}
