@@ -130,7 +130,7 @@ const treeOf = (teamId: string, ids: string[]) => Prisma.sql`
 
 /** By the indexes at all: for the same reason it would read the whole table for each. */
 async function readByIndex(tx: Transaction): Promise<void> {
-  await tx.$queryRaw`SELECT set_config('enable_seqscan', 'off', true)`;
+  await tx.$executeRaw`SET LOCAL enable_seqscan = off`;
 }
 
 async function descendantsOf(tx: Transaction, teamId: string, ids: string[]): Promise<string[]> {
