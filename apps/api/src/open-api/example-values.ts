@@ -104,6 +104,7 @@ export const exampleValues: Record<string, unknown> = {
   'ErasedPerson.id': person,
   'TeamMember.id': person,
   'RemovedMember.id': person,
+  'RemovedMember.keys_left': [keyId],
   'PersonIdentity.id': 'ident-e4d35c1f0a9be27d',
   'UnlinkedIdentity.id': 'ident-e4d35c1f0a9be27d',
   'Session.id': 'session-be27d4e354c1f0a9',

@@ -167,6 +167,10 @@ export const RemovedMemberSchema = named('RemovedMember', {
   id: Type.String(),
   object: Type.Literal('team.member'),
   deleted: Type.Literal(true),
+  keys_left: Type.Array(Type.String(), {
+    description:
+      'Keys of the team or of others that the person made, directly or by other keys, and that still work, at most 1,000: the person may know their secrets.',
+  }),
 });
 export const ErasedPersonSchema = named('ErasedPerson', {
   id: Type.String(),

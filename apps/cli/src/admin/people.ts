@@ -95,9 +95,9 @@ export function addPeopleVerbs(admin: Command): void {
       const done = await withServices(async (services, service) => {
         const team = await existingTeam(services, service, options.team);
         const { id, email } = await existingPerson(services, service, idOrEmail);
-        if (!(await service.removeMember(services, team.id, id, null)))
-          throw new CommandError(`${email} is no member of team ${team.name}.`);
-        return { person_id: id, email, team: team.name, removed: true };
+        const removed = await service.removeMember(services, team.id, id, null);
+        if (!removed) throw new CommandError(`${email} is no member of team ${team.name}.`);
+        return { person_id: id, email, team: team.name, removed: true, keys_left: removed.keysLeft };
       });
       createOutput(options).result(done, () => `${done.email} is out of team ${done.team}.`);
     });

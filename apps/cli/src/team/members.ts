@@ -60,7 +60,11 @@ export function addMemberVerbs(team: Command): void {
   }).action(async (person: string, options: RemoteOptions) => {
     const client = await connect(options);
     const removed = await client.team.members.remove(await memberId(client, person));
-    createOutput(options).result(removed, () => `Removed ${removed.id}; their keys work no more.`);
+    createOutput(options).result(removed, () => {
+      const done = `Removed ${removed.id}; their keys work no more.`;
+      if (removed.keys_left.length === 0) return done;
+      return `${done}\nThey made these keys, which still work; revoke those whose secret they may know: ${removed.keys_left.join(', ')}`;
+    });
   });
 
   verb(members, {

@@ -2230,6 +2230,8 @@ export interface RemovedMember {
   id: string;
   object: 'team.member';
   deleted: true;
+  /** Keys of the team or of others that the person made, directly or by other keys, and that still work, at most 1,000: the person may know their secrets. */
+  keys_left: string[];
 }
 
 /** Training options with every value fixed. */

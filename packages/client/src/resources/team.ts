@@ -65,12 +65,12 @@ class TeamMembers {
     return this.#transport.json({ method: 'POST', path: memberPath(personId), json: { role } });
   }
 
-  remove(personId: string): Promise<Deleted> {
+  remove(personId: string): Promise<Wire.RemovedMember> {
     return this.#transport.json({ method: 'DELETE', path: memberPath(personId) });
   }
 
   /** Takes the caller out of the team. */
-  leave(): Promise<Deleted> {
+  leave(): Promise<Wire.RemovedMember> {
     return this.#transport.json({ method: 'POST', path: '/team/leave' });
   }
 }

@@ -130,7 +130,7 @@ const treeOf = (teamId: string, ids: string[]) => Prisma.sql`
 
 /** By the indexes at all: for the same reason it would read the whole table for each. */
 async function readByIndex(tx: Transaction): Promise<void> {
-  await tx.$queryRaw`SELECT set_config('enable_seqscan', 'off', true)`;
+  await tx.$executeRaw`SET LOCAL enable_seqscan = off`;
 }
 
 async function descendantsOf(tx: Transaction, teamId: string, ids: string[]): Promise<string[]> {
@@ -140,14 +140,33 @@ async function descendantsOf(tx: Transaction, teamId: string, ids: string[]): Pr
   return idsOf(rows);
 }
 
-async function livingDescendants(tx: Transaction, teamId: string, ids: string[]): Promise<string[]> {
+/** At most `mostListed`. `ofThem`: these keys as well. */
+async function livingDescendants(
+  tx: Transaction,
+  teamId: string,
+  ids: string[],
+  { ofThem = false } = {},
+): Promise<string[]> {
   await readByIndex(tx);
   const rows = await tx.$queryRaw<{ id: string }[]>`
     ${treeOf(teamId, ids)} SELECT t.id FROM tree t
-    WHERE NOT t.is_root AND t.id <> ALL(${ids})
-      AND EXISTS (SELECT 1 FROM api_keys k WHERE k.team_id = ${teamId} AND k.id = t.id AND k.revoked_at IS NULL OFFSET 0)
+    WHERE CASE WHEN t.is_root THEN ${ofThem} ELSE t.id <> ALL(${ids}) END
+      AND EXISTS (
+        SELECT 1 FROM api_keys k
+        WHERE k.team_id = ${teamId} AND k.id = t.id AND k.revoked_at IS NULL
+          AND (k.expires_at IS NULL OR k.expires_at > now()) OFFSET 0)
     LIMIT ${mostListed}`;
   return idsOf(rows).toSorted();
+}
+
+/**
+ * Keys of a team that a person has made, also by other keys, and that still work: the person may know their secrets. At most
+ * `mostListed`.
+ */
+export async function keysMadeBy(tx: Transaction, teamId: string, personId: string): Promise<string[]> {
+  const roots = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM api_keys WHERE team_id = ${teamId} AND (person_id = ${personId} OR created_by = ${personId})`;
+  return await livingDescendants(tx, teamId, idsOf(roots), { ofThem: true });
 }
 
 /** Ends what these keys, of a team or of the operator, have left open in a team. */

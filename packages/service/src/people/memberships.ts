@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import { hasRole, type Role } from '../keys/api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
+import { keysMadeBy } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
@@ -138,22 +139,26 @@ async function changeRole(
   await insertAudit(tx, teamId, by, { action: 'member.role', target, detail });
 }
 
+/** What is left of a member who was removed. */
+interface RemovedMember {
+  /** Keys that the person made for the team or for others, also by other keys, and that still work: to be checked by an admin. */
+  keysLeft: string[];
+}
+
 /**
  * Takes a person out of a team, and revokes their keys there for good, coming back does not wake them, and the
- * invitations that they left open. False: no such
- * member. Throws GraftError `last_admin`.
+ * invitations that they left open. Null: no such member. Throws GraftError `last_admin`.
  */
 export async function removeMember(
   db: Database,
   teamId: string,
   personId: string,
   by: Actor | null,
-): Promise<boolean> {
-  const removed = await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
+): Promise<RemovedMember | null> {
+  return await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
     await checkNotLastAdmin(tx, teamId, personId, 'removed');
     return await endMembership(tx, teamId, personId, by);
   });
-  return removed ?? false;
 }
 
 async function endMembership(
@@ -161,17 +166,18 @@ async function endMembership(
   teamId: string,
   personId: string,
   by: Actor | null,
-): Promise<boolean> {
+): Promise<RemovedMember | null> {
   // Waits for whoever makes a key of this person, whose row is seen below.
   const { count } = await tx.membership.deleteMany({ where: { teamId, personId } });
-  if (count === 0) return false;
+  if (count === 0) return null;
   const keys = await tx.$executeRaw`
     UPDATE api_keys SET revoked_at = now()
     WHERE team_id = ${teamId} AND person_id = ${personId} AND revoked_at IS NULL`;
   await revokeInvitationsOf(tx, teamId, personId);
-  const detail = { revoked_keys: keys };
+  const keysLeft = await keysMadeBy(tx, teamId, personId);
+  const detail = { revoked_keys: keys, keys_left: keysLeft };
   await insertAudit(tx, teamId, by, { action: 'member.remove', target: personId, detail });
-  return true;
+  return { keysLeft };
 }
 
 /**

@@ -153,7 +153,7 @@ describe('members', () => {
     });
     assert.equal(await getMember(services, other.id, admin.id), null);
     assert.equal(await setMemberRole(services, other.id, admin.id, 'viewer', null), null);
-    assert.equal(await removeMember(services, other.id, admin.id, null), false);
+    assert.equal(await removeMember(services, other.id, admin.id, null), null);
     assert.equal(await putMember(services, 'team-none', admin.id, 'admin'), null);
   });
 
@@ -167,7 +167,31 @@ describe('members', () => {
     await updatePerson(services, second.id, { isDisabled: true });
     await assert.rejects(removeMember(services, team.id, id, null), { code: 'last_admin' });
     await updatePerson(services, second.id, { isDisabled: false });
-    assert.equal(await removeMember(services, team.id, second.id, null), true);
+    assert.ok(await removeMember(services, team.id, second.id, null));
+  });
+
+  test('who is removed leaves a list of the keys that they made and that still work', async () => {
+    const { id } = await newPerson();
+    await putMember(services, team.id, id, 'admin');
+    const signedIn = {
+      teamId: team.id,
+      teamName: team.name,
+      role: 'admin',
+      scopes: null,
+      models: null,
+    } as const;
+    const session: Identity = { ...signedIn, expiresAt: null, keyId: null, personId: id };
+    const make = async (by: Identity, personId: string | null = null) =>
+      await createApiKey(services, team.id, { name: 'x', role: 'admin', personId, by });
+    const own = await make(session, id);
+    const ofTeam = await make((await verifyApiKey(services, `Bearer ${own.key}`))!);
+    const further = await make((await verifyApiKey(services, `Bearer ${ofTeam.key}`))!);
+    const bySession = await make(session);
+    const gone = await make(session);
+    await revokeApiKey(services, team.id, gone.keyId);
+    const removed = (await removeMember(services, team.id, id, null))!;
+    assert.deepEqual(removed.keysLeft, [ofTeam, further, bySession].map(({ keyId }) => keyId).toSorted());
+    assert.equal(await verifyApiKey(services, `Bearer ${own.key}`), null);
   });
 
   test('of twenty admins who remove and demote each other at once, one stays', async () => {

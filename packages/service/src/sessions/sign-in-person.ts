@@ -113,7 +113,10 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   const { person, isNew } = await ensurePerson(tx, {
     ...{ email: address, name: nameOf(name, address), isOperator: false },
   });
-  if (person.disabledAt) throw disabled();
+  // Whoever erases the person meanwhile removes this identity, too, or has disabled the person by now.
+  const [locked] = await tx.$queryRaw<{ isDisabled: boolean }[]>`
+    SELECT disabled_at IS NOT NULL AS "isDisabled" FROM people WHERE id = ${person.id} FOR NO KEY UPDATE`;
+  if (locked?.isDisabled !== false) throw disabled();
   const by = { keyId: null, personId: person.id };
   if (isNew) {
     await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail: { issuer } });

@@ -62,14 +62,19 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags,
         summary: 'Remove a member',
-        description: 'Their keys in the team are revoked. The last admin cannot be removed.',
+        description:
+          'Their keys in the team are revoked. Keys that they made for the team go on, and are listed. The last admin cannot be removed.',
         params: MemberParams,
         response: { 200: ref(RemovedMemberSchema), ...errorResponses(400, 401, 403, 404) },
       },
     },
     async ({ caller, params: { person_id: id } }) => {
-      if (!(await removeMember(services, caller.teamId, id, caller))) throw memberNotFound(id);
-      return { id, object: 'team.member' as const, deleted: true as const };
+      const removed = await removeMember(services, caller.teamId, id, caller);
+      if (!removed) throw memberNotFound(id);
+      return {
+        ...{ id, object: 'team.member' as const, deleted: true as const },
+        keys_left: removed.keysLeft,
+      };
     },
   );
 
@@ -87,8 +92,12 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ caller }) => {
       const id = caller.personId;
       if (id === null) throw new ApiError('no_person', 'This key is the team’s own: nobody leaves with it.');
-      if (!(await removeMember(services, caller.teamId, id, caller))) throw memberNotFound(id);
-      return { id, object: 'team.member' as const, deleted: true as const };
+      const removed = await removeMember(services, caller.teamId, id, caller);
+      if (!removed) throw memberNotFound(id);
+      return {
+        ...{ id, object: 'team.member' as const, deleted: true as const },
+        keys_left: removed.keysLeft,
+      };
     },
   );
 };

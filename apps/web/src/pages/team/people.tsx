@@ -48,7 +48,12 @@ export function People() {
     run: (member: TeamMember) =>
       isMe(member) ? graft.team.members.leave() : graft.team.members.remove(member.id),
     touches,
-    said: (_, member) => (isMe(member) ? 'You have left the team.' : `${member.name} is removed.`),
+    said: ({ keys_left: left }, member) => {
+      if (isMe(member)) return 'You have left the team.';
+      const check =
+        left.length > 0 ? ` Check the keys that they made and that still work: ${left.join(', ')}.` : '';
+      return `${member.name} is removed.${check}`;
+    },
     onDone: (_, member) => {
       setAsked(null);
       if (isMe(member)) void cache.resetQueries();
