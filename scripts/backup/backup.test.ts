@@ -23,15 +23,20 @@ import {
   acquirePostgres,
   createLogger,
   ensureBootstrapKey,
+  listAuditHeads,
   loadServiceEnv,
   openServices,
+  prepareDatabase,
   type Services,
+  verifyAudit,
 } from '@graft/service';
+import { migrateDatabase, readMigrations } from '@graft/service/migrations';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
 import { backUp } from './back-up.ts';
 import { dumpDatabase } from './dump-database.ts';
 import { restore } from './restore.ts';
+import { restoreDatabase } from './restore-database.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const log = createLogger({ level: 'silent', name: 'test' });
@@ -104,6 +109,16 @@ async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>):
   }
 }
 
+/** What the next start of Graft does to a restored database: workers' rights are not in a backup. */
+async function start(url: string): Promise<void> {
+  const sql = new pg.Pool({ connectionString: url });
+  try {
+    await prepareDatabase({ sql });
+  } finally {
+    await sql.end();
+  }
+}
+
 /** All rows, and the rules that they keep, but of the table that is not Graft's. */
 async function describe(url: string): Promise<unknown> {
   return await asOwner(url, async (client) => {
@@ -136,6 +151,21 @@ async function describe(url: string): Promise<unknown> {
       sequences: await list("SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public'"),
     };
   });
+}
+
+/** Checks every chain of the audit log, as `graft admin audit verify` does. Resolves to their lengths. */
+async function verifyChains(url: string): Promise<Record<string, number>> {
+  const sql = new pg.Pool({ connectionString: url });
+  try {
+    const lengths: Record<string, number> = {};
+    for (const { chain, sequence } of (await listAuditHeads({ sql }, { limit: 1_000 })).data) {
+      assert.equal((await verifyAudit({ sql }, chain)).fault, null, chain);
+      lengths[chain] = sequence;
+    }
+    return lengths;
+  } finally {
+    await sql.end();
+  }
 }
 
 /** As npm runs it. `bin`: a folder before or in place of the machine's PATH. */
@@ -175,7 +205,17 @@ for (const [kind, version] of Object.entries(machines)) {
     assert.equal(readFileSync(path.join(target, 'files/a-file'), 'utf8'), 'bytes');
     const postgres = await acquirePostgres(loadServiceEnv({ GRAFT_DATA_DIR: target }), log);
     try {
+      await start(postgres.ownerUrl);
       assert.deepEqual(await describe(postgres.ownerUrl), await describe(ownerUrl));
+      const before = await verifyChains(postgres.ownerUrl);
+      assert.ok(Math.max(...Object.values(before)) >= 6, JSON.stringify(before));
+      // Its guards are in force, and chains go on where they were.
+      await asOwner(postgres.ownerUrl, async (client) => {
+        await assert.rejects(client.query("UPDATE audit_log SET target = 'x'"), { code: 'GA001' });
+        await client.query("INSERT INTO audit_log (team_id, action, target) SELECT id, 'x', 'x' FROM teams");
+      });
+      const [team] = Object.keys(before).filter((chain) => chain !== '');
+      assert.equal((await verifyChains(postgres.ownerUrl))[team!], before[team!]! + 1);
     } finally {
       await postgres.release();
     }
@@ -330,6 +370,7 @@ test('a restore that fails or is ended leaves an empty database and no files, an
     manifest.database.migrations.pop();
     writeFileSync(manifestFile, JSON.stringify(manifest));
     await restore(backup, target);
+    await start(database.url);
     assert.deepEqual(await describe(database.url), await describe(ownerUrl));
     await assert.rejects(restore(backup, target), /is not empty/);
   } finally {
@@ -355,5 +396,35 @@ test('what is written while the rows are copied is in none of them', async () =>
     assert.equal(contents.tables.find(({ name }) => name === 'audit_log')?.rows, before.rows[0].n);
   } finally {
     await writer.end();
+  }
+});
+
+test('a backup of a version that did not chain its audit log is restored, and chained by the next start', async () => {
+  const [earlier, now] = [await createTestDatabase(), await createTestDatabase()];
+  const pools: pg.Pool[] = [];
+  try {
+    for (const { url } of [earlier, now])
+      await asOwner(url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
+    const poolOf = (connectionString: string) => {
+      pools.push(new pg.Pool({ connectionString }));
+      return { sql: pools.at(-1)! };
+    };
+    const all = await readMigrations();
+    const chained = all.findIndex(({ name }) => name.endsWith('_audit_chain'));
+    await migrateDatabase(poolOf(earlier.url), all.slice(0, chained));
+    await asOwner(earlier.url, (client) =>
+      client.query(
+        `INSERT INTO audit_log (team_id, key_id, action, target, detail)
+         SELECT CASE i % 3 WHEN 0 THEN NULL ELSE 'team-' || i % 3 END, 'k', 'x', i::text, '{"n": 1.50}' FROM generate_series(1, 30) i`,
+      ),
+    );
+    const place = path.join(folder, 'unchained');
+    const contents = await dumpDatabase(earlier.url, place);
+    await restoreDatabase(now.url, { folder: place, contents, beforeRows: async () => {} });
+    await start(now.url);
+    assert.deepEqual(await verifyChains(now.url), { '': 10, 'team-1': 10, 'team-2': 10 });
+  } finally {
+    for (const pool of pools) await pool.end();
+    for (const database of [earlier, now]) await database.drop();
   }
 });

@@ -20,6 +20,7 @@ test('the first start shows the key and what to type next', () => {
   assert.equal(lines.at(-2), 'Pages  http://127.0.0.1:8010/');
   assert.equal(lines.at(-1), 'Key    graft_a_b   (shown this once)');
   assert.ok(lines.includes('Log in /srv/graft/logs/graft.log'));
+  assert.match(lines.join('\n'), /Nobody reads \/metrics: set GRAFT_METRICS_TOKEN/);
   assert.ok(lines.includes('  export GRAFT_BASE_URL=http://127.0.0.1:8010/v1'));
   assert.ok(lines.includes('  export GRAFT_API_KEY=graft_a_b'));
   assert.ok(lines.includes('Postgres embedded, queue in Postgres, data in /srv/graft'));
@@ -28,6 +29,7 @@ test('the first start shows the key and what to type next', () => {
 test('later starts show no key, and the default address needs no variable', () => {
   const env = loadServiceEnv({
     REDIS_URL: 'redis://r',
+    GRAFT_METRICS_TOKEN: 'scrapes-3f9a1c77d2',
     GRAFT_BOOTSTRAP_KEY: `graft_abcdefgh_${'s3cret'.repeat(5)}`,
   });
   const text = bannerLines({
@@ -40,6 +42,7 @@ test('later starts show no key, and the default address needs no variable', () =
   }).join('\n');
   assert.ok(!text.includes('sss') && !text.includes('GRAFT_BASE_URL') && !text.includes('Key '));
   assert.match(text, /Graft API is running/);
+  assert.doesNotMatch(text, /metrics/);
   assert.match(text, /Postgres by DATABASE_URL, queue in Redis/);
 });
 

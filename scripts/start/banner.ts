@@ -36,10 +36,12 @@ export function bannerLines({ env, selected, key, embedded, address, logFile }: 
   const origin = address ?? `http://${host}:${env.port}`;
   const variables = origin === 'http://127.0.0.1:8000' ? [] : [`  export GRAFT_BASE_URL=${origin}/v1`];
   const keyText = env.bootstrapKey === undefined ? 'your key' : 'the key in GRAFT_BOOTSTRAP_KEY';
+  const isMeasured = env.metricsToken !== undefined || env.metricsLoopback;
   return [
     selected.includes('worker') ? 'Graft is running.' : 'Graft API is running.',
     '',
     ...state,
+    ...(isMeasured ? [] : ['Nobody reads /metrics: set GRAFT_METRICS_TOKEN (docs/operations.md)']),
     '',
     'Next, in another terminal:',
     ...variables,

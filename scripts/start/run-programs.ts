@@ -81,7 +81,15 @@ export async function runPrograms({
 }
 
 /** Settings that only an API needs: a worker's environment may be read by what it runs. */
-const apiSecrets = ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'];
+const apiSecrets = [
+  'GRAFT_MIGRATION_DATABASE_URL',
+  'GRAFT_PEPPER',
+  'GRAFT_SEALING_KEY',
+  'GRAFT_BOOTSTRAP_KEY',
+  'GRAFT_OIDC_CLIENT_SECRET',
+  'GRAFT_AUDIT_SINK',
+  'GRAFT_AUDIT_SINK_TOKEN',
+];
 
 function environmentOf(name: Program['name']): NodeJS.ProcessEnv {
   const own = withoutFileSecrets(process.env);

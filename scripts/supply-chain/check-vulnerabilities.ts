@@ -75,6 +75,9 @@ if (!report.vulnerabilities) {
   console.log(`${seen.size} known vulnerabilities in the packages of production.`);
 }
 for (const fault of faults) console.log(`✖ ${fault}`);
+// As each part of .ci/run ends, unless there was nothing to check.
+if (report.vulnerabilities || faults.length > 0)
+  console.log(faults.length > 0 ? '0 passed, 1 failed' : '1 passed, 0 failed');
 process.exitCode = faults.length > 0 ? 1 : 0;
 
 function parseReport(text: string): Report {

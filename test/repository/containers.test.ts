@@ -197,8 +197,12 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
   const left = new Set(Object.values(elsewhere).flat());
   for (const name of left) assert.ok(explained.has(name), name);
   const ofApi = [
-    ...['GRAFT_AUDIT_SINK', 'GRAFT_AUDIT_SINK_TOKEN', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'],
-    ...['GRAFT_PEPPER_FILE', 'GRAFT_SEALING_KEY'],
+    'GRAFT_AUDIT_SINK',
+    'GRAFT_AUDIT_SINK_TOKEN',
+    'GRAFT_BOOTSTRAP_KEY',
+    'GRAFT_OIDC_CLIENT_SECRET',
+    'GRAFT_PEPPER_FILE',
+    'GRAFT_SEALING_KEY',
   ];
   for (const service of ['api', 'worker', 'worker-gpu']) {
     const passed = compose.services[service]!.environment;

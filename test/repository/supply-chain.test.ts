@@ -99,6 +99,7 @@ describe('known vulnerabilities', () => {
     const failed = await check(high);
     assert.equal(failed.code, 1, failed.text);
     assert.match(failed.text, /✖ leaky has GHSA-aaaa-bbbb-cccc \(high\): It leaks/);
+    assert.match(failed.text, /^0 passed, 1 failed$/m);
     const entry = { advisory: 'GHSA-aaaa-bbbb-cccc', package: 'leaky', until: '2999-01-01' };
     const reason = 'Graft never calls the part that leaks.';
     assert.equal((await check(high, [{ ...entry, reason }])).code, 0);
@@ -114,5 +115,7 @@ describe('known vulnerabilities', () => {
     const none = await check({ status: 405, body: {} });
     assert.equal(none.code, 0, none.text);
     assert.match(none.text, /^not reachable: .*Nothing was checked\.$/m);
+    assert.match(moderate.text, /^1 passed, 0 failed$/m);
+    assert.doesNotMatch(none.text, /passed/);
   });
 });

@@ -113,6 +113,17 @@ describe('somebody who is deactivated', () => {
     assert.equal(await one.byKey(), 200);
   });
 
+  test('and enabled by hand is disabled as soon as the directory says so again', async () => {
+    const one = await provisioned('again@example.com');
+    const deactivate = () =>
+      send('PATCH', `/Users/${one.id}`, patch({ op: 'replace', value: { active: false } }));
+    await deactivate();
+    await updatePerson(bench.services, one.id, { isDisabled: false });
+    assert.equal(await one.byKey(), 200);
+    await deactivate();
+    assert.equal(await one.byKey(), 401);
+  });
+
   test('and deleted: keys are revoked for good', async () => {
     const one = await provisioned('gone@example.com');
     assert.equal((await send('DELETE', `/Users/${one.id}`)).status, 204);
@@ -140,7 +151,15 @@ test('a directory sees nobody but its own, finds them by what they are known as,
   assert.ok(page.totalResults > 1);
   const most = (await send('GET', '/Users?count=100000')).json;
   assert.ok(most.itemsPerPage <= 200);
-  for (const filter of ['userName co "a"', 'userName eq "a" or active eq true', 'x', 'password eq "x"']) {
+  for (const filter of [
+    'userName co "a"',
+    'userName eq "a" or active eq true',
+    'x',
+    'password eq "x"',
+    'userName eq "a\nb"',
+    '__proto__ eq "x"',
+    'constructor eq "x"',
+  ]) {
     const refused = await send('GET', `/Users?filter=${encodeURIComponent(filter)}`);
     assert.deepEqual([refused.status, refused.json.scimType], [400, 'invalidFilter'], filter);
   }
@@ -192,6 +211,13 @@ test('wrong tokens, keys and bodies are refused as SCIM has it', async () => {
     assert.deepEqual([refused.status, refused.json.status], [400, '400'], JSON.stringify(body));
   }
   assert.equal((await send('PATCH', '/Users/user-none', patch({ op: 'remove', path: 'name' }))).status, 404);
+  // Names that every object has are none of a person.
+  const odd = patch(
+    { op: 'replace', path: '__proto__', value: 'x' },
+    { op: 'add', path: 'constructor', value: 'x' },
+  );
+  assert.equal((await send('PATCH', `/Users/${twice.json.id}`, odd)).status, 200);
+  assert.equal((await send('POST', '/Users/.search', { attributes: 5 })).status, 200);
   const brief = await createScimToken(bench.services, { name: 'brief' });
   assert.equal((await send('GET', '/Users', undefined, `Bearer ${brief.token}`)).status, 200);
   await revokeScimToken(bench.services, brief.record.id);

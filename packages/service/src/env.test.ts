@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { loadServiceEnv } from './env.ts';
@@ -48,6 +49,9 @@ test('everything has a default, and an empty variable counts as unset', () => {
     maxUploadBytes: 536_870_912,
     metricsToken: undefined,
     metricsByTeam: false,
+    metricsLoopback: false,
+    auditSink: undefined,
+    auditSinkToken: undefined,
     logLevel: 'info',
   });
 });
@@ -141,8 +145,50 @@ test('placeholders are refused by the name of their setting, but as an old versi
       () => loadServiceEnv({ [name]: url }),
       new RegExp(`${name} has a placeholder as its password`),
     );
-  loadServiceEnv({ DATABASE_URL: 'postgresql://graft:graft@db/graft' });
+  for (const password of ['graft', '100%', '%zz', 'p%C3%A4'])
+    loadServiceEnv({ DATABASE_URL: `postgresql://graft:${password}@db/graft` });
   assert.throws(() => loadServiceEnv({ AWS_SECRET_ACCESS_KEY: 'CHANGE-ME' }), /AWS_SECRET_ACCESS_KEY is a/);
+});
+
+test('a secret in a file is held to the same rules, and one that is not there or set twice is refused', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'graft-secret-files-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const inFile = (name: string, text: string) => {
+    const file = path.join(folder, name);
+    writeFileSync(file, text);
+    return { [`${name}_FILE`]: file };
+  };
+  const ring = '2:8f3a0c1d2e4b5a69,1:CHANGE-ME-CHANGE-ME';
+  const env = loadServiceEnv({
+    ...inFile('GRAFT_PEPPER', `${ring}\r\n`),
+    ...inFile('GRAFT_SEALING_KEY', '77d2e4b5a698f3a0'),
+    ...inFile('GRAFT_METRICS_TOKEN', '\n'),
+    ...inFile('GRAFT_AUDIT_SINK_TOKEN', 'sends-2e4b5a698f3a0\n'),
+  });
+  assert.deepEqual(
+    [env.pepper, env.sealingKey, env.metricsToken, env.auditSinkToken],
+    [ring, '77d2e4b5a698f3a0', undefined, 'sends-2e4b5a698f3a0'],
+  );
+  const refused = (given: NodeJS.ProcessEnv, fault: RegExp) =>
+    assert.throws(
+      () => loadServiceEnv(given),
+      ({ message }: Error) => fault.test(message) && !/CHANGE-ME|8f3a0c1d/.test(message),
+      String(fault),
+    );
+  for (const name of ['GRAFT_PEPPER', 'GRAFT_SEALING_KEY']) {
+    refused(inFile(name, 'CHANGE-ME-CHANGE-ME\n'), new RegExp(`${name} is a placeholder`));
+    refused(inFile(name, '2:8f3a0c1d2e4b5a69,1:short'), new RegExp(`${name} must be a secret, or versions`));
+    refused(
+      { [`${name}_FILE`]: path.join(folder, 'none') },
+      new RegExp(`${name}_FILE cannot be read: ENOENT`),
+    );
+    refused(
+      { ...inFile(name, '8f3a0c1d2e4b5a69'), [name]: '77d2e4b5a698f3a0' },
+      /are both set: leave one out/,
+    );
+  }
+  const again: NodeJS.ProcessEnv = inFile('GRAFT_PEPPER', '8f3a0c1d2e4b5a69');
+  for (let n = 0; n < 2; n++) assert.equal(loadServiceEnv(again).pepper, '8f3a0c1d2e4b5a69');
 });
 
 test('base models are added from Hub globs, folders and prefixes of S3, and from nothing like them', () => {

@@ -244,6 +244,7 @@ const ofOthers = [
   'PGPASSWORD',
   'HF_TOKEN',
   'GRAFT_OIDC_CLIENT_SECRET',
+  'GRAFT_AUDIT_SINK_TOKEN',
   'AWS_ACCESS_KEY_ID',
   'AWS_SECRET_ACCESS_KEY',
 ] as const;

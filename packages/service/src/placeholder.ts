@@ -23,5 +23,8 @@ export function isPlaceholder(value: string): boolean {
 
 /** Whether the password in a URL is still that of an example. */
 export function hasExamplePassword(url: string): boolean {
-  return URL.canParse(url) && isExample(decodeURIComponent(new URL(url).password));
+  if (!URL.canParse(url)) return false;
+  const { password } = new URL(url);
+  // As it is, and with %2D for a hyphen. Postgres' client takes a percent sign that escapes nothing.
+  return isExample(password) || isExample(password.replaceAll(/%2D/gi, '-'));
 }

@@ -11,8 +11,8 @@ WHERE a."action" = 'invitation.create' AND a."team_id" = i."team_id" AND a."targ
 UPDATE "webhook_endpoints" w SET "made_by_key" = a."key_id" FROM "audit_log" a
 WHERE a."action" = 'webhook.create' AND a."team_id" = w."team_id" AND a."target" = w."id" AND a."key_id" IS NOT NULL;
 
-CREATE INDEX "api_keys_team_id_made_by_key_idx" ON "api_keys"("team_id", "made_by_key");
-CREATE INDEX "api_keys_team_id_replaced_by_idx" ON "api_keys"("team_id", "replaced_by");
+CREATE INDEX "api_keys_made_by_key_idx" ON "api_keys"("made_by_key");
+CREATE INDEX "api_keys_replaced_by_idx" ON "api_keys"("replaced_by");
 CREATE INDEX "invitations_made_by_key_idx" ON "invitations"("made_by_key");
 
 ALTER TABLE "operator_keys" ADD COLUMN "made_by_key" TEXT;

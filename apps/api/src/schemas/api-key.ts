@@ -106,7 +106,7 @@ export const DeletedApiKeySchema = named('DeletedApiKey', {
       webhooks: ids('Webhook endpoints that were disabled; they can be enabled again.'),
       members: ids('People who joined by an invitation of these keys and are still members: check them.'),
     },
-    { description: 'What the revocation ended, and what it left.' },
+    { description: 'What the revocation ended, and what it left: at most 1,000 ids of each kind.' },
   ),
 });
 

@@ -3,6 +3,8 @@
  * the session is over, in whichever tab that is noticed, and nothing is written for a session that is.
  */
 const prefix = 'graft.kept.';
+/** Of all names of the dashboard, of earlier versions too: the origin may have pages that are not Graft's. */
+const own = 'graft.';
 
 /** Of whom this tab is; null: nobody is signed in. */
 let current: string | null = null;
@@ -26,7 +28,8 @@ export function removeKept(name: string): void {
 /** Removes what is of other sessions, and what an earlier version kept. Null: nobody is signed in. */
 export function keepOnlyOf(session: string | null): void {
   current = session;
-  for (const name of Object.keys(localStorage)) if (!isCurrent(name)) localStorage.removeItem(name);
+  for (const name of Object.keys(localStorage))
+    if (name.startsWith(own) && !isCurrent(name)) localStorage.removeItem(name);
 }
 
 const isCurrent = (name: string) => current !== null && name.startsWith(`${prefix}${current}.`);

@@ -953,7 +953,7 @@ export interface DeletedApiKey {
   id: string;
   object: 'api_key';
   deleted: true;
-  /** What the revocation ended, and what it left. */
+  /** What the revocation ended, and what it left: at most 1,000 ids of each kind. */
   revoked: {
     /** Keys that stopped working, the asked one first unless it was revoked before. */
     keys: string[];

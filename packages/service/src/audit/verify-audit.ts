@@ -30,13 +30,23 @@ export interface AuditCheck {
 /** Entries that one call checks: some ten milliseconds. */
 const pageSize = 1_000;
 
-/** By name, the installation's chain first. */
+/**
+ * By name, the installation's chain first. A chain whose head was removed is there, by its entries, with sequence 0: so a check of all
+ * finds it.
+ */
 export async function listAuditHeads(
   { sql }: Pick<Database, 'sql'>,
   { after, limit }: { after?: string | undefined; limit: number },
 ): Promise<{ data: AuditHead[]; hasMore: boolean }> {
   const { rows } = await sql.query<AuditHead>(
-    `SELECT chain, sequence::float8 AS sequence, encode(hash, 'hex') AS hash FROM audit_chains
+    // One look into the index for each chain, however many entries it has.
+    `WITH RECURSIVE written AS (
+       SELECT min(coalesce(team_id, '')) AS chain FROM audit_log
+       UNION ALL SELECT (SELECT min(coalesce(team_id, '')) FROM audit_log WHERE coalesce(team_id, '') > written.chain)
+       FROM written WHERE chain IS NOT NULL
+     )
+     SELECT chain, coalesce(sequence, 0)::float8 AS sequence, coalesce(encode(hash, 'hex'), '') AS hash
+     FROM audit_chains FULL JOIN (SELECT chain FROM written WHERE chain IS NOT NULL) AS of_entries USING (chain)
      WHERE $1::text IS NULL OR chain COLLATE "C" > $1 ORDER BY chain COLLATE "C" LIMIT $2`,
     [after ?? null, limit + 1],
   );

@@ -4,6 +4,8 @@ import { isRowLocked } from './database-away.ts';
 /** Milliseconds that a request waits for a row that another transaction has locked, and between two looks at it. */
 const patience = 2_000;
 const pauseMs = 25;
+/** Milliseconds that it waits in all, while those before it do get the row. */
+const longestMs = 10_000;
 
 /** The last of those in this process that wait for a row, by its name. */
 const queues = new Map<string, Promise<unknown>>();
@@ -20,13 +22,16 @@ export class RowBusy extends Error {
 /**
  * Runs `attempt`, a transaction that best takes its locks without waiting (`NOWAIT`), again until they are free, and
  * rejects with what it threw after two seconds. Of all in this process that want `row` one looks at a time, and the
- * others wait in memory, not on connections of the pool. So one stuck row slows nobody who wants another.
+ * others wait in memory, not on connections of the pool. So one stuck row slows nobody who wants another. The two seconds begin
+ * anew whenever one of them is done: many who want the same row on a slow machine are no reason to refuse the last of them.
  */
 export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Promise<T> {
-  const end = performance.now() + patience;
+  const start = performance.now();
+  let end = start + patience;
   const before = queues.get(row);
   const own = (async () => {
-    await before?.catch(() => {});
+    const isStuck = await before?.then(() => false, isRowLocked);
+    if (isStuck === false) end = Math.min(performance.now() + patience, start + longestMs);
     for (;;) {
       // Whoever stood before may have waited just as long for nothing.
       if (before && performance.now() > end) throw new RowBusy();

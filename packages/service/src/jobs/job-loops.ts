@@ -14,6 +14,7 @@ import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { expireUploads } from '../uploads/expire-uploads.ts';
 import { findDeadNeighbours, removeDeadNeighbours, removeDeadWorkers } from '../workers/worker-registry.ts';
 import type { Dispatch, Job } from './job.ts';
+import { forgetValidationResults } from './records/validation-results.ts';
 import type { JobFaultListener } from './transitions/change-job.ts';
 import { forgetIdempotencyKeys } from './transitions/create-job.ts';
 import { dispatchJobs, staleDispatched, takeBackDispatched } from './transitions/dispatch-jobs.ts';
@@ -94,6 +95,7 @@ export function startHousekeeping(services: Services): { close(): Promise<void> 
       await collectGarbage(services);
       await forgetFileReports(services);
       await forgetIdempotencyKeys(services);
+      await forgetValidationResults(services);
     }),
     loop('expire-uploads', 60, async () => void (await expireUploads(services))),
   ];

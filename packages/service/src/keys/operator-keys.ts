@@ -95,18 +95,14 @@ export async function revokeOperatorKey(
       const rows = await tx.$queryRaw<{ id: string }[]>`
         UPDATE operator_keys SET revoked_at = now() WHERE id = ANY(${fresh}) AND revoked_at IS NULL RETURNING id`;
       ended.push(...rows.map((row) => row.id));
-      const made = await tx.operatorKey.findMany({
-        where: { madeByKey: { in: [...tree] }, id: { notIn: [...tree] } },
-        select: { id: true },
-      });
-      fresh = made.map((row) => row.id);
+      const made = await tx.$queryRaw<{ id: string }[]>`
+        SELECT id FROM operator_keys WHERE made_by_key = ANY(${fresh})`;
+      fresh = made.map((row) => row.id).filter((each) => !tree.has(each));
     }
     const keys = [...tree];
-    const teams = await tx.invitation.findMany({
-      where: { madeByKey: { in: keys }, revokedAt: null, acceptedAt: null },
-      distinct: ['teamId'],
-      select: { teamId: true },
-    });
+    const teams = await tx.$queryRaw<{ teamId: string }[]>`
+      SELECT DISTINCT team_id AS "teamId" FROM invitations
+      WHERE made_by_key = ANY(${keys}) AND revoked_at IS NULL AND accepted_at IS NULL`;
     const invitations: string[] = [];
     for (const { teamId } of teams)
       invitations.push(...(await endWhatKeysMade(tx, teamId, keys, { isDeep: false })).invitations);

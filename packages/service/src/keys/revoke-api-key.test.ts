@@ -169,3 +169,28 @@ test('a key of the operator takes its keys and its invitations into every team w
   assert.equal(await verifyKey(services, `Bearer ${child.key}`), null);
   await assert.rejects(accept(token), { code: 'invalid_invitation' });
 });
+
+test('a key that made more keys than a query has parameters ends with all of them, and reaches no other team’s', async () => {
+  const [stolen, other] = [await make(), await createTestTeam(services)];
+  await services.sql.query(
+    `INSERT INTO api_keys (id, team_id, name, role, secret_hmac, made_by_key)
+     SELECT 'many' || i, $1, 'x', 'admin', sha256('x'), $2 FROM generate_series(1, 33000) i`,
+    [team.id, stolen.id],
+  );
+  await services.sql.query(
+    `INSERT INTO api_keys (id, team_id, name, role, secret_hmac, made_by_key)
+     VALUES ('elsewhere', $1, 'x', 'admin', sha256('x'), $2)`,
+    [other.id, stolen.id],
+  );
+  // Postgres now expects as many keys of each key.
+  await services.sql.query('ANALYZE api_keys');
+  const kept = (await revokeApiKey(services, team.id, stolen.id, { by: null, descendants: 'keep' }))!;
+  assert.deepEqual([kept.keys, kept.kept.length], [[stolen.id], 1000]);
+  const revoked = (await revokeApiKey(services, team.id, stolen.id))!;
+  assert.deepEqual([revoked.keys.length, revoked.kept], [1000, []]);
+  const left = await services.db.apiKey.findMany({ where: { madeByKey: stolen.id, revokedAt: null } });
+  assert.deepEqual(
+    left.map(({ id }) => id),
+    ['elsewhere'],
+  );
+});

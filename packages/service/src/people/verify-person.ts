@@ -32,9 +32,12 @@ export async function verifyPerson(tx: Transaction, personId: string, by: Actor)
   }
 }
 
-/** Whether a provider has vouched for a person's email; none does until the transaction ends. */
+/**
+ * Whether a provider has vouched for a person's email; none does until the transaction ends. Keys and memberships of the person may be
+ * made meanwhile: their maker, who may hold a key that is revoked here, must not wait for this.
+ */
 export async function lockIsVerified(tx: Transaction, personId: string): Promise<boolean> {
   const rows = await tx.$queryRaw<{ verified: boolean }[]>`
-    SELECT verified_at IS NOT NULL AS verified FROM people WHERE id = ${personId} FOR UPDATE`;
+    SELECT verified_at IS NOT NULL AS verified FROM people WHERE id = ${personId} FOR NO KEY UPDATE`;
   return rows[0]?.verified ?? false;
 }

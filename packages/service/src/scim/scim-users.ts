@@ -125,7 +125,8 @@ export async function updateScimUser(
         where: { personId: id },
         data: { ...columns, updatedAt: clock!.now },
       });
-      if (before.active !== columns.active) await setActive(tx, id, columns.active, by);
+      // Also somebody enabled by hand meanwhile: who is not active in the directory is not let in.
+      if (!columns.active || !before.active) await setActive(tx, id, columns.active, by);
       return userOf(row);
     }),
   );

@@ -1,9 +1,10 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
 import { dataFolder } from './data-folder.ts';
+import { removeBelow } from './disk/remove-below.ts';
 import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 /** How often every process with a data folder looks, in milliseconds: what is deleted is gone from all machines that run soon after. */
@@ -36,7 +37,8 @@ export async function collectDeleted(
       const needed = await readNeeded(some);
       for (const name of some) {
         if (needed.has(name)) continue;
-        await rm(path.join(folder, name), { recursive: true, force: true });
+        // A trainer may still write some of them.
+        await removeBelow(folder, path.join(folder, name));
         removed += 1;
       }
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApiKey } from '@graft/service';
+import { createScimToken } from '@graft/service/scim';
 import { openFenced } from '@graft/service/testing';
 import { buildApp } from '../../app.ts';
 import { assertError } from '../../testing/assert-error.ts';
@@ -74,6 +75,15 @@ test('a key has so many requests a minute on all processes together, and is told
   // Another key, of another team or of the same, has its own.
   assert.equal((await ask(secondUrl, await keyOf(bench.acme))).status, 200);
   assert.equal((await ask(secondUrl, bench.other.key)).status, 200);
+});
+
+test('a directory has as many requests a minute as a key', async () => {
+  await roomInMinute();
+  const { token } = await createScimToken(bench.services, { name: 'd' });
+  for (let i = 0; i < 20; i++) assert.equal((await ask(bench.url, token, '/scim/v2/Schemas')).status, 200);
+  const refused = await ask(bench.url, token, '/scim/v2/Schemas');
+  assert.equal(refused.status, 429);
+  assert.match(refused.headers.get('retry-after')!, /^\d+$/);
 });
 
 test('wrong keys are limited by address before Postgres is asked, and those that were let in go on', async (t) => {

@@ -62,8 +62,8 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
   });
   const ofKey = app.createRateLimit({
     max: limits.perKey,
-    keyGenerator: ({ caller, operator, session }) =>
-      session ? `session ${session.id}` : `key ${(caller ?? operator).keyId}`,
+    keyGenerator: ({ caller, operator, session, directory }) =>
+      session ? `session ${session.id}` : `key ${directory || (caller ?? operator).keyId}`,
   });
   const ofWrongKeys = app.createRateLimit({
     max: limits.wrongKeysPerAddress,

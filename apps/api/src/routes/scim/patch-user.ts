@@ -1,6 +1,6 @@
 import type { ScimUserInput } from '@graft/service/scim';
 import { ScimError } from './scim-error.ts';
-import { attributes, userSchema, withAttributes } from './user-resource.ts';
+import { attributeOf, userSchema, withAttributes } from './user-resource.ts';
 
 const patchSchema = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
 /** Operations of one request. */
@@ -59,7 +59,7 @@ function change(user: ScimUserInput, verb: string, path: string, value: unknown)
   const name = path.toLowerCase().startsWith(prefix.toLowerCase()) ? path.slice(prefix.length) : path;
   const email = emailPath.exec(name);
   if (email) return changeEmail(user, verb, email, value);
-  const set = attributes[name.toLowerCase()];
+  const set = attributeOf(name);
   // Names of what is not kept differ from those that are none: a path is checked as far as it is read.
   if (!set) {
     if (/^[\w.:$-]+(?:\[[^[\]]*\](?:\.\w+)?)?$/.test(name)) return user;
@@ -105,5 +105,5 @@ function changeEmail(
   const changed = emails.some(fits)
     ? emails.map((each) => (fits(each) ? fresh(each) : each))
     : [...emails, fresh(wanted)];
-  return attributes.emails!(user, changed);
+  return attributeOf('emails')!(user, changed);
 }

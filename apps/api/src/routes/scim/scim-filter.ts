@@ -1,22 +1,22 @@
 import type { ScimFilter } from '@graft/service/scim';
 import { ScimError } from './scim-error.ts';
 
-const names: Record<string, ScimFilter['attribute']> = {
-  id: 'id',
-  username: 'userName',
-  externalid: 'externalId',
-  emails: 'email',
-  'emails.value': 'email',
-  'emails[type eq "work"].value': 'email',
-};
+const names = new Map<string, ScimFilter['attribute']>([
+  ['id', 'id'],
+  ['username', 'userName'],
+  ['externalid', 'externalId'],
+  ['emails', 'email'],
+  ['emails.value', 'email'],
+  ['emails[type eq "work"].value', 'email'],
+]);
 
 /** What directories look people up by: one attribute that equals a text. Throws ScimError `invalidFilter`. */
 export function parseScimFilter(text: string | undefined): ScimFilter | null {
   if (text === undefined) return null;
-  const match = /^\s*(\S+(?: eq "work"\]\.value)?)\s+eq\s+("(?:[^"\\]|\\["\\/])*")\s*$/i.exec(text);
+  const match = /^\s*(\S+(?: eq "work"\]\.value)?)\s+eq\s+("(?:[^"\\\p{Cc}]|\\["\\/])*")\s*$/iu.exec(text);
   const prefix = 'urn:ietf:params:scim:schemas:core:2.0:user:';
   const path = (match?.[1] ?? '').toLowerCase();
-  const attribute = names[path.startsWith(prefix) ? path.slice(prefix.length) : path];
+  const attribute = names.get(path.startsWith(prefix) ? path.slice(prefix.length) : path);
   if (!match || !attribute) {
     throw new ScimError(
       400,

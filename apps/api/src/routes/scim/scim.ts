@@ -45,6 +45,7 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
       throw new ScimError(401, 'This takes a token that `graft admin scim create` makes, as a bearer token.');
     }
     request.directory = id;
+    await app.rates.countByKey(request, reply);
   });
 
   app.setErrorHandler(async (error: Error, request, reply) => {

@@ -9,8 +9,8 @@ type Json = Record<string, unknown>;
 /** Answered always, as the schema has it. */
 const always = new Set(['schemas', 'id']);
 
-const namesOf = (given: string | string[] | undefined): string[] | null => {
-  const list = (Array.isArray(given) ? given : (given?.split(',') ?? [])).slice(0, 100);
+const namesOf = (given: unknown): string[] | null => {
+  const list = (Array.isArray(given) ? given : String(given ?? '').split(',')).slice(0, 100);
   const names = list.map((name) => String(name).trim().toLowerCase()).filter(Boolean);
   return names.length > 0 ? names.map((name) => name.replace(/^urn:.*:(?=[^:]+$)/, '')) : null;
 };

@@ -49,8 +49,13 @@ function readEmails(value: unknown): NonNullable<ScimAttributes['emails']> {
   }));
 }
 
-/** Attributes by the names of the schema, whose case does not count (RFC 7643, 2.1). What is not kept is passed over. */
-export const attributes: Record<string, (user: ScimUserInput, value: unknown) => ScimUserInput> = {
+type SetAttribute = (user: ScimUserInput, value: unknown) => ScimUserInput;
+
+/** By the names of the schema, whose case does not count (RFC 7643, 2.1). Undefined: not kept. */
+export const attributeOf = (name: string): SetAttribute | undefined =>
+  Object.hasOwn(attributes, name.toLowerCase()) ? attributes[name.toLowerCase()] : undefined;
+
+const attributes: Record<string, SetAttribute> = {
   username: (user, value) => ({ ...user, userName: readText('userName', value) }),
   externalid: (user, value) => ({
     ...user,
@@ -85,7 +90,7 @@ export function readUser(body: unknown, active: boolean): ScimUserInput {
   if (!isObject(body)) throw new ScimError(400, 'The body must be a User.', 'invalidSyntax');
   let user: ScimUserInput = { userName: '', externalId: null, attributes: {}, active };
   for (const [name, value] of Object.entries(body)) {
-    const set = attributes[name.toLowerCase()];
+    const set = attributeOf(name);
     // Null is as absent (RFC 7643, 2.5).
     if (set && value !== null) user = set(user, value);
   }

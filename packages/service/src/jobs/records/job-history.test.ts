@@ -18,6 +18,7 @@ import { insertEvent } from './job-event.ts';
 import { listCheckpoints, listEvents } from './read-job-history.ts';
 import { getJob, listJobs } from './read-jobs.ts';
 import { readMetricStretches, readMetrics } from './read-metrics.ts';
+import { findValidationResult, forgetValidationResults, keepValidationResult } from './validation-results.ts';
 import { readJobNews } from './watch-jobs.ts';
 
 let services: Services;
@@ -336,4 +337,22 @@ test('jobs page newest first within a team, and by metadata', async () => {
   assert.equal(even.data.length, 3);
   const foreign = (await listJobs(services, theirs.id, { limit: 1 })).data[0]!.id;
   await assert.rejects(listJobs(services, mine.id, { limit: 2, after: foreign }), { code: 'invalid_cursor' });
+});
+
+test('what a validation found is deleted after a week, since it outlives the file', async () => {
+  const team = await createTestTeam(services);
+  const error = { code: 'invalid_file', message: 'Line 3 is no JSON', param: null, fault: 'user' } as const;
+  for (const key of ['old', 'new']) await keepValidationResult(services, team.id, key, error);
+  await services.sql.query(
+    "UPDATE validation_results SET created_at = now() - interval '7 days 1 minute' WHERE team_id = $1 AND key = 'old'",
+    [team.id],
+  );
+  assert.equal(await findValidationResult(services, team.id, 'old'), null);
+  await forgetValidationResults(services);
+  const left = await services.db.validationResult.findMany({ where: { teamId: team.id } });
+  assert.deepEqual(
+    left.map(({ key }) => key),
+    ['new'],
+  );
+  assert.deepEqual((await findValidationResult(services, team.id, 'new'))?.error, error);
 });

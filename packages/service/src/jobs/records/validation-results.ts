@@ -6,6 +6,7 @@ import type { DataCounts, JobError } from '../job.ts';
 const keptDays = 7;
 /** Results of one team; the oldest go first. */
 const keptResults = 1000;
+const oldest = () => new Date(Date.now() - keptDays * 24 * 3600 * 1000);
 /** A longer one, in characters as JSON, is not kept: such a file is read again. */
 const longestError = 128 * 1024;
 
@@ -19,14 +20,18 @@ export async function findValidationResult(
   teamId: string,
   key: string,
 ): Promise<{ error: JobError | null; tokens: number | null; counts: DataCounts | null } | null> {
-  const since = new Date(Date.now() - keptDays * 24 * 3600 * 1000);
-  const row = await db.validationResult.findFirst({ where: { teamId, key, createdAt: { gt: since } } });
+  const row = await db.validationResult.findFirst({ where: { teamId, key, createdAt: { gt: oldest() } } });
   if (!row) return null;
   return {
     error: row.error as JobError | null,
     tokens: row.tokens === null ? null : Number(row.tokens),
     counts: row.counts as DataCounts | null,
   };
+}
+
+/** Deletes those that are too old. Answers how many. */
+export async function forgetValidationResults({ db }: Database): Promise<number> {
+  return (await db.validationResult.deleteMany({ where: { createdAt: { lte: oldest() } } })).count;
 }
 
 /** Keeps a result: files that are fine, or a user's fault. A system's may pass, and is not kept. */

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RowBusy, waitForRow } from './wait-for-row.ts';
+
+test('whoever waits behind others that get the row, one after the other, gets it as well, however slow they are', async () => {
+  // More in sum than one waits for a row that nobody lets go of.
+  const slow = Array.from({ length: 4 }, (_, i) =>
+    waitForRow('slow', async () => {
+      await sleep(600);
+      if (i === 2) throw new Error('refused');
+    }),
+  );
+  const last = waitForRow('slow', async () => 'done');
+  const outcomes = await Promise.allSettled(slow);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.equal(await last, 'done');
+});
+
+test('of a row that nobody lets go of, all are refused who wait, without a look of their own', async () => {
+  let looks = 0;
+  const first = waitForRow('stuck', async () => {
+    throw new RowBusy();
+  });
+  const others = Array.from({ length: 20 }, () => waitForRow('stuck', async () => void looks++));
+  for (const each of await Promise.allSettled([first, ...others])) assert.equal(each.status, 'rejected');
+  assert.equal(looks, 0);
+});
