@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { dataFolder, type Services, secureDataFolder } from '@graft/service';
 import { listBaseModels } from '@graft/service/base-models';
-import { findChildUsers } from './child-user.ts';
+import { type ChildUser, findChildUsers } from './child-user.ts';
 import {
   canReach,
   findConfinement,
@@ -46,8 +46,7 @@ export async function planSandboxes(
   }
   if (users && user === undefined) {
     const needed = [...neededByAll(cacheDir), dirname(dataDir)];
-    const reached = await Promise.all(needed.map((path) => canReach(program, users![0]!, path)));
-    const closed = needed.filter((_, index) => !reached[index]);
+    const closed = await closedTo(users[0]!, needed, program);
     if (closed.length > 0) {
       log.warn(
         `trainers run as the worker's user, because no other reaches ${closed.join(', ')} (see GRAFT_TRAINER_USER)`,
@@ -71,6 +70,13 @@ export async function planSandboxes(
   const models = [...(await listBaseModels(env)).entries.values()].flatMap(({ spec }) =>
     'folder' in spec ? placesOf(spec.folder) : [],
   );
+  if (users) {
+    const closed = await closedTo(users[0]!, models, program);
+    if (closed.length > 0)
+      log.warn(
+        `trainers cannot read ${closed.join(', ')}, so no job on these base models runs here: make them readable for every user`,
+      );
+  }
   const sandbox = (index: number, reads: string[]): Sandbox => ({
     ...confinement,
     ...{ user: users?.[index] ?? null, reads, cacheDir, folder },
@@ -82,4 +88,10 @@ export async function planSandboxes(
   log.info({ layers, users: users?.map(({ uid }) => uid) ?? null }, 'trainers are confined');
   const close = async () => await rm(folder, { recursive: true, force: true });
   return { generator, trainers: others, layers, close };
+}
+
+/** Those of the paths that the user does not get to. */
+async function closedTo(user: ChildUser, paths: string[], program: string | null): Promise<string[]> {
+  const reached = await Promise.all(paths.map((path) => canReach(program, user, path)));
+  return paths.filter((_, index) => !reached[index]);
 }

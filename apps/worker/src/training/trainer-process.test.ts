@@ -133,6 +133,24 @@ describe('TrainerProcess', () => {
     assert.notEqual(trainer.pid, narrowPid);
   });
 
+  it('is readiest for the team whose job its confined child did last', async (t) => {
+    const none = { program: null, layers: [], user: null, reads: [], cacheDir: folder };
+    const trainer = trainerFor(t, { sandbox: { ...none, folder: join(folder, 'slots') } });
+    assert.equal(trainer.readinessFor('a'), 1);
+    assert.deepEqual(await trainer.run(await requestFor({}), { ...watch().run, team: 'a' }), {
+      type: 'finished',
+    });
+    assert.deepEqual(
+      ['a', 'b'].map((team) => trainer.readinessFor(team)),
+      [2, 0],
+    );
+    await trainer.run(await requestFor({}), { ...watch().run, team: 'b' });
+    assert.deepEqual(
+      ['a', 'b'].map((team) => trainer.readinessFor(team)),
+      [0, 2],
+    );
+  });
+
   it('lets an idle child go', async (t) => {
     const trainer = trainerFor(t, { idleMilliseconds: 50 });
     await trainer.run(await requestFor({}), watch().run);
