@@ -24,7 +24,7 @@ import {
   whenReady,
 } from '../service/running-graft.ts';
 
-const steps = 250;
+const steps = 1500;
 const fixture = await tinyFixture();
 const folder = scratchFolder('backup');
 const services = await openTestServices({ role: 'admin' });
@@ -84,7 +84,7 @@ function createJob({ client }: Graft, training_file: string, max_steps: number):
     model: 'tiny-llama',
     training_file,
     seed: 5,
-    hyperparameters: { batch_size: 4, n_epochs: 50 },
+    hyperparameters: { batch_size: 4, n_epochs: 200 },
     peft: { peft_type: 'LORA', r: 4, lora_dropout: 0.1, target_modules: ['q_proj', 'v_proj'] },
     training: { max_steps, checkpoint_steps: 20, precision: 'fp32' },
   });

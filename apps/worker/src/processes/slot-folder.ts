@@ -87,7 +87,11 @@ export class SlotFolder {
       const folder = join(this.#reads, String(this.#calls++));
       await this.#makeReadable(folder);
       const place = join(folder, basename(path));
-      await this.#show(path, place);
+      await this.#show(path, place).catch(async (error: NodeJS.ErrnoException) => {
+        // A checkpoint that was lost is passed over by the trainer, and a file that is needed is missed there.
+        if (error.code !== 'ENOENT') throw error;
+        await rm(place, { recursive: true, force: true });
+      });
       places.set(path, place);
     }
     return places;
