@@ -66,7 +66,7 @@ async function startGraft(databaseUrl: string, dataDir: string): Promise<Graft> 
 
 before(async () => {
   await writeFile(baseModels, JSON.stringify({ 'tiny-llama': { folder: fixture.modelFolder('tied') } }));
-  await writeExamples(join(folder, 'train.jsonl'), 'chat', 40);
+  await writeExamples(join(folder, 'train.jsonl'), 'chat', 120);
   const { rows } = await services.sql.query('SELECT current_database() AS name');
   restored.url = services.databaseUrl.replace(`/${rows[0].name}`, `/${restored.name}`);
   assert.notEqual(restored.url, services.databaseUrl);
@@ -84,7 +84,7 @@ function createJob({ client }: Graft, training_file: string, max_steps: number):
     model: 'tiny-llama',
     training_file,
     seed: 5,
-    hyperparameters: { batch_size: 4, n_epochs: 200 },
+    hyperparameters: { batch_size: 4, n_epochs: 50 },
     peft: { peft_type: 'LORA', r: 4, lora_dropout: 0.1, target_modules: ['q_proj', 'v_proj'] },
     training: { max_steps, checkpoint_steps: 20, precision: 'fp32' },
   });
@@ -158,7 +158,7 @@ test('a running Graft is backed up and goes on in another place', async () => {
   );
   assert.ok(attempts.at(-1)!.from_step! >= 20, JSON.stringify(attempts));
   const content = await (await second.client.files.content(trainingFile)).text();
-  assert.equal(content.trimEnd().split('\n').length, 40);
+  assert.equal(content.trimEnd().split('\n').length, 120);
 });
 
 test('a backup that is not whole, and a place that is not empty, are refused', async () => {

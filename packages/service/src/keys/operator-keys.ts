@@ -78,7 +78,7 @@ export async function listOperatorKeys(
 
 /**
  * The key stops working at once, with the keys of the operator that it made, and those that they made, and the invitations into teams
- * that all of them left open. Answers the ids of the keys. Null: no such key.
+ * that all of them left open. Answers the ids of the keys. Null: no such key, or all of that is over.
  */
 export async function revokeOperatorKey(
   db: Database,
@@ -106,10 +106,10 @@ export async function revokeOperatorKey(
     const invitations: string[] = [];
     for (const { teamId } of teams)
       invitations.push(...(await endWhatKeysMade(tx, teamId, keys, { isDeep: false })).invitations);
-    if (ended.length + invitations.length > 0) {
-      const detail = { keys: ended, invitations };
-      await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id, detail });
-    }
+    // Revoked before, with all that it made.
+    if (ended.length + invitations.length === 0) return null;
+    const detail = { keys: ended, invitations };
+    await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id, detail });
     return ended;
   });
 }

@@ -50,10 +50,10 @@ export function createTokenCheck(
 ): (token: string) => Promise<boolean> {
   let keys: KeyObject[] = [];
   let lookedAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | null = null;
   const isSigned = (payload: Buffer, signature: Buffer) =>
     keys.some((key) => verify(null, payload, key, signature));
-  const refresh = async () => {
-    if (performance.now() - lookedAt < refreshMs) return;
+  const read = async () => {
     lookedAt = performance.now();
     const { rows } = await asSystem(() =>
       sql.query<{ key: Buffer }>(
@@ -62,6 +62,15 @@ export function createTokenCheck(
       ),
     );
     keys = rows.map(({ key }) => createPublicKey({ key, format: 'der', type: 'spki' }));
+  };
+  // Requests that come together all wait for one look.
+  const refresh = async () => {
+    if (performance.now() - lookedAt >= refreshMs) {
+      reading = read().finally(() => {
+        reading = null;
+      });
+    }
+    await reading;
   };
   return async (token) => {
     const [payload, signature] = token.split('.').map((part) => Buffer.from(part, 'base64url'));
