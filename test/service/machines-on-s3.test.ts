@@ -70,7 +70,7 @@ test('a checkpoint of one machine is gone on from on another, which publishes fo
 
   // The first machine burns.
   await rm(join(bench.services.env.dataDir, 'checkpoints'), { recursive: true });
-  const second = await startJob(other, await bench.job(job.id), newTrainer(), { workerId: 'worker-other' });
+  const second = await startJob(other, await bench.job(job.id), newTrainer());
   assert.equal(await second.outcome, 'succeeded');
   const messages = await bench.messages(job.id);
   assert.ok(

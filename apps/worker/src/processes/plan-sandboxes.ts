@@ -66,7 +66,10 @@ export async function planSandboxes(
   const { artifacts, cache, slots } = dataFolder(dataDir);
   if (users) await secureDataFolder(dataDir, log, { passable: 'folders' });
   const folder = join(slots, workerId);
-  await mkdir(folder, { recursive: true, mode: 0o711 });
+  // A worker whose data folder is broken reports it and waits; each child's start makes what is missing.
+  await mkdir(folder, { recursive: true, mode: 0o711 }).catch((err: unknown) =>
+    log.error({ err }, 'the data folder cannot be used'),
+  );
   const models = [...(await listBaseModels(env)).entries.values()].flatMap(({ spec }) =>
     'folder' in spec ? placesOf(spec.folder) : [],
   );

@@ -27,17 +27,13 @@ export async function startJob(
   services: Services,
   job: Job,
   trainer: TrainerProcess,
-  {
-    leaseSeconds = 5,
-    pollMilliseconds = 200,
-    workerId = 'worker-test',
-  }: { leaseSeconds?: number; pollMilliseconds?: number; workerId?: string } = {},
+  { leaseSeconds = 5, pollMilliseconds = 200 }: { leaseSeconds?: number; pollMilliseconds?: number } = {},
 ): Promise<StartedJob> {
   // Only jobs for living workers are dispatched, and taken by those that have proved themselves.
   const capabilities: WorkerCapabilities = {
     ...{ device: 'cpu', threads: 1, precisions: ['fp32', 'bf16'], sweeps: true },
   };
-  const worker = { id: workerId, address: null, hostname: 'test', pid: process.pid, slots: 50 };
+  const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
   await registerWorker(services, { ...worker, capabilities });
   const health = new WorkerHealth({
     services,

@@ -36,9 +36,7 @@ export function connectDatabase(
   const settings = {
     ...defaults,
     // Before it is first handed out, too. What the URL says of the session comes before, so that this wins.
-    ...(unsaid === 'owner'
-      ? {}
-      : { options: `${defaults.options} -c role=${roleOf(role, 'team')}${writerOf(role)}` }),
+    options: `${defaults.options}${unsaid === 'owner' ? '' : ` -c role=${roleOf(role, 'team')}`}${writerOf(role)}`,
     query_timeout: queryMs ?? defaults.query_timeout,
     max: 10,
   };

@@ -29,7 +29,7 @@ before(async () => {
   postgres = await startPrivatePostgres();
   dataDir = await mkdtemp(path.join(tmpdir(), 'graft-faulty-'));
   services = await openServices({
-    role: 'worker',
+    role: 'admin',
     env: loadServiceEnv({
       DATABASE_URL: postgres.url,
       GRAFT_DATA_DIR: dataDir,
