@@ -10,7 +10,7 @@ delete process.env.DATABASE_URL;
 delete process.env.REDIS_URL;
 
 const root = path.resolve(import.meta.dirname, '../..');
-const keyOf = (name: string) => `graft_${name.padEnd(12, '0')}_${'k'.repeat(30)}`;
+const keyOf = (name: string) => `graft_${name.padEnd(12, '0')}_${'kq7'.repeat(10)}`;
 
 function dataFolder(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'graft-demo-'));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { graftAdmin } from '../audit/actor.ts';
 import { type SealingKeys, seal, unseal } from '../sealed-secret.ts';
 import { SecretRing, type SecretVersion } from '../secret-ring.ts';
 import type { Services } from '../services.ts';
@@ -20,7 +21,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-const by = { keyId: 'key-test' };
+const by = graftAdmin;
 const input = {
   url: 'https://example.com/hook',
   description: null,
