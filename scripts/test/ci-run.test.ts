@@ -57,7 +57,7 @@ test('one of Postgres and Redis is enough for the run on given services', () => 
   const none = ciRun({ DATABASE_URL: '', REDIS_URL: '' });
   assert.deepEqual(
     none.calls.map((call) => call.split(' ')[0]),
-    ['test', 'run', 'run', 'run'],
+    ['test', 'run', 'run', 'run', 'run'],
   );
 });
 
@@ -66,7 +66,8 @@ test('faults and demo are the last steps, on services of their own; the demo is 
   const passed = ciRun(given);
   assert.equal(passed.calls[2], 'run --silent smoke | postgresql://one | unset');
   assert.equal(passed.calls[3], 'run chaos -- --profile short | unset | unset');
-  assert.match(passed.calls[4]!, /^run demo -- --output \S+ \| unset \| unset$/);
+  assert.match(passed.calls[4]!, /^run --silent check:vulnerabilities /);
+  assert.match(passed.calls[5]!, /^run demo -- --output \S+ \| unset \| unset$/);
   assert.deepEqual([passed.code, passed.last], [0, '17 passed, 0 failed']);
   const failed = ciRun(given, 'run demo');
   assert.deepEqual([failed.code, failed.last], [1, '16 passed, 1 failed']);
@@ -83,6 +84,6 @@ test('what failed is told at the end, and nothing is when nothing did', () => {
 
 test('a failure of one part does not keep the others from running', () => {
   const ran = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' }, services);
-  assert.equal(ran.calls.length, 5);
+  assert.equal(ran.calls.length, 6);
   assert.deepEqual([ran.code, ran.last], [1, '17 passed, 1 failed']);
 });
