@@ -29,6 +29,7 @@ export async function trainingRequest(
   { model, workload }: Task,
   { name, steps }: { name: string; steps: number },
 ): Promise<TrainingRequest> {
+  const checkpoints = await openLocalCheckpoints(join(folder, name, 'checkpoints'));
   const peft = parsePeftConfig(workload.peft);
   const exampleCount = parseJsonl(await readFile(workload.trainingFile)).examples.length;
   const training = resolveTraining({
@@ -45,7 +46,10 @@ export async function trainingRequest(
     },
     requirements: { precision, threads: threadCount(), device: device.kind, kernels: 'stock' },
     ...{ trials: null, initialAdapter: null, initialName: null, outputDir: join(folder, name, 'adapter') },
-    checkpoints: await openLocalCheckpoints(join(folder, name, 'checkpoints')),
+    checkpoints: {
+      ...checkpoints,
+      candidates: checkpoints.candidates.map(({ dir, step, digest }) => ({ dir, step, digest })),
+    },
   };
 }
 
