@@ -17,6 +17,7 @@ import {
 import { ensureConfine } from '../../../scripts/bootstrap/confine.mjs';
 import { ensureCompiled } from '../../../scripts/compile/compile.mjs';
 import { makeApiToken } from './testing/api-token.ts';
+import { workerSettings } from './testing/forked-worker.ts';
 import { startJob } from './testing/start-job.ts';
 import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
@@ -59,12 +60,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
-        GRAFT_CACHE_DIR: services.env.cacheDir,
-        DATABASE_URL: services.databaseUrl,
-        ...(services.env.redisUrl ? { REDIS_URL: services.env.redisUrl } : {}),
-        GRAFT_DATA_DIR: services.env.dataDir,
-        GRAFT_BASE_MODELS: services.env.baseModelsFile,
-        GRAFT_TENSORFLOW: 'cpu',
+        ...workerSettings(services),
         // As `startJob` has it: the numbers follow from them.
         GRAFT_TRAINER_THREADS: '1',
         GRAFT_KERNELS: 'stock',

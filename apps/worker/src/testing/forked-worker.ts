@@ -16,6 +16,18 @@ export interface ForkedWorker {
   readonly exited: Promise<number | NodeJS.Signals>;
 }
 
+/** Settings of a worker on the database and data folder of `services`. */
+export function workerSettings({ env, databaseUrl }: Services): NodeJS.ProcessEnv {
+  return {
+    GRAFT_CACHE_DIR: env.cacheDir,
+    DATABASE_URL: databaseUrl,
+    ...(env.redisUrl ? { REDIS_URL: env.redisUrl } : {}),
+    GRAFT_DATA_DIR: env.dataDir,
+    GRAFT_BASE_MODELS: env.baseModelsFile,
+    GRAFT_TENSORFLOW: 'cpu',
+  };
+}
+
 /** Forks main.ts on the database and data folder of `services`, with leases of 5 s, and waits until it is ready. */
 export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}): Promise<ForkedWorker> {
   const { PATH, HOME, XDG_CACHE_HOME } = process.env;
@@ -24,12 +36,7 @@ export async function forkWorker(services: Services, env: NodeJS.ProcessEnv = {}
       PATH,
       HOME,
       ...(XDG_CACHE_HOME ? { XDG_CACHE_HOME } : {}),
-      GRAFT_CACHE_DIR: services.env.cacheDir,
-      DATABASE_URL: services.databaseUrl,
-      ...(services.env.redisUrl ? { REDIS_URL: services.env.redisUrl } : {}),
-      GRAFT_DATA_DIR: services.env.dataDir,
-      GRAFT_BASE_MODELS: services.env.baseModelsFile,
-      GRAFT_TENSORFLOW: 'cpu',
+      ...workerSettings(services),
       GRAFT_LEASE_SECONDS: '5',
       GRAFT_HEARTBEAT_SECONDS: '1',
       GRAFT_SWEEP_SECONDS: '1',
