@@ -22,7 +22,7 @@ test('of two claims with one number, where a failover of Postgres has lost the f
     description: null,
     events: ['fine_tuning.job.cancelled' as const],
   };
-  const { endpoint } = await createWebhook(services, team.id, input, { keyId: 'key-test' });
+  const { endpoint } = await createWebhook(services, team.id, input, { keyId: team.keyId });
   await createTestJob(services, team, 'cancelled');
   while ((await spreadEvents(services, { retrySeconds: 3_600 })) > 0);
   const limits = { count: 100, perEndpoint: 4, perTeam: 8, leaseSeconds: 3_600 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
+import type { Actor } from '../../audit/actor.ts';
 import { type Job, leaseOf } from '../../jobs/job.ts';
 import { failJob } from '../../jobs/transitions/fail-job.ts';
 import { cancelJob, pauseJob } from '../../jobs/transitions/user-requests.ts';
@@ -19,15 +20,16 @@ import { startWebhookSender, type WebhookSettings } from './webhook-sender.ts';
 
 let services: Services;
 let team: TestTeam;
+let by: Actor;
 before(async () => {
   services = await openTestServices({ env: { GRAFT_WEBHOOK_ALLOW: '127.0.0.1' } });
 });
 beforeEach(async () => {
   team = await createTestTeam(services);
+  by = { keyId: team.keyId };
 });
 after(async () => await services.close());
 
-const by = { keyId: 'key-test' };
 const quick: Partial<WebhookSettings> = {
   pollMs: 10,
   firstSeconds: 0.02,
@@ -50,7 +52,7 @@ async function startSender(
 
 async function addEndpoint(url: string, events: readonly WebhookEvent[] = webhookEvents, owner = team) {
   const input = { url, description: null, events: [...events] };
-  const { endpoint, secret } = await createWebhook(services, owner.id, input, by);
+  const { endpoint, secret } = await createWebhook(services, owner.id, input, { keyId: owner.keyId });
   return { id: endpoint.id, secret, owner };
 }
 

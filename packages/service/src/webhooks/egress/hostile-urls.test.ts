@@ -337,7 +337,7 @@ describe('hostile URLs', () => {
         teams.push(team);
       }
       const input = { url, description: null, events: ['fine_tuning.job.cancelled' as const] };
-      const made = await createWebhook(services, team.id, input, { keyId: 'key-test' }).catch(
+      const made = await createWebhook(services, team.id, input, { keyId: team.keyId }).catch(
         (error: { code: string }) => {
           assert.equal(error.code, 'invalid_webhook_url');
         },
