@@ -3,6 +3,7 @@
  *
  * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`
  * before them, of those the ones that open Postgres or Redis.
+ * Of the golden matrix it tries one half, which the commit chooses; `--whole-matrix` (`npm run test:matrix`) tries all of it.
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
  * without, they start the embedded ones.
  */
@@ -18,6 +19,7 @@ import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
+import { matrixHalf } from './matrix-half.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
 import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
@@ -25,8 +27,9 @@ import { closingLines, type Tally } from './tally.ts';
 import { opensBrowser, opensServices, referenceLibrariesOf } from './test-support.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const words = process.argv.slice(2).filter((word) => word !== '--services');
+const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const onlyServices = process.argv.includes('--services');
+const wholeMatrix = process.argv.includes('--whole-matrix');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
 
@@ -45,6 +48,7 @@ const scratch = await createRunScratch();
 // GRAFT_ENV_FILE: the .env of whoever runs the tests is not for the Grafts that they start.
 Object.assign(process.env, scratch.env, { GRAFT_ENV_FILE: '' });
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+if (!wholeMatrix) process.env.GRAFT_MATRIX_HALF ??= matrixHalf(root);
 const held: (() => Promise<void>)[] = [];
 let tables = '';
 try {

@@ -5,6 +5,9 @@ import { exceptions } from './exceptions.ts';
 import { type MethodRow, methods } from './methods.ts';
 import { type Rule, ruleAgainst } from './rules.ts';
 
+/** Stands in the table for a cell that another run tries. */
+const notTried = '·';
+
 /** Results by cell and check; a check that is missing was not made. */
 export type Results = Map<string, Map<string, boolean>>;
 
@@ -38,7 +41,7 @@ export function drawTable(
         return rule.mark;
       }
       const checks = results.get(name);
-      if (!checks) return '·';
+      if (!checks) return notTried;
       const passed = [...checks.values()].filter(Boolean).length;
       return `${passed === checks.size ? '✔' : '✖'} ${passed}/${checks.size}`;
     }),
@@ -55,6 +58,7 @@ export function drawTable(
     ...lines,
     ...notes.map((reason, i) => `(${i + 1}) ${reason}`),
     ...[...met].map(({ mark, reason }) => `${mark} ${reason(tried, on)}`),
+    ...(rows.some((row) => row.includes(notTried)) ? [`${notTried} not tried in this run`] : []),
   ].join('\n');
 }
 

@@ -29,7 +29,7 @@ interface Trained {
 
 /**
  * Every method of a library on each of these architectures: Graft against it and transformers on tiny random models, in fp32.
- * GRAFT_MATRIX narrows it to cells whose name (`llama × lora`) contains one of these parts, with commas between.
+ * GRAFT_MATRIX and GRAFT_MATRIX_HALF narrow it: see cells.ts.
  */
 export async function testMatrix(library: Library, architectures: readonly ArchitectureRow[]): Promise<void> {
   const all = cells(library.methods, library.reasons, architectures);
