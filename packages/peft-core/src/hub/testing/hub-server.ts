@@ -111,7 +111,8 @@ export class HubServer {
       ...partial,
     });
     if (cut === undefined) response.end(body);
-    else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
+    // A client loses what it has not read when the connection breaks: a busy one gets the time to read.
+    else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), cut > 0 ? 500 : 0));
   }
 }
 
