@@ -3,6 +3,7 @@ import { families } from '../outlines/families.ts';
 import { isClassifier, writesText } from '../outlines/outline.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
+import { peftReasons } from './choose-peft.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 /** Of the families whose rates depend on their width. */
@@ -168,11 +169,17 @@ export function fixed<Value extends number | boolean>(value: Value | 'auto' | un
   return value === 'auto' ? undefined : value;
 }
 
-/** Why the options that a job left to Graft have the values that were chosen, in words that follow the value. */
+/** Why the options that a job left to Graft have the values that were chosen, in words that follow the value; those of `peft`, too. */
 export function trainingReasons(
-  asked: { peft: PeftConfig; training: TrainingOptions; hyperparameters: Hyperparameters },
+  asked: {
+    peft: PeftConfig;
+    training: TrainingOptions;
+    hyperparameters: Hyperparameters;
+    /** `peft` of the request, where that is known. */
+    peftGiven?: unknown;
+  },
   resolved: ResolvedTraining,
-): Partial<Record<AutomaticOption, string>> {
+): Record<string, string> {
   const { peft, training, hyperparameters } = asked;
   const multiplier = fixed(hyperparameters.learning_rate_multiplier);
   const reasons: Record<AutomaticOption, () => string | null> = {
@@ -195,5 +202,6 @@ export function trainingReasons(
     // Jobs of versions before an option have none.
     .filter((option) => !given(option) && resolved[option] !== undefined)
     .map((option) => [option, reasons[option]()] as const);
-  return Object.fromEntries(told.filter(([, reason]) => reason !== null));
+  const ofTraining = Object.fromEntries(told.flatMap(([name, why]) => (why === null ? [] : [[name, why]])));
+  return { ...ofTraining, ...peftReasons(peft, asked.peftGiven) };
 }

@@ -93,9 +93,9 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     const { estimate, training } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
     const { peft } = checked;
     return {
-      ...toWireEstimate(estimate),
+      ...toWireEstimate(estimate, checked.warnings),
       ...{ peft, training, trials: checked.trials.length },
-      training_reasons: trainingReasons({ ...checked, peft }, training),
+      training_reasons: trainingReasons({ ...checked, peft, peftGiven: job.peft }, training),
     };
   }
 };
