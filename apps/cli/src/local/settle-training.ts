@@ -61,7 +61,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   });
   const [first] = trials;
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
-    { ...asked[0]!, hyperparameters: {}, peftGiven: given },
+    { ...asked[0]!, hyperparameters: {}, continues: ofStart !== null, peftGiven: given },
     first.training,
   );
   if (sweep) return { trials, names: trials.map(trialName), reasons };
@@ -75,7 +75,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
 async function resolveTrials(
   asked: readonly SweepTrial[],
   sweep: Sweep | null,
-  { validation }: AskedTraining,
+  { validation, startFrom }: AskedTraining,
   base: BaseModel,
   data: DataSize,
 ): Promise<SettledTraining['trials']> {
@@ -90,6 +90,7 @@ async function resolveTrials(
       model,
       ...data,
       hasValidationFile,
+      continues: startFrom !== undefined,
       contextLength: model.maxPositions,
     };
     try {

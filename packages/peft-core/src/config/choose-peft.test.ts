@@ -7,10 +7,9 @@ import { parseSweep, trialsOf } from './sweep.ts';
 
 const lora = (options: object = {}) => ({ peft_type: 'LORA', ...options });
 const sizes = (given: object, otherwise = defaultPeft) => {
-  const { r, lora_alpha, target_modules } = parsePeftConfig(choosePeft(given, otherwise)) as unknown as Record<
-    string,
-    unknown
-  >;
+  const { r, lora_alpha, target_modules } = parsePeftConfig(
+    choosePeft(given, otherwise),
+  ) as unknown as Record<string, unknown>;
   return [r, lora_alpha, target_modules];
 };
 

@@ -95,7 +95,10 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     return {
       ...toWireEstimate(estimate, checked.warnings),
       ...{ peft, training, trials: checked.trials.length },
-      training_reasons: trainingReasons({ ...checked, peft, peftGiven: job.peft }, training),
+      training_reasons: trainingReasons(
+        { ...checked, continues: checked.startFrom !== null, peftGiven: job.peft },
+        training,
+      ),
     };
   }
 };

@@ -358,7 +358,9 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     metadata: job.metadata,
     peft: job.peft,
     training: resolvedTraining ?? job.training,
-    training_reasons: resolvedTraining && trainingReasons(job, resolvedTraining),
+    training_reasons:
+      resolvedTraining &&
+      trainingReasons({ ...job, continues: job.startFromModel !== null }, resolvedTraining),
     sweep: job.sweep?.grid ?? null,
     validation: validation && {
       bytes: validation.bytes,
