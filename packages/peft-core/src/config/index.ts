@@ -32,7 +32,7 @@ export {
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';
-export { type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
+export { type Comparison, type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
 export {
   type BesideSweep,
   nameTrial,

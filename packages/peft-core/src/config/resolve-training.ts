@@ -2,7 +2,7 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed } from './automatic-training.ts';
-import { sweepEvalSteps } from './rungs.ts';
+import { areCompared, sweepEvalSteps } from './rungs.ts';
 import {
   type Hyperparameters,
   MOST_EPOCHS,
@@ -110,16 +110,15 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     conflict('training.early_stopping_patience', 'and sweep, which stops trials itself, exclude each other');
   throwFaults(faults);
 
+  const isCompared = areCompared(request.trials ?? 0);
   const evalSteps =
     training.eval_steps ??
-    (request.trials
-      ? sweepEvalSteps(request.trials, steps)
-      : automatic.eval_steps.value(stepsPerEpoch, steps));
+    (isCompared ? sweepEvalSteps(steps) : automatic.eval_steps.value(stepsPerEpoch, steps));
   const patience = training.early_stopping_patience ?? null;
   const measuring =
     patience !== null
       ? 'early_stopping_patience'
-      : request.trials && training.eval_steps !== undefined
+      : isCompared && training.eval_steps !== undefined
         ? 'a sweep'
         : null;
   if (measuring !== null && exampleCount > 0 && evalSteps >= steps) {

@@ -118,7 +118,9 @@ async function create(
       hyperparameters: json(input.hyperparameters),
       peft: json(input.peft),
       training: json(input.training),
-      sweep: sweep ? json({ grid: sweep.grid, peft: sweep.peft }) : Prisma.DbNull,
+      sweep: sweep
+        ? json({ grid: sweep.grid, peft: sweep.peft, comparison: 'late' } satisfies JobSweep)
+        : Prisma.DbNull,
       metadata: input.metadata ?? Prisma.DbNull,
       priority: priorities[input.priority ?? 'normal'],
       startFromId: startFrom?.id ?? null,
