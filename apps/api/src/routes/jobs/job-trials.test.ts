@@ -197,7 +197,7 @@ describe('what is refused, before there is a job', () => {
     ],
     [
       'measured at the end alone',
-      { training: { ...training, eval_steps: 1000 }, sweep: { r: [2, 4] } },
+      { training: { ...training, eval_steps: 1000 }, sweep: { r: [2, 4, 6, 8, 10] } },
       'invalid_training_option',
       'training.eval_steps',
     ],
