@@ -1589,9 +1589,9 @@ export interface FineTuningJobTrainingEnd {
 export interface FineTuningJobTrial {
   object: 'fine_tuning.job.trial';
   trial: number;
-  /** waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published. */
+  /** waiting: it may go on; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, as good; diverged: its loss was not a number; won: it is the one that is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
-  /** Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower. */
+  /** Of a stopped trial: the earlier trial that measured the same where it was stopped, at the end, and won because it comes first; in sweeps of earlier versions at any comparison. Null: all that continued were better. */
   tied_with: number | null;
   /** Its own optimizer steps done. */
   step: number;
@@ -1600,6 +1600,8 @@ export interface FineTuningJobTrial {
     step: number;
     /** Null: it was not a number. */
     valid_loss: number | null;
+    /** Of metric_for_best_model, which decides before the loss; absent where that is the loss. */
+    value?: number | null;
   }[];
   peft: PeftConfig;
   /** As of the job. */
