@@ -4,6 +4,8 @@
  *   --only        tasks, methods or task/method
  *   --list        what there is to try, and how much of it was
  *   --check       trains nothing: says how near automatic training comes to the best, and fails where it is too far
+ *   --ranks       trains other runs, whose results it prints: at which part of a run the best rate shows (docs/sweeps.md)
+ *   --continued   the same: which rate suits runs that continue an adapter (docs/auto.md)
  *   --write-docs  trains nothing: writes that table into docs/auto.md
  */
 import { join } from 'node:path';
@@ -22,6 +24,8 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     list: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
+    ranks: { type: 'boolean', default: false },
+    continued: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
   },
 });
@@ -34,7 +38,10 @@ if (stray) {
 }
 
 if (options.list) list();
-else {
+else if (options.ranks || options.continued) {
+  const script = options.ranks ? 'ranks.ts' : 'continued.ts';
+  await runTypeScript(join(import.meta.dirname, script), words, environmentFor('auto'));
+} else {
   if (!options.check && !options['write-docs'])
     await runTypeScript(join(import.meta.dirname, 'run-trials.ts'), words, environmentFor('auto'));
   const results = readResults();

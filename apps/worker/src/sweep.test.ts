@@ -29,13 +29,13 @@ const lines = (count: number) =>
     JSON.stringify({ text: `Sentence ${i % 5} is like the others.` }),
   ).join('\n');
 
-/** Four trials of 90 steps: 30 to the first rung, from which one goes on. */
-const steps = 4 * 30 + 60;
+/** Six trials of 48 steps: 24 to the first rung, from which two go on. */
+const steps = 6 * 24 + 2 * 24;
 const queue = () =>
   bench.queueJob(lines(24), {
-    sweep: { learning_rate: [1e-5, 1e-2], r: [2, 4] },
+    sweep: { learning_rate: [1e-5, 1e-3, 1e-2], r: [2, 4] },
     peft: { peft_type: 'LORA', target_modules: ['q_proj', 'v_proj'] },
-    training: { n_epochs: 15, batch_size: 4, max_seq_length: 64, checkpoint_steps: 10, precision: 'fp32' },
+    training: { n_epochs: 8, batch_size: 4, max_seq_length: 64, checkpoint_steps: 10, precision: 'fp32' },
     validation: lines(5),
   });
 
@@ -74,12 +74,12 @@ describe('a sweep', { timeout: 900_000 }, () => {
     assert.equal(await bench.versions(job.id), 1);
     const won = whole.trials.filter(({ status }) => status === 'won');
     assert.equal(won.length, 1);
-    assert.equal(won[0]?.step, 90);
+    assert.equal(won[0]?.step, 48);
     assert.deepEqual(
-      whole.trials.map(({ status, step }) => [status, step]).filter(([status]) => status !== 'won'),
-      Array.from({ length: 3 }, () => ['stopped', 30]),
+      whole.trials.flatMap(({ status, step }) => (status === 'stopped' ? [step] : [])).sort(),
+      [24, 24, 24, 24, 48],
     );
-    const losses = whole.trials.map(({ rungs }) => rungs[0]!.loss!);
+    const losses = whole.trials.map(({ rungs }) => rungs[1]?.loss ?? Number.POSITIVE_INFINITY);
     assert.equal(losses.indexOf(Math.min(...losses)) + 1, won[0]?.trial);
     assert.deepEqual([row.peft, row.resolvedTraining], [won[0]?.peft, won[0]?.resolvedTraining]);
 
@@ -89,14 +89,14 @@ describe('a sweep', { timeout: 900_000 }, () => {
       Array.from({ length: steps }, (_, i) => i + 1),
     );
     assert.deepEqual(
-      train.slice(29, 32).map(({ trial, trialStep }) => [trial, trialStep]),
+      train.slice(23, 26).map(({ trial, trialStep }) => [trial, trialStep]),
       [
-        [1, 30],
+        [1, 24],
         [2, 1],
         [2, 2],
       ],
     );
-    assert.equal(train.at(-1)?.trial, won[0]?.trial);
+    assert.equal(train.at(-1)?.trial, losses.findLastIndex((loss) => loss < Number.POSITIVE_INFINITY) + 1);
     // Each step of each trial once.
     assert.equal(row.trainedTokens, train.at(-1)?.tokens);
     assert.equal(whole.entered, row.trainedTokens);
@@ -107,14 +107,14 @@ describe('a sweep', { timeout: 900_000 }, () => {
     assert.deepEqual(peft, won[0]?.peft);
     const { sweep } = lineage as unknown as { sweep: { trial: number; trials: { configuration: string }[] } };
     assert.equal(sweep.trial, won[0]?.trial);
-    assert.equal(sweep.trials[1]?.configuration, 'LORA, r 2, learning rate 0.01');
+    assert.equal(sweep.trials[1]?.configuration, 'LORA, r 2, learning rate 0.001');
     const { parameters } = metrics as { parameters: { trainable: number } };
     assert.equal(parameters.trainable, 224 * (won[0]!.peft as { r: number }).r);
     const messages = (await bench.messages(job.id)).join('\n');
-    assert.match(messages, /^Trying 4 configurations in 180 steps$/m);
-    assert.match(messages, /^Step 32\/180 \(trial 2, its step 2\): training loss/m);
-    assert.match(messages, /^Trial \d is the best, validation loss [\d.]+ at its step 90$/m);
-    assert.equal(messages.match(/^Trial \d stopped: others are better/gm)?.length, 3);
+    assert.match(messages, /^Trying 6 configurations in 192 steps$/m);
+    assert.match(messages, /^Step 26\/192 \(trial 2, its step 2\): training loss/m);
+    assert.match(messages, /^Trial \d is the best, validation loss [\d.]+ at its step 48$/m);
+    assert.equal(messages.match(/^Trial \d stopped: others are better/gm)?.length, 5);
   });
 
   it('ends with the same bits after kills -9 of its trainer', async () => {
@@ -135,7 +135,7 @@ describe('a sweep', { timeout: 900_000 }, () => {
     const messages = (await bench.messages(job.id)).join('\n');
     assert.match(
       messages,
-      /^Trying 4 configurations in 180 steps, resumed from the checkpoint at step \d+$/m,
+      /^Trying 6 configurations in 192 steps, resumed from the checkpoint at step \d+$/m,
     );
   });
 

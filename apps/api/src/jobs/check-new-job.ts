@@ -43,6 +43,7 @@ export async function checkNewJob(
     priority: body.priority ?? undefined,
     startFrom,
     integrations,
+    warnings: checked.warnings.map(({ message }) => message),
     requestHash: createHash('sha256').update(canonicalJson(body)).digest('hex'),
     ...headers,
   };

@@ -1,12 +1,15 @@
 import {
   type BesideSweep,
+  choosePeft,
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
   type PeftConfig,
+  type PeftWarning,
   parsePeftConfig,
   parseSweep,
   parseTrainingOptions,
+  peftWarnings,
   type ResolvedTraining,
   type Sweep,
   type SweepTrial,
@@ -55,6 +58,8 @@ export interface CheckedTraining {
   model: LocalBaseModel | null;
   /** Every number of each trial as it will be fixed, as far as that is known without the base model. */
   resolved: ResolvedTraining[];
+  /** Of what `peft` leaves out. */
+  warnings: PeftWarning[];
 }
 
 /** A request that waits while its options are checked, and whose turn ends meanwhile. */
@@ -123,6 +128,7 @@ export async function checkTraining(
   return {
     ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },
     ...{ peft, training, sweep, trials, seed, model, resolved },
+    warnings: startFrom ? [] : peftWarnings(body.peft),
   };
 }
 
@@ -162,7 +168,7 @@ function parseOptions(
     }
   };
   const peft = attempt<PeftConfig>(() =>
-    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? otherwise),
+    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
   const training = attempt(() => parseTrainingOptions(body.training ?? {}));
   const sweep = attempt(() => parseSweep(body.sweep));

@@ -97,7 +97,10 @@ async function modelNotFound(
 export function checkPeftOfStart(given: unknown, ofStart: PeftConfig): PeftConfig {
   if (given === undefined) return ofStart;
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
-  const wanted = isObject ? (given as Record<string, unknown>) : null;
+  // What is left to Graft is what the adapter has.
+  const wanted = isObject
+    ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== 'auto'))
+    : null;
   const type = wanted?.peft_type ?? ofStart.peft_type;
   // Of another method its options mean nothing here, but its name says enough.
   if (wanted && type !== ofStart.peft_type) throw differs('peft_type', ofStart);

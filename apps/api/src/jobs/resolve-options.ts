@@ -35,7 +35,8 @@ export async function resolveOptions(
   data: DataSize,
   model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
 ): Promise<ResolvedTraining> {
-  const { startFrom, isChecked = false, ...given } = options;
+  const { startFrom, isChecked = false, ...others } = options;
+  const given = { ...others, continues: startFrom !== null };
   if (!model) return resolveTraining({ ...given, ...data });
   if (startFrom === null && !isChecked) await checker.check(teamId, options.peft, model);
   const outline = outlineOf(model.config);

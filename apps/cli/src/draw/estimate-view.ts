@@ -20,6 +20,10 @@ export function estimateView(estimate: JobEstimate, paint: Paint): string {
         i === 0 ? 'would fit' : '',
         `with ${optionsOf(training)}: ${bytes(peak)}`,
       ]),
+      ...(estimate.warnings ?? []).map(({ message }, i): [string, string] => [
+        i === 0 ? 'warning' : '',
+        message,
+      ]),
     ],
     paint,
   );

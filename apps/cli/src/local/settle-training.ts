@@ -30,6 +30,7 @@ interface SettledTraining {
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
 export async function settleTraining(options: AskedTraining, base: BaseModel): Promise<SettledTraining> {
   const {
+    choosePeft,
     defaultPeft,
     parsePeftConfig,
     parseSweep,
@@ -51,7 +52,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   const sweep = options.sweep === undefined ? null : parseSweep(jsonObjectArgument('--sweep', options.sweep));
   const asked = sweep
     ? trialsOf(sweep, { peft: given, training, hyperparameters: {}, ofStart })
-    : [{ peft: ofStart ?? parsePeftConfig(given ?? defaultPeft), training }];
+    : [{ peft: ofStart ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
   const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
   checkFormat(asked[0]!.peft.task_type, format);
   const trials = await resolveTrials(asked, sweep, options, base, {
@@ -60,7 +61,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   });
   const [first] = trials;
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
-    { ...asked[0]!, hyperparameters: {} },
+    { ...asked[0]!, hyperparameters: {}, continues: ofStart !== null, peftGiven: given },
     first.training,
   );
   if (sweep) return { trials, names: trials.map(trialName), reasons };
@@ -74,7 +75,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
 async function resolveTrials(
   asked: readonly SweepTrial[],
   sweep: Sweep | null,
-  { validation }: AskedTraining,
+  { validation, startFrom }: AskedTraining,
   base: BaseModel,
   data: DataSize,
 ): Promise<SettledTraining['trials']> {
@@ -89,6 +90,7 @@ async function resolveTrials(
       model,
       ...data,
       hasValidationFile,
+      continues: startFrom !== undefined,
       contextLength: model.maxPositions,
     };
     try {

@@ -79,7 +79,7 @@ async function runTraining(options: Options): Promise<void> {
     const run = new TrainingRun(options, first, names, output);
     const { openLocalCheckpoints, pruneLocalCheckpoints } = await import('@graft/peft-core/checkpoints');
     const { dir, candidates } = await openLocalCheckpoints(checkpointDir);
-    for (const line of reasonLines(first.training, reasons)) run.say(`Chosen: ${line}`);
+    for (const line of reasonLines({ ...first.peft, ...first.training }, reasons)) run.say(`Chosen: ${line}`);
     run.say(`Loading ${name} and the data`);
     const given = {
       ...{ base, baseModelName: name, signal: interrupts.signal },

@@ -239,7 +239,7 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
       ['sweep', job.sweep ? `${JSON.stringify(job.sweep)}, see: graft jobs trials ${job.id}` : null],
       ['peft', JSON.stringify(job.peft)],
       ['training', JSON.stringify(job.training)],
-      ...reasonLines(job.training, job.training_reasons).map((line, i): [string, string] => [
+      ...reasonLines({ ...job.peft, ...job.training }, job.training_reasons).map((line, i): [string, string] => [
         i === 0 ? 'chosen' : '',
         line,
       ]),

@@ -88,6 +88,7 @@ export async function prepareTraining(
             training: { ...resolvedTraining!, precision },
           }))
         : null,
+    ...(job.sweep && { comparison: job.sweep.comparison ?? 'early' }),
     requirements,
     initialAdapter: startFrom && (await services.artifacts.localFolder(startFrom.artifact)),
     initialName: startFrom?.digest ?? null,

@@ -4,7 +4,7 @@
  */
 import type { AdapterVerification, Requirements } from '@graft/peft-core';
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
-import type { PeftConfig, ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
+import type { Comparison, PeftConfig, ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Precision } from '../devices.ts';
 import {
@@ -37,6 +37,8 @@ export interface TrainingRequest {
   training: ResolvedTraining & { precision: Precision };
   /** Of a sweep, which tries these; the first of them is `peft` and `training`. */
   trials: SweepTrial<ResolvedTraining>[] | null;
+  /** How those are compared. */
+  comparison?: Comparison;
   /** What the job's numbers depend on besides: the same in all its attempts. */
   requirements: Requirements;
   /** Folder of the adapter that training goes on from, and its digest; null: fresh values. */
@@ -82,9 +84,15 @@ const TrialsSchema = Type.Array(
       trial: count,
       status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won']),
       step: count,
-      rungs: Type.Array(Type.Object({ step: count, loss: nullable(Type.Number()) }, closed), {
-        maxItems: mostListed,
-      }),
+      rungs: Type.Array(
+        Type.Object(
+          { step: count, loss: nullable(Type.Number()), value: Type.Optional(nullable(Type.Number())) },
+          closed,
+        ),
+        {
+          maxItems: mostListed,
+        },
+      ),
     },
     closed,
   ),

@@ -82,13 +82,13 @@ async function trainAndReport(
   const { train, trainSweep, WarmModel } = await engine;
   const { openBaseModel } = await models;
   warm ??= new WarmModel();
-  const { basePath, digestCache, trials, peft, training, snapshotDir, ...rest } = request;
+  const { basePath, digestCache, trials, comparison, peft, training, snapshotDir, ...rest } = request;
   const base = await openBaseModel(basePath, { digestCache });
   const given = { ...rest, base, verify: true, signal, warm };
   try {
     let done = false;
     const records = trials
-      ? trainSweep({ ...given, trials })
+      ? trainSweep({ ...given, trials, ...(comparison && { comparison }) })
       : train({ ...given, peft, training, snapshotDir: snapshotDir ?? null });
     for await (const record of records) {
       for (const message of messagesOf(record)) send(message);

@@ -734,7 +734,7 @@ export interface CreateCompletion {
   suffix?: '' | never[] | Record<string, never> | null;
 }
 
-/** Without `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with less rank where the team’s `max_rank` is less. Without `training`, everything is chosen automatically and shown in the job. */
+/** Without `peft`: {"peft_type":"LORA","r":16,"lora_alpha":64,"target_modules":"all-linear"}, with less rank where the team’s `max_rank` is less; a `peft` that names LORA and no more trains the same. Without `training`, everything is chosen automatically and shown in the job. */
 export interface CreateFineTuningJob {
   /** Id of a base model, see GET /v1/models; or a fine-tuned model to go on from, as `start_from`. */
   model: string;
@@ -1296,6 +1296,11 @@ export interface FineTuningEstimate {
   device: 'cpu' | 'gpu';
   /** The same, of matrix products. */
   precision: 'fp32' | 'bf16';
+  /** Options of `peft` that are left out and whose defaults in HF PEFT learn less, with what would be better. Of a job that exists its events have them. */
+  warnings?: {
+    param: string;
+    message: string;
+  }[];
 }
 
 export interface FineTuningJob {
@@ -1365,7 +1370,7 @@ export interface FineTuningJob {
   training: ResolvedTraining | TrainingOptions;
   /** As requested; its trials are listed apart. Null: one configuration is trained. */
   sweep: Sweep | null;
-  /** Why the options of `training` that were left to Graft have their values, by option; null until the files are validated. */
+  /** Why the options of `training` that were left to Graft have their values, and what of `peft` has a default that costs much, by option; null until the files are validated. */
   training_reasons: Record<string, string> | null;
   /** How far the files are read while the status is validating_files. */
   validation: FineTuningJobValidation | null;
@@ -1584,9 +1589,9 @@ export interface FineTuningJobTrainingEnd {
 export interface FineTuningJobTrial {
   object: 'fine_tuning.job.trial';
   trial: number;
-  /** waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published. */
+  /** waiting: it may go on; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, as good; diverged: its loss was not a number; won: it is the one that is published. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
-  /** Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower. */
+  /** Of a stopped trial: the earlier trial that measured the same where it was stopped, at the end, and won because it comes first; in sweeps of earlier versions at any comparison. Null: all that continued were better. */
   tied_with: number | null;
   /** Its own optimizer steps done. */
   step: number;
@@ -1595,6 +1600,8 @@ export interface FineTuningJobTrial {
     step: number;
     /** Null: it was not a number. */
     valid_loss: number | null;
+    /** Of metric_for_best_model, which decides before the loss; absent where that is the loss. */
+    value?: number | null;
   }[];
   peft: PeftConfig;
   /** As of the job. */
@@ -1681,9 +1688,14 @@ export interface FineTuningPlan {
   device: 'cpu' | 'gpu';
   /** The same, of matrix products. */
   precision: 'fp32' | 'bf16';
+  /** Options of `peft` that are left out and whose defaults in HF PEFT learn less, with what would be better. Of a job that exists its events have them. */
+  warnings?: {
+    param: string;
+    message: string;
+  }[];
   peft: PeftConfig;
   training: ResolvedTraining;
-  /** Why the options of `training` that are left to Graft have their values, by option. */
+  /** Why the options of `training` that are left to Graft have their values, and what of `peft` has a default that costs much, by option. */
   training_reasons: Record<string, string>;
   /** Configurations that are trained. */
   trials: number;
@@ -1993,19 +2005,17 @@ export interface PTuningConfig {
 /** A PEFT config with every field filled in. */
 export type PeftConfig = LoraConfig | IA3Config | LNTuningConfig | TrainableTokensConfig | SelectiveConfig | BottleneckConfig | PromptTuningConfig | PTuningConfig | PrefixTuningConfig;
 
-/** A PEFT config with the field names of HF PEFT. Unknown options are errors. */
+/** A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Unknown options are errors. */
 export interface PeftRequest {
   /** The PEFT method. */
   peft_type: 'LORA' | 'IA3' | 'LN_TUNING' | 'TRAINABLE_TOKENS' | 'SELECTIVE' | 'BOTTLENECK' | 'PROMPT_TUNING' | 'P_TUNING' | 'PREFIX_TUNING';
   /** What the model is trained to do. */
   task_type?: 'CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION';
-  /** Rank of the update matrices. */
-  r?: number;
-  /** The update is scaled by lora_alpha / r (by lora_alpha / √r with use_rslora). */
-  lora_alpha?: number;
+  r?: 'auto' | number;
+  lora_alpha?: 'auto' | number;
   /** Probability that an input of the update is dropped during training. */
   lora_dropout?: number;
-  target_modules?: string[] | string | null;
+  target_modules?: 'auto' | string[] | string | null;
   /** Modules left out even if target_modules matches them: names or a regular expression. */
   exclude_modules?: string[] | string | null;
   /** Which existing bias vectors are trained too. */
@@ -2236,17 +2246,17 @@ export interface RemovedMember {
 
 /** Training options with every value fixed. */
 export interface ResolvedTraining {
-  /** Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
+  /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs: number;
-  /** Examples per forward and backward pass. Automatic: 8 divided by gradient_accumulation_steps. */
+  /** Examples per forward and backward pass. Automatic: 8, or all examples if those are fewer, whatever gradient_accumulation_steps is. */
   batch_size: number;
   /** Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1. */
   gradient_accumulation_steps: number;
   /** Peak learning rate. Automatic: the method's × learning_rate_multiplier. */
   learning_rate: number;
-  /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
+  /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given. */
   lr_scheduler_type: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate. */
   warmup_steps: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay: number;
@@ -2274,7 +2284,7 @@ export interface ResolvedTraining {
   gradient_checkpointing: boolean;
   /** Share of the training file held out for validation when no validation file is given. Default 0. */
   validation_split: number;
-  /** Optimizer steps between evaluations. Automatic: one training epoch. */
+  /** Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three. */
   eval_steps: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
   checkpoint_steps: number;
@@ -2282,13 +2292,13 @@ export interface ResolvedTraining {
   checkpoint_seconds: number;
   /** Of the order of examples, the initial weights and dropout. Default 42. */
   seed: number;
-  /** Stop after this many optimizer steps. Default null: no limit. */
+  /** Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
   max_steps: number | null;
   /** Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end. */
   early_stopping_patience: number | null;
   /** What is no more than this is no improvement to early_stopping_patience. Default 0. */
   early_stopping_threshold: number;
-  /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Default false. */
+  /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience. */
   load_best_model_at_end: boolean;
   /** What the best is the best of: the validation loss, or the share of tokens, classes or pairs that are right. Default eval_loss. */
   metric_for_best_model: 'eval_loss' | 'eval_accuracy';
@@ -2586,17 +2596,17 @@ export interface TrainableTokensConfig {
 
 /** Training options. What is left out is chosen automatically and shown in the job. */
 export interface TrainingOptions {
-  /** Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
+  /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs?: number;
-  /** Examples per forward and backward pass. Automatic: 8 divided by gradient_accumulation_steps. */
+  /** Examples per forward and backward pass. Automatic: 8, or all examples if those are fewer, whatever gradient_accumulation_steps is. */
   batch_size?: number;
   /** Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1. */
   gradient_accumulation_steps?: number;
   /** Peak learning rate. "auto", as when it is left out: the method's × learning_rate_multiplier. */
   learning_rate?: 'auto' | number;
-  /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. */
-  lr_scheduler_type?: 'constant' | 'linear' | 'cosine';
-  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs. */
+  /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps. */
+  lr_scheduler_type?: 'constant' | 'constant_with_warmup' | 'linear' | 'cosine';
+  /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate. */
   warmup_steps?: number;
   /** Decoupled weight decay of AdamW. Default 0. */
   weight_decay?: number;
@@ -2624,7 +2634,7 @@ export interface TrainingOptions {
   gradient_checkpointing?: 'auto' | boolean;
   /** Share of the training file held out for validation when no validation file is given. Default 0. */
   validation_split?: number;
-  /** Optimizer steps between evaluations. Automatic: one training epoch. */
+  /** Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three. */
   eval_steps?: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
   checkpoint_steps?: number;
@@ -2632,13 +2642,13 @@ export interface TrainingOptions {
   checkpoint_seconds?: number;
   /** Of the order of examples, the initial weights and dropout. Default 42. */
   seed?: number;
-  /** Stop after this many optimizer steps. Default null: no limit. */
+  /** Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
   max_steps?: number | null;
   /** Stop after this many evaluations in a row that were no improvement of metric_for_best_model on the best before them. Needs validation data. Default null: train to the end. */
   early_stopping_patience?: number | null;
   /** What is no more than this is no improvement to early_stopping_patience. Default 0. */
   early_stopping_threshold?: number;
-  /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Default false. */
+  /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience. */
   load_best_model_at_end?: boolean;
   /** What the best is the best of: the validation loss, or the share of tokens, classes or pairs that are right. Default eval_loss. */
   metric_for_best_model?: 'eval_loss' | 'eval_accuracy';

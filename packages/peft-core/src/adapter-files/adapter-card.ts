@@ -72,7 +72,7 @@ function sweepOf(trials: readonly CardTrial[]): string {
   return [
     '## The sweep it won',
     '',
-    'Validation losses of each trial. After each comparison those with the lowest continued, of equal ones the first; the others were stopped.',
+    'Validation losses of each trial. After each comparison the best by metric_for_best_model continued; the others were stopped.',
     '',
     line(header),
     line(header.map(() => '---')),

@@ -12,16 +12,22 @@ interface Asked {
   exampleCount?: number;
   contextLength?: number;
   model?: { hiddenSize: number; rateExponent?: number };
+  hasValidationFile?: boolean;
+  continues?: boolean;
 }
 
-const alpha16 = { lora_alpha: 16 };
+const alpha16 = { lora_alpha: 16, target_modules: 'all-linear' };
 
 /** Each option with its value and its reason, as people read it. So many examples are no short run. */
 function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 352, ...more }: Asked) {
+  const { continues = false } = more;
   const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
   const asked = { peft: config, training, hyperparameters };
   const resolved = resolveTraining({ ...asked, exampleCount, ...more });
-  const reasons = Object.entries(trainingReasons(asked, resolved)) as [AutomaticOption, string][];
+  const reasons = Object.entries(trainingReasons({ ...asked, continues }, resolved)) as [
+    AutomaticOption,
+    string,
+  ][];
   return Object.fromEntries(reasons.map(([option, reason]) => [option, `${resolved[option]}: ${reason}`]));
 }
 
@@ -90,7 +96,41 @@ test('reasons follow what the job is and what it asks for', () => {
     ],
     [
       { training: { gradient_accumulation_steps: 3 } },
-      { batch_size: '2: for 6 examples a step, with gradient_accumulation_steps 3' },
+      { batch_size: '8: for 24 examples a step, with gradient_accumulation_steps 3' },
+    ],
+    [{ continues: true }, { learning_rate: '0.0001: half of what suits LoRA where an adapter is continued' }],
+    [
+      { continues: true, model: { hiddenSize: 576, rateExponent: 0.781 } },
+      { learning_rate: '0.00065: what suits LoRA where an adapter is continued' },
+    ],
+    [
+      { continues: true, hyperparameters: { learning_rate_multiplier: 2 } },
+      {
+        learning_rate:
+          '0.0002: 1e-4, half of what suits LoRA where an adapter is continued, × learning_rate_multiplier 2',
+      },
+    ],
+    [{ training: { max_steps: 9 } }, { warmup_steps: '0: none in fewer than 10 steps' }],
+    [
+      { training: { lr_scheduler_type: 'constant' } },
+      { warmup_steps: '0: a constant rate does not rise unless it is asked to' },
+    ],
+    [{ training: { lr_scheduler_type: 'constant_with_warmup' } }, { warmup_steps: '4: 3 % of all steps' }],
+    [
+      { training: { n_epochs: 1 } },
+      { eval_steps: '11: one training epoch, or a quarter of a run of fewer than three' },
+    ],
+    [
+      { training: { n_epochs: 3, max_steps: 200 } },
+      { n_epochs: '5: more than the 3 that were asked for: max_steps takes so many' },
+    ],
+    [
+      { training: { max_steps: 200 } },
+      { n_epochs: '5: for few examples, or for as many steps as max_steps' },
+    ],
+    [
+      { training: { early_stopping_patience: 1 }, hasValidationFile: true },
+      { load_best_model_at_end: 'true: as early_stopping_patience is for' },
     ],
     [
       { training: { max_seq_length: 2049 } },
@@ -120,12 +160,25 @@ test('what was asked for has no reason, nor what another rule than the present o
   assert.equal('gradient_checkpointing' in told({ training: long }), false);
   const found = told({ training: asked, hyperparameters: { n_epochs: 3, batch_size: 8 } });
   assert.deepEqual(found, {});
-  const peft = parsePeftConfig({ peft_type: 'LORA' });
+  const peft = parsePeftConfig({ peft_type: 'LORA', ...alpha16 });
   const earlier = { n_epochs: 40, batch_size: 16, learning_rate: 0.5, max_seq_length: 4096 };
   const resolved: ResolvedTraining = { ...resolveTraining({ peft, exampleCount: 240 }), ...earlier };
   const reasons = trainingReasons({ peft, training: {}, hyperparameters: {} }, resolved);
   assert.deepEqual(
     Object.keys(earlier).filter((option) => option in reasons),
     [],
+  );
+  // An earlier version divided the batch, and let a constant rate rise; its jobs keep that, and what they say of it.
+  const divided: ResolvedTraining = {
+    ...{ ...resolved, batch_size: 2, gradient_accumulation_steps: 4 },
+    ...{ lr_scheduler_type: 'constant', warmup_steps: 4, load_best_model_at_end: false },
+  };
+  const { batch_size, warmup_steps, load_best_model_at_end } = trainingReasons(
+    { peft, training: { early_stopping_patience: 2 }, hyperparameters: {} },
+    divided,
+  );
+  assert.deepEqual(
+    [batch_size, warmup_steps, load_best_model_at_end],
+    ['for 8 examples a step, with gradient_accumulation_steps 4', '3 % of all steps', undefined],
   );
 });

@@ -3,6 +3,7 @@ import { families } from '../outlines/families.ts';
 import { isClassifier, writesText } from '../outlines/outline.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
+import { peftReasons } from './choose-peft.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 /** Of the families whose rates depend on their width. */
@@ -29,9 +30,15 @@ const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
  * a longer way to go.
  */
 const [fullRun, fullRunOfHead] = [128, 192];
-const effectiveBatch = 8;
+const usualBatch = 8;
 const usualWarmup = 0.03;
 const longestSequence = 2048;
+/** Runs of fewer steps have none to spare for a rate that rises. */
+const fewestWarmed = 10;
+/** Of the rate of a fresh adapter: one that has learnt loses less of it. Chosen, not measured: docs/auto.md. */
+const shareOfContinued = 0.5;
+/** Runs of fewer epochs are evaluated so often, others once in each. */
+const [evaluatedByEpoch, evaluations] = [3, 4];
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
 /** What is known of the training file. */
@@ -50,23 +57,27 @@ function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharact
 }
 
 /** To two digits. Without `run` that of a long one. */
-function rateOf(peft: PeftConfig, model?: RatedModel, run?: { steps: number; ofRate: number }): number {
+function rateOf(
+  peft: PeftConfig,
+  model?: RatedModel,
+  run?: { steps: number; ofRate: number },
+  share = 1,
+): number {
   const { learningRate, mostOfRate } = methodOf(peft);
   const full = isClassifier(peft.task_type) ? fullRunOfHead : fullRun;
   const times = run
     ? Math.max(1, Math.min(mostOfRate?.(peft, run.ofRate) ?? run.ofRate, full / run.steps))
     : 1;
-  return Number((learningRate(peft, model) * times).toPrecision(2));
+  return Number((learningRate(peft, model) * times * share).toPrecision(2));
 }
 /** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */
 function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
   );
-  return rate >= Math.min(...rates) && rate <= mostOfRates * Math.max(...rates);
+  return rate >= shareOfContinued * Math.min(...rates) && rate <= mostOfRates * Math.max(...rates);
 }
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
-const fullBatch = (accumulation: number) => Math.max(1, Math.floor(effectiveBatch / accumulation));
 const grouped = (count: number) => count.toLocaleString('en-US');
 
 /** `why` tells of a value that the rule has given; null where it cannot have been the rule: an earlier version had another. */
@@ -77,7 +88,9 @@ export const automatic = {
       const enough = Math.round(fewestSeen / Math.max(1, data.exampleCount));
       return fewer ?? Math.min(limitsOf(peft, data).epochs, Math.max(usualEpochs, enough));
     },
-    why(epochs: number): string | null {
+    why(epochs: number, maxSteps: number | null): string | null {
+      if (epochs > usualEpochs && maxSteps !== null)
+        return 'for few examples, or for as many steps as max_steps';
       if (epochs > usualEpochs && epochs <= mostEpochs) return 'for few examples, which are seen more often';
       if (epochs === usualEpochs) return `for up to ${grouped(epochsAbove.at(-1)!.examples)} examples`;
       const rule = epochsAbove.find((each) => each.epochs === epochs);
@@ -85,36 +98,57 @@ export const automatic = {
     },
   },
   batch_size: {
-    /** `trained`: examples that are left for training. */
-    value: (accumulation: number, trained: number) => Math.min(fullBatch(accumulation), trained),
+    /** Of a pass, as in HF's TrainingArguments. `trained`: examples that are left for training. */
+    value: (trained: number) => Math.min(usualBatch, trained),
     why(batch: number, accumulation: number): string | null {
-      const full = fullBatch(accumulation);
-      if (batch > full) return null;
-      if (batch < full) return 'all examples that there are';
+      if (batch > usualBatch) return null;
       const steps = accumulation === 1 ? '' : `, with gradient_accumulation_steps ${accumulation}`;
+      // Earlier versions divided it by the passes.
+      const wasDivided = accumulation > 1 && batch === Math.max(1, Math.floor(usualBatch / accumulation));
+      if (batch < usualBatch && !wasDivided) return 'all examples that there are';
       return `for ${batch * accumulation} examples a step${steps}`;
     },
   },
   learning_rate: {
-    /** `steps`: of the run, which counts where the data are known. */
-    value: (peft: PeftConfig, data: DataSize, steps: number, model?: RatedModel, multiplier = 1) =>
-      rateOf(peft, model, data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined) *
-      multiplier,
-    why(rate: number, peft: PeftConfig, multiplier?: number): string | null {
+    /**
+     * `steps`: of the run, which counts where the data are known. One that goes on from an adapter is as a long one, however short, at
+     * half the rate.
+     */
+    value(
+      peft: PeftConfig,
+      data: DataSize,
+      { steps, continues, model, multiplier = 1 }: RatedRun & { steps: number },
+    ): number {
+      if (continues) return rateOf(peft, model, undefined, shareOfContinued) * multiplier;
+      const run = data.exampleCount > 0 ? { steps, ...limitsOf(peft, data) } : undefined;
+      return rateOf(peft, model, run) * multiplier;
+    },
+    why(rate: number, peft: PeftConfig, { continues, multiplier }: RatedRun): string | null {
       const { title } = methodOf(peft);
       const own = Number((rate / (multiplier ?? 1)).toPrecision(12));
-      const isPlain = own === rateOf(peft);
+      const isPlain = own === rateOf(peft, undefined, undefined, continues ? shareOfContinued : 1);
       if (!isPlain && !isOfSome(own, peft)) return null;
-      const suits = `what suits ${title}${isPlain ? '' : ' on this base model in so many steps'}`;
-      if (multiplier === undefined) return suits;
-      return `${own.toExponential()}, ${suits.replace('what', 'which')}, × learning_rate_multiplier ${multiplier}`;
+      const half = isPlain && continues ? 'half of ' : '';
+      const where = continues
+        ? ' where an adapter is continued'
+        : isPlain
+          ? ''
+          : ' on this base model in so many steps';
+      if (multiplier === undefined) return `${half}what suits ${title}${where}`;
+      const which = half === '' ? 'which suits' : 'half of what suits';
+      return `${own.toExponential()}, ${which} ${title}${where}, × learning_rate_multiplier ${multiplier}`;
     },
   },
   warmup_steps: {
-    /** At least one step has the full rate. */
-    value: (peft: PeftConfig, steps: number) =>
-      Math.max(0, Math.min(steps - 1, Math.ceil(steps * warmupShareOf(peft)))),
-    why: (peft: PeftConfig) => `${100 * warmupShareOf(peft)} % of all steps`,
+    /** At least one step has the full rate. A rate that is constant rises where that is asked for. */
+    value: (peft: PeftConfig, steps: number, rises: boolean) =>
+      rises && steps >= fewestWarmed ? Math.min(steps - 1, Math.ceil(steps * warmupShareOf(peft))) : 0,
+    why(peft: PeftConfig, { warmup_steps: steps, lr_scheduler_type: schedule }: ResolvedTraining): string {
+      if (steps > 0) return `${100 * warmupShareOf(peft)} % of all steps`;
+      return schedule === 'constant'
+        ? 'a constant rate does not rise unless it is asked to'
+        : `none in fewer than ${fewestWarmed} steps`;
+    },
   },
   max_seq_length: {
     value: (contextLength: number) => Math.min(longestSequence, contextLength),
@@ -126,8 +160,12 @@ export const automatic = {
     },
   },
   eval_steps: {
-    value: (stepsPerEpoch: number) => stepsPerEpoch,
-    why: () => 'one training epoch',
+    value: (stepsPerEpoch: number, steps: number) =>
+      steps >= evaluatedByEpoch * stepsPerEpoch ? stepsPerEpoch : Math.ceil(steps / evaluations),
+    why: ({ n_epochs: epochs, max_steps: most }: ResolvedTraining) =>
+      epochs >= evaluatedByEpoch && most === null
+        ? 'one training epoch'
+        : 'one training epoch, or a quarter of a run of fewer than three',
   },
   checkpoint_steps: {
     value: (steps: number) =>
@@ -153,12 +191,24 @@ export const automatic = {
         : 'without it training would need more memory than any worker has';
     },
   },
+  load_best_model_at_end: {
+    value: (patience: number | null) => patience !== null,
+    why: (on: boolean) => (on ? 'as early_stopping_patience is for' : null),
+  },
   greater_is_better: {
     value: (metric: string) => metric !== 'eval_loss',
     why: (_: boolean, metric: string) =>
       metric === 'eval_loss' ? 'eval_loss is a loss' : `${metric} is no loss`,
   },
 };
+
+/** What a learning rate depends on beside the method and the data. */
+interface RatedRun {
+  /** It goes on from an adapter. */
+  continues: boolean;
+  model?: RatedModel | undefined;
+  multiplier?: number | undefined;
+}
 
 /** Options of `training` that have rules. */
 export type AutomaticOption = keyof typeof automatic;
@@ -168,23 +218,32 @@ export function fixed<Value extends number | boolean>(value: Value | 'auto' | un
   return value === 'auto' ? undefined : value;
 }
 
-/** Why the options that a job left to Graft have the values that were chosen, in words that follow the value. */
+/** Why the options that a job left to Graft have the values that were chosen, in words that follow the value; those of `peft`, too. */
 export function trainingReasons(
-  asked: { peft: PeftConfig; training: TrainingOptions; hyperparameters: Hyperparameters },
+  asked: {
+    peft: PeftConfig;
+    training: TrainingOptions;
+    hyperparameters: Hyperparameters;
+    /** It goes on from an adapter. */
+    continues?: boolean;
+    /** `peft` of the request, where that is known. */
+    peftGiven?: unknown;
+  },
   resolved: ResolvedTraining,
-): Partial<Record<AutomaticOption, string>> {
-  const { peft, training, hyperparameters } = asked;
+): Record<string, string> {
+  const { peft, training, hyperparameters, continues = false } = asked;
   const multiplier = fixed(hyperparameters.learning_rate_multiplier);
   const reasons: Record<AutomaticOption, () => string | null> = {
-    learning_rate: () => automatic.learning_rate.why(resolved.learning_rate, peft, multiplier),
-    n_epochs: () => automatic.n_epochs.why(resolved.n_epochs),
+    learning_rate: () => automatic.learning_rate.why(resolved.learning_rate, peft, { continues, multiplier }),
+    n_epochs: () => automatic.n_epochs.why(resolved.n_epochs, resolved.max_steps),
     batch_size: () => automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps),
-    warmup_steps: () => automatic.warmup_steps.why(peft),
+    warmup_steps: () => automatic.warmup_steps.why(peft, resolved),
     max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
-    eval_steps: automatic.eval_steps.why,
+    eval_steps: () => automatic.eval_steps.why(resolved),
     checkpoint_steps: () => automatic.checkpoint_steps.why(resolved.checkpoint_steps),
     gradient_checkpointing: () =>
       automatic.gradient_checkpointing.why(resolved.gradient_checkpointing, resolved.max_seq_length),
+    load_best_model_at_end: () => automatic.load_best_model_at_end.why(resolved.load_best_model_at_end),
     greater_is_better: () =>
       automatic.greater_is_better.why(resolved.greater_is_better, resolved.metric_for_best_model),
   };
@@ -195,5 +254,9 @@ export function trainingReasons(
     // Jobs of versions before an option have none.
     .filter((option) => !given(option) && resolved[option] !== undefined)
     .map((option) => [option, reasons[option]()] as const);
-  return Object.fromEntries(told.filter(([, reason]) => reason !== null));
+  const ofTraining = Object.fromEntries(told.flatMap(([name, why]) => (why === null ? [] : [[name, why]])));
+  const epochs = training.n_epochs ?? fixed(hyperparameters.n_epochs);
+  if (epochs !== undefined && resolved.n_epochs > epochs)
+    ofTraining.n_epochs = `more than the ${epochs} that were asked for: max_steps takes so many`;
+  return { ...ofTraining, ...peftReasons(peft, asked.peftGiven) };
 }

@@ -18,6 +18,7 @@ export {
   runtimesFor,
 } from '../tuners/methods.ts';
 export { type DataSize, trainingReasons } from './automatic-training.ts';
+export { choosePeft, type PeftWarning, peftReasons, peftWarnings } from './choose-peft.ts';
 export {
   methodSchemas,
   PeftConfigSchema,
@@ -31,7 +32,7 @@ export {
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';
-export { type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
+export { type Comparison, type Rung, rungsOf, SHARED_ADAPTERS, sweepSteps } from './rungs.ts';
 export {
   type BesideSweep,
   nameTrial,

@@ -25,6 +25,10 @@ export const PeftConfigSchema = Type.Unsafe<PeftConfig>({
   anyOf: methodSchemas.map((schema) => ({ $ref: `${(schema as { $id?: string }).$id}#` })),
 });
 
+const AUTO = Type.Literal('auto', {
+  description: 'Of LORA: what Graft chooses (docs/auto.md). The job has the value that was chosen.',
+});
+
 /** What a request's `peft` may hold: `peft_type` and any of its method's options. For documentation; parsePeftConfig decides. */
 export const PeftRequestSchema = Type.Object(
   {
@@ -33,17 +37,21 @@ export const PeftRequestSchema = Type.Object(
   },
   {
     $id: 'PeftRequest',
-    description: 'A PEFT config with the field names of HF PEFT. Unknown options are errors.',
+    description:
+      'A PEFT config with the field names of HF PEFT. Where it names a method and no more than its form (`task_type`, `use_dora`, `use_rslora`), Graft chooses the options; else what is left out has HF PEFT’s default. Unknown options are errors.',
   },
 );
 
 /** Every method's options. An option whose schema differs between methods may fit any of these schemas. */
 function requestOptions(): TProperties {
   const forms = new Map<string, TSchema[]>();
+  const automatic = new Set(
+    Object.values(methods).flatMap(({ choose }) => Object.keys(choose?.({}, 1) ?? {})),
+  );
   for (const { schema } of Object.values(methods)) {
     const { properties } = Type.Partial(Type.Omit(schema, ['peft_type']));
     for (const [option, form] of Object.entries(properties as TProperties)) {
-      const known = forms.get(option) ?? [];
+      const known = forms.get(option) ?? (automatic.has(option) ? [Type.Optional(AUTO)] : []);
       if (!known.some((other) => isDeepStrictEqual(other, form))) forms.set(option, [...known, form]);
     }
   }
@@ -63,7 +71,7 @@ const UNIMPLEMENTED_PEFT_TYPES = (
 const UNIMPLEMENTED_TASK_TYPES = ['QUESTION_ANS'];
 
 /** Fields that PEFT writes into every adapter_config.json and that do not affect training, with their defaults. */
-const BOOKKEEPING: Record<string, unknown> = {
+export const BOOKKEEPING: Record<string, unknown> = {
   auto_mapping: null,
   base_model_name_or_path: null,
   inference_mode: false,

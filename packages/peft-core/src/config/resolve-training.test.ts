@@ -3,7 +3,12 @@ import { test } from 'node:test';
 import { Value } from 'typebox/value';
 import type { GraftError } from '../errors.ts';
 import { parsePeftConfig } from './peft-config.ts';
-import { resolveTraining, type TrainingRequest, validationCount } from './resolve-training.ts';
+import {
+  optimizerSteps,
+  resolveTraining,
+  type TrainingRequest,
+  validationCount,
+} from './resolve-training.ts';
 import {
   HyperparametersSchema,
   parseTrainingOptions,
@@ -131,7 +136,11 @@ test('early stopping is off, follows the loss, and needs something to measure be
   );
   fault({ ...patient, eval_steps: 81 }, 'training.eval_steps'); // 27 steps of 8 in each of 3 epochs
   assert.equal(resolve({ training: { ...patient, eval_steps: 80 } }).eval_steps, 80);
-  fault({ ...patient, n_epochs: 1 }, 'training.eval_steps');
+  fault({ ...patient, max_steps: 1 }, 'training.eval_steps');
+  // What is measured to stop early is published, unless it is refused.
+  const loads = (more: TrainingOptions) =>
+    resolve({ training: { ...patient, ...more } }).load_best_model_at_end;
+  assert.deepEqual([loads({ n_epochs: 1 }), loads({ load_best_model_at_end: false })], [true, false]);
 });
 
 test('large files take fewer epochs, small ones more where answers are short or none, tiny ones smaller batches', () => {
@@ -153,9 +162,77 @@ test('large files take fewer epochs, small ones more where answers are short or 
   assert.equal(resolve({ exampleCount: 3 }).batch_size, 3);
 });
 
-test('accumulation keeps the effective batch at eight', () => {
-  assert.equal(resolve({ training: { gradient_accumulation_steps: 4 } }).batch_size, 2);
-  assert.equal(resolve({ training: { gradient_accumulation_steps: 16 } }).batch_size, 1);
+test('passes add up to larger steps, as in HF, and the automatic batch stays what it is', () => {
+  const batch = (training: TrainingOptions, exampleCount = 240) =>
+    resolve({ training, exampleCount }).batch_size;
+  assert.deepEqual([batch({}), batch({ gradient_accumulation_steps: 4 })], [8, 8]);
+  assert.equal(batch({ gradient_accumulation_steps: 16 }, 5), 5);
+  assert.equal(resolve({ training: { gradient_accumulation_steps: 4 } }).eval_steps, 8);
+});
+
+test('max_steps goes before the epochs, which follow', () => {
+  const epochs = (training: TrainingOptions, more: Partial<TrainingRequest> = {}) =>
+    resolve({ training, ...more }).n_epochs;
+  // 30 steps in each epoch.
+  assert.deepEqual(
+    [7, 90, 91, 1000].map((max_steps) => epochs({ max_steps })),
+    [3, 3, 4, 34],
+  );
+  assert.equal(epochs({ max_steps: 91, n_epochs: 2 }), 4);
+  assert.equal(epochs({ max_steps: 91 }, { hyperparameters: { n_epochs: 2 } }), 4);
+  assert.equal(epochs({ max_steps: 91, gradient_accumulation_steps: 2 }), 7);
+  assert.equal(epochs({ max_steps: 91 }, { exampleCount: 0 }), 3, 'of unknown data only what is usual');
+  const most = resolve({ training: { max_steps: 30_000 } });
+  assert.ok(Value.Check(ResolvedTrainingSchema, most));
+  assert.equal(most.n_epochs, 1000);
+  assert.equal(optimizerSteps(240, most).steps, 30_000);
+  rejects(
+    { training: { max_steps: 30_001 } },
+    'invalid_training_option',
+    /max_steps: is 30001, for which 240 examples would be seen 1001 times; the limit is 1000/,
+  );
+  // A job of an earlier version ends with its epochs.
+  assert.equal(optimizerSteps(240, { ...most, n_epochs: 3 }).steps, 90);
+});
+
+test('a run from an adapter takes half the rate of a long run, however short it is', () => {
+  const alpha64 = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 64 });
+  const of = { model: { hiddenSize: 576, rateExponent: 0.781 }, answerCharacters: 0 };
+  for (const [config, fresh, continued] of [
+    [peft, 5.2e-3, 6.5e-4],
+    [alpha64, 1.3e-3, 4.7e-4],
+  ] as const) {
+    const rate = (more: Partial<TrainingRequest>) =>
+      resolve({ peft: config, ...of, training: { max_steps: 24 }, ...more }).learning_rate;
+    assert.deepEqual([rate({}), rate({ continues: true })], [fresh, continued]);
+    assert.equal(rate({ continues: true, exampleCount: 100_000, training: {} }), continued);
+    assert.equal(rate({ continues: true, training: { learning_rate: 1e-3 } }), 1e-3);
+  }
+});
+
+test('a rate rises where there are steps to spare, and a constant one where it is asked to', () => {
+  const warmup = (training: TrainingOptions) => resolve({ training }).warmup_steps;
+  assert.deepEqual(
+    [1, 2, 9, 10, 90].map((max_steps) => warmup({ max_steps })),
+    [0, 0, 0, 1, 3],
+  );
+  const constant = { lr_scheduler_type: 'constant' } as const;
+  assert.deepEqual([warmup(constant), warmup({ ...constant, warmup_steps: 5 })], [0, 5]);
+  const risen = resolve({ training: { lr_scheduler_type: 'constant_with_warmup' } });
+  assert.deepEqual([risen.lr_scheduler_type, risen.warmup_steps], ['constant', 3]);
+});
+
+test('runs of few epochs are evaluated several times', () => {
+  const every = (n_epochs: number, more: TrainingOptions = {}) =>
+    resolve({ training: { n_epochs, ...more } }).eval_steps;
+  assert.deepEqual(
+    [1, 2, 3, 9].map((epochs) => every(epochs)),
+    [8, 15, 30, 30],
+  );
+  assert.deepEqual(
+    [1, 2, 10, 90].map((max_steps) => every(3, { max_steps })),
+    [1, 1, 3, 30],
+  );
 });
 
 test("OpenAI's hyperparameters and their ranges", () => {

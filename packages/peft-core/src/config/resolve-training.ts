@@ -2,8 +2,13 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed } from './automatic-training.ts';
-import { sweepEvalSteps } from './rungs.ts';
-import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
+import { areCompared, sweepEvalSteps } from './rungs.ts';
+import {
+  type Hyperparameters,
+  MOST_EPOCHS,
+  type ResolvedTraining,
+  type TrainingOptions,
+} from './training-options.ts';
 
 /** What `max_seq_length` is for a job that does not say. */
 export const defaultMaxSeqLength = automatic.max_seq_length.value;
@@ -18,6 +23,8 @@ export interface TrainingRequest extends DataSize {
   hasValidationFile?: boolean;
   /** Tokens the base model can attend to, where known. */
   contextLength?: number;
+  /** It goes on from an adapter. */
+  continues?: boolean;
   /** The base model, where known. */
   model?: RatedModel;
   /** Of a trial of a sweep: how many trials that has. */
@@ -56,17 +63,28 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
   const accumulation = training.gradient_accumulation_steps ?? 1;
   const batch =
-    training.batch_size ??
-    fixed(hyperparameters.batch_size) ??
-    automatic.batch_size.value(accumulation, trained);
-  const epochs =
+    training.batch_size ?? fixed(hyperparameters.batch_size) ?? automatic.batch_size.value(trained);
+  const maxSteps = training.max_steps ?? null;
+  const asked =
     training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(peft, request);
+  // As in HF's TrainingArguments max_steps goes before the epochs, which follow; of data that are not counted yet nothing is known.
+  const following =
+    exampleCount > 0 ? Math.ceil((maxSteps ?? 0) / Math.ceil(trained / (batch * accumulation))) : 0;
+  const epochs = Math.max(asked, following);
+  if (epochs > MOST_EPOCHS) {
+    conflict(
+      'training.max_steps',
+      `is ${maxSteps}, for which ${trained} examples would be seen ${epochs} times; the limit is ${MOST_EPOCHS}`,
+    );
+  }
   const { steps, stepsPerEpoch } = optimizerSteps(trained, {
     ...{ n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation },
-    max_steps: training.max_steps ?? null,
+    max_steps: maxSteps,
   });
+  const { continues = false, model } = request;
   const learningRate =
-    learningRateGiven ?? automatic.learning_rate.value(peft, request, steps, request.model, multiplier);
+    learningRateGiven ??
+    automatic.learning_rate.value(peft, request, { steps, continues, model, multiplier });
   if (learningRate > 1) {
     faults.push({
       code: 'invalid_hyperparameter',
@@ -92,32 +110,34 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     conflict('training.early_stopping_patience', 'and sweep, which stops trials itself, exclude each other');
   throwFaults(faults);
 
+  const isCompared = areCompared(request.trials ?? 0);
   const evalSteps =
     training.eval_steps ??
-    (request.trials ? sweepEvalSteps(request.trials, steps) : automatic.eval_steps.value(stepsPerEpoch));
+    (isCompared ? sweepEvalSteps(steps) : automatic.eval_steps.value(stepsPerEpoch, steps));
   const patience = training.early_stopping_patience ?? null;
   const measuring =
     patience !== null
       ? 'early_stopping_patience'
-      : request.trials && training.eval_steps !== undefined
+      : isCompared && training.eval_steps !== undefined
         ? 'a sweep'
         : null;
   if (measuring !== null && exampleCount > 0 && evalSteps >= steps) {
     conflict(
       'training.eval_steps',
-      `is ${evalSteps}${training.eval_steps === undefined ? ', one training epoch' : ''}, and the job has ${steps} steps: with ${measuring} it must be measured before the end`,
+      `is ${evalSteps}, and the job has ${steps} steps: with ${measuring} it must be measured before the end`,
     );
     throwFaults(faults);
   }
   const metric = training.metric_for_best_model ?? 'eval_loss';
+  const { lr_scheduler_type: schedule = 'cosine' } = training;
 
   return {
     n_epochs: epochs,
     batch_size: batch,
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
-    lr_scheduler_type: training.lr_scheduler_type ?? 'cosine',
-    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(peft, steps),
+    lr_scheduler_type: schedule === 'constant_with_warmup' ? 'constant' : schedule,
+    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(peft, steps, schedule !== 'constant'),
     weight_decay: training.weight_decay ?? 0,
     adam_beta1: training.adam_beta1 ?? 0.9,
     adam_beta2: training.adam_beta2 ?? 0.999,
@@ -136,10 +156,11 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     checkpoint_steps: training.checkpoint_steps ?? automatic.checkpoint_steps.value(steps),
     checkpoint_seconds: training.checkpoint_seconds ?? 600,
     seed: training.seed ?? 42,
-    max_steps: training.max_steps ?? null,
+    max_steps: maxSteps,
     early_stopping_patience: patience,
     early_stopping_threshold: training.early_stopping_threshold ?? 0,
-    load_best_model_at_end: training.load_best_model_at_end ?? false,
+    load_best_model_at_end:
+      training.load_best_model_at_end ?? automatic.load_best_model_at_end.value(patience),
     metric_for_best_model: metric,
     greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
   };

@@ -21,49 +21,67 @@ const refusal = (ask: () => unknown): string => {
 };
 
 describe('rungsOf', () => {
-  test('leaves a third at each rung, down to one, and each trial ends with its full schedule', () => {
-    assert.deepEqual(rungsOf(9, 90, 10), [
-      { step: 10, survivors: 3 },
-      { step: 30, survivors: 1 },
-      { step: 90, survivors: 1 },
+  test('up to four trials train to the end, others are compared where a quarter and half of the steps are done', () => {
+    const end = { step: 90, survivors: 1 };
+    for (const trials of [2, 4]) assert.deepEqual(rungsOf(trials, 90, 10), [end]);
+    assert.deepEqual(rungsOf(5, 90, 15), [{ step: 45, survivors: 2 }, end]);
+    assert.deepEqual(rungsOf(17, 90, 15), [{ step: 45, survivors: 6 }, end]);
+    assert.deepEqual(rungsOf(32, 360, 90), [
+      { step: 90, survivors: 11 },
+      { step: 180, survivors: 4 },
+      { step: 360, survivors: 1 },
+    ]);
+    assert.equal(sweepSteps(9, rungsOf(9, 90, 15)), 9 * 45 + 3 * 45);
+  });
+
+  test('of sweeps of versions before are the same as ever: a third at each, from a ninth of the steps on', () => {
+    const cutsTies = true;
+    assert.deepEqual(rungsOf(9, 90, 10, 'early'), [
+      { step: 10, survivors: 3, cutsTies },
+      { step: 30, survivors: 1, cutsTies },
+      { step: 90, survivors: 1, cutsTies },
     ]);
     assert.deepEqual(
-      rungsOf(32, 540, 20).map(({ survivors }) => survivors),
+      rungsOf(32, 540, 20, 'early').map(({ survivors }) => survivors),
       [10, 3, 1, 1],
     );
-    assert.deepEqual(rungsOf(2, 30, 10), [
-      { step: 10, survivors: 1 },
-      { step: 30, survivors: 1 },
+    assert.deepEqual(rungsOf(2, 30, 10, 'early'), [
+      { step: 10, survivors: 1, cutsTies },
+      { step: 30, survivors: 1, cutsTies },
     ]);
-    assert.equal(sweepSteps(9, rungsOf(9, 90, 10)), 9 * 10 + 3 * 20 + 60);
   });
 
   test('compares at evaluations only, and several times at one where there are too few', () => {
-    assert.deepEqual(rungsOf(9, 90, 25), [
-      { step: 25, survivors: 1 },
+    assert.deepEqual(rungsOf(32, 90, 40), [
+      { step: 40, survivors: 4 },
       { step: 90, survivors: 1 },
     ]);
-    for (const n of [2, 3, 5, 8, 27, 32])
-      for (const steps of [1, 2, 3, 7, 100])
-        for (const evalSteps of [1, 2, 40, 200]) {
-          const rungs = rungsOf(n, steps, evalSteps);
-          const ends = rungs.map(({ step }) => step);
-          assert.deepEqual(
-            ends,
-            [...new Set(ends)].sort((a, b) => a - b),
-          );
-          assert.deepEqual(rungs.at(-1), { step: steps, survivors: 1 });
-          assert.ok(ends.slice(0, -1).every((step) => step % evalSteps === 0 && step < steps));
-          assert.ok(sweepSteps(n, rungs) <= n * steps);
-        }
+    for (const comparison of ['early', 'late'] as const)
+      for (const n of [2, 3, 5, 8, 27, 32])
+        for (const steps of [1, 2, 3, 7, 100])
+          for (const evalSteps of [1, 2, 40, 200]) {
+            const rungs = rungsOf(n, steps, evalSteps, comparison);
+            const ends = rungs.map(({ step }) => step);
+            assert.deepEqual(
+              ends,
+              [...new Set(ends)].sort((a, b) => a - b),
+            );
+            assert.deepEqual([rungs.at(-1)?.step, rungs.at(-1)?.survivors], [steps, 1]);
+            assert.ok(ends.slice(0, -1).every((step) => step % evalSteps === 0 && step < steps));
+            assert.ok(sweepSteps(n, rungs) <= n * steps);
+          }
   });
 
-  test('an evaluation that nobody set is where the first rung is', () => {
+  test('an evaluation that nobody set is where the rungs are', () => {
     const training = { validation_split: 0.1, n_epochs: 3, batch_size: 1 };
     const peft = parsePeftConfig({ peft_type: 'LORA' });
-    const resolved = resolveTraining({ peft, training, exampleCount: 100, trials: 9 });
-    assert.equal(resolved.eval_steps, 30);
-    assert.equal(rungsOf(9, 270, resolved.eval_steps)[0]?.step, 30);
+    const every = (trials: number) =>
+      resolveTraining({ peft, training, exampleCount: 100, trials }).eval_steps;
+    assert.deepEqual([every(4), every(9), every(32)], [90, 67, 67]);
+    assert.deepEqual(
+      rungsOf(32, 270, 67).map(({ step }) => step),
+      [67, 134, 270],
+    );
     assert.equal(resolveTraining({ peft, training, exampleCount: 100 }).eval_steps, 90);
   });
 });
@@ -186,7 +204,7 @@ describe('what is refused', () => {
 
   test('a sweep without validation data, with patience, or measured at its end alone', () => {
     const peft = parsePeftConfig({ peft_type: 'LORA' });
-    const ask = (training: object) => () => resolveTraining({ peft, training, exampleCount: 50, trials: 4 });
+    const ask = (training: object) => () => resolveTraining({ peft, training, exampleCount: 50, trials: 5 });
     assert.match(refusal(ask({})), /^invalid_sweep sweep: .*needs validation data/);
     const split = { validation_split: 0.1 };
     const patience = ask({ ...split, early_stopping_patience: 2, eval_steps: 2 });

@@ -11,6 +11,7 @@ import {
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import { defaultPeft, methods, type PeftConfig, type PeftType, peftTypes } from '../tuners/methods.ts';
+import { choosePeft } from './choose-peft.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import type { TrainingOptions } from './training-options.ts';
 
@@ -112,7 +113,7 @@ export function trialsOf(sweep: Sweep, beside: BesideSweep): SweepTrial[] {
   const peft = beside.peft ?? (types ? undefined : (beside.otherwise ?? defaultPeft));
   const bases = types ? types.map((type) => optionsOf(type, peft)) : [peft];
   const configs = bases.flatMap((base) =>
-    beside.ofStart ? [beside.ofStart] : (ranks ?? [null]).map((r) => configOf(base, r, sweep)),
+    beside.ofStart ? [beside.ofStart] : (ranks ?? [null]).map((r) => configOf(base, r, beside, sweep)),
   );
   const { training } = beside;
   return configs.flatMap((peft) =>
@@ -123,9 +124,9 @@ export function trialsOf(sweep: Sweep, beside: BesideSweep): SweepTrial[] {
   );
 }
 
-function configOf(base: unknown, r: number | null, sweep: Sweep): PeftConfig {
+function configOf(base: unknown, r: number | null, { otherwise }: BesideSweep, sweep: Sweep): PeftConfig {
   try {
-    return parsePeftConfig(r === null || !isRecord(base) ? base : { ...base, r });
+    return parsePeftConfig(choosePeft(base, otherwise, r ?? undefined));
   } catch (error) {
     const type = isRecord(base) ? show(base.peft_type) : 'peft';
     throw nameTrial(error, sweep, r === null ? type : `${type}, r ${r}`);
@@ -152,7 +153,7 @@ function optionsOf(type: PeftType, given: unknown): unknown {
       `${type} has no options that fit every model; name it in peft, with its options`,
     );
   const task = isRecord(given) && given.task_type !== undefined ? { task_type: given.task_type } : {};
-  return { ...methods[type].usual, peft_type: type, ...task };
+  return { peft_type: type, ...task };
 }
 
 function checkBeside(sweep: Sweep, { peft, training, hyperparameters, ofStart }: BesideSweep): void {
@@ -177,7 +178,7 @@ function checkBeside(sweep: Sweep, { peft, training, hyperparameters, ofStart }:
   if (types && given.peft_type !== undefined && !types.includes(given.peft_type as PeftType))
     throw sweepError('sweep.peft_type', `lacks ${show(given.peft_type)}, which peft names`);
   if (!ranks) return;
-  if (given.r !== undefined && !ranks.includes(given.r as number))
+  if (given.r !== undefined && given.r !== 'auto' && !ranks.includes(given.r as number))
     throw sweepError('sweep.r', `lacks ${show(given.r)}, which is peft.r; leave that out`);
   const type = (given.peft_type ?? defaultPeft.peft_type) as PeftType;
   const without = (types ?? [type]).filter(

@@ -10,20 +10,25 @@ import {
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 
+/** Epochs that a request may name. */
+const MOST_ASKED_EPOCHS = 50;
+/** With `max_steps` the examples are seen again until it is reached, so often at most. */
+export const MOST_EPOCHS = 1000;
+
 /** How a job trains, every value fixed: what `training` of a job object shows and what the trainer follows. */
 export const ResolvedTrainingSchema = Type.Object(
   {
     n_epochs: Type.Integer({
       minimum: 1,
-      maximum: 50,
+      maximum: MOST_EPOCHS,
       description:
-        'Passes over the training examples. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short.',
+        'Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short.',
     }),
     batch_size: Type.Integer({
       minimum: 1,
       maximum: 256,
       description:
-        'Examples per forward and backward pass. Automatic: 8 divided by gradient_accumulation_steps.',
+        'Examples per forward and backward pass. Automatic: 8, or all examples if those are fewer, whatever gradient_accumulation_steps is.',
     }),
     gradient_accumulation_steps: Type.Integer({
       minimum: 1,
@@ -39,13 +44,13 @@ export const ResolvedTrainingSchema = Type.Object(
     lr_scheduler_type: Type.Enum(['constant', 'linear', 'cosine'], {
       type: 'string',
       description:
-        'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine.',
+        'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given.',
     }),
     warmup_steps: Type.Integer({
       minimum: 0,
       maximum: 1_000_000,
       description:
-        'Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs.',
+        'Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate.',
     }),
     weight_decay: Type.Number({
       minimum: 0,
@@ -112,7 +117,8 @@ export const ResolvedTrainingSchema = Type.Object(
     eval_steps: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,
-      description: 'Optimizer steps between evaluations. Automatic: one training epoch.',
+      description:
+        'Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three.',
     }),
     checkpoint_steps: Type.Integer({
       minimum: 1,
@@ -132,7 +138,8 @@ export const ResolvedTrainingSchema = Type.Object(
       description: 'Of the order of examples, the initial weights and dropout. Default 42.',
     }),
     max_steps: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000_000 }), Type.Null()], {
-      description: 'Stop after this many optimizer steps. Default null: no limit.',
+      description:
+        'Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has.',
     }),
     early_stopping_patience: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()], {
       description:
@@ -145,7 +152,7 @@ export const ResolvedTrainingSchema = Type.Object(
     }),
     load_best_model_at_end: Type.Boolean({
       description:
-        'Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Default false.',
+        'Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience.',
     }),
     metric_for_best_model: Type.Enum(['eval_loss', 'eval_accuracy'], {
       type: 'string',
@@ -166,10 +173,20 @@ const auto = Type.Literal('auto');
 export const TrainingOptionsSchema = Type.Object(
   {
     ...Type.Partial(ResolvedTrainingSchema).properties,
+    n_epochs: Type.Optional(
+      Type.Integer({ ...ResolvedTrainingSchema.properties.n_epochs, maximum: MOST_ASKED_EPOCHS }),
+    ),
     learning_rate: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.learning_rate], {
         description:
           'Peak learning rate. "auto", as when it is left out: the method\'s × learning_rate_multiplier.',
+      }),
+    ),
+    lr_scheduler_type: Type.Optional(
+      Type.Enum(['constant', 'constant_with_warmup', 'linear', 'cosine'], {
+        type: 'string',
+        description:
+          'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps.',
       }),
     ),
     gradient_checkpointing: Type.Optional(
@@ -191,7 +208,7 @@ export type TrainingOptions = Static<typeof TrainingOptionsSchema>;
 export const HyperparametersSchema = Type.Object(
   {
     n_epochs: Type.Optional(
-      Type.Union([auto, Type.Integer({ minimum: 1, maximum: 50 })], {
+      Type.Union([auto, Type.Integer({ minimum: 1, maximum: MOST_ASKED_EPOCHS })], {
         default: 'auto',
         description: 'Passes over the training examples.',
       }),

@@ -30,11 +30,13 @@ test('a sweep comes to the steps of all its trials, and holds those that wait be
   const trials = [trial(4, 1e-3), trial(4, 1e-4), trial(8, 1e-3), trial(8, 1e-4)];
   const [small, large] = [estimateTraining(trials[0]!, machine), estimateTraining(trials[2]!, machine)];
   const sweep = estimateSweep(trials, machine);
-  // 90 steps each: 30 to the first rung, from which one goes on.
-  assert.deepEqual([large.steps, sweep.steps], [90, 4 * 30 + 60]);
-  assert.equal(sweep.tokens, large.tokens * 2);
+  // So few all train to the end.
+  assert.deepEqual([large.steps, sweep.steps], [90, 4 * 90]);
+  assert.equal(sweep.tokens, large.tokens * 4);
   assert.equal(sweep.trainableParameters, large.trainableParameters);
-  assert.equal(sweep.seconds, small.seconds! + large.seconds!);
+  assert.equal(sweep.seconds, 2 * (small.seconds! + large.seconds!));
+  // Of six, twice the same among them, two go on from half of the steps.
+  assert.equal(estimateSweep([...trials, ...trials.slice(2)], machine).steps, 6 * 50 + 2 * 40);
   const beside = sweep.peakMemoryBytes - large.peakMemoryBytes;
   assert.ok(beside > 12 * small.trainableParameters && beside < small.peakMemoryBytes, String(beside));
   assert.equal(estimateSweep(trials, { ...machine, flops: null }).seconds, null);

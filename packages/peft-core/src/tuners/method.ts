@@ -49,6 +49,15 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   unimplementedValue?(option: string, value: unknown): string | null;
   /** Replaces a shorthand, such as a preset, by the fields it stands for. Called before defaults are filled in. */
   expand?(given: Record<string, unknown>): Record<string, unknown>;
+  /**
+   * What Graft takes for options that are left to it: all, where a request names the method and no more, else those that are "auto".
+   * `given` are the others; the rank is at most `maxRank`. Left out: `usual`, and no option can be "auto".
+   */
+  choose?(given: Record<string, unknown>, maxRank: number): Record<string, unknown>;
+  /** Options that name a form of the method and no sizes: beside them, too, the others are left to Graft. */
+  forms?: readonly string[];
+  /** Of the options that `choose` gives, those whose default learns less: what it means, in words, for a warning. */
+  costly?: Record<string, string>;
   /** Breaches of rules between fields. Called only when each field fits `schema`. */
   faults?(given: Record<string, unknown>): Fault[];
   /**

@@ -12,6 +12,7 @@
  */
 
 import type {
+  Comparison,
   ErrorDetail,
   Hyperparameters,
   PeftConfig,
@@ -103,6 +104,8 @@ export interface JobSweep {
   grid: Sweep;
   /** `peft` of the request; null: it had none. */
   peft: unknown;
+  /** How its trials are compared. Absent: early, of a version before the other. */
+  comparison?: Comparison;
 }
 
 /** What a job comes to, told before it runs: on the worker that would start it best. */

@@ -69,7 +69,7 @@ test('what a job would come to, before any worker lives', async () => {
   assert.equal(steps, 18);
   assert.deepEqual(rest, {
     ...{ object: 'fine_tuning.estimate', seconds: null, fits: null, changes: [] },
-    ...{ workers: 0, memory_bytes: null, device: 'cpu', precision: 'fp32' },
+    ...{ workers: 0, memory_bytes: null, device: 'cpu', precision: 'fp32', warnings: [] },
   });
   const { rows } = await bench.services.sql.query('SELECT count(*)::int AS jobs FROM jobs');
   assert.deepEqual(rows, [{ jobs: 0 }]);

@@ -32,10 +32,11 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const { caller, body } = request;
-      const planned = planJob(await checkTraining(services, checker, caller, body, reply));
+      const checked = await checkTraining(services, checker, caller, body, reply);
+      const planned = planJob(checked);
       reply.endTurn();
       const { estimate } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
-      return toWireEstimate(estimate);
+      return toWireEstimate(estimate, checked.warnings);
     },
   );
 };

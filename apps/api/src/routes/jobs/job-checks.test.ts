@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { setQuota } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, chatLine, openApiBench } from '../../testing/open-api-bench.ts';
+import { publishAdapter } from '../../testing/publish-adapter.ts';
 
 let bench: ApiBench;
 let file: string;
@@ -106,4 +107,47 @@ test('a quota is a fault of the field that it limits, and a body that is no obje
   await setQuota(bench.services, bench.acme.teamId, { methods: null });
   for (const body of ['[]', '{', '"x"'])
     assert.equal((await bench.acme.send('POST', '/v1/fine_tuning/checks', body)).status, 400);
+});
+
+test('what peft leaves out and costs much is warned of, before the job and in its events', async () => {
+  const body = { model: 'tiny', training_file: file, training: { max_seq_length: 64 } };
+  const peft = { peft_type: 'LORA', r: 2 };
+  const { plan } = await check({ ...body, peft });
+  const wanted = ['peft.lora_alpha', 'peft.target_modules'];
+  const paramsOf = (warnings: { param: string }[]) => warnings.map(({ param }) => param);
+  assert.deepEqual(paramsOf(plan.warnings), wanted);
+  assert.match(plan.training_reasons.lora_alpha, /as HF PEFT does.*64 learns more/);
+  const told = await bench.acme.send('POST', '/v1/fine_tuning/estimates', { ...body, peft });
+  assert.deepEqual(paramsOf(told.json.warnings), wanted);
+
+  const job = await bench.acme.send('POST', '/v1/fine_tuning/jobs', { ...body, peft });
+  assert.deepEqual([job.json.peft.lora_alpha, job.json.peft.target_modules], [8, null]);
+  const events = await bench.acme.send('GET', `/v1/fine_tuning/jobs/${job.json.id}/events`);
+  const warned = events.json.data.filter(({ level }: { level: string }) => level === 'warn');
+  assert.match(warned.map(({ message }: { message: string }) => message).join(), /lora_alpha is left out/);
+  assert.equal(warned.length, 2);
+  await bench.untilState(job.json.id, 'queued');
+  const reasons = (await bench.acme.send('GET', `/v1/fine_tuning/jobs/${job.json.id}`)).json.training_reasons;
+  assert.match(reasons.target_modules, /"all-linear" learns more/);
+
+  // Nothing of it where Graft chooses: the job has the values.
+  for (const [given, r] of [
+    [{ peft_type: 'LORA' }, 16],
+    [{ ...peft, lora_alpha: 'auto', target_modules: 'auto' }, 2],
+  ] as const) {
+    const chosen = (await check({ ...body, peft: given })).plan;
+    assert.deepEqual(chosen.warnings, []);
+    const { r: rank, lora_alpha, target_modules } = chosen.peft;
+    assert.deepEqual([rank, lora_alpha, target_modules], [r, 64, 'all-linear']);
+  }
+});
+
+test('a run from an adapter takes half the rate', async () => {
+  const { version } = await publishAdapter(bench, bench.acme, 'continued');
+  const fresh = (await check({ model: 'tiny', training_file: file, peft: version.peft })).plan.training;
+  const { training, training_reasons } = (
+    await check({ model: 'tiny', training_file: file, start_from: version.modelName })
+  ).plan;
+  assert.ok(training.learning_rate <= fresh.learning_rate / 2, `${training.learning_rate}`);
+  assert.match(training_reasons.learning_rate, /where an adapter is continued/);
 });

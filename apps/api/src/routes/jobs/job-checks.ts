@@ -93,9 +93,12 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     const { estimate, training } = await estimator.estimate(caller.teamId, planned, hangUp(reply));
     const { peft } = checked;
     return {
-      ...toWireEstimate(estimate),
+      ...toWireEstimate(estimate, checked.warnings),
       ...{ peft, training, trials: checked.trials.length },
-      training_reasons: trainingReasons({ ...checked, peft }, training),
+      training_reasons: trainingReasons(
+        { ...checked, continues: checked.startFrom !== null, peftGiven: job.peft },
+        training,
+      ),
     };
   }
 };

@@ -54,14 +54,14 @@ describe('a sweep', () => {
     );
     for (const { object, status, step, rungs, training: fixed } of trials) {
       assert.deepEqual([object, status, step, rungs], ['fine_tuning.job.trial', 'waiting', 0, []]);
-      // 36 examples, twice: the first rung is at a third.
-      assert.deepEqual([fixed.seed, fixed.eval_steps], [5, 24]);
+      // 36 examples, twice, measured at each quarter.
+      assert.deepEqual([fixed.seed, fixed.eval_steps], [5, 18]);
     }
-    const steps = sweepSteps(4, rungsOf(4, 72, 24));
+    const steps = sweepSteps(4, rungsOf(4, 72, 18));
     const job = (await bench.acme.send('GET', `${path}/${id}`)).json;
     assert.equal(job.estimate.steps, steps);
     const row = (await getJob(bench.services, bench.acme.teamId, id))!;
-    const alone = await create({ peft, training: { ...training, eval_steps: 24 } });
+    const alone = await create({ peft, training: { ...training, eval_steps: 18 } });
     await bench.untilState(alone.json.id, 'queued');
     const plain = (await getJob(bench.services, bench.acme.teamId, alone.json.id))!;
     assert.equal(row.plannedTokens, Math.ceil((plain.plannedTokens! * steps) / 72));
@@ -80,7 +80,7 @@ describe('a sweep', () => {
     const body = { model: 'tiny', training_file: file, peft, training, sweep };
     const told = await bench.acme.send('POST', '/v1/fine_tuning/estimates', body);
     assert.equal(told.status, 200, told.text);
-    assert.equal(told.json.steps, sweepSteps(4, rungsOf(4, 72, 24)));
+    assert.equal(told.json.steps, sweepSteps(4, rungsOf(4, 72, 18)));
     const bad = await bench.acme.send('POST', '/v1/fine_tuning/estimates', { ...body, sweep: { r: [2] } });
     assertError(bad, 400, 'invalid_sweep', 'sweep');
   });
@@ -197,7 +197,7 @@ describe('what is refused, before there is a job', () => {
     ],
     [
       'measured at the end alone',
-      { training: { ...training, eval_steps: 1000 }, sweep: { r: [2, 4] } },
+      { training: { ...training, eval_steps: 1000 }, sweep: { r: [2, 4, 6, 8, 10] } },
       'invalid_training_option',
       'training.eval_steps',
     ],

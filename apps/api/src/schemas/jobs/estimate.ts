@@ -1,4 +1,4 @@
-import { PeftConfigSchema, ResolvedTrainingSchema } from '@graft/peft-core/config';
+import { PeftConfigSchema, type PeftWarning, ResolvedTrainingSchema } from '@graft/peft-core/config';
 import type { JobEstimate } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { named, nullable, ref } from '../schema.ts';
@@ -44,6 +44,12 @@ export const EstimateSchema = named('FineTuningEstimate', {
   }),
   device: Type.Enum(['cpu', 'gpu'], { type: 'string', description: 'What the numbers are for.' }),
   precision: Type.Enum(['fp32', 'bf16'], { type: 'string', description: 'The same, of matrix products.' }),
+  warnings: Type.Optional(
+    Type.Array(Type.Object({ param: Type.String(), message: Type.String() }), {
+      description:
+        'Options of `peft` that are left out and whose defaults in HF PEFT learn less, with what would be better. Of a job that exists its events have them.',
+    }),
+  ),
 });
 
 /** The same of a job that nobody has created, with all that would be chosen for it. */
@@ -56,7 +62,7 @@ export const JobPlanSchema = named('FineTuningPlan', {
   training_reasons: Type.Unsafe<Record<string, string>>({
     type: 'object',
     additionalProperties: { type: 'string' },
-    description: 'Why the options of `training` that are left to Graft have their values, by option.',
+    description: 'Why the options of `training` that are left to Graft have their values, and what of `peft` has a default that costs much, by option.',
   }),
   trials: Type.Integer({ minimum: 1, description: 'Configurations that are trained.' }),
 });
@@ -75,7 +81,11 @@ export const JobCheckSchema = named('FineTuningCheck', {
   plan: nullable(ref(JobPlanSchema), { description: 'What it would come to; null where it is refused.' }),
 });
 
-export function toWireEstimate(estimate: JobEstimate): Static<typeof EstimateSchema> {
+/** `warnings`: of a job that does not exist yet. */
+export function toWireEstimate(
+  estimate: JobEstimate,
+  warnings?: readonly PeftWarning[],
+): Static<typeof EstimateSchema> {
   return {
     object: 'fine_tuning.estimate',
     trainable_parameters: estimate.trainableParameters,
@@ -93,5 +103,6 @@ export function toWireEstimate(estimate: JobEstimate): Static<typeof EstimateSch
     memory_bytes: estimate.memoryBytes,
     device: estimate.machine.device,
     precision: estimate.machine.precision,
+    ...(warnings && { warnings: [...warnings] }),
   };
 }

@@ -124,7 +124,7 @@ export const CreateJobSchema = named(
   },
   {
     ...closed,
-    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with less rank where the team’s \`max_rank\` is less. Without \`training\`, everything is chosen automatically and shown in the job.`,
+    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with less rank where the team’s \`max_rank\` is less; a \`peft\` that names LORA and no more trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
 );
 
@@ -249,7 +249,7 @@ export const JobSchema = named('FineTuningJob', {
     Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } }),
     {
       description:
-        'Why the options of `training` that were left to Graft have their values, by option; null until the files are validated.',
+        'Why the options of `training` that were left to Graft have their values, and what of `peft` has a default that costs much, by option; null until the files are validated.',
     },
   ),
   validation: nullable(ref(ValidationSchema), {
@@ -358,7 +358,9 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     metadata: job.metadata,
     peft: job.peft,
     training: resolvedTraining ?? job.training,
-    training_reasons: resolvedTraining && trainingReasons(job, resolvedTraining),
+    training_reasons:
+      resolvedTraining &&
+      trainingReasons({ ...job, continues: job.startFromModel !== null }, resolvedTraining),
     sweep: job.sweep?.grid ?? null,
     validation: validation && {
       bytes: validation.bytes,

@@ -9,17 +9,23 @@ const TrialSchema = named('FineTuningJobTrial', {
   status: Type.Enum(['waiting', 'running', 'stopped', 'diverged', 'won'], {
     type: 'string',
     description:
-      'waiting: it may go on; stopped: others continued in its place, whose losses were lower or, see tied_with, equal; diverged: its loss was not a number; won: it is the one that is published.',
+      'waiting: it may go on; stopped: others continued in its place, which were better by metric_for_best_model or, see tied_with, as good; diverged: its loss was not a number; won: it is the one that is published.',
   }),
   tied_with: nullable(Type.Integer({ minimum: 1 }), {
     description:
-      'Of a stopped trial: the earlier trial that had the same loss where it was stopped, and continued because it comes first. Null: the losses of all that continued were lower.',
+      'Of a stopped trial: the earlier trial that measured the same where it was stopped, at the end, and won because it comes first; in sweeps of earlier versions at any comparison. Null: all that continued were better.',
   }),
   step: Type.Integer({ description: 'Its own optimizer steps done.' }),
   rungs: Type.Array(
     Type.Object({
       step: Type.Integer(),
       valid_loss: nullable(Type.Number(), { description: 'Null: it was not a number.' }),
+      value: Type.Optional(
+        nullable(Type.Number(), {
+          description:
+            'Of metric_for_best_model, which decides before the loss; absent where that is the loss.',
+        }),
+      ),
     }),
     { description: 'Where it was compared with others. The last is the end of the winner.' },
   ),
@@ -44,7 +50,7 @@ export function toWireTrials(trials: readonly JobTrial[]): Static<typeof TrialSc
     status: trial.status,
     tied_with: tiedWith(trial, trials),
     step: trial.step,
-    rungs: trial.rungs.map(({ step, loss }) => ({ step, valid_loss: loss })),
+    rungs: trial.rungs.map(({ step, loss, ...value }) => ({ step, valid_loss: loss, ...value })),
     peft: trial.peft,
     training: trial.resolvedTraining ?? trial.training,
   }));
@@ -56,7 +62,7 @@ function tiedWith({ status, trial, rungs }: JobTrial, trials: readonly JobTrial[
   const same = trials.find((other) => {
     const rung = other.rungs.find(({ step }) => step === last.step);
     const continued = other.status !== 'stopped' || other.rungs.at(-1) !== rung;
-    return other.trial < trial && rung?.loss === last.loss && continued;
+    return other.trial < trial && rung?.loss === last.loss && rung.value === last.value && continued;
   });
   return same?.trial ?? null;
 }

@@ -103,11 +103,15 @@ const textOf = (value: unknown): string => (typeof value === 'string' ? value : 
 /** What is no default: asked for, or chosen for a reason. */
 const isTelling = ({ asked, why }: Row): boolean => asked !== leftToGraft || why !== '';
 
-/** Without what is off, null or empty. */
-const methodFacts = ({ peft }: FineTuningJob): Fact[] =>
+/** Without what is off, null or empty, unless there is a reason to know of it. */
+const methodFacts = ({ peft, training_reasons: reasons }: FineTuningJob): Fact[] =>
   Object.entries(peft)
-    .filter(([, value]) => value !== null && value !== false && JSON.stringify(value) !== '{}')
-    .map(([name, value]) => ({ name, value: textOf(value) }));
+    .filter(
+      ([name, value]) =>
+        reasons?.[name] !== undefined ||
+        (value !== null && value !== false && JSON.stringify(value) !== '{}'),
+    )
+    .map(([name, value]) => ({ name, value: textOf(value), note: reasons?.[name] }));
 
 const OptionTable = ({ label, rows }: { label: string; rows: Row[] }) => (
   <Table

@@ -15,6 +15,10 @@ const words: Record<JobTrial['status'], string> = {
 };
 
 /** Of equal losses the first continues, which does not make the others worse. */
+/** The loss, and the metric that decides where that is another. */
+const evaluationText = (rung: JobTrial['rungs'][number] | undefined): string =>
+  [measure(rung?.valid_loss), ...(rung?.value == null ? [] : [`(${measure(rung.value)})`])].join(' ');
+
 const statusText = ({ status, tied_with: tied }: JobTrial): string =>
   tied === null ? words[status] : `stopped: as good as ${tied}, which comes first`;
 
@@ -63,7 +67,7 @@ export function Trials({ job }: { job: FineTuningJob }) {
               head: 'Evaluation',
               end: true,
               width: '8rem',
-              cell: ({ rungs }) => measure(rungs.at(-1)?.valid_loss),
+              cell: ({ rungs }) => evaluationText(rungs.at(-1)),
             },
             { head: 'Status', width: '12rem', cell: statusText },
           ]}

@@ -97,6 +97,7 @@ function MethodOptions({
         name={name}
         schema={schema}
         {...(taken && taken.peft_type === method.peft_type && { taken: taken[name] ?? null })}
+        reason={plan?.training_reasons[name]}
       />
     );
   };

@@ -80,6 +80,11 @@ function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<
           { name: 'Learning rate', value: measure(plan.training.learning_rate) },
         ]}
       />
+      {plan.warnings?.map(({ param, message }) => (
+        <p key={param} role="note">
+          {message}
+        </p>
+      ))}
       <p class="small soft">
         {workers === 0
           ? 'No worker that could take it is running: it waits until one is.'

@@ -94,7 +94,7 @@ export class TrainerTalk {
         const fits =
           follows &&
           step <= totalSteps &&
-          totalSteps === this.#started.totalSteps &&
+          this.#isTotal(totalSteps) &&
           tokens >= this.#tokens &&
           this.#isOfTrial(ofTrial);
         this.#step = step;
@@ -174,6 +174,13 @@ export class TrainerTalk {
         rungs.some((rung, at) => rung.step > this.#job.mostSteps || rung.step <= (rungs[at - 1]?.step ?? 0))
       );
     });
+  }
+
+  /** Trials of a sweep that tie go on together, which makes more steps than there were. */
+  #isTotal(steps: number): boolean {
+    const { trials, mostSteps } = this.#job;
+    const total = this.#started!.totalSteps;
+    return trials ? steps >= total && steps <= mostSteps : steps === total;
   }
 
   #isOfTrial(of: ReportOf<'step'>['ofTrial']): boolean {

@@ -44,7 +44,9 @@ export function adviceOf(
     case 'overfitting': {
       const what = `The validation loss rises, ${course}, while the training loss falls: the examples are being learnt by heart`;
       const epochs = Math.ceil(from.step / stepsPerEpoch);
-      const end = epochs < training.n_epochs ? { n_epochs: epochs } : { max_steps: from.step };
+      // max_steps would go before fewer epochs.
+      const isShorter = epochs < training.n_epochs && training.max_steps === null;
+      const end = isShorter ? { n_epochs: epochs } : { max_steps: from.step };
       if (!training.load_best_model_at_end) return advise(what, { ...end, load_best_model_at_end: true });
       return advise(
         what,

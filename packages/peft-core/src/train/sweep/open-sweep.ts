@@ -1,12 +1,12 @@
 import path from 'node:path';
 import {
+  type Comparison,
   leadingPositions,
   optimizerSteps,
   type ResolvedTraining,
   type Rung,
   rungsOf,
   type SweepTrial,
-  sweepSteps,
 } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import type { TrainingData } from '../../examples/index.ts';
@@ -34,6 +34,8 @@ export interface SweepOptions
   trials: readonly SweepTrial<ResolvedTraining>[];
   /** As `train` has it; trials wait in checkpoints, so there is no sweep without. */
   checkpoints: NonNullable<TrainOptions['checkpoints']>;
+  /** Left out: as the checkpoint has it that it goes on from, or `late`. */
+  comparison?: Comparison;
 }
 
 /** A trial under way. */
@@ -51,7 +53,7 @@ export class Sweep {
   readonly options: SweepOptions;
   readonly trials: readonly RunningTrial[];
   readonly rungs: readonly Rung[];
-  readonly totalSteps: number;
+  readonly comparison: Comparison;
   /** As a run's: a checkpoint of another is not this sweep's. */
   readonly identity: string;
   /** Step of the checkpoint that it goes on from; null when it starts from the beginning. */
@@ -62,22 +64,30 @@ export class Sweep {
   readonly #dataOf: (trial: TrainOptions) => Promise<TrainingData>;
 
   constructor(
-    given: Pick<Sweep, 'options' | 'trials' | 'rungs' | 'identity' | 'resumedFrom' | 'passedOver'>,
+    given: Pick<
+      Sweep,
+      'options' | 'trials' | 'rungs' | 'comparison' | 'identity' | 'resumedFrom' | 'passedOver'
+    >,
     dataOf: (trial: TrainOptions) => Promise<TrainingData>,
   ) {
     this.options = given.options;
     this.trials = given.trials;
     this.rungs = given.rungs;
+    this.comparison = given.comparison;
     this.identity = given.identity;
     this.resumedFrom = given.resumedFrom;
     this.passedOver = given.passedOver;
-    this.totalSteps = sweepSteps(this.trials.length, this.rungs);
     this.step = this.resumedFrom ?? 0;
     this.#dataOf = dataOf;
   }
 
   get standing(): Standing {
     return standingOf(this.rungs, this.#progress);
+  }
+
+  /** Of all trials, as far as is known: those that tie go on together. */
+  get totalSteps(): number {
+    return this.standing.total;
   }
 
   /** Tokens of all trials but this one, so far. */
@@ -110,13 +120,16 @@ export class Sweep {
       if (trial === next?.trial) return 'running';
       return running.has(trial) ? 'waiting' : 'stopped';
     };
-    return this.#progress.map(({ losses }, trial) => ({
+    const isLoss = this.#metric === 'eval_loss';
+    const finite = (number: number) => (Number.isFinite(number) ? number : null);
+    return this.#progress.map(({ losses, accuracies }, trial) => ({
       trial: trial + 1,
       status: statusOf(trial),
       step: this.trials[trial]!.log.series.train.loss.length,
       rungs: losses.map((loss, at) => ({
         step: this.rungs[at]!.step,
-        loss: Number.isFinite(loss) ? loss : null,
+        loss: finite(loss),
+        ...(isLoss ? {} : { value: finite(accuracies[at]!) }),
       })),
     }));
   }
@@ -128,16 +141,27 @@ export class Sweep {
     return { ...options, checkpoints, data: await this.#dataOf(options) };
   }
 
-  get #progress(): TrialProgress[] {
+  /** What decides; sweeps that versions before have begun go by the loss alone. */
+  get #metric(): ResolvedTraining['metric_for_best_model'] {
+    const { metric_for_best_model: metric = 'eval_loss' } = this.options.trials[0]!.training;
+    return this.comparison === 'early' ? 'eval_loss' : metric;
+  }
+
+  get #progress(): (TrialProgress & { accuracies: number[] })[] {
+    const { greater_is_better: isGreater } = this.options.trials[0]!.training;
     return this.trials.map(({ log, diverged }) => {
-      const { step, loss } = log.series.evaluation;
+      const { step, loss, tokenAccuracy } = log.series.evaluation;
       const losses: number[] = [];
+      const accuracies: number[] = [];
       for (const rung of this.rungs) {
         const at = step.indexOf(rung.step);
         if (at < 0) break;
         losses.push(loss[at]!);
+        accuracies.push(tokenAccuracy[at]!);
       }
-      return { losses, diverged };
+      const progress = { losses, accuracies, diverged };
+      if (this.#metric === 'eval_loss') return progress;
+      return { ...progress, values: accuracies.map((value) => (isGreater ? -value : value)) };
     });
   }
 }
@@ -151,7 +175,7 @@ export function tokensOf({ log }: RunningTrial): number {
  * `invalid_sweep` without validation examples.
  */
 export async function openSweep(options: SweepOptions): Promise<Sweep> {
-  const { trials, checkpoints, ...shared } = options;
+  const { trials, checkpoints, comparison: asked, ...shared } = options;
   const work = path.join(checkpoints.dir, 'trials');
   await makeFolder(work);
   const given = trials.map(
@@ -187,9 +211,13 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
       checkpoint: kept?.checkpoint ?? null,
     };
   });
-  const rungs = rungsOf(trials.length, steps, first.training.eval_steps);
+  const comparison = asked ?? checkpoint?.comparison ?? 'late';
+  const rungs = rungsOf(trials.length, steps, first.training.eval_steps, comparison);
   const resumedFrom = checkpoint?.step ?? null;
-  return new Sweep({ options, trials: running, rungs, identity, resumedFrom, passedOver }, dataOf);
+  return new Sweep(
+    { options, trials: running, rungs, comparison, identity, resumedFrom, passedOver },
+    dataOf,
+  );
 }
 
 /** A trial's examples, which are made once for all that want the same of them. */

@@ -1,23 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { rungsOf, sweepSteps } from '../../config/index.ts';
+import { type Comparison, rungsOf, sweepSteps } from '../../config/index.ts';
 import { type Segment, standingOf, type TrialProgress } from './standing.ts';
 
 /** Every segment of a sweep in which `lossOf` gives a trial's loss at a step; null: it diverges on the way there. */
-function run(trials: number, lossOf: (trial: number, step: number) => number | null) {
-  const rungs = rungsOf(trials, 90, 10);
-  const state = Array.from({ length: trials }, () => ({ losses: [] as number[], diverged: false }));
+function run(
+  trials: number,
+  lossOf: (trial: number, step: number) => number | null,
+  {
+    comparison = 'early',
+    metricOf,
+  }: { comparison?: Comparison; metricOf?: (trial: number, step: number) => number } = {},
+) {
+  const rungs = rungsOf(trials, 90, 10, comparison);
+  const state = Array.from({ length: trials }, () => ({
+    ...{ losses: [] as number[], diverged: false },
+    ...(metricOf && { values: [] as number[] }),
+  }));
   const segments: Segment[] = [];
   const running: number[][] = [];
   for (;;) {
     const standing = standingOf(rungs, state satisfies TrialProgress[]);
-    if (!standing.next) return { segments, running, winner: standing.winner, rungs };
+    const { winner, total } = standing;
+    if (!standing.next) return { segments, running, winner, rungs, total };
     segments.push(standing.next);
     running.push([...standing.running]);
     const { trial, until } = standing.next;
     const loss = lossOf(trial, until);
     if (loss === null) state[trial]!.diverged = true;
-    else state[trial]!.losses.push(loss);
+    else {
+      state[trial]!.losses.push(loss);
+      state[trial]!.values?.push(metricOf!(trial, until));
+    }
   }
 }
 
@@ -70,4 +84,48 @@ test('a trial that diverges is out, its steps stay planned, and with none left t
   assert.equal(one.winner, 4);
   const last = one.segments.at(-1)!;
   assert.equal(last.before + last.until - last.from, sweepSteps(9, rungs));
+});
+
+test('few trials all train to the end, and more are compared once, where half is done', () => {
+  const late = { comparison: 'late' } as const;
+  const few = run(4, (trial) => 9 - trial, late);
+  assert.deepEqual(
+    few.segments.map(({ trial, until }) => [trial, until]),
+    [0, 1, 2, 3].map((trial) => [trial, 90]),
+  );
+  assert.deepEqual([few.winner, few.total], [3, 360]);
+  // The last is behind at half of the steps, among the best third, and overtakes them.
+  const nine = run(
+    9,
+    (trial, step) => (trial === 8 && step === 90 ? 0 : trial === 8 ? 2.5 : trial + 1),
+    late,
+  );
+  assert.deepEqual(
+    nine.segments.filter(({ from }) => from > 0).map(({ trial, from }) => [trial, from]),
+    [0, 1, 8].map((trial) => [trial, 50]),
+  );
+  assert.deepEqual([nine.winner, nine.total], [8, 9 * 50 + 3 * 40]);
+});
+
+test('what decides goes before the loss, and trials that tie in both go on together', () => {
+  const metricOf = (trial: number, step: number) => (step === 90 ? trial : [5, 1, 2, 2, 2, 2][trial]!);
+  const losses = [0, 9, 3, 4, 3, 3];
+  const { segments, winner, total, rungs, running } = run(6, (trial) => losses[trial]!, {
+    comparison: 'late',
+    metricOf,
+  });
+  const after = segments.filter(({ from }) => from > 0);
+  // Two go on, and with the second those that measured exactly the same: not the fourth, nor the first, whose loss is the lowest.
+  assert.deepEqual(
+    after.map(({ trial }) => trial),
+    [1, 2, 4, 5],
+  );
+  assert.deepEqual([...running[6]!], [1, 2, 4, 5]);
+  assert.equal(winner, 1);
+  assert.equal(total, sweepSteps(6, rungs) + 2 * 40);
+  const last = segments.at(-1)!;
+  assert.equal(last.before + last.until - last.from, total);
+  // An earlier version cut them, in their order.
+  const cut = run(9, () => 1);
+  assert.deepEqual([cut.segments.length, cut.total], [9 + 3 + 1, sweepSteps(9, cut.rungs)]);
 });

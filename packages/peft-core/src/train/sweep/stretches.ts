@@ -33,7 +33,10 @@ export function stretchesOf(
 /** Those that are done, and the one that is begun. */
 function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): Segment[] {
   const segments: Segment[] = [];
-  const then = trials.map(() => ({ losses: [] as number[], diverged: false }));
+  const then = trials.map(({ values }) => ({
+    ...{ losses: [] as number[], diverged: false },
+    ...(values && { values }),
+  }));
   for (;;) {
     const { next } = standingOf(rungs, then);
     if (!next) return segments;

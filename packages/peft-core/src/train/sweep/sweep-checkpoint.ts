@@ -5,11 +5,12 @@
  *     step-<n>/             n: steps of all trials
  *       trial-<i>/          as `writeCheckpoint` wrote it: state, metrics, manifest
  *       metrics.safetensors the measures of every trial
- *       sweep.json          which have diverged
+ *       sweep.json          which have diverged, and how trials are compared
  *       manifest.json       covers every byte of the others
  */
 import { copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { Comparison } from '../../config/index.ts';
 import { readSafetensors, writeSafetensors } from '../../files.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder, syncPath, writeNewFile } from '../checkpoints/durable-files.ts';
@@ -41,6 +42,7 @@ export async function writeSweepCheckpoint(
   folder: string,
   of: Pick<Manifest, 'identity' | 'step' | 'trainedTokens'>,
   trials: readonly KeptTrial[],
+  comparison: Comparison,
 ): Promise<WrittenCheckpoint> {
   return await writeWhole(folder, of, async (temporary) => {
     const files: Manifest['files'] = {};
@@ -55,7 +57,8 @@ export async function writeSweepCheckpoint(
     const series = trials.flatMap((kept, trial) => tensorsOf(kept.series, `${folderOfTrial(trial)}.`));
     const { bytes, sha256: digest } = await writeSafetensors(path.join(temporary, METRICS_FILE), series);
     files[METRICS_FILE] = { bytes, sha256: digest };
-    const text = `${JSON.stringify({ diverged: trials.map(({ diverged }) => diverged) })}\n`;
+    const diverged = trials.map((trial) => trial.diverged);
+    const text = `${JSON.stringify({ diverged, comparison })}\n`;
     await writeNewFile(path.join(temporary, SWEEP_FILE), text);
     files[SWEEP_FILE] = { bytes: Buffer.byteLength(text), sha256: sha256(text) };
     return files;
@@ -66,6 +69,7 @@ export interface SweepState {
   /** Of all trials. */
   step: number;
   trials: KeptTrial[];
+  comparison: Comparison;
 }
 
 /**
@@ -78,8 +82,11 @@ export async function readSweepCheckpoint(
   work: string,
 ): Promise<SweepState> {
   const { files, step } = await verifyOwn(candidate, identity);
-  const { diverged } = JSON.parse(await readFile(path.join(candidate.dir, SWEEP_FILE), 'utf8')) as {
+  const text = await readFile(path.join(candidate.dir, SWEEP_FILE), 'utf8');
+  // Versions before wrote none: it was early.
+  const { diverged, comparison = 'early' } = JSON.parse(text) as {
     diverged: boolean[];
+    comparison?: Comparison;
   };
   const metrics = await readSafetensors(path.join(candidate.dir, METRICS_FILE));
   const trials: KeptTrial[] = [];
@@ -103,7 +110,7 @@ export async function readSweepCheckpoint(
     await copyCheckpoint(own, dir);
     kept.checkpoint = { ...own, dir };
   }
-  return { step, trials };
+  return { step, trials, comparison };
 }
 
 const stepIn = (manifest: string): number => (JSON.parse(manifest) as Manifest).step;

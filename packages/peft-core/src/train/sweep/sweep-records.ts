@@ -11,8 +11,8 @@ export interface TrialRow {
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
   /** Its own optimizer steps done. */
   step: number;
-  /** Validation loss at each rung that it has reached; null: it was not a number. */
-  rungs: { step: number; loss: number | null }[];
+  /** Validation loss at each rung that it has reached; null: it was not a number. `value`: of metric_for_best_model, if that is no loss. */
+  rungs: { step: number; loss: number | null; value?: number | null }[];
 }
 
 /** What was measured of one trial between two rungs. */

@@ -1,7 +1,7 @@
 // A sweep's winner is, bit for bit, what a training of its own would be; and a sweep that is stopped anywhere, or killed, and goes on
 // from what was recorded ends as one that was not disturbed.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -10,11 +10,13 @@ import { type BaseModel, openBaseModel } from '../../files.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import type { CheckpointCandidate } from '../checkpoints/manifest.ts';
+import { MetricLog } from '../checkpoints/metric-series.ts';
 import { train } from '../loop.ts';
 import { type Requirements, threadCount } from '../precision.ts';
 import type { RecordOf, TrainRecord } from '../records.ts';
 import { WarmModel } from '../warm-model.ts';
 import type { SweepOptions } from './open-sweep.ts';
+import { readSweepCheckpoint, writeSweepCheckpoint } from './sweep-checkpoint.ts';
 import { trainSweep } from './train-sweep.ts';
 
 const at = tempFolder();
@@ -108,14 +110,14 @@ test('the best trial is published, bit for bit as a training of its own, and the
   const done = doneOf(records);
   const [start] = of(records, 'start');
   assert.deepEqual(
-    rungsOf(9, 9, 1).map(({ step }) => step),
-    [1, 3, 9],
+    rungsOf(9, 9, 2).map(({ step }) => step),
+    [4, 9],
   );
-  assert.equal(start?.totalSteps, 9 + 3 * 2 + 6);
+  assert.equal(start?.totalSteps, 9 * 4 + 3 * 5);
   const steps = of(records, 'step');
   assert.deepEqual(
     steps.map(({ step }) => step),
-    Array.from({ length: 21 }, (_, i) => i + 1),
+    Array.from({ length: 51 }, (_, i) => i + 1),
   );
   assert.equal(steps.at(-1)?.secondsRemaining, 0);
 
@@ -127,16 +129,15 @@ test('the best trial is published, bit for bit as a training of its own, and the
   );
   assert.deepEqual(
     rows.map(({ step }) => step).sort((a, b) => a - b),
-    [1, 1, 1, 1, 1, 1, 3, 3, 9],
+    [4, 4, 4, 4, 4, 4, 9, 9, 9],
   );
-  assert.ok(
-    rows.every(
-      ({ status, step }) => (status === 'won') === (step === 9) && (step === 9 || status === 'stopped'),
-    ),
-  );
+  const whole = rows.filter(({ step }) => step === 9);
+  const lowest = Math.min(...whole.map(({ rungs }) => rungs[1]!.loss!));
+  assert.equal(rows[trial - 1]!.rungs[1]!.loss, lowest);
+  assert.ok(rows.every((row) => row.status === (row.trial === trial ? 'won' : 'stopped')));
   const first = rows.map(({ rungs }) => rungs[0]!.loss!);
   const best = first.map((loss, i) => ({ loss, trial: i + 1 })).sort((a, b) => a.loss - b.loss);
-  const second = rows.filter(({ step }) => step > 1).map((row) => row.trial);
+  const second = whole.map((row) => row.trial);
   assert.deepEqual(
     second,
     best
@@ -175,21 +176,18 @@ test('the best trial is published, bit for bit as a training of its own, and the
   });
   assert.equal(done.trainedTokens, Math.max(...tokens));
   const card = await readFile(path.join(done.adapterDir, 'README.md'), 'utf8');
-  assert.match(
-    card,
-    /## The sweep it won[\s\S]*\| trial \| what \| steps \| loss at 1 \| loss at 3 \| loss at 9 \|/,
-  );
+  assert.match(card, /## The sweep it won[\s\S]*\| trial \| what \| steps \| loss at 4 \| loss at 9 \|/);
   assert.match(card, /\| LORA, r 8, learning rate 0\.03 \| \d \| [\d.]+ \|/);
 });
 
 test('stopped or killed anywhere, it goes on from what was recorded, exactly', async () => {
-  const sweep = { learning_rate: [1e-4, 3e-2], peft_type: ['LORA', 'PROMPT_TUNING'] };
+  const sweep = { learning_rate: [1e-4, 3e-2, 1e-2], peft_type: ['LORA', 'PROMPT_TUNING'] };
   const more = { load_best_model_at_end: true, checkpoint_steps: 1 };
   const whole = await recordsOf(sweepOf(sweep, 'undisturbed', more));
   const published = await filesOf(doneOf(whole).adapterDir);
   const checkpoints = of(whole, 'checkpoint');
   assert.equal(checkpoints.length, of(whole, 'step').length);
-  for (let cut = 1; cut <= checkpoints.length; cut += 3) {
+  for (let cut = 1; cut <= checkpoints.length; cut += 6) {
     const name = `cut-${cut}`;
     const options = sweepOf(sweep, name, more);
     // Killed a record after its checkpoint, so that something is done again.
@@ -260,6 +258,55 @@ test('asked to stop it writes a checkpoint; a damaged one is passed over', async
   assert.equal(begun?.resumedFrom, null, 'of another sweep');
 });
 
+test('a sweep that a version before began goes on with its rungs', async () => {
+  const asked = { learning_rate: [1e-4, 3e-2] };
+  const options = { ...sweepOf(asked, 'early', { eval_steps: 3 }), comparison: 'early' as const };
+  const before = await recordsOf(options, ({ type }) => type === 'checkpoint');
+  const [{ dir, step, digest }] = of(before, 'checkpoint') as [RecordOf<'checkpoint'>];
+  const { comparison: _, ...resumed } = options;
+  const checkpoints = { dir: at('early-2'), candidates: [{ dir, step, digest }] };
+  const records = await recordsOf({ ...resumed, checkpoints });
+  const [start] = of(records, 'start');
+  assert.deepEqual([start?.resumedFrom, start?.totalSteps], [step, 2 * 3 + 6]);
+  assert.deepEqual(
+    of(records, 'trials')
+      .at(-1)!
+      .trials.map(({ step }) => step)
+      .sort(),
+    [3, 9],
+  );
+
+  // Its checkpoints did not say how trials are compared.
+  mkdirSync(at('silent'));
+  const series = new MetricLog(null).series;
+  const written = await writeSweepCheckpoint(
+    at('silent'),
+    { identity: 'a', step: 1, trainedTokens: 1 },
+    [{ series, diverged: false, checkpoint: null }],
+    undefined as never,
+  );
+  assert.equal((await readSweepCheckpoint({ ...written, step: 1 }, 'a', at('work'))).comparison, 'early');
+});
+
+test('the metric that was asked for decides, before the loss', async () => {
+  const options = sweepOf({ learning_rate: [1e-4, 3e-2] }, 'metric', {
+    metric_for_best_model: 'eval_accuracy',
+    greater_is_better: false,
+  });
+  const records = await recordsOf(options);
+  const ends = of(records, 'trials')
+    .at(-1)!
+    .trials.map(({ rungs, status }) => ({ ...rungs.at(-1)!, status }));
+  const worst = Math.min(...ends.map(({ value }) => value!));
+  const others = ends.filter(({ value }) => value! > worst);
+  assert.equal(others.length, 1, 'they differ');
+  // The worse one was asked for, whose loss is the higher one, too.
+  assert.deepEqual(
+    [others[0]!.status, ends.find(({ value }) => value === worst)!.status],
+    ['stopped', 'won'],
+  );
+});
+
 test('it goes on with the kernels that it began with, whatever the process had before', async () => {
   const requirements: Requirements = {
     precision: 'fp32',
@@ -304,8 +351,8 @@ test('methods share a loaded base where its weights lie the same for them, and t
   const options = sweepOf({ peft_type: types }, 'methods', { gradient_accumulation_steps: 2 }, lora);
   const warm = new CountingWarmModel();
   const records = await recordsOf({ ...options, warm });
-  // The last two need other weights, or sizes that are fixed, and the winner is gone back to.
-  assert.ok(warm.loads <= 4, `loaded ${warm.loads} times`);
+  // The last two need other weights, or sizes that are fixed, and the two that go on, and the winner, are gone back to.
+  assert.ok(warm.loads <= 5, `loaded ${warm.loads} times`);
   warm.close();
   for (const [i, trial] of options.trials.entries()) {
     const { trials: _, checkpoints: __, ...shared } = options;

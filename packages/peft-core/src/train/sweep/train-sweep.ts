@@ -135,10 +135,11 @@ class SweepRun {
   }
 
   async *#checkpoint(sweep: Sweep): AsyncGenerator<TrainRecord> {
-    const { identity, step, kept, options } = sweep;
+    const { identity, step, kept, options, comparison } = sweep;
     const trainedTokens = sweep.trials.reduce((sum, each) => sum + tokensOf(each), 0);
     const of = { identity, step, trainedTokens };
-    yield { type: 'checkpoint', step, ...(await writeSweepCheckpoint(options.checkpoints.dir, of, kept)) };
+    const written = await writeSweepCheckpoint(options.checkpoints.dir, of, kept, comparison);
+    yield { type: 'checkpoint', step, ...written };
     this.#recorded = { step, at: performance.now() };
     for (const [i, { folder }] of sweep.trials.entries())
       if (!kept[i]!.checkpoint) await rm(folder, { recursive: true, force: true });

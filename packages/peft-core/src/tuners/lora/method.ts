@@ -1,5 +1,5 @@
 import { GraftError } from '../../errors.ts';
-import type { ModelOutline } from '../../outlines/outline.ts';
+import { type ModelOutline, TASK_TYPES, writesText } from '../../outlines/outline.ts';
 import { optionError, show } from '../../schema/check-fields.ts';
 import { matchesEnd } from '../../schema/module-pattern.ts';
 import { checkTargetNames, checkTransposed, lastParts } from '../idle-targets.ts';
@@ -39,6 +39,9 @@ const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loft
 /** What docs/auto.md found best for text. */
 export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
 
+/** The same for models that write no text. */
+const usualWithoutText = { r: 8, lora_alpha: 16, target_modules: 'all-linear' };
+
 export const loraMethod: Method<LoraConfig> = {
   title: 'LoRA',
   when: 'The first choice: close to full fine-tuning with a small part of the parameters (at r 16 some 4 % of a model of 135 million, 0.5 % of one of 8 billion), merges away, and in its plain form is what other runtimes serve.',
@@ -66,6 +69,12 @@ export const loraMethod: Method<LoraConfig> = {
     }
     return null;
   },
+  choose: chooseLora,
+  forms: ['use_dora', 'use_rslora'],
+  costly: {
+    lora_alpha: 'it is 8',
+    target_modules: 'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
+  },
   faults: loraFaults,
   learningRate,
   mostOfRate: (config, ofData) => ofData * Math.min(1, (16 / alphaOf(config)) ** 0.75),
@@ -88,6 +97,15 @@ export const loraMethod: Method<LoraConfig> = {
   tensorNames: ['lora', 'token_adapter'],
   floats: ['lora_dropout'],
 };
+
+/** One lora_alpha for every rank: docs/auto.md found none better for more of it. rsLoRA's divides by the root of the rank. */
+function chooseLora(given: Record<string, unknown>, maxRank: number): Record<string, unknown> {
+  const task = TASK_TYPES.find((each) => each === given.task_type) ?? 'CAUSAL_LM';
+  const usual = writesText(task) ? usualLora : usualWithoutText;
+  const r = typeof given.r === 'number' && given.r >= 1 ? given.r : Math.min(usual.r, maxRank);
+  const alpha = usual.lora_alpha / (given.use_rslora === true ? Math.sqrt(r) : 1);
+  return { ...usual, r, lora_alpha: Number(alpha.toPrecision(2)) };
+}
 
 /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
 function check(config: LoraConfig, model: ModelOutline): void {

@@ -8,12 +8,12 @@ import { underLease } from '../leases/write-under-lease.ts';
 export interface TrialState {
   /** From 1. */
   trial: number;
-  /** `waiting`: it may go on; `stopped`: others continued, with a lower loss or as the first of equal ones; `diverged`: its loss was not a number. */
+  /** `waiting`: it may go on; `stopped`: others continued, which were better or, at the end, the first of equal ones; `diverged`: its loss was not a number. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
   /** Its own optimizer steps done. */
   step: number;
-  /** Validation losses where it was compared with others; null: not a number. */
-  rungs: { step: number; loss: number | null }[];
+  /** Validation losses where it was compared with others; null: not a number. `value`: of metric_for_best_model, if that is no loss. */
+  rungs: { step: number; loss: number | null; value?: number | null }[];
 }
 
 export interface JobTrial extends TrialState {

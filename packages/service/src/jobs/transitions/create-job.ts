@@ -44,6 +44,8 @@ interface JobRequest {
   startFrom?: { id: string; modelName: string } | null;
   /** Where its metrics are sent: at most one of each type. */
   integrations?: JobIntegrationRequest[];
+  /** What its options cost that people may not expect: an event each. */
+  warnings?: readonly string[];
   /** SHA-256 of the canonical request body. */
   requestHash: string;
   /** From the `Idempotency-Key` header. */
@@ -116,7 +118,9 @@ async function create(
       hyperparameters: json(input.hyperparameters),
       peft: json(input.peft),
       training: json(input.training),
-      sweep: sweep ? json({ grid: sweep.grid, peft: sweep.peft }) : Prisma.DbNull,
+      sweep: sweep
+        ? json({ grid: sweep.grid, peft: sweep.peft, comparison: 'late' } satisfies JobSweep)
+        : Prisma.DbNull,
       metadata: input.metadata ?? Prisma.DbNull,
       priority: priorities[input.priority ?? 'normal'],
       startFromId: startFrom?.id ?? null,
@@ -143,6 +147,7 @@ async function create(
   }
   await insertAudit(tx, teamId, input, { action: 'job.create', target: job.id });
   await insertEvent(tx, job, { message: `Created fine-tuning job: ${job.id}` });
+  for (const message of input.warnings ?? []) await insertEvent(tx, job, { level: 'warn', message });
   return { job, created: true };
 }
 

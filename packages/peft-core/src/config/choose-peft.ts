@@ -1,0 +1,100 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isRecord } from '../schema/check-fields.ts';
+import type { Method } from '../tuners/method.ts';
+import { defaultPeft, methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
+import { BOOKKEEPING } from './peft-config.ts';
+
+/** An option that a request leaves out, and whose default in HF PEFT costs more than people expect. */
+export interface PeftWarning {
+  /** Path of the option, such as `peft.lora_alpha`. */
+  param: string;
+  /** What is taken, and what would be better. */
+  message: string;
+}
+
+/**
+ * `peft` of a request with the options that it leaves to Graft: all, where it names a method and no more than its form, and those that
+ * are "auto". What else is left out is for `parsePeftConfig`, which takes HF PEFT's defaults, and what is wrong is for it to refuse.
+ *
+ * `otherwise`: what a job without `peft` trains, whose rank is the largest that is chosen. `r`: the rank of a sweep's trial.
+ */
+export function choosePeft(given: unknown, otherwise: typeof defaultPeft = defaultPeft, r?: number): unknown {
+  const method = methodIn(given);
+  if (!method) return given;
+  const { rest, options } = apart(given as Record<string, unknown>);
+  const withRank = r === undefined ? options : { ...options, r };
+  if (isMethodAlone(method, options)) {
+    if (!method.choose) return method.usualNeedsModel ? given : { ...rest, ...method.usual, ...withRank };
+    return { ...rest, ...method.choose(withRank, otherwise.r), ...withRank };
+  }
+  if (!method.choose) return { ...rest, ...withRank };
+  const chosen = Object.entries(method.choose(withoutAuto(withRank), otherwise.r));
+  return {
+    ...rest,
+    ...withRank,
+    ...Object.fromEntries(chosen.filter(([option]) => withRank[option] === 'auto')),
+  };
+}
+
+/** Of options that a request leaves out those whose default costs much. `given` is what `choosePeft` takes. */
+export function peftWarnings(given: unknown): PeftWarning[] {
+  const method = methodIn(given);
+  if (!method?.choose) return [];
+  const { options } = apart(given as Record<string, unknown>);
+  if (isMethodAlone(method, options)) return [];
+  const chosen = method.choose(withoutAuto(options), Number.POSITIVE_INFINITY);
+  return Object.entries(method.costly ?? {}).flatMap(([option, cost]) => {
+    if ((options[option] ?? null) !== null) return [];
+    const better = JSON.stringify(chosen[option]);
+    const message = `peft.${option} is left out: ${cost}, as with HF PEFT. ${better} learns more (docs/auto.md): give it, or "auto".`;
+    return [{ param: `peft.${option}`, message }];
+  });
+}
+
+/**
+ * By option: that it has HF PEFT's default, which costs much, in words that follow the value. `given`: what was asked for; where that
+ * is no longer known, undefined, a default that was asked for looks like one that was left out.
+ */
+export function peftReasons(peft: PeftConfig, given?: unknown): Record<string, string> {
+  const method = methodOf(peft);
+  if (!method.choose) return {};
+  const asked = isRecord(given) ? given : {};
+  const values: Record<string, unknown> = { ...peft };
+  const chosen = method.choose(values, Number.POSITIVE_INFINITY);
+  const { properties } = method.schema;
+  const costly = Object.keys(method.costly ?? {}).filter((option) => {
+    if ((asked[option] ?? null) !== null) return false;
+    const { default: fallback } = properties[option] as { default?: unknown };
+    return isDeepStrictEqual(values[option], fallback) && !isDeepStrictEqual(values[option], chosen[option]);
+  });
+  return Object.fromEntries(
+    costly.map((option) => [
+      option,
+      `as HF PEFT does where it is left out; ${JSON.stringify(chosen[option])} learns more`,
+    ]),
+  );
+}
+
+function methodIn(given: unknown): Method<PeftConfig> | null {
+  if (!isRecord(given) || typeof given.peft_type !== 'string' || !Object.hasOwn(methods, given.peft_type))
+    return null;
+  return methods[given.peft_type as PeftType] as Method<PeftConfig>;
+}
+
+/** Method and bookkeeping, and the options that are given. */
+function apart(given: Record<string, unknown>): Record<'rest' | 'options', Record<string, unknown>> {
+  const rest: Record<string, unknown> = {};
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const isOption = name !== 'peft_type' && !Object.hasOwn(BOOKKEEPING, name) && value !== undefined;
+    (isOption ? options : rest)[name] = value;
+  }
+  return { rest, options };
+}
+
+function isMethodAlone({ forms = [] }: Method<PeftConfig>, options: Record<string, unknown>): boolean {
+  return Object.keys(options).every((option) => option === 'task_type' || forms.includes(option));
+}
+
+const withoutAuto = (options: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== 'auto'));
