@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { scalarOf } from '@graft/tf-graph';
+import { ProgramBuilder, scalarOf } from '@graft/tf-graph';
 import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
 import type { GraftError } from '../../errors.ts';
 import { fillBatch, planTraining, roundToLabels, TextNumbers } from '../../examples/index.ts';
@@ -18,7 +18,7 @@ import type { TrainOptions, TrainRecord } from '../records.ts';
 import { setUpTraining } from '../setup.ts';
 import { startValues } from '../start-values.ts';
 import { buildTrainProgram } from '../train-program.ts';
-import { runCached } from './cached-contrast.ts';
+import { contrastInputs, contrastOfUnits, runCached } from './cached-contrast.ts';
 
 let root: string;
 const models: Record<string, BaseModel> = {};
@@ -71,6 +71,48 @@ const stepsOf = (records: TrainRecord[]) =>
   records.flatMap((record) => (record.type === 'step' ? [record] : []));
 const doneOf = (records: TrainRecord[]) => records.at(-1) as Extract<TrainRecord, { type: 'done' }>;
 const many = (count: number, line: (i: number) => object) => Array.from({ length: count }, (_, i) => line(i));
+
+// From scripts/golden/testdata/contrastive_losses.py: what sentence-transformers gives, plain and cached.
+interface Reference {
+  pairs: number;
+  width: number;
+  cases: Record<string, Record<'plain' | 'cached', Measured> & { vectors: number[] }>;
+}
+interface Measured {
+  loss: number;
+  gradients: number[];
+}
+
+test('losses and gradients of vectors are those of sentence-transformers, plain and cached', async () => {
+  const file = path.join(import.meta.dirname, 'testdata', 'contrastive-losses.json');
+  const { pairs, width, cases }: Reference = JSON.parse(await readFile(file, 'utf8'));
+  for (const [name, { vectors, ...references }] of Object.entries(cases)) {
+    const texts = Int32Array.from({ length: vectors.length / width }, (_, i) => i);
+    const builder = new ProgramBuilder();
+    const contrast = builder.function(
+      'contrast',
+      contrastInputs(pairs, texts.length / pairs, width),
+      contrastOfUnits,
+    );
+    const program = builder.build();
+    const units = Float32Array.from(vectors);
+    const scales = new Float32Array(pairs).fill(1 / pairs);
+    const out = program.run(contrast, { units, texts, label_scales: scales });
+    // Of the cosine a change of a vector's length changes nothing.
+    const slopes = Array.from(texts).flatMap((row) => {
+      const own = (all: ArrayLike<number>) => Array.from({ length: width }, (_, i) => all[row * width + i]!);
+      const [unit, slope] = [own(units), own(out.slopes.data)];
+      const along = unit.reduce((sum, x, i) => sum + x * slope[i]!, 0);
+      return slope.map((x, i) => x - along * unit[i]!);
+    });
+    for (const [kind, { loss, gradients }] of Object.entries(references)) {
+      assert.ok(Math.abs(scalarOf(out.loss) - loss) < 1e-5, `${name}, ${kind}: ${loss}`);
+      const far = Math.max(...slopes.map((x, i) => Math.abs(x - gradients[i]!)));
+      assert.ok(far < 1e-5, `${name}, ${kind}: gradients differ by ${far}`);
+    }
+    program.close();
+  }
+});
 
 for (const model of ['encoder', 'decoder']) {
   test(`${model}: mini-batches of any size give the losses and gradients of the whole batch`, async () => {
