@@ -153,6 +153,24 @@ test('large files take fewer epochs, small ones more where answers are short or 
   assert.equal(resolve({ exampleCount: 3 }).batch_size, 3);
 });
 
+test('a batch of pairs is whole or in mini-batches, and that of other examples never is', () => {
+  const peft = parsePeftConfig({ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' });
+  const training = { gradient_accumulation_steps: 4 };
+  assert.deepEqual([resolve({ peft, training }).batch_size, resolve({ training }).batch_size], [32, 2]);
+  for (const [asked, size] of [
+    [undefined, null],
+    ['auto', null],
+    [null, null],
+    [4, 4],
+  ] as const)
+    assert.equal(resolve({ peft, training: { mini_batch_size: asked } }).mini_batch_size, size);
+  assert.equal(resolve().mini_batch_size, null);
+  const fault = { code: 'invalid_training_option', param: 'training.mini_batch_size' };
+  assert.throws(() => resolve({ training: { mini_batch_size: 4 } }), fault);
+  const scored = { peft, format: 'scored_pairs', training: { mini_batch_size: 4 } };
+  assert.throws(() => resolve(scored), fault);
+});
+
 test('accumulation keeps the effective batch at eight', () => {
   assert.equal(resolve({ training: { gradient_accumulation_steps: 4 } }).batch_size, 2);
   assert.equal(resolve({ training: { gradient_accumulation_steps: 16 } }).batch_size, 1);
