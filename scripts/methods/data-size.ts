@@ -3,6 +3,6 @@ import { parseJsonl } from '@graft/peft-core/examples';
 
 /** What automatic training asks of a training file: its bytes, or its lines. Throws its faults. */
 export function dataSizeOf(file: Parameters<typeof parseJsonl>[0]): DataSize {
-  const { examples, answerCharacters } = parseJsonl(file);
-  return { exampleCount: examples.length, answerCharacters };
+  const { examples, answerCharacters, format } = parseJsonl(file);
+  return { exampleCount: examples.length, answerCharacters, format };
 }

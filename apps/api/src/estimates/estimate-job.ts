@@ -21,6 +21,10 @@ import {
 import type { FileThreads } from '../job-files/file-threads.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 
+/** Options that save memory and change no result but by rounding, in the order in which they are tried. */
+const memoryOptions = ['mini_batch_size', 'gradient_checkpointing'] as const;
+export type MemoryOption = (typeof memoryOptions)[number];
+
 /** All that decides what a job comes to. */
 export interface PlannedJob {
   model: LocalBaseModel;
@@ -28,15 +32,15 @@ export interface PlannedJob {
   validationFile: FileRecord | null;
   peft: PeftConfig;
   training: ResolvedTraining;
-  /** Whether gradient checkpointing is left to Graft. */
-  leavesCheckpointing: boolean;
+  /** Options that are left to Graft, and turned on where a job fits no live worker without. */
+  leaves: readonly MemoryOption[];
   /** Of a sweep; none of another job. */
   trials: readonly SweepTrial<ResolvedTraining>[];
 }
 
 /**
- * What a job comes to on the workers that live now, and its options: with gradient checkpointing where that is left to Graft, and
- * the job fits none of them without. Throws GraftError for what is wrong with files, options or model, as
+ * What a job comes to on the workers that live now, and its options: with mini-batches and gradient checkpointing where they are left
+ * to Graft, and the job fits none of them without. Throws GraftError for what is wrong with files, options or model, as
  * validation tells it, `estimate_timeout` after `timeoutMs`; the signal's reason, ThreadDied.
  */
 export async function estimateJob(
@@ -67,13 +71,18 @@ export async function estimateJob(
   });
   if (report.ok) {
     const { estimate } = report;
-    const helps = estimate.changes.some((change) => change.training.gradient_checkpointing);
-    if (estimate.fits !== false || !planned.leavesCheckpointing || !helps) return { estimate, training };
-    const recomputed = <T extends { training: ResolvedTraining }>(job: T): T => ({
-      ...job,
-      training: { ...job.training, gradient_checkpointing: true },
+    const helpful = memoryOptions.flatMap((option) => {
+      const change = estimate.changes.find(({ training }) => training[option]);
+      return change && planned.leaves.includes(option) ? [{ option, value: change.training[option] }] : [];
     });
-    const fitting = { ...recomputed(planned), trials: trials.map(recomputed), leavesCheckpointing: false };
+    const [help] = helpful;
+    if (estimate.fits !== false || !help) return { estimate, training };
+    const smaller = <T extends { training: ResolvedTraining }>(job: T): T => ({
+      ...job,
+      training: { ...job.training, [help.option]: help.value },
+    });
+    const leaves = planned.leaves.filter((option) => option !== help.option);
+    const fitting = { ...smaller(planned), trials: trials.map(smaller), leaves };
     return await estimateJob(services, threads, fitting, options);
   }
   const { code, message, param, fault } = report;
@@ -89,7 +98,7 @@ export function sampleKeyOf({
   validationFile,
   peft,
   training,
-}: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
+}: Omit<PlannedJob, 'trials' | 'leaves'>): string {
   const { validation_split: split, seed } = training;
   const what = {
     tokenizerKey: model.tokenizer.key,
@@ -109,6 +118,6 @@ async function pathOf(services: Services, file: FileRecord): Promise<string> {
   });
 }
 
-/** Whether a request leaves gradient checkpointing to Graft. */
-export const leavesCheckpointing = ({ gradient_checkpointing }: TrainingOptions): boolean =>
-  (gradient_checkpointing ?? 'auto') === 'auto';
+/** Options that a request leaves to Graft, of those that save memory. */
+export const leftToGraft = (training: TrainingOptions): MemoryOption[] =>
+  memoryOptions.filter((option) => training[option] === undefined || training[option] === 'auto');

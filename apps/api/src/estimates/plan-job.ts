@@ -1,7 +1,7 @@
 import { ApiError } from '../api-error.ts';
 import type { CheckedTraining } from '../jobs/check-training.ts';
 import { longestLead } from '../jobs/check-trials.ts';
-import { leavesCheckpointing, type PlannedJob } from './estimate-job.ts';
+import { leftToGraft, type PlannedJob } from './estimate-job.ts';
 
 /** What a checked request decides of what it comes to. Throws ApiError `service_unavailable` while its base model is fetched. */
 export function planJob(checked: CheckedTraining): PlannedJob {
@@ -18,6 +18,6 @@ export function planJob(checked: CheckedTraining): PlannedJob {
   return {
     ...{ model, trainingFile, validationFile },
     ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
-    leavesCheckpointing: leavesCheckpointing(checked.training),
+    leaves: leftToGraft(checked.training),
   };
 }

@@ -127,6 +127,40 @@ test('gradient checkpointing that is left to Graft is turned on where a job fits
   await onBench({}, body, { GRAFT_BASE_MODELS: models });
 });
 
+test('a batch of pairs that fits no live worker is embedded in mini-batches, and keeps its size', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-deep-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeTinyModel(join(folder, 'deep'), { max_position_embeddings: 64, num_hidden_layers: 24 });
+  const models = join(folder, 'base-models.json');
+  await writeFile(models, JSON.stringify({ tiny: { folder: 'deep' } }));
+  const body = async (bench: ApiBench) => {
+    const lines = Array.from({ length: 64 }, (_, i) =>
+      JSON.stringify({ anchor: `${i} abc`.repeat(8), positive: `${i} def`.repeat(8) }),
+    );
+    const file = await bench.acme.upload(lines.join('\n'));
+    const peft = { peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' };
+    const planOf = async (training: object) => {
+      const request = { model: 'tiny', training_file: file, peft, training, seed: 1 };
+      return (await bench.acme.send('POST', '/v1/fine_tuning/estimates', request)).json;
+    };
+    const whole = await planOf({});
+    const eight = await planOf({ mini_batch_size: 8 });
+    assert.ok(eight.peak_memory_bytes < whole.peak_memory_bytes);
+    await addWorker(bench, 'small', eight.peak_memory_bytes);
+    const job = await jobIn(bench, 'queued', file, { peft, training: {} });
+    assert.deepEqual([job.training.batch_size, job.training.gradient_checkpointing], [32, false]);
+    const { mini_batch_size: mini } = job.training;
+    assert.ok(mini >= 8 && mini < 32, `${mini}`);
+    assert.match(job.training_reasons.mini_batch_size, /more memory than any worker has/);
+    assert.match(job.training_reasons.batch_size, /31 other pairs/);
+    assert.equal(job.estimate.fits, true);
+    const refused = await jobIn(bench, 'failed', file, { peft, training: { mini_batch_size: null } });
+    assert.match(refused.error.message, /it would fit with training\.mini_batch_size \d/);
+    assert.equal('batch_size' in refused.estimate.changes[0].training, false);
+  };
+  await onBench({}, body, { GRAFT_BASE_MODELS: models });
+});
+
 test('the operator lets jobs be queued that fit no live worker', async () => {
   await onBench({ refuseUnfitJobs: false }, async (bench) => {
     await addWorker(bench, 'small', 1);

@@ -27,10 +27,11 @@ export async function checkTrials(
   team: { id: string; quota: TeamQuota | null },
   trials: readonly SweepTrial[],
   { sweep, ...options }: Common,
-  file: Pick<FileRecord, 'examples' | 'answerCharacters'>,
+  file: Pick<FileRecord, 'examples' | 'answerCharacters' | 'format'>,
   model: { id: string; local: Pick<LocalBaseModel, 'config' | 'tensors'> | null },
 ): Promise<ResolvedTraining[]> {
-  const data = { exampleCount: file.examples ?? 0, answerCharacters: file.answerCharacters };
+  const { answerCharacters, format } = file;
+  const data = { exampleCount: file.examples ?? 0, answerCharacters, format };
   const resolved: ResolvedTraining[] = [];
   for (const [i, { peft, training }] of trials.entries()) {
     try {

@@ -104,7 +104,10 @@ test('every task takes its own kind of data, and no other', async () => {
       { text: 'b', label: 'y' },
     ],
     TOKEN_CLS: [{ tokens: ['a', 'b'], labels: [0, 1] }],
-    FEATURE_EXTRACTION: [{ anchor: 'a', positive: 'b' }],
+    FEATURE_EXTRACTION: [
+      { anchor: 'a', positive: 'b' },
+      { anchor: 'c', positive: 'd' },
+    ],
   };
   for (const [task, examples] of Object.entries(lines)) {
     const training_file = await bench.acme.upload(examples.map((each) => JSON.stringify(each)).join('\n'));
@@ -118,6 +121,41 @@ test('every task takes its own kind of data, and no other', async () => {
     await refuses({ validation_file: training_file }, 'data_unfit_for_task', 'validation_file');
   }
   await refuses({ peft: { peft_type: 'LORA', task_type: 'SEQ_2_SEQ_LM' } }, 'data_unfit_for_task');
+});
+
+test('pairs that teach nothing fail the job; with other options the same file is learnt from', async () => {
+  const peft = { peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' };
+  const upload = async (...pairs: [string, string][]) =>
+    await bench.acme.upload(
+      pairs.map(([anchor, positive]) => JSON.stringify({ anchor, positive })).join('\n'),
+    );
+  const ends = async (training_file: string, training: object, state: 'failed' | 'queued') => {
+    const answer = await create({ peft, training_file, training });
+    assert.equal(answer.status, 200, answer.text);
+    await bench.untilState(answer.json.id, state);
+    return (await bench.acme.send('GET', `${path}/${answer.json.id}`)).json;
+  };
+  const same = await ends(await upload(['a', 'b'], ['c', 'b']), {}, 'failed');
+  assert.deepEqual(
+    [same.error.code, same.error.param, same.error.fault],
+    ['data_unfit_for_task', 'training_file', 'user'],
+  );
+  const file = await upload(['a', 'b'], ['c', 'd'], ['e', 'f']);
+  const single = await ends(file, { batch_size: 1 }, 'failed');
+  assert.deepEqual(
+    [single.error.code, single.error.param],
+    ['invalid_training_option', 'training.batch_size'],
+  );
+  const job = await ends(file, { batch_size: 2, mini_batch_size: 1 }, 'queued');
+  assert.deepEqual([job.training.batch_size, job.training.mini_batch_size], [2, 1]);
+  const automatic = await ends(file, {}, 'queued');
+  assert.deepEqual([automatic.training.batch_size, automatic.training.mini_batch_size], [3, null]);
+  await refuses(
+    { peft, training_file: file, training: { mini_batch_size: 0 } },
+    'invalid_training_option',
+    'training.mini_batch_size',
+  );
+  await refuses({ training: { mini_batch_size: 2 } }, 'invalid_training_option', 'training.mini_batch_size');
 });
 
 test("labels that make no classes, or are not the training file's, fail the job", async () => {

@@ -30,7 +30,7 @@ import {
   type ValidationProgress,
   whenStorageIsBack,
 } from '@graft/service';
-import { estimateJob, leavesCheckpointing, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
+import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estimates/estimate-job.ts';
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { validationKey } from '../job-files/validation-key.ts';
@@ -236,17 +236,17 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const planned = {
     ...{ model, trainingFile: training, validationFile: other, peft, trials },
     training: resolvedTraining,
-    leavesCheckpointing: leavesCheckpointing(job.training),
+    leaves: leftToGraft(job.training),
   };
   const valid = async (tokens: number, dataCounts: DataCounts): Promise<ValidationOutcome> => {
     const { estimate, training: options } = await estimateOf(validation, planned);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
     const most = plannedTokens(options, dataCounts.training.examples, tokens, trials.length);
-    const { gradient_checkpointing } = options;
+    const { gradient_checkpointing, mini_batch_size } = options;
     return {
       ...{ ok: true, resolvedTraining: options, plannedTokens: most, estimate, dataCounts },
-      trials: trials.map((trial) => ({ ...trial.training, gradient_checkpointing })),
+      trials: trials.map((trial) => ({ ...trial.training, gradient_checkpointing, mini_batch_size })),
     };
   };
   if (known?.counts && known.tokens !== null) return await valid(known.tokens, known.counts);

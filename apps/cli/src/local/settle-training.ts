@@ -57,7 +57,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   checkFormat(asked[0]!.peft.task_type, format);
   const trials = await resolveTrials(asked, sweep, options, base, {
     exampleCount: examples.length,
-    answerCharacters,
+    ...{ answerCharacters, format },
   });
   const [first] = trials;
   const { learning_rate: ofRate, ...reasons } = trainingReasons(

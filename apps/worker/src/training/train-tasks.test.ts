@@ -68,7 +68,11 @@ const cases: Record<string, Case> = {
     example: (i) => ({ tokens: ['aa', 'bb', `${i}`], labels: ['X', 'Y', 'X'] }),
     measures: ofLabels,
   },
-  FEATURE_EXTRACTION: { ...encoder, format: 'pairs', example: pair, measures: ['accuracy'] },
+  FEATURE_EXTRACTION: {
+    ...encoder,
+    ...{ format: 'pairs', example: pair, training: { mini_batch_size: 3 } },
+    measures: ['mrr', 'accuracy', 'recall_at_1', 'recall_at_10'],
+  },
 };
 
 const linesOf = (example: (i: number) => object, count: number) =>

@@ -226,7 +226,10 @@ const SeriesSchema = Type.Object(
       closed,
     ),
     /** Of steps of `train`. */
-    evaluation: Type.Object({ step: integers, loss: column, tokenAccuracy: column }, closed),
+    evaluation: Type.Object(
+      { step: integers, loss: column, tokenAccuracy: column, recallAt10: column, mrr: column },
+      closed,
+    ),
   },
   closed,
 );

@@ -1245,6 +1245,7 @@ export interface FileReportTokens {
 /** Options for `training`. */
 export interface FineTuningChanges {
   batch_size?: number;
+  mini_batch_size?: number | null;
   gradient_accumulation_steps?: number;
   gradient_checkpointing?: boolean;
   base_dtype?: string;
@@ -2248,8 +2249,10 @@ export interface RemovedMember {
 export interface ResolvedTraining {
   /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs: number;
-  /** Examples per forward and backward pass. Automatic: 8, or all examples if those are fewer, whatever gradient_accumulation_steps is. */
+  /** Examples per forward and backward pass. Automatic: 8, or 32 where pairs of texts are learnt by contrast, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
   batch_size: number;
+  /** Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). Automatic: null, the whole batch, unless training would need more memory than any live worker has. */
+  mini_batch_size: number | null;
   /** Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1. */
   gradient_accumulation_steps: number;
   /** Peak learning rate. Automatic: the method's × learning_rate_multiplier. */
@@ -2300,8 +2303,8 @@ export interface ResolvedTraining {
   early_stopping_threshold: number;
   /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience. */
   load_best_model_at_end: boolean;
-  /** What the best is the best of: the validation loss, or the share of tokens, classes or pairs that are right. Default eval_loss. */
-  metric_for_best_model: 'eval_loss' | 'eval_accuracy';
+  /** What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss. */
+  metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
   /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
   greater_is_better: boolean;
 }
@@ -2598,8 +2601,10 @@ export interface TrainableTokensConfig {
 export interface TrainingOptions {
   /** Passes over the training examples, or as many as max_steps takes. Automatic: 3; 2 above 5,000 examples, 1 above 20,000. Below 240: up to 12 where a model writes nothing, up to 6 where its answers are short. */
   n_epochs?: number;
-  /** Examples per forward and backward pass. Automatic: 8, or all examples if those are fewer, whatever gradient_accumulation_steps is. */
+  /** Examples per forward and backward pass. Automatic: 8, or 32 where pairs of texts are learnt by contrast, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch. */
   batch_size?: number;
+  /** Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). null: the whole batch. "auto", as when it is left out: the whole batch, unless training would need more memory than any live worker has. */
+  mini_batch_size?: 'auto' | number | null;
   /** Passes per optimizer step. The effective batch is batch_size × gradient_accumulation_steps examples. Default 1. */
   gradient_accumulation_steps?: number;
   /** Peak learning rate. "auto", as when it is left out: the method's × learning_rate_multiplier. */
@@ -2650,8 +2655,8 @@ export interface TrainingOptions {
   early_stopping_threshold?: number;
   /** Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience. */
   load_best_model_at_end?: boolean;
-  /** What the best is the best of: the validation loss, or the share of tokens, classes or pairs that are right. Default eval_loss. */
-  metric_for_best_model?: 'eval_loss' | 'eval_accuracy';
+  /** What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss. */
+  metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
   /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
   greater_is_better?: boolean;
 }

@@ -10,6 +10,7 @@ interface Asked {
   training?: TrainingOptions;
   hyperparameters?: Hyperparameters;
   exampleCount?: number;
+  format?: string;
   contextLength?: number;
   model?: { hiddenSize: number; rateExponent?: number };
   hasValidationFile?: boolean;
@@ -131,6 +132,18 @@ test('reasons follow what the job is and what it asks for', () => {
     [
       { training: { early_stopping_patience: 1 }, hasValidationFile: true },
       { load_best_model_at_end: 'true: as early_stopping_patience is for' },
+    ],
+    [
+      { peft: { task_type: 'FEATURE_EXTRACTION' } },
+      { batch_size: '32: for 31 other pairs, whose texts are negatives' },
+    ],
+    [
+      { peft: { task_type: 'FEATURE_EXTRACTION' }, exampleCount: 20 },
+      { batch_size: '20: all examples that there are' },
+    ],
+    [
+      { peft: { task_type: 'FEATURE_EXTRACTION' }, format: 'scored_pairs' },
+      { batch_size: '8: for 8 examples a step' },
     ],
     [
       { training: { max_seq_length: 2049 } },

@@ -31,6 +31,8 @@ const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
  */
 const [fullRun, fullRunOfHead] = [128, 192];
 const usualBatch = 8;
+/** Pairs of a pass that learn by contrast: each has the others' texts for negatives. */
+const contrastedBatch = 32;
 const usualWarmup = 0.03;
 const longestSequence = 2048;
 /** Runs of fewer steps have none to spare for a rate that rises. */
@@ -47,7 +49,15 @@ export interface DataSize {
   exampleCount: number;
   /** Of all that a language model learns to write in them together; null: not known. */
   answerCharacters?: number | null;
+  /** What its lines are; null: not known, and held to be pairs where a model embeds texts. */
+  format?: string | null;
 }
+
+/** Whether texts are learnt by contrast with the others of a batch. */
+export const isContrasted = (
+  { task_type: task }: Pick<PeftConfig, 'task_type'>,
+  { format }: Pick<DataSize, 'format'>,
+): boolean => task === 'FEATURE_EXTRACTION' && format !== 'scored_pairs';
 
 /** Answers of unknown length are held to be long ones: too few passes do less harm than too many. */
 function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharacters }: DataSize) {
@@ -99,8 +109,13 @@ export const automatic = {
   },
   batch_size: {
     /** Of a pass, as in HF's TrainingArguments. `trained`: examples that are left for training. */
-    value: (trained: number) => Math.min(usualBatch, trained),
-    why(batch: number, accumulation: number): string | null {
+    value: (peft: PeftConfig, data: DataSize, trained: number) =>
+      Math.min(isContrasted(peft, data) ? contrastedBatch : usualBatch, trained),
+    why(batch: number, accumulation: number, { task_type: task }: PeftConfig): string | null {
+      if (task === 'FEATURE_EXTRACTION' && batch === contrastedBatch)
+        return `for ${batch - 1} other pairs, whose texts are negatives`;
+      if (task === 'FEATURE_EXTRACTION' && batch > usualBatch && batch < contrastedBatch)
+        return 'all examples that there are';
       if (batch > usualBatch) return null;
       const steps = accumulation === 1 ? '' : `, with gradient_accumulation_steps ${accumulation}`;
       // Earlier versions divided it by the passes.
@@ -108,6 +123,11 @@ export const automatic = {
       if (batch < usualBatch && !wasDivided) return 'all examples that there are';
       return `for ${batch * accumulation} examples a step${steps}`;
     },
+  },
+  /** Whoever knows the workers sets it where nothing else makes a job fit: `fittingChanges`. */
+  mini_batch_size: {
+    why: (size: number | null) =>
+      size === null ? null : 'the whole batch at once would need more memory than any worker has',
   },
   learning_rate: {
     /**
@@ -214,7 +234,9 @@ interface RatedRun {
 export type AutomaticOption = keyof typeof automatic;
 
 /** The value that a job asks for; undefined: it leaves it to Graft. */
-export function fixed<Value extends number | boolean>(value: Value | 'auto' | undefined): Value | undefined {
+export function fixed<Value extends number | boolean | null>(
+  value: Value | 'auto' | undefined,
+): Value | undefined {
   return value === 'auto' ? undefined : value;
 }
 
@@ -236,7 +258,9 @@ export function trainingReasons(
   const reasons: Record<AutomaticOption, () => string | null> = {
     learning_rate: () => automatic.learning_rate.why(resolved.learning_rate, peft, { continues, multiplier }),
     n_epochs: () => automatic.n_epochs.why(resolved.n_epochs, resolved.max_steps),
-    batch_size: () => automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps),
+    batch_size: () =>
+      automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps, peft),
+    mini_batch_size: () => automatic.mini_batch_size.why(resolved.mini_batch_size),
     warmup_steps: () => automatic.warmup_steps.why(peft, resolved),
     max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
     eval_steps: () => automatic.eval_steps.why(resolved),

@@ -235,6 +235,23 @@ test('runs of few epochs are evaluated several times', () => {
   );
 });
 
+test('a batch of pairs is whole or in mini-batches, and that of other examples never is', () => {
+  const peft = parsePeftConfig({ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' });
+  const training = { gradient_accumulation_steps: 4 };
+  assert.deepEqual([resolve({ peft, training }).batch_size, resolve({ training }).batch_size], [32, 8]);
+  for (const [asked, size] of [
+    ['auto', null],
+    [null, null],
+    [4, 4],
+  ] as const)
+    assert.equal(resolve({ peft, training: { mini_batch_size: asked } }).mini_batch_size, size);
+  for (const request of [{}, { peft }]) assert.equal(resolve(request).mini_batch_size, null);
+  const fault = { code: 'invalid_training_option', param: 'training.mini_batch_size' };
+  assert.throws(() => resolve({ training: { mini_batch_size: 4 } }), fault);
+  const scored = { peft, format: 'scored_pairs', training: { mini_batch_size: 4 } };
+  assert.throws(() => resolve(scored), fault);
+});
+
 test("OpenAI's hyperparameters and their ranges", () => {
   const training = resolve({
     hyperparameters: { n_epochs: 5, batch_size: 'auto', learning_rate_multiplier: 2 },

@@ -1,7 +1,7 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
-import { automatic, type DataSize, fixed } from './automatic-training.ts';
+import { automatic, type DataSize, fixed, isContrasted } from './automatic-training.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
 import {
   type Hyperparameters,
@@ -63,7 +63,9 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const trained = Math.max(1, exampleCount - validationCount(exampleCount, split));
   const accumulation = training.gradient_accumulation_steps ?? 1;
   const batch =
-    training.batch_size ?? fixed(hyperparameters.batch_size) ?? automatic.batch_size.value(trained);
+    training.batch_size ??
+    fixed(hyperparameters.batch_size) ??
+    automatic.batch_size.value(peft, request, trained);
   const maxSteps = training.max_steps ?? null;
   const asked =
     training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(peft, request);
@@ -91,6 +93,13 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       path: 'hyperparameters.learning_rate_multiplier',
       message: `makes the learning rate ${learningRate}; the limit is 1`,
     });
+  }
+  const miniBatch = fixed(training.mini_batch_size) ?? null;
+  if (miniBatch !== null && !isContrasted(peft, request)) {
+    conflict(
+      'training.mini_batch_size',
+      'is for pairs that are learnt by contrast (FEATURE_EXTRACTION); use a smaller batch_size, with gradient_accumulation_steps',
+    );
   }
   const maxSeqLength = training.max_seq_length ?? defaultMaxSeqLength(contextLength);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
@@ -134,6 +143,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   return {
     n_epochs: epochs,
     batch_size: batch,
+    mini_batch_size: miniBatch,
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
     lr_scheduler_type: schedule === 'constant_with_warmup' ? 'constant' : schedule,

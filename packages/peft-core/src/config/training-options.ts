@@ -28,7 +28,11 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 1,
       maximum: 256,
       description:
-        'Examples per forward and backward pass. Automatic: 8, or all examples if those are fewer, whatever gradient_accumulation_steps is.',
+        'Examples per forward and backward pass. Automatic: 8, or 32 where pairs of texts are learnt by contrast, or all examples if those are fewer, whatever gradient_accumulation_steps is. Negatives of pairs come from the batch.',
+    }),
+    mini_batch_size: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Null()], {
+      description:
+        'Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). Automatic: null, the whole batch, unless training would need more memory than any live worker has.',
     }),
     gradient_accumulation_steps: Type.Integer({
       minimum: 1,
@@ -154,11 +158,14 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience.',
     }),
-    metric_for_best_model: Type.Enum(['eval_loss', 'eval_accuracy'], {
-      type: 'string',
-      description:
-        'What the best is the best of: the validation loss, or the share of tokens, classes or pairs that are right. Default eval_loss.',
-    }),
+    metric_for_best_model: Type.Enum(
+      ['eval_loss', 'eval_accuracy', 'eval_recall_at_1', 'eval_recall_at_10', 'eval_mrr'],
+      {
+        type: 'string',
+        description:
+          'What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss.',
+      },
+    ),
     greater_is_better: Type.Boolean({
       description: 'Whether more of metric_for_best_model is better. Automatic: of all but a loss.',
     }),
@@ -187,6 +194,12 @@ export const TrainingOptionsSchema = Type.Object(
         type: 'string',
         description:
           'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps.',
+      }),
+    ),
+    mini_batch_size: Type.Optional(
+      Type.Union([auto, ResolvedTrainingSchema.properties.mini_batch_size], {
+        description:
+          'Of pairs for FEATURE_EXTRACTION: examples of a batch that are embedded at a time, in less memory and more time. Loss and gradients stay those of the whole batch (GradCache). null: the whole batch. "auto", as when it is left out: the whole batch, unless training would need more memory than any live worker has.',
       }),
     ),
     gradient_checkpointing: Type.Optional(

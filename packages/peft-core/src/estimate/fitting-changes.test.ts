@@ -74,6 +74,38 @@ test('changes are combined where none is enough alone', () => {
   assert.deepEqual(change, { training: all, peakMemoryBytes: memory });
 });
 
+test('a batch of pairs keeps its size, and is embedded in mini-batches of the largest size that fits', () => {
+  const peft = parsePeftConfig({ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION', r: 8 });
+  const size = { widths: [200, 200], inputWidth: 0, labels: 1, tokens: 400 };
+  const training = { examples: 64, sizes: Array.from({ length: 64 }, () => size) };
+  const job = (format: 'pairs' | 'scored_pairs'): EstimatedJob => ({
+    ...{ modelConfig, peft, training: resolveTraining({ peft, exampleCount: 64, format }) },
+    data: { format, labels: null, training, validation: null },
+  });
+  const pairs = job('pairs');
+  assert.deepEqual([pairs.training.batch_size, job('scored_pairs').training.batch_size], [32, 8]);
+  const memory = peakOf(pairs, { mini_batch_size: 8 });
+  assert.ok(memory < peakOf(pairs));
+  const [change] = fittingChanges(pairs, machine, memory);
+  assert.deepEqual(change, { training: { mini_batch_size: 8 }, peakMemoryBytes: memory });
+  // Even where nothing is enough alone.
+  const least = { mini_batch_size: 1, gradient_checkpointing: true, base_dtype: 'nf4' } as const;
+  const all = fittingChanges(pairs, machine, peakOf(pairs, least));
+  assert.ok(all.length > 0);
+  for (const { training } of all) assert.equal('batch_size' in training, false);
+  const [scored] = fittingChanges(job('scored_pairs'), machine, peakOf(job('scored_pairs')) - 1);
+  assert.deepEqual(scored!.training, { batch_size: 4, gradient_accumulation_steps: 2 });
+  const secondsOf = (mini_batch_size: number | null) =>
+    estimateTraining(
+      { ...pairs, training: { ...pairs.training, mini_batch_size } },
+      { ...machine, flops: 1e11 },
+    );
+  const [whole, cached] = [secondsOf(null), secondsOf(8)];
+  assert.equal(cached.steps, whole.steps);
+  assert.equal(cached.tokens, whole.tokens);
+  assert.ok(cached.seconds! > 1.2 * whole.seconds! && cached.seconds! < 2 * whole.seconds!);
+});
+
 test('what a job has already is not told, and nothing where all is too little', () => {
   const job = jobOf({ ...least });
   const changes = fittingChanges(job, machine, peakOf(job) - 1);

@@ -1,5 +1,6 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
+import { miniBatchSize } from '../examples/batches/plan-training.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { EstimatedJob, ExampleSample, Machine } from './estimate.ts';
@@ -23,7 +24,8 @@ type Kind = readonly Options[];
 /**
  * What would make a job fit into so much memory: each single change that does, no larger than it must be, those that change least
  * first; where none is enough alone, one combination of them. Empty when even all together are too little. With a shorter
- * `max_seq_length`, longer examples must be cut by whoever made them.
+ * `max_seq_length`, longer examples must be cut by whoever made them. A batch of pairs keeps its size, since its negatives are in it,
+ * and is embedded in mini-batches.
  */
 export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes: number): FittingChange[] {
   const peakOf = (options: Options): number =>
@@ -37,9 +39,8 @@ export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes:
     return { training, peakMemoryBytes: peakOf(training) };
   };
 
-  const kinds = [smallerBatches(job), checkpointing(job), quantised(job), shorter(job)].filter(
-    (kind) => kind.length > 0,
-  );
+  const batches = job.data.format === 'pairs' ? miniBatched(job) : smallerBatches(job);
+  const kinds = [batches, checkpointing(job), quantised(job), shorter(job)].filter((kind) => kind.length > 0);
   const single = kinds.map((kind) => least(kind, {})).filter((change) => change !== null);
   if (single.length > 0) return single;
   let all: Options = {};
@@ -61,6 +62,14 @@ function smallerBatches({
     if (accumulation <= MOST_ACCUMULATION)
       halved.push({ batch_size: size, gradient_accumulation_steps: accumulation });
   }
+  return halved;
+}
+
+/** The same batches, of which less is embedded at a time. */
+function miniBatched({ training }: EstimatedJob): Kind {
+  const halved: Options[] = [];
+  for (let size = (miniBatchSize(training) ?? training.batch_size) >> 1; size >= 1; size >>= 1)
+    halved.push({ mini_batch_size: size });
   return halved;
 }
 

@@ -3,10 +3,11 @@ import type { GridShape } from '../examples/batches/choose-grid.ts';
 import {
   type Arrangement,
   type ExampleSize,
+  miniBatches,
   planBatches,
   planEvaluation,
 } from '../examples/batches/plan-batches.ts';
-import { measuringBatchSize } from '../examples/batches/plan-training.ts';
+import { measuringBatchSize, miniBatchSize } from '../examples/batches/plan-training.ts';
 import type { DataSample } from './estimate.ts';
 
 /** The batches of a job, as its sample shows them. */
@@ -16,6 +17,8 @@ export interface PlannedBatches {
   steps: number;
   /** Forward and backward passes over all steps. */
   passes: number;
+  /** Each pass is computed forward once more before: a batch is embedded in mini-batches. */
+  isCached: boolean;
   /** Of all steps. */
   tokens: number;
   /** Positions of a pass, and how many of them each sees: means. */
@@ -51,6 +54,8 @@ export function plannedBatches(
   const { batch_size: batchSize, gradient_accumulation_steps: accumulation, packing, seed } = options;
   const { examples } = training;
   const perStep = batchSize * accumulation;
+  const mini = miniBatchSize(options);
+  const minis = miniBatches(batchSize, mini ?? batchSize);
   const sizes = atLeast(Math.min(examples, perStep), training.sizes);
   const seen = (sizes: readonly ExampleSize[], { tokens, inputTokens }: GridShape): Attended =>
     arrangement === 'grid'
@@ -64,14 +69,14 @@ export function plannedBatches(
   const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
   const plan = planBatches({
     ...{ examples: sizes, batchSize, accumulation, epochs, seed, packing, arrangement },
-    maxSteps: steps,
+    ...{ miniBatchSize: mini, maxSteps: steps },
   });
   const measuring = measuringBatchSize(options);
   const measured =
     validation && planEvaluation({ examples: validation.sizes, batchSize: measuring, packing, arrangement });
   const passes = Math.min(
-    steps * accumulation,
-    Math.ceil((steps / stepsPerEpoch) * Math.ceil(examples / batchSize)),
+    steps * accumulation * minis,
+    Math.ceil((steps / stepsPerEpoch) * passesOf(examples, batchSize, mini ?? batchSize)),
   );
   return {
     shape: plan.shape,
@@ -80,6 +85,7 @@ export function plannedBatches(
     gradientPositions: plan.stats.gradientPositions,
     steps,
     passes,
+    isCached: mini !== undefined,
     tokens:
       sizes.length === examples
         ? Math.round((plan.stats.tokens * steps) / plan.steps)
@@ -92,6 +98,12 @@ export function plannedBatches(
       times: 1 + Math.floor((steps - 1) / options.eval_steps),
     },
   };
+}
+
+/** Passes of a training epoch. */
+function passesOf(examples: number, batchSize: number, mini: number): number {
+  const rest = examples % batchSize;
+  return Math.floor(examples / batchSize) * miniBatches(batchSize, mini) + miniBatches(rest, mini);
 }
 
 /** Those of a sample that is smaller than a step again, so that a step is as large as it will be. */

@@ -48,7 +48,8 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
   const evaluations = evaluation
     ? evaluation.batches * evaluation.times * passWork(parts, evaluation, false)
     : 0;
-  const trains = passes * passWork(parts, batches, true) + steps * TRAINED * trainedParameters;
+  const cached = batches.isCached ? passWork(parts, batches, false) : 0;
+  const trains = passes * (passWork(parts, batches, true) + cached) + steps * TRAINED * trainedParameters;
   return (startWork(parts) + trains + evaluations) / flops;
 }
 

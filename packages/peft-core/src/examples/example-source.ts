@@ -5,6 +5,7 @@ import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
 import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
+import type { Contrast } from './pair-texts.ts';
 import type { TokenizeOptions } from './tokenize-examples.ts';
 
 /** Everything that decides what a job's data files become. */
@@ -21,20 +22,27 @@ export interface ExampleSource {
   allowSpecialTokens?: boolean;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
+  /** What pairs without a `negative` are told from; absent: pairs that teach nothing are not refused. */
+  contrast?: Contrast | undefined;
 }
 
 /** How a job's examples are read: the part of an ExampleSource that its training options decide. */
 export type ReadingOptions = Required<
   Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens'>
->;
+> &
+  Pick<ExampleSource, 'contrast'>;
 
 /** A job of an earlier version, which has none of the later options, is read as that version did. */
 export function readingOptions(
   training: Pick<ResolvedTraining, 'max_seq_length'> &
-    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens'>>,
+    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens' | 'batch_size' | 'mini_batch_size'>>,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true } = training;
-  return { maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens };
+  const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
+  return {
+    ...{ maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens },
+    ...(training.mini_batch_size === undefined ? {} : { contrast }),
+  };
 }
 
 export type DataFile = 'training_file' | 'validation_file';

@@ -2,7 +2,14 @@
 export { costOf, type GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
 export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';
-export { cheapestOnStock, planMeasuring, planTraining } from './batches/plan-training.ts';
+export {
+  cheapestOnStock,
+  miniBatchCount,
+  miniBatchSize,
+  planMeasuring,
+  planTraining,
+  roundToLabels,
+} from './batches/plan-training.ts';
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
 export {
@@ -11,6 +18,7 @@ export {
   type JsonlChecker,
   parseJsonl,
 } from './jsonl.ts';
+export { TextNumbers } from './pair-texts.ts';
 export type { DatasetFormat, RawExample } from './raw-example.ts';
 export { readExamples } from './read-examples.ts';
 export type { LengthSummary } from './report/length-counts.ts';

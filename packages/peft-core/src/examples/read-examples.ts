@@ -16,6 +16,7 @@ import {
 } from './example-source.ts';
 import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
 import { LabelCollector } from './label-names.ts';
+import { PairContrast } from './pair-texts.ts';
 import type { DatasetFormat, RawExample } from './raw-example.ts';
 import { checkFormat } from './task-formats.ts';
 import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
@@ -43,7 +44,7 @@ export interface ExampleSummary {
  * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the
  * classes of the head that is there when every label is among them; else it has one class for each label of the training file.
  * Throws GraftError, with `param` naming the file (or `model`) and every bad line of it at once, whatever is wrong with each: what
- * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`.
+ * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`; and what `PairContrast` throws.
  */
 export async function readExamples(
   source: ExampleSource,
@@ -56,6 +57,7 @@ export async function readExamples(
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
   const counts = { training_file: noCounts(), validation_file: noCounts() };
+  const pairs = new PairContrast();
   const tokenise = async (path: string, file: DataFile): Promise<DatasetFormat> =>
     naming(file, async () => {
       let bad = 0;
@@ -66,6 +68,7 @@ export async function readExamples(
       const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
       const take = (raw: RawExample) => {
         const example = examples.tokenize(raw);
+        if (example && raw.format === 'pairs' && file === 'training_file') pairs.add(example);
         if (example) listener.onExample?.(example, file);
       };
       const onBytes = (bytes: Uint8Array) => {
@@ -82,6 +85,7 @@ export async function readExamples(
   const format = await tokenise(trainingFile, 'training_file');
   const other = validationFile ? await tokenise(validationFile, 'validation_file') : format;
   if (other !== format) throw otherFormat(other, format);
+  if (source.contrast) pairs.check(source.contrast);
   return { format, labels: classes?.names ?? null, digest: hash.digest('hex'), counts };
 }
 

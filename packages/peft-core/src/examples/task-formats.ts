@@ -44,15 +44,26 @@ export function checkFormat(task: TaskType, format: DatasetFormat, param = 'trai
   );
 }
 
-/** Throws GraftError `invalid_training_option`: of scored pairs none is right or wrong. */
+/** Measures of how well a pair's positive is found among others. */
+const RETRIEVAL: readonly TrainingOptions['metric_for_best_model'][] = [
+  'eval_recall_at_1',
+  'eval_recall_at_10',
+  'eval_mrr',
+];
+
+/** Throws GraftError `invalid_training_option`: of scored pairs none is right or wrong, and only pairs are found among others. */
 export function checkBestMetric(
   { metric_for_best_model: metric }: Pick<TrainingOptions, 'metric_for_best_model'>,
   format: DatasetFormat,
 ): void {
-  if (metric !== 'eval_accuracy' || format !== 'scored_pairs') return;
+  const isMeasured = RETRIEVAL.includes(metric)
+    ? format === 'pairs'
+    : metric !== 'eval_accuracy' || format !== 'scored_pairs';
+  if (isMeasured) return;
+  const what = format === 'scored_pairs' ? 'scored pairs' : `${format} examples`;
   throw new GraftError(
     'invalid_training_option',
-    'training.metric_for_best_model: eval_accuracy is not measured of scored pairs; use eval_loss',
+    `training.metric_for_best_model: ${metric} is not measured of ${what}; use eval_loss`,
     { param: 'training.metric_for_best_model' },
   );
 }

@@ -46,8 +46,9 @@ export async function checkTraining(
     ...{ storage: 'float32', precision: 'fp32', implementation: implementationHere() },
     ...{ grid: plan.shape, evaluationGrid: plan.shape },
   });
-  const { program, model, evaluate, update } = built;
-  if (!evaluate || !('step' in update)) throw new Error('the program lacks a function');
+  const { program, model, update } = built;
+  const by = built.evaluate?.();
+  if (!by || !('measure' in by) || !('step' in update)) throw new Error('the program lacks a function');
   try {
     await loadWeights(program, base, architecture, 'float32', { stacks: model.stacks });
     const start = await startValues(model, base, { ...options, seed: training.seed });
@@ -56,7 +57,7 @@ export async function checkTraining(
     const feeds = feedsOf(objective, batch, batch.labelCount, built.varies);
     const lossAt = async (values: Float32Array) => {
       await program.write([['adapter', values]]);
-      return scalarOf(program.run(evaluate(), feeds).loss);
+      return scalarOf(program.run(by.measure, feeds).loss);
     };
     const step = async (rate: number) => {
       await program.write([

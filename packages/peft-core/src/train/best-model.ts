@@ -1,10 +1,13 @@
 import type { ResolvedTraining } from '../config/index.ts';
+import type { Metrics } from './objectives/metrics.ts';
 
 /** What an evaluation measured, as `MetricSeries` has it: a token accuracy of NaN or null is none. */
 interface Measured {
   step: number;
   loss: number;
   tokenAccuracy: number | null;
+  /** By their names on the wire. */
+  metrics?: Metrics;
 }
 
 type Options = Pick<
@@ -48,8 +51,8 @@ export class BestModel {
   }
 
   /** Evaluations come by ascending step. True: the best so far. */
-  take({ step, loss, tokenAccuracy }: Measured): boolean {
-    const value = this.metric === 'eval_loss' ? loss : (tokenAccuracy ?? Number.NaN);
+  take({ step, ...measured }: Measured): boolean {
+    const value = metricOf(this.metric, measured);
     const isBetter = (than: number) => (this.#greater ? value > than : value < than);
     const before = this.#value;
     const isGain = before === null || (isBetter(before) && Math.abs(value - before) > this.#threshold);
@@ -74,4 +77,14 @@ export class BestModel {
   get isPatienceLost(): boolean {
     return this.#patience !== null && this.#withoutGain >= this.#patience;
   }
+}
+
+/** A pair's positive is the nearest as often as it is right. */
+function metricOf(
+  metric: Options['metric_for_best_model'],
+  { loss, tokenAccuracy, metrics = {} }: Omit<Measured, 'step'>,
+): number {
+  if (metric === 'eval_loss') return loss;
+  if (metric === 'eval_accuracy' || metric === 'eval_recall_at_1') return tokenAccuracy ?? Number.NaN;
+  return metrics[metric.slice('eval_'.length)] ?? Number.NaN;
 }

@@ -1,5 +1,11 @@
 import { kernelSet, releaseMemory } from '@graft/tf-graph';
-import { type BatchPlan, planMeasuring, planTraining } from '../examples/index.ts';
+import {
+  type BatchPlan,
+  miniBatchCount,
+  planMeasuring,
+  planTraining,
+  roundToLabels,
+} from '../examples/index.ts';
 import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
 import { countOf } from '../tuners/file-tensors.ts';
@@ -14,7 +20,7 @@ import { CODE_VERSION } from './checkpoints/manifest.ts';
 import { MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
 import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.ts';
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
-import { type Measured, type Measurement, measuredExamples } from './evaluation.ts';
+import { type Measured, type Measurement, measuredExamples, retrievesPairs } from './evaluation.ts';
 import { implementationHere } from './machine/implementation.ts';
 import { effectivePrecision, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
@@ -25,6 +31,7 @@ import {
   addTrainProgram,
   buildTrainProgram,
   GRAPH_OPTIONS,
+  mainFunction,
   STATE,
   type TrainProgram,
 } from './train-program.ts';
@@ -112,7 +119,7 @@ export async function openRun(
           ['exp_avg_sq', zeros],
         ],
   );
-  if (training.gradient_accumulation_steps > 1) await built.program.write([['gradient_sum', zeros]]);
+  if ('apply' in built.update) await built.program.write([['gradient_sum', zeros]]);
   return {
     ...{ options, setup, plan, measuring, precision, baseDigest, identity, built, passedOver },
     resumedFrom: checkpoint?.step ?? null,
@@ -132,9 +139,12 @@ export async function openRun(
 
 function* evaluationsOf(series: MetricSeries | null) {
   if (!series) return;
-  const { step, loss, tokenAccuracy } = series.evaluation;
+  const { step, loss, tokenAccuracy, recallAt10, mrr } = series.evaluation;
   for (let i = 0; i < step.length; i++)
-    yield { step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! };
+    yield {
+      ...{ step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! },
+      metrics: { recall_at_10: recallAt10[i]!, mrr: mrr[i]! },
+    };
 }
 
 function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Finding[] {
@@ -196,6 +206,9 @@ function openProgram(
   const encodes = attach(peft, architecture, 'trained').derive !== undefined;
   const form: AttachmentForm = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
+  // A batch that is embedded in mini-batches has room for as many pairs as one that is not.
+  const wholeBatch = miniBatchCount(training) > 1 ? roundToLabels(training.batch_size) : null;
+  const retrieves = retrievesPairs(training);
   const evaluationGrid = compute.evaluation?.shape ?? null;
   const implementation = implementationHere();
   const { labels } = data;
@@ -204,21 +217,21 @@ function openProgram(
   const keys = {
     base: digestOf({ ...onBase, ...baseForm(architecture, peft, implementation) }),
     program: digestOf({
-      ...{ ...onBase, peft, form, objective, grid, evaluationGrid },
+      ...{ ...onBase, peft, form, objective, grid, evaluationGrid, wholeBatch, retrieves },
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
       options: GRAPH_OPTIONS.map((name) => training[name]),
     }),
   };
   const spec = {
     ...{ architecture, objective, peft, form, training },
-    ...{ storage, precision, implementation, grid, evaluationGrid },
+    ...{ storage, precision, implementation, grid, evaluationGrid, wholeBatch, retrieves },
   } as const;
   const load = async () => {
     const built = buildTrainProgram(spec);
     const { program, update } = built;
     const { stacks } = built.model;
     const prepare = async () => {
-      await program.prepare('step' in update ? update.step : update.accumulate);
+      await program.prepare(mainFunction(update));
       releaseMemory();
     };
     const fill = async () => await loadWeights(program, base, architecture, storage, { stacks });

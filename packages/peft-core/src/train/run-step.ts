@@ -1,7 +1,8 @@
 import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
-import { fillBatch } from '../examples/index.ts';
+import { fillBatch, miniBatchCount, TextNumbers } from '../examples/index.ts';
 import { residentMemory } from './machine/peak-memory.ts';
+import { runCached } from './objectives/cached-contrast.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
 import { learningRateAt, optimizerScalars } from './optimizer.ts';
@@ -45,8 +46,12 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
 function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
   const { program, objective, update, varies } = built;
   const accumulation = training.gradient_accumulation_steps;
-  const batches = Array.from({ length: accumulation }, (_, i) =>
-    fillBatch(plan, setup.data.training, step, i, setup.layout),
+  const minis = miniBatchCount(training);
+  // Jobs of versions before it have no mini_batch_size, and texts that are the same were others to them.
+  const texts = new TextNumbers(training.mini_batch_size === undefined);
+  const passes = accumulation * minis;
+  const batches = Array.from({ length: passes }, (_, i) =>
+    fillBatch(plan, setup.data.training, step, i, setup.layout, texts),
   );
   const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
   const learningRate = learningRateAt(training, step, plan.steps);
@@ -58,15 +63,29 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
   };
-  for (const [i, batch] of batches.entries()) {
+  const seedOf = (i: number) => Int32Array.of(training.seed, step * passes + i);
+  if ('cached' in update) {
+    for (let i = 0; i < accumulation; i++) {
+      let first = 0;
+      const parts = batches.slice(i * minis, (i + 1) * minis).flatMap((filled, m) => {
+        if (filled.labelCount === 0) return [];
+        const part = { filled, first, seed: seedOf(i * minis + m) };
+        first += filled.labelCount;
+        return [part];
+      });
+      if (parts.length === 0) continue;
+      count(runCached(program, update.cached, plan.shape, parts, { count: labels, varies }));
+    }
+  }
+  for (const [i, batch] of 'cached' in update ? [] : batches.entries()) {
     if (batch.labelCount === 0) continue;
-    const seed = Int32Array.of(training.seed, step * accumulation + i);
+    const seed = seedOf(i);
     const feeds = { ...feedsOf(objective, batch, labels, varies), seed };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
       count(out);
       gradNorm = scalarOf(out.norm);
-    } else count(program.run(update.accumulate, feeds));
+    } else if ('accumulate' in update) count(program.run(update.accumulate, feeds));
   }
   if ('apply' in update) gradNorm = scalarOf(program.run(update.apply, scalars).norm);
   const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);

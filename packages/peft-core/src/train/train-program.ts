@@ -5,24 +5,22 @@ import {
   ProgramBuilder,
   type ProgramFunction,
   tf,
+  type Variable,
 } from '@graft/tf-graph';
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { type Implementation, type MatmulPrecision, withComputation } from '../nn/computation.ts';
-import type { RandomState } from '../nn/dropout.ts';
+import { similarities } from '../nn/pooling.ts';
 import type { FoldFunction } from '../peft-model/adapter-values.ts';
-import {
-  adapterTensors,
-  attachAdapter,
-  declarePeftModel,
-  type ParameterTensors,
-  type PeftModel,
-} from '../peft-model/peft-model.ts';
+import { adapterTensors, attachAdapter, declarePeftModel, type PeftModel } from '../peft-model/peft-model.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
-import type { BatchOf, LossContext } from './objectives/loss.ts';
-import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
+import { type CachedPass, contrastInputs, contrastOfUnits } from './objectives/cached-contrast.ts';
+import type { BatchOf, Loss, LossContext } from './objectives/loss.ts';
+import { batchInputs, embeddingsOf, lossOf, type Objective } from './objectives/objective.ts';
+import { embedded, evaluated, lossAndGradients } from './objectives/passes.ts';
+import { compareInputs, type Retrieval } from './objectives/retrieval.ts';
 import { adamW, clipGradients } from './optimizer.ts';
 
 /** Training options that are part of the graph. */
@@ -50,6 +48,10 @@ export interface TrainProgramSpec {
   grid: GridShape;
   /** Static shape of an evaluation batch; null without validation data. */
   evaluationGrid: GridShape | null;
+  /** Labels of a whole batch that is embedded in mini-batches, each on the grid; null or absent: the grid holds it. */
+  wholeBatch?: number | null;
+  /** Pairs are measured as a pool of candidates; else by batches, as before there was `mini_batch_size`. */
+  retrieves?: boolean;
 }
 
 type PassInputs = BatchOf<InputSpec> & { seed: InputSpec };
@@ -57,19 +59,26 @@ type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', Inpu
 type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor };
 type StepOutputs = { norm: tf.Tensor };
 
-/** The functions of an optimizer step: one, or with gradient accumulation one for each micro-batch and one at its end. */
+/**
+ * The functions of an optimizer step: one, or with gradient accumulation one for each micro-batch and one at its end. With mini-batches
+ * there are those of a `CachedPass` for each micro-batch.
+ */
 export type Update =
   | { step: ProgramFunction<PassInputs & StepInputs, PassOutputs & StepOutputs> }
   | {
       accumulate: ProgramFunction<PassInputs, PassOutputs>;
       apply: ProgramFunction<StepInputs, StepOutputs>;
-    };
+    }
+  | { cached: CachedPass; apply: ProgramFunction<StepInputs, StepOutputs> };
 
-/** Losses of a batch, and what measures are taken of. */
-export type Evaluate = ProgramFunction<
-  BatchOf<InputSpec>,
-  PassOutputs & { predictions: tf.Tensor | undefined }
->;
+/** The function of an update that takes the most memory and longest to prepare. */
+export const mainFunction = (update: Update) =>
+  'step' in update ? update.step : 'cached' in update ? update.cached.backward : update.accumulate;
+
+/** Losses of a batch, and what measures are taken of; or the vectors of pairs, and what compares them. */
+export type Evaluate =
+  | { measure: ProgramFunction<BatchOf<InputSpec>, PassOutputs & { predictions: tf.Tensor | undefined }> }
+  | Retrieval;
 
 /** A program that measures a model. */
 export interface EvaluationProgram {
@@ -171,7 +180,7 @@ function defineTraining(
   varies: boolean,
   suffix: string,
 ): Pick<TrainProgram, 'update' | 'fold'> {
-  const { training, grid, objective } = spec;
+  const { training, grid, objective, wholeBatch = null } = spec;
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: `exp_avg${suffix}`, ...flat });
@@ -185,8 +194,11 @@ function defineTraining(
     ...batchInputs(objective, grid, varies),
     seed: { shape: [2], dtype: 'int32' },
   };
+  const { gradient_checkpointing: checkpointing } = training;
   const pass = (inputs: InputTensors<PassInputs>) =>
-    lossAndGradients(objective, { model, grid, inputs }, inputs.seed, training.gradient_checkpointing);
+    lossAndGradients({ model, grid, inputs }, inputs.seed, checkpointing, (context) =>
+      lossOf(objective, context),
+    );
 
   function applyGradients(gradients: tf.Tensor, step: InputTensors<StepInputs>): tf.Tensor {
     const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
@@ -204,7 +216,7 @@ function defineTraining(
   }
 
   function defineUpdate(): Update {
-    if (training.gradient_accumulation_steps === 1) {
+    if (training.gradient_accumulation_steps === 1 && wholeBatch === null) {
       const step = define('step', { ...passInputs, ...stepInputs }, (inputs) => {
         const { loss, correct, gradients } = pass(inputs);
         return { loss, correct, norm: applyGradients(gradients, inputs) };
@@ -212,17 +224,46 @@ function defineTraining(
       return { step };
     }
     const sum = builder.variable({ name: `gradient_sum${suffix}`, ...flat });
+    if (wholeBatch !== null) return { cached: defineCached(sum), apply: defineApply(sum) };
     const accumulate = define('accumulate', passInputs, (inputs) => {
       const { loss, correct, gradients } = pass(inputs);
       sum.assign(tf.add(sum.read(), gradients));
       return { loss, correct };
     });
-    const apply = define('apply', stepInputs, (inputs) => {
+    return { accumulate, apply: defineApply(sum) };
+  }
+
+  function defineApply(sum: Variable) {
+    return define('apply', stepInputs, (inputs) => {
       const norm = applyGradients(sum.read(), inputs);
       sum.assign(tf.zeros([model.layout.size]));
       return { norm };
     });
-    return { accumulate, apply };
+  }
+
+  function defineCached(sum: Variable): CachedPass {
+    const width = model.architecture.hiddenSize;
+    const labels = wholeBatch!;
+    const slopes = { shape: [grid.sequences * grid.labels, width], dtype: 'float32' } as const;
+    const embed = define('embed', passInputs, (inputs) => ({
+      units: embedded({ model, grid, inputs }, inputs.seed),
+    }));
+    const contrast = define('contrast', contrastInputs(labels, grid.sequences, width), contrastOfUnits);
+    const backward = define('backward', { ...passInputs, slopes }, (inputs) => {
+      const along = (context: LossContext): Loss => ({
+        total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)),
+        correct: tf.scalar(0),
+      });
+      const { loss, gradients } = lossAndGradients(
+        { model, grid, inputs },
+        inputs.seed,
+        checkpointing,
+        along,
+      );
+      sum.assign(tf.add(sum.read(), gradients));
+      return { done: loss };
+    });
+    return { embed, contrast, backward, labels, width };
   }
 
   const update = defineUpdate();
@@ -248,21 +289,34 @@ function evaluationOnDemand(
 const declareEvaluate = (
   builder: ProgramBuilder,
   model: PeftModel,
-  spec: Pick<TrainProgramSpec, 'objective' | 'precision' | 'implementation' | 'grid'>,
+  spec: Pick<TrainProgramSpec, 'objective' | 'precision' | 'implementation' | 'grid' | 'retrieves'>,
   varies: boolean,
   suffix: string,
 ): Evaluate => {
   const { objective, grid } = spec;
-  return builder.function(`evaluate${suffix}`, batchInputs(objective, grid, varies), (inputs) =>
-    computing(spec, () => evaluated(objective, { model, grid, inputs })),
+  const inputs = batchInputs(objective, grid, varies);
+  const name = `evaluate${suffix}`;
+  if (objective !== 'contrastive' || !spec.retrieves) {
+    const measure = builder.function(name, inputs, (inputs) =>
+      computing(spec, () => evaluated(objective, { model, grid, inputs })),
+    );
+    return { measure };
+  }
+  const width = model.architecture.hiddenSize;
+  const embed = builder.function(name, inputs, (inputs) =>
+    computing(spec, () => ({ units: embedded({ model, grid, inputs }, null) })),
   );
+  const compare = builder.function(`compare${suffix}`, compareInputs(width), ({ anchors, candidates }) => ({
+    cosines: similarities(anchors, candidates),
+  }));
+  return { embed, compare, width };
 };
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
 export function buildEvaluationProgram(
   spec: Pick<
     TrainProgramSpec,
-    'architecture' | 'objective' | 'storage' | 'precision' | 'implementation' | 'grid'
+    'architecture' | 'objective' | 'storage' | 'precision' | 'implementation' | 'grid' | 'retrieves'
   > & {
     peft: PeftConfig | null;
     form: AttachmentForm;
@@ -283,35 +337,3 @@ const computing = <T>(
   { precision, implementation }: Pick<TrainProgramSpec, 'precision' | 'implementation'>,
   body: () => T,
 ): T => withComputation({ precision, implementation }, body);
-
-type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
-
-function evaluated(objective: Objective, batch: Batch) {
-  const parameters = adapterTensors(batch.model);
-  const { total, correct, predictions } = lossOf(objective, { ...batch, parameters, training: null });
-  return { loss: total, correct, predictions };
-}
-
-/**
- * Loss of a micro-batch and its flat gradients: zero for a parameter that the model does not read, as a module's may be that
- * target_modules found. The scales that are fed decide what is averaged.
- */
-function lossAndGradients(objective: Objective, batch: Batch, seed: tf.Tensor, checkpointing: boolean) {
-  const { model } = batch;
-  let correct: tf.Tensor | undefined;
-  const parameters = [...adapterTensors(model).values()];
-  const names = model.layout.entries.map((e) => e.name);
-  const random: RandomState = { seed, stream: 0 };
-  const constants: tf.Tensor[] = [];
-  const forward = () => {
-    const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));
-    const training = { random, constants, checkpointing };
-    const result = lossOf(objective, { ...batch, parameters: byName, training });
-    correct = tf.keep(result.correct);
-    return result.total;
-  };
-  const { value: loss, grads } = tf.engine().gradients(forward, parameters, undefined, true);
-  tf.dispose(constants);
-  const all = parameters.map((parameter, i) => grads[i] ?? tf.zeros(parameter.shape));
-  return { loss, correct: correct!, gradients: model.layout.concat(all) };
-}

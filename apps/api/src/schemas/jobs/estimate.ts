@@ -9,6 +9,7 @@ const ChangesSchema = named(
   'FineTuningChanges',
   {
     batch_size: Type.Optional(Type.Integer()),
+    mini_batch_size: Type.Optional(nullable(Type.Integer())),
     gradient_accumulation_steps: Type.Optional(Type.Integer()),
     gradient_checkpointing: Type.Optional(Type.Boolean()),
     base_dtype: Type.Optional(Type.String()),

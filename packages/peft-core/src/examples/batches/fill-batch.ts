@@ -1,3 +1,4 @@
+import { TextNumbers } from '../pair-texts.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import type { Arrangement, BatchPlan } from './plan-batches.ts';
 
@@ -42,6 +43,8 @@ export interface FilledBatch extends FilledGrid {
   poolWeights: Float32Array;
   /** For each position, the number of that vector: `part · labels + k` for sequence `part` of example `k`; `sequences · labels` for none. */
   poolVectors: Int32Array;
+  /** For each such vector the number of its text, to see which are the same; −1 where there is none. */
+  texts: Int32Array;
   /** The cosine that is wanted for example `k`. */
   scores: Float32Array;
   /** Positions from the first to the last that holds a token; of a list, the rest is room that is left. */
@@ -51,13 +54,14 @@ export interface FilledBatch extends FilledGrid {
   labelCount: number;
 }
 
-/** The arrays of one micro-batch of the plan. */
+/** The arrays of one micro-batch of the plan. `texts`: where the texts to embed have their numbers from. */
 export function fillBatch(
   { shape, micro }: Pick<BatchPlan, 'shape' | 'micro'>,
   examples: readonly TrainingExample[],
   step: number,
   i: number,
   layout: SequenceLayout,
+  texts = new TextNumbers(),
 ): FilledBatch {
   const size = shape.rows * shape.tokens;
   const batch: FilledBatch = {
@@ -71,6 +75,7 @@ export function fillBatch(
     labelWeights: new Float32Array(shape.labels),
     poolWeights: new Float32Array(size),
     poolVectors: new Int32Array(size).fill(shape.sequences * shape.labels),
+    texts: new Int32Array(shape.sequences * shape.labels).fill(-1),
     scores: new Float32Array(shape.labels),
     length: 0,
     tokenCount: 0,
@@ -140,6 +145,7 @@ export function fillBatch(
     batch.labelWeights[k] = 1;
     batch.scores[k] = example.score ?? 0;
     const vector = part * shape.labels + k;
+    batch.texts[vector] = texts.of(ids);
     const [first, last] = pooling === 'mean' ? [start, end] : [pooled, pooled + 1];
     batch.poolVectors.fill(vector, first, last);
     batch.poolWeights.fill(1 / (last - first), first, last);

@@ -28,6 +28,8 @@ export type Arrangement = 'grid' | 'flat' | 'shared';
 export interface BatchOptions {
   examples: readonly ExampleSize[];
   batchSize: number;
+  /** Examples of a micro-batch that are computed at a time; absent: all. It is then planned as several, one after the other. */
+  miniBatchSize?: number | undefined;
   /** Micro-batches per optimizer step. */
   accumulation: number;
   /** Training epochs. */
@@ -86,10 +88,13 @@ export interface BatchStats {
 
 /**
  * Training batches: each training epoch is a seeded permutation of all examples, cut into steps of
- * batchSize × accumulation; a last, smaller step is kept.
+ * batchSize × accumulation; a last, smaller step is kept. With `miniBatchSize`, mini-batch m of micro-batch i is number
+ * i · miniBatches + m.
  */
 export function planBatches(options: BatchOptions): BatchPlan {
   const { examples, batchSize, accumulation, epochs, seed, maxSteps } = options;
+  const { miniBatchSize: mini = batchSize } = options;
+  const minis = miniBatches(batchSize, mini);
   const perStep = batchSize * accumulation;
   const stepsPerEpoch = Math.ceil(examples.length / perStep);
   const steps = Math.min(stepsPerEpoch * epochs, maxSteps ?? Number.POSITIVE_INFINITY);
@@ -101,12 +106,17 @@ export function planBatches(options: BatchOptions): BatchPlan {
     return cached.order;
   }
   function examplesOf(step: number, i: number): Int32Array {
-    const start = (step % stepsPerEpoch) * perStep + i * batchSize;
-    const end = Math.min(start + batchSize, examples.length);
+    const batch = (step % stepsPerEpoch) * perStep + Math.floor(i / minis) * batchSize;
+    const start = batch + (i % minis) * mini;
+    const end = Math.min(start + mini, batch + batchSize, examples.length);
     return orderOf(Math.floor(step / stepsPerEpoch)).subarray(Math.min(start, end), end);
   }
-  return plan(options, steps, stepsPerEpoch, examplesOf);
+  return plan({ ...options, accumulation: accumulation * minis }, steps, stepsPerEpoch, examplesOf);
 }
+
+/** How many mini-batches a micro-batch is computed in. */
+export const miniBatches = (batchSize: number, miniBatchSize: number): number =>
+  Math.ceil(batchSize / miniBatchSize);
 
 /** Evaluation batches: every example once, in order. `micro(step, 0)` is batch `step`. */
 export function planEvaluation(

@@ -11,7 +11,10 @@ const TRAIN = [
   'tokensPerSecond',
   'memoryBytes',
 ] as const;
-const EVALUATION = ['step', 'loss', 'tokenAccuracy'] as const;
+/** The last two of pairs: see objectives/retrieval.ts. */
+const EVALUATION = ['step', 'loss', 'tokenAccuracy', 'recallAt10', 'mrr'] as const;
+/** What checkpoints of versions before lack. */
+const LATER: readonly string[] = ['memoryBytes', 'recallAt10', 'mrr'];
 
 type Columns<Names extends readonly string[]> = Record<Names[number], Float64Array>;
 type Row<Names extends readonly string[]> = Record<Exclude<Names[number], 'tokenAccuracy'>, number> & {
@@ -20,7 +23,7 @@ type Row<Names extends readonly string[]> = Record<Exclude<Names[number], 'token
 
 /**
  * All that a run has measured up to a step, in columns: 64 bytes a step. Row i of `train` is step i + 1. NaN stands for a
- * token accuracy that is null, and for the memory at steps of a version that did not measure it. `tokens` are those trained so far.
+ * token accuracy that is null, and for what a version did not measure. `tokens` are those trained so far.
  */
 export interface MetricSeries {
   train: Columns<typeof TRAIN>;
@@ -42,8 +45,18 @@ export class MetricLog {
     this.#train.add({ ...row, tokenAccuracy: row.tokenAccuracy ?? Number.NaN });
   }
 
-  addEvaluation(row: Row<typeof EVALUATION>): void {
-    this.#evaluation.add({ ...row, tokenAccuracy: row.tokenAccuracy ?? Number.NaN });
+  addEvaluation(row: {
+    step: number;
+    loss: number;
+    tokenAccuracy: number | null;
+    metrics?: Partial<Record<string, number>>;
+  }): void {
+    const { step, loss, tokenAccuracy, metrics = {} } = row;
+    this.#evaluation.add({
+      ...{ step, loss, tokenAccuracy: tokenAccuracy ?? Number.NaN },
+      recallAt10: metrics.recall_at_10 ?? Number.NaN,
+      mrr: metrics.mrr ?? Number.NaN,
+    });
   }
 
   /** Views of what is there now. */
@@ -101,7 +114,7 @@ export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<Me
     for (const name of names) {
       const tensor = `${prefix}${kind}.${name}`;
       // In the checkpoint of a version before it was measured.
-      const isLacking = name === 'memoryBytes' && !file.has(tensor);
+      const isLacking = LATER.includes(name) && !file.has(tensor);
       values.set(
         name,
         isLacking

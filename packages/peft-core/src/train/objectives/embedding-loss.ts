@@ -5,60 +5,83 @@ import { pool, similarities, unitRows } from '../../nn/pooling.ts';
 import type { EmbeddingsOf, Forward, Loss } from './loss.ts';
 
 /** Cosines are multiplied by this before the softmax: the inverse of a temperature of 0.05. */
-const SCALE = 20;
+export const CONTRAST_SCALE = 20;
 const MASKED = -1e9;
 
 /** `perToken` is of the positions, `(N)`. */
-export function embeddingInputs({ labels }: GridShape, perToken: InputSpec): EmbeddingsOf<InputSpec> {
+export function embeddingInputs(
+  { labels, sequences }: GridShape,
+  perToken: InputSpec,
+): EmbeddingsOf<InputSpec> {
   const perExample = { shape: [labels], dtype: 'float32' } as const;
   return {
     pool_vectors: perToken,
     pool_weights: { ...perToken, dtype: 'float32' },
     label_scales: perExample,
+    texts: { shape: [sequences * labels], dtype: 'int32' },
     scores: perExample,
   };
 }
 
+/** The unit vectors of a batch on a grid, `(sequences · labels, H)`: of anchors, then positives, then negatives. */
+export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: EmbeddingsOf<tf.Tensor>) {
+  const normed = model.architecture.finalNorm(runtime, hidden);
+  const count = grid.sequences * grid.labels;
+  return unitRows(pool(normed, inputs.pool_vectors, inputs.pool_weights, count));
+}
+
 /**
- * Cross entropy of an anchor's own positive among all positives and negatives of the batch.
- * Source: van den Oord et al. 2018, arXiv:1807.03748; sentence-transformers, MultipleNegativesRankingLoss.
+ * Cross entropy of an anchor's own positive among all positives and negatives of the batch. No negative of an anchor is a text that is
+ * the same as the anchor or its positive, nor the positive of a pair that has one of these two for anchor or positive.
+ * Source: van den Oord et al. 2018, arXiv:1807.03748; sentence-transformers, MultipleNegativesRankingLoss, and for what is left out its
+ * NoDuplicatesBatchSampler, which keeps such pairs out of a batch.
+ *
+ * `units` as `embeddings` gives them, `count` of each kind; `texts` `(sequences · count)` int32: the number of each text, −1 for none;
+ * `label_scales` `(count)`.
  */
-export function contrastiveLoss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
-  const { labels: count } = forward.grid;
-  const { anchors, others, pooled } = vectorsOf(forward, inputs);
-  // A vector without a token belongs to no text: the batch is smaller, or an example has no negative.
-  const present = tf.greater(pooled(tf.ones([forward.hidden.shape[0]!, 1])), 0.5);
-  const mask = tf.mul(
-    tf.sub(1, tf.cast(tf.slice(present, [count, 0], [others.shape[0]!, 1]), 'float32')),
-    MASKED,
-  );
-  const scores = tf.add(tf.mul(similarities(anchors, others), SCALE), tf.reshape(mask, [1, -1])); // (count, others)
+export function contrastiveLoss(
+  units: tf.Tensor,
+  { texts, label_scales: scales }: Pick<EmbeddingsOf<tf.Tensor>, 'texts' | 'label_scales'>,
+): Loss {
+  const count = scales.shape[0]!;
+  const [all, width] = units.shape as [number, number];
+  const others = tf.slice(units, [count, 0], [all - count, width]);
+  const cosines = similarities(tf.slice(units, [0, 0], [count, width]), others); // (count, others)
+  const scores = tf.add(tf.mul(cosines, CONTRAST_SCALE), tf.mul(noNegatives(texts, count), MASKED));
   const { losses, correct } = lossesOfLogits(scores, tf.range(0, count, 1, 'int32'));
-  const scales = inputs.label_scales;
   const counted = tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32'));
   return { total: tf.sum(tf.mul(losses, scales)), correct: tf.sum(counted) };
 }
 
+/** `(count, others)`: more than 0 where a text is no negative of an anchor, nor its own positive. */
+function noNegatives(texts: tf.Tensor, count: number): tf.Tensor {
+  const others = texts.shape[0]! - count;
+  const part = (from: number, length: number) => tf.slice(texts, [from], [length]);
+  const [anchors, positives, candidates] = [part(0, count), part(count, count), part(count, others)];
+  const column = (x: tf.Tensor) => tf.reshape(x, [-1, 1]);
+  const row = (x: tf.Tensor) => tf.reshape(x, [1, -1]);
+  const among = (own: tf.Tensor, theirs: tf.Tensor) => tf.cast(tf.equal(column(own), row(theirs)), 'float32');
+  const same = tf.add(among(anchors, candidates), among(positives, candidates));
+  const related = tf.add(among(anchors, anchors), among(positives, anchors)); // (count, count), of positives
+  const more = others - count;
+  const ofPairs = more > 0 ? tf.concat([related, tf.zeros([count, more])], 1) : related;
+  const numbers = (length: number) => tf.range(0, length, 1, 'int32');
+  const isOther = tf.sub(1, among(numbers(count), numbers(others)));
+  const absent = tf.cast(tf.less(row(candidates), 0), 'float32');
+  return tf.add(tf.mul(tf.add(same, ofPairs), isOther), absent);
+}
+
 /** The squared difference of a pair's cosine from its score (sentence-transformers, CosineSimilarityLoss). */
 export function cosineLoss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
-  const { anchors, others } = vectorsOf(forward, inputs);
-  const cosines = tf.sum(tf.mul(anchors, others), -1);
+  const { labels: count } = forward.grid;
+  const units = embeddings(forward, inputs);
+  const width = units.shape[1]!;
+  const anchors = tf.slice(units, [0, 0], [count, width]);
+  const cosines = tf.sum(tf.mul(anchors, tf.slice(units, [count, 0], [count, width])), -1);
   const losses = tf.square(tf.sub(cosines, inputs.scores));
   return {
     total: tf.sum(tf.mul(losses, inputs.label_scales)),
     correct: tf.scalar(0),
     predictions: cosines,
   };
-}
-
-/** Unit vectors of the anchors `(count, H)` and of the texts that they are compared with, and what pools a sequence's tokens. */
-function vectorsOf({ model, grid, runtime, hidden }: Forward, inputs: EmbeddingsOf<tf.Tensor>) {
-  const { labels: count, sequences } = grid;
-  const normed = model.architecture.finalNorm(runtime, hidden);
-  const pooled = (x: tf.Tensor) => pool(x, inputs.pool_vectors, inputs.pool_weights, sequences * count);
-  const units = unitRows(pooled(normed)); // anchors, then positives, then negatives
-  const width = units.shape[1]!;
-  const anchors = tf.slice(units, [0, 0], [count, width]);
-  const others = tf.slice(units, [count, 0], [(sequences - 1) * count, width]);
-  return { anchors, others, pooled };
 }

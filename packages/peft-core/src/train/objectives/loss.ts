@@ -14,8 +14,8 @@ type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T;
 type NoTokens = Record<never, never>;
 /** `label_scales` is the weight of each label's loss in the total. */
 export type LabelsOf<T> = { label_positions: T; label_ids: T; label_scales: T };
-/** `label_scales` is the weight of each example's loss in the total. */
-export type EmbeddingsOf<T> = { pool_vectors: T; pool_weights: T; label_scales: T; scores: T };
+/** `label_scales` is the weight of each example's loss in the total; `texts` numbers each vector's text, −1 for none. */
+export type EmbeddingsOf<T> = { pool_vectors: T; pool_weights: T; label_scales: T; texts: T; scores: T };
 
 /** What a forward pass for a loss is made from. */
 export interface LossContext {

@@ -31,6 +31,13 @@ test('each task tells its own measures', () => {
   assert.deepEqual(names({ objective: 'labels', task: 'CAUSAL_LM' }), ['token_accuracy', 'perplexity']);
   assert.deepEqual(names({ objective: 'labels', task: 'SEQ_CLS' }), ['accuracy', 'macro_f1']);
   assert.deepEqual(names({ objective: 'contrastive', task: 'FEATURE_EXTRACTION' }), ['accuracy']);
+  const ranks = { amongTen: 0.75, reciprocal: 0.6 };
+  assert.deepEqual(metricsOf({ ...common, objective: 'contrastive', task: 'FEATURE_EXTRACTION', ranks }), {
+    accuracy: 0.5,
+    recall_at_1: 0.5,
+    recall_at_10: 0.75,
+    mrr: 0.6,
+  });
   assert.deepEqual(names({ objective: 'cosine', task: 'FEATURE_EXTRACTION' }), ['pearson', 'spearman']);
   near(metricsOf({ ...common, objective: 'labels', task: 'CAUSAL_LM' }).perplexity!, Math.exp(2));
 });

@@ -12,15 +12,20 @@ export function metricsOf(measured: {
   tokenAccuracy: number | null;
   wanted: number[];
   predicted: number[];
+  /** Of pairs that were ranked in a pool: the share whose positive is among the ten nearest, and the mean of 1 / rank. */
+  ranks?: { amongTen: number; reciprocal: number };
 }): Metrics {
-  const { objective, task, loss, tokenAccuracy, wanted, predicted } = measured;
+  const { objective, task, loss, tokenAccuracy, wanted, predicted, ranks: found } = measured;
   if (objective === 'cosine')
     return {
       pearson: correlation(wanted, predicted),
       spearman: correlation(ranks(wanted), ranks(predicted)),
     };
   const accuracy = tokenAccuracy!;
-  if (objective === 'contrastive') return { accuracy };
+  if (objective === 'contrastive') {
+    if (!found) return { accuracy };
+    return { accuracy, recall_at_1: accuracy, recall_at_10: found.amongTen, mrr: found.reciprocal };
+  }
   if (isClassifier(task)) return { accuracy, macro_f1: macroF1(wanted, predicted) };
   return { token_accuracy: accuracy, perplexity: Math.exp(loss) };
 }

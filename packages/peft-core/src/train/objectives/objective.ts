@@ -1,9 +1,9 @@
-import type { InputSpec, TypedArray } from '@graft/tf-graph';
+import type { InputSpec, TypedArray, tf } from '@graft/tf-graph';
 import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index.ts';
 import { packedForward } from '../../peft-model/packed-forward.ts';
-import { contrastiveLoss, cosineLoss, embeddingInputs } from './embedding-loss.ts';
+import { contrastiveLoss, cosineLoss, embeddingInputs, embeddings } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
-import type { BatchOf, Loss, LossContext } from './loss.ts';
+import type { BatchOf, Forward, Loss, LossContext } from './loss.ts';
 
 /**
  * What is learnt. `labels`: the next token, or the class of a token or of a whole sequence. `contrastive`: which of the batch's
@@ -61,16 +61,31 @@ export function feedsOf(
   };
   if (objective === 'labels')
     return { ...common, label_positions: batch.labelPositions, label_ids: batch.labelIds };
-  const { poolVectors, poolWeights, scores } = batch;
+  const { poolVectors, poolWeights, texts, scores } = batch;
   return {
     ...common,
     pool_vectors: used(poolVectors),
     pool_weights: poolWeights.subarray(0, length),
-    scores,
+    ...{ texts, scores },
   };
 }
 
 export function lossOf(objective: Objective, context: LossContext): Loss {
+  const { inputs } = context;
+  const forward = forwardOf(context);
+  if ('label_ids' in inputs) return labelLoss(forward, inputs);
+  if (objective === 'cosine') return cosineLoss(forward, inputs);
+  return contrastiveLoss(embeddings(forward, inputs), inputs);
+}
+
+/** The unit vectors of a batch of texts, `(sequences · labels, H)`. */
+export function embeddingsOf(context: LossContext): tf.Tensor {
+  const { inputs } = context;
+  if (!('texts' in inputs)) throw new Error('the batch has no texts to embed');
+  return embeddings(forwardOf(context), inputs);
+}
+
+function forwardOf(context: LossContext): Forward {
   const { model, grid, inputs, parameters, training } = context;
   const { rows } = grid;
   const own = {
@@ -86,7 +101,5 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
           ...{ ids: inputs.input_ids, positions: inputs.input_positions, segments: inputs.input_segments },
         }
       : null;
-  const forward = { ...context, ...packedForward(model, parameters, own, input, training) };
-  if ('label_ids' in inputs) return labelLoss(forward, inputs);
-  return objective === 'cosine' ? cosineLoss(forward, inputs) : contrastiveLoss(forward, inputs);
+  return { ...context, ...packedForward(model, parameters, own, input, training) };
 }

@@ -5,7 +5,7 @@ import type { PeftModel } from '../../peft-model/peft-model.ts';
 import { attach } from '../../tuners/registry.ts';
 import { baseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
-import { evaluate, measuredExamples } from '../evaluation.ts';
+import { evaluate, measuredExamples, retrievesPairs } from '../evaluation.ts';
 import { implementationHere } from '../machine/implementation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
 import { effectivePrecision } from '../precision.ts';
@@ -93,6 +93,7 @@ async function measure(
     precision,
     implementation: implementationHere(),
     grid: plan.shape,
+    retrieves: retrievesPairs(training),
   });
   try {
     await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });

