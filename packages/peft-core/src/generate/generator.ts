@@ -1,5 +1,5 @@
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../files.ts';
+import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import type { ChatMessage } from '../text/index.ts';
@@ -65,6 +65,7 @@ export class Generator {
   readonly #reader: PromptReader;
   #scheduler: Promise<Scheduler> | null = null;
   #running: Promise<void> | null = null;
+  #ends: ReturnType<typeof endTokens> | null = null;
   #closed = false;
 
   private constructor({ base, ...given }: GeneratorOptions) {
@@ -184,17 +185,16 @@ export class Generator {
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
         stops: new StopMatcher(request.stop ?? []),
-        ends: this.#endTokens(),
+        ends: this.#endsOf(request),
         tokenizer: this.#reader.tokenizer,
       },
     );
   }
 
-  #endTokens(): Set<number> {
-    const configured = [this.#base.generationConfig?.eos_token_id, this.#base.config.eos_token_id].flat();
-    return new Set(
-      [this.#reader.tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'),
-    );
+  /** Tokens that end the answer; the one to a conversation also ends where a turn does. */
+  #endsOf({ messages }: GenerateRequest): ReadonlySet<number> {
+    this.#ends ??= endTokens(this.#base, this.#reader.tokenizer);
+    return messages ? this.#ends.chat : this.#ends.text;
   }
 }
 

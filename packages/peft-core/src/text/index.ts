@@ -10,3 +10,4 @@ export {
   type Tokenizer,
   type TokenizerFiles,
 } from './tokenizer.ts';
+export { turnEnds } from './turn-ends.ts';
