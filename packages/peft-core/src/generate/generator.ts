@@ -5,6 +5,8 @@ import { Random } from '../random.ts';
 import type { ChatMessage } from '../text/index.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
+import { modelDefaults, type SamplingField } from './sampling/model-defaults.ts';
+import type { SamplingOptions } from './sampling/sampling.ts';
 import { Scheduler } from './scheduler.ts';
 import { type GeneratedText, type GenerateResult, Sequence } from './sequence.ts';
 import { type ServedModel, ServedModels } from './served-models.ts';
@@ -27,6 +29,14 @@ export interface GenerateRequest {
   temperature?: number;
   /** Share of the probability that is sampled from; 1 by default. */
   top_p?: number;
+  /** How many of the most probable tokens are sampled from; 0, the default: all. */
+  top_k?: number;
+  /** Tokens of less than this share of the most probable one's probability are left out; 0 by default. */
+  min_p?: number;
+  /** Makes tokens that are in the prompt or the answer less probable, above 1; 1 by default. Greedy answers, too. */
+  repetition_penalty?: number;
+  /** Of these fields the model's generation_config.json decides, as far as it says something; none by default. */
+  model_defaults?: readonly SamplingField[];
   /** The answer ends before the first of these strings. */
   stop?: string[];
   /** Makes sampling repeatable; random by default. */
@@ -178,8 +188,7 @@ export class Generator {
         promptTokens: prompt.length,
       },
       {
-        temperature: request.temperature ?? 0,
-        topP: request.top_p ?? 1,
+        ...this.#samplingOf(request),
         adapterName: request.adapter ? (request.adapterName ?? request.adapter) : null,
         limit: Math.min(request.max_tokens ?? longest, longest),
         logprobs: request.logprobs ?? null,
@@ -189,6 +198,19 @@ export class Generator {
         tokenizer: this.#reader.tokenizer,
       },
     );
+  }
+
+  #samplingOf({ model_defaults = [], ...request }: GenerateRequest): Required<SamplingOptions> {
+    const ofModel = model_defaults.length > 0 ? modelDefaults(this.#base.generationConfig) : {};
+    const value = (name: SamplingField, otherwise: number) =>
+      (model_defaults.includes(name) ? ofModel[name] : undefined) ?? request[name] ?? otherwise;
+    return {
+      temperature: value('temperature', 0),
+      topP: value('top_p', 1),
+      topK: value('top_k', 0),
+      minP: value('min_p', 0),
+      repetitionPenalty: value('repetition_penalty', 1),
+    };
   }
 
   /** Tokens that end the answer; the one to a conversation also ends where a turn does. */
