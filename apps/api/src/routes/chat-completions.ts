@@ -67,7 +67,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         app.askWorkers({ teamId: request.caller.teamId, characters, signal }, () =>
           generateChoices(
             services,
-            { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
+            { ...model, messages, ...samplingOf(body, maxTokens, logprobs, settings) },
             body.n ?? 1,
             { waitMs: settings.workerWaitMs, signal },
           ),
