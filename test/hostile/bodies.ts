@@ -110,6 +110,13 @@ const peftFields: Fields = {
   loraa: [1],
 };
 
+const kwargs: unknown[] = [
+  ...[7, 'x', true, [], { messages: [] }, { tools: 1 }, { add_generation_prompt: false }, { 'a b': 1 }],
+  ...[{ a: 'x'.repeat(5000) }, { a: 'a\0' }, { a: '\ud800' }, { a: huge }, raw('{"__proto__":{"a":1}}')],
+  ...[raw(`{"a":${'['.repeat(500)}${']'.repeat(500)}}`), { a: Array.from({ length: 5000 }, () => 1) }],
+  Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, 1])),
+];
+
 const trainingFields: Fields = {
   n_epochs: [0, 51, ...notWholes],
   batch_size: [0, 257, ...notWholes],
@@ -118,6 +125,7 @@ const trainingFields: Fields = {
   max_seq_length: [7, 131_073, ...notWholes],
   overlong: ['cut', ...notTexts],
   allow_special_tokens: notFlags,
+  chat_template_kwargs: [null, ...kwargs],
   weight_decay: [-1, 2, ...notNumbers],
   max_grad_norm: [-1, ...notNumbers],
   packing: notFlags,
@@ -159,7 +167,7 @@ export function hostileBodies({ model, fileId }: HostileContext, draw: () => num
       chat,
       '',
       talk,
-      { ...sampling, messages: [null, [], ...notLists, [7], [message, {}]] },
+      { ...sampling, messages: [null, [], ...notLists, [7], [message, {}]], chat_template_kwargs: kwargs },
       (body) => body,
     ),
     ...fieldsOf(chat, 'messages[0].', message, messageFields, (first) => ({ model, messages: [first] })),

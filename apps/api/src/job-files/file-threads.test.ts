@@ -36,6 +36,7 @@ before(async () => {
     maxSeqLength: 64,
     overlong: 'error',
     allowSpecialTokens: false,
+    templateKwargs: {},
     sample: { sampleKey: 'train', training: resolveTraining({ peft, exampleCount: 5000 }) },
   };
 });

@@ -16,11 +16,14 @@ export function validationKey(
     maxSeqLength,
     overlong,
     allowSpecialTokens,
+    templateKwargs,
   }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
     ...{ maxSeqLength, overlong, allowSpecialTokens },
+    // Results from before there were any count on.
+    ...(Object.keys(templateKwargs).length > 0 ? { templateKwargs } : {}),
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,
   });

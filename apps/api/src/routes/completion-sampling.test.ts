@@ -1,4 +1,4 @@
-// How tokens are chosen: what a request may ask, and what a worker is asked.
+// How tokens are chosen, and variables of the chat template: what a request may ask, and what a worker is asked.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { modelDefaultsHeader } from '@graft/service';
@@ -93,4 +93,23 @@ test('values out of range are refused, and named', async () => {
         const { status, json } = await ask(bench, route, { [name]: value });
         assert.deepEqual([status, json.error?.param], [400, name], `${name} ${value}`);
       }
+});
+
+test('variables of the chat template reach the worker, and those of the conversation itself are refused', async () => {
+  const { requests } = await startWorker(workers);
+  const kwargs = { enable_thinking: false, names: ['a'] };
+  for (const chat_template_kwargs of [kwargs, {}, null]) {
+    const { status, text } = await ask(bench, chats, { chat_template_kwargs });
+    assert.equal(status, 200, text);
+  }
+  assert.deepEqual(
+    requests.map((request) => request.chat_template_kwargs),
+    [kwargs, undefined, undefined],
+  );
+  for (const bad of [7, 'x', [], { messages: [] }, { tools: [] }, { a: 'x'.repeat(5000) }, { 'a b': 1 }]) {
+    const { status, json } = await ask(bench, chats, { chat_template_kwargs: bad });
+    assert.deepEqual([status, json.error?.param], [400, 'chat_template_kwargs'], JSON.stringify(bad));
+  }
+  assert.equal((await ask(bench, texts, { chat_template_kwargs: kwargs })).status, 400);
+  assert.equal(requests.length, 3);
 });

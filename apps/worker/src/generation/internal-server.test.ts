@@ -1,6 +1,6 @@
 // The internal HTTP server with a real generator and a tiny but real model.
 import assert from 'node:assert/strict';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -32,6 +32,12 @@ before(async () => {
   await writeFile(
     join(bench.modelFolder('tiny'), 'generation_config.json'),
     JSON.stringify(generationConfig),
+  );
+  const tokenizerConfig = join(bench.modelFolder('tiny'), 'tokenizer_config.json');
+  const { chat_template, ...others } = JSON.parse(await readFile(tokenizerConfig, 'utf8'));
+  await writeFile(
+    tokenizerConfig,
+    JSON.stringify({ ...others, chat_template: `{{ opening }}${chat_template}` }),
   );
   generator = new GeneratorProcess({
     entry: new URL('./generator.ts', import.meta.url),
@@ -207,6 +213,15 @@ describe('internal server', { timeout: 120_000 }, () => {
     const hot = await answer(sampled, { modelDefaults: 'temperature,top_p,top_k,min_p,repetition_penalty' });
     assert.equal(hot, await answer({ ...sampled, ...own, temperature: 5 }));
     assert.notEqual(hot, warm);
+  });
+
+  it('gives the chat template its variables', async () => {
+    const promptTokens = async (change: object) =>
+      (await lines(await post({ max_tokens: 1, ...change }))).at(-1).usage.prompt_tokens;
+    const bare = await promptTokens({});
+    assert.equal(await promptTokens({ chat_template_kwargs: { opening: 'abcde', other: [1] } }), bare + 5);
+    const text = { messages: undefined, prompt: 'a', chat_template_kwargs: { opening: 'abcde' } };
+    assert.equal((await post(text)).status, 400);
   });
 
   it('knows the API by its token only', async () => {

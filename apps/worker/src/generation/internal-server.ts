@@ -226,7 +226,7 @@ async function locate(
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
   const { top_k = 0, min_p = 0, repetition_penalty = 1, model_defaults = [] } = body;
   const { allow_special_tokens = false } = body;
-  const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
+  const text = 'messages' in body ? conversationOf(body) : { prompt: body.prompt };
   return {
     baseModel: base.id,
     basePath: base.path,
@@ -240,6 +240,13 @@ async function locate(
       ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
     },
   };
+}
+
+function conversationOf({
+  messages,
+  chat_template_kwargs: kwargs,
+}: Extract<GenerationRequest, { messages: unknown }>) {
+  return { messages, ...(kwargs ? { chat_template_kwargs: kwargs } : {}) };
 }
 
 function lineOf(event: GeneratorEvent): GenerationLine {

@@ -1,12 +1,11 @@
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
+import { LEARNT_DATE } from '../text/chat-template.ts';
 import { commonLength } from '../text/common-length.ts';
 import type { Deadline } from '../text/deadline.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { tokensOfTurn } from '../text/turn-ends.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import type { RawExample } from './raw-example.ts';
-
-/** What `strftime_now` shows in training: a date that stays the same when a job is resumed on another day. */
-const TRAINING_DATE = new Date(2024, 6, 26, 12);
 
 export interface LabelledTokens {
   ids: Int32Array;
@@ -17,6 +16,8 @@ export interface LabelledTokens {
 export interface LabelOptions {
   /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
   allowSpecialTokens?: boolean;
+  /** Other variables of the chat template. */
+  templateKwargs?: TemplateKwargs;
   deadline?: Deadline | null;
   /** A chat that is far longer is abandoned before its turns are located. Default: no limit. */
   most?: number;
@@ -69,11 +70,11 @@ function turnTokens(
   tokenizer: Tokenizer,
   turns: TrainingMessage[],
   learnt: readonly number[],
-  { allowSpecialTokens = false, deadline = null }: LabelOptions,
+  { allowSpecialTokens = false, templateKwargs = {}, deadline = null }: LabelOptions,
 ): LabelledTokens {
   // `weight` is not part of a chat.
   const messages = turns.map(({ weight: _, ...message }) => message);
-  const options = { now: TRAINING_DATE, allowSpecialTokens, deadline };
+  const options = { now: LEARNT_DATE, kwargs: templateKwargs, allowSpecialTokens, deadline };
   const rendered = tokenizer.renderTurns(messages, learnt, options);
   const { text, turns: places } = rendered;
   const whole = tokenizer.encodeWhole(rendered, deadline);

@@ -9,7 +9,8 @@ import { mergeAdapter } from '../peft-model/merge-adapter.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { fileTensorsFor } from '../tuners/check.ts';
-import { type GenerateRequest, type GenerateResult, openGenerator } from './generator.ts';
+import { type GenerateRequest, openGenerator } from './generator.ts';
+import type { GenerateResult } from './sequence.ts';
 import { chainTokens, writeChainModel } from './testing/chain-model.ts';
 
 const { eos, turnEnd } = chainTokens;

@@ -2,6 +2,7 @@ import { GraftError } from '../errors.ts';
 import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { ChatMessage } from '../text/index.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
@@ -23,6 +24,8 @@ export interface GenerateRequest {
   prompt?: string;
   /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
   allow_special_tokens?: boolean;
+  /** Variables of the chat template, which `templateKwargsFault` has passed; beside them count those that the adapter has learnt with. */
+  chat_template_kwargs?: TemplateKwargs;
   /** Tokens of the answer at most; by default what the context still holds. */
   max_tokens?: number | null;
   /** Default 0: greedy. */
@@ -156,7 +159,10 @@ export class Generator {
   /** The prompt's tokens, of which there are no more than the model can answer. */
   async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
-    const text = request.messages ? { messages: request.messages } : { prompt: request.prompt ?? '' };
+    const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
+    const text = request.messages
+      ? { messages: request.messages, templateKwargs, hasLearntDate: served.adapter !== null }
+      : { prompt: request.prompt ?? '' };
     const prompt = { ...text, allowSpecialTokens };
     const limits = { context: this.#context, leading: leadingOf(served) };
     const owner = { team: request.team ?? '', weight: request.weight ?? 1 };

@@ -76,11 +76,16 @@ const requestProperties = {
   /** Special tokens in the text are tokens. Left out where they are plain text: a worker of an earlier version does not know it. */
   allow_special_tokens: Type.Optional(Type.Boolean()),
 };
+/** Variables of the chat template. Left out where there are none: a worker of an earlier version does not know them. */
+const chat_template_kwargs = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
 const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
 
 /** A conversation or a text to go on with. */
 export const GenerationRequestSchema = Type.Union([
-  Type.Object({ ...requestProperties, messages: Type.Array(Message, { minItems: 1 }) }, closed),
+  Type.Object(
+    { ...requestProperties, messages: Type.Array(Message, { minItems: 1 }), chat_template_kwargs },
+    closed,
+  ),
   Type.Object({ ...requestProperties, prompt: Type.String() }, closed),
 ]);
 export type GenerationRequest = Static<typeof GenerationRequestSchema> & {
