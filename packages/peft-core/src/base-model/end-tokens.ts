@@ -6,7 +6,7 @@ type Configs = Pick<BaseModel, 'config' | 'generationConfig'>;
 /**
  * Ids of the tokens at which a model's answers end. `text`: what generation_config.json, config.json and the tokenizer say. `chat`: also
  * those that end a turn by its chat template (`turnEnds`), since a base model that learns conversations learns these, and its files
- * name another: Qwen's base models `<|endoftext|>`, where a turn ends with `<|im_end|>`.
+ * often name another, as `<|endoftext|>` where a turn ends with `<|im_end|>`.
  */
 export function endTokens(
   base: Configs,

@@ -21,7 +21,7 @@ interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
 
 /**
  * What `strftime_now` shows in training, and to every adapter in answers: an adapter reads the prompt that it has learnt, a job that is
- * resumed on another day learns the same, and a text does not change overnight. Llama 3.2's own template takes it where it knows no other.
+ * resumed on another day learns the same, and a text does not change overnight. Some templates have it themselves, for renderers without a clock.
  */
 export const LEARNT_DATE = new Date(2024, 6, 26, 12);
 
