@@ -124,7 +124,7 @@ export class ChatTemplate {
       if (!text.startsWith(prompt)) {
         throw new GraftError(
           'unsupported_chat_template',
-          "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart",
+          "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart; with 'weight' 0 in all assistant messages but the last, that one is learnt",
           { param: 'model' },
         );
       }
