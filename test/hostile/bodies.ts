@@ -24,6 +24,10 @@ const sampling: Fields = {
   max_tokens: [0, -1, ...notWholes],
   temperature: [-1, 3, ...notNumbers],
   top_p: [0, 2, ...notNumbers],
+  top_k: [-2, 1_000_001, ...notWholes],
+  min_p: [-0.1, 1.1, ...notNumbers],
+  repetition_penalty: [0, 101, ...notNumbers],
+  generation_config: ['mine', '', ...notTexts],
   stop: ['', 7, true, {}, ['a', 'b', 'c', 'd', 'e'], [7], 'a\0', ['\ud800']],
   seed: [-1, 2 ** 31, ...notWholes],
   stream: ['yes', 1, {}],
@@ -106,6 +110,13 @@ const peftFields: Fields = {
   loraa: [1],
 };
 
+const kwargs: unknown[] = [
+  ...[7, 'x', true, [], { messages: [] }, { tools: 1 }, { add_generation_prompt: false }, { 'a b': 1 }],
+  ...[{ a: 'x'.repeat(5000) }, { a: 'a\0' }, { a: '\ud800' }, { a: huge }],
+  ...[raw(`{"a":${'['.repeat(20)}${']'.repeat(20)}}`), { a: Array.from({ length: 5000 }, () => 1) }],
+  Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, 1])),
+];
+
 const trainingFields: Fields = {
   n_epochs: [0, 51, ...notWholes],
   batch_size: [0, 257, ...notWholes],
@@ -114,6 +125,7 @@ const trainingFields: Fields = {
   max_seq_length: [7, 131_073, ...notWholes],
   overlong: ['cut', ...notTexts],
   allow_special_tokens: notFlags,
+  chat_template_kwargs: [null, ...kwargs],
   weight_decay: [-1, 2, ...notNumbers],
   max_grad_norm: [-1, ...notNumbers],
   packing: notFlags,
@@ -155,7 +167,7 @@ export function hostileBodies({ model, fileId }: HostileContext, draw: () => num
       chat,
       '',
       talk,
-      { ...sampling, messages: [null, [], ...notLists, [7], [message, {}]] },
+      { ...sampling, messages: [null, [], ...notLists, [7], [message, {}]], chat_template_kwargs: kwargs },
       (body) => body,
     ),
     ...fieldsOf(chat, 'messages[0].', message, messageFields, (first) => ({ model, messages: [first] })),

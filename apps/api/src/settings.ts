@@ -47,6 +47,8 @@ export interface ApiSettings {
   streamHeartbeatMs: number;
   /** How long a completion waits for a worker before 503. */
   workerWaitMs: number;
+  /** What decides sampling parameters that a request does not have, and does not say who decides. */
+  generationConfig: 'model' | 'none';
   /** How often jobs whose validation was abandoned are looked for. */
   validationSweepMs: number;
   /** How long checking a job's regular expressions against its model may take. */
@@ -90,6 +92,7 @@ const EnvSchema = Type.Object({
   GRAFT_MAX_COMPLETIONS_PER_TEAM: count(512),
   GRAFT_MAX_COMPLETIONS_PER_ADDRESS: count(512),
   GRAFT_REFUSE_UNFIT_JOBS: Type.Enum(['0', '1'], { default: '1' }),
+  GRAFT_GENERATION_CONFIG: Type.Enum(['model', 'none'], { default: 'model' }),
   GRAFT_TRUST_PROXY: Type.String({ default: '' }),
   GRAFT_PUBLIC_URL: Type.Optional(Type.String()),
   GRAFT_OIDC_CONFIG: Type.Optional(Type.String()),
@@ -159,6 +162,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     eventPollMs: 1_000,
     streamHeartbeatMs: 15_000,
     workerWaitMs: 3_000,
+    generationConfig: filled.GRAFT_GENERATION_CONFIG,
     validationSweepMs: 10_000,
     checkTimeoutMs: 3_000,
     webhooks: {},

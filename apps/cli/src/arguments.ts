@@ -36,6 +36,15 @@ export function anyNumber(text: string): number {
   return value;
 }
 
+/** For commander: a number from `least` to `most`. */
+export const numberWithin =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = anyNumber(text);
+    if (value < least || value > most) throw new InvalidArgumentError(`It must be from ${least} to ${most}.`);
+    return value;
+  };
+
 /** An option's JSON: inline, or `@path` for a file that holds it. */
 export function jsonArgument(option: string, text: string): unknown {
   let json = text;

@@ -66,6 +66,10 @@ export type SamplingParams = Pick<
   | 'max_tokens'
   | 'temperature'
   | 'top_p'
+  | 'top_k'
+  | 'min_p'
+  | 'repetition_penalty'
+  | 'generation_config'
   | 'stop'
   | 'seed'
   | 'n'
@@ -74,7 +78,10 @@ export type SamplingParams = Pick<
 >;
 
 export type ChatCompletionParams = SamplingParams &
-  Pick<Wire.CreateChatCompletion, 'messages' | 'max_completion_tokens' | 'logprobs' | 'top_logprobs'>;
+  Pick<
+    Wire.CreateChatCompletion,
+    'messages' | 'max_completion_tokens' | 'logprobs' | 'top_logprobs' | 'chat_template_kwargs'
+  >;
 export type CompletionParams = SamplingParams & Pick<Wire.CreateCompletion, 'prompt' | 'logprobs'>;
 
 export type FinishReason = Wire.ChatCompletion['choices'][number]['finish_reason'];

@@ -10,6 +10,7 @@ export {
 } from './adapter-files/check-adapter-files.ts';
 export { checkWrittenAdapter, mostBytesOfAdapterFile } from './adapter-files/check-written-adapter.ts';
 export type { BaseModel } from './base-model/base-model.ts';
+export { endTokens, withTurnEnds } from './base-model/end-tokens.ts';
 export { modelDigest, rehashWeights } from './base-model/model-digest.ts';
 export { openBaseModel } from './base-model/open-base-model.ts';
 export { copySentencePooling, sequencePooling } from './base-model/sentence-pooling.ts';

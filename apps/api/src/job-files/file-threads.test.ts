@@ -36,6 +36,7 @@ before(async () => {
     maxSeqLength: 64,
     overlong: 'error',
     allowSpecialTokens: false,
+    templateKwargs: {},
     sample: { sampleKey: 'train', training: resolveTraining({ peft, exampleCount: 5000 }) },
   };
 });
@@ -53,6 +54,10 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
       ok,
     ]);
     assert.deepEqual(await files.validate(task, quiet()), ok);
+    const opening = { ...task, tokenizerKey: 'opening', templateKwargs: { opening: 'abc' } };
+    const chatTemplate = `{{ opening }}${tokenizerFiles.chatTemplate}`;
+    opening.tokenizerFiles = packed({ ...tokenizerFiles, chatTemplate });
+    assert.deepEqual(await files.validate(opening, quiet()), { ...ok, tokens: 95_000 + 3 * 5000 });
     const stop = new AbortController();
     // In the midst of lines that take long, each within the limits of a template.
     const template = '{% for i in range(60000) %}{% endfor %}{{ messages[0].content }}';

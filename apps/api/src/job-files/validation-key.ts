@@ -17,12 +17,15 @@ export function validationKey(
     overlong,
     allowSpecialTokens,
     contrast,
+    templateKwargs,
   }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
     ...{ maxSeqLength, overlong, allowSpecialTokens },
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
+    // Results from before there were any count on.
+    ...(Object.keys(templateKwargs).length > 0 ? { templateKwargs } : {}),
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,
   });

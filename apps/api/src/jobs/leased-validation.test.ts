@@ -220,6 +220,21 @@ test('over-long examples are cut or left out where a job asks for it, and it cou
   );
 });
 
+test('variables of the chat template are kept with the job, as they were given', async () => {
+  const training_file = await bench.acme.upload(chatLine);
+  const create = async (training: object) =>
+    await bench.acme.send('POST', path, { model: 'tiny', training_file, training });
+  const chat_template_kwargs = { enable_thinking: false, names: ['a', { b: null }] };
+  const { json } = await create({ chat_template_kwargs });
+  await bench.untilState(json.id, 'queued');
+  assert.deepEqual((await show(json.id)).training.chat_template_kwargs, chat_template_kwargs);
+  const plain = await create({});
+  await bench.untilState(plain.json.id, 'queued');
+  assert.equal('chat_template_kwargs' in (await show(plain.json.id)).training, false);
+  const { status, json: refused } = await create({ chat_template_kwargs: { messages: [] } });
+  assert.deepEqual([status, refused.error.param], [400, 'training.chat_template_kwargs']);
+});
+
 test('a process that is killed while it validates is followed by another after one lease', async () => {
   // Its own validator looks for work at its start alone: the job is the child's.
   const quiet = await openApiBench({ validationSweepMs: 3_600_000 }, env);

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { templateKwargsFault } from '@graft/peft-core/config';
 import { randomText } from '@graft/service';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
@@ -44,6 +45,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       const { body } = request;
       refuseUnsupported(body, unsupportedChatParameters);
       const logprobs = logprobsOf(body);
+      const kwargs = templateKwargsOf(body);
       await app.checkBudget(request.caller.teamId);
       const { name, ...model } = await findModel(services, request.caller, body.model);
       const messages = body.messages.map(({ role, content }) => ({
@@ -67,7 +69,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
         app.askWorkers({ teamId: request.caller.teamId, characters, signal }, () =>
           generateChoices(
             services,
-            { ...model, messages, ...samplingOf(body, maxTokens, logprobs) },
+            { ...model, messages, ...kwargs, ...samplingOf(body, maxTokens, logprobs, settings) },
             body.n ?? 1,
             { waitMs: settings.workerWaitMs, signal },
           ),
@@ -98,6 +100,14 @@ function logprobsOf({ logprobs, top_logprobs }: Static<typeof CreateChatCompleti
   if (logprobs) return top_logprobs ?? 0;
   if (!top_logprobs) return null;
   throw new ApiError('invalid_value', "'top_logprobs' needs 'logprobs': true.", { param: 'top_logprobs' });
+}
+
+/** As the worker takes them; empty without any. Throws where the template cannot be given them. */
+function templateKwargsOf({ chat_template_kwargs: kwargs }: Static<typeof CreateChatCompletionSchema>) {
+  if (!kwargs || Object.keys(kwargs).length === 0) return {};
+  const fault = templateKwargsFault(kwargs);
+  if (fault === null) return { chat_template_kwargs: kwargs };
+  throw new ApiError('invalid_value', `'chat_template_kwargs' ${fault}.`, { param: 'chat_template_kwargs' });
 }
 
 function chunksOf(head: object, includeUsage: boolean): ChunkFormat {

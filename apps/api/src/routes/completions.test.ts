@@ -216,7 +216,7 @@ describe('chat completions', () => {
     assertError(await complete({ logprobs: 6 }), 400, 'invalid_value', 'logprobs');
     assertError(await chat({ response_format: { type: 'json_object' } }), 400, 'unsupported_parameter');
     assertError(await chat({ web_search_options: { a: 1 } }), 400, 'unsupported_parameter');
-    assertError(await chat({ top_k: 5 }), 400, 'unknown_parameter', 'top_k');
+    assertError(await chat({ top_a: 0.2 }), 400, 'unknown_parameter', 'top_a');
     assertError(await chat({ messages: [] }), 400, 'invalid_value', 'messages');
     assertError(
       await chat({ messages: [{ role: 'robot', content: 'x' }] }),

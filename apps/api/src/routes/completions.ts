@@ -63,7 +63,11 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
         app.askWorkers({ teamId: request.caller.teamId, characters: prompt.length, signal }, () =>
           generateChoices(
             services,
-            { ...model, prompt, ...samplingOf(body, body.max_tokens ?? defaultMaxTokens, logprobs) },
+            {
+              ...model,
+              prompt,
+              ...samplingOf(body, body.max_tokens ?? defaultMaxTokens, logprobs, settings),
+            },
             body.n ?? 1,
             { waitMs: settings.workerWaitMs, signal },
           ),

@@ -1,3 +1,4 @@
+import { TemplateKwargsSchema } from '@graft/peft-core/config';
 import { UsageSchema } from '@graft/service';
 import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
@@ -85,6 +86,12 @@ export const CreateChatCompletionSchema = named(
     top_logprobs: Type.Optional(
       nullable(Type.Integer({ minimum: 0, maximum: 20 }), {
         description: 'With `logprobs`: so many of the most probable tokens in the place of each.',
+      }),
+    ),
+    chat_template_kwargs: Type.Optional(
+      nullable(TemplateKwargsSchema, {
+        description:
+          'Variables of the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes, none of them what a template gets from elsewhere, as `messages`. Beside them count those that an adapter was trained with (`training.chat_template_kwargs`).',
       }),
     ),
     max_completion_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),

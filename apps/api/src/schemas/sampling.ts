@@ -11,10 +11,38 @@ export const samplingProperties = {
   }),
   max_tokens: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 131_072 }))),
   temperature: Type.Optional(
-    nullable(Type.Number({ minimum: 0, maximum: 2 }), { description: '0 is greedy. Default 1.' }),
+    nullable(Type.Number({ minimum: 0, maximum: 2 }), {
+      description: '0 is greedy. Default: what `generation_config` decides, else 1.',
+    }),
   ),
   top_p: Type.Optional(
-    nullable(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), { description: 'Default 1.' }),
+    nullable(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), {
+      description: 'Default: what `generation_config` decides, else 1.',
+    }),
+  ),
+  top_k: Type.Optional(
+    nullable(Type.Integer({ minimum: -1, maximum: 1_000_000 }), {
+      description:
+        'So many of the most probable tokens are sampled from; 0 and -1: all. Default: what `generation_config` decides, else all.',
+    }),
+  ),
+  min_p: Type.Optional(
+    nullable(Type.Number({ minimum: 0, maximum: 1 }), {
+      description:
+        "Tokens of less than this share of the most probable one's probability are left out. Default: what `generation_config` decides, else 0.",
+    }),
+  ),
+  repetition_penalty: Type.Optional(
+    nullable(Type.Number({ minimum: 0.01, maximum: 100 }), {
+      description:
+        'Above 1, tokens that are in the prompt or the answer are less probable, below 1 more; greedy answers too. Default: what `generation_config` decides, else 1.',
+    }),
+  ),
+  generation_config: Type.Optional(
+    nullable(Type.Enum(['model', 'none'], { type: 'string' }), {
+      description:
+        "What decides sampling parameters that the request does not have: the base model's generation_config.json, or nothing but OpenAI's defaults. Default: the server's `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator has set it.",
+    }),
   ),
   stop: Type.Optional(
     nullable(

@@ -1,24 +1,29 @@
-import type { GenerationRequest } from '@graft/service';
+import { type GenerationRequest, samplingFields } from '@graft/service';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { samplingProperties } from '../schemas/sampling.ts';
+import type { ApiSettings } from '../settings.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;
 
-/** How tokens are chosen, in the form of a request to the worker, with OpenAI's defaults filled in. */
+/** How tokens are chosen, in the form of a request to the worker, with OpenAI's defaults filled in; what the model's decide is named besides. */
 export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
   logprobs: number | null,
-): Pick<
-  GenerationRequest,
-  'max_tokens' | 'temperature' | 'top_p' | 'stop' | 'seed' | 'logprobs' | 'allow_special_tokens'
-> {
+  { generationConfig }: Pick<ApiSettings, 'generationConfig'>,
+): Omit<GenerationRequest, 'base_model' | 'adapter' | 'messages' | 'prompt'> {
   const { stop } = body;
+  const isModels = (body.generation_config ?? generationConfig) === 'model';
+  const { top_k, min_p, repetition_penalty } = body;
   return {
     max_tokens: maxTokens,
     temperature: body.temperature ?? 1,
     top_p: body.top_p ?? 1,
+    ...(top_k && top_k > 0 ? { top_k } : {}),
+    ...(min_p ? { min_p } : {}),
+    ...((repetition_penalty ?? 1) === 1 ? {} : { repetition_penalty: repetition_penalty! }),
+    model_defaults: isModels ? samplingFields.filter((name) => (body[name] ?? null) === null) : [],
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     seed: body.seed ?? null,
     ...(logprobs === null ? {} : { logprobs }),

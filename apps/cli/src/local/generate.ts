@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { GenerateRequest, GenerateResult } from '@graft/peft-core';
+import type { GenerateRequest, GenerateResult, SamplingField } from '@graft/peft-core';
+import type { TemplateKwargs } from '@graft/peft-core/config';
 import type { Command } from 'commander';
-import { anyNumber, jsonArgument, wholeNumber } from '../arguments.ts';
+import { anyNumber, jsonArgument, jsonObjectArgument, numberWithin, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
@@ -18,8 +19,13 @@ interface Options extends VerbOptions {
   message?: string;
   messages?: string;
   maxTokens?: number;
-  temperature: number;
+  temperature?: number;
   topP?: number;
+  topK?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  modelDefaults?: boolean;
+  templateKwargs?: string;
   stop: string[];
   seed?: number;
   maxContext?: number;
@@ -45,8 +51,24 @@ export function addGenerateVerb(program: Command): void {
     )
     .option('--allow-special-tokens', 'special tokens in the text are tokens, not plain text')
     .option('--max-tokens <n>', 'end after this many tokens (default: 256)', wholeNumber(1))
-    .option('--temperature <t>', '0 always takes the likeliest token', anyNumber, 0)
+    .option('--temperature <t>', '0, the default, always takes the likeliest token', anyNumber)
     .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
+    .option('--top-k <k>', 'sample among so many of the likeliest tokens; 0: all', wholeNumber(0))
+    .option(
+      '--min-p <p>',
+      "leave out tokens of less than this share of the likeliest's probability",
+      numberWithin(0, 1),
+    )
+    .option(
+      '--repetition-penalty <x>',
+      'above 1, what is there already is less likely',
+      numberWithin(0.01, 100),
+    )
+    .option('--model-defaults', "what of these is not given comes from the model's generation_config.json")
+    .option(
+      '--template-kwargs <json>',
+      'variables of the chat template, such as {"enable_thinking": false}; or @file',
+    )
     .option(
       '--stop <text>',
       'end before this text; may be given again',
@@ -63,6 +85,8 @@ const DEFAULT_MAX_TOKENS = 256;
 async function generate(options: Options): Promise<void> {
   const output = createOutput(options);
   const input = inputOf(options);
+  const sampling = samplingOf(options);
+  const kwargs = await templateKwargsOf(options);
   const interrupts = catchInterrupts();
   const { base, name } = await openLocalModel(options.model, {
     note: output.note,
@@ -81,8 +105,8 @@ async function generate(options: Options): Promise<void> {
         allow_special_tokens: options.allowSpecialTokens ?? false,
         adapter: options.adapter === undefined ? null : resolve(options.adapter),
         max_tokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
-        temperature: options.temperature,
-        ...(options.topP === undefined ? {} : { top_p: options.topP }),
+        ...sampling,
+        chat_template_kwargs: kwargs,
         stop: options.stop,
         seed: options.seed ?? null,
         signal: interrupts.signal,
@@ -116,6 +140,32 @@ async function generate(options: Options): Promise<void> {
     interrupts.release();
     await base.close();
   }
+}
+
+function samplingOf(options: Options): Pick<GenerateRequest, SamplingField | 'model_defaults'> {
+  const values = {
+    temperature: options.temperature,
+    top_p: options.topP,
+    top_k: options.topK,
+    min_p: options.minP,
+    repetition_penalty: options.repetitionPenalty,
+  };
+  const names = Object.keys(values) as SamplingField[];
+  return {
+    ...Object.fromEntries(
+      names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
+    ),
+    model_defaults: options.modelDefaults ? names.filter((name) => values[name] === undefined) : [],
+  };
+}
+
+async function templateKwargsOf({ templateKwargs }: Options): Promise<TemplateKwargs> {
+  if (templateKwargs === undefined) return {};
+  const { templateKwargsFault } = await import('@graft/peft-core/config');
+  const value = jsonObjectArgument('--template-kwargs', templateKwargs);
+  const fault = templateKwargsFault(value);
+  if (fault !== null) throw new UsageError(`--template-kwargs ${fault}.`);
+  return value;
 }
 
 function inputOf(options: Options): Pick<GenerateRequest, 'prompt' | 'messages'> {

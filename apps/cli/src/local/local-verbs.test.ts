@@ -134,6 +134,9 @@ test('train, score, generate and merge, on a folder, without any service', async
   ];
   const text = await graft(...generate);
   const json = await graft(...generate, '--json');
+  const sampled = ['--temperature', '1', '--top-k', '1', '--min-p', '0.1', '--model-defaults'];
+  assert.equal((await graft(...generate, ...sampled)).stdout, text.stdout, 'of one token there is no choice');
+  assert.equal((await graft(...generate, '--template-kwargs', '{"messages":1}')).code, 2);
   assert.equal(text.code, 0, text.stderr);
   const answer = JSON.parse(json.stdout);
   assert.equal(`${answer.text}\n`, text.stdout);

@@ -1,7 +1,7 @@
 import { text as readAll } from 'node:stream/consumers';
 import type { ChatMessage } from '@graft/client';
 import type { Command } from 'commander';
-import { anyNumber, wholeNumber } from '../arguments.ts';
+import { anyNumber, jsonObjectArgument, numberWithin, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
@@ -15,6 +15,10 @@ interface Options extends RemoteOptions {
   maxTokens: number;
   temperature: number;
   topP?: number;
+  topK?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  templateKwargs?: string;
   seed?: number;
 }
 
@@ -35,6 +39,21 @@ export function addChatVerb(program: Command): void {
     .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1), 512)
     .option('--temperature <t>', '0 always takes the likeliest token; more is more varied', anyNumber, 0.2)
     .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
+    .option('--top-k <k>', 'sample among so many of the likeliest tokens; 0: all', wholeNumber(0))
+    .option(
+      '--min-p <p>',
+      "leave out tokens of less than this share of the likeliest's probability",
+      numberWithin(0, 1),
+    )
+    .option(
+      '--repetition-penalty <x>',
+      'above 1, what is there already is less likely',
+      numberWithin(0.01, 100),
+    )
+    .option(
+      '--template-kwargs <json>',
+      'variables of the chat template, such as {"enable_thinking": false}; or @file',
+    )
     .option('--seed <n>', 'makes sampling repeatable', wholeNumber(0))
     .action(chat);
 }
@@ -49,6 +68,12 @@ async function chat(options: Options): Promise<void> {
     max_tokens: options.maxTokens,
     temperature: options.temperature,
     ...(options.topP === undefined ? {} : { top_p: options.topP }),
+    ...(options.topK === undefined ? {} : { top_k: options.topK }),
+    ...(options.minP === undefined ? {} : { min_p: options.minP }),
+    ...(options.repetitionPenalty === undefined ? {} : { repetition_penalty: options.repetitionPenalty }),
+    ...(options.templateKwargs === undefined
+      ? {}
+      : { chat_template_kwargs: jsonObjectArgument('--template-kwargs', options.templateKwargs) }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   };
   if (message === undefined && process.stdin.isTTY && !output.json) {

@@ -261,6 +261,20 @@ test('chat: one answer, from -m or from a pipe; --json gives the whole object', 
   const piped = await runGraft([...args, '--json'], { env: server.env, stdin: 'from a pipe' });
   const answer = JSON.parse(piped.stdout) as { choices: { message: { content: string } }[] };
   assert.equal(answer.choices[0]?.message.content, 'You said: from a pipe');
+  const sampled = ['--top-k', '5', '--min-p', '0.1', '--repetition-penalty', '1.1'];
+  const kwargs = ['--template-kwargs', '{"enable_thinking":false}'];
+  await runGraft([...args, '-m', 'Hi', ...sampled, ...kwargs], { env: server.env });
+  const { top_k, min_p, repetition_penalty, chat_template_kwargs } = JSON.parse(
+    server.requests.at(-1)?.body ?? '',
+  );
+  assert.deepEqual([top_k, min_p, repetition_penalty], [5, 0.1, 1.1]);
+  assert.deepEqual(chat_template_kwargs, { enable_thinking: false });
+  for (const bad of [
+    ['--min-p', '2'],
+    ['--repetition-penalty', '0'],
+    ['--template-kwargs', '[]'],
+  ])
+    assert.equal((await runGraft([...args, '-m', 'Hi', ...bad], { env: server.env })).code, 2);
   const nothing = await runGraft(args, { env: server.env });
   assert.equal(nothing.code, 2);
 });

@@ -1,13 +1,13 @@
 // The internal HTTP server with a real generator and a tiny but real model.
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { writeAdapter } from '@graft/peft-core/files';
-import { generationProtocol, protocolHeader, signRequest } from '@graft/service';
+import { generationProtocol, modelDefaultsHeader, protocolHeader, signRequest } from '@graft/service';
 import { keepLog } from '@graft/service/testing';
 import type { FastifyInstance } from 'fastify';
 import { makeApiToken } from '../testing/api-token.ts';
@@ -28,6 +28,17 @@ const { log, lines: logged } = keepLog();
 
 before(async () => {
   bench = await openWorkerBench();
+  const generationConfig = { eos_token_id: [257], temperature: 5, top_k: 40, repetition_penalty: 1.4 };
+  await writeFile(
+    join(bench.modelFolder('tiny'), 'generation_config.json'),
+    JSON.stringify(generationConfig),
+  );
+  const tokenizerConfig = join(bench.modelFolder('tiny'), 'tokenizer_config.json');
+  const { chat_template, ...others } = JSON.parse(await readFile(tokenizerConfig, 'utf8'));
+  await writeFile(
+    tokenizerConfig,
+    JSON.stringify({ ...others, chat_template: `{{ opening }}${chat_template}` }),
+  );
   generator = new GeneratorProcess({
     entry: new URL('./generator.ts', import.meta.url),
     device: { kind: 'cpu' },
@@ -92,7 +103,7 @@ const body = {
 
 function post(
   change: object = {},
-  options: { token?: string; signal?: AbortSignal; protocol?: string | null } = {},
+  options: { token?: string; signal?: AbortSignal; protocol?: string | null; modelDefaults?: string } = {},
 ): Promise<Response> {
   const token = options.token ?? apiToken;
   const { protocol = String(generationProtocol) } = options;
@@ -101,6 +112,7 @@ function post(
     headers: {
       ...{ authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       ...(protocol === null ? {} : { [protocolHeader]: protocol }),
+      ...(options.modelDefaults === undefined ? {} : { [modelDefaultsHeader]: options.modelDefaults }),
     },
     body: JSON.stringify({ ...body, ...change }),
     ...(options.signal ? { signal: options.signal } : {}),
@@ -118,8 +130,8 @@ async function lines(response: Response): Promise<any[]> {
     .map((line) => JSON.parse(line));
 }
 
-async function answer(change: object = {}): Promise<string> {
-  const events = await lines(await post(change));
+async function answer(change: object = {}, options: Parameters<typeof post>[1] = {}): Promise<string> {
+  const events = await lines(await post(change, options));
   assert.equal(events.at(-1).type, 'done', JSON.stringify(events.at(-1)));
   return events
     .filter(({ type }) => type === 'token')
@@ -189,6 +201,29 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.equal(await answer({ max_tokens: 24, temperature: 1, seed: 7, top_p: 1e-6 }), greedy);
   });
 
+  it("takes the model's own defaults of the parameters that the header names, and no others", async () => {
+    const sampled = { max_tokens: 24, temperature: 1, seed: 7 };
+    const asOpenAi = await answer(sampled);
+    assert.equal(await answer(sampled, { modelDefaults: '' }), asOpenAi);
+    assert.equal(await answer(sampled, { modelDefaults: 'min_p,seed,__proto__,x' }), asOpenAi);
+    const own = { top_k: 40, repetition_penalty: 1.4 };
+    const warm = await answer({ ...sampled, ...own });
+    assert.notEqual(warm, asOpenAi);
+    assert.equal(await answer(sampled, { modelDefaults: 'top_k,repetition_penalty' }), warm);
+    const hot = await answer(sampled, { modelDefaults: 'temperature,top_p,top_k,min_p,repetition_penalty' });
+    assert.equal(hot, await answer({ ...sampled, ...own, temperature: 5 }));
+    assert.notEqual(hot, warm);
+  });
+
+  it('gives the chat template its variables', async () => {
+    const promptTokens = async (change: object) =>
+      (await lines(await post({ max_tokens: 1, ...change }))).at(-1).usage.prompt_tokens;
+    const bare = await promptTokens({});
+    assert.equal(await promptTokens({ chat_template_kwargs: { opening: 'abcde', other: [1] } }), bare + 5);
+    const text = { messages: undefined, prompt: 'a', chat_template_kwargs: { opening: 'abcde' } };
+    assert.equal((await post(text)).status, 400);
+  });
+
   it('knows the API by its token only', async () => {
     const elsewhere = await makeApiToken(bench.services, 'w2');
     const [, signature] = elsewhere.split('.');
@@ -214,6 +249,9 @@ describe('internal server', { timeout: 120_000 }, () => {
     for (const change of [
       { surprise: 1 },
       { max_tokens: '5' },
+      { top_k: 0.5 },
+      { min_p: 2 },
+      { repetition_penalty: 0 },
       { prompt: 'both' },
       { adapter: { version_id: 'x', artifact: '../x', suspect: false, base_digest } },
     ]) {

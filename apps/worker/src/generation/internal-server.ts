@@ -14,6 +14,7 @@ import {
   generationProtocol,
   isLastingModelFault,
   mayReadMetrics,
+  modelDefaultsOf,
   type OwnCertificate,
   protocolHeader,
   protocolOf,
@@ -122,7 +123,8 @@ export function createInternalServer(
       try {
         // Waits for the first line before it sends anything, so that a full queue can be answered by a status.
         const share = await shareOf(services, request.headers[teamHeader]);
-        lines = await startReading(answer(services, generator, request.body, gone.signal, share));
+        const body = { ...request.body, model_defaults: modelDefaultsOf(request.headers) };
+        lines = await startReading(answer(services, generator, body, gone.signal, share));
       } catch (error) {
         if (!(error instanceof GeneratorBusy)) throw error;
         return reply.code(503).header('retry-after', retryAfterSeconds).send({
@@ -222,8 +224,9 @@ async function locate(
     );
   }
   const { max_tokens, temperature, top_p, stop, seed, logprobs = null } = body;
+  const { top_k = 0, min_p = 0, repetition_penalty = 1, model_defaults = [] } = body;
   const { allow_special_tokens = false } = body;
-  const text = 'messages' in body ? { messages: body.messages } : { prompt: body.prompt };
+  const text = 'messages' in body ? conversationOf(body) : { prompt: body.prompt };
   return {
     baseModel: base.id,
     basePath: base.path,
@@ -233,9 +236,17 @@ async function locate(
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
     options: {
       ...{ ...text, allow_special_tokens, max_tokens, temperature, top_p, stop, seed, logprobs },
+      ...{ top_k, min_p, repetition_penalty, model_defaults },
       ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
     },
   };
+}
+
+function conversationOf({
+  messages,
+  chat_template_kwargs: kwargs,
+}: Extract<GenerationRequest, { messages: unknown }>) {
+  return { messages, ...(kwargs ? { chat_template_kwargs: kwargs } : {}) };
 }
 
 function lineOf(event: GeneratorEvent): GenerationLine {

@@ -603,10 +603,18 @@ export interface CreateChatCompletion {
   /** A base model or a fine-tuned model (`ft:…`), see GET /v1/models. */
   model: string;
   max_tokens?: number | null;
-  /** 0 is greedy. Default 1. */
+  /** 0 is greedy. Default: what `generation_config` decides, else 1. */
   temperature?: number | null;
-  /** Default 1. */
+  /** Default: what `generation_config` decides, else 1. */
   top_p?: number | null;
+  /** So many of the most probable tokens are sampled from; 0 and -1: all. Default: what `generation_config` decides, else all. */
+  top_k?: number | null;
+  /** Tokens of less than this share of the most probable one's probability are left out. Default: what `generation_config` decides, else 0. */
+  min_p?: number | null;
+  /** Above 1, tokens that are in the prompt or the answer are less probable, below 1 more; greedy answers too. Default: what `generation_config` decides, else 1. */
+  repetition_penalty?: number | null;
+  /** What decides sampling parameters that the request does not have: the base model's generation_config.json, or nothing but OpenAI's defaults. Default: the server's `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator has set it. */
+  generation_config?: 'model' | 'none' | null;
   stop?: string | string[] | null;
   seed?: number | null;
   /** Answers. Default 1. */
@@ -651,6 +659,8 @@ export interface CreateChatCompletion {
   logprobs?: boolean | null;
   /** With `logprobs`: so many of the most probable tokens in the place of each. */
   top_logprobs?: number | null;
+  /** Variables of the chat template, such as {"enable_thinking": false}: JSON of at most 4,096 bytes, none of them what a template gets from elsewhere, as `messages`. Beside them count those that an adapter was trained with (`training.chat_template_kwargs`). */
+  chat_template_kwargs?: Record<string, unknown> | null;
   max_completion_tokens?: number | null;
   /** Not available; accepted only at a value that changes nothing. */
   audio?: never[] | Record<string, never> | null;
@@ -698,10 +708,18 @@ export interface CreateCompletion {
   /** A base model or a fine-tuned model (`ft:…`), see GET /v1/models. */
   model: string;
   max_tokens?: number | null;
-  /** 0 is greedy. Default 1. */
+  /** 0 is greedy. Default: what `generation_config` decides, else 1. */
   temperature?: number | null;
-  /** Default 1. */
+  /** Default: what `generation_config` decides, else 1. */
   top_p?: number | null;
+  /** So many of the most probable tokens are sampled from; 0 and -1: all. Default: what `generation_config` decides, else all. */
+  top_k?: number | null;
+  /** Tokens of less than this share of the most probable one's probability are left out. Default: what `generation_config` decides, else 0. */
+  min_p?: number | null;
+  /** Above 1, tokens that are in the prompt or the answer are less probable, below 1 more; greedy answers too. Default: what `generation_config` decides, else 1. */
+  repetition_penalty?: number | null;
+  /** What decides sampling parameters that the request does not have: the base model's generation_config.json, or nothing but OpenAI's defaults. Default: the server's `GRAFT_GENERATION_CONFIG`, which is `model` unless the operator has set it. */
+  generation_config?: 'model' | 'none' | null;
   stop?: string | string[] | null;
   seed?: number | null;
   /** Answers. Default 1. */
@@ -2277,6 +2295,8 @@ export interface ResolvedTraining {
   overlong: 'error' | 'truncate' | 'skip';
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
+  /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
+  chat_template_kwargs?: Record<string, unknown>;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
@@ -2629,6 +2649,8 @@ export interface TrainingOptions {
   overlong?: 'error' | 'truncate' | 'skip';
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
+  /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
+  chat_template_kwargs?: Record<string, unknown>;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */

@@ -1,4 +1,5 @@
 import { type PeftConfig, type SweepTrial, trialName } from '../config/index.ts';
+import { type TemplateKwargs, templateKwargsFault } from '../schema/template-kwargs.ts';
 import { methodOf } from '../tuners/methods.ts';
 
 /** What a model card shows besides the config. All of it is optional; what is unknown is left out. */
@@ -11,6 +12,8 @@ export interface AdapterCard {
   labels?: readonly string[] | null;
   /** SHA-256 (hex) of the base model's weights. */
   baseDigest?: string | null;
+  /** Variables of the chat template with which it learnt conversations. */
+  templateKwargs?: TemplateKwargs | null;
   /** The trials of the sweep that it was chosen from. */
   trials?: readonly CardTrial[] | null;
 }
@@ -27,16 +30,31 @@ type CardTrial = SweepTrial<{ learning_rate: number }> & {
 /** The front matter's field for the digest of the base model's weights. PEFT, adapters and the Hub ignore keys that they do not know. */
 const digestKey = 'base_model_sha256';
 
+/** And the one for variables of the chat template, as JSON, which is YAML, too. */
+const kwargsKey = 'chat_template_kwargs';
+
 /** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null where it has none. */
 export function baseDigestIn(card: string): string | null {
-  const [, front = ''] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card) ?? [];
-  return new RegExp(`^${digestKey}: *"?([0-9a-f]{64})"? *\r?$`, 'm').exec(front)?.[1] ?? null;
+  return new RegExp(`^${digestKey}: *"?([0-9a-f]{64})"? *\\r?$`, 'm').exec(frontOf(card))?.[1] ?? null;
 }
+
+/** Variables of the chat template with which an adapter was trained, from its README.md; none where it has none that could be used. */
+export function templateKwargsIn(card: string): TemplateKwargs {
+  const [, text = '{}'] = new RegExp(`^${kwargsKey}: *(\\{.*\\}) *\\r?$`, 'm').exec(frontOf(card)) ?? [];
+  try {
+    const value: unknown = JSON.parse(text);
+    return templateKwargsFault(value) === null ? (value as TemplateKwargs) : {};
+  } catch {
+    return {};
+  }
+}
+
+const frontOf = (card: string): string => /^---\r?\n([\s\S]*?)\r?\n---/.exec(card)?.[1] ?? '';
 
 /** The adapter's README.md: the Hub's front matter, how it was made, how to load it in HF PEFT. */
 export function adapterCard(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
   const base = baseModel ?? 'the base model';
-  return `${frontMatter(peft, baseModel, card.baseDigest ?? null)}
+  return `${frontMatter(peft, baseModel, card)}
 # ${oneLine(`${methodName(peft)} adapter for ${base}`)}
 
 A ${methodName(peft)} adapter for \`${oneLine(base)}\`, trained with Graft.${filesOf(peft)}
@@ -130,7 +148,11 @@ function filesOf(peft: PeftConfig): string {
 }
 
 /** YAML, in which every JSON string is a valid string. */
-function frontMatter(peft: PeftConfig, baseModel: string | null, baseDigest: string | null): string {
+function frontMatter(
+  peft: PeftConfig,
+  baseModel: string | null,
+  { baseDigest, templateKwargs }: AdapterCard,
+): string {
   const tags = [
     ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
     peft.peft_type.toLowerCase(),
@@ -140,6 +162,9 @@ function frontMatter(peft: PeftConfig, baseModel: string | null, baseDigest: str
     '---',
     ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
     ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
+    ...(templateKwargs && Object.keys(templateKwargs).length > 0
+      ? [`${kwargsKey}: ${JSON.stringify(templateKwargs)}`]
+      : []),
     ...libraryTag(peft),
     `pipeline_tag: ${pipelines[peft.task_type]}`,
     'tags:',

@@ -10,7 +10,7 @@ import { sha256 } from '../sha256.ts';
 import type { FilesRead } from '../tuners/method-files.ts';
 import { methodOf, methods } from '../tuners/methods.ts';
 import type { Adapter, AdapterToWrite } from './adapter.ts';
-import { adapterCard, baseDigestIn } from './adapter-card.ts';
+import { adapterCard, baseDigestIn, templateKwargsIn } from './adapter-card.ts';
 import { adapterConfigText, isKnownField } from './adapter-config.ts';
 
 export const configName = 'adapter_config.json';
@@ -25,12 +25,12 @@ export const labelsName = 'labels.json';
  * parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes the model and that Graft does not have.
  */
 export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
-  const baseDigest = await readBaseDigest(folder);
+  const ofCard = await readCard(folder);
   const raw = await readJsonFile(path.join(folder, configName), 'invalid_adapter');
   if (!raw) throw invalid(`${folder} has no ${configName}`);
   const own =
     raw.peft_type === undefined ? Object.values(methods).find(({ files }) => files?.isOwn(raw)) : undefined;
-  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), baseDigest };
+  if (own?.files) return { ...adapterOf(await own.files.read(folder, raw)), ...ofCard };
   const labels = await readLabels(folder);
   const { config, common } = parseAdapterConfig(raw, task);
   const names = await readdir(folder);
@@ -41,19 +41,20 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
     throw invalid(`${folder} has no ${weightsName}${pickle}`);
   }
   const tensors = await readAllTensors(path.join(folder, weightsName));
-  return { config, common, tensors, labels, baseDigest };
+  return { config, common, tensors, labels, ...ofCard };
 }
 
 /** Longest README.md that is looked into, in bytes. */
 const longestCard = 1 << 20;
 
-async function readBaseDigest(folder: string): Promise<string | null> {
+async function readCard(folder: string): Promise<Pick<Adapter, 'baseDigest' | 'templateKwargs'>> {
   const file = path.join(folder, cardName);
   const size = await stat(file).then(
     (stats) => stats.size,
     () => Number.POSITIVE_INFINITY,
   );
-  return size > longestCard ? null : baseDigestIn(await readFile(file, 'utf8'));
+  const card = size > longestCard ? '' : await readFile(file, 'utf8');
+  return { baseDigest: baseDigestIn(card), templateKwargs: templateKwargsIn(card) };
 }
 
 async function readLabels(folder: string): Promise<string[] | null> {
@@ -89,7 +90,12 @@ export function parseAdapterConfig(
 }
 
 /** An adapter from the files of another library than HF PEFT. */
-function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, 'baseDigest'> {
+function adapterOf({
+  config,
+  baseModelName,
+  tensors,
+  labels,
+}: FilesRead): Omit<Adapter, 'baseDigest' | 'templateKwargs'> {
   return {
     config: parsePeftConfig(config, { saved: true }),
     common: {

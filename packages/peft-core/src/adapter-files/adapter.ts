@@ -1,4 +1,5 @@
 import type { PeftConfig } from '../config/index.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { HostTensor } from '../tensors/tensor-source.ts';
 import type { AdapterCard } from './adapter-card.ts';
 import type { AdapterConfigCommon } from './adapter-config.ts';
@@ -13,6 +14,8 @@ export interface Adapter {
   labels: string[] | null;
   /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not have it. PEFT's never do. */
   baseDigest: string | null;
+  /** Variables of the chat template with which it learnt conversations; empty where the folder does not have them. */
+  templateKwargs: TemplateKwargs;
 }
 
 export interface AdapterToWrite {

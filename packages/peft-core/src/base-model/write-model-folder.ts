@@ -23,6 +23,8 @@ export interface ModelFolder {
   replaced?: readonly string[];
   /** Fields of config.json that differ from the base model's. */
   config?: Record<string, unknown>;
+  /** generation_config.json; the base model's by default. */
+  generationConfig?: Record<string, unknown> | null;
   /** How weights are stored. Float32 by default. */
   dtype?: 'float32' | 'bfloat16';
   /** Weights above this are split into shards; 5 GB by default, as transformers does. */
@@ -59,7 +61,7 @@ export async function writeModelFolder(folder: string, model: ModelFolder): Prom
 
 async function writeSmallFiles(
   folder: string,
-  { base, config, tensors }: ModelFolder,
+  { base, config, tensors, generationConfig = base.generationConfig }: ModelFolder,
   dtype: string,
 ): Promise<void> {
   // transformers ignores an lm_head.weight of a model that is said to be tied.
@@ -79,7 +81,7 @@ async function writeSmallFiles(
   delete fields.torch_dtype;
   delete fields[UNTIED_WEIGHTS];
   await writeLikeBase('config.json', fields);
-  if (base.generationConfig) await writeLikeBase('generation_config.json', base.generationConfig);
+  if (generationConfig) await writeLikeBase('generation_config.json', generationConfig);
   const { tokenizerJson, tokenizerConfig, chatTemplate } = base.tokenizerFiles;
   await writeJson(folder, 'tokenizer.json', tokenizerJson);
   if (tokenizerConfig) await writeJson(folder, 'tokenizer_config.json', tokenizerConfig);

@@ -339,3 +339,18 @@ test('a validation split never takes all', () => {
   assert.equal(validationCount(2, 0.5), 1);
   assert.equal(validationCount(1, 0.5), 0);
 });
+
+test('variables of the chat template are kept where there are some, and refused where a template cannot be given them', () => {
+  const peft = parsePeftConfig({ peft_type: 'LORA' });
+  const resolved = (training: object) =>
+    resolveTraining({ peft, training: parseTrainingOptions(training), exampleCount: 100 });
+  const chat_template_kwargs = { enable_thinking: false };
+  assert.deepEqual(resolved({ chat_template_kwargs }).chat_template_kwargs, chat_template_kwargs);
+  for (const none of [{}, { chat_template_kwargs: {} }])
+    assert.equal(Object.hasOwn(resolved(none), 'chat_template_kwargs'), false);
+  for (const bad of [7, [], null, { messages: [] }, { a: 'x'.repeat(5000) }])
+    assert.throws(() => parseTrainingOptions({ chat_template_kwargs: bad }), {
+      code: 'invalid_training_option',
+      param: 'training.chat_template_kwargs',
+    });
+});

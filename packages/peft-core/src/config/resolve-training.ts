@@ -156,6 +156,9 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     max_seq_length: maxSeqLength,
     overlong: training.overlong ?? 'error',
     allow_special_tokens: training.allow_special_tokens ?? false,
+    ...(Object.keys(training.chat_template_kwargs ?? {}).length > 0
+      ? { chat_template_kwargs: training.chat_template_kwargs! }
+      : {}),
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
     base_dtype: training.base_dtype ?? 'auto',

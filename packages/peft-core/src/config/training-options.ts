@@ -9,6 +9,7 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
+import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
 
 /** Epochs that a request may name. */
 const MOST_ASKED_EPOCHS = 50;
@@ -95,6 +96,13 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn.',
     }),
+    chat_template_kwargs: Type.Optional(
+      Type.Unsafe<Record<string, unknown>>({
+        ...TemplateKwargsSchema,
+        description:
+          'Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none.',
+      }),
+    ),
     packing: Type.Boolean({
       description:
         'Lay several examples in one row, without attention between them. Changes speed, not results. Default true.',
@@ -261,6 +269,11 @@ export function parseTrainingOptions(value: unknown): TrainingOptions {
       faults.push({ code: 'unknown_training_option', path: `training.${cut(key, 100)}`, message });
     }
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
+    const kwargs = value.chat_template_kwargs;
+    const message = isRecord(kwargs) ? templateKwargsFault(kwargs) : null;
+    const path = 'training.chat_template_kwargs';
+    if (message && !faults.some((fault) => fault.path === path))
+      faults.push({ code: 'invalid_training_option', path, message });
   } else {
     const message = `must be an object, got ${show(value)}`;
     faults.push({ code: 'invalid_training_option', path: 'training', message });

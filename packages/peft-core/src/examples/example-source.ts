@@ -1,6 +1,7 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import { outlineOf, ownLabels } from '../outlines/index.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
@@ -20,6 +21,8 @@ export interface ExampleSource {
   maxSeqLength: number;
   overlong?: ResolvedTraining['overlong'];
   allowSpecialTokens?: boolean;
+  /** Other variables of the chat template. */
+  templateKwargs?: TemplateKwargs;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
   /** What pairs without a `negative` are told from; absent: pairs that teach nothing are not refused. */
@@ -28,19 +31,28 @@ export interface ExampleSource {
 
 /** How a job's examples are read: the part of an ExampleSource that its training options decide. */
 export type ReadingOptions = Required<
-  Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens'>
+  Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs'>
 > &
   Pick<ExampleSource, 'contrast'>;
 
 /** A job of an earlier version, which has none of the later options, is read as that version did. */
 export function readingOptions(
   training: Pick<ResolvedTraining, 'max_seq_length'> &
-    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens' | 'batch_size' | 'mini_batch_size'>>,
+    Partial<
+      Pick<
+        ResolvedTraining,
+        'overlong' | 'allow_special_tokens' | 'batch_size' | 'mini_batch_size' | 'chat_template_kwargs'
+      >
+    >,
 ): ReadingOptions {
   const { max_seq_length, overlong = 'error', allow_special_tokens = true } = training;
+  const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
-    ...{ maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens },
+    maxSeqLength: max_seq_length,
+    overlong,
+    allowSpecialTokens: allow_special_tokens,
+    templateKwargs,
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
   };
 }
@@ -54,13 +66,14 @@ export interface Classes {
 }
 
 export function tokenizeOptions(
-  { modelConfig, peft, maxSeqLength, overlong = 'error', allowSpecialTokens = false }: ExampleSource,
+  { modelConfig, peft, maxSeqLength, overlong = 'error', ...source }: ExampleSource,
   classes: Classes | null,
 ): TokenizeOptions {
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
+  const { allowSpecialTokens = false, templateKwargs = {} } = source;
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
-    ...{ maxSeqLength, overlong, allowSpecialTokens, vocabularySize, decoderStart },
+    ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, vocabularySize, decoderStart },
     leading: virtualTokens + prefixLength,
     ...(classes ? { classOf: classes.of } : {}),
   };

@@ -1,11 +1,11 @@
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
+import { LEARNT_DATE } from '../text/chat-template.ts';
 import { commonLength } from '../text/common-length.ts';
 import type { Deadline } from '../text/deadline.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import { tokensOfTurn } from '../text/turn-ends.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import type { RawExample } from './raw-example.ts';
-
-/** What `strftime_now` shows in training: a date that stays the same when a job is resumed on another day. */
-const TRAINING_DATE = new Date(2024, 6, 26, 12);
 
 export interface LabelledTokens {
   ids: Int32Array;
@@ -16,6 +16,8 @@ export interface LabelledTokens {
 export interface LabelOptions {
   /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
   allowSpecialTokens?: boolean;
+  /** Other variables of the chat template. */
+  templateKwargs?: TemplateKwargs;
   deadline?: Deadline | null;
   /** A chat that is far longer is abandoned before its turns are located. Default: no limit. */
   most?: number;
@@ -68,27 +70,22 @@ function turnTokens(
   tokenizer: Tokenizer,
   turns: TrainingMessage[],
   learnt: readonly number[],
-  { allowSpecialTokens = false, deadline = null }: LabelOptions,
+  { allowSpecialTokens = false, templateKwargs = {}, deadline = null }: LabelOptions,
 ): LabelledTokens {
   // `weight` is not part of a chat.
   const messages = turns.map(({ weight: _, ...message }) => message);
-  const options = { now: TRAINING_DATE, allowSpecialTokens, deadline };
+  const options = { now: LEARNT_DATE, kwargs: templateKwargs, allowSpecialTokens, deadline };
   const rendered = tokenizer.renderTurns(messages, learnt, options);
   const { text, turns: places } = rendered;
   const whole = tokenizer.encodeWhole(rendered, deadline);
   const spans: [from: number, to: number][] = [];
 
   for (const [n, { prompt, through }] of places.entries()) {
-    const from = whole.beginning(prompt).tokens;
     // Where it is not known where a turn ends, it ends before the next one.
-    const turn = text.slice(prompt, Math.min(through, places[n + 1]?.prompt ?? text.length));
-    const content = turns[learnt[n]!]!.content.trim();
-    const start = turn.indexOf(content);
-    const contentEnd = start === -1 ? turn.length : start + content.length;
-    const { tokens, isExact } = whole.beginning(prompt + contentEnd);
-    // The turn ends with the first special token after its content; a template may have none.
-    const end = nextSpecial(tokenizer, whole.ids, tokens, whole.beginning(prompt + turn.length).tokens);
-    spans.push([from, end === -1 ? tokens + (isExact ? 0 : 1) : end + 1]);
+    const most = Math.min(through, places[n + 1]?.prompt ?? text.length);
+    const turn = { prompt, through: most, content: turns[learnt[n]!]!.content };
+    const { from, to } = tokensOfTurn(tokenizer, text, whole, turn);
+    spans.push([from, to]);
   }
   return withLabels(whole.ids, spans);
 }
@@ -116,10 +113,4 @@ function withLabels(ids: readonly number[], spans: [from: number, to: number][])
   const labelled = new Uint8Array(ids.length);
   for (const [from, to] of spans) labelled.fill(1, Math.max(1, from), Math.min(to, ids.length));
   return { ids: Int32Array.from(ids), labelled };
-}
-
-/** Index of the first special token from `from` on that lies before `to`, or -1. */
-function nextSpecial(tokenizer: Tokenizer, ids: readonly number[], from: number, to: number): number {
-  for (let at = from; at < to; at++) if (tokenizer.isSpecial(ids[at]!)) return at;
-  return -1;
 }

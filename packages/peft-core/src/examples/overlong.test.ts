@@ -157,6 +157,6 @@ test('files are counted; one of which nothing is left is an error', async () => 
 
 test('a job of an earlier version is read as that version did', () => {
   assert.deepEqual(readingOptions({ max_seq_length: 64 }), {
-    ...{ maxSeqLength: 64, overlong: 'error', allowSpecialTokens: true },
+    ...{ maxSeqLength: 64, overlong: 'error', allowSpecialTokens: true, templateKwargs: {} },
   });
 });

@@ -1,5 +1,6 @@
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { Deadline } from '../text/deadline.ts';
 import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
 import { BadLines } from './bad-lines.ts';
@@ -15,6 +16,8 @@ export interface TokenizeOptions {
   overlong?: 'error' | 'truncate' | 'skip';
   /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
   allowSpecialTokens?: boolean;
+  /** Other variables of the chat template. */
+  templateKwargs?: TemplateKwargs;
   /** How long a line may take to become tokens. */
   lineMilliseconds?: number;
   /** Positions that a soft prompt takes before every sequence. */
@@ -211,12 +214,12 @@ function languageExample(
   example: Parameters<typeof labelledTokens>[1],
   reading: Reading,
 ): Tokenized {
-  const { allowSpecialTokens = false, overlong } = reading.options;
+  const { allowSpecialTokens = false, templateKwargs = {}, overlong } = reading.options;
   const { deadline } = reading;
   let whole: LabelledTokens | null;
   try {
     const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
-    whole = labelledTokens(tokenizer, example, { allowSpecialTokens, deadline, most });
+    whole = labelledTokens(tokenizer, example, { allowSpecialTokens, templateKwargs, deadline, most });
   } catch (error) {
     if (error instanceof GraftError && error.code === 'chat_template_error')
       throw new BadExample(error.code, error.message);

@@ -1,10 +1,13 @@
 import { GraftError } from '../errors.ts';
-import type { BaseModel } from '../files.ts';
+import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { ChatMessage } from '../text/index.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
+import { modelDefaults, type SamplingField } from './sampling/model-defaults.ts';
+import type { SamplingOptions } from './sampling/sampling.ts';
 import { Scheduler } from './scheduler.ts';
 import { type GeneratedText, type GenerateResult, Sequence } from './sequence.ts';
 import { type ServedModel, ServedModels } from './served-models.ts';
@@ -21,12 +24,22 @@ export interface GenerateRequest {
   prompt?: string;
   /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
   allow_special_tokens?: boolean;
+  /** Variables of the chat template, which `templateKwargsFault` has passed; beside them count those that the adapter has learnt with. */
+  chat_template_kwargs?: TemplateKwargs;
   /** Tokens of the answer at most; by default what the context still holds. */
   max_tokens?: number | null;
   /** Default 0: greedy. */
   temperature?: number;
   /** Share of the probability that is sampled from; 1 by default. */
   top_p?: number;
+  /** How many of the most probable tokens are sampled from; 0, the default: all. */
+  top_k?: number;
+  /** Tokens of less than this share of the most probable one's probability are left out; 0 by default. */
+  min_p?: number;
+  /** Makes tokens that are in the prompt or the answer less probable, above 1; 1 by default. Greedy answers, too. */
+  repetition_penalty?: number;
+  /** Of these fields the model's generation_config.json decides, as far as it says something; none by default. */
+  model_defaults?: readonly SamplingField[];
   /** The answer ends before the first of these strings. */
   stop?: string[];
   /** Makes sampling repeatable; random by default. */
@@ -65,6 +78,7 @@ export class Generator {
   readonly #reader: PromptReader;
   #scheduler: Promise<Scheduler> | null = null;
   #running: Promise<void> | null = null;
+  #ends: ReturnType<typeof endTokens> | null = null;
   #closed = false;
 
   private constructor({ base, ...given }: GeneratorOptions) {
@@ -145,7 +159,10 @@ export class Generator {
   /** The prompt's tokens, of which there are no more than the model can answer. */
   async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
-    const text = request.messages ? { messages: request.messages } : { prompt: request.prompt ?? '' };
+    const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
+    const text = request.messages
+      ? { messages: request.messages, templateKwargs, hasLearntDate: served.adapter !== null }
+      : { prompt: request.prompt ?? '' };
     const prompt = { ...text, allowSpecialTokens };
     const limits = { context: this.#context, leading: leadingOf(served) };
     const owner = { team: request.team ?? '', weight: request.weight ?? 1 };
@@ -177,24 +194,35 @@ export class Generator {
         promptTokens: prompt.length,
       },
       {
-        temperature: request.temperature ?? 0,
-        topP: request.top_p ?? 1,
+        ...this.#samplingOf(request),
         adapterName: request.adapter ? (request.adapterName ?? request.adapter) : null,
         limit: Math.min(request.max_tokens ?? longest, longest),
         logprobs: request.logprobs ?? null,
         random: new Random(request.seed ?? Math.floor(Math.random() * 2 ** 31), 'sampling'),
         stops: new StopMatcher(request.stop ?? []),
-        ends: this.#endTokens(),
+        ends: this.#endsOf(request),
         tokenizer: this.#reader.tokenizer,
       },
     );
   }
 
-  #endTokens(): Set<number> {
-    const configured = [this.#base.generationConfig?.eos_token_id, this.#base.config.eos_token_id].flat();
-    return new Set(
-      [this.#reader.tokenizer.eosId, ...configured].filter((id): id is number => typeof id === 'number'),
-    );
+  #samplingOf({ model_defaults = [], ...request }: GenerateRequest): Required<SamplingOptions> {
+    const ofModel = model_defaults.length > 0 ? modelDefaults(this.#base.generationConfig) : {};
+    const value = (name: SamplingField, otherwise: number) =>
+      (model_defaults.includes(name) ? ofModel[name] : undefined) ?? request[name] ?? otherwise;
+    return {
+      temperature: value('temperature', 0),
+      topP: value('top_p', 1),
+      topK: value('top_k', 0),
+      minP: value('min_p', 0),
+      repetitionPenalty: value('repetition_penalty', 1),
+    };
+  }
+
+  /** Tokens that end the answer; the one to a conversation also ends where a turn does. */
+  #endsOf({ messages }: GenerateRequest): ReadonlySet<number> {
+    this.#ends ??= endTokens(this.#base, this.#reader.tokenizer);
+    return messages ? this.#ends.chat : this.#ends.text;
   }
 }
 

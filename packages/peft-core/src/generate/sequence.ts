@@ -2,8 +2,8 @@ import { GraftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import type { StreamDecoder, Tokenizer } from '../text/index.ts';
 import type { Owned } from './fair-rows.ts';
-import { type LikelyTokens, likelyTokens } from './likely-tokens.ts';
-import { type SamplingOptions, sampleToken } from './sampling.ts';
+import { type LikelyTokens, likelyTokens } from './sampling/likely-tokens.ts';
+import { penalised, type SamplingOptions, sampleToken } from './sampling/sampling.ts';
 import type { ServedModel } from './served-models.ts';
 import type { EncodedInput } from './step.ts';
 import type { StopMatcher } from './stop-matcher.ts';
@@ -29,7 +29,7 @@ export interface GenerateResult {
 }
 
 /** How an answer's tokens are chosen and where it ends. */
-export interface AnswerOptions extends SamplingOptions {
+export interface AnswerOptions extends Required<SamplingOptions> {
   /** How errors name the adapter; null for the plain base model. */
   adapterName: string | null;
   /** Tokens at most. */
@@ -133,8 +133,9 @@ export class Sequence implements Owned {
   }
 
   #answer(logits: Float32Array): void {
-    const { random, stops, ends, limit, logprobs, tokenizer } = this.#options;
-    const token = sampleToken(logits, this.#options, random.uniform());
+    const { random, stops, ends, limit, logprobs, tokenizer, repetitionPenalty } = this.#options;
+    const scores = penalised(logits, this.ids, repetitionPenalty);
+    const token = sampleToken(scores, this.#options, random.uniform());
     if (ends.has(token)) {
       this.#end('stop', token);
       return;

@@ -3,6 +3,7 @@ import type { Adapter, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { loadWeights } from '../weights/load-weights.ts';
@@ -22,6 +23,8 @@ export interface ServedModel {
   /** Sequences on the same one are computed together. */
   model: AnsweringModel;
   updates: PlacedUpdates | null;
+  /** Variables of the chat template with which the adapter has learnt. */
+  templateKwargs: TemplateKwargs;
   /** Sets its values, which others of its shape share the room with; before each step. */
   ready(): Promise<void>;
   /** Nobody uses it for this sequence any more. */
@@ -32,6 +35,7 @@ interface Loaded {
   attached: { model: AnsweringModel; holds: string | null };
   updates: PlacedUpdates | null;
   values: Float32Array | null;
+  templateKwargs: TemplateKwargs;
   users: number;
 }
 
@@ -72,11 +76,12 @@ export class ServedModels {
   async use(adapter: string | null): Promise<ServedModel> {
     const loaded = this.#known(adapter) ?? (await this.#find(adapter));
     count(loaded, 1);
-    const { attached, updates, values } = loaded;
+    const { attached, updates, values, templateKwargs } = loaded;
     let released = false;
     return {
       adapter,
       updates,
+      templateKwargs,
       model: attached.model,
       async ready() {
         if (!values || attached.holds === adapter) return;
@@ -155,7 +160,8 @@ export class ServedModels {
     };
     this.#shapes.set(shape, attached);
     const values = adapter && adapterValues(attached.model.model, adapter.tensors);
-    return held({ attached, values, updates: null, users: 0 });
+    const templateKwargs = adapter?.templateKwargs ?? {};
+    return held({ attached, values, templateKwargs, updates: null, users: 0 });
   }
 
   /** With the updates of all adapters; null where it is more than updates of low rank, or has no room. */
@@ -176,7 +182,9 @@ export class ServedModels {
       (gone) => this.#forget(gone),
     );
     if (!updates) return null;
-    return held({ attached: { model: shared.model, holds: dir }, updates, values: null, users: 0 });
+    const { templateKwargs } = adapter;
+    const attached = { model: shared.model, holds: dir };
+    return held({ attached, updates, templateKwargs, values: null, users: 0 });
   }
 
   #forget(updates: PlacedUpdates): void {

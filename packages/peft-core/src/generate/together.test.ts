@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type GenerateRequest, type Generator, openGenerator } from './generator.ts';
-import type { LikelyTokens } from './likely-tokens.ts';
+import type { LikelyTokens } from './sampling/likely-tokens.ts';
 import { type AdapterBench, makeAdapterBench } from './testing/adapter-bench.ts';
 
 const CONTEXT = 160;
@@ -32,6 +32,8 @@ const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
     prompt: `${i % 3 === 0 ? 'You are a shop that lends bikes to people. ' : ''}${'ab'.repeat((i * 7) % 40)}${i}:`,
     max_tokens: 12 + (i % 5) * 3,
     ...(i % 4 === 3 ? { temperature: 1, seed: i } : {}),
+    ...(i % 4 === 1 ? { temperature: 0.8, seed: i, top_k: 9, min_p: 0.02, repetition_penalty: 1.2 } : {}),
+    ...(i % 8 === 2 ? { repetition_penalty: 1.3 } : {}),
     // Of numbers that differ in a bit these differ, too.
     logprobs: 3,
     team: `team ${i % 2}`,

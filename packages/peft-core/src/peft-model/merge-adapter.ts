@@ -1,12 +1,23 @@
 import { GraftError } from '../errors.ts';
-import { type BaseModel, copySentencePooling, untiedFields, writeModelFolder } from '../files.ts';
+import {
+  type BaseModel,
+  copySentencePooling,
+  untiedFields,
+  withTurnEnds,
+  writeModelFolder,
+} from '../files.ts';
+import { writesText } from '../outlines/index.ts';
 import { modelClass } from '../outlines/model-class.ts';
 import { storedName } from '../outlines/outline.ts';
+import { loadTokenizer } from '../text/index.ts';
 import { tunerFor } from '../tuners/registry.ts';
 import { adapterConfig } from './adapter-architecture.ts';
 import { readFittingAdapter } from './adapter-fit.ts';
 
-/** Writes the base model with an adapter merged into its weights as a plain Hugging Face folder. Throws what `readFittingAdapter` throws, `not_mergeable`. */
+/**
+ * Writes the base model with an adapter merged into its weights as a plain Hugging Face folder, whose generation_config.json ends answers
+ * where turns of conversations end, too. Throws what `readFittingAdapter` throws, `not_mergeable`.
+ */
 export async function mergeAdapter({
   base,
   adapterDir,
@@ -51,6 +62,9 @@ export async function mergeAdapter({
       architectures: [modelClass(base.modelType, config.task_type)],
       ...(untied.length > 0 ? untiedFields(base.config) : {}),
     },
+    generationConfig: writesText(config.task_type)
+      ? withTurnEnds(base, loadTokenizer(base.tokenizerFiles))
+      : base.generationConfig,
   });
   if (config.task_type === 'FEATURE_EXTRACTION') await copySentencePooling(base.path, outputDir);
 }

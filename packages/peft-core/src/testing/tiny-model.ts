@@ -39,6 +39,14 @@ export async function writeTinyModel(folder: string, overrides: Record<string, u
   });
 }
 
+export const tinyTokenizerConfig = {
+  bos_token: special[0],
+  eos_token: special[1],
+  chat_template:
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '</s>' }}{% endfor %}" +
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
+};
+
 /** Fields of config.json. */
 export type ByteModelConfig = Record<string, unknown> & { model_type: string };
 
@@ -53,13 +61,7 @@ export async function writeByteModel(
   await write('config.json', config);
   await write('generation_config.json', { eos_token_id: [257] });
   await write('tokenizer.json', byteTokenizer());
-  await write('tokenizer_config.json', {
-    bos_token: special[0],
-    eos_token: special[1],
-    chat_template:
-      "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '</s>' }}{% endfor %}" +
-      "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
-  });
+  await write('tokenizer_config.json', tinyTokenizerConfig);
   await writeSafetensors(
     path.join(folder, 'model.safetensors'),
     outlineOf(config).parameters.map((parameter, part) => tensorOf(parameter, part)),
@@ -67,7 +69,7 @@ export async function writeByteModel(
 }
 
 /** Byte-level BPE without merges: bytes stand for themselves in GPT-2's alphabet of printable letters. */
-function byteTokenizer(): object {
+export function byteTokenizer(): Record<string, unknown> {
   const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte !== 173);
   let next = 256;
   const letters = Array.from({ length: 256 }, (_, byte) =>

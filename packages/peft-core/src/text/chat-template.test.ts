@@ -35,3 +35,22 @@ test('where the library is known to differ from Jinja: spelling of booleans, and
   assert.equal(render('{{ true }}'), 'true'); // Jinja: True
   assert.equal(render('{% set x = 1 %}{% for i in [1, 2] %}{{ x }}{% set x = 2 %}{% endfor %}'), '12'); // Jinja: 11
 });
+
+test('variables of a request reach a plain template and one that the interpreter renders', () => {
+  const messages = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ];
+  const plain =
+    "{% if not think %}/no_think {% endif %}{% for m in messages %}{{ m.content }}{{ ' ' ~ effort if m.role == 'user' }}|{% endfor %}";
+  // A macro is not plain.
+  for (const source of [plain, `{% macro nothing() %}{% endmacro %}${plain}`]) {
+    const template = new ChatTemplate(source, {});
+    const kwargs = { think: true, effort: 'low' };
+    assert.equal(template.render(messages, { kwargs }), 'a low|b|');
+    assert.equal(template.render(messages, { kwargs: { effort: 2 } }), '/no_think a 2|b|');
+    assert.equal(template.renderTurns(messages, [1], { kwargs }).text, 'a low|b|');
+  }
+  const nested = new ChatTemplate('{{ names | join(", ") }} {{ more.size }}', {});
+  assert.equal(nested.render([], { kwargs: { names: ['x', 'y'], more: { size: 3 } } }), 'x, y 3');
+});

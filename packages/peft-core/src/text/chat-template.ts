@@ -1,5 +1,6 @@
 import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
+import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Deadline } from './deadline.ts';
 import type { ChatMessage } from './plain-expressions.ts';
 import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
@@ -10,7 +11,19 @@ export interface ChatTemplateOptions {
   addGenerationPrompt?: boolean;
   /** What `strftime_now` shows; now by default. */
   now?: Date;
+  /** Other variables of the template, which `templateKwargsFault` has passed. */
+  kwargs?: TemplateKwargs;
 }
+
+interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
+  deadline?: Deadline | null;
+}
+
+/**
+ * What `strftime_now` shows in training, and to every adapter in answers: an adapter reads the prompt that it has learnt, a job that is
+ * resumed on another day learns the same, and a text does not change overnight. Some templates have it themselves, for renderers without a clock.
+ */
+export const LEARNT_DATE = new Date(2024, 6, 26, 12);
 
 /**
  * Turns to learn times messages of a conversation whose beginnings must each be rendered alone: what that costs grows with both.
@@ -45,10 +58,11 @@ export class ChatTemplate {
    */
   render(
     messages: readonly ChatMessage[],
-    { addGenerationPrompt = false, now = new Date() }: ChatTemplateOptions = {},
+    { addGenerationPrompt = false, now = new Date(), kwargs = {} }: ChatTemplateOptions = {},
   ): string {
-    const input = { messages, addGenerationPrompt, strftime: (format: string) => strftime(now, format) };
-    return this.#plain.render(input) ?? this.#interpret(messages, addGenerationPrompt, now);
+    const clock = (format: string) => strftime(now, format);
+    const input = { messages, addGenerationPrompt, strftime: clock, variables: kwargs };
+    return this.#plain.render(input) ?? this.#interpret(messages, { addGenerationPrompt, now, kwargs });
   }
 
   /**
@@ -58,15 +72,16 @@ export class ChatTemplate {
   renderTurns(
     messages: readonly ChatMessage[],
     turns: readonly number[],
-    now: Date,
-    deadline: Deadline | null = null,
+    { now = new Date(), kwargs = {}, deadline = null }: TurnsOptions = {},
   ): RenderedTurns {
     const input = {
       messages,
       addGenerationPrompt: false,
       strftime: (format: string) => strftime(now, format),
+      variables: kwargs,
     };
-    return this.#plain.renderTurns(input, turns) ?? this.#renderApart(messages, turns, now, deadline);
+    const plain = this.#plain.renderTurns(input, turns);
+    return plain ?? this.#renderApart(messages, turns, { now, kwargs, deadline });
   }
 
   /**
@@ -93,8 +108,7 @@ export class ChatTemplate {
   #renderApart(
     messages: readonly ChatMessage[],
     turns: readonly number[],
-    now: Date,
-    deadline: Deadline | null,
+    { deadline, ...options }: Required<TurnsOptions>,
   ): RenderedTurns {
     if (turns.length * messages.length > MOST_APART) {
       const most = Math.floor(MOST_APART / messages.length);
@@ -103,27 +117,31 @@ export class ChatTemplate {
         `with this model's chat template, which looks ahead, ${most} of so many can be learnt`;
       throw new GraftError('chat_template_error', message, { param: 'messages' });
     }
-    const text = this.render(messages, { now });
+    const text = this.render(messages, options);
     const places = turns.map((turn) => {
       deadline?.check();
-      const prompt = this.render(messages.slice(0, turn), { addGenerationPrompt: true, now });
+      const prompt = this.render(messages.slice(0, turn), { addGenerationPrompt: true, ...options });
       if (!text.startsWith(prompt)) {
         throw new GraftError(
           'unsupported_chat_template',
-          "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart",
+          "the model's chat template rewrites earlier turns; its assistant turns cannot be told apart; with 'weight' 0 in all assistant messages but the last, that one is learnt",
           { param: 'model' },
         );
       }
-      const through = turn + 1 === messages.length ? text : this.render(messages.slice(0, turn + 1), { now });
+      const through = turn + 1 === messages.length ? text : this.render(messages.slice(0, turn + 1), options);
       return { prompt: prompt.length, through: text.startsWith(through) ? through.length : text.length };
     });
     return { text, turns: places };
   }
 
   /** Any Jinja, slowly: 20 times as long. */
-  #interpret(messages: readonly ChatMessage[], addGenerationPrompt: boolean, now: Date): string {
+  #interpret(
+    messages: readonly ChatMessage[],
+    { addGenerationPrompt, now, kwargs }: Required<ChatTemplateOptions>,
+  ): string {
     const variables = {
       ...this.#variables,
+      ...kwargs,
       range: boundedRange,
       raise_exception(message: string) {
         throw new Error(message);

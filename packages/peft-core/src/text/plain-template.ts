@@ -33,6 +33,8 @@ interface PlainInput {
   messages: readonly ChatMessage[];
   addGenerationPrompt: boolean;
   strftime(format: string): string;
+  /** Others that the template may read. */
+  variables: Readonly<Record<string, unknown>>;
 }
 
 type Execute = (scope: Scope, run: Run) => void;
@@ -82,8 +84,8 @@ export class PlainTemplate {
   }
 
   #run(input: PlainInput, turns: readonly number[]): Run | null {
-    const run = new Run(input, turns, this.#statements, this.#variables);
     try {
+      const run = new Run(input, turns, this.#statements, this.#variables);
       run.start();
       return run;
     } catch (error) {
@@ -125,6 +127,7 @@ class Run implements Reads {
     this.#turns = new Set(turns);
     this.#statements = statements;
     this.#top = new Scope(variables);
+    for (const [name, value] of Object.entries(input.variables)) this.#top.set(name, plainValue(value));
     this.#top.set('messages', new MessageList(input.messages, 0));
     this.#top.set('add_generation_prompt', input.addGenerationPrompt);
   }
@@ -188,6 +191,13 @@ class Run implements Reads {
     this.#inBeginning = false;
     return { at: before.length, tail };
   }
+}
+
+/** Objects are left to the interpreter. */
+function plainValue(value: unknown): Value {
+  if (Array.isArray(value)) return value.map(plainValue);
+  if (value === null || typeof value !== 'object') return value as string | number | boolean | null;
+  throw NOT_PLAIN;
 }
 
 function compileStatement(node: Node): Execute {

@@ -1,6 +1,7 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
+import { type TemplateKwargs, withTexts } from '../schema/template-kwargs.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
 import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import type { Deadline } from './deadline.ts';
@@ -55,7 +56,7 @@ export interface RenderOptions extends ChatTemplateOptions {
   allowSpecialTokens?: boolean;
 }
 
-interface TurnOptions extends Pick<RenderOptions, 'now' | 'allowSpecialTokens'> {
+interface TurnOptions extends Pick<RenderOptions, 'now' | 'kwargs' | 'allowSpecialTokens'> {
   deadline?: Deadline | null;
 }
 
@@ -211,19 +212,23 @@ export class Tokenizer {
   renderChat(messages: readonly ChatMessage[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
-    return SpecialText.read(template.render(this.#guarded(messages), options));
+    const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
+    return SpecialText.read(template.render(this.#guarded(messages), guarded));
   }
 
   /** As ChatTemplate.renderTurns. Throws `no_chat_template` besides. */
   renderTurns(
     messages: readonly ChatMessage[],
     turns: readonly number[],
-    { now = new Date(), allowSpecialTokens = false, deadline = null }: TurnOptions = {},
+    { now = new Date(), kwargs = {}, allowSpecialTokens = false, deadline = null }: TurnOptions = {},
   ): RenderedTurns & GuardedText {
     const template = this.#chatTemplate();
     if (allowSpecialTokens)
-      return { ...template.renderTurns(messages, turns, now, deadline), specialTokens: 'all' };
-    const rendered = template.renderTurns(this.#guarded(messages), turns, now, deadline);
+      return { ...template.renderTurns(messages, turns, { now, kwargs, deadline }), specialTokens: 'all' };
+    const rendered = template.renderTurns(this.#guarded(messages), turns, {
+      ...{ now, deadline },
+      kwargs: this.#guardedKwargs(kwargs),
+    });
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
     const places = rendered.turns.map(({ prompt, through }) => ({
       prompt: placeOf(prompt),
@@ -240,6 +245,12 @@ export class Tokenizer {
       content: special.guard(message.content),
       ...(message.name === undefined ? {} : { name: special.guard(message.name) }),
     }));
+  }
+
+  #guardedKwargs(kwargs: TemplateKwargs = {}): TemplateKwargs {
+    if (Object.keys(kwargs).length === 0) return kwargs;
+    const { special } = this.#specialInText();
+    return withTexts(kwargs, (text) => special.guard(text)) as TemplateKwargs;
   }
 
   /** The special tokens of users' texts: those of the tokenizer, and other added tokens that its template puts around every turn. */

@@ -120,7 +120,7 @@ for (const [name, source] of Object.entries(TEMPLATES)) {
         };
       });
       assert.deepEqual(
-        outcome(() => template.renderTurns(messages, turns, now)),
+        outcome(() => template.renderTurns(messages, turns, { now })),
         expected,
         JSON.stringify(messages),
       );
@@ -136,7 +136,7 @@ test('what reads nothing ahead is rendered once, with all its beginnings', () =>
     role,
     content: role,
   }));
-  const input = { messages, addGenerationPrompt: false, strftime: () => 'today' };
+  const input = { messages, addGenerationPrompt: false, strftime: () => 'today', variables: {} };
   const apart = Object.entries(TEMPLATES).flatMap(([name, source]) => {
     const program = parse(tokenize(source, { trim_blocks: true, lstrip_blocks: true }));
     const plain = new PlainTemplate(program.body, { ...tokens, tools: null });

@@ -65,6 +65,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
       finalLoss: loss[step - 1]!,
       validationLoss: validationOf(run)?.loss ?? null,
       trials: options.trials ?? null,
+      templateKwargs: options.training.chat_template_kwargs ?? null,
     },
   });
   return files;

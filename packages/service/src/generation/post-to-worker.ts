@@ -10,6 +10,7 @@ import {
   type GenerationRequest,
   generationPath,
   generationProtocol,
+  modelDefaultsHeader,
   protocolHeader,
   teamHeader,
 } from './protocol.ts';
@@ -45,7 +46,8 @@ export async function postToWorker(
     throw new Error(
       `${address} and this API do not agree on TLS: set GRAFT_INTERNAL_TLS_CERT, _KEY and _CA for API and workers alike, or for neither`,
     );
-  const body = Buffer.from(JSON.stringify(request));
+  const { model_defaults = [], ...fields } = request;
+  const body = Buffer.from(JSON.stringify(fields));
   const behalf = currentBehalf();
   const sent = (isEncrypted ? https : http).request(url, {
     method: 'POST',
@@ -56,6 +58,7 @@ export async function postToWorker(
       'content-length': body.length,
       [protocolHeader]: String(generationProtocol),
       ...(typeof behalf === 'object' ? { [teamHeader]: behalf.team } : {}),
+      ...(model_defaults.length > 0 ? { [modelDefaultsHeader]: model_defaults.join(',') } : {}),
     },
     signal: options.signal,
     timeout: idleMilliseconds,

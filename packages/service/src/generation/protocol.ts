@@ -22,6 +22,21 @@ export function protocolOf(headers: IncomingHttpHeaders): number | null {
 /** Names the team that asks, so that teams take turns. A worker of an earlier version passes over it. */
 export const teamHeader = 'x-graft-team';
 
+/** Fields of a request that say how tokens are chosen, which a model's generation_config.json may say, too. */
+export const samplingFields = ['temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty'] as const;
+export type SamplingField = (typeof samplingFields)[number];
+
+/**
+ * Names, separated by commas, those of them that whoever asked has left to the model. The body holds OpenAI's defaults of them, and a worker of
+ * an earlier version, which passes over this header, takes these.
+ */
+export const modelDefaultsHeader = 'x-graft-model-defaults';
+
+export function modelDefaultsOf(headers: IncomingHttpHeaders): SamplingField[] {
+  const names = String(headers[modelDefaultsHeader] ?? '').split(',');
+  return samplingFields.filter((name) => names.includes(name));
+}
+
 const closed = { additionalProperties: false };
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
@@ -47,6 +62,10 @@ const requestProperties = {
   max_tokens: nullable(Type.Integer({ minimum: 1 })),
   temperature: Type.Number({ minimum: 0 }),
   top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+  /** These three are left out where they change nothing: a worker of an earlier version does not know them. */
+  top_k: Type.Optional(Type.Integer({ minimum: 1 })),
+  min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  repetition_penalty: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
   stop: Type.Array(Type.String()),
   seed: nullable(Type.Integer()),
   /**
@@ -57,14 +76,22 @@ const requestProperties = {
   /** Special tokens in the text are tokens. Left out where they are plain text: a worker of an earlier version does not know it. */
   allow_special_tokens: Type.Optional(Type.Boolean()),
 };
+/** Variables of the chat template. Left out where there are none: a worker of an earlier version does not know them. */
+const chat_template_kwargs = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
 const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
 
 /** A conversation or a text to go on with. */
 export const GenerationRequestSchema = Type.Union([
-  Type.Object({ ...requestProperties, messages: Type.Array(Message, { minItems: 1 }) }, closed),
+  Type.Object(
+    { ...requestProperties, messages: Type.Array(Message, { minItems: 1 }), chat_template_kwargs },
+    closed,
+  ),
   Type.Object({ ...requestProperties, prompt: Type.String() }, closed),
 ]);
-export type GenerationRequest = Static<typeof GenerationRequestSchema>;
+export type GenerationRequest = Static<typeof GenerationRequestSchema> & {
+  /** Sent as a header. */
+  model_defaults?: readonly SamplingField[];
+};
 
 /** Tokens, as in OpenAI's answers. */
 export const UsageSchema = Type.Object({

@@ -1,10 +1,19 @@
-import { type ChatMessage, strayToken, type Tokenizer } from '../../text/index.ts';
+import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
+import { type ChatMessage, LEARNT_DATE, strayToken, type Tokenizer } from '../../text/index.ts';
 
 /** What a request has the model read: a conversation, or a text that it continues. */
-export type Prompt = ({ messages: ChatMessage[] } | { prompt: string }) & {
+export type Prompt = (Conversation | { prompt: string }) & {
   /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
   allowSpecialTokens?: boolean;
 };
+
+interface Conversation {
+  messages: ChatMessage[];
+  /** Other variables of the chat template. */
+  templateKwargs?: TemplateKwargs;
+  /** The template shows the date of training, and not today's. */
+  hasLearntDate?: boolean;
+}
 
 /** How a model's prompts become tokens. */
 export interface PromptRules {
@@ -37,7 +46,8 @@ const UNITS_OF_MESSAGE = 32;
 /** UTF-16 units of a prompt's text, about. */
 export function unitsOf(prompt: Prompt): number {
   if ('prompt' in prompt) return prompt.prompt.length;
-  return prompt.messages.reduce((sum, { content }) => sum + content.length + UNITS_OF_MESSAGE, 0);
+  const units = prompt.messages.reduce((sum, { content }) => sum + content.length + UNITS_OF_MESSAGE, 0);
+  return units + (prompt.templateKwargs ? JSON.stringify(prompt.templateKwargs).length : 0);
 }
 
 /** Tokens that a prompt may have: one position at least is the answer's. */
@@ -63,7 +73,11 @@ export function promptTokens(
   const { allowSpecialTokens = false } = prompt;
   const isChat = 'messages' in prompt;
   const { text, specialTokens } = isChat
-    ? tokenizer.renderChat(prompt.messages, { addGenerationPrompt: true, allowSpecialTokens })
+    ? tokenizer.renderChat(prompt.messages, {
+        ...{ addGenerationPrompt: true, allowSpecialTokens },
+        kwargs: prompt.templateKwargs ?? {},
+        now: prompt.hasLearntDate ? LEARNT_DATE : new Date(),
+      })
     : { text: prompt.prompt, specialTokens: allowSpecialTokens ? ('all' as const) : ('none' as const) };
   const fewest = fewestTokens(text);
   if (fewest > most) return tooLong(fewest, `at least ${fewest}`);

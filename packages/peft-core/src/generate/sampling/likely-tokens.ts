@@ -1,4 +1,4 @@
-import type { Tokenizer } from '../text/index.ts';
+import type { Tokenizer } from '../../text/index.ts';
 
 export interface TokenLikelihood {
   token: string;

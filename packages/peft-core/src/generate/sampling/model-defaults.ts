@@ -1,0 +1,31 @@
+/** Fields of a request, and of generation_config.json, that say how tokens are chosen. */
+export const samplingFields = ['temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty'] as const;
+export type SamplingField = (typeof samplingFields)[number];
+
+const between = (least: number, most: number) => (value: number) => value >= least && value <= most;
+
+/** What of each field a model's file may say: transformers' own range. Another value is passed over. */
+const isRight: Record<SamplingField, (value: number) => boolean> = {
+  temperature: between(0, 100),
+  top_p: (value) => value > 0 && value <= 1,
+  top_k: (value) => Number.isInteger(value) && value >= 0,
+  min_p: between(0, 1),
+  repetition_penalty: between(0.01, 100),
+};
+
+/**
+ * How a model's authors want its tokens chosen, by its generation_config.json. `do_sample: false` is a temperature of 0; where the file
+ * does not have it, as most do not, the other fields count all the same, as in vLLM.
+ */
+export function modelDefaults(
+  generationConfig: Record<string, unknown> | null,
+): Partial<Record<SamplingField, number>> {
+  const given = samplingFields.flatMap((name) => {
+    const value = generationConfig?.[name];
+    return typeof value === 'number' && isRight[name](value) ? [[name, value] as const] : [];
+  });
+  return {
+    ...Object.fromEntries(given),
+    ...(generationConfig?.do_sample === false ? { temperature: 0 } : {}),
+  };
+}

@@ -1,0 +1,76 @@
+import { Type } from 'typebox';
+import { isRecord, show } from './check-fields.ts';
+
+/** Variables of a chat template besides the conversation, such as `enable_thinking`. */
+export type TemplateKwargs = Readonly<Record<string, unknown>>;
+
+/** All of them as JSON, in bytes of UTF-8. */
+const MOST_BYTES = 4096;
+const MOST_NAMES = 32;
+/** Of lists and objects in each other. */
+const MOST_DEPTH = 8;
+
+/** What is wrong beyond this schema `templateKwargsFault` says. */
+export const TemplateKwargsSchema = Type.Record(Type.String(), Type.Unknown(), { maxProperties: MOST_NAMES });
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+/** Of a value's own fields. Without brackets, so that none is a special token. */
+const FIELD = /^[A-Za-z0-9_. -]{1,64}$/;
+
+/** What a template gets from elsewhere: the conversation, arguments of transformers' apply_chat_template, special tokens, functions. */
+const RESERVED = new Set([
+  ...['messages', 'conversation', 'tools', 'documents', 'add_generation_prompt', 'continue_final_message'],
+  ...['chat_template', 'tokenize', 'padding', 'truncation', 'max_length', 'return_tensors', 'return_dict'],
+  ...['return_assistant_tokens_mask', 'tokenizer_kwargs'],
+  ...['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'],
+  ...['raise_exception', 'strftime_now', 'range', 'namespace', 'loop'],
+  ...['true', 'false', 'none', 'True', 'False', 'None', '__proto__'],
+]);
+
+/** Why a value cannot be given to a chat template, as "must …"; null where it can. Costs no more than its bounds. */
+export function templateKwargsFault(value: unknown): string | null {
+  if (!isRecord(value)) return `must be an object, got ${show(value)}`;
+  const names = Object.keys(value);
+  if (names.length > MOST_NAMES) return `must have at most ${MOST_NAMES} names, got ${names.length}`;
+  for (const name of names) {
+    if (RESERVED.has(name)) return `must not set ${name}, which the template gets from elsewhere`;
+    if (!NAME.test(name)) return `must have names of variables, got ${show(name)}`;
+  }
+  const room = { left: MOST_BYTES };
+  const fault = names.map((name) => faultIn(value[name], 1, room)).find((found) => found !== null);
+  if (fault) return fault;
+  const bytes = Buffer.byteLength(JSON.stringify(value));
+  return bytes > MOST_BYTES ? tooLarge : null;
+}
+
+const tooLarge = `must be at most ${MOST_BYTES} bytes of JSON`;
+
+/** `room`: units that may still be looked at, so that a huge value is left early. */
+function faultIn(value: unknown, depth: number, room: { left: number }): string | null {
+  room.left -= typeof value === 'string' ? value.length : 1;
+  if (room.left < 0) return tooLarge;
+  if (typeof value === 'string')
+    return /[\0\ud800-\udfff]/u.test(value) ? 'must have texts of Unicode characters other than NUL' : null;
+  if (typeof value === 'number') return Number.isFinite(value) ? null : 'must have finite numbers';
+  if (typeof value !== 'object' || value === null)
+    return value === null || typeof value === 'boolean' ? null : 'must be JSON';
+  if (depth > MOST_DEPTH) return `must nest at most ${MOST_DEPTH} deep`;
+  const parts = Array.isArray(value) ? value : Object.entries(value);
+  if (parts.length > room.left) return tooLarge;
+  for (const part of parts) {
+    const [field, inner] = Array.isArray(value) ? [null, part] : (part as [string, unknown]);
+    if (field !== null && (!FIELD.test(field) || field === '__proto__'))
+      return `must have plain names of fields, got ${show(field)}`;
+    const fault = faultIn(inner, depth + 1, room);
+    if (fault) return fault;
+  }
+  return null;
+}
+
+/** The same value with every text changed by `change`. */
+export function withTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((part) => withTexts(part, change));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withTexts(part, change)]));
+}
