@@ -2,6 +2,7 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed } from './automatic-training.ts';
+import { resolveSchedule } from './resolve-schedule.ts';
 import { sweepEvalSteps } from './rungs.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
@@ -82,6 +83,10 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${maxSeqLength}, and peft.num_virtual_tokens takes ${virtualTokens + prefixLength} of them: no token of text is left`,
     );
   }
+  const warmupSteps = training.warmup_steps ?? automatic.warmup_steps.value(peft, steps);
+  const run = { learningRate, warmupSteps, steps: exampleCount > 0 ? steps : 0 };
+  const { schedule, faults: ofSchedule } = resolveSchedule(training, run);
+  faults.push(...ofSchedule);
   if (!request.hasValidationFile && split === 0) {
     const needed = 'needs validation data: give a validation file, or training.validation_split';
     for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)
@@ -116,8 +121,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     batch_size: batch,
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
-    lr_scheduler_type: training.lr_scheduler_type ?? 'cosine',
-    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(peft, steps),
+    ...schedule,
+    warmup_steps: warmupSteps,
     weight_decay: training.weight_decay ?? 0,
     adam_beta1: training.adam_beta1 ?? 0.9,
     adam_beta2: training.adam_beta2 ?? 0.999,

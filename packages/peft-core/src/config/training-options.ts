@@ -9,6 +9,7 @@ import {
   throwFaults,
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
+import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
 /** How a job trains, every value fixed: what `training` of a job object shows and what the trainer follows. */
 export const ResolvedTrainingSchema = Type.Object(
@@ -36,11 +37,14 @@ export const ResolvedTrainingSchema = Type.Object(
       maximum: 1,
       description: "Peak learning rate. Automatic: the method's × learning_rate_multiplier.",
     }),
-    lr_scheduler_type: Type.Enum(['constant', 'linear', 'cosine'], {
-      type: 'string',
-      description:
-        'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine.',
-    }),
+    lr_scheduler_type: Type.Enum(
+      ['constant', 'linear', 'cosine', 'cosine_with_min_lr', 'warmup_stable_decay'],
+      {
+        type: 'string',
+        description:
+          'How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine.',
+      },
+    ),
     warmup_steps: Type.Integer({
       minimum: 0,
       maximum: 1_000_000,
@@ -155,6 +159,7 @@ export const ResolvedTrainingSchema = Type.Object(
     greater_is_better: Type.Boolean({
       description: 'Whether more of metric_for_best_model is better. Automatic: of all but a loss.',
     }),
+    ...optionalTraining,
   },
   { $id: 'ResolvedTraining', description: 'Training options with every value fixed.' },
 );
@@ -166,6 +171,7 @@ const auto = Type.Literal('auto');
 export const TrainingOptionsSchema = Type.Object(
   {
     ...Type.Partial(ResolvedTrainingSchema).properties,
+    ...trainingShorthands,
     learning_rate: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.learning_rate], {
         description:
@@ -220,21 +226,37 @@ export type Hyperparameters = Static<typeof HyperparametersSchema>;
 /** Parses `training` of a request; undefined and null ask for nothing. Codes: unknown_training_option, invalid_training_option. */
 export function parseTrainingOptions(value: unknown): TrainingOptions {
   if (value === undefined || value === null) return {};
-  const { properties } = TrainingOptionsSchema;
   const faults: Fault[] = [];
   if (isRecord(value)) {
-    for (const key of Object.keys(value)) {
-      if (Object.hasOwn(properties, key) || value[key] === undefined) continue;
-      if (faults.length >= MAX_FAULTS) break;
-      const [near] = nearest(key, Object.keys(properties));
-      const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
-      faults.push({ code: 'unknown_training_option', path: `training.${cut(key, 100)}`, message });
-    }
+    const { lr_scheduler_kwargs: kwargs } = value;
+    // An object's own fields are told by their names.
+    const { lr_scheduler_kwargs: nested, ...properties } = TrainingOptionsSchema.properties;
+    faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
+    if (isRecord(kwargs)) {
+      const at = 'training.lr_scheduler_kwargs';
+      faults.push(...unknownFields(kwargs, SchedulerKwargsSchema.properties, at));
+      faults.push(...checkFields(kwargs, SchedulerKwargsSchema.properties, at, 'invalid_training_option'));
+    } else
+      faults.push(
+        ...checkFields(value, { lr_scheduler_kwargs: nested }, 'training', 'invalid_training_option'),
+      );
   } else {
     const message = `must be an object, got ${show(value)}`;
     faults.push({ code: 'invalid_training_option', path: 'training', message });
   }
   throwFaults(faults);
   return value as TrainingOptions;
+}
+
+function unknownFields(value: Record<string, unknown>, known: object, at: string): Fault[] {
+  const faults: Fault[] = [];
+  for (const key of Object.keys(value)) {
+    if (Object.hasOwn(known, key) || value[key] === undefined) continue;
+    if (faults.length >= MAX_FAULTS) break;
+    const [near] = nearest(key, Object.keys(known));
+    const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
+    faults.push({ code: 'unknown_training_option', path: `${at}.${cut(key, 100)}`, message });
+  }
+  return faults;
 }

@@ -4,8 +4,9 @@ import { fillBatch } from '../examples/index.ts';
 import { residentMemory } from './machine/peak-memory.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
-import { learningRateAt, optimizerScalars } from './optimizer.ts';
 import type { RecordOf } from './records.ts';
+import { learningRateAt } from './update/learning-rate.ts';
+import { optimizerScalars } from './update/optimizer.ts';
 
 /** One optimizer step: every micro-batch of it, then the update. Throws `training_diverged` when a loss is not a number. */
 export function runStep(run: TrainingRun): RecordOf<'step'> {

@@ -23,7 +23,7 @@ import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import type { BatchOf, LossContext } from './objectives/loss.ts';
 import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
-import { adamW, clipGradients } from './optimizer.ts';
+import { adamW, clipGradients } from './update/optimizer.ts';
 
 /** Training options that are part of the graph. */
 export const GRAPH_OPTIONS = [

@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
-import type { ResolvedTraining } from '../config/index.ts';
-import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
+import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
 
 export interface OptimizerState {
   parameters: tf.Tensor;
@@ -16,26 +16,6 @@ export interface OptimizerStep {
   stepSize: tf.Tensor;
   /** √(1 − β₂ᵗ) */
   rootCorrection: tf.Tensor;
-}
-
-/**
- * Learning rate of optimizer step `step` (from 0) of `total`: linear warmup, then constant, linear to 0, or half a cosine to 0.
- * Source: transformers, optimization.py (get_*_schedule_with_warmup), except that warmup ends before the last step: there a run of one step
- * trains at rate 0.
- */
-export function learningRateAt(training: ResolvedTraining, step: number, total: number): number {
-  const { learning_rate: peak } = training;
-  const warmup = Math.min(training.warmup_steps, total - 1);
-  if (step < warmup) return (peak * step) / Math.max(1, warmup);
-  const progress = (step - warmup) / Math.max(1, total - warmup);
-  switch (training.lr_scheduler_type) {
-    case 'constant':
-      return peak;
-    case 'linear':
-      return peak * Math.max(0, 1 - progress);
-    case 'cosine':
-      return peak * Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress)));
-  }
 }
 
 /** The scalars of a step, by the names of the program's inputs. t counts from 1. */

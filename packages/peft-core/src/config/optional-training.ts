@@ -1,0 +1,83 @@
+import { Type } from 'typebox';
+
+const shape = (description: string) =>
+  Type.Optional(Type.Enum(['linear', 'cosine', '1-sqrt'], { type: 'string', description }));
+
+/** `lr_scheduler_kwargs` of transformers' TrainingArguments, as far as schedules here have any. */
+export const SchedulerKwargsSchema = Type.Object(
+  {
+    min_lr: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, description: 'Of cosine_with_min_lr: the rate of the end.' }),
+    ),
+    min_lr_rate: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description:
+          'Of cosine_with_min_lr, instead of min_lr: the rate of the end as a share of learning_rate.',
+      }),
+    ),
+    min_lr_ratio: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description:
+          'Of warmup_stable_decay: the rate of its beginning and its end as a share of learning_rate. Default 0.',
+      }),
+    ),
+    num_stable_steps: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 10_000_000,
+        description: 'Of warmup_stable_decay. Automatic: what warmup and decay leave.',
+      }),
+    ),
+    num_decay_steps: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 10_000_000,
+        description: 'Of warmup_stable_decay. Automatic: a tenth of all steps.',
+      }),
+    ),
+    warmup_type: shape('Of warmup_stable_decay: how the rate rises. Default linear.'),
+    decay_type: shape('Of warmup_stable_decay: how the rate falls. Default cosine.'),
+    num_cycles: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1000,
+        description: 'Waves of the cosine of either schedule. Default 0.5: it falls once.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Options that are absent from a resolved job where they are off. So jobs of versions before them are as they were. */
+export const optionalTraining = {
+  lr_scheduler_kwargs: Type.Optional(
+    Type.Object(SchedulerKwargsSchema.properties, {
+      additionalProperties: false,
+      description:
+        'More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles.',
+    }),
+  ),
+};
+
+/** What a request may say in other words. */
+export const trainingShorthands = {
+  min_lr_rate: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description:
+        'The learning rate ends at this share of its peak instead of zero. A cosine is then cosine_with_min_lr with it in lr_scheduler_kwargs.',
+    }),
+  ),
+  min_lr: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'The same as a rate, instead of min_lr_rate.',
+    }),
+  ),
+};
