@@ -82,6 +82,27 @@ def count_targets(task, examples):
     return sum(sum(c != -100 for c in e.get("classes", [0])) for e in examples)
 
 
+def make_optimizer(model, trained, options):
+    adam = {"betas": (options["adam_beta1"], options["adam_beta2"]), "eps": options["adam_epsilon"]}
+    if "loraplus_lr_ratio" in options:
+        from peft.optimizers import create_loraplus_optimizer
+
+        return create_loraplus_optimizer(
+            model,
+            torch.optim.AdamW,
+            lr=options["learning_rate"],
+            loraplus_lr_ratio=options["loraplus_lr_ratio"],
+            loraplus_lr_embedding=options["loraplus_lr_embedding"],
+            loraplus_weight_decay=options["weight_decay"],
+            **adam,
+        )
+    # The Trainer's groups: biases and norms are not decayed.
+    decayed = [p for name, p in trained if not name.endswith("bias") and "norm" not in name]
+    plain = [p for name, p in trained if name.endswith("bias") or "norm" in name]
+    groups = [{"params": decayed, "weight_decay": options["weight_decay"]}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=options["learning_rate"], **adam)
+
+
 def train_steps(model, task, steps, options):
     """
     Trains what requires a gradient. steps: [[[example, ...] per micro-batch] per optimizer step], an example being
@@ -91,21 +112,14 @@ def train_steps(model, task, steps, options):
     """
     model.train()
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    # The Trainer's groups: biases and norms are not decayed.
-    decayed = [p for name, p in trained if not name.endswith("bias") and "norm" not in name]
-    plain = [p for name, p in trained if name.endswith("bias") or "norm" in name]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": options["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
-        lr=options["learning_rate"],
-        betas=(options["adam_beta1"], options["adam_beta2"]),
-        eps=options["adam_epsilon"],
-    )
+    optimizer = make_optimizer(model, trained, options)
     kind = options["lr_scheduler_type"]
     schedule = get_scheduler(
         "constant_with_warmup" if kind == "constant" else kind,
         optimizer,
         num_warmup_steps=options["warmup_steps"],
         num_training_steps=len(steps),
+        scheduler_specific_kwargs=options.get("lr_scheduler_kwargs"),
     )
     records = []
     for micro_batches in steps:

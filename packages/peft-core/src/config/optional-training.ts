@@ -61,6 +61,22 @@ export const optionalTraining = {
         'More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles.',
     }),
   ),
+  loraplus_lr_ratio: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1000,
+      description:
+        'LoRA+ (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off.',
+    }),
+  ),
+  loraplus_lr_embedding: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1,
+      description:
+        'With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6.',
+    }),
+  ),
 };
 
 /** What a request may say in other words. */

@@ -278,3 +278,12 @@ test('a least rate and a stable one are resolved into the words of transformers,
   fault({ lr_scheduler_kwargs: 3 }, 'lr_scheduler_kwargs', /an object/);
   fault({ ...stable, lr_scheduler_kwargs: { num_decay_steps: 88 } }, 'lr_scheduler_kwargs', /91 steps/);
 });
+
+test('LoRA+ is of updates with two factors', () => {
+  assert.ok(!('loraplus_lr_ratio' in resolve()));
+  const plus = resolve({ training: { loraplus_lr_ratio: 8 } });
+  assert.deepEqual([plus.loraplus_lr_ratio, plus.loraplus_lr_embedding], [8, 1e-6]);
+  const ia3 = parsePeftConfig({ peft_type: 'IA3' });
+  rejects({ peft: ia3, training: { loraplus_lr_ratio: 8 } }, 'invalid_training_option', /two factors/);
+  rejects({ training: { loraplus_lr_embedding: 1e-4 } }, 'invalid_training_option', /needs loraplus_lr_ratio/);
+});

@@ -2,6 +2,7 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed } from './automatic-training.ts';
+import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { sweepEvalSteps } from './rungs.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
@@ -87,6 +88,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const run = { learningRate, warmupSteps, steps: exampleCount > 0 ? steps : 0 };
   const { schedule, faults: ofSchedule } = resolveSchedule(training, run);
   faults.push(...ofSchedule);
+  const { options, faults: ofOptions } = resolveOptional(training, peft);
+  faults.push(...ofOptions);
   if (!request.hasValidationFile && split === 0) {
     const needed = 'needs validation data: give a validation file, or training.validation_split';
     for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)
@@ -147,6 +150,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     load_best_model_at_end: training.load_best_model_at_end ?? false,
     metric_for_best_model: metric,
     greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
+    ...options,
   };
 }
 

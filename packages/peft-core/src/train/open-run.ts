@@ -21,13 +21,7 @@ import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
-import {
-  addTrainProgram,
-  buildTrainProgram,
-  GRAPH_OPTIONS,
-  STATE,
-  type TrainProgram,
-} from './train-program.ts';
+import { addTrainProgram, buildTrainProgram, graphKey, STATE, type TrainProgram } from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
 /** A training run: what is fixed when it opens, and its progress. */
@@ -206,7 +200,7 @@ function openProgram(
     program: digestOf({
       ...{ ...onBase, peft, form, objective, grid, evaluationGrid },
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
-      options: GRAPH_OPTIONS.map((name) => training[name]),
+      options: graphKey(training),
     }),
   };
   const spec = {

@@ -26,7 +26,7 @@ import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
 import { adamW, clipGradients } from './update/optimizer.ts';
 
 /** Training options that are part of the graph. */
-export const GRAPH_OPTIONS = [
+const GRAPH_OPTIONS = [
   'gradient_accumulation_steps',
   'gradient_checkpointing',
   'adam_beta1',
@@ -34,8 +34,17 @@ export const GRAPH_OPTIONS = [
   'adam_epsilon',
   'weight_decay',
   'max_grad_norm',
+  'loraplus_lr_ratio',
+  'loraplus_lr_embedding',
 ] as const;
-export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number]>;
+export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number] | 'learning_rate'>;
+
+/** What of the options tells two graphs apart. */
+export const graphKey = (training: GraphOptions): unknown[] => [
+  ...GRAPH_OPTIONS.map((name) => training[name]),
+  // The rate is fed to each step; that of embeddings is a share of its peak.
+  training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
+];
 
 export interface TrainProgramSpec {
   architecture: Architecture;

@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../../config/index.ts';
-import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
+import type { AdapterLayout, LayoutEntry } from '../../peft-model/adapter-layout.ts';
 
 export interface OptimizerState {
   parameters: tf.Tensor;
@@ -47,32 +47,57 @@ export function adamW(
   state: OptimizerState,
   gradients: tf.Tensor,
   step: OptimizerStep,
-  training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay'>,
+  training: OptimizerOptions,
   layout: AdapterLayout,
 ): OptimizerState {
   const { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: epsilon, weight_decay: decay } = training;
+  const shares = rateShares(layout, training);
+  const scaled = (rate: tf.Tensor) => (shares ? tf.mul(shares, rate) : rate);
   const decayed =
     decay === 0
       ? state.parameters
       : tf.sub(
           state.parameters,
-          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), step.learningRate)),
+          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), scaled(step.learningRate))),
         );
   const expAvg = tf.add(state.expAvg, tf.mul(tf.sub(gradients, state.expAvg), 1 - beta1));
   const expAvgSq = tf.add(tf.mul(state.expAvgSq, beta2), tf.mul(tf.square(gradients), 1 - beta2));
   const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), step.rootCorrection), epsilon);
   return {
-    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), step.stepSize)),
+    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), scaled(step.stepSize))),
     expAvg,
     expAvgSq,
   };
 }
 
+type OptimizerOptions = Pick<
+  ResolvedTraining,
+  | ('adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay')
+  | ('learning_rate' | 'loraplus_lr_ratio' | 'loraplus_lr_embedding')
+>;
+
 /** The decay factor of each value. As in transformers' Trainer, biases and norms (tensors of one axis) are not decayed. */
 function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
   if (layout.entries.every((e) => e.decayed)) return tf.scalar(decay);
+  return perEntry(layout, (e) => (e.decayed ? decay : 0));
+}
+
+/**
+ * How many times the run's learning rate each value takes, `(size)`; null where all take it as it is.
+ * Source: Hayou et al. 2024, arXiv:2402.12354; peft, optimizers/loraplus.py (create_loraplus_optimizer).
+ */
+function rateShares(
+  layout: AdapterLayout,
+  { learning_rate: peak, loraplus_lr_ratio: ratio, loraplus_lr_embedding: embedding }: OptimizerOptions,
+): tf.Tensor | null {
+  if (ratio === undefined) return null;
+  const shares = { first: 1, second: ratio, embedding: embedding! / peak };
+  return perEntry(layout, ({ rate }) => shares[rate]);
+}
+
+function perEntry(layout: AdapterLayout, value: (entry: LayoutEntry) => number): tf.Tensor {
   return tf.concat(
-    layout.entries.map((e) => tf.fill([e.length], e.decayed ? decay : 0)),
+    layout.entries.map((e) => tf.fill([e.length], value(e))),
     0,
   );
 }

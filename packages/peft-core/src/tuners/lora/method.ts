@@ -68,6 +68,7 @@ export const loraMethod: Method<LoraConfig> = {
   },
   faults: loraFaults,
   learningRate,
+  hasRateGroups: true,
   mostOfRate: (config, ofData) => ofData * Math.min(1, (16 / alphaOf(config)) ** 0.75),
   check,
   checkIdle(config, model) {
