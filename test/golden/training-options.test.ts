@@ -3,6 +3,7 @@
  * adapter at the end.
  */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readAllTensors } from '@graft/peft-core/files';
@@ -17,6 +18,11 @@ const fixture = await tinyFixture();
 const dataFile = (format: string) => join(folder, `${format}.jsonl`);
 for (const format of ['chat', 'prompt_completion'] as const)
   await writeExamples(dataFile(format), format, 30);
+const trees = Array.from({ length: 30 }, (_, i) => ({
+  text: `How many ${['red', 'dark blue', 'pale yellow'][i % 3]} plums grow on tree ${i}?`,
+  label: Number(i % 3 === 1),
+}));
+await writeFile(dataFile('classification'), trees.map((line) => JSON.stringify(line)).join('\n'));
 
 const common = { precision: 'fp32', max_steps: steps, n_epochs: 20, batch_size: 4 };
 const cases: TrainingCase[] = [
@@ -33,7 +39,28 @@ const cases: TrainingCase[] = [
       lr_scheduler_kwargs: { num_decay_steps: 8, decay_type: '1-sqrt', min_lr_ratio: 0.1 },
       loraplus_lr_ratio: 4,
       loraplus_lr_embedding: 1e-3,
+      label_smoothing_factor: 0.1,
     },
+  },
+  {
+    name: 'smoothed, head trained',
+    model: fixture.modelFolder('untied'),
+    trainingFile: dataFile('prompt_completion'),
+    config: { r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'], modules_to_save: ['lm_head'] },
+    training: {
+      ...common,
+      learning_rate: 3e-3,
+      gradient_accumulation_steps: 2,
+      min_lr_rate: 0.1,
+      label_smoothing_factor: 0.2,
+    },
+  },
+  {
+    name: 'classes weighed and smoothed',
+    model: fixture.modelFolder('tied'),
+    trainingFile: dataFile('classification'),
+    config: { r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'], task_type: 'SEQ_CLS' },
+    training: { ...common, learning_rate: 1e-2, label_smoothing_factor: 0.1, class_weights: [0.5, 3] },
   },
 ];
 

@@ -19,16 +19,25 @@ def collate(examples):
     return torch.tensor(ids), torch.tensor(mask), torch.tensor(labels)
 
 
-def language_loss(model, examples):
+def token_losses(logits, wanted, options):
+    """The summed cross entropy, with transformers' label smoothing where it is asked for."""
+    if factor := options.get("label_smoothing_factor"):
+        from transformers.trainer_pt_utils import LabelSmoother
+
+        return LabelSmoother(epsilon=factor)({"logits": logits}, wanted, num_items_in_batch=1)
+    return cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum")
+
+
+def language_loss(model, examples, options):
     ids, mask, labels = collate(examples)
     # Virtual tokens of a soft prompt come before the sequence's own; the first token of an example is never predicted.
     logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
     wanted = labels[:, 1:]
-    loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum")
+    loss = token_losses(logits, wanted, options)
     return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
 
 
-def pair_loss(model, examples):
+def pair_loss(model, examples, options):
     """Of an encoder-decoder: every label is a target."""
 
     def padded(key, filler):
@@ -38,15 +47,23 @@ def pair_loss(model, examples):
     ids, labels = padded("input", 0), padded("labels", -100)
     mask = torch.tensor([[int(i < len(e["input"])) for i in range(ids.shape[1])] for e in examples])
     logits = model(input_ids=ids, attention_mask=mask, labels=labels).logits.float()
-    loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+    loss = token_losses(logits, labels, options)
     return loss, int((logits.argmax(-1) == labels).sum())
 
 
-def classifier_loss(model, task, examples):
+def classifier_loss(model, task, examples, options):
     # One by one: of padded sequences with a soft prompt transformers takes the padding's logits.
     logits = torch.cat([class_logits(model, task, e["ids"]).reshape(-1, model.config.num_labels) for e in examples])
     wanted = torch.tensor([label for e in examples for label in e.get("classes", [e.get("label")])])
-    loss = cross_entropy(logits, wanted, ignore_index=-100, reduction="sum")
+    weights = options.get("class_weights")
+    loss = cross_entropy(
+        logits,
+        wanted,
+        weight=None if weights is None else torch.tensor(weights),
+        label_smoothing=options.get("label_smoothing_factor", 0.0),
+        ignore_index=-100,
+        reduction="sum",
+    )
     return loss, int((logits.argmax(-1) == wanted).sum())
 
 
@@ -63,15 +80,15 @@ def embedding_loss(model, examples):
     return cross_entropy(scores, wanted, reduction="sum"), int((scores.argmax(-1) == wanted).sum())
 
 
-def batch_loss(model, task, examples):
+def batch_loss(model, task, examples, options):
     """The summed loss of one micro-batch, and how many of its targets were right."""
     if task == "CAUSAL_LM":
-        return language_loss(model, examples)
+        return language_loss(model, examples, options)
     if task == "SEQ_2_SEQ_LM":
-        return pair_loss(model, examples)
+        return pair_loss(model, examples, options)
     if task == "FEATURE_EXTRACTION":
         return embedding_loss(model, examples)
-    return classifier_loss(model, task, examples)
+    return classifier_loss(model, task, examples, options)
 
 
 def count_targets(task, examples):
@@ -80,6 +97,14 @@ def count_targets(task, examples):
     if task == "SEQ_2_SEQ_LM":
         return sum(len(e["labels"]) for e in examples)
     return sum(sum(c != -100 for c in e.get("classes", [0])) for e in examples)
+
+
+def weigh_targets(task, examples, options):
+    """What the summed loss is divided by: targets, each times the weight of its class."""
+    weights = options.get("class_weights")
+    if weights is None:
+        return count_targets(task, examples)
+    return sum(weights[c] for e in examples for c in e.get("classes", [e.get("label")]) if c != -100)
 
 
 def make_optimizer(model, trained, options):
@@ -124,16 +149,17 @@ def train_steps(model, task, steps, options):
     records = []
     for micro_batches in steps:
         targets = sum(count_targets(task, examples) for examples in micro_batches)
+        weight = sum(weigh_targets(task, examples, options) for examples in micro_batches)
         loss_sum, right = 0.0, 0
         for examples in micro_batches:
-            loss, hits = batch_loss(model, task, examples)
-            (loss / targets).backward()
+            loss, hits = batch_loss(model, task, examples, options)
+            (loss / weight).backward()
             loss_sum += loss.item()
             right += hits
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in trained], options["max_grad_norm"])
         records.append(
             {
-                "loss": loss_sum / targets,
+                "loss": loss_sum / weight,
                 "learning_rate": schedule.get_last_lr()[0],
                 "grad_norm": norm.item(),
                 "token_accuracy": right / targets,

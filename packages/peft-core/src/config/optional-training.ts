@@ -3,6 +3,8 @@ import { Type } from 'typebox';
 const shape = (description: string) =>
   Type.Optional(Type.Enum(['linear', 'cosine', '1-sqrt'], { type: 'string', description }));
 
+const weight = Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 });
+
 /** `lr_scheduler_kwargs` of transformers' TrainingArguments, as far as schedules here have any. */
 export const SchedulerKwargsSchema = Type.Object(
   {
@@ -76,6 +78,27 @@ export const optionalTraining = {
       description:
         'With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6.',
     }),
+  ),
+  label_smoothing_factor: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      exclusiveMaximum: 1,
+      description:
+        'So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0.',
+    }),
+  ),
+  class_weights: Type.Optional(
+    Type.Union(
+      [
+        Type.Literal('balanced'),
+        Type.Array(weight, { minItems: 2, maxItems: 10_000 }),
+        Type.Record(Type.String({ minLength: 1, maxLength: 256 }), weight, { maxProperties: 10_000 }),
+      ],
+      {
+        description:
+          'Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same.',
+      },
+    ),
   ),
 };
 

@@ -1,8 +1,12 @@
+import { isClassifier } from '../outlines/outline.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
 
-type Optional = Pick<ResolvedTraining, 'loraplus_lr_ratio' | 'loraplus_lr_embedding'>;
+type Optional = Pick<
+  ResolvedTraining,
+  'loraplus_lr_ratio' | 'loraplus_lr_embedding' | 'label_smoothing_factor' | 'class_weights'
+>;
 
 /** PEFT, create_loraplus_optimizer. */
 const EMBEDDING_RATE = 1e-6;
@@ -25,5 +29,17 @@ export function resolveOptional(
     options.loraplus_lr_ratio = ratio;
     options.loraplus_lr_embedding = rate ?? EMBEDDING_RATE;
   } else if (rate !== undefined) conflict('loraplus_lr_embedding', 'needs loraplus_lr_ratio');
+
+  const { label_smoothing_factor: smoothing = 0, class_weights: weights } = training;
+  const { task_type: task } = peft;
+  if (smoothing > 0) {
+    if (task === 'FEATURE_EXTRACTION')
+      conflict('label_smoothing_factor', 'is of tokens and classes, and FEATURE_EXTRACTION has neither');
+    options.label_smoothing_factor = smoothing;
+  }
+  if (weights !== undefined) {
+    if (!isClassifier(task)) conflict('class_weights', `is of classifiers, and ${task} has no classes`);
+    options.class_weights = weights;
+  }
   return { options, faults };
 }

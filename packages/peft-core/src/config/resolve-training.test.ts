@@ -285,5 +285,25 @@ test('LoRA+ is of updates with two factors', () => {
   assert.deepEqual([plus.loraplus_lr_ratio, plus.loraplus_lr_embedding], [8, 1e-6]);
   const ia3 = parsePeftConfig({ peft_type: 'IA3' });
   rejects({ peft: ia3, training: { loraplus_lr_ratio: 8 } }, 'invalid_training_option', /two factors/);
-  rejects({ training: { loraplus_lr_embedding: 1e-4 } }, 'invalid_training_option', /needs loraplus_lr_ratio/);
+  rejects(
+    { training: { loraplus_lr_embedding: 1e-4 } },
+    'invalid_training_option',
+    /needs loraplus_lr_ratio/,
+  );
+});
+
+test('labels are smoothed where there are some, and classes are weighed where there are classes', () => {
+  const classifier = parsePeftConfig({ peft_type: 'LORA', task_type: 'SEQ_CLS' });
+  const encoder = parsePeftConfig({ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' });
+  // 0 is off, and what is off is absent.
+  assert.deepEqual(resolve({ training: { label_smoothing_factor: 0 } }), resolve());
+  const training = parseTrainingOptions({ label_smoothing_factor: 0.1, class_weights: { a: 2 } });
+  const resolved = resolve({ peft: classifier, training });
+  assert.deepEqual([resolved.label_smoothing_factor, resolved.class_weights], [0.1, { a: 2 }]);
+  assert.deepEqual(resolve({ peft: classifier, training: parseTrainingOptions(resolved) }), resolved);
+  rejects({ training: { class_weights: 'balanced' } }, 'invalid_training_option', /of classifiers/);
+  const smoothed = { training: { label_smoothing_factor: 0.1 } };
+  rejects({ peft: encoder, ...smoothed }, 'invalid_training_option', /has neither/);
+  for (const class_weights of [{ a: 0 }, [1], 'rare', 3])
+    assert.throws(() => parseTrainingOptions({ class_weights }), { param: 'training.class_weights' });
 });

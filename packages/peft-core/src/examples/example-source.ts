@@ -4,6 +4,7 @@ import { outlineOf, ownLabels } from '../outlines/index.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
+import type { ClassWeights } from './class-weights.ts';
 import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
 import type { TokenizeOptions } from './tokenize-examples.ts';
 
@@ -21,20 +22,26 @@ export interface ExampleSource {
   allowSpecialTokens?: boolean;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
+  /** Of a classifier's classes: those that are named must be classes of the data. */
+  classWeights?: ClassWeights;
 }
 
 /** How a job's examples are read: the part of an ExampleSource that its training options decide. */
 export type ReadingOptions = Required<
   Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens'>
->;
+> &
+  Pick<ExampleSource, 'classWeights'>;
 
 /** A job of an earlier version, which has none of the later options, is read as that version did. */
 export function readingOptions(
   training: Pick<ResolvedTraining, 'max_seq_length'> &
-    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens'>>,
+    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens' | 'class_weights'>>,
 ): ReadingOptions {
-  const { max_seq_length, overlong = 'error', allow_special_tokens = true } = training;
-  return { maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens };
+  const { max_seq_length, overlong = 'error', allow_special_tokens = true, class_weights } = training;
+  return {
+    ...{ maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens },
+    ...(class_weights ? { classWeights: class_weights } : {}),
+  };
 }
 
 export type DataFile = 'training_file' | 'validation_file';

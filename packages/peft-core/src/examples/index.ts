@@ -4,6 +4,7 @@ export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill
 export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';
 export { cheapestOnStock, planMeasuring, planTraining } from './batches/plan-training.ts';
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
+export { classWeightsOf } from './class-weights.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
 export {
   createJsonlChecker,

@@ -175,7 +175,7 @@ export function identityOf(
 /** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
 function openProgram(
   { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
-  { architecture, objective, data }: TrainingSetup,
+  { architecture, objective, data, classWeights }: TrainingSetup,
   compute: {
     plan: BatchPlan;
     evaluation: BatchPlan | null;
@@ -201,10 +201,12 @@ function openProgram(
       ...{ ...onBase, peft, form, objective, grid, evaluationGrid },
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
       options: graphKey(training),
+      // Otherwise they are in what is fed to each step.
+      classWeights: training.label_smoothing_factor ? classWeights : null,
     }),
   };
   const spec = {
-    ...{ architecture, objective, peft, form, training },
+    ...{ architecture, objective, peft, form, training, classWeights },
     ...{ storage, precision, implementation, grid, evaluationGrid },
   } as const;
   const load = async () => {

@@ -1,6 +1,6 @@
 import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
-import { fillBatch } from '../examples/index.ts';
+import { type FilledBatch, fillBatch } from '../examples/index.ts';
 import { residentMemory } from './machine/peak-memory.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
@@ -43,6 +43,13 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
   };
 }
 
+/** What all targets of a batch count together. */
+function weightOf(batch: FilledBatch, classWeights: readonly number[]): number {
+  let sum = 0;
+  for (let k = 0; k < batch.labelCount; k++) sum += classWeights[batch.labelIds[k]!]!;
+  return sum;
+}
+
 function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
   const { program, objective, update, varies } = built;
   const accumulation = training.gradient_accumulation_steps;
@@ -50,6 +57,10 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     fillBatch(plan, setup.data.training, step, i, setup.layout),
   );
   const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
+  const { classWeights } = setup;
+  const weight = classWeights
+    ? batches.reduce((sum, batch) => sum + weightOf(batch, classWeights), 0)
+    : labels;
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
   let loss = 0;
@@ -62,7 +73,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   for (const [i, batch] of batches.entries()) {
     if (batch.labelCount === 0) continue;
     const seed = Int32Array.of(training.seed, step * accumulation + i);
-    const feeds = { ...feedsOf(objective, batch, labels, varies), seed };
+    const feeds = { ...feedsOf(objective, batch, weight, varies, classWeights), seed };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
       count(out);

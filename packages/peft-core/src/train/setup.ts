@@ -3,6 +3,7 @@ import {
   type Arrangement,
   cheapestOnStock,
   checkBestMetric,
+  classWeightsOf,
   readTrainingData,
   type SequenceLayout,
   type TrainingData,
@@ -30,6 +31,8 @@ export interface TrainingSetup {
   config: Record<string, unknown>;
   data: TrainingData;
   objective: Objective;
+  /** How much each class counts in the training loss; null: all the same. */
+  classWeights: readonly number[] | null;
   layout: SequenceLayout;
   /** Why beginnings that sequences have in common are not computed once; null where they are. */
   whyNotShared: string | null;
@@ -86,7 +89,9 @@ export async function setUpTraining(
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
   };
-  return { architecture, config, data, objective: objectiveOf(data.format), layout, whyNotShared };
+  const classWeights = classWeightsOf(options.training.class_weights, data);
+  const objective = objectiveOf(data.format);
+  return { architecture, config, data, objective, classWeights, layout, whyNotShared };
 }
 
 /** Kernels take a list of positions as it is; `onStock` says what is best without them where beginnings may be shared. */

@@ -36,6 +36,7 @@ const GRAPH_OPTIONS = [
   'max_grad_norm',
   'loraplus_lr_ratio',
   'loraplus_lr_embedding',
+  'label_smoothing_factor',
 ] as const;
 export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number] | 'learning_rate'>;
 
@@ -52,6 +53,8 @@ export interface TrainProgramSpec {
   peft: PeftConfig;
   form: AttachmentForm;
   training: GraphOptions;
+  /** How much each class counts in the training loss. Absent: all the same. */
+  classWeights?: readonly number[] | null;
   storage: BaseStorage;
   precision: MatmulPrecision;
   implementation: Implementation;
@@ -194,8 +197,15 @@ function defineTraining(
     ...batchInputs(objective, grid, varies),
     seed: { shape: [2], dtype: 'int32' },
   };
+  const { label_smoothing_factor: factor = 0 } = training;
+  const smoothing = factor > 0 ? { factor, classWeights: spec.classWeights ?? null } : null;
   const pass = (inputs: InputTensors<PassInputs>) =>
-    lossAndGradients(objective, { model, grid, inputs }, inputs.seed, training.gradient_checkpointing);
+    lossAndGradients(
+      objective,
+      { model, grid, inputs, smoothing },
+      inputs.seed,
+      training.gradient_checkpointing,
+    );
 
   function applyGradients(gradients: tf.Tensor, step: InputTensors<StepInputs>): tf.Tensor {
     const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
@@ -293,7 +303,7 @@ const computing = <T>(
   body: () => T,
 ): T => withComputation({ precision, implementation }, body);
 
-type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
+type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs' | 'smoothing'>;
 
 function evaluated(objective: Objective, batch: Batch) {
   const parameters = adapterTensors(batch.model);

@@ -17,8 +17,19 @@ export type LabelsOf<T> = { label_positions: T; label_ids: T; label_scales: T };
 /** `label_scales` is the weight of each example's loss in the total. */
 export type EmbeddingsOf<T> = { pool_vectors: T; pool_weights: T; label_scales: T; scores: T };
 
+/**
+ * `factor` of each target is shared out among all classes; a class counts `classWeights` times in that, as it does in its scale. null:
+ * all count the same.
+ */
+export interface Smoothing {
+  factor: number;
+  classWeights: readonly number[] | null;
+}
+
 /** What a forward pass for a loss is made from. */
 export interface LossContext {
+  /** Absent: targets are sure. */
+  smoothing?: Smoothing | null;
   model: PeftModel;
   grid: GridShape;
   inputs: BatchOf<tf.Tensor>;

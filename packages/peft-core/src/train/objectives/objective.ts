@@ -36,12 +36,13 @@ export function batchInputs(objective: Objective, grid: GridShape, varies: boole
 /** A list is as long as a multiple of this: products of odd sizes are slower. */
 const POSITION_MULTIPLE = 16;
 
-/** Feeds of these inputs; losses are summed and divided by `count`. */
+/** Feeds of these inputs; losses are summed, each times its class's weight where there are any, and divided by `count`. */
 export function feedsOf(
   objective: Objective,
   batch: FilledBatch,
   count: number,
   varies: boolean,
+  classWeights: readonly number[] | null = null,
 ): BatchOf<TypedArray> {
   const { spans, input } = batch;
   const length = varies ? Math.ceil(batch.length / POSITION_MULTIPLE) * POSITION_MULTIPLE : batch.ids.length;
@@ -57,7 +58,9 @@ export function feedsOf(
           input_spans: batch.inputSpans,
         }
       : {}),
-    label_scales: batch.labelWeights.map((weight) => weight / count),
+    label_scales: classWeights
+      ? batch.labelWeights.map((weight, k) => (weight * classWeights[batch.labelIds[k]!]!) / count)
+      : batch.labelWeights.map((weight) => weight / count),
   };
   if (objective === 'labels')
     return { ...common, label_positions: batch.labelPositions, label_ids: batch.labelIds };
