@@ -87,6 +87,14 @@ export const optionalTraining = {
         'So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0.',
     }),
   ),
+  neftune_noise_alpha: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1000,
+      description:
+        'NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none.',
+    }),
+  ),
   class_weights: Type.Optional(
     Type.Union(
       [

@@ -5,7 +5,8 @@ import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
 
 type Optional = Pick<
   ResolvedTraining,
-  'loraplus_lr_ratio' | 'loraplus_lr_embedding' | 'label_smoothing_factor' | 'class_weights'
+  | ('loraplus_lr_ratio' | 'loraplus_lr_embedding')
+  | ('label_smoothing_factor' | 'class_weights' | 'neftune_noise_alpha')
 >;
 
 /** PEFT, create_loraplus_optimizer. */
@@ -41,5 +42,6 @@ export function resolveOptional(
     if (!isClassifier(task)) conflict('class_weights', `is of classifiers, and ${task} has no classes`);
     options.class_weights = weights;
   }
+  if ((training.neftune_noise_alpha ?? 0) > 0) options.neftune_noise_alpha = training.neftune_noise_alpha!;
   return { options, faults };
 }

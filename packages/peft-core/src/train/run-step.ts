@@ -2,6 +2,7 @@ import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import { type FilledBatch, fillBatch } from '../examples/index.ts';
 import { residentMemory } from './machine/peak-memory.ts';
+import { noiseFeeds } from './objectives/embedding-noise.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { RecordOf } from './records.ts';
@@ -63,6 +64,10 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     : labels;
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
+  const { neftune_noise_alpha: alpha = 0 } = training;
+  const { hiddenSize: width, vocabularySize } = setup.architecture;
+  const noiseOf = (batch: FilledBatch, length: number) =>
+    alpha > 0 ? noiseFeeds(batch, { rows: plan.shape.rows, length }, { alpha, width, vocabularySize }) : {};
   let loss = 0;
   let correct = 0;
   let gradNorm = 0;
@@ -73,7 +78,8 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   for (const [i, batch] of batches.entries()) {
     if (batch.labelCount === 0) continue;
     const seed = Int32Array.of(training.seed, step * accumulation + i);
-    const feeds = { ...feedsOf(objective, batch, weight, varies, classWeights), seed };
+    const given = feedsOf(objective, batch, weight, varies, classWeights);
+    const feeds = { ...given, ...noiseOf(batch, given.ids.length), seed };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
       count(out);

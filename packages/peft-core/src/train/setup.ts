@@ -104,16 +104,17 @@ function arrangementFor(whyNotShared: string | null, onStock: () => Arrangement)
 /** Beginnings are shared where all sequences see the same of them; else this says what keeps them from it. */
 function unshareable(
   architecture: Architecture,
-  { training }: TrainingData,
-  { peft, sharesBeginnings = true }: Pick<TrainOptions, 'peft' | 'sharesBeginnings'>,
+  data: TrainingData,
+  { peft, training, sharesBeginnings = true }: Pick<TrainOptions, 'peft' | 'training' | 'sharesBeginnings'>,
 ): string | null {
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
   const { drops } = attach(peft, architecture, 'trained');
   if (drops) return `${drops} draws for each example by itself`;
   if (architecture.drops) return 'the dropout of the base model draws for each example by itself';
+  if (training.neftune_noise_alpha) return 'NEFTune draws noise for each example by itself';
   if (!sharesBeginnings) return 'it was asked not to be';
-  return training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
+  return data.training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
 }
 
 /** The best model, and when to stop looking for a better one, is told by validation examples alone. */

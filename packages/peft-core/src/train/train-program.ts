@@ -21,6 +21,7 @@ import {
 } from '../peft-model/peft-model.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
+import { type NoiseOf, noiseInputs } from './objectives/embedding-noise.ts';
 import type { BatchOf, LossContext } from './objectives/loss.ts';
 import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
 import { adamW, clipGradients } from './update/optimizer.ts';
@@ -38,13 +39,18 @@ const GRAPH_OPTIONS = [
   'loraplus_lr_embedding',
   'label_smoothing_factor',
 ] as const;
-export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number] | 'learning_rate'>;
+export type GraphOptions = Pick<
+  ResolvedTraining,
+  (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha'
+>;
 
 /** What of the options tells two graphs apart. */
 export const graphKey = (training: GraphOptions): unknown[] => [
   ...GRAPH_OPTIONS.map((name) => training[name]),
   // The rate is fed to each step; that of embeddings is a share of its peak.
   training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
+  // How much noise there is is fed, too.
+  Boolean(training.neftune_noise_alpha),
 ];
 
 export interface TrainProgramSpec {
@@ -64,7 +70,7 @@ export interface TrainProgramSpec {
   evaluationGrid: GridShape | null;
 }
 
-type PassInputs = BatchOf<InputSpec> & { seed: InputSpec };
+type PassInputs = BatchOf<InputSpec> & { seed: InputSpec } & (NoiseOf<InputSpec> | Record<never, never>);
 type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec>;
 type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor };
 type StepOutputs = { norm: tf.Tensor };
@@ -196,16 +202,12 @@ function defineTraining(
   const passInputs: PassInputs = {
     ...batchInputs(objective, grid, varies),
     seed: { shape: [2], dtype: 'int32' },
+    ...(training.neftune_noise_alpha ? noiseInputs(grid, varies) : {}),
   };
   const { label_smoothing_factor: factor = 0 } = training;
   const smoothing = factor > 0 ? { factor, classWeights: spec.classWeights ?? null } : null;
   const pass = (inputs: InputTensors<PassInputs>) =>
-    lossAndGradients(
-      objective,
-      { model, grid, inputs, smoothing },
-      inputs.seed,
-      training.gradient_checkpointing,
-    );
+    lossAndGradients(objective, { model, grid, inputs, smoothing }, inputs, training.gradient_checkpointing);
 
   function applyGradients(gradients: tf.Tensor, step: InputTensors<StepInputs>): tf.Tensor {
     const { clipped, norm } = clipGradients(gradients, training.max_grad_norm);
@@ -315,8 +317,16 @@ function evaluated(objective: Objective, batch: Batch) {
  * Loss of a micro-batch and its flat gradients: zero for a parameter that the model does not read, as a module's may be that
  * target_modules found. The scales that are fed decide what is averaged.
  */
-function lossAndGradients(objective: Objective, batch: Batch, seed: tf.Tensor, checkpointing: boolean) {
+function lossAndGradients(
+  objective: Objective,
+  batch: Batch,
+  pass: { seed: tf.Tensor } & (NoiseOf<tf.Tensor> | Record<never, never>),
+  checkpointing: boolean,
+) {
   const { model } = batch;
+  const { seed } = pass;
+  const input = 'input_noise_scales' in pass ? { input: pass.input_noise_scales } : {};
+  const noise = 'noise_scales' in pass ? { noise: { own: pass.noise_scales, ...input } } : {};
   let correct: tf.Tensor | undefined;
   const parameters = [...adapterTensors(model).values()];
   const names = model.layout.entries.map((e) => e.name);
@@ -324,7 +334,7 @@ function lossAndGradients(objective: Objective, batch: Batch, seed: tf.Tensor, c
   const constants: tf.Tensor[] = [];
   const forward = () => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));
-    const training = { random, constants, checkpointing };
+    const training = { random, constants, checkpointing, ...noise };
     const result = lossOf(objective, { ...batch, parameters: byName, training });
     correct = tf.keep(result.correct);
     return result.total;

@@ -61,19 +61,22 @@ async function operationsOf(
   { config, task }: (typeof families)[string],
   options: Record<string, unknown>,
   asked: TrainingOptions = {},
-): Promise<Set<string>> {
+): Promise<Set<string> & { varies?: boolean }> {
   const fields = { ...tinyConfig, ...config };
   const peft = parsePeftConfig({ ...options, task_type: task });
   const architecture = architectureFor(fields.model_type, fields, task);
-  return await tracedOperations(() => {
-    const { program } = buildTrainProgram({
+  let isAsLongAsNeeded = false;
+  const operations = await tracedOperations(() => {
+    const { program, varies } = buildTrainProgram({
       ...{ architecture, peft, objective: 'labels', form: 'trained', storage: 'float32' },
       ...{ precision: 'fp32', implementation: 'kernels', evaluationGrid: null },
       grid: { ...grid, inputTokens: architecture.encoder ? 32 : 0 },
       training: resolveTraining({ peft, training: asked, exampleCount: 8, hasValidationFile: false }),
     });
+    isAsLongAsNeeded = varies;
     program.close();
   });
+  return Object.assign(operations, { varies: isAsLongAsNeeded });
 }
 
 for (const [family, { config, task }] of Object.entries(families))
@@ -98,4 +101,14 @@ test('labels are smoothed without another operation over the vocabulary: the ker
     );
     assert.ok(operations.has('GraftCrossEntropy'));
   }
+});
+
+test('noise on embeddings is one draw of stock operations, and lists are as long as each batch needs', async () => {
+  const asked = { neftune_noise_alpha: 5 };
+  const operations = await operationsOf(families.llama!, everywhere, asked);
+  assert.deepEqual(
+    replaced.filter((op) => operations.has(op)),
+    ['StatelessRandomUniform'],
+  );
+  assert.ok(operations.varies);
 });
