@@ -43,7 +43,7 @@ const cases: TrainingCase[] = [
     },
   },
   {
-    name: 'smoothed, head trained',
+    name: 'smoothed and averaged, head trained',
     model: fixture.modelFolder('untied'),
     trainingFile: dataFile('prompt_completion'),
     config: { r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'], modules_to_save: ['lm_head'] },
@@ -53,6 +53,7 @@ const cases: TrainingCase[] = [
       gradient_accumulation_steps: 2,
       min_lr_rate: 0.1,
       label_smoothing_factor: 0.2,
+      ema_decay: 0.8,
     },
   },
   {

@@ -3,6 +3,7 @@
 from base_models import class_logits, embedding
 
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import get_scheduler
 
@@ -146,6 +147,8 @@ def train_steps(model, task, steps, options):
         num_training_steps=len(steps),
         scheduler_specific_kwargs=options.get("lr_scheduler_kwargs"),
     )
+    decay = options.get("ema_decay")
+    averaged = None if decay is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     records = []
     for micro_batches in steps:
         targets = sum(count_targets(task, examples) for examples in micro_batches)
@@ -166,6 +169,11 @@ def train_steps(model, task, steps, options):
             }
         )
         optimizer.step()
+        if averaged is not None:
+            averaged.update_parameters(model)
         schedule.step()
         optimizer.zero_grad()
+    if averaged is not None:
+        # The average is the result.
+        model.load_state_dict(averaged.module.state_dict())
     return records

@@ -95,6 +95,14 @@ export const optionalTraining = {
         'NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none.',
     }),
   ),
+  ema_decay: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      exclusiveMaximum: 1,
+      description:
+        'What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts.',
+    }),
+  ),
   class_weights: Type.Optional(
     Type.Union(
       [

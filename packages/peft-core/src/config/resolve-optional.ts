@@ -6,7 +6,7 @@ import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
 type Optional = Pick<
   ResolvedTraining,
   | ('loraplus_lr_ratio' | 'loraplus_lr_embedding')
-  | ('label_smoothing_factor' | 'class_weights' | 'neftune_noise_alpha')
+  | ('label_smoothing_factor' | 'class_weights' | 'neftune_noise_alpha' | 'ema_decay')
 >;
 
 /** PEFT, create_loraplus_optimizer. */
@@ -43,5 +43,6 @@ export function resolveOptional(
     options.class_weights = weights;
   }
   if ((training.neftune_noise_alpha ?? 0) > 0) options.neftune_noise_alpha = training.neftune_noise_alpha!;
+  if (training.ema_decay !== undefined) options.ema_decay = training.ema_decay;
   return { options, faults };
 }

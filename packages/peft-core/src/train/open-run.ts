@@ -21,7 +21,14 @@ import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
-import { addTrainProgram, buildTrainProgram, graphKey, STATE, type TrainProgram } from './train-program.ts';
+import {
+  AVERAGE,
+  addTrainProgram,
+  buildTrainProgram,
+  graphKey,
+  stateOf,
+  type TrainProgram,
+} from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
 /** A training run: what is fixed when it opens, and its progress. */
@@ -85,7 +92,7 @@ export async function openRun(
   const { checkpoint, passedOver } = await adoptCheckpoint(
     checkpoints?.candidates ?? [],
     layout,
-    STATE,
+    stateOf(training),
     identity,
   );
   const zeros = new Float32Array(layout.size);
@@ -97,14 +104,12 @@ export async function openRun(
     warmupSteps: training.warmup_steps,
     goesOn: Boolean(options.initialAdapter),
   });
+  const start = checkpoint ? null : await startValues(built.model, base, { ...options, seed: training.seed });
   await built.program.write(
-    checkpoint
-      ? STATE.map((part): [string, Float32Array] => [part, checkpoint.state.get(part)!])
-      : [
-          ['adapter', await startValues(built.model, base, { ...options, seed: training.seed })],
-          ['exp_avg', zeros],
-          ['exp_avg_sq', zeros],
-        ],
+    stateOf(training).map((part): [string, Float32Array] => [
+      part,
+      checkpoint ? checkpoint.state.get(part)! : part === 'adapter' ? start! : zeros,
+    ]),
   );
   if (training.gradient_accumulation_steps > 1) await built.program.write([['gradient_sum', zeros]]);
   return {
@@ -120,7 +125,8 @@ export async function openRun(
     best,
     watch,
     found: series ? findingsIn(series, watch) : [],
-    bestAdapter: checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best) : null,
+    bestAdapter:
+      checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best, training) : null,
   };
 }
 
@@ -142,10 +148,15 @@ function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Fin
   return findings;
 }
 
-/** A checkpoint of the step that was the best holds it as the adapter itself. */
-function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): Float32Array | null {
+/** A checkpoint of the step that was the best holds it as the adapter itself, or the average. */
+function bestAdapterIn(
+  { step, state }: CheckpointState,
+  { best }: BestModel,
+  { ema_decay: decay }: TrainOptions['training'],
+): Float32Array | null {
   if (!best) return null;
-  const adapter = state.get(best.step === step ? 'adapter' : BEST_ADAPTER);
+  const last = decay === undefined ? 'adapter' : AVERAGE;
+  const adapter = state.get(best.step === step ? last : BEST_ADAPTER);
   if (!adapter) throw new Error(`the checkpoint of step ${step} lacks the best adapter`);
   return adapter;
 }

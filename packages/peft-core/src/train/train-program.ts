@@ -24,7 +24,7 @@ import type { BaseStorage } from '../weights/base-storage.ts';
 import { type NoiseOf, noiseInputs } from './objectives/embedding-noise.ts';
 import type { BatchOf, LossContext } from './objectives/loss.ts';
 import { batchInputs, lossOf, type Objective } from './objectives/objective.ts';
-import { adamW, clipGradients } from './update/optimizer.ts';
+import { adamW, averaged, clipGradients } from './update/optimizer.ts';
 
 /** Training options that are part of the graph. */
 const GRAPH_OPTIONS = [
@@ -41,7 +41,7 @@ const GRAPH_OPTIONS = [
 ] as const;
 export type GraphOptions = Pick<
   ResolvedTraining,
-  (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha'
+  (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha' | 'ema_decay'
 >;
 
 /** What of the options tells two graphs apart. */
@@ -51,6 +51,7 @@ export const graphKey = (training: GraphOptions): unknown[] => [
   training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
   // How much noise there is is fed, too.
   Boolean(training.neftune_noise_alpha),
+  training.ema_decay !== undefined,
 ];
 
 export interface TrainProgramSpec {
@@ -71,7 +72,8 @@ export interface TrainProgramSpec {
 }
 
 type PassInputs = BatchOf<InputSpec> & { seed: InputSpec } & (NoiseOf<InputSpec> | Record<never, never>);
-type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec>;
+type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec> &
+  ({ average_keeps: InputSpec } | Record<never, never>);
 type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor };
 type StepOutputs = { norm: tf.Tensor };
 
@@ -109,8 +111,14 @@ export interface TrainProgram extends EvaluationProgram {
   builder: ProgramBuilder;
 }
 
+/** Name of the flat variable of the average of all steps' adapters. */
+export const AVERAGE = 'average';
+
 /** Names of the flat state variables, in the order of a checkpoint. */
-export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
+export const stateOf = ({ ema_decay: decay }: Pick<ResolvedTraining, 'ema_decay'>): readonly string[] => [
+  ...['adapter', 'exp_avg', 'exp_avg_sq'],
+  ...(decay === undefined ? [] : [AVERAGE]),
+];
 
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
   return asLongAsNeeded(spec, (varies) => trainProgram(spec, varies, eager));
@@ -194,11 +202,16 @@ function defineTraining(
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: `exp_avg${suffix}`, ...flat });
   const expAvgSq = builder.variable({ name: `exp_avg_sq${suffix}`, ...flat });
+  const averages = training.ema_decay !== undefined;
+  const average = averages ? builder.variable({ name: AVERAGE + suffix, ...flat }) : null;
   const define: ProgramBuilder['function'] = (name, inputs, body) =>
     builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
 
   const scalar = { shape: [], dtype: 'float32' } as const;
-  const stepInputs: StepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
+  const stepInputs: StepInputs = {
+    ...{ learning_rate: scalar, step_size: scalar, root_correction: scalar },
+    ...(averages ? { average_keeps: scalar } : {}),
+  };
   const passInputs: PassInputs = {
     ...batchInputs(objective, grid, varies),
     seed: { shape: [2], dtype: 'int32' },
@@ -221,6 +234,8 @@ function defineTraining(
     adapter.assign(after.parameters);
     expAvg.assign(after.expAvg);
     expAvgSq.assign(after.expAvgSq);
+    if (average && 'average_keeps' in step)
+      average.assign(averaged(average.read(), after.parameters, step.average_keeps));
     return norm;
   }
 

@@ -20,14 +20,20 @@ export interface OptimizerStep {
 
 /** The scalars of a step, by the names of the program's inputs. t counts from 1. */
 export function optimizerScalars(
-  training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2'>,
+  {
+    adam_beta1: beta1,
+    adam_beta2: beta2,
+    ema_decay: decay,
+  }: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2' | 'ema_decay'>,
   learningRate: number,
   t: number,
 ) {
   return {
+    // The average begins as what the first step made.
+    ...(decay === undefined ? {} : { average_keeps: Float32Array.of(t === 1 ? 0 : decay) }),
     learning_rate: Float32Array.of(learningRate),
-    step_size: Float32Array.of(learningRate / (1 - training.adam_beta1 ** t)),
-    root_correction: Float32Array.of(Math.sqrt(1 - training.adam_beta2 ** t)),
+    step_size: Float32Array.of(learningRate / (1 - beta1 ** t)),
+    root_correction: Float32Array.of(Math.sqrt(1 - beta2 ** t)),
   };
 }
 
@@ -68,6 +74,14 @@ export function adamW(
     expAvg,
     expAvgSq,
   };
+}
+
+/**
+ * The average of flat vectors `(size)` that keeps so much of itself, a scalar; of none it is the values, bit for bit.
+ * Source: torch, optim/swa_utils.py (AveragedModel, get_ema_multi_avg_fn).
+ */
+export function averaged(average: tf.Tensor, values: tf.Tensor, keeps: tf.Tensor): tf.Tensor {
+  return tf.sub(values, tf.mul(tf.sub(values, average), keeps));
 }
 
 type OptimizerOptions = Pick<
