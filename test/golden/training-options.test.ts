@@ -23,6 +23,11 @@ const trees = Array.from({ length: 30 }, (_, i) => ({
   label: Number(i % 3 === 1),
 }));
 await writeFile(dataFile('classification'), trees.map((line) => JSON.stringify(line)).join('\n'));
+const several = trees.map(({ text }, i) => ({
+  text,
+  labels: [0, 1].filter((label) => (i >> label) % 2 === 1),
+}));
+await writeFile(dataFile('multi_label'), several.map((line) => JSON.stringify(line)).join('\n'));
 
 const common = { precision: 'fp32', max_steps: steps, n_epochs: 20, batch_size: 4 };
 const cases: TrainingCase[] = [
@@ -62,6 +67,13 @@ const cases: TrainingCase[] = [
     trainingFile: dataFile('classification'),
     config: { r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'], task_type: 'SEQ_CLS' },
     training: { ...common, learning_rate: 1e-2, label_smoothing_factor: 0.1, class_weights: [0.5, 3] },
+  },
+  {
+    name: 'several labels a text, averaged',
+    model: fixture.modelFolder('tied'),
+    trainingFile: dataFile('multi_label'),
+    config: { r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'], task_type: 'SEQ_CLS' },
+    training: { ...common, learning_rate: 1e-2, ema_decay: 0.9 },
   },
 ];
 

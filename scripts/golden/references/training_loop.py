@@ -6,6 +6,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import get_scheduler
+from transformers.loss.loss_utils import ForSequenceClassificationLoss
 
 
 def collate(examples):
@@ -55,6 +56,12 @@ def pair_loss(model, examples, options):
 def classifier_loss(model, task, examples, options):
     # One by one: of padded sequences with a soft prompt transformers takes the padding's logits.
     logits = torch.cat([class_logits(model, task, e["ids"]).reshape(-1, model.config.num_labels) for e in examples])
+    if "label_targets" in examples[0]:
+        targets = torch.tensor([e["label_targets"] for e in examples], dtype=torch.float)
+        # transformers' loss of problem_type "multi_label_classification": the mean over examples and classes.
+        model.config.problem_type = "multi_label_classification"
+        loss = ForSequenceClassificationLoss(targets, logits, model.config) * len(examples)
+        return loss, int(((logits > 0) == (targets > 0)).all(-1).sum())
     wanted = torch.tensor([label for e in examples for label in e.get("classes", [e.get("label")])])
     weights = options.get("class_weights")
     loss = cross_entropy(

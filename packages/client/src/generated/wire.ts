@@ -1120,7 +1120,7 @@ export interface File {
   status_details: null;
   /** Hex digest of the content. */
   sha256: string;
-  /** The kind of its lines: chat, prompt_completion, text, text_target, classification, token_classification, pairs, scored_pairs. */
+  /** The kind of its lines: chat, prompt_completion, text, text_target, classification, multi_label_classification, token_classification, pairs, scored_pairs. */
   format: string | null;
   /** Training examples in the file. */
   examples: number | null;

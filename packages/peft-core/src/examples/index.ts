@@ -22,7 +22,7 @@ export {
   type ExampleReporter,
   type ReportedModel,
 } from './report/report-examples.ts';
-export { checkBestMetric, checkFormat, DATASET_FORMATS } from './task-formats.ts';
+export { checkFormat, checkOptionsOfFormat, DATASET_FORMATS } from './task-formats.ts';
 export { type ExampleCounts, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

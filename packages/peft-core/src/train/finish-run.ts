@@ -66,6 +66,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
       finalLoss: loss[step - 1]!,
       validationLoss: validationOf(run)?.loss ?? null,
       trials: options.trials ?? null,
+      ...(setup.data.format === 'multi_label_classification' ? { severalLabels: true } : {}),
     },
   });
   return files;

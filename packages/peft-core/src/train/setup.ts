@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import {
   type Arrangement,
   cheapestOnStock,
-  checkBestMetric,
+  checkOptionsOfFormat,
   classWeightsOf,
   readTrainingData,
   type SequenceLayout,
@@ -21,7 +21,7 @@ import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
 import { asksForBest } from './best-model.ts';
 import { implementationHere } from './machine/implementation.ts';
-import { type Objective, objectiveOf } from './objectives/objective.ts';
+import { classesOf, type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
 /** The model with its head, the data, and how examples become the model's input. */
@@ -66,7 +66,7 @@ export async function setUpTraining(
       modelConfig: base.config,
       headLabels: startLabels,
     }));
-  checkBestMetric(options.training, data.format);
+  checkOptionsOfFormat(options.training, data.format);
   checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
@@ -74,7 +74,8 @@ export async function setUpTraining(
       `the adapter to go on from tells ${startLabels.length} classes apart (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
       { param: 'training_file' },
     );
-  const config = data.labels ? withLabels(base.config, data.labels) : base.config;
+  const ofText = data.format === 'multi_label_classification' ? { problem_type: data.format } : {};
+  const config = data.labels ? { ...withLabels(base.config, data.labels), ...ofText } : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
@@ -84,13 +85,14 @@ export async function setUpTraining(
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
+  const objective = objectiveOf(data.format, data.labels?.length ?? 0);
   const layout = {
     ...{ virtualTokens, vocabularySize, arrangement },
+    classes: classesOf(objective),
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
   };
   const classWeights = classWeightsOf(options.training.class_weights, data);
-  const objective = objectiveOf(data.format);
   return { architecture, config, data, objective, classWeights, layout, whyNotShared };
 }
 

@@ -61,7 +61,7 @@ async function operationsOf(
   { config, task }: (typeof families)[string],
   options: Record<string, unknown>,
   asked: TrainingOptions = {},
-): Promise<Set<string> & { varies?: boolean }> {
+): Promise<Map<string, number> & { varies: boolean }> {
   const fields = { ...tinyConfig, ...config };
   const peft = parsePeftConfig({ ...options, task_type: task });
   const architecture = architectureFor(fields.model_type, fields, task);

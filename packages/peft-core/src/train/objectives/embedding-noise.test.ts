@@ -26,7 +26,7 @@ for (const { alpha, tokens, width, most, deviation } of golden.cases as Case[])
     const feeds = noiseFeeds({ ids, segments, input: none }, grid, options);
     const seed = tf.tensor1d([3, 4], 'int32');
     const x = tf.zeros([ids.length, width]);
-    const noise = withNoise(x, tf.tensor1d(feeds.noise_scales), seed).dataSync();
+    const noise = withNoise(x, tf.tensor1d(feeds.noise_scales), seed).dataSync() as Float32Array;
     const measured = {
       most: noise.reduce((far, value) => Math.max(far, Math.abs(value)), 0),
       mean: noise.reduce((sum, value) => sum + value, 0) / noise.length,

@@ -3,15 +3,23 @@ import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index
 import { packedForward } from '../../peft-model/packed-forward.ts';
 import { contrastiveLoss, cosineLoss, embeddingInputs } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
+import { labelSetInputs, labelSetLoss } from './label-set-loss.ts';
 import type { BatchOf, Loss, LossContext } from './loss.ts';
 
 /**
  * What is learnt. `labels`: the next token, or the class of a token or of a whole sequence. `contrastive`: which of the batch's
  * texts belongs to an anchor. `cosine`: how alike two texts are.
  */
-export type Objective = 'labels' | 'contrastive' | 'cosine';
+export type Objective = 'labels' | 'contrastive' | 'cosine' | LabelSets;
+/** Which of so many classes a sequence has: none, one or several. */
+export type LabelSets = { classes: number };
 
-export function objectiveOf(format: DatasetFormat): Objective {
+/** Classes of which a sequence may have several; 0: it has one, or there are none. */
+export const classesOf = (objective: Objective): number =>
+  typeof objective === 'object' ? objective.classes : 0;
+
+export function objectiveOf(format: DatasetFormat, classes: number): Objective {
+  if (format === 'multi_label_classification') return { classes };
   if (format === 'pairs') return 'contrastive';
   return format === 'scored_pairs' ? 'cosine' : 'labels';
 }
@@ -29,8 +37,15 @@ export function batchInputs(objective: Objective, grid: GridShape, varies: boole
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
       : {}),
-    ...(objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid, perToken)),
+    ...ownInputs(objective, grid, perToken),
   };
+}
+
+function ownInputs(objective: Objective, grid: GridShape, perToken: InputSpec) {
+  if (objective === 'labels') return labelInputs(grid);
+  return typeof objective === 'object'
+    ? labelSetInputs(grid, objective.classes)
+    : embeddingInputs(grid, perToken);
 }
 
 /** A list is as long as a multiple of this: products of odd sizes are slower. */
@@ -64,6 +79,8 @@ export function feedsOf(
   };
   if (objective === 'labels')
     return { ...common, label_positions: batch.labelPositions, label_ids: batch.labelIds };
+  if (typeof objective === 'object')
+    return { ...common, label_positions: batch.labelPositions, label_targets: batch.labelTargets };
   const { poolVectors, poolWeights, scores } = batch;
   return {
     ...common,
@@ -91,5 +108,6 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
       : null;
   const forward = { ...context, ...packedForward(model, parameters, own, input, training) };
   if ('label_ids' in inputs) return labelLoss(forward, inputs);
+  if ('label_targets' in inputs) return labelSetLoss(forward, inputs);
   return objective === 'cosine' ? cosineLoss(forward, inputs) : contrastiveLoss(forward, inputs);
 }
