@@ -2313,7 +2313,7 @@ export interface ResolvedTraining {
     /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** LoRA+ (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
   /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
   loraplus_lr_embedding?: number;
@@ -2694,7 +2694,7 @@ export interface TrainingOptions {
     /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
     num_cycles?: number;
   };
-  /** LoRA+ (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
   loraplus_lr_ratio?: number;
   /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
   loraplus_lr_embedding?: number;
