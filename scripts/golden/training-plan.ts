@@ -21,6 +21,7 @@ export type PlannedExample =
   | { ids: number[]; labelled: number[] }
   | { input: number[]; labels: number[] }
   | { ids: number[]; label: number }
+  | { ids: number[]; label_targets: number[] }
   | { ids: number[]; classes: number[] }
   | { sequences: number[][]; score: number | null };
 
@@ -59,17 +60,26 @@ export async function trainingPlan(options: {
     for (let i = 0; i < training.gradient_accumulation_steps; i++) {
       const micro = plan.micro(step, i).filter(({ part }) => part === 0);
       if (micro.length > 0)
-        micros.push(micro.map(({ example }) => planned(data.training[example]!, peft.task_type)));
+        micros.push(
+          micro.map(({ example }) =>
+            planned(data.training[example]!, peft.task_type, data.labels?.length ?? 0),
+          ),
+        );
     }
     steps.push(micros);
   }
   return { training, steps, data, config: base.config };
 }
 
-function planned(example: TrainingExample, task: PeftConfig['task_type']): PlannedExample {
+function planned(example: TrainingExample, task: PeftConfig['task_type'], classes: number): PlannedExample {
   const [{ ids, input, targets }] = example.sequences as [TrainingExample['sequences'][0]];
   if (task === 'FEATURE_EXTRACTION')
     return { sequences: example.sequences.map((each) => [...each.ids]), score: example.score ?? null };
+  const { labels } = example;
+  if (labels) {
+    const has = (label: number) => Number(labels.includes(label));
+    return { ids: [...ids], label_targets: Array.from({ length: classes }, (_, label) => has(label)) };
+  }
   if (!targets) return { ids: [...ids], label: example.label! };
   if (input) return { input: [...input], labels: [...targets] };
   if (task === 'TOKEN_CLS') return { ids: [...ids], classes: [...targets] };

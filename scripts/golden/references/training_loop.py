@@ -3,8 +3,10 @@
 from base_models import class_logits, embedding
 
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import get_scheduler
+from transformers.loss.loss_utils import ForSequenceClassificationLoss
 
 
 def collate(examples):
@@ -19,16 +21,25 @@ def collate(examples):
     return torch.tensor(ids), torch.tensor(mask), torch.tensor(labels)
 
 
-def language_loss(model, examples):
+def token_losses(logits, wanted, options):
+    """The summed cross entropy, with transformers' label smoothing where it is asked for."""
+    if factor := options.get("label_smoothing_factor"):
+        from transformers.trainer_pt_utils import LabelSmoother
+
+        return LabelSmoother(epsilon=factor)({"logits": logits}, wanted, num_items_in_batch=1)
+    return cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum")
+
+
+def language_loss(model, examples, options):
     ids, mask, labels = collate(examples)
     # Virtual tokens of a soft prompt come before the sequence's own; the first token of an example is never predicted.
     logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].float()
     wanted = labels[:, 1:]
-    loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100, reduction="sum")
+    loss = token_losses(logits, wanted, options)
     return loss, int(((logits.argmax(-1) == wanted) & (wanted != -100)).sum())
 
 
-def pair_loss(model, examples):
+def pair_loss(model, examples, options):
     """Of an encoder-decoder: every label is a target."""
 
     def padded(key, filler):
@@ -38,15 +49,29 @@ def pair_loss(model, examples):
     ids, labels = padded("input", 0), padded("labels", -100)
     mask = torch.tensor([[int(i < len(e["input"])) for i in range(ids.shape[1])] for e in examples])
     logits = model(input_ids=ids, attention_mask=mask, labels=labels).logits.float()
-    loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+    loss = token_losses(logits, labels, options)
     return loss, int((logits.argmax(-1) == labels).sum())
 
 
-def classifier_loss(model, task, examples):
+def classifier_loss(model, task, examples, options):
     # One by one: of padded sequences with a soft prompt transformers takes the padding's logits.
     logits = torch.cat([class_logits(model, task, e["ids"]).reshape(-1, model.config.num_labels) for e in examples])
+    if "label_targets" in examples[0]:
+        targets = torch.tensor([e["label_targets"] for e in examples], dtype=torch.float)
+        # transformers' loss of problem_type "multi_label_classification": the mean over examples and classes.
+        model.config.problem_type = "multi_label_classification"
+        loss = ForSequenceClassificationLoss(targets, logits, model.config) * len(examples)
+        return loss, int(((logits > 0) == (targets > 0)).all(-1).sum())
     wanted = torch.tensor([label for e in examples for label in e.get("classes", [e.get("label")])])
-    loss = cross_entropy(logits, wanted, ignore_index=-100, reduction="sum")
+    weights = options.get("class_weights")
+    loss = cross_entropy(
+        logits,
+        wanted,
+        weight=None if weights is None else torch.tensor(weights),
+        label_smoothing=options.get("label_smoothing_factor", 0.0),
+        ignore_index=-100,
+        reduction="sum",
+    )
     return loss, int((logits.argmax(-1) == wanted).sum())
 
 
@@ -63,15 +88,15 @@ def embedding_loss(model, examples):
     return cross_entropy(scores, wanted, reduction="sum"), int((scores.argmax(-1) == wanted).sum())
 
 
-def batch_loss(model, task, examples):
+def batch_loss(model, task, examples, options):
     """The summed loss of one micro-batch, and how many of its targets were right."""
     if task == "CAUSAL_LM":
-        return language_loss(model, examples)
+        return language_loss(model, examples, options)
     if task == "SEQ_2_SEQ_LM":
-        return pair_loss(model, examples)
+        return pair_loss(model, examples, options)
     if task == "FEATURE_EXTRACTION":
         return embedding_loss(model, examples)
-    return classifier_loss(model, task, examples)
+    return classifier_loss(model, task, examples, options)
 
 
 def count_targets(task, examples):
@@ -80,6 +105,35 @@ def count_targets(task, examples):
     if task == "SEQ_2_SEQ_LM":
         return sum(len(e["labels"]) for e in examples)
     return sum(sum(c != -100 for c in e.get("classes", [0])) for e in examples)
+
+
+def weigh_targets(task, examples, options):
+    """What the summed loss is divided by: targets, each times the weight of its class."""
+    weights = options.get("class_weights")
+    if weights is None:
+        return count_targets(task, examples)
+    return sum(weights[c] for e in examples for c in e.get("classes", [e.get("label")]) if c != -100)
+
+
+def make_optimizer(model, trained, options):
+    adam = {"betas": (options["adam_beta1"], options["adam_beta2"]), "eps": options["adam_epsilon"]}
+    if "loraplus_lr_ratio" in options:
+        from peft.optimizers import create_loraplus_optimizer
+
+        return create_loraplus_optimizer(
+            model,
+            torch.optim.AdamW,
+            lr=options["learning_rate"],
+            loraplus_lr_ratio=options["loraplus_lr_ratio"],
+            loraplus_lr_embedding=options["loraplus_lr_embedding"],
+            loraplus_weight_decay=options["weight_decay"],
+            **adam,
+        )
+    # The Trainer's groups: biases and norms are not decayed.
+    decayed = [p for name, p in trained if not name.endswith("bias") and "norm" not in name]
+    plain = [p for name, p in trained if name.endswith("bias") or "norm" in name]
+    groups = [{"params": decayed, "weight_decay": options["weight_decay"]}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=options["learning_rate"], **adam)
 
 
 def train_steps(model, task, steps, options):
@@ -91,41 +145,42 @@ def train_steps(model, task, steps, options):
     """
     model.train()
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    # The Trainer's groups: biases and norms are not decayed.
-    decayed = [p for name, p in trained if not name.endswith("bias") and "norm" not in name]
-    plain = [p for name, p in trained if name.endswith("bias") or "norm" in name]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": options["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
-        lr=options["learning_rate"],
-        betas=(options["adam_beta1"], options["adam_beta2"]),
-        eps=options["adam_epsilon"],
-    )
+    optimizer = make_optimizer(model, trained, options)
     kind = options["lr_scheduler_type"]
     schedule = get_scheduler(
         "constant_with_warmup" if kind == "constant" else kind,
         optimizer,
         num_warmup_steps=options["warmup_steps"],
         num_training_steps=len(steps),
+        scheduler_specific_kwargs=options.get("lr_scheduler_kwargs"),
     )
+    decay = options.get("ema_decay")
+    averaged = None if decay is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     records = []
     for micro_batches in steps:
         targets = sum(count_targets(task, examples) for examples in micro_batches)
+        weight = sum(weigh_targets(task, examples, options) for examples in micro_batches)
         loss_sum, right = 0.0, 0
         for examples in micro_batches:
-            loss, hits = batch_loss(model, task, examples)
-            (loss / targets).backward()
+            loss, hits = batch_loss(model, task, examples, options)
+            (loss / weight).backward()
             loss_sum += loss.item()
             right += hits
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in trained], options["max_grad_norm"])
         records.append(
             {
-                "loss": loss_sum / targets,
+                "loss": loss_sum / weight,
                 "learning_rate": schedule.get_last_lr()[0],
                 "grad_norm": norm.item(),
                 "token_accuracy": right / targets,
             }
         )
         optimizer.step()
+        if averaged is not None:
+            averaged.update_parameters(model)
         schedule.step()
         optimizer.zero_grad()
+    if averaged is not None:
+        # The average is the result.
+        model.load_state_dict(averaged.module.state_dict())
     return records

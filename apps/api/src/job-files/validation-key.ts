@@ -18,6 +18,7 @@ export function validationKey(
     allowSpecialTokens,
     contrast,
     templateKwargs,
+    classWeights,
   }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
@@ -26,6 +27,7 @@ export function validationKey(
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     // Results from before there were any count on.
     ...(Object.keys(templateKwargs).length > 0 ? { templateKwargs } : {}),
+    ...(classWeights ? { classWeights } : {}),
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,
   });

@@ -16,7 +16,7 @@ import {
   type TrainingOptions,
   trialsOf,
 } from '@graft/peft-core/config';
-import { checkBestMetric, checkFormat } from '@graft/peft-core/examples';
+import { checkFormat, checkOptionsOfFormat } from '@graft/peft-core/examples';
 import {
   type AdapterVersion,
   type FileRecord,
@@ -93,7 +93,7 @@ export async function checkTraining(
   const [{ peft }] = trials as [SweepTrial];
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
-  if (trainingFile.format) checkBestMetric(training, trainingFile.format);
+  if (trainingFile.format) checkOptionsOfFormat(training, trainingFile.format);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {

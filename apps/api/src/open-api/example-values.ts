@@ -1,4 +1,10 @@
-import { defaultPeft, methods, type PeftType } from '@graft/peft-core/config';
+import {
+  defaultPeft,
+  methods,
+  type PeftType,
+  parsePeftConfig,
+  resolveTraining,
+} from '@graft/peft-core/config';
 
 /** What the examples of the document hold: one small team, whose job trained the adapter `bikes`. */
 
@@ -269,6 +275,8 @@ const sampling = { model, max_tokens: 64, temperature: 0.7 };
 
 /** Examples of whole requests, where what must be sent alone would not show what it is for. */
 export const wholeExamples: Record<string, unknown> = {
+  // What is off is absent.
+  ResolvedTraining: resolveTraining({ peft: parsePeftConfig(defaultPeft), exampleCount: 240 }),
   CreateFineTuningJob: {
     model: base,
     training_file: fileId,

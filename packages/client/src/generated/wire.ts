@@ -1138,7 +1138,7 @@ export interface File {
   status_details: null;
   /** Hex digest of the content. */
   sha256: string;
-  /** The kind of its lines: chat, prompt_completion, text, text_target, classification, token_classification, pairs, scored_pairs. */
+  /** The kind of its lines: chat, prompt_completion, text, text_target, classification, multi_label_classification, token_classification, pairs, scored_pairs. */
   format: string | null;
   /** Training examples in the file. */
   examples: number | null;
@@ -2275,8 +2275,8 @@ export interface ResolvedTraining {
   gradient_accumulation_steps: number;
   /** Peak learning rate. Automatic: the method's × learning_rate_multiplier. */
   learning_rate: number;
-  /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given. */
-  lr_scheduler_type: 'constant' | 'linear' | 'cosine';
+  /** How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given. */
+  lr_scheduler_type: 'constant' | 'linear' | 'cosine' | 'cosine_with_min_lr' | 'warmup_stable_decay';
   /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate. */
   warmup_steps: number;
   /** Decoupled weight decay of AdamW. Default 0. */
@@ -2327,6 +2327,37 @@ export interface ResolvedTraining {
   metric_for_best_model: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
   /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
   greater_is_better: boolean;
+  /** More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
+  lr_scheduler_kwargs?: {
+    /** Of cosine_with_min_lr: the rate of the end. */
+    min_lr?: number;
+    /** Of cosine_with_min_lr, instead of min_lr: the rate of the end as a share of learning_rate. */
+    min_lr_rate?: number;
+    /** Of warmup_stable_decay: the rate of its beginning and its end as a share of learning_rate. Default 0. */
+    min_lr_ratio?: number;
+    /** Of warmup_stable_decay. Automatic: what warmup and decay leave. */
+    num_stable_steps?: number;
+    /** Of warmup_stable_decay. Automatic: a tenth of all steps. */
+    num_decay_steps?: number;
+    /** Of warmup_stable_decay: how the rate rises. Default linear. */
+    warmup_type?: 'linear' | 'cosine' | '1-sqrt';
+    /** Of warmup_stable_decay: how the rate falls. Default cosine. */
+    decay_type?: 'linear' | 'cosine' | '1-sqrt';
+    /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
+    num_cycles?: number;
+  };
+  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  loraplus_lr_ratio?: number;
+  /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
+  loraplus_lr_embedding?: number;
+  /** So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0. */
+  label_smoothing_factor?: number;
+  /** NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none. */
+  neftune_noise_alpha?: number;
+  /** What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts. */
+  ema_decay?: number;
+  /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
+  class_weights?: 'balanced' | number[] | Record<string, number>;
 }
 
 export interface RevokedInvitation {
@@ -2629,8 +2660,8 @@ export interface TrainingOptions {
   gradient_accumulation_steps?: number;
   /** Peak learning rate. "auto", as when it is left out: the method's × learning_rate_multiplier. */
   learning_rate?: 'auto' | number;
-  /** How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps. */
-  lr_scheduler_type?: 'constant' | 'constant_with_warmup' | 'linear' | 'cosine';
+  /** How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps. */
+  lr_scheduler_type?: 'constant' | 'constant_with_warmup' | 'linear' | 'cosine' | 'cosine_with_min_lr' | 'warmup_stable_decay';
   /** Optimizer steps over which the learning rate rises from zero; the last step always has the full rate. Automatic: 3 % of all steps, or what the method needs; none in fewer than 10 steps, nor with a constant rate. */
   warmup_steps?: number;
   /** Decoupled weight decay of AdamW. Default 0. */
@@ -2681,6 +2712,41 @@ export interface TrainingOptions {
   metric_for_best_model?: 'eval_loss' | 'eval_accuracy' | 'eval_recall_at_1' | 'eval_recall_at_10' | 'eval_mrr';
   /** Whether more of metric_for_best_model is better. Automatic: of all but a loss. */
   greater_is_better?: boolean;
+  /** More about the schedule, by the names of transformers. cosine_with_min_lr: min_lr or min_lr_rate, num_cycles. warmup_stable_decay: num_decay_steps, num_stable_steps, min_lr_ratio, warmup_type, decay_type, num_cycles. */
+  lr_scheduler_kwargs?: {
+    /** Of cosine_with_min_lr: the rate of the end. */
+    min_lr?: number;
+    /** Of cosine_with_min_lr, instead of min_lr: the rate of the end as a share of learning_rate. */
+    min_lr_rate?: number;
+    /** Of warmup_stable_decay: the rate of its beginning and its end as a share of learning_rate. Default 0. */
+    min_lr_ratio?: number;
+    /** Of warmup_stable_decay. Automatic: what warmup and decay leave. */
+    num_stable_steps?: number;
+    /** Of warmup_stable_decay. Automatic: a tenth of all steps. */
+    num_decay_steps?: number;
+    /** Of warmup_stable_decay: how the rate rises. Default linear. */
+    warmup_type?: 'linear' | 'cosine' | '1-sqrt';
+    /** Of warmup_stable_decay: how the rate falls. Default cosine. */
+    decay_type?: 'linear' | 'cosine' | '1-sqrt';
+    /** Waves of the cosine of either schedule. Default 0.5: it falls once. */
+    num_cycles?: number;
+  };
+  /** After Hayou et al. 2024 (arXiv:2402.12354): the second factor B of each update, and what has one axis, learn at so many times learning_rate. Usually 2 to 16, with a smaller learning_rate. Default: off. */
+  loraplus_lr_ratio?: number;
+  /** With loraplus_lr_ratio: the peak rate of updates of embeddings, instead of learning_rate. Default 1e-6. */
+  loraplus_lr_embedding?: number;
+  /** So much of each target is shared out evenly among all tokens of the vocabulary, or all classes. Of training alone: the validation loss stays comparable. Default 0. */
+  label_smoothing_factor?: number;
+  /** NEFTune (arXiv:2310.05914): while training, embeddings get noise that is even between ± alpha / √(tokens of the sequence × width). Usually 5 to 15. Default 0: none. */
+  neftune_noise_alpha?: number;
+  /** What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts. */
+  ema_decay?: number;
+  /** Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same. */
+  class_weights?: 'balanced' | number[] | Record<string, number>;
+  /** The learning rate ends at this share of its peak instead of zero. A cosine is then cosine_with_min_lr with it in lr_scheduler_kwargs. */
+  min_lr_rate?: number;
+  /** The same as a rate, instead of min_lr_rate. */
+  min_lr?: number;
 }
 
 export interface UnlinkedIdentity {

@@ -10,6 +10,8 @@ export interface AdapterCard {
   validationLoss?: number | null;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
+  /** Whether a text may have several of them. */
+  severalLabels?: boolean;
   /** SHA-256 (hex) of the base model's weights. */
   baseDigest?: string | null;
   /** Variables of the chat template with which it learnt conversations. */
@@ -70,7 +72,7 @@ ${rows([
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
-${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${usage(peft, base, card.labels?.length ?? null)}`;
+${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${usage(peft, base, card)}`;
 }
 
 /** Every trial with its validation losses, as they were compared. */
@@ -106,10 +108,11 @@ const modelClasses: Record<PeftConfig['task_type'], string> = {
   FEATURE_EXTRACTION: 'AutoModel',
 };
 
-function usage(peft: PeftConfig, base: string, classes: number | null): string {
+function usage(peft: PeftConfig, base: string, { labels, severalLabels }: AdapterCard): string {
   const { library } = methodOf(peft);
   const model = modelClasses[peft.task_type];
-  const load = `${model}.from_pretrained(base${classes === null ? '' : `, num_labels=${classes}`})`;
+  const kind = severalLabels ? ', problem_type="multi_label_classification"' : '';
+  const load = `${model}.from_pretrained(base${labels ? `, num_labels=${labels.length}${kind}` : ''})`;
   if (library === 'HF PEFT')
     return `## Use it in Python
 

@@ -2,6 +2,8 @@ import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
 import { automatic, type DataSize, fixed, isContrasted } from './automatic-training.ts';
+import { resolveOptional } from './resolve-optional.ts';
+import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
 import {
   type Hyperparameters,
@@ -109,6 +111,14 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       `is ${maxSeqLength}, and peft.num_virtual_tokens takes ${virtualTokens + prefixLength} of them: no token of text is left`,
     );
   }
+  const warmupSteps =
+    training.warmup_steps ??
+    automatic.warmup_steps.value(peft, steps, training.lr_scheduler_type !== 'constant');
+  const run = { learningRate, warmupSteps, steps: exampleCount > 0 ? steps : 0 };
+  const { schedule, faults: ofSchedule } = resolveSchedule(training, run);
+  faults.push(...ofSchedule);
+  const { options, faults: ofOptions } = resolveOptional(training, peft);
+  faults.push(...ofOptions);
   if (!request.hasValidationFile && split === 0) {
     const needed = 'needs validation data: give a validation file, or training.validation_split';
     for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)
@@ -138,7 +148,6 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     throwFaults(faults);
   }
   const metric = training.metric_for_best_model ?? 'eval_loss';
-  const { lr_scheduler_type: schedule = 'cosine' } = training;
 
   return {
     n_epochs: epochs,
@@ -146,8 +155,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     mini_batch_size: miniBatch,
     gradient_accumulation_steps: accumulation,
     learning_rate: learningRate,
-    lr_scheduler_type: schedule === 'constant_with_warmup' ? 'constant' : schedule,
-    warmup_steps: training.warmup_steps ?? automatic.warmup_steps.value(peft, steps, schedule !== 'constant'),
+    ...schedule,
+    warmup_steps: warmupSteps,
     weight_decay: training.weight_decay ?? 0,
     adam_beta1: training.adam_beta1 ?? 0.9,
     adam_beta2: training.adam_beta2 ?? 0.999,
@@ -176,6 +185,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       training.load_best_model_at_end ?? automatic.load_best_model_at_end.value(patience),
     metric_for_best_model: metric,
     greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
+    ...options,
   };
 }
 

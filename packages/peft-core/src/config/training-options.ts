@@ -10,6 +10,7 @@ import {
 } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
+import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
 /** Epochs that a request may name. */
 const MOST_ASKED_EPOCHS = 50;
@@ -46,11 +47,14 @@ export const ResolvedTrainingSchema = Type.Object(
       maximum: 1,
       description: "Peak learning rate. Automatic: the method's × learning_rate_multiplier.",
     }),
-    lr_scheduler_type: Type.Enum(['constant', 'linear', 'cosine'], {
-      type: 'string',
-      description:
-        'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given.',
-    }),
+    lr_scheduler_type: Type.Enum(
+      ['constant', 'linear', 'cosine', 'cosine_with_min_lr', 'warmup_stable_decay'],
+      {
+        type: 'string',
+        description:
+          'How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given.',
+      },
+    ),
     warmup_steps: Type.Integer({
       minimum: 0,
       maximum: 1_000_000,
@@ -177,6 +181,7 @@ export const ResolvedTrainingSchema = Type.Object(
     greater_is_better: Type.Boolean({
       description: 'Whether more of metric_for_best_model is better. Automatic: of all but a loss.',
     }),
+    ...optionalTraining,
   },
   { $id: 'ResolvedTraining', description: 'Training options with every value fixed.' },
 );
@@ -191,6 +196,7 @@ export const TrainingOptionsSchema = Type.Object(
     n_epochs: Type.Optional(
       Type.Integer({ ...ResolvedTrainingSchema.properties.n_epochs, maximum: MOST_ASKED_EPOCHS }),
     ),
+    ...trainingShorthands,
     learning_rate: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.learning_rate], {
         description:
@@ -198,11 +204,14 @@ export const TrainingOptionsSchema = Type.Object(
       }),
     ),
     lr_scheduler_type: Type.Optional(
-      Type.Enum(['constant', 'constant_with_warmup', 'linear', 'cosine'], {
-        type: 'string',
-        description:
-          'How the learning rate falls after warmup: not at all, or to zero at the last step. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps.',
-      }),
+      Type.Enum(
+        ['constant', 'constant_with_warmup', 'linear', 'cosine', 'cosine_with_min_lr', 'warmup_stable_decay'],
+        {
+          type: 'string',
+          description:
+            'How the learning rate falls after warmup: not at all; to zero at the last step, or to a least rate; or not until the last steps. More is said by lr_scheduler_kwargs. Default cosine. With constant it rises only if warmup_steps is given; constant_with_warmup is the same with the automatic warmup_steps.',
+        },
+      ),
     ),
     mini_batch_size: Type.Optional(
       Type.Union([auto, ResolvedTrainingSchema.properties.mini_batch_size], {
@@ -258,26 +267,42 @@ export type Hyperparameters = Static<typeof HyperparametersSchema>;
 /** Parses `training` of a request; undefined and null ask for nothing. Codes: unknown_training_option, invalid_training_option. */
 export function parseTrainingOptions(value: unknown): TrainingOptions {
   if (value === undefined || value === null) return {};
-  const { properties } = TrainingOptionsSchema;
   const faults: Fault[] = [];
   if (isRecord(value)) {
-    for (const key of Object.keys(value)) {
-      if (Object.hasOwn(properties, key) || value[key] === undefined) continue;
-      if (faults.length >= MAX_FAULTS) break;
-      const [near] = nearest(key, Object.keys(properties));
-      const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
-      faults.push({ code: 'unknown_training_option', path: `training.${cut(key, 100)}`, message });
-    }
+    const { lr_scheduler_kwargs: kwargs } = value;
+    // An object's own fields are told by their names.
+    const { lr_scheduler_kwargs: nested, ...properties } = TrainingOptionsSchema.properties;
+    faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
-    const kwargs = value.chat_template_kwargs;
-    const message = isRecord(kwargs) ? templateKwargsFault(kwargs) : null;
+    const { chat_template_kwargs: variables } = value;
+    const message = isRecord(variables) ? templateKwargsFault(variables) : null;
     const path = 'training.chat_template_kwargs';
     if (message && !faults.some((fault) => fault.path === path))
       faults.push({ code: 'invalid_training_option', path, message });
+    if (isRecord(kwargs)) {
+      const at = 'training.lr_scheduler_kwargs';
+      faults.push(...unknownFields(kwargs, SchedulerKwargsSchema.properties, at));
+      faults.push(...checkFields(kwargs, SchedulerKwargsSchema.properties, at, 'invalid_training_option'));
+    } else
+      faults.push(
+        ...checkFields(value, { lr_scheduler_kwargs: nested }, 'training', 'invalid_training_option'),
+      );
   } else {
     const message = `must be an object, got ${show(value)}`;
     faults.push({ code: 'invalid_training_option', path: 'training', message });
   }
   throwFaults(faults);
   return value as TrainingOptions;
+}
+
+function unknownFields(value: Record<string, unknown>, known: object, at: string): Fault[] {
+  const faults: Fault[] = [];
+  for (const key of Object.keys(value)) {
+    if (Object.hasOwn(known, key) || value[key] === undefined) continue;
+    if (faults.length >= MAX_FAULTS) break;
+    const [near] = nearest(key, Object.keys(known));
+    const message = `is not known${near ? `; did you mean ${near}?` : ''}`;
+    faults.push({ code: 'unknown_training_option', path: `${at}.${cut(key, 100)}`, message });
+  }
+  return faults;
 }

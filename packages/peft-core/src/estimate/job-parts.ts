@@ -29,7 +29,7 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
   const model = outlineOf(config, peft.task_type);
   return {
     ...{ model, peft, training },
-    batches: batchesOn(machine, data, training, arrangementOf(model, peft)),
+    batches: batchesOn(machine, data, training, arrangementOf(model, peft, training)),
     storage: baseStorage(training.base_dtype, machine.precision),
     precision: machine.precision,
     kernels: machine.kernels,
@@ -55,7 +55,12 @@ function batchesOn(
 }
 
 /** As train/setup.ts arranges batches for kernels; whether something is dropped, the names of options tell well enough here. */
-function arrangementOf(model: ModelOutline, peft: EstimatedJob['peft']): Arrangement {
+function arrangementOf(
+  model: ModelOutline,
+  peft: EstimatedJob['peft'],
+  { neftune_noise_alpha: alpha = 0 }: EstimatedJob['training'],
+): Arrangement {
+  if (alpha > 0) return 'flat';
   const drops = Object.entries(peft).some(([name, value]) => name.endsWith('dropout') && Number(value) > 0);
   return model.pooling === 'last' && !model.encoderLayers && !drops ? 'shared' : 'flat';
 }

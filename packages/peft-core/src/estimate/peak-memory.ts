@@ -40,18 +40,23 @@ export function peakMemory(parts: JobParts): number {
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
   // The gradient, Adam's two, the values, and as many again while a step replaces them.
-  const adapter = 8 * FLOAT * parts.trainedParameters;
+  const own = 8 * FLOAT * parts.trainedParameters;
+  // The average, as much while a step replaces it, and both on their way to be measured.
+  const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
+  const adapter = own + average;
   return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
 }
 
-/** What an adapter holds that waits beside the one that is trained: its graph, values and Adam's two. */
+/** What an adapter holds that waits beside the one that is trained: its graph, values, Adam's two and their average. */
 export function waitingMemory({
   model,
+  training,
   trainedParameters,
   kernels,
-}: Pick<JobParts, 'model' | 'trainedParameters' | 'kernels'>): number {
+}: Pick<JobParts, 'model' | 'training' | 'trainedParameters' | 'kernels'>): number {
   const { graph } = kernels ? KERNELS : STOCK;
-  return blockCount(model) * graph + 3 * FLOAT * trainedParameters;
+  const vectors = training.ema_decay === undefined ? 3 : 4;
+  return blockCount(model) * graph + vectors * FLOAT * trainedParameters;
 }
 
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */

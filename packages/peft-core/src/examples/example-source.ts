@@ -5,6 +5,7 @@ import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
+import type { ClassWeights } from './class-weights.ts';
 import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
 import type { Contrast } from './pair-texts.ts';
 import type { TokenizeOptions } from './tokenize-examples.ts';
@@ -27,13 +28,15 @@ export interface ExampleSource {
   headLabels?: readonly string[] | null;
   /** What pairs without a `negative` are told from; absent: pairs that teach nothing are not refused. */
   contrast?: Contrast | undefined;
+  /** Of a classifier's classes: those that are named must be classes of the data. */
+  classWeights?: ClassWeights;
 }
 
 /** How a job's examples are read: the part of an ExampleSource that its training options decide. */
 export type ReadingOptions = Required<
   Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs'>
 > &
-  Pick<ExampleSource, 'contrast'>;
+  Pick<ExampleSource, 'contrast' | 'classWeights'>;
 
 /** A job of an earlier version, which has none of the later options, is read as that version did. */
 export function readingOptions(
@@ -41,11 +44,16 @@ export function readingOptions(
     Partial<
       Pick<
         ResolvedTraining,
-        'overlong' | 'allow_special_tokens' | 'batch_size' | 'mini_batch_size' | 'chat_template_kwargs'
+        | 'overlong'
+        | 'allow_special_tokens'
+        | 'batch_size'
+        | 'mini_batch_size'
+        | 'chat_template_kwargs'
+        | 'class_weights'
       >
     >,
 ): ReadingOptions {
-  const { max_seq_length, overlong = 'error', allow_special_tokens = true } = training;
+  const { max_seq_length, overlong = 'error', allow_special_tokens = true, class_weights } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
@@ -54,6 +62,7 @@ export function readingOptions(
     allowSpecialTokens: allow_special_tokens,
     templateKwargs,
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
+    ...(class_weights ? { classWeights: class_weights } : {}),
   };
 }
 

@@ -11,6 +11,7 @@ export {
   roundToLabels,
 } from './batches/plan-training.ts';
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
+export { classWeightsOf } from './class-weights.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
 export {
   createJsonlChecker,
@@ -29,7 +30,7 @@ export {
   type ExampleReporter,
   type ReportedModel,
 } from './report/report-examples.ts';
-export { checkBestMetric, checkFormat, DATASET_FORMATS } from './task-formats.ts';
+export { checkFormat, checkOptionsOfFormat, DATASET_FORMATS } from './task-formats.ts';
 export { type ExampleCounts, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

@@ -91,6 +91,12 @@ test('formats of classifiers and of embeddings', () => {
   const classified = { format: 'classification', line: 1, text: 'a' };
   assert.deepEqual(only('{"text":"a","label":"good"}'), { ...classified, label: 'good' });
   assert.deepEqual(only('{"text":"a","label":0}'), { ...classified, label: 0 });
+  assert.deepEqual(only('{"text":"a","labels":["X","Y"]}'), {
+    format: 'multi_label_classification',
+    line: 1,
+    text: 'a',
+    labels: ['X', 'Y'],
+  });
   assert.deepEqual(only('{"tokens":["a","b"],"labels":["X",-100]}'), {
     format: 'token_classification',
     line: 1,
@@ -116,6 +122,10 @@ test('what is wrong with a labelled line is said', () => {
   assert.match(faultOf('{"text":"a","label":-100}'), /"label" must be/);
   assert.match(faultOf('{"text":"a","label":""}'), /"label" must be/);
   assert.match(faultOf('{"label":1}'), /"text" must be a string, got undefined/);
+  assert.match(faultOf('{"text":"a","labels":"X"}'), /"labels" must be a list of the labels/);
+  assert.match(faultOf('{"text":"a","labels":["X",""]}'), /labels\[1\] must be a name/);
+  assert.match(faultOf('{"text":"a","labels":[0,1,0]}'), /"labels" has 0 twice/);
+  assert.match(faultOf('{"text":"a","label":"X","labels":["X"]}'), /has both "labels" and "label"/);
   assert.match(faultOf('{"tokens":[],"labels":[]}'), /"tokens" must be a list of at least one word/);
   assert.match(faultOf('{"tokens":["a","b"],"labels":["X"]}'), /"labels" must be a list of 2 labels/);
   assert.match(faultOf('{"tokens":["a",""],"labels":["X","X"]}'), /tokens\[1\] must be a word, got ""/);

@@ -13,6 +13,8 @@ export class LabelCollector {
 
   add(example: RawExample): void {
     if (example.format === 'classification') this.#add(example.label, example.line);
+    if (example.format === 'multi_label_classification')
+      for (const label of example.labels) this.#add(label, example.line);
     if (example.format === 'token_classification') {
       for (const label of example.labels) if (label !== null) this.#add(label, example.line);
     }

@@ -11,6 +11,8 @@ export type RawExample =
   | { format: 'text'; line: number; text: string }
   | { format: 'text_target'; line: number; text: string; target: string }
   | { format: 'classification'; line: number; text: string; label: Label }
+  /** Every label that a text has; none is one, too. */
+  | { format: 'multi_label_classification'; line: number; text: string; labels: Label[] }
   /** A label for each word; null where none is wanted, written −100. */
   | { format: 'token_classification'; line: number; words: string[]; labels: (Label | null)[] }
   /** `texts`: anchor, positive and, where there is one, negative. */
@@ -37,7 +39,7 @@ const KINDS: { fields: string[]; called: string; read(value: Line, line: number)
   { fields: ['prompt', 'completion'], called: '"prompt" and "completion"', read: promptCompletion },
   {
     fields: ['text', 'label', 'target'],
-    called: '"text" (with a "label" to classify, or a "target" to turn it into)',
+    called: '"text" (with a "label" or "labels" to classify, or a "target" to turn it into)',
     read: text,
   },
   { fields: ['tokens', 'labels'], called: '"tokens" and "labels"', read: taggedWords },
@@ -50,7 +52,10 @@ export function parseExample(value: unknown, line: number): RawExample | string 
   if (!isRecord(value)) return `must be a JSON object, got ${show(value)}`;
   const unsupported = Object.keys(value).find((key) => Object.hasOwn(UNSUPPORTED_KEYS, key));
   if (unsupported) return `"${unsupported}": ${UNSUPPORTED_KEYS[unsupported]} is not supported`;
-  const [kind, ...more] = KINDS.filter(({ fields }) => fields.some((field) => value[field] !== undefined));
+  // Beside a text, labels are of the whole.
+  const has = (field: string) =>
+    value[field] !== undefined && !(field === 'labels' && value.text !== undefined);
+  const [kind, ...more] = KINDS.filter(({ fields }) => fields.some(has));
   const called = (kinds: typeof KINDS) => kinds.map((each) => each.called).join(', or ');
   if (!kind) return `holds no example; give ${called(KINDS)}`;
   if (more.length > 0) return `holds several kinds of example; give either ${called([kind, ...more])}`;
@@ -73,7 +78,13 @@ function text(value: Line, line: number): RawExample | string {
   const fault = textFault(value, 'text');
   if (fault) return fault;
   const common = { line, text: value.text as string };
-  const { label, target } = value;
+  const { label, labels, target } = value;
+  if (labels !== undefined) {
+    if (label !== undefined || target !== undefined)
+      return `has both "labels" and "${label === undefined ? 'target' : 'label'}"; give one`;
+    const fault = labelsFault(labels);
+    return fault ?? { format: 'multi_label_classification', ...common, labels: labels as Label[] };
+  }
   if (target !== undefined) {
     if (label !== undefined) return 'has both "label" and "target"; give one';
     const fault = textFault(value, 'target');
@@ -83,6 +94,17 @@ function text(value: Line, line: number): RawExample | string {
   return isLabel(label)
     ? { format: 'classification', ...common, label }
     : `"label" must be a name or a whole number from 0, got ${show(label)}`;
+}
+
+function labelsFault(labels: unknown): string | null {
+  if (!Array.isArray(labels))
+    return `"labels" must be a list of the labels that the text has, got ${show(labels)}`;
+  const bad = labels.findIndex((each) => !isLabel(each));
+  if (bad !== -1) return `labels[${bad}] must be a name or a whole number from 0, got ${show(labels[bad])}`;
+  const twice = labels.find((each, i) => labels.indexOf(each) !== i);
+  return twice === undefined
+    ? null
+    : `"labels" has ${show(twice)} twice; it lists the labels that the text has, each once, not a 0 or 1 for every label`;
 }
 
 /** What transformers' losses leave out. */

@@ -68,6 +68,29 @@ test('a classifier has the classes of the training file, also for the first line
   assert.deepEqual((await read(head)).labels, ['c', 'b', 'a']);
 });
 
+test('labels that are weighed must be labels of the data', async () => {
+  const from = source('SEQ_CLS', { training: ['a', 'b'].map((label) => ({ text: label, label })) });
+  await read({ ...from, classWeights: { b: 2 } } as typeof from);
+  await assert.rejects(read({ ...from, classWeights: { c: 2 } } as typeof from), {
+    code: 'invalid_training_option',
+    param: 'training.class_weights',
+  });
+});
+
+test('a text that has several labels, or none, has a class for each', async () => {
+  const several = [
+    { text: 'x', labels: ['b', 'a'] },
+    { text: 'y', labels: [] },
+    { text: 'z', labels: ['b'] },
+  ];
+  const { format, labels, training_file } = await read(source('SEQ_CLS', { training: several }));
+  assert.deepEqual([format, labels], ['multi_label_classification', ['a', 'b']]);
+  assert.deepEqual(
+    training_file.map(({ labels }) => labels),
+    [[1, 0], [], [1]],
+  );
+});
+
 test('every bad line is told, and the error names the file', async () => {
   const long = { text: 'x'.repeat(100) };
   const validation = Array.from({ length: 300 }, (_, i) => (i % 2 ? long : { text: 'short' }));

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { GraftError } from '../errors.ts';
 import { isClassifier } from '../outlines/index.ts';
+import { checkClassWeights } from './class-weights.ts';
 import {
   allOverlong,
   type Classes,
@@ -54,6 +55,9 @@ export async function readExamples(
   const hasClasses = isClassifier(peft.task_type);
   const progress = await Progress.of(source, hasClasses ? 2 : 1, listener);
   const classes = hasClasses ? await classNames(source, progress) : null;
+  const { classWeights } = source;
+  // Without names the labels are at fault themselves, which the second reading tells.
+  if (classes && classes.names.length > 0 && classWeights) checkClassWeights(classWeights, classes.names);
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
   const counts = { training_file: noCounts(), validation_file: noCounts() };

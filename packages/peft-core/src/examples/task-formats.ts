@@ -7,7 +7,7 @@ import type { DatasetFormat } from './raw-example.ts';
 const TASK_FORMATS: Record<TaskType, readonly DatasetFormat[]> = {
   CAUSAL_LM: ['chat', 'prompt_completion', 'text'],
   SEQ_2_SEQ_LM: ['text_target', 'prompt_completion'],
-  SEQ_CLS: ['classification'],
+  SEQ_CLS: ['classification', 'multi_label_classification'],
   TOKEN_CLS: ['token_classification'],
   FEATURE_EXTRACTION: ['pairs', 'scored_pairs'],
 };
@@ -19,6 +19,7 @@ const FIELDS: Record<DatasetFormat, string> = {
   text: '{"text"}',
   text_target: '{"text", "target"}',
   classification: '{"text", "label"}',
+  multi_label_classification: '{"text", "labels"}',
   token_classification: '{"tokens", "labels"}',
   pairs: '{"anchor", "positive"}',
   scored_pairs: '{"sentence1", "sentence2", "score"}',
@@ -51,8 +52,24 @@ const RETRIEVAL: readonly TrainingOptions['metric_for_best_model'][] = [
   'eval_mrr',
 ];
 
-/** Throws GraftError `invalid_training_option`: of scored pairs none is right or wrong, and only pairs are found among others. */
-export function checkBestMetric(
+/** Throws GraftError `invalid_training_option` for options that have no meaning for data of this kind. */
+export function checkOptionsOfFormat(
+  training: Pick<TrainingOptions, 'metric_for_best_model' | 'label_smoothing_factor' | 'class_weights'>,
+  format: DatasetFormat,
+): void {
+  checkBestMetric(training, format);
+  if (format !== 'multi_label_classification') return;
+  for (const option of ['label_smoothing_factor', 'class_weights'] as const)
+    if (training[option])
+      throw new GraftError(
+        'invalid_training_option',
+        `training.${option}: is of classes of which a text has one, and here it may have several`,
+        { param: `training.${option}` },
+      );
+}
+
+/** Of scored pairs none is right or wrong, and only pairs are found among others. */
+function checkBestMetric(
   { metric_for_best_model: metric }: Pick<TrainingOptions, 'metric_for_best_model'>,
   format: DatasetFormat,
 ): void {

@@ -143,7 +143,7 @@ test('data of another task is refused, both named', () => {
     (error: GraftError) =>
       error.code === 'data_unfit_for_task' &&
       error.message ===
-        'task_type SEQ_CLS learns from lines of {"text", "label"}, but the file has {"messages"}',
+        'task_type SEQ_CLS learns from lines of {"text", "label"} or {"text", "labels"}, but the file has {"messages"}',
   );
 });
 

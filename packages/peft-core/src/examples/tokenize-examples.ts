@@ -188,6 +188,11 @@ function tokenizeOne(tokenizer: Tokenizer, example: RawExample, reading: Reading
       const ids = textIds(tokenizer, example.text, reading);
       return { sequences: [{ ids }], label: classOf(example.label, options), tokens: ids.length };
     }
+    case 'multi_label_classification': {
+      const ids = textIds(tokenizer, example.text, reading);
+      const labels = example.labels.map((label) => classOf(label, options));
+      return { sequences: [{ ids }], labels, tokens: ids.length };
+    }
     case 'token_classification':
       return taggedExample(tokenizer, example, reading);
     case 'pairs':

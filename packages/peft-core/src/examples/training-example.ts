@@ -16,6 +16,8 @@ export interface TrainingExample {
   sequences: Sequence[];
   /** SEQ_CLS: the class of the whole sequence. */
   label?: number;
+  /** SEQ_CLS: every class of a sequence that may have several. */
+  labels?: number[];
   /** The cosine that is wanted between two sequences. */
   score?: number;
   /** Tokens of the line, as users count them. */

@@ -1,4 +1,4 @@
-import { tf } from '@graft/tf-graph';
+import { attr, rawOp, tf } from '@graft/tf-graph';
 import { takeRows } from './rows.ts';
 import { type TableWithTrainedRows, type Weight, weightShape } from './weight.ts';
 
@@ -30,4 +30,17 @@ function partlyTrained(ids: tf.Tensor, table: TableWithTrainedRows, padding: num
     tf.mul(table.base.gather(ids), tf.sub(1, trained)),
     tf.mul(takeRows(table.rows, row, padded < 0 ? null : padded), trained),
   );
+}
+
+/**
+ * x `(N, H)` with noise that is even between ± its row's scale, `(N)`: another draw for each seed `(2)` int32. The gradient passes as it is.
+ * Source: Jain et al. 2023, arXiv:2310.05914; transformers, integrations/neftune.py (neftune_post_forward_hook).
+ */
+export function withNoise(x: tf.Tensor, scales: tf.Tensor, seed: tf.Tensor): tf.Tensor {
+  // A list is as long as its batch, so only the graph knows its shape.
+  const size = rawOp('Shape', [attr.type('out_type', 'int32')], [x])[0]!;
+  const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
+  const uniform = rawOp('StatelessRandomUniform', attrs, [size, seed])[0]!;
+  const noise = tf.mul(tf.sub(tf.mul(uniform, 2), 1), tf.expandDims(scales, -1));
+  return tf.add(x, noise);
 }

@@ -1,6 +1,16 @@
 import { tf } from '@graft/tf-graph';
 import { elementCount, type HostTensor } from '../tensors/tensor-source.ts';
-import type { AdapterParameter } from '../tuners/tuner.ts';
+import type { AdapterParameter, RateGroup } from '../tuners/tuner.ts';
+
+/** One parameter's place in the flat vector. */
+export interface LayoutEntry {
+  name: string;
+  shape: number[];
+  offset: number;
+  length: number;
+  decayed: boolean;
+  rate: RateGroup;
+}
 
 /**
  * Where each adapter parameter lies in one flat vector. One vector instead of hundreds of small variables: the optimizer is
@@ -8,13 +18,14 @@ import type { AdapterParameter } from '../tuners/tuner.ts';
  */
 export class AdapterLayout {
   readonly size: number;
-  readonly entries: { name: string; shape: number[]; offset: number; length: number; decayed: boolean }[];
+  readonly entries: LayoutEntry[];
 
   constructor(parameters: AdapterParameter[]) {
     let offset = 0;
-    this.entries = parameters.map(({ name, shape, decayed = shape.length > 1 }) => {
+    this.entries = parameters.map(({ name, shape, decayed = shape.length > 1, rate }) => {
       const length = elementCount(shape);
-      const entry = { name, shape, offset, length, decayed };
+      const group = rate ?? (shape.length === 1 ? 'second' : 'first');
+      const entry = { name, shape, offset, length, decayed, rate: group };
       offset += length;
       return entry;
     });

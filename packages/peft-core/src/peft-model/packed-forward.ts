@@ -1,6 +1,7 @@
 import type { tf } from '@graft/tf-graph';
 import type { ModelRuntime } from '../models/architecture.ts';
-import type { RandomState } from '../nn/dropout.ts';
+import { nextSeed, type RandomState } from '../nn/dropout.ts';
+import { withNoise } from '../nn/embedding.ts';
 import { type PackedGrid, packedAttention } from './packed-attention.ts';
 import type { ParameterTensors, PeftModel } from './peft-model.ts';
 
@@ -18,6 +19,8 @@ export interface TrainingPass {
   /** Tensors to keep until the caller has its gradients and disposes them. */
   constants: tf.Tensor[];
   checkpointing: boolean;
+  /** How far the noise on each position's embedding goes, `(rows · tokens)`, and on each of an encoder's input; absent: none. */
+  noise?: { own: tf.Tensor; input?: tf.Tensor };
 }
 
 /**
@@ -34,11 +37,35 @@ export function packedForward(
   const { architecture, attachment } = model;
   const { encoder } = architecture;
   const attend = packedAttention(architecture, own, { ...training, ...(input ? { encoder: input } : {}) });
-  const runtime = model.runtime({ parameters, attend, ...(own.read && { read: own.read }), ...training });
+  const plain = model.runtime({ parameters, attend, ...(own.read && { read: own.read }), ...training });
+  const runtime = training?.noise ? noisy(plain, own, input, training, training.noise) : plain;
   const prefix = attachment?.prefixLength ?? 0;
   const grid = prefix > 0 ? { ...own, prefix } : own;
   if (!encoder) return { hidden: architecture.body(runtime, own.ids, grid), runtime };
   if (!input) throw new Error(`${architecture.modelType} needs an input for its encoder`);
   const states = encoder.encode(runtime, input.ids, input);
   return { hidden: architecture.body(runtime, own.ids, grid, { states }), runtime };
+}
+
+/** The runtime whose embeddings of these tokens have noise on them. */
+function noisy(
+  runtime: ModelRuntime,
+  own: PackedTokens,
+  input: PackedTokens | null,
+  { random }: TrainingPass,
+  noise: NonNullable<TrainingPass['noise']>,
+): ModelRuntime {
+  const scales = new Map([
+    [own.ids, noise.own],
+    ...(input && noise.input ? ([[input.ids, noise.input]] as const) : []),
+  ]);
+  return {
+    ...runtime,
+    embedding(module, ids) {
+      // Positions and kinds of tokens are embedded, too.
+      const ofTokens = scales.get(ids);
+      const x = runtime.embedding(module, ids);
+      return ofTokens ? withNoise(x, ofTokens, nextSeed(random)) : x;
+    },
+  };
 }

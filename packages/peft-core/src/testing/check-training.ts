@@ -4,11 +4,11 @@ import { fillBatch, planTraining } from '../examples/index.ts';
 import { Random } from '../random.ts';
 import { implementationHere } from '../train/machine/implementation.ts';
 import { feedsOf } from '../train/objectives/objective.ts';
-import { optimizerScalars } from '../train/optimizer.ts';
 import type { TrainOptions } from '../train/records.ts';
 import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';
 import { buildTrainProgram, type TrainProgram } from '../train/train-program.ts';
+import { optimizerScalars } from '../train/update/optimizer.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { weightGroups } from '../weights/stored-weights.ts';
 

@@ -9,7 +9,7 @@ import {
   type TrainingExample,
 } from '../examples/index.ts';
 import { type Metrics, metricsOf } from './objectives/metrics.ts';
-import { feedsOf } from './objectives/objective.ts';
+import { classesOf, feedsOf } from './objectives/objective.ts';
 import { type EmbeddedPair, poolsOf, type Ranked, type Retrieval, rankPool } from './objectives/retrieval.ts';
 import type { EvaluationProgram } from './train-program.ts';
 
@@ -63,8 +63,10 @@ export function evaluate(
     correct += scalarOf(out.correct);
     count += batch.labelCount;
     if (!out.predictions) continue;
-    const targets = objective === 'cosine' ? batch.scores : batch.labelIds;
-    for (let k = 0; k < batch.labelCount; k++) {
+    const classes = classesOf(objective);
+    const ofOne = objective === 'cosine' ? batch.scores : batch.labelIds;
+    const targets = classes > 0 ? batch.labelTargets : ofOne;
+    for (let k = 0; k < batch.labelCount * Math.max(1, classes); k++) {
       wanted.push(targets[k]!);
       predicted.push(out.predictions.data[k]!);
     }

@@ -4,6 +4,7 @@ import { evaluate, type Measurement } from './evaluation.ts';
 import { peakMemory } from './machine/peak-memory.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { BestEvaluation, RecordOf } from './records.ts';
+import { holdAverage } from './update/average.ts';
 
 /** Measures the model to publish, if it has not just been, and writes the adapter's files. */
 export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
@@ -12,7 +13,7 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   if (publishedStep !== run.step) {
     await built.program.write([['adapter', run.bestAdapter!]]);
     run.measurement = null;
-  }
+  } else if (options.training.ema_decay !== undefined) await holdAverage(run);
   if (measuring) run.measurement ??= evaluate(built, measuring.plan, measuring.examples, setup.layout);
   const { measurement } = run;
   const validation = validationOf(run);
@@ -66,6 +67,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
       validationLoss: validationOf(run)?.loss ?? null,
       trials: options.trials ?? null,
       templateKwargs: options.training.chat_template_kwargs ?? null,
+      ...(setup.data.format === 'multi_label_classification' ? { severalLabels: true } : {}),
     },
   });
   return files;

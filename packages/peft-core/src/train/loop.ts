@@ -13,7 +13,8 @@ import type { RecordOf, TrainOptions, TrainRecord } from './records.ts';
 import { runStep } from './run-step.ts';
 import { setUpTraining } from './setup.ts';
 import { isSnapshotDue, takeSnapshot } from './snapshots.ts';
-import { STATE } from './train-program.ts';
+import { stateOf } from './train-program.ts';
+import { withResult } from './update/average.ts';
 import { WarmModel } from './warm-model.ts';
 
 /**
@@ -97,15 +98,19 @@ function startRecord({
 }
 
 /** Measures the model on the validation examples, if there are any. */
-function* evaluation(run: TrainingRun): Generator<RecordOf<'evaluation' | 'advice'>> {
+async function* evaluation(run: TrainingRun): AsyncGenerator<RecordOf<'evaluation' | 'advice'>> {
   const { built, setup, measuring, step } = run;
   if (measuring?.measuredOn !== 'validation') return;
-  run.measurement = evaluate(built, measuring.plan, measuring.examples, setup.layout);
-  run.log.addEvaluation({ step, ...run.measurement });
-  const isBest = run.best.take({ step, ...run.measurement });
-  if (isBest && run.options.training.load_best_model_at_end) run.bestAdapter = adapterOf(run).slice();
-  yield { type: 'evaluation', step, ...run.measurement };
-  yield* advice(run, run.watch.takeEvaluation(run.measurement.loss));
+  const measurement = await withResult(run, () => {
+    const measured = evaluate(built, measuring.plan, measuring.examples, setup.layout);
+    const isBest = run.best.take({ step, ...measured });
+    if (isBest && run.options.training.load_best_model_at_end) run.bestAdapter = adapterOf(run).slice();
+    return measured;
+  });
+  run.measurement = measurement;
+  run.log.addEvaluation({ step, ...measurement });
+  yield { type: 'evaluation', step, ...measurement };
+  yield* advice(run, run.watch.takeEvaluation(measurement.loss));
 }
 
 function* advice({ options, plan, setup }: TrainingRun, findings: Finding[]): Generator<RecordOf<'advice'>> {
@@ -132,7 +137,7 @@ function isCheckpointDue({ step, kept, options: { training } }: TrainingRun): bo
 async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoint'>> {
   const { step, trainedTokens, built, identity, log, options } = run;
   if (!options.checkpoints || step === run.kept.step) return;
-  const state = built.program.read([...STATE]) as Map<string, Float32Array>;
+  const state = built.program.read([...stateOf(options.training)]) as Map<string, Float32Array>;
   if (run.bestAdapter && run.best.best?.step !== step) state.set(BEST_ADAPTER, run.bestAdapter);
   const written = await writeCheckpoint(
     options.checkpoints.dir,

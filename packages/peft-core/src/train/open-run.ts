@@ -28,11 +28,12 @@ import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
 import { StepClock } from './step-clock.ts';
 import {
+  AVERAGE,
   addTrainProgram,
   buildTrainProgram,
-  GRAPH_OPTIONS,
+  graphKey,
   mainFunction,
-  STATE,
+  stateOf,
   type TrainProgram,
 } from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
@@ -98,7 +99,7 @@ export async function openRun(
   const { checkpoint, passedOver } = await adoptCheckpoint(
     checkpoints?.candidates ?? [],
     layout,
-    STATE,
+    stateOf(training),
     identity,
   );
   const zeros = new Float32Array(layout.size);
@@ -110,14 +111,12 @@ export async function openRun(
     warmupSteps: training.warmup_steps,
     goesOn: Boolean(options.initialAdapter),
   });
+  const start = checkpoint ? null : await startValues(built.model, base, { ...options, seed: training.seed });
   await built.program.write(
-    checkpoint
-      ? STATE.map((part): [string, Float32Array] => [part, checkpoint.state.get(part)!])
-      : [
-          ['adapter', await startValues(built.model, base, { ...options, seed: training.seed })],
-          ['exp_avg', zeros],
-          ['exp_avg_sq', zeros],
-        ],
+    stateOf(training).map((part): [string, Float32Array] => [
+      part,
+      checkpoint ? checkpoint.state.get(part)! : part === 'adapter' ? start! : zeros,
+    ]),
   );
   if ('apply' in built.update) await built.program.write([['gradient_sum', zeros]]);
   return {
@@ -133,7 +132,8 @@ export async function openRun(
     best,
     watch,
     found: series ? findingsIn(series, watch) : [],
-    bestAdapter: checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best) : null,
+    bestAdapter:
+      checkpoint && training.load_best_model_at_end ? bestAdapterIn(checkpoint, best, training) : null,
   };
 }
 
@@ -158,10 +158,15 @@ function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Fin
   return findings;
 }
 
-/** A checkpoint of the step that was the best holds it as the adapter itself. */
-function bestAdapterIn({ step, state }: CheckpointState, { best }: BestModel): Float32Array | null {
+/** A checkpoint of the step that was the best holds it as the adapter itself, or the average. */
+function bestAdapterIn(
+  { step, state }: CheckpointState,
+  { best }: BestModel,
+  { ema_decay: decay }: TrainOptions['training'],
+): Float32Array | null {
   if (!best) return null;
-  const adapter = state.get(best.step === step ? 'adapter' : BEST_ADAPTER);
+  const last = decay === undefined ? 'adapter' : AVERAGE;
+  const adapter = state.get(best.step === step ? last : BEST_ADAPTER);
   if (!adapter) throw new Error(`the checkpoint of step ${step} lacks the best adapter`);
   return adapter;
 }
@@ -191,7 +196,7 @@ export function identityOf(
 /** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
 function openProgram(
   { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
-  { architecture, objective, data }: TrainingSetup,
+  { architecture, objective, data, classWeights }: TrainingSetup,
   compute: {
     plan: BatchPlan;
     evaluation: BatchPlan | null;
@@ -219,11 +224,13 @@ function openProgram(
     program: digestOf({
       ...{ ...onBase, peft, form, objective, grid, evaluationGrid, wholeBatch, retrieves },
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
-      options: GRAPH_OPTIONS.map((name) => training[name]),
+      options: graphKey(training),
+      // Otherwise they are in what is fed to each step.
+      classWeights: training.label_smoothing_factor ? classWeights : null,
     }),
   };
   const spec = {
-    ...{ architecture, objective, peft, form, training },
+    ...{ architecture, objective, peft, form, training, classWeights },
     ...{ storage, precision, implementation, grid, evaluationGrid, wholeBatch, retrieves },
   } as const;
   const load = async () => {

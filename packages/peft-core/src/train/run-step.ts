@@ -1,12 +1,14 @@
 import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
-import { fillBatch, miniBatchCount, TextNumbers } from '../examples/index.ts';
+import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers } from '../examples/index.ts';
 import { residentMemory } from './machine/peak-memory.ts';
 import { runCached } from './objectives/cached-contrast.ts';
+import { noiseFeeds } from './objectives/embedding-noise.ts';
 import { feedsOf } from './objectives/objective.ts';
 import type { TrainingRun } from './open-run.ts';
-import { learningRateAt, optimizerScalars } from './optimizer.ts';
 import type { RecordOf } from './records.ts';
+import { learningRateAt } from './update/learning-rate.ts';
+import { optimizerScalars } from './update/optimizer.ts';
 
 /** One optimizer step: every micro-batch of it, then the update. Throws `training_diverged` when a loss is not a number. */
 export function runStep(run: TrainingRun): RecordOf<'step'> {
@@ -43,6 +45,13 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
   };
 }
 
+/** What all targets of a batch count together. */
+function weightOf(batch: FilledBatch, classWeights: readonly number[]): number {
+  let sum = 0;
+  for (let k = 0; k < batch.labelCount; k++) sum += classWeights[batch.labelIds[k]!]!;
+  return sum;
+}
+
 function takeStep({ built, plan, setup, options: { training }, step }: TrainingRun) {
   const { program, objective, update, varies } = built;
   const accumulation = training.gradient_accumulation_steps;
@@ -54,8 +63,16 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
     fillBatch(plan, setup.data.training, step, i, setup.layout, texts),
   );
   const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
+  const { classWeights } = setup;
+  const weight = classWeights
+    ? batches.reduce((sum, batch) => sum + weightOf(batch, classWeights), 0)
+    : labels;
   const learningRate = learningRateAt(training, step, plan.steps);
   const scalars = optimizerScalars(training, learningRate, step + 1);
+  const { neftune_noise_alpha: alpha = 0 } = training;
+  const { hiddenSize: width, vocabularySize } = setup.architecture;
+  const noiseOf = (batch: FilledBatch, length: number) =>
+    alpha > 0 ? noiseFeeds(batch, { rows: plan.shape.rows, length }, { alpha, width, vocabularySize }) : {};
   let loss = 0;
   let correct = 0;
   let gradNorm = 0;
@@ -74,13 +91,13 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
         return [part];
       });
       if (parts.length === 0) continue;
-      count(runCached(program, update.cached, plan.shape, parts, { count: labels, varies }));
+      count(runCached(program, update.cached, plan.shape, parts, { count: labels, varies, noiseOf }));
     }
   }
   for (const [i, batch] of 'cached' in update ? [] : batches.entries()) {
     if (batch.labelCount === 0) continue;
-    const seed = seedOf(i);
-    const feeds = { ...feedsOf(objective, batch, labels, varies), seed };
+    const given = feedsOf(objective, batch, weight, varies, classWeights);
+    const feeds = { ...given, ...noiseOf(batch, given.ids.length), seed: seedOf(i) };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
       count(out);

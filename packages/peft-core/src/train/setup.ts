@@ -2,7 +2,8 @@ import { GraftError } from '../errors.ts';
 import {
   type Arrangement,
   cheapestOnStock,
-  checkBestMetric,
+  checkOptionsOfFormat,
+  classWeightsOf,
   readTrainingData,
   type SequenceLayout,
   type TrainingData,
@@ -20,7 +21,7 @@ import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
 import { asksForBest } from './best-model.ts';
 import { implementationHere } from './machine/implementation.ts';
-import { type Objective, objectiveOf } from './objectives/objective.ts';
+import { classesOf, type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
 /** The model with its head, the data, and how examples become the model's input. */
@@ -30,6 +31,8 @@ export interface TrainingSetup {
   config: Record<string, unknown>;
   data: TrainingData;
   objective: Objective;
+  /** How much each class counts in the training loss; null: all the same. */
+  classWeights: readonly number[] | null;
   layout: SequenceLayout;
   /** Why beginnings that sequences have in common are not computed once; null where they are. */
   whyNotShared: string | null;
@@ -63,7 +66,7 @@ export async function setUpTraining(
       modelConfig: base.config,
       headLabels: startLabels,
     }));
-  checkBestMetric(options.training, data.format);
+  checkOptionsOfFormat(options.training, data.format);
   checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
@@ -71,7 +74,8 @@ export async function setUpTraining(
       `the adapter to go on from tells ${startLabels.length} classes apart (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
       { param: 'training_file' },
     );
-  const config = data.labels ? withLabels(base.config, data.labels) : base.config;
+  const ofText = data.format === 'multi_label_classification' ? { problem_type: data.format } : {};
+  const config = data.labels ? { ...withLabels(base.config, data.labels), ...ofText } : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   const { vocabularySize } = architecture;
@@ -81,12 +85,15 @@ export async function setUpTraining(
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
+  const objective = objectiveOf(data.format, data.labels?.length ?? 0);
   const layout = {
     ...{ virtualTokens, vocabularySize, arrangement },
+    classes: classesOf(objective),
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
   };
-  return { architecture, config, data, objective: objectiveOf(data.format), layout, whyNotShared };
+  const classWeights = classWeightsOf(options.training.class_weights, data);
+  return { architecture, config, data, objective, classWeights, layout, whyNotShared };
 }
 
 /** Kernels take a list of positions as it is; `onStock` says what is best without them where beginnings may be shared. */
@@ -99,16 +106,17 @@ function arrangementFor(whyNotShared: string | null, onStock: () => Arrangement)
 /** Beginnings are shared where all sequences see the same of them; else this says what keeps them from it. */
 function unshareable(
   architecture: Architecture,
-  { training }: TrainingData,
-  { peft, sharesBeginnings = true }: Pick<TrainOptions, 'peft' | 'sharesBeginnings'>,
+  data: TrainingData,
+  { peft, training, sharesBeginnings = true }: Pick<TrainOptions, 'peft' | 'training' | 'sharesBeginnings'>,
 ): string | null {
   if (architecture.encoder) return 'an encoder reads each input by itself';
   if (architecture.attention !== 'causal') return 'each token sees those after it, too';
   const { drops } = attach(peft, architecture, 'trained');
   if (drops) return `${drops} draws for each example by itself`;
   if (architecture.drops) return 'the dropout of the base model draws for each example by itself';
+  if (training.neftune_noise_alpha) return 'NEFTune draws noise for each example by itself';
   if (!sharesBeginnings) return 'it was asked not to be';
-  return training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
+  return data.training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
 }
 
 /** The best model, and when to stop looking for a better one, is told by validation examples alone. */

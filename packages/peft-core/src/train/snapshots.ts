@@ -6,6 +6,7 @@ import { folderOfStep } from './checkpoints/manifest.ts';
 import { bestOf, publishedStepOf, validationOf, writeFiles } from './finish-run.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { RecordOf } from './records.ts';
+import { withResult } from './update/average.ts';
 
 /**
  * Whether the adapter of this step is kept for people: at evaluations, or where there are none at the end of each training epoch.
@@ -28,7 +29,7 @@ export async function takeSnapshot(run: TrainingRun): Promise<RecordOf<'snapshot
   const dir = path.join(options.snapshotDir!, folderOfStep(step));
   let files: WrittenFile[];
   try {
-    files = await writeFiles(run, dir, step);
+    files = await withResult(run, async () => await writeFiles(run, dir, step));
   } catch (error) {
     await rm(dir, { recursive: true, force: true }).catch(() => {});
     const reason = systemCode(error);

@@ -38,6 +38,10 @@ async function modelOf(name: string, config: Record<string, unknown>): Promise<B
 
 const lines: Record<string, (i: number) => object> = {
   SEQ_CLS: (i) => ({ text: `${'ab'[i % 2]!.repeat(2 + (i % 5))}`, label: i % 2 ? 'odd' : 'even' }),
+  several: (i) => ({
+    text: `${'ab'[i % 2]!.repeat(2 + (i % 5))}`,
+    labels: [...(i % 2 ? ['odd'] : []), ...(i % 5 > 2 ? ['long'] : [])],
+  }),
   TOKEN_CLS: (i) => ({
     tokens: ['aa', 'bb', 'a'].slice(0, 2 + (i % 2)),
     labels: [0, 1, 0].slice(0, 2 + (i % 2)),
@@ -61,7 +65,7 @@ async function optionsOf(
   await writeFile(trainingFile, all.join('\n'));
   const peft = parsePeftConfig({
     peft_type: 'LORA',
-    task_type: kind.includes('pairs') ? 'FEATURE_EXTRACTION' : kind,
+    task_type: kind.includes('pairs') ? 'FEATURE_EXTRACTION' : kind === 'several' ? 'SEQ_CLS' : kind,
     r: 4,
     target_modules: base.modelType === 'bert' ? ['query', 'value'] : ['q_proj', 'v_proj'],
   });

@@ -17,14 +17,15 @@ import { adapterTensors, attachAdapter, declarePeftModel, type PeftModel } from 
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
 import { type CachedPass, contrastInputs, contrastOfUnits } from './objectives/cached-contrast.ts';
+import { type NoiseOf, noiseInputs } from './objectives/embedding-noise.ts';
 import type { BatchOf, Loss, LossContext } from './objectives/loss.ts';
 import { batchInputs, embeddingsOf, lossOf, type Objective } from './objectives/objective.ts';
 import { embedded, evaluated, lossAndGradients } from './objectives/passes.ts';
 import { compareInputs, type Retrieval } from './objectives/retrieval.ts';
-import { adamW, clipGradients } from './optimizer.ts';
+import { adamW, averaged, clipGradients } from './update/optimizer.ts';
 
 /** Training options that are part of the graph. */
-export const GRAPH_OPTIONS = [
+const GRAPH_OPTIONS = [
   'gradient_accumulation_steps',
   'gradient_checkpointing',
   'adam_beta1',
@@ -32,8 +33,24 @@ export const GRAPH_OPTIONS = [
   'adam_epsilon',
   'weight_decay',
   'max_grad_norm',
+  'loraplus_lr_ratio',
+  'loraplus_lr_embedding',
+  'label_smoothing_factor',
 ] as const;
-export type GraphOptions = Pick<ResolvedTraining, (typeof GRAPH_OPTIONS)[number]>;
+export type GraphOptions = Pick<
+  ResolvedTraining,
+  (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha' | 'ema_decay'
+>;
+
+/** What of the options tells two graphs apart. */
+export const graphKey = (training: GraphOptions): unknown[] => [
+  ...GRAPH_OPTIONS.map((name) => training[name]),
+  // The rate is fed to each step; that of embeddings is a share of its peak.
+  training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
+  // How much noise there is is fed, too.
+  Boolean(training.neftune_noise_alpha),
+  training.ema_decay !== undefined,
+];
 
 export interface TrainProgramSpec {
   architecture: Architecture;
@@ -41,6 +58,8 @@ export interface TrainProgramSpec {
   peft: PeftConfig;
   form: AttachmentForm;
   training: GraphOptions;
+  /** How much each class counts in the training loss. Absent: all the same. */
+  classWeights?: readonly number[] | null;
   storage: BaseStorage;
   precision: MatmulPrecision;
   implementation: Implementation;
@@ -54,8 +73,9 @@ export interface TrainProgramSpec {
   retrieves?: boolean;
 }
 
-type PassInputs = BatchOf<InputSpec> & { seed: InputSpec };
-type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec>;
+type PassInputs = BatchOf<InputSpec> & { seed: InputSpec } & (NoiseOf<InputSpec> | Record<never, never>);
+type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec> &
+  ({ average_keeps: InputSpec } | Record<never, never>);
 type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor };
 type StepOutputs = { norm: tf.Tensor };
 
@@ -100,8 +120,14 @@ export interface TrainProgram extends EvaluationProgram {
   builder: ProgramBuilder;
 }
 
+/** Name of the flat variable of the average of all steps' adapters. */
+export const AVERAGE = 'average';
+
 /** Names of the flat state variables, in the order of a checkpoint. */
-export const STATE = ['adapter', 'exp_avg', 'exp_avg_sq'] as const;
+export const stateOf = ({ ema_decay: decay }: Pick<ResolvedTraining, 'ema_decay'>): readonly string[] => [
+  ...['adapter', 'exp_avg', 'exp_avg_sq'],
+  ...(decay === undefined ? [] : [AVERAGE]),
+];
 
 export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainProgram {
   return asLongAsNeeded(spec, (varies) => trainProgram(spec, varies, eager));
@@ -185,18 +211,25 @@ function defineTraining(
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: `exp_avg${suffix}`, ...flat });
   const expAvgSq = builder.variable({ name: `exp_avg_sq${suffix}`, ...flat });
+  const averages = training.ema_decay !== undefined;
+  const average = averages ? builder.variable({ name: AVERAGE + suffix, ...flat }) : null;
   const define: ProgramBuilder['function'] = (name, inputs, body) =>
     builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
 
   const scalar = { shape: [], dtype: 'float32' } as const;
-  const stepInputs: StepInputs = { learning_rate: scalar, step_size: scalar, root_correction: scalar };
+  const stepInputs: StepInputs = {
+    ...{ learning_rate: scalar, step_size: scalar, root_correction: scalar },
+    ...(averages ? { average_keeps: scalar } : {}),
+  };
   const passInputs: PassInputs = {
     ...batchInputs(objective, grid, varies),
     seed: { shape: [2], dtype: 'int32' },
+    ...(training.neftune_noise_alpha ? noiseInputs(grid, varies) : {}),
   };
-  const { gradient_checkpointing: checkpointing } = training;
+  const { gradient_checkpointing: checkpointing, label_smoothing_factor: factor = 0 } = training;
+  const smoothing = factor > 0 ? { factor, classWeights: spec.classWeights ?? null } : null;
   const pass = (inputs: InputTensors<PassInputs>) =>
-    lossAndGradients({ model, grid, inputs }, inputs.seed, checkpointing, (context) =>
+    lossAndGradients({ model, grid, inputs, smoothing }, inputs, checkpointing, (context) =>
       lossOf(objective, context),
     );
 
@@ -212,6 +245,8 @@ function defineTraining(
     adapter.assign(after.parameters);
     expAvg.assign(after.expAvg);
     expAvgSq.assign(after.expAvgSq);
+    if (average && 'average_keeps' in step)
+      average.assign(averaged(average.read(), after.parameters, step.average_keeps));
     return norm;
   }
 
@@ -246,7 +281,7 @@ function defineTraining(
     const labels = wholeBatch!;
     const slopes = { shape: [grid.sequences * grid.labels, width], dtype: 'float32' } as const;
     const embed = define('embed', passInputs, (inputs) => ({
-      units: embedded({ model, grid, inputs }, inputs.seed),
+      units: embedded({ model, grid, inputs }, inputs),
     }));
     const contrast = define('contrast', contrastInputs(labels, grid.sequences, width), contrastOfUnits);
     const backward = define('backward', { ...passInputs, slopes }, (inputs) => {
@@ -254,12 +289,7 @@ function defineTraining(
         total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)),
         correct: tf.scalar(0),
       });
-      const { loss, gradients } = lossAndGradients(
-        { model, grid, inputs },
-        inputs.seed,
-        checkpointing,
-        along,
-      );
+      const { loss, gradients } = lossAndGradients({ model, grid, inputs }, inputs, checkpointing, along);
       sum.assign(tf.add(sum.read(), gradients));
       return { done: loss };
     });

@@ -69,6 +69,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   learningRate(config: Config, model?: RatedModel): number;
   /** How many times that rate a short run takes at most, of the times that its data allow (config/automatic-training.ts). Left out: all. */
   mostOfRate?(config: Config, ofData: number): number;
+  /** Set where updates have two factors, of which the second may learn at another rate: `rate` of a tuner's parameters. */
+  hasRateGroups?: true;
   /** Share of a run's steps in which its rate rises. Left out: what is usual (config/automatic-training.ts). */
   warmupShare?: number;
 

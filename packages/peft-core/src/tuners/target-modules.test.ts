@@ -106,6 +106,14 @@ test('modules_to_save that match nothing name the nearest modules', () => {
   );
 });
 
+test('modules_to_save that match nothing name modules that hold others, too', () => {
+  assert.throws(() => resolveModulesToSave(parse({ modules_to_save: ['mpl'] }), llama()), {
+    code: 'target_modules_not_found',
+    param: 'peft.modules_to_save',
+    message: /"mpl" matches no module of this model; nearest: mlp/,
+  });
+});
+
 test('modules_to_save take modules that hold others, but no list of them', () => {
   assert.deepEqual(resolveModulesToSave(parse({ modules_to_save: ['3.mlp', '3.mlp.up_proj'] }), llama()), [
     'model.layers.3.mlp',

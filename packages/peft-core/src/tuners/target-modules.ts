@@ -72,7 +72,12 @@ export function resolveModulesToSave(
   const classifies = CLASSIFIER_HEADS.some(found);
   for (const end of wanted) {
     if (found(end) || (classifies && CLASSIFIER_HEADS.includes(end))) continue;
-    throw notFoundError('modules_to_save', end, modules);
+    // Also what holds modules can be meant.
+    throw notFoundError(
+      'modules_to_save',
+      end,
+      paths.map((name) => ({ name, kind: 'other' })),
+    );
   }
   const matched = paths.filter((path) => wanted.some((end) => path.endsWith(end)));
   const list = matched.find((path) => modules.some(({ name }) => /^\.\d+\./.test(afterPath(name, path))));

@@ -13,7 +13,15 @@ export interface AdapterParameter {
   init: ParameterInit;
   /** Set where weight decay applies although there is one axis: neither a bias nor a norm's weight. */
   decayed?: true;
+  /**
+   * The parameter's group where groups learn at rates of their own. Absent: `second` for what has one axis, else `first`, as in PEFT
+   * (optimizers/loraplus.py).
+   */
+  rate?: RateGroup;
 }
+
+/** `first`: at the run's learning rate. `second`: that of an update's second factor. `embedding`: that of updates of embeddings. */
+export type RateGroup = 'first' | 'second' | 'embedding';
 
 /** Values before training: drawn, or made from base weights. A transposed weight comes as it is stored. */
 export type ParameterInit =

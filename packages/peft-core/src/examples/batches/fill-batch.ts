@@ -11,6 +11,8 @@ export interface SequenceLayout {
   firstPosition: number;
   /** Which token's hidden state represents a whole sequence, or the mean of all. */
   pooling: 'first' | 'last' | 'mean';
+  /** Of texts that may have several: their number. Absent: 0. */
+  classes?: number;
   /** How a micro-batch's sequences lie beside each other; absent: in a grid. */
   arrangement?: Arrangement;
 }
@@ -37,6 +39,8 @@ export interface FilledBatch extends FilledGrid {
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
+  /** Of texts that may have several classes, `(labels · classes)`: 1 for each that a text has. Empty for others. */
+  labelTargets: Float32Array;
   /** 1 for each target, or each example to embed; 0 in the room that the micro-batch leaves. */
   labelWeights: Float32Array;
   /** For each position, its share in its sequence's vector. */
@@ -72,6 +76,7 @@ export function fillBatch(
     inputSpans: new Int32Array(shape.inputTokens > 0 ? 4 * shape.spans : 0),
     labelPositions: new Int32Array(shape.labels),
     labelIds: new Int32Array(shape.labels),
+    labelTargets: new Float32Array(shape.labels * (layout.classes ?? 0)),
     labelWeights: new Float32Array(shape.labels),
     poolWeights: new Float32Array(size),
     poolVectors: new Int32Array(size).fill(shape.sequences * shape.labels),
@@ -135,6 +140,11 @@ export function fillBatch(
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
     const pooled = pooling === 'last' ? end - 1 : start;
+    if (example.labels) {
+      for (const label of example.labels) batch.labelTargets[batch.labelCount * layout.classes! + label] = 1;
+      addLabel(pooled, 0);
+      continue;
+    }
     if (example.label !== undefined) {
       addLabel(pooled, example.label);
       continue;

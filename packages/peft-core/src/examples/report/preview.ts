@@ -48,8 +48,13 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
     // Position t predicts token t + 1, and the last token is a target only.
     return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1))];
   });
-  const label = raw.format === 'classification' ? String(raw.label).slice(0, MOST_CHARACTERS) : null;
+  const label = labelOf(raw)?.slice(0, MOST_CHARACTERS) ?? null;
   return { line: raw.line, sequences, label };
+}
+
+function labelOf(raw: RawExample): string | null {
+  if (raw.format === 'classification') return String(raw.label);
+  return raw.format === 'multi_label_classification' ? raw.labels.join(', ') : null;
 }
 
 /**

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { GraftError } from '../../errors.ts';
 import { readSafetensors } from '../../files.ts';
-import type { AdapterLayout } from '../../peft-model/adapter-layout.ts';
+import type { LayoutEntry } from '../../peft-model/adapter-layout.ts';
 import { readPatiently, systemCode } from './durable-files.ts';
 import {
   type CheckpointCandidate,
@@ -14,6 +14,12 @@ import {
 } from './manifest.ts';
 import { readSeries } from './metric-series.ts';
 import { BEST_ADAPTER, type CheckpointState } from './write-checkpoint.ts';
+
+/** Where each parameter lies in a flat vector of so many values. */
+export interface CheckpointLayout {
+  size: number;
+  entries: readonly Pick<LayoutEntry, 'name' | 'offset' | 'length'>[];
+}
 
 /** A checkpoint that a run cannot be continued from. */
 export interface PassedOver {
@@ -28,7 +34,7 @@ export interface PassedOver {
  */
 export async function adoptCheckpoint(
   candidates: readonly CheckpointCandidate[],
-  layout: Pick<AdapterLayout, 'entries' | 'size'>,
+  layout: CheckpointLayout,
   parts: readonly string[],
   identity: string,
   waits?: readonly number[],
@@ -83,7 +89,7 @@ export async function verifyOwn(candidate: CheckpointCandidate, identity: string
 
 async function readCheckpoint(
   candidate: CheckpointCandidate,
-  layout: Pick<AdapterLayout, 'entries' | 'size'>,
+  layout: CheckpointLayout,
   parts: readonly string[],
   identity: string,
 ): Promise<CheckpointState> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { useKernels } from '@graft/tf-graph';
 import { tracedOperations } from '@graft/tf-graph/testing';
-import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
+import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../../config/index.ts';
 import { architectureFor } from '../../models/registry.ts';
 import type { TaskType } from '../../outlines/index.ts';
 import { tinyFamilies } from '../../testing/tiny-families.ts';
@@ -56,25 +56,59 @@ function expected(method: string, task: TaskType): string[] {
 
 const grid = { rows: 1, tokens: 32, labels: 16, sequences: 1, spans: 4 };
 
+/** Operations of a training step, by kernels. */
+async function operationsOf(
+  { config, task }: (typeof families)[string],
+  options: Record<string, unknown>,
+  asked: TrainingOptions = {},
+): Promise<Map<string, number> & { varies: boolean }> {
+  const fields = { ...tinyConfig, ...config };
+  const peft = parsePeftConfig({ ...options, task_type: task });
+  const architecture = architectureFor(fields.model_type, fields, task);
+  let isAsLongAsNeeded = false;
+  const operations = await tracedOperations(() => {
+    const { program, varies } = buildTrainProgram({
+      ...{ architecture, peft, objective: 'labels', form: 'trained', storage: 'float32' },
+      ...{ precision: 'fp32', implementation: 'kernels', evaluationGrid: null },
+      grid: { ...grid, inputTokens: architecture.encoder ? 32 : 0 },
+      training: resolveTraining({ peft, training: asked, exampleCount: 8, hasValidationFile: false }),
+    });
+    isAsLongAsNeeded = varies;
+    program.close();
+  });
+  return Object.assign(operations, { varies: isAsLongAsNeeded });
+}
+
 for (const [family, { config, task }] of Object.entries(families))
   for (const [method, options] of Object.entries(methods)) {
     if (task === 'SEQ_CLS' && languageOnly.includes(method)) continue;
     test(`${family}, ${method}: kernels compute what they can`, async () => {
-      const fields = { ...tinyConfig, ...config };
-      const peft = parsePeftConfig({ ...options, task_type: task });
-      const architecture = architectureFor(fields.model_type, fields, task);
-      const operations = await tracedOperations(() => {
-        const { program } = buildTrainProgram({
-          ...{ architecture, peft, objective: 'labels', form: 'trained', storage: 'float32' },
-          ...{ precision: 'fp32', implementation: 'kernels', evaluationGrid: null },
-          grid: { ...grid, inputTokens: architecture.encoder ? 32 : 0 },
-          training: resolveTraining({ peft, training: {}, exampleCount: 8, hasValidationFile: false }),
-        });
-        program.close();
-      });
+      const operations = await operationsOf({ config, task }, options);
       assert.deepEqual(
         replaced.filter((op) => operations.has(op)),
         expected(method, task),
       );
     });
   }
+
+test('labels are smoothed without another operation over the vocabulary: the kernel of the head stays in use', async () => {
+  const asked = { label_smoothing_factor: 0.1 };
+  for (const family of ['llama', 't5']) {
+    const operations = await operationsOf(families[family]!, everywhere, asked);
+    assert.deepEqual(
+      replaced.filter((op) => operations.has(op)),
+      [],
+    );
+    assert.ok(operations.has('GraftCrossEntropy'));
+  }
+});
+
+test('noise on embeddings is one draw of stock operations, and lists are as long as each batch needs', async () => {
+  const asked = { neftune_noise_alpha: 5 };
+  const operations = await operationsOf(families.llama!, everywhere, asked);
+  assert.deepEqual(
+    replaced.filter((op) => operations.has(op)),
+    ['StatelessRandomUniform'],
+  );
+  assert.ok(operations.varies);
+});

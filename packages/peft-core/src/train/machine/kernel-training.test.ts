@@ -13,10 +13,11 @@ import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainOptions } from '../../testing/train-adapter.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
 import { feedsOf } from '../objectives/objective.ts';
-import { learningRateAt, optimizerScalars } from '../optimizer.ts';
 import { setUpTraining } from '../setup.ts';
 import { startValues } from '../start-values.ts';
 import { buildTrainProgram } from '../train-program.ts';
+import { learningRateAt } from '../update/learning-rate.ts';
+import { optimizerScalars } from '../update/optimizer.ts';
 
 const steps = 20;
 let root: string;

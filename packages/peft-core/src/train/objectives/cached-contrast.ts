@@ -15,10 +15,11 @@ import {
 } from '@graft/tf-graph';
 import type { FilledBatch, GridShape } from '../../examples/index.ts';
 import { contrastiveLoss } from './embedding-loss.ts';
+import type { NoiseOf } from './embedding-noise.ts';
 import type { BatchOf } from './loss.ts';
 import { feedsOf } from './objective.ts';
 
-type Seeded = BatchOf<InputSpec> & { seed: InputSpec };
+type Seeded = BatchOf<InputSpec> & { seed: InputSpec } & (NoiseOf<InputSpec> | Record<never, never>);
 type Contrasted = Record<'units' | 'texts' | 'label_scales', InputSpec>;
 
 /** Functions of such a step. `units` are unit vectors, `(sequences · labels, H)`; `slopes` their gradients. */
@@ -64,7 +65,16 @@ export function runCached(
   { embed, contrast, backward, labels, width }: CachedPass,
   grid: GridShape,
   minis: readonly MiniBatch[],
-  { count, varies }: { count: number; varies: boolean },
+  {
+    count,
+    varies,
+    noiseOf,
+  }: {
+    count: number;
+    varies: boolean;
+    /** Feeds of the noise on the embeddings of a mini-batch, whose list or grid has so many positions; empty for none. */
+    noiseOf(filled: FilledBatch, length: number): NoiseOf<Float32Array> | Record<never, never>;
+  },
 ): { loss: RunOutput; correct: RunOutput } {
   const { sequences } = grid;
   const units = new Float32Array(sequences * labels * width);
@@ -79,10 +89,10 @@ export function runCached(
       copy(part * grid.labels, part * labels + first, filled.labelCount);
   };
   const feeds = minis.map(
-    ({ filled, seed }): Record<string, TypedArray> & BatchOf<TypedArray> & { seed: Int32Array } => ({
-      ...feedsOf('contrastive', filled, count, varies),
-      seed,
-    }),
+    ({ filled, seed }): Record<string, TypedArray> & BatchOf<TypedArray> & { seed: Int32Array } => {
+      const given = feedsOf('contrastive', filled, count, varies);
+      return { ...given, ...noiseOf(filled, given.ids.length), seed };
+    },
   );
   for (const [m, mini] of minis.entries()) {
     const own = program.run(embed, feeds[m]!).units.data as Float32Array;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { correlation, macroF1, metricsOf, ranks } from './metrics.ts';
+import { correlation, f1OfSets, macroF1, metricsOf, ranks } from './metrics.ts';
 
 const near = (found: number, expected: number) => assert.ok(Math.abs(found - expected) < 1e-9, `${found}`);
 
@@ -8,6 +8,13 @@ test('macro F1 is the mean over all classes that are wanted or predicted', () =>
   // Class 0: 2 hits of 3 wanted and 2 predicted; class 1: 1 of 1 and 2; class 2: 0 of 1 and 0; class 3: 0 of 0 and 1.
   near(macroF1([0, 0, 0, 1, 2], [0, 0, 3, 1, 1]), (4 / 5 + 2 / 3 + 0 + 0) / 4);
   near(macroF1([1, 0], [1, 0]), 1);
+});
+
+test('of texts with several labels F1 is that of all classes together, and the mean of each', () => {
+  // f1_score([[1, 0, 0], [1, 1, 0], [0, 0, 0]], [[1, 1, 0], [1, 0, 0], [0, 0, 0]], average=…, zero_division=0) of scikit-learn
+  const { micro_f1, macro_f1 } = f1OfSets([1, 0, 0, 1, 1, 0, 0, 0, 0], [1, 1, 0, 1, 0, 0, 0, 0, 0], 3);
+  near(micro_f1, 2 / 3);
+  near(macro_f1, 1 / 3);
 });
 
 test('ranks share their places among equals', () => {
@@ -30,6 +37,8 @@ test('each task tells its own measures', () => {
     Object.keys(metricsOf({ ...common, ...more }));
   assert.deepEqual(names({ objective: 'labels', task: 'CAUSAL_LM' }), ['token_accuracy', 'perplexity']);
   assert.deepEqual(names({ objective: 'labels', task: 'SEQ_CLS' }), ['accuracy', 'macro_f1']);
+  const sets = { objective: { classes: 2 }, task: 'SEQ_CLS' } as const;
+  assert.deepEqual(names(sets), ['accuracy', 'micro_f1', 'macro_f1']);
   assert.deepEqual(names({ objective: 'contrastive', task: 'FEATURE_EXTRACTION' }), ['accuracy']);
   const ranks = { amongTen: 0.75, reciprocal: 0.6 };
   assert.deepEqual(metricsOf({ ...common, objective: 'contrastive', task: 'FEATURE_EXTRACTION', ranks }), {

@@ -4,7 +4,10 @@ import type { Objective } from './objective.ts';
 /** Measures of a model besides its loss, by their names on the wire: shares, correlations, perplexity. */
 export type Metrics = Record<string, number>;
 
-/** `wanted` and `predicted`: the class, or the cosine, of everything that was measured. */
+/**
+ * `wanted` and `predicted`: the class, or the cosine, of everything that was measured; of texts that may have several classes 1 or 0 for
+ * each class of each text.
+ */
 export function metricsOf(measured: {
   objective: Objective;
   task: TaskType;
@@ -26,6 +29,7 @@ export function metricsOf(measured: {
     if (!found) return { accuracy };
     return { accuracy, recall_at_1: accuracy, recall_at_10: found.amongTen, mrr: found.reciprocal };
   }
+  if (typeof objective === 'object') return { accuracy, ...f1OfSets(wanted, predicted, objective.classes) };
   if (isClassifier(task)) return { accuracy, macro_f1: macroF1(wanted, predicted) };
   return { token_accuracy: accuracy, perplexity: Math.exp(loss) };
 }
@@ -43,6 +47,29 @@ export function macroF1(wanted: number[], predicted: number[]): number {
   }
   const f1 = [...counts.values()].map(({ hits, all }) => (2 * hits) / all);
   return f1.reduce((sum, value) => sum + value, 0) / f1.length;
+}
+
+/**
+ * F1 of all classes together, and the mean of each class's own, 0 where it was neither wanted nor predicted. Source: scikit-learn,
+ * f1_score of multi-label indicators (average "micro" and "macro", zero_division 0).
+ */
+export function f1OfSets(
+  wanted: number[],
+  predicted: number[],
+  classes: number,
+): { micro_f1: number; macro_f1: number } {
+  const hits = new Array<number>(classes).fill(0);
+  const all = new Array<number>(classes).fill(0);
+  for (const [i, value] of wanted.entries()) {
+    hits[i % classes]! += value * predicted[i]!;
+    all[i % classes]! += value + predicted[i]!;
+  }
+  const total = (values: number[]) => values.reduce((sum, value) => sum + value, 0);
+  const f1 = (hits: number, all: number) => (all === 0 ? 0 : (2 * hits) / all);
+  return {
+    micro_f1: f1(total(hits), total(all)),
+    macro_f1: total(hits.map((each, k) => f1(each, all[k]!))) / classes,
+  };
 }
 
 /** Pearson's r; 0 where it is not defined, since all values of a side are equal. */

@@ -3,15 +3,23 @@ import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index
 import { packedForward } from '../../peft-model/packed-forward.ts';
 import { contrastiveLoss, cosineLoss, embeddingInputs, embeddings } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
+import { labelSetInputs, labelSetLoss } from './label-set-loss.ts';
 import type { BatchOf, Forward, Loss, LossContext } from './loss.ts';
 
 /**
  * What is learnt. `labels`: the next token, or the class of a token or of a whole sequence. `contrastive`: which of the batch's
  * texts belongs to an anchor. `cosine`: how alike two texts are.
  */
-export type Objective = 'labels' | 'contrastive' | 'cosine';
+export type Objective = 'labels' | 'contrastive' | 'cosine' | LabelSets;
+/** Which of so many classes a sequence has: none, one or several. */
+export type LabelSets = { classes: number };
 
-export function objectiveOf(format: DatasetFormat): Objective {
+/** Classes of which a sequence may have several; 0: it has one, or there are none. */
+export const classesOf = (objective: Objective): number =>
+  typeof objective === 'object' ? objective.classes : 0;
+
+export function objectiveOf(format: DatasetFormat, classes: number): Objective {
+  if (format === 'multi_label_classification') return { classes };
   if (format === 'pairs') return 'contrastive';
   return format === 'scored_pairs' ? 'cosine' : 'labels';
 }
@@ -29,19 +37,27 @@ export function batchInputs(objective: Objective, grid: GridShape, varies: boole
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
       : {}),
-    ...(objective === 'labels' ? labelInputs(grid) : embeddingInputs(grid, perToken)),
+    ...ownInputs(objective, grid, perToken),
   };
+}
+
+function ownInputs(objective: Objective, grid: GridShape, perToken: InputSpec) {
+  if (objective === 'labels') return labelInputs(grid);
+  return typeof objective === 'object'
+    ? labelSetInputs(grid, objective.classes)
+    : embeddingInputs(grid, perToken);
 }
 
 /** A list is as long as a multiple of this: products of odd sizes are slower. */
 const POSITION_MULTIPLE = 16;
 
-/** Feeds of these inputs; losses are summed and divided by `count`. */
+/** Feeds of these inputs; losses are summed, each times its class's weight where there are any, and divided by `count`. */
 export function feedsOf(
   objective: Objective,
   batch: FilledBatch,
   count: number,
   varies: boolean,
+  classWeights: readonly number[] | null = null,
 ): BatchOf<TypedArray> {
   const { spans, input } = batch;
   const length = varies ? Math.ceil(batch.length / POSITION_MULTIPLE) * POSITION_MULTIPLE : batch.ids.length;
@@ -57,10 +73,14 @@ export function feedsOf(
           input_spans: batch.inputSpans,
         }
       : {}),
-    label_scales: batch.labelWeights.map((weight) => weight / count),
+    label_scales: classWeights
+      ? batch.labelWeights.map((weight, k) => (weight * classWeights[batch.labelIds[k]!]!) / count)
+      : batch.labelWeights.map((weight) => weight / count),
   };
   if (objective === 'labels')
     return { ...common, label_positions: batch.labelPositions, label_ids: batch.labelIds };
+  if (typeof objective === 'object')
+    return { ...common, label_positions: batch.labelPositions, label_targets: batch.labelTargets };
   const { poolVectors, poolWeights, texts, scores } = batch;
   return {
     ...common,
@@ -74,6 +94,7 @@ export function lossOf(objective: Objective, context: LossContext): Loss {
   const { inputs } = context;
   const forward = forwardOf(context);
   if ('label_ids' in inputs) return labelLoss(forward, inputs);
+  if ('label_targets' in inputs) return labelSetLoss(forward, inputs);
   if (objective === 'cosine') return cosineLoss(forward, inputs);
   return contrastiveLoss(embeddings(forward, inputs), inputs);
 }

@@ -2,10 +2,18 @@
 import { tf } from '@graft/tf-graph';
 import type { RandomState } from '../../nn/dropout.ts';
 import { adapterTensors, type ParameterTensors } from '../../peft-model/peft-model.ts';
+import type { NoiseOf } from './embedding-noise.ts';
 import type { Loss, LossContext } from './loss.ts';
 import { embeddingsOf, lossOf, type Objective } from './objective.ts';
 
-type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs'>;
+type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs' | 'smoothing'>;
+/** What a pass of training draws from: the seed of its dropout and noise, and how far the noise goes. */
+type Draws = { seed: tf.Tensor } & (NoiseOf<tf.Tensor> | Record<never, never>);
+
+function noiseOf(draws: Draws) {
+  const input = 'input_noise_scales' in draws ? { input: draws.input_noise_scales } : {};
+  return 'noise_scales' in draws ? { noise: { own: draws.noise_scales, ...input } } : {};
+}
 
 /** Losses of a batch, without dropout. */
 export function evaluated(objective: Objective, batch: Batch) {
@@ -14,11 +22,16 @@ export function evaluated(objective: Objective, batch: Batch) {
   return { loss: total, correct, predictions };
 }
 
-/** The unit vectors of a batch of texts; with a seed as training draws its dropout. No activations are kept. */
-export function embedded(batch: Batch, seed: tf.Tensor | null): tf.Tensor {
+/** The unit vectors of a batch of texts; with draws as training has its dropout and noise. No activations are kept. */
+export function embedded(batch: Batch, draws: Draws | null): tf.Tensor {
   const parameters = adapterTensors(batch.model);
   const constants: tf.Tensor[] = [];
-  const training = seed && { random: { seed, stream: 0 }, constants, checkpointing: false };
+  const training = draws && {
+    random: { seed: draws.seed, stream: 0 },
+    constants,
+    checkpointing: false,
+    ...noiseOf(draws),
+  };
   const units = embeddingsOf({ ...batch, parameters, training });
   tf.dispose(constants);
   return units;
@@ -30,7 +43,7 @@ export function embedded(batch: Batch, seed: tf.Tensor | null): tf.Tensor {
  */
 export function lossAndGradients(
   batch: Batch,
-  seed: tf.Tensor,
+  draws: Draws,
   checkpointing: boolean,
   loss: (context: LossContext) => Loss,
 ) {
@@ -38,11 +51,11 @@ export function lossAndGradients(
   let correct: tf.Tensor | undefined;
   const parameters = [...adapterTensors(model).values()];
   const names = model.layout.entries.map((e) => e.name);
-  const random: RandomState = { seed, stream: 0 };
+  const random: RandomState = { seed: draws.seed, stream: 0 };
   const constants: tf.Tensor[] = [];
   const forward = () => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));
-    const training = { random, constants, checkpointing };
+    const training = { random, constants, checkpointing, ...noiseOf(draws) };
     const result = loss({ ...batch, parameters: byName, training });
     correct = tf.keep(result.correct);
     return result.total;

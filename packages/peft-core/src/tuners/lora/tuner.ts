@@ -34,8 +34,10 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
     const { name, kind, rank, width, out, scale } = target;
     const init = config.init_lora_weights;
     const own = loraNames(target, config);
-    parameters.push({ name: own.a, shape: [rank, width], init: initialA(target, init) });
-    parameters.push({ name: own.b, shape: [out, rank], init: initialB(target, init, own.a) });
+    const [ofA, ofB] =
+      kind === 'embedding' ? (['embedding', 'embedding'] as const) : (['first', 'second'] as const);
+    parameters.push({ name: own.a, shape: [rank, width], init: initialA(target, init), rate: ofA });
+    parameters.push({ name: own.b, shape: [out, rank], init: initialB(target, init, own.a), rate: ofB });
     if (own.magnitude)
       parameters.push({
         name: own.magnitude,

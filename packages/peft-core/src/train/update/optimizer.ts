@@ -1,6 +1,6 @@
 import { tf } from '@graft/tf-graph';
-import type { ResolvedTraining } from '../config/index.ts';
-import type { AdapterLayout } from '../peft-model/adapter-layout.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
+import type { AdapterLayout, LayoutEntry } from '../../peft-model/adapter-layout.ts';
 
 export interface OptimizerState {
   parameters: tf.Tensor;
@@ -18,36 +18,22 @@ export interface OptimizerStep {
   rootCorrection: tf.Tensor;
 }
 
-/**
- * Learning rate of optimizer step `step` (from 0) of `total`: linear warmup, then constant, linear to 0, or half a cosine to 0.
- * Source: transformers, optimization.py (get_*_schedule_with_warmup), except that warmup ends before the last step: there a run of one step
- * trains at rate 0.
- */
-export function learningRateAt(training: ResolvedTraining, step: number, total: number): number {
-  const { learning_rate: peak } = training;
-  const warmup = Math.min(training.warmup_steps, total - 1);
-  if (step < warmup) return (peak * step) / Math.max(1, warmup);
-  const progress = (step - warmup) / Math.max(1, total - warmup);
-  switch (training.lr_scheduler_type) {
-    case 'constant':
-      return peak;
-    case 'linear':
-      return peak * Math.max(0, 1 - progress);
-    case 'cosine':
-      return peak * Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress)));
-  }
-}
-
 /** The scalars of a step, by the names of the program's inputs. t counts from 1. */
 export function optimizerScalars(
-  training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2'>,
+  {
+    adam_beta1: beta1,
+    adam_beta2: beta2,
+    ema_decay: decay,
+  }: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2' | 'ema_decay'>,
   learningRate: number,
   t: number,
 ) {
   return {
+    // The average begins as what the first step made.
+    ...(decay === undefined ? {} : { average_keeps: Float32Array.of(t === 1 ? 0 : decay) }),
     learning_rate: Float32Array.of(learningRate),
-    step_size: Float32Array.of(learningRate / (1 - training.adam_beta1 ** t)),
-    root_correction: Float32Array.of(Math.sqrt(1 - training.adam_beta2 ** t)),
+    step_size: Float32Array.of(learningRate / (1 - beta1 ** t)),
+    root_correction: Float32Array.of(Math.sqrt(1 - beta2 ** t)),
   };
 }
 
@@ -67,32 +53,65 @@ export function adamW(
   state: OptimizerState,
   gradients: tf.Tensor,
   step: OptimizerStep,
-  training: Pick<ResolvedTraining, 'adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay'>,
+  training: OptimizerOptions,
   layout: AdapterLayout,
 ): OptimizerState {
   const { adam_beta1: beta1, adam_beta2: beta2, adam_epsilon: epsilon, weight_decay: decay } = training;
+  const shares = rateShares(layout, training);
+  const scaled = (rate: tf.Tensor) => (shares ? tf.mul(shares, rate) : rate);
   const decayed =
     decay === 0
       ? state.parameters
       : tf.sub(
           state.parameters,
-          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), step.learningRate)),
+          tf.mul(state.parameters, tf.mul(decayMask(layout, decay), scaled(step.learningRate))),
         );
   const expAvg = tf.add(state.expAvg, tf.mul(tf.sub(gradients, state.expAvg), 1 - beta1));
   const expAvgSq = tf.add(tf.mul(state.expAvgSq, beta2), tf.mul(tf.square(gradients), 1 - beta2));
   const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), step.rootCorrection), epsilon);
   return {
-    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), step.stepSize)),
+    parameters: tf.sub(decayed, tf.mul(tf.div(expAvg, denominator), scaled(step.stepSize))),
     expAvg,
     expAvgSq,
   };
 }
 
+/**
+ * The average of flat vectors `(size)` that keeps so much of itself, a scalar; of none it is the values, bit for bit.
+ * Source: torch, optim/swa_utils.py (AveragedModel, get_ema_multi_avg_fn).
+ */
+export function averaged(average: tf.Tensor, values: tf.Tensor, keeps: tf.Tensor): tf.Tensor {
+  return tf.sub(values, tf.mul(tf.sub(values, average), keeps));
+}
+
+type OptimizerOptions = Pick<
+  ResolvedTraining,
+  | ('adam_beta1' | 'adam_beta2' | 'adam_epsilon' | 'weight_decay')
+  | ('learning_rate' | 'loraplus_lr_ratio' | 'loraplus_lr_embedding')
+>;
+
 /** The decay factor of each value. As in transformers' Trainer, biases and norms (tensors of one axis) are not decayed. */
 function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
   if (layout.entries.every((e) => e.decayed)) return tf.scalar(decay);
+  return perEntry(layout, (e) => (e.decayed ? decay : 0));
+}
+
+/**
+ * How many times the run's learning rate each value takes, `(size)`; null where all take it as it is.
+ * Source: Hayou et al. 2024, arXiv:2402.12354; peft, optimizers/loraplus.py (create_loraplus_optimizer).
+ */
+function rateShares(
+  layout: AdapterLayout,
+  { learning_rate: peak, loraplus_lr_ratio: ratio, loraplus_lr_embedding: embedding }: OptimizerOptions,
+): tf.Tensor | null {
+  if (ratio === undefined) return null;
+  const shares = { first: 1, second: ratio, embedding: embedding! / peak };
+  return perEntry(layout, ({ rate }) => shares[rate]);
+}
+
+function perEntry(layout: AdapterLayout, value: (entry: LayoutEntry) => number): tf.Tensor {
   return tf.concat(
-    layout.entries.map((e) => tf.fill([e.length], e.decayed ? decay : 0)),
+    layout.entries.map((e) => tf.fill([e.length], value(e))),
     0,
   );
 }

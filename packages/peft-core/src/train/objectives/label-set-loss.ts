@@ -1,0 +1,43 @@
+import { customGradient, type InputSpec, tf } from '@graft/tf-graph';
+import type { GridShape } from '../../examples/index.ts';
+import { exactly } from '../../nn/computation.ts';
+import type { Forward, LabelSetsOf, Loss } from './loss.ts';
+
+export function labelSetInputs({ labels }: GridShape, classes: number): LabelSetsOf<InputSpec> {
+  return {
+    label_positions: { shape: [labels], dtype: 'int32' },
+    label_targets: { shape: [labels, classes], dtype: 'float32' },
+    label_scales: { shape: [labels], dtype: 'float32' },
+  };
+}
+
+/**
+ * Binary cross entropy of each class, its mean over the classes of a text. Right is a text whose every class is: as likely as not is no.
+ * Source: transformers, loss/loss_utils.py (ForSequenceClassificationLoss, multi_label_classification); torch, BCEWithLogitsLoss.
+ */
+export function labelSetLoss(
+  { model, runtime, hidden }: Forward,
+  { label_targets: targets, label_scales: scales }: LabelSetsOf<tf.Tensor>,
+): Loss {
+  const { architecture } = model;
+  const logits = exactly(architecture.logits!(runtime, architecture.finalNorm(runtime, hidden))); // (K, C)
+  const losses = tf.mean(binaryLosses(logits, targets), -1);
+  const predictions = tf.cast(tf.greater(logits, 0), 'float32');
+  const wrong = tf.sum(tf.abs(tf.sub(predictions, targets)), -1);
+  const counted = tf.logicalAnd(tf.equal(wrong, 0), tf.greater(scales, 0));
+  return {
+    total: tf.sum(tf.mul(losses, scales)),
+    correct: tf.sum(tf.cast(counted, 'float32')),
+    predictions,
+  };
+}
+
+/** log(1 + eᶻ) − z · target of each of `(K, C)`. */
+function binaryLosses(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
+  return customGradient({
+    inputs: { logits },
+    keep: { logits, targets },
+    value: () => tf.sub(tf.softplus(logits), tf.mul(logits, targets)),
+    gradient: (dy, { logits, targets }) => ({ logits: tf.mul(tf.sub(tf.sigmoid(logits), targets), dy) }),
+  });
+}
