@@ -11,7 +11,7 @@ import { locate, peftOf } from './grid.ts';
 import { models, type Task, tasks } from './tasks.ts';
 
 /** What a run has measured. */
-export interface Measured {
+interface Measured {
   steps: number;
   /** Folder of its adapter. */
   adapter: string;

@@ -31,8 +31,8 @@ export function takeJobOptions(command: Command): Command {
     .option('--rank <n>', 'its rank, r, where it has one (default: the usual one)', wholeNumber(1))
     .option('--learning-rate <x>', "peak learning rate (default: the method's)", anyNumber)
     .option('--epochs <n>', 'passes over the data (default: chosen by size)', wholeNumber(1))
-    .option('--max-steps <n>', 'end after this many steps', wholeNumber(1))
-    .option('--batch-size <n>', 'examples per step (default: chosen by size)', wholeNumber(1))
+    .option('--max-steps <n>', 'train this many steps, whatever --epochs says', wholeNumber(1))
+    .option('--batch-size <n>', 'examples per pass (default: 8, or all of them)', wholeNumber(1))
     .option(
       '--peft <json>',
       'all options of the method as docs/methods.md names them, {"peft_type": …}, with the task_type if it is not to write text; or @file',

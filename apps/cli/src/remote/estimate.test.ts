@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { estimateView } from '../draw/estimate-view.ts';
+import { plainPaint } from '../draw/paint.ts';
 import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { estimate } from '../testing/wire-estimates.ts';
 import { wireServer } from '../testing/wire-server.ts';
 
 test('estimate takes the options of jobs create and tells whether the job fits', async (t) => {
@@ -74,4 +77,11 @@ test('a job that fits, and its estimate beside the job', async (t) => {
   await runGraft(['jobs', 'get', 'ftjob-1'], { env: server.env });
   const job = await runGraft(['jobs', 'get', 'ftjob-1'], { env: server.env });
   assert.match(job.stdout, /^estimate +9\.3 GB of memory, 90 steps, 54,720 tokens$/m);
+});
+
+test('what an option that is left out costs stands under the estimate', () => {
+  const message = 'peft.lora_alpha is left out: it is 8.';
+  const warned = { ...estimate, warnings: [{ param: 'peft.lora_alpha', message }] };
+  assert.match(estimateView(warned, plainPaint), /^warning +peft\.lora_alpha is left out: it is 8\.$/m);
+  assert.doesNotMatch(estimateView(estimate, plainPaint), /warning/);
 });

@@ -239,10 +239,9 @@ function describeJob(job: FineTuningJob, { paint }: Output): string {
       ['sweep', job.sweep ? `${JSON.stringify(job.sweep)}, see: graft jobs trials ${job.id}` : null],
       ['peft', JSON.stringify(job.peft)],
       ['training', JSON.stringify(job.training)],
-      ...reasonLines({ ...job.peft, ...job.training }, job.training_reasons).map((line, i): [string, string] => [
-        i === 0 ? 'chosen' : '',
-        line,
-      ]),
+      ...reasonLines({ ...job.peft, ...job.training }, job.training_reasons).map(
+        (line, i): [string, string] => [i === 0 ? 'chosen' : '', line],
+      ),
       ['seed', String(job.seed)],
       ['created', timestamp(job.created_at)],
       ['finished', job.finished_at === null ? null : timestamp(job.finished_at)],

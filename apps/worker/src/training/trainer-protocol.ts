@@ -55,7 +55,7 @@ export interface TrainingRequest {
 /** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
 export type VerificationRequest = Omit<
   TrainingRequest,
-  'trials' | 'outputDir' | 'snapshotDir' | 'checkpoints'
+  'trials' | 'comparison' | 'outputDir' | 'snapshotDir' | 'checkpoints'
 > & {
   adapterDir: string;
 };
@@ -321,6 +321,7 @@ export const checkTrainerCall = checkerOf({
         {
           ...onFiles,
           trials: nullable(Type.Array(options, { maxItems: mostListed })),
+          comparison: Type.Optional(word),
           outputDir: path,
           snapshotDir: Type.Optional(path),
           checkpoints: Type.Object(

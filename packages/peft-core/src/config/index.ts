@@ -19,7 +19,7 @@ export {
   runtimesFor,
 } from '../tuners/methods.ts';
 export { type DataSize, trainingReasons } from './automatic-training.ts';
-export { choosePeft, type PeftWarning, peftReasons, peftWarnings } from './choose-peft.ts';
+export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

@@ -30,7 +30,8 @@ export async function verifyEffect(
   adapterDir: string,
   { interrupts, team }: { interrupts: JobInterrupts; team: string },
 ): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null; warning: string | null }> {
-  const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, trials, ...rest } = request;
+  const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, ...more } = request;
+  const { trials, comparison: _comparison, ...rest } = more;
   const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
   let verification: AdapterVerification | undefined;
   const end = await trainer.verify(

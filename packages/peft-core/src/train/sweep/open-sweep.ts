@@ -34,7 +34,7 @@ export interface SweepOptions
   trials: readonly SweepTrial<ResolvedTraining>[];
   /** As `train` has it; trials wait in checkpoints, so there is no sweep without. */
   checkpoints: NonNullable<TrainOptions['checkpoints']>;
-  /** Left out: as the checkpoint has it that it goes on from, or `late`. */
+  /** As long as no checkpoint says. Left out: late. */
   comparison?: Comparison;
 }
 
@@ -211,7 +211,8 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
       checkpoint: kept?.checkpoint ?? null,
     };
   });
-  const comparison = asked ?? checkpoint?.comparison ?? 'late';
+  // A worker of a version before may have taken the sweep on: what its checkpoint says counts.
+  const comparison = checkpoint?.comparison ?? asked ?? 'late';
   const rungs = rungsOf(trials.length, steps, first.training.eval_steps, comparison);
   const resumedFrom = checkpoint?.step ?? null;
   return new Sweep(
