@@ -119,6 +119,7 @@ const trainingFields: Fields = {
   packing: notFlags,
   precision: ['fp8', ...notTexts],
   validation_split: [-1, 0.6, ...notNumbers],
+  validation_seed: [-1, 0.5, ...notNumbers],
   max_steps: [0, 10_000_001, ...notWholes],
 };
 

@@ -82,7 +82,7 @@ export async function estimateJob(
   throw isLastingModelFault(code) ? baseModelFault(error, model.id, [model.path]) : error;
 }
 
-/** What is held out depends on the seed, where something is. */
+/** What is held out depends on seeds, where something is. */
 export function sampleKeyOf({
   model,
   trainingFile,
@@ -90,7 +90,7 @@ export function sampleKeyOf({
   peft,
   training,
 }: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
-  const { validation_split: split, seed } = training;
+  const { validation_split: split, seed, validation_seed = null } = training;
   const what = {
     tokenizerKey: model.tokenizer.key,
     modelConfig: model.config,
@@ -98,7 +98,11 @@ export function sampleKeyOf({
     ...readingOptions(training),
   };
   const files = { training: trainingFile, validation: validationFile };
-  return [validationKey(files, what), split, split > 0 && !validationFile ? seed : ''].join();
+  return [
+    validationKey(files, what),
+    split,
+    ...(split > 0 && !validationFile ? [seed, validation_seed] : []),
+  ].join();
 }
 
 async function pathOf(services: Services, file: FileRecord): Promise<string> {

@@ -47,7 +47,7 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
   const files = createFileThreads();
   try {
     const training = { examples: 5000, truncated: 0, skipped: 0, special_tokens: 0 };
-    const ok = { ok: true, tokens: 95_000, counts: { training, validation: null } };
+    const ok = { ok: true, tokens: 95_000, counts: { training, validation: null, overlap: null } };
     assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [
       ok,
       ok,

@@ -4,7 +4,7 @@ import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
-const validationVersion = 3;
+const validationVersion = 4;
 
 /** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
 export function validationKey(

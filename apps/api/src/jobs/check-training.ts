@@ -29,7 +29,7 @@ import { ApiError } from '../api-error.ts';
 import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials } from './check-trials.ts';
-import { checkPeftOfStart, findStart } from './find-start.ts';
+import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -84,7 +84,11 @@ export async function checkTraining(
   const quota = await readQuota(services, caller.teamId);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
   const ofStart = startFrom?.peft ?? null;
-  const { training, sweep, trials } = parseOptions(body, { ofStart, hyperparameters, otherwise });
+  const { training, sweep, trials } = parseOptions(body, startFrom, {
+    ofStart,
+    hyperparameters,
+    otherwise,
+  });
   const [{ peft }] = trials as [SweepTrial];
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
@@ -148,6 +152,7 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 /** All options are parsed even when the first is at fault, so that every fault is reported together. */
 function parseOptions(
   body: TrainingBody,
+  startFrom: AdapterVersion | null,
   given: Required<Pick<BesideSweep, 'ofStart' | 'hyperparameters' | 'otherwise'>>,
 ) {
   const { ofStart, otherwise } = given;
@@ -164,7 +169,7 @@ function parseOptions(
   const peft = attempt<PeftConfig>(() =>
     ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(body.peft ?? otherwise),
   );
-  const training = attempt(() => parseTrainingOptions(body.training ?? {}));
+  const training = attempt(() => keepSplitOfStart(parseTrainingOptions(body.training ?? {}), startFrom));
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {

@@ -220,6 +220,38 @@ test('over-long examples are cut or left out where a job asks for it, and it cou
   );
 });
 
+test('validation examples that training has, too, are counted in the job and told in a warning', async () => {
+  const chat = (question: string, answer: string) =>
+    JSON.stringify({
+      messages: [
+        { role: 'user', content: question },
+        { role: 'assistant', content: answer },
+      ],
+    });
+  const training = await bench.acme.upload([chat('1', 'a'), chat('2', 'b'), chat('3', 'c')].join('\n'));
+  const held = await bench.acme.upload([chat('1', 'a'), chat('2', 'other'), chat('4', 'd')].join('\n'));
+  const created = async (files: object) => {
+    const { json } = await bench.acme.send('POST', path, { model: 'tiny', ...files });
+    await bench.untilState(json.id, 'queued');
+    const events = (await bench.acme.send('GET', `${path}/${json.id}/events`)).json.data as {
+      level: string;
+      message: string;
+    }[];
+    const warnings = events.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    return [(await show(json.id)).data.overlap, warnings];
+  };
+  const expected = [
+    { prompts: 2, identical: 1, exact: true },
+    [
+      '2 of 3 validation examples have the prompt of a training example, 1 of them word for word the same example: the validation loss looks better than it is',
+    ],
+  ];
+  assert.deepEqual(await created({ training_file: training, validation_file: held }), expected);
+  // As the result of the first validation has it.
+  assert.deepEqual(await created({ training_file: training, validation_file: held }), expected);
+  assert.deepEqual(await created({ training_file: training }), [null, []]);
+});
+
 test('a process that is killed while it validates is followed by another after one lease', async () => {
   // Its own validator looks for work at its start alone: the job is the child's.
   const quiet = await openApiBench({ validationSweepMs: 3_600_000 }, env);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { DataSize, PeftConfig, ResolvedTraining, Sweep, SweepTrial } from '@graft/peft-core/config';
+import type { RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
@@ -25,6 +26,8 @@ interface SettledTraining {
   names: string[];
   /** Of values that all trials have in common. */
   reasons: Record<string, string>;
+  /** That validation examples are training examples, too; null where none is. */
+  overlap: string | null;
 }
 
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
@@ -59,16 +62,33 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
     answerCharacters,
   });
   const [first] = trials;
+  const overlap = await overlapOf(examples, options.validation);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     { ...asked[0]!, hyperparameters: {} },
     first.training,
   );
-  if (sweep) return { trials, names: trials.map(trialName), reasons };
+  if (sweep) return { trials, names: trials.map(trialName), reasons, overlap };
   return {
     trials,
     names: [],
     reasons: ofRate === undefined ? reasons : { learning_rate: ofRate, ...reasons },
+    overlap,
   };
+}
+
+async function overlapOf(
+  training: readonly RawExample[],
+  validation: string | undefined,
+): Promise<string | null> {
+  if (validation === undefined) return null;
+  const { overlapRemark } = await import('@graft/peft-core/config');
+  const { OverlapCounter, parseJsonl } = await import('@graft/peft-core/examples');
+  const held = parseJsonl(await readFile(validation)).examples;
+  const counter = new OverlapCounter();
+  for (const example of training) counter.add(example, 'training_file');
+  for (const example of held) counter.add(example, 'validation_file');
+  const overlap = counter.overlap();
+  return overlap && overlapRemark(overlap, held.length);
 }
 
 async function resolveTrials(

@@ -1474,6 +1474,15 @@ export interface FineTuningJobData {
     /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
     special_tokens: number;
   } | null;
+  /** Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file. */
+  overlap: {
+    /** With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor. */
+    prompts: number;
+    /** Of these, with the same answer or label, too. */
+    identical: number;
+    /** False of training files with more than a million prompts: the counts are estimates. */
+    exact: boolean;
+  } | null;
 }
 
 export interface FineTuningJobEvent {
@@ -2272,8 +2281,10 @@ export interface ResolvedTraining {
   base_dtype: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
   /** Recompute activations in the backward pass: less memory, more time. Automatic: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
   gradient_checkpointing: boolean;
-  /** Share of the training file held out for validation when no validation file is given. Default 0. */
+  /** Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0. */
   validation_split: number;
+  /** Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42. */
+  validation_seed: number;
   /** Optimizer steps between evaluations. Automatic: one training epoch. */
   eval_steps: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
@@ -2622,8 +2633,10 @@ export interface TrainingOptions {
   base_dtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
   /** Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
   gradient_checkpointing?: 'auto' | boolean;
-  /** Share of the training file held out for validation when no validation file is given. Default 0. */
+  /** Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0. */
   validation_split?: number;
+  /** Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42. */
+  validation_seed?: number;
   /** Optimizer steps between evaluations. Automatic: one training epoch. */
   eval_steps?: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */

@@ -18,6 +18,7 @@ export {
   runtimesFor,
 } from '../tuners/methods.ts';
 export { type DataSize, trainingReasons } from './automatic-training.ts';
+export { type Overlap, overlapRemark } from './overlap.ts';
 export {
   methodSchemas,
   PeftConfigSchema,

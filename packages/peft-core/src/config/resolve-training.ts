@@ -132,6 +132,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     gradient_checkpointing:
       fixed(training.gradient_checkpointing) ?? automatic.gradient_checkpointing.value(maxSeqLength),
     validation_split: split,
+    validation_seed: training.validation_seed ?? 42,
     eval_steps: evalSteps,
     checkpoint_steps: training.checkpoint_steps ?? automatic.checkpoint_steps.value(steps),
     checkpoint_seconds: training.checkpoint_seconds ?? 600,
@@ -158,7 +159,7 @@ export function optimizerSteps(
   };
 }
 
-/** Examples a validation split takes off: at least one if any is asked for, and never all. */
+/** Examples a validation split takes off, or about as many: at least one if any is asked for, and never all. */
 export function validationCount(exampleCount: number, split: number): number {
   if (split === 0 || exampleCount < 2) return 0;
   return Math.max(1, Math.round(exampleCount * split));

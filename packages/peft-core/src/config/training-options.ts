@@ -107,7 +107,13 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 0,
       maximum: 0.5,
       description:
-        'Share of the training file held out for validation when no validation file is given. Default 0.',
+        'Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0.',
+    }),
+    validation_seed: Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description:
+        'Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42.',
     }),
     eval_steps: Type.Integer({
       minimum: 1,

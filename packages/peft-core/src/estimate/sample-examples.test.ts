@@ -69,12 +69,12 @@ async function trained(from: SampledSource) {
 
 /** What is gathered while all lines are read. */
 async function gathered(from: SampledSource) {
-  const gatherer = new SampleGatherer(from.peft);
+  const gatherer = new SampleGatherer(from.peft, from.training, Boolean(from.validationFile));
   const read = await readExamples(
     { ...from, maxSeqLength: from.training.max_seq_length },
-    { onExample: (example, file) => gatherer.add(example, file) },
+    { onExample: (example, file, raw) => gatherer.add(example, file, raw) },
   );
-  return gatherer.sample(read, from.training);
+  return gatherer.sample(read);
 }
 
 const text = (i: number) => 'x'.repeat(1 + ((i * 7) % 23));
@@ -92,6 +92,15 @@ test('the sizes of small files are those that training has', async () => {
     chat: { files: { training: many(9, chat) } },
     'a validation file': { files: { training: many(9, chat), validation: many(3, chat) } },
     'a split': { training: { validation_split: 0.3, seed: 5 }, files: { training: many(10, chat) } },
+    'a split by content': {
+      training: { validation_split: 0.3, validation_seed: 7 },
+      files: { training: many(40, chat) },
+    },
+    'a split of classes': {
+      peft: { task_type: 'SEQ_CLS' },
+      training: { validation_split: 0.2 },
+      files: { training: many(40, (i) => ({ text: text(i), label: 'ab'[i % 2] })) },
+    },
     'a split of one line': { training: { validation_split: 0.3 }, files: { training: many(1, chat) } },
     'virtual tokens': {
       peft: { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 6, r: undefined, target_modules: undefined },

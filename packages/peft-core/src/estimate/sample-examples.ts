@@ -14,6 +14,7 @@ import {
   readingOptions,
   tokenizeOptions,
 } from '../examples/example-source.ts';
+import { type Place, placeReader } from '../examples/hold-out.ts';
 import { LabelCollector } from '../examples/label-names.ts';
 import type { DatasetFormat } from '../examples/raw-example.ts';
 import { checkFormat } from '../examples/task-formats.ts';
@@ -45,10 +46,12 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
     const look = await lookAtFile(trainingFile);
     const classes = isClassifier(peft.task_type) ? seenClasses(source, look) : null;
     const options = tokenizeOptions(source, classes);
-    return { look, classes, sample: sizesOf(look, source, options, virtualTokens) };
+    const place = placeReader(training, Boolean(validationFile));
+    return { look, classes, sample: sizesOf(look, source, options, virtualTokens, place) };
   });
   const { format } = sample;
-  const file = { examples: countOf(look, counts.training_file), sizes: sample.sizes };
+  const { sizes, places } = sample;
+  const file = { examples: countOf(look, counts.training_file), sizes, places };
 
   const other = validationFile
     ? await naming('validation_file', async () => {
@@ -86,21 +89,26 @@ function sizesOf(
   { tokenizer, peft }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
-): { format: DatasetFormat; sizes: ExampleSize[] } {
+  placeIn: ReturnType<typeof placeReader> = null,
+): { format: DatasetFormat; sizes: ExampleSize[]; places: Place[] | null } {
   for (const { format } of seen.slice(0, 1)) checkFormat(peft.task_type, format);
   let bad = badLines;
   const examples = new ExampleTokenizer(tokenizer, options, () => bad++);
   const sizes: ExampleSize[] = [];
+  const places: Place[] = [];
   const picked = Math.min(seen.length, MOST_SIZES);
   for (let i = 0; i < picked; i++) {
-    const example = examples.tokenize(seen[Math.floor((i * seen.length) / picked)]!);
-    if (example) sizes.push(sampledSize(example, virtualTokens));
+    const raw = seen[Math.floor((i * seen.length) / picked)]!;
+    const example = examples.tokenize(raw);
+    if (!example) continue;
+    sizes.push(sampledSize(example, virtualTokens));
+    if (placeIn) places.push(placeIn(raw, example));
   }
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
   const fault = faultOfLines(faults, bad);
   if (fault) throw fault;
   if (sizes.length === 0) throw allOverlong(options.maxSeqLength);
-  return { format: seen[0]!.format, sizes };
+  return { format: seen[0]!.format, sizes, places: placeIn && places };
 }
 
 function placed(fault: GraftError, place: Look['place']): GraftError {

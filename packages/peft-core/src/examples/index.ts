@@ -14,6 +14,7 @@ export {
 export type { DatasetFormat, RawExample } from './raw-example.ts';
 export { readExamples } from './read-examples.ts';
 export type { LengthSummary } from './report/length-counts.ts';
+export { OverlapCounter } from './report/overlap-counter.ts';
 export type { ExamplePreview } from './report/preview.ts';
 export {
   createExampleReporter,

@@ -14,6 +14,7 @@
 import type {
   ErrorDetail,
   Hyperparameters,
+  Overlap,
   PeftConfig,
   ResolvedTraining,
   Sweep,
@@ -264,6 +265,8 @@ export interface DataCounts {
   training: ExampleCounts;
   /** Null: there is no validation file. */
   validation: ExampleCounts | null;
+  /** Null without a validation file; absent of jobs that an earlier version validated. */
+  overlap?: Overlap | null;
 }
 
 /** The job's lease as its row has it now. */

@@ -17,4 +17,20 @@ const Counts = {
 export const DataSchema = named('FineTuningJobData', {
   training: Type.Object(Counts),
   validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
+  overlap: nullable(
+    Type.Object({
+      prompts: Type.Integer({
+        description:
+          'With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor.',
+      }),
+      identical: Type.Integer({ description: 'Of these, with the same answer or label, too.' }),
+      exact: Type.Boolean({
+        description: 'False of training files with more than a million prompts: the counts are estimates.',
+      }),
+    }),
+    {
+      description:
+        'Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file.',
+    },
+  ),
 });
