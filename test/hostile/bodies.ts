@@ -113,6 +113,7 @@ const trainingFields: Fields = {
   lr_scheduler_type: ['square', ...notTexts],
   max_seq_length: [7, 131_073, ...notWholes],
   overlong: ['cut', ...notTexts],
+  text_stride: [-1, 131_072, ...notWholes],
   allow_special_tokens: notFlags,
   weight_decay: [-1, 2, ...notNumbers],
   max_grad_norm: [-1, ...notNumbers],

@@ -30,6 +30,10 @@ export interface PlannedJob {
   training: ResolvedTraining;
   /** Whether gradient checkpointing is left to Graft. */
   leavesCheckpointing: boolean;
+  /** The longest example that is read, in tokens. */
+  lengthRead: number;
+  /** Whether max_seq_length is left to Graft, and the data were not read whole yet: it is that of the longest example seen. */
+  leavesLength: boolean;
   /** Of a sweep; none of another job. */
   trials: readonly SweepTrial<ResolvedTraining>[];
 }
@@ -45,7 +49,8 @@ export async function estimateJob(
   planned: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<{ estimate: JobEstimate; training: ResolvedTraining }> {
-  const { model, trainingFile, validationFile, peft, training, trials } = planned;
+  const { model, trainingFile, validationFile, peft, trials, lengthRead, leavesLength } = planned;
+  const { leavesCheckpointing } = planned;
   const live = await liveMachines(services);
   const task = {
     trainingFile: await pathOf(services, trainingFile),
@@ -54,7 +59,8 @@ export async function estimateJob(
     tokenizerKey: model.tokenizer.key,
     tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
-    ...{ peft, training, trials, live },
+    ...{ peft, training: planned.training, trials, live },
+    ...{ lengthRead, leavesLength, leavesCheckpointing },
     sampleKey: sampleKeyOf(planned),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {
@@ -66,7 +72,7 @@ export async function estimateJob(
     );
   });
   if (report.ok) {
-    const { estimate } = report;
+    const { estimate, training } = report;
     const helps = estimate.changes.some((change) => change.training.gradient_checkpointing);
     if (estimate.fits !== false || !planned.leavesCheckpointing || !helps) return { estimate, training };
     const recomputed = <T extends { training: ResolvedTraining }>(job: T): T => ({
@@ -89,13 +95,15 @@ export function sampleKeyOf({
   validationFile,
   peft,
   training,
-}: Omit<PlannedJob, 'trials' | 'leavesCheckpointing'>): string {
+  lengthRead,
+}: Omit<PlannedJob, 'trials' | 'leavesCheckpointing' | 'leavesLength'>): string {
   const { validation_split: split, seed, validation_seed = null } = training;
   const what = {
     tokenizerKey: model.tokenizer.key,
     modelConfig: model.config,
     peft,
     ...readingOptions(training),
+    maxSeqLength: lengthRead,
   };
   const files = { training: trainingFile, validation: validationFile };
   return [

@@ -16,11 +16,13 @@ export function validationKey(
     maxSeqLength,
     overlong,
     allowSpecialTokens,
+    textStride,
+    repeatsBos,
   }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
-    ...{ maxSeqLength, overlong, allowSpecialTokens },
+    ...{ maxSeqLength, overlong, allowSpecialTokens, textStride, repeatsBos },
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,
   });

@@ -28,7 +28,7 @@ import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { checkTrialQuota, checkTrials } from './check-trials.ts';
+import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
@@ -53,6 +53,8 @@ export interface CheckedTraining {
   seed: number | null;
   /** Null: it takes long to open. */
   model: LocalBaseModel | null;
+  /** The longest example that the job takes, in tokens. */
+  lengthRead: number;
   /** Every number of each trial as it will be fixed, as far as that is known without the base model. */
   resolved: ResolvedTraining[];
 }
@@ -127,6 +129,7 @@ export async function checkTraining(
   return {
     ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },
     ...{ peft, training, sweep, trials, seed, model, resolved },
+    lengthRead: lengthRead(training, lengthLimits(trainingFile, training, quota, model)),
   };
 }
 

@@ -32,6 +32,9 @@ const [fullRun, fullRunOfHead] = [128, 192];
 const effectiveBatch = 8;
 const usualWarmup = 0.03;
 const longestSequence = 2048;
+/** Longest of all models: what `max_seq_length` may be. */
+const longestContext = 131_072;
+const lengthMultiple = 8;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
 /** What is known of the training file. */
@@ -40,6 +43,24 @@ export interface DataSize {
   exampleCount: number;
   /** Of all that a language model learns to write in them together; null: not known. */
   answerCharacters?: number | null;
+  /** Tokens of the longest example, and of a soft prompt before it; null: not known. */
+  longestExample?: number | null;
+}
+
+/** What limits the length of examples. */
+export interface LengthLimits {
+  /** Tokens that the base model can attend to, where known. */
+  contextLength?: number;
+  /** Of the team. */
+  quotaLength?: number | null;
+  /** Longer examples are split, so that none needs the whole context. */
+  splitsTexts?: boolean;
+}
+
+/** The longest example that a job takes which does not say. */
+export function mostSeqLength({ contextLength, quotaLength, splitsTexts = false }: LengthLimits): number {
+  const most = splitsTexts ? longestSequence : longestContext;
+  return Math.min(most, contextLength ?? most, quotaLength ?? most);
 }
 
 /** Answers of unknown length are held to be long ones: too few passes do less harm than too many. */
@@ -117,8 +138,14 @@ export const automatic = {
     why: (peft: PeftConfig) => `${100 * warmupShareOf(peft)} % of all steps`,
   },
   max_seq_length: {
-    value: (contextLength: number) => Math.min(longestSequence, contextLength),
-    why(length: number): string | null {
+    value(limits: LengthLimits, longest: number | null): number {
+      const most = mostSeqLength(limits);
+      if (longest === null) return Math.min(longestSequence, most);
+      return Math.min(most, lengthMultiple * Math.ceil(longest / lengthMultiple));
+    },
+    /** `isOfData` is false of jobs of earlier versions, which took the same for all data. */
+    why(length: number, isOfData: boolean): string | null {
+      if (isOfData) return "the longest example, within the base model's context; longer texts are split";
       if (length > longestSequence) return null;
       return length < longestSequence
         ? "the base model's context"
@@ -180,7 +207,8 @@ export function trainingReasons(
     n_epochs: () => automatic.n_epochs.why(resolved.n_epochs),
     batch_size: () => automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps),
     warmup_steps: () => automatic.warmup_steps.why(peft),
-    max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
+    max_seq_length: () =>
+      automatic.max_seq_length.why(resolved.max_seq_length, resolved.text_stride !== undefined),
     eval_steps: automatic.eval_steps.why,
     checkpoint_steps: () => automatic.checkpoint_steps.why(resolved.checkpoint_steps),
     gradient_checkpointing: () =>

@@ -17,7 +17,7 @@ export {
   peftTypes,
   runtimesFor,
 } from '../tuners/methods.ts';
-export { type DataSize, trainingReasons } from './automatic-training.ts';
+export { type DataSize, type LengthLimits, mostSeqLength, trainingReasons } from './automatic-training.ts';
 export { type Overlap, overlapRemark } from './overlap.ts';
 export {
   methodSchemas,
@@ -26,9 +26,9 @@ export {
   parsePeftConfig,
 } from './peft-config.ts';
 export {
-  defaultMaxSeqLength,
   optimizerSteps,
   resolveTraining,
+  settleLength,
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';

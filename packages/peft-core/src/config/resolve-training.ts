@@ -1,14 +1,11 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
-import { automatic, type DataSize, fixed } from './automatic-training.ts';
+import { automatic, type DataSize, fixed, type LengthLimits, mostSeqLength } from './automatic-training.ts';
 import { sweepEvalSteps } from './rungs.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
-/** What `max_seq_length` is for a job that does not say. */
-export const defaultMaxSeqLength = automatic.max_seq_length.value;
-
-export interface TrainingRequest extends DataSize {
+export interface TrainingRequest extends DataSize, LengthLimits {
   peft: PeftConfig;
   /** `training` of the request, as parseTrainingOptions returned it. */
   training?: TrainingOptions;
@@ -16,8 +13,6 @@ export interface TrainingRequest extends DataSize {
   hyperparameters?: Hyperparameters;
   /** Whether there is a validation file. */
   hasValidationFile?: boolean;
-  /** Tokens the base model can attend to, where known. */
-  contextLength?: number;
   /** The base model, where known. */
   model?: RatedModel;
   /** Of a trial of a sweep: how many trials that has. */
@@ -74,12 +69,20 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       message: `makes the learning rate ${learningRate}; the limit is 1`,
     });
   }
-  const maxSeqLength = training.max_seq_length ?? defaultMaxSeqLength(contextLength);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const maxSeqLength =
+    training.max_seq_length ?? automatic.max_seq_length.value(request, request.longestExample ?? null);
   if (virtualTokens + prefixLength >= maxSeqLength) {
     conflict(
       'training.max_seq_length',
       `is ${maxSeqLength}, and peft.num_virtual_tokens takes ${virtualTokens + prefixLength} of them: no token of text is left`,
+    );
+  }
+  const pieceLength = training.max_seq_length ?? mostSeqLength(request);
+  if ((training.text_stride ?? 0) >= pieceLength - virtualTokens - prefixLength) {
+    conflict(
+      'training.text_stride',
+      `is ${training.text_stride}: a piece of a text has no more tokens, and all would be repeated`,
     );
   }
   if (!request.hasValidationFile && split === 0) {
@@ -125,6 +128,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     max_grad_norm: training.max_grad_norm ?? 1,
     max_seq_length: maxSeqLength,
     overlong: training.overlong ?? 'error',
+    text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
     packing: training.packing ?? true,
     precision: training.precision ?? 'auto',
@@ -143,6 +147,24 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     load_best_model_at_end: training.load_best_model_at_end ?? false,
     metric_for_best_model: metric,
     greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
+  };
+}
+
+/**
+ * A training whose `max_seq_length` was left to Graft, once the longest example is known that it takes, of at most `most` tokens; with
+ * gradient checkpointing as suits that, where it is left to Graft, too.
+ */
+export function settleLength(
+  training: ResolvedTraining,
+  { longest, most, leavesCheckpointing }: { longest: number; most: number; leavesCheckpointing: boolean },
+): ResolvedTraining {
+  const length = automatic.max_seq_length.value({ contextLength: most }, longest);
+  return {
+    ...training,
+    max_seq_length: length,
+    gradient_checkpointing: leavesCheckpointing
+      ? automatic.gradient_checkpointing.value(length)
+      : training.gradient_checkpointing,
   };
 }
 

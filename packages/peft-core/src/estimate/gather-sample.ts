@@ -65,6 +65,19 @@ export function sampledSize(example: TrainingExample, virtualTokens: number): Ex
 const idsOf = (sizes: readonly ExampleSize[]): number =>
   sizes.reduce((sum, { shareable }) => sum + (shareable?.ids.length ?? 0), 0);
 
+/** Tokens of the longest example of a sample, and of a soft prompt before it. */
+export function longestOf({ format, training, validation }: DataSample, peft: PeftConfig): number {
+  const { prefixLength } = leadingPositions(peft);
+  const learnsNext = format === 'chat' || format === 'prompt_completion' || format === 'text';
+  let longest = 0;
+  for (const { widths, inputWidth } of [...training.sizes, ...(validation?.sizes ?? [])]) {
+    // The last token of a language model's text is a target only.
+    const own = Math.max(...widths) + (learnsNext && inputWidth === 0 ? 1 : 0);
+    longest = Math.max(longest, own, inputWidth);
+  }
+  return longest + prefixLength;
+}
+
 interface GatheredSizes extends ExampleSample {
   /** Of so many examples one is kept. */
   stride: number;

@@ -19,22 +19,29 @@ export interface ExampleSource {
   maxSeqLength: number;
   overlong?: ResolvedTraining['overlong'];
   allowSpecialTokens?: boolean;
+  /** Tokens that a piece of a long text repeats of the piece before it. Null: long texts are not split. Default null. */
+  textStride?: number | null;
+  /** A text that begins with the bos token gets a second one. Default false. */
+  repeatsBos?: boolean;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
 }
 
 /** How a job's examples are read: the part of an ExampleSource that its training options decide. */
 export type ReadingOptions = Required<
-  Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens'>
+  Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'textStride' | 'repeatsBos'>
 >;
 
 /** A job of an earlier version, which has none of the later options, is read as that version did. */
 export function readingOptions(
   training: Pick<ResolvedTraining, 'max_seq_length'> &
-    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens'>>,
+    Partial<Pick<ResolvedTraining, 'overlong' | 'allow_special_tokens' | 'text_stride'>>,
 ): ReadingOptions {
-  const { max_seq_length, overlong = 'error', allow_special_tokens = true } = training;
-  return { maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens };
+  const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
+  return {
+    ...{ maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens },
+    ...{ textStride: text_stride, repeatsBos: text_stride === null },
+  };
 }
 
 export type DataFile = 'training_file' | 'validation_file';
@@ -46,13 +53,15 @@ export interface Classes {
 }
 
 export function tokenizeOptions(
-  { modelConfig, peft, maxSeqLength, overlong = 'error', allowSpecialTokens = false }: ExampleSource,
+  source: Omit<ExampleSource, 'trainingFile' | 'validationFile'>,
   classes: Classes | null,
 ): TokenizeOptions {
+  const { modelConfig, peft, maxSeqLength, overlong = 'error' } = source;
+  const { allowSpecialTokens = false, textStride = null, repeatsBos = false } = source;
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
-    ...{ maxSeqLength, overlong, allowSpecialTokens, vocabularySize, decoderStart },
+    ...{ maxSeqLength, overlong, allowSpecialTokens, textStride, repeatsBos, vocabularySize, decoderStart },
     leading: virtualTokens + prefixLength,
     ...(classes ? { classOf: classes.of } : {}),
   };

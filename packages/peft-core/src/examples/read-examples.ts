@@ -65,8 +65,7 @@ export async function readExamples(
       };
       const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
       const take = (raw: RawExample) => {
-        const example = examples.tokenize(raw);
-        if (example) listener.onExample?.(example, file, raw);
+        for (const example of examples.pieces(raw)) listener.onExample?.(example, file, raw);
       };
       const onBytes = (bytes: Uint8Array) => {
         hash.update(bytes);

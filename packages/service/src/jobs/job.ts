@@ -267,6 +267,8 @@ export interface DataCounts {
   validation: ExampleCounts | null;
   /** Null without a validation file; absent of jobs that an earlier version validated. */
   overlap?: Overlap | null;
+  /** Tokens of the longest example, and of a soft prompt before it; absent of jobs that an earlier version validated. */
+  longest?: number;
 }
 
 /** The job's lease as its row has it now. */

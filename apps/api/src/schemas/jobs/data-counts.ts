@@ -17,6 +17,10 @@ const Counts = {
 export const DataSchema = named('FineTuningJobData', {
   training: Type.Object(Counts),
   validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
+  longest: nullable(Type.Integer(), {
+    description:
+      'Tokens of the longest example, and of a soft prompt before it. Null of jobs that an earlier version validated.',
+  }),
   overlap: nullable(
     Type.Object({
       prompts: Type.Integer({

@@ -365,7 +365,11 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       total_bytes: validation.totalBytes,
       examples: validation.examples,
     },
-    data: job.dataCounts && { ...job.dataCounts, overlap: job.dataCounts.overlap ?? null },
+    data: job.dataCounts && {
+      ...job.dataCounts,
+      longest: job.dataCounts.longest ?? null,
+      overlap: job.dataCounts.overlap ?? null,
+    },
     progress: progress && {
       step: progress.step,
       total_steps: progress.totalSteps,
