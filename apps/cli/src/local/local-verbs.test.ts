@@ -50,6 +50,7 @@ test('train, score, generate and merge, on a folder, without any service', async
   );
   assert.match(trained.stderr, /^Chosen: batch_size 8: for 8 examples a step$/m);
   assert.doesNotMatch(trained.stderr, /^Chosen: learning_rate/m);
+  assert.match(trained.stderr, /^Chosen: max_seq_length 8: the longest example/m);
   assert.match(trained.stderr, /^What the examples of a batch begin with in common /m);
   assert.match(
     trained.stderr,
