@@ -124,6 +124,7 @@ const trainingFields: Fields = {
   lr_scheduler_type: ['square', ...notTexts],
   max_seq_length: [7, 131_073, ...notWholes],
   overlong: ['cut', ...notTexts],
+  text_stride: [-1, 131_072, ...notWholes],
   allow_special_tokens: notFlags,
   chat_template_kwargs: [null, ...kwargs],
   weight_decay: [-1, 2, ...notNumbers],
@@ -131,6 +132,7 @@ const trainingFields: Fields = {
   packing: notFlags,
   precision: ['fp8', ...notTexts],
   validation_split: [-1, 0.6, ...notNumbers],
+  validation_seed: [-1, 0.5, ...notNumbers],
   max_steps: [0, 10_000_001, ...notWholes],
 };
 

@@ -3,8 +3,8 @@
 usage: tokens.py PLAN.json
 
 PLAN.json: {"model": a HF folder or GGUF file, "texts": [...], "chats": [[{"role", "content"}, ...], ...], "words": [[...], ...]}
-Writes to standard output {"texts": [{"ids", "decoded"}], "chats": [{"text", "prompt", "ids"}], "words": [{"ids", "firsts"}]};
-"prompt" is the chat with the assistant's turn opened, "ids" those of "text"; "firsts" is where each word begins in "ids".
+Writes to standard output {"texts": [{"ids", "whole", "decoded"}], "chats": [{"text", "prompt", "ids"}], "words": [{"ids", "firsts"}]};
+"prompt" is the chat with the assistant's turn opened, "ids" those of "text"; "firsts" is where each word begins in "ids"; "whole" has the tokens that the tokenizer puts around a text.
 """
 
 import json
@@ -21,7 +21,7 @@ def encode(text):
     return tokenizer(text, add_special_tokens=False).input_ids
 
 
-texts = [{"ids": encode(t), "decoded": tokenizer.decode(encode(t), skip_special_tokens=True)} for t in plan["texts"]]
+texts = [{"ids": encode(t), "whole": tokenizer(t).input_ids, "decoded": tokenizer.decode(encode(t), skip_special_tokens=True)} for t in plan["texts"]]
 chats = []
 for chat in plan["chats"]:
     text = tokenizer.apply_chat_template(chat, tokenize=False)

@@ -34,6 +34,10 @@ export interface PlannedJob {
   training: ResolvedTraining;
   /** Options that are left to Graft, and turned on where a job fits no live worker without. */
   leaves: readonly MemoryOption[];
+  /** The longest example that is read, in tokens. */
+  lengthRead: number;
+  /** Whether max_seq_length is left to Graft, and the data were not read whole yet: it is that of the longest example seen. */
+  leavesLength: boolean;
   /** Of a sweep; none of another job. */
   trials: readonly SweepTrial<ResolvedTraining>[];
 }
@@ -49,7 +53,8 @@ export async function estimateJob(
   planned: PlannedJob,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<{ estimate: JobEstimate; training: ResolvedTraining }> {
-  const { model, trainingFile, validationFile, peft, training, trials } = planned;
+  const { model, trainingFile, validationFile, peft, trials, lengthRead, leavesLength } = planned;
+  const leavesCheckpointing = planned.leaves.includes('gradient_checkpointing');
   const live = await liveMachines(services);
   const task = {
     trainingFile: await pathOf(services, trainingFile),
@@ -58,7 +63,8 @@ export async function estimateJob(
     tokenizerKey: model.tokenizer.key,
     tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
-    ...{ peft, training, trials, live },
+    ...{ peft, training: planned.training, trials, live },
+    ...{ lengthRead, leavesLength, leavesCheckpointing },
     sampleKey: sampleKeyOf(planned),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {
@@ -70,7 +76,7 @@ export async function estimateJob(
     );
   });
   if (report.ok) {
-    const { estimate } = report;
+    const { estimate, training } = report;
     const helpful = memoryOptions.flatMap((option) => {
       const change = estimate.changes.find(({ training }) => training[option]);
       return change && planned.leaves.includes(option) ? [{ option, value: change.training[option] }] : [];
@@ -91,23 +97,29 @@ export async function estimateJob(
   throw isLastingModelFault(code) ? baseModelFault(error, model.id, [model.path]) : error;
 }
 
-/** What is held out depends on the seed, where something is. */
+/** What is held out depends on seeds, where something is. */
 export function sampleKeyOf({
   model,
   trainingFile,
   validationFile,
   peft,
   training,
-}: Omit<PlannedJob, 'trials' | 'leaves'>): string {
-  const { validation_split: split, seed } = training;
+  lengthRead,
+}: Omit<PlannedJob, 'trials' | 'leaves' | 'leavesLength'>): string {
+  const { validation_split: split, seed, validation_seed = null } = training;
   const what = {
     tokenizerKey: model.tokenizer.key,
     modelConfig: model.config,
     peft,
     ...readingOptions(training),
+    maxSeqLength: lengthRead,
   };
   const files = { training: trainingFile, validation: validationFile };
-  return [validationKey(files, what), split, split > 0 && !validationFile ? seed : ''].join();
+  return [
+    validationKey(files, what),
+    split,
+    ...(split > 0 && !validationFile ? [seed, validation_seed] : []),
+  ].join();
 }
 
 async function pathOf(services: Services, file: FileRecord): Promise<string> {

@@ -1,6 +1,6 @@
 import { checkInitialText } from '@graft/peft-core/check';
-import type { ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
-import { type SampledSource, sampleExamples } from '@graft/peft-core/estimate';
+import { type ResolvedTraining, type SweepTrial, settleLength } from '@graft/peft-core/config';
+import { longestOf, type SampledSource, sampleExamples } from '@graft/peft-core/estimate';
 import type { ReadingOptions } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { JobEstimate, LiveMachine } from '@graft/service';
@@ -16,19 +16,31 @@ export interface EstimateTask
   /** Of a sweep; none of another job. */
   trials: readonly SweepTrial<ResolvedTraining>[];
   live: LiveMachine[];
+  /** As PlannedJob has them. */
+  lengthRead: number;
+  leavesLength: boolean;
+  leavesCheckpointing: boolean;
 }
 
-export type EstimateReport = { ok: true; estimate: JobEstimate } | FileFault;
+export type EstimateReport = { ok: true; estimate: JobEstimate; training: ResolvedTraining } | FileFault;
 
 export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): Promise<EstimateReport> {
-  const { modelConfig, peft, training, trials, live } = task;
+  const { modelConfig, peft, trials, live, lengthRead, leavesLength, leavesCheckpointing } = task;
   try {
     checkInitialText(peft, modelConfig, (text) => tokenizer.encode(text));
-    const data = keptSample(task) ?? (await sampleExamples({ ...task, tokenizer }));
+    const reading = { ...task.training, max_seq_length: lengthRead };
+    const data = keptSample(task) ?? (await sampleExamples({ ...task, training: reading, tokenizer }));
     keepSample(task, data);
+    const longest = longestOf(data, peft);
+    const settled = (training: ResolvedTraining) =>
+      leavesLength ? settleLength(training, { longest, most: lengthRead, leavesCheckpointing }) : training;
+    const training = settled(task.training);
     const job = { modelConfig, peft, training, data };
-    const jobs = trials.length > 0 ? trials.map((trial) => ({ ...job, ...trial })) : [job];
-    return { ok: true, estimate: estimateOnWorkers(jobs, live) };
+    const jobs =
+      trials.length > 0
+        ? trials.map((trial) => ({ ...job, ...trial, training: settled(trial.training) }))
+        : [job];
+    return { ok: true, estimate: estimateOnWorkers(jobs, live), training };
   } catch (error) {
     return faultOf(error);
   }

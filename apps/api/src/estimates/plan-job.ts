@@ -19,5 +19,7 @@ export function planJob(checked: CheckedTraining): PlannedJob {
     ...{ model, trainingFile, validationFile },
     ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
     leaves: leftToGraft(checked.training),
+    lengthRead: checked.lengthRead,
+    leavesLength: checked.training.max_seq_length === undefined,
   };
 }

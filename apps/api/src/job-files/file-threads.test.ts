@@ -37,6 +37,8 @@ before(async () => {
     overlong: 'error',
     allowSpecialTokens: false,
     templateKwargs: {},
+    textStride: 0,
+    repeatsBos: false,
     sample: { sampleKey: 'train', training: resolveTraining({ peft, exampleCount: 5000 }) },
   };
 });
@@ -48,7 +50,11 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
   const files = createFileThreads();
   try {
     const training = { examples: 5000, truncated: 0, skipped: 0, special_tokens: 0 };
-    const ok = { ok: true, tokens: 95_000, counts: { training, validation: null } };
+    const ok = {
+      ok: true,
+      tokens: 95_000,
+      counts: { training, validation: null, overlap: null, longest: 19 },
+    };
     assert.deepEqual(await Promise.all([files.validate(task, quiet()), files.validate(task, quiet())]), [
       ok,
       ok,
@@ -75,7 +81,10 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
 test('an estimate reads no file that its thread has just validated', async () => {
   const files = createFileThreads();
   const { sample, ...what } = task;
-  const gone = { ...what, trainingFile: join(folder, 'gone.jsonl'), live: [], trials: [] };
+  const gone = {
+    ...{ ...what, trainingFile: join(folder, 'gone.jsonl'), live: [], trials: [] },
+    ...{ lengthRead: 64, leavesLength: true, leavesCheckpointing: true },
+  };
   const counts = { training_file: 5000, validation_file: null };
   const options = { signal: new AbortController().signal, timeoutMs: 60_000 };
   const estimate = async (sampleKey: string) =>
@@ -86,6 +95,8 @@ test('an estimate reads no file that its thread has just validated', async () =>
     assert.ok(report.ok);
     // Three epochs of 5,000 lines, eight a step.
     assert.deepEqual([report.estimate.steps, report.estimate.tokens], [1875, 285_000]);
+    // Nineteen tokens, rounded up.
+    assert.equal(report.training.max_seq_length, 24);
     await assert.rejects(estimate('another'), /ENOENT/);
   } finally {
     await files.close();

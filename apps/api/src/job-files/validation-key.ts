@@ -4,7 +4,7 @@ import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
 /** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
-const validationVersion = 3;
+const validationVersion = 4;
 
 /** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
 export function validationKey(
@@ -19,14 +19,14 @@ export function validationKey(
     contrast,
     templateKwargs,
     classWeights,
+    textStride,
+    repeatsBos,
   }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
-    ...{ maxSeqLength, overlong, allowSpecialTokens },
+    ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, textStride, repeatsBos },
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
-    // Results from before there were any count on.
-    ...(Object.keys(templateKwargs).length > 0 ? { templateKwargs } : {}),
     ...(classWeights ? { classWeights } : {}),
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,

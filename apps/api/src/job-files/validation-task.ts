@@ -1,7 +1,7 @@
 import { checkInitialText } from '@graft/peft-core/check';
-import { type ErrorDetail, GraftError, type PeftConfig } from '@graft/peft-core/config';
+import { type ErrorDetail, GraftError, leadingPositions, type PeftConfig } from '@graft/peft-core/config';
 import { SampleGatherer } from '@graft/peft-core/estimate';
-import { type ReadingOptions, readExamples } from '@graft/peft-core/examples';
+import { lengthOf, OverlapCounter, type ReadingOptions, readExamples } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { DataCounts, ValidationProgress } from '@graft/service';
 import { keepSample, type SampleKey } from '../estimates/kept-samples.ts';
@@ -42,8 +42,11 @@ export async function validateFiles(
   tokenizer: Tokenizer,
   tell: (progress: ValidationProgress) => void,
 ): Promise<ValidationReport> {
-  const gatherer = new SampleGatherer(task.peft);
+  const gatherer = new SampleGatherer(task.peft, task.sample.training, task.validationFile !== null);
+  const overlap = task.validationFile === null ? null : new OverlapCounter();
+  const { virtualTokens, prefixLength } = leadingPositions(task.peft);
   let examples = 0;
+  let longest = 0;
   /** Of the training file, once through. */
   let tokens = 0;
   let told = 0;
@@ -52,9 +55,11 @@ export async function validateFiles(
     const read = await readExamples(
       { ...task, tokenizer },
       {
-        onExample: (example, file) => {
+        onExample: (example, file, raw) => {
           examples++;
-          gatherer.add(example, file);
+          gatherer.add(example, file, raw);
+          overlap?.add(raw, file);
+          longest = Math.max(longest, lengthOf(raw.format, example));
           if (file === 'training_file') tokens += example.tokens;
         },
         onBytes: (bytes, totalBytes) => {
@@ -65,12 +70,17 @@ export async function validateFiles(
         },
       },
     );
-    keepSample(task.sample, gatherer.sample(read, task.sample.training));
+    keepSample(task.sample, gatherer.sample(read));
     const { training_file: training, validation_file } = read.counts;
     return {
       ok: true,
       tokens,
-      counts: { training, validation: task.validationFile ? validation_file : null },
+      counts: {
+        training,
+        validation: task.validationFile ? validation_file : null,
+        overlap: overlap?.overlap() ?? null,
+        longest: longest + virtualTokens + prefixLength,
+      },
     };
   } catch (error) {
     return faultOf(error);

@@ -31,8 +31,8 @@ import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { checkTrialQuota, checkTrials } from './check-trials.ts';
-import { checkPeftOfStart, findStart } from './find-start.ts';
+import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
+import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
@@ -56,6 +56,8 @@ export interface CheckedTraining {
   seed: number | null;
   /** Null: it takes long to open. */
   model: LocalBaseModel | null;
+  /** The longest example that the job takes, in tokens. */
+  lengthRead: number;
   /** Every number of each trial as it will be fixed, as far as that is known without the base model. */
   resolved: ResolvedTraining[];
   /** Of what `peft` leaves out. */
@@ -89,7 +91,11 @@ export async function checkTraining(
   const quota = await readQuota(services, caller.teamId);
   const otherwise = defaultPeftWithin(quota?.maxRank ?? null);
   const ofStart = startFrom?.peft ?? null;
-  const { training, sweep, trials } = parseOptions(body, { ofStart, hyperparameters, otherwise });
+  const { training, sweep, trials } = parseOptions(body, startFrom, {
+    ofStart,
+    hyperparameters,
+    otherwise,
+  });
   const [{ peft }] = trials as [SweepTrial];
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
@@ -129,6 +135,7 @@ export async function checkTraining(
     ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },
     ...{ peft, training, sweep, trials, seed, model, resolved },
     warnings: startFrom ? [] : peftWarnings(body.peft),
+    lengthRead: lengthRead(training, lengthLimits(trainingFile, training, quota, model)),
   };
 }
 
@@ -154,6 +161,7 @@ function checkMethod(body: TrainingBody): Hyperparameters {
 /** All options are parsed even when the first is at fault, so that every fault is reported together. */
 function parseOptions(
   body: TrainingBody,
+  startFrom: AdapterVersion | null,
   given: Required<Pick<BesideSweep, 'ofStart' | 'hyperparameters' | 'otherwise'>>,
 ) {
   const { ofStart, otherwise } = given;
@@ -168,9 +176,11 @@ function parseOptions(
     }
   };
   const peft = attempt<PeftConfig>(() =>
-    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
+    ofStart
+      ? checkPeftOfStart(body.peft, ofStart)
+      : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
-  const training = attempt(() => parseTrainingOptions(body.training ?? {}));
+  const training = attempt(() => keepSplitOfStart(parseTrainingOptions(body.training ?? {}), startFrom));
   const sweep = attempt(() => parseSweep(body.sweep));
   const [first] = faults;
   if (first) {

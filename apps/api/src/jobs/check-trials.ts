@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
+  type LengthLimits,
   leadingPositions,
+  mostSeqLength,
   nameTrial,
   type PeftConfig,
   type ResolvedTraining,
@@ -9,6 +11,7 @@ import {
   type TrainingOptions,
   trialName,
 } from '@graft/peft-core/config';
+import { outlineOf } from '@graft/peft-core/outlines';
 import { checkJobQuota, type FileRecord, type LocalBaseModel, type TeamQuota } from '@graft/service';
 import type { OptionChecker } from './option-checker.ts';
 import { type JobOptions, resolveOptions } from './resolve-options.ts';
@@ -27,17 +30,18 @@ export async function checkTrials(
   team: { id: string; quota: TeamQuota | null },
   trials: readonly SweepTrial[],
   { sweep, ...options }: Common,
-  file: Pick<FileRecord, 'examples' | 'answerCharacters' | 'format'>,
+  file: TrainedFile,
   model: { id: string; local: Pick<LocalBaseModel, 'config' | 'tensors'> | null },
 ): Promise<ResolvedTraining[]> {
-  const { answerCharacters, format } = file;
-  const data = { exampleCount: file.examples ?? 0, answerCharacters, format };
+  const { examples, answerCharacters, format, longestExample = null } = file;
+  const data = { exampleCount: examples ?? 0, answerCharacters, format, longestExample };
   const resolved: ResolvedTraining[] = [];
   for (const [i, { peft, training }] of trials.entries()) {
     try {
       const isChecked = isCovered(i, trials);
       const given = { ...options, peft, training, isChecked, ...(sweep && { trials: trials.length }) };
-      const fixed = await resolveOptions(checker, team.id, given, data, model.local);
+      const limits = lengthLimits(file, training, team.quota, model.local);
+      const fixed = await resolveOptions(checker, team.id, given, { ...limits, ...data }, model.local);
       checkJobQuota(team.quota, { model: model.id, peft, maxSeqLength: fixed.max_seq_length });
       resolved.push(fixed);
     } catch (error) {
@@ -45,6 +49,31 @@ export async function checkTrials(
     }
   }
   return resolved;
+}
+
+/** What is known of the training file. */
+interface TrainedFile extends Pick<FileRecord, 'format' | 'examples' | 'answerCharacters'> {
+  /** Of all data; left out: not known. */
+  longestExample?: number;
+}
+
+/** What limits the length of a job's examples. */
+export function lengthLimits(
+  { format }: Pick<FileRecord, 'format'>,
+  { overlong = 'error' }: TrainingOptions,
+  quota: TeamQuota | null,
+  model: Pick<LocalBaseModel, 'config'> | null,
+): LengthLimits {
+  return {
+    ...(model && { contextLength: outlineOf(model.config).maxPositions }),
+    quotaLength: quota?.maxSeqLength ?? null,
+    splitsTexts: format === 'text' && overlong === 'error',
+  };
+}
+
+/** The longest example that a job takes: what it asks for, or all that its base model and the team's quota allow. */
+export function lengthRead({ max_seq_length }: TrainingOptions, limits: LengthLimits): number {
+  return max_seq_length ?? mostSeqLength(limits);
 }
 
 /** A check may take seconds, so of those that differ in their rank alone the largest is checked for all, once. */

@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { GraftError, type PeftConfig, parsePeftConfig } from '@graft/peft-core/config';
+import {
+  GraftError,
+  type PeftConfig,
+  parsePeftConfig,
+  type ResolvedTraining,
+  type TrainingOptions,
+} from '@graft/peft-core/config';
 import {
   type AdapterVersion,
   allowsModel,
@@ -112,6 +118,14 @@ export function checkPeftOfStart(given: unknown, ofStart: PeftConfig): PeftConfi
     if (!isDeepStrictEqual(parsed[name], value)) throw differs(name, ofStart);
   }
   return ofStart;
+}
+
+/** What the training of the adapter held out stays held out: a request that names no `validation_seed` has the same one. */
+export function keepSplitOfStart(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
+  const { validation_seed: seed } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
+  if (seed === undefined || !training.validation_split || training.validation_seed !== undefined)
+    return training;
+  return { ...training, validation_seed: seed };
 }
 
 function differs(name: string, ofStart: PeftConfig): GraftError {

@@ -34,7 +34,7 @@ import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estim
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { validationKey } from '../job-files/validation-key.ts';
-import { checkTrials, longestLead } from './check-trials.ts';
+import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
@@ -207,28 +207,34 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     : [job];
   // The quota again: the base model may have been missing when the job was created, and with it the length that is the default.
   const quota = await whenBack(signal, () => readQuota(services, job.teamId));
-  const resolved = await checkTrials(
-    checker,
-    { id: job.teamId, quota },
-    asked.map((trial) => ({ peft: trial.peft, training: { ...trial.training, seed: job.seed } })),
-    {
-      hyperparameters: job.hyperparameters,
-      startFrom: job.startFromId,
-      hasValidationFile: other !== null,
-      sweep: job.sweep?.grid ?? null,
-    },
-    training,
-    { id: job.model, local: model },
-  );
-  const [resolvedTraining] = resolved as [ResolvedTraining];
-  const trials = job.sweep ? resolved.map((fixed, i) => ({ peft: asked[i]!.peft, training: fixed })) : [];
+  const resolve = async (file: Parameters<typeof checkTrials>[4], by: Pick<OptionChecker, 'check'>) => {
+    const resolved = await checkTrials(
+      by,
+      { id: job.teamId, quota },
+      asked.map((trial) => ({ peft: trial.peft, training: { ...trial.training, seed: job.seed } })),
+      {
+        hyperparameters: job.hyperparameters,
+        startFrom: job.startFromId,
+        hasValidationFile: other !== null,
+        sweep: job.sweep?.grid ?? null,
+      },
+      file,
+      { id: job.model, local: model },
+    );
+    const [resolvedTraining] = resolved as [ResolvedTraining];
+    const trials = job.sweep ? resolved.map((fixed, i) => ({ peft: asked[i]!.peft, training: fixed })) : [];
+    return { resolvedTraining, trials };
+  };
+  const { resolvedTraining, trials } = await resolve(training, checker);
   const peft = longestLead(asked);
+  const longestRead = lengthRead(job.training, lengthLimits(training, job.training, quota, model));
   const what = {
     tokenizerKey: model.tokenizer.key,
     tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
     peft,
     ...readingOptions(resolvedTraining),
+    maxSeqLength: longestRead,
   };
   const key = validationKey({ training, validation: other }, what);
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
@@ -237,9 +243,19 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     ...{ model, trainingFile: training, validationFile: other, peft, trials },
     training: resolvedTraining,
     leaves: leftToGraft(job.training),
+    lengthRead: longestRead,
+    // It is settled before the estimate is made.
+    leavesLength: false,
   };
   const valid = async (tokens: number, dataCounts: DataCounts): Promise<ValidationOutcome> => {
-    const { estimate, training: options } = await estimateOf(validation, planned);
+    // What was left to Graft is fixed by the data as they were read.
+    const { training: counts, longest = longestRead } = dataCounts;
+    const cut = [counts, dataCounts.validation].some((each) => each && each.truncated + each.skipped > 0);
+    const file = { ...training, examples: counts.examples, longestExample: cut ? longestRead : longest };
+    const fixed = await resolve(file, { check: async () => {} });
+    const { trials } = fixed;
+    const settled = { ...planned, training: fixed.resolvedTraining, trials };
+    const { estimate, training: options } = await estimateOf(validation, settled);
     const unfit = estimate && validation.refuseUnfitJobs ? unfitJob(estimate) : null;
     if (estimate && unfit) return { ok: false, error: unfit, estimate };
     const most = plannedTokens(options, dataCounts.training.examples, tokens, trials.length);

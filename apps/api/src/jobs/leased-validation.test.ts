@@ -235,6 +235,66 @@ test('variables of the chat template are kept with the job, as they were given',
   assert.deepEqual([status, refused.error.param], [400, 'training.chat_template_kwargs']);
 });
 
+test('the length is that of the longest example, and long texts are split, which the job counts', async () => {
+  const fixed = async (text: string, training: object = {}, more: object = {}) => {
+    const training_file = await bench.acme.upload(text);
+    const { json } = await bench.acme.send('POST', path, { model: 'tiny', training_file, training, ...more });
+    await bench.untilState(json.id, 'queued');
+    return await show(json.id);
+  };
+  const asked = (length: number) => JSON.stringify({ prompt: 'a', completion: 'x'.repeat(length) });
+  const short = await fixed(`${asked(4)}\n${asked(20)}`);
+  assert.deepEqual([short.data.longest, short.training.max_seq_length], [22, 24]);
+  assert.match(short.training_reasons.max_seq_length, /^the longest example/);
+  const held = await bench.acme.upload(asked(60));
+  const longer = await fixed(asked(4), {}, { validation_file: held });
+  assert.deepEqual([longer.data.longest, longer.training.max_seq_length], [62, 64]);
+  const soft = { peft: { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 9 } };
+  assert.equal((await fixed(asked(20), {}, soft)).training.max_seq_length, 32);
+
+  // 601 tokens of a line in pieces of the model's 256: a token of each is seen in the next, too.
+  const book = JSON.stringify({ text: 'x'.repeat(600) });
+  const split = await fixed(`${book}\n${JSON.stringify({ text: 'x' })}`);
+  assert.deepEqual([split.training.max_seq_length, split.training.text_stride], [256, 0]);
+  assert.deepEqual([split.data.training.examples, split.data.longest], [4, 256]);
+  // Chosen for the pieces, not for the lines.
+  assert.equal(split.training.batch_size, 4);
+  const repeated = await fixed(book, { max_seq_length: 64, text_stride: 32 });
+  assert.equal(repeated.data.training.examples, 18);
+});
+
+test('validation examples that training has, too, are counted in the job and told in a warning', async () => {
+  const chat = (question: string, answer: string) =>
+    JSON.stringify({
+      messages: [
+        { role: 'user', content: question },
+        { role: 'assistant', content: answer },
+      ],
+    });
+  const training = await bench.acme.upload([chat('1', 'a'), chat('2', 'b'), chat('3', 'c')].join('\n'));
+  const held = await bench.acme.upload([chat('1', 'a'), chat('2', 'other'), chat('4', 'd')].join('\n'));
+  const created = async (files: object) => {
+    const { json } = await bench.acme.send('POST', path, { model: 'tiny', ...files });
+    await bench.untilState(json.id, 'queued');
+    const events = (await bench.acme.send('GET', `${path}/${json.id}/events`)).json.data as {
+      level: string;
+      message: string;
+    }[];
+    const warnings = events.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    return [(await show(json.id)).data.overlap, warnings];
+  };
+  const expected = [
+    { prompts: 2, identical: 1, exact: true },
+    [
+      '2 of 3 validation examples have the prompt of a training example, 1 of them word for word the same example: the validation loss looks better than it is',
+    ],
+  ];
+  assert.deepEqual(await created({ training_file: training, validation_file: held }), expected);
+  // As the result of the first validation has it.
+  assert.deepEqual(await created({ training_file: training, validation_file: held }), expected);
+  assert.deepEqual(await created({ training_file: training }), [null, []]);
+});
+
 test('a process that is killed while it validates is followed by another after one lease', async () => {
   // Its own validator looks for work at its start alone: the job is the child's.
   const quiet = await openApiBench({ validationSweepMs: 3_600_000 }, env);

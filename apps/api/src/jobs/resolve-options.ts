@@ -1,6 +1,7 @@
 import {
   type DataSize,
   type Hyperparameters,
+  type LengthLimits,
   type PeftConfig,
   type ResolvedTraining,
   resolveTraining,
@@ -32,7 +33,7 @@ export async function resolveOptions(
   checker: Pick<OptionChecker, 'check'>,
   teamId: string,
   options: JobOptions,
-  data: DataSize,
+  data: DataSize & LengthLimits,
   model: Pick<LocalBaseModel, 'config' | 'tensors'> | null,
 ): Promise<ResolvedTraining> {
   const { startFrom, isChecked = false, ...others } = options;

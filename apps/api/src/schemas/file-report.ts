@@ -56,7 +56,7 @@ const Tokens = named('FileReportTokens', {
     },
     {
       description:
-        'Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`.',
+        'Examples over `max_seq_length`. A job splits plain texts and refuses others, or cuts or skips them with `training.overlong`.',
     },
   ),
   special_tokens: Type.Object(
@@ -122,7 +122,7 @@ export const FileReportQuery = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 1_048_576,
-        description: 'By default what training takes: 2,048, or the context of the model if that is shorter.',
+        description: 'By default the most that training takes: the context of the model.',
       }),
     ),
   },

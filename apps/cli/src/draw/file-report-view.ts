@@ -26,7 +26,7 @@ export function fileReportView({ model, report }: FileReport, paint: Paint): str
   if (tokens) {
     sections.push(
       listed(
-        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses without training.overlong`,
+        `Over ${count(tokens.max_seq_length)} tokens, which a job refuses without training.overlong, or splits where they are plain texts`,
         tokens.too_long,
         paint,
         (each) => `line ${each.line} has ${count(each.tokens)}`,

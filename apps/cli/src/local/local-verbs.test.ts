@@ -46,14 +46,15 @@ test('train, score, generate and merge, on a folder, without any service', async
   assert.equal(trained.code, 0, trained.stderr);
   assert.match(
     trained.stderr,
-    /^[\d,]+ of [\d,]+ parameters are trained \(.* %\), in (fp32|bf16); 24 examples/m,
+    /^[\d,]+ of [\d,]+ parameters are trained \(.* %\), in (fp32|bf16); 16 examples/m,
   );
   assert.match(trained.stderr, /^Chosen: batch_size 8: for 8 examples a step$/m);
   assert.doesNotMatch(trained.stderr, /^Chosen: learning_rate/m);
+  assert.match(trained.stderr, /^Chosen: max_seq_length 8: the longest example/m);
   assert.match(trained.stderr, /^What the examples of a batch begin with in common /m);
   assert.match(
     trained.stderr,
-    /^step 6\/6 {2}loss \d+\.\d{4} {2}(validation .* )?[\d,]+ tokens\/s {2}[\d,]+ tokens$/m,
+    /^step 4\/4 {2}loss \d+\.\d{4} {2}(validation .* )?[\d,]+ tokens\/s {2}[\d,]+ tokens$/m,
   );
   assert.match(
     trained.stdout,

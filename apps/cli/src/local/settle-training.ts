@@ -1,6 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { DataSize, PeftConfig, ResolvedTraining, Sweep, SweepTrial } from '@graft/peft-core/config';
+import type {
+  DataSize,
+  LengthLimits,
+  PeftConfig,
+  ResolvedTraining,
+  Sweep,
+  SweepTrial,
+} from '@graft/peft-core/config';
+import type { RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
@@ -25,6 +33,8 @@ interface SettledTraining {
   names: string[];
   /** Of values that all trials have in common. */
   reasons: Record<string, string>;
+  /** That validation examples are training examples, too; null where none is. */
+  overlap: string | null;
 }
 
 /** Checks every option before TensorFlow is loaded, so that a typo does not cost a minute. */
@@ -55,21 +65,74 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
     : [{ peft: ofStart ?? parsePeftConfig(choosePeft(given ?? defaultPeft)), training }];
   const { examples, format, answerCharacters } = parseJsonl(await readFile(options.data));
   checkFormat(asked[0]!.peft.task_type, format);
-  const trials = await resolveTrials(asked, sweep, options, base, {
-    exampleCount: examples.length,
-    ...{ answerCharacters, format },
-  });
+  const held =
+    options.validation === undefined ? [] : parseJsonl(await readFile(options.validation)).examples;
+  const size = await measure({ training: examples, validation: held, format }, asked, base);
+  const trials = await resolveTrials(asked, sweep, options, base, { answerCharacters, format, ...size });
   const [first] = trials;
+  const overlap = await overlapOf(examples, held);
   const { learning_rate: ofRate, ...reasons } = trainingReasons(
     { ...asked[0]!, hyperparameters: {}, continues: ofStart !== null, peftGiven: given },
     first.training,
   );
-  if (sweep) return { trials, names: trials.map(trialName), reasons };
+  if (sweep) return { trials, names: trials.map(trialName), reasons, overlap };
   return {
     trials,
     names: [],
     reasons: ofRate === undefined ? reasons : { learning_rate: ofRate, ...reasons },
+    overlap,
   };
+}
+
+/** What training's options depend on: how many examples the lines are, and how long the longest is of all that are within the context. */
+async function measure(
+  { training, validation, format }: { training: RawExample[]; validation: RawExample[]; format: string },
+  asked: readonly SweepTrial[],
+  base: BaseModel,
+): Promise<DataSize & LengthLimits> {
+  const { leadingPositions, mostSeqLength } = await import('@graft/peft-core/config');
+  const { measureExamples, readingOptions } = await import('@graft/peft-core/examples');
+  const { outlineOf } = await import('@graft/peft-core/outlines');
+  const { loadTokenizer } = await import('@graft/peft-core/text');
+  const {
+    overlong = 'error',
+    text_stride = 0,
+    allow_special_tokens = false,
+    chat_template_kwargs = {},
+    ...options
+  } = asked[0]!.training;
+  const { maxPositions: contextLength } = outlineOf(base.config);
+  const splitsTexts = format === 'text' && overlong === 'error';
+  const limits = { contextLength, splitsTexts };
+  const max_seq_length = Math.min(contextLength, options.max_seq_length ?? mostSeqLength(limits));
+  const lead = ({ peft }: SweepTrial) => {
+    const { virtualTokens, prefixLength } = leadingPositions(peft);
+    return virtualTokens + prefixLength;
+  };
+  const { peft } = asked.reduce((most, each) => (lead(each) > lead(most) ? each : most));
+  const source = {
+    ...{ peft, tokenizer: loadTokenizer(base.tokenizerFiles), modelConfig: base.config },
+    ...readingOptions({ max_seq_length, overlong, text_stride, allow_special_tokens, chat_template_kwargs }),
+  };
+  const trained = measureExamples(training, source);
+  const held = measureExamples(validation, source);
+  return {
+    ...{ exampleCount: trained.examples || training.length, splitsTexts },
+    longestExample: Math.max(trained.longest, held.longest),
+  };
+}
+
+async function overlapOf(
+  training: readonly RawExample[],
+  held: readonly RawExample[],
+): Promise<string | null> {
+  const { overlapRemark } = await import('@graft/peft-core/config');
+  const { OverlapCounter } = await import('@graft/peft-core/examples');
+  const counter = new OverlapCounter();
+  for (const example of training) counter.add(example, 'training_file');
+  for (const example of held) counter.add(example, 'validation_file');
+  const overlap = counter.overlap();
+  return overlap && overlapRemark(overlap, held.length);
 }
 
 async function resolveTrials(
@@ -77,7 +140,7 @@ async function resolveTrials(
   sweep: Sweep | null,
   { validation, startFrom }: AskedTraining,
   base: BaseModel,
-  data: DataSize,
+  data: DataSize & LengthLimits,
 ): Promise<SettledTraining['trials']> {
   const { nameTrial, resolveTraining, trialName } = await import('@graft/peft-core/config');
   const { outlineOf } = await import('@graft/peft-core/outlines');

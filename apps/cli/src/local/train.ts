@@ -71,7 +71,7 @@ async function runTraining(options: Options): Promise<void> {
     signal: interrupts.signal,
   });
   try {
-    const { trials, names, reasons } = await settleTraining(options, base);
+    const { trials, names, reasons, overlap } = await settleTraining(options, base);
     const [first] = trials;
     const isSweep = names.length > 0;
     const { TrainingRun } = await import('./training-run.ts');
@@ -80,6 +80,7 @@ async function runTraining(options: Options): Promise<void> {
     const { openLocalCheckpoints, pruneLocalCheckpoints } = await import('@graft/peft-core/checkpoints');
     const { dir, candidates } = await openLocalCheckpoints(checkpointDir);
     for (const line of reasonLines({ ...first.peft, ...first.training }, reasons)) run.say(`Chosen: ${line}`);
+    if (overlap) run.say(`Warning: ${overlap}`);
     run.say(`Loading ${name} and the data`);
     const given = {
       ...{ base, baseModelName: name, signal: interrupts.signal },

@@ -1224,7 +1224,7 @@ export interface FileReportTokens {
     }[];
   } | null;
   max_seq_length: number;
-  /** Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`. */
+  /** Examples over `max_seq_length`. A job splits plain texts and refuses others, or cuts or skips them with `training.overlong`. */
   too_long: {
     count: number;
     listed: {
@@ -1497,6 +1497,17 @@ export interface FineTuningJobData {
     skipped: number;
     /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
     special_tokens: number;
+  } | null;
+  /** Tokens of the longest example, and of a soft prompt before it. Null of jobs that an earlier version validated. */
+  longest: number | null;
+  /** Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file. */
+  overlap: {
+    /** With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor. */
+    prompts: number;
+    /** Of these, with the same answer or label, too. */
+    identical: number;
+    /** False of training files with more than a million prompts: the counts are estimates. */
+    exact: boolean;
   } | null;
 }
 
@@ -2289,10 +2300,12 @@ export interface ResolvedTraining {
   adam_epsilon: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm: number;
-  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048. */
   max_seq_length: number;
-  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
   overlong: 'error' | 'truncate' | 'skip';
+  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0. */
+  text_stride: number;
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
   /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
@@ -2305,8 +2318,10 @@ export interface ResolvedTraining {
   base_dtype: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
   /** Recompute activations in the backward pass: less memory, more time. Automatic: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
   gradient_checkpointing: boolean;
-  /** Share of the training file held out for validation when no validation file is given. Default 0. */
+  /** Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0. */
   validation_split: number;
+  /** Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42. */
+  validation_seed: number;
   /** Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three. */
   eval_steps: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
@@ -2674,10 +2689,12 @@ export interface TrainingOptions {
   adam_epsilon?: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm?: number;
-  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048. */
   max_seq_length?: number;
-  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
+  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0. */
+  text_stride?: number;
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
   /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
@@ -2690,8 +2707,10 @@ export interface TrainingOptions {
   base_dtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
   /** Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
   gradient_checkpointing?: 'auto' | boolean;
-  /** Share of the training file held out for validation when no validation file is given. Default 0. */
+  /** Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0. */
   validation_split?: number;
+  /** Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42. */
+  validation_seed?: number;
   /** Optimizer steps between evaluations. Automatic: one training epoch, or a quarter of a run of fewer than three. */
   eval_steps?: number;
   /** Optimizer steps between checkpoints. Automatic: a tenth of the job, at least 10 and at most 500. */
@@ -3179,7 +3198,7 @@ export interface Queries {
   'GET /v1/files/{file_id}/report': {
     /** A base model whose tokens are counted. */
     model?: string;
-    /** By default what training takes: 2,048, or the context of the model if that is shorter. */
+    /** By default the most that training takes: the context of the model. */
     max_seq_length?: number;
   };
   'GET /v1/fine_tuning/jobs': {

@@ -11,6 +11,7 @@ interface Asked {
   hyperparameters?: Hyperparameters;
   exampleCount?: number;
   format?: string;
+  longestExample?: number;
   contextLength?: number;
   model?: { hiddenSize: number; rateExponent?: number };
   hasValidationFile?: boolean;
@@ -38,7 +39,7 @@ test('every option that was left to Graft has its reason', () => {
     n_epochs: '3: for up to 5,000 examples',
     batch_size: '8: for 8 examples a step',
     warmup_steps: '4: 3 % of all steps',
-    max_seq_length: "2048: enough for most data, and within the base model's context",
+    max_seq_length: "2048: the longest example, within the base model's context; longer texts are split",
     eval_steps: '44: one training epoch',
     checkpoint_steps: '14: a tenth of all steps',
     greater_is_better: 'false: eval_loss is a loss',
@@ -152,7 +153,16 @@ test('reasons follow what the job is and what it asks for', () => {
           'true: with max_seq_length above 2048 it halves the memory, and takes a tenth of the time',
       },
     ],
-    [{ contextLength: 512 }, { max_seq_length: "512: the base model's context" }],
+    [
+      { contextLength: 512 },
+      { max_seq_length: "512: the longest example, within the base model's context; longer texts are split" },
+    ],
+    [
+      { contextLength: 8192, longestExample: 4999 },
+      {
+        max_seq_length: "5000: the longest example, within the base model's context; longer texts are split",
+      },
+    ],
     [
       { training: { metric_for_best_model: 'eval_accuracy' } },
       { greater_is_better: 'true: eval_accuracy is no loss' },
@@ -175,7 +185,8 @@ test('what was asked for has no reason, nor what another rule than the present o
   assert.deepEqual(found, {});
   const peft = parsePeftConfig({ peft_type: 'LORA', ...alpha16 });
   const earlier = { n_epochs: 40, batch_size: 16, learning_rate: 0.5, max_seq_length: 4096 };
-  const resolved: ResolvedTraining = { ...resolveTraining({ peft, exampleCount: 240 }), ...earlier };
+  const { text_stride: _, ...before } = resolveTraining({ peft, exampleCount: 240 });
+  const resolved = { ...before, ...earlier } as ResolvedTraining;
   const reasons = trainingReasons({ peft, training: {}, hyperparameters: {} }, resolved);
   assert.deepEqual(
     Object.keys(earlier).filter((option) => option in reasons),

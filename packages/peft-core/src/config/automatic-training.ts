@@ -41,6 +41,9 @@ const fewestWarmed = 10;
 const shareOfContinued = 0.5;
 /** Runs of fewer epochs are evaluated so often, others once in each. */
 const [evaluatedByEpoch, evaluations] = [3, 4];
+/** Longest of all models: what `max_seq_length` may be. */
+const longestContext = 131_072;
+const lengthMultiple = 8;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
 /** What is known of the training file. */
@@ -51,6 +54,24 @@ export interface DataSize {
   answerCharacters?: number | null;
   /** What its lines are; null: not known, and held to be pairs where a model embeds texts. */
   format?: string | null;
+  /** Tokens of the longest example, and of a soft prompt before it; null: not known. */
+  longestExample?: number | null;
+}
+
+/** What limits the length of examples. */
+export interface LengthLimits {
+  /** Tokens that the base model can attend to, where known. */
+  contextLength?: number;
+  /** Of the team. */
+  quotaLength?: number | null;
+  /** Longer examples are split, so that none needs the whole context. */
+  splitsTexts?: boolean;
+}
+
+/** The longest example that a job takes which does not say. */
+export function mostSeqLength({ contextLength, quotaLength, splitsTexts = false }: LengthLimits): number {
+  const most = splitsTexts ? longestSequence : longestContext;
+  return Math.min(most, contextLength ?? most, quotaLength ?? most);
 }
 
 /** Whether texts are learnt by contrast with the others of a batch. */
@@ -171,8 +192,14 @@ export const automatic = {
     },
   },
   max_seq_length: {
-    value: (contextLength: number) => Math.min(longestSequence, contextLength),
-    why(length: number): string | null {
+    value(limits: LengthLimits, longest: number | null): number {
+      const most = mostSeqLength(limits);
+      if (longest === null) return Math.min(longestSequence, most);
+      return Math.min(most, lengthMultiple * Math.ceil(longest / lengthMultiple));
+    },
+    /** `isOfData` is false of jobs of earlier versions, which took the same for all data. */
+    why(length: number, isOfData: boolean): string | null {
+      if (isOfData) return "the longest example, within the base model's context; longer texts are split";
       if (length > longestSequence) return null;
       return length < longestSequence
         ? "the base model's context"
@@ -262,7 +289,8 @@ export function trainingReasons(
       automatic.batch_size.why(resolved.batch_size, resolved.gradient_accumulation_steps, peft),
     mini_batch_size: () => automatic.mini_batch_size.why(resolved.mini_batch_size),
     warmup_steps: () => automatic.warmup_steps.why(peft, resolved),
-    max_seq_length: () => automatic.max_seq_length.why(resolved.max_seq_length),
+    max_seq_length: () =>
+      automatic.max_seq_length.why(resolved.max_seq_length, resolved.text_stride !== undefined),
     eval_steps: () => automatic.eval_steps.why(resolved),
     checkpoint_steps: () => automatic.checkpoint_steps.why(resolved.checkpoint_steps),
     gradient_checkpointing: () =>

@@ -18,8 +18,9 @@ export {
   peftTypes,
   runtimesFor,
 } from '../tuners/methods.ts';
-export { type DataSize, trainingReasons } from './automatic-training.ts';
+export { type DataSize, type LengthLimits, mostSeqLength, trainingReasons } from './automatic-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
+export { type Overlap, overlapRemark } from './overlap.ts';
 export {
   methodSchemas,
   PeftConfigSchema,
@@ -27,9 +28,9 @@ export {
   parsePeftConfig,
 } from './peft-config.ts';
 export {
-  defaultMaxSeqLength,
   optimizerSteps,
   resolveTraining,
+  settleLength,
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';

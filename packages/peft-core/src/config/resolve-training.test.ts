@@ -298,6 +298,29 @@ test('training options win where they are the only word, and contradictions are 
   assert.equal(resolve({ contextLength: 512 }).max_seq_length, 512);
 });
 
+test('max_seq_length is the longest example, within what model, team and splitting allow', () => {
+  const length = (asked: Parameters<typeof resolve>[0]) => {
+    const { max_seq_length, gradient_checkpointing } = resolve(asked);
+    return [max_seq_length, gradient_checkpointing];
+  };
+  assert.deepEqual(length({ longestExample: 57, contextLength: 8192 }), [64, false]);
+  assert.deepEqual(length({ longestExample: 3, contextLength: 8192 }), [8, false]);
+  assert.deepEqual(length({ longestExample: 5001, contextLength: 8192 }), [5008, true]);
+  assert.deepEqual(length({ longestExample: 250, contextLength: 250 }), [250, false]);
+  assert.deepEqual(length({ longestExample: 9000, contextLength: 8192 }), [8192, true]);
+  assert.deepEqual(length({ longestExample: 5001, contextLength: 8192, quotaLength: 1024 }), [1024, false]);
+  assert.deepEqual(length({ longestExample: 2048, contextLength: 8192, splitsTexts: true }), [2048, false]);
+  assert.deepEqual(length({ contextLength: 8192 }), [2048, false], 'where it is not known');
+  assert.deepEqual(length({ longestExample: 57, training: { max_seq_length: 100 } }), [100, false]);
+});
+
+test('pieces of a text repeat less than all of one another', () => {
+  assert.equal(resolve({ training: { max_seq_length: 64, text_stride: 63 } }).text_stride, 63);
+  // Of short texts none is split, whatever the stride.
+  assert.equal(resolve({ longestExample: 16, training: { text_stride: 64 } }).max_seq_length, 16);
+  assert.throws(() => resolve({ training: { max_seq_length: 64, text_stride: 64 } }), /text_stride: is 64/);
+});
+
 test('a soft prompt leaves room for text within max_seq_length', () => {
   const soft = (peft_type: string, num_virtual_tokens: number, max_seq_length: number) =>
     resolve({ peft: parsePeftConfig({ peft_type, num_virtual_tokens }), training: { max_seq_length } });

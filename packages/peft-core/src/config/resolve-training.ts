@@ -1,7 +1,14 @@
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
-import { automatic, type DataSize, fixed, isContrasted } from './automatic-training.ts';
+import {
+  automatic,
+  type DataSize,
+  fixed,
+  isContrasted,
+  type LengthLimits,
+  mostSeqLength,
+} from './automatic-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
@@ -12,10 +19,7 @@ import {
   type TrainingOptions,
 } from './training-options.ts';
 
-/** What `max_seq_length` is for a job that does not say. */
-export const defaultMaxSeqLength = automatic.max_seq_length.value;
-
-export interface TrainingRequest extends DataSize {
+export interface TrainingRequest extends DataSize, LengthLimits {
   peft: PeftConfig;
   /** `training` of the request, as parseTrainingOptions returned it. */
   training?: TrainingOptions;
@@ -23,8 +27,6 @@ export interface TrainingRequest extends DataSize {
   hyperparameters?: Hyperparameters;
   /** Whether there is a validation file. */
   hasValidationFile?: boolean;
-  /** Tokens the base model can attend to, where known. */
-  contextLength?: number;
   /** It goes on from an adapter. */
   continues?: boolean;
   /** The base model, where known. */
@@ -103,8 +105,9 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
       'is for pairs that are learnt by contrast (FEATURE_EXTRACTION); use a smaller batch_size, with gradient_accumulation_steps',
     );
   }
-  const maxSeqLength = training.max_seq_length ?? defaultMaxSeqLength(contextLength);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
+  const maxSeqLength =
+    training.max_seq_length ?? automatic.max_seq_length.value(request, request.longestExample ?? null);
   if (virtualTokens + prefixLength >= maxSeqLength) {
     conflict(
       'training.max_seq_length',
@@ -119,6 +122,13 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   faults.push(...ofSchedule);
   const { options, faults: ofOptions } = resolveOptional(training, peft);
   faults.push(...ofOptions);
+  const pieceLength = training.max_seq_length ?? mostSeqLength(request);
+  if ((training.text_stride ?? 0) >= pieceLength - virtualTokens - prefixLength) {
+    conflict(
+      'training.text_stride',
+      `is ${training.text_stride}: a piece of a text has no more tokens, and all would be repeated`,
+    );
+  }
   if (!request.hasValidationFile && split === 0) {
     const needed = 'needs validation data: give a validation file, or training.validation_split';
     for (const option of ['early_stopping_patience', 'load_best_model_at_end'] as const)
@@ -164,6 +174,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     max_grad_norm: training.max_grad_norm ?? 1,
     max_seq_length: maxSeqLength,
     overlong: training.overlong ?? 'error',
+    text_stride: training.text_stride ?? 0,
     allow_special_tokens: training.allow_special_tokens ?? false,
     ...(Object.keys(training.chat_template_kwargs ?? {}).length > 0
       ? { chat_template_kwargs: training.chat_template_kwargs! }
@@ -174,6 +185,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     gradient_checkpointing:
       fixed(training.gradient_checkpointing) ?? automatic.gradient_checkpointing.value(maxSeqLength),
     validation_split: split,
+    validation_seed: training.validation_seed ?? 42,
     eval_steps: evalSteps,
     checkpoint_steps: training.checkpoint_steps ?? automatic.checkpoint_steps.value(steps),
     checkpoint_seconds: training.checkpoint_seconds ?? 600,
@@ -186,6 +198,24 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     metric_for_best_model: metric,
     greater_is_better: training.greater_is_better ?? automatic.greater_is_better.value(metric),
     ...options,
+  };
+}
+
+/**
+ * A training whose `max_seq_length` was left to Graft, once the longest example is known that it takes, of at most `most` tokens; with
+ * gradient checkpointing as suits that, where it is left to Graft, too.
+ */
+export function settleLength(
+  training: ResolvedTraining,
+  { longest, most, leavesCheckpointing }: { longest: number; most: number; leavesCheckpointing: boolean },
+): ResolvedTraining {
+  const length = automatic.max_seq_length.value({ contextLength: most }, longest);
+  return {
+    ...training,
+    max_seq_length: length,
+    gradient_checkpointing: leavesCheckpointing
+      ? automatic.gradient_checkpointing.value(length)
+      : training.gradient_checkpointing,
   };
 }
 
@@ -202,7 +232,7 @@ export function optimizerSteps(
   };
 }
 
-/** Examples a validation split takes off: at least one if any is asked for, and never all. */
+/** Examples a validation split takes off, or about as many: at least one if any is asked for, and never all. */
 export function validationCount(exampleCount: number, split: number): number {
   if (split === 0 || exampleCount < 2) return 0;
   return Math.max(1, Math.round(exampleCount * split));

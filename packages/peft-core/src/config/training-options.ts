@@ -89,12 +89,18 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 8,
       maximum: 131_072,
       description:
-        'Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter.',
+        'Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048.',
     }),
     overlong: Type.Enum(['error', 'truncate', 'skip'], {
       type: 'string',
       description:
-        'What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error.',
+        'What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error.',
+    }),
+    text_stride: Type.Integer({
+      minimum: 0,
+      maximum: 131_071,
+      description:
+        'Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0.',
     }),
     allow_special_tokens: Type.Boolean({
       description:
@@ -128,7 +134,13 @@ export const ResolvedTrainingSchema = Type.Object(
       minimum: 0,
       maximum: 0.5,
       description:
-        'Share of the training file held out for validation when no validation file is given. Default 0.',
+        'Share of the training file held out for validation when no validation file is given, by the content of prompts: about that share, at least one. Examples with the same prompt are on one side, where they stay when the file grows. Default 0.',
+    }),
+    validation_seed: Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description:
+        'Of what validation_split holds out. Jobs with the same one hold out the same prompts, whatever their seed. Default 42.',
     }),
     eval_steps: Type.Integer({
       minimum: 1,

@@ -1,7 +1,8 @@
 import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
 import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
 import type { DataFile } from '../examples/example-source.ts';
-import { split } from '../examples/training-data.ts';
+import { type Place, placeReader, split } from '../examples/hold-out.ts';
+import type { RawExample } from '../examples/raw-example.ts';
 import type { TrainingExample } from '../examples/training-example.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample, ExampleSample } from './estimate.ts';
@@ -14,28 +15,38 @@ const MOST_IDS = 4 << 20;
 /** Gathers a sample while all examples of a job are read: every size, or of many every second, fourth, … */
 export class SampleGatherer {
   readonly #virtualTokens: number;
+  readonly #training: ResolvedTraining;
+  readonly #place: ReturnType<typeof placeReader>;
   readonly #files: Partial<Record<DataFile, GatheredSizes>> = {};
 
-  constructor(peft: PeftConfig) {
+  constructor(peft: PeftConfig, training: ResolvedTraining, hasValidationFile: boolean) {
     this.#virtualTokens = leadingPositions(peft).virtualTokens;
+    this.#training = training;
+    this.#place = placeReader(training, hasValidationFile);
   }
 
-  add(example: TrainingExample, file: DataFile): void {
-    this.#files[file] ??= { examples: 0, stride: 1, sizes: [] };
+  add(example: TrainingExample, file: DataFile, raw: RawExample): void {
+    this.#files[file] ??= { examples: 0, stride: 1, sizes: [], places: this.#place && [] };
     const gathered = this.#files[file];
     if (gathered.examples++ % gathered.stride !== 0) return;
     gathered.sizes.push(sampledSize(example, this.#virtualTokens));
+    if (this.#place) gathered.places!.push(this.#place(raw, example));
     if (gathered.sizes.length <= MOST_SIZES && idsOf(gathered.sizes) <= MOST_IDS) return;
     gathered.sizes = gathered.sizes.filter((_, i) => i % 2 === 0);
+    gathered.places = gathered.places?.filter((_, i) => i % 2 === 0) ?? null;
     gathered.stride *= 2;
   }
 
   /** Once all are read, of which there is at least one. */
-  sample(data: Pick<DataSample, 'format' | 'labels'>, training: ResolvedTraining): DataSample {
+  sample(data: Pick<DataSample, 'format' | 'labels'>): DataSample {
     const { format, labels } = data;
     const { training_file, validation_file = null } = this.#files;
     const of = ({ examples, sizes }: GatheredSizes): ExampleSample => ({ examples, sizes });
-    const parts = splitSample(of(training_file!), validation_file && of(validation_file), training);
+    const parts = splitSample(
+      { ...of(training_file!), places: training_file!.places },
+      validation_file && of(validation_file),
+      this.#training,
+    );
     return { format, labels, ...parts };
   }
 }
@@ -54,24 +65,46 @@ export function sampledSize(example: TrainingExample, virtualTokens: number): Ex
 const idsOf = (sizes: readonly ExampleSize[]): number =>
   sizes.reduce((sum, { shareable }) => sum + (shareable?.ids.length ?? 0), 0);
 
+/** Tokens of the longest example of a sample, and of a soft prompt before it. */
+export function longestOf({ format, training, validation }: DataSample, peft: PeftConfig): number {
+  const { prefixLength } = leadingPositions(peft);
+  const learnsNext = format === 'chat' || format === 'prompt_completion' || format === 'text';
+  let longest = 0;
+  for (const { widths, inputWidth } of [...training.sizes, ...(validation?.sizes ?? [])]) {
+    // The last token of a language model's text is a target only.
+    const own = Math.max(...widths) + (learnsNext && inputWidth === 0 ? 1 : 0);
+    longest = Math.max(longest, own, inputWidth);
+  }
+  return longest + prefixLength;
+}
+
 interface GatheredSizes extends ExampleSample {
   /** Of so many examples one is kept. */
   stride: number;
+  /** Of each size; null where none decides what is held out. */
+  places: Place[] | null;
 }
 
 /** Takes a validation split off the training file. Which examples are held out is known only where there is a size of every one. */
 export function splitSample(
-  file: ExampleSample,
+  { places, ...file }: ExampleSample & { places: readonly Place[] | null },
   validationFile: ExampleSample | null,
   training: ResolvedTraining,
 ): Pick<DataSample, 'training' | 'validation'> {
   const { examples, sizes } = file;
   const held = validationFile ? 0 : validationCount(examples, training.validation_split);
   if (held === 0) return { training: file, validation: validationFile };
-  const parts: Record<'training' | 'validation', ExampleSize[]> =
-    sizes.length === examples ? split(sizes, training) : { training: sizes, validation: sizes };
+  if (sizes.length === examples) {
+    const parts = split(sizes, places, training);
+    const of = (part: ExampleSize[]): ExampleSample => ({ examples: part.length, sizes: part });
+    return {
+      training: of(parts.training),
+      // All examples may have one prompt.
+      validation: parts.validation.length > 0 ? of(parts.validation) : null,
+    };
+  }
   return {
-    training: { examples: examples - held, sizes: parts.training },
-    validation: { examples: held, sizes: parts.validation },
+    training: { examples: examples - held, sizes },
+    validation: { examples: held, sizes },
   };
 }

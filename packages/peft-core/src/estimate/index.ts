@@ -10,5 +10,5 @@ export type {
 export { estimateSweep } from './estimate-sweep.ts';
 export { estimateTraining } from './estimate-training.ts';
 export { type FittingChange, fittingChanges } from './fitting-changes.ts';
-export { SampleGatherer } from './gather-sample.ts';
+export { longestOf, SampleGatherer } from './gather-sample.ts';
 export { type SampledSource, sampleExamples } from './sample-examples.ts';

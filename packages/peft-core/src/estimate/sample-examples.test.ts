@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
 import type { GraftError } from '../errors.ts';
+import { readingOptions } from '../examples/example-source.ts';
 import { readExamples } from '../examples/read-examples.ts';
 import { readTrainingData } from '../examples/training-data.ts';
 import { tempFolder } from '../testing/temp-folder.ts';
@@ -10,7 +11,7 @@ import { tinyFamilies } from '../testing/tiny-families.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { loadTokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
-import { SampleGatherer, sampledSize } from './gather-sample.ts';
+import { longestOf, SampleGatherer, sampledSize } from './gather-sample.ts';
 import { type SampledSource, sampleExamples } from './sample-examples.ts';
 
 const at = tempFolder();
@@ -69,12 +70,12 @@ async function trained(from: SampledSource) {
 
 /** What is gathered while all lines are read. */
 async function gathered(from: SampledSource) {
-  const gatherer = new SampleGatherer(from.peft);
+  const gatherer = new SampleGatherer(from.peft, from.training, Boolean(from.validationFile));
   const read = await readExamples(
-    { ...from, maxSeqLength: from.training.max_seq_length },
-    { onExample: (example, file) => gatherer.add(example, file) },
+    { ...from, ...readingOptions(from.training) },
+    { onExample: (example, file, raw) => gatherer.add(example, file, raw) },
   );
-  return gatherer.sample(read, from.training);
+  return gatherer.sample(read);
 }
 
 const text = (i: number) => 'x'.repeat(1 + ((i * 7) % 23));
@@ -92,6 +93,19 @@ test('the sizes of small files are those that training has', async () => {
     chat: { files: { training: many(9, chat) } },
     'a validation file': { files: { training: many(9, chat), validation: many(3, chat) } },
     'a split': { training: { validation_split: 0.3, seed: 5 }, files: { training: many(10, chat) } },
+    'a split by content': {
+      training: { validation_split: 0.3, validation_seed: 7 },
+      files: { training: many(40, chat) },
+    },
+    'a split of classes': {
+      peft: { task_type: 'SEQ_CLS' },
+      training: { validation_split: 0.2 },
+      files: { training: many(40, (i) => ({ text: text(i), label: 'ab'[i % 2] })) },
+    },
+    'long texts': {
+      training: { max_seq_length: 16, validation_split: 0.3, text_stride: 2 },
+      files: { training: many(20, (i) => ({ text: text(i).repeat(3) })) },
+    },
     'a split of one line': { training: { validation_split: 0.3 }, files: { training: many(1, chat) } },
     'virtual tokens': {
       peft: { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 6, r: undefined, target_modules: undefined },
@@ -125,6 +139,26 @@ test('the sizes of small files are those that training has', async () => {
     assert.deepEqual(await sampleExamples(from), await trained(from), told);
     assert.deepEqual(await gathered(from), await trained(from), `${told}, gathered`);
   }
+});
+
+test('the longest example of a sample has a soft prompt before it', async () => {
+  const longest = async (given: Given) => {
+    const from = source(given);
+    return longestOf(await sampleExamples(from), from.peft);
+  };
+  // A token for the end each.
+  const files = {
+    training: [
+      { prompt: 'a', completion: 'xxx' },
+      { prompt: 'a', completion: 'x' },
+    ],
+  };
+  assert.equal(await longest({ files }), 5);
+  const soft = { r: undefined, target_modules: undefined, num_virtual_tokens: 6 };
+  for (const peft_type of ['PROMPT_TUNING', 'PREFIX_TUNING'])
+    assert.equal(await longest({ peft: { peft_type, ...soft }, files }), 11);
+  const pairs = { training: [{ anchor: 'x', positive: 'xxxxxxx' }] };
+  assert.equal(await longest({ peft: { task_type: 'FEATURE_EXTRACTION' }, files: pairs }), 7);
 });
 
 test('of many lines 2,048 are tokenised, of the whole file and in its order', async () => {
@@ -199,13 +233,14 @@ const rejects = async (given: Given, expected: Partial<GraftError>) =>
   });
 
 test('bad lines are told by their number, together', async () => {
-  const lines = [{ text: 'fine' }, { text: 'x'.repeat(2100) }, '[]', { text: '' }];
+  const asks = (completion: string) => ({ prompt: 'a', completion });
+  const lines = [asks('fine'), asks('x'.repeat(2099)), '[]', asks('')];
   await rejects(
     { files: { training: lines } },
     {
       ...{ code: 'invalid_jsonl', param: 'training_file' },
       message:
-        'line 2 has 2101 tokens; the limit (max_seq_length) is 2048; line 3 must be a JSON object, got []; line 4 "text" is empty',
+        'line 2 has 2101 tokens; the limit (max_seq_length) is 2048; line 3 must be a JSON object, got []; line 4 "completion" is empty',
     },
   );
   await rejects(
@@ -232,19 +267,19 @@ test('bad lines are told by their number, together', async () => {
 test('a bad line of a large file is told by its number at the beginning, and by its place elsewhere', async () => {
   const line = (i: number, length: number) => ({
     id: `${'y'.repeat(5000)}${1000 + i}`,
-    text: 'x'.repeat(length),
+    ...{ prompt: 'a', completion: 'x'.repeat(length) },
   });
   const first = many(4000, (i) => line(i, i === 1 ? 3000 : 1));
   await rejects(
     { files: { training: first } },
     {
       ...{ code: 'example_too_long', param: 'training_file' },
-      message: 'line 2 has 3001 tokens; the limit (max_seq_length) is 2048',
+      message: 'line 2 has 3002 tokens; the limit (max_seq_length) is 2048',
     },
   );
   const late = many(4000, (i) => line(i, i < 3990 ? 1 : 3000));
   await assert.rejects(sampleExamples(source({ files: { training: late } })), (error: GraftError) => {
-    assert.match(error.message, /^the line that begins with byte \d+ has 3001 tokens/);
+    assert.match(error.message, /^the line that begins with byte \d+ has 3002 tokens/);
     const byte = Number(/byte (\d+)/.exec(error.message)![1]);
     const text = readFileSync(at('training.jsonl'))
       .subarray(byte - 1, byte + 8)

@@ -14,6 +14,7 @@ import {
   readingOptions,
   tokenizeOptions,
 } from '../examples/example-source.ts';
+import { type Place, placeReader } from '../examples/hold-out.ts';
 import { LabelCollector } from '../examples/label-names.ts';
 import type { DatasetFormat } from '../examples/raw-example.ts';
 import { checkFormat } from '../examples/task-formats.ts';
@@ -45,16 +46,18 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
     const look = await lookAtFile(trainingFile);
     const classes = isClassifier(peft.task_type) ? seenClasses(source, look) : null;
     const options = tokenizeOptions(source, classes);
-    return { look, classes, sample: sizesOf(look, source, options, virtualTokens) };
+    const place = placeReader(training, Boolean(validationFile));
+    return { look, classes, sample: sizesOf(look, source, options, virtualTokens, place) };
   });
   const { format } = sample;
-  const file = { examples: countOf(look, counts.training_file), sizes: sample.sizes };
+  const { sizes, places, perLine } = sample;
+  const file = { examples: countOf(look, counts.training_file, perLine), sizes, places };
 
   const other = validationFile
     ? await naming('validation_file', async () => {
         const look = await lookAtFile(validationFile);
         const read = sizesOf(look, source, tokenizeOptions(source, classes), virtualTokens);
-        return { ...read, examples: countOf(look, counts.validation_file) };
+        return { ...read, examples: countOf(look, counts.validation_file, read.perLine) };
       })
     : null;
   if (other && other.format !== format) throw otherFormat(other.format, format);
@@ -62,9 +65,14 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   return { format, labels: classes?.names ?? null, ...splitSample(file, held, training) };
 }
 
-function countOf({ isWhole, examples, bytes, seenBytes }: Look, known: number | null): number {
-  if (isWhole) return examples.length;
-  return known ?? Math.round((examples.length * bytes) / seenBytes);
+/** `perLine`: pieces that a line is split into, on average. */
+function countOf(
+  { isWhole, examples, bytes, seenBytes }: Look,
+  known: number | null,
+  perLine: number,
+): number {
+  const lines = isWhole ? examples.length : (known ?? Math.round((examples.length * bytes) / seenBytes));
+  return Math.round(lines * perLine);
 }
 
 /** The classes of the labels that were seen. In a part of a file there may be too few: any label is then as good as another. */
@@ -80,27 +88,35 @@ function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look):
   }
 }
 
-/** Tokenises some of what was looked at, evenly picked. Throws its bad lines, and those that are no examples. */
+/** Tokenises some of what was looked at, evenly picked; `perLine` is how many examples a line is. Throws its bad lines, and those that are no examples. */
 function sizesOf(
   { examples: seen, fault: unread, badLines, place }: Look,
   { tokenizer, peft }: ExampleSource,
   options: TokenizeOptions,
   virtualTokens: number,
-): { format: DatasetFormat; sizes: ExampleSize[] } {
+  placeIn: ReturnType<typeof placeReader> = null,
+): { format: DatasetFormat; perLine: number; sizes: ExampleSize[]; places: Place[] | null } {
   for (const { format } of seen.slice(0, 1)) checkFormat(peft.task_type, format);
   let bad = badLines;
   const examples = new ExampleTokenizer(tokenizer, options, () => bad++);
   const sizes: ExampleSize[] = [];
+  let more = 0;
+  const places: Place[] = [];
   const picked = Math.min(seen.length, MOST_SIZES);
   for (let i = 0; i < picked; i++) {
-    const example = examples.tokenize(seen[Math.floor((i * seen.length) / picked)]!);
-    if (example) sizes.push(sampledSize(example, virtualTokens));
+    const raw = seen[Math.floor((i * seen.length) / picked)]!;
+    const pieces = examples.pieces(raw);
+    more += Math.max(0, pieces.length - 1);
+    for (const example of pieces) {
+      sizes.push(sampledSize(example, virtualTokens));
+      if (placeIn) places.push(placeIn(raw, example));
+    }
   }
   const faults = [unread, examples.fault()].map((fault) => fault && placed(fault, place));
   const fault = faultOfLines(faults, bad);
   if (fault) throw fault;
   if (sizes.length === 0) throw allOverlong(options.maxSeqLength);
-  return { format: seen[0]!.format, sizes };
+  return { format: seen[0]!.format, perLine: 1 + more / picked, sizes, places: placeIn && places };
 }
 
 function placed(fault: GraftError, place: Look['place']): GraftError {

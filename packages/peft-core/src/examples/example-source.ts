@@ -24,6 +24,10 @@ export interface ExampleSource {
   allowSpecialTokens?: boolean;
   /** Other variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** Tokens that a piece of a long text repeats of the piece before it. Null: long texts are not split. Default null. */
+  textStride?: number | null;
+  /** A text that begins with the bos token gets a second one. Default false. */
+  repeatsBos?: boolean;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
   /** What pairs without a `negative` are told from; absent: pairs that teach nothing are not refused. */
@@ -34,7 +38,10 @@ export interface ExampleSource {
 
 /** How a job's examples are read: the part of an ExampleSource that its training options decide. */
 export type ReadingOptions = Required<
-  Pick<ExampleSource, 'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs'>
+  Pick<
+    ExampleSource,
+    'maxSeqLength' | 'overlong' | 'allowSpecialTokens' | 'templateKwargs' | 'textStride' | 'repeatsBos'
+  >
 > &
   Pick<ExampleSource, 'contrast' | 'classWeights'>;
 
@@ -46,6 +53,7 @@ export function readingOptions(
         ResolvedTraining,
         | 'overlong'
         | 'allow_special_tokens'
+        | 'text_stride'
         | 'batch_size'
         | 'mini_batch_size'
         | 'chat_template_kwargs'
@@ -53,14 +61,13 @@ export function readingOptions(
       >
     >,
 ): ReadingOptions {
-  const { max_seq_length, overlong = 'error', allow_special_tokens = true, class_weights } = training;
+  const { max_seq_length, overlong = 'error', allow_special_tokens = true, text_stride = null } = training;
+  const { class_weights } = training;
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
-    maxSeqLength: max_seq_length,
-    overlong,
-    allowSpecialTokens: allow_special_tokens,
-    templateKwargs,
+    ...{ maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens, templateKwargs },
+    ...{ textStride: text_stride, repeatsBos: text_stride === null },
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
     ...(class_weights ? { classWeights: class_weights } : {}),
   };
@@ -75,14 +82,16 @@ export interface Classes {
 }
 
 export function tokenizeOptions(
-  { modelConfig, peft, maxSeqLength, overlong = 'error', ...source }: ExampleSource,
+  source: Omit<ExampleSource, 'trainingFile' | 'validationFile'>,
   classes: Classes | null,
 ): TokenizeOptions {
+  const { modelConfig, peft, maxSeqLength, overlong = 'error' } = source;
+  const { allowSpecialTokens = false, templateKwargs = {}, textStride = null, repeatsBos = false } = source;
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
-  const { allowSpecialTokens = false, templateKwargs = {} } = source;
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
-    ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, vocabularySize, decoderStart },
+    ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, textStride, repeatsBos },
+    ...{ vocabularySize, decoderStart },
     leading: virtualTokens + prefixLength,
     ...(classes ? { classOf: classes.of } : {}),
   };

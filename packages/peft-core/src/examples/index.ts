@@ -19,10 +19,12 @@ export {
   type JsonlChecker,
   parseJsonl,
 } from './jsonl.ts';
+export { measureExamples } from './measure-examples.ts';
 export { TextNumbers } from './pair-texts.ts';
 export type { DatasetFormat, RawExample } from './raw-example.ts';
 export { readExamples } from './read-examples.ts';
 export type { LengthSummary } from './report/length-counts.ts';
+export { OverlapCounter } from './report/overlap-counter.ts';
 export type { ExamplePreview } from './report/preview.ts';
 export {
   createExampleReporter,
@@ -31,6 +33,6 @@ export {
   type ReportedModel,
 } from './report/report-examples.ts';
 export { checkFormat, checkOptionsOfFormat, DATASET_FORMATS } from './task-formats.ts';
-export { type ExampleCounts, tokenizeExamples } from './tokenize-examples.ts';
+export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

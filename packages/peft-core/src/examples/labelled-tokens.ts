@@ -18,6 +18,8 @@ export interface LabelOptions {
   allowSpecialTokens?: boolean;
   /** Other variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** As EncodeOptions has it. */
+  repeatsBos?: boolean;
   deadline?: Deadline | null;
   /** A chat that is far longer is abandoned before its turns are located. Default: no limit. */
   most?: number;
@@ -42,7 +44,10 @@ export function labelledTokens(
       return withLabels(tokenizer.withEos(ids), [[promptLength, Number.POSITIVE_INFINITY]]);
     }
     case 'text': {
-      const ids = tokenizer.encode(example.text, { deadline: options.deadline ?? null });
+      const ids = tokenizer.encode(example.text, {
+        repeatsBos: options.repeatsBos ?? false,
+        deadline: options.deadline ?? null,
+      });
       return withLabels(tokenizer.withEos(ids), [[0, Number.POSITIVE_INFINITY]]);
     }
   }
@@ -97,9 +102,9 @@ function turnTokens(
 function joinedIds(
   tokenizer: Tokenizer,
   { prompt, completion }: { prompt: string; completion: string },
-  { allowSpecialTokens = false, deadline = null }: LabelOptions,
+  { allowSpecialTokens = false, repeatsBos = false, deadline = null }: LabelOptions,
 ): { ids: number[]; promptLength: number } {
-  const options = { specialTokens: allowSpecialTokens ? 'all' : 'none', deadline } as const;
+  const options = { specialTokens: allowSpecialTokens ? 'all' : 'none', repeatsBos, deadline } as const;
   const before = tokenizer.withoutEos(tokenizer.encode(prompt, options));
   const joined = tokenizer.encode(prompt + completion, options);
   if (commonLength(before, joined) === before.length) return { ids: joined, promptLength: before.length };

@@ -30,7 +30,7 @@ const idsOf = ({ sequences: [sequence] }: TrainingExample) => [...sequence!.ids,
 
 function readLines(raws: RawExample[], options: TokenizeOptions) {
   const reader = new ExampleTokenizer(tokenizer, options);
-  const examples = raws.map((raw) => reader.tokenize(raw)).filter((example) => example !== null);
+  const examples = raws.flatMap((raw) => reader.pieces(raw));
   return { examples, counts: reader.counts, fault: reader.fault() };
 }
 
@@ -130,6 +130,54 @@ test('a text that a pattern of the tokenizer may not match at once is over-long,
   assert.equal(readLines([raw], { maxSeqLength: 16, overlong: 'skip' }).counts.skipped, 1);
 });
 
+test('a long text is split: every token but the first is learnt once, in pieces of the length', () => {
+  const raws = [text(1, 40), text(2, 3)];
+  const [whole, short] = tokenizeExamples(tokenizer, raws, { maxSeqLength: 512 });
+  const ids = idsOf(whole!);
+  for (const [textStride, leading] of [
+    [0, 0],
+    [1, 0],
+    [5, 3],
+    [12, 3],
+  ] as const) {
+    const options = { maxSeqLength: 16, textStride, leading };
+    const { examples, counts, fault } = readLines(raws, options);
+    assert.equal(fault, null);
+    const pieces = examples.slice(0, -1);
+    assert.deepEqual(examples.at(-1), short);
+    assert.deepEqual(counts, { examples: examples.length, truncated: 0, skipped: 0, special_tokens: 0 });
+    const most = 16 - leading;
+    const overlap = Math.max(1, textStride);
+    assert.equal(pieces.length, Math.ceil((ids.length - overlap) / (most - overlap)));
+    const learnt = pieces.flatMap(({ sequences: [sequence] }) =>
+      [...sequence!.targets!].filter((target) => target !== NO_TARGET),
+    );
+    assert.deepEqual(learnt, ids.slice(1));
+    let from = 0;
+    for (const piece of pieces) {
+      assert.deepEqual(idsOf(piece), ids.slice(from, from + most));
+      assert.ok(piece.tokens <= most && piece.line === 1);
+      from += most - overlap;
+    }
+  }
+});
+
+test('only texts are split, and only where nothing else is asked for', () => {
+  const options = { maxSeqLength: 16, textStride: 0 };
+  const prompt: RawExample = {
+    format: 'prompt_completion',
+    line: 1,
+    prompt: 'a',
+    completion: ' 1'.repeat(40),
+  };
+  assert.equal(readLines([prompt], options).fault?.code, 'example_too_long');
+  assert.equal(readLines([text(1, 40)], { maxSeqLength: 16 }).fault?.code, 'example_too_long');
+  for (const overlong of ['truncate', 'skip'] as const) {
+    const { counts } = readLines([text(1, 40)], { ...options, overlong });
+    assert.equal(counts.truncated + counts.skipped, 1);
+  }
+});
+
 test('files are counted; one of which nothing is left is an error', async () => {
   const at = tempFolder();
   await writeTinyModel(at('model'));
@@ -158,5 +206,6 @@ test('files are counted; one of which nothing is left is an error', async () => 
 test('a job of an earlier version is read as that version did', () => {
   assert.deepEqual(readingOptions({ max_seq_length: 64 }), {
     ...{ maxSeqLength: 64, overlong: 'error', allowSpecialTokens: true, templateKwargs: {} },
+    ...{ textStride: null, repeatsBos: true },
   });
 });

@@ -25,7 +25,7 @@ import type { TrainingExample } from './training-example.ts';
 
 /** Called while the files are read. No example is kept. */
 export interface ExampleListener {
-  onExample?(example: TrainingExample, file: DataFile): void;
+  onExample?(example: TrainingExample, file: DataFile, raw: RawExample): void;
   /** Every line that cannot be used, in order, past those that the error lists. */
   onBadLine?(line: number): void;
   /** Bytes that are done, of all bytes of the files, after every piece that was read. */
@@ -71,9 +71,10 @@ export async function readExamples(
       };
       const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
       const take = (raw: RawExample) => {
-        const example = examples.tokenize(raw);
-        if (example && raw.format === 'pairs' && file === 'training_file') pairs.add(example);
-        if (example) listener.onExample?.(example, file);
+        for (const example of examples.pieces(raw)) {
+          if (raw.format === 'pairs' && file === 'training_file') pairs.add(example);
+          listener.onExample?.(example, file, raw);
+        }
       };
       const onBytes = (bytes: Uint8Array) => {
         hash.update(bytes);

@@ -6,7 +6,8 @@ import { strayToken, type Tokenizer } from '../text/tokenizer.ts';
 import { BadLines } from './bad-lines.ts';
 import type { ClassOf } from './label-names.ts';
 import { type LabelledTokens, labelledTokens } from './labelled-tokens.ts';
-import type { Label, RawExample } from './raw-example.ts';
+import type { DatasetFormat, Label, RawExample } from './raw-example.ts';
+import { textPieces } from './text-pieces.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';
 import { wordTokens } from './word-tokens.ts';
 
@@ -18,6 +19,10 @@ export interface TokenizeOptions {
   allowSpecialTokens?: boolean;
   /** Other variables of the chat template. */
   templateKwargs?: TemplateKwargs;
+  /** Tokens that a piece of a long text repeats of the piece before it. Null: long texts are not split. Default null. */
+  textStride?: number | null;
+  /** Texts that begin with the bos token get a second one, as in jobs of earlier versions. Default false. */
+  repeatsBos?: boolean;
   /** How long a line may take to become tokens. */
   lineMilliseconds?: number;
   /** Positions that a soft prompt takes before every sequence. */
@@ -32,7 +37,7 @@ export interface TokenizeOptions {
 
 /** What became of a file's lines. */
 export interface ExampleCounts {
-  /** That can be used. */
+  /** That can be used. A text that is split is as many as it has pieces. */
   examples: number;
   /** Of these: cut to max_seq_length. */
   truncated: number;
@@ -66,29 +71,37 @@ export class ExampleTokenizer {
     this.#onBadLine = onBadLine;
   }
 
-  /** Null for a line that cannot be used. Throws what is wrong with the model: `no_chat_template`, `unsupported_chat_template`. */
+  /** As `pieces`, of a line that is not split; null for one that cannot be used. */
   tokenize(raw: RawExample): TrainingExample | null {
+    return this.pieces(raw)[0] ?? null;
+  }
+
+  /**
+   * The examples of a line: one, several of a text that is split, or none where it cannot be used. Throws what is wrong with the
+   * model: `no_chat_template`, `unsupported_chat_template`.
+   */
+  pieces(raw: RawExample): TrainingExample[] {
     const { line } = raw;
     const { overlong = 'error' } = this.#options;
     const reading = new Reading(this.#options);
     try {
       const tokenized = tokenizeOne(this.#tokenizer, raw, reading);
-      checkIds(this.#tokenizer, raw, tokenized, this.#options);
+      for (const each of tokenized) checkIds(this.#tokenizer, raw, each, this.#options);
       this.counts.special_tokens += specialTokensOf(this.#tokenizer, raw);
-      this.counts.examples++;
+      this.counts.examples += tokenized.length;
       if (reading.isTruncated) this.counts.truncated++;
-      return { ...tokenized, line };
+      return tokenized.map((each) => ({ ...each, line }));
     } catch (error) {
       const isOfLine = error instanceof GraftError && LINE_FAULTS.has(error.code);
       if (!(error instanceof BadExample || isOfLine)) throw error;
       if (OVERLONG.has(error.code) && overlong !== 'error') {
         this.counts.skipped++;
-        return null;
+        return [];
       }
       this.#firstCode ??= error.code;
       this.#bad.add(line, error.message);
       this.#onBadLine(line);
-      return null;
+      return [];
     }
   }
 
@@ -108,7 +121,7 @@ export function tokenizeExamples(
   options: TokenizeOptions,
 ): TrainingExample[] {
   const all = new ExampleTokenizer(tokenizer, options);
-  const done = Array.from(examples, (raw) => all.tokenize(raw)).filter((example) => example !== null);
+  const done = Array.from(examples, (raw) => all.pieces(raw)).flat();
   const fault = all.fault();
   if (fault) throw fault;
   return done;
@@ -172,33 +185,33 @@ class Reading {
   }
 }
 
-function tokenizeOne(tokenizer: Tokenizer, example: RawExample, reading: Reading): Tokenized {
+function tokenizeOne(tokenizer: Tokenizer, example: RawExample, reading: Reading): Tokenized[] {
   const { options } = reading;
   switch (example.format) {
     case 'prompt_completion':
       if (typeof options.decoderStart === 'number')
-        return sequenceToSequence(tokenizer, example.prompt, example.completion, reading, false);
+        return [sequenceToSequence(tokenizer, example.prompt, example.completion, reading, false)];
       return languageExample(tokenizer, example, reading);
     case 'chat':
     case 'text':
       return languageExample(tokenizer, example, reading);
     case 'text_target':
-      return sequenceToSequence(tokenizer, example.text, example.target, reading, true);
+      return [sequenceToSequence(tokenizer, example.text, example.target, reading, true)];
     case 'classification': {
       const ids = textIds(tokenizer, example.text, reading);
-      return { sequences: [{ ids }], label: classOf(example.label, options), tokens: ids.length };
+      return [{ sequences: [{ ids }], label: classOf(example.label, options), tokens: ids.length }];
     }
     case 'multi_label_classification': {
       const ids = textIds(tokenizer, example.text, reading);
       const labels = example.labels.map((label) => classOf(label, options));
-      return { sequences: [{ ids }], labels, tokens: ids.length };
+      return [{ sequences: [{ ids }], labels, tokens: ids.length }];
     }
     case 'token_classification':
-      return taggedExample(tokenizer, example, reading);
+      return [taggedExample(tokenizer, example, reading)];
     case 'pairs':
-      return embeddedTexts(tokenizer, example.texts, reading);
+      return [embeddedTexts(tokenizer, example.texts, reading)];
     case 'scored_pairs':
-      return { ...embeddedTexts(tokenizer, example.texts, reading), score: example.score };
+      return [{ ...embeddedTexts(tokenizer, example.texts, reading), score: example.score }];
   }
 }
 
@@ -218,13 +231,14 @@ function languageExample(
   tokenizer: Tokenizer,
   example: Parameters<typeof labelledTokens>[1],
   reading: Reading,
-): Tokenized {
-  const { allowSpecialTokens = false, templateKwargs = {}, overlong } = reading.options;
+): Tokenized[] {
+  const { allowSpecialTokens = false, templateKwargs = {}, repeatsBos = false, overlong } = reading.options;
   const { deadline } = reading;
   let whole: LabelledTokens | null;
   try {
     const most = overlong === 'truncate' ? Number.POSITIVE_INFINITY : reading.most();
-    whole = labelledTokens(tokenizer, example, { allowSpecialTokens, templateKwargs, deadline, most });
+    const labelOptions = { allowSpecialTokens, templateKwargs, repeatsBos, deadline, most };
+    whole = labelledTokens(tokenizer, example, labelOptions);
   } catch (error) {
     if (error instanceof GraftError && error.code === 'chat_template_error')
       throw new BadExample(error.code, error.message);
@@ -235,11 +249,19 @@ function languageExample(
   const last = labelled.lastIndexOf(1) + 1;
   if (last === 0)
     throw new BadExample('example_empty', `has no token to learn: ${whyNothing[example.format]}`);
+  const { textStride = null } = reading.options;
+  const most = reading.most();
+  const overlap = Math.max(1, textStride ?? 0);
+  const splits = example.format === 'text' && textStride !== null && (overlong ?? 'error') === 'error';
+  if (splits && last > most && overlap < most) {
+    const pieces = textPieces(whole, last, { most, overlap });
+    return pieces.map(({ sequence, tokens }) => ({ sequences: [sequence], tokens }));
+  }
   const kept = reading.kept(last);
   const end = kept === last ? last : labelled.lastIndexOf(1, kept - 1) + 1;
   if (end === 0) throw reading.tooLong(`${last}`);
   const targets = ids.slice(1, end).map((id, t) => (labelled[t + 1] === 1 ? id : NO_TARGET));
-  return { sequences: [{ ids: ids.slice(0, end - 1), targets }], tokens: end };
+  return [{ sequences: [{ ids: ids.slice(0, end - 1), targets }], tokens: end }];
 }
 
 const whyNothing = {
@@ -259,7 +281,8 @@ function sequenceToSequence(
   const { options, deadline } = reading;
   const specialTokens = allowSpecialTokens || options.allowSpecialTokens ? 'all' : 'none';
   const inputIds = textIds(tokenizer, input, reading, specialTokens);
-  const whole = tokenizer.withEos(tokenizer.encode(target, { specialTokens, deadline }));
+  const { repeatsBos = false } = options;
+  const whole = tokenizer.withEos(tokenizer.encode(target, { specialTokens, repeatsBos, deadline }));
   if (whole.length === 0)
     throw new BadExample(
       'example_empty',
@@ -304,9 +327,20 @@ function textIds(
   reading: Reading,
   specialTokens: 'all' | 'none' = 'all',
 ): Int32Array {
-  const ids = tokenizer.encode(text, { specialTokens, deadline: reading.deadline });
+  const { deadline, options } = reading;
+  const { repeatsBos = false } = options;
+  const ids = tokenizer.encode(text, { specialTokens, repeatsBos, deadline });
   if (ids.length === 0) throw new BadExample('example_empty', `has a text without tokens: ${show(text)}`);
   return Int32Array.from(reading.fit(ids, tokenizer.specialTokensAround().after));
+}
+
+/** Tokens of an example that `max_seq_length` limits, without a soft prompt: of its longest text where it has several. */
+export function lengthOf(format: DatasetFormat, { sequences, tokens }: TrainingExample): number {
+  const { input, targets } = sequences[0]!;
+  if (input) return Math.max(input.length, targets?.length ?? 0);
+  // A language model's sequence lacks its last token.
+  if (targets && format !== 'token_classification') return tokens;
+  return Math.max(...sequences.map(({ ids }) => ids.length));
 }
 
 /** A tokenizer may have tokens that the model lacks. Their ids would be read as something else. */

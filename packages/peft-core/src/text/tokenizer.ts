@@ -48,6 +48,8 @@ export interface EncodeOptions {
   addSpecialTokens?: boolean;
   /** Special tokens in the text are plain text with "none". Default "all": they are tokens. */
   specialTokens?: SpecialTokens;
+  /** A text that begins with the bos token gets a second one, as transformers' tokenizers give it. Default false. */
+  repeatsBos?: boolean;
   deadline?: Deadline | null;
 }
 
@@ -132,11 +134,14 @@ export class Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const { addSpecialTokens = true, specialTokens = 'all', deadline = null } = options;
+    const { addSpecialTokens = true, specialTokens = 'all', repeatsBos = false, deadline = null } = options;
     const { ids } = this.#encode(text, specialTokens, new EncodedText({ deadline }));
     if (!addSpecialTokens) return ids;
     const { before, after } = this.specialTokensAround();
     if (before.length + after.length === 0) return ids;
+    // The text is rendered already.
+    if (!repeatsBos && before.length === 1 && before[0] === this.bosId && ids[0] === this.bosId)
+      return [...ids, ...after];
     return [...before, ...ids, ...after];
   }
 

@@ -271,7 +271,7 @@ test('bf16 products follow the fp32 curve closely, and repeat bit for bit', asyn
 test('evaluates a split, which is not trained on', async () => {
   const records = await trainRecords(options('split', { validation_split: 0.2, eval_steps: 5 }));
   const start = records[0]!;
-  assert.ok(start.type === 'start' && start.examples === 14);
+  assert.ok(start.type === 'start' && start.examples === 16);
   const evaluations = records.filter((r) => r.type === 'evaluation');
   assert.deepEqual(
     evaluations.map((r) => r.step),

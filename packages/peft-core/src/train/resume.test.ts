@@ -23,6 +23,8 @@ before(async () => {
     JSON.stringify({ prompt: `${'x'.repeat(i % 5)}${i}:`, completion: ` ${i % 3}` }),
   );
   writeFileSync(at('train.jsonl'), lines.join('\n'));
+  const texts = Array.from({ length: 5 }, (_, i) => JSON.stringify({ text: `${'abc '.repeat(4 + i)}${i}` }));
+  writeFileSync(at('split.jsonl'), texts.join('\n'));
 });
 after(() => base.close());
 
@@ -51,6 +53,8 @@ const variants = {
     warmup_steps: 6,
     lr_scheduler_type: 'linear',
   },
+  // Its lines are longer than that: the cut is among pieces of them.
+  split: { max_seq_length: 8, text_stride: 3, validation_split: 0.2, eval_steps: 3 },
   recomputed: {
     gradient_checkpointing: true,
     lr_scheduler_type: 'constant',
@@ -90,7 +94,7 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
     },
     'accumulated',
   ],
-  ['IA3', { peft_type: 'IA3' }, 'accumulated'],
+  ['IA3', { peft_type: 'IA3' }, 'accumulated', 'split'],
   ['LN_TUNING', { peft_type: 'LN_TUNING' }, 'unpacked'],
   ['TRAINABLE_TOKENS', { peft_type: 'TRAINABLE_TOKENS', token_indices: [51, 58, 111] }, 'accumulated'],
   ['SELECTIVE', { peft_type: 'SELECTIVE', kinds: ['norm', 'embedding'] }, 'unpacked'],
@@ -158,7 +162,12 @@ for (const [name, peft, ...tried] of table) {
       candidates: CheckpointCandidate[],
     ): Promise<TrainRecord[]> {
       const options = trainOptions({
-        ...{ base, peft, trainingFile: at('train.jsonl'), exampleCount: 14 },
+        ...{
+          base,
+          peft,
+          trainingFile: at(variant === 'split' ? 'split.jsonl' : 'train.jsonl'),
+          exampleCount: 14,
+        },
         training: { ...common, ...variants[variant] },
         outputDir: path.join(folder, part, 'adapter'),
       });

@@ -15,6 +15,7 @@ import type {
   Comparison,
   ErrorDetail,
   Hyperparameters,
+  Overlap,
   PeftConfig,
   ResolvedTraining,
   Sweep,
@@ -267,6 +268,10 @@ export interface DataCounts {
   training: ExampleCounts;
   /** Null: there is no validation file. */
   validation: ExampleCounts | null;
+  /** Null without a validation file; absent of jobs that an earlier version validated. */
+  overlap?: Overlap | null;
+  /** Tokens of the longest example, and of a soft prompt before it; absent of jobs that an earlier version validated. */
+  longest?: number;
 }
 
 /** The job's lease as its row has it now. */

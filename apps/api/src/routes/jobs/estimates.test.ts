@@ -153,8 +153,8 @@ describe('what is refused', () => {
   });
 
   test('lines that a job would be refused for', async () => {
-    const long = JSON.stringify({ text: 'x'.repeat(100) });
-    const file = await bench.acme.upload(`{"text":"fine"}\n${long}\n`);
+    const asked = (completion: string) => JSON.stringify({ prompt: 'x', completion });
+    const file = await bench.acme.upload(`${asked('fine')}\n${asked('x'.repeat(99))}\n`);
     const told = assertError(
       await ask({ training_file: file }),
       400,

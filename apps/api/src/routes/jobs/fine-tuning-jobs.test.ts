@@ -105,7 +105,7 @@ describe('creating jobs', () => {
     await bench.untilState(answer.json.id, 'queued');
     const job = (await getJob(bench.services, bench.acme.teamId, answer.json.id))!;
     assert.equal(job.resolvedTraining?.seed, answer.json.seed);
-    assert.equal(job.resolvedTraining?.max_seq_length, 64);
+    assert.equal(job.resolvedTraining?.max_seq_length, 24);
   });
 
   test('the deprecated hyperparameters of old clients', async () => {

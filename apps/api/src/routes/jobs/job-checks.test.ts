@@ -29,7 +29,10 @@ test('of what is fine it says what would be chosen, and what it comes to', async
   const { faults, plan } = await check({ model: 'tiny', training_file: file, training: { n_epochs: 2 } });
   assert.deepEqual(faults, []);
   assert.deepEqual([plan.steps, plan.trials, plan.peft.r, plan.training.n_epochs], [6, 1, 16, 2]);
-  assert.equal(plan.training_reasons.max_seq_length, "the base model's context");
+  assert.equal(
+    plan.training_reasons.max_seq_length,
+    "the longest example, within the base model's context; longer texts are split",
+  );
   assert.ok(!('n_epochs' in plan.training_reasons));
   const sweep = { learning_rate: [1e-4, 1e-3], r: [2, 4] };
   const training = { validation_split: 0.5, eval_steps: 1 };

@@ -156,12 +156,20 @@ test('models, methods, ranks and lengths that the team may not use are refused b
   assertError(ranks, 403, 'quota_exceeded', 'peft.r');
   assert.match(ranks.json.error.message, /asks for 12, and 8 is the limit/);
   const length = 'training.max_seq_length';
-  // The default is the model's 64.
-  assertError(await create({}), 403, 'quota_exceeded', length);
   assertError(await create({ training: { max_seq_length: 33 } }), 403, 'quota_exceeded', length);
   const fitting = await create({ training: { max_seq_length: 32 } });
   assert.equal(fitting.status, 200);
-  // What is left to Graft keeps within the quota.
+  // What is left to Graft keeps within the quota, lengths too: the model's context is 64.
+  const short = await team.upload('{"prompt":"a","completion":"b"}');
+  const left = await create({ training_file: short });
+  await bench.untilState(left.json.id, 'queued');
+  const { training } = (await team.send('GET', `${jobs}/${left.json.id}`)).json;
+  assert.equal(training.max_seq_length, 8);
+  const asked = JSON.stringify({ prompt: 'a', completion: 'x'.repeat(40) });
+  const refused = await create({ training_file: await team.upload(asked) });
+  await bench.untilState(refused.json.id, 'failed');
+  const { error } = (await team.send('GET', `${jobs}/${refused.json.id}`)).json;
+  assert.match(error.message, /the limit \(max_seq_length\) is 32/);
   assert.deepEqual([fitting.json.peft.r, fitting.json.peft.lora_alpha], [8, 64]);
   const { default_peft } = (await team.send('GET', '/v1/fine_tuning/options')).json;
   assert.deepEqual([default_peft.r, default_peft.lora_alpha], [8, 64]);

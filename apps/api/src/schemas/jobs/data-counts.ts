@@ -1,4 +1,5 @@
-import { Type } from 'typebox';
+import type { DataCounts } from '@graft/service';
+import { type Static, Type } from 'typebox';
 import { named, nullable } from '../schema.ts';
 
 const Counts = {
@@ -17,4 +18,29 @@ const Counts = {
 export const DataSchema = named('FineTuningJobData', {
   training: Type.Object(Counts),
   validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
+  longest: nullable(Type.Integer(), {
+    description:
+      'Tokens of the longest example, and of a soft prompt before it. Null of jobs that an earlier version validated.',
+  }),
+  overlap: nullable(
+    Type.Object({
+      prompts: Type.Integer({
+        description:
+          'With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor.',
+      }),
+      identical: Type.Integer({ description: 'Of these, with the same answer or label, too.' }),
+      exact: Type.Boolean({
+        description: 'False of training files with more than a million prompts: the counts are estimates.',
+      }),
+    }),
+    {
+      description:
+        'Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file.',
+    },
+  ),
 });
+
+/** As a job shows them; those of earlier versions lack the later ones. */
+export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
+  return { ...counts, longest: counts.longest ?? null, overlap: counts.overlap ?? null };
+}

@@ -25,7 +25,7 @@ import {
   Time,
   unixSeconds,
 } from '../schema.ts';
-import { DataSchema } from './data-counts.ts';
+import { DataSchema, toWireData } from './data-counts.ts';
 import { EstimateSchema, toWireEstimate } from './estimate.ts';
 
 // peft-core's own bear their names already.
@@ -367,7 +367,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       total_bytes: validation.totalBytes,
       examples: validation.examples,
     },
-    data: job.dataCounts,
+    data: job.dataCounts && toWireData(job.dataCounts),
     progress: progress && {
       step: progress.step,
       total_steps: progress.totalSteps,

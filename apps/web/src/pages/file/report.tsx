@@ -110,8 +110,8 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
         <section class="file-part">
           <h3>Examples that are too long</h3>
           <p class="soft">
-            Longer than {count(tokens.max_seq_length)} tokens. A job refuses them. Shorten them, train with a
-            larger max_seq_length, or set overlong to truncate or skip.
+            Longer than {count(tokens.max_seq_length)} tokens. A job splits plain texts and refuses others.
+            Shorten them, train with a larger max_seq_length, or set overlong to truncate or skip.
           </p>
           <BadLines
             label="Examples that are too long"

@@ -24,9 +24,7 @@ export class DistinctCounter {
 
   /** Takes the text of a line. Answers the line that had it first, as far as that is known, or null. */
   add(text: string, line: number): number | null {
-    const digest = hash('sha256', text, 'buffer');
-    // 0 stands for a free slot.
-    const key = digest.readBigUInt64LE(0) || 1n << 63n;
+    const key = keyOf(text);
     if (!this.#isKept(key)) return null;
     const slot = this.#find(key);
     if (this.#hashes[slot] === key) return this.#lines[slot]!;
@@ -37,9 +35,20 @@ export class DistinctCounter {
     return null;
   }
 
+  /** Whether a text was added; of a sample, whether it is one of the sample that was. */
+  has(text: string): boolean {
+    const key = keyOf(text);
+    return this.#isKept(key) && this.#hashes[this.#find(key)] === key;
+  }
+
   /** Different texts so far. */
   get count(): number {
-    return this.#taken * 2 ** Number(this.#depth);
+    return this.#taken * this.represented;
+  }
+
+  /** How many texts each text of the sample stands for; 1 while all are counted. */
+  get represented(): number {
+    return 2 ** Number(this.#depth);
   }
 
   /** Whether `count` is exact. */
@@ -75,4 +84,9 @@ export class DistinctCounter {
       this.#taken++;
     }
   }
+}
+
+function keyOf(text: string): bigint {
+  // 0 stands for a free slot.
+  return hash('sha256', text, 'buffer').readBigUInt64LE(0) || 1n << 63n;
 }

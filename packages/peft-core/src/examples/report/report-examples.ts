@@ -1,4 +1,4 @@
-import { defaultMaxSeqLength } from '../../config/index.ts';
+import { mostSeqLength } from '../../config/index.ts';
 import { type ErrorDetail, GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
@@ -6,8 +6,8 @@ import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
 import { createJsonlChecker } from '../jsonl.ts';
 import type { DatasetFormat, RawExample } from '../raw-example.ts';
 import { tasksOf } from '../task-formats.ts';
-import { ExampleTokenizer } from '../tokenize-examples.ts';
-import { NO_TARGET, type TrainingExample } from '../training-example.ts';
+import { ExampleTokenizer, lengthOf } from '../tokenize-examples.ts';
+import { NO_TARGET } from '../training-example.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 import { LengthCounts, type LengthSummary } from './length-counts.ts';
 import { type ExamplePreview, previewOf } from './preview.ts';
@@ -55,7 +55,7 @@ export interface ReportedModel {
   tokenizer: Tokenizer;
   /** Its config.json. */
   config: Record<string, unknown>;
-  /** Null: what training takes by default. */
+  /** Null: the most that training takes by default, the model's context. */
   maxSeqLength: number | null;
 }
 
@@ -141,7 +141,7 @@ class TokenCounter {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
     this.#task = outline.task;
-    this.#maxSeqLength = maxSeqLength ?? defaultMaxSeqLength(outline.maxPositions);
+    this.#maxSeqLength = maxSeqLength ?? mostSeqLength({ contextLength: outline.maxPositions });
     const { vocabularySize, decoderStart = null } = outline;
     this.#examples = new ExampleTokenizer(
       tokenizer,
@@ -158,7 +158,7 @@ class TokenCounter {
     const special = this.#examples.counts.special_tokens - before;
     if (special > 0 && this.#special.length < MOST_LISTED)
       this.#special.push({ line: raw.line, count: special });
-    const length = lengthOf(raw, example);
+    const length = lengthOf(raw.format, example);
     this.#total += example.tokens;
     this.#lengths.add(length);
     for (const { targets = [] } of example.sequences)
@@ -199,15 +199,6 @@ function outlineFor(config: Record<string, unknown>, format: DatasetFormat) {
     }
   }
   throw reason;
-}
-
-/** What `max_seq_length` limits. */
-function lengthOf(raw: RawExample, { sequences, tokens }: TrainingExample): number {
-  const { input, targets } = sequences[0]!;
-  if (input) return Math.max(input.length, targets?.length ?? 0);
-  // A language model's sequence lacks its last token.
-  if (targets && raw.format !== 'token_classification') return tokens;
-  return Math.max(...sequences.map(({ ids }) => ids.length));
 }
 
 /** The fault with every line that is no example, if there is one. A file without any line is none here. */

@@ -1,5 +1,5 @@
 /** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
-import type { ResolvedTraining } from '@graft/peft-core/config';
+import { overlapRemark, type ResolvedTraining } from '@graft/peft-core/config';
 import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
@@ -226,7 +226,7 @@ export async function finishValidation(
 }
 
 /** What the owner of a job should know of its lines, in sentences. */
-function remarksOn({ training, validation }: DataCounts, options: ResolvedTraining): string[] {
+function remarksOn({ training, validation, overlap }: DataCounts, options: ResolvedTraining): string[] {
   const all = (name: keyof ExampleCounts) => training[name] + (validation?.[name] ?? 0);
   const [truncated, skipped, special] = [all('truncated'), all('skipped'), all('special_tokens')];
   const examples = (count: number) => `${count} example${count === 1 ? ' is' : 's are'}`;
@@ -241,6 +241,8 @@ function remarksOn({ training, validation }: DataCounts, options: ResolvedTraini
     remarks.push(
       `${special} special token${special === 1 ? '' : 's'} in the content of examples: plain text, unless training.allow_special_tokens is true`,
     );
+  const remark = overlap && validation && overlapRemark(overlap, validation.examples);
+  if (remark) remarks.push(remark);
   return remarks;
 }
 
