@@ -168,7 +168,9 @@ function parseOptions(
     }
   };
   const peft = attempt<PeftConfig>(() =>
-    ofStart ? checkPeftOfStart(body.peft, ofStart) : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
+    ofStart
+      ? checkPeftOfStart(body.peft, ofStart)
+      : parsePeftConfig(choosePeft(body.peft ?? otherwise, otherwise)),
   );
   const training = attempt(() => parseTrainingOptions(body.training ?? {}));
   const sweep = attempt(() => parseSweep(body.sweep));

@@ -62,7 +62,8 @@ export const JobPlanSchema = named('FineTuningPlan', {
   training_reasons: Type.Unsafe<Record<string, string>>({
     type: 'object',
     additionalProperties: { type: 'string' },
-    description: 'Why the options of `training` that are left to Graft have their values, and what of `peft` has a default that costs much, by option.',
+    description:
+      'Why the options of `training` that are left to Graft have their values, and what of `peft` has a default that costs much, by option.',
   }),
   trials: Type.Integer({ minimum: 1, description: 'Configurations that are trained.' }),
 });

@@ -73,7 +73,8 @@ export const loraMethod: Method<LoraConfig> = {
   forms: ['use_dora', 'use_rslora'],
   costly: {
     lora_alpha: 'it is 8',
-    target_modules: 'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
+    target_modules:
+      'no more is adapted than what is usual for the architecture, of most models two matrices of attention',
   },
   faults: loraFaults,
   learningRate,
