@@ -98,8 +98,8 @@ test('stops when patience is lost, publishes the best, and does both the same wh
   }
 });
 
-test('the last step is published where the best is not asked for, and then is no snapshot', async () => {
-  const { load_best_model_at_end: _, ...training } = common;
+test('the last step is published where the best is refused, and then is no snapshot', async () => {
+  const training = { ...common, load_best_model_at_end: false };
   const records = await run('last', [], options('last', training));
   const done = doneOf(records);
   assert.ok(done.steps < 40 && done.publishedStep === done.steps && done.best!.step < done.steps);
