@@ -1206,7 +1206,7 @@ export interface FileReportTokens {
     }[];
   } | null;
   max_seq_length: number;
-  /** Examples over `max_seq_length`. A job refuses them, or cuts or skips them with `training.overlong`. */
+  /** Examples over `max_seq_length`. A job splits plain texts and refuses others, or cuts or skips them with `training.overlong`. */
   too_long: {
     count: number;
     listed: {
@@ -1474,6 +1474,8 @@ export interface FineTuningJobData {
     /** In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`. */
     special_tokens: number;
   } | null;
+  /** Tokens of the longest example, and of a soft prompt before it. Null of jobs that an earlier version validated. */
+  longest: number | null;
   /** Validation examples that training has, too, so that the validation loss looks better than it is. Null without a validation file. */
   overlap: {
     /** With the prompt of a training example: of a chat all before its first learnt answer, else the prompt, the text that is classified, or the anchor. */
@@ -2267,10 +2269,12 @@ export interface ResolvedTraining {
   adam_epsilon: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm: number;
-  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048. */
   max_seq_length: number;
-  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
   overlong: 'error' | 'truncate' | 'skip';
+  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0. */
+  text_stride: number;
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
@@ -2619,10 +2623,12 @@ export interface TrainingOptions {
   adam_epsilon?: number;
   /** Gradients are scaled down to this global norm; 0 leaves them. Default 1. */
   max_grad_norm?: number;
-  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: 2048, or the context of the base model if that is shorter. */
+  /** Longest example in tokens; `overlong` says what becomes of a longer one. Automatic: that of the data, up to the context of the base model; of plain texts, which are split, up to 2,048. */
   max_seq_length?: number;
-  /** What becomes of examples longer than max_seq_length: the job fails and lists them; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
+  /** What becomes of examples longer than max_seq_length: the job fails and lists them, and plain texts are split into pieces; their first tokens are kept; or they are left out. The job counts them in `data`. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
+  /** Lines of {"text"} longer than max_seq_length are split where overlong is error: each piece learns all of its tokens that no earlier one had, and sees so many of the tokens before them, at least one. Default 0. */
+  text_stride?: number;
   /** Special tokens such as <|im_end|> in the content of messages, in prompts and in completions are tokens. Default false: they are plain text, so that no content can forge a turn. */
   allow_special_tokens?: boolean;
   /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
@@ -3089,7 +3095,7 @@ export interface Queries {
   'GET /v1/files/{file_id}/report': {
     /** A base model whose tokens are counted. */
     model?: string;
-    /** By default what training takes: 2,048, or the context of the model if that is shorter. */
+    /** By default the most that training takes: the context of the model. */
     max_seq_length?: number;
   };
   'GET /v1/fine_tuning/jobs': {

@@ -11,6 +11,7 @@ interface Asked {
   hyperparameters?: Hyperparameters;
   exampleCount?: number;
   contextLength?: number;
+  longestExample?: number;
   model?: { hiddenSize: number; rateExponent?: number };
 }
 
