@@ -4,7 +4,7 @@ import type { RawExample } from './raw-example.ts';
 import { ExampleTokenizer, lengthOf } from './tokenize-examples.ts';
 
 /** What examples come to before training fixes its options. */
-export interface MeasuredExamples {
+interface MeasuredExamples {
   /** That training has. */
   examples: number;
   /** Tokens of the longest, and of a soft prompt before it; `maxSeqLength` where one was cut or left out. */

@@ -14,7 +14,9 @@ let create: JobRequests['create'];
 let refuses: JobRequests['refuses'];
 before(async () => {
   bench = await openApiBench();
-  file = await bench.acme.upload(`${chatLine}\n`.repeat(40));
+  // Each with a prompt of its own: those with the same one are on one side of a split.
+  const lines = Array.from({ length: 40 }, (_, i) => chatLine.replace('"content":"', `"content":"${i} `));
+  file = await bench.acme.upload(lines.join('\n'));
   ({ create, refuses } = jobRequests(bench, file));
 });
 after(async () => await bench?.close());
