@@ -13,7 +13,6 @@ interface Asked {
   format?: string;
   longestExample?: number;
   contextLength?: number;
-  longestExample?: number;
   model?: { hiddenSize: number; rateExponent?: number };
   hasValidationFile?: boolean;
   continues?: boolean;
