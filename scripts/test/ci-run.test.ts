@@ -41,7 +41,7 @@ exit $code
 }
 
 const services =
-  'test -- --services packages/service apps/api/src/plugins apps/worker/src/health apps/worker/src/worker.test test/service';
+  'test -- --services --half packages/service apps/api/src/plugins apps/worker/src/health apps/worker/src/worker.test test/service';
 
 test('one of Postgres and Redis is enough for the run on given services', () => {
   const onlyPostgres = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' });

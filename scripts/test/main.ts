@@ -2,7 +2,7 @@
  * npm test: types, lint and every test of the repository, then the slowest files and one closing line `N passed, N failed`.
  *
  * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`
- * before them, of those the ones that open Postgres or Redis.
+ * before them, of those the ones that open Postgres or Redis, and with `--half` every other one of these, by the commit.
  * Of the golden matrix it tries one half, which the commit chooses; `--whole-matrix` (`npm run test:matrix`) tries all of it.
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
  * without, they start the embedded ones.
@@ -18,8 +18,8 @@ import {
 import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
+import { halfOfCommit } from './half-of-commit.ts';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
-import { matrixHalf } from './matrix-half.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
 import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
@@ -33,12 +33,15 @@ const wholeMatrix = process.argv.includes('--whole-matrix');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
 
-const found = findSources(root).filter(
-  (file) =>
-    file.endsWith('.test.ts') &&
-    (words.length === 0 || words.some((word) => relative(root, file).includes(word))) &&
-    (!onlyServices || opensServices(file)),
-);
+const half = process.argv.includes('--half') ? halfOfCommit(root) : null;
+const found = findSources(root)
+  .filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      (words.length === 0 || words.some((word) => relative(root, file).includes(word))) &&
+      (!onlyServices || opensServices(file)),
+  )
+  .filter((_, i) => half === null || i % 2 === half);
 if (found.length === 0) {
   console.log(`no test file ${words.length === 0 ? 'found' : `matches ${words.join(' ')}`}`);
   tally.failed += 1;
@@ -48,7 +51,7 @@ const scratch = await createRunScratch();
 // GRAFT_ENV_FILE: the .env of whoever runs the tests is not for the Grafts that they start.
 Object.assign(process.env, scratch.env, { GRAFT_ENV_FILE: '' });
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-if (!wholeMatrix) process.env.GRAFT_MATRIX_HALF ??= matrixHalf(root);
+if (!wholeMatrix) process.env.GRAFT_MATRIX_HALF ??= `${halfOfCommit(root)}`;
 const held: (() => Promise<void>)[] = [];
 let tables = '';
 try {
