@@ -2310,7 +2310,7 @@ export interface ResolvedTraining {
   allow_special_tokens: boolean;
   /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
-  /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
+  /** Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true. */
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
   precision: 'auto' | 'fp32' | 'bf16';
@@ -2328,7 +2328,7 @@ export interface ResolvedTraining {
   checkpoint_steps: number;
   /** A checkpoint is also written after the step at which this many seconds have passed since the last one. Default 600. */
   checkpoint_seconds: number;
-  /** Of the order of examples, the initial weights and dropout. Default 42. */
+  /** Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`. */
   seed: number;
   /** Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
   max_steps: number | null;
@@ -2699,7 +2699,7 @@ export interface TrainingOptions {
   allow_special_tokens?: boolean;
   /** Variables of the chat template with which conversations are learnt, such as {"enable_thinking": false}. The adapter answers with them, where a request does not set the same names. Default: none. */
   chat_template_kwargs?: Record<string, unknown>;
-  /** Lay several examples in one row, without attention between them. Changes speed, not results. Default true. */
+  /** Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true. */
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
   precision?: 'auto' | 'fp32' | 'bf16';
@@ -2717,7 +2717,7 @@ export interface TrainingOptions {
   checkpoint_steps?: number;
   /** A checkpoint is also written after the step at which this many seconds have passed since the last one. Default 600. */
   checkpoint_seconds?: number;
-  /** Of the order of examples, the initial weights and dropout. Default 42. */
+  /** Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`. */
   seed?: number;
   /** Train so many optimizer steps, whatever n_epochs is: fewer than its epochs have, or more, for which the examples are seen again. Default null: as many as n_epochs has. */
   max_steps?: number | null;

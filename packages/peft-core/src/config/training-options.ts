@@ -115,7 +115,7 @@ export const ResolvedTrainingSchema = Type.Object(
     ),
     packing: Type.Boolean({
       description:
-        'Lay several examples in one row, without attention between them. Changes speed, not results. Default true.',
+        'Lay several examples in one row, without attention between them. Changes speed and which random numbers dropout and noise draw, nothing else. Default true.',
     }),
     precision: Type.Enum(['auto', 'fp32', 'bf16'], {
       type: 'string',
@@ -163,7 +163,8 @@ export const ResolvedTrainingSchema = Type.Object(
     seed: Type.Integer({
       minimum: 0,
       maximum: 2_147_483_647,
-      description: 'Of the order of examples, the initial weights and dropout. Default 42.',
+      description:
+        'Of the order of examples, the initial weights and dropout. Default: drawn at random and shown in the job; 42 in `graft train`.',
     }),
     max_steps: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000_000 }), Type.Null()], {
       description:
