@@ -41,12 +41,12 @@ exit $code
 }
 
 const services =
-  'test -- --services --half packages/service apps/api/src/plugins apps/worker/src/health apps/worker/src/worker.test test/service';
+  'test -- --services --other-half packages/service apps/api/src/plugins apps/worker/src/health apps/worker/src/worker.test test/service';
 
 test('one of Postgres and Redis is enough for the run on given services', () => {
   const onlyPostgres = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' });
   assert.deepEqual(onlyPostgres.calls.slice(0, 2), [
-    'test | unset | unset',
+    'test -- --half | unset | unset',
     `${services} | postgresql://one | unset`,
   ]);
   assert.match(onlyPostgres.output, /^== tests of the services, given Postgres$/m);

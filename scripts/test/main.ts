@@ -2,8 +2,10 @@
  * npm test: types, lint and every test of the repository, then the slowest files and one closing line `N passed, N failed`.
  *
  * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`
- * before them, of those the ones that open Postgres or Redis, and with `--half` every other one of these, by the commit.
- * Of the golden matrix it tries one half, which the commit chooses; `--whole-matrix` (`npm run test:matrix`) tries all of it.
+ * before them, of those the ones that open Postgres or Redis.
+ * What takes long is tried in halves, which the commit chooses: always of the golden matrix, unless `--whole-matrix` is given (`npm
+ * run test:matrix`), and with `--half` of the files that start services, browsers or many trainings, as `.ci/run` does. `--other-half` runs
+ * the files, short ones too, that are in the other half.
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
  * without, they start the embedded ones.
  */
@@ -18,7 +20,7 @@ import {
 import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
-import { halfOfCommit } from './half-of-commit.ts';
+import { filesOfHalf, halfOfCommit, halvesOf } from './half-of-commit.ts';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
@@ -33,15 +35,17 @@ const wholeMatrix = process.argv.includes('--whole-matrix');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
 
-const half = process.argv.includes('--half') ? halfOfCommit(root) : null;
-const found = findSources(root)
-  .filter(
-    (file) =>
-      file.endsWith('.test.ts') &&
-      (words.length === 0 || words.some((word) => relative(root, file).includes(word))) &&
-      (!onlyServices || opensServices(file)),
-  )
-  .filter((_, i) => half === null || i % 2 === half);
+const half = halfOfCommit(root);
+const testFiles = findSources(root).filter((file) => file.endsWith('.test.ts'));
+const inRun = runOf(testFiles.map((file) => relative(root, file)));
+const found = testFiles.filter((file) => {
+  const path = relative(root, file);
+  return (
+    (words.length === 0 || words.some((word) => path.includes(word))) &&
+    (!onlyServices || opensServices(file)) &&
+    inRun.has(path)
+  );
+});
 if (found.length === 0) {
   console.log(`no test file ${words.length === 0 ? 'found' : `matches ${words.join(' ')}`}`);
   tally.failed += 1;
@@ -51,7 +55,7 @@ const scratch = await createRunScratch();
 // GRAFT_ENV_FILE: the .env of whoever runs the tests is not for the Grafts that they start.
 Object.assign(process.env, scratch.env, { GRAFT_ENV_FILE: '' });
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-if (!wholeMatrix) process.env.GRAFT_MATRIX_HALF ??= `${halfOfCommit(root)}`;
+if (!wholeMatrix) process.env.GRAFT_MATRIX_HALF ??= `${half}`;
 const held: (() => Promise<void>)[] = [];
 let tables = '';
 try {
@@ -75,6 +79,13 @@ try {
 }
 console.log(closingLines({ tally, tables, milliseconds: performance.now() - started }));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
+
+/** What the options leave of all test files. */
+function runOf(paths: string[]): Set<string> {
+  if (process.argv.includes('--half')) return filesOfHalf(paths, half);
+  if (!process.argv.includes('--other-half')) return new Set(paths);
+  return new Set([...halvesOf(paths)].filter(([, of]) => of !== half).map(([path]) => path));
+}
 
 /**
  * Makes the Python environments that test files name, and keeps a warm Python of each. The files that can be run: without those
