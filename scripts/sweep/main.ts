@@ -6,7 +6,10 @@
  *   --check       trains nothing: says how near automatic training comes to the best, and fails where it is too far
  *   --ranks       trains other runs, whose results it prints: at which part of a run the best rate shows (docs/sweeps.md)
  *   --continued   the same: which rate suits runs that continue an adapter (docs/auto.md)
- *   --write-docs  trains nothing: writes that table into docs/auto.md
+ *   --write-docs  trains nothing: writes that table, and the one of long runs, into docs/auto.md
+ *   --long        trains what a job without options trains for 1,000 steps, with three seeds, at rates around the automatic one, and counts
+ *                 answers; what is in long-results.jsonl is not trained again. With --check or --list it trains nothing. Beside it: --model ID (a folder, a GGUF file, an id or org/name),
+ *                 --seeds N, --steps N, --only TASK,…
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,6 +18,11 @@ import { runTypeScript } from '../../bench/run-for-result.ts';
 import { replaceSection } from '../methods/docs-section.ts';
 import { faultsOf, tableOf, untried, verdictsOn } from './check.ts';
 import { grid, methodNames } from './grid.ts';
+import { longVerdicts } from './long/check.ts';
+import { checkLongRuns, longPlan, makeLongRuns } from './long/long-runs.ts';
+import { readLongResults } from './long/results.ts';
+import { verdictTable } from './long/table.ts';
+import { longTasks } from './long/tasks.ts';
 import { readResults } from './results.ts';
 import { tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
@@ -27,30 +35,65 @@ const { values: options } = parseArgs({
     ranks: { type: 'boolean', default: false },
     continued: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
+    model: { type: 'string' },
+    seeds: { type: 'string' },
+    steps: { type: 'string' },
   },
 });
 const words = options.only.split(',').filter(Boolean);
-const stray = words.find((word) => !grid.some((row) => isChosen(row, [word])));
-if (stray) {
-  const known = `tasks are ${Object.keys(tasks).join(', ')}; methods ${methodNames.join(', ')}`;
-  console.error(`--only: ${stray} is nothing that is tried; ${known}`);
-  process.exit(2);
-}
+if (options.long) await long();
+else await short();
 
-if (options.list) list();
-else if (options.ranks || options.continued) {
-  const script = options.ranks ? 'ranks.ts' : 'continued.ts';
-  await runTypeScript(join(import.meta.dirname, script), words, environmentFor('auto'));
-} else {
+async function short(): Promise<void> {
+  const ofLong = (['model', 'seeds', 'steps'] as const).find((name) => options[name] !== undefined);
+  if (ofLong) return refuse(`--${ofLong} is an option of --long`);
+  const stray = words.find((word) => !grid.some((row) => isChosen(row, [word])));
+  if (stray) {
+    const known = `tasks are ${Object.keys(tasks).join(', ')}; methods ${methodNames.join(', ')}`;
+    return refuse(`--only: ${stray} is nothing that is tried; ${known}`);
+  }
+  if (options.list) return list();
+  if (options.ranks || options.continued) {
+    const script = options.ranks ? 'ranks.ts' : 'continued.ts';
+    await runTypeScript(join(import.meta.dirname, script), words, environmentFor('auto'));
+    return;
+  }
   if (!options.check && !options['write-docs'])
     await runTypeScript(join(import.meta.dirname, 'run-trials.ts'), words, environmentFor('auto'));
   const results = readResults();
   const verdicts = (await verdictsOn(results)).filter((verdict) => isChosen(verdict, words));
   console.log(tableOf(verdicts));
-  if (options['write-docs']) await replaceSection('docs/auto.md', 'sweep', tableOf(verdicts));
+  if (options['write-docs']) {
+    await replaceSection('docs/auto.md', 'sweep', tableOf(verdicts));
+    await replaceSection('docs/auto.md', 'long runs', verdictTable(longVerdicts(readLongResults())));
+  }
   const faults = faultsOf(verdicts);
   const missing = words.length === 0 ? untried(results) : [];
   if (missing.length > 0) faults.push(`not tried yet: ${missing.join(', ')}`);
+  if (options.check && words.length === 0) faults.push(...checkLongRuns(Object.keys(longTasks)));
+  report(faults);
+}
+
+async function long(): Promise<void> {
+  let plan: ReturnType<typeof longPlan>;
+  try {
+    plan = longPlan(options);
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+  if (!options.check && !options.list) await makeLongRuns(plan);
+  report(checkLongRuns(plan.tasks));
+}
+
+/** An option is wrong. */
+function refuse(message: string): void {
+  console.error(message);
+  process.exitCode = 2;
+}
+
+/** What does not hold; with --check that is an error. */
+function report(faults: readonly string[]): void {
   for (const fault of faults) console.error(fault);
   if (options.check && faults.length > 0) process.exitCode = 1;
 }

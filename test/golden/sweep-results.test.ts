@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSection } from '../../scripts/methods/docs-section.ts';
 import { ratioOf, tableOf, verdictsOn } from '../../scripts/sweep/check.ts';
+import { longFaults, longVerdicts } from '../../scripts/sweep/long/check.ts';
+import { readLongResults } from '../../scripts/sweep/long/results.ts';
+import { verdictTable } from '../../scripts/sweep/long/table.ts';
 import { readResults } from '../../scripts/sweep/results.ts';
 
 const verdicts = await verdictsOn(readResults());
@@ -34,4 +37,10 @@ test('those of other methods are within 15 %', () => {
 
 test('docs/auto.md shows this table', async () => {
   assert.equal(await readSection('docs/auto.md', 'sweep'), tableOf(verdicts));
+});
+
+test('what is measured of long runs holds, and docs/auto.md shows it', async () => {
+  const long = longVerdicts(readLongResults());
+  assert.deepEqual(longFaults(long), []);
+  assert.equal(await readSection('docs/auto.md', 'long runs'), verdictTable(long));
 });

@@ -40,10 +40,10 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
   const cases: [options: object, rate: number, of576: number, of4096: number][] = [
     [{ peft_type: 'LORA', lora_alpha: 16, use_dora: true }, 2e-4, 1.3e-3, 2.9e-4],
     [{ peft_type: 'LORA', lora_alpha: 8 }, 2.8e-4, 1.9e-3, 4e-4],
-    [{ peft_type: 'LORA', lora_alpha: 32 }, 1.7e-4, 1.1e-3, 2.4e-4],
-    [{ peft_type: 'LORA', lora_alpha: 8, r: 64, use_rslora: true }, 1.4e-4, 9.3e-4, 2e-4],
+    [{ peft_type: 'LORA', lora_alpha: 32 }, 1.7e-4, 1.1e-3, 1.4e-4],
+    [{ peft_type: 'LORA', lora_alpha: 8, r: 64, use_rslora: true }, 1.4e-4, 9.3e-4, 7.1e-5],
     [{ peft_type: 'LORA', lora_alpha: 1 }, 4e-4, 2.6e-3, 5.7e-4],
-    [{ peft_type: 'LORA', lora_alpha: 4096 }, 5e-5, 3.3e-4, 7.1e-5],
+    [{ peft_type: 'LORA', lora_alpha: 4096 }, 5e-5, 3.3e-4, 1.1e-6],
     [{ peft_type: 'BOTTLENECK' }, 2e-4, 1.3e-3, 2.9e-4],
     [{ peft_type: 'BOTTLENECK', task_type: 'SEQ_CLS' }, 6e-4, 4e-3, 8.6e-4],
     [{ peft_type: 'IA3' }, 2e-3, 1.3e-2, 2.9e-3],

@@ -163,13 +163,28 @@ function checkRanks(targets: LoraTarget[], r: number): void {
 
 /**
  * With a lora_alpha of 16 ten times what full tuning takes (`rateByWidth`). Below 16 the rate rises with the root of 16 / alpha, and above
- * it falls with the fourth root. In short runs it falls with 16 / alpha itself, because what they take besides falls too (`mostOfRate`).
- * So the best rates of alpha 8 to 128 fell in 90 steps of the demo and in npm run sweep, whose runs are short, whatever the rank.
+ * it falls with a power of it (`fallWithAlpha`). In short runs of narrow models it falls with 16 / alpha itself, because what they take
+ * besides falls too (`mostOfRate`). So the best rates of alpha 8 to 128 fell in 90 steps of the demo and in npm run sweep, whose runs are
+ * short, whatever the rank.
  */
 function learningRate(config: LoraConfig, model?: RatedModel): number {
   const ratio = 16 / alphaOf(config);
-  const times = ratio > 1 ? Math.min(2, ratio ** 0.5) : Math.max(0.25, ratio ** 0.25);
+  const times = ratio > 1 ? Math.min(2, ratio ** 0.5) : Math.max(1 / 256, ratio) ** fallWithAlpha(model);
   return rateByWidth(10 * times, model);
+}
+
+/** Up to the one width sweeps on small models count; from the other on published recipes do, which are for models of 7 billion and more. */
+const [narrow, wide] = [1024, 4096];
+
+/**
+ * The power of 16 / alpha with which rates fall: a fourth on narrow models, where it was measured at a width of 576, and 1 on wide ones, so that
+ * alpha · rate is the same for every alpha: at a width of 4,096 it is 0.0046 and 0.0076, by family, where published recipes have 0.0016 to 0.0096.
+ * Between them it rises with the logarithm of the width, which is not measured. docs/auto.md lists the recipes.
+ */
+function fallWithAlpha(model?: RatedModel): number {
+  if (model === undefined) return 1 / 4;
+  const share = Math.log(model.hiddenSize / narrow) / Math.log(wide / narrow);
+  return 1 / 4 + (3 / 4) * Math.min(1, Math.max(0, share));
 }
 
 /** rsLoRA's scale is that of a larger alpha. */

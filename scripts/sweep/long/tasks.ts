@@ -1,0 +1,86 @@
+import { sha256 } from '../../../packages/peft-core/src/sha256.ts';
+import { shopChats } from '../rows/bike-shop.ts';
+import { type DomMember, domDocumentation } from '../rows/dom-documentation.ts';
+
+/** How many questions a scored task asks: two more or fewer right are within what seeds change. */
+export const QUESTIONS = 60;
+
+/** What a language model learns in long runs. No rule was set by one of them. */
+export interface LongTask {
+  about: string;
+  /** Whether answers are counted; else the validation loss alone says how good a run is. */
+  isScored: boolean;
+  data(): { training: object[]; validation: object[] };
+}
+
+/** What is asked of a trained model, as `Generator.generate` takes it, and the only right answer. */
+export interface Question {
+  prompt: { messages: { role: string; content: string }[] } | { prompt: string };
+  answer: string;
+}
+
+export const longTasks: Record<string, LongTask> = {
+  interfaces: {
+    about: 'which browser interface a described member belongs to, of some 270',
+    isScored: true,
+    data: () => split(interfaceRows(), QUESTIONS),
+  },
+  'bike-shop': {
+    about: "the demo's chats: which team a message goes to; few rows, seen often",
+    isScored: true,
+    data: shopChats,
+  },
+  reference: {
+    about: 'continuation: reference documentation of browsers',
+    isScored: false,
+    data: () =>
+      split(
+        domDocumentation().map(({ text }) => ({ text })),
+        100,
+      ),
+  },
+};
+
+/** Fewer members say too little of an interface. */
+const FEWEST_MEMBERS = 4;
+
+function interfaceRows() {
+  const named = domDocumentation().filter((member) => member.text.includes(member.interface));
+  const members = new Map<string, number>();
+  for (const { interface: of } of named) members.set(of, (members.get(of) ?? 0) + 1);
+  const rows = named.filter(({ interface: of }) => members.get(of)! >= FEWEST_MEMBERS).map(rowOf);
+  // Without their names two members may be described alike.
+  return [...new Map(rows.map((row) => [row.prompt, row])).values()];
+}
+
+const rowOf = ({ interface: of, name, text }: DomMember) => ({
+  prompt: `${name}: ${text.replaceAll(of, '…')}\n→ `,
+  completion: of,
+});
+
+function split(rows: object[], validation: number) {
+  return { validation: rows.slice(0, validation), training: rows.slice(validation) };
+}
+
+/** Each validation row of a scored task, without its answer. */
+export function questionsOf({ isScored, data }: LongTask): Question[] {
+  if (!isScored) return [];
+  return (data().validation as (ChatRow | PairRow)[]).slice(0, QUESTIONS).map((row) => {
+    if (!('messages' in row)) return { prompt: { prompt: row.prompt }, answer: row.completion.trim() };
+    const [messages, last] = [row.messages.slice(0, -1), row.messages.at(-1)!];
+    return { prompt: { messages }, answer: last.content.trim() };
+  });
+}
+
+interface ChatRow {
+  messages: { role: string; content: string }[];
+}
+interface PairRow {
+  prompt: string;
+  completion: string;
+}
+
+/** Of a task's data: runs on other data say nothing of it. */
+export function digestOf({ data }: LongTask): string {
+  return sha256(JSON.stringify(data())).slice(0, 12);
+}
