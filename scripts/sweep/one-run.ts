@@ -19,7 +19,7 @@ interface Measured {
   evaluations: { step: number; loss: number }[];
 }
 
-/** Trains LoRA on rows of one task, as a job would. `close` lets the base model and all adapters go. */
+/** Trains the usual adapter on rows of one task, as a job would. `close` lets the base model and all adapters go. */
 export async function openTask(name: string) {
   const task: Task | undefined = tasks[name];
   if (!task) throw new Error(`no task ${name}: there are ${Object.keys(tasks).join(', ')}`);

@@ -1,7 +1,7 @@
 import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
 import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
 import type { DataFile } from '../examples/example-source.ts';
-import { type Place, placeReader, split } from '../examples/hold-out.ts';
+import { type Place, placeReader, split } from '../examples/hold-out/hold-out.ts';
 import type { RawExample } from '../examples/raw-example.ts';
 import type { TrainingExample } from '../examples/training-example.ts';
 import { leadingPositions } from '../tuners/methods.ts';

@@ -14,7 +14,7 @@ import {
   readingOptions,
   tokenizeOptions,
 } from '../examples/example-source.ts';
-import { type Place, placeReader } from '../examples/hold-out.ts';
+import { type Place, placeReader } from '../examples/hold-out/hold-out.ts';
 import { LabelCollector } from '../examples/label-names.ts';
 import type { DatasetFormat } from '../examples/raw-example.ts';
 import { checkFormat } from '../examples/task-formats.ts';

@@ -1,6 +1,6 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import { type DataFile, type ExampleSource, type ReadingOptions, readingOptions } from './example-source.ts';
-import { type Place, placeReader, split } from './hold-out.ts';
+import { type Place, placeReader, split } from './hold-out/hold-out.ts';
 import { type ExampleSummary, readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 

@@ -124,7 +124,7 @@ export const CreateJobSchema = named(
   },
   {
     ...closed,
-    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with less rank where the team’s \`max_rank\` is less; a \`peft\` that names LORA and no more trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
+    description: `Without \`peft\`: ${JSON.stringify(defaultPeft)}, with less rank where the team’s \`max_rank\` is less; a \`peft\` that names ${defaultPeft.peft_type} and no more trains the same. Without \`training\`, everything is chosen automatically and shown in the job.`,
   },
 );
 

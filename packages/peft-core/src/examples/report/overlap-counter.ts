@@ -1,6 +1,6 @@
 import type { Overlap } from '../../config/index.ts';
 import type { DataFile } from '../example-source.ts';
-import { contentOf, promptOf } from '../prompt-place.ts';
+import { contentOf, promptOf } from '../hold-out/prompt-place.ts';
 import type { RawExample } from '../raw-example.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 

@@ -1,9 +1,9 @@
-import type { ResolvedTraining } from '../config/index.ts';
-import { validationCount } from '../config/index.ts';
-import { permutation, Random } from '../random.ts';
+import type { ResolvedTraining } from '../../config/index.ts';
+import { validationCount } from '../../config/index.ts';
+import { permutation, Random } from '../../random.ts';
+import type { RawExample } from '../raw-example.ts';
+import type { TrainingExample } from '../training-example.ts';
 import { placeOf, promptOf } from './prompt-place.ts';
-import type { RawExample } from './raw-example.ts';
-import type { TrainingExample } from './training-example.ts';
 
 /** What decides on which side of a split an example is. */
 export interface Place {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { RawExample } from './raw-example.ts';
+import type { RawExample } from '../raw-example.ts';
 
 /**
  * What an example asks, by which duplicates are found: of a chat everything before its first learnt answer, else the prompt, the

@@ -1,11 +1,11 @@
 // What a validation split holds out: by the content of prompts, whatever else is in the file.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RawExample } from '../raw-example.ts';
+import { OverlapCounter } from '../report/overlap-counter.ts';
+import type { TrainingExample } from '../training-example.ts';
 import { type Place, placeReader, split } from './hold-out.ts';
 import { placeOf, promptOf } from './prompt-place.ts';
-import type { RawExample } from './raw-example.ts';
-import { OverlapCounter } from './report/overlap-counter.ts';
-import type { TrainingExample } from './training-example.ts';
 
 interface Line {
   prompt: string;
