@@ -26,7 +26,8 @@ export const PeftConfigSchema = Type.Unsafe<PeftConfig>({
 });
 
 const AUTO = Type.Literal('auto', {
-  description: 'What Graft chooses (docs/auto.md), of methods for which it does. The job has the value that was chosen.',
+  description:
+    'What Graft chooses (docs/auto.md), of methods for which it does. The job has the value that was chosen.',
 });
 
 /** What a request's `peft` may hold: `peft_type` and any of its method's options. For documentation; parsePeftConfig decides. */
