@@ -12,7 +12,7 @@ export { type SamplingField, samplingFields } from './generate/sampling/model-de
 export type { GeneratedText, GenerateResult } from './generate/sequence.ts';
 export type { ServingLimits } from './generate/step.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';
-export { mergeAdapter } from './peft-model/merge-adapter.ts';
+export { type MergeBase, type MergedModel, mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
