@@ -24,6 +24,9 @@ export { trainSweep } from './train/sweep/train-sweep.ts';
 export { proveEngine } from './train/verification/prove-engine.ts';
 export {
   type AdapterVerification,
+  measureServed,
+  type ServedFigures,
+  type ServedLimit,
   type VerificationOptions,
   verifyAdapter,
 } from './train/verification/verify-adapter.ts';

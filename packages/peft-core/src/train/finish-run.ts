@@ -1,6 +1,6 @@
+import { isQuantised } from '../config/index.ts';
 import { type WrittenFile, writeAdapter } from '../files.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
-import { isQuantised } from '../weights/base-storage.ts';
 import { evaluate, type Measurement } from './evaluation.ts';
 import { peakMemory } from './machine/peak-memory.ts';
 import type { TrainingRun } from './open-run.ts';

@@ -23,10 +23,6 @@ export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: '
   }
 }
 
-/** Whether training reads other values than the base model's files have. */
-export const isQuantised = <Wanted>(wanted: Wanted): wanted is Wanted & ('int8' | 'nf4') =>
-  wanted === 'int8' || wanted === 'nf4';
-
 /** One weight, and how it is kept. */
 export interface StoredWeight {
   name: string;
