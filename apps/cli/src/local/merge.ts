@@ -21,7 +21,10 @@ export function addMergeVerb(program: Command): void {
   verb(program, {
     name: 'merge',
     summary: 'write base model and adapter as one plain Hugging Face model folder',
-    examples: ['graft merge --model smollm2-135m-instruct --adapter my-adapter --output merged-model'],
+    examples: [
+      'graft merge --model smollm2-135m-instruct --adapter my-adapter --output merged-model',
+      'graft merge --model smollm2-135m-instruct --adapter my-nf4-adapter --output as-trained --base dequantised',
+    ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
     .requiredOption('--adapter <folder>', 'the adapter')
@@ -69,11 +72,14 @@ async function merge(options: Options): Promise<void> {
 function whatIsLost(base: MergeBase, quantised: QuantisedBase): string {
   const { base_dtype: dtype, quantised_validation_loss: own, validation_loss: served } = quantised;
   if (base === 'dequantised') {
-    const known = own === null ? '' : `, whose validation loss was ${own}`;
+    const known = own === null ? '' : `, whose validation loss was ${figure(own)}`;
     return `The merged model is the one that was trained, on the base in ${dtype}${known}.`;
   }
   const offer = '--base dequantised merges into the weights that it was trained on.';
   if (own === null || served === null)
     return `The adapter was trained on the base in ${dtype}: on the original weights the model is not exactly the one that was trained. ${offer}`;
-  return `The adapter was trained on the base in ${dtype}: its validation loss was ${own} there, and is ${served} on the original weights, ${Math.abs(served - own)} ${served < own ? 'less' : 'more'}. ${offer}`;
+  return `The adapter was trained on the base in ${dtype}: its validation loss was ${figure(own)} there, and is ${figure(served)} on the original weights, ${figure(Math.abs(served - own))} ${served < own ? 'less' : 'more'}. ${offer}`;
 }
+
+/** To six digits. */
+const figure = (loss: number): string => String(Number(loss.toPrecision(6)));

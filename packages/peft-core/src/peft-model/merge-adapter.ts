@@ -27,9 +27,9 @@ export interface MergedModel {
 
 /**
  * Writes the base model with an adapter merged into its weights as a plain Hugging Face folder, whose generation_config.json ends answers
- * where turns of conversations end, too. With `into` "dequantised" its weights are first quantised as they were while the adapter trained, and unpacked: the model is then the one
- * that was trained. Throws what `readFittingAdapter` throws, `not_mergeable`; `base_not_quantised` where the adapter's files name no
- * quantised base.
+ * where turns of conversations end, too. With `into` "dequantised" the base's weights are first quantised as they were while the adapter
+ * trained, and unpacked: the model is then the one that was trained. Throws what `readFittingAdapter` throws, `not_mergeable`;
+ * `base_not_quantised` where the adapter's files name no quantised base.
  */
 export async function mergeAdapter({
   base,
