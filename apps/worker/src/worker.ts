@@ -155,6 +155,7 @@ export async function startWorker(
     capabilities: () => info.capabilities,
     health,
     trainers,
+    memoryBytes: capabilities.memoryBytes,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
     drainMilliseconds: env.drainSeconds * 1000 * checkpointShare,
     code,

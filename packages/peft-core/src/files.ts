@@ -1,8 +1,13 @@
 /** Models and adapters on disk: open, read and write. Loads no TensorFlow. */
 
 export type { Adapter, AdapterToWrite } from './adapter-files/adapter.ts';
-export type { AdapterCard } from './adapter-files/adapter-card.ts';
-export { readAdapter, rewriteAdapterConfig, writeAdapter } from './adapter-files/adapter-files.ts';
+export type { AdapterCard, QuantisedBase } from './adapter-files/adapter-card.ts';
+export {
+  readAdapter,
+  rewriteAdapterConfig,
+  writeAdapter,
+  writeServedLoss,
+} from './adapter-files/adapter-files.ts';
 export {
   adapterFileLimits,
   type CheckedAdapter,

@@ -12,7 +12,7 @@ export { type SamplingField, samplingFields } from './generate/sampling/model-de
 export type { GeneratedText, GenerateResult } from './generate/sequence.ts';
 export type { ServingLimits } from './generate/step.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';
-export { mergeAdapter } from './peft-model/merge-adapter.ts';
+export { type MergeBase, type MergedModel, mergeAdapter } from './peft-model/merge-adapter.ts';
 export type { Score } from './score/score.ts';
 export { type ScoreInput, scoreTexts } from './score/score-texts.ts';
 export { train } from './train/loop.ts';
@@ -24,6 +24,9 @@ export { trainSweep } from './train/sweep/train-sweep.ts';
 export { proveEngine } from './train/verification/prove-engine.ts';
 export {
   type AdapterVerification,
+  measureServed,
+  type ServedFigures,
+  type ServedLimit,
   type VerificationOptions,
   verifyAdapter,
 } from './train/verification/verify-adapter.ts';

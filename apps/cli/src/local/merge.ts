@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import type { MergeBase, MergedModel } from '@graft/peft-core';
+import type { QuantisedBase } from '@graft/peft-core/files';
+import { type Command, Option } from 'commander';
 import { checkFree } from '../arguments.ts';
 import { duration } from '../draw/quantities.ts';
 import { createOutput } from '../output.ts';
@@ -11,6 +13,7 @@ interface Options extends VerbOptions {
   model: string;
   adapter: string;
   output: string;
+  base: MergeBase;
   overwrite?: boolean;
 }
 
@@ -18,11 +21,22 @@ export function addMergeVerb(program: Command): void {
   verb(program, {
     name: 'merge',
     summary: 'write base model and adapter as one plain Hugging Face model folder',
-    examples: ['graft merge --model smollm2-135m-instruct --adapter my-adapter --output merged-model'],
+    examples: [
+      'graft merge --model smollm2-135m-instruct --adapter my-adapter --output merged-model',
+      'graft merge --model smollm2-135m-instruct --adapter my-nf4-adapter --output as-trained --base dequantised',
+    ],
   })
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
     .requiredOption('--adapter <folder>', 'the adapter')
     .requiredOption('--output <folder>', 'the merged model')
+    .addOption(
+      new Option(
+        '--base <base>',
+        'weights that the adapter is added to: those that it is served on, or of one trained with base_dtype int8 or nf4 those that it was trained on',
+      )
+        .choices(['original', 'dequantised'])
+        .default('original'),
+    )
     .option('--overwrite', 'write into an output folder that is not empty')
     .action(merge);
 }
@@ -31,17 +45,41 @@ async function merge(options: Options): Promise<void> {
   const output = createOutput(options);
   checkFree(options.output, options.overwrite);
   const began = performance.now();
+  let merged: MergedModel;
   const { base, name } = await openLocalModel(options.model, { note: output.note });
   try {
     const { mergeAdapter } = await loadPeftCore('fp32');
     output.note(`Merging ${options.adapter} into ${name}`);
-    await mergeAdapter({ base, adapterDir: resolve(options.adapter), outputDir: resolve(options.output) });
+    merged = await mergeAdapter({
+      base,
+      adapterDir: resolve(options.adapter),
+      outputDir: resolve(options.output),
+      into: options.base,
+    });
   } finally {
     await base.close();
   }
   const seconds = (performance.now() - began) / 1_000;
+  const { quantised } = merged;
+  const lost = quantised && whatIsLost(merged.base, quantised);
   output.result(
-    { output: options.output, seconds },
-    () => `Merged in ${duration(seconds)}: ${options.output}`,
+    { output: options.output, seconds, ...(quantised && { base: merged.base, ...quantised }) },
+    () => `Merged in ${duration(seconds)}: ${options.output}${lost ? `\n${lost}` : ''}`,
   );
 }
+
+/** What a merge of an adapter that was trained on a quantised base changes. */
+function whatIsLost(base: MergeBase, quantised: QuantisedBase): string {
+  const { base_dtype: dtype, quantised_validation_loss: own, validation_loss: served } = quantised;
+  if (base === 'dequantised') {
+    const known = own === null ? '' : `, whose validation loss was ${figure(own)}`;
+    return `The merged model is the one that was trained, on the base in ${dtype}${known}.`;
+  }
+  const offer = '--base dequantised merges into the weights that it was trained on.';
+  if (own === null || served === null)
+    return `The adapter was trained on the base in ${dtype}: on the original weights the model is not exactly the one that was trained. ${offer}`;
+  return `The adapter was trained on the base in ${dtype}: its validation loss was ${figure(own)} there, and is ${figure(served)} on the original weights, ${figure(Math.abs(served - own))} ${served < own ? 'less' : 'more'}. ${offer}`;
+}
+
+/** To six digits. */
+const figure = (loss: number): string => String(Number(loss.toPrecision(6)));

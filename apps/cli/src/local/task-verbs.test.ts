@@ -221,3 +221,39 @@ test('train --start-from keeps the classes of a classifier, and refuses labels t
   assert.equal(ran.code, 1);
   assert.match(ran.stderr, /3 classes apart \(X, Y, Z\), and the data has W, Y/);
 });
+
+test('an adapter of a quantised base: figures as it is used, and both ways to merge it', async () => {
+  const data = ['--model', 'decoder', '--data', 'texts.jsonl', '--validation', 'texts.jsonl'];
+  const training = ['--training', '{"precision":"fp32","base_dtype":"nf4"}', '--learning-rate', '0.02'];
+  const ran = await ok('train', ...data, '--output', 'nf4', '--max-steps', '4', ...training, '--json');
+  const records = linesOf(ran.stdout);
+  const evaluation = records.findLast(({ type }) => type === 'evaluation');
+  const { quantised, validationLoss, files } = records.at(-1);
+  assert.equal(quantised.base_dtype, 'nf4');
+  assert.equal(quantised.quantised_validation_loss, evaluation.loss);
+  assert.equal(quantised.validation_loss, validationLoss);
+  assert.notEqual(validationLoss, evaluation.loss);
+  const card = await readFile(join(folder, 'nf4/README.md'));
+  assert.equal(files.find(({ path }: { path: string }) => path === 'README.md').bytes, card.byteLength);
+
+  const merge = async (...more: string[]) =>
+    await ok('merge', '--model', 'decoder', '--adapter', 'nf4', '--overwrite', ...more);
+  const told = (await merge('--output', 'nf4-served')).stdout;
+  const loss = (value: number) => String(Number(value.toPrecision(6))).replaceAll('.', '\\.');
+  assert.match(
+    told,
+    new RegExp(`was ${loss(evaluation.loss)} there, and is ${loss(validationLoss)} on the orig`),
+  );
+  assert.match(told, /--base dequantised/);
+  const found = (await merge('--output', 'nf4-trained', '--base', 'dequantised', '--json')).stdout;
+  const { output: _, seconds: _seconds, ...rest } = JSON.parse(found);
+  assert.deepEqual(rest, { base: 'dequantised', ...quantised });
+  const line = [{ text: '2+1=3' }];
+  const [[beside], [served], [trained]] = [
+    await score('decoder', line, 'nf4'),
+    await score('nf4-served', line),
+    await score('nf4-trained', line),
+  ];
+  assert.ok(difference(beside.logprobs, served.logprobs) < 1e-4);
+  assert.ok(difference(beside.logprobs, trained.logprobs) > 1e-3);
+});

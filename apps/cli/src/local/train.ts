@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { cp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
+import { isQuantised } from '@graft/peft-core/config';
 import type { Command } from 'commander';
 import { checkFree, wholeNumber } from '../arguments.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
@@ -12,6 +13,7 @@ import { createOutput } from '../output.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
+import { withServedFigures } from './served-figures.ts';
 import { type AskedTraining, settleTraining } from './settle-training.ts';
 
 interface Options extends VerbOptions, AskedTraining {
@@ -94,11 +96,23 @@ async function runTraining(options: Options): Promise<void> {
       ? peftCore.trainSweep({ ...given, trials, outputDir: join(checkpointDir, 'adapters') })
       : peftCore.train({ ...given, ...first, outputDir });
     try {
+      let done: Extract<TrainRecord, { type: 'done' }> | null = null;
       for await (const record of records) {
-        run.take(isSweep && record.type === 'done' ? await moveTo(outputDir, record) : record);
+        if (record.type === 'done') {
+          done = isSweep ? await moveTo(outputDir, record) : record;
+          continue;
+        }
+        run.take(record);
         if (record.type === 'checkpoint') await pruneLocalCheckpoints(checkpointDir, record.dir);
         // TensorFlow blocks the event loop for a whole step; here Ctrl-C gets its turn.
         await new Promise((resume) => setImmediate(resume));
+      }
+      // Only now is the base that was trained on no longer loaded.
+      if (done) {
+        const { peft, training } = trials[(done.winner?.trial ?? 1) - 1]!;
+        if (isQuantised(training.base_dtype) && done.validationLoss !== null)
+          run.say('Measuring the adapter on the original base');
+        run.take(await withServedFigures(done, { ...given, peft, training }, peftCore));
       }
     } catch (error) {
       run.close();
@@ -121,7 +135,10 @@ function checkCheckpoints(folder: string, resume = false): void {
 }
 
 /** The adapter of a sweep's winner lies in a folder of its trial. */
-async function moveTo(outputDir: string, done: Extract<TrainRecord, { type: 'done' }>): Promise<TrainRecord> {
+async function moveTo(
+  outputDir: string,
+  done: Extract<TrainRecord, { type: 'done' }>,
+): Promise<Extract<TrainRecord, { type: 'done' }>> {
   await cp(done.adapterDir, outputDir, { recursive: true });
   return { ...done, adapterDir: outputDir };
 }

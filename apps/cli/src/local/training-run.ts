@@ -9,6 +9,7 @@ import { TrainingDisplay } from '../draw/training-display.ts';
 import { endText } from '../draw/training-end.ts';
 import type { TrainingState } from '../draw/training-view.ts';
 import type { Output } from '../output.ts';
+import type { FinishedRun } from './served-figures.ts';
 
 interface Options {
   /** As the user gave it. */
@@ -30,7 +31,7 @@ export class TrainingRun {
   readonly #display: TrainingDisplay;
   readonly #state: TrainingState;
   readonly #began = performance.now();
-  #last: TrainRecord | null = null;
+  #last: TrainRecord | FinishedRun | null = null;
   #checkpointStep: number | null = null;
   /** How many were written, in what time, and how large the last one is. */
   readonly #checkpoints = { count: 0, seconds: 0, bytes: 0 };
@@ -68,7 +69,7 @@ export class TrainingRun {
     this.#display.say(text);
   }
 
-  take(record: TrainRecord): void {
+  take(record: TrainRecord | FinishedRun): void {
     this.#last = record;
     this.#output.line(record.type === 'start' ? { ...record, series: undefined } : record);
     const state = this.#state;
@@ -173,6 +174,7 @@ export class TrainingRun {
       [
         ['loss', loss(record.finalLoss)],
         ['validation', record.validationLoss === null ? null : loss(record.validationLoss)],
+        ['', ofQuantised(record)],
         ...Object.entries(record.metrics).map(([name, value]): [string, string] => [
           name.replaceAll('_', ' '),
           value.toFixed(3),
@@ -205,4 +207,14 @@ export class TrainingRun {
     if (this.#writesText) return `graft generate ${models} -m "…"`;
     return `graft score ${models} --input texts.jsonl --output scores.jsonl`;
   }
+}
+
+/** Of an adapter that was trained on a quantised base: which base the validation figures are of. */
+function ofQuantised({ quantised }: FinishedRun): string | null {
+  const trained = quantised?.quantised_validation_loss;
+  if (!quantised || trained === undefined || trained === null) return null;
+  const { base_dtype: dtype, validation_loss: served } = quantised;
+  if (served === null)
+    return `on the base in ${dtype}, as it was trained; the original one does not fit this machine`;
+  return `on the original base; ${loss(trained)} on the one in ${dtype}, as it was trained`;
 }

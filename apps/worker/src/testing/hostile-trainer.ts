@@ -182,7 +182,7 @@ export const attacks = {
   '1,000 results': manyOf(() => ({ type: 'finished' })),
   '1,000 verifications': manyOf(() => ({
     type: 'verification',
-    verification: { reloadedLoss: 0, baseLoss: 0, moved: true },
+    verification: { reloadedLoss: 0, baseLoss: 0, moved: true, served: null },
   })),
   '1,000 stops': manyOf(() => ({ type: 'record', record: { type: 'stopped', step: 0 } })),
   // Its job would wait for its turn again and again, and no attempt would count.

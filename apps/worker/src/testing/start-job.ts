@@ -27,7 +27,11 @@ export async function startJob(
   services: Services,
   job: Job,
   trainer: TrainerProcess,
-  { leaseSeconds = 5, pollMilliseconds = 200 }: { leaseSeconds?: number; pollMilliseconds?: number } = {},
+  {
+    leaseSeconds = 5,
+    pollMilliseconds = 200,
+    memoryBytes,
+  }: { leaseSeconds?: number; pollMilliseconds?: number; memoryBytes?: number } = {},
 ): Promise<StartedJob> {
   // Only jobs for living workers are dispatched, and taken by those that have proved themselves.
   const capabilities: WorkerCapabilities = {
@@ -52,6 +56,7 @@ export async function startJob(
   const outcome = runTrainingJob(claimed, {
     services,
     trainer,
+    memoryBytes,
     claimedAt,
     times: { leaseSeconds, heartbeatSeconds: 1, pollMilliseconds },
     drainMilliseconds: 5000,

@@ -175,6 +175,7 @@ function verify({ trainingFile }: VerificationRequest): void {
       reloadedLoss: verification === 'other loss' ? live + 0.01 : live,
       baseLoss: verification === 'no effect' || verification === 'unmoved' ? live : live + 1,
       moved: verification !== 'unmoved',
+      served: null,
     },
   });
   send({ type: 'finished' });

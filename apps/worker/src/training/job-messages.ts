@@ -65,3 +65,16 @@ function count(value: number): string {
 export function notKeptMessage(step: number): string {
   return `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
 }
+
+/** Of an adapter that was trained on a quantised base: its loss there and, where that was measured, on the base as it is served. */
+export function servedMessage(
+  baseDtype: string,
+  quantised: number,
+  { served, of }: { served: number | null; of: 'validation' | 'training' },
+): string {
+  const loss = of === 'validation' ? 'validation loss' : 'loss on examples of the training file';
+  const own = quantised.toFixed(4);
+  if (served === null)
+    return `The figures of this model are those of the base in ${baseDtype}, on which it was trained: ${loss} ${own}. The base as it is served needs more memory than this worker has`;
+  return `On the base as it is served the ${loss} is ${served.toFixed(4)}; on the base in ${baseDtype}, on which it was trained, it is ${own}`;
+}

@@ -18,6 +18,7 @@ import {
   evaluationMessage,
   notKeptMessage,
   passedOverMessage,
+  servedMessage,
   startMessage,
   stepMessage,
   tellsOf,
@@ -137,6 +138,17 @@ export class JobRecorder {
   /** A warning of which a job has one of a kind, however often it is resumed. */
   warn(kind: string, message: string): void {
     this.#eventOnce(kind, { level: 'warn', message });
+  }
+
+  /** Of an adapter that was trained on a quantised base: an event, which a job has once. */
+  measured(
+    baseDtype: string,
+    quantised: number,
+    figures: { served: number | null; of: 'validation' | 'training' },
+  ): void {
+    const message = servedMessage(baseDtype, quantised, figures);
+    const data = { base_dtype: baseDtype, quantised_loss: quantised, served_loss: figures.served };
+    this.#eventOnce(figures.served === null ? 'quantised_figures' : 'served_figures', { message, data });
   }
 
   #start(record: TrainerRecordOf<'start'>): void {

@@ -1,6 +1,7 @@
 import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
+import { writeServedLoss } from '@graft/peft-core/files';
 import {
   type CodeVersion,
   isDatabaseAway,
@@ -23,11 +24,13 @@ import { type JobOutcome, JobSettlement, type Publication } from './settle-job.t
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 import { type Copied, TrainerOutput } from './untrusted/trainer-output.ts';
-import { type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
+import { type ServedBase, type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
 
 export interface RunOptions {
   services: Services;
   trainer: TrainerProcess;
+  /** What a trainer here may hold; undefined: not known. */
+  memoryBytes?: number | undefined;
   times: LeaseTimes;
   /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
   drainMilliseconds: number;
@@ -155,6 +158,7 @@ async function attempt(
   let adapter: Copied | undefined;
   let adapterFault: unknown;
   let verification: VerificationMetrics | null = null;
+  let quantised: ServedBase | null = null;
   let parameters: { trainable: number; total: number } | undefined;
   const run = {
     team: job.teamId,
@@ -187,9 +191,17 @@ async function attempt(
     const verified = await verifyEffect(trainer, prepared.request, done, adapter.folder, {
       interrupts,
       team: job.teamId,
+      memoryBytes: options.memoryBytes,
     });
     end = verified.end;
     verification = verified.metrics;
+    quantised = verified.quantised;
+    if (quantised && verification) {
+      const { live_loss: live, served_loss: served = null, measured_on: of } = verification;
+      recorder.measured(quantised.base_dtype, live, { served, of });
+      if (served !== null && of === 'validation' && Number.isFinite(served))
+        await writeServedLoss(adapter.folder, served);
+    }
     if (verified.warning) recorder.warn('adapter_without_effect', verified.warning);
   }
   const publish = async (): Promise<Publication> => {
@@ -204,8 +216,7 @@ async function attempt(
       metrics: {
         steps,
         final_loss: finalLoss,
-        validation_loss: validationLoss,
-        validation: metrics,
+        ...validationFigures(validationLoss, metrics, quantised),
         peak_memory_bytes: peakMemoryBytes,
         parameters,
         proof: verification,
@@ -216,6 +227,23 @@ async function attempt(
     };
   };
   return { end, publish };
+}
+
+/** Those of the base as it is served; beside them, of an adapter that was trained on a quantised base, what was measured there. */
+function validationFigures(
+  loss: number | null,
+  metrics: Record<string, number>,
+  quantised: ServedBase | null,
+): Record<string, unknown> {
+  if (!quantised || loss === null) return { validation_loss: loss, validation: metrics };
+  const { base_dtype, served } = quantised;
+  return {
+    validation_loss: served ? served.loss : loss,
+    validation: served ? served.metrics : metrics,
+    validation_base: served ? 'served' : base_dtype,
+    quantised_validation_loss: loss,
+    quantised_validation: metrics,
+  };
 }
 
 function endOf({ steps: step, ...done }: TrainerRecordOf<'done'>): NonNullable<Publication['trainingEnd']> {

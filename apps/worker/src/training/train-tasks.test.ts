@@ -1,6 +1,8 @@
 // Every task and a quantised base through the worker: a real trainer on tiny but real models, from the job's row to the
 // published version, whose proof says that the files are the trained model and not the base.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readMetrics } from '@graft/service';
 import { startJob } from '../testing/start-job.ts';
@@ -38,6 +40,8 @@ interface Case extends QueueOptions {
   example(i: number): object;
   /** Names of the task's measures of the validation examples. */
   measures: string[];
+  /** Of the worker. */
+  memoryBytes?: number;
 }
 
 const ofTexts = ['perplexity', 'token_accuracy'];
@@ -49,6 +53,10 @@ const text = (i: number) => ({ text: `Sentence ${i % 4} is like the others.` });
 const cases: Record<string, Case> = {
   CAUSAL_LM: { example: text, measures: ofTexts },
   'CAUSAL_LM on a base in nf4': { example: text, training: { base_dtype: 'nf4' }, measures: ofTexts },
+  'CAUSAL_LM on a base in int8, with little memory': {
+    ...{ example: text, training: { base_dtype: 'int8' }, measures: ofTexts },
+    memoryBytes: 1e8,
+  },
   SEQ_2_SEQ_LM: {
     model: 'translator',
     peft: { r: 4, target_modules: ['q', 'v'] },
@@ -79,7 +87,7 @@ const linesOf = (example: (i: number) => object, count: number) =>
   Array.from({ length: count }, (_, i) => JSON.stringify(example(i))).join('\n');
 
 describe('from row to version', { timeout: 300_000 }, () => {
-  for (const [name, { example, measures, ...options }] of Object.entries(cases)) {
+  for (const [name, { example, measures, memoryBytes, ...options }] of Object.entries(cases)) {
     it(`${name}, with a validation file`, async () => {
       const [task] = name.split(' ');
       const job = await bench.queueJob(linesOf(example, 16), {
@@ -92,15 +100,18 @@ describe('from row to version', { timeout: 300_000 }, () => {
         },
         validation: linesOf(example, 4),
       });
-      const { outcome } = await startJob(bench.services, job, trainer, { leaseSeconds: 60 });
+      const { outcome } = await startJob(bench.services, job, trainer, {
+        leaseSeconds: 60,
+        ...(memoryBytes && { memoryBytes }),
+      });
       assert.equal(await outcome, 'succeeded', JSON.stringify((await bench.job(job.id)).error));
 
       const { rows } = await bench.services.sql.query(
-        'SELECT lineage, metrics FROM adapter_versions WHERE job_id = $1',
+        'SELECT lineage, artifact, metrics FROM adapter_versions WHERE job_id = $1',
         [job.id],
       );
       assert.equal(rows.length, 1);
-      const { lineage, metrics } = rows[0];
+      const { lineage, artifact, metrics } = rows[0];
       const { live_loss, reloaded_loss, base_loss, measured_on } = metrics.proof;
       assert.ok(Math.abs(live_loss - reloaded_loss) <= 1e-4, `${live_loss} and ${reloaded_loss}`);
       assert.ok(Math.abs(reloaded_loss - base_loss) > 1e-4, `${reloaded_loss} and ${base_loss}`);
@@ -116,9 +127,44 @@ describe('from row to version', { timeout: 300_000 }, () => {
         evaluations.map(({ step }) => step),
         [4, 8],
       );
-      assert.equal(evaluations.at(-1)!.loss, metrics.validation_loss);
-      assert.ok(evaluations.every(({ loss }) => Number.isFinite(loss)));
       const messages = await bench.messages(job.id);
+      const card = await readFile(
+        join(await bench.services.artifacts.localFolder(artifact), 'README.md'),
+        'utf8',
+      );
+      const dtype = options.training?.base_dtype;
+      const trained = evaluations.at(-1)!.loss;
+      if (dtype === undefined) {
+        assert.equal(trained, metrics.validation_loss);
+        assert.ok(!('quantised_validation_loss' in metrics) && !('served_loss' in metrics.proof));
+        assert.doesNotMatch(card, /base_dtype|quantised/);
+      } else {
+        // Curves are of the base that is trained on; what is published is of the one that is served, where that can be loaded.
+        const isMeasured = memoryBytes === undefined;
+        assert.equal(trained, metrics.quantised_validation_loss);
+        assert.equal(metrics.validation_base, isMeasured ? 'served' : dtype);
+        assert.equal(metrics.validation.perplexity === metrics.quantised_validation.perplexity, !isMeasured);
+        assert.equal(metrics.validation_loss, isMeasured ? metrics.proof.served_loss : trained);
+        assert.equal(metrics.validation_loss === trained, !isMeasured);
+        const rest = isMeasured ? `\nvalidation_loss: ${metrics.validation_loss}` : '';
+        assert.ok(
+          card.includes(
+            `\nbase_dtype: "${dtype}"\nquantised_validation_loss: ${trained}${rest}\nlibrary_name`,
+          ),
+          card,
+        );
+        const row = isMeasured ? `| validation loss | ${metrics.validation_loss.toPrecision(4)} |\n` : '';
+        assert.ok(
+          card.includes(`${row}| validation loss on the ${dtype} base | ${trained.toPrecision(4)} |`),
+          card,
+        );
+        assert.equal(card.includes('| validation loss | '), isMeasured);
+        const told = isMeasured
+          ? `On the base as it is served the validation loss is ${metrics.validation_loss.toFixed(4)}; on the base in ${dtype}, on which it was trained, it is ${trained.toFixed(4)}`
+          : `The figures of this model are those of the base in ${dtype}, on which it was trained: validation loss ${trained.toFixed(4)}. The base as it is served needs more memory than this worker has`;
+        assert.ok(messages.includes(told), messages.join('\n'));
+      }
+      assert.ok(evaluations.every(({ loss }) => Number.isFinite(loss)));
       assert.ok(
         messages.some((message) => /^Step 8\/8: validation loss \d/.test(message)),
         messages.join('\n'),

@@ -113,6 +113,8 @@ export class TrainerProcess {
 
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
+    // The base as it is served is larger than the one that the child of the training still holds.
+    if (request.served) await this.#endChild(run.kill);
     const fresh = new TrainerProcess(this.#options);
     fresh.holdUntil(this.#deadline);
     this.#verifier = fresh;
@@ -155,6 +157,17 @@ export class TrainerProcess {
       return wanted.signal.aborted && type === 'killed' ? null : await outcome;
     } finally {
       this.#proof = null;
+    }
+  }
+
+  /** Frees its memory; the next call starts another. */
+  async #endChild(kill: AbortSignal): Promise<void> {
+    this.#calls += 1;
+    try {
+      await this.#afterProof(kill);
+      await this.#process.close();
+    } finally {
+      this.#calls -= 1;
     }
   }
 

@@ -2,7 +2,7 @@
  * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
  * Postgres, queues or teams. The worker trusts none of them: a message names no path, and what files hold is read from the files.
  */
-import type { AdapterVerification, Requirements } from '@graft/peft-core';
+import type { AdapterVerification, Requirements, ServedLimit } from '@graft/peft-core';
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
 import type { Comparison, PeftConfig, ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
 import { type Static, type TSchema, Type } from 'typebox';
@@ -58,6 +58,8 @@ export type VerificationRequest = Omit<
   'trials' | 'comparison' | 'outputDir' | 'snapshotDir' | 'checkpoints'
 > & {
   adapterDir: string;
+  /** Measure also on the base as it is served, where training read another. */
+  served?: ServedLimit;
 };
 
 /** The most trials of a sweep, candidates and names that a message lists. */
@@ -246,7 +248,10 @@ const eventSchemas = {
     {
       type: Type.Literal('verification'),
       verification: Type.Object(
-        { reloadedLoss: anyNumber, baseLoss: anyNumber, moved: Type.Boolean() },
+        {
+          ...{ reloadedLoss: anyNumber, baseLoss: anyNumber, moved: Type.Boolean() },
+          served: nullable(Type.Object({ loss: anyNumber, metrics: MetricsSchema }, closed)),
+        },
         closed,
       ),
     },
@@ -340,7 +345,16 @@ export const checkTrainerCall = checkerOf({
     closed,
   ),
   verify: Type.Object(
-    { type: Type.Literal('verify'), request: Type.Object({ ...onFiles, adapterDir: path }, closed) },
+    {
+      type: Type.Literal('verify'),
+      request: Type.Object(
+        {
+          ...{ ...onFiles, adapterDir: path },
+          served: Type.Optional(Type.Object({ memoryBytes: nullable(large) }, closed)),
+        },
+        closed,
+      ),
+    },
     closed,
   ),
   prove: Type.Object(

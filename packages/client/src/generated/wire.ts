@@ -2314,7 +2314,7 @@ export interface ResolvedTraining {
   packing: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
   precision: 'auto' | 'fp32' | 'bf16';
-  /** Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base. Default auto: bf16 where precision is. */
+  /** Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base, on which the published figures are measured where the worker has the memory. Default auto: bf16 where precision is. */
   base_dtype: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
   /** Recompute activations in the backward pass: less memory, more time. Automatic: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
   gradient_checkpointing: boolean;
@@ -2703,7 +2703,7 @@ export interface TrainingOptions {
   packing?: boolean;
   /** Precision of matrix products. Default auto: bf16 where the hardware has it. */
   precision?: 'auto' | 'fp32' | 'bf16';
-  /** Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base. Default auto: bf16 where precision is. */
+  /** Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base, on which the published figures are measured where the worker has the memory. Default auto: bf16 where precision is. */
   base_dtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
   /** Recompute activations in the backward pass: less memory, more time. "auto", as when it is left out: where max_seq_length is above 2,048, and where training would else need more memory than any live worker has. */
   gradient_checkpointing?: 'auto' | boolean;

@@ -16,8 +16,20 @@ export interface AdapterCard {
   baseDigest?: string | null;
   /** Variables of the chat template with which it learnt conversations. */
   templateKwargs?: TemplateKwargs | null;
+  /** The quantised base that it was trained on. */
+  quantised?: QuantisedBase | null;
   /** The trials of the sweep that it was chosen from. */
   trials?: readonly CardTrial[] | null;
+}
+
+/** The base that an adapter was trained on, quantised, and losses in nats per labelled token; null where they are not known. */
+export interface QuantisedBase {
+  /** The training option. */
+  base_dtype: 'int8' | 'nf4';
+  /** Of the adapter on that base. */
+  quantised_validation_loss: number | null;
+  /** Of the adapter on the original base, on which it is served. */
+  validation_loss: number | null;
 }
 
 type CardTrial = SweepTrial<{ learning_rate: number }> & {
@@ -51,6 +63,49 @@ export function templateKwargsIn(card: string): TemplateKwargs {
   }
 }
 
+/** The quantised base that an adapter was trained on, from its README.md; null where that names none. */
+export function quantisedBaseIn(card: string): QuantisedBase | null {
+  const front = frontOf(card);
+  const field = (name: string) => new RegExp(`^${name}: *"?([^"\\s]+)"? *\\r?$`, 'm').exec(front)?.[1];
+  const number = (name: QuantisedLoss) => {
+    const value = Number(field(name) ?? Number.NaN);
+    return Number.isFinite(value) ? value : null;
+  };
+  const base_dtype = field('base_dtype');
+  if (base_dtype !== 'int8' && base_dtype !== 'nf4') return null;
+  return {
+    base_dtype,
+    quantised_validation_loss: number('quantised_validation_loss'),
+    validation_loss: number('validation_loss'),
+  };
+}
+
+type QuantisedLoss = Exclude<keyof QuantisedBase, 'base_dtype'>;
+
+/** A card of an adapter that was trained on a quantised base, with its validation loss on the original one. Others stay as they are. */
+export function withServedLoss(card: string, loss: number): string {
+  const quantised = quantisedBaseIn(card);
+  if (!quantised || quantised.validation_loss !== null) return card;
+  const front = quantisedFields(quantised).join('\n');
+  const row = `\n| ${quantisedLossRow(quantised)} |`;
+  const fields = quantisedFields({ ...quantised, validation_loss: loss }).join('\n');
+  return card
+    .replace(front, () => fields)
+    .replace(row, () => `\n| validation loss | ${figure(loss)} |${row}`);
+}
+
+const quantisedLossRow = ({ base_dtype }: QuantisedBase) => `validation loss on the ${base_dtype} base`;
+
+/** Fields of the front matter. */
+function quantisedFields(quantised: QuantisedBase): string[] {
+  const { base_dtype, quantised_validation_loss: own, validation_loss: served } = quantised;
+  return [
+    `base_dtype: ${JSON.stringify(base_dtype)}`,
+    ...(own === null ? [] : [`quantised_validation_loss: ${own}`]),
+    ...(served === null ? [] : [`validation_loss: ${served}`]),
+  ];
+}
+
 const frontOf = (card: string): string => /^---\r?\n([\s\S]*?)\r?\n---/.exec(card)?.[1] ?? '';
 
 /** The adapter's README.md: the Hub's front matter, how it was made, how to load it in HF PEFT. */
@@ -68,7 +123,16 @@ ${rows([
   ['optimizer steps', card.steps],
   ['trained tokens', card.trainedTokens],
   ['training loss at the end', card.finalLoss],
-  ['validation loss', card.validationLoss],
+  ['base while training', card.quantised?.base_dtype],
+  ['validation loss', card.quantised ? card.quantised.validation_loss : card.validationLoss],
+  ...(card.quantised
+    ? [
+        [quantisedLossRow(card.quantised), card.quantised.quantised_validation_loss] as [
+          string,
+          number | null,
+        ],
+      ]
+    : []),
   ['classes', card.labels ? `${card.labels.length}: ${card.labels.slice(0, 20).join(', ')}` : null],
 ])}
 
@@ -154,7 +218,7 @@ function filesOf(peft: PeftConfig): string {
 function frontMatter(
   peft: PeftConfig,
   baseModel: string | null,
-  { baseDigest, templateKwargs }: AdapterCard,
+  { baseDigest, templateKwargs, quantised }: AdapterCard,
 ): string {
   const tags = [
     ...(baseModel ? [`base_model:adapter:${baseModel}`] : []),
@@ -165,6 +229,7 @@ function frontMatter(
     '---',
     ...(baseModel ? [`base_model: ${JSON.stringify(baseModel)}`] : []),
     ...(baseDigest ? [`${digestKey}: ${JSON.stringify(baseDigest)}`] : []),
+    ...(quantised ? quantisedFields(quantised) : []),
     ...(templateKwargs && Object.keys(templateKwargs).length > 0
       ? [`${kwargsKey}: ${JSON.stringify(templateKwargs)}`]
       : []),

@@ -10,7 +10,13 @@ import { sha256 } from '../sha256.ts';
 import type { FilesRead } from '../tuners/method-files.ts';
 import { methodOf, methods } from '../tuners/methods.ts';
 import type { Adapter, AdapterToWrite } from './adapter.ts';
-import { adapterCard, baseDigestIn, templateKwargsIn } from './adapter-card.ts';
+import {
+  adapterCard,
+  baseDigestIn,
+  quantisedBaseIn,
+  templateKwargsIn,
+  withServedLoss,
+} from './adapter-card.ts';
 import { adapterConfigText, isKnownField } from './adapter-config.ts';
 
 export const configName = 'adapter_config.json';
@@ -47,14 +53,21 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
 /** Longest README.md that is looked into, in bytes. */
 const longestCard = 1 << 20;
 
-async function readCard(folder: string): Promise<Pick<Adapter, 'baseDigest' | 'templateKwargs'>> {
+/** What an adapter's README.md says of it. */
+type OfCard = 'baseDigest' | 'templateKwargs' | 'quantised';
+
+async function readCard(folder: string): Promise<Pick<Adapter, OfCard>> {
   const file = path.join(folder, cardName);
   const size = await stat(file).then(
     (stats) => stats.size,
     () => Number.POSITIVE_INFINITY,
   );
   const card = size > longestCard ? '' : await readFile(file, 'utf8');
-  return { baseDigest: baseDigestIn(card), templateKwargs: templateKwargsIn(card) };
+  return {
+    baseDigest: baseDigestIn(card),
+    templateKwargs: templateKwargsIn(card),
+    quantised: quantisedBaseIn(card),
+  };
 }
 
 async function readLabels(folder: string): Promise<string[] | null> {
@@ -90,12 +103,7 @@ export function parseAdapterConfig(
 }
 
 /** An adapter from the files of another library than HF PEFT. */
-function adapterOf({
-  config,
-  baseModelName,
-  tensors,
-  labels,
-}: FilesRead): Omit<Adapter, 'baseDigest' | 'templateKwargs'> {
+function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, OfCard> {
   return {
     config: parsePeftConfig(config, { saved: true }),
     common: {
@@ -168,6 +176,16 @@ export async function writeAdapter(
       ...(labels ? [await writeText(folder, labelsName, `${JSON.stringify(labels, null, 2)}\n`)] : []),
     ],
   };
+}
+
+/**
+ * Writes the validation loss of an adapter on the original base into its README.md, where that names the quantised base of training;
+ * `null`, and nothing is written, where it does not.
+ */
+export async function writeServedLoss(folder: string, loss: number): Promise<WrittenFile | null> {
+  const card = await readFile(path.join(folder, cardName), 'utf8').catch(() => '');
+  const told = withServedLoss(card, loss);
+  return told === card ? null : await writeText(folder, cardName, told);
 }
 
 async function writeWeights(

@@ -1,7 +1,7 @@
 import type { PeftConfig } from '../config/index.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import type { HostTensor } from '../tensors/tensor-source.ts';
-import type { AdapterCard } from './adapter-card.ts';
+import type { AdapterCard, QuantisedBase } from './adapter-card.ts';
 import type { AdapterConfigCommon } from './adapter-config.ts';
 
 export interface Adapter {
@@ -16,6 +16,8 @@ export interface Adapter {
   baseDigest: string | null;
   /** Variables of the chat template with which it learnt conversations; empty where the folder does not have them. */
   templateKwargs: TemplateKwargs;
+  /** The quantised base that it was trained on; null where the folder names none. */
+  quantised: QuantisedBase | null;
 }
 
 export interface AdapterToWrite {

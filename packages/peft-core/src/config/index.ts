@@ -48,6 +48,7 @@ export {
 export {
   type Hyperparameters,
   HyperparametersSchema,
+  isQuantised,
   parseTrainingOptions,
   type ResolvedTraining,
   ResolvedTrainingSchema,

@@ -124,7 +124,7 @@ export const ResolvedTrainingSchema = Type.Object(
     base_dtype: Type.Enum(['auto', 'fp32', 'bf16', 'int8', 'nf4'], {
       type: 'string',
       description:
-        'Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base. Default auto: bf16 where precision is.',
+        'Storage of the frozen weights while training. int8 and nf4 quantise them: a quarter and an eighth of fp32, and some time to unpack. The adapter is the same kind of file and serves on the original base, on which the published figures are measured where the worker has the memory. Default auto: bf16 where precision is.',
     }),
     gradient_checkpointing: Type.Boolean({
       description:
@@ -319,3 +319,7 @@ function unknownFields(value: Record<string, unknown>, known: object, at: string
   }
   return faults;
 }
+
+/** Whether training on a base that is stored so reads other values than its files have. */
+export const isQuantised = (base: ResolvedTraining['base_dtype']): base is 'int8' | 'nf4' =>
+  base === 'int8' || base === 'nf4';

@@ -1,3 +1,4 @@
+import type { GridShape } from '../examples/batches/choose-grid.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
@@ -45,6 +46,28 @@ export function peakMemory(parts: JobParts): number {
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
   const adapter = own + average;
   return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
+}
+
+/**
+ * The most that a process holds that only measures an adapter, on the base model as it is served: in float32. `shape` is of the batches.
+ * Nothing is kept for a backward pass, so one block's numbers are there at a time.
+ */
+export function measuringMemory({
+  model,
+  shape,
+  kernels,
+  adapterParameters,
+}: Pick<JobParts, 'model' | 'kernels'> & { shape: GridShape; adapterParameters: number }): number {
+  const { kept, largest } = weightBytes({ model, storage: 'float32' });
+  const { engine, graph, slack } = kernels ? KERNELS : STOCK;
+  const scores = kernels && !model.encoderLayers ? 0 : 2;
+  const within = blockNumbers(model, shape).map(
+    (block) => FLOAT * (block.stream + 4 * block.widest + scores * block.scores),
+  );
+  const head = headNumbers(model, shape);
+  const logits = head ? 2 * FLOAT * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
+  const weights = kept + largest + 2 * FLOAT * adapterParameters;
+  return engine + blockCount(model) * graph + weights + slack * Math.max(logits, ...within);
 }
 
 /** What an adapter holds that waits beside the one that is trained: its graph, values, Adam's two and their average. */

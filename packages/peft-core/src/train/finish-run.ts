@@ -1,3 +1,4 @@
+import { isQuantised } from '../config/index.ts';
 import { type WrittenFile, writeAdapter } from '../files.ts';
 import { adapterTensorsToSave } from '../peft-model/adapter-values.ts';
 import { evaluate, type Measurement } from './evaluation.ts';
@@ -49,6 +50,8 @@ export function validationOf({ measuring, measurement }: TrainingRun): Measureme
   return measuring?.measuredOn === 'validation' ? measurement : null;
 }
 
+const finite = (loss: number | undefined) => (Number.isFinite(loss) ? loss! : null);
+
 /** Writes the files of the adapter that the program holds, which is that of `step`. */
 export async function writeFiles(run: TrainingRun, folder: string, step: number): Promise<WrittenFile[]> {
   const { options, setup, built, log, baseDigest } = run;
@@ -65,6 +68,13 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
       trainedTokens: tokens[step - 1]!,
       finalLoss: loss[step - 1]!,
       validationLoss: validationOf(run)?.loss ?? null,
+      quantised: isQuantised(options.training.base_dtype)
+        ? {
+            base_dtype: options.training.base_dtype,
+            quantised_validation_loss: finite(validationOf(run)?.loss),
+            validation_loss: null,
+          }
+        : null,
       trials: options.trials ?? null,
       templateKwargs: options.training.chat_template_kwargs ?? null,
       ...(setup.data.format === 'multi_label_classification' ? { severalLabels: true } : {}),

@@ -10,6 +10,7 @@ import { scoreTexts } from '../score/score-texts.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { type TestTrainOptions, trainOptions, trainRecords } from '../testing/train-adapter.ts';
 import type { TrainRecord } from './records.ts';
+import { verifyAdapter } from './verification/verify-adapter.ts';
 import { WarmModel } from './warm-model.ts';
 
 let root: string;
@@ -107,18 +108,44 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
   });
 }
 
-test('an adapter trained on an nf4 base merges into the original weights', async () => {
-  await trainRecords(options('merged', { base_dtype: 'nf4' }));
-  const adapterDir = path.join(root, 'merged/adapter');
-  await mergeAdapter({ base, adapterDir, outputDir: path.join(root, 'merged/model') });
-  const merged = await openBaseModel(path.join(root, 'merged/model'));
-  const input = [{ text: '3: 0' }];
-  const score = async (options: Parameters<typeof scoreTexts>[0]) => {
-    const found: number[] = [];
-    for await (const score of scoreTexts(options)) if ('logprobs' in score) found.push(...score.logprobs);
-    return found;
-  };
-  const [apart, whole] = [await score({ base, adapterDir, input }), await score({ base: merged, input })];
-  for (const [i, x] of apart.entries()) assert.ok(Math.abs(x - whole[i]!) < 1e-4);
-  await merged.close();
+for (const base_dtype of ['int8', 'nf4'] as const) {
+  test(`${base_dtype}: merges into the original weights as served, and into the dequantised ones as trained`, async () => {
+    const given = { ...options(`${base_dtype}-merged`, { base_dtype, precision: 'fp32' }), verify: true };
+    const done = (await trainRecords(given)).at(-1)!;
+    assert.ok(done.type === 'done');
+    const adapterDir = given.outputDir;
+    const mergeInto = async (into: 'original' | 'dequantised') => {
+      const outputDir = path.join(root, `${base_dtype}-merged`, into);
+      const { quantised } = await mergeAdapter({ base, adapterDir, outputDir, into });
+      assert.deepEqual(quantised, { base_dtype, quantised_validation_loss: null, validation_loss: null });
+      return await openBaseModel(outputDir);
+    };
+    const [served, trained] = [await mergeInto('original'), await mergeInto('dequantised')];
+    // What `verifyAdapter` finds without the adapter is the model by itself.
+    const training = { ...given.training, base_dtype: 'fp32' as const };
+    const lossOf = async (merged: BaseModel) =>
+      (await verifyAdapter({ ...given, training, base: merged, adapterDir })).baseLoss;
+    const ofTrained = await lossOf(trained);
+    const live = done.verification!.loss;
+    assert.ok(Math.abs(ofTrained - live) < 1e-5, `${ofTrained} merged, ${live} trained`);
+    assert.ok(Math.abs((await lossOf(served)) - live) > 1e-4, 'the original weights are others');
+
+    const input = [{ text: '3: 0' }];
+    const score = async (options: Parameters<typeof scoreTexts>[0]) => {
+      const found: number[] = [];
+      for await (const score of scoreTexts(options)) if ('logprobs' in score) found.push(...score.logprobs);
+      return found;
+    };
+    const [apart, whole] = [await score({ base, adapterDir, input }), await score({ base: served, input })];
+    for (const [i, x] of apart.entries()) assert.ok(Math.abs(x - whole[i]!) < 1e-4);
+    await Promise.all([served.close(), trained.close()]);
+  });
+}
+
+test('only an adapter that names its quantised base merges into that', async () => {
+  const { outputDir: adapterDir, ...given } = options('wide-merged', { base_dtype: 'fp32', max_steps: 1 });
+  await trainRecords({ ...given, outputDir: adapterDir });
+  const merging = { base, adapterDir, outputDir: path.join(root, 'wide-merged/model') };
+  await assert.rejects(mergeAdapter({ ...merging, into: 'dequantised' }), { code: 'base_not_quantised' });
+  assert.deepEqual(await mergeAdapter(merging), { base: 'original', quantised: null });
 });

@@ -21,9 +21,8 @@ import { embedding } from '../nn/embedding.ts';
 import { linear } from '../nn/linear.ts';
 import { type Weight, weightValue } from '../nn/weight.ts';
 import { Random } from '../random.ts';
-import { quantiseInt8 } from './quantise/int8.ts';
-import { nf4Table, quantiseNf4 } from './quantise/nf4.ts';
-import { hostInt8, hostNf4 } from './quantise/testing/host-unpack.ts';
+import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
+import { dequantiseNf4, nf4Table, quantiseNf4 } from './quantise/nf4.ts';
 import { Room } from './room.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
@@ -93,8 +92,8 @@ for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
   test(`unpacked by each kernel, in a graph and eagerly as on the host, bit for bit: ${name} ${shapes[name]}`, async () => {
     const [shape, weights] = [shapes[name], values.get(name)!];
     const turned = name === 'turned';
-    const nf4 = hostNf4(quantiseNf4(weights), weights.length);
-    const int8 = hostInt8(quantiseInt8(weights, shape, turned), shape, turned);
+    const nf4 = dequantiseNf4(quantiseNf4(weights), weights.length);
+    const int8 = dequantiseInt8(quantiseInt8(weights, shape, turned), shape, turned);
     const tried: [Way, string][] = kernelSets().map((set) => ['kernels', set]);
     for (const [way, set] of [...tried, ['graph', 'stock'], ['eager', 'stock']] as [Way, string][]) {
       if (way === 'kernels' && set === 'stock') continue;

@@ -6,6 +6,8 @@ export interface Proof {
   live_loss: number;
   reloaded_loss: number;
   base_loss: number;
+  /** Of an adapter that was trained on a quantised base: its loss on the one as it is served, of which `base_loss` is then, too. */
+  served_loss?: number;
   examples: number;
   measured_on: 'validation' | 'training';
 }
@@ -23,13 +25,23 @@ export interface VersionMetrics {
 export const versionMetrics = (version: Pick<AdapterVersion, 'metrics'> | null): VersionMetrics | null =>
   version?.metrics ?? null;
 
-export function proofInWords({ live_loss, reloaded_loss, base_loss, examples, measured_on }: Proof): string {
+export function proofInWords({
+  live_loss,
+  reloaded_loss,
+  base_loss,
+  served_loss,
+  examples,
+  measured_on,
+}: Proof): string {
   const where =
     measured_on === 'validation' ? 'examples that it was not trained on' : 'of its training examples';
-  const change = base_loss === 0 ? 0 : (reloaded_loss - base_loss) / base_loss;
+  const loss = served_loss ?? reloaded_loss;
+  const change = base_loss === 0 ? 0 : (loss - base_loss) / base_loss;
   const amount = `${measure(Math.abs(change) * 100)} %`;
   return [
-    `On ${count(examples)} ${where} the base model has a loss of ${measure(base_loss)}, and with this adapter ${measure(reloaded_loss)}: ${amount} ${change < 0 ? 'less' : 'more'}.`,
-    `That was measured with its files, loaded again in a fresh process, where they did as the trained model had (${measure(live_loss)}).`,
+    `On ${count(examples)} ${where} the base model has a loss of ${measure(base_loss)}, and with this adapter ${measure(loss)}: ${amount} ${change < 0 ? 'less' : 'more'}.`,
+    served_loss === undefined
+      ? `That was measured with its files, loaded again in a fresh process, where they did as the trained model had (${measure(live_loss)}).`
+      : `That was measured with its files, loaded again in a fresh process, on the base as it is served; on the quantised one of training they did as the trained model had (${measure(live_loss)}).`,
   ].join(' ');
 }

@@ -1,4 +1,5 @@
-import type { AdapterVerification } from '@graft/peft-core';
+import type { AdapterVerification, ServedFigures } from '@graft/peft-core';
+import { isQuantised } from '@graft/peft-core/config';
 import type { ChildFault } from '../../processes/child-fault.ts';
 import type { JobInterrupts } from '../job-interrupts.ts';
 import type { TrainerOutcome, TrainerProcess } from '../trainer-process.ts';
@@ -13,26 +14,52 @@ export interface VerificationMetrics {
   live_loss: number;
   reloaded_loss: number;
   base_loss: number;
+  /**
+   * Of an adapter that was trained on a quantised base: its files' loss on the base as it is served, on which `base_loss` is then measured,
+   * too. Absent where that needs more memory than this worker has.
+   */
+  served_loss?: number;
   /** Examples that the three were measured on, and where they come from. */
   examples: number;
   measured_on: 'validation' | 'training';
 }
 
+/** Figures of an adapter that was trained on a quantised base, on the validation examples where there are any. */
+export interface ServedBase {
+  base_dtype: 'int8' | 'nf4';
+  /** On the base as it is served; null where that needs more memory than this worker has. */
+  served: ServedFigures | null;
+}
+
+export interface VerifiedEffect {
+  end: TrainerOutcome;
+  metrics: VerificationMetrics | null;
+  /** Null where training read the base as it is served. */
+  quantised: ServedBase | null;
+  warning: string | null;
+}
+
 /**
  * Loads a finished job's files, those in `adapterDir`, in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
  * `adapter_not_reproduced`. If it equals the base model's, and the weights are still the start values, the fault is
- * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. `end` is how that ended.
+ * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. After training on a quantised base the files are compared on that one, and their effect on the base as it is
+ * served, where measuring needs at most `memoryBytes`. `end` is how that ended.
  */
 export async function verifyEffect(
   trainer: TrainerProcess,
   request: TrainingRequest,
   done: TrainerRecordOf<'done'>,
   adapterDir: string,
-  { interrupts, team }: { interrupts: JobInterrupts; team: string },
-): Promise<{ end: TrainerOutcome; metrics: VerificationMetrics | null; warning: string | null }> {
+  {
+    interrupts,
+    team,
+    memoryBytes,
+  }: { interrupts: JobInterrupts; team: string; memoryBytes: number | undefined },
+): Promise<VerifiedEffect> {
   const { outputDir: _, snapshotDir: _snapshots, checkpoints: _kept, ...more } = request;
   const { trials, comparison: _comparison, ...rest } = more;
   const { peft, training } = done.winner && trials ? trials[done.winner.trial - 1]! : request;
+  const { base_dtype } = training;
   let verification: AdapterVerification | undefined;
   const end = await trainer.verify(
     {
@@ -40,6 +67,7 @@ export async function verifyEffect(
       peft,
       training: { ...training, precision: rest.training.precision },
       adapterDir,
+      ...(isQuantised(base_dtype) && { served: { memoryBytes: memoryBytes ?? null } }),
     },
     {
       team,
@@ -50,22 +78,30 @@ export async function verifyEffect(
       },
     },
   );
-  if (end.type !== 'finished') return { end, metrics: null, warning: null };
+  const nothing = { metrics: null, quantised: null, warning: null };
+  if (end.type !== 'finished') return { end, ...nothing };
   if (!verification || !done.verification) throw new Error('The trainer finished without a verification.');
+  const quantised = isQuantised(base_dtype) ? { base_dtype, served: verification.served } : null;
   const metrics: VerificationMetrics = {
     live_loss: done.verification.loss,
     reloaded_loss: verification.reloadedLoss,
     base_loss: verification.baseLoss,
     examples: done.verification.examples,
     measured_on: done.verification.measuredOn,
+    ...(quantised?.served && { served_loss: quantised.served.loss }),
   };
   const fault = faultIn(metrics, verification.moved);
-  if (fault) return { end: { type: 'failed', fault }, metrics: null, warning: null };
-  return { end, metrics, warning: warningFor(metrics) };
+  if (fault) return { end: { type: 'failed', fault }, ...nothing };
+  return { end, metrics, quantised, warning: warningFor(metrics) };
 }
 
 function faultIn(
-  { live_loss: live, reloaded_loss: reloaded, base_loss: base }: VerificationMetrics,
+  {
+    live_loss: live,
+    reloaded_loss: reloaded,
+    base_loss: base,
+    served_loss: effective = reloaded,
+  }: VerificationMetrics,
   moved: boolean,
 ): ChildFault | null {
   if (!(Math.abs(live - reloaded) <= TOLERANCE)) {
@@ -76,7 +112,7 @@ function faultIn(
       fault: 'system',
     };
   }
-  if (reloaded !== base || moved) return null;
+  if (effective !== base || moved) return null;
   return {
     code: 'adapter_without_effect',
     message: `training changed no weight of the adapter, and its loss is the base model's, ${base}; try a larger learning rate`,
@@ -88,9 +124,10 @@ function faultIn(
 function warningFor({
   reloaded_loss: reloaded,
   base_loss: base,
+  served_loss: effective = reloaded,
   ...rest
 }: VerificationMetrics): string | null {
-  if (reloaded !== base) return null;
+  if (effective !== base) return null;
   const examples = `${rest.examples} ${rest.measured_on} example${rest.examples === 1 ? '' : 's'}`;
   return `The adapter has no measurable effect: on ${examples} its loss is the base model's, ${base}. Try a larger learning rate or more steps.`;
 }

@@ -5,10 +5,12 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
 import { type BaseModel, openBaseModel, readAdapter, writeAdapter } from '../../files.ts';
+import { mergeAdapter } from '../../peft-model/merge-adapter.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { train } from '../loop.ts';
 import type { TrainRecord } from '../records.ts';
-import { verifyAdapter } from './verify-adapter.ts';
+import { measureServed, verifyAdapter } from './verify-adapter.ts';
 
 let root: string;
 let base: BaseModel;
@@ -93,4 +95,36 @@ test('one step trains: warmup does not take it', async () => {
   const { reloadedLoss, baseLoss, moved } = await verifyAdapter(options);
   assert.ok(Math.abs(baseLoss - reloadedLoss) > 1e-5, `${reloadedLoss}, ${baseLoss}`);
   assert.equal(moved, true);
+});
+
+test('an adapter of a quantised base is measured on the base as it is served, where that fits', async () => {
+  const { options, done } = await trained('nf4', {
+    ...{ learning_rate: 0.02, precision: 'fp32', base_dtype: 'nf4', validation_split: 0.25 },
+  });
+  const served = { memoryBytes: null };
+  const found = await verifyAdapter({ ...options, served });
+  assert.ok(Math.abs(found.reloadedLoss - done.verification!.loss) < 1e-5);
+  assert.ok(Math.abs(found.served!.loss - found.reloadedLoss) > 1e-4);
+  assert.ok(Math.abs(found.served!.metrics.perplexity! - Math.exp(found.served!.loss)) < 1e-3);
+  // Merged, it is one plain model, which is what is served.
+  await mergeAdapter({ base, adapterDir: options.adapterDir, outputDir: at('nf4 merged') });
+  const merged = await openBaseModel(at('nf4 merged'));
+  const wide = { ...options.training, base_dtype: 'fp32' as const };
+  const plain = await verifyAdapter({ ...options, training: wide, base: merged });
+  assert.ok(Math.abs(plain.baseLoss - found.served!.loss) < 1e-5, `${plain.baseLoss}, ${found.served!.loss}`);
+  await merged.close();
+  assert.equal(found.baseLoss, (await verifyAdapter({ ...options, training: wide })).baseLoss);
+
+  // As after a kill.
+  assert.deepEqual(await verifyAdapter({ ...options, served }), found);
+  assert.deepEqual(await measureServed(options, served), found.served);
+  // The engine and 4 bytes for each weight.
+  const weights = base.tensors
+    .names()
+    .reduce((sum, name) => sum + elementCount(base.tensors.info(name).shape), 0);
+  const little = { memoryBytes: 160e6 + 4 * weights };
+  const unserved = await verifyAdapter({ ...options, served: little });
+  assert.equal(unserved.served, null);
+  assert.equal(unserved.reloadedLoss, found.reloadedLoss);
+  assert.notEqual(unserved.baseLoss, found.baseLoss, 'both are of the quantised base');
 });

@@ -1,13 +1,21 @@
-import { planMeasuring, type TrainingExample } from '../../examples/index.ts';
+import { measuringMemory } from '../../estimate/peak-memory.ts';
+import { planMeasuring } from '../../examples/index.ts';
 import { readAdapter } from '../../files.ts';
 import { adapterValues } from '../../peft-model/adapter-values.ts';
 import type { PeftModel } from '../../peft-model/peft-model.ts';
 import { attach } from '../../tuners/registry.ts';
-import { baseStorage } from '../../weights/base-storage.ts';
+import { type BaseStorage, baseStorage } from '../../weights/base-storage.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
-import { evaluate, measuredExamples, retrievesPairs } from '../evaluation.ts';
+import {
+  evaluate,
+  type Measured,
+  type Measurement,
+  measuredExamples,
+  retrievesPairs,
+} from '../evaluation.ts';
 import { implementationHere } from '../machine/implementation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
+import type { Metrics } from '../objectives/metrics.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';
@@ -16,12 +24,24 @@ import { buildEvaluationProgram } from '../train-program.ts';
 
 /** Losses in nats per labelled token, on the examples that the live model was measured on. */
 export interface AdapterVerification {
-  /** Of the adapter's files on the base model. */
+  /** Of the adapter's files on the base model as it was while they were trained. */
   reloadedLoss: number;
-  /** Of the base model. For a task with a head that the base lacks: of the adapter before its first step. */
+  /**
+   * Of the base model, in the same form as for `served`, or without that `reloadedLoss`. For a task with a head that the base lacks: of
+   * the adapter before its first step.
+   */
   baseLoss: number;
   /** Whether the files' weights differ from those before the first step. Where the losses differ, they do. */
   moved: boolean;
+  /** Of the adapter's files on the base model as it is served; null where that was not asked for, or needs more memory. */
+  served: ServedFigures | null;
+}
+
+/** What an adapter does on the base model as it is served. */
+export interface ServedFigures {
+  loss: number;
+  /** By their names on the wire. */
+  metrics: Metrics;
 }
 
 export type VerificationOptions = Pick<
@@ -29,23 +49,32 @@ export type VerificationOptions = Pick<
   'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training' | 'requirements' | 'initialAdapter'
 > & { adapterDir: string };
 
+/** How the base model lies where it is served, whatever it was while an adapter trained. */
+const SERVED: BaseStorage = 'float32';
+
+/** Most bytes that measuring on the base as it is served may take, by `measuringMemory`; null: as many as it takes. */
+export interface ServedLimit {
+  memoryBytes: number | null;
+}
+
 /**
- * Measures a finished adapter from its files, loaded as anybody who downloads them loads them, and the base model without it.
+ * Measures a finished adapter from its files, loaded as anybody who downloads them loads them, and the base model without it; with
+ * `served` the adapter also on the base model as it is served, and that without it. One base model is loaded at a time.
  * The caller compares: the first must equal the loss in `done.verification` of `train`, the second must not. Throws what
  * `readAdapter` throws, and `adapter_mismatch`.
  */
-export async function verifyAdapter(options: VerificationOptions): Promise<AdapterVerification> {
+export async function verifyAdapter(
+  options: VerificationOptions & { served?: ServedLimit },
+): Promise<AdapterVerification> {
   const { base, peft, training } = options;
-  meetRequirements(options.requirements, effectivePrecision(training.precision));
-  const setup = await setUpTraining(options);
-  const { examples } = measuredExamples(setup.data, true)!;
-  const { config, tensors } = await readAdapter(options.adapterDir);
+  const prepared = await prepare(options);
+  const { setup } = prepared;
+  const trainedOn = baseStorage(training.base_dtype, effectivePrecision(training.precision));
   let hasMoved = () => Promise.resolve(true);
-  const reloadedLoss = await measure(options, setup, examples, {
-    peft: config,
-    form: 'folded',
+  const { loss: reloadedLoss } = await measure(options, prepared, trainedOn, {
+    ...prepared.written,
     values: (model) => {
-      const values = adapterValues(model, tensors);
+      const values = prepared.written.values(model);
       hasMoved = async () => {
         // The files hold what an encoder made of its start values, and no such method starts as the base model.
         if (attach(peft, setup.architecture, 'trained').derive) return true;
@@ -55,6 +84,7 @@ export async function verifyAdapter(options: VerificationOptions): Promise<Adapt
       return values;
     },
   });
+  const served = options.served ? await servedFigures(options, prepared, options.served) : null;
   const untrained =
     setup.architecture.taskHead.length > 0
       ? {
@@ -63,23 +93,76 @@ export async function verifyAdapter(options: VerificationOptions): Promise<Adapt
           values: (model: PeftModel) => startValues(model, base, { seed: training.seed }),
         }
       : { peft: null, form: 'folded' as const, values: null };
-  const baseLoss = await measure(options, setup, examples, untrained);
-  return { reloadedLoss, baseLoss, moved: reloadedLoss !== baseLoss || (await hasMoved()) };
+  const { loss: baseLoss } = await measure(options, prepared, served ? SERVED : trainedOn, untrained);
+  const loss = served?.loss ?? reloadedLoss;
+  return { reloadedLoss, baseLoss, moved: loss !== baseLoss || (await hasMoved()), served };
 }
 
-/** Mean loss of one model. Its program is closed before this returns, so that two base models are never loaded at once. */
+/**
+ * Measures a finished adapter's files on the base model as it is served, on the validation examples: null without any, or where that needs
+ * more memory. Throws as `verifyAdapter`.
+ */
+export async function measureServed(
+  options: VerificationOptions,
+  limit: ServedLimit,
+): Promise<ServedFigures | null> {
+  const prepared = await prepare(options);
+  return prepared.measuredOn === 'validation' ? await servedFigures(options, prepared, limit) : null;
+}
+
+interface Prepared extends Measured {
+  setup: TrainingSetup;
+  /** The adapter of the files. */
+  written: {
+    peft: VerificationOptions['peft'];
+    form: 'folded';
+    values: (model: PeftModel) => Float32Array;
+  };
+  adapterParameters: number;
+}
+
+async function prepare(options: VerificationOptions): Promise<Prepared> {
+  meetRequirements(options.requirements, effectivePrecision(options.training.precision));
+  const setup = await setUpTraining(options);
+  const { config, tensors } = await readAdapter(options.adapterDir);
+  return {
+    ...measuredExamples(setup.data, true)!,
+    setup,
+    written: { peft: config, form: 'folded', values: (model) => adapterValues(model, tensors) },
+    adapterParameters: [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0),
+  };
+}
+
+async function servedFigures(
+  options: VerificationOptions,
+  prepared: Prepared,
+  { memoryBytes }: ServedLimit,
+): Promise<ServedFigures | null> {
+  const { setup, examples, adapterParameters } = prepared;
+  const { shape } = planMeasuring(examples, options.training, setup.layout);
+  const needed = measuringMemory({
+    model: setup.architecture,
+    shape,
+    kernels: implementationHere() === 'kernels',
+    adapterParameters,
+  });
+  if (memoryBytes !== null && needed > memoryBytes) return null;
+  const { loss, metrics } = await measure(options, prepared, SERVED, prepared.written);
+  return { loss, metrics };
+}
+
+/** What one model measures. Its program is closed before this returns, so that two base models are never loaded at once. */
 async function measure(
   { base, training }: VerificationOptions,
-  { architecture, objective, layout }: TrainingSetup,
-  examples: TrainingExample[],
+  { setup: { architecture, objective, layout }, examples }: Prepared,
+  storage: BaseStorage,
   adapter: {
     peft: VerificationOptions['peft'] | null;
     form: 'trained' | 'folded';
     values: ((model: PeftModel) => Float32Array | Promise<Float32Array>) | null;
   },
-): Promise<number> {
+): Promise<Measurement> {
   const precision = effectivePrecision(training.precision);
-  const storage = baseStorage(training.base_dtype, precision);
   const { peft, form } = adapter;
   // The plain base model has no soft prompt.
   const own = peft ? layout : { ...layout, virtualTokens: 0, firstPosition: 0 };
@@ -98,7 +181,7 @@ async function measure(
   try {
     await loadWeights(built.program, base, architecture, storage, { stacks: built.model.stacks });
     if (adapter.values) await built.program.write([['adapter', await adapter.values(built.model)]]);
-    return evaluate(built, plan, examples, own).loss;
+    return evaluate(built, plan, examples, own);
   } finally {
     built.program.close();
   }

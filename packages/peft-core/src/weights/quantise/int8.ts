@@ -33,6 +33,19 @@ export function quantiseInt8(
   return { codes, scales: maxima.map((x) => x / 127) };
 }
 
+/** The float32 values of int8 weights of `shape`. */
+export function dequantiseInt8(
+  { codes, scales }: Int8Weights,
+  shape: readonly number[],
+  transposed: boolean,
+): Float32Array {
+  const columns = shape[1]!;
+  const values = new Float32Array(codes.length);
+  for (let i = 0; i < codes.length; i++)
+    values[i] = codes[i]! * scales[transposed ? i % columns : Math.floor(i / columns)]!;
+  return values;
+}
+
 /** At 1.5 · 2²³ a float32 has no room for fractions, and rounds them away. */
 const WHOLE = 12_582_912;
 const roundToEven = (x: number) => Math.fround(x + WHOLE) - WHOLE;

@@ -94,6 +94,24 @@ export function quantiseNf4(weights: Float32Array): Nf4Weights {
   return { codes, ...quantiseMaxima(maxima, groups) };
 }
 
+/** The first `size` float32 values of NF4 weights: what a graph unpacks them to, bit for bit. */
+export function dequantiseNf4(
+  { codes, absmax, nestedAbsmax, offset }: Nf4Weights,
+  size: number,
+): Float32Array {
+  const map = dynamicMap();
+  const values = new Float32Array(size);
+  for (let start = 0, block = 0; start < size; start += BLOCK, block++) {
+    const centred = Math.fround(map[absmax[block]!]! * nestedAbsmax[Math.floor(block / GROUP)]!);
+    const largest = Math.fround(centred + offset[0]!);
+    for (let i = start; i < Math.min(start + BLOCK, size); i++) {
+      const byte = codes[i >> 1]!;
+      values[i] = NF4[i % 2 === 0 ? byte >> 4 : byte & 15]! * largest;
+    }
+  }
+  return values;
+}
+
 function quantiseMaxima(maxima: Float32Array, groups: number): Omit<Nf4Weights, 'codes'> {
   const codeOf = nearestCode(dynamicMap());
   const offset = Math.fround(maxima.reduce((sum, x) => sum + x, 0) / maxima.length);

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { dynamicMap } from './dynamic-map.ts';
-import { quantiseInt8 } from './int8.ts';
-import { NF4, quantiseNf4 } from './nf4.ts';
-import { hostInt8, hostNf4 } from './testing/host-unpack.ts';
+import { dequantiseInt8, quantiseInt8 } from './int8.ts';
+import { dequantiseNf4, NF4, quantiseNf4 } from './nf4.ts';
 
 interface Nf4Case {
   shape: number[];
@@ -57,7 +56,7 @@ for (const [name, expected] of Object.entries(golden.nf4)) {
     assert.ok(Math.max(...apart) <= 1);
     assert.ok(apart.filter((d) => d > 0).length <= absmax.length / 100);
 
-    const values = hostNf4(found, weights.length);
+    const values = dequantiseNf4(found, weights.length);
     for (const [i, x] of floats(expected.everySixteenth).entries()) {
       assert.ok(Math.abs(values[16 * i]! - x) <= 0.005 * Math.abs(x) + 1e-9, `${values[16 * i]} and ${x}`);
     }
@@ -72,7 +71,7 @@ test('nf4: a block worked out by hand', () => {
   assert.deepEqual([...offset, ...nestedAbsmax, absmax[0]], [2, 0, dynamicMap().indexOf(0)]);
   // ±2 are ±1 of the maximum; 0.55 is nearest 0.5626, −0.15 nearest −0.1848, 0.005 nearest 0, 0.715 nearest 0.7230.
   assert.deepEqual([...codes.slice(0, 4)], [0xf0, 0xd5, 0x7e, 0x77]);
-  const values = hostNf4({ codes, absmax, nestedAbsmax, offset }, 64);
+  const values = dequantiseNf4({ codes, absmax, nestedAbsmax, offset }, 64);
   assert.deepEqual(
     [...values.slice(0, 6)],
     [15, 0, 13, 5, 7, 14].map((code) => 2 * NF4[code]!),
@@ -82,7 +81,7 @@ test('nf4: a block worked out by hand', () => {
 test('nf4: what quantising costs', () => {
   const weights = weightsOf(golden.nf4['more than one group of 256 blocks']!);
   const parts = quantiseNf4(weights);
-  const values = hostNf4(parts, weights.length);
+  const values = dequantiseNf4(parts, weights.length);
   for (let block = 0; block < weights.length; block += 64) {
     const own = weights.subarray(block, block + 64);
     const largest = own.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
@@ -106,7 +105,7 @@ test('int8 as bitsandbytes, off by half a step at most, also transposed', () => 
     scales,
     floats(golden.int8.absmax).map((x) => x / 127),
   );
-  const values = hostInt8({ codes, scales }, golden.int8.shape, false);
+  const values = dequantiseInt8({ codes, scales }, golden.int8.shape, false);
   for (const [i, x] of weights.entries()) {
     assert.ok(Math.abs(values[i]! - x) <= 0.5001 * scales[Math.floor(i / columns)]!);
   }
