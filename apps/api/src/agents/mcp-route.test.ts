@@ -24,6 +24,13 @@ describe('the endpoint for agents', () => {
     const create = tools.find(({ name }) => name === 'create_fine_tuning_job')!;
     assert.deepEqual(create.inputSchema.required, ['model', 'training_file']);
     assert.ok('peft' in create.inputSchema.properties!);
+    // What both take is described once.
+    const estimate = tools.find(({ name }) => name === 'estimate_fine_tuning_job')!;
+    for (const argument of ['method', 'peft', 'training', 'sweep']) {
+      assert.ok(argument in create.inputSchema.properties!, argument);
+      const short = { type: 'object', description: 'As in create_fine_tuning_job.' };
+      assert.deepEqual(estimate.inputSchema.properties![argument], short);
+    }
     const cancel = tools.find(({ name }) => name === 'cancel_fine_tuning_job')!;
     assert.deepEqual(Object.keys(cancel.inputSchema.properties!), ['fine_tuning_job_id']);
     assert.deepEqual(cancel.annotations, {

@@ -50,7 +50,13 @@ const routes: [
   name: string,
   method: string,
   path: string,
-  more?: { hidden?: string[]; destroys?: true; reads?: true },
+  more?: {
+    hidden?: string[];
+    destroys?: true;
+    reads?: true;
+    /** Arguments that another tool describes: their schemas are long, and an agent reads all tools. */
+    as?: { tool: string; arguments: string[] };
+  },
 ][] = [
   ['list_models', 'GET', '/v1/models'],
   ['list_files', 'GET', '/v1/files'],
@@ -59,7 +65,11 @@ const routes: [
     'estimate_fine_tuning_job',
     'POST',
     '/v1/fine_tuning/estimates',
-    { hidden: ['hyperparameters'], reads: true },
+    {
+      hidden: ['hyperparameters'],
+      reads: true,
+      as: { tool: 'create_fine_tuning_job', arguments: ['method', 'peft', 'training', 'sweep'] },
+    },
   ],
   [
     'create_fine_tuning_job',
@@ -99,6 +109,8 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
     const route = find(method, path);
     const inputSchema = toolSchemaOf(route.input, resolve);
     for (const hidden of more.hidden ?? []) delete inputSchema.properties[hidden];
+    for (const argument of more.as?.arguments ?? [])
+      inputSchema.properties[argument] = { type: 'object', description: `As in ${more.as!.tool}.` };
     const readOnlyHint = method === 'GET' || more.reads === true;
     return {
       name,

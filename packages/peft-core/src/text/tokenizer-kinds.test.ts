@@ -23,14 +23,16 @@ for (const [name, { tokenizer: tokenizerJson, texts }] of Object.entries(golden.
     const unknown = tokenizer.encode('<unk>', { addSpecialTokens: false })[0];
     for (const { text, ids, plain, cut } of texts) {
       test(JSON.stringify(text), () => {
-        assert.deepEqual(tokenizer.encode(text), ids);
+        assert.deepEqual(tokenizer.encode(text, { repeatsBos: true }), ids);
+        // A text that has the bos token gets no second one.
+        assert.deepEqual(tokenizer.encode(text), ids[0] === ids[1] ? ids.slice(1) : ids);
         const found = tokenizer.encode(text, { specialTokens: 'none' });
         // The library's Unigram finds special tokens in plain text all the same: they are in its vocabulary.
         if (special(plain).length === 0) assert.deepEqual(found, plain);
         else assert.equal(name, 'Unigram');
         assert.deepEqual(special(found), []);
         const raw = { format: 'classification', line: 1, text, label: 0 } as const;
-        const options = { maxSeqLength: 6, overlong: 'truncate', classOf: () => 0 } as const;
+        const options = { maxSeqLength: 6, overlong: 'truncate', classOf: () => 0, repeatsBos: true } as const;
         const [example] = tokenizeExamples(tokenizer, [raw], options);
         assert.deepEqual([...example!.sequences[0]!.ids], cut);
       });
