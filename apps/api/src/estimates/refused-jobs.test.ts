@@ -59,7 +59,7 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
     );
     const file = await bench.acme.upload(lines.join('\n'));
     const job = await jobIn(bench, 'queued', file);
-    const { json: told } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', {
+    const { json } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', {
       ...{
         model: 'tiny',
         training_file: file,
@@ -67,7 +67,8 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
         seed: 1,
       },
     });
-    assert.deepEqual(job.estimate, told);
+    // What the request leaves out is warned of in the answer; a job has events for that.
+    assert.deepEqual({ ...job.estimate, warnings: [] }, json);
     const need = job.estimate.peak_memory_bytes as number;
 
     await addWorker(bench, 'small', need - 1);
