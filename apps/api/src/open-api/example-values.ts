@@ -43,6 +43,7 @@ export const exampleValues: Record<string, unknown> = {
 
   // Of errors, workers, versions and the service
   details: [],
+  warnings: [],
   runtimes: ['Graft', 'HF PEFT'],
   team_name: 'acme',
   since: created,
