@@ -22,6 +22,8 @@ export interface Task {
   type: TaskType;
   /** `rule`: the automatic values were chosen by it; `held out`: it only says whether they are good. */
   use: 'rule' | 'held out';
+  /** How losses are measured, where that has changed: those of before compare with none of now. */
+  measure?: string;
   data(): { training: object[]; validation: object[] };
 }
 
@@ -53,7 +55,7 @@ export const tasks: Record<string, Task> = {
   },
   descriptions: {
     about: 'embedding: a description and its function',
-    ...{ model: 'minilm', type: 'FEATURE_EXTRACTION', use: 'rule' },
+    ...{ model: 'minilm', type: 'FEATURE_EXTRACTION', use: 'rule', measure: 'one pool' },
     data: () => split(described().map(pairOf), 48, 500),
   },
   modules: {
@@ -149,7 +151,7 @@ function wordsOf({ text }: { text: string }) {
   };
 }
 
-/** Of a task's data: trials of other data say nothing of it. */
-export function digestOf(task: Task): string {
-  return sha256(JSON.stringify(task.data())).slice(0, 12);
+/** Of a task's data and measure: trials of others say nothing of it. */
+export function digestOf({ data, measure }: Task): string {
+  return sha256(JSON.stringify(data()) + (measure ?? '')).slice(0, 12);
 }
