@@ -180,8 +180,10 @@ describe('worker', { timeout: 600_000 }, () => {
 
   it('fails a job whose data cannot be trained on, at once', async () => {
     await startWorker();
-    const long = JSON.stringify({ text: 'far too long '.repeat(50) });
-    const job = await bench.queueJob(`${lines(3)}\n${long}`, { training: { max_seq_length: 128 } });
+    // A completion is not split, as a text is.
+    const answer = (completion: string) => JSON.stringify({ prompt: 'How long?', completion });
+    const data = [...Array.from({ length: 3 }, () => answer('Short.')), answer('far too long '.repeat(50))];
+    const job = await bench.queueJob(data.join('\n'), { training: { max_seq_length: 128 } });
     const row = await bench.untilState(job.id, 'failed', 90);
     assert.equal(row.error?.fault, 'user');
     assert.equal(row.error?.code, 'example_too_long');

@@ -247,8 +247,8 @@ test("the operator's keys are of no team, and of operators alone", async () => {
   assert.equal(await check(key), null);
   assert.ok(await check(own.key));
   assert.deepEqual(await revokeOperatorKey(services, own.record.id), [own.record.id]);
-  assert.deepEqual(await revokeOperatorKey(services, own.record.id), []);
-  assert.equal(await revokeOperatorKey(services, 'op_unknown'), null);
+  for (const none of [own.record.id, 'op_unknown'])
+    assert.equal(await revokeOperatorKey(services, none), null, none);
   assert.equal(await check(own.key), null);
   const { data } = await listOperatorKeys(services, { limit: 10 });
   assert.deepEqual(data.map(({ id }) => id).sort(), [record.id, own.record.id].sort());

@@ -30,7 +30,8 @@ const startSweep = (): Promise<Job> =>
 
 test('trials come with their job, and are told under its lease alone', async () => {
   const job = await startSweep();
-  assert.deepEqual((await getJob(services, team.id, job.id))!.sweep, { grid, peft: null });
+  const { sweep } = (await getJob(services, team.id, job.id))!;
+  assert.deepEqual(sweep, { grid, peft: null, comparison: 'late' });
   const made = await listTrials(services, team.id, job.id);
   assert.deepEqual(
     made.map(({ trial, status, step, rungs, peft }) => ({ trial, status, step, rungs, peft })),
