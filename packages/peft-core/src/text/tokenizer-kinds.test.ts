@@ -32,7 +32,12 @@ for (const [name, { tokenizer: tokenizerJson, texts }] of Object.entries(golden.
         else assert.equal(name, 'Unigram');
         assert.deepEqual(special(found), []);
         const raw = { format: 'classification', line: 1, text, label: 0 } as const;
-        const options = { maxSeqLength: 6, overlong: 'truncate', classOf: () => 0, repeatsBos: true } as const;
+        const options = {
+          maxSeqLength: 6,
+          overlong: 'truncate',
+          classOf: () => 0,
+          repeatsBos: true,
+        } as const;
         const [example] = tokenizeExamples(tokenizer, [raw], options);
         assert.deepEqual([...example!.sequences[0]!.ids], cut);
       });
