@@ -3,16 +3,17 @@ import { resolve } from 'node:path';
 import type { GenerateRequest, GenerateResult, SamplingField } from '@graft/peft-core';
 import type { TemplateKwargs } from '@graft/peft-core/config';
 import type { Command } from 'commander';
-import { anyNumber, jsonArgument, jsonObjectArgument, numberWithin, wholeNumber } from '../arguments.ts';
+import { anyNumber, jsonArgument, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { catchInterrupts } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
+import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
 import { type VerbOptions, verb } from '../verb.ts';
 import { loadPeftCore } from './load-peft-core.ts';
 import { openLocalModel } from './local-model.ts';
 
-interface Options extends VerbOptions {
+interface Options extends VerbOptions, SamplingOptions {
   model: string;
   adapter?: string;
   prompt?: string;
@@ -20,10 +21,6 @@ interface Options extends VerbOptions {
   messages?: string;
   maxTokens?: number;
   temperature?: number;
-  topP?: number;
-  topK?: number;
-  minP?: number;
-  repetitionPenalty?: number;
   modelDefaults?: boolean;
   templateKwargs?: string;
   stop: string[];
@@ -33,37 +30,27 @@ interface Options extends VerbOptions {
 }
 
 export function addGenerateVerb(program: Command): void {
-  verb(program, {
-    name: 'generate',
-    summary: 'generate text here, with or without an adapter',
-    examples: [
-      'graft generate --model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
-      'graft generate --model ./my-model --adapter my-adapter -m "Hello!"',
-    ],
-  })
-    .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
-    .option('--adapter <folder>', 'generate with this adapter')
-    .option('--prompt <text>', 'text to go on with, as it is; or @file')
-    .option('-m, --message <text>', 'one question to answer, by the chat template')
-    .option(
-      '--messages <json>',
-      'a conversation to answer, by the chat template: [{"role", "content"}, …] or @file',
-    )
-    .option('--allow-special-tokens', 'special tokens in the text are tokens, not plain text')
-    .option('--max-tokens <n>', 'end after this many tokens (default: 256)', wholeNumber(1))
-    .option('--temperature <t>', '0, the default, always takes the likeliest token', anyNumber)
-    .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
-    .option('--top-k <k>', 'sample among so many of the likeliest tokens; 0: all', wholeNumber(0))
-    .option(
-      '--min-p <p>',
-      "leave out tokens of less than this share of the likeliest's probability",
-      numberWithin(0, 1),
-    )
-    .option(
-      '--repetition-penalty <x>',
-      'above 1, what is there already is less likely',
-      numberWithin(0.01, 100),
-    )
+  samplingOptions(
+    verb(program, {
+      name: 'generate',
+      summary: 'generate text here, with or without an adapter',
+      examples: [
+        'graft generate --model smollm2-135m-instruct --prompt "Once upon a time" --max-tokens 40',
+        'graft generate --model ./my-model --adapter my-adapter -m "Hello!"',
+      ],
+    })
+      .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
+      .option('--adapter <folder>', 'generate with this adapter')
+      .option('--prompt <text>', 'text to go on with, as it is; or @file')
+      .option('-m, --message <text>', 'one question to answer, by the chat template')
+      .option(
+        '--messages <json>',
+        'a conversation to answer, by the chat template: [{"role", "content"}, …] or @file',
+      )
+      .option('--allow-special-tokens', 'special tokens in the text are tokens, not plain text')
+      .option('--max-tokens <n>', 'end after this many tokens (default: 256)', wholeNumber(1))
+      .option('--temperature <t>', '0, the default, always takes the likeliest token', anyNumber),
+  )
     .option('--model-defaults', "what of these is not given comes from the model's generation_config.json")
     .option(
       '--template-kwargs <json>',

@@ -1,55 +1,42 @@
 import { text as readAll } from 'node:stream/consumers';
 import type { ChatMessage } from '@graft/client';
 import type { Command } from 'commander';
-import { anyNumber, jsonObjectArgument, numberWithin, wholeNumber } from '../arguments.ts';
+import { anyNumber, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';
 import { UsageError } from '../errors.ts';
 import { createOutput } from '../output.ts';
+import { type SamplingOptions, samplingOptions } from '../sampling-options.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
 import { connect } from './connect.ts';
 
-interface Options extends RemoteOptions {
+interface Options extends RemoteOptions, SamplingOptions {
   model: string;
   message?: string;
   system?: string;
   maxTokens: number;
   temperature: number;
-  topP?: number;
-  topK?: number;
-  minP?: number;
-  repetitionPenalty?: number;
   templateKwargs?: string;
   seed?: number;
 }
 
 export function addChatVerb(program: Command): void {
-  verb(program, {
-    name: 'chat',
-    summary: 'talk to a model; answers appear as they are generated',
-    examples: [
-      'graft chat --model ft:… -m "Where is my order?"',
-      'graft chat --model smollm2-135m-instruct',
-      'echo "Hello" | graft chat --model ft:…',
-    ],
-    remote: true,
-  })
-    .requiredOption('--model <id>', 'a base model or ft:…')
-    .option('-m, --message <text>', 'one question; without it a conversation, or the question from a pipe')
-    .option('--system <text>', 'the system message')
-    .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1), 512)
-    .option('--temperature <t>', '0 always takes the likeliest token; more is more varied', anyNumber, 0.2)
-    .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)
-    .option('--top-k <k>', 'sample among so many of the likeliest tokens; 0: all', wholeNumber(0))
-    .option(
-      '--min-p <p>',
-      "leave out tokens of less than this share of the likeliest's probability",
-      numberWithin(0, 1),
-    )
-    .option(
-      '--repetition-penalty <x>',
-      'above 1, what is there already is less likely',
-      numberWithin(0.01, 100),
-    )
+  samplingOptions(
+    verb(program, {
+      name: 'chat',
+      summary: 'talk to a model; answers appear as they are generated',
+      examples: [
+        'graft chat --model ft:… -m "Where is my order?"',
+        'graft chat --model smollm2-135m-instruct',
+        'echo "Hello" | graft chat --model ft:…',
+      ],
+      remote: true,
+    })
+      .requiredOption('--model <id>', 'a base model or ft:…')
+      .option('-m, --message <text>', 'one question; without it a conversation, or the question from a pipe')
+      .option('--system <text>', 'the system message')
+      .option('--max-tokens <n>', 'end an answer after this many tokens', wholeNumber(1), 512)
+      .option('--temperature <t>', '0 always takes the likeliest token; more is more varied', anyNumber, 0.2),
+  )
     .option(
       '--template-kwargs <json>',
       'variables of the chat template, such as {"enable_thinking": false}; or @file',
