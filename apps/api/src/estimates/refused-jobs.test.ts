@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { registerWorker, removeWorker } from '@graft/service';
 import type { ApiSettings } from '../settings.ts';
@@ -95,12 +95,18 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
   });
 });
 
-test('gradient checkpointing that is left to Graft is turned on where a job fits no live worker without', async (t) => {
+/** Settings of a bench whose base model has many layers, whose activations take most of the memory. */
+async function deepModel(t: TestContext): Promise<{ GRAFT_BASE_MODELS: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-deep-'));
   t.after(() => rm(folder, { recursive: true }));
   await writeTinyModel(join(folder, 'deep'), { max_position_embeddings: 64, num_hidden_layers: 24 });
   const models = join(folder, 'base-models.json');
   await writeFile(models, JSON.stringify({ tiny: { folder: 'deep' } }));
+  return { GRAFT_BASE_MODELS: models };
+}
+
+test('gradient checkpointing that is left to Graft is turned on where a job fits no live worker without', async (t) => {
+  const env = await deepModel(t);
   const body = async (bench: ApiBench) => {
     const long = JSON.stringify({ text: 'abc '.repeat(14) });
     const file = await bench.acme.upload(`${long}\n`.repeat(128));
@@ -125,15 +131,11 @@ test('gradient checkpointing that is left to Graft is turned on where a job fits
     assert.equal(job.training.gradient_checkpointing, false);
     assert.equal(job.training_reasons.gradient_checkpointing, undefined);
   };
-  await onBench({}, body, { GRAFT_BASE_MODELS: models });
+  await onBench({}, body, env);
 });
 
 test('a batch of pairs that fits no live worker is embedded in mini-batches, and keeps its size', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'graft-deep-'));
-  t.after(() => rm(folder, { recursive: true }));
-  await writeTinyModel(join(folder, 'deep'), { max_position_embeddings: 64, num_hidden_layers: 24 });
-  const models = join(folder, 'base-models.json');
-  await writeFile(models, JSON.stringify({ tiny: { folder: 'deep' } }));
+  const env = await deepModel(t);
   const body = async (bench: ApiBench) => {
     const lines = Array.from({ length: 64 }, (_, i) =>
       JSON.stringify({ anchor: `${i} abc`.repeat(8), positive: `${i} def`.repeat(8) }),
@@ -159,7 +161,7 @@ test('a batch of pairs that fits no live worker is embedded in mini-batches, and
     assert.match(refused.error.message, /it would fit with training\.mini_batch_size \d/);
     assert.equal('batch_size' in refused.estimate.changes[0].training, false);
   };
-  await onBench({}, body, { GRAFT_BASE_MODELS: models });
+  await onBench({}, body, env);
 });
 
 test('the operator lets jobs be queued that fit no live worker', async () => {

