@@ -263,7 +263,7 @@ test('the length is that of the longest example, and long texts are split, which
   assert.equal(repeated.data.training.examples, 18);
 });
 
-test('validation examples that training has, too, are counted in the job and told in a warning', async () => {
+test('validation examples that are also training examples are counted in the job and reported in a warning', async () => {
   const chat = (question: string, answer: string) =>
     JSON.stringify({
       messages: [

@@ -120,8 +120,8 @@ test('what peft leaves out and costs much is warned of, before the job and in it
   const paramsOf = (warnings: { param: string }[]) => warnings.map(({ param }) => param);
   assert.deepEqual(paramsOf(plan.warnings), wanted);
   assert.match(plan.training_reasons.lora_alpha, /as HF PEFT does.*64 learns more/);
-  const told = await bench.acme.send('POST', '/v1/fine_tuning/estimates', { ...body, peft });
-  assert.deepEqual(paramsOf(told.json.warnings), wanted);
+  const estimate = await bench.acme.send('POST', '/v1/fine_tuning/estimates', { ...body, peft });
+  assert.deepEqual(paramsOf(estimate.json.warnings), wanted);
 
   const job = await bench.acme.send('POST', '/v1/fine_tuning/jobs', { ...body, peft });
   assert.deepEqual([job.json.peft.lora_alpha, job.json.peft.target_modules], [8, null]);

@@ -80,9 +80,9 @@ describe('a sweep', () => {
 
   test('is estimated as it is created, and refused as it is', async () => {
     const body = { model: 'tiny', training_file: file, peft, training, sweep };
-    const told = await bench.acme.send('POST', '/v1/fine_tuning/estimates', body);
-    assert.equal(told.status, 200, told.text);
-    assert.equal(told.json.steps, sweepSteps(4, rungsOf(4, 72, 18)));
+    const estimate = await bench.acme.send('POST', '/v1/fine_tuning/estimates', body);
+    assert.equal(estimate.status, 200, estimate.text);
+    assert.equal(estimate.json.steps, sweepSteps(4, rungsOf(4, 72, 18)));
     const bad = await bench.acme.send('POST', '/v1/fine_tuning/estimates', { ...body, sweep: { r: [2] } });
     assertError(bad, 400, 'invalid_sweep', 'sweep');
   });

@@ -42,8 +42,9 @@ export interface VerifiedEffect {
 /**
  * Loads a finished job's files, those in `adapterDir`, in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
  * `adapter_not_reproduced`. If it equals the base model's, and the weights are still the start values, the fault is
- * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. After training on a quantised base the files are compared on that one, and their effect on the base as it is
- * served, where measuring needs at most `memoryBytes`. `end` is how that ended.
+ * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. After training on a quantised base the
+ * files are compared on that one, and their effect on the base as it is served, where measuring needs at most `memoryBytes`. `end` is how
+ * that ended.
  */
 export async function verifyEffect(
   trainer: TrainerProcess,
