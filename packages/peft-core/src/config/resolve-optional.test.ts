@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { GraftError } from '../errors.ts';
 import { parsePeftConfig } from './peft-config.ts';
-import { resolveTraining, type TrainingRequest } from './resolve-training.ts';
+import { resolveTraining } from './resolve-training.ts';
+import { rejects, resolve } from './testing/resolve.ts';
 import { parseTrainingOptions, type TrainingOptions } from './training-options.ts';
-
-const peft = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16 });
-const resolve = (request: Partial<TrainingRequest> = {}) =>
-  resolveTraining({ peft, exampleCount: 240, ...request });
-const rejects = (request: Partial<TrainingRequest>, code: string, message: RegExp) =>
-  assert.throws(
-    () => resolve(request),
-    (error: GraftError) => error.code === code && message.test(error.message),
-  );
 
 test('variables of the chat template are kept where there are some, and refused where a template cannot be given them', () => {
   const peft = parsePeftConfig({ peft_type: 'LORA' });

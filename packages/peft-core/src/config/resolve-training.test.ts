@@ -9,21 +9,13 @@ import {
   type TrainingRequest,
   validationCount,
 } from './resolve-training.ts';
+import { peft, rejects, resolve } from './testing/resolve.ts';
 import {
   HyperparametersSchema,
   parseTrainingOptions,
   ResolvedTrainingSchema,
   type TrainingOptions,
 } from './training-options.ts';
-
-const peft = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16 });
-const resolve = (request: Partial<TrainingRequest> = {}) =>
-  resolveTraining({ peft, exampleCount: 240, ...request });
-const rejects = (request: Partial<TrainingRequest>, code: string, message: RegExp) =>
-  assert.throws(
-    () => resolve(request),
-    (error: GraftError) => error.code === code && message.test(error.message),
-  );
 
 test('"auto" takes the method\'s learning rate, by the width of the model where its family is known', () => {
   const rate = (options: object, hiddenSize?: number) => {
