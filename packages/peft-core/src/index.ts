@@ -8,7 +8,6 @@ export {
   openGenerator,
 } from './generate/generator.ts';
 export type { LikelyTokens, TokenLikelihood } from './generate/sampling/likely-tokens.ts';
-export { type SamplingField, samplingFields } from './generate/sampling/model-defaults.ts';
 export type { GeneratedText, GenerateResult } from './generate/sequence.ts';
 export type { ServingLimits } from './generate/step.ts';
 export { type AdapterReport, inspectAdapter } from './peft-model/inspect-adapter.ts';

@@ -1,4 +1,5 @@
-import { type GenerationRequest, samplingFields } from '@graft/service';
+import { samplingFields } from '@graft/peft-core/config';
+import type { GenerationRequest } from '@graft/service';
 import type { Static, TObject } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { samplingProperties } from '../schemas/sampling.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { GenerateRequest, GenerateResult, SamplingField } from '@graft/peft-core';
-import type { TemplateKwargs } from '@graft/peft-core/config';
+import type { GenerateRequest, GenerateResult } from '@graft/peft-core';
+import type { SamplingField, TemplateKwargs } from '@graft/peft-core/config';
 import type { Command } from 'commander';
 import { anyNumber, jsonArgument, jsonObjectArgument, wholeNumber } from '../arguments.ts';
 import { printableOn } from '../draw/printable.ts';

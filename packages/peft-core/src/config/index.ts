@@ -5,6 +5,7 @@ export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';
 export { nearest } from '../schema/nearest.ts';
+export { type SamplingField, samplingFields } from '../schema/sampling-fields.ts';
 export { type TemplateKwargs, TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
 export type { LeadingPositions, Method, Trial } from '../tuners/method.ts';
 export {

@@ -5,6 +5,7 @@
  * that it cannot read from a Graft without this header, logs it; the worker answers 503, and the API asks another worker.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { type SamplingField, samplingFields } from '@graft/peft-core/config';
 import { type Static, type TSchema, Type } from 'typebox';
 
 export const generationPath = '/internal/generate';
@@ -22,12 +23,8 @@ export function protocolOf(headers: IncomingHttpHeaders): number | null {
 /** Names the team that asks, so that teams take turns. A worker of an earlier version passes over it. */
 export const teamHeader = 'x-graft-team';
 
-/** Fields of a request that say how tokens are chosen, which a model's generation_config.json may say, too. */
-export const samplingFields = ['temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty'] as const;
-export type SamplingField = (typeof samplingFields)[number];
-
 /**
- * Names, separated by commas, those of them that whoever asked has left to the model. The body holds OpenAI's defaults of them, and a worker of
+ * Names, separated by commas, the sampling fields that the request leaves to the model. The body holds OpenAI's defaults of them, and a worker of
  * an earlier version, which passes over this header, takes these.
  */
 export const modelDefaultsHeader = 'x-graft-model-defaults';

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openBaseModel } from '../../files.ts';
+import { samplingFields } from '../../schema/sampling-fields.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { type GenerateRequest, openGenerator } from '../generator.ts';
 import { writeChainModel } from '../testing/chain-model.ts';
-import { modelDefaults, samplingFields } from './model-defaults.ts';
+import { modelDefaults } from './model-defaults.ts';
 
 test('generation_config.json says how tokens are chosen, as far as its values are possible', () => {
   assert.deepEqual(modelDefaults(null), {});

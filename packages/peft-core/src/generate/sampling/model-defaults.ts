@@ -1,6 +1,4 @@
-/** Fields of a request, and of generation_config.json, that say how tokens are chosen. */
-export const samplingFields = ['temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty'] as const;
-export type SamplingField = (typeof samplingFields)[number];
+import { type SamplingField, samplingFields } from '../../schema/sampling-fields.ts';
 
 const between = (least: number, most: number) => (value: number) => value >= least && value <= most;
 
