@@ -10,6 +10,13 @@ export {
 } from './gradients/custom-gradient.ts';
 export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
 export { type Attr, attr } from './graph/attributes.ts';
+export {
+  nodeOf,
+  type RecordedFunction,
+  type RecordedNode,
+  type RecordedOutput,
+  recordFunctions,
+} from './graph/recording.ts';
 export { kernelSet, kernelSets, multipliesBfloat16, useKernels, usesGpu } from './kernels.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export { VaryingSizeError } from './ops/varying-size.ts';

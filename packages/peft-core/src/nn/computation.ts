@@ -1,5 +1,5 @@
 // How what is traced computes: in which precision, and by which implementation of a layer.
-import { cast, multipliesBfloat16, type tf } from '@graft/tf-graph';
+import { cast, multipliesBfloat16, type tf, usesGpu } from '@graft/tf-graph';
 
 /** What matrix products are computed in. */
 export type MatmulPrecision = 'fp32' | 'bf16';
@@ -27,6 +27,24 @@ export function withComputation<T>(wanted: Partial<Computation>, body: () => T):
     return body();
   } finally {
     current = outer;
+  }
+}
+
+export type Target = 'cpu' | 'gpu';
+
+let target: Target | null = null;
+
+/** What graphs are laid out for: the device that they run on, or what a check of graphs asks for. */
+export const graphTarget = (): Target => target ?? (usesGpu() ? 'gpu' : 'cpu');
+
+/** Runs `body`, in which graphs are laid out for `wanted`: a GPU's can be read on a machine without one. One body at a time. */
+export async function layingOutFor<T>(wanted: Target, body: () => Promise<T>): Promise<T> {
+  if (target) throw new Error('graphs are laid out for another device already');
+  target = wanted;
+  try {
+    return await body();
+  } finally {
+    target = null;
   }
 }
 

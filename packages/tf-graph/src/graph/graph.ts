@@ -5,6 +5,7 @@ import { codeOf, type DType, sizeOf, type VisibleDType } from '../dtypes.ts';
 import type { InferredOutput } from '../tensorflow.ts';
 import { attr, type NodeAttr } from './attributes.ts';
 import type { GraphSession, NodeInput } from './graph-session.ts';
+import { type GraphRecord, recordOfGraph } from './recording.ts';
 
 /** A tensor with a value: made on the host while tracing (tf.scalar, tf.tensor, tf.ones). */
 export interface HostValue {
@@ -24,6 +25,7 @@ export interface GraphNode {
 
 export class Graph {
   readonly #session: GraphSession;
+  readonly #record: GraphRecord | null = recordOfGraph();
   /** With GRAFT_XLA=1 every node asks for it: TensorFlow then makes one XLA program of each group of nodes that XLA knows. */
   readonly #compiled = process.env.GRAFT_XLA === '1' ? [attr.bool('_XlaCompile', true)] : [];
   #count = 0;
@@ -33,6 +35,11 @@ export class Graph {
 
   constructor(session: GraphSession) {
     this.#session = session;
+  }
+
+  /** Says which nodes a run of a function is fed and asked for. */
+  endFunction(name: string, feeds: string[], fetches: string[]): void {
+    this.#record?.addFunction(name, feeds, fetches);
   }
 
   /** Nodes made inside `body` are named `scope/…`. */
@@ -61,6 +68,7 @@ export class Graph {
   #add(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], wanted: string): GraphNode {
     const name = this.#unique(wanted);
     const outputs = this.#session.addNode(op, name, inputs, [...attrs, ...this.#compiled]);
+    this.#record?.add(op, name, inputs, attrs, outputs);
     this.#count++;
     return { name, outputs };
   }

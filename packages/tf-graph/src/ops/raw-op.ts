@@ -3,6 +3,7 @@ import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
 import type { DType } from '../dtypes.ts';
 import { customGradient } from '../gradients/custom-gradient.ts';
 import { type Attr, attr } from '../graph/attributes.ts';
+import { nodeOf } from '../graph/recording.ts';
 import { tf } from '../tensorflow.ts';
 import { eagerDtypeOf, executeEagerly } from './eager-ops.ts';
 import { symbolicBackend, symbolicBackendName } from './symbolic-backend.ts';
@@ -39,7 +40,6 @@ export const controlInputs = (after: tf.Tensor[]): string[] => [
     after.filter((t) => !symbolicBackend.isConstant(t)).map((t) => `^${nodeOf(symbolicBackend.ref(t))}`),
   ),
 ];
-const nodeOf = (ref: string): string => ref.slice(0, ref.lastIndexOf(':'));
 
 /**
  * `x` with another storage type; the gradient is cast back. bfloat16 exists while tracing; eagerly the values are

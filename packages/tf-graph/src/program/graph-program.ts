@@ -77,6 +77,7 @@ export class GraphProgram implements Program {
           const commits = variables.flatMap((variable) => variable.commit());
           const fetches = results.map(([name, value]) => outputNode(graph, name, value, commits));
           if (fetches.length === 0) fetches.push(graph.done(commits, 'done'));
+          graph.endFunction(fn.name, feeds, fetches);
           return {
             fn,
             feeds,
