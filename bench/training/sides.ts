@@ -85,7 +85,6 @@ export async function startSide(
   return new Side(name, process.execPath, args, {
     TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
     ...environmentFor(precision),
-    GRAFT_KERNELS: name === 'graft' || name === 'wall' ? 'auto' : 'stock',
-    GRAFT_XLA: name === 'xla' ? '1' : '',
+    GRAFT_KERNELS: name === 'stock' || name === 'xla' ? name : 'auto',
   });
 }
