@@ -42,6 +42,8 @@ export type PeftPlan = {
   learning_rate: number;
   /** Classes of a classifier. */
   labels: number | null;
+  /** Blocks are computed again for their gradients. */
+  checkpointed: boolean;
   steps: PlannedExample[][];
 };
 
