@@ -5,6 +5,7 @@ usage: hf_peft.py PLAN.json
 
 PLAN.json: {"model": HF folder, "dtype": "float32" | "bfloat16", "device": "cpu" | "cuda", "peft": fields of a PEFT config,
             "learning_rate", "labels": classes of a classifier or null, "layout": "padded" | "flat",
+            "checkpointed": whether blocks are computed again for their gradients,
             "nf4": whether bitsandbytes holds the base in nf4, with double quantisation,
             "steps": [[{"ids", "labelled"}, or {"ids", "label"}, or {"input", "labels"}, ...] per step]}
 "padded": every example to the longest of its batch, as the HF Trainer's collators do. "flat": all examples of a batch one after
@@ -102,6 +103,9 @@ if plan["nf4"]:
 model = MODEL_CLASSES[peft["task_type"]].from_pretrained(plan["model"], **options).to(device)
 model.config.use_cache = False
 model = get_peft_model(model, get_peft_config(peft))
+if plan["checkpointed"]:
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.enable_input_require_grads()
 model.train()
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=plan["learning_rate"], weight_decay=0.0)

@@ -52,6 +52,7 @@ export async function plansFor(
         peft: workload.peft,
         learning_rate: learningRate,
         labels: data.labels?.length ?? null,
+        checkpointed: workload.training?.gradient_checkpointing === true,
       },
       ...{ dtype: precision === 'fp32' ? 'float32' : 'bfloat16', steps: batches },
     },

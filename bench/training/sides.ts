@@ -42,6 +42,8 @@ export type PeftPlan = {
   learning_rate: number;
   /** Classes of a classifier. */
   labels: number | null;
+  /** Blocks are computed again for their gradients. */
+  checkpointed: boolean;
   steps: PlannedExample[][];
 };
 
@@ -85,7 +87,6 @@ export async function startSide(
   return new Side(name, process.execPath, args, {
     TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
     ...environmentFor(precision),
-    GRAFT_KERNELS: name === 'graft' || name === 'wall' ? 'auto' : 'stock',
-    GRAFT_XLA: name === 'xla' ? '1' : '',
+    GRAFT_KERNELS: name === 'stock' || name === 'xla' ? name : 'auto',
   });
 }

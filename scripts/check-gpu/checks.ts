@@ -2,6 +2,7 @@ import type { Check } from './check.ts';
 import { computes } from './checks/engine.ts';
 import { goldenMatrix } from './checks/golden-matrix.ts';
 import { killAndResume } from './checks/kill-and-resume.ts';
+import { serving } from './checks/serving.ts';
 import { sharing } from './checks/sharing.ts';
 import { stepTime } from './checks/step-time.ts';
 
@@ -11,18 +12,28 @@ const compiled: Pick<Check, 'environment' | 'mustLog'> = {
   mustLog: { text: 'Compiled cluster using XLA', otherwise: 'TensorFlow compiled nothing with XLA' },
 };
 
+/** Step times by the size of the model and how its weights are kept, each beside what people train it with otherwise. */
+const sizes = [
+  { task: 'demo', reference: 'pytorch' },
+  { task: 'billion', reference: 'pytorch' },
+  { task: 'billion-nf4', reference: 'bitsandbytes' },
+  { task: 'seven', reference: 'pytorch' },
+  { task: 'seven-nf4', reference: 'bitsandbytes' },
+] as const;
+const sideOf = { pytorch: 'peft', bitsandbytes: 'qlora' } as const;
+
 /** Every check, in the order of the report. */
 export const checks: Check[] = [
   // At level 1 TensorFlow says which of CUDA's libraries it does not find.
   { name: 'engine', precision: 'auto', environment: { TF_CPP_MIN_LOG_LEVEL: '1' }, run: computes },
   // A GPU has stock operations alone.
   { name: 'golden-matrix', precision: 'fp32', environment: { GRAFT_KERNELS: 'stock' }, run: goldenMatrix },
-  { name: 'demo', precision: 'auto', run: stepTime('demo', 'stock') },
-  { name: 'demo-xla', precision: 'auto', ...compiled, run: stepTime('demo', 'xla') },
-  { name: 'demo-pytorch', precision: 'auto', run: stepTime('demo', 'peft') },
-  { name: 'billion', precision: 'auto', run: stepTime('billion', 'stock') },
-  { name: 'billion-xla', precision: 'auto', ...compiled, run: stepTime('billion', 'xla') },
-  { name: 'billion-pytorch', precision: 'auto', run: stepTime('billion', 'peft') },
+  ...sizes.flatMap(({ task, reference }): Check[] => [
+    { name: task, precision: 'auto', run: stepTime(task, 'stock') },
+    { name: `${task}-xla`, precision: 'auto', ...compiled, run: stepTime(task, 'xla') },
+    { name: `${task}-${reference}`, precision: 'auto', run: stepTime(task, sideOf[reference]) },
+  ]),
+  { name: 'serving', precision: 'auto', run: serving },
   { name: 'sharing', precision: 'auto', run: sharing },
   { name: 'kill-and-resume', precision: 'auto', run: killAndResume },
 ];

@@ -30,7 +30,8 @@ if (typeof device === 'string') {
   console.error(`✗ ${device} (--device cpu tries all but the card)`);
   process.exit(1);
 }
-if (options.pytorch) await pythonEnvironment();
+if (options.pytorch)
+  for (const library of ['peft', 'quantised'] as const) await pythonEnvironment(undefined, library);
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());

@@ -13,6 +13,8 @@ export interface Task {
   workload: Workload;
 }
 
+type BaseDtype = 'auto' | 'nf4';
+
 /** The demo's data and SmolLM2-135M, stored in the precision that is computed in; small: a tiny model. */
 async function demo({ small, shared, folder, precision }: CheckContext): Promise<Task> {
   const model = join(shared, 'models', 'demo');
@@ -28,24 +30,43 @@ async function demo({ small, shared, folder, precision }: CheckContext): Promise
   return { model, workload: small ? { ...workload, batchSize: 2 } : workload };
 }
 
-/** Fields of config.json. `billion` has the sizes of a known model: 1.24 billion parameters, 2.5 GB. */
-export const randomModels: Record<'billion' | 'small', ByteModelConfig> = JSON.parse(
+/** Fields of config.json. `billion` and `seven` have the sizes of known models: 1.24 and 6.74 billion parameters, 2.5 and 13.5 GB. */
+export const randomModels: Record<'billion' | 'seven' | 'small', ByteModelConfig> = JSON.parse(
   await readFile(join(import.meta.dirname, 'testdata/random-models.json'), 'utf8'),
 );
 
-/** Texts of one length on a random model of a billion parameters, which is kept in the cache folder; small: on a small one. */
-async function billion({ small, shared, folder }: CheckContext): Promise<Task> {
-  const model = small ? join(shared, 'models', 'billion') : join(cacheFolder(), 'models', 'random-billion');
-  await buildOnce(model, (unfinished) =>
-    writeRandomModel(unfinished, small ? randomModels.small : randomModels.billion),
-  );
-  const [rows, tokens] = small ? [2, 32] : [4, 512];
-  const trainingFile = join(folder, 'train.jsonl');
-  await writeFile(trainingFile, `${lettersOf(4 * rows, tokens).join('\n')}\n`);
-  return { model, workload: { name: 'billion', trainingFile, batchSize: rows, peft: adapters.small } };
+interface Size {
+  rows: number;
+  /** Of each row. */
+  tokens: number;
+  checkpointed: boolean;
 }
 
-export const tasks = { demo, billion };
+/** Texts of one length on a random model, which is kept in the cache folder; small: on a small one, as many of which share a folder. */
+const random =
+  (name: 'billion' | 'seven', { rows, tokens, checkpointed }: Size, base: BaseDtype = 'auto') =>
+  async ({ small, shared, folder }: CheckContext): Promise<Task> => {
+    const model = small ? join(shared, 'models', 'random') : join(cacheFolder(), 'models', `random-${name}`);
+    await buildOnce(model, (unfinished) =>
+      writeRandomModel(unfinished, randomModels[small ? 'small' : name]),
+    );
+    const [count, length] = small ? [2, 32] : [rows, tokens];
+    const trainingFile = join(folder, 'train.jsonl');
+    await writeFile(trainingFile, `${lettersOf(4 * count, length).join('\n')}\n`);
+    const training = { gradient_checkpointing: checkpointed, base_dtype: base };
+    return { model, workload: { name, trainingFile, batchSize: count, peft: adapters.large, training } };
+  };
+
+const ofBillion = { rows: 4, tokens: 512, checkpointed: false };
+const ofSeven = { rows: 1, tokens: 2048, checkpointed: true };
+
+export const tasks = {
+  demo,
+  billion: random('billion', ofBillion),
+  'billion-nf4': random('billion', ofBillion, 'nf4'),
+  seven: random('seven', ofSeven),
+  'seven-nf4': random('seven', ofSeven, 'nf4'),
+};
 
 /** Lines of `count` letters each, which are tokens of the model's tokenizer, none like another. */
 function lettersOf(lines: number, count: number): string[] {

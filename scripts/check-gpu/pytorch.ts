@@ -4,8 +4,11 @@ import { findPythonEnvironment } from '../golden/environment/python-environment.
 import { NotPossible } from './check.ts';
 
 /** Throws `NotPossible` where PyTorch and HF PEFT are not installed, or PyTorch does not reach the device. */
-export async function needPyTorch({ kind }: Pick<Device, 'kind'>): Promise<void> {
-  const python = await findPythonEnvironment();
+export async function needPyTorch(
+  { kind }: Pick<Device, 'kind'>,
+  library: 'peft' | 'quantised' = 'peft',
+): Promise<void> {
+  const python = await findPythonEnvironment(library);
   if (python === null)
     throw new NotPossible('PyTorch and HF PEFT are not installed: --pytorch installs them');
   if (kind === 'cpu') return;

@@ -188,7 +188,6 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
     'tests, benchmarks and clients': [
       'GRAFT_CHROMIUM',
       'GRAFT_PICTURES',
-      'GRAFT_XLA',
       'GRAFT_BASE_URL',
       'GRAFT_API_KEY',
       'GRAFT_ENV_FILE',

@@ -38,6 +38,7 @@ interface PodSpec {
   automountServiceAccountToken: boolean;
   terminationGracePeriodSeconds: number;
   nodeSelector?: Record<string, string>;
+  runtimeClassName?: string;
   tolerations?: object[];
 }
 interface Manifest {
@@ -95,8 +96,8 @@ const find = (overlay: string, kind: string, name: string) =>
   manifests(overlay).find((manifest) => manifest.kind === kind && manifest.metadata.name === name)!;
 const pod = (overlay: string, name: string): PodSpec => find(overlay, 'Deployment', name).spec.template.spec;
 
-test('there are overlays for CPU, GPU, a shared folder, and with Ingress and Prometheus; each is valid, also in a newer release', () => {
-  assert.deepEqual(overlays, ['cpu', 'gpu', 'public', 'restricted', 'shared-folder']);
+test('there are overlays for CPU, GPU, parts of a GPU, a shared folder, and with Ingress and Prometheus; each is valid, also in a newer release', () => {
+  assert.deepEqual(overlays, ['cpu', 'gpu', 'gpu-mig', 'public', 'restricted', 'shared-folder']);
   for (const { documents, faults } of validated.slice(0, 2 * overlays.length)) {
     assert.deepEqual(faults, []);
     assert.ok(documents.length >= 12);
@@ -154,10 +155,12 @@ describe('every overlay', () => {
               mount,
             );
         }
-        // What Graft writes to: data, models that it fetches, their digests, and temporary files.
+        // What Graft writes to: data, models that it fetches, their digests, temporary files, and what is compiled for a card.
+        const compiled =
+          overlay.startsWith('gpu') && spec.containers[0]!.name === 'worker' ? ['/graft-cache/compiled'] : [];
         const mounted = spec.containers[0]!.volumeMounts.map(({ mountPath }) => mountPath).sort();
         assert.deepEqual(mounted, [
-          ...['/data', '/graft-cache/digests', '/graft-cache/models'],
+          ...['/data', ...compiled, '/graft-cache/digests', '/graft-cache/models'],
           ...['/run/graft', '/tmp'],
         ]);
       }
@@ -305,8 +308,18 @@ test('GPU workers go to nodes with a GPU and take one', () => {
   const [container] = worker.containers;
   assert.equal(container!.resources.limits['nvidia.com/gpu'], '1');
   assert.match(container!.image, /graft-worker-gpu:/);
+  assert.equal(worker.runtimeClassName, undefined);
   assert.equal(pod('gpu', 'graft-api').nodeSelector, undefined);
   assert.equal(pod('cpu', 'graft-worker').nodeSelector, undefined);
+});
+
+test("a worker may have a part of a GPU instead, by NVIDIA's own runtime", () => {
+  const worker = pod('gpu-mig', 'graft-worker');
+  const { limits } = worker.containers[0]!.resources;
+  assert.deepEqual([limits['nvidia.com/gpu'], limits['nvidia.com/mig-3g.40gb']], [undefined, '1']);
+  assert.equal(limits.memory, pod('gpu', 'graft-worker').containers[0]!.resources.limits.memory);
+  assert.equal(worker.runtimeClassName, 'nvidia');
+  assert.deepEqual(worker.tolerations, pod('gpu', 'graft-worker').tolerations);
 });
 
 test('files lie in a bucket or in a folder that all pods share', () => {

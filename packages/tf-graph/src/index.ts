@@ -10,6 +10,7 @@ export {
 } from './gradients/custom-gradient.ts';
 export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
 export { type Attr, attr } from './graph/attributes.ts';
+export { withinCluster } from './graph/clusters.ts';
 export {
   nodeOf,
   type RecordedFunction,
@@ -17,7 +18,16 @@ export {
   type RecordedOutput,
   recordFunctions,
 } from './graph/recording.ts';
-export { kernelSet, kernelSets, multipliesBfloat16, useKernels, usesGpu } from './kernels.ts';
+export {
+  compilesOperations,
+  dropKernelSet,
+  kernelSet,
+  kernelSets,
+  multipliesBfloat16,
+  useKernels,
+  usesGpu,
+  usesGraftKernels,
+} from './kernels.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export { VaryingSizeError } from './ops/varying-size.ts';
 export type {

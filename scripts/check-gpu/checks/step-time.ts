@@ -8,7 +8,7 @@ import { tasks } from '../models.ts';
 import { needPyTorch } from '../pytorch.ts';
 
 // More than those that the report does not count.
-const stepsOf = { demo: 20, billion: 10, small: 5 };
+const stepsOf = { demo: 20, billion: 10, 'billion-nf4': 10, seven: 6, 'seven-nf4': 6, small: 5 };
 
 /** Steps of one side of bench/training alone: a card's memory is not two sides' at once. */
 export const stepTime =
@@ -16,6 +16,7 @@ export const stepTime =
   async (context: CheckContext): Promise<Figures> => {
     const { device, precision, small, folder } = context;
     if (side === 'peft') await needPyTorch(device);
+    if (side === 'qlora') await needPyTorch(device, 'quantised');
     const { model, workload } = await tasks[task](context);
     const steps = small ? stepsOf.small : stepsOf[task];
     const { tokens, ...plans } = await plansFor(workload, {

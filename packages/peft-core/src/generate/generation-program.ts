@@ -1,4 +1,4 @@
-import { kernelSet, type Program, ProgramBuilder, tf } from '@graft/tf-graph';
+import { type Program, ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model/peft-model.ts';
@@ -44,7 +44,7 @@ export function buildGenerationProgram(architecture: Architecture, limits: Servi
     return {};
   });
   const program = builder.build();
-  const usesLists = kernelSet() !== null && !architecture.encoder;
+  const usesLists = usesGraftKernels() && !architecture.encoder;
   let attached = 0;
   function attach(peft: PeftConfig | null, arena: AdapterArena | null): AnsweringModel {
     const name = `adapter.${attached++}`;

@@ -1,4 +1,4 @@
-import { kernelSet, type Program, type ProgramBuilder } from '@graft/tf-graph';
+import { type Program, type ProgramBuilder, usesGraftKernels } from '@graft/tf-graph';
 import { withComputation } from '../nn/computation.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
 import type { AdapterArena, PlacedUpdates } from './adapter-arena.ts';
@@ -61,7 +61,7 @@ export interface FunctionParts {
 
 /** What is traced in `body` computes each row by itself where kernels can. */
 export function asServed<T>(body: () => T): T {
-  const byKernels = kernelSet() !== null;
+  const byKernels = usesGraftKernels();
   return withComputation({ implementation: byKernels ? 'kernels' : 'stock', rowByRow: byKernels }, body);
 }
 

@@ -29,8 +29,8 @@ const w = tf.tensor2d([0.5, 0.2, -0.4, 0.8], [2, 2]);
 test('a checkpointed block has the gradients of the block, and does not compute again what is costly', () => {
   const { square, counted } = costlySquare();
   const block = (x: tf.Tensor, w: tf.Tensor) => square(tf.tanh(tf.add(square(tf.matMul(x, w)), x)));
-  const sum = (x: tf.Tensor, w: tf.Tensor) => tf.sum(checkpointed((x, w) => block(x, w!), x, [w]));
-  checkGradients((x, w) => checkpointed((x, w) => block(x, w!), x, [w]), [x, w]);
+  const sum = (x: tf.Tensor, w: tf.Tensor) => tf.sum(checkpointed((x, w) => block(x, w!), x, [w], 'block'));
+  checkGradients((x, w) => checkpointed((x, w) => block(x, w!), x, [w], 'block'), [x, w]);
 
   counted.times = 0;
   const plain = tf.grads((x: tf.Tensor, w: tf.Tensor) => tf.sum(block(x, w)))([x, w]);
@@ -44,7 +44,7 @@ test('a checkpointed block has the gradients of the block, and does not compute 
 
 test('blocks behind each other keep apart what is costly, traced', () => {
   const { square } = costlySquare();
-  const block = (x: tf.Tensor) => checkpointed((x) => tf.sin(square(x)), x, []);
+  const block = (x: tf.Tensor) => checkpointed((x) => tf.sin(square(x)), x, [], 'block');
   const builder = new ProgramBuilder();
   const spec = { x: { shape: [2, 2], dtype: 'float32' } } as const;
   const gradientOf = (f: (x: tf.Tensor) => tf.Tensor) => (inputs: { x: tf.Tensor }) => {

@@ -1,4 +1,4 @@
-import { customGradient, nestedGrads, type tf, withControlDependency } from '@graft/tf-graph';
+import { customGradient, nestedGrads, type tf, withControlDependency, withinCluster } from '@graft/tf-graph';
 
 /** How to compute a tensor again from others that are kept for the backward pass anyway. */
 export interface Origin {
@@ -60,24 +60,29 @@ function within<T>(results: CostlyResults, body: () => T): T {
 
 /**
  * `run(x, ...others)`, of which only the inputs and what is costly are kept: the backward pass runs the rest again, once its gradient
- * has arrived. Source: Chen et al. 2016, arXiv:1604.06174; what is costly is attention, as in Korthikanti et al. 2022, arXiv:2205.05198.
+ * has arrived. `name` is the block's alone. Source: Chen et al. 2016, arXiv:1604.06174; what is costly is attention, as in Korthikanti
+ * et al. 2022, arXiv:2205.05198.
  */
 export function checkpointed(
   run: (x: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
   x: tf.Tensor,
   others: tf.Tensor[],
+  name: string,
 ): tf.Tensor {
   const all: tf.Tensor[][] = [];
   return customGradient({
     inputs: { x, others },
     keep: () => ({ x, others, costly: all.flat() }),
-    value: () => within({ all, taken: null }, () => run(x, ...others)),
+    value: () => withinCluster(name, () => within({ all, taken: null }, () => run(x, ...others))),
     gradient(dy, { x, others, costly }) {
       const waiting = costly.map((result) => withControlDependency(result, dy));
       const again = all.map((results) => waiting.splice(0, results.length));
       const repeat = (...inputs: [tf.Tensor, ...tf.Tensor[]]) =>
         within({ all: again, taken: 0 }, () => run(...inputs));
-      const [dx, ...rest] = nestedGrads(repeat)([withControlDependency(x, dy), ...others], dy);
+      // In one program XLA would keep what the first run computed, and compute nothing again.
+      const [dx, ...rest] = withinCluster(`${name}/again`, () =>
+        nestedGrads(repeat)([withControlDependency(x, dy), ...others], dy),
+      );
       return { x: dx, others: rest };
     },
   });

@@ -1,4 +1,4 @@
-import { type ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
+import { type ProgramBuilder, tf, type Variable, withinCluster } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture, AttentionSite, ModelRuntime } from '../models/architecture.ts';
 import type { Projections } from '../nn/attention/heads.ts';
@@ -227,7 +227,7 @@ export function attachAdapter(
         return x;
       },
       block(path, x, body, others = []) {
-        if (!checkpointing) return body(x, ...others);
+        if (!checkpointing) return withinCluster(path, () => body(x, ...others));
         const names = [...parameters.keys()].filter((name) => name.startsWith(`${path}.`));
         names.push(...(attachment?.sharedByBlocks ?? []));
         const stream = random?.stream;
@@ -242,7 +242,7 @@ export function attachAdapter(
             parameters = outer;
           }
         };
-        return checkpointed(run, x, [...others, ...names.map((name) => parameters.get(name)!)]);
+        return checkpointed(run, x, [...others, ...names.map((name) => parameters.get(name)!)], path);
       },
     };
   }

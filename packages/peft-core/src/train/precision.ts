@@ -8,7 +8,7 @@ export interface Requirements {
   /** That TensorFlow computes in: sums are cut into as many parts. */
   threads: number;
   device: 'cpu' | 'gpu';
-  /** What layers are made of: an instruction set of Graft's kernels, or `stock`. */
+  /** What layers are made of: an instruction set of Graft's kernels, `stock` operations, or those compiled by `xla`. */
   kernels: string;
 }
 
@@ -49,6 +49,15 @@ export function environmentFor(
     ...(threads ? { TF_NUM_INTRAOP_THREADS: `${threads}`, TF_NUM_INTEROP_THREADS: `${threads}` } : {}),
   };
 }
+
+/**
+ * Environment of a process in which XLA compiles: it keeps what it has compiled in `folder`, which only those may write who may run what
+ * this process runs, and takes ways of computing that repeat the same bits.
+ */
+export const compilerFlags = (folder: string): Record<'TF_XLA_FLAGS' | 'XLA_FLAGS', string> => ({
+  TF_XLA_FLAGS: `--tf_xla_deterministic_cluster_names --tf_xla_persistent_cache_directory=${folder}`,
+  XLA_FLAGS: '--xla_gpu_deterministic_ops=true',
+});
 
 function processorHasBfloat16(): boolean {
   try {

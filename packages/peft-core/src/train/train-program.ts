@@ -1,4 +1,5 @@
 import {
+  compilesOperations,
   type InputSpec,
   type InputTensors,
   type Program,
@@ -156,7 +157,7 @@ function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): 
     ...([builder, spec.architecture, spec.peft, spec.storage, spec.form, spec.implementation] as const),
   );
   const functions = defineTraining(builder, model, spec, varies, '');
-  const program = eager ? builder.buildEager() : builder.build();
+  const program = eager ? builder.buildEager() : builder.build({ compiled: compilesOperations() });
   const evaluate = evaluationOnDemand(builder, program, model, spec, varies, '');
   return { program, model, objective: spec.objective, ...functions, evaluate, varies, builder };
 }

@@ -4,6 +4,7 @@ import { toBfloat16 } from '../bfloat16.ts';
 import { codeOf, type DType, sizeOf, type VisibleDType } from '../dtypes.ts';
 import type { InferredOutput } from '../tensorflow.ts';
 import { attr, type NodeAttr } from './attributes.ts';
+import { clusterAttrs } from './clusters.ts';
 import type { GraphSession, NodeInput } from './graph-session.ts';
 import { type GraphRecord, recordOfGraph } from './recording.ts';
 
@@ -25,16 +26,17 @@ export interface GraphNode {
 
 export class Graph {
   readonly #session: GraphSession;
+  readonly #compiled: boolean;
   readonly #record: GraphRecord | null = recordOfGraph();
-  /** With GRAFT_XLA=1 every node asks for it: TensorFlow then makes one XLA program of each group of nodes that XLA knows. */
-  readonly #compiled = process.env.GRAFT_XLA === '1' ? [attr.bool('_XlaCompile', true)] : [];
   #count = 0;
   #constants = new Map<string, string>();
   #scope = '';
   #names = new Set<string>();
 
-  constructor(session: GraphSession) {
+  /** With `compiled` XLA makes a program of each cluster of nodes that it knows. */
+  constructor(session: GraphSession, compiled = false) {
     this.#session = session;
+    this.#compiled = compiled;
   }
 
   /** Says which nodes a run of a function is fed and asked for. */
@@ -67,7 +69,10 @@ export class Graph {
 
   #add(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], wanted: string): GraphNode {
     const name = this.#unique(wanted);
-    const outputs = this.#session.addNode(op, name, inputs, [...attrs, ...this.#compiled]);
+    const outputs = this.#session.addNode(op, name, inputs, [
+      ...attrs,
+      ...(this.#compiled ? clusterAttrs(op, this.#scope) : []),
+    ]);
     this.#record?.add(op, name, inputs, attrs, outputs);
     this.#count++;
     return { name, outputs };

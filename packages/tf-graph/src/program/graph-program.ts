@@ -38,14 +38,15 @@ const groupBytes = 128 << 20;
 
 export class GraphProgram implements Program {
   readonly #session = new GraphSession();
-  readonly #graph = new Graph(this.#session);
+  readonly #graph: Graph;
   readonly #variables = new Map<string, GraphVariable>();
   readonly #functions = new Map<string, TracedFunction>();
   readonly #written = new Set<string>();
   readonly #current: CurrentRun;
 
-  constructor(current: CurrentRun) {
+  constructor(current: CurrentRun, compiled: boolean) {
     this.#current = current;
+    this.#graph = new Graph(this.#session, compiled);
   }
 
   add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void {

@@ -55,9 +55,12 @@ export class ProgramBuilder {
     return declared;
   }
 
-  /** Traces every function into one graph, in a session of its own. */
-  build(): Program {
-    return this.#fill(new GraphProgram(this.#current));
+  /**
+   * Traces every function into one graph, in a session of its own. With `compiled` XLA makes programs of its nodes at a function's first
+   * run, which takes seconds to minutes: for functions that run often.
+   */
+  build({ compiled = false } = {}): Program {
+    return this.#fill(new GraphProgram(this.#current, compiled));
   }
 
   /** The same program, each run calling the body on tfjs's `tensorflow` backend. */

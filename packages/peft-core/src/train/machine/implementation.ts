@@ -1,5 +1,5 @@
-import { kernelSet } from '@graft/tf-graph';
+import { usesGraftKernels } from '@graft/tf-graph';
 import type { Implementation } from '../../nn/computation.ts';
 
 /** What layers are made of in this process at present: kernels where it uses them. */
-export const implementationHere = (): Implementation => (kernelSet() === null ? 'stock' : 'kernels');
+export const implementationHere = (): Implementation => (usesGraftKernels() ? 'kernels' : 'stock');
