@@ -105,7 +105,11 @@ const ofQueries = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1
 /** x `(rows · T)` as what keys are compared by, `(rows, 1, 1, T)`. */
 const ofKeys = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, 1, -1]);
 /** The positions 0… of keys, `(1, 1, 1, T)`. */
-const counted = (keys: number) => tf.reshape(tf.range(0, keys, 1, 'float32'), [1, 1, 1, keys]);
+const counted = (keys: number) =>
+  tf.tensor(
+    Float32Array.from({ length: keys }, (_, i) => i),
+    [1, 1, 1, keys],
+  );
 
 type Comparison = 'Equal' | 'GreaterEqual' | 'Greater' | 'Less';
 const compare = (op: Comparison, a: tf.Tensor, b: tf.Tensor, after: tf.Tensor[]) =>
@@ -121,8 +125,8 @@ export interface PackedCausalOptions {
 
 /**
  * The mask of packed rows: a token sees the keys of its own segment, and of the one that is its beginning, that are not later than
- * itself and fewer than `window` positions ago, and of a prefix those that the window reaches. Padding sees only padding, and that.
- * Keys are the prefix, then the row's own. A beginning must lie before what shares it.
+ * itself and fewer than `window` positions ago; of a prefix it sees those that the window reaches. Padding sees padding and prefix
+ * alone. The keys are those of the prefix, then the row's own. A beginning must lie before what shares it.
  */
 export function packedCausalMask(
   { segments, parents, positions }: PackedPositions,
@@ -133,37 +137,33 @@ export function packedCausalMask(
   const sight: Sight = {
     grid: { rows, queries: tokens, keys: prefix + tokens },
     compared() {
-      const [keySegments, keyPositions] = [ofKeys(segments, rows), ofKeys(positions, rows)];
       const position = ofQueries(positions, rows);
+      const [segmentOfKey, positionOfKey] = [ofKeys(segments, rows), ofKeys(positions, rows)];
       return [
-        ofQueries(segments, rows),
-        position,
+        ...[ofQueries(segments, rows), position],
+        before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
+        before(counted(prefix), positionOfKey),
+        // Of every sequence, but not of its segment.
         ...(prefix === 0
-          ? [keySegments, keyPositions]
-          : [
-              before(tf.zeros([1, 1, 1, prefix]), keySegments),
-              before(counted(prefix), keyPositions),
-              // A prefix belongs to every sequence: a segment of its own would have to be compared with all.
-              tf.cast(tf.concat([tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])], 3), 'bool'),
-            ]),
+          ? []
+          : [tf.cast(before(tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])), 'bool')]),
         ...(parents ? [ofQueries(parents, rows)] : []),
         ...(window === null ? [] : [tf.sub(position, window)]),
       ];
     },
-    seen([segment, position, keySegments, keyPositions, ...others], after) {
-      const everybodys = prefix === 0 ? undefined : others.shift()!;
-      const parent = parents && others.shift()!;
-      const tooLongAgo = window === null ? undefined : others.shift()!;
-      const own = compare('Equal', segment!, keySegments!, after);
-      const shared = parent ? tf.logicalOr(own, compare('Equal', parent, keySegments!, after)) : own;
-      const same = everybodys ? tf.logicalOr(shared, everybodys) : shared;
-      const notLater = tf.logicalAnd(same, compare('GreaterEqual', position!, keyPositions!, after));
-      if (!tooLongAgo) return notLater;
-      return tf.logicalAnd(notLater, compare('Less', tooLongAgo, keyPositions!, after));
+    seen([segment, position, segmentOfKey, positionOfKey, ...others], after) {
+      const ofPrefix = prefix === 0 ? undefined : others.shift();
+      const parent = parents && others.shift();
+      const tooLongAgo = window === null ? undefined : others.shift();
+      let seen = compare('Equal', segment!, segmentOfKey!, after);
+      if (parent) seen = tf.logicalOr(seen, compare('Equal', parent, segmentOfKey!, after));
+      if (ofPrefix) seen = tf.logicalOr(seen, ofPrefix);
+      seen = tf.logicalAnd(seen, compare('GreaterEqual', position!, positionOfKey!, after));
+      return tooLongAgo ? tf.logicalAnd(seen, compare('Less', tooLongAgo, positionOfKey!, after)) : seen;
     },
     reach({ from, to }) {
-      const before = window === null || parents || prefix > 0 ? 0 : from - window + 1;
-      return { from: Math.max(0, before), to: prefix + to };
+      const earliest = window === null || parents || prefix > 0 ? 0 : from - window + 1;
+      return { from: Math.max(0, earliest), to: prefix + to };
     },
   };
   return new Mask(sight, keep);
@@ -171,13 +171,8 @@ export function packedCausalMask(
 
 /** `first` `(1, 1, 1, n)` before every row of `x` `(rows, 1, 1, T)`. */
 function before(first: tf.Tensor, x: tf.Tensor): tf.Tensor {
+  if (first.size === 0) return x;
   return tf.concat([tf.mul(first, tf.ones([x.shape[0]!, 1, 1, 1])), x], 3);
-}
-
-export interface PackedOptions {
-  /** Keys before those of every sequence, which all see. */
-  prefix?: number;
-  keep?: (x: tf.Tensor) => tf.Tensor;
 }
 
 /**
@@ -188,21 +183,13 @@ export function packedMask(
   segments: tf.Tensor,
   keySegments: tf.Tensor,
   rows: number,
-  { prefix = 0, keep }: PackedOptions = {},
+  keep?: (x: tf.Tensor) => tf.Tensor,
 ): Mask {
   const [queries, keys] = [segments.shape[0]! / rows, keySegments.shape[0]! / rows];
   const sight: Sight = {
-    grid: { rows, queries, keys: prefix + keys },
-    compared() {
-      const [own, others] = [ofQueries(segments, rows), ofKeys(keySegments, rows)];
-      if (prefix === 0) return [own, others];
-      const everybodys = tf.concat([tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, keys])], 3);
-      return [own, before(tf.zeros([1, 1, 1, prefix]), others), tf.cast(everybodys, 'bool')];
-    },
-    seen([own, others, everybodys], after) {
-      const same = compare('Equal', own!, others!, after);
-      return everybodys ? tf.logicalOr(same, everybodys) : same;
-    },
+    grid: { rows, queries, keys },
+    compared: () => [ofQueries(segments, rows), ofKeys(keySegments, rows)],
+    seen: ([own, others], after) => compare('Equal', own!, others!, after),
   };
   return new Mask(sight, keep);
 }
