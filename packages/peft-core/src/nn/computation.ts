@@ -15,9 +15,16 @@ interface Computation {
   implementation: Implementation;
   /** Kernels in fp32 only: what a product gives for a row does not depend, bit for bit, on how many others there are. */
   rowByRow: boolean;
+  /** The most that one block of attention's scores takes on stock operations, in bytes of float32; null: what suits the device. */
+  scoreBytes: number | null;
 }
 
-let current: Computation = { precision: 'fp32', implementation: 'stock', rowByRow: false };
+let current: Computation = {
+  precision: 'fp32',
+  implementation: 'stock',
+  rowByRow: false,
+  scoreBytes: null,
+};
 
 /** Runs `body`, in which every matrix product is computed, and every layer made, as `wanted`; gradients included. */
 export function withComputation<T>(wanted: Partial<Computation>, body: () => T): T {
@@ -53,13 +60,23 @@ export const productType = (): 'float32' | 'bfloat16' =>
 
 export const usesKernels = (): boolean => current.implementation === 'kernels';
 
+/** A GPU has more memory than a processor has cache, and pays for each launch. */
+const SCORE_BYTES: Record<Target, number> = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
+/** Scores may take as much as so many copies of the queries: longer rows then have larger blocks, not ever more of them. */
+const QUERY_COPIES = 2;
+
+/** The most that scores of queries of so many numbers take in one block. */
+export const scoreBytes = (queries: number): number =>
+  current.scoreBytes ?? Math.max(SCORE_BYTES[graphTarget()], QUERY_COPIES * 4 * queries);
+
 export const computesRowByRow = (): boolean => current.rowByRow;
 
 /**
- * How what flows between matrix products is stored. TensorFlow's own elementwise operations are slower in bfloat16 than in
- * float32, so only kernels make it worth while.
+ * How what flows between matrix products is stored. On a processor TensorFlow's own elementwise operations are slower in bfloat16
+ * than in float32, so there only kernels make it worth while; on a GPU they compute in float32 between two casts.
  */
-export const flowType = (): 'float32' | 'bfloat16' => (usesKernels() ? productType() : 'float32');
+export const flowType = (): 'float32' | 'bfloat16' =>
+  usesKernels() || graphTarget() === 'gpu' ? productType() : 'float32';
 
 /** Whether products of what is stored in bfloat16 are computed in float32: the processor has none of their own, or slow ones. */
 export const widensProducts = (): boolean =>
