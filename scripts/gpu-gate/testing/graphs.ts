@@ -20,6 +20,7 @@ import {
   buildEvaluationProgram,
   buildTrainProgram,
   type EvaluationProgram,
+  type TrainProgramSpec,
 } from '../../../packages/peft-core/src/train/train-program.ts';
 import { attach } from '../../../packages/peft-core/src/tuners/registry.ts';
 import type { BaseStorage } from '../../../packages/peft-core/src/weights/base-storage.ts';
@@ -69,45 +70,47 @@ function architectureOf({ task, config }: Pick<ArchitectureRow, 'task' | 'config
 const objectiveFor = ({ architecture: { task } }: TrainedCase): Objective =>
   task === 'FEATURE_EXTRACTION' ? 'contrastive' : 'labels';
 
-/** Training: each function of an update, evaluation, and what folds the adapter. */
-export async function buildTraining(one: TrainedCase): Promise<void> {
+function specOf(one: TrainedCase): TrainProgramSpec {
   const { storage, precision, classWeights = null, wholeBatch = null, retrieves = false } = one;
   const architecture = architectureOf(one.architecture, one.layers);
   const peft = parsePeftConfig({ ...one.peft, task_type: architecture.task });
   const objective = one.objective ?? objectiveFor(one);
   const shape = {
-    ...{ ...grid, inputTokens: architecture.encoder ? grid.tokens : 0 },
+    ...grid,
+    inputTokens: architecture.encoder ? grid.tokens : 0,
     sequences: objective === 'contrastive' ? 3 : objective === 'cosine' ? 2 : 1,
   };
-  const training = resolveTraining({
-    peft,
-    training: one.training ?? {},
-    exampleCount: 64,
-    hasValidationFile: true,
-  });
+  const asked = one.training ?? {};
+  const training = resolveTraining({ peft, training: asked, exampleCount: 64, hasValidationFile: true });
   const encodes = attach(peft, architecture, 'trained').derive !== undefined;
-  const spec = {
-    ...{ architecture, peft, objective, training, storage, precision, classWeights, wholeBatch, retrieves },
-    ...{ form: encodes ? 'trained' : 'folded', implementation: 'stock', grid: shape, evaluationGrid: shape },
-  } as const;
-  const built = buildTrainProgram(spec);
+  return {
+    architecture,
+    peft,
+    objective,
+    training,
+    storage,
+    precision,
+    classWeights,
+    wholeBatch,
+    retrieves,
+    form: encodes ? 'trained' : 'folded',
+    implementation: 'stock',
+    grid: shape,
+    evaluationGrid: shape,
+  };
+}
+
+/** Training: each function of an update, evaluation, and what folds the adapter. */
+export async function buildTraining(one: TrainedCase): Promise<void> {
+  const built = buildTrainProgram(specOf(one));
   built.evaluate?.();
   built.program.close();
 }
 
 /** Two adapters on one base, as a sweep trains them. */
 export async function buildSweep(one: TrainedCase): Promise<void> {
-  const { storage, precision } = one;
-  const architecture = architectureOf(one.architecture);
-  const peft = parsePeftConfig({ ...one.peft, task_type: architecture.task });
-  const training = resolveTraining({ peft, training: {}, exampleCount: 64, hasValidationFile: true });
-  const shape = { ...grid, inputTokens: architecture.encoder ? grid.tokens : 0 };
-  const spec = {
-    ...{ architecture, peft, objective: 'labels', training, storage, precision, form: 'folded' },
-    ...{ implementation: 'stock', grid: shape, evaluationGrid: shape },
-  } as const;
-  const first = buildTrainProgram(spec);
-  const second = addTrainProgram(spec, first, 1);
+  const first = buildTrainProgram(specOf(one));
+  const second = addTrainProgram(specOf(one), first, 1);
   second.evaluate?.();
   first.program.close();
 }
