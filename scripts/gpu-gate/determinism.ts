@@ -17,7 +17,12 @@ const raising = [
 
 /** They add up in the order in which threads arrive, or choose the last of several values for one place. */
 const scatters =
-  /^(Resource)?Scatter(Nd)?(NonAliasing)?(Add|Sub|Mul|Div|Min|Max|Update)?$|^TensorScatter(Add|Sub|Min|Max|Update)$|^(Unsorted)?Segment(Sum|Mean|Prod|Min|Max)$/;
+  /^(Resource)?Scatter(Nd)?(NonAliasing)?(Add|Sub|Mul|Div|Min|Max|Update)?$|^TensorScatter(Add|Sub|Min|Max|Update)$/;
+/**
+ * Sums of segments are deterministic where they have to be, but those of sorted ones wait for the device to say how many there are.
+ * UnsortedSegmentSum is told, sorts, and then adds up in that order (`UnsortedSegmentFunctor` of segment_reduction_ops_gpu.cu.h).
+ */
+const waiting = /^(Sparse)?Segment(Sum|Mean|SqrtN|Prod|Min|Max)/;
 
 /**
  * Those that write each place once, where the indices differ: the same every time, and TF_DISABLE_SCATTER_OP_DETERMINISM=1 keeps them
@@ -26,4 +31,4 @@ const scatters =
 const writesOnce = ['ResourceScatterUpdate', 'TensorScatterUpdate'];
 
 export const isNondeterministic = (op: string): boolean =>
-  raising.includes(op) || (scatters.test(op) && !writesOnce.includes(op));
+  raising.includes(op) || waiting.test(op) || (scatters.test(op) && !writesOnce.includes(op));

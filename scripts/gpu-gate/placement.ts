@@ -29,8 +29,8 @@ export interface Placement {
   nodes: number;
   /** Nodes that compute something on the device: launches of a kernel at least. */
   launches: number;
-  /** Small values that the host computes, or has as constants, and that are copied to the device at each run. */
-  smallCopies: number;
+  /** Small constants of integers, which the host holds and copies to the device at each run. */
+  copies: number;
 }
 
 /** A tensor: where it is, and what it is made of. */
@@ -107,12 +107,12 @@ export function placementOf({ nodes, fetches }: RecordedFunction): Placement {
         if (value.origin === 'computed' && value.bytes > MOST_HOST_BYTES)
           fault('host memory', `argument ${takes[i]} lies on the host: ${kilobytes(value.bytes)}`);
       } else if (value.place === 'host' && value.origin !== 'feed') {
-        if (value.bytes > MOST_HOST_BYTES)
+        if (value.origin === 'computed' || value.bytes > MOST_HOST_BYTES)
           fault(
             'copy',
             `argument ${takes[i]} is copied from the host at each run: ${kilobytes(value.bytes)}`,
           );
-        copied.add(node.inputs[i]!);
+        else copied.add(node.inputs[i]!);
       }
     }
     const origin = originOf(node, given);
@@ -127,7 +127,7 @@ export function placementOf({ nodes, fetches }: RecordedFunction): Placement {
         fault('host memory', `its result ${gives[i]} is computed on the host: ${kilobytes(sizeOf(output))}`);
     if (!free.has(op) && outputs.some((_, i) => values.get(`${name}:${i}`)!.place === 'device')) launches++;
   }
-  return { faults, nodes: nodes.length, launches, smallCopies: copied.size };
+  return { faults, nodes: nodes.length, launches, copies: copied.size };
 }
 
 function originOf({ op }: RecordedNode, given: readonly Value[]): Value['origin'] {
