@@ -1,5 +1,7 @@
 /** What the gate traces: the whole grid, and a part of it that has each family, method, kind of weight and function. */
 import type { MatmulPrecision } from '../../../packages/peft-core/src/nn/computation.ts';
+import { measureSpeed } from '../../../packages/peft-core/src/train/machine/measure-speed.ts';
+import { proveEngine } from '../../../packages/peft-core/src/train/verification/prove-engine.ts';
 import type { BaseStorage } from '../../../packages/peft-core/src/weights/base-storage.ts';
 import { adaptersMethods } from '../../../test/golden/matrix/adapters-methods.ts';
 import { architectures } from '../../../test/golden/matrix/architectures.ts';
@@ -101,7 +103,12 @@ function optionCases(): GraphCase[] {
       { name: `evaluate pairs on the base model, ${storage}`, build: () => buildEvaluation(plain) },
     ];
   });
-  return [...options, ...others];
+  // What a worker runs before it takes jobs.
+  const proofs = precisions.flatMap((precision): GraphCase[] => [
+    { name: `prove the engine, ${precision}`, build: async () => proveEngine(precision) },
+    { name: `measure speed, ${precision}`, build: async () => void (await measureSpeed(precision)) },
+  ]);
+  return [...options, ...others, ...proofs];
 }
 
 const allCells = () => cells([...methods, ...adaptersMethods]);

@@ -104,13 +104,16 @@ export class GraphVariable implements Variable {
   }
 
   /**
-   * By ResourceGather only what this function writes in parts: from then on TensorFlow copies the whole variable wherever it is read, which
-   * costs as much as the largest product where a model's output reads its table of tokens.
+   * By ResourceGather only what this function writes in parts, and rows of bytes that are not whole words: from then on TensorFlow
+   * copies the whole variable wherever it is read, which costs as much as the largest product where a model's output reads its table
+   * of tokens.
    */
   gather(ids: tf.Tensor): tf.Tensor {
-    if (this.#sliceWrites.length === 0) {
+    const isBytes = bytesOf(this.dtype) === 1;
+    const inWords = isBytes && this.shape.length > 1 && this.shape.at(-1)! % 4 === 0;
+    if (this.#sliceWrites.length === 0 && isBytes === inWords) {
       const value = this.read({ stored: true });
-      return this.#unpacked(this.#isBytes() ? gatherBytes(value, ids, this.dtype) : gatherRows(value, ids));
+      return this.#unpacked(inWords ? gatherBytes(value, ids, this.dtype) : gatherRows(value, ids));
     }
     this.wasRead = true;
     const node = this.#graph.node(
@@ -119,10 +122,6 @@ export class GraphVariable implements Variable {
       [attr.type('dtype', this.dtype), attr.type('Tindices', symbolicBackend.dtypeOf(ids))],
     );
     return this.#unpacked(this.#valueOf(node));
-  }
-
-  #isBytes(): boolean {
-    return bytesOf(this.dtype) === 1 && this.shape.length > 1 && this.shape.at(-1)! % 4 === 0;
   }
 
   assign(value: tf.Tensor): void {
