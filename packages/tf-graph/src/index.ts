@@ -1,7 +1,7 @@
 // TensorFlow for Node, and tf.function for TensorFlow.js: programs of plain tfjs code, traced once to a graph.
 
 export { collectGarbage } from './collect-garbage.ts';
-export type { DType, TypedArray } from './dtypes.ts';
+export { bytesOf, type DType, dtypeOfCode, type TypedArray } from './dtypes.ts';
 export {
   type CustomGradient,
   customGradient,
@@ -28,6 +28,7 @@ export {
   usesGpu,
   usesGraftKernels,
 } from './kernels.ts';
+export { type Argument, type Signature, signatureOf } from './ops/op-signature.ts';
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export { VaryingSizeError } from './ops/varying-size.ts';
 export type {

@@ -48,6 +48,9 @@ it('sets precision, threads and card', () => {
   assert.equal(environment.TF_SET_ONEDNN_FPMATH_MODE, 'BF16');
   assert.equal(environment.TF_NUM_INTRAOP_THREADS, '3');
   assert.equal(environment.CUDA_VISIBLE_DEVICES, 'GPU-1b');
+  assert.equal(environment.TF_DETERMINISTIC_OPS, '1');
+  assert.equal(environment.TF_DISABLE_SCATTER_OP_DETERMINISM, '1');
+  assert.equal(childEnvironment(gpu, 'bf16', 3, { TF_DETERMINISTIC_OPS: '0' }).TF_DETERMINISTIC_OPS, '0');
   assert.equal(environment.NVIDIA_TF32_OVERRIDE, undefined);
   assert.equal(childEnvironment(gpu, 'fp32', 3, {}).NVIDIA_TF32_OVERRIDE, '0');
 });

@@ -26,6 +26,10 @@ export function childEnvironment(
     environment.CUDA_VISIBLE_DEVICES = device.uuid;
     // Unset, TensorFlow takes the whole card at once, and a generator beside the trainer gets none.
     environment.TF_FORCE_GPU_ALLOW_GROWTH = 'true';
+    // A run repeats its bits, unless the operator prefers otherwise. What scatters rows writes each once, so that the order of writing
+    // changes nothing, and need not do it on the host: docs/gpu.md.
+    environment.TF_DETERMINISTIC_OPS ??= '1';
+    environment.TF_DISABLE_SCATTER_OP_DETERMINISM ??= '1';
   } else {
     // Empty hides every card; TensorFlow built for GPUs then computes on the CPU.
     environment.CUDA_VISIBLE_DEVICES = '';

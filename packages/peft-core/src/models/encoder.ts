@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { activation } from '../nn/activations.ts';
+import { shiftedIds } from '../nn/embedding.ts';
 import type { EncoderOutline } from '../outlines/encoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
 
@@ -15,7 +16,7 @@ export function encoder(outline: EncoderOutline): EncoderBody {
   const act = activation(outline.activation);
 
   function embed(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
-    const rows = tf.add(grid.positions, tf.scalar(outline.firstPosition, 'int32'));
+    const rows = shiftedIds(grid.positions, outline.firstPosition);
     const types = runtime.embedding(`${prefix}embeddings.token_type_embeddings`, tf.zeros([1], 'int32')); // (1, H)
     const words = tf.add(runtime.embedding(outline.tokenEmbedding, ids), types);
     const sum = tf.add(words, runtime.embedding(`${prefix}embeddings.position_embeddings`, rows)); // (N, H)

@@ -1,8 +1,8 @@
 import { attr, customGradient, rawOp, tf, withControlDependency, withNestedGradients } from '@graft/tf-graph';
-import { flowing, usesKernels } from './computation.ts';
+import { exactly, flowing, graphTarget, usesKernels } from './computation.ts';
 import { rowsGradient } from './linear.ts';
 import { flowingMatmul, matmul } from './matmul.ts';
-import { trainedPart, type Weight, type WeightSlice, weightValue } from './weight.ts';
+import { trainedPart, type Weight, type WeightSlice, weightShape, weightValue } from './weight.ts';
 
 export interface TokenLosses {
   /** `(K)`: −log p of each label. */
@@ -11,29 +11,73 @@ export interface TokenLosses {
   correct: tf.Tensor;
 }
 
-/** Rows of logits computed at a time: at 49,152 tokens 256 rows take 50 MB. */
+/** Rows of logits that a processor computes at a time: at 49,152 tokens 256 rows take 50 MB. */
 const CHUNK_ROWS = 256;
+/** Bytes of logits that a GPU computes at a time: its products are fast where they are large, and each has to be started. */
+const GPU_CHUNK_BYTES = 256 << 20;
+
+/** Rows of logits `(…, vocabulary)` that are computed at a time. */
+function chunkRows(vocabulary: number): number {
+  if (graphTarget() === 'cpu') return CHUNK_ROWS;
+  const rows = Math.floor(GPU_CHUNK_BYTES / (4 * vocabulary * CHUNK_ROWS)) * CHUNK_ROWS;
+  return Math.max(rows, CHUNK_ROWS);
+}
 
 const lossAttrs = [attr.type('T', 'float32'), attr.type('Tlabels', 'int32')];
 
-function lossAndGradient(logits: tf.Tensor, labels: tf.Tensor): [tf.Tensor, tf.Tensor] {
-  return rawOp('SparseSoftmaxCrossEntropyWithLogits', lossAttrs, [logits, labels]) as [tf.Tensor, tf.Tensor];
+/** As float32, exact for fewer tokens than 2²⁴: a GPU's kernels compare integers on the host. */
+function hits(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
+  const best = tf.cast(tf.argMax(logits, -1), 'float32');
+  return tf.cast(tf.equal(best, tf.cast(labels, 'float32')), 'float32');
 }
 
-function hits(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
-  return tf.cast(tf.equal(tf.argMax(logits, -1), labels), 'float32');
+/** `(K, depth)` float32: 1 at each of the labels `(K)`. */
+export function oneHot(labels: tf.Tensor, depth: number): tf.Tensor {
+  const [on, off] = [tf.scalar(1), tf.scalar(0)];
+  return rawOp('OneHot', [attr.int('axis', -1)], [labels, tf.scalar(depth, 'int32'), on, off])[0]!;
+}
+
+/**
+ * Logarithms of probabilities from logits `(K, V)`, and the losses of labels `(K)`. SparseSoftmaxCrossEntropyWithLogits would give loss
+ * and gradient at once, and has no deterministic kernel on a GPU.
+ */
+function losses(logits: tf.Tensor, labels: tf.Tensor) {
+  const logProbabilities = rawOp('LogSoftmax', [], [exactly(logits)])[0]!;
+  const rows = [logProbabilities, tf.reshape(labels, [-1, 1]), tf.scalar(1, 'int32')];
+  const own = rawOp('GatherV2', [attr.int('batch_dims', 1)], rows)[0]!; // (K, 1)
+  return { logProbabilities, losses: tf.neg(tf.reshape(own, [-1])) };
+}
+
+/** The gradient of `scale` `(K)` times the losses with respect to the logits, `(K, V)`. */
+function slope(logProbabilities: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor): tf.Tensor {
+  const difference = tf.sub(tf.exp(logProbabilities), oneHot(labels, logProbabilities.shape[1]!));
+  return tf.mul(difference, tf.reshape(scale, [-1, 1]));
 }
 
 /** Losses from logits `(K, V)` that are already there; for a head that is itself adapted. */
 export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosses {
-  const [loss, slope] = lossAndGradient(logits, labels);
-  const losses = customGradient({
+  const correct = hits(logits, labels);
+  if (usesKernels()) return { losses: fusedLosses(logits, labels), correct };
+  const { logProbabilities, losses: value } = losses(logits, labels);
+  const withGradient = customGradient({
+    inputs: { logits },
+    keep: { logProbabilities, labels },
+    value: () => value,
+    gradient: (dy, { logProbabilities, labels }) => ({ logits: slope(logProbabilities, labels, dy) }),
+  });
+  return { losses: withGradient, correct };
+}
+
+/** On a processor: few rows of few classes, for which there is no kernel. */
+function fusedLosses(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
+  const fused = rawOp('SparseSoftmaxCrossEntropyWithLogits', lossAttrs, [logits, labels]);
+  const [loss, slope] = fused as [tf.Tensor, tf.Tensor];
+  return customGradient({
     inputs: { logits },
     keep: { slope },
     value: () => loss,
     gradient: (dy, { slope }) => ({ logits: tf.mul(slope, tf.expandDims(dy, -1)) }),
   });
-  return { losses, correct: hits(logits, labels) };
 }
 
 /**
@@ -79,8 +123,9 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
   const dHidden: tf.Tensor[] = [];
   let dTrained: tf.Tensor | undefined;
   let previous: tf.Tensor | undefined;
-  for (let start = 0; start < count; start += CHUNK_ROWS) {
-    const rows = Math.min(CHUNK_ROWS, count - start);
+  const most = chunkRows(weightShape(weight)[0]!);
+  for (let start = 0; start < count; start += most) {
+    const rows = Math.min(most, count - start);
     // One chunk after the other: side by side they would all be in memory at once.
     const slice = tf.slice(hidden, [start, 0], [rows, width]);
     const x = previous ? withControlDependency(slice, previous) : slice; // (rows, H)
@@ -115,9 +160,11 @@ function scaledLoss(
     const [losses, correct, scaled] = results as [tf.Tensor, tf.Tensor, tf.Tensor];
     return { losses, correct, scaled };
   }
-  const [losses, slope] = lossAndGradient(logits, labels);
-  const scaled = tf.mul(slope, tf.reshape(scale, [-1, 1]));
-  return { losses, correct: hits(logits, labels), scaled };
+  const own = losses(logits, labels);
+  const correct = hits(logits, labels);
+  // Nobody reads it without a gradient.
+  const scaled = withGradient ? slope(own.logProbabilities, labels, scale) : own.logProbabilities;
+  return { losses: own.losses, correct, scaled };
 }
 
 const concatenated = (parts: tf.Tensor[]): tf.Tensor =>

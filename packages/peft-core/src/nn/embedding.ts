@@ -19,18 +19,23 @@ export function embedding(ids: tf.Tensor, weight: Weight, padding: number | null
 
 /** Gathers from the frozen table and from the trained rows, and takes each id's row from one of them. So no gradient is as large as the table. */
 function partlyTrained(ids: tf.Tensor, table: TableWithTrainedRows, padding: number | null): tf.Tensor {
-  // For each id of the table the number of its trained row counted from 1; 0 without one.
-  const numbers = new Int32Array(weightShape(table)[0]!);
+  // For each id of the table the number of its trained row counted from 1; 0 without one. As float32: what is done with integers is
+  // done on the host by a GPU's kernels.
+  const numbers = new Float32Array(weightShape(table)[0]!);
   for (const [i, id] of table.ids.entries()) numbers[id] = i + 1;
-  const number = tf.gather(tf.tensor1d(numbers, 'int32'), ids); // (N)
+  const number = tf.gather(tf.tensor1d(numbers), ids); // (N)
   const trained = tf.expandDims(tf.cast(tf.greater(number, 0), 'float32'), -1); // (N, 1)
-  const row = tf.cast(tf.maximum(tf.sub(number, tf.scalar(1, 'int32')), tf.scalar(0, 'int32')), 'int32');
+  const row = tf.cast(tf.maximum(tf.sub(number, 1), 0), 'int32');
   const padded = padding === null ? -1 : table.ids.indexOf(padding);
   return tf.add(
     tf.mul(table.base.gather(ids), tf.sub(1, trained)),
     tf.mul(takeRows(table.rows, row, padded < 0 ? null : padded), trained),
   );
 }
+
+/** ids `(N)` int32, each more by `by`. As float32, exact below 2²⁴: a GPU's kernels add integers on the host. */
+export const shiftedIds = (ids: tf.Tensor, by: number): tf.Tensor =>
+  tf.cast(tf.add(tf.cast(ids, 'float32'), by), 'int32');
 
 /**
  * x `(N, H)` with noise that is even between ± its row's scale, `(N)`: another draw for each seed `(2)` int32. The gradient passes as it is.

@@ -13,7 +13,9 @@ const exact = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bool
  */
 export function pool(hidden: tf.Tensor, vectors: tf.Tensor, weights: tf.Tensor, count: number): tf.Tensor {
   const shares = (vectors: tf.Tensor, weights: tf.Tensor) => {
-    const own = tf.equal(tf.reshape(tf.range(0, count, 1, 'int32'), [count, 1]), tf.expandDims(vectors, 0));
+    // As float32: a GPU's kernels compare integers on the host.
+    const numbers = tf.reshape(tf.range(0, count, 1, 'float32'), [count, 1]);
+    const own = tf.equal(numbers, tf.expandDims(tf.cast(vectors, 'float32'), 0));
     return tf.mul(tf.cast(own, 'float32'), weights); // (count, N)
   };
   return customGradient({

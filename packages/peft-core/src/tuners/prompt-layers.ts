@@ -9,11 +9,12 @@ import type { AdapterParameter, EmbeddingWrapper, LayerContext } from './tuner.t
 /** Ids from `vocabularySize` on are rows of the prompt; the base model embeds the others. */
 export function virtualTokenEmbedding(vocabularySize: number): EmbeddingWrapper {
   return ({ parameter }, ids, base) => {
-    const row = tf.sub(ids, tf.scalar(vocabularySize, 'int32'));
-    const virtual = tf.greaterEqual(row, 0);
-    const zeros = tf.zerosLike(ids);
-    const prompt = takeRows(parameter(PROMPT), tf.where(virtual, row, zeros));
-    const words = base(tf.where(virtual, zeros, ids));
+    // As float32, exact below 2²⁴: a GPU's kernels compute with integers on the host.
+    const id = tf.cast(ids, 'float32');
+    const virtual = tf.greaterEqual(id, vocabularySize);
+    const row = tf.maximum(tf.sub(id, vocabularySize), 0);
+    const prompt = takeRows(parameter(PROMPT), tf.cast(row, 'int32'));
+    const words = base(tf.cast(tf.where(virtual, tf.zerosLike(id), id), 'int32'));
     return tf.where(tf.expandDims(virtual, 1), prompt, words); // (N, H)
   };
 }

@@ -40,9 +40,11 @@ export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: numb
   return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
 }
 
-/** tf.slice, which does not know tensors of bytes. */
+/** tf.slice, which does not know tensors of bytes; nor has a GPU a Slice of them, but a StridedSlice. */
 export function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
-  return rawOp('Slice', [], [x, tf.tensor1d(begin, 'int32'), tf.tensor1d(size, 'int32')])[0]!;
+  const end = begin.map((at, i) => at + size[i]!);
+  const bounds = [begin, end, begin.map(() => 1)].map((each) => tf.tensor1d(each, 'int32'));
+  return rawOp('StridedSlice', [], [x, ...bounds])[0]!;
 }
 
 function lookUp(table: tf.Tensor, codes: tf.Tensor): tf.Tensor {

@@ -13,9 +13,9 @@ import {
   tf,
   useKernels,
 } from '@graft/tf-graph';
-import { checkGradients } from '@graft/tf-graph/testing';
+import { checkGradients, tracedOperations } from '@graft/tf-graph/testing';
 import { readSafetensors, type SafetensorsFile, writeSafetensors } from '../files.ts';
-import { withComputation } from '../nn/computation.ts';
+import { layingOutFor, type Target, withComputation } from '../nn/computation.ts';
 import { headLoss } from '../nn/cross-entropy.ts';
 import { embedding } from '../nn/embedding.ts';
 import { linear } from '../nn/linear.ts';
@@ -106,17 +106,19 @@ for (const name of ['small', 'groups', 'odd', 'turned'] as const) {
 }
 
 test('rows are gathered as they are read', async () => {
-  const ids = [5, 0, 5, 2];
-  for (const form of [
-    int8Form(shapes.small, false),
-    nf4Form(shapes.small),
-    plainForm(shapes.small, 'float32'),
-  ]) {
-    const whole = await read('small', form, 'graph');
-    const rows = ids.flatMap((id) => [...whole.subarray(id * 64, (id + 1) * 64)]);
+  const ids = [4, 0, 4, 2];
+  for (const [name, form] of [
+    ['small', int8Form(shapes.small, false)],
+    ['odd', int8Form(shapes.odd, false)], // No whole number of four bytes.
+    ['small', nf4Form(shapes.small)],
+    ['small', plainForm(shapes.small, 'float32')],
+  ] as const) {
+    const whole = await read(name, form, 'graph');
+    const width = shapes[name][1]!;
+    const rows = ids.flatMap((id) => [...whole.subarray(id * width, (id + 1) * width)]);
     for (const way of ['graph', 'eager', 'kernels'] as const) {
       const gathered = (weight: Weight) => ({ rows: embedding(tf.tensor1d(ids, 'int32'), weight) });
-      assert.deepEqual([...(await runOn('small', form, gathered, way)).rows.data], rows);
+      assert.deepEqual([...(await runOn(name, form, gathered, way)).rows.data], rows);
     }
   }
 });
@@ -162,4 +164,37 @@ test('a head is taken in slices: the loss and its gradient are those of the whol
   assert.ok(Math.abs(scalarOf(value)) < 1e-4);
   const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
   assert.ok(largest(grad.data) < 1e-5 * largest(of.data));
+});
+
+test('a GPU takes a head in few, large products: loss and gradient are those of many small ones', async () => {
+  const [rows, vocabulary] = [300, shapes.head[0]!];
+  const labels = tf.tensor1d(
+    Array.from({ length: rows }, (_, i) => (i * 233) % vocabulary),
+    'int32',
+  );
+  const x = tf.randomUniform([rows, 64], -1, 1, 'float32', 9);
+  const hidden = [...x.dataSync()];
+  const scales = tf.fill([rows], 1 / rows);
+  const on = async (target: Target) => {
+    let products = 0;
+    let results: RunOutputs<Record<'value' | 'grad', tf.Tensor>> | undefined;
+    await layingOutFor(target, async () => {
+      const form = int8Form(shapes.head, false);
+      const counts = await tracedOperations(async () => {
+        results = await runOn('head', form, (weight) => {
+          const loss = (x: tf.Tensor) => headLoss(x, weight, labels, scales, true).total;
+          return tf.valueAndGrad(loss)(tf.tensor2d(hidden, [rows, 64]));
+        });
+      });
+      products = counts.get('BatchMatMulV2')!;
+    });
+    return { products, value: scalarOf(results!.value), grad: results!.grad.data };
+  };
+  const [cpu, gpu] = [await on('cpu'), await on('gpu')];
+  // Two chunks of labels by two slices of the vocabulary, forward and backward.
+  assert.deepEqual([cpu.products, gpu.products], [8, 2]);
+  assert.ok(Math.abs(cpu.value - gpu.value) < 1e-5 * cpu.value);
+  const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
+  const difference = Float32Array.from(gpu.grad, (g, i) => g - cpu.grad[i]!);
+  assert.ok(largest(difference) < 1e-5 * largest(cpu.grad));
 });

@@ -1,6 +1,6 @@
 import { type TypedArray, tf, type Variable } from '@graft/tf-graph';
 import type { TensorSource } from '../files.ts';
-import { widensProducts } from '../nn/computation.ts';
+import { graphTarget, widensProducts } from '../nn/computation.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { partsOf, type StoredPart } from './base-storage.ts';
@@ -118,15 +118,15 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
   };
 }
 
-/** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. */
-const SLICE_BYTES = 16 << 20;
+/** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. A GPU's products have to be started, each. */
+const SLICE_BYTES = { cpu: 16 << 20, gpu: 256 << 20 };
 
 function slicesOf(
   rows: number,
   columns: number,
   readRows: (start: number, count: number, after: tf.Tensor[]) => tf.Tensor,
 ): WeightSlice[] {
-  const most = Math.max(1, Math.floor(SLICE_BYTES / (4 * columns)));
+  const most = Math.max(1, Math.floor(SLICE_BYTES[graphTarget()] / (4 * columns)));
   return Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
     const count = Math.min(most, rows - i * most);
     return { rows: count, read: (...after: tf.Tensor[]) => readRows(i * most, count, after) };

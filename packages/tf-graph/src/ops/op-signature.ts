@@ -4,7 +4,8 @@ import { codeOf, type DType, dtypeOfCode, isDType, visibleOf } from '../dtypes.t
 import { type Attr, attrType } from '../graph/attributes.ts';
 import { sessions } from '../tensorflow.ts';
 
-interface Argument {
+export interface Argument {
+  name: string;
   /** The attribute that counts its tensors; null for a single one. */
   count: string | null;
   /** A dtype, or the attribute that holds it. */
@@ -13,6 +14,8 @@ interface Argument {
 export interface Signature {
   inputs: Argument[];
   outputs: Argument[];
+  /** Types of attributes that a node need not name. */
+  defaults: Map<string, DType>;
 }
 
 const known = new Map<string, Signature>();
@@ -26,12 +29,13 @@ export function signatureOf(op: string): Signature {
 
 /** Field numbers are those of OpDef in tensorflow/core/framework/op_def.proto. */
 function readSignature(definition: Uint8Array): Signature {
-  const signature: Signature = { inputs: [], outputs: [] };
+  const signature: Signature = { inputs: [], outputs: [], defaults: new Map() };
   const reader = new BinaryReader(definition);
   while (reader.pos < reader.len) {
     const [field, wire] = reader.tag();
     if (field === 2) signature.inputs.push(readArgument(reader.bytes()));
     else if (field === 3) signature.outputs.push(readArgument(reader.bytes()));
+    else if (field === 4) readDefaultType(reader.bytes(), signature.defaults);
     else reader.skip(wire, field);
   }
   return signature;
@@ -39,17 +43,40 @@ function readSignature(definition: Uint8Array): Signature {
 
 /** OpDef.ArgDef. */
 function readArgument(definition: Uint8Array): Argument {
-  const argument: Argument = { count: null, type: '' };
+  const argument: Argument = { name: '', count: null, type: '' };
   const reader = new BinaryReader(definition);
   while (reader.pos < reader.len) {
     const [field, wire] = reader.tag();
-    if (field === 3) argument.type = dtypeOfCode(reader.int32());
+    if (field === 1) argument.name = reader.string();
+    else if (field === 3) argument.type = argumentType(reader.int32());
     else if (field === 4) argument.type = reader.string();
     else if (field === 5) argument.count = reader.string();
     else reader.skip(wire, field);
   }
   if (!argument.type) throw new Error('an op whose arguments are lists of several types is not supported');
   return argument;
+}
+
+/** DT_RESOURCE of types.proto: a variable's handle, whose numbers have a type of their own. */
+const RESOURCE = 20;
+const argumentType = (code: number): string => (code === RESOURCE ? 'resource' : dtypeOfCode(code));
+
+/** OpDef.AttrDef, of which a default of `type` counts (AttrValue in attr_value.proto). */
+function readDefaultType(definition: Uint8Array, defaults: Map<string, DType>): void {
+  const reader = new BinaryReader(definition);
+  let name = '';
+  while (reader.pos < reader.len) {
+    const [field, wire] = reader.tag();
+    if (field === 1) name = reader.string();
+    else if (field === 3) {
+      const value = new BinaryReader(reader.bytes());
+      while (value.pos < value.len) {
+        const [field, wire] = value.tag();
+        if (field === 6) defaults.set(name, dtypeOfCode(value.int32()));
+        else value.skip(wire, field);
+      }
+    } else reader.skip(wire, field);
+  }
 }
 
 /** The inputs as a node takes them: those of a list together. */

@@ -1,6 +1,6 @@
 // A variable of a traced program: a resource that lives in the session, and the nodes that write and read it.
 import { toBfloat16 } from '../bfloat16.ts';
-import type { DType, TypedArray } from '../dtypes.ts';
+import { bytesOf, type DType, type TypedArray } from '../dtypes.ts';
 import { type Attr, attr } from '../graph/attributes.ts';
 import type { Graph, GraphNode } from '../graph/graph.ts';
 import { createFeed, type Feed } from '../graph/graph-session.ts';
@@ -104,14 +104,16 @@ export class GraphVariable implements Variable {
   }
 
   /**
-   * By ResourceGather only what this function writes in parts: from then on TensorFlow copies the whole variable wherever it is read, which
-   * costs as much as the largest product where a model's output reads its table of tokens.
+   * By ResourceGather only what this function writes in parts, and rows of bytes that are not whole words: from then on TensorFlow
+   * copies the whole variable wherever it is read, which costs as much as the largest product where a model's output reads its table
+   * of tokens.
    */
   gather(ids: tf.Tensor): tf.Tensor {
-    if (this.#sliceWrites.length === 0) {
-      const axis = tf.scalar(0, 'int32');
-      const rows = symbolicBackend.record('GatherV2', [], [this.read({ stored: true }), ids, axis])[0]!;
-      return this.#unpacked(rows);
+    const isBytes = bytesOf(this.dtype) === 1;
+    const inWords = isBytes && this.shape.length > 1 && this.shape.at(-1)! % 4 === 0;
+    if (this.#sliceWrites.length === 0 && isBytes === inWords) {
+      const value = this.read({ stored: true });
+      return this.#unpacked(inWords ? gatherBytes(value, ids, this.dtype) : gatherRows(value, ids));
     }
     this.wasRead = true;
     const node = this.#graph.node(
@@ -183,4 +185,16 @@ export class GraphVariable implements Variable {
     const inputs = [this.#handle, this.#next, ...this.#reads];
     return [`^${this.#graph.node('AssignVariableOp', inputs, [attr.type('dtype', this.dtype)]).name}`];
   }
+}
+
+const gatherRows = (value: tf.Tensor, ids: tf.Tensor): tf.Tensor =>
+  symbolicBackend.record('GatherV2', [], [value, ids, tf.scalar(0, 'int32')])[0]!;
+
+/** Four bytes at a time: a GPU gathers no single ones, and would have the whole variable copied to the host. The bits stay as they are. */
+function gatherBytes(value: tf.Tensor, ids: tf.Tensor, dtype: DType): tf.Tensor {
+  const { shape } = value;
+  const bitcast = (x: tf.Tensor, to: DType) =>
+    symbolicBackend.record('Bitcast', [attr.type('type', to)], [x])[0]!;
+  const words = bitcast(tf.reshape(value, [...shape.slice(0, -1), shape.at(-1)! / 4, 4]), 'int32');
+  return tf.reshape(bitcast(gatherRows(words, ids), dtype), [...ids.shape, ...shape.slice(1)]);
 }

@@ -56,7 +56,9 @@ export function contrastiveLoss(
 /** `(count, others)`: more than 0 where a text is no negative of an anchor, nor its own positive. */
 function noNegatives(texts: tf.Tensor, count: number): tf.Tensor {
   const others = texts.shape[0]! - count;
-  const part = (from: number, length: number) => tf.slice(texts, [from], [length]);
+  // As float32, exact for fewer texts than 2²⁴: a GPU's kernels compare integers on the host.
+  const all = tf.cast(texts, 'float32');
+  const part = (from: number, length: number) => tf.slice(all, [from], [length]);
   const [anchors, positives, candidates] = [part(0, count), part(count, count), part(count, others)];
   const column = (x: tf.Tensor) => tf.reshape(x, [-1, 1]);
   const row = (x: tf.Tensor) => tf.reshape(x, [1, -1]);
@@ -65,7 +67,7 @@ function noNegatives(texts: tf.Tensor, count: number): tf.Tensor {
   const related = tf.add(among(anchors, anchors), among(positives, anchors)); // (count, count), of positives
   const more = others - count;
   const ofPairs = more > 0 ? tf.concat([related, tf.zeros([count, more])], 1) : related;
-  const numbers = (length: number) => tf.range(0, length, 1, 'int32');
+  const numbers = (length: number) => tf.range(0, length, 1, 'float32');
   const isOther = tf.sub(1, among(numbers(count), numbers(others)));
   const absent = tf.cast(tf.less(row(candidates), 0), 'float32');
   return tf.add(tf.mul(tf.add(same, ofPairs), isOther), absent);

@@ -1,5 +1,6 @@
 import { tf, withControlDependency } from '@graft/tf-graph';
 import { exactly } from '../../nn/computation.ts';
+import { oneHot } from '../../nn/cross-entropy.ts';
 import { embedding } from '../../nn/embedding.ts';
 import { type FrozenWeight, type Weight, weightShape } from '../../nn/weight.ts';
 import type { Smoothing } from './loss.ts';
@@ -61,7 +62,7 @@ export function smoothedTotal(
   const { losses, labels, scales } = of;
   const logits = exactly(of.logits);
   const classes = logits.shape[1]!;
-  const own = tf.sum(tf.mul(logits, tf.oneHot(labels, classes)), -1);
+  const own = tf.sum(tf.mul(logits, oneHot(labels, classes)), -1);
   const lse = tf.add(losses, own); // (K)
   const plain = tf.mul(losses, scales);
   if (!classWeights) {

@@ -1,0 +1,34 @@
+/** Every graph computes on a GPU: a part of the gate's grid that has each family, method, kind of weight and function. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { placementOf } from './placement.ts';
+import { type Found, faultsByKind } from './report.ts';
+import { coveringPart } from './testing/cases.ts';
+import { functionsOf } from './testing/graphs.ts';
+
+// Masks that compare floating-point numbers come with this file; until then their faults are known.
+const masks = join(import.meta.dirname, '../../packages/peft-core/src/nn/attention/masks.ts');
+const todo = !existsSync(masks) && 'masks are compared as integers, on the host';
+
+const found: Found[] = [];
+for (const each of coveringPart())
+  for (const fn of await functionsOf(each))
+    found.push({ ...placementOf(fn), case: each.name, function: fn.name });
+
+test('each function of training, measuring, scoring and answering stays on the device, the same every time', {
+  todo,
+}, () => {
+  assert.deepEqual(faultsByKind(found), []);
+});
+
+test('functions of every kind were read', () => {
+  const kinds = new Set(
+    found.map(({ function: name }) => name.replace(/^adapter\.\d+\//, '').replace(/[_#].*/, '')),
+  );
+  for (const kind of ['step', 'accumulate', 'apply', 'embed', 'contrast', 'backward', 'evaluate', 'compare'])
+    assert.ok(kinds.has(kind), kind);
+  for (const kind of ['fold', 'score', 'extend', 'head', 'encode', 'prime']) assert.ok(kinds.has(kind), kind);
+  assert.ok(found.length > 1000, `${found.length}`);
+});

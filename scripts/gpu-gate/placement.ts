@@ -1,0 +1,166 @@
+/**
+ * Where each tensor of a graph lies when TensorFlow computes it on a GPU, and what is wrong with that. A kernel of the GPU may take or
+ * give an argument in the host's memory: shapes, and all integers of 32 bits that arithmetic is done with.
+ */
+import {
+  type Argument,
+  bytesOf,
+  type RecordedFunction,
+  type RecordedNode,
+  type RecordedOutput,
+  signatureOf,
+} from '@graft/tf-graph';
+import { isNondeterministic } from './determinism.ts';
+import { hostArguments, typesOf } from './kernels.ts';
+
+/** More than this is no shape, and is neither computed on the host nor copied from it at each run: 64 kB. */
+export const MOST_HOST_BYTES = 64 << 10;
+
+export interface Fault {
+  kind: 'no kernel' | 'host memory' | 'copy' | 'nondeterministic' | 'kernel op';
+  node: string;
+  op: string;
+  text: string;
+}
+
+export interface Placement {
+  faults: Fault[];
+  /** Nodes of the function, as it was traced. */
+  nodes: number;
+  /** Nodes that compute something on the device: launches of a kernel at least. */
+  launches: number;
+  /** Small constants of integers, which the host holds and copies to the device at each run. */
+  copies: number;
+}
+
+/** A tensor: where it is, and what it is made of. */
+interface Value {
+  place: 'host' | 'device';
+  /** `feed`: an input, perhaps in another shape. `constant`: the same at each run. */
+  origin: 'feed' | 'constant' | 'computed';
+  bytes: number;
+}
+
+/** They give what they are given, in another shape or in parts. */
+const views = new Set(['Identity', 'Reshape', 'ExpandDims', 'Squeeze', 'Slice', 'StridedSlice', 'Split']);
+/** They start nothing on the device. */
+const free = new Set([
+  ...[
+    'Placeholder',
+    'Const',
+    'VarHandleOp',
+    'ReadVariableOp',
+    'Identity',
+    'Reshape',
+    'ExpandDims',
+    'Squeeze',
+  ],
+  ...['NoOp', 'Shape', 'Size', 'Rank', 'Bitcast'],
+]);
+
+export function placementOf({ nodes, fetches }: RecordedFunction): Placement {
+  const faults: Fault[] = [];
+  const values = new Map<string, Value>();
+  const fetched = new Set(fetches);
+  const copied = new Set<string>();
+  let launches = 0;
+
+  for (const node of nodes) {
+    const { name, op, inputs, outputs } = node;
+    const given = inputs.map((ref) => values.get(ref)!);
+    const fault = (kind: Fault['kind'], text: string) => faults.push({ kind, node: name, op, text });
+    const set = (place: (i: number) => Value['place'], origin: Value['origin']) => {
+      for (const [i, output] of outputs.entries())
+        values.set(`${name}:${i}`, { place: place(i), origin, bytes: sizeOf(output) });
+    };
+    if (op === 'Placeholder') {
+      set(() => 'host', 'feed');
+      continue;
+    }
+    if (op.startsWith('Graft')) {
+      fault('kernel op', 'a GPU has none of Graft’s kernels');
+      set(() => 'device', 'computed');
+      continue;
+    }
+    const host = hostArguments(op, typesOf(node));
+    if (!host || (op === 'VarHandleOp' && !hostArguments('AssignVariableOp', typesOf(node)))) {
+      fault('no kernel', `no kernel on a GPU for ${describeTypes(node)}`);
+      set(() => 'device', 'computed');
+      continue;
+    }
+    if (isNondeterministic(op)) fault('nondeterministic', 'has no deterministic kernel on a GPU');
+
+    const signature = signatureOf(op);
+    const takes = namesOf(signature.inputs, node, inputs.length);
+    const gives = namesOf(signature.outputs, node, outputs.length);
+    const isFetch = outputs.some((_, i) => fetched.has(`${name}:${i}`));
+    for (const [i, value] of given.entries()) {
+      const onHost = host.has(takes[i]!);
+      if (onHost && value.place === 'device') {
+        // What is fetched is copied anyway; a constant is folded before the first run.
+        if (!isFetch && !isSmallConstant(value))
+          fault(
+            'copy',
+            `argument ${takes[i]} is computed on the device and needed on the host: ${kilobytes(value.bytes)}`,
+          );
+      } else if (onHost) {
+        if (value.origin === 'computed' && value.bytes > MOST_HOST_BYTES)
+          fault('host memory', `argument ${takes[i]} lies on the host: ${kilobytes(value.bytes)}`);
+      } else if (value.place === 'host' && value.origin !== 'feed') {
+        if (value.origin === 'computed' || value.bytes > MOST_HOST_BYTES)
+          fault(
+            'copy',
+            `argument ${takes[i]} is copied from the host at each run: ${kilobytes(value.bytes)}`,
+          );
+        else copied.add(node.inputs[i]!);
+      }
+    }
+    const origin = originOf(node, given);
+    set((i) => (host.has(gives[i]!) ? 'host' : 'device'), origin);
+    for (const [i, output] of outputs.entries())
+      if (
+        host.has(gives[i]!) &&
+        output.dtype !== 'resource' &&
+        origin !== 'feed' &&
+        sizeOf(output) > MOST_HOST_BYTES
+      )
+        fault('host memory', `its result ${gives[i]} is computed on the host: ${kilobytes(sizeOf(output))}`);
+    if (!free.has(op) && outputs.some((_, i) => values.get(`${name}:${i}`)!.place === 'device')) launches++;
+  }
+  return { faults, nodes: nodes.length, launches, copies: copied.size };
+}
+
+function originOf({ op }: RecordedNode, given: readonly Value[]): Value['origin'] {
+  if (op === 'VarHandleOp') return 'computed';
+  if (given.every(({ origin }) => origin === 'constant')) return 'constant';
+  // The other inputs of a view say how it is cut.
+  const isView = views.has(op) && given.every(({ origin }) => origin === 'feed' || origin === 'constant');
+  return isView ? 'feed' : 'computed';
+}
+
+const isSmallConstant = ({ origin, bytes }: Value) => origin === 'constant' && bytes <= MOST_HOST_BYTES;
+
+/** The argument that each of so many tensors belongs to: one of them may be a list. */
+function namesOf(all: readonly Argument[], { op, attrs }: RecordedNode, count: number): string[] {
+  const lists = all.filter(({ count }) => count !== null);
+  const rest = count - (all.length - lists.length);
+  return all.flatMap(({ name, count: counted }) => {
+    if (counted === null) return [name];
+    const given = attrs.find((attr) => attr.name === counted);
+    const length = lists.length === 1 ? rest : given && 'value' in given ? Number(given.value) : null;
+    if (length === null) throw new Error(`${op} does not say how many ${name} it has`);
+    return Array<string>(length).fill(name);
+  });
+}
+
+/** Bytes of a tensor; 0 of a variable's handle. */
+function sizeOf({ dtype, shape }: RecordedOutput): number {
+  if (dtype === 'resource') return 0;
+  if (!shape || shape.includes(-1)) return Infinity;
+  return shape.reduce((product, size) => product * size, bytesOf(dtype));
+}
+
+const describeTypes = (node: RecordedNode): string =>
+  [...typesOf(node)].map(([name, dtype]) => `${name}=${dtype}`).join(', ');
+
+const kilobytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} kB`;
