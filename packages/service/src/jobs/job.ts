@@ -154,6 +154,10 @@ export interface JobRequirements {
   device: 'cpu' | 'gpu';
   /** An instruction set of the kernels, or `stock`. Absent: of a version without them, stock. */
   kernels?: string;
+  /** The model of GPU, as nvidia-smi names it. Absent: on a processor, or of a version that took any. */
+  gpu?: string;
+  /** Examples that are computed at once at most, since more did not fit: `batch_size` is computed in so many more passes. */
+  microBatch?: number;
 }
 
 export type AttemptKind = 'training' | 'validation';
