@@ -17,7 +17,10 @@ import {
   type WorkerCapabilities,
   type WorkerInfo,
 } from '@graft/service';
-import { findDevices, planSlots } from './devices.ts';
+import type { CardFault } from './cards/card-fault.ts';
+import { CardWatch } from './cards/card-watch.ts';
+import { findDevices } from './cards/find-devices.ts';
+import { planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
@@ -64,7 +67,13 @@ export async function startWorker(
   const { leaseSeconds, heartbeatSeconds, workerHost, workerPort, workerUrl } = services.env;
   const id = newId('worker');
   const code = await readCodeVersion();
-  const plan = planSlots(await findDevices(env.tensorflow), env.slots);
+  const onFault = (fault: CardFault) => log.error({ code: fault.code }, fault.message);
+  const plan = planSlots(await findDevices(env.tensorflow, { onFault }), env.slots);
+  const cards = new CardWatch(plan.trainers, (card, fault) => {
+    if (fault) log.error({ gpu: card.uuid, reason: fault.message }, 'a GPU takes no jobs');
+    else log.info({ gpu: card.uuid }, 'a GPU takes jobs again');
+    heartbeat?.wake();
+  });
   const sandboxes = await planSandboxes(services, id, {
     mode: env.trainerSandbox,
     user: env.trainerUser,
@@ -102,7 +111,7 @@ export async function startWorker(
   const scheme = services.secrets.internalTls || certificate ? 'https' : 'http';
   const address = workerUrl ?? `${scheme}://${reachableHost(workerHost)}:${port}`;
 
-  const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
+  const capabilities = capabilitiesOf(plan.trainers.length > 0 ? plan.trainers : [plan.generator], {
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
     memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
@@ -128,13 +137,10 @@ export async function startWorker(
   const health = new WorkerHealth({
     services,
     workerId: id,
-    cheap: [
-      dataFolderProof(services, id),
-      deviceProof(plan.trainers),
-      accessProof(services, sandboxes.generator),
-    ],
+    cheap: [dataFolderProof(services, id), deviceProof(cards), accessProof(services, sandboxes.generator)],
     thorough: [
       engineProof(trainers, computing, {
+        cards,
         isServing: () => generator.load > 0,
         onKernels: (sets) => {
           const kernels = kernelsOf(capabilities.device, env.kernels, sets);
@@ -147,6 +153,7 @@ export async function startWorker(
       }),
     ],
     proofSeconds: env.proofSeconds,
+    cards,
   });
   const loops = startJobLoops(services);
   const leases = startLeaseLoop({
@@ -155,6 +162,7 @@ export async function startWorker(
     capabilities: () => info.capabilities,
     health,
     trainers,
+    cards,
     memoryBytes: capabilities.memoryBytes,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
     drainMilliseconds: env.drainSeconds * 1000 * checkpointShare,
@@ -164,7 +172,10 @@ export async function startWorker(
   let draining = false;
   const report = async () => {
     const { bases, load } = generator;
-    const status = { running: leases.running, bases, load, draining, capabilities: info.capabilities };
+    const status = {
+      ...{ running: leases.running, bases, load, draining, capabilities: info.capabilities },
+      slots: trainers.filter(({ device }) => !cards.faultOf(device)).length,
+    };
     if ((await heartbeatWorker(services, id, status)) || draining) return;
     await registerWorker(services, info);
     health.registeredAgain();

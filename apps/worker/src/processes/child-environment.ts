@@ -16,7 +16,8 @@ export function childEnvironment(
   from: NodeJS.ProcessEnv = process.env,
 ): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
-    TF_CPP_MIN_LOG_LEVEL: '2',
+    // On a GPU warnings too: what TensorFlow says where it does without the card.
+    TF_CPP_MIN_LOG_LEVEL: device.kind === 'gpu' ? '1' : '2',
     ...Object.fromEntries(Object.entries(from).filter(([name]) => inherited.test(name))),
     GRAFT_PARENT_PID: String(process.pid),
   };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Services } from '@graft/service';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
-import type { ChildFault } from './child-fault.ts';
+import { type ChildFault, memoryFault } from './child-fault.ts';
 import type { ChildExit, Failed, FromChild, Messages, Protocol } from './child-protocol.ts';
 import { isWithin, type Sandbox } from './confinement.ts';
 import { Inbox } from './inbox.ts';
@@ -72,6 +72,7 @@ export class ForkedProcess<M extends Messages> {
   readonly #ends: ReadonlySet<string>;
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
+  #output = '';
   #idle: NodeJS.Timeout | undefined;
   #deadline = Number.POSITIVE_INFINITY;
 
@@ -88,6 +89,11 @@ export class ForkedProcess<M extends Messages> {
   /** Of the running child, if any. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
+  }
+
+  /** What the running child, or the last one, wrote of late. */
+  get output(): string {
+    return this.#output.trim();
   }
 
   /**
@@ -220,6 +226,7 @@ export class ForkedProcess<M extends Messages> {
     const { entry, device, log, sandbox } = this.#options;
     const { slot } = this;
     const confined = slot && sandbox ? { holder: slot.holder, reads: [...sandbox.reads, ...reads] } : null;
+    this.#output = '';
     const child = startChild<M>(
       entry,
       { ...childEnvironment(device, precision, threads), ...(slot ? { TMPDIR: slot.scratch } : {}) },
@@ -232,8 +239,10 @@ export class ForkedProcess<M extends Messages> {
             { childPid: child.pid, event: 'child_refused' },
             `${this.#name} sent ${why}: it is ended`,
           ),
-        wrote: (output) =>
-          log.warn({ childPid: child.pid, event: 'child_output', output }, `output of the ${this.#name}`),
+        wrote: (output) => {
+          this.#output = `${this.#output}\n${output}`.slice(-outputKept);
+          log.warn({ childPid: child.pid, event: 'child_output', output }, `output of the ${this.#name}`);
+        },
       },
     );
     child.holdUntil(onMachineClock(this.#deadline));
@@ -251,7 +260,7 @@ export class ForkedProcess<M extends Messages> {
 
   async #keepOrClose(end: End<M>): Promise<void> {
     // After a fault of its own the state of its engine is unknown.
-    const isUnsound = 'fault' in end && end.fault.fault !== 'user';
+    const isUnsound = 'fault' in end && (end.fault.fault !== 'user' || end.fault.code === memoryFault.code);
     if (isUnsound || goneTypes.has(end.type)) return await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
     this.#idle.unref();
@@ -261,6 +270,8 @@ export class ForkedProcess<M extends Messages> {
 // Until its engine is loaded a child may take at least this long, on a machine that is busy.
 const startMilliseconds = 60_000;
 const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'rejected', 'crashed']);
+/** Characters of a child's output that are kept. */
+const outputKept = 8000;
 /** Bytes of messages that wait to be read; then nothing more is taken from the child. */
 const mostUnread = 4 * 2 ** 20;
 

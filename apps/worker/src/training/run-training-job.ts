@@ -66,7 +66,10 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   });
   let recorder: JobRecorder | undefined;
   const observer = new JobObserver(job, times);
-  const settlement = new JobSettlement(services, lease, times, options.health);
+  const settlement = new JobSettlement(services, lease, times, {
+    health: options.health,
+    slot: options.trainer,
+  });
   let staging: string | null = null;
   let outcome: JobOutcome;
   try {

@@ -12,7 +12,7 @@ import {
   releaseJob,
   type Services,
 } from '@graft/service';
-import type { WorkerHealth } from '../health/worker-health.ts';
+import type { Slot, WorkerHealth } from '../health/worker-health.ts';
 import type { ChildExit } from '../processes/forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
@@ -33,12 +33,19 @@ export class JobSettlement {
   readonly #lease: JobLease;
   readonly #times: LeaseTimes;
   readonly #health: Pick<WorkerHealth, 'judge'>;
+  readonly #slot: Slot;
 
-  constructor(services: Services, lease: JobLease, times: LeaseTimes, health: Pick<WorkerHealth, 'judge'>) {
+  constructor(
+    services: Services,
+    lease: JobLease,
+    times: LeaseTimes,
+    { health, slot }: { health: Pick<WorkerHealth, 'judge'>; slot: Slot },
+  ) {
     this.#services = services;
     this.#lease = lease;
     this.#times = times;
     this.#health = health;
+    this.#slot = slot;
   }
 
   async settle(
@@ -75,7 +82,8 @@ export class JobSettlement {
    * whether this worker is to blame.
    */
   async fail({ code, message, param, fault }: JobError): Promise<JobOutcome> {
-    const judged = await this.#health.judge({ code, message, param, fault }, this.#lease.job.teamId);
+    const { teamId } = this.#lease.job;
+    const judged = await this.#health.judge({ code, message, param, fault }, teamId, this.#slot);
     if (judged.quarantined) {
       const worker = this.#lease.job.workerId;
       const event = {

@@ -80,6 +80,11 @@ export class TrainerProcess {
     return this.#process.pid;
   }
 
+  /** What the child, or the last one, wrote of late to its standard output and error: TensorFlow's log. */
+  get output(): string {
+    return this.#process.output;
+  }
+
   /** The child ends itself after this time of `performance.now()`, unless it is put off: its lease is over then. */
   holdUntil(time: number): void {
     this.#deadline = time;
@@ -148,7 +153,8 @@ export class TrainerProcess {
     const wanted = new AbortController();
     const end = AbortSignal.any([kill, wanted.signal]);
     const measure = onSpeed !== undefined;
-    const message = { type: 'prove', precision: computing.precision, measure } as const;
+    const { kind } = this.device;
+    const message = { type: 'prove', precision: computing.precision, device: kind, measure } as const;
     const check = onlyOnce('kernels', 'speed');
     const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed, check });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };

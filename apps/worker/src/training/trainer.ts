@@ -7,8 +7,9 @@ import { getPriority, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadEngine } from '@graft/peft-core/load-engine';
-import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
+import { faultOf, memoryFault, type OperatorFiles } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
+import { ranOutOfMemory } from '../processes/machine-fault.ts';
 import {
   checkTrainerCall,
   type TrainerMessages,
@@ -30,7 +31,7 @@ const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   } else if (message.type === 'prove') {
     void answer(async () => {
       const { proveEngine, measureSpeed, kernelSets } = await engine;
-      proveEngine(message.precision);
+      proveEngine(message.precision, message.device);
       send({ type: 'kernels', sets: kernelSets() });
       if (message.measure) send({ type: 'speed', flops: await measureSpeed(message.precision) });
       return 'finished';
@@ -66,7 +67,11 @@ async function answer(
     send({ type: await job(stopping.signal) });
   } catch (error) {
     if (stopping.signal.aborted) send({ type: 'stopped' });
-    else send({ type: 'failed', fault: faultOf(error, unexpected, files) });
+    else
+      send({
+        type: 'failed',
+        fault: faultOf(error, ranOutOfMemory(error) ? memoryFault : unexpected, files),
+      });
   }
 }
 
