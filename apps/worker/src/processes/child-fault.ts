@@ -43,6 +43,15 @@ export function faultOf(
   };
 }
 
+/** As `faultOf` what a trainer ended with: memory that ran out is the job's fault. */
+export function trainingFault(
+  error: unknown,
+  otherwise: Otherwise,
+  files: OperatorFiles | null = null,
+): ChildFault {
+  return faultOf(error, ranOutOfMemory(error) ? memoryFault : otherwise, files);
+}
+
 /** As Postgres takes it, of so many characters at most. Messages may quote data. */
 function plainText(text: string, most: number): string {
   const short = text.length > most ? `${text.slice(0, most - 1)}…` : text;

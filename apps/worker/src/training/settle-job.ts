@@ -13,9 +13,11 @@ import {
   type Services,
 } from '@graft/service';
 import type { Slot, WorkerHealth } from '../health/worker-health.ts';
+import { memoryFault } from '../processes/child-fault.ts';
 import type { ChildExit } from '../processes/forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
+import { memoryAdvice, nextMicroBatch, smallerMessage } from './smaller-batch.ts';
 import type { TrainerOutcome } from './trainer-process.ts';
 
 /** What became of a claimed job. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */
@@ -66,6 +68,7 @@ export class JobSettlement {
         if (why === 'pause') return await this.#pause();
         return await this.release(why === 'preempt' ? madeRoom : undefined);
       case 'failed':
+        if (end.fault.code === memoryFault.code) return await this.#outOfMemory(end.fault);
         return await this.fail(end.fault);
       case 'crashed':
         if (!end.ready) return await this.fail(notStarted);
@@ -100,6 +103,15 @@ export class JobSettlement {
   /** running → queued with the attempt refunded, or → paused or cancelled where that was asked for. */
   async release(release?: Release): Promise<JobOutcome> {
     return await this.#left(await this.#lease.write((db, lease) => releaseJob(db, lease, release)));
+  }
+
+  /** It is tried once with fewer examples at a time, which gives the same but for rounding; then the job is too large. */
+  async #outOfMemory(fault: JobError): Promise<JobOutcome> {
+    const { job } = this.#lease;
+    const microBatch = nextMicroBatch(job);
+    if (microBatch === null)
+      return await this.fail({ ...fault, message: memoryAdvice(job, this.#slot.device), param: 'training' });
+    return await this.release({ reason: smallerMessage(job, microBatch, this.#slot.device), microBatch });
   }
 
   async #publish(publication: Publication): Promise<JobOutcome> {

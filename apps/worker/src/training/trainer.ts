@@ -7,9 +7,8 @@ import { getPriority, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadEngine } from '@graft/peft-core/load-engine';
-import { faultOf, memoryFault, type OperatorFiles } from '../processes/child-fault.ts';
+import { type OperatorFiles, trainingFault } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
-import { ranOutOfMemory } from '../processes/machine-fault.ts';
 import {
   checkTrainerCall,
   type TrainerMessages,
@@ -70,7 +69,7 @@ async function answer(
     else
       send({
         type: 'failed',
-        fault: faultOf(error, ranOutOfMemory(error) ? memoryFault : unexpected, files),
+        fault: trainingFault(error, unexpected, files),
       });
   }
 }
