@@ -20,6 +20,7 @@ import {
 import type { CardFault } from './cards/card-fault.ts';
 import { CardWatch } from './cards/card-watch.ts';
 import { findDevices } from './cards/find-devices.ts';
+import { shareCards } from './cards/share-card.ts';
 import { planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
@@ -33,6 +34,7 @@ import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
+import type { SharedCard } from './training/whole-card.ts';
 
 export interface Worker {
   id: string;
@@ -79,7 +81,9 @@ export async function startWorker(
     user: env.trainerUser,
     trainers: plan.trainers.length,
   });
+  const shares = shareCards(plan, env.serverCardBytes);
   const limits = {
+    cacheDir: services.env.cacheDir,
     stallMilliseconds: env.stallSeconds * 1000,
     idleMilliseconds: env.idleSeconds * 1000,
     log,
@@ -90,6 +94,7 @@ export async function startWorker(
         entry: entries.trainer,
         device,
         sandbox: sandboxes.trainers[slot] ?? null,
+        cardBytes: shares.trainer(device),
         ...limits,
       }),
   );
@@ -100,8 +105,14 @@ export async function startWorker(
     queueLimit: env.generatorQueue,
     waitMilliseconds: generatorWaitMilliseconds,
     sandbox: sandboxes.generator,
+    cardBytes: shares.generator,
     ...limits,
   });
+  const shared = ({ device }: TrainerProcess): SharedCard | undefined => {
+    const [besideBytes, wholeBytes] = [shares.trainer(device), shares.alone(device)];
+    if (!shares.isShared(device) || besideBytes === undefined || wholeBytes === undefined) return undefined;
+    return { besideBytes, wholeBytes, takeWhole: () => generator.yieldCard() };
+  };
 
   const isAlone = isLoopback(workerUrl ?? `http://${reachableHost(workerHost)}`);
   const certificate = services.secrets.internalTls || isAlone ? null : makeCertificate(id);
@@ -114,7 +125,7 @@ export async function startWorker(
   const capabilities = capabilitiesOf(plan.trainers.length > 0 ? plan.trainers : [plan.generator], {
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
-    memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
+    memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers, shares),
     confinement: sandboxes.layers,
   });
   const info: WorkerInfo & { capabilities: WorkerCapabilities } = {
@@ -163,6 +174,7 @@ export async function startWorker(
     health,
     trainers,
     cards,
+    shared,
     memoryBytes: capabilities.memoryBytes,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
     drainMilliseconds: env.drainSeconds * 1000 * checkpointShare,

@@ -8,12 +8,24 @@ import type { Device, Precision } from '../devices.ts';
 const inherited =
   /^(?:PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|XDG_CACHE_HOME|LD_LIBRARY_PATH|LD_PRELOAD|NODE_ENV|GRAFT_CACHE_DIR|GRAFT_TENSORFLOW|(?:TF|OMP|KMP|DNNL|ONEDNN|MKL|OPENBLAS|CUDA|NVIDIA|NCCL|XLA|MALLOC)_\w+)$/;
 
+/** What a child on a GPU gets besides. */
+export interface OnCard {
+  /** Of the card's memory it may hold so many bytes; undefined: all. */
+  bytes?: number | undefined;
+  /** Where CUDA keeps code that it has compiled for this card; null: nowhere, it compiles at each start. */
+  kernelCache?: string | null | undefined;
+}
+
+/** An H100's are compiled at the first start, from what TensorFlow has for cards that came later; CUDA's own limit may be 256 MiB. */
+const kernelCacheBytes = 2 ** 30;
+
 /** The environment of a child that computes on `device` in `precision`, and in `threads`, if given. It must be complete before TensorFlow loads. */
 export function childEnvironment(
   device: Device,
   precision: Precision,
   threads?: number,
   from: NodeJS.ProcessEnv = process.env,
+  { bytes, kernelCache }: OnCard = {},
 ): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
     // On a GPU warnings too: what TensorFlow says where it does without the card.
@@ -27,6 +39,15 @@ export function childEnvironment(
     environment.CUDA_VISIBLE_DEVICES = device.uuid;
     // Unset, TensorFlow takes the whole card at once, and a generator beside the trainer gets none.
     environment.TF_FORCE_GPU_ALLOW_GROWTH = 'true';
+    if (bytes !== undefined && device.memoryMib > 0) {
+      // The addon makes them a limit of TensorFlow's allocator (LimitGpuMemory in packages/tf-graph/native/session.cc).
+      environment.GRAFT_GPU_MEMORY_BYTES = `${bytes}`;
+      environment.GRAFT_GPU_TOTAL_BYTES = `${device.memoryMib * 2 ** 20}`;
+    }
+    if (kernelCache) {
+      environment.CUDA_CACHE_PATH ??= kernelCache;
+      environment.CUDA_CACHE_MAXSIZE ??= `${kernelCacheBytes}`;
+    }
   } else {
     // Empty hides every card; TensorFlow built for GPUs then computes on the CPU.
     environment.CUDA_VISIBLE_DEVICES = '';

@@ -3,8 +3,10 @@ import type { CardWatch } from '../cards/card-watch.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
+import type { SharedCard } from './whole-card.ts';
 
-export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown' | 'hurry' | 'claimedAt'> {
+export interface LeaseLoopOptions
+  extends Omit<RunOptions, 'trainer' | 'card' | 'shutdown' | 'hurry' | 'claimedAt'> {
   workerId: string;
   /** What its jobs may require of it now. */
   capabilities: () => WorkerCapabilities;
@@ -13,6 +15,8 @@ export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown
   trainers: TrainerProcess[];
   /** Which of their cards can be used. Absent: all. */
   cards?: Pick<CardWatch, 'faultOf'>;
+  /** The card of a trainer that shares it with the generator. */
+  shared?: (trainer: TrainerProcess) => SharedCard | undefined;
 }
 
 export interface LeaseLoop {
@@ -91,7 +95,8 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     const { job, claimedAt } = claimed;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
     const trainer = trainerFor(job.teamId);
-    const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
+    const card = options.shared?.(trainer);
+    const run = { ...options, trainer, card, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
     const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
     if (!shutdown.signal.aborted) await health.jobLeft(outcome === 'succeeded');
     return true;

@@ -25,12 +25,15 @@ import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 import { type Copied, TrainerOutput } from './untrusted/trainer-output.ts';
 import { type ServedBase, type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
+import { type SharedCard, withWholeCard } from './whole-card.ts';
 
 export interface RunOptions {
   services: Services;
   trainer: TrainerProcess;
   /** What a trainer here may hold; undefined: not known. */
   memoryBytes?: number | undefined;
+  /** The trainer's card, where it shares one with the generator. */
+  card?: SharedCard | undefined;
   times: LeaseTimes;
   /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
   drainMilliseconds: number;
@@ -82,12 +85,9 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
       output,
     });
     recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
-    const { end, publish } = await attempt(
-      job,
-      output,
-      { interrupts, lease, recorder, keeper, observer, log },
-      options,
-    );
+    const parts = { interrupts, lease, recorder, keeper, observer, log };
+    const work = async () => await attempt(job, output, parts, options);
+    const { end, publish } = await withWholeCard(job, options.trainer, options.card, work);
     if (lease.fenced) throw new Fenced();
     if (end.type === 'failed') logFault('training failed', end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
