@@ -13,6 +13,8 @@ export type Device =
       memoryMib: number;
       /** Of a MIG device: the UUID of its card. */
       parent?: string;
+      /** Of a MIG device: which of its card's it is. */
+      migIndex?: number;
     };
 
 /** The precision of matrix products. Master values are fp32 in both. */

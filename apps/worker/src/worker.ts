@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import {
   generationProtocol,
   heartbeatWorker,
+  instruments,
   isDatabaseAway,
   isLoopback,
   makeCertificate,
@@ -17,7 +18,8 @@ import {
   type WorkerCapabilities,
   type WorkerInfo,
 } from '@graft/service';
-import type { CardFault } from './cards/card-fault.ts';
+import { CardFault } from './cards/card-fault.ts';
+import { CardReadings } from './cards/card-readings.ts';
 import { CardWatch } from './cards/card-watch.ts';
 import { findDevices } from './cards/find-devices.ts';
 import { shareCards } from './cards/share-card.ts';
@@ -72,7 +74,9 @@ export async function startWorker(
   const onFault = (fault: CardFault) => log.error({ code: fault.code }, fault.message);
   const plan = planSlots(await findDevices(env.tensorflow, { onFault }), env.slots);
   const cards = new CardWatch(plan.trainers, (card, fault) => {
-    if (fault) log.error({ gpu: card.uuid, reason: fault.message }, 'a GPU takes no jobs');
+    const code = fault instanceof CardFault ? fault.code : 'gpu_failed';
+    if (fault) instruments.gpuFaults.inc({ code });
+    if (fault) log.error({ gpu: card.uuid, code, reason: fault.message }, 'a GPU takes no jobs');
     else log.info({ gpu: card.uuid }, 'a GPU takes jobs again');
     heartbeat?.wake();
   });
@@ -166,6 +170,7 @@ export async function startWorker(
     proofSeconds: env.proofSeconds,
     cards,
   });
+  const readings = new CardReadings(cards, log);
   const loops = startJobLoops(services);
   const leases = startLeaseLoop({
     services,
@@ -175,6 +180,7 @@ export async function startWorker(
     trainers,
     cards,
     shared,
+    readings,
     memoryBytes: capabilities.memoryBytes,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
     drainMilliseconds: env.drainSeconds * 1000 * checkpointShare,
@@ -184,8 +190,10 @@ export async function startWorker(
   let draining = false;
   const report = async () => {
     const { bases, load } = generator;
+    const gpuFaults = cards.faults.map(({ fault }) => fault.message);
+    const capabilities = { ...info.capabilities, ...(gpuFaults.length > 0 && { gpuFaults }) };
     const status = {
-      ...{ running: leases.running, bases, load, draining, capabilities: info.capabilities },
+      ...{ running: leases.running, bases, load, draining, capabilities },
       slots: trainers.filter(({ device }) => !cards.faultOf(device)).length,
     };
     if ((await heartbeatWorker(services, id, status)) || draining) return;
@@ -212,7 +220,7 @@ export async function startWorker(
       { name: 'end the generator', run: () => generator.close() },
       { name: 'remove what children saw of the data folder', run: () => sandboxes.close() },
       { name: 'close the internal server', run: () => http.close() },
-      { name: 'stop job loops', run: () => loops.close() },
+      { name: 'stop job loops', run: () => Promise.all([loops.close(), readings.stop()]) },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];
     await shutDown(steps, log, env.drainSeconds * 1000);

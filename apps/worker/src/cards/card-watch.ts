@@ -9,7 +9,8 @@ import type { Card } from './parse-cards.ts';
  * itself again.
  */
 export class CardWatch {
-  readonly #planned: readonly Card[];
+  /** The cards that its worker was started with. */
+  readonly planned: readonly Card[];
   readonly #onChange: (card: Card, fault: Unfit | null) => void;
   /** By nvidia-smi, and by what a trainer found there. */
   readonly #listed = new Map<string, Unfit>();
@@ -20,7 +21,7 @@ export class CardWatch {
     const cards = new Map(
       devices.flatMap((each) => (each.kind === 'gpu' ? [[each.uuid, each] as const] : [])),
     );
-    this.#planned = [...cards.values()];
+    this.planned = [...cards.values()];
     this.#onChange = onChange;
   }
 
@@ -37,7 +38,7 @@ export class CardWatch {
 
   /** What is wrong with cards that are out of use. */
   get faults(): { card: Card; fault: Unfit }[] {
-    return this.#planned.flatMap((card) => {
+    return this.planned.flatMap((card) => {
       const fault = this.faultOf(card);
       return fault ? [{ card, fault }] : [];
     });
@@ -45,11 +46,11 @@ export class CardWatch {
 
   /** Asks nvidia-smi. Throws `Unfit` when no card is left, or when nvidia-smi fails for all. */
   async look(): Promise<void> {
-    if (this.#planned.length === 0) return;
-    const found = await lookAtCards(this.#planned);
-    for (const card of this.#planned) this.#note(this.#listed, card, found.get(card.uuid) ?? null);
+    if (this.planned.length === 0) return;
+    const found = await lookAtCards(this.planned);
+    for (const card of this.planned) this.#note(this.#listed, card, found.get(card.uuid) ?? null);
     const [first] = found.values();
-    if (first && found.size === this.#planned.length) throw first;
+    if (first && found.size === this.planned.length) throw first;
   }
 
   /** What came of computing on a device; null: it computes. */
@@ -63,7 +64,7 @@ export class CardWatch {
    */
   blame(device: Device, { code, output }: { code: string; output: string }): Unfit | null {
     if (device.kind !== 'gpu') return null;
-    const others = this.#planned.filter((card) => card.uuid !== device.uuid && !this.faultOf(card));
+    const others = this.planned.filter((card) => card.uuid !== device.uuid && !this.faultOf(card));
     const own = isCardFault(code) ? code : cardFaultIn(output);
     const said = output === '' ? '' : ` TensorFlow logged: ${wordsOf(output, 1500)}`;
     const fault =

@@ -45,8 +45,11 @@ export async function findCards(): Promise<FoundCards> {
     else if (parts.length === 0)
       faults.push(new CardFault('gpu_without_mig_device', `${nameOf(card)} has no MIG device.`));
     else
-      for (const { uuid, profile, memoryMib } of parts)
-        cards.push({ ...card, uuid, name: `${card.name} MIG ${profile}`, memoryMib, parent: card.uuid });
+      for (const { uuid, profile, memoryMib, index } of parts)
+        cards.push({
+          ...{ ...card, uuid, name: `${card.name} MIG ${profile}`, memoryMib },
+          ...{ parent: card.uuid, migIndex: index },
+        });
   }
   const [first] = faults;
   if (cards.length === 0 && first) throw first;

@@ -71,6 +71,7 @@ async function start(devices: Card[], proofSeconds = 1): Promise<NonNullable<typ
   await until(() => health.takesJobs);
   const loop = startLeaseLoop({
     ...{ services, workerId, capabilities: () => capabilities, health, cards, trainers, log: services.log },
+    readings: { of: () => ({ usedBytes: 40e9, totalBytes: 80e9, utilization: 0.9, temperature: null }) },
     times: { leaseSeconds: 60, heartbeatSeconds: 5, pollMilliseconds: 200 },
     drainMilliseconds: 5000,
     code: { version: '0.0.0', commit: null },
@@ -113,7 +114,11 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
     const jobs = [await bench.queueTimedJob({ steps: 2 }), await bench.queueTimedJob({ steps: 2 })];
     await train(...jobs);
     assert.equal(trainers[1]!.pid, pid, 'nothing was started on the lost card');
-    assert.equal((await bench.job(jobs[0]!.id)).environmentFaults, 0);
+    const { environmentFaults, progress } = await bench.job(jobs[0]!.id);
+    assert.equal(environmentFaults, 0);
+    assert.deepEqual(progress?.gpu, {
+      ...{ model: 'NVIDIA H100 PCIe', usedBytes: 40e9, totalBytes: 80e9, utilization: 0.9, temperature: null },
+    });
 
     smi.says(prints('No devices were found', 6));
     await until(async () => (await row()).quarantinedAt !== null);

@@ -4,12 +4,14 @@ import { GraftError } from '@graft/peft-core/config';
 import { writeServedLoss } from '@graft/peft-core/files';
 import {
   type CodeVersion,
+  type GpuReading,
   isDatabaseAway,
   type Job,
   removeBelow,
   type Services,
   type TrialState,
 } from '@graft/service';
+import type { CardReadings } from '../cards/card-readings.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
@@ -34,6 +36,8 @@ export interface RunOptions {
   memoryBytes?: number | undefined;
   /** The trainer's card, where it shares one with the generator. */
   card?: SharedCard | undefined;
+  /** What is read of cards. Absent: nothing. */
+  readings?: Pick<CardReadings, 'of'>;
   times: LeaseTimes;
   /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
   drainMilliseconds: number;
@@ -85,6 +89,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
       output,
     });
     recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
+    recorder.readGpu = () => gpuReading(options);
     const parts = { interrupts, lease, recorder, keeper, observer, log };
     const work = async () => await attempt(job, output, parts, options);
     const { end, publish } = await withWholeCard(job, options.trainer, options.card, work);
@@ -110,6 +115,11 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   observer.end(outcome);
   log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
   return outcome;
+}
+
+function gpuReading({ trainer: { device }, readings }: RunOptions): GpuReading | null {
+  const reading = readings?.of(device);
+  return reading && device.kind === 'gpu' ? { model: device.name, ...reading } : null;
 }
 
 async function attempt(

@@ -3,6 +3,7 @@ import {
   cancelRunningJob,
   failJob,
   heartbeatJob,
+  instruments,
   isTerminal,
   type Job,
   type JobError,
@@ -109,6 +110,7 @@ export class JobSettlement {
   async #outOfMemory(fault: JobError): Promise<JobOutcome> {
     const { job } = this.#lease;
     const microBatch = nextMicroBatch(job);
+    instruments.outOfMemory.inc({ outcome: microBatch === null ? 'failed' : 'tried_again' });
     if (microBatch === null)
       return await this.fail({ ...fault, message: memoryAdvice(job, this.#slot.device), param: 'training' });
     return await this.release({ reason: smallerMessage(job, microBatch, this.#slot.device), microBatch });

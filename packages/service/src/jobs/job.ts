@@ -98,6 +98,20 @@ export interface JobProgress {
   tokensPerSecond: number;
   secondsRemaining: number | null;
   loss?: number;
+  /** The card that it is computed on, as read a few seconds ago. Absent: a processor, or of a version before it was read. */
+  gpu?: GpuReading;
+}
+
+/** What a worker reads of a card; null: the card does not tell. */
+export interface GpuReading {
+  model: string;
+  /** Of all processes on it. */
+  usedBytes: number | null;
+  totalBytes: number | null;
+  /** 0 to 1. */
+  utilization: number | null;
+  /** In degrees Celsius. */
+  temperature: number | null;
 }
 
 /** What a sweep was asked for. */

@@ -11,6 +11,8 @@ export interface WorkerCapabilities {
   threads: number;
   /** Models of its GPUs, as nvidia-smi names them: a job goes on with the one that it was begun on. Absent: of a version before that. */
   gpus?: string[];
+  /** Why cards of it take no jobs, for the operator. Absent: all do. */
+  gpuFaults?: string[];
   /** The first is what "auto" means here. */
   precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
   /** What layers can be made of, as its trainers found; what jobs that are first run here take comes first. Absent: stock alone. */
