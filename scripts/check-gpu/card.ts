@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Device, findDevices } from '../../apps/worker/src/devices.ts';
+import { findDevices } from '../../apps/worker/src/cards/find-devices.ts';
+import type { Device } from '../../apps/worker/src/devices.ts';
 import { platformWheel, VERSION } from '../bootstrap/tensorflow/wheels.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -11,7 +12,7 @@ export async function findCard(host = `${process.platform}-${process.arch}`): Pr
   if (host !== 'linux-x64') return `TensorFlow has GPUs on Linux x86-64 only, this is ${host}`;
   const { error, stdout, stderr } = smi(['--list-gpus']);
   if (error) return 'no NVIDIA driver is installed: there is no nvidia-smi on the PATH';
-  const [card] = await findDevices();
+  const [card] = await findDevices('gpu', { build: 'gpu' }).catch(() => []);
   if (card?.kind !== 'gpu') return `nvidia-smi lists no card: ${`${stdout}${stderr}`.trim().split('\n')[0]}`;
   if (builtFor() === 'cpu')
     return "TensorFlow's CPU build is installed: GRAFT_TENSORFLOW=gpu npm run tensorflow fetches the other";

@@ -30,6 +30,8 @@ export interface WorkerEnv {
   generatorQueue: number;
   /** Sequences that the generator computes at once, and the memory of their keys and values, and of adapters of low rank. */
   generatorLimits: { rows: number; cacheBytes: number; updateBytes: number };
+  /** What the generator may hold of a card that it shares with a trainer; undefined: a quarter. */
+  serverCardBytes: number | undefined;
 }
 
 const variables = {
@@ -80,6 +82,11 @@ const variables = {
     form: 'a whole number of megabytes above 0',
     fallback: '512',
   },
+  GRAFT_SERVER_GPU_MB: {
+    pattern: /^[1-9]\d{0,6}$/,
+    form: 'a whole number of megabytes above 0',
+    fallback: undefined,
+  },
   GRAFT_SERVER_ADAPTERS_MB: {
     pattern: /^[1-9]\d{0,3}$/,
     form: 'a whole number of megabytes from 1 to 9999',
@@ -100,6 +107,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
   const slots = read('GRAFT_WORKER_SLOTS');
   const threads = read('GRAFT_TRAINER_THREADS');
   const megabytes = read('GRAFT_TRAINER_MEMORY_MB');
+  const serverMegabytes = read('GRAFT_SERVER_GPU_MB');
   const loaded: WorkerEnv = {
     slots: slots === undefined ? undefined : Number(slots),
     tensorflow: read('GRAFT_TENSORFLOW') as 'cpu' | 'gpu' | undefined,
@@ -119,6 +127,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
       cacheBytes: Number(read('GRAFT_SERVER_CACHE_MB')) * 1e6,
       updateBytes: Number(read('GRAFT_SERVER_ADAPTERS_MB')) * 1e6,
     },
+    serverCardBytes: serverMegabytes === undefined ? undefined : Number(serverMegabytes) * 1e6,
   };
   if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
   return loaded;

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import {
   generationProtocol,
   heartbeatWorker,
+  instruments,
   isDatabaseAway,
   isLoopback,
   makeCertificate,
@@ -17,7 +18,12 @@ import {
   type WorkerCapabilities,
   type WorkerInfo,
 } from '@graft/service';
-import { findDevices, planSlots } from './devices.ts';
+import { CardFault } from './cards/card-fault.ts';
+import { CardReadings } from './cards/card-readings.ts';
+import { CardWatch } from './cards/card-watch.ts';
+import { findDevices } from './cards/find-devices.ts';
+import { shareCards } from './cards/share-card.ts';
+import { planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
@@ -30,6 +36,7 @@ import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
+import type { SharedCard } from './training/whole-card.ts';
 
 export interface Worker {
   id: string;
@@ -64,13 +71,23 @@ export async function startWorker(
   const { leaseSeconds, heartbeatSeconds, workerHost, workerPort, workerUrl } = services.env;
   const id = newId('worker');
   const code = await readCodeVersion();
-  const plan = planSlots(await findDevices(env.tensorflow), env.slots);
+  const onFault = (fault: CardFault) => log.error({ code: fault.code }, fault.message);
+  const plan = planSlots(await findDevices(env.tensorflow, { onFault }), env.slots);
+  const cards = new CardWatch(plan.trainers, (card, fault) => {
+    const code = fault instanceof CardFault ? fault.code : 'gpu_failed';
+    if (fault) instruments.gpuFaults.inc({ code });
+    if (fault) log.error({ gpu: card.uuid, code, reason: fault.message }, 'a GPU takes no jobs');
+    else log.info({ gpu: card.uuid }, 'a GPU takes jobs again');
+    heartbeat?.wake();
+  });
   const sandboxes = await planSandboxes(services, id, {
     mode: env.trainerSandbox,
     user: env.trainerUser,
     trainers: plan.trainers.length,
   });
+  const shares = shareCards(plan, env.serverCardBytes);
   const limits = {
+    cacheDir: services.env.cacheDir,
     stallMilliseconds: env.stallSeconds * 1000,
     idleMilliseconds: env.idleSeconds * 1000,
     log,
@@ -81,6 +98,7 @@ export async function startWorker(
         entry: entries.trainer,
         device,
         sandbox: sandboxes.trainers[slot] ?? null,
+        cardBytes: shares.trainer(device),
         ...limits,
       }),
   );
@@ -91,8 +109,14 @@ export async function startWorker(
     queueLimit: env.generatorQueue,
     waitMilliseconds: generatorWaitMilliseconds,
     sandbox: sandboxes.generator,
+    cardBytes: shares.generator,
     ...limits,
   });
+  const shared = ({ device }: TrainerProcess): SharedCard | undefined => {
+    const [besideBytes, wholeBytes] = [shares.trainer(device), shares.alone(device)];
+    if (!shares.isShared(device) || besideBytes === undefined || wholeBytes === undefined) return undefined;
+    return { besideBytes, wholeBytes, takeWhole: () => generator.yieldCard() };
+  };
 
   const isAlone = isLoopback(workerUrl ?? `http://${reachableHost(workerHost)}`);
   const certificate = services.secrets.internalTls || isAlone ? null : makeCertificate(id);
@@ -102,10 +126,10 @@ export async function startWorker(
   const scheme = services.secrets.internalTls || certificate ? 'https' : 'http';
   const address = workerUrl ?? `${scheme}://${reachableHost(workerHost)}:${port}`;
 
-  const capabilities = capabilitiesOf(plan.trainers[0] ?? plan.generator, {
+  const capabilities = capabilitiesOf(plan.trainers.length > 0 ? plan.trainers : [plan.generator], {
     precisions: env.trainerPrecisions,
     threads: env.trainerThreads,
-    memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers),
+    memoryBytes: env.trainerMemoryBytes ?? trainerMemory(plan.trainers, shares),
     confinement: sandboxes.layers,
   });
   const info: WorkerInfo & { capabilities: WorkerCapabilities } = {
@@ -128,13 +152,10 @@ export async function startWorker(
   const health = new WorkerHealth({
     services,
     workerId: id,
-    cheap: [
-      dataFolderProof(services, id),
-      deviceProof(plan.trainers),
-      accessProof(services, sandboxes.generator),
-    ],
+    cheap: [dataFolderProof(services, id), deviceProof(cards), accessProof(services, sandboxes.generator)],
     thorough: [
       engineProof(trainers, computing, {
+        cards,
         isServing: () => generator.load > 0,
         onKernels: (sets) => {
           const kernels = kernelsOf(capabilities.device, env.kernels, sets);
@@ -147,7 +168,9 @@ export async function startWorker(
       }),
     ],
     proofSeconds: env.proofSeconds,
+    cards,
   });
+  const readings = new CardReadings(cards, log);
   const loops = startJobLoops(services);
   const leases = startLeaseLoop({
     services,
@@ -155,6 +178,9 @@ export async function startWorker(
     capabilities: () => info.capabilities,
     health,
     trainers,
+    cards,
+    shared,
+    readings,
     memoryBytes: capabilities.memoryBytes,
     times: { leaseSeconds, heartbeatSeconds, pollMilliseconds },
     drainMilliseconds: env.drainSeconds * 1000 * checkpointShare,
@@ -164,7 +190,12 @@ export async function startWorker(
   let draining = false;
   const report = async () => {
     const { bases, load } = generator;
-    const status = { running: leases.running, bases, load, draining, capabilities: info.capabilities };
+    const gpuFaults = cards.faults.map(({ fault }) => fault.message);
+    const capabilities = { ...info.capabilities, ...(gpuFaults.length > 0 && { gpuFaults }) };
+    const status = {
+      ...{ running: leases.running, bases, load, draining, capabilities },
+      slots: trainers.filter(({ device }) => !cards.faultOf(device)).length,
+    };
     if ((await heartbeatWorker(services, id, status)) || draining) return;
     await registerWorker(services, info);
     health.registeredAgain();
@@ -189,7 +220,7 @@ export async function startWorker(
       { name: 'end the generator', run: () => generator.close() },
       { name: 'remove what children saw of the data folder', run: () => sandboxes.close() },
       { name: 'close the internal server', run: () => http.close() },
-      { name: 'stop job loops', run: () => loops.close() },
+      { name: 'stop job loops', run: () => Promise.all([loops.close(), readings.stop()]) },
       { name: 'deregister', run: () => removeWorker(services, id) },
     ];
     await shutDown(steps, log, env.drainSeconds * 1000);

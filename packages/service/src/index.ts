@@ -95,6 +95,7 @@ export { type IntegrationTimes, startIntegrationSender } from './integrations/se
 export {
   type DataCounts,
   fineTunedModelName,
+  type GpuReading,
   isTerminal,
   type Job,
   type JobAttempt,

@@ -30,6 +30,8 @@ void SetAttribute(napi_env env, TF_OperationDescription* node, napi_value attrib
   switch (IntegerOf(env, PropertyOf(env, attribute, "type"))) {
     case TF_ATTR_STRING: {
       const std::string string = StringOf(env, value);
+      // Where the node is computed is no attribute of its own to TensorFlow.
+      if (text == "_device") return TF_SetDevice(node, string.c_str());
       return TF_SetAttrString(node, name, string.data(), string.size());
     }
     case TF_ATTR_INT: {

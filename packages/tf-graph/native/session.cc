@@ -18,6 +18,7 @@
 //
 // Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
 // rank is known. All but prepareSession runs on the calling thread.
+#include <cstdlib>
 #include <cstring>
 
 #include "values.h"
@@ -205,14 +206,40 @@ void Close(napi_env env, napi_callback_info info, napi_value*) {
   Check(status);
 }
 
-/** Failures become JavaScript errors. */
+/**
+ * TensorFlow has one allocator a card and process, made with the first session or context, whose limit it keeps. This first session,
+ * closed at once, gives it the part of the card that this process may hold: GRAFT_GPU_MEMORY_BYTES of GRAFT_GPU_TOTAL_BYTES. A
+ * ConfigProto: gpu_options (6) { per_process_gpu_memory_fraction (1): double, allow_growth (4): true }. Without a card it does nothing.
+ */
+void LimitGpuMemory() {
+  const char* limit = std::getenv("GRAFT_GPU_MEMORY_BYTES");
+  const char* total = std::getenv("GRAFT_GPU_TOTAL_BYTES");
+  if (limit == nullptr || total == nullptr || *limit == '\0' || *total == '\0') return;
+  const double fraction = std::atof(limit) / std::atof(total);
+  // Above 1 TensorFlow would take memory of the machine for the card's.
+  if (!(fraction > 0 && fraction <= 1))
+    throw Failure{"GRAFT_GPU_MEMORY_BYTES must be above 0 and at most GRAFT_GPU_TOTAL_BYTES"};
+  unsigned char config[13] = {0x32, 11, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 1};
+  std::memcpy(config + 3, &fraction, sizeof fraction);
+  Owned<TF_Status> status(TF_NewStatus());
+  Owned<TF_SessionOptions> options(TF_NewSessionOptions());
+  TF_SetConfig(options.get(), config, sizeof config, status.get());
+  Check(status);
+  Owned<TF_Graph> graph(TF_NewGraph());
+  TF_Session* session = TF_NewSession(graph.get(), options.get(), status.get());
+  Check(status);
+  TF_DeleteSession(session, status.get());
+  Check(status);
+}
+
+/** Failures become JavaScript errors; those of TensorFlow have its status as `code`, such as "RESOURCE_EXHAUSTED". */
 template <void (*body)(napi_env, napi_callback_info, napi_value*)>
 napi_value Call(napi_env env, napi_callback_info info) {
   napi_value result = nullptr;
   try {
     body(env, info, &result);
   } catch (const Failure& failure) {
-    napi_throw_error(env, nullptr, failure.message.c_str());
+    napi_throw_error(env, failure.code, failure.message.c_str());
   } catch (const std::exception& error) {
     napi_throw_error(env, nullptr, error.what());
   }
@@ -229,6 +256,12 @@ void Export(napi_env env, napi_value exports, const char* name, napi_callback fu
 
 extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   TensorFlowIsLoaded();
+  try {
+    LimitGpuMemory();
+  } catch (const Failure& failure) {
+    napi_throw_error(env, failure.code, failure.message.c_str());
+    return exports;
+  }
   exports = tfjs_register_module(env, exports);
   Export(env, exports, "createSession", Call<Create>);
   Export(env, exports, "addNode", Call<AddNode>);

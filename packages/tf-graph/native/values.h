@@ -27,14 +27,39 @@ using Owned = std::unique_ptr<T, Deleter>;
 
 struct Failure {
   std::string message;
+  /** What the JavaScript error has as its `code`: TensorFlow's status; null where TensorFlow did not fail. */
+  const char* code = nullptr;
 };
+
+/** TensorFlow's names of its status codes (absl::StatusCode). */
+inline const char* NameOf(TF_Code code) {
+  switch (code) {
+    case TF_CANCELLED: return "CANCELLED";
+    case TF_INVALID_ARGUMENT: return "INVALID_ARGUMENT";
+    case TF_DEADLINE_EXCEEDED: return "DEADLINE_EXCEEDED";
+    case TF_NOT_FOUND: return "NOT_FOUND";
+    case TF_ALREADY_EXISTS: return "ALREADY_EXISTS";
+    case TF_PERMISSION_DENIED: return "PERMISSION_DENIED";
+    case TF_UNAUTHENTICATED: return "UNAUTHENTICATED";
+    case TF_RESOURCE_EXHAUSTED: return "RESOURCE_EXHAUSTED";
+    case TF_FAILED_PRECONDITION: return "FAILED_PRECONDITION";
+    case TF_ABORTED: return "ABORTED";
+    case TF_OUT_OF_RANGE: return "OUT_OF_RANGE";
+    case TF_UNIMPLEMENTED: return "UNIMPLEMENTED";
+    case TF_INTERNAL: return "INTERNAL";
+    case TF_UNAVAILABLE: return "UNAVAILABLE";
+    case TF_DATA_LOSS: return "DATA_LOSS";
+    default: return "UNKNOWN";
+  }
+}
 
 inline void Check(napi_status status, const char* what) {
   if (status != napi_ok) throw Failure{std::string("the native session was given a wrong ") + what};
 }
 
 inline void Check(const Owned<TF_Status>& status) {
-  if (TF_GetCode(status.get()) != TF_OK) throw Failure{TF_Message(status.get())};
+  const TF_Code code = TF_GetCode(status.get());
+  if (code != TF_OK) throw Failure{TF_Message(status.get()), NameOf(code)};
 }
 
 inline std::string StringOf(napi_env env, napi_value value) {

@@ -13,6 +13,13 @@ export const WorkerSchema = named('Worker', {
   base_models: Type.Array(Type.String(), { description: 'Loaded for serving.' }),
   draining: Type.Boolean({ description: 'It takes no more work.' }),
   device: nullable(Type.String()),
+  gpus: nullable(Type.Array(Type.String()), {
+    description:
+      'Models of its GPUs, as nvidia-smi names them; null: it has none, or is of a version that does not say.',
+  }),
+  gpu_faults: Type.Array(Type.String(), {
+    description: 'Why cards of it take no jobs, one text each with its code and what mends it.',
+  }),
   threads: nullable(Type.Integer()),
   memory_bytes: nullable(Type.Integer(), {
     description: 'What one of its trainers may hold at most; null: not known.',
@@ -106,6 +113,8 @@ export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> 
     base_models: worker.bases,
     draining: worker.draining,
     device: worker.capabilities?.device ?? null,
+    gpus: worker.capabilities?.gpus ?? null,
+    gpu_faults: worker.capabilities?.gpuFaults ?? [],
     threads: worker.capabilities?.threads ?? null,
     memory_bytes: worker.capabilities?.memoryBytes ?? null,
     flops: worker.capabilities?.flops ?? null,

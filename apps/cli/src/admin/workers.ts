@@ -167,6 +167,8 @@ const wireWorker = (worker: WorkerRecord) => ({
   id: worker.id,
   hostname: worker.hostname,
   device: worker.capabilities?.device ?? null,
+  gpus: worker.capabilities?.gpus ?? null,
+  gpu_faults: worker.capabilities?.gpuFaults ?? [],
   memory_bytes: worker.capabilities?.memoryBytes ?? null,
   flops: worker.capabilities?.flops ?? null,
   confinement: worker.capabilities?.confinement ?? null,

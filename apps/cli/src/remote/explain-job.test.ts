@@ -102,12 +102,18 @@ test('a machine that cannot: the reason, until when the job waits, whom it avoid
 
 test('no worker can go on with it: what it was begun in, and whom to ask', () => {
   const waiting = jobOf({ status: 'queued', progress: null });
-  const requirements = { precision: 'bf16', threads: 16, device: 'cpu', kernels: 'avx512bf16' } as const;
+  const requirements: NonNullable<JobOutlook['requirements']> = {
+    ...{ precision: 'bf16', threads: 16, device: 'cpu' },
+    ...{ kernels: 'avx512bf16', gpu: null, micro_batch: null },
+  };
   const [, now] = told(waiting, [], { ...outlook, requirements, has_worker: false });
   assert.equal(
     now,
     'Now: it waits for a free slot. No worker that takes jobs now can go on with it: it was begun in bf16 with 16 threads on a CPU with avx512bf16 instructions, and is finished so. Ask the operator for such a worker.',
   );
+  const onGpu = { ...requirements, device: 'gpu', kernels: 'stock', gpu: 'NVIDIA H100 PCIe' } as const;
+  const [, gone] = told(waiting, [], { ...outlook, requirements: onGpu, has_worker: false });
+  assert.match(gone!, /begun in bf16 with 16 threads on the model of GPU NVIDIA H100 PCIe, and is finished so/);
   const [, fresh] = told(waiting, [], { ...outlook, has_worker: false });
   assert.match(fresh!, /No worker that takes jobs now can run it\.$/);
 });

@@ -132,9 +132,9 @@ function tellQueued(job: FineTuningJob, outlook: JobOutlook | null): string {
 function tellUnmet(outlook: JobOutlook | null): string {
   if (outlook === null || outlook.has_worker) return '';
   if (outlook.requirements === null) return ' No worker that takes jobs now can run it.';
-  const { precision, threads, device, kernels } = outlook.requirements;
+  const { precision, threads, device, kernels, gpu } = outlook.requirements;
   const by = kernels === 'stock' ? '' : ` with ${kernels} instructions`;
-  const had = `${precision} with ${count(threads)} ${threads === 1 ? 'thread' : 'threads'} on a ${device.toUpperCase()}${by}`;
+  const had = `${precision} with ${count(threads)} ${threads === 1 ? 'thread' : 'threads'} on ${gpu === null ? `a ${device.toUpperCase()}` : `the model of GPU ${gpu}`}${by}`;
   return ` No worker that takes jobs now can go on with it: it was begun in ${had}, and is finished so. Ask the operator for such a worker.`;
 }
 

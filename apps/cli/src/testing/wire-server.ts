@@ -264,6 +264,7 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
               tokens_per_second: 1_532,
               seconds_remaining: 61,
               loss: 0.5,
+              gpu: null,
             },
       priority: 'normal',
       estimated_start: step === 0 ? 1_700_000_600 : null,

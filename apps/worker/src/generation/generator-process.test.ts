@@ -265,4 +265,20 @@ describe('GeneratorProcess', () => {
     await assert.rejects(waiting, GeneratorBusy);
     await assert.rejects(say(generator, 'c'), GeneratorBusy);
   });
+
+  it('gives its card up for a training while it has nothing to do, and not before', async (t) => {
+    const generator = generatorFor(t);
+    const first = say(generator, 'a b');
+    assert.equal(await generator.yieldCard(), null, 'it has a request');
+    await first;
+    const { pid } = generator;
+    assert.ok(pid !== null);
+    const giveBack = (await generator.yieldCard())!;
+    assert.equal(generator.pid, null, 'its child holds nothing of the card');
+    await assert.rejects(say(generator, 'c'), GeneratorBusy);
+    giveBack();
+    giveBack();
+    assert.equal(await say(generator, 'd'), 'd|done');
+    assert.notEqual(generator.pid, pid);
+  });
 });

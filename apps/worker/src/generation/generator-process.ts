@@ -64,6 +64,8 @@ export class GeneratorProcess {
   readonly #running = new Map<number, Running>();
   #ids = 0;
   #closed = false;
+  /** Trainings that have its card for themselves. */
+  #yielded = 0;
   #baseModel: string | null = null;
   /** After a fault of the child's own the state of its engine is unknown: nothing more is sent to it. */
   #unsound = false;
@@ -143,6 +145,21 @@ export class GeneratorProcess {
     }
   }
 
+  /**
+   * Ends the child, which has no request, so that a training has its card for itself. Until the answered function is called requests
+   * throw `GeneratorBusy`. Null: it has requests, and keeps its part.
+   */
+  async yieldCard(): Promise<(() => void) | null> {
+    if (this.load > 0 || this.#closed) return null;
+    this.#yielded += 1;
+    await this.#process.close();
+    let isOver = false;
+    return () => {
+      if (!isOver) this.#yielded -= 1;
+      isOver = true;
+    };
+  }
+
   /** Ends the child; waiting requests throw `GeneratorBusy`. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -219,6 +236,7 @@ export class GeneratorProcess {
 
   async #turn(baseModel: string, signal: AbortSignal, share: Share): Promise<number> {
     if (this.#closed) throw new GeneratorBusy('The generator is closing.');
+    if (this.#yielded > 0) throw new GeneratorBusy('A training has the card.');
     signal.throwIfAborted();
     if (this.#waiting.length === 0 && this.#mayEnter({ baseModel, share })) {
       this.#waiting.begin(share);

@@ -1,15 +1,15 @@
 import { threadCount } from '@graft/peft-core/precision';
 import type { WorkerCapabilities } from '@graft/service';
 import { type Device, type Precision, resolvePrecision } from '../devices.ts';
-import { Unfit } from './proofs.ts';
+import { Unfit } from './unfit.ts';
 
 /**
- * What jobs may require of this worker. Each computes in either precision; `precisions` are the operator's, where set, and the
+ * What jobs may require of this worker, whose trainers have these devices, all of one kind. Each computes in either precision; `precisions` are the operator's, where set, and the
  * first is what "auto" comes to. `threads` is what a job that is first run here has from then on, so several machines that are
  * to take over from one another agree on it.
  */
 export function capabilitiesOf(
-  device: Device,
+  devices: readonly Device[],
   {
     precisions,
     threads,
@@ -22,6 +22,8 @@ export function capabilitiesOf(
     confinement: readonly string[];
   },
 ): WorkerCapabilities {
+  const device = devices[0]!;
+  const gpus = [...new Set(devices.flatMap((each) => (each.kind === 'gpu' ? [each.name] : [])))];
   const auto = resolvePrecision('auto', device);
   const [first = auto, ...others] = precisions ?? [auto, auto === 'bf16' ? 'fp32' : 'bf16'];
   return {
@@ -32,6 +34,7 @@ export function capabilitiesOf(
       sweeps: true,
       confinement: [...confinement],
     },
+    ...(gpus.length > 0 && { gpus }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
 }

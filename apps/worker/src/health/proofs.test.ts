@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '@graft/service';
+import { CardWatch } from '../cards/card-watch.ts';
 import { TrainerProcess } from '../training/trainer-process.ts';
 import { kernelsOf } from './capabilities.ts';
-import { engineProof, Unfit } from './proofs.ts';
+import { engineProof } from './proofs.ts';
+import { Unfit } from './unfit.ts';
 
 const computing = { precision: 'fp32', threads: 1 } as const;
 
@@ -26,6 +28,7 @@ test('the engine is measured while it is proved, and not while this worker does 
   let isServing = false;
   const kernels: (readonly string[])[] = [];
   const prove = engineProof(trainers, computing, {
+    cards: new CardWatch([]),
     isServing: () => isServing,
     onKernels: (sets) => kernels.push(sets),
     onSpeed: (flops) => speeds.push(flops),

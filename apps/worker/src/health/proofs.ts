@@ -5,20 +5,12 @@ import {
   probeDataFolder,
   type Services,
 } from '@graft/service';
-import { type Device, findDevices } from '../devices.ts';
-import type { ChildFault } from '../processes/child-fault.ts';
+import { CardFault, type CardFaultCode, cardFaultIn, wordsOf } from '../cards/card-fault.ts';
+import type { CardWatch } from '../cards/card-watch.ts';
+import { type ChildFault, memoryFault } from '../processes/child-fault.ts';
 import { canReach, type Sandbox } from '../processes/confinement.ts';
 import type { TrainerProcess } from '../training/trainer-process.ts';
-
-/** Why a worker cannot work. `message` is for the operator; `plain`, without paths, for the teams whose jobs go elsewhere. */
-export class Unfit extends Error {
-  readonly plain: string;
-
-  constructor(plain: string, message: string) {
-    super(message);
-    this.plain = plain;
-  }
-}
+import { Unfit } from './unfit.ts';
 
 /** Resolves when it holds; throws `Unfit`, or what says that Postgres is away, which proves nothing. */
 export type Proof = () => Promise<void>;
@@ -52,19 +44,9 @@ export function dataFolderProof(services: Services, workerId: string): Proof {
   };
 }
 
-/** That the GPUs it was started with are still there. */
-export function deviceProof(devices: Device[]): Proof {
-  const planned = devices.filter((device) => device.kind === 'gpu');
-  return async () => {
-    if (planned.length === 0) return;
-    const found = new Set((await findDevices()).map((device) => device.kind === 'gpu' && device.uuid));
-    const gone = planned.filter(({ uuid }) => !found.has(uuid));
-    if (gone.length === 0) return;
-    throw new Unfit(
-      'its GPU is not there',
-      `nvidia-smi no longer lists ${gone.map(({ name, uuid }) => `${name} (${uuid})`).join(', ')}.`,
-    );
-  };
+/** That a GPU that it was started with is still there. One that is lost takes no job, and the others go on. */
+export function deviceProof(cards: CardWatch): Proof {
+  return async () => await cards.look();
 }
 
 /** That trainers of another user get to the folders that are opened to them. */
@@ -80,7 +62,8 @@ export function accessProof({ env }: Pick<Services, 'env'>, sandbox: Sandbox | n
 }
 
 /**
- * That TensorFlow loads and computes in the child process of each slot, on its device. `onSpeed` gets the floating-point
+ * That TensorFlow loads and computes in the child process of each slot, on its device; of several cards one is enough, and the others
+ * take no jobs. `onSpeed` gets the floating-point
  * operations in a second of the slowest: a job may come to any of them. It is measured as part of the proof, which takes seconds
  * while TensorFlow loads, for 0.2 s more; and not while this worker trains or answers completions, or it would be too low.
  */
@@ -88,10 +71,12 @@ export function engineProof(
   trainers: TrainerProcess[],
   computing: Parameters<TrainerProcess['prove']>[0],
   {
+    cards,
     isServing,
     onKernels,
     onSpeed,
   }: {
+    cards: CardWatch;
     isServing: () => boolean;
     /** Gets what each can make layers of, best first. Throws `Unfit` where that is not what the operator wants. */
     onKernels: (sets: readonly string[]) => void;
@@ -104,24 +89,47 @@ export function engineProof(
     const measured = isIdle ? (flops: number) => void speeds.push(flops) : undefined;
     const found: (readonly string[])[] = [];
     const told = { onKernels: (sets: readonly string[]) => void found.push(sets), onSpeed: measured };
-    await Promise.all(trainers.map(async (trainer) => await proveTrainer(trainer, computing, told)));
+    const faults = await Promise.all(
+      trainers.map(async (trainer) => {
+        // Without a card that nvidia-smi reaches nothing can be proved, and its fault is known.
+        const fault = cards.isThere(trainer.device) ? await faultIn(trainer, computing, told) : null;
+        if (cards.isThere(trainer.device)) cards.tried(trainer.device, fault);
+        return cards.faultOf(trainer.device) ?? fault;
+      }),
+    );
+    const [first] = faults.filter((fault) => fault !== null);
+    if (first && (trainers.some(({ device }) => device.kind === 'cpu') || !faults.includes(null)))
+      throw first;
     for (const sets of found) onKernels(sets);
     if (speeds.length > 0) onSpeed(Math.min(...speeds));
   };
 }
 
-async function proveTrainer(
+/** Null: it computes. */
+async function faultIn(
   trainer: TrainerProcess,
   computing: Parameters<TrainerProcess['prove']>[0],
   told: Parameters<TrainerProcess['prove']>[2],
-): Promise<void> {
+): Promise<Unfit | null> {
+  const { device } = trainer;
   const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), told);
-  if (outcome === null || outcome.type === 'finished') return;
-  throw new Unfit(
-    'its TensorFlow does not compute',
-    `TensorFlow does not compute on the ${trainer.device.kind}: ${reasonOf(outcome)}`,
+  if (outcome === null || outcome.type === 'finished') return null;
+  const reason = reasonOf(outcome);
+  if (device.kind === 'cpu')
+    return new Unfit('its TensorFlow does not compute', `TensorFlow does not compute on the cpu: ${reason}`);
+  // TensorFlow only logs why it does without a card.
+  const logged = trainer.output;
+  const isFull = 'fault' in outcome && outcome.fault.code === memoryFault.code;
+  const code = isFull ? 'gpu_memory_taken' : reasonCode(logged, reason);
+  const words = logged === '' ? 'TensorFlow logged nothing.' : `TensorFlow logged: ${wordsOf(logged, 1500)}`;
+  return new CardFault(
+    code,
+    `TensorFlow does not compute on ${device.name} (${device.uuid}): ${wordsOf(reason)} ${words}`,
   );
 }
+
+const reasonCode = (logged: string, reason: string): CardFaultCode =>
+  cardFaultIn(logged) ?? cardFaultIn(reason) ?? 'gpu_not_used';
 
 function reasonOf(outcome: { type: string; fault?: ChildFault; exit?: object }): string {
   if (outcome.fault) return outcome.fault.stack ?? outcome.fault.message;

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { shareCards } from '../cards/share-card.ts';
 import { memoryLimit, trainerMemory, withoutReserve } from './trainer-memory.ts';
 
 const GiB = 2 ** 30;
@@ -66,14 +67,23 @@ describe('trainerMemory', () => {
   const gpu = (memoryMib: number) =>
     ({ kind: 'gpu', uuid: 'GPU-0', index: 0, name: 'any', memoryMib }) as const;
 
-  it("is the smallest GPU's, and not known where one does not tell", () => {
-    assert.equal(trainerMemory([gpu(81_559), gpu(24_576)]), 24 * GiB);
-    assert.equal(trainerMemory([gpu(81_559), gpu(0)]), undefined);
-    assert.equal(trainerMemory([]), undefined);
+  const reported = (...trainers: ReturnType<typeof gpu>[]) =>
+    trainerMemory(trainers, shareCards({ trainers, generator: { kind: 'cpu' } }));
+
+  it("is the smallest GPU's less CUDA's context, and not known where one does not tell", () => {
+    assert.equal(reported(gpu(81_559), gpu(24_576)), 23 * GiB);
+    assert.equal(reported(gpu(81_559), gpu(0)), undefined);
+    assert.equal(reported(), undefined);
+  });
+
+  it('is what a generator on the same card leaves', () => {
+    const [card] = [gpu(24_576)];
+    const shares = shareCards({ trainers: [card], generator: card }, 5 * GiB);
+    assert.equal(trainerMemory([card], shares), 17 * GiB);
   });
 
   it('leaves something of the machine on a CPU', () => {
-    const bytes = trainerMemory([{ kind: 'cpu' }])!;
+    const bytes = trainerMemory([{ kind: 'cpu' }], shareCards({ trainers: [], generator: { kind: 'cpu' } }))!;
     assert.ok(bytes > 0 && bytes < Math.min(totalmem(), memoryLimit()));
     assert.equal(withoutReserve(64 * GiB), 63 * GiB);
     assert.equal(withoutReserve(5 * GiB), 4.5 * GiB);

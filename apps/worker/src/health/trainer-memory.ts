@@ -1,20 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { dirname, join, posix } from 'node:path';
+import type { CardShares } from '../cards/share-card.ts';
 import type { Device } from '../devices.ts';
 
 const GiB = 2 ** 30;
 
 /**
- * Bytes that the trainer of any of these devices may hold at most: the memory of the smallest GPU, or on a CPU, which has one
- * trainer, what this process's machine or container has, less a reserve. Undefined where it is not known, or nothing trains.
+ * Bytes that the trainer of any of these devices may hold at most: of the smallest GPU what is left of its memory by CUDA's context
+ * and a generator beside it; or on a CPU, which has one trainer, what this process's machine or container has, less a reserve.
+ * Undefined where it is not known, as of a GPU that does not tell its memory, or nothing trains.
  */
-export function trainerMemory(trainers: Device[]): number | undefined {
+export function trainerMemory(
+  trainers: readonly Device[],
+  shares: Pick<CardShares, 'trainer'>,
+): number | undefined {
   if (trainers.length === 0) return undefined;
   const sizes = trainers.map((device) =>
-    device.kind === 'gpu' ? device.memoryMib * 2 ** 20 : withoutReserve(Math.min(totalmem(), memoryLimit())),
+    device.kind === 'gpu'
+      ? (shares.trainer(device) ?? 0)
+      : withoutReserve(Math.min(totalmem(), memoryLimit())),
   );
-  // A GPU that does not tell its memory has 0.
   return Math.min(...sizes) || undefined;
 }
 

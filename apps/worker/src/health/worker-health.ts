@@ -10,7 +10,17 @@ import {
   repeat,
   type Services,
 } from '@graft/service';
-import { type Proof, Unfit } from './proofs.ts';
+import { CardFault } from '../cards/card-fault.ts';
+import type { CardWatch } from '../cards/card-watch.ts';
+import type { Device } from '../devices.ts';
+import type { Proof } from './proofs.ts';
+import { Unfit } from './unfit.ts';
+
+/** Where a job was computed, and what the child process wrote there of late. */
+export interface Slot {
+  device: Device;
+  output: string;
+}
 
 export interface HealthOptions {
   services: Services;
@@ -20,6 +30,8 @@ export interface HealthOptions {
   /** At the start, after a fault, while in quarantine, and now and then: a machine is as fast as what else it does lets it be. */
   thorough: Proof[];
   proofSeconds: number;
+  /** Absent: it has none. */
+  cards?: Pick<CardWatch, 'blame'>;
 }
 
 // So many faults of the system or the environment in a row, whatever the jobs.
@@ -70,24 +82,31 @@ export class WorkerHealth {
 
   /**
    * Looks for what may be behind a fault that seems a job's: the same fault as one of the environment when a proof fails.
-   * Counts it, unless the user's or the base model's files are to blame; `quarantined` when it was one too many.
+   * Counts it, unless the user's or the base model's files are to blame, or one card of several, which then takes no jobs;
+   * `quarantined` when it was one too many. `slot`: where the job was computed.
    */
-  async judge(fault: JobError, teamId: string): Promise<{ fault: JobError; quarantined: boolean }> {
+  async judge(
+    fault: JobError,
+    teamId: string,
+    slot: Slot = { device: { kind: 'cpu' }, output: '' },
+  ): Promise<{ fault: JobError; quarantined: boolean }> {
     // It is asked on behalf of the job's team, which sees neither the installation nor may write a worker's row.
-    return await asSystem(async () => await this.#judge(fault, teamId));
+    return await asSystem(async () => await this.#judge(fault, teamId, slot));
   }
 
-  async #judge(fault: JobError, teamId: string): Promise<{ fault: JobError; quarantined: boolean }> {
+  async #judge(
+    fault: JobError,
+    teamId: string,
+    { device, output }: Slot,
+  ): Promise<{ fault: JobError; quarantined: boolean }> {
     if (fault.fault === 'user' || isLastingModelFault(fault.code)) return { fault, quarantined: false };
     const unfit = await this.#findUnfit(this.#options.cheap);
-    const judged = unfit
-      ? {
-          code: 'worker_unfit',
-          message: `The worker cannot go on: ${unfit.plain}.`,
-          param: null,
-          fault: 'environment' as const,
-        }
-      : fault;
+    const ofCard = unfit ? null : (this.#options.cards?.blame(device, { code: fault.code, output }) ?? null);
+    if (ofCard) {
+      this.#suspect = true;
+      return { fault: unfitFault(ofCard), quarantined: false };
+    }
+    const judged = unfit ? unfitFault(unfit) : fault;
     this.#faults.push(teamId);
     this.#suspect = true;
     const { services, workerId } = this.#options;
@@ -177,6 +196,16 @@ export class WorkerHealth {
     }
     return null;
   }
+}
+
+/** For the team whose job it befell. */
+function unfitFault(unfit: Unfit): JobError {
+  return {
+    code: unfit instanceof CardFault ? unfit.code : 'worker_unfit',
+    message: `The worker cannot go on: ${unfit.plain}.`,
+    param: null,
+    fault: 'environment',
+  };
 }
 
 function ignoreAway(error: unknown): null {

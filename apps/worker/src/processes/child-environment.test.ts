@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { environmentFor } from '@graft/peft-core/precision';
 import { childEnvironment } from './child-environment.ts';
+import { kernelCacheFolder } from './kernel-cache.ts';
 
 const secrets = {
   DATABASE_URL: 'postgresql://u:p@h/d',
@@ -53,4 +57,42 @@ it('sets precision, threads and card', () => {
   assert.equal(childEnvironment(gpu, 'bf16', 3, { TF_DETERMINISTIC_OPS: '0' }).TF_DETERMINISTIC_OPS, '0');
   assert.equal(environment.NVIDIA_TF32_OVERRIDE, undefined);
   assert.equal(childEnvironment(gpu, 'fp32', 3, {}).NVIDIA_TF32_OVERRIDE, '0');
+});
+
+it('limits what a child may hold of its card, and keeps what CUDA compiles', () => {
+  const gpu = { kind: 'gpu', uuid: 'MIG-1b', index: 1, name: 'any', memoryMib: 4864 } as const;
+  const on = { bytes: 4 * 2 ** 30, kernelCache: '/cache/cuda/1' };
+  const environment = childEnvironment(gpu, 'bf16', 3, {}, on);
+  assert.equal(environment.CUDA_VISIBLE_DEVICES, 'MIG-1b');
+  assert.equal(environment.GRAFT_GPU_MEMORY_BYTES, String(4 * 2 ** 30));
+  assert.equal(environment.GRAFT_GPU_TOTAL_BYTES, String(4864 * 2 ** 20));
+  assert.deepEqual(
+    [environment.CUDA_CACHE_PATH, environment.CUDA_CACHE_MAXSIZE],
+    ['/cache/cuda/1', '1073741824'],
+  );
+  const operators = childEnvironment(gpu, 'bf16', 3, { CUDA_CACHE_PATH: '/fast' }, on);
+  assert.equal(operators.CUDA_CACHE_PATH, '/fast');
+  // A card that does not tell its memory, and a processor.
+  const silent = childEnvironment({ ...gpu, memoryMib: 0 }, 'bf16', 3, {}, on);
+  const cpu = childEnvironment({ kind: 'cpu' }, 'bf16', 3, {}, on);
+  for (const { GRAFT_GPU_MEMORY_BYTES: bytes } of [silent, cpu]) assert.equal(bytes, undefined);
+  assert.equal(cpu.CUDA_CACHE_PATH, undefined);
+});
+
+it('logs what TensorFlow warns of on a card alone', () => {
+  const gpu = { kind: 'gpu', uuid: 'GPU-1b', index: 1, name: 'any', memoryMib: 1 } as const;
+  assert.equal(childEnvironment(gpu, 'bf16', 3, {}).TF_CPP_MIN_LOG_LEVEL, '1');
+  assert.equal(childEnvironment({ kind: 'cpu' }, 'bf16', 3, {}).TF_CPP_MIN_LOG_LEVEL, '2');
+});
+
+it('keeps compiled code of each team and user apart, where nobody else gets to', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-kernels-'));
+  try {
+    const places = [null, 'team-a', 'team-b'].map((team) => kernelCacheFolder(folder, null, team));
+    assert.equal(new Set(places).size, 3);
+    assert.equal(kernelCacheFolder(folder, null, 'team-a'), places[1]);
+    for (const place of places) assert.equal((await stat(place)).mode & 0o777, 0o700);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
-import { faultOf } from './child-fault.ts';
+import { faultOf, trainingFault } from './child-fault.ts';
 
 const files = { base: { id: 'tiny', path: '/srv/models/tiny' }, folders: ['/srv/data/artifacts/ab'] };
 const otherwise = { code: 'training_failed', message: 'Training stopped.' };
@@ -66,4 +66,23 @@ test('a fault of this machine is told from one that the job may have caused', ()
   assert.doesNotMatch(told(cause).message, /EIO|\//);
   const away = new GraftError('base_model_unavailable', 'It cannot be opened.', { fault: 'system' });
   assert.equal(told(away).fault, 'environment', 'a model of the catalogue that is not there');
+});
+
+test('a card that fails has a code, and memory that ran out is the fault of the job that is trained', () => {
+  const failed = (message: string, code?: string) => Object.assign(new Error(message), { code });
+  const lost = failed('CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered', 'INTERNAL');
+  assert.deepEqual(told(lost), {
+    ...{ code: 'gpu_lost', message: 'The worker cannot go on: its GPU is lost.' },
+    ...{ param: null, fault: 'environment' },
+  });
+  assert.equal(told(failed('CUDNN_STATUS_EXECUTION_FAILED', 'INTERNAL')).code, 'gpu_failed');
+  const full = failed('OOM when allocating tensor with shape[8,2048,11008]', 'RESOURCE_EXHAUSTED');
+  const behind = new Error('worded', { cause: full });
+  for (const error of [full, behind, failed('CUDA_ERROR_OUT_OF_MEMORY: out of memory', 'INTERNAL')]) {
+    const { code, fault } = trainingFault(error, otherwise);
+    assert.deepEqual([code, fault], ['out_of_memory', 'user']);
+    // Of an answer it is not: others take the memory.
+    assert.deepEqual(told(error), { ...otherwise, param: null, fault: 'system' });
+  }
+  assert.equal(trainingFault(failed('something else', 'INTERNAL'), otherwise).code, otherwise.code);
 });

@@ -1,7 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
-import { isMachineFault } from './machine-fault.ts';
+import { plainFault } from '../cards/card-fault.ts';
+import { cardFaultBehind, isMachineFault, ranOutOfMemory } from './machine-fault.ts';
 import { longestFault, longestStack } from './message-schemas.ts';
 
 /** A fault as it crosses the process boundary. `message` may be shown to the team. */
@@ -21,13 +22,16 @@ export interface OperatorFiles {
   folders: readonly string[];
 }
 
+/** What a failure is to others that nobody worded: a fault of the system, unless it says otherwise. */
+type Otherwise = Pick<ChildFault, 'code' | 'message'> & Partial<Pick<ChildFault, 'fault'>>;
+
 /**
  * What a failure in a child process means to others. Only messages written on purpose (GraftError) reach a team;
  * any other may hold paths or data.
  */
 export function faultOf(
   error: unknown,
-  otherwise: { code: string; message: string },
+  otherwise: Otherwise,
   files: OperatorFiles | null = null,
 ): ChildFault {
   const { message, stack, param, ...fault } = findFault(error, otherwise, files);
@@ -39,21 +43,31 @@ export function faultOf(
   };
 }
 
+/** As `faultOf` what a trainer ended with: memory that ran out is the job's fault. */
+export function trainingFault(
+  error: unknown,
+  otherwise: Otherwise,
+  files: OperatorFiles | null = null,
+): ChildFault {
+  return faultOf(error, ranOutOfMemory(error) ? memoryFault : otherwise, files);
+}
+
 /** As Postgres takes it, of so many characters at most. Messages may quote data. */
 function plainText(text: string, most: number): string {
   const short = text.length > most ? `${text.slice(0, most - 1)}…` : text;
   return Buffer.from(short.replaceAll('\0', '\uFFFD')).toString();
 }
 
-function findFault(
-  error: unknown,
-  otherwise: { code: string; message: string },
-  files: OperatorFiles | null,
-): ChildFault {
+function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | null): ChildFault {
   const isWorded = error instanceof GraftError && error.fault === 'environment';
   if (!isWorded && isMachineFault(error)) return { ...machineFault, ...stackOf(error) };
+  const card = isWorded || ranOutOfMemory(error) ? null : cardFaultBehind(error);
+  if (card) {
+    const message = `The worker cannot go on: ${plainFault(card)}.`;
+    return { code: card, message, param: null, fault: 'environment', ...stackOf(error) };
+  }
   if (!(error instanceof GraftError))
-    return { ...otherwise, param: null, fault: 'system', ...stackOf(error) };
+    return { fault: 'system', ...otherwise, param: null, ...stackOf(error) };
   const tells = (place: string) => error.message.includes(place);
   if (files?.folders.some(tells)) {
     return { ...otherwise, param: null, fault: isWorded ? 'environment' : 'system', ...stackOf(error) };
@@ -67,9 +81,16 @@ function findFault(
   return { code, message, param, fault: isAway ? 'environment' : fault, ...stackOf(error) };
 }
 
+/** Of a training: what its team can do about it is worded where its batch is known (`training/smaller-batch.ts`). */
+export const memoryFault = {
+  code: 'out_of_memory',
+  message: 'The device ran out of memory.',
+  fault: 'user',
+} as const;
+
 const machineFault = {
   code: 'worker_unfit',
-  message: 'The worker cannot read or write its files, or use its device.',
+  message: 'The worker cannot read or write its files.',
   param: null,
   fault: 'environment',
 } as const;

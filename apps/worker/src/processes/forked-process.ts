@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { Services } from '@graft/service';
 import type { Device, Precision } from '../devices.ts';
 import { childEnvironment } from './child-environment.ts';
-import type { ChildFault } from './child-fault.ts';
+import { type ChildFault, memoryFault } from './child-fault.ts';
 import type { ChildExit, Failed, FromChild, Messages, Protocol } from './child-protocol.ts';
 import { isWithin, type Sandbox } from './confinement.ts';
 import { Inbox } from './inbox.ts';
+import { kernelCacheFolder } from './kernel-cache.ts';
 import type { Check } from './message-schemas.ts';
 import { SlotFolder } from './slot-folder.ts';
 import { type Child, startChild } from './start-child.ts';
@@ -34,6 +35,10 @@ export interface ProcessOptions {
   log: Services['log'];
   /** Null or absent: the child reaches what this process does. */
   sandbox?: Sandbox | null;
+  /** Of its card's memory a child may hold so many bytes unless a call says otherwise; absent: all, or it has none. */
+  cardBytes?: number | undefined;
+  /** Of this installation: what is compiled for a card is kept below it. Absent: nowhere. */
+  cacheDir?: string;
   /** A child that sends nothing for this long during a call is killed. */
   stallMilliseconds: number;
   /** An unused child, and the base model it holds, is ended after this time. */
@@ -49,6 +54,8 @@ export interface Call<M extends Messages> {
   precision: Precision;
   /** That TensorFlow computes in; by default as many as it likes. */
   threads?: number;
+  /** Of its card's memory, where it is not what its children have. */
+  cardBytes?: number | undefined;
   /** Places of base models that a confined child reads besides those that all read. */
   reads?: readonly string[];
   /** Aborted: the child is asked to stop, and then gives its result. */
@@ -72,6 +79,9 @@ export class ForkedProcess<M extends Messages> {
   readonly #ends: ReadonlySet<string>;
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
+  #output = '';
+  /** Of the running child. */
+  #cardBytes: number | undefined;
   #idle: NodeJS.Timeout | undefined;
   #deadline = Number.POSITIVE_INFINITY;
 
@@ -88,6 +98,11 @@ export class ForkedProcess<M extends Messages> {
   /** Of the running child, if any. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
+  }
+
+  /** What the running child, or the last one, wrote of late. */
+  get output(): string {
+    return this.#output.trim();
   }
 
   /**
@@ -201,12 +216,15 @@ export class ForkedProcess<M extends Messages> {
   async #childFor({
     precision,
     threads,
+    cardBytes = this.#options.cardBytes,
     reads = [],
-  }: Pick<Call<M>, 'precision' | 'threads' | 'reads'>): Promise<Child<M>> {
+  }: Pick<Call<M>, 'precision' | 'threads' | 'cardBytes' | 'reads'>): Promise<Child<M>> {
     await this.slot?.prepare();
     const held = this.#child;
-    const isOther = held && (held.precision !== precision || held.threads !== threads);
+    const isOther =
+      held && (held.precision !== precision || held.threads !== threads || this.#cardBytes !== cardBytes);
     if (isOther || (held && (held.isRefused || !this.#mayCall(held, reads)))) await this.close();
+    this.#cardBytes = cardBytes;
     this.#child ??= this.#start(precision, threads, reads);
     return this.#child;
   }
@@ -220,11 +238,19 @@ export class ForkedProcess<M extends Messages> {
     const { entry, device, log, sandbox } = this.#options;
     const { slot } = this;
     const confined = slot && sandbox ? { holder: slot.holder, reads: [...sandbox.reads, ...reads] } : null;
+    this.#output = '';
+    const kernelCache = this.#kernelCache();
+    const onCard = { bytes: this.#cardBytes, kernelCache };
+    const rules = slot?.rulesWith(confined?.reads ?? []);
+    if (rules && kernelCache) rules.writes = [...rules.writes, kernelCache];
     const child = startChild<M>(
       entry,
-      { ...childEnvironment(device, precision, threads), ...(slot ? { TMPDIR: slot.scratch } : {}) },
+      {
+        ...childEnvironment(device, precision, threads, process.env, onCard),
+        ...(slot ? { TMPDIR: slot.scratch } : {}),
+      },
       { precision, threads, confined },
-      confined && { sandbox: sandbox!, rules: slot!.rulesWith(confined.reads), device },
+      confined && { sandbox: sandbox!, rules: rules!, device },
       {
         check: this.#check,
         refused: (why) =>
@@ -232,8 +258,10 @@ export class ForkedProcess<M extends Messages> {
             { childPid: child.pid, event: 'child_refused' },
             `${this.#name} sent ${why}: it is ended`,
           ),
-        wrote: (output) =>
-          log.warn({ childPid: child.pid, event: 'child_output', output }, `output of the ${this.#name}`),
+        wrote: (output) => {
+          this.#output = `${this.#output}\n${output}`.slice(-outputKept);
+          log.warn({ childPid: child.pid, event: 'child_output', output }, `output of the ${this.#name}`);
+        },
       },
     );
     child.holdUntil(onMachineClock(this.#deadline));
@@ -245,13 +273,24 @@ export class ForkedProcess<M extends Messages> {
     return child;
   }
 
+  #kernelCache(): string | null {
+    const { device, cacheDir, sandbox, log } = this.#options;
+    if (device.kind !== 'gpu' || cacheDir === undefined) return null;
+    try {
+      return kernelCacheFolder(cacheDir, sandbox?.user ?? null, this.slot?.team ?? null);
+    } catch (err) {
+      log.warn({ err }, 'what is compiled for a card cannot be kept, so each start takes longer');
+      return null;
+    }
+  }
+
   #isEnd(message: M['event'] | End<M>): message is End<M> {
     return this.#ends.has(message.type);
   }
 
   async #keepOrClose(end: End<M>): Promise<void> {
     // After a fault of its own the state of its engine is unknown.
-    const isUnsound = 'fault' in end && end.fault.fault !== 'user';
+    const isUnsound = 'fault' in end && (end.fault.fault !== 'user' || end.fault.code === memoryFault.code);
     if (isUnsound || goneTypes.has(end.type)) return await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
     this.#idle.unref();
@@ -261,6 +300,8 @@ export class ForkedProcess<M extends Messages> {
 // Until its engine is loaded a child may take at least this long, on a machine that is busy.
 const startMilliseconds = 60_000;
 const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'rejected', 'crashed']);
+/** Characters of a child's output that are kept. */
+const outputKept = 8000;
 /** Bytes of messages that wait to be read; then nothing more is taken from the child. */
 const mostUnread = 4 * 2 ** 20;
 

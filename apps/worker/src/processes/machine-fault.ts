@@ -1,19 +1,35 @@
+import { type CardFaultCode, cardFaultIn } from '../cards/card-fault.ts';
+
 /**
  * Whether an error says that this machine cannot do its work, whatever the work: its disk or shared folder is broken, full or
- * closed to it, it has no file handles or processes left, or its GPU or the GPU's driver has failed. That a file is missing or
- * that memory ran out says nothing of the kind: the job may be at fault.
+ * closed to it, or it has no file handles or processes left. That a file is missing or that memory ran out says nothing of the kind:
+ * the job may be at fault.
  */
 export function isMachineFault(error: unknown): boolean {
-  for (
-    let cause: unknown = error, depth = 0;
-    cause instanceof Error && depth < 5;
-    cause = cause.cause, depth++
-  ) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== undefined && machineCodes.has(code)) return true;
-    if (gpuFaults.test(cause.message)) return true;
+  return causesOf(error).some(({ code }) => code !== undefined && machineCodes.has(code));
+}
+
+/** What a GPU or its driver has failed with, in words of CUDA, cuDNN and TensorFlow; null: nothing of the kind. */
+export function cardFaultBehind(error: unknown): CardFaultCode | null {
+  for (const { message } of causesOf(error)) {
+    const code = cardFaultIn(message);
+    if (code) return code;
   }
-  return false;
+  return null;
+}
+
+/** TensorFlow's status of an allocation that failed, on a card or a processor. */
+export function ranOutOfMemory(error: unknown): boolean {
+  return causesOf(error).some(
+    ({ code, message }) => code === 'RESOURCE_EXHAUSTED' || /CUDA_ERROR_OUT_OF_MEMORY/.test(message),
+  );
+}
+
+function causesOf(error: unknown): NodeJS.ErrnoException[] {
+  const causes: NodeJS.ErrnoException[] = [];
+  for (let cause = error; cause instanceof Error && causes.length < 5; cause = cause.cause)
+    causes.push(cause);
+  return causes;
 }
 
 const machineCodes = new Set([
@@ -32,7 +48,3 @@ const machineCodes = new Set([
   ],
   ...['EMFILE', 'ENFILE', 'EAGAIN', 'EREMOTEIO', 'EUCLEAN'],
 ]);
-
-/** As CUDA, cuDNN and TensorFlow word them, but for memory that ran out. */
-const gpuFaults =
-  /CUDA_ERROR_(?!OUT_OF_MEMORY)\w+|CUDNN_STATUS_(?!ALLOC_FAILED)\w+|CUBLAS_STATUS_(?!ALLOC_FAILED)\w+|failed call to cuInit|no CUDA-capable device|uncorrectable ECC|GPU is lost|driver version is insufficient/;

@@ -50,7 +50,7 @@ export class SlotFolder {
   }
 
   /** What a child that is started now may reach: `reads` besides its own folders. */
-  rulesWith(reads: readonly string[]): { reads: readonly string[]; writes: readonly string[] } {
+  rulesWith(reads: readonly string[]): { reads: readonly string[]; writes: string[] } {
     return { reads: [...reads, this.#reads], writes: [...this.#spares, ...this.#open, this.#scratch] };
   }
 

@@ -16,7 +16,7 @@ import {
   writeCheckpoint,
 } from '@graft/peft-core/checkpoints';
 import { GraftError } from '@graft/peft-core/config';
-import { faultOf } from '../processes/child-fault.ts';
+import { trainingFault } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
 import {
   checkTrainerCall,
@@ -40,7 +40,12 @@ export interface Timing {
   /** What is found when the files are loaded again, unless all is well. */
   verification?: 'other loss' | 'no effect' | 'unmoved';
   /** What happens instead of a step, each time this step is reached. */
-  atStep?: { step: number; does: 'hang' | 'exit' | 'user fault' | 'unknown fault' | 'disk fault' };
+  atStep?: {
+    step: number;
+    does: 'hang' | 'exit' | 'user fault' | 'unknown fault' | 'disk fault' | 'lost card';
+  };
+  /** With more examples than this at once the first step runs out of memory. */
+  mostAtOnce?: number;
 }
 
 let stopping = false;
@@ -63,7 +68,7 @@ async function run(request: TrainingRequest): Promise<void> {
   } catch (error) {
     send({
       type: 'failed',
-      fault: faultOf(error, { code: 'training_failed', message: 'Training stopped.' }),
+      fault: trainingFault(error, { code: 'training_failed', message: 'Training stopped.' }),
     });
   }
 }
@@ -109,6 +114,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
       report({ type: 'stopped', step: step - 1 });
       return 'stopped';
     }
+    allocate(request, timing);
     if (timing.atStep?.step === step) act(timing.atStep.does);
     block(timing.stepMilliseconds);
     const progress = {
@@ -142,6 +148,14 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
     files: [],
   });
   return 'finished';
+}
+
+/** As TensorFlow does. */
+function allocate({ training }: TrainingRequest, { mostAtOnce = Number.POSITIVE_INFINITY }: Timing): void {
+  if (Math.min(training.batch_size, training.mini_batch_size ?? training.batch_size) <= mostAtOnce) return;
+  const message =
+    'OOM when allocating tensor with shape[8,2048,11008] and type float on /job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc';
+  throw Object.assign(new Error(message), { code: 'RESOURCE_EXHAUSTED' });
 }
 
 function advise(step: number): void {
@@ -199,6 +213,10 @@ function act(does: NonNullable<Timing['atStep']>['does']): void {
       throw new GraftError('example_too_long', 'line 3 has 5000 tokens', { param: 'training_file' });
     case 'disk fault':
       throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' });
+    case 'lost card':
+      throw Object.assign(new Error('CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered'), {
+        code: 'INTERNAL',
+      });
     case 'unknown fault':
       throw new Error('ENOENT: /secret/path');
   }

@@ -1,6 +1,7 @@
 import {
   appendEvent,
   appendEventOnce,
+  type GpuReading,
   type JobMetric,
   type JobProgress,
   type NewJobEvent,
@@ -32,6 +33,8 @@ import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
  * once per `flushMilliseconds`, however fast the steps come.
  */
 export class JobRecorder {
+  /** What is known of the card that the job is computed on; null: nothing, or there is none. */
+  readGpu: () => GpuReading | null = () => null;
   #lease: JobLease;
   #keeper: CheckpointKeeper;
   #snapshots: SnapshotKeeper | null = null;
@@ -170,7 +173,11 @@ export class JobRecorder {
     this.#lastStep = step;
     this.#addMetric({ ...stepRow(step), ...trialOf(step.ofTrial) });
     const { totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss } = step;
-    this.#progress = { step: step.step, totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss };
+    const gpu = this.readGpu();
+    this.#progress = {
+      ...{ step: step.step, totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss },
+      ...(gpu && { gpu }),
+    };
     if (tellsOf(step)) this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

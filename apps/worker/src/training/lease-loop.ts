@@ -1,15 +1,22 @@
 import { asTeam, claimNextJob, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
+import type { CardWatch } from '../cards/card-watch.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
+import type { SharedCard } from './whole-card.ts';
 
-export interface LeaseLoopOptions extends Omit<RunOptions, 'trainer' | 'shutdown' | 'hurry' | 'claimedAt'> {
+export interface LeaseLoopOptions
+  extends Omit<RunOptions, 'trainer' | 'card' | 'shutdown' | 'hurry' | 'claimedAt'> {
   workerId: string;
   /** What its jobs may require of it now. */
   capabilities: () => WorkerCapabilities;
   health: WorkerHealth;
   /** One slot each. */
   trainers: TrainerProcess[];
+  /** Which of their cards can be used. Absent: all. */
+  cards?: Pick<CardWatch, 'faultOf'>;
+  /** The card of a trainer that shares it with the generator. */
+  shared?: (trainer: TrainerProcess) => SharedCard | undefined;
 }
 
 export interface LeaseLoop {
@@ -31,55 +38,78 @@ const pollMilliseconds = 2000;
  * each is claimed once.
  */
 export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
-  const { services, workerId, capabilities, health, trainers, times, log } = options;
+  const { services, workerId, health, trainers, cards, times, log } = options;
   const shutdown = new AbortController();
   const hurry = new AbortController();
   const free = [...trainers];
-  const running = new Set<Promise<void>>();
+  const running = new Set<Promise<unknown>>();
+  const isUsable = ({ device }: TrainerProcess) => !cards?.faultOf(device);
+  /** What this worker can do with these models of cards alone. */
+  const capabilitiesOn = (gpus: string[]): WorkerCapabilities => {
+    const { gpus: _, ...rest } = options.capabilities();
+    return gpus.length > 0 ? { ...rest, gpus } : rest;
+  };
 
   /** Resolves once the job is over, or at once when this worker does not get it. */
   async function take(): Promise<void> {
     // Without a free slot the row stays dispatched, and the worker that polls first takes it.
     if (shutdown.signal.aborted || !health.takesJobs) return;
-    let trainer = free.pop()!;
-    if (!trainer) return;
+    // A job goes on with the model of card that it was begun on.
+    for (const gpu of new Set(free.filter(isUsable).map(gpuOf))) if (await takeOn(gpu)) return;
+  }
+
+  /** False: there is no job for such a card, or no slot of one is free any more. */
+  async function takeOn(gpu: string | null): Promise<boolean> {
+    const able = () => free.filter((each) => gpuOf(each) === gpu && isUsable(each));
+    let trainer = able().at(-1)!;
+    if (!trainer) return false;
+    free.splice(free.indexOf(trainer), 1);
     // A confined trainer is a new process, without the base model, for another team than its last.
     const readiest = (team: string) => {
       free.push(trainer);
-      free.sort((a, b) => a.readinessFor(team) - b.readinessFor(team));
-      trainer = free.pop()!;
+      trainer = able()
+        .sort((a, b) => a.readinessFor(team) - b.readinessFor(team))
+        .at(-1)!;
+      free.splice(free.indexOf(trainer), 1);
       return trainer;
     };
-    const work = claimAndRun(readiest).finally(() => {
+    const work = claimAndRun(gpu, readiest).finally(() => {
       free.push(trainer);
       running.delete(work);
     });
     running.add(work);
-    await work;
+    return await work;
   }
 
-  async function claimAndRun(trainerFor: (team: string) => TrainerProcess): Promise<void> {
+  async function claimAndRun(
+    gpu: string | null,
+    trainerFor: (team: string) => TrainerProcess,
+  ): Promise<boolean> {
     // The bell says that there is a job; whose turn it is now, the rows say.
     const claimed = await claimNextJob(services, {
       workerId,
       leaseSeconds: times.leaseSeconds,
-      capabilities: capabilities(),
+      capabilities: capabilitiesOn(gpu === null ? [] : [gpu]),
     });
-    if (!claimed) return;
+    if (!claimed) return false;
     const { job, claimedAt } = claimed;
     log.info({ jobId: job.id, leaseEpoch: job.leaseEpoch, attempt: job.attempts }, 'job claimed');
     const trainer = trainerFor(job.teamId);
-    const run = { ...options, trainer, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
+    const card = options.shared?.(trainer);
+    const run = { ...options, trainer, card, claimedAt, shutdown: shutdown.signal, hurry: hurry.signal };
     const outcome = await asTeam(job.teamId, () => runTrainingJob(job, run));
     if (!shutdown.signal.aborted) await health.jobLeft(outcome === 'succeeded');
+    return true;
   }
 
   async function pollRows(): Promise<void> {
-    if (free.length === 0 || !health.takesJobs) return;
+    const usable = free.filter(isUsable);
+    if (usable.length === 0 || !health.takesJobs) return;
     // Those that are for others would else stand before its own.
-    const worker = { id: workerId, capabilities: capabilities() };
+    const gpus = usable.map(gpuOf).filter((gpu) => gpu !== null);
+    const worker = { id: workerId, capabilities: capabilitiesOn([...new Set(gpus)]) };
     const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
-    for (const lease of leases.slice(0, free.length)) {
+    for (const lease of leases.slice(0, usable.length)) {
       void take().catch((error) => log.error({ jobId: lease.id, err: error }, 'job could not be claimed'));
     }
   }
@@ -118,3 +148,6 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     hurry: () => hurry.abort(),
   };
 }
+
+/** The model of a trainer's card; null: it computes on a processor. */
+const gpuOf = ({ device }: TrainerProcess): string | null => (device.kind === 'gpu' ? device.name : null);

@@ -1,4 +1,4 @@
-import { GraftError, optimizerSteps, type ResolvedTraining } from '@graft/peft-core/config';
+import { GraftError, isContrasted, optimizerSteps, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
   type AdapterVersion,
@@ -13,6 +13,7 @@ import {
   type Services,
 } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
+import { withMicroBatch } from './smaller-batch.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 import type { TrainerOutput } from './untrusted/trainer-output.ts';
 import { fewestSteps } from './untrusted/trainer-talk.ts';
@@ -73,6 +74,8 @@ export async function prepareTraining(
   const requirements = requirementsOf(job, training.precision, device);
   const trials = job.sweep ? await listTrials(services, job.teamId, job.id) : [];
   const { precision } = requirements;
+  const microBatch = job.requirements?.microBatch;
+  const how = { contrasted: isContrasted(peft, { format: trainingFile.format }) };
   const request: TrainingRequest = {
     basePath: base.path,
     digestCache: base.digestCache,
@@ -80,12 +83,12 @@ export async function prepareTraining(
     trainingFile: await services.files.localPath(trainingFile, job.id),
     validationFile: validationFile && (await services.files.localPath(validationFile, job.id)),
     peft,
-    training: { ...training, precision },
+    training: withMicroBatch({ ...training, precision }, microBatch, how),
     trials:
       trials.length > 0
         ? trials.map(({ peft, resolvedTraining }) => ({
             peft,
-            training: { ...resolvedTraining!, precision },
+            training: withMicroBatch({ ...resolvedTraining!, precision }, microBatch, how),
           }))
         : null,
     ...(job.sweep && { comparison: job.sweep.comparison ?? 'early' }),
@@ -107,7 +110,14 @@ function requirementsOf(job: Job, precision: ResolvedTraining['precision'], devi
     precision: resolvePrecision(precision, device),
     threads: threadCount(),
     device: device.kind,
+    ...(device.kind === 'gpu' && { gpu: device.name }),
   };
+  if (required.gpu !== undefined && (device.kind !== 'gpu' || device.name !== required.gpu))
+    throw new GraftError(
+      'requirements_not_met',
+      `the job is computed on ${required.gpu}, and this worker's trainer has ${device.kind === 'gpu' ? device.name : 'no GPU'}`,
+      { fault: 'environment' },
+    );
   return { kernels: 'stock', ...required };
 }
 

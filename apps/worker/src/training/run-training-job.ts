@@ -4,12 +4,14 @@ import { GraftError } from '@graft/peft-core/config';
 import { writeServedLoss } from '@graft/peft-core/files';
 import {
   type CodeVersion,
+  type GpuReading,
   isDatabaseAway,
   type Job,
   removeBelow,
   type Services,
   type TrialState,
 } from '@graft/service';
+import type { CardReadings } from '../cards/card-readings.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
 import { faultOf, logFault } from '../processes/child-fault.ts';
 import { CheckpointKeeper } from './checkpoints/checkpoint-keeper.ts';
@@ -25,12 +27,17 @@ import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 import { type Copied, TrainerOutput } from './untrusted/trainer-output.ts';
 import { type ServedBase, type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
+import { type SharedCard, withWholeCard } from './whole-card.ts';
 
 export interface RunOptions {
   services: Services;
   trainer: TrainerProcess;
   /** What a trainer here may hold; undefined: not known. */
   memoryBytes?: number | undefined;
+  /** The trainer's card, where it shares one with the generator. */
+  card?: SharedCard | undefined;
+  /** What is read of cards. Absent: nothing. */
+  readings?: Pick<CardReadings, 'of'>;
   times: LeaseTimes;
   /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
   drainMilliseconds: number;
@@ -66,7 +73,10 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   });
   let recorder: JobRecorder | undefined;
   const observer = new JobObserver(job, times);
-  const settlement = new JobSettlement(services, lease, times, options.health);
+  const settlement = new JobSettlement(services, lease, times, {
+    health: options.health,
+    slot: options.trainer,
+  });
   let staging: string | null = null;
   let outcome: JobOutcome;
   try {
@@ -79,12 +89,10 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
       output,
     });
     recorder = new JobRecorder(lease, keeper, () => interrupts.killNow());
-    const { end, publish } = await attempt(
-      job,
-      output,
-      { interrupts, lease, recorder, keeper, observer, log },
-      options,
-    );
+    recorder.readGpu = () => gpuReading(options);
+    const parts = { interrupts, lease, recorder, keeper, observer, log };
+    const work = async () => await attempt(job, output, parts, options);
+    const { end, publish } = await withWholeCard(job, options.trainer, options.card, work);
     if (lease.fenced) throw new Fenced();
     if (end.type === 'failed') logFault('training failed', end.fault, log);
     if (interrupts.why === 'cancel') await recorder.close();
@@ -107,6 +115,11 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
   observer.end(outcome);
   log.info({ reason: interrupts.why, attempt: job.attempts }, `job left: ${outcome}`);
   return outcome;
+}
+
+function gpuReading({ trainer: { device }, readings }: RunOptions): GpuReading | null {
+  const reading = readings?.of(device);
+  return reading && device.kind === 'gpu' ? { model: device.name, ...reading } : null;
 }
 
 async function attempt(

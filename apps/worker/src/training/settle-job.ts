@@ -3,6 +3,7 @@ import {
   cancelRunningJob,
   failJob,
   heartbeatJob,
+  instruments,
   isTerminal,
   type Job,
   type JobError,
@@ -12,10 +13,12 @@ import {
   releaseJob,
   type Services,
 } from '@graft/service';
-import type { WorkerHealth } from '../health/worker-health.ts';
+import type { Slot, WorkerHealth } from '../health/worker-health.ts';
+import { memoryFault } from '../processes/child-fault.ts';
 import type { ChildExit } from '../processes/forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
+import { memoryAdvice, nextMicroBatch, smallerMessage } from './smaller-batch.ts';
 import type { TrainerOutcome } from './trainer-process.ts';
 
 /** What became of a claimed job. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */
@@ -33,12 +36,19 @@ export class JobSettlement {
   readonly #lease: JobLease;
   readonly #times: LeaseTimes;
   readonly #health: Pick<WorkerHealth, 'judge'>;
+  readonly #slot: Slot;
 
-  constructor(services: Services, lease: JobLease, times: LeaseTimes, health: Pick<WorkerHealth, 'judge'>) {
+  constructor(
+    services: Services,
+    lease: JobLease,
+    times: LeaseTimes,
+    { health, slot }: { health: Pick<WorkerHealth, 'judge'>; slot: Slot },
+  ) {
     this.#services = services;
     this.#lease = lease;
     this.#times = times;
     this.#health = health;
+    this.#slot = slot;
   }
 
   async settle(
@@ -59,6 +69,7 @@ export class JobSettlement {
         if (why === 'pause') return await this.#pause();
         return await this.release(why === 'preempt' ? madeRoom : undefined);
       case 'failed':
+        if (end.fault.code === memoryFault.code) return await this.#outOfMemory(end.fault);
         return await this.fail(end.fault);
       case 'crashed':
         if (!end.ready) return await this.fail(notStarted);
@@ -75,7 +86,8 @@ export class JobSettlement {
    * whether this worker is to blame.
    */
   async fail({ code, message, param, fault }: JobError): Promise<JobOutcome> {
-    const judged = await this.#health.judge({ code, message, param, fault }, this.#lease.job.teamId);
+    const { teamId } = this.#lease.job;
+    const judged = await this.#health.judge({ code, message, param, fault }, teamId, this.#slot);
     if (judged.quarantined) {
       const worker = this.#lease.job.workerId;
       const event = {
@@ -92,6 +104,16 @@ export class JobSettlement {
   /** running → queued with the attempt refunded, or → paused or cancelled where that was asked for. */
   async release(release?: Release): Promise<JobOutcome> {
     return await this.#left(await this.#lease.write((db, lease) => releaseJob(db, lease, release)));
+  }
+
+  /** It is tried once with fewer examples at a time, which gives the same but for rounding; then the job is too large. */
+  async #outOfMemory(fault: JobError): Promise<JobOutcome> {
+    const { job } = this.#lease;
+    const microBatch = nextMicroBatch(job);
+    instruments.outOfMemory.inc({ outcome: microBatch === null ? 'failed' : 'tried_again' });
+    if (microBatch === null)
+      return await this.fail({ ...fault, message: memoryAdvice(job, this.#slot.device), param: 'training' });
+    return await this.release({ reason: smallerMessage(job, microBatch, this.#slot.device), microBatch });
   }
 
   async #publish(publication: Publication): Promise<JobOutcome> {

@@ -45,6 +45,8 @@ type CheckedRun = TrainerRun & Pick<Call<TrainerMessages>, 'check'>;
 /** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
   readonly device: Device;
+  /** What children of calls from now on may hold of their card's memory; undefined: all, or there is none. */
+  cardBytes: number | undefined;
   readonly #options: ProcessOptions;
   readonly #process: ForkedProcess<TrainerMessages>;
   /** Under way, or waiting for the proof under way. */
@@ -56,6 +58,7 @@ export class TrainerProcess {
 
   constructor(options: ProcessOptions) {
     this.device = options.device;
+    this.cardBytes = options.cardBytes;
     this.#options = options;
     this.#process = new ForkedProcess(
       'trainer',
@@ -78,6 +81,11 @@ export class TrainerProcess {
   /** Of the running child, if any: for logs and tests. */
   get pid(): number | null {
     return this.#process.pid;
+  }
+
+  /** What the child, or the last one, wrote of late to its standard output and error: TensorFlow's log. */
+  get output(): string {
+    return this.#process.output;
   }
 
   /** The child ends itself after this time of `performance.now()`, unless it is put off: its lease is over then. */
@@ -114,8 +122,9 @@ export class TrainerProcess {
   /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
     // The base as it is served is larger than the one that the child of the training still holds.
-    if (request.served) await this.#endChild(run.kill);
-    const fresh = new TrainerProcess(this.#options);
+    // On a card two of them have no room: each may hold all that one may.
+    if (request.served || this.device.kind === 'gpu') await this.#endChild(run.kill);
+    const fresh = new TrainerProcess({ ...this.#options, cardBytes: this.cardBytes });
     fresh.holdUntil(this.#deadline);
     this.#verifier = fresh;
     const access = { team: run.team ?? '', writes: [], reads: [...readsOf(request), request.adapterDir] };
@@ -148,7 +157,8 @@ export class TrainerProcess {
     const wanted = new AbortController();
     const end = AbortSignal.any([kill, wanted.signal]);
     const measure = onSpeed !== undefined;
-    const message = { type: 'prove', precision: computing.precision, measure } as const;
+    const { kind } = this.device;
+    const message = { type: 'prove', precision: computing.precision, device: kind, measure } as const;
     const check = onlyOnce('kernels', 'speed');
     const outcome = this.#call(message, computing, { stop: end, kill: end, onKernels, onSpeed, check });
     this.#proof = { over: outcome.catch(() => {}), end: () => wanted.abort() };
@@ -205,12 +215,16 @@ export class TrainerProcess {
     run: CheckedRun,
   ): Promise<TrainerOutcome> {
     const { stop, kill, check } = run;
+    const { cardBytes } = this;
     const { precision, threads, reads = [] } = computing;
     this.#calls += 1;
     try {
       await this.#afterProof(kill);
       const once = async () =>
-        await this.#answerOf({ message, precision, threads, reads, stop, kill, check: check! }, run);
+        await this.#answerOf(
+          { message, precision, threads, cardBytes, reads, stop, kill, check: check! },
+          run,
+        );
       const outcome = await once();
       // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
       // little of this machine for the job to wait a minute and go elsewhere.

@@ -269,8 +269,11 @@ export interface TrainerMessages {
     | { type: 'train'; request: TrainingRequest }
     /** Answered by a `verification`, then `finished`; or `failed`. */
     | { type: 'verify'; request: VerificationRequest }
-    /** Computes something whose result is known: answered by `kernels` and `finished`, or `failed`. With `measure` by a `speed` before. */
-    | { type: 'prove'; precision: Precision; measure: boolean };
+    /**
+     * Computes something whose result is known, on `device` and nowhere else: answered by `kernels` and `finished`, or `failed`. With
+     * `measure` by a `speed` before.
+     */
+    | { type: 'prove'; precision: Precision; device: 'cpu' | 'gpu'; measure: boolean };
   event:
     | { type: 'record'; record: Report }
     | SeriesPart
@@ -358,7 +361,12 @@ export const checkTrainerCall = checkerOf({
     closed,
   ),
   prove: Type.Object(
-    { type: Type.Literal('prove'), precision: Type.Enum(['fp32', 'bf16']), measure: Type.Boolean() },
+    {
+      type: Type.Literal('prove'),
+      precision: Type.Enum(['fp32', 'bf16']),
+      device: Type.Enum(['cpu', 'gpu']),
+      measure: Type.Boolean(),
+    },
     closed,
   ),
 });

@@ -7,7 +7,7 @@ import { getPriority, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadEngine } from '@graft/peft-core/load-engine';
-import { faultOf, type OperatorFiles } from '../processes/child-fault.ts';
+import { type OperatorFiles, trainingFault } from '../processes/child-fault.ts';
 import { listenToParent } from '../processes/listen-to-parent.ts';
 import {
   checkTrainerCall,
@@ -30,7 +30,7 @@ const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   } else if (message.type === 'prove') {
     void answer(async () => {
       const { proveEngine, measureSpeed, kernelSets } = await engine;
-      proveEngine(message.precision);
+      proveEngine(message.precision, message.device);
       send({ type: 'kernels', sets: kernelSets() });
       if (message.measure) send({ type: 'speed', flops: await measureSpeed(message.precision) });
       return 'finished';
@@ -66,7 +66,11 @@ async function answer(
     send({ type: await job(stopping.signal) });
   } catch (error) {
     if (stopping.signal.aborted) send({ type: 'stopped' });
-    else send({ type: 'failed', fault: faultOf(error, unexpected, files) });
+    else
+      send({
+        type: 'failed',
+        fault: trainingFault(error, unexpected, files),
+      });
   }
 }
 

@@ -1581,6 +1581,10 @@ export interface FineTuningJobOutlook {
     device: 'cpu' | 'gpu';
     /** An instruction set of Graft’s kernels, or "stock". */
     kernels: string;
+    /** The model of GPU, as nvidia-smi names it. Null on a processor, and of a job that was begun by a version that took any. */
+    gpu: string | null;
+    /** Examples that are computed at once at most, since more did not fit. Null: as many as its batch has. */
+    micro_batch: number | null;
   } | null;
   /** Whether a worker that takes jobs now can run it. */
   has_worker: boolean;
@@ -1598,6 +1602,18 @@ export interface FineTuningJobProgress {
   seconds_remaining: number | null;
   /** Of the last step. */
   loss: number | null;
+  /** The card that it is computed on, as read a few seconds before. Null on a processor; what the card does not tell is null. */
+  gpu: {
+    /** As nvidia-smi names it. */
+    model: string;
+    /** Of all processes on it. */
+    memory_used_bytes: number | null;
+    memory_total_bytes: number | null;
+    /** Part of the time in which something was computed on it, 0 to 1. */
+    utilization: number | null;
+    /** In degrees Celsius. */
+    temperature: number | null;
+  } | null;
 }
 
 export interface FineTuningJobTrainingEnd {
@@ -3010,6 +3026,10 @@ export interface Worker {
   /** It takes no more work. */
   draining: boolean;
   device: string | null;
+  /** Models of its GPUs, as nvidia-smi names them; null: it has none, or is of a version that does not say. */
+  gpus: string[] | null;
+  /** Why cards of it take no jobs, one text each with its code and what mends it. */
+  gpu_faults: string[];
   threads: number | null;
   /** What one of its trainers may hold at most; null: not known. */
   memory_bytes: number | null;

@@ -19,7 +19,13 @@ export {
   peftTypes,
   runtimesFor,
 } from '../tuners/methods.ts';
-export { type DataSize, type LengthLimits, mostSeqLength, trainingReasons } from './automatic-training.ts';
+export {
+  type DataSize,
+  isContrasted,
+  type LengthLimits,
+  mostSeqLength,
+  trainingReasons,
+} from './automatic-training.ts';
 export { choosePeft, type PeftWarning, peftWarnings } from './choose-peft.ts';
 export { type Overlap, overlapRemark } from './overlap.ts';
 export {

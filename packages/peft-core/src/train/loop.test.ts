@@ -163,6 +163,8 @@ test('a run is computed in the threads and precision and by the kernels that it 
     { threads: fits.threads + 1 },
     { precision: precision === 'fp32' ? 'bf16' : 'fp32' } as const,
     { kernels: 'sse9' },
+    // Which a process without a GPU would compute on the processor.
+    { device: 'gpu' } as const,
   ]) {
     const requirements = { ...fits, ...other };
     await assert.rejects(trainRecords(options('requirements', {}, { requirements })), {
@@ -170,7 +172,7 @@ test('a run is computed in the threads and precision and by the kernels that it 
       fault: 'environment',
     });
   }
-  for (const other of [{ device: 'gpu' } as const, { kernels: 'baseline' }]) {
+  for (const other of [{ gpu: 'NVIDIA L4' }, { kernels: 'baseline' }]) {
     const resumed = options('requirements', {}, { requirements: { ...fits, ...other }, resume: true });
     const [start] = await trainRecords(resumed, () => true);
     assert.ok(start?.type === 'start' && start.resumedFrom === null);

@@ -171,6 +171,9 @@ function bestAdapterIn(
   return adapter;
 }
 
+/** Of a run without requirements, of whose device nothing is asked. */
+type Computed = Omit<Requirements, 'device' | 'kernels'> & { device: string | null; kernels: string | null };
+
 /** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
 export function identityOf(
   { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
@@ -180,7 +183,8 @@ export function identityOf(
   // When checkpoints are written changes no bits.
   const { checkpoint_steps: _, checkpoint_seconds: __, ...options } = training;
   const here = { precision, threads: threadCount(), device: null, kernels: kernelSet() };
-  const { threads, device, kernels, precision: products } = requirements ?? here;
+  // Without a model of GPU, as of jobs of versions before there was one, the digest is what it was.
+  const { threads, device, gpu, kernels, precision: products }: Computed = requirements ?? here;
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
@@ -189,7 +193,7 @@ export function identityOf(
     peft,
     training: options,
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
-    computed: { precision: products, threads, device, kernels },
+    computed: { precision: products, threads, device, kernels, gpu },
   });
 }
 

@@ -8,6 +8,8 @@ export interface Requirements {
   /** That TensorFlow computes in: sums are cut into as many parts. */
   threads: number;
   device: 'cpu' | 'gpu';
+  /** The model of GPU, as nvidia-smi names it: libraries choose other kernels on another. Absent: any, or a processor. */
+  gpu?: string;
   /** What layers are made of: an instruction set of Graft's kernels, `stock` operations, or those compiled by `xla`. */
   kernels: string;
 }

@@ -98,6 +98,20 @@ export interface JobProgress {
   tokensPerSecond: number;
   secondsRemaining: number | null;
   loss?: number;
+  /** The card that it is computed on, as read a few seconds ago. Absent: a processor, or of a version before it was read. */
+  gpu?: GpuReading;
+}
+
+/** What a worker reads of a card; null: the card does not tell. */
+export interface GpuReading {
+  model: string;
+  /** Of all processes on it. */
+  usedBytes: number | null;
+  totalBytes: number | null;
+  /** 0 to 1. */
+  utilization: number | null;
+  /** In degrees Celsius. */
+  temperature: number | null;
 }
 
 /** What a sweep was asked for. */
@@ -154,6 +168,10 @@ export interface JobRequirements {
   device: 'cpu' | 'gpu';
   /** An instruction set of the kernels, or `stock`. Absent: of a version without them, stock. */
   kernels?: string;
+  /** The model of GPU, as nvidia-smi names it. Absent: on a processor, or of a version that took any. */
+  gpu?: string;
+  /** Examples that are computed at once at most, since more did not fit: `batch_size` is computed in so many more passes. */
+  microBatch?: number;
 }
 
 export type AttemptKind = 'training' | 'validation';

@@ -3,7 +3,7 @@
  * seconds, bytes, `_total` for what only grows. A label has a few known values, never an id: what one team or one job does is
  * told by `graft jobs explain`, events and traces.
  */
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export const registry = new Registry();
 
@@ -27,6 +27,11 @@ function histogram<L extends string = never>(
   labelNames: L[] = [],
 ): Histogram<L> {
   return new Histogram({ name, help, buckets, labelNames, registers });
+}
+
+/** By `gpu`: the place of a card in its worker's list, from 0. */
+function gpuGauge(name: string, help: string): Gauge<'gpu'> {
+  return new Gauge({ name, help, labelNames: ['gpu'], registers });
 }
 
 export const instruments = {
@@ -78,6 +83,24 @@ export const instruments = {
   environmentFaults: counter(
     'graft_environment_faults_total',
     'Faults of its own machine that this worker has found; three in a row quarantine it.',
+  ),
+  gpuUsable: gpuGauge('graft_gpu_usable', '1 while a card of this worker may take jobs, 0 while it is lost.'),
+  gpuMemoryUsed: gpuGauge('graft_gpu_memory_used_bytes', 'Memory of a card that any process holds.'),
+  gpuMemoryTotal: gpuGauge('graft_gpu_memory_total_bytes', 'Memory that a card has.'),
+  gpuUtilization: gpuGauge(
+    'graft_gpu_utilization_ratio',
+    'Part of the time in which something was computed on a card, 0 to 1.',
+  ),
+  gpuTemperature: gpuGauge('graft_gpu_temperature_celsius', 'Temperature of a card.'),
+  gpuFaults: counter(
+    'graft_gpu_faults_total',
+    'Cards that this worker has taken out of use, by the code of why.',
+    ['code'],
+  ),
+  outOfMemory: counter(
+    'graft_job_out_of_memory_total',
+    'Trainings here that ran out of memory: tried again with fewer examples at a time, or failed.',
+    ['outcome'],
   ),
   corruptions: counter(
     'graft_storage_corruptions_total',

@@ -9,6 +9,10 @@ export interface WorkerCapabilities {
   device: 'cpu' | 'gpu';
   /** A job that is first run here computes with so many; one that needs more is not for this worker. */
   threads: number;
+  /** Models of its GPUs, as nvidia-smi names them: a job goes on with the one that it was begun on. Absent: of a version before that. */
+  gpus?: string[];
+  /** Why cards of it take no jobs, for the operator. Absent: all do. */
+  gpuFaults?: string[];
   /** The first is what "auto" means here. */
   precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
   /** What layers can be made of, as its trainers found; what jobs that are first run here take comes first. Absent: stock alone. */
@@ -90,13 +94,15 @@ export interface WorkerStatus {
   draining: boolean;
   /** Absent: those that it was registered with. */
   capabilities?: WorkerCapabilities;
+  /** Jobs it trains at once now, fewer while a card is lost. Absent: as many as it was registered with. */
+  slots?: number;
 }
 
 /** False: the row is gone (another process tidied up); register again. */
 export async function heartbeatWorker(db: Database, id: string, status: WorkerStatus): Promise<boolean> {
   const { rowCount } = await db.sql.query(
     `UPDATE workers SET heartbeat_at = now(), running = $2, bases = $3, load = $4, draining = $5,
-       capabilities = coalesce($6::jsonb, capabilities) WHERE id = $1`,
+       capabilities = coalesce($6::jsonb, capabilities), slots = coalesce($7, slots) WHERE id = $1`,
     [
       id,
       status.running,
@@ -104,6 +110,7 @@ export async function heartbeatWorker(db: Database, id: string, status: WorkerSt
       status.load,
       status.draining,
       status.capabilities ? JSON.stringify(status.capabilities) : null,
+      status.slots ?? null,
     ],
   );
   return rowCount === 1;

@@ -32,4 +32,10 @@ export const attr = {
   bool: (name: string, value: boolean): Attr => ({ name, type: attrType.bool, value }),
   string: (name: string, value: string): Attr => ({ name, type: attrType.string, value }),
   shape: (name: string, value: number[]): Attr => ({ name, type: attrType.shape, value }),
+  /** The node is computed there, or the run fails: TensorFlow places others as it likes. */
+  device: (kind: 'cpu' | 'gpu'): Attr => ({
+    name: '_device',
+    type: attrType.string,
+    value: `/device:${kind.toUpperCase()}:0`,
+  }),
 };

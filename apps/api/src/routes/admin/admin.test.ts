@@ -96,8 +96,22 @@ test('workers: listed, taken out of service and back, with an audit row for each
       ...{ memoryBytes: 14e9, flops: { fp32: 2.5e11 } },
     },
   });
+  await registerWorker(bench.services, {
+    ...{ id: 'w2-gpu', address: null, hostname: 'there', pid: 1, slots: 2 },
+    capabilities: {
+      ...{ device: 'gpu', threads: 4, precisions: ['bf16'], gpus: ['NVIDIA L4'] },
+      gpuFaults: ['NVIDIA L4 (GPU-1) is lost. (gpu_lost) Reset the card.'],
+    },
+  });
   await registerWorker(bench.services, { id: 'w0', address: null, hostname: 'here', pid: 1, slots: 2 });
-  const { data } = (await operator.send('GET', '/v1/admin/workers')).json;
+  const all = (await operator.send('GET', '/v1/admin/workers')).json.data;
+  const data = all.filter(({ device }: { device: string | null }) => device !== 'gpu');
+  const [onGpu] = all.filter(({ device }: { device: string | null }) => device === 'gpu');
+  assert.deepEqual(
+    [onGpu.gpus, onGpu.gpu_faults],
+    [['NVIDIA L4'], ['NVIDIA L4 (GPU-1) is lost. (gpu_lost) Reset the card.']],
+  );
+  assert.deepEqual([data[1].gpus, data[1].gpu_faults], [null, []]);
   assert.deepEqual([data[1].id, data[1].device, data[1].threads, data[1].slots], ['w1', 'cpu', 4, 2]);
   assert.deepEqual([data[1].memory_bytes, data[1].flops], [14e9, { fp32: 2.5e11 }]);
   assert.deepEqual([data[0].id, data[0].memory_bytes, data[0].flops], ['w0', null, null]);

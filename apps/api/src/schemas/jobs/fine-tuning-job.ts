@@ -165,6 +165,21 @@ const ProgressSchema = named('FineTuningJobProgress', {
   tokens_per_second: Type.Number(),
   seconds_remaining: nullable(Type.Number()),
   loss: nullable(Type.Number({ description: 'Of the last step.' })),
+  gpu: nullable(
+    Type.Object({
+      model: Type.String({ description: 'As nvidia-smi names it.' }),
+      memory_used_bytes: nullable(Type.Integer({ description: 'Of all processes on it.' })),
+      memory_total_bytes: nullable(Type.Integer()),
+      utilization: nullable(
+        Type.Number({ description: 'Part of the time in which something was computed on it, 0 to 1.' }),
+      ),
+      temperature: nullable(Type.Number({ description: 'In degrees Celsius.' })),
+    }),
+    {
+      description:
+        'The card that it is computed on, as read a few seconds before. Null on a processor; what the card does not tell is null.',
+    },
+  ),
 });
 
 const TrainingEndSchema = named('FineTuningJobTrainingEnd', {
@@ -376,6 +391,15 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
       tokens_per_second: progress.tokensPerSecond,
       seconds_remaining: progress.secondsRemaining,
       loss: progress.loss ?? null,
+      gpu: progress.gpu
+        ? {
+            model: progress.gpu.model,
+            memory_used_bytes: progress.gpu.usedBytes,
+            memory_total_bytes: progress.gpu.totalBytes,
+            utilization: progress.gpu.utilization,
+            temperature: progress.gpu.temperature,
+          }
+        : null,
     },
     priority: priorityOf(job),
     estimated_start: fromNow(place?.start?.median),

@@ -139,6 +139,18 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
       threads: Type.Integer(),
       device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
       kernels: Type.String({ description: 'An instruction set of Graft’s kernels, or "stock".' }),
+      gpu: nullable(
+        Type.String({
+          description:
+            'The model of GPU, as nvidia-smi names it. Null on a processor, and of a job that was begun by a version that took any.',
+        }),
+      ),
+      micro_batch: nullable(
+        Type.Integer({
+          description:
+            'Examples that are computed at once at most, since more did not fit. Null: as many as its batch has.',
+        }),
+      ),
     }),
     { description: 'What its first worker had, and every other needs. Null before it was run.' },
   ),
@@ -383,8 +395,12 @@ export function toWireOutlook(outlook: JobOutlook): Static<typeof OutlookSchema>
     quarantined_workers: outlook.quarantined,
     attempts_left: outlook.attemptsLeft,
     requirements: outlook.requirements && {
-      ...outlook.requirements,
+      precision: outlook.requirements.precision,
+      threads: outlook.requirements.threads,
+      device: outlook.requirements.device,
       kernels: outlook.requirements.kernels ?? 'stock',
+      gpu: outlook.requirements.gpu ?? null,
+      micro_batch: outlook.requirements.microBatch ?? null,
     },
     has_worker: outlook.hasWorker,
   };

@@ -113,7 +113,7 @@ function Outlook({ outlook }: { outlook: JobOutlook }) {
         </>
       )}
       {needs &&
-        `It goes on only where its numbers stay the same: ${needs.device}, ${needs.precision}, ${needs.threads} threads, kernels ${needs.kernels}. `}
+        `It goes on only where its numbers stay the same: ${needs.gpu ?? needs.device}, ${needs.precision}, ${needs.threads} threads, kernels ${needs.kernels}. `}
       {`${count(left)} more attempts may be lost before a new checkpoint.`}
     </p>
   );

@@ -87,6 +87,18 @@ function numbersOf({ progress, trained_tokens: trained, priority, training }: Fi
       value: progress ? `${rough(progress.tokens_per_second)} tokens/s` : '–',
       note: `${rough(trained ?? progress?.tokens ?? 0)} tokens trained`,
     },
+    ...(progress?.gpu ? [gpuFact(progress.gpu)] : []),
     { name: 'Priority', value: priority },
   ];
+}
+
+/** Memory of the card that a job is computed on, which is not that of its process. */
+function gpuFact(gpu: NonNullable<NonNullable<FineTuningJob['progress']>['gpu']>): Fact {
+  const { model, memory_used_bytes: used, memory_total_bytes: total, utilization, temperature } = gpu;
+  const notes = [
+    model,
+    ...(utilization === null ? [] : [`${percent(utilization)} busy`]),
+    ...(temperature === null ? [] : [`${temperature} °C`]),
+  ];
+  return { name: 'GPU memory', value: `${bytes(used)} of ${bytes(total)}`, note: notes.join(', ') };
 }

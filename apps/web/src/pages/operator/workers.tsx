@@ -60,11 +60,16 @@ export function Workers() {
           {
             head: 'Device',
             width: '10rem',
-            cell: ({ device, memory_bytes, threads, flops }) => (
+            cell: ({ device, gpus, memory_bytes, threads, flops }) => (
               <>
                 <span>
                   {device?.toUpperCase() ?? 'not told'}, {bytes(memory_bytes)}
                 </span>
+                {gpus?.map((model) => (
+                  <div class="cut small soft" title={model} key={model}>
+                    {model}
+                  </div>
+                ))}
                 {threads !== null && <div class="small soft">{counted(threads, 'thread')}</div>}
                 {flops?.fp32 !== undefined && (
                   <div class="small soft">{measure(flops.fp32 / 1e12)} TFLOP/s</div>
@@ -103,6 +108,11 @@ export function Workers() {
                     {worker.quarantine_reason}
                   </div>
                 )}
+                {worker.gpu_faults.map((fault) => (
+                  <div class="cut small soft" title={fault} key={fault}>
+                    {fault}
+                  </div>
+                ))}
                 {worker.quarantined_at !== null && <div class="small soft">{comingOf(worker)}</div>}
                 {worker.consecutive_faults > 0 && (
                   <div class="small soft">{counted(worker.consecutive_faults, 'fault')} in a row</div>
@@ -116,6 +126,11 @@ export function Workers() {
             end: true,
             cell: (worker) => (
               <span class="row end">
+                {worker.gpu_faults.map((fault) => (
+                  <div class="cut small soft" title={fault} key={fault}>
+                    {fault}
+                  </div>
+                ))}
                 {worker.quarantined_at !== null && (
                   <Button small onClick={() => release.mutate(worker)}>
                     Release

@@ -1,4 +1,4 @@
-import { kernelSets, useKernels } from '@graft/tf-graph';
+import { kernelSets, useKernels, usesGpu } from '@graft/tf-graph';
 import { GraftError } from '../../errors.ts';
 import { type Requirements, threadCount } from '../precision.ts';
 
@@ -20,6 +20,9 @@ export function meetRequirements(
       `the job is computed in ${wanted.precision} by ${wanted.threads} threads, and this worker's trainer in ${precision} by ${threads}`,
     );
   }
+  const device = usesGpu() ? 'gpu' : 'cpu';
+  if (wanted.device !== device)
+    throw notMet(`the job is computed on a ${wanted.device}, and this worker's trainer has only a ${device}`);
   const { kernels } = wanted;
   if (kernels !== 'stock' && !kernelSets().includes(kernels))
     throw notMet(

@@ -79,7 +79,8 @@ export async function claimNextJob(
 /** SQL: what a job that is first run on such a worker requires from then on. */
 function requirementsOn(capabilities: WorkerCapabilities | null): Prisma.Sql {
   if (!capabilities) return Prisma.sql`NULL::jsonb`;
-  const { device, threads, precisions, kernels: [kernels = 'stock'] = [] } = capabilities;
-  return Prisma.sql`jsonb_build_object('device', ${device}::text, 'threads', ${threads}::int,
-    'kernels', ${kernels}::text, 'precision', coalesce(nullif(resolved_training->>'precision', 'auto'), ${precisions[0]}::text))`;
+  const { device, threads, precisions, kernels: [kernels = 'stock'] = [], gpus: [gpu] = [] } = capabilities;
+  const card = gpu === undefined ? Prisma.empty : Prisma.sql` || jsonb_build_object('gpu', ${gpu}::text)`;
+  return Prisma.sql`(jsonb_build_object('device', ${device}::text, 'threads', ${threads}::int,
+    'kernels', ${kernels}::text, 'precision', coalesce(nullif(resolved_training->>'precision', 'auto'), ${precisions[0]}::text))${card})`;
 }

@@ -46,17 +46,19 @@ export interface Release {
    * counts as one of the times that a job may be given back without a new checkpoint between, and the last fails it.
    */
   isLate?: boolean;
+  /** It ran out of memory: it runs again with so many examples at a time, on whatever worker. */
+  microBatch?: number;
 }
 
 /**
  * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), makes room for another team, or was cut off
- * from Postgres and still has the lease: the attempt is refunded. A job that was asked to cancel or pause goes to cancelled or
+ * from Postgres and still has the lease; or whose job ran out of memory and is to try with less: the attempt is refunded. A job that was asked to cancel or pause goes to cancelled or
  * paused instead. Null: fenced.
  */
 export async function releaseJob(
   db: Database,
   lease: Lease,
-  { reason, isLate = false }: Release = { reason: 'Worker is stopping' },
+  { reason, isLate = false, microBatch }: Release = { reason: 'Worker is stopping' },
 ): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const guard = holds(lease, 'running');
@@ -67,13 +69,22 @@ export async function releaseJob(
     const returns = isLate ? await countReturn(tx, held) : held.environmentFaults;
     await endAttempt(tx, held, state === 'paused' ? 'paused' : 'released', { reason });
     if (isLate && returns >= returnLimit) return await failReturned(tx, held, reason);
+    const smaller = microBatch
+      ? Prisma.sql`, requirements = coalesce(requirements, '{}') || jsonb_build_object('microBatch', ${microBatch}::int)`
+      : Prisma.empty;
     const job = await changeJob(
       tx,
       guard,
-      Prisma.sql`state = ${state}, run_after = now(), environment_faults = ${returns}, ${letGo}`,
+      Prisma.sql`state = ${state}, run_after = now(), environment_faults = ${returns}, ${letGo}${smaller}`,
     );
     const message = state === 'paused' ? 'Fine-tuning job paused' : `${reason}, job requeued`;
-    await insertEvent(tx, held, { message });
+    await insertEvent(tx, held, {
+      message,
+      ...(microBatch && {
+        ...{ level: 'warn', message: `${reason}, job ${state}` },
+        data: { kind: 'out_of_memory', micro_batch: microBatch },
+      }),
+    });
     if (state === 'paused') await tellOutbox(tx, held, 'fine_tuning.job.paused');
     return job;
   });

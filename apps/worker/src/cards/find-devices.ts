@@ -1,0 +1,36 @@
+import type { Device } from '../devices.ts';
+import { CardFault } from './card-fault.ts';
+import { findCards } from './find-cards.ts';
+import { installedBuild } from './installed-build.ts';
+
+/**
+ * The devices of this machine: every GPU that nvidia-smi lists, of one in MIG mode its MIG devices; or the CPU. `wanted` is
+ * GRAFT_TENSORFLOW: "cpu" hides the GPUs. With "gpu", and where TensorFlow's build for GPUs is installed, a machine without a usable
+ * one is an error (`CardFault`) instead of a slow training on its processor. `onFault` gets what is wrong where that is not fatal.
+ */
+export async function findDevices(
+  wanted?: 'cpu' | 'gpu',
+  {
+    build = installedBuild(),
+    onFault = () => {},
+  }: { build?: 'cpu' | 'gpu'; onFault?: (fault: CardFault) => void } = {},
+): Promise<Device[]> {
+  if (wanted === 'cpu') return [{ kind: 'cpu' }];
+  try {
+    const { cards, faults } = await findCards();
+    if (build === 'gpu') {
+      for (const fault of faults) onFault(fault);
+      return cards;
+    }
+    throw new CardFault(
+      'gpu_not_used',
+      "TensorFlow's build for processors is installed, and the machine has a GPU.",
+    );
+  } catch (fault) {
+    if (!(fault instanceof CardFault)) throw fault;
+    if (wanted === 'gpu' || build === 'gpu') throw fault;
+    // Most machines have no nvidia-smi.
+    if (fault.code !== 'gpu_tool_missing') onFault(fault);
+    return [{ kind: 'cpu' }];
+  }
+}

@@ -1,0 +1,32 @@
+import { execFile } from 'node:child_process';
+import { CardFault, cardFaultIn, wordsOf } from './card-fault.ts';
+
+/** It takes up to a second, and tens of seconds where the driver is loaded for each call (no persistence mode). */
+const patienceMilliseconds = 30_000;
+
+/** What nvidia-smi prints. Throws `CardFault` where it is missing or fails, with its own words. */
+export async function askSmi(args: readonly string[]): Promise<string> {
+  const { error, stdout, stderr } = await new Promise<{
+    error: (Error & { code?: number | string | null; killed?: boolean }) | null;
+    stdout: string;
+    stderr: string;
+  }>((resolve) => {
+    execFile('nvidia-smi', [...args], { timeout: patienceMilliseconds }, (error, stdout, stderr) =>
+      resolve({ error: error as never, stdout, stderr }),
+    );
+  });
+  if (!error) return stdout;
+  if (error.code === 'ENOENT') throw new CardFault('gpu_tool_missing', 'There is no nvidia-smi on the PATH.');
+  if (error.killed)
+    throw new CardFault(
+      'gpu_tool_failed',
+      `nvidia-smi did not answer within ${patienceMilliseconds / 1000} s.`,
+    );
+  const status = typeof error.code === 'number' ? error.code : null;
+  const text = `${stderr}\n${stdout}`;
+  const words = wordsOf(text) || error.message;
+  throw new CardFault(
+    cardFaultIn(text, status) ?? 'gpu_tool_failed',
+    `nvidia-smi failed with status ${error.code}: ${words}`,
+  );
+}

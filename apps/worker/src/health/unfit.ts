@@ -1,0 +1,9 @@
+/** Why a worker cannot work. `message` is for the operator; `plain`, without paths, for the teams whose jobs go elsewhere. */
+export class Unfit extends Error {
+  readonly plain: string;
+
+  constructor(plain: string, message: string) {
+    super(message);
+    this.plain = plain;
+  }
+}
