@@ -1,15 +1,18 @@
 import { GraftError } from '../errors.ts';
 import type { Adapter, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
+import { graphTarget } from '../nn/computation.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
+import { baseStorage } from '../weights/base-storage.ts';
 import { loadWeights } from '../weights/load-weights.ts';
-import type { AdapterArena, PlacedUpdates } from './adapter-arena.ts';
-import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
+import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
+import { buildGenerationProgram } from './generation-program.ts';
 import type { ServingLimits } from './step.ts';
+import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
 /** A session cannot drop functions. With more shapes of adapters than this, the program is built again once it is idle. */
 const MOST_SHAPES = 32;
@@ -22,7 +25,7 @@ export interface ServedModel {
   adapter: string | null;
   /** Sequences on the same one are computed together. */
   model: AnsweringModel;
-  updates: PlacedUpdates | null;
+  updates: PlacedAdapter | null;
   /** Variables of the chat template with which the adapter has learnt. */
   templateKwargs: TemplateKwargs;
   /** Sets its values, which others of its shape share the room with; before each step. */
@@ -33,7 +36,7 @@ export interface ServedModel {
 
 interface Loaded {
   attached: { model: AnsweringModel; holds: string | null };
-  updates: PlacedUpdates | null;
+  updates: PlacedAdapter | null;
   values: Float32Array | null;
   templateKwargs: TemplateKwargs;
   users: number;
@@ -51,7 +54,7 @@ export class ServedModels {
   #program: Promise<GenerationProgram> | null = null;
   #built: GenerationProgram | null = null;
   #shared: ReturnType<GenerationProgram['shared']> | null = null;
-  #arena: AdapterArena | null = null;
+  #arena: UpdateArena | null = null;
   readonly #shapes = new Map<string, Loaded['attached']>();
   /** In the order in which they were last asked for. */
   readonly #loaded = new Map<string | null, Loaded>();
@@ -187,7 +190,7 @@ export class ServedModels {
     return held({ attached, updates, templateKwargs, values: null, users: 0 });
   }
 
-  #forget(updates: PlacedUpdates): void {
+  #forget(updates: PlacedAdapter): void {
     for (const [adapter, loaded] of this.#loaded)
       if (loaded.updates === updates) this.#loaded.delete(adapter);
   }
@@ -199,9 +202,12 @@ export class ServedModels {
   }
 
   async #load(): Promise<GenerationProgram> {
-    const program = buildGenerationProgram(this.#architecture, this.#limits);
+    // A processor multiplies float32 as fast as it reads it, and its answers are those of training's own figures.
+    const storage =
+      graphTarget() === 'gpu' ? baseStorage(this.#limits.baseDtype ?? 'auto', 'bf16') : 'float32';
+    const program = buildGenerationProgram(this.#architecture, this.#limits, storage);
     try {
-      await loadWeights(program.program, this.#base, this.#architecture, 'float32', { withHead: true });
+      await loadWeights(program.program, this.#base, this.#architecture, storage, { withHead: true });
       program.clear();
       this.#built = program;
       return program;

@@ -107,11 +107,12 @@ export class GraphVariable implements Variable {
    * By ResourceGather only what this function writes in parts: from then on TensorFlow copies the whole variable wherever it is read, which
    * costs as much as the largest product where a model's output reads its table of tokens.
    */
-  gather(ids: tf.Tensor): tf.Tensor {
+  gather(ids: tf.Tensor, { stored = false }: Pick<ReadOptions, 'stored'> = {}): tf.Tensor {
+    const given = (rows: tf.Tensor) => (stored ? rows : this.#unpacked(rows));
     if (this.#sliceWrites.length === 0) {
       const axis = tf.scalar(0, 'int32');
       const rows = symbolicBackend.record('GatherV2', [], [this.read({ stored: true }), ids, axis])[0]!;
-      return this.#unpacked(rows);
+      return given(rows);
     }
     this.wasRead = true;
     const node = this.#graph.node(
@@ -119,7 +120,7 @@ export class GraphVariable implements Variable {
       [this.#handle, symbolicBackend.ref(ids), ...this.#sliceWrites],
       [attr.type('dtype', this.dtype), attr.type('Tindices', symbolicBackend.dtypeOf(ids))],
     );
-    return this.#unpacked(this.#valueOf(node));
+    return given(this.#valueOf(node));
   }
 
   assign(value: tf.Tensor): void {
@@ -151,7 +152,7 @@ export class GraphVariable implements Variable {
     const inputs = [symbolicBackend.ref(at), symbolicBackend.ref(cast(value, this.dtype), this.dtype)];
     this.#changeInPlace('ResourceScatterUpdate', inputs, [
       attr.type('dtype', this.dtype),
-      attr.type('Tindices', 'int32'),
+      attr.type('Tindices', symbolicBackend.dtypeOf(at)),
     ]);
   }
 

@@ -1,0 +1,110 @@
+import { cast, tf, withControlDependency } from '@graft/tf-graph';
+import type { AttentionSite } from '../../models/architecture.ts';
+import { RotaryTables, sideBySide } from '../../nn/attention/heads.ts';
+import { matmul } from '../../nn/matmul.ts';
+import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
+import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
+
+/** Added to scores where attention is not allowed, as in nn/attention/attention.ts. */
+const MASKED = -1e9;
+
+/** What is computed at a time: bytes of the keys that are read, and of the scores. */
+const MOST_BYTES = 128 << 20;
+
+/** Where positions lie that are read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are there. */
+export interface ReadBlocks {
+  blocks: tf.Tensor;
+  lengths: tf.Tensor;
+}
+
+/** Sequences × n new positions, and where those of each sequence lie. */
+export interface CardGrid extends ReadBlocks {
+  sequences: number;
+  /** `(S · n)` int32. */
+  positions: tf.Tensor;
+  /** `(S · n)` int32: the places in the cache that the new positions are written to. */
+  places: tf.Tensor;
+  /** What an encoder-decoder's decoder reads. */
+  memory: ReadBlocks | null;
+}
+
+/** Attention over the cache of a card, of a part of the sequences after the other where all together would take too much memory. */
+export function cardAttention(caches: CardCaches, kvHeads: number, grid: CardGrid): RuntimeOptions['attend'] {
+  const { sequences, positions, places, memory } = grid;
+  const written = rowsOfPlaces(places, kvHeads);
+  const own = rowsOfBlocks(grid.blocks, grid.lengths, kvHeads);
+  const encoded = memory && rowsOfBlocks(memory.blocks, memory.lengths, kvHeads);
+  const encodedMask = memory && lengthsMask(memory.lengths, encoded!.shape[2]!);
+  const masks = new Map<number | null, tf.Tensor>();
+  const maskFor = (window: number | null): tf.Tensor => {
+    const mask = masks.get(window) ?? causalMask(positions, sequences, own.shape[2]!, window);
+    masks.set(window, mask);
+    return mask;
+  };
+  const rotary = new RotaryTables();
+  return (site, projections) => {
+    const { kind, layer, window = null } = site;
+    const cache = caches[layer]!;
+    if (kind === 'cross') {
+      const [queries] = projections as [tf.Tensor];
+      const q = rotary.turned(queries, site, sequences, site.scale);
+      return attendInParts(cache, site, { q, rows: encoded!, mask: encodedMask! });
+    }
+    const { q, k, v } = rotary.byHead(projections, site, sequences);
+    const flat = (x: tf.Tensor) => tf.reshape(sideBySide(x), [-1, site.headSize]);
+    cache.keys.assignRows(written, flat(k));
+    cache.values.assignRows(written, flat(v));
+    return attendInParts(cache, site, { q, rows: own, mask: maskFor(window) });
+  };
+}
+
+/** q `(S, heads, n, D)` over the cache's rows `(S, kvHeads, T)`, with a mask `(S, 1, n or 1, T)`. Gives `(S · n, heads · D)`. */
+function attendInParts(
+  cache: CardCaches[number],
+  { kvHeads, headSize, bias }: AttentionSite,
+  { q, rows, mask }: { q: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor },
+): tf.Tensor {
+  const [sequences, heads, n] = q.shape as [number, number, number];
+  const tokens = rows.shape[2]!;
+  const bytes = Math.max(4 * kvHeads * tokens * headSize, 4 * heads * n * tokens);
+  const most = Math.max(1, Math.floor(MOST_BYTES / bytes));
+  const parts: tf.Tensor[] = [];
+  for (let from = 0; from < sequences; from += most) {
+    const count = Math.min(most, sequences - from);
+    const cut = (x: tf.Tensor): tf.Tensor => {
+      if (count === sequences || x.shape[0] === 1) return x;
+      return tf.slice(x, [from, ...x.shape.slice(1).map(() => 0)], [count, ...x.shape.slice(1)]);
+    };
+    // A part's keys are read once those of the part before are done with.
+    const at = withControlDependency(cut(rows), ...parts.slice(-1));
+    const k = cache.keys.gather(at, { stored: true }); // (s, kvHeads, T, D)
+    const v = cache.values.gather(at, { stored: true });
+    const grouped = tf.reshape(cut(q), [count, kvHeads, (heads / kvHeads) * n, headSize]);
+    const scores = tf.reshape(matmul(grouped, k, false, true), [count, heads, n, tokens]);
+    const biased = bias ? tf.add(scores, cut(bias)) : scores;
+    const probabilities = tf.softmax(tf.add(biased, cut(mask)), -1);
+    const mixed = matmul(tf.reshape(probabilities, [count, kvHeads, (heads / kvHeads) * n, tokens]), v);
+    parts.push(tf.reshape(mixed, [count, heads, n, headSize]));
+  }
+  return sideBySide(parts.length === 1 ? parts[0]! : tf.concat(parts, 0));
+}
+
+/** Additive mask `(S, 1, n, T)` over keys at the positions 0…T − 1 for queries at `positions` `(S · n)` int32; compared as float32. */
+function causalMask(
+  positions: tf.Tensor,
+  sequences: number,
+  tokens: number,
+  window: number | null,
+): tf.Tensor {
+  const queries = tf.reshape(cast(positions, 'float32'), [sequences, 1, -1, 1]);
+  const ago = tf.sub(queries, tf.range(0, tokens, 1, 'float32'));
+  const notLater = tf.greaterEqual(ago, 0);
+  return additive(window === null ? notLater : tf.logicalAnd(notLater, tf.less(ago, window)));
+}
+
+/** Additive mask `(S, 1, 1, T)`. */
+function lengthsMask(lengths: tf.Tensor, tokens: number): tf.Tensor {
+  return additive(tf.reshape(withinLengths(lengths, tokens), [-1, 1, 1, tokens]));
+}
+
+const additive = (allowed: tf.Tensor): tf.Tensor => tf.mul(tf.sub(cast(allowed, 'float32'), 1), -MASKED);
