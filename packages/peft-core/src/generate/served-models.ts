@@ -7,9 +7,9 @@ import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-va
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
-import { baseStorage } from '../weights/base-storage.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
+import { cardStorage } from './card/card-room.ts';
 import { buildGenerationProgram } from './generation-program.ts';
 import type { ServingLimits } from './step.ts';
 import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
@@ -66,9 +66,12 @@ export class ServedModels {
     this.#limits = limits;
   }
 
-  /** Blocks of the cache, which is empty again after the program was built again. */
-  async program(): Promise<GenerationProgram> {
-    this.#program ??= this.#load().catch((error: unknown) => {
+  /**
+   * Blocks of the cache, which is empty again after the program was built again. `trainedOn` is how the base lay while the adapter
+   * trained that asks for it first. Throws `model_too_large` where a card has no room for it.
+   */
+  async program(trainedOn: 'int8' | 'nf4' | null = null): Promise<GenerationProgram> {
+    this.#program ??= this.#load(trainedOn).catch((error: unknown) => {
       this.#program = null;
       throw error;
     });
@@ -153,7 +156,7 @@ export class ServedModels {
         `the adapter is for ${adapter.config.task_type}; answers come from adapters for ${this.#architecture.task}`,
         { param: 'adapter' },
       );
-    const program = await this.program();
+    const program = await this.program(adapter?.quantised?.base_dtype);
     const together = adapter && (await this.#place(program, dir, adapter));
     if (together) return together;
     const shape = adapter ? shapeOf(adapter) : 'base';
@@ -201,10 +204,9 @@ export class ServedModels {
     for (const [adapter] of idle.slice(0, Math.max(0, idle.length - MOST_IDLE))) this.#loaded.delete(adapter);
   }
 
-  async #load(): Promise<GenerationProgram> {
-    // A processor multiplies float32 as fast as it reads it, and its answers are those of training's own figures.
+  async #load(trainedOn: 'int8' | 'nf4' | null): Promise<GenerationProgram> {
     const storage =
-      graphTarget() === 'gpu' ? baseStorage(this.#limits.baseDtype ?? 'auto', 'bf16') : 'float32';
+      graphTarget() === 'gpu' ? cardStorage(this.#architecture, this.#limits, trainedOn) : 'float32';
     const program = buildGenerationProgram(this.#architecture, this.#limits, storage);
     try {
       await loadWeights(program.program, this.#base, this.#architecture, storage, { withHead: true });

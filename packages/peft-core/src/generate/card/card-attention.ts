@@ -1,6 +1,7 @@
 import { cast, tf, withControlDependency } from '@graft/tf-graph';
 import type { AttentionSite } from '../../models/architecture.ts';
-import { RotaryTables, sideBySide } from '../../nn/attention/heads.ts';
+import { queriesKeysValues } from '../../nn/attention/heads.ts';
+import { type RotaryTable, type Rotation, rotaryTable, rotate } from '../../nn/attention/rotary.ts';
 import { matmul } from '../../nn/matmul.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
@@ -41,31 +42,47 @@ export function cardAttention(caches: CardCaches, kvHeads: number, grid: CardGri
     masks.set(window, mask);
     return mask;
   };
-  const rotary = new RotaryTables();
+  const tables = new Map<Rotation['cosines'], Map<number, RotaryTable>>();
+  const tableOf = (rotation: Rotation, scale: number): RotaryTable => {
+    const known = tables.get(rotation.cosines) ?? new Map<number, RotaryTable>();
+    tables.set(rotation.cosines, known);
+    const table = known.get(scale) ?? rotaryTable(rotation, scale);
+    known.set(scale, table);
+    return table;
+  };
+  /** x `(N, count · D)` scaled, and turned where there is a rotation, `(N, count, D)`. */
+  const turned = (x: tf.Tensor, { headSize, rotation }: AttentionSite, scale: number): tf.Tensor => {
+    const [rows, width] = x.shape as [number, number];
+    const heads = tf.reshape(x, [rows, width / headSize, headSize]);
+    if (rotation) return rotate(heads, tableOf(rotation, scale));
+    return scale === 1 ? heads : tf.mul(heads, scale);
+  };
   return (site, projections) => {
-    const { kind, layer, window = null } = site;
+    const { kind, layer, window = null, headSize } = site;
     const cache = caches[layer]!;
-    if (kind === 'cross') {
-      const [queries] = projections as [tf.Tensor];
-      const q = rotary.turned(queries, site, sequences, site.scale);
-      return attendInParts(cache, site, { q, rows: encoded!, mask: encodedMask! });
-    }
-    const { q, k, v } = rotary.byHead(projections, site, sequences);
-    const flat = (x: tf.Tensor) => tf.reshape(sideBySide(x), [-1, site.headSize]);
-    cache.keys.assignRows(written, flat(k));
-    cache.values.assignRows(written, flat(v));
-    return attendInParts(cache, site, { q, rows: own, mask: maskFor(window) });
+    const { q, k, v } = queriesKeysValues(projections, site);
+    const queries = turned(q, site, site.scale);
+    if (kind === 'cross')
+      return attendInParts(cache, site, sequences, { queries, rows: encoded!, mask: encodedMask! });
+    cache.keys.assignRows(written, tf.reshape(turned(k, site, 1), [-1, headSize]));
+    cache.values.assignRows(written, tf.reshape(v, [-1, headSize]));
+    return attendInParts(cache, site, sequences, { queries, rows: own, mask: maskFor(window) });
   };
 }
 
-/** q `(S, heads, n, D)` over the cache's rows `(S, kvHeads, T)`, with a mask `(S, 1, n or 1, T)`. Gives `(S · n, heads · D)`. */
+/** Queries `(S · n, heads, D)` over the cache's rows `(S, kvHeads, T)`, with a mask `(S, 1, n or 1, T)`. Gives `(S · n, heads · D)`. */
 function attendInParts(
   cache: CardCaches[number],
-  { kvHeads, headSize, bias }: AttentionSite,
-  { q, rows, mask }: { q: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor },
+  { heads, kvHeads, headSize, bias }: AttentionSite,
+  sequences: number,
+  { queries, rows, mask }: { queries: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor },
 ): tf.Tensor {
-  const [sequences, heads, n] = q.shape as [number, number, number];
+  const n = queries.shape[0]! / sequences;
   const tokens = rows.shape[2]!;
+  /** Heads before positions, or back: of one position both lie alike. */
+  const swapped = (x: tf.Tensor, shape: number[]) =>
+    n === 1 ? x : tf.transpose(tf.reshape(x, [-1, ...shape, headSize]), [0, 2, 1, 3]);
+  const q = tf.reshape(swapped(queries, [n, heads]), [sequences, heads, n, headSize]);
   const bytes = Math.max(4 * kvHeads * tokens * headSize, 4 * heads * n * tokens);
   const most = Math.max(1, Math.floor(MOST_BYTES / bytes));
   const parts: tf.Tensor[] = [];
@@ -84,9 +101,10 @@ function attendInParts(
     const biased = bias ? tf.add(scores, cut(bias)) : scores;
     const probabilities = tf.softmax(tf.add(biased, cut(mask)), -1);
     const mixed = matmul(tf.reshape(probabilities, [count, kvHeads, (heads / kvHeads) * n, tokens]), v);
-    parts.push(tf.reshape(mixed, [count, heads, n, headSize]));
+    parts.push(mixed);
   }
-  return sideBySide(parts.length === 1 ? parts[0]! : tf.concat(parts, 0));
+  const all = parts.length === 1 ? parts[0]! : tf.concat(parts, 0);
+  return tf.reshape(swapped(all, [heads, n]), [sequences * n, heads * headSize]);
 }
 
 /** Additive mask `(S, 1, n, T)` over keys at the positions 0…T − 1 for queries at `positions` `(S · n)` int32; compared as float32. */

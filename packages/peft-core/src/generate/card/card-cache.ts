@@ -25,6 +25,12 @@ export function declareCardCaches(
   }));
 }
 
+/** Fills a variable with zeros on the card: tf.zeros makes them all on the host first. */
+export function clear(variable: Variable): void {
+  const zero = cast(tf.scalar(0), variable.dtype);
+  variable.assign(rawOp('Fill', [], [tf.tensor1d(variable.shape, 'int32'), zero])[0]!);
+}
+
 /** Bytes that a position takes in all layers. */
 export const bytesOfPosition = (
   { layers, kvHeads, headSize }: Pick<Architecture, 'layers' | 'kvHeads' | 'headSize'>,

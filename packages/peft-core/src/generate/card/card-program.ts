@@ -8,7 +8,7 @@ import { declareWeights } from '../../weights/stored-weights.ts';
 import type { AnsweringModel, GenerationProgram } from '../answering-program.ts';
 import { RESERVED } from '../block-pool.ts';
 import { type ModelFunctions, rowsOf, type ServingLimits } from '../step.ts';
-import { declareCardCaches, rowsOfPlaces } from './card-cache.ts';
+import { clear, declareCardCaches, rowsOfPlaces } from './card-cache.ts';
 import { type CardParts, cardFunctions, PROMPT_POSITIONS } from './card-functions.ts';
 import type { CardRoom } from './card-room.ts';
 import { KeptLogits } from './kept-logits.ts';
@@ -28,8 +28,7 @@ export function buildCardProgram(
   const blocks = RESERVED.count + room.blocks;
   const caches = declareCardCaches(builder, architecture, blocks, dtype);
   const empty = builder.function('empty', {}, () => {
-    for (const { keys, values } of caches)
-      for (const variable of [keys, values]) variable.assign(tf.zeros(variable.shape));
+    for (const { keys, values } of caches) for (const variable of [keys, values]) clear(variable);
     return {};
   });
   const program = builder.build();

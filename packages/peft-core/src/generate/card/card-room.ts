@@ -1,7 +1,13 @@
 import { GraftError } from '../../errors.ts';
 import type { Architecture } from '../../models/architecture.ts';
 import { elementCount } from '../../tensors/tensor-source.ts';
-import { type BaseStorage, NF4_TABLE, partsOf, storedWeights } from '../../weights/base-storage.ts';
+import {
+  type BaseStorage,
+  baseStorage,
+  NF4_TABLE,
+  partsOf,
+  storedWeights,
+} from '../../weights/base-storage.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
 import type { ServingLimits } from '../step.ts';
 import { bytesOfPosition } from './card-cache.ts';
@@ -47,11 +53,32 @@ export function cardRoom(architecture: Architecture, limits: ServingLimits, stor
     throw new GraftError(
       'model_too_large',
       `the model needs ${told(weights)} for its weights as ${storage}, ${told(computing)} to compute with, and ${told(bytesOfBlock * inSequence)} for one context, and the card has ${told(limits.memoryBytes)} for it; serve it as int8 or nf4 (GRAFT_SERVER_BASE_DTYPE), or on a larger card`,
-      { param: 'model', fault: 'system' },
+      { param: 'model', fault: 'environment' },
     );
   }
   const blocks = Math.min(affordable, inSequence * limits.rows * MOST_CONTEXTS);
   return { blocks, updateBytes: Math.floor(updateBytes / lane) * lane };
+}
+
+/**
+ * How a card holds the base: as `limits.baseDtype` says; where that is "auto", in bfloat16, or where that does not fit as it lay while the
+ * adapter trained that asks for it. Throws `model_too_large`.
+ */
+export function cardStorage(
+  architecture: Architecture,
+  limits: ServingLimits,
+  trainedOn: 'int8' | 'nf4' | null,
+): BaseStorage {
+  const { baseDtype = 'auto' } = limits;
+  const wanted = baseStorage(baseDtype, 'bf16');
+  try {
+    cardRoom(architecture, limits, wanted);
+    return wanted;
+  } catch (error) {
+    if (baseDtype !== 'auto' || trainedOn === null) throw error;
+    cardRoom(architecture, limits, trainedOn);
+    return trainedOn;
+  }
 }
 
 /** Of all weights, as they are stored. */

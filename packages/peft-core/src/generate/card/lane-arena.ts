@@ -1,18 +1,20 @@
 import {
+  attr,
   cast,
   type Program,
   type ProgramBuilder,
   type ProgramFunction,
   rawOp,
+  storageOf,
   tf,
   type Variable,
 } from '@graft/tf-graph';
 import type { HostTensor } from '../../files.ts';
 import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
-import { flowing } from '../../nn/computation.ts';
-import { matmul } from '../../nn/matmul.ts';
+import { exactly, flowing } from '../../nn/computation.ts';
 import type { LowRankUpdate } from '../../tuners/tuner.ts';
 import type { UpdateArena } from '../update-arena.ts';
+import { clear } from './card-cache.ts';
 
 /** Lanes of one write; an adapter has a multiple of them. */
 const CHUNK = 8;
@@ -75,7 +77,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     }
     const variables = [...this.#modules.values()].flatMap(({ a, b }) => [a, b]);
     const empty = builder.function('clear_updates', {}, () => {
-      for (const variable of variables) variable.assign(tf.zeros(variable.shape));
+      for (const variable of variables) clear(variable);
       return {};
     });
     const specs = this.#sizes.flatMap(([, inputs, outputs], i) => [
@@ -145,10 +147,11 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     const linear = (module: string, x: tf.Tensor): tf.Tensor => {
       const y = runtime.linear(module, x);
       const { a, b } = this.#modules.get(module)!;
-      const down = matmul(x, a.gather(lanes, { stored: true }), false, true); // (N, L)
+      const down = product(x, a.gather(lanes, { stored: true }), true); // (N, L)
       // Chosen, not multiplied by 0: another adapter's may be infinite.
       const own = rawOp('SelectV2', [], [isOwn, down, tf.scalar(0)])[0]!;
-      return flowing(tf.add(cast(y, 'float32'), matmul(own, b.gather(lanes, { stored: true }))));
+      const update = product(own, b.gather(lanes, { stored: true }), false);
+      return flowing(tf.add(exactly(y), exactly(update)));
     };
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
   }
@@ -168,6 +171,12 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
       forget(oldest);
     }
   }
+}
+
+/** x times lanes, in the type that these are stored in. */
+function product(x: tf.Tensor, lanes: tf.Tensor, transposed: boolean): tf.Tensor {
+  const attrs = [attr.bool('adj_x', false), attr.bool('adj_y', transposed)];
+  return rawOp('BatchMatMulV2', attrs, [cast(x, storageOf(lanes)), lanes])[0]!;
 }
 
 function linearSizes({ modules }: Pick<Architecture, 'modules'>): [string, number, number][] {
