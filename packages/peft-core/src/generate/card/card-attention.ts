@@ -10,7 +10,7 @@ import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './ca
 const MASKED = -1e9;
 
 /** What is computed at a time: bytes of the keys that are read, and of the scores. */
-const MOST_BYTES = 128 << 20;
+export const MOST_BYTES = 128 << 20;
 
 /** Where positions lie that are read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are there. */
 export interface ReadBlocks {

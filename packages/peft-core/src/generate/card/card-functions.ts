@@ -24,7 +24,9 @@ import type { LaneArena, PlacedLanes } from './lane-arena.ts';
 export const PROMPT_POSITIONS = 2048;
 
 /** Tokens of a part of a prompt: a run reads parts of one size, of any prompts. */
-const STRIDES = [16, 128] as const;
+export const PART = 128;
+/** A prompt's last few positions, most of which was known. */
+const STRIDES = [16, PART] as const;
 
 /** What the functions of a model on a card are made of. */
 export interface CardParts {

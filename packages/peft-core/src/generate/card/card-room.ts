@@ -10,8 +10,9 @@ import {
 } from '../../weights/base-storage.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
 import type { ServingLimits } from '../step.ts';
+import { MOST_BYTES } from './card-attention.ts';
 import { bytesOfPosition } from './card-cache.ts';
-import { PROMPT_POSITIONS } from './card-functions.ts';
+import { PART, PROMPT_POSITIONS } from './card-functions.ts';
 import { bytesOfLane } from './lane-arena.ts';
 
 /** How the memory of a card is divided. */
@@ -95,14 +96,15 @@ export function weightBytes(architecture: Architecture, storage: BaseStorage): n
  */
 export function workspaceBytes(
   { hiddenSize, heads, headSize, vocabularySize, modules }: Architecture,
-  { rows }: ServingLimits,
+  { rows, context }: ServingLimits,
   storage: BaseStorage,
 ): number {
   const linear = modules.filter(({ kind }) => kind === 'linear');
   const widest = Math.max(...linear.filter(({ out }) => out !== vocabularySize).map(({ out }) => out!));
   const largest = Math.max(...linear.map((module) => module.in! * module.out!));
   const activations = PROMPT_POSITIONS * 4 * (6 * hiddenSize + 4 * heads * headSize + 4 * widest);
-  const attention = 4 * (128 << 20);
+  const mask = 2 * 4 * PROMPT_POSITIONS * context;
+  const attention = mask + 4 * Math.max(MOST_BYTES, 4 * heads * PART * context);
   const unpacked = storage === 'int8' || storage === 'nf4' ? largest * 10 : 0;
   const logits = rows * vocabularySize * (8 * 6 + 4 * 4);
   return activations + attention + unpacked + logits;
