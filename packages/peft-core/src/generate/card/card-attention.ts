@@ -9,8 +9,8 @@ import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './ca
 /** Added to scores where attention is not allowed, as in nn/attention/attention.ts. */
 const MASKED = -1e9;
 
-/** What is computed at a time: bytes of the keys that are read, and of the scores. */
-export const MOST_BYTES = 128 << 20;
+/** What is computed at a time, in bytes: keys that are read (their values are as many), and scores. */
+export const MOST_BYTES = { keys: 256 << 20, scores: 128 << 20 };
 
 /** Where positions lie that are read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are there. */
 export interface ReadBlocks {
@@ -83,8 +83,9 @@ function attendInParts(
   const swapped = (x: tf.Tensor, shape: number[]) =>
     n === 1 ? x : tf.transpose(tf.reshape(x, [-1, ...shape, headSize]), [0, 2, 1, 3]);
   const q = tf.reshape(swapped(queries, [n, heads]), [sequences, heads, n, headSize]);
-  const bytes = Math.max(4 * kvHeads * tokens * headSize, 4 * heads * n * tokens);
-  const most = Math.max(1, Math.floor(MOST_BYTES / bytes));
+  const keys = kvHeads * tokens * headSize * (cache.keys.dtype === 'float32' ? 4 : 2);
+  const scores = 4 * heads * n * tokens;
+  const most = Math.max(1, Math.floor(Math.min(MOST_BYTES.keys / keys, MOST_BYTES.scores / scores)));
   const parts: tf.Tensor[] = [];
   for (let from = 0; from < sequences; from += most) {
     const count = Math.min(most, sequences - from);

@@ -91,8 +91,8 @@ export function weightBytes(architecture: Architecture, storage: BaseStorage): n
 }
 
 /**
- * What the largest step computes with, in bytes: the activations of a run of prompts, what attention takes at a time (twice its keys, its
- * values and its scores), the largest weight unpacked, and logits in double precision, of which sampling keeps about six.
+ * What the largest step computes with, in bytes: the activations of a run of prompts, what attention takes at a time (the mask, keys and
+ * values, four times the scores), the largest weight unpacked, and logits in double precision, of which sampling keeps about six.
  */
 export function workspaceBytes(
   { hiddenSize, heads, headSize, vocabularySize, modules }: Architecture,
@@ -104,7 +104,8 @@ export function workspaceBytes(
   const largest = Math.max(...linear.map((module) => module.in! * module.out!));
   const activations = PROMPT_POSITIONS * 4 * (6 * hiddenSize + 4 * heads * headSize + 4 * widest);
   const mask = 2 * 4 * PROMPT_POSITIONS * context;
-  const attention = mask + 4 * Math.max(MOST_BYTES, 4 * heads * PART * context);
+  const scores = 4 * Math.max(MOST_BYTES.scores, 4 * heads * PART * context);
+  const attention = mask + 2 * MOST_BYTES.keys + scores;
   const unpacked = storage === 'int8' || storage === 'nf4' ? largest * 10 : 0;
   const logits = rows * vocabularySize * (8 * 6 + 4 * 4);
   return activations + attention + unpacked + logits;
