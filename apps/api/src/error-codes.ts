@@ -308,6 +308,7 @@ export const errorCodes = {
     400,
     'The weights of the adapter, or of the base model, are so large that no token can be chosen; the message names the version.',
   ],
+  model_too_large: [503, 'The base model does not fit on the card of the worker that was to answer.'],
   no_worker_available: [503, 'No worker is free to answer; retry after the seconds of Retry-After.'],
   worker_version_mismatch: [
     503,

@@ -17,7 +17,7 @@ it('has defaults for everything', () => {
     trainerSandbox: 'auto',
     proofSeconds: 60,
     generatorQueue: 64,
-    generatorLimits: { rows: 16, cacheBytes: 512e6, updateBytes: 128e6 },
+    generatorLimits: { rows: 16, baseDtype: 'auto', cacheBytes: 512e6, updateBytes: 128e6 },
   });
 });
 

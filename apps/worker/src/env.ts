@@ -1,6 +1,9 @@
 import type { Precision } from './devices.ts';
 import type { SandboxMode } from './processes/confinement.ts';
 
+/** How a card holds the base that the generator answers with. */
+export type ServedBase = 'auto' | 'bf16' | 'int8' | 'nf4' | 'fp32';
+
 /** Settings of the worker alone; those it shares with the API are in packages/service (`loadServiceEnv`). */
 export interface WorkerEnv {
   /** Trainers at once, at most; undefined: one per GPU, or one on the CPU. 0: this worker only serves. */
@@ -28,8 +31,8 @@ export interface WorkerEnv {
   proofSeconds: number;
   /** Generation requests that may wait for the generator. */
   generatorQueue: number;
-  /** Sequences that the generator computes at once, and the memory of their keys and values, and of adapters of low rank. */
-  generatorLimits: { rows: number; cacheBytes: number; updateBytes: number };
+  /** Sequences that the generator computes at once, how a card holds the base, and the memory of their keys and values, and of adapters of low rank. */
+  generatorLimits: { rows: number; baseDtype: ServedBase; cacheBytes: number; updateBytes: number };
   /** What the generator may hold of a card that it shares with a trainer; undefined: a quarter. */
   serverCardBytes: number | undefined;
 }
@@ -72,6 +75,11 @@ const variables = {
   },
   GRAFT_PROOF_SECONDS: { pattern: /^[1-9]\d{0,4}$/, form: 'a number of seconds above 0', fallback: '60' },
   GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '64' },
+  GRAFT_SERVER_BASE_DTYPE: {
+    pattern: /^(?:auto|bf16|int8|nf4|fp32)$/,
+    form: 'auto, bf16, int8, nf4 or fp32',
+    fallback: 'auto',
+  },
   GRAFT_SERVER_ROWS: {
     pattern: /^(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/,
     form: 'a whole number from 1 to 256',
@@ -124,6 +132,7 @@ export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
     generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),
     generatorLimits: {
       rows: Number(read('GRAFT_SERVER_ROWS')),
+      baseDtype: read('GRAFT_SERVER_BASE_DTYPE') as ServedBase,
       cacheBytes: Number(read('GRAFT_SERVER_CACHE_MB')) * 1e6,
       updateBytes: Number(read('GRAFT_SERVER_ADAPTERS_MB')) * 1e6,
     },

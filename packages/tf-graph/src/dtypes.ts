@@ -2,6 +2,7 @@
 // package, and the type tfjs shows for it, so that plain tfjs code and its gradients accept it.
 export type DType =
   | 'float32'
+  | 'float64'
   | 'bfloat16'
   | 'half'
   | 'int32'
@@ -17,6 +18,7 @@ export type TypedArray = Float32Array | Int32Array | Uint8Array | Uint16Array | 
 /** `code`: TensorFlow's DataType enum (types.proto). `bytes`: per element. */
 const table: Record<DType, { code: number; bytes: number; visible: VisibleDType }> = {
   float32: { code: 1, bytes: 4, visible: 'float32' },
+  float64: { code: 2, bytes: 8, visible: 'float32' },
   int32: { code: 3, bytes: 4, visible: 'int32' },
   uint8: { code: 4, bytes: 1, visible: 'int32' },
   int16: { code: 5, bytes: 2, visible: 'int32' },

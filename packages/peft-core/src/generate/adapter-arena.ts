@@ -2,20 +2,19 @@ import { attr, type Program, type ProgramBuilder, type tf, type Variable } from 
 import type { HostTensor } from '../files.ts';
 import type { Architecture, ModelRuntime } from '../models/architecture.ts';
 import type { LowRankUpdate } from '../tuners/tuner.ts';
+import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
 /** Numbers of one write, and of a piece of the arena. */
 const CHUNK = 1 << 16;
 
 /** Where an adapter's updates lie. */
-export interface PlacedUpdates {
+export interface PlacedUpdates extends PlacedAdapter {
   readonly begin: number;
   readonly size: number;
   /** `(modules, 3)`: of each linear module where A `(rank, in)` and Bᵀ `(rank, out)` begin, and the rank; 0 for one without update. */
   readonly places: Int32Array;
   /** `(modules)`. */
   readonly scales: Float32Array;
-  /** Sequences that it answers. */
-  users: number;
 }
 
 /** What a function needs to apply updates: each row's adapter (−1 for none), and the places and scales of those adapters. */
@@ -29,7 +28,7 @@ export interface RowAdapters {
  * The updates of low rank of many adapters, in one variable, so that rows of different adapters are computed together. Those that
  * nobody uses stay until their room is needed.
  */
-export class AdapterArena {
+export class AdapterArena implements UpdateArena<PlacedUpdates> {
   readonly #modules = new Map<string, { index: number; width: number }>();
   readonly #variable: Variable;
   readonly #capacity: number;
@@ -65,10 +64,6 @@ export class AdapterArena {
     await program.write([[this.#variable.name, new Float32Array(this.#capacity)]]);
   }
 
-  /**
-   * Writes an adapter's updates, by module, with their tensors. Null where there is no room beside those in use. Whoever uses what is
-   * returned counts itself in `users` before anything else is placed.
-   */
   place(
     updates: ReadonlyMap<string, LowRankUpdate>,
     tensor: (name: string) => HostTensor,
@@ -108,7 +103,6 @@ export class AdapterArena {
     return placed;
   }
 
-  /** It is the last to be forgotten. */
   touch(placed: PlacedUpdates): void {
     if (this.#placed.delete(placed)) this.#placed.add(placed);
   }

@@ -1,37 +1,36 @@
-import { type Program, ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
+import { ProgramBuilder, tf, usesGraftKernels } from '@graft/tf-graph';
 import type { PeftConfig } from '../config/index.ts';
 import type { Architecture } from '../models/architecture.ts';
-import { adapterTensors, attachAdapter, type PeftModel } from '../peft-model/peft-model.ts';
+import { graphTarget } from '../nn/computation.ts';
+import { adapterTensors, attachAdapter } from '../peft-model/peft-model.ts';
+import type { BaseStorage } from '../weights/base-storage.ts';
 import { declareWeights } from '../weights/stored-weights.ts';
 import { AdapterArena } from './adapter-arena.ts';
+import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
+import { buildCardProgram } from './card/card-program.ts';
+import { cardRoom } from './card/card-room.ts';
 import { gridFunctions } from './grid-functions.ts';
 import { listFunctions } from './list-functions.ts';
 import { asServed, type FunctionParts, type ModelFunctions, rowsOf, type ServingLimits } from './step.ts';
 
-/** One model of the program. */
-export interface AnsweringModel extends ModelFunctions {
-  model: PeftModel;
-  /** Sets the adapter's values. */
-  write(values: Float32Array): Promise<void>;
+/**
+ * Positions of prompts that a step reads: more would keep the answers that are being written waiting. Of 32, 64, 96 and 128 this one
+ * gave the most tokens a second and the earliest first ones in bench:serving.
+ */
+const PROMPT_POSITIONS = 96;
+
+/** On a card the base is stored as `storage`; elsewhere in float32. */
+export function buildGenerationProgram(
+  architecture: Architecture,
+  limits: ServingLimits,
+  storage: BaseStorage = 'float32',
+): GenerationProgram {
+  if (graphTarget() === 'cpu') return buildForProcessor(architecture, limits);
+  return buildCardProgram(architecture, limits, storage, cardRoom(architecture, limits, storage));
 }
 
-/** A base model and the cache of its sequences. Adapters are attached while it stays loaded, and share both. */
-export interface GenerationProgram {
-  program: Program;
-  /** Blocks of the cache. */
-  blocks: number;
-  /** Sequences of a step. */
-  rows: number;
-  /** The plain base model, or an adapter of this config on it; its values still have to be written. */
-  attach(peft: PeftConfig | null): AnsweringModel;
-  /** The plain base model with an update of its own for each row; null where that cannot be computed. */
-  shared(): Promise<{ model: AnsweringModel; arena: AdapterArena } | null>;
-  /** Empties the cache; once before the first run. */
-  clear(): void;
-}
-
-export function buildGenerationProgram(architecture: Architecture, limits: ServingLimits): GenerationProgram {
+function buildForProcessor(architecture: Architecture, limits: ServingLimits): GenerationProgram {
   const builder = new ProgramBuilder();
   const weights = declareWeights(builder, architecture, 'float32', true);
   const width = 2 * architecture.kvHeads * architecture.headSize;
@@ -64,6 +63,7 @@ export function buildGenerationProgram(architecture: Architecture, limits: Servi
     program,
     blocks,
     rows: limits.rows,
+    promptPositions: PROMPT_POSITIONS,
     clear: () => void program.run(empty, {}),
     attach: (peft) => attach(peft, null),
     async shared() {

@@ -66,14 +66,16 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
 
   const adaptersOf = (pieces: readonly Piece[]) => {
     if (!arena) return { owners: [], places: undefined, scales: undefined };
-    const adapters = [...new Set(pieces.flatMap(({ updates }) => updates ?? []))];
+    // Only this arena places adapters of this program.
+    const adapters = [...new Set(pieces.flatMap(({ updates }) => updates ?? []))] as PlacedUpdates[];
     const places = new Int32Array(rows * arena.modules * 3);
     const scales = new Float32Array(rows * arena.modules);
     for (const [i, adapter] of adapters.entries()) {
       places.set(adapter.places, i * arena.modules * 3);
       scales.set(adapter.scales, i * arena.modules);
     }
-    const ownerOf = (updates: PlacedUpdates | null) => (updates ? adapters.indexOf(updates) : -1);
+    const ownerOf = (updates: Piece['updates']) =>
+      updates ? adapters.indexOf(updates as PlacedUpdates) : -1;
     return { owners: pieces.map(({ updates }) => ownerOf(updates)), places, scales };
   };
 

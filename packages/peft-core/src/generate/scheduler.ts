@@ -1,15 +1,11 @@
 import { commonLength } from '../text/common-length.ts';
+import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
 import { BLOCK, BlockPool } from './block-pool.ts';
 import { FairRows } from './fair-rows.ts';
-import type { AnsweringModel, GenerationProgram } from './generation-program.ts';
 import type { Sequence } from './sequence.ts';
-import type { Piece } from './step.ts';
+import type { ChoosingFunctions, ModelFunctions, Piece } from './step.ts';
 
-/**
- * Positions of prompts that a step reads: more would keep the answers that are being written waiting. Of 32, 64, 96 and 128 this one
- * gave the most tokens a second and the earliest first ones in bench:serving.
- */
-const PROMPT_POSITIONS = 96;
+type OwnPiece = Piece & { sequence: Sequence };
 
 /**
  * Answers many sequences at once. Each step takes one token of every answer, and reads a part of the prompts that have come: sequences
@@ -74,8 +70,8 @@ export class Scheduler {
     const begun = group.filter(
       (sequence) => sequence.blocks.length > 0 || (!this.#isBeingRead(sequence) && this.#mayBegin(sequence)),
     );
-    let room = PROMPT_POSITIONS;
-    const pieces: (Piece & { sequence: Sequence })[] = [];
+    let room = this.#program.promptPositions;
+    const pieces: OwnPiece[] = [];
     for (const sequence of begun) {
       const left = sequence.ids.length - sequence.computed;
       const count = left === 1 ? 1 : Math.min(left, room);
@@ -96,6 +92,28 @@ export class Scheduler {
     const [first] = held;
     if (!first) return;
     const { model } = first.sequence.served;
+    if ('choose' in model) this.#choose(model, held);
+    else this.#answer(model, held);
+  }
+
+  /** On a card. */
+  #choose(model: ChoosingFunctions, held: readonly OwnPiece[]): void {
+    const isLast = ({ sequence, start, ids }: OwnPiece) => start + ids.length === sequence.ids.length;
+    const found = eachApart(held, (some) =>
+      model
+        .choose(some.map((piece) => ({ ...piece, ask: isLast(piece) ? piece.sequence.ask() : null })))
+        .map((chosen) => ({ chosen })),
+    );
+    for (const [i, { sequence, ids }] of held.entries()) {
+      if (!found[i]) continue;
+      sequence.computed += ids.length;
+      this.#learn(sequence);
+      const { chosen } = found[i];
+      if (chosen) sequence.take(chosen);
+    }
+  }
+
+  #answer(model: ModelFunctions, held: readonly OwnPiece[]): void {
     const hidden = eachApart(held, (pieces) => model.compute(pieces));
     const read: { piece: Piece; hidden: Float32Array; sequence: Sequence }[] = [];
     for (const [i, piece] of held.entries()) {
@@ -204,10 +222,10 @@ export class Scheduler {
  * What `run` computes of all at once, or of each alone where that fails: what one of them cannot have computed then fails for it alone.
  * A run that failed is repeated safely, since it writes the same positions again.
  */
-function eachApart<T extends { sequence: Sequence }>(
+function eachApart<T extends { sequence: Sequence }, R>(
   all: readonly T[],
-  run: (some: readonly T[]) => Float32Array[],
-): (Float32Array | null)[] {
+  run: (some: readonly T[]) => R[],
+): (R | null)[] {
   try {
     return run(all);
   } catch (error) {

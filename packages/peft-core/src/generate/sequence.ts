@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import type { StreamDecoder, Tokenizer } from '../text/index.ts';
+import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
 import type { Owned } from './fair-rows.ts';
 import { type LikelyTokens, likelyTokens } from './sampling/likely-tokens.ts';
 import { penalised, type SamplingOptions, sampleToken } from './sampling/sampling.ts';
@@ -66,6 +67,8 @@ export class Sequence implements Owned {
   readonly #said: GeneratedText[] = [];
   #cachedTokens = 0;
   #answered = 0;
+  /** What the next token is drawn with, once it is asked for. */
+  #uniform: number | null = null;
   #result: GenerateResult | null = null;
   #error: { reason: unknown } | null = null;
   #arrived = () => {};
@@ -103,8 +106,43 @@ export class Sequence implements Owned {
 
   /** Chooses the next token, from logits `(V)`. Whatever fails, fails for this sequence alone. */
   answer(logits: Float32Array): void {
+    this.#attempt(() => {
+      const { logprobs, tokenizer, random, repetitionPenalty } = this.#options;
+      const scores = penalised(logits, this.ids, repetitionPenalty);
+      const token = sampleToken(scores, this.#options, random.uniform());
+      this.#answer(token, () =>
+        logprobs === null ? undefined : likelyTokens(logits, token, logprobs, tokenizer),
+      );
+    });
+  }
+
+  /** How a program chooses the next token; the same until it is taken. */
+  ask(): TokenAsk {
+    const { temperature, topP, topK, minP, repetitionPenalty, logprobs, random } = this.#options;
+    this.#uniform ??= random.uniform();
+    const sampling = { temperature, topP, topK, minP, repetitionPenalty };
+    return { ...sampling, uniform: this.#uniform, ids: this.ids, logprobs };
+  }
+
+  /** Takes a token that a program chose. */
+  take({ token, likely }: Chosen): void {
+    this.#attempt(() => {
+      this.#uniform = null;
+      if (token === null) throw new GraftError('non_finite_logits', 'the logits are not finite');
+      const told = ({ id, logprob }: { id: number; logprob: number }) => ({
+        token: this.#options.tokenizer.decode([id]),
+        logprob,
+      });
+      this.#answer(
+        token,
+        () => likely && { ...told({ id: token, logprob: likely.logprob }), top: likely.top.map(told) },
+      );
+    });
+  }
+
+  #attempt(answer: () => void): void {
     try {
-      this.#answer(logits);
+      answer();
     } catch (error) {
       this.fail(this.#faultOf(error));
     }
@@ -132,18 +170,16 @@ export class Sequence implements Owned {
     );
   }
 
-  #answer(logits: Float32Array): void {
-    const { random, stops, ends, limit, logprobs, tokenizer, repetitionPenalty } = this.#options;
-    const scores = penalised(logits, this.ids, repetitionPenalty);
-    const token = sampleToken(scores, this.#options, random.uniform());
+  #answer(token: number, likelyOf: () => LikelyTokens | null | undefined): void {
+    const { stops, ends, limit } = this.#options;
     if (ends.has(token)) {
       this.#end('stop', token);
       return;
     }
     this.#answered++;
     const text = stops.push(this.#decoder.push(token));
-    const likely = logprobs === null ? {} : { likely: likelyTokens(logits, token, logprobs, tokenizer) };
-    if (text || !stops.matched) this.#say({ text, tokenId: token, ...likely });
+    const likely = likelyOf();
+    if (text || !stops.matched) this.#say({ text, tokenId: token, ...(likely ? { likely } : {}) });
     if (stops.matched) this.#finish('stop');
     else if (this.#answered === limit) this.#end('length', -1);
     else this.ids.push(token);

@@ -1,15 +1,18 @@
 import { GraftError } from '../errors.ts';
 import type { Adapter, BaseModel } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
+import { graphTarget } from '../nn/computation.ts';
 import { readFittingAdapter } from '../peft-model/adapter-fit.ts';
 import { adapterFaults, adapterValues, mismatch } from '../peft-model/adapter-values.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
 import { attach, tunerFor } from '../tuners/registry.ts';
 import type { Attachment } from '../tuners/tuner.ts';
 import { loadWeights } from '../weights/load-weights.ts';
-import type { AdapterArena, PlacedUpdates } from './adapter-arena.ts';
-import { type AnsweringModel, buildGenerationProgram, type GenerationProgram } from './generation-program.ts';
+import type { AnsweringModel, GenerationProgram } from './answering-program.ts';
+import { cardStorage } from './card/card-room.ts';
+import { buildGenerationProgram } from './generation-program.ts';
 import type { ServingLimits } from './step.ts';
+import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
 /** A session cannot drop functions. With more shapes of adapters than this, the program is built again once it is idle. */
 const MOST_SHAPES = 32;
@@ -22,7 +25,7 @@ export interface ServedModel {
   adapter: string | null;
   /** Sequences on the same one are computed together. */
   model: AnsweringModel;
-  updates: PlacedUpdates | null;
+  updates: PlacedAdapter | null;
   /** Variables of the chat template with which the adapter has learnt. */
   templateKwargs: TemplateKwargs;
   /** Sets its values, which others of its shape share the room with; before each step. */
@@ -33,7 +36,7 @@ export interface ServedModel {
 
 interface Loaded {
   attached: { model: AnsweringModel; holds: string | null };
-  updates: PlacedUpdates | null;
+  updates: PlacedAdapter | null;
   values: Float32Array | null;
   templateKwargs: TemplateKwargs;
   users: number;
@@ -51,7 +54,7 @@ export class ServedModels {
   #program: Promise<GenerationProgram> | null = null;
   #built: GenerationProgram | null = null;
   #shared: ReturnType<GenerationProgram['shared']> | null = null;
-  #arena: AdapterArena | null = null;
+  #arena: UpdateArena | null = null;
   readonly #shapes = new Map<string, Loaded['attached']>();
   /** In the order in which they were last asked for. */
   readonly #loaded = new Map<string | null, Loaded>();
@@ -63,9 +66,12 @@ export class ServedModels {
     this.#limits = limits;
   }
 
-  /** Blocks of the cache, which is empty again after the program was built again. */
-  async program(): Promise<GenerationProgram> {
-    this.#program ??= this.#load().catch((error: unknown) => {
+  /**
+   * Blocks of the cache, which is empty again after the program was built again. `trainedOn` is how the base lay while the adapter
+   * trained that asks for it first. Throws `model_too_large` where a card has no room for it.
+   */
+  async program(trainedOn: 'int8' | 'nf4' | null = null): Promise<GenerationProgram> {
+    this.#program ??= this.#load(trainedOn).catch((error: unknown) => {
       this.#program = null;
       throw error;
     });
@@ -150,7 +156,7 @@ export class ServedModels {
         `the adapter is for ${adapter.config.task_type}; answers come from adapters for ${this.#architecture.task}`,
         { param: 'adapter' },
       );
-    const program = await this.program();
+    const program = await this.program(adapter?.quantised?.base_dtype);
     const together = adapter && (await this.#place(program, dir, adapter));
     if (together) return together;
     const shape = adapter ? shapeOf(adapter) : 'base';
@@ -187,7 +193,7 @@ export class ServedModels {
     return held({ attached, updates, templateKwargs, values: null, users: 0 });
   }
 
-  #forget(updates: PlacedUpdates): void {
+  #forget(updates: PlacedAdapter): void {
     for (const [adapter, loaded] of this.#loaded)
       if (loaded.updates === updates) this.#loaded.delete(adapter);
   }
@@ -198,10 +204,12 @@ export class ServedModels {
     for (const [adapter] of idle.slice(0, Math.max(0, idle.length - MOST_IDLE))) this.#loaded.delete(adapter);
   }
 
-  async #load(): Promise<GenerationProgram> {
-    const program = buildGenerationProgram(this.#architecture, this.#limits);
+  async #load(trainedOn: 'int8' | 'nf4' | null): Promise<GenerationProgram> {
+    const storage =
+      graphTarget() === 'gpu' ? cardStorage(this.#architecture, this.#limits, trainedOn) : 'float32';
+    const program = buildGenerationProgram(this.#architecture, this.#limits, storage);
     try {
-      await loadWeights(program.program, this.#base, this.#architecture, 'float32', { withHead: true });
+      await loadWeights(program.program, this.#base, this.#architecture, storage, { withHead: true });
       program.clear();
       this.#built = program;
       return program;

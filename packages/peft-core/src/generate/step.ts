@@ -1,9 +1,11 @@
 import { type Program, type ProgramBuilder, usesGraftKernels } from '@graft/tf-graph';
 import { withComputation } from '../nn/computation.ts';
 import type { PeftModel } from '../peft-model/peft-model.ts';
-import type { AdapterArena, PlacedUpdates } from './adapter-arena.ts';
+import type { AdapterArena } from './adapter-arena.ts';
 import { BLOCK } from './block-pool.ts';
 import type { LayerCaches } from './cached-attention.ts';
+import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
+import type { PlacedAdapter } from './update-arena.ts';
 
 /** How much is computed and kept at once. */
 export interface ServingLimits {
@@ -15,6 +17,13 @@ export interface ServingLimits {
   cacheBytes: number;
   /** Memory of the updates of low rank that are applied row by row. */
   updateBytes: number;
+  /**
+   * On a card: its memory that the generator may take. The cache then has what weights and computing leave of it, and `cacheBytes` and
+   * `updateBytes` are the least.
+   */
+  memoryBytes?: number;
+  /** On a card: how the base's matrices are stored. "auto", the default: as bf16. */
+  baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
 }
 
 /** Where an encoder-decoder's input lies in the cache, once it is encoded. */
@@ -31,7 +40,7 @@ export interface Piece {
   /** Where its positions lie, as far as the last of `ids`. */
   blocks: readonly number[];
   /** Of the row's own updates, on the shared model. */
-  updates: PlacedUpdates | null;
+  updates: PlacedAdapter | null;
   /** Encoder-decoders only. */
   input: EncodedInput | null;
 }
@@ -45,6 +54,20 @@ export interface ModelFunctions {
   /** Encoder-decoders only: runs the encoder on `ids`, at most the context; the decoder reads its states in these blocks. */
   encode(ids: readonly number[], blocks: readonly number[]): void;
   /** Writes the adapter's prefix to the first positions of a sequence. */
+  prime(blocks: readonly number[]): void;
+}
+
+/** A piece, and how the token after it is to be chosen; null where more of the prompt follows. */
+export interface AskedPiece extends Piece {
+  ask: TokenAsk | null;
+}
+
+/** A step on one model of a card, which chooses the tokens itself. */
+export interface ChoosingFunctions {
+  /** Takes the pieces into the cache, at most `rows` of them. What is chosen after each that asks for it. */
+  choose(pieces: readonly AskedPiece[]): (Chosen | null)[];
+  /** As that of ModelFunctions. */
+  encode(ids: readonly number[], blocks: readonly number[]): void;
   prime(blocks: readonly number[]): void;
 }
 

@@ -143,6 +143,8 @@ function encode(values: HostValue['values'], dtype: DType): Uint8Array {
     switch (dtype) {
       case 'float32':
         return Float32Array.from(numbers);
+      case 'float64':
+        return Float64Array.from(numbers);
       case 'bfloat16':
         return toBfloat16(Float32Array.from(numbers));
       case 'int32':

@@ -108,12 +108,13 @@ export class GraphVariable implements Variable {
    * copies the whole variable wherever it is read, which costs as much as the largest product where a model's output reads its table
    * of tokens.
    */
-  gather(ids: tf.Tensor): tf.Tensor {
+  gather(ids: tf.Tensor, { stored = false }: Pick<ReadOptions, 'stored'> = {}): tf.Tensor {
+    const given = (rows: tf.Tensor) => (stored ? rows : this.#unpacked(rows));
     const isBytes = bytesOf(this.dtype) === 1;
     const inWords = isBytes && this.shape.length > 1 && this.shape.at(-1)! % 4 === 0;
     if (this.#sliceWrites.length === 0 && isBytes === inWords) {
       const value = this.read({ stored: true });
-      return this.#unpacked(inWords ? gatherBytes(value, ids, this.dtype) : gatherRows(value, ids));
+      return given(inWords ? gatherBytes(value, ids, this.dtype) : gatherRows(value, ids));
     }
     this.wasRead = true;
     const node = this.#graph.node(
@@ -121,7 +122,7 @@ export class GraphVariable implements Variable {
       [this.#handle, symbolicBackend.ref(ids), ...this.#sliceWrites],
       [attr.type('dtype', this.dtype), attr.type('Tindices', symbolicBackend.dtypeOf(ids))],
     );
-    return this.#unpacked(this.#valueOf(node));
+    return given(this.#valueOf(node));
   }
 
   assign(value: tf.Tensor): void {
@@ -153,7 +154,7 @@ export class GraphVariable implements Variable {
     const inputs = [symbolicBackend.ref(at), symbolicBackend.ref(cast(value, this.dtype), this.dtype)];
     this.#changeInPlace('ResourceScatterUpdate', inputs, [
       attr.type('dtype', this.dtype),
-      attr.type('Tindices', 'int32'),
+      attr.type('Tindices', symbolicBackend.dtypeOf(at)),
     ]);
   }
 

@@ -35,7 +35,7 @@ export class ProgramBuilder {
     return {
       ...full,
       read: (options) => live().read(options),
-      gather: (ids) => live().gather(ids),
+      gather: (ids, options) => live().gather(ids, options),
       assign: (value) => live().assign(value),
       assignSlice: (begin, value) => live().assignSlice(begin, value),
       assignRows: (at, value) => live().assignRows(at, value),

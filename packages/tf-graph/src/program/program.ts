@@ -38,10 +38,10 @@ export interface Variable {
    */
   read(options?: ReadOptions): tf.Tensor;
   /**
-   * Rows `[…ids, …shape[1:]]` at `ids` (int32) as read() gives them, without unpacking the others. The ids are not checked
-   * while tracing; one outside the first axis fails the run on a CPU and gives zeros on a GPU.
+   * Rows `[…ids, …shape[1:]]` at `ids` (int32 or int64) as read() gives them, without unpacking the others. The ids are not
+   * checked while tracing; one outside the first axis fails the run on a CPU and gives zeros on a GPU.
    */
-  gather(ids: tf.Tensor): tf.Tensor;
+  gather(ids: tf.Tensor, options?: Pick<ReadOptions, 'stored'>): tf.Tensor;
   /** Sets the value before the function's outputs are returned. Every read in the same function sees the old value. */
   assign(value: tf.Tensor): void;
   /**
@@ -49,7 +49,7 @@ export interface Variable {
    * whole variable after the write, which later reads see too.
    */
   assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor;
-  /** Writes `value` `(n, …)` as the rows `at` (int32 [n]), in place, after the reads made before; later ones see them. */
+  /** Writes `value` `(n, …)` as the rows `at` (int32 or int64 [n]), in place, after the reads made before; later ones see them. */
   assignRows(at: tf.Tensor, value: tf.Tensor): void;
   /**
    * The op `op` on the variable itself, its first input, which it reads and writes in place: after the reads and writes made before,

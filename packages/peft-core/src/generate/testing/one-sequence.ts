@@ -1,7 +1,7 @@
+import type { AnsweringModel } from '../answering-program.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
-import type { AnsweringModel } from '../generation-program.ts';
 import type { ServedModel } from '../served-models.ts';
-import type { EncodedInput, Piece, ServingLimits } from '../step.ts';
+import type { EncodedInput, ModelFunctions, Piece, ServingLimits } from '../step.ts';
 
 /** Limits of a program of few sequences of `context` positions. */
 export const limitsFor = (context: number, rows = 2): ServingLimits => ({
@@ -10,7 +10,7 @@ export const limitsFor = (context: number, rows = 2): ServingLimits => ({
 
 /** A sequence in a program's cache, alone, in blocks that lie there in the opposite order. */
 export class OneSequence {
-  readonly #model: AnsweringModel;
+  readonly #model: AnsweringModel & ModelFunctions;
   readonly #updates: Piece['updates'];
   readonly #blocks: number[];
   readonly #input: EncodedInput | null = null;
@@ -23,6 +23,7 @@ export class OneSequence {
     input?: readonly number[],
   ) {
     const count = Math.ceil(context / BLOCK);
+    if ('choose' in model) throw new Error('a model on a card gives no logits');
     this.#model = model;
     this.#updates = updates;
     this.#blocks = Array.from({ length: count }, (_, i) => RESERVED.count + count - 1 - i);

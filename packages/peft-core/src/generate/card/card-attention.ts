@@ -1,0 +1,129 @@
+import { cast, tf, withControlDependency } from '@graft/tf-graph';
+import type { AttentionSite } from '../../models/architecture.ts';
+import { queriesKeysValues } from '../../nn/attention/heads.ts';
+import { type RotaryTable, type Rotation, rotaryTable, rotate } from '../../nn/attention/rotary.ts';
+import { matmul } from '../../nn/matmul.ts';
+import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
+import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
+
+/** Added to scores where attention is not allowed, as in nn/attention/attention.ts. */
+const MASKED = -1e9;
+
+/** What is computed at a time, in bytes: keys that are read (their values are as many), and scores. */
+export const MOST_BYTES = { keys: 256 << 20, scores: 128 << 20 };
+
+/** Where positions lie that are read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are there. */
+export interface ReadBlocks {
+  blocks: tf.Tensor;
+  lengths: tf.Tensor;
+}
+
+/** Sequences × n new positions, and where those of each sequence lie. */
+export interface CardGrid extends ReadBlocks {
+  sequences: number;
+  /** `(S · n)` int32. */
+  positions: tf.Tensor;
+  /** `(S · n)` int32: the places in the cache that the new positions are written to. */
+  places: tf.Tensor;
+  /** What an encoder-decoder's decoder reads. */
+  memory: ReadBlocks | null;
+}
+
+/** Attention over the cache of a card, of a part of the sequences after the other where all together would take too much memory. */
+export function cardAttention(caches: CardCaches, kvHeads: number, grid: CardGrid): RuntimeOptions['attend'] {
+  const { sequences, positions, places, memory } = grid;
+  const written = rowsOfPlaces(places, kvHeads);
+  const own = rowsOfBlocks(grid.blocks, grid.lengths, kvHeads);
+  const encoded = memory && rowsOfBlocks(memory.blocks, memory.lengths, kvHeads);
+  const encodedMask = memory && lengthsMask(memory.lengths, encoded!.shape[2]!);
+  const masks = new Map<number | null, tf.Tensor>();
+  const maskFor = (window: number | null): tf.Tensor => {
+    const mask = masks.get(window) ?? causalMask(positions, sequences, own.shape[2]!, window);
+    masks.set(window, mask);
+    return mask;
+  };
+  const tables = new Map<Rotation['cosines'], Map<number, RotaryTable>>();
+  const tableOf = (rotation: Rotation, scale: number): RotaryTable => {
+    const known = tables.get(rotation.cosines) ?? new Map<number, RotaryTable>();
+    tables.set(rotation.cosines, known);
+    const table = known.get(scale) ?? rotaryTable(rotation, scale);
+    known.set(scale, table);
+    return table;
+  };
+  /** x `(N, count · D)` scaled, and turned where there is a rotation, `(N, count, D)`. */
+  const turned = (x: tf.Tensor, { headSize, rotation }: AttentionSite, scale: number): tf.Tensor => {
+    const [rows, width] = x.shape as [number, number];
+    const heads = tf.reshape(x, [rows, width / headSize, headSize]);
+    if (rotation) return rotate(heads, tableOf(rotation, scale));
+    return scale === 1 ? heads : tf.mul(heads, scale);
+  };
+  return (site, projections) => {
+    const { kind, layer, window = null, headSize } = site;
+    const cache = caches[layer]!;
+    const { q, k, v } = queriesKeysValues(projections, site);
+    const queries = turned(q, site, site.scale);
+    if (kind === 'cross')
+      return attendInParts(cache, site, sequences, { queries, rows: encoded!, mask: encodedMask! });
+    cache.keys.assignRows(written, tf.reshape(turned(k, site, 1), [-1, headSize]));
+    cache.values.assignRows(written, tf.reshape(v, [-1, headSize]));
+    return attendInParts(cache, site, sequences, { queries, rows: own, mask: maskFor(window) });
+  };
+}
+
+/** Queries `(S · n, heads, D)` over the cache's rows `(S, kvHeads, T)`, with a mask `(S, 1, n or 1, T)`. Gives `(S · n, heads · D)`. */
+function attendInParts(
+  cache: CardCaches[number],
+  { heads, kvHeads, headSize, bias }: AttentionSite,
+  sequences: number,
+  { queries, rows, mask }: { queries: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor },
+): tf.Tensor {
+  const n = queries.shape[0]! / sequences;
+  const tokens = rows.shape[2]!;
+  /** Heads before positions, or back: of one position both lie alike. */
+  const swapped = (x: tf.Tensor, shape: number[]) =>
+    n === 1 ? x : tf.transpose(tf.reshape(x, [-1, ...shape, headSize]), [0, 2, 1, 3]);
+  const q = tf.reshape(swapped(queries, [n, heads]), [sequences, heads, n, headSize]);
+  const keys = kvHeads * tokens * headSize * (cache.keys.dtype === 'float32' ? 4 : 2);
+  const scores = 4 * heads * n * tokens;
+  const most = Math.max(1, Math.floor(Math.min(MOST_BYTES.keys / keys, MOST_BYTES.scores / scores)));
+  const parts: tf.Tensor[] = [];
+  for (let from = 0; from < sequences; from += most) {
+    const count = Math.min(most, sequences - from);
+    const cut = (x: tf.Tensor): tf.Tensor => {
+      if (count === sequences || x.shape[0] === 1) return x;
+      return tf.slice(x, [from, ...x.shape.slice(1).map(() => 0)], [count, ...x.shape.slice(1)]);
+    };
+    // A part's keys are read once those of the part before are done with.
+    const at = withControlDependency(cut(rows), ...parts.slice(-1));
+    const k = cache.keys.gather(at, { stored: true }); // (s, kvHeads, T, D)
+    const v = cache.values.gather(at, { stored: true });
+    const grouped = tf.reshape(cut(q), [count, kvHeads, (heads / kvHeads) * n, headSize]);
+    const scores = tf.reshape(matmul(grouped, k, false, true), [count, heads, n, tokens]);
+    const biased = bias ? tf.add(scores, cut(bias)) : scores;
+    const probabilities = tf.softmax(tf.add(biased, cut(mask)), -1);
+    const mixed = matmul(tf.reshape(probabilities, [count, kvHeads, (heads / kvHeads) * n, tokens]), v);
+    parts.push(mixed);
+  }
+  const all = parts.length === 1 ? parts[0]! : tf.concat(parts, 0);
+  return tf.reshape(swapped(all, [heads, n]), [sequences * n, heads * headSize]);
+}
+
+/** Additive mask `(S, 1, n, T)` over keys at the positions 0…T − 1 for queries at `positions` `(S · n)` int32; compared as float32. */
+function causalMask(
+  positions: tf.Tensor,
+  sequences: number,
+  tokens: number,
+  window: number | null,
+): tf.Tensor {
+  const queries = tf.reshape(cast(positions, 'float32'), [sequences, 1, -1, 1]);
+  const ago = tf.sub(queries, tf.range(0, tokens, 1, 'float32'));
+  const notLater = tf.greaterEqual(ago, 0);
+  return additive(window === null ? notLater : tf.logicalAnd(notLater, tf.less(ago, window)));
+}
+
+/** Additive mask `(S, 1, 1, T)`. */
+function lengthsMask(lengths: tf.Tensor, tokens: number): tf.Tensor {
+  return additive(tf.reshape(withinLengths(lengths, tokens), [-1, 1, 1, tokens]));
+}
+
+const additive = (allowed: tf.Tensor): tf.Tensor => tf.mul(tf.sub(cast(allowed, 'float32'), 1), -MASKED);

@@ -1,0 +1,345 @@
+import { type Program, type ProgramBuilder, type ProgramFunction, tf } from '@graft/tf-graph';
+import { exactly, withComputation } from '../../nn/computation.ts';
+import { packedAttention } from '../../peft-model/packed-attention.ts';
+import { adapterTensors, type PeftModel } from '../../peft-model/peft-model.ts';
+import { BLOCK, RESERVED } from '../block-pool.ts';
+import { type AskedPiece, type ChoosingFunctions, type Piece, rowsOf, type ServingLimits } from '../step.ts';
+import { cardAttention } from './card-attention.ts';
+import { type CardCaches, rowsOfPlaces } from './card-cache.ts';
+import {
+  CANDIDATES,
+  type Chosen,
+  chosenTokens,
+  modeOf,
+  NOT_FINITE,
+  samplerFeeds,
+  samplerInputs,
+  type TokenAsk,
+  WIDE,
+} from './graph-sampler.ts';
+import type { Found, KeptLogits } from './kept-logits.ts';
+import type { LaneArena, PlacedLanes } from './lane-arena.ts';
+
+/** Positions of prompts that a run reads. */
+export const PROMPT_POSITIONS = 2048;
+
+/** Tokens of a part of a prompt: a run reads parts of one size, of any prompts. */
+export const PART = 128;
+/** A prompt's last few positions, most of which was known. */
+const STRIDES = [16, PART] as const;
+
+/** What the functions of a model on a card are made of. */
+export interface CardParts {
+  builder: ProgramBuilder;
+  program: Program;
+  name: string;
+  model: PeftModel;
+  caches: CardCaches;
+  limits: ServingLimits;
+  precision: 'fp32' | 'bf16';
+  arena: LaneArena | null;
+  kept: KeptLogits;
+}
+
+const PADDING = RESERVED.padding * BLOCK;
+const modes = ['greedy', 'whole', 'filtered'] as const;
+
+/** A part of a sequence on a grid: at most `stride` of its positions. */
+interface Part {
+  piece: AskedPiece;
+  ids: readonly number[];
+  start: number;
+  /** What is to be chosen after its last position. */
+  ask: TokenAsk | null;
+}
+
+/**
+ * A step on a card: one run for a token of every sequence, and others for parts of prompts, several in a run; each chooses the tokens
+ * that come next. Sizes are the next of a few, so that few graphs are made: what is computed beside a row may change its last bits.
+ */
+export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'> {
+  const { builder, program, name, model, caches, limits, precision, arena, kept } = parts;
+  const { architecture } = model;
+  const encoded = architecture.encoder !== undefined;
+  const vocabulary = architecture.vocabularySize;
+  const context = Math.ceil(limits.context / BLOCK) * BLOCK;
+  const windows = sizes(256, context);
+  const windowFor = (positions: number) => nextOf(windows, positions);
+  const rowCounts = sizes(1, limits.rows);
+  const ints = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
+  const onCard = <T>(body: () => T): T =>
+    withComputation({ implementation: 'stock', precision, rowByRow: false }, body);
+
+  const stepOn = builder.onDemand(
+    program,
+    (
+      sequences: number,
+      stride: number,
+      window: number,
+      memory: number,
+      lanes: number,
+      answers: number,
+      mode: number,
+      seen: number,
+      likely: number,
+    ) => {
+      const perToken = ints(sequences * stride);
+      const sampling = modes[mode];
+      const logitsKept = sampling === 'filtered' ? kept.variable(answers) : null;
+      const key = [sequences, stride, window, memory, lanes, answers, mode, seen, likely];
+      const inputs = {
+        ...{ ids: perToken, positions: perToken, places: perToken },
+        ...{ blocks: ints(sequences, window / BLOCK), lengths: ints(sequences) },
+        memoryBlocks: encoded ? ints(sequences, memory / BLOCK) : undefined,
+        memoryLengths: encoded ? ints(sequences) : undefined,
+        ends: answers > 0 && stride > 1 ? ints(answers) : undefined,
+        owners: lanes > 0 ? ints(sequences) : undefined,
+        answerOwners: lanes > 0 && answers > 0 ? ints(answers) : undefined,
+        lanes: lanes > 0 ? ints(lanes) : undefined,
+        laneOwners: lanes > 0 ? ({ shape: [lanes], dtype: 'float32' } as const) : undefined,
+        ...samplerInputs(answers, sampling ?? 'greedy', seen),
+      };
+      return builder.function(
+        `${name}/step_${key.join('_')}`,
+        inputs,
+        ({ ids, positions, places, blocks, lengths, memoryBlocks, memoryLengths, ends, ...given }) =>
+          onCard(() => {
+            const read = memoryBlocks ? { blocks: memoryBlocks, lengths: memoryLengths! } : null;
+            const at = { sequences, positions, places, blocks, lengths, memory: read };
+            const attend = cardAttention(caches, architecture.kvHeads, at);
+            const plain = model.runtime({ parameters: adapterTensors(model), attend });
+            const { lanes, laneOwners } = given;
+            const updated = (owners: tf.Tensor | undefined, each: number) => {
+              if (!owners) return plain;
+              const column = tf.expandDims(tf.cast(owners, 'float32'), -1);
+              const perRow = tf.reshape(each === 1 ? column : tf.tile(column, [1, each]), [-1]);
+              return arena!.applied(plain, { owners: perRow, lanes: lanes!, laneOwners: laneOwners! });
+            };
+            const grid = { rows: sequences, tokens: stride, positions, cached: window };
+            // The decoder's attention reads the memory's keys and values from the cache: what it is given is not looked at.
+            const nothing = tf.zeros([1, 1]);
+            const states = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
+            const hidden = architecture.body(updated(given.owners, stride), ids, grid, states);
+            if (!sampling) return {};
+            const last = ends ? tf.gather(hidden, ends) : hidden;
+            const runtime = updated(given.answerOwners, 1);
+            const logits = exactly(architecture.logits!(runtime, architecture.finalNorm(runtime, last)));
+            logitsKept?.assign(logits);
+            const options = { mode: sampling, candidates: CANDIDATES, likely: likely < 0 ? null : likely };
+            return { ...chosenTokens(logits, given, options) };
+          }),
+      );
+    },
+  );
+  const encodeOn = builder.onDemand(program, (tokens: number) => declareEncode(parts, tokens, onCard));
+
+  /** Lanes of the adapters of `pieces`, and the number of each one's adapter among them. */
+  function lanesOf(pieces: readonly Piece[]) {
+    // Only this arena places adapters of this program.
+    const adapters = [...new Set(pieces.flatMap(({ updates }) => updates ?? []))] as PlacedLanes[];
+    const used = adapters.reduce((sum, { size }) => sum + size, 0);
+    if (!arena || used === 0) return null;
+    const count = nextOf(sizes(16, Math.max(16, arena.lanes)), used);
+    const lanes = new Int32Array(count);
+    const laneOwners = new Float32Array(count).fill(-2);
+    let at = 0;
+    for (const [owner, { begin, size }] of adapters.entries())
+      for (let lane = 0; lane < size; lane++) {
+        lanes[at] = begin + lane;
+        laneOwners[at++] = owner;
+      }
+    const ownerOf = ({ updates }: Piece) => (updates ? adapters.indexOf(updates as PlacedLanes) : -1);
+    return { count, lanes, laneOwners, owners: pieces.map(ownerOf) };
+  }
+
+  /** What is chosen after each part that asks for it. */
+  function run(all: readonly Part[], sequences: number, stride: number): (Chosen | null)[] {
+    const pieces = all.map(({ piece }) => piece);
+    const window = windowFor(Math.max(...all.map(endOf)));
+    const memory = encoded ? windowFor(Math.max(...pieces.map(({ input }) => input!.length))) : 0;
+    const grid = gridOf(all, { sequences, stride, window, memory });
+    // Every row of a grid of single tokens answers; of a list of parts those that ask for it.
+    const asking = [...all.keys()].filter((i) => stride === 1 || all[i]!.ask);
+    const asks = asking.map((i) => all[i]!.ask ?? unasked);
+    const isAsked = all.some(({ ask }) => ask !== null);
+    const answers = !isAsked ? 0 : stride === 1 ? sequences : nextOf(rowCounts, asks.length);
+    const mode = modeOf(asks, vocabulary);
+    const [seen, likely] = isAsked ? [seenBy(asks, windows), likelyOf(asks)] : [0, -1];
+    const ends = new Int32Array(answers);
+    for (const [at, i] of asking.entries()) ends[at] = i * stride + all[i]!.ids.length - 1;
+    const adapters = lanesOf(pieces);
+    const lanes = adapters?.count ?? 0;
+    const padded = (owners: number[], count: number) => {
+      const each = new Int32Array(count).fill(-1);
+      each.set(owners);
+      return each;
+    };
+    const step = stepOn(
+      ...([sequences, stride, window, memory, lanes] as const),
+      ...([answers, isAsked ? modes.indexOf(mode) : -1, seen, likely] as const),
+    );
+    const found = program.run(step as ProgramFunction, {
+      ...grid,
+      ends: isAsked && stride > 1 ? ends : undefined,
+      owners: adapters ? padded(adapters.owners, sequences) : undefined,
+      answerOwners:
+        adapters && isAsked
+          ? padded(
+              asking.map((i) => adapters.owners[i]!),
+              answers,
+            )
+          : undefined,
+      lanes: adapters?.lanes,
+      laneOwners: adapters?.laneOwners,
+      ...(isAsked ? samplerFeeds(asks, answers, mode, seen) : {}),
+    });
+    if (!isAsked) return all.map(() => null);
+    const first = found as unknown as Found;
+    const isWide = asks.some((_, at) => first.tokens.data[at] === WIDE);
+    const exact = isWide ? kept.sortAll(asks, answers, seen, likely) : first;
+    const chosen = new Map(asking.map((i, at) => [i, chosenAt(exact, at, asks[at]!)]));
+    return all.map(({ ask }, i) => (ask ? chosen.get(i)! : null));
+  }
+
+  return {
+    choose(pieces) {
+      const chosen = new Map<Piece, Chosen>();
+      const note = (all: readonly Part[], found: (Chosen | null)[]) => {
+        for (const [i, one] of found.entries()) if (one) chosen.set(all[i]!.piece, one);
+      };
+      const wholeOf = (piece: AskedPiece): Part => ({ piece, ...piece });
+      const prompts = pieces.filter(({ ids }) => ids.length > 1);
+      for (const stride of STRIDES) {
+        const own = prompts.filter(({ ids }) => ids.length <= STRIDES[0] === (stride === STRIDES[0]));
+        const cut = own.flatMap((piece) => partsOf(piece, stride));
+        const most = PROMPT_POSITIONS / stride;
+        for (let from = 0; from < cut.length; from += most) {
+          const some = cut.slice(from, from + most);
+          note(some, run(some, nextOf(sizes(1, most), some.length), stride));
+        }
+      }
+      const singles = pieces.filter(({ ids }) => ids.length === 1).map(wholeOf);
+      for (let from = 0; from < singles.length; from += limits.rows) {
+        const some = singles.slice(from, from + limits.rows);
+        note(some, run(some, nextOf(rowCounts, some.length), 1));
+      }
+      return pieces.map((piece) => chosen.get(piece) ?? null);
+    },
+    encode(ids, blocks) {
+      const tokens = windowFor(ids.length);
+      const padded = new Int32Array(tokens);
+      padded.set(ids);
+      const segments = new Int32Array(tokens).fill(1, 0, ids.length);
+      const places = new Int32Array(tokens).fill(PADDING);
+      places.set(rowsOf(blocks, ids.length));
+      program.run(encodeOn(tokens), { ids: padded, segments, places });
+    },
+  };
+}
+
+/** Of a row that asks for nothing beside others that do. */
+const unasked: TokenAsk = {
+  ...{ temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 },
+  ...{ uniform: 0, ids: [], logprobs: null },
+};
+
+/** Sizes of which each is four times the one before, and the last is `most`. */
+function sizes(first: number, most: number): number[] {
+  const all: number[] = [];
+  for (let size = first; size < most; size *= 4) all.push(size);
+  return [...all, most];
+}
+
+const nextOf = (sizes: readonly number[], wanted: number): number => sizes.find((size) => size >= wanted)!;
+
+/** How many ids a row is told for penalties; 0 where none is asked for. */
+function seenBy(asks: readonly TokenAsk[], windows: readonly number[]): number {
+  const lengths = asks.filter((ask) => ask.repetitionPenalty !== 1).map(({ ids }) => ids.length);
+  return lengths.length === 0 ? 0 : nextOf(windows, Math.max(...lengths));
+}
+
+/** The API asks for 20 at most; −1: for none. */
+function likelyOf(asks: readonly TokenAsk[]): number {
+  const most = Math.max(...asks.map(({ logprobs }) => logprobs ?? -1));
+  return most > 0 ? Math.max(20, most) : most;
+}
+
+function partsOf(piece: AskedPiece, stride: number): Part[] {
+  const { ids, start, ask } = piece;
+  return Array.from({ length: Math.ceil(ids.length / stride) }, (_, i) => {
+    const own = ids.slice(i * stride, (i + 1) * stride);
+    const isLast = (i + 1) * stride >= ids.length;
+    return { piece, ids: own, start: start + i * stride, ask: isLast ? ask : null };
+  });
+}
+
+const endOf = ({ start, ids }: Part): number => start + ids.length;
+
+/** The grid's feeds: parts of at most `stride` tokens, in a cache of which a part sees at most `window` positions. */
+function gridOf(
+  parts: readonly Part[],
+  size: { sequences: number; stride: number; window: number; memory: number },
+) {
+  const { sequences, stride, window, memory } = size;
+  const perToken = () => new Int32Array(sequences * stride);
+  const [ids, positions, places] = [perToken(), perToken(), perToken().fill(PADDING)];
+  const blocks = new Int32Array(sequences * (window / BLOCK));
+  const memoryBlocks = new Int32Array(sequences * (memory / BLOCK));
+  const [lengths, memoryLengths] = [new Int32Array(sequences), new Int32Array(sequences)];
+  for (const [i, part] of parts.entries()) {
+    const { blocks: own, input } = part.piece;
+    const at = i * stride;
+    ids.set(part.ids, at);
+    for (let n = 0; n < part.ids.length; n++) positions[at + n] = part.start + n;
+    places.set(rowsOf(own, part.ids.length, part.start), at);
+    lengths[i] = endOf(part);
+    blocks.set(own.slice(0, Math.ceil(endOf(part) / BLOCK)), i * (window / BLOCK));
+    memoryLengths[i] = input?.length ?? 0;
+    if (input) memoryBlocks.set(input.blocks.slice(0, memory / BLOCK), i * (memory / BLOCK));
+  }
+  const read = memory > 0 ? { memoryBlocks, memoryLengths } : {};
+  return { ids, positions, places, blocks, lengths, ...read };
+}
+
+function chosenAt(
+  { tokens, logprobs, topIds, topLogprobs }: Found,
+  at: number,
+  { logprobs: count }: TokenAsk,
+): Chosen {
+  const token = tokens.data[at]!;
+  if (token === NOT_FINITE) return { token: null, likely: null };
+  if (count === null) return { token, likely: null };
+  const width = topIds?.shape[1] ?? 0;
+  const top = Array.from({ length: Math.min(count, width) }, (_, i) => ({
+    id: topIds!.data[at * width + i]!,
+    logprob: topLogprobs!.data[at * width + i]!,
+  }));
+  return { token, likely: { logprob: logprobs!.data[at]!, top } };
+}
+
+/** The encoder on `tokens` positions, the last of which may be padding; what the decoder's layers make of its states is kept. */
+function declareEncode(
+  { builder, name, model, caches }: CardParts,
+  tokens: number,
+  onCard: <T>(body: () => T) => T,
+) {
+  const { architecture } = model;
+  const perToken = { shape: [tokens], dtype: 'int32' } as const;
+  const inputs = { ids: perToken, segments: perToken, places: perToken };
+  return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, places }) =>
+    onCard(() => {
+      const grid = { rows: 1, tokens, segments, positions: tf.range(0, tokens, 1, 'int32') };
+      const attend = packedAttention(architecture, grid, { encoder: grid });
+      const runtime = model.runtime({ parameters: adapterTensors(model), attend });
+      const encoder = architecture.encoder!;
+      const states = encoder.encode(runtime, ids, grid);
+      const rows = rowsOfPlaces(places, architecture.kvHeads);
+      for (const [layer, cache] of caches.entries()) {
+        const { k, v } = encoder.keysAndValues(runtime, layer, states);
+        cache.keys.assignRows(rows, tf.reshape(k, [-1, architecture.headSize]));
+        cache.values.assignRows(rows, tf.reshape(v, [-1, architecture.headSize]));
+      }
+      return {};
+    }),
+  );
+}

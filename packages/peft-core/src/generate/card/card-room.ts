@@ -1,0 +1,112 @@
+import { GraftError } from '../../errors.ts';
+import type { Architecture } from '../../models/architecture.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
+import {
+  type BaseStorage,
+  baseStorage,
+  NF4_TABLE,
+  partsOf,
+  storedWeights,
+} from '../../weights/base-storage.ts';
+import { BLOCK, RESERVED } from '../block-pool.ts';
+import type { ServingLimits } from '../step.ts';
+import { MOST_BYTES } from './card-attention.ts';
+import { bytesOfPosition } from './card-cache.ts';
+import { PART, PROMPT_POSITIONS } from './card-functions.ts';
+import { bytesOfLane } from './lane-arena.ts';
+
+/** How the memory of a card is divided. */
+export interface CardRoom {
+  /** Of keys and values, those that are reserved not counted. */
+  blocks: number;
+  /** Of updates of low rank. */
+  updateBytes: number;
+}
+
+/** Contexts of every row that a cache holds at most: what is kept of finished prompts is in it, too. */
+const MOST_CONTEXTS = 4;
+
+/** Share of a card's memory that the allocator loses between what it gives out. */
+const LOST = 0.05;
+
+/**
+ * What each part of a generator gets of `limits.memoryBytes`: weights and what a step computes with come first, then a twelfth of the
+ * rest for adapters, and all else for the cache; `updateBytes` and `cacheBytes` are the least. Without `memoryBytes` they are all.
+ * Throws `model_too_large` where one context does not fit.
+ */
+export function cardRoom(architecture: Architecture, limits: ServingLimits, storage: BaseStorage): CardRoom {
+  const dtype = storage === 'float32' ? 'float32' : 'bfloat16';
+  const inSequence = Math.ceil(limits.context / BLOCK) * (architecture.encoder ? 2 : 1);
+  const bytesOfBlock = BLOCK * bytesOfPosition(architecture, dtype);
+  if (limits.memoryBytes === undefined) {
+    const affordable = Math.floor(limits.cacheBytes / bytesOfBlock);
+    const blocks = Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
+    return { blocks, updateBytes: limits.updateBytes };
+  }
+  const weights = weightBytes(architecture, storage);
+  const computing = workspaceBytes(architecture, limits, storage);
+  const free = Math.floor(limits.memoryBytes * (1 - LOST)) - weights - computing;
+  const lane = bytesOfLane(architecture, dtype);
+  const updateBytes = architecture.encoder ? 0 : Math.max(limits.updateBytes, Math.floor(free / 12));
+  const affordable = Math.floor((free - updateBytes) / bytesOfBlock) - RESERVED.count;
+  if (affordable < inSequence) {
+    const told = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+    throw new GraftError(
+      'model_too_large',
+      `the model needs ${told(weights)} for its weights as ${storage}, ${told(computing)} to compute with, and ${told(bytesOfBlock * inSequence)} for one context, and the card has ${told(limits.memoryBytes)} for it; serve it as int8 or nf4 (GRAFT_SERVER_BASE_DTYPE), or on a larger card`,
+      { param: 'model', fault: 'environment' },
+    );
+  }
+  const blocks = Math.min(affordable, inSequence * limits.rows * MOST_CONTEXTS);
+  return { blocks, updateBytes: Math.floor(updateBytes / lane) * lane };
+}
+
+/**
+ * How a card holds the base: as `limits.baseDtype` says; where that is "auto", in bfloat16, or where that does not fit as it lay while the
+ * adapter trained that asks for it. Throws `model_too_large`.
+ */
+export function cardStorage(
+  architecture: Architecture,
+  limits: ServingLimits,
+  trainedOn: 'int8' | 'nf4' | null,
+): BaseStorage {
+  const { baseDtype = 'auto' } = limits;
+  const wanted = baseStorage(baseDtype, 'bf16');
+  try {
+    cardRoom(architecture, limits, wanted);
+    return wanted;
+  } catch (error) {
+    if (baseDtype !== 'auto' || trainedOn === null) throw error;
+    cardRoom(architecture, limits, trainedOn);
+    return trainedOn;
+  }
+}
+
+/** Of all weights, as they are stored. */
+export function weightBytes(architecture: Architecture, storage: BaseStorage): number {
+  const size = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 } as Record<string, number>;
+  const parts = storedWeights(architecture, storage, true).flatMap(partsOf);
+  const table = storage === 'nf4' ? 4 * elementCount(NF4_TABLE.shape) : 0;
+  return parts.reduce((sum, { shape, dtype }) => sum + elementCount(shape) * size[dtype]!, table);
+}
+
+/**
+ * What the largest step computes with, in bytes: the activations of a run of prompts, what attention takes at a time (the mask, keys and
+ * values, four times the scores), the largest weight unpacked, and logits in double precision, of which sampling keeps about six.
+ */
+export function workspaceBytes(
+  { hiddenSize, heads, headSize, vocabularySize, modules }: Architecture,
+  { rows, context }: ServingLimits,
+  storage: BaseStorage,
+): number {
+  const linear = modules.filter(({ kind }) => kind === 'linear');
+  const widest = Math.max(...linear.filter(({ out }) => out !== vocabularySize).map(({ out }) => out!));
+  const largest = Math.max(...linear.map((module) => module.in! * module.out!));
+  const activations = PROMPT_POSITIONS * 4 * (6 * hiddenSize + 4 * heads * headSize + 4 * widest);
+  const mask = 2 * 4 * PROMPT_POSITIONS * context;
+  const scores = 4 * Math.max(MOST_BYTES.scores, 4 * heads * PART * context);
+  const attention = mask + 2 * MOST_BYTES.keys + scores;
+  const unpacked = storage === 'int8' || storage === 'nf4' ? largest * 10 : 0;
+  const logits = rows * vocabularySize * (8 * 6 + 4 * 4);
+  return activations + attention + unpacked + logits;
+}

@@ -1,0 +1,190 @@
+import {
+  attr,
+  cast,
+  type Program,
+  type ProgramBuilder,
+  type ProgramFunction,
+  rawOp,
+  storageOf,
+  tf,
+  type Variable,
+} from '@graft/tf-graph';
+import type { HostTensor } from '../../files.ts';
+import type { Architecture, ModelRuntime } from '../../models/architecture.ts';
+import { exactly, flowing } from '../../nn/computation.ts';
+import type { LowRankUpdate } from '../../tuners/tuner.ts';
+import type { UpdateArena } from '../update-arena.ts';
+import { clear } from './card-cache.ts';
+
+/** Lanes of one write; an adapter has a multiple of them. */
+const CHUNK = 8;
+
+/** The largest number of bfloat16: beyond it a rounded number is infinite, and 0 times that is NaN in other adapters' rows. */
+const LARGEST = 3.3895313892515355e38;
+
+/** Where an adapter's updates lie: as many lanes in every module as its largest rank. */
+export interface PlacedLanes {
+  readonly begin: number;
+  readonly size: number;
+  users: number;
+}
+
+/** What a function needs to apply updates to its rows. */
+export interface RowLanes {
+  /** `(N)` float32: the number of each row's adapter, −1 for none. */
+  owners: tf.Tensor;
+  /** `(L)` int32: the lanes of the adapters of a run, and as float32 whose each is; −2 for one that is left over. */
+  lanes: tf.Tensor;
+  laneOwners: tf.Tensor;
+}
+
+interface Module {
+  /** `(lanes, in)`. */
+  a: Variable;
+  /** `(lanes, out)`, scaled. */
+  b: Variable;
+}
+
+/**
+ * The updates of low rank of many adapters in the memory of a card: a lane is a row of A and a column of B of every linear module.
+ * Rows of different adapters are computed together: every row times the lanes of all adapters of a run, and of the products each row
+ * keeps those of its own adapter. So there are two products for each module, whatever adapters there are.
+ */
+export class LaneArena implements UpdateArena<PlacedLanes> {
+  readonly #modules = new Map<string, Module>();
+  readonly #lanes: number;
+  readonly #write: (feeds: Record<string, Int32Array | Float32Array>) => void;
+  readonly #sizes: [name: string, inputs: number, outputs: number][];
+  /** In the order in which they were last used. */
+  readonly #placed = new Set<PlacedLanes>();
+
+  constructor(
+    builder: ProgramBuilder,
+    program: Program,
+    architecture: Architecture,
+    { bytes, dtype }: { bytes: number; dtype: 'float32' | 'bfloat16' },
+  ) {
+    this.#sizes = linearSizes(architecture);
+    this.#lanes = Math.floor(bytes / bytesOfLane(architecture, dtype) / CHUNK) * CHUNK;
+    for (const [name, inputs, outputs] of this.#sizes) {
+      const variable = (factor: string, width: number) =>
+        builder.variable({
+          name: `updates.${name}.${factor}`,
+          shape: [Math.max(1, this.#lanes), width],
+          dtype,
+        });
+      this.#modules.set(name, { a: variable('a', inputs), b: variable('b', outputs) });
+    }
+    const variables = [...this.#modules.values()].flatMap(({ a, b }) => [a, b]);
+    const empty = builder.function('clear_updates', {}, () => {
+      for (const variable of variables) clear(variable);
+      return {};
+    });
+    const specs = this.#sizes.flatMap(([, inputs, outputs], i) => [
+      [`a${i}`, { shape: [CHUNK, inputs], dtype: 'float32' } as const] as const,
+      [`b${i}`, { shape: [CHUNK, outputs], dtype: 'float32' } as const] as const,
+    ]);
+    const inputs = { lanes: { shape: [CHUNK], dtype: 'int32' } as const, ...Object.fromEntries(specs) };
+    const write = builder.function('write_updates', inputs, ({ lanes, ...given }) => {
+      for (const [i, { a, b }] of [...this.#modules.values()].entries()) {
+        const within = (x: tf.Tensor) => tf.clipByValue(x, -LARGEST, LARGEST);
+        a.assignRows(lanes, within((given as Record<string, tf.Tensor>)[`a${i}`]!));
+        b.assignRows(lanes, within((given as Record<string, tf.Tensor>)[`b${i}`]!));
+      }
+      return {};
+    });
+    builder.extend(program);
+    program.run(empty, {});
+    this.#write = (feeds) => void program.run(write as ProgramFunction, feeds);
+  }
+
+  /** Lanes in all. */
+  get lanes(): number {
+    return this.#lanes;
+  }
+
+  place(
+    updates: ReadonlyMap<string, LowRankUpdate>,
+    tensor: (name: string) => HostTensor,
+    forget: (gone: PlacedLanes) => void,
+  ): PlacedLanes | null {
+    const found = new Map(
+      [...updates].map(([module, { a, b, scale }]) => [module, { a: tensor(a), b: tensor(b), scale }]),
+    );
+    const rank = Math.max(...[...found.values()].map(({ a }) => a.shape[0]!));
+    const size = Math.ceil(rank / CHUNK) * CHUNK;
+    const begin = this.#room(size, forget);
+    if (begin === null) return null;
+    for (let from = 0; from < size; from += CHUNK) {
+      const feeds: Record<string, Int32Array | Float32Array> = {
+        lanes: Int32Array.from({ length: CHUNK }, (_, i) => begin + from + i),
+      };
+      for (const [i, [name, inputs, outputs]] of this.#sizes.entries()) {
+        const [a, b] = [new Float32Array(CHUNK * inputs), new Float32Array(CHUNK * outputs)];
+        const update = found.get(name);
+        const count = update ? Math.max(0, Math.min(CHUNK, update.a.shape[0]! - from)) : 0;
+        if (update) a.set(update.a.data.subarray(from * inputs, (from + count) * inputs));
+        for (let lane = 0; update && lane < count; lane++)
+          for (let out = 0; out < outputs; out++)
+            b[lane * outputs + out] = update.scale * update.b.data[out * update.a.shape[0]! + from + lane]!;
+        feeds[`a${i}`] = a;
+        feeds[`b${i}`] = b;
+      }
+      this.#write(feeds);
+    }
+    const placed = { begin, size, users: 0 };
+    this.#placed.add(placed);
+    return placed;
+  }
+
+  touch(placed: PlacedLanes): void {
+    if (this.#placed.delete(placed)) this.#placed.add(placed);
+  }
+
+  /** `runtime`, whose linear modules add each row's own update. */
+  applied(runtime: ModelRuntime, { owners, lanes, laneOwners }: RowLanes): ModelRuntime {
+    const isOwn = tf.equal(tf.expandDims(owners, -1), tf.expandDims(laneOwners, 0)); // (N, L)
+    const linear = (module: string, x: tf.Tensor): tf.Tensor => {
+      const y = runtime.linear(module, x);
+      const { a, b } = this.#modules.get(module)!;
+      const down = product(x, a.gather(lanes, { stored: true }), true); // (N, L)
+      // Chosen, not multiplied by 0: another adapter's may be infinite.
+      const own = rawOp('SelectV2', [], [isOwn, down, tf.scalar(0)])[0]!;
+      const update = product(own, b.gather(lanes, { stored: true }), false);
+      return flowing(tf.add(exactly(y), exactly(update)));
+    };
+    return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
+  }
+
+  /** The first of `size` free lanes, after as many as needed of those that nobody uses were forgotten, the longest unused first. */
+  #room(size: number, forget: (gone: PlacedLanes) => void): number | null {
+    for (;;) {
+      let begin = 0;
+      for (const placed of [...this.#placed].sort((a, b) => a.begin - b.begin)) {
+        if (placed.begin - begin >= size) return begin;
+        begin = placed.begin + placed.size;
+      }
+      if (this.#lanes - begin >= size) return begin;
+      const [oldest] = [...this.#placed].filter(({ users }) => users === 0);
+      if (!oldest) return null;
+      this.#placed.delete(oldest);
+      forget(oldest);
+    }
+  }
+}
+
+/** x times lanes, in the type that these are stored in. */
+function product(x: tf.Tensor, lanes: tf.Tensor, transposed: boolean): tf.Tensor {
+  const attrs = [attr.bool('adj_x', false), attr.bool('adj_y', transposed)];
+  return rawOp('BatchMatMulV2', attrs, [cast(x, storageOf(lanes)), lanes])[0]!;
+}
+
+function linearSizes({ modules }: Pick<Architecture, 'modules'>): [string, number, number][] {
+  return modules.flatMap(({ name, kind, in: inputs, out }) =>
+    kind === 'linear' ? [[name, inputs!, out!] as [string, number, number]] : [],
+  );
+}
+
+export const bytesOfLane = (outline: Pick<Architecture, 'modules'>, dtype: 'float32' | 'bfloat16'): number =>
+  linearSizes(outline).reduce((sum, [, inputs, outputs]) => sum + inputs + outputs, 0) *
+  (dtype === 'float32' ? 4 : 2);
