@@ -10,6 +10,7 @@ export {
 } from './gradients/custom-gradient.ts';
 export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
 export { type Attr, attr } from './graph/attributes.ts';
+export { type LiveMemory, type LiveTensor, liveMemory } from './graph/live-memory.ts';
 export {
   nodeOf,
   type RecordedFunction,
