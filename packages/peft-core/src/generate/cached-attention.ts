@@ -1,6 +1,7 @@
 import { attr, tf, type Variable } from '@graft/tf-graph';
-import { attention, cachedMask, lengthsMask } from '../nn/attention/attention.ts';
+import { attention } from '../nn/attention/attention.ts';
 import { byHead, queriesKeysValues, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { cachedMask, lengthsMask, type Mask } from '../nn/attention/masks.ts';
 import type { RuntimeOptions } from '../peft-model/peft-model.ts';
 import { BLOCK } from './block-pool.ts';
 
@@ -56,8 +57,8 @@ export interface CacheGrid {
 /** The same by TensorFlow's own operations, of as many positions for each sequence; also with a bias, and over a memory. */
 export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOptions['attend'] {
   const { sequences, positions, rows, tables, memory } = grid;
-  const masks = new Map<number | null, tf.Tensor>();
-  const maskFor = (window: number | null): tf.Tensor => {
+  const masks = new Map<number | null, Mask>();
+  const maskFor = (window: number | null): Mask => {
     const mask = masks.get(window) ?? cachedMask(positions, sequences, tables.shape[1]!, window);
     masks.set(window, mask);
     return mask;

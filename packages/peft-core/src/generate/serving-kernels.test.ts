@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attr, kernelSets, ProgramBuilder, tf, useKernels, type Variable } from '@graft/tf-graph';
-import { attention, cachedMask } from '../nn/attention/attention.ts';
+import { attention } from '../nn/attention/attention.ts';
 import { type Heads, RotaryTables, sideBySide } from '../nn/attention/heads.ts';
+import { cachedMask } from '../nn/attention/masks.ts';
 import { rotationOf } from '../nn/attention/rotary.ts';
 import { withComputation } from '../nn/computation.ts';
 import { matmul } from '../nn/matmul.ts';

@@ -23,11 +23,14 @@ export interface AttentionSite extends Heads {
   layer: number;
   /** Tokens that a token looks back on, itself included; absent without a limit. */
   window?: number | null;
-  /** Added to the scores before the softmax, `(rows or 1, heads, n, T)`: relative positions. */
+  /**
+   * Added to the scores before the softmax, `(rows or 1, heads, n, T)`: relative positions. Beside `relative` it is of the keys before
+   * the sequences' own.
+   */
   bias?: tf.Tensor;
   /**
-   * The same where a sequence's keys are its own, `(2 · reach + 1, heads)`: by how much later than its query a key is, from −reach
-   * on; beyond these the ends hold.
+   * The same for a sequence's own keys, `(2 · reach + 1, heads)`: by how much later than its query a key is, from −reach on; beyond
+   * these the ends hold.
    */
   relative?: tf.Tensor;
   /** Probability with which the base model drops attention probabilities while training; absent: 0. */

@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import { activation, gatedProduct } from '../nn/activations.ts';
 import type { Projections } from '../nn/attention/heads.ts';
-import { bucketsOfDistances, relativeBias, rowsByDistance } from '../nn/attention/relative-positions.ts';
+import { bucketsOfDistances, rowsByDistance } from '../nn/attention/relative-positions.ts';
 import { takeRows } from '../nn/rows.ts';
 import type { ResidualSite, TaskType } from '../outlines/outline.ts';
 import { t5 as family } from '../outlines/t5.ts';
@@ -17,10 +17,16 @@ import type {
 /** An attention, without the heads that all have. */
 type Attends = Pick<AttentionSite, 'kind' | 'layer' | 'bias' | 'relative'>;
 
-/** What the scores get of positions, and as which part of an attention; all blocks share it. */
-interface Positions {
-  as: 'relative' | 'bias';
-  tensor: tf.Tensor;
+/** What the scores get of positions; all blocks share it. */
+type Positions = Pick<AttentionSite, 'bias' | 'relative'>;
+
+/** Positions as the tensors that a block takes, and by name as it has them. */
+function sharedOf(positions: Positions): { tensors: tf.Tensor[]; named(own: tf.Tensor[]): Positions } {
+  const given = (['bias', 'relative'] as const).filter((name) => positions[name]);
+  return {
+    tensors: given.map((name) => positions[name]!),
+    named: (own) => Object.fromEntries(given.map((name, i) => [name, own[i]!])),
+  };
 }
 
 /**
@@ -37,7 +43,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
 
   /** By distance, or where keys come from elsewhere for each of them. */
   function positions(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): Positions {
-    const { rows, tokens, positions, prefix = 0, cached } = grid;
+    const { tokens, positions, prefix = 0, cached } = grid;
     const buckets = runtime.constant(
       bucketsOfDistances({ ...outline.buckets, bidirectional: half === 'encoder' }),
     );
@@ -45,14 +51,12 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
       `${half}.block.0.layer.0.SelfAttention.relative_attention_bias`,
       buckets,
     );
-    if (cached === undefined && prefix === 0) return { as: 'relative', tensor: byDistance };
+    if (cached === undefined && prefix === 0) return { relative: byDistance };
     const before = (keys: number) => {
       const rows = runtime.constant(rowsByDistance(outline.buckets.maxDistance, positions, keys));
       return tf.transpose(tf.reshape(takeRows(byDistance, rows), [-1, tokens, keys, heads]), [0, 3, 1, 2]);
     };
-    if (cached !== undefined) return { as: 'bias', tensor: before(cached) };
-    const own = tf.mul(relativeBias(byDistance, tokens), tf.ones([rows, 1, 1, 1]));
-    return { as: 'bias', tensor: tf.concat([before(prefix), own], -1) };
+    return cached === undefined ? { bias: before(prefix), relative: byDistance } : { bias: before(cached) };
   }
 
   const keysAndValues = (runtime: ModelRuntime, path: string, x: tf.Tensor): KeysAndValues => ({
@@ -98,39 +102,39 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
   }
 
   function encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor {
-    const { as, tensor } = positions(runtime, 'encoder', grid);
+    const shared = sharedOf(positions(runtime, 'encoder', grid));
     let x = runtime.dropout(runtime.embedding('encoder.embed_tokens', ids), dropout);
     for (let layer = 0; layer < encoderLayers; layer++) {
       const path = `encoder.block.${layer}`;
-      const block = (x: tf.Tensor, bias: tf.Tensor) => {
+      const block = (x: tf.Tensor, ...own: tf.Tensor[]) => {
         const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
           ...{ layer, sublayer, module: `${path}.layer.${i}` },
         });
-        const attends = { kind: 'encoder', layer, [as]: bias } as const;
+        const attends = { kind: 'encoder', layer, ...shared.named(own) } as const;
         const attended = selfAttention(runtime, site('attention', 0), attends, x);
         return feedForward(runtime, site('feed_forward', 1), attended);
       };
-      x = runtime.block(path, x, (x, bias) => block(x, bias!), [tensor]);
+      x = runtime.block(path, x, block, shared.tensors);
     }
     return runtime.dropout(runtime.rmsNorm('encoder.final_layer_norm', x, epsilon), dropout);
   }
 
   function decode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid, memory: Memory): tf.Tensor {
-    const { as, tensor } = positions(runtime, 'decoder', grid);
+    const shared = sharedOf(positions(runtime, 'decoder', grid));
     let x = runtime.dropout(runtime.embedding('decoder.embed_tokens', ids), dropout);
     for (let layer = 0; layer < outline.layers; layer++) {
       const path = `decoder.block.${layer}`;
-      const block = (x: tf.Tensor, bias: tf.Tensor, states?: tf.Tensor) => {
+      const block = (x: tf.Tensor, ...own: tf.Tensor[]) => {
         const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
           ...{ layer: encoderLayers + layer, sublayer, module: `${path}.layer.${i}` },
         });
-        const attends = { kind: 'self', layer, [as]: bias } as const;
+        const attends = { kind: 'self', layer, ...shared.named(own) } as const;
         const attended = selfAttention(runtime, site('attention', 0), attends, x);
 
         const cross = site('cross_attention', 1);
         const crossPath = `${cross.module}.EncDecAttention`;
         const read =
-          'states' in memory ? keysAndValues(runtime, crossPath, states!) : memory.keysAndValues(layer);
+          'states' in memory ? keysAndValues(runtime, crossPath, own.at(-1)!) : memory.keysAndValues(layer);
         const h = runtime.rmsNorm(`${cross.module}.layer_norm`, attended, epsilon);
         const q = runtime.linear(`${crossPath}.q`, h);
         const [output, residual] = [
@@ -139,8 +143,8 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
         ].map((rows) => runtime.rowsRead(layer, rows)) as [tf.Tensor, tf.Tensor];
         return feedForward(runtime, site('feed_forward', 2), runtime.residualAdd(cross, output, residual));
       };
-      const others = 'states' in memory ? [tensor, memory.states] : [tensor];
-      x = runtime.block(path, x, (x, bias, states) => block(x, bias!, states), others);
+      const others = 'states' in memory ? [...shared.tensors, memory.states] : shared.tensors;
+      x = runtime.block(path, x, block, others);
     }
     return x;
   }

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { ProgramBuilder, tf, type Variable } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
 import { type ActivationName, activation, gatedProduct } from './activations.ts';
-import { attention, packedCausalMask } from './attention/attention.ts';
+import { attention } from './attention/attention.ts';
+import { packedCausalMask } from './attention/masks.ts';
 import { rotaryTable, rotate, rotationOf } from './attention/rotary.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
@@ -127,8 +128,11 @@ test('gatedProduct', () => {
     checkGradients((gate, up) => gatedProduct(name, [gate, up]), [values([4, 6], 1), values([4, 6], 2)]);
 });
 
+const maskOf = (segments: number[], rows: number, window: number | null = null) =>
+  packedCausalMask(packedPositions(segments), rows, { window, keep: tf.keep });
+
 test('attention: packed rows, grouped queries', () => {
-  const mask = packedCausalMask(packedPositions([1, 1, 2, 2, 2, 0, 1, 1, 1, 1, 0, 0]), 2, 6);
+  const mask = maskOf([1, 1, 2, 2, 2, 0, 1, 1, 1, 1, 0, 0], 2);
   checkGradients(
     (q, k, v) => attention(q, k, v, mask),
     [values([2, 4, 6, 3], 1), values([2, 2, 6, 3], 2), values([2, 2, 6, 3], 3)],
@@ -136,7 +140,7 @@ test('attention: packed rows, grouped queries', () => {
 });
 
 test('attention: a bias for each row', () => {
-  const mask = packedCausalMask(packedPositions([1, 1, 2, 1, 1, 0]), 2, 3);
+  const mask = maskOf([1, 1, 2, 1, 1, 0], 2);
   checkGradients(
     (q, k, v, bias) => attention(q, k, v, mask, { bias }),
     [values([2, 2, 3, 3], 1), values([2, 1, 3, 3], 2), values([2, 1, 3, 3], 3), values([2, 2, 3, 3], 4)],
@@ -144,7 +148,7 @@ test('attention: a bias for each row', () => {
 });
 
 test('attention: bias, and dropped probabilities', () => {
-  const mask = packedCausalMask(packedPositions([1, 1, 2, 2, 2, 0]), 1, 6, 2);
+  const mask = maskOf([1, 1, 2, 2, 2, 0], 1, 2);
   const qkv: [tf.Tensor, tf.Tensor, tf.Tensor] = [
     values([1, 4, 6, 3], 1),
     values([1, 2, 6, 3], 2),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { type ActivationName, activation } from './activations.ts';
-import { attention, cachedMask, packedCausalMask, packedMask, prefixMask } from './attention/attention.ts';
+import { attention } from './attention/attention.ts';
+import { cachedMask, type Mask, packedCausalMask, packedMask } from './attention/masks.ts';
 import { headLoss, lossesOfLogits } from './cross-entropy.ts';
 import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';
@@ -16,20 +17,22 @@ const close = (a: tf.Tensor, b: tf.Tensor, within = 1e-6) => {
 
 test('packed examples see nothing of each other', () => {
   const [q, k, v] = [values([1, 2, 5, 4], 1), values([1, 1, 5, 4], 2), values([1, 1, 5, 4], 3)];
-  const packed = attention(q, k, v, packedCausalMask(packedPositions([1, 1, 1, 2, 2]), 1, 5));
+  const packed = attention(q, k, v, packedCausalMask(packedPositions([1, 1, 1, 2, 2]), 1));
   const part = (x: tf.Tensor, from: number, n: number) =>
     tf.slice(x, [0, 0, from, 0], [1, x.shape[1]!, n, 4]);
   for (const [from, n] of [
     [0, 3],
     [3, 2],
   ] as const) {
-    const alone = packedCausalMask(packedPositions(Array(n).fill(1)), 1, n);
+    const alone = packedCausalMask(packedPositions(Array(n).fill(1)), 1);
     close(attention(part(q, from, n), part(k, from, n), part(v, from, n), alone), part(packed, from, n));
   }
 });
 
 test('a cached mask lets a token see the cache up to itself', () => {
-  const mask = cachedMask(tf.tensor1d([2, 3], 'int32'), 1, 6).arraySync() as number[][][][];
+  const mask = cachedMask(tf.tensor1d([2, 3], 'int32'), 1, 6)
+    .additive()
+    .arraySync() as number[][][][];
   const allowed = mask[0]![0]!.map((row) => row.map((x) => (x === 0 ? 1 : 0)));
   assert.deepEqual(allowed, [
     [1, 1, 1, 0, 0, 0],
@@ -37,11 +40,13 @@ test('a cached mask lets a token see the cache up to itself', () => {
   ]);
 });
 
-const allowedBy = (mask: tf.Tensor) =>
-  (mask.arraySync() as number[][][][]).map(([rows]) => rows!.map((row) => row.map((x) => (x === 0 ? 1 : 0))));
+const allowedBy = (mask: Mask) =>
+  (mask.additive().arraySync() as number[][][][]).map(([rows]) =>
+    rows!.map((row) => row.map((x) => (x === 0 ? 1 : 0))),
+  );
 
 test('a window lets a token see itself and the few before it', () => {
-  assert.deepEqual(allowedBy(packedCausalMask(packedPositions([1, 1, 1, 2, 0]), 1, 5, 2)), [
+  assert.deepEqual(allowedBy(packedCausalMask(packedPositions([1, 1, 1, 2, 0]), 1, { window: 2 })), [
     [
       [1, 0, 0, 0, 0],
       [1, 1, 0, 0, 0],
@@ -83,18 +88,46 @@ test('both directions: a token sees all of its own sequence, and of the one pack
 });
 
 test('keys before a sequence leave its window one by one', () => {
-  const positions = tf.tensor1d([2, 3, 4, 2], 'int32');
-  assert.deepEqual(allowedBy(prefixMask(positions, 2, 2, 3)), [
+  const packed = {
+    segments: tf.tensor1d([1, 1, 1, 2], 'int32'),
+    positions: tf.tensor1d([2, 3, 4, 2], 'int32'),
+  };
+  assert.deepEqual(allowedBy(packedCausalMask(packed, 2, { prefix: 2, window: 3 })), [
     [
-      [1, 1],
-      [0, 1],
+      [1, 1, 1, 0],
+      [0, 1, 1, 1],
     ],
     [
-      [0, 0],
-      [1, 1],
+      [0, 0, 1, 0],
+      [1, 1, 0, 1],
     ],
   ]);
-  assert.deepEqual(allowedBy(prefixMask(positions, 1, 1)), [[[1], [1], [1], [1]]]);
+  assert.deepEqual(allowedBy(packedMask(packed.segments, packed.segments, 2, { prefix: 1 })), [
+    [
+      [1, 1, 1],
+      [1, 1, 1],
+    ],
+    [
+      [1, 1, 0],
+      [1, 0, 1],
+    ],
+  ]);
+});
+
+test('a beginning that others share is seen by them, and by itself', () => {
+  const packed = {
+    segments: tf.tensor1d([1, 1, 2, 3], 'int32'),
+    positions: tf.tensor1d([0, 1, 2, 2], 'int32'),
+    parents: tf.tensor1d([-1, -1, 1, 1], 'int32'),
+  };
+  assert.deepEqual(allowedBy(packedCausalMask(packed, 1, { window: 2 })), [
+    [
+      [1, 0, 0, 0],
+      [1, 1, 0, 0],
+      [0, 1, 1, 0],
+      [0, 1, 0, 1],
+    ],
+  ]);
 });
 
 test('the chunked head gives the losses of the whole logits', () => {

@@ -1,8 +1,9 @@
 import { tf } from '@graft/tf-graph';
 import type { Architecture, AttentionSite } from '../models/architecture.ts';
-import { attention, packedCausalMask, packedMask, prefixMask } from '../nn/attention/attention.ts';
+import { attention } from '../nn/attention/attention.ts';
 import { RotaryTables, sideBySide } from '../nn/attention/heads.ts';
-import { relativeBias } from '../nn/attention/relative-positions.ts';
+import { type Mask, packedCausalMask, packedMask } from '../nn/attention/masks.ts';
+import { type ScoreBias, scoreBias } from '../nn/attention/score-bias.ts';
 import { segmentAttention } from '../nn/attention/segment-attention.ts';
 import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
@@ -38,38 +39,39 @@ export function packedAttention(
   grid: PackedGrid,
   { encoder, random, constants }: PackedAttentionOptions = {},
 ): RuntimeOptions['attend'] {
-  const { rows, tokens, segments, positions } = grid;
-  const masks = new Map<string, tf.Tensor>();
+  const { rows, tokens, segments } = grid;
+  const masks = new Map<string, Mask>();
+  const shared = new Map<string, tf.Tensor>();
   // What a block makes is disposed when the block ends.
   const kept = (x: tf.Tensor) => {
     constants?.push(tf.keep(x));
     return x;
   };
-  const once = (key: string, make: () => tf.Tensor): tf.Tensor => {
-    const mask = masks.get(key) ?? kept(make());
-    masks.set(key, mask);
-    return mask;
+  const once = <T>(made: Map<string, T>, key: string, make: () => T): T => {
+    const one = made.get(key) ?? make();
+    made.set(key, one);
+    return one;
   };
   const tables = new RotaryTables(kept);
-  function maskOf({ kind = 'self', window = null }: AttentionSite, prefix: number): tf.Tensor {
+  function maskOf({ kind = 'self', window = null }: AttentionSite, prefix: number): Mask {
     if (kind !== 'self') {
       if (!encoder) throw new Error(`an attention of kind ${kind} needs the encoder's grid`);
-      return packedMask(kind === 'cross' ? segments : encoder.segments, encoder.segments, rows);
+      const own = kind === 'cross' ? segments : encoder.segments;
+      return packedMask(own, encoder.segments, rows, { keep: kept });
     }
-    const own =
-      architecture.attention === 'causal'
-        ? packedCausalMask(grid, rows, tokens, window)
-        : packedMask(segments, segments, rows);
-    return prefix === 0 ? own : tf.concat([prefixMask(positions, rows, prefix, window), own], -1);
+    return architecture.attention === 'causal'
+      ? packedCausalMask(grid, rows, { window, prefix, keep: kept })
+      : packedMask(segments, segments, rows, { prefix, keep: kept });
   }
 
-  const biases = new WeakMap<tf.Tensor, tf.Tensor>();
+  const biases = new WeakMap<tf.Tensor, ScoreBias>();
   /** Made once of what layers share. A block that runs again for its gradient has its own. */
-  function biasOf({ bias, relative, kind }: AttentionSite): tf.Tensor | undefined {
-    if (!relative) return bias;
+  function biasOf({ bias, relative, kind }: AttentionSite): ScoreBias | undefined {
+    const whose = relative ?? bias;
+    if (!whose) return undefined;
     const made =
-      biases.get(relative) ?? kept(relativeBias(relative, kind === 'encoder' ? encoder!.tokens : tokens));
-    biases.set(relative, made);
+      biases.get(whose) ?? scoreBias(bias, relative, kind === 'encoder' ? encoder!.tokens : tokens, kept);
+    biases.set(whose, made!);
     return made;
   }
 
@@ -78,7 +80,7 @@ export function packedAttention(
     if (kind === 'self') return grid.spans;
     if (kind === 'encoder' || !encoder?.spans || !grid.spans) return encoder?.spans;
     const ends = (spans: tf.Tensor) => tf.slice(spans, [0, 0], [spans.shape[0]!, 2]);
-    return once('spans', () => tf.concat([ends(grid.spans!), ends(encoder.spans!)], 1));
+    return once(shared, 'spans', () => kept(tf.concat([ends(grid.spans!), ends(encoder.spans!)], 1)));
   }
 
   return (site, projections, prefix) => {
@@ -92,7 +94,7 @@ export function packedAttention(
     }
     const options = { bias: biasOf(site), dropout };
     const length = prefix?.keys.shape[1] ?? 0;
-    const mask = once([site.kind, site.window, length].join(), () => maskOf(site, length));
+    const mask = once(masks, [site.kind, site.window, length].join(), () => maskOf(site, length));
     const { q, k, v } = tables.byHead(projections, site, rows);
     const [keys, values] = prefix ? [before(k, prefix.keys), before(v, prefix.values)] : [k, v];
     return sideBySide(attention(q, keys, values, mask, options));

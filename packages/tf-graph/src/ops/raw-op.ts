@@ -12,10 +12,13 @@ export const isTracing = (): boolean => tf.getBackend() === symbolicBackendName;
 
 /**
  * Runs or records the TensorFlow op `op`. Type attributes of inputs (`T`, `Tidx`, …) are found from the inputs, so only
- * the others need to be given. No gradient flows through it: wrap it in customGradient where one should.
+ * the others need to be given. No gradient flows through it: wrap it in customGradient where one should. In a graph it does not
+ * run before `after` have been computed.
  */
-export function rawOp(op: string, attrs: Attr[], inputs: tf.Tensor[]): tf.Tensor[] {
-  return isTracing() ? symbolicBackend.record(op, attrs, inputs) : executeEagerly(op, attrs, inputs);
+export function rawOp(op: string, attrs: Attr[], inputs: tf.Tensor[], after: tf.Tensor[] = []): tf.Tensor[] {
+  return isTracing()
+    ? symbolicBackend.record(op, attrs, inputs, controlInputs(after))
+    : executeEagerly(op, attrs, inputs);
 }
 
 /** The type a tensor is stored with, which may be one that tfjs does not know (it shows bfloat16 as float32). */

@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { takeRows } from '../rows.ts';
+import type { Range } from './masks.ts';
 
 /** Buckets of relative positions. */
 export interface RelativeBuckets {
@@ -26,21 +26,46 @@ export function bucketsOfDistances({ count, maxDistance, bidirectional }: Relati
 
 /**
  * The row `(n · keys)` int32 that each of the keys at the positions 0… has, for queries at `positions` `(n)` int32, in a table by
- * distance `(2 · reach + 1)`: the ends hold for all that are further.
+ * distance `(2 · reach + 1)`: the ends hold for all that are further. Computed in float32, which is exact: a GPU leaves int32 to the
+ * processor.
  */
 export function rowsByDistance(reach: number, positions: tf.Tensor, keys: number): tf.Tensor {
   const n = positions.shape[0]!;
-  const key = tf.reshape(tf.range(0, keys, 1, 'int32'), [1, keys]);
-  const later = tf.reshape(tf.sub(key, tf.reshape(positions, [n, 1])), [n * keys]);
-  const bound = (limit: number) => tf.scalar(limit, 'int32');
-  return tf.add(tf.maximum(tf.minimum(later, bound(reach)), bound(-reach)), bound(reach));
+  const key = tf.reshape(tf.range(0, keys, 1, 'float32'), [1, keys]);
+  const later = tf.reshape(tf.sub(key, tf.reshape(tf.cast(positions, 'float32'), [n, 1])), [n * keys]);
+  return tf.cast(tf.add(tf.maximum(tf.minimum(later, reach), -reach), reach), 'int32');
 }
 
 /** The bias `(1, heads, T, T)` of keys and queries that lie at the positions 0…, from a table by distance `(2 · reach + 1, heads)`. */
 export function relativeBias(byDistance: tf.Tensor, tokens: number): tf.Tensor {
-  const [distances, heads] = byDistance.shape as [number, number];
-  const rows = rowsByDistance((distances - 1) / 2, tf.range(0, tokens, 1, 'int32'), tokens);
-  return tf.transpose(tf.reshape(takeRows(byDistance, rows), [1, tokens, tokens, heads]), [0, 3, 1, 2]);
+  const whole = { from: 0, to: tokens };
+  return tf.expandDims(relativeBlock(byDistance, whole, whole), 0);
+}
+
+/** The same of some queries and keys, `(heads, n, m)`. */
+export function relativeBlock(byDistance: tf.Tensor, queries: Range, keys: Range): tf.Tensor {
+  const [n, m] = [queries.to - queries.from, keys.to - keys.from];
+  const heads = byDistance.shape[1]!;
+  const width = n + m;
+  // What the last query has of the first key on; each query before it begins one further.
+  const distances = fromDistance(tf.transpose(byDistance), keys.from - (queries.to - 1), width);
+  // A line of so many for each query, read in lines that are one shorter.
+  const lines = tf.mul(tf.expandDims(distances, 1), tf.ones([1, n, 1]));
+  const shifted = tf.slice(tf.reshape(lines, [heads, n * width]), [0, n - 1], [heads, n * (width - 1)]);
+  return tf.slice(tf.reshape(shifted, [heads, n, width - 1]), [0, 0, 0], [heads, n, m]);
+}
+
+/** `(heads, count)`: the distances from `first` on, of a table `(heads, 2 · reach + 1)`. */
+function fromDistance(table: tf.Tensor, first: number, count: number): tf.Tensor {
+  const [heads, rows] = table.shape as [number, number];
+  const start = first + (rows - 1) / 2;
+  const earlier = Math.min(count, Math.max(0, -start));
+  const later = Math.min(count, Math.max(0, start + count - rows));
+  const between = count - earlier - later;
+  const repeated = (row: number, times: number) =>
+    times === 0 ? [] : [tf.mul(tf.slice(table, [0, row], [heads, 1]), tf.ones([1, times]))];
+  const known = between === 0 ? [] : [tf.slice(table, [0, start + earlier], [heads, between])];
+  return tf.concat([...repeated(0, earlier), ...known, ...repeated(rows - 1, later)], 1);
 }
 
 /** Bucket of each distance from 0 to `maxDistance`, in PyTorch's float32 steps: at the bounds of buckets rounding decides. */

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
 import { takeRows } from '../rows.ts';
 import { agrees, floats, type Given, type Layer, run, spoilt } from '../testing/against-stock.ts';
-import { attention } from './attention.ts';
+import { wholeAttention } from './attention.ts';
 import { type Heads, RotaryTables, sideBySide } from './heads.ts';
 import { rotationOf } from './rotary.ts';
 import { segmentAttention } from './segment-attention.ts';
@@ -225,7 +225,7 @@ for (const one of cases) {
       ([q0, k0, v0, relative]) => {
         const { q, k, v } = new RotaryTables().byHead([q0!, k0!, v0!], site(), 1);
         const options = { dropout: dropout(), bias: relative && biasOf(relative) };
-        return counted(sideBySide(attention(q, k, v, tf.tensor(mask, [1, 1, count, count]), options)));
+        return counted(sideBySide(wholeAttention(q, k, v, tf.tensor(mask, [1, 1, count, count]), options)));
       },
       { fp32: 1e-5, bf16: 0.03 },
     );
@@ -264,7 +264,7 @@ for (const probability of [0, 0.25])
       (parts) => {
         const { q, k, v } = new RotaryTables().byHead(parts, site, 1);
         const seen = tf.tensor(mask, [1, 1, count, keys]);
-        return counted(sideBySide(attention(q, k, v, seen, { dropout: dropout() })));
+        return counted(sideBySide(wholeAttention(q, k, v, seen, { dropout: dropout() })));
       },
       { fp32: 1e-5, bf16: 0.03 },
     );

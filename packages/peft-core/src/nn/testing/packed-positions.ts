@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import type { PackedPositions } from '../attention/attention.ts';
+import type { PackedPositions } from '../attention/masks.ts';
 
 /** Positions of one or several rows whose sequences have these numbers. */
 export const packedPositions = (segments: number[]): PackedPositions => ({

@@ -112,7 +112,9 @@ function forwardOf(context: LossContext): Forward {
   const own = {
     ...{ rows, tokens: grid.tokens },
     ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
-    ...{ parents: inputs.parents, spans: inputs.spans },
+    // Only sequences of a list share beginnings.
+    ...(rows === 1 ? { parents: inputs.parents } : {}),
+    spans: inputs.spans,
     ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
   };
   const input =

@@ -1,0 +1,192 @@
+import { cast, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { exactly, factorType, flowing } from '../computation.ts';
+import { dropoutMask, nextSeed, type RandomState } from '../dropout.ts';
+import { flowingMatmul, matmul } from '../matmul.ts';
+import { costly } from '../recompute.ts';
+import { type BiasBlock, BlockBias } from './block-bias.ts';
+import { all, cut, joined, length, padded, shaped } from './cut.ts';
+import { MASKED, type Mask, type Range } from './masks.ts';
+import type { BlockPlan, Chunk } from './plan-blocks.ts';
+import type { ScoreBias } from './score-bias.ts';
+
+export interface BlockOptions {
+  bias?: ScoreBias | undefined;
+  dropout?: { probability: number; random: RandomState } | undefined;
+}
+
+/** The scores of one block. Its heads are those of queries. */
+interface Block extends BiasBlock {
+  /** What it takes of queries, but for the last axis of `(R, kvHeads, group, n, D)`. */
+  query: Range[];
+  /** What it takes of keys and values, `(R, kvHeads, m, D)`. */
+  key: Range[];
+}
+
+/**
+ * `attention` in blocks of queries and heads, one after the other, so that no more than one block's scores are in memory. Exact:
+ * each block has all keys that its queries see. q `(B, heads, n, D)` scaled, k and v `(B, kvHeads, T, D)`. It keeps q, k, v and its
+ * output, and computes the probabilities again for the backward pass, block by block.
+ */
+export function attentionInBlocks(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  mask: Mask,
+  plan: BlockPlan,
+  { bias, dropout }: BlockOptions,
+): tf.Tensor {
+  const [batch, heads, n, width] = q.shape as [number, number, number, number];
+  const [kvHeads, tokens] = [k.shape[1]!, k.shape[2]!];
+  const group = heads / kvHeads;
+  const byGroup = [batch, kvHeads, group, n, width];
+  const blocks = plan.rows.map((rows) =>
+    plan.chunks.map((chunk) => chunk.heads.map((heads) => blockOf(rows, chunk, heads, group, width))),
+  );
+  const drops = dropout && dropout.probability > 0 ? dropout : null;
+  const count = blocks.flat(2).length;
+  const seeds = drops ? Array.from({ length: count }, () => nextSeed(drops.random)) : [];
+  const hidden = blocks.map((chunks) => chunks.map(([first]) => mask.partsOf(first!)));
+
+  const added = bias && new BlockBias(bias);
+  /** `(R, heads, n, m)` of products `(R, kvHeads, group · n, m)`. */
+  const scoresOf = ({ shape }: tf.Tensor) => [shape[0]!, shape[1]! * group, shape[2]! / group, shape[3]!];
+  /** Of one block `(R, kvHeads, group · n, m)`. */
+  function probabilities(
+    q: tf.Tensor,
+    k: tf.Tensor,
+    seen: tf.Tensor,
+    bias: tf.Tensor | undefined,
+  ): tf.Tensor {
+    const products = matmul(q, k, false, true);
+    const scores = shaped(products, scoresOf(products));
+    const biased = bias ? tf.add(scores, bias) : scores;
+    const masked = rawOp('SelectV2', [], [seen, biased, tf.scalar(MASKED)])[0]!;
+    return shaped(tf.softmax(masked, -1), products.shape);
+  }
+  /** `p`, or a gradient of it, with the dropped ones gone. */
+  const drop = (p: tf.Tensor, seed: tf.Tensor | undefined, after: tf.Tensor) =>
+    drops && seed ? tf.mul(p, dropoutMask(p.shape, drops.probability, seed, after)) : p;
+  /** `(R, kvHeads, group · n, D)`: query heads that share a key head are stacked, so no key is copied for each of them. */
+  const stacked = (x: tf.Tensor, block: Block, after: tf.Tensor[]) => {
+    const part = cut(x, [...block.query, all(x.shape[4]!)], after);
+    return shaped(part, [part.shape[0]!, part.shape[1]!, group * length(block.queries), part.shape[4]!]);
+  };
+  const unstacked = (x: tf.Tensor, { queries }: Block) =>
+    shaped(x, [x.shape[0]!, x.shape[1]!, group, length(queries), x.shape[3]!]);
+
+  const inputs = { q: flowing(shaped(q, byGroup)), k: flowing(k), v: flowing(v), ...added?.inputs };
+  function forward(): tf.Tensor {
+    const left = [...seeds];
+    let after: tf.Tensor[] = [];
+    const rows = blocks.map((chunks, r) => {
+      const parts = chunks.map((blocks, c) => {
+        const seen = mask.seen(hidden[r]![c]!, after);
+        const outputs = blocks.map((block) => {
+          const [q, k, v] = [
+            stacked(inputs.q, block, after),
+            cut(inputs.k, block.key, after),
+            cut(inputs.v, block.key, after),
+          ];
+          const bias = added?.of(added.inputs, block, after);
+          const p = probabilities(q, k, seen, bias);
+          const y = flowingMatmul(drop(p, left.shift(), q), v);
+          after = [y];
+          return unstacked(y, block);
+        });
+        return joined(outputs, 1);
+      });
+      return joined(parts, 3);
+    });
+    return joined(rows, 0);
+  }
+
+  const [y] = costly(() => [forward()]) as [tf.Tensor];
+  const result = customGradient({
+    inputs,
+    keep: { ...inputs, y, seeds, hidden: hidden.flat(2) },
+    value: () => y,
+    gradient(dy, { q, k, v, y, seeds, hidden: compared, ...ofBias }) {
+      const [left, parts] = [[...seeds], [...compared]];
+      // Σ p · dp of each query: its output times its gradient. (B, kvHeads, group, n, 1)
+      const sums = tf.sum(tf.mul(exactly(withControlDependency(y, dy)), exactly(dy)), -1, true);
+      const gradients = added?.gradients();
+      let after = [dy];
+      const rows = blocks.map((chunks, r) => {
+        const [keys, values] = [new KeySums(), new KeySums()];
+        const queries = chunks.map((blocks, c) => {
+          const seen = mask.seen(parts.splice(0, hidden[r]![c]!.length), after);
+          const each = blocks.map((block) => {
+            const [ofQ, ofK, ofV] = [
+              stacked(q, block, after),
+              cut(k, block.key, after),
+              cut(v, block.key, after),
+            ];
+            const [ofDy, ofSums] = [stacked(dy, block, after), stacked(sums, block, after)];
+            const seed = left.shift();
+            const p = probabilities(ofQ, ofK, seen, added?.of(ofBias, block, after));
+            const dp = drop(matmul(ofDy, ofV, false, true), seed, ofDy);
+            const exact = tf.mul(p, tf.sub(dp, ofSums));
+            gradients?.take(shaped(exact, scoresOf(exact)), ofBias, block);
+            const ds = cast(exact, factorType());
+            const dq = flowingMatmul(ds, ofK);
+            const dk = flowingMatmul(ds, ofQ, true);
+            const dv = flowingMatmul(drop(p, seed, ofDy), ofDy, true);
+            after = [dq, dk, dv];
+            return { dq: unstacked(dq, block), dk, dv };
+          });
+          const together = (name: 'dq' | 'dk' | 'dv') =>
+            joined(
+              each.map((one) => one[name]),
+              1,
+            );
+          const range = blocks[0]!.keys;
+          after = [...after, keys.add(together('dk'), range), values.add(together('dv'), range)];
+          return together('dq');
+        });
+        return { dq: joined(queries, 3), dk: keys.whole(tokens), dv: values.whole(tokens) };
+      });
+      const together = (name: 'dq' | 'dk' | 'dv') =>
+        joined(
+          rows.map((one) => one[name]),
+          0,
+        );
+      return { q: together('dq'), k: together('dk'), v: together('dv'), ...gradients?.done() };
+    },
+  });
+  return shaped(result, [batch, heads, n, width]);
+}
+
+function blockOf(
+  rows: Range,
+  { queries, keys }: Pick<Chunk, 'queries' | 'keys'>,
+  heads: Range,
+  group: number,
+  width: number,
+): Block {
+  return {
+    ...{ rows, queries, keys },
+    heads: { from: heads.from * group, to: heads.to * group },
+    query: [rows, heads, all(group), queries],
+    key: [rows, heads, keys, all(width)],
+  };
+}
+
+/** The sum of gradients of keys, `(R, kvHeads, m, D)` each, of ranges of keys that begin and end no earlier than those before. */
+class KeySums {
+  #sum: tf.Tensor | null = null;
+  #to = 0;
+
+  add(part: tf.Tensor, { from, to }: Range): tf.Tensor {
+    const exact = exactly(part);
+    const end = Math.max(to, this.#to);
+    const own = padded(exact, 2, from, end - to);
+    this.#sum = this.#sum ? tf.add(padded(this.#sum, 2, 0, end - this.#to), own) : own;
+    this.#to = end;
+    return this.#sum;
+  }
+
+  /** All of it, as it flows. */
+  whole(tokens: number): tf.Tensor {
+    return flowing(padded(this.#sum!, 2, 0, tokens - this.#to));
+  }
+}
