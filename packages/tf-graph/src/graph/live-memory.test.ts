@@ -54,6 +54,11 @@ const cases: [string, number, Body][] = [
     },
   ],
   ['side by side', 4 * M, ({ x }) => tf.addN([tf.cos(x), tf.sin(x), tf.exp(x)].map((y) => tf.matMul(y, x)))],
+  [
+    'what is computed twice is there once',
+    3 * M,
+    ({ x }) => tf.matMul(tf.matMul(tf.cos(x), tf.sin(x)), tf.matMul(tf.cos(x), tf.sin(x))),
+  ],
   ['a part that is cut off keeps the whole', M, ({ x }) => tf.slice(tf.sin(x), [0, 0], [16, 256])],
 ];
 

@@ -5,6 +5,7 @@
 import { bytesOf, dtypeOfCode, sizeOf } from '../dtypes.ts';
 import type { Attr } from './attributes.ts';
 import { changesInPlace, foldsAway, sharedInput } from './buffer-sharing.ts';
+import { mergeEqual } from './merge-equal.ts';
 import { nodeOf, type RecordedFunction, type RecordedNode, type RecordedOutput } from './recording.ts';
 
 export interface LiveTensor {
@@ -41,7 +42,7 @@ interface Buffer extends LiveTensor {
 }
 
 export function liveMemory(fn: RecordedFunction, { granularity = 256 }: LiveOptions = {}): LiveMemory {
-  return new Walk(fn, granularity).run();
+  return new Walk(mergeEqual(fn), granularity).run();
 }
 
 class Walk {
