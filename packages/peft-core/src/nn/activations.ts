@@ -1,6 +1,6 @@
-import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, cast, customGradient, rawOp, storageOf, tf, withControlDependency } from '@graft/tf-graph';
 import { type Columns, separate } from './columns.ts';
-import { flowing, usesKernels } from './computation.ts';
+import { exactly, flowing, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
 type Elementwise = (x: tf.Tensor) => tf.Tensor;
@@ -92,14 +92,19 @@ export function activation(name: ActivationName): Elementwise {
   return (x) => (usesKernels() ? bentByKernel(curve, flowing(x)) : bentByStockOps(curve, x));
 }
 
+/** In float32, between what is stored as x is. */
 function bentByStockOps({ value, slope }: Curve, x: tf.Tensor): tf.Tensor {
+  const stored = storageOf(x);
+  const bent = (x: tf.Tensor) => cast(value(exactly(x)), stored);
   const y = customGradient({
     inputs: { x },
     keep: { x },
-    value: () => value(x),
-    gradient: (dy, { x }) => ({ x: tf.mul(dy, slope(withControlDependency(x, dy))) }),
+    value: () => bent(x),
+    gradient: (dy, { x }) => ({
+      x: cast(tf.mul(dy, slope(exactly(withControlDependency(x, dy)))), stored),
+    }),
   });
-  return recomputable(y, [x], value);
+  return recomputable(y, [x], bent);
 }
 
 function bentByKernel({ kernel }: Curve, x: tf.Tensor): tf.Tensor {
@@ -125,7 +130,7 @@ export function gatedProduct(name: ActivationName, gateAndUp: Columns): tf.Tenso
   if (curve && usesKernels()) return gatedByKernel(curve, gateAndUp);
   const half = gateAndUp[0]!.shape[1]! / 2;
   const [gate, up] = separate(gateAndUp, [half, half]) as [tf.Tensor, tf.Tensor];
-  return curve ? gatedByStockOps(curve, gate, up) : tf.mul(gate, up);
+  return curve ? gatedByStockOps(curve, gate, up) : flowing(tf.mul(gate, up));
 }
 
 function gatedByKernel({ kernel }: Curve, gateAndUp: Columns): tf.Tensor {
@@ -147,15 +152,20 @@ function gatedByKernel({ kernel }: Curve, gateAndUp: Columns): tf.Tensor {
   return recomputable(y, parts, product);
 }
 
+/** In float32, between what is stored as the gate is. */
 function gatedByStockOps({ value, slope }: Curve, gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
-  const product = (gate: tf.Tensor, up: tf.Tensor) => tf.mul(value(gate), up);
+  const stored = storageOf(gate);
+  const product = (gate: tf.Tensor, up: tf.Tensor) => cast(tf.mul(value(exactly(gate)), up), stored);
   const y = customGradient({
     inputs: { gate, up },
     keep: { gate, up },
     value: () => product(gate, up),
     gradient(dy, kept) {
-      const gate = withControlDependency(kept.gate, dy);
-      return { gate: tf.mul(tf.mul(dy, kept.up), slope(gate)), up: tf.mul(dy, value(gate)) };
+      const [exact, gate] = [exactly(dy), exactly(withControlDependency(kept.gate, dy))];
+      return {
+        gate: cast(tf.mul(tf.mul(exact, kept.up), slope(gate)), stored),
+        up: cast(tf.mul(exact, value(gate)), stored),
+      };
     },
   });
   return recomputable(y, [gate, up], product);

@@ -56,10 +56,11 @@ export const usesKernels = (): boolean => current.implementation === 'kernels';
 export const computesRowByRow = (): boolean => current.rowByRow;
 
 /**
- * How what flows between matrix products is stored. TensorFlow's own elementwise operations are slower in bfloat16 than in
- * float32, so only kernels make it worth while.
+ * How what flows between matrix products is stored. On a processor TensorFlow's own elementwise operations are slower in bfloat16
+ * than in float32, so there only kernels make it worth while; on a GPU they compute in float32 between two casts.
  */
-export const flowType = (): 'float32' | 'bfloat16' => (usesKernels() ? productType() : 'float32');
+export const flowType = (): 'float32' | 'bfloat16' =>
+  usesKernels() || graphTarget() === 'gpu' ? productType() : 'float32';
 
 /** Whether products of what is stored in bfloat16 are computed in float32: the processor has none of their own, or slow ones. */
 export const widensProducts = (): boolean =>

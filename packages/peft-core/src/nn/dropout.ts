@@ -1,4 +1,4 @@
-import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, cast, customGradient, rawOp, storageOf, tf, withControlDependency } from '@graft/tf-graph';
 import { usesKernels } from './computation.ts';
 import { originOf, recomputable } from './recompute.ts';
 
@@ -47,6 +47,6 @@ export function droppedBy(seed: tf.Tensor, x: tf.Tensor, p: number): tf.Tensor {
 
 /** The kernel draws the numbers of `dropoutMask`. */
 function masked(x: tf.Tensor, p: number, seed: tf.Tensor): tf.Tensor {
-  if (!usesKernels()) return tf.mul(x, dropoutMask(x.shape, p, seed, x));
+  if (!usesKernels()) return cast(tf.mul(x, dropoutMask(x.shape, p, seed, x)), storageOf(x));
   return rawOp('GraftDropout', [attr.float('probability', p)], [x, seed])[0]!;
 }

@@ -1,4 +1,4 @@
-import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, cast, customGradient, rawOp, storageOf, tf, withControlDependency } from '@graft/tf-graph';
 import { exactly, flowing, flowType, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
@@ -22,7 +22,7 @@ export function layerNorm(
 ): tf.Tensor {
   return usesKernels()
     ? byKernel(x, w, b, epsilon, { isStream, isTrained })
-    : byStockOps(x, w, b, epsilon, isTrained);
+    : byStockOps(x, w, b, epsilon, { isStream, isTrained });
 }
 
 function byStockOps(
@@ -30,10 +30,11 @@ function byStockOps(
   w: tf.Tensor,
   b: tf.Tensor,
   epsilon: number,
-  isTrained: boolean,
+  { isStream, isTrained }: Required<LayerNormOptions>,
 ): tf.Tensor {
+  const [given, stored] = [storageOf(x), isStream ? exactly : flowing];
   const whole = (x: tf.Tensor, mean: tf.Tensor, inverse: tf.Tensor, w: tf.Tensor, b: tf.Tensor) =>
-    tf.add(tf.mul(normalised(x, mean, inverse), w), b);
+    stored(tf.add(tf.mul(normalised(x, mean, inverse), w), b));
   // (…, 1) each. Computed outside the custom gradient, because a layer that recomputes the result needs them too.
   const width = x.shape.at(-1)!;
   const mean = tf.mul(tf.sum(x, -1, true), 1 / width);
@@ -44,12 +45,13 @@ function byStockOps(
     keep: { x, mean, inverse, w },
     value: () => whole(x, mean, inverse, w, b),
     gradient(dy, { x, mean, inverse, w }) {
+      const exact = exactly(dy);
       const normed = normalised(withControlDependency(x, dy), mean, inverse); // (…, H)
-      const dNormed = tf.mul(dy, w); // (…, H)
+      const dNormed = tf.mul(exact, w); // (…, H)
       const average = (t: tf.Tensor) => tf.mul(tf.sum(t, -1, true), 1 / width); // (…, 1)
       const projection = tf.mul(normed, average(tf.mul(dNormed, normed)));
       const dx = tf.mul(tf.sub(tf.sub(dNormed, average(dNormed)), projection), inverse);
-      return { x: dx, ...ofWeights(dy, normed, isTrained) };
+      return { x: cast(dx, given), ...ofWeights(exact, normed, isTrained) };
     },
   });
   return recomputable(y, [x, mean, inverse, w, b], whole);

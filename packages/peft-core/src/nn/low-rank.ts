@@ -130,7 +130,8 @@ function raised(
   const each = byPair(dDown, as, 1).map((part, i) =>
     droppedBy(seeds[i]!, flowingMatmul(part, as[i]!), probability),
   );
-  return tf.addN([...(sum ? [sum] : []), ...each]);
+  const all = tf.addN([...(sum ? [sum] : []), ...each]);
+  return usesKernels() ? all : flowing(all);
 }
 
 /** Where each pair's ranks begin when all lie side by side. */
@@ -166,7 +167,7 @@ function added(
     return rawOp('GraftLowRankAdd', attributes, [y, down, ...matrices, seeds])[0]!;
   }
   const columns = transposed ? matrices : matrices.map((matrix) => tf.transpose(matrix));
-  return tf.add(y, matmul(down, blocks(columns, offsets, y.shape[1]!), false, true));
+  return flowing(tf.add(y, matmul(down, blocks(columns, offsets, y.shape[1]!), false, true)));
 }
 
 /** `scale · dy B` of each pair, `(N, R)`. */

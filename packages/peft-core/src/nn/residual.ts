@@ -1,5 +1,5 @@
 import { customGradient, rawOp, storageOf, tf } from '@graft/tf-graph';
-import { usesKernels } from './computation.ts';
+import { flowing, flowType, usesKernels } from './computation.ts';
 
 /** A sublayer's output `(N, H)`, as it flows, added to the residual stream `(N, H)` float32. Returns the new stream. */
 export function residualSum(stream: tf.Tensor, output: tf.Tensor): tf.Tensor {
@@ -9,5 +9,16 @@ export function residualSum(stream: tf.Tensor, output: tf.Tensor): tf.Tensor {
     keep: {},
     value: () => rawOp('GraftResidualAdd', [], [stream, output])[0]!,
     gradient: (dy) => ({ stream: dy, output: dy }),
+  });
+}
+
+/** `a + b` of two outputs that are stored as they flow, `(N, W)`: of a base module and of what a method adds to it. */
+export function flowingSum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  if (usesKernels() || flowType() === 'float32') return tf.add(a, b);
+  return customGradient({
+    inputs: { a, b },
+    keep: {},
+    value: () => flowing(tf.add(a, b)),
+    gradient: (dy) => ({ a: dy, b: dy }),
   });
 }

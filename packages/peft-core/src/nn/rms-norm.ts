@@ -1,4 +1,4 @@
-import { attr, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { attr, cast, customGradient, rawOp, storageOf, tf, withControlDependency } from '@graft/tf-graph';
 import { exactly, flowing, flowType, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
@@ -12,20 +12,24 @@ export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained =
 
 function byStockOps(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained: boolean): tf.Tensor {
   const width = x.shape.at(-1)!;
-  const scale = (x: tf.Tensor, inverseRms: tf.Tensor, w: tf.Tensor) => tf.mul(tf.mul(x, inverseRms), w);
+  const stored = storageOf(x);
+  const scale = (x: tf.Tensor, inverseRms: tf.Tensor, w: tf.Tensor) =>
+    flowing(tf.mul(tf.mul(x, inverseRms), w));
   // (…, 1). Computed outside the custom gradient, because a layer that recomputes the result needs it too.
-  const inverseRms = tf.rsqrt(tf.add(tf.mul(tf.sum(tf.square(x), -1, true), 1 / width), epsilon));
+  const squares = tf.sum(tf.square(x), -1, true);
+  const inverseRms = tf.rsqrt(tf.add(tf.mul(squares, 1 / width), epsilon));
   const y = customGradient({
     inputs: { x, w },
     keep: { x, inverseRms, w },
     value: () => scale(x, inverseRms, w),
     gradient(dy, { x, inverseRms, w }) {
+      const exact = exactly(dy);
       const normed = tf.mul(withControlDependency(x, dy), inverseRms); // (…, H)
-      const dNormed = tf.mul(dy, w); // (…, H)
+      const dNormed = tf.mul(exact, w); // (…, H)
       const projection = tf.mul(tf.sum(tf.mul(dNormed, normed), -1, true), 1 / width); // (…, 1)
       return {
-        x: tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms),
-        w: isTrained ? ofWeight(dy, normed) : null,
+        x: cast(tf.mul(tf.sub(dNormed, tf.mul(normed, projection)), inverseRms), stored),
+        w: isTrained ? ofWeight(exact, normed) : null,
       };
     },
   });

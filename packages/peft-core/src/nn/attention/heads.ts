@@ -1,5 +1,6 @@
 import { tf } from '@graft/tf-graph';
 import { type Columns, separate } from '../columns.ts';
+import { flowing, usesKernels } from '../computation.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from './rotary.ts';
 
 /** How one attention's heads lie in its queries, keys and values, and what is done to them first. */
@@ -39,6 +40,10 @@ export function sideBySide(x: tf.Tensor): tf.Tensor {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [rows * tokens, count * headSize]);
 }
 
+/** Kernels go on in float32, as attention on stock operations beside them does. */
+const scaled = (x: tf.Tensor, scale: number): tf.Tensor =>
+  usesKernels() ? tf.mul(x, scale) : flowing(tf.mul(x, scale));
+
 /** Of each rotation that the layers share, the tables that its queries and keys are turned by. */
 export class RotaryTables {
   readonly #keep: (x: tf.Tensor) => tf.Tensor;
@@ -69,7 +74,7 @@ export class RotaryTables {
 
   /** x `(rows · T, count · D)` scaled, turned where there is a rotation, `(rows, count, T, D)`. */
   turned(x: tf.Tensor, { headSize, rotation }: Heads, rows: number, scale: number): tf.Tensor {
-    if (!rotation) return byHead(scale === 1 ? x : tf.mul(x, scale), rows, headSize);
+    if (!rotation) return byHead(scale === 1 ? x : scaled(x, scale), rows, headSize);
     const [positions, width] = x.shape as [number, number];
     const split = tf.reshape(x, [positions, width / headSize, headSize]);
     return byHead(

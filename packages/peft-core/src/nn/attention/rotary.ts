@@ -1,5 +1,5 @@
-import { customGradient, tf } from '@graft/tf-graph';
-import { computesRowByRow } from '../computation.ts';
+import { cast, customGradient, storageOf, tf } from '@graft/tf-graph';
+import { computesRowByRow, exactly, usesKernels } from '../computation.ts';
 
 /** Cosines and sines `(N, D/2)` of every position's angles. */
 export interface Rotation {
@@ -41,11 +41,17 @@ export function rotate(x: tf.Tensor, { cos, sin }: RotaryTable): tf.Tensor {
     const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
     return tf.concat([b, a], -1);
   };
+  // Kernels go on in float32, as attention on stock operations beside them does.
+  const stored = usesKernels() ? 'float32' : storageOf(x);
+  const turned = (x: tf.Tensor, { cos, sin }: RotaryTable, sum: typeof tf.add) => {
+    const exact = exactly(x);
+    return cast(sum(tf.mul(exact, cos), tf.mul(swapHalves(exact), sin)), stored);
+  };
   // The inverse of a rotation is the rotation by the opposite angle, and the scale stays.
   return customGradient({
     inputs: { x },
     keep: { cos, sin },
-    value: () => tf.add(tf.mul(x, cos), tf.mul(swapHalves(x), sin)),
-    gradient: (dy, { cos, sin }) => ({ x: tf.sub(tf.mul(dy, cos), tf.mul(swapHalves(dy), sin)) }),
+    value: () => turned(x, { cos, sin }, tf.add),
+    gradient: (dy, table) => ({ x: turned(dy, table, tf.sub) }),
   });
 }

@@ -2,6 +2,7 @@ import { tf } from '@graft/tf-graph';
 import { dropout } from '../../nn/dropout.ts';
 import { trainedProduct } from '../../nn/linear.ts';
 import { updatedLinear } from '../../nn/low-rank.ts';
+import { flowingSum } from '../../nn/residual.ts';
 import { takeRows } from '../../nn/rows.ts';
 import { scaledColumns, withBias } from '../../nn/scaled-columns.ts';
 import { weightValue } from '../../nn/weight.ts';
@@ -20,7 +21,7 @@ export function loraLinear(
 ): LinearWrapper {
   return (context, x, base) => {
     const input = context.random ? dropout(x, dropoutProbability, context.random) : x;
-    const update = tf.add(base(x), updateOf(context, input, names, scale));
+    const update = flowingSum(base(x), updateOf(context, input, names, scale));
     return names.bias ? tf.add(update, tf.mul(context.parameter(names.bias), scale)) : update;
   };
 }
@@ -42,7 +43,7 @@ export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbabil
     const input = dropout(x, dropoutProbability, context.random);
     const correction = scaledColumns(product(input), tf.sub(factors, 1));
     const update = scaledColumns(updateOf(context, input, names, target.scale), factors);
-    return tf.add(tf.add(base(x), correction), update);
+    return flowingSum(flowingSum(base(x), correction), update);
   };
 }
 
