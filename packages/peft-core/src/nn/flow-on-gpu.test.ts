@@ -123,9 +123,15 @@ test('in bf16 a GPU keeps no float32 for the backward pass of what flows between
       return lastUse.get(`${name}:${i}`)! > forwardEnds ? [`${dtype} ${size}`] : [];
     }),
   );
-  const { intermediate_size: wide, head_dim: D, num_attention_heads: heads, num_key_value_heads: few } = config;
+  const {
+    intermediate_size: wide,
+    head_dim: D,
+    num_attention_heads: heads,
+    num_key_value_heads: few,
+  } = config;
   for (const width of [wide, heads * D, few * D]) {
     assert.ok(kept.includes(`bfloat16 ${tokens * width}`), `${width} columns are kept`);
-    for (const rows of [tokens, labels]) assert.ok(!kept.includes(`float32 ${rows * width}`), `${width} columns`);
+    for (const rows of [tokens, labels])
+      assert.ok(!kept.includes(`float32 ${rows * width}`), `${width} columns`);
   }
 });
