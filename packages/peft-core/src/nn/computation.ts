@@ -15,9 +15,16 @@ interface Computation {
   implementation: Implementation;
   /** Kernels in fp32 only: what a product gives for a row does not depend, bit for bit, on how many others there are. */
   rowByRow: boolean;
+  /** The most that one block of attention's scores takes on stock operations, in bytes of float32; null: what suits the device. */
+  scoreBytes: number | null;
 }
 
-let current: Computation = { precision: 'fp32', implementation: 'stock', rowByRow: false };
+let current: Computation = {
+  precision: 'fp32',
+  implementation: 'stock',
+  rowByRow: false,
+  scoreBytes: null,
+};
 
 /** Runs `body`, in which every matrix product is computed, and every layer made, as `wanted`; gradients included. */
 export function withComputation<T>(wanted: Partial<Computation>, body: () => T): T {
@@ -52,6 +59,15 @@ export const productType = (): 'float32' | 'bfloat16' =>
   current.precision === 'bf16' ? 'bfloat16' : 'float32';
 
 export const usesKernels = (): boolean => current.implementation === 'kernels';
+
+/** A GPU has more memory than a processor has cache, and pays for each launch. */
+const SCORE_BYTES: Record<Target, number> = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
+/** Scores may take as much as so many copies of the queries: longer rows then have larger blocks, not ever more of them. */
+const QUERY_COPIES = 2;
+
+/** The most that scores of queries of so many numbers take in one block. */
+export const scoreBytes = (queries: number): number =>
+  current.scoreBytes ?? Math.max(SCORE_BYTES[graphTarget()], QUERY_COPIES * 4 * queries);
 
 export const computesRowByRow = (): boolean => current.rowByRow;
 

@@ -11,7 +11,7 @@ import { attention } from './attention/attention.ts';
 import { RotaryTables, sideBySide } from './attention/heads.ts';
 import { packedCausalMask } from './attention/masks.ts';
 import { rotationOf } from './attention/rotary.ts';
-import { flowing, layingOutFor } from './computation.ts';
+import { flowing, layingOutFor, withComputation } from './computation.ts';
 import { dropout } from './dropout.ts';
 import { layerNorm } from './layer-norm.ts';
 import { trainedProduct } from './linear.ts';
@@ -24,7 +24,7 @@ import { packedPositions } from './testing/packed-positions.ts';
 
 const draws = () => ({ seed: tf.tensor1d([3, 5], 'int32'), stream: 0 });
 const attends =
-  (blockBytes: number): Layer =>
+  (scoreBytes: number): Layer =>
   ([q0, k0, v0]) => {
     const heads = {
       ...{ heads: 4, kvHeads: 2, headSize: 8, scale: 0.35 },
@@ -33,7 +33,7 @@ const attends =
     const parts = [q0!, k0!, v0!].map(flowing);
     const { q, k, v } = new RotaryTables().byHead(parts, heads, 1);
     const mask = packedCausalMask(packedPositions(Array.from({ length: 24 }, (_, i) => (i < 10 ? 1 : 2))), 1);
-    return sideBySide(attention(q, k, v, mask, {}, blockBytes));
+    return sideBySide(withComputation({ scoreBytes }, () => attention(q, k, v, mask)));
   };
 const queriesKeysValues = () => [floats([24, 32]), floats([24, 16]), floats([24, 16])];
 

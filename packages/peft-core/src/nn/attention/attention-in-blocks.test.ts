@@ -1,10 +1,13 @@
 /** Attention in blocks against attention written plainly, whose gradients are those of its operations. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tf } from '@graft/tf-graph';
+import { ProgramBuilder, recordFunctions, tf } from '@graft/tf-graph';
+import { checkGradients } from '@graft/tf-graph/testing';
+import { withComputation } from '../computation.ts';
+import { checkpointed } from '../recompute.ts';
 import { distance, floats, type Given, type Layer, run } from '../testing/against-stock.ts';
 import { attention } from './attention.ts';
-import { type Mask, packedCausalMask, packedMask } from './masks.ts';
+import { type Mask, type PackedCausalOptions, packedCausalMask, packedMask } from './masks.ts';
 import { planBlocks } from './plan-blocks.ts';
 import { type ScoreBias, scoreBias } from './score-bias.ts';
 
@@ -216,7 +219,11 @@ for (const one of cases) {
     // What is at positions of no segment is nobody's.
     const counted = (y: tf.Tensor) => tf.mul(y, tf.tensor(inside, [rows.length, 1, tokens, 1]));
     const inBlocks: Layer = ([q, k, v, ...others]) =>
-      counted(attention(q!, k!, v!, mask(), { bias: biasOf(others) }, blockBytes));
+      counted(
+        withComputation({ scoreBytes: blockBytes }, () =>
+          attention(q!, k!, v!, mask(), { bias: biasOf(others) }),
+        ),
+      );
     const reference: Layer = ([q, k, v, ...others]) => {
       const [relative] = reach === undefined ? [] : others.splice(-1);
       const own = relative && plainBias(relative, tokens);
@@ -234,6 +241,78 @@ for (const one of cases) {
     }
   });
 }
+
+const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
+const packed = ({ window = null, keep }: PackedCausalOptions = {}) =>
+  packedCausalMask(
+    {
+      segments: ints(Array.from({ length: 14 }, (_, i) => (i < 6 ? 1 : 2))),
+      positions: ints(Array.from({ length: 14 }, (_, i) => (i < 6 ? i : i - 6))),
+    },
+    1,
+    { window, ...(keep ? { keep } : {}) },
+  );
+
+test('attention in blocks: what is dropped going forward is dropped going back', () => {
+  const random = () => ({ seed: tf.tensor1d([3, 5], 'int32'), stream: 0 });
+  const dropped = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, bias: tf.Tensor) => {
+    const dropout = { probability: 0.4, random: random() };
+    return withComputation({ scoreBytes: 300 }, () =>
+      attention(q, k, v, packed({ window: 5 }), { bias, dropout }),
+    );
+  };
+  const given = [values([1, 4, 14, 3], 1), values([1, 2, 14, 3], 2), values([1, 2, 14, 3], 3)] as const;
+  checkGradients(dropped, [...given, values([1, 4, 14, 14], 4)]);
+});
+
+test('attention in blocks: each block drops by a draw of its own, about its share', () => {
+  const [q, k] = [tf.zeros([1, 2, 14, 3]), tf.zeros([1, 2, 14, 3])];
+  const random = { seed: tf.tensor1d([3, 5], 'int32'), stream: 0 };
+  const mask = packedMask(ints(Array(14).fill(1)), ints(Array(14).fill(1)), 1);
+  const dropout = { probability: 0.25, random };
+  // Of a value of 14 for all keys each output is the number of keys that were left, over 3/4.
+  const y = withComputation({ scoreBytes: 400 }, () =>
+    attention(q, k, tf.fill([1, 2, 14, 3], 14), mask, { dropout }),
+  );
+  const left = Array.from(tf.mul(y, 0.75).dataSync(), Math.round).filter((_, i) => i % 3 === 0);
+  assert.ok(Math.abs(left.reduce((a, b) => a + b) / left.length / 14 - 0.75) < 0.05, `${left}`);
+  assert.ok(random.stream > 2);
+  assert.notDeepEqual(left.slice(0, 14), left.slice(14));
+});
+
+test('attention in blocks is not computed again by a checkpointed block, only its probabilities', async () => {
+  const shapes = { q: [1, 2, 14, 3], k: [1, 2, 14, 3], v: [1, 2, 14, 3] } as const;
+  const spec = (shape: readonly number[]) => ({ shape: [...shape], dtype: 'float32' }) as const;
+  const inputs = { q: spec(shapes.q), k: spec(shapes.k), v: spec(shapes.v) };
+  const feeds = { q: values([...shapes.q], 1), k: values([...shapes.k], 2), v: values([...shapes.v], 3) };
+  const results: Float32Array[][] = [];
+  const recorded = await recordFunctions(async () => {
+    for (const again of [false, true]) {
+      const builder = new ProgramBuilder();
+      const f = builder.function('f', inputs, ({ q, k, v }) => {
+        const mask = packed({ keep: tf.keep });
+        const run = (q: tf.Tensor, ...others: tf.Tensor[]) =>
+          tf.tanh(attention(tf.sin(q), others[0]!, others[1]!, mask));
+        const y = () => tf.sum(again ? checkpointed(run, q, [k, v]) : run(q, k, v));
+        const { value, grads } = withComputation({ scoreBytes: 400 }, () =>
+          tf.engine().gradients(y, [q, k, v]),
+        );
+        return { value, dq: grads[0]!, dk: grads[1]!, dv: grads[2]! };
+      });
+      const program = builder.build();
+      const fed = Object.fromEntries(Object.entries(feeds).map(([name, x]) => [name, x.dataSync()]));
+      const found = program.run(f, fed as Record<keyof typeof feeds, Float32Array>);
+      results.push(Object.values(found).map(({ data }) => Float32Array.from(data as Float32Array)));
+      program.close();
+    }
+  });
+  assert.deepEqual(results[1], results[0]);
+  const [plain, checkpointing] = recorded.map(
+    ({ nodes }) => nodes.filter(({ op }) => op === 'Softmax').length,
+  );
+  assert.ok(plain! > 4);
+  assert.equal(checkpointing, plain);
+});
 
 /** `(1, heads, n, n)`: the table's row of each distance. */
 function plainBias(relative: tf.Tensor, tokens: number): tf.Tensor {

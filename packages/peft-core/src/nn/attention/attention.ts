@@ -1,5 +1,5 @@
 import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
-import { flowing, graphTarget, usesKernels } from '../computation.ts';
+import { flowing, scoreBytes, usesKernels } from '../computation.ts';
 import { dropoutMask, nextSeed, type RandomState } from '../dropout.ts';
 import { flowingMatmul, matmul } from '../matmul.ts';
 import { attentionInBlocks } from './attention-in-blocks.ts';
@@ -14,14 +14,9 @@ export interface AttentionOptions {
   dropout?: { probability: number; random: RandomState } | undefined;
 }
 
-/** Scores of one block in float32, in bytes: a GPU has more memory than a processor has cache, and pays for each launch. */
-const BLOCK_BYTES = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
-/** Scores may take as much as so many copies of the queries in float32: then there are no more blocks than a head's queries pay for. */
-const QUERY_COPIES = 2;
-
 /**
  * Softmax attention with grouped queries. q `(B, heads, n, D)` already scaled, k and v `(B, kvHeads, T, D)`. Returns
- * `(B, heads, n, D)`. Its memory grows with the positions, not with their square: `blockBytes` of scores at a time.
+ * `(B, heads, n, D)`. Its memory grows with the positions, not with their square: there are `scoreBytes` of scores at a time.
  */
 export function attention(
   q: tf.Tensor,
@@ -29,14 +24,13 @@ export function attention(
   v: tf.Tensor,
   mask: Mask,
   { bias: given, dropout }: AttentionOptions = {},
-  blockBytes: number = Math.max(BLOCK_BYTES[graphTarget()], QUERY_COPIES * 4 * q.size),
 ): tf.Tensor {
   const bias = given && 'whole' in given ? given : scoreBias(given, undefined, 0);
   const [rows, heads, queries] = q.shape as [number, number, number];
   const [kvHeads, keys] = [k.shape[1]!, k.shape[2]!];
   const shape = { rows, kvHeads, group: heads / kvHeads, queries, keys };
   const skewed = bias?.relative !== undefined;
-  const plan = planBlocks(shape, blockBytes, { reach: mask.reach, skewed });
+  const plan = planBlocks(shape, scoreBytes(q.size), { reach: mask.reach, skewed });
   if (plan) return attentionInBlocks(q, k, v, mask, plan, { bias, dropout });
   return wholeAttention(q, k, v, mask.additive(), { bias: bias?.whole(), dropout });
 }
