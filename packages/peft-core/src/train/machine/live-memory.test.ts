@@ -9,7 +9,7 @@ import { buildTrainProgram, type TrainProgram } from '../train-program.ts';
 
 const config = {
   ...tinyConfig,
-  ...{ hidden_size: 128, intermediate_size: 352, num_hidden_layers: 4, head_dim: 32, vocab_size: 2048 },
+  ...{ hidden_size: 256, intermediate_size: 704, num_hidden_layers: 4, head_dim: 64, vocab_size: 2048 },
   max_position_embeddings: 4096,
 };
 const checkpointed = { training: { gradient_checkpointing: true } };
@@ -17,15 +17,15 @@ const bf16 = { storage: 'bfloat16', precision: 'bf16' } as const;
 
 const steps: Omit<TrainingGraph, 'config'>[] = [
   { rows: 1, tokens: 128 },
-  { rows: 2, tokens: 256 },
-  { rows: 2, tokens: 256, ...checkpointed },
+  { rows: 4, tokens: 256 },
+  { rows: 4, tokens: 256, ...checkpointed },
   { rows: 1, tokens: 1024, ...checkpointed },
   { rows: 2, tokens: 2048, ...checkpointed },
-  { rows: 2, tokens: 256, ...bf16 },
-  { rows: 2, tokens: 256, ...bf16, ...checkpointed },
+  { rows: 4, tokens: 256, ...bf16 },
+  { rows: 4, tokens: 256, ...bf16, ...checkpointed },
   { rows: 1, tokens: 1024, ...bf16, ...checkpointed },
-  { rows: 2, tokens: 256, labels: 32, storage: 'nf4', ...checkpointed },
-  { rows: 2, tokens: 256, storage: 'int8', precision: 'bf16' },
+  { rows: 4, tokens: 256, labels: 32, storage: 'nf4', ...checkpointed },
+  { rows: 4, tokens: 256, storage: 'int8', precision: 'bf16' },
 ];
 
 for (const step of steps)
