@@ -9,6 +9,8 @@
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
 //   deleteFeed(feed)                                                  at once, not when it is collected
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
+//   traceSession(session, names, feeds, fetches, options: Uint8Array): ArrayBuffer
+//                                                                     a run with RunOptions, of which its RunMetadata are wanted
 //   prepareSession(session, names, feeds, fetches): Promise<void>      a run in another thread, of which only what it prepares is
 //                                                                     wanted, so it never fails. It takes the feeds
 //   closeSession(session)                                             frees the variables; not while it is prepared
@@ -137,10 +139,10 @@ struct OneRun {
       outputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, arguments[3], i))));
   }
 
-  void in(TF_Session* session) {
+  void in(TF_Session* session, const TF_Buffer* options = nullptr, TF_Buffer* metadata = nullptr) {
     std::vector<TF_Tensor*> taken(outputs.size(), nullptr);
-    TF_SessionRun(session, nullptr, inputs.data(), given.data(), inputs.size(), outputs.data(), taken.data(),
-                  outputs.size(), nullptr, 0, nullptr, status.get());
+    TF_SessionRun(session, options, inputs.data(), given.data(), inputs.size(), outputs.data(), taken.data(),
+                  outputs.size(), nullptr, 0, metadata, status.get());
     for (TF_Tensor* tensor : taken)
       if (tensor != nullptr) fetched.emplace_back(tensor);
   }
@@ -158,6 +160,20 @@ void Run(napi_env env, napi_callback_info info, napi_value* result) {
     Check(napi_set_element(env, *result, i, ResultOf(env, fetched[i].get())), "result");
     fetched[i].reset();
   }
+}
+
+void Trace(napi_env env, napi_callback_info info, napi_value* result) {
+  const auto arguments = ArgumentsOf<5>(env, info);
+  const Session& session = SessionOf(env, arguments[0]);
+  OneRun run(env, session, arguments);
+  const Bytes wanted = BytesOf(env, arguments[4]);
+  Owned<TF_Buffer> options(TF_NewBufferFromString(wanted.data, wanted.size));
+  Owned<TF_Buffer> metadata(TF_NewBuffer());
+  run.in(session.session, options.get(), metadata.get());
+  Check(run.status);
+  void* copy = nullptr;
+  Check(napi_create_arraybuffer(env, metadata->length, &copy, result), "result");
+  if (metadata->length > 0) std::memcpy(copy, metadata->data, metadata->length);
 }
 
 struct Preparation {
@@ -269,6 +285,7 @@ extern "C" NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, n
   Export(env, exports, "createFeed", Call<CreateFeed>);
   Export(env, exports, "deleteFeed", Call<DeleteFeed>);
   Export(env, exports, "runSession", Call<Run>);
+  Export(env, exports, "traceSession", Call<Trace>);
   Export(env, exports, "prepareSession", Call<Prepare>);
   Export(env, exports, "closeSession", Call<Close>);
   Export(env, exports, "loadKernels", Call<LoadKernels>);

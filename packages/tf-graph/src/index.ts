@@ -11,6 +11,7 @@ export {
 export { nestedGrads, withNestedGradients } from './gradients/nested-gradients.ts';
 export { type Attr, attr } from './graph/attributes.ts';
 export { withinCluster } from './graph/clusters.ts';
+export { type LiveMemory, type LiveTensor, liveMemory } from './graph/live-memory.ts';
 export {
   nodeOf,
   type RecordedFunction,

@@ -78,6 +78,14 @@ interface NativeSessions {
     feeds: object[],
     fetches: string[],
   ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
+  /** A run with RunOptions (config.proto), of which its RunMetadata are wanted. */
+  traceSession(
+    session: object,
+    names: string[],
+    feeds: object[],
+    fetches: string[],
+    options: Uint8Array,
+  ): ArrayBuffer;
   prepareSession(session: object, names: string[], feeds: object[], fetches: string[]): Promise<void>;
   closeSession(session: object): void;
   /** Registers Graft's kernels with TensorFlow, and says for which instruction sets, best first. Throws where there are none. */

@@ -1,5 +1,7 @@
 // For tests of hand-written gradients, and of what is traced.
+import { type Allocations, allocationsOf, traced } from './graph/allocations.ts';
 import { Graph } from './graph/graph.ts';
+import { GraphSession } from './graph/graph-session.ts';
 import { storageOf } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 
@@ -86,4 +88,26 @@ export async function tracedOperations(body: () => Promise<void> | void): Promis
     Graph.prototype.node = node;
   }
   return counts;
+}
+
+/**
+ * What TensorFlow allocated in each session's run of `body`, whose results are not told. `inOneThread`: nodes run one after the other, in
+ * the order in which a GPU's work is started.
+ */
+export async function tracedAllocations(
+  body: () => Promise<unknown> | unknown,
+  { inOneThread = true } = {},
+): Promise<Allocations[]> {
+  const found: Allocations[] = [];
+  const { run } = GraphSession.prototype;
+  GraphSession.prototype.run = function (feeds, fetches) {
+    found.push(allocationsOf(this.trace(feeds, fetches, traced(inOneThread))));
+    return [];
+  };
+  try {
+    await body();
+  } finally {
+    GraphSession.prototype.run = run;
+  }
+  return found;
 }

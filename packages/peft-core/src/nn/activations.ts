@@ -161,9 +161,14 @@ function gatedByStockOps({ value, slope }: Curve, gate: tf.Tensor, up: tf.Tensor
     keep: { gate, up },
     value: () => product(gate, up),
     gradient(dy, kept) {
-      const [exact, gate] = [exactly(dy), exactly(withControlDependency(kept.gate, dy))];
+      // Not what the forward pass made of them, which would be kept until now.
+      const [gate, up] = [kept.gate, kept.up].map((x) => exactly(withControlDependency(x, dy))) as [
+        tf.Tensor,
+        tf.Tensor,
+      ];
+      const exact = exactly(dy);
       return {
-        gate: cast(tf.mul(tf.mul(exact, kept.up), slope(gate)), stored),
+        gate: cast(tf.mul(tf.mul(exact, up), slope(gate)), stored),
         up: cast(tf.mul(exact, value(gate)), stored),
       };
     },

@@ -1,4 +1,4 @@
-import { customGradient, tf } from '@graft/tf-graph';
+import { customGradient, tf, withControlDependency } from '@graft/tf-graph';
 import { flowingMatmul, matmul } from './matmul.ts';
 import { originOf, restore } from './recompute.ts';
 import { withBias } from './scaled-columns.ts';
@@ -48,10 +48,10 @@ export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): 
     value: () => flowingMatmul(x, w, false, !transposed),
     gradient(dy, kept) {
       const x = restore(origin, kept.origin, dy);
-      return {
-        x: flowingMatmul(dy, kept.w, false, transposed),
-        w: transposed ? matmul(x, dy, true) : matmul(dy, x, true),
-      };
+      const ofW = transposed ? matmul(x, dy, true) : matmul(dy, x, true);
+      // x is large, and gone before the gradient of x comes to where x came from.
+      const onward = withControlDependency(dy, ofW);
+      return { x: flowingMatmul(onward, kept.w, false, transposed), w: ofW };
     },
   });
 }

@@ -241,13 +241,18 @@ function defineTraining(
       stepSize: step.step_size,
       rootCorrection: step.root_correction,
     };
-    const before = { parameters: adapter.read(), expAvg: expAvg.read(), expAvgSq: expAvgSq.read() };
+    // What is computed of them alone would else be there through the whole step.
+    const late = { after: [gradients] };
+    const before = {
+      parameters: adapter.read(late),
+      ...{ expAvg: expAvg.read(late), expAvgSq: expAvgSq.read(late) },
+    };
     const after = adamW(before, clipped, scalars, training, model.layout);
     adapter.assign(after.parameters);
     expAvg.assign(after.expAvg);
     expAvgSq.assign(after.expAvgSq);
     if (average && 'average_keeps' in step)
-      average.assign(averaged(average.read(), after.parameters, step.average_keeps));
+      average.assign(averaged(average.read(late), after.parameters, step.average_keeps));
     return norm;
   }
 

@@ -49,6 +49,21 @@ export class GraphSession {
     }
   }
 
+  /** One run with RunOptions, of which the RunMetadata are wanted (config.proto); deletes the feeds. */
+  trace(
+    feeds: readonly (readonly [name: string, feed: Feed])[],
+    fetches: readonly string[],
+    options: Uint8Array,
+  ): Uint8Array {
+    try {
+      const names = feeds.map(([name]) => name);
+      const values = feeds.map(([, feed]) => feed);
+      return new Uint8Array(sessions.traceSession(this.#open(), names, values, [...fetches], options));
+    } finally {
+      for (const [, feed] of feeds) deleteFeed(feed);
+    }
+  }
+
   /** One run in another thread, for what TensorFlow does before it computes; whether it comes to its end is not told. Takes the feeds. */
   async prepare(
     feeds: readonly (readonly [name: string, feed: Feed])[],

@@ -1,0 +1,98 @@
+// Programs of training steps of any size, for tests that read their graph or run them on zeros: no model's files are needed.
+import { type RecordedFunction, recordFunctions, type TypedArray } from '@graft/tf-graph';
+import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
+import { architectureFor } from '../models/registry.ts';
+import { layingOutFor, type Target } from '../nn/computation.ts';
+import { buildTrainProgram, type TrainProgram, type TrainProgramSpec } from '../train/train-program.ts';
+import type { BaseStorage } from '../weights/base-storage.ts';
+import { NF4_TABLE } from '../weights/base-storage.ts';
+import { weightGroups } from '../weights/stored-weights.ts';
+
+export interface TrainingGraph {
+  /** Fields of config.json. */
+  config: Record<string, unknown>;
+  peft?: Record<string, unknown>;
+  rows: number;
+  tokens: number;
+  /** Of the positions; all unless given. */
+  labels?: number;
+  storage?: BaseStorage;
+  precision?: 'fp32' | 'bf16';
+  training?: Partial<TrainingOptions>;
+}
+
+/** r 16 on all linear modules. */
+export const everywhere = { peft_type: 'LORA', r: 16, lora_alpha: 32, target_modules: 'all-linear' };
+
+export function specOf({
+  config,
+  peft = everywhere,
+  rows,
+  tokens,
+  labels = rows * tokens,
+  storage = 'float32',
+  precision = 'fp32',
+  training = {},
+}: TrainingGraph): TrainProgramSpec {
+  const parsed = parsePeftConfig(peft);
+  return {
+    architecture: architectureFor(`${config.model_type}`, config, 'CAUSAL_LM'),
+    ...{ objective: 'labels', peft: parsed, form: 'trained', storage, precision, implementation: 'stock' },
+    training: resolveTraining({ peft: parsed, training: { precision, ...training }, exampleCount: 64 }),
+    grid: { rows, tokens, inputTokens: 0, labels, sequences: 1, spans: rows },
+    evaluationGrid: null,
+  };
+}
+
+/** The functions of an optimizer step, laid out for `target`; of a model of any size, since it gets no weights. */
+export async function recordedUpdate(
+  graph: TrainingGraph,
+  target: Target = 'gpu',
+): Promise<RecordedFunction[]> {
+  return await recordFunctions(() =>
+    layingOutFor(target, async () => buildTrainProgram(specOf(graph)).program.close()),
+  );
+}
+
+/** Writes zeros into everything that a step reads. */
+export async function fillWithZeros({ program, model }: TrainProgram, spec: TrainProgramSpec): Promise<void> {
+  const { architecture, storage } = spec;
+  const flat = [model.layout.size];
+  const groups = weightGroups(architecture, storage, false, model.stacks);
+  const frozen = groups.flatMap(({ name, parts }) =>
+    parts.map(({ suffix, shape, dtype }) => ({ name: name + suffix, shape, dtype })),
+  );
+  const table = storage === 'nf4' ? [{ ...NF4_TABLE, dtype: 'float32' }] : [];
+  const state = ['adapter', 'exp_avg', 'exp_avg_sq'].map((name) => ({ name, shape: flat, dtype: 'float32' }));
+  function* zeros(): Generator<[string, TypedArray]> {
+    for (const { name, shape, dtype } of [...table, ...frozen, ...state]) {
+      const size = shape.reduce((product, length) => product * length, 1);
+      yield [name, zerosOf(dtype, size)];
+    }
+  }
+  await program.write(zeros());
+}
+
+/** Of all inputs of a step. */
+export function zeroFeeds(inputs: Record<string, { shape: readonly number[]; dtype: string } | undefined>) {
+  const feeds = Object.entries(inputs).map(([name, input]) => {
+    const size = input!.shape.reduce((product, length) => product * length, 1);
+    return [name, zerosOf(input!.dtype, size)];
+  });
+  return Object.fromEntries(feeds);
+}
+
+function zerosOf(dtype: string, size: number): TypedArray {
+  switch (dtype) {
+    case 'bfloat16':
+      return new Uint16Array(size);
+    case 'int8':
+      return new Int8Array(size);
+    case 'uint8':
+      return new Uint8Array(size);
+    case 'int32':
+      return new Int32Array(size);
+    default:
+      return new Float32Array(size);
+  }
+}

@@ -1,0 +1,34 @@
+import { nodeOf, type RecordedFunction, type RecordedNode } from './recording.ts';
+
+/** Operations that are never one: they are fed, hold a value or read one that may change. */
+const STATEFUL = /^(Placeholder|VarHandleOp|ReadVariableOp|Assign|Resource|Random|Graft)/;
+
+/**
+ * The function with nodes that compute the same as one, as TensorFlow makes them before it runs a graph: of the same operation, inputs,
+ * attributes and control inputs.
+ */
+export function mergeEqual(fn: RecordedFunction): RecordedFunction {
+  const known = new Map<string, string>();
+  /** What stands for each node. */
+  const names = new Map<string, string>();
+  const ofRef = (ref: string) => {
+    const node = nodeOf(ref);
+    return names.get(node)! + ref.slice(node.length);
+  };
+  const nodes: RecordedNode[] = [];
+  for (const node of fn.nodes) {
+    const inputs = node.inputs.map(ofRef);
+    const controls = [...new Set(node.controls.map((name) => names.get(name)!))];
+    const own = { ...node, inputs, controls };
+    const key = STATEFUL.test(node.op) || node.op === 'Const' ? node.name : keyOf(own);
+    const same = known.get(key);
+    names.set(node.name, same ?? node.name);
+    if (same) continue;
+    known.set(key, node.name);
+    nodes.push(own);
+  }
+  return { ...fn, nodes, fetches: fn.fetches.map(ofRef) };
+}
+
+const keyOf = ({ op, inputs, controls, attrs }: RecordedNode): string =>
+  JSON.stringify([op, inputs, [...controls].sort(), attrs]);
