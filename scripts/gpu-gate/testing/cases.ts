@@ -35,14 +35,10 @@ const readingOf = (cell: Cell): GraphCase[] => [
     name: `score ${cell.name}`,
     build: () => buildScoring({ architecture: cell.architecture, peft: cell.config }),
   },
-  ...(answers(cell)
-    ? [
-        {
-          name: `answer ${cell.name}`,
-          build: () => buildGeneration({ architecture: cell.architecture, peft: cell.config }),
-        },
-      ]
-    : []),
+  ...(answers(cell) ? storages : []).map((storage) => ({
+    name: `answer ${cell.name}, ${storage}`,
+    build: () => buildGeneration({ architecture: cell.architecture, peft: cell.config, storage }),
+  })),
 ];
 
 /** Everything that depends on the options of a training, on the architectures that have it. */

@@ -5,6 +5,8 @@ import {
   resolveTraining,
   type TrainingOptions,
 } from '../../../packages/peft-core/src/config/index.ts';
+import type { AnsweringModel } from '../../../packages/peft-core/src/generate/answering-program.ts';
+import type { TokenAsk } from '../../../packages/peft-core/src/generate/card/graph-sampler.ts';
 import { buildGenerationProgram } from '../../../packages/peft-core/src/generate/generation-program.ts';
 import { architectureFor } from '../../../packages/peft-core/src/models/registry.ts';
 import {
@@ -163,28 +165,55 @@ export async function buildScoring({ architecture: row, peft }: Pick<TrainedCase
   program.close();
 }
 
-/** Answers: a part of a prompt, a token of each row, the head, an encoder's pass, and a prefix. */
+/** How a token is chosen in each of the ways that have a graph of their own. */
+const greedy: TokenAsk = {
+  ...{ temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 },
+  ...{ uniform: 0.5, ids: [1, 2, 3], logprobs: null },
+};
+const asks: TokenAsk[] = [
+  greedy,
+  { ...greedy, logprobs: 5 },
+  { ...greedy, temperature: 1, minP: 0.1 },
+  { ...greedy, temperature: 1, topP: 0.9, topK: 40, repetitionPenalty: 1.1 },
+];
+
+/** Answers: a part of a prompt, a token of each row chosen in each way, an encoder's pass, a prefix, and rows of several adapters. */
 export async function buildGeneration({
   architecture: row,
   peft,
-}: Pick<TrainedCase, 'architecture' | 'peft'>) {
+  storage,
+}: Pick<TrainedCase, 'architecture' | 'peft' | 'storage'>) {
   const architecture = architectureOf(row);
   const limits = { context: 512, rows: 4, cacheBytes: 1 << 26, updateBytes: 1 << 22 };
-  const generation = buildGenerationProgram(architecture, limits);
-  const model = generation.attach(peft && parsePeftConfig({ ...peft, task_type: architecture.task }));
+  const generation = buildGenerationProgram(architecture, limits, storage);
+  const model = choosing(
+    generation.attach(peft && parsePeftConfig({ ...peft, task_type: architecture.task })),
+  );
   const blocks = Array.from({ length: 8 }, (_, i) => i + 2);
   const input = architecture.encoder ? { blocks, length: 100 } : null;
-  const piece = (ids: number[]) => ({ ids, start: 0, blocks, updates: null, input });
-  declaredBy(() => model.compute([piece([1])]));
-  declaredBy(() => model.compute([piece(Array.from({ length: 60 }, () => 1))]));
-  declaredBy(() => model.logits([new Float32Array(architecture.hiddenSize)], [piece([1])]));
-  if (architecture.encoder)
-    declaredBy(() =>
-      model.encode(
-        Array.from({ length: 60 }, () => 1),
-        blocks,
-      ),
-    );
+  const prompt = Array.from({ length: 60 }, () => 1);
+  const piece = (ids: number[], ask: TokenAsk | null) => ({
+    ids,
+    start: 0,
+    blocks,
+    updates: null,
+    input,
+    ask,
+  });
+  declaredBy(() => model.choose([piece(prompt, null)]));
+  declaredBy(() => model.choose([piece(prompt, greedy)]));
+  for (const ask of asks) declaredBy(() => model.choose([piece([1], ask)]));
+  if (architecture.encoder) declaredBy(() => model.encode(prompt, blocks));
   if (model.model.attachment?.prefixLength) declaredBy(() => model.prime(blocks));
+  const shared = await generation.shared();
+  if (shared) {
+    const updates = { begin: 0, size: 8, users: 1 };
+    declaredBy(() => choosing(shared.model).choose([{ ...piece([1], greedy), updates }, piece([2], greedy)]));
+  }
   generation.program.close();
+}
+
+function choosing(model: AnsweringModel) {
+  if (!('choose' in model)) throw new Error('what answers is laid out for a processor');
+  return model;
 }

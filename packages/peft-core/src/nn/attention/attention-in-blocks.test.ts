@@ -288,7 +288,7 @@ test('attention in blocks is not computed again by a checkpointed block, only it
         const mask = packed({ keep: tf.keep });
         const run = (q: tf.Tensor, ...others: tf.Tensor[]) =>
           tf.tanh(attention(tf.sin(q), others[0]!, others[1]!, mask));
-        const y = () => tf.sum(again ? checkpointed(run, q, [k, v]) : run(q, k, v));
+        const y = () => tf.sum(again ? checkpointed(run, q, [k, v], 'block') : run(q, k, v));
         const { value, grads } = withComputation({ scoreBytes: 400 }, () =>
           tf.engine().gradients(y, [q, k, v]),
         );
