@@ -22,6 +22,7 @@ TYPES = {
     "DT_FLOAT": "float32",
     "DT_BFLOAT16": "bfloat16",
     "DT_HALF": "half",
+    "DT_DOUBLE": "float64",
     "DT_INT32": "int32",
     "DT_INT64": "int64",
     "DT_INT16": "int16",
