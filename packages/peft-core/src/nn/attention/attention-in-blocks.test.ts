@@ -195,7 +195,7 @@ for (const one of cases) {
     const { rows, tokens, heads, kvHeads, reach, bias, blockBytes, prefix = 0 } = one;
     const { seen, mask, inside, keys } = laidOut(one);
     const shape = { rows: rows.length, kvHeads, group: heads / kvHeads, queries: tokens, keys };
-    const limits = { reach: mask().reach, skewed: reach !== undefined };
+    const limits = { visibleKeys: mask().visibleKeys, skewed: reach !== undefined };
     const plan = planBlocks(shape, blockBytes, limits)!;
     const blocks = plan.rows.length * plan.chunks.reduce((sum, { heads }) => sum + heads.length, 0);
     assert.ok(blocks > 2, `${blocks} blocks`);
