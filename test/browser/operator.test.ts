@@ -137,8 +137,14 @@ test('a worker is taken out with a reason, drained of what it runs, and released
       precisions: ['bf16'],
       memoryBytes: 80e9,
       flops: { fp32: 6e13 },
+      gpus: ['NVIDIA H100 PCIe'],
+      gpuFaults: ['NVIDIA H100 PCIe (GPU-1) is lost. (gpu_lost) Reset the card.'],
     },
   });
+  await row(page, 'train-1')
+    .filter({ hasText: 'NVIDIA H100 PCIe' })
+    .filter({ hasText: 'gpu_lost' })
+    .waitFor();
   // It comes by itself.
   await row(page, 'train-1').filter({ hasText: `1 of 3 slots` }).filter({ hasText: 'acme' }).waitFor();
   await visit.checkAccess();

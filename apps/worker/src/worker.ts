@@ -36,7 +36,7 @@ import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
 import { TrainerProcess } from './training/trainer-process.ts';
-import type { SharedCard } from './training/whole-card.ts';
+import type { SharedCard } from './training/memory/whole-card.ts';
 
 export interface Worker {
   id: string;

@@ -218,6 +218,7 @@ export const exampleValues: Record<string, unknown> = {
   ...{ latest_version: 1, running_limit: 8, slots: 2, threads: 8, attempts_left: 5, from_step: 0 },
   ...{ trainable_parameters: 2_442_240, total_parameters: 134_515_008, peak_memory_bytes: 1_630_000_000 },
   ...{ memory_bytes: 16_000_000_000, workers: 2, steps: 90 },
+  'Worker.gpu_faults': [],
   ...{ 'FineTuningJobMetric.memory_bytes': 1_540_000_000, memory_bytes_max: 1_610_000_000 },
   'FineTuningEstimate.seconds': 512,
   'FineTuningEstimate.tokens': 54_720,

@@ -81,7 +81,7 @@ function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | 
   return { code, message, param, fault: isAway ? 'environment' : fault, ...stackOf(error) };
 }
 
-/** Of a training: what its team can do about it is worded where its batch is known (`training/smaller-batch.ts`). */
+/** Of a training: what its team can do about it is worded where its batch is known (`training/memory/smaller-batch.ts`). */
 export const memoryFault = {
   code: 'out_of_memory',
   message: 'The device ran out of memory.',

@@ -1,9 +1,9 @@
 import { asTeam, claimNextJob, repeat, staleDispatched, type WorkerCapabilities } from '@graft/service';
 import type { CardWatch } from '../cards/card-watch.ts';
 import type { WorkerHealth } from '../health/worker-health.ts';
+import type { SharedCard } from './memory/whole-card.ts';
 import { type RunOptions, runTrainingJob } from './run-training-job.ts';
 import type { TrainerProcess } from './trainer-process.ts';
-import type { SharedCard } from './whole-card.ts';
 
 export interface LeaseLoopOptions
   extends Omit<RunOptions, 'trainer' | 'card' | 'shutdown' | 'hurry' | 'claimedAt'> {

@@ -13,7 +13,7 @@ import {
   type Services,
 } from '@graft/service';
 import { type Device, resolvePrecision } from '../devices.ts';
-import { withMicroBatch } from './smaller-batch.ts';
+import { withMicroBatch } from './memory/smaller-batch.ts';
 import type { TrainingRequest } from './trainer-protocol.ts';
 import type { TrainerOutput } from './untrusted/trainer-output.ts';
 import { fewestSteps } from './untrusted/trainer-talk.ts';

@@ -21,13 +21,13 @@ import { Fenced, JobLease, type LeaseTimes } from './job-lease.ts';
 import { JobObserver } from './job-observer.ts';
 import { JobRecorder } from './job-recorder.ts';
 import { lineageOf } from './lineage.ts';
+import { type SharedCard, withWholeCard } from './memory/whole-card.ts';
 import { type PreparedTraining, prepareTraining } from './prepare-training.ts';
 import { type JobOutcome, JobSettlement, type Publication } from './settle-job.ts';
 import type { TrainerOutcome, TrainerProcess } from './trainer-process.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 import { type Copied, TrainerOutput } from './untrusted/trainer-output.ts';
 import { type ServedBase, type VerificationMetrics, verifyEffect } from './verification/verify-effect.ts';
-import { type SharedCard, withWholeCard } from './whole-card.ts';
 
 export interface RunOptions {
   services: Services;

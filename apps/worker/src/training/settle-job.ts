@@ -18,7 +18,7 @@ import { memoryFault } from '../processes/child-fault.ts';
 import type { ChildExit } from '../processes/forked-process.ts';
 import type { Interruption } from './job-interrupts.ts';
 import type { JobLease, LeaseTimes } from './job-lease.ts';
-import { memoryAdvice, nextMicroBatch, smallerMessage } from './smaller-batch.ts';
+import { memoryAdvice, nextMicroBatch, smallerMessage } from './memory/smaller-batch.ts';
 import type { TrainerOutcome } from './trainer-process.ts';
 
 /** What became of a claimed job. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */

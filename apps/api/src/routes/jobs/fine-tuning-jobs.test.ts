@@ -283,6 +283,7 @@ describe('reading and steering jobs', () => {
     const lease = leaseOf(job);
     await recordProgress(bench.services, lease, {
       ...{ step: 2, totalSteps: 10, epoch: 0.4, tokens: 64, tokensPerSecond: 12.5, secondsRemaining: 90 },
+      gpu: { model: 'NVIDIA L4', usedBytes: 9e9, totalBytes: 24e9, utilization: null, temperature: 61 },
     });
     const metric = {
       epoch: 0.2,
@@ -310,6 +311,10 @@ describe('reading and steering jobs', () => {
     assert.deepEqual(running.progress, {
       ...{ step: 2, total_steps: 10, epoch: 0.4, tokens: 64, tokens_per_second: 12.5, seconds_remaining: 90 },
       loss: null,
+      gpu: {
+        ...{ model: 'NVIDIA L4', memory_used_bytes: 9e9, memory_total_bytes: 24e9 },
+        ...{ utilization: null, temperature: 61 },
+      },
     });
     assert.ok(Math.abs(running.estimated_finish - (Date.now() / 1000 + 90)) < 10);
 

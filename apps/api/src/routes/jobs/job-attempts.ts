@@ -2,12 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getJob, isTerminal, listAttempts, readOutlook } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
-import {
-  AttemptListSchema,
-  ListAttemptsQuery,
-  toWireAttempt,
-  toWireOutlook,
-} from '../../schemas/jobs/job-records.ts';
+import { toWireOutlook } from '../../schemas/jobs/job-outlook.ts';
+import { AttemptListSchema, ListAttemptsQuery, toWireAttempt } from '../../schemas/jobs/job-records.ts';
 import { toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { jobNotFound } from './fine-tuning-jobs.ts';

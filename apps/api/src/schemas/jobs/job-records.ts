@@ -2,7 +2,6 @@ import {
   type Job,
   type JobAttempt,
   type JobEvent,
-  type JobOutlook,
   type ListedCheckpoint,
   longestNote,
   type MetricStretch,
@@ -11,6 +10,7 @@ import {
 import { type Static, Type } from 'typebox';
 import { After, limit } from '../list.ts';
 import { closed, named, nullable, ref, Time, unixSeconds } from '../schema.ts';
+import { OutlookSchema } from './job-outlook.ts';
 
 export const EventSchema = named('FineTuningJobEvent', {
   id: Type.String(),
@@ -120,41 +120,6 @@ export const AttemptSchema = named('FineTuningJobAttempt', {
     }),
   ),
   reason: nullable(Type.String()),
-});
-
-export const OutlookSchema = named('FineTuningJobOutlook', {
-  run_after: nullable(
-    Type.Integer({ description: 'Unix seconds: it waits until then. Null: it may run now.' }),
-  ),
-  avoids_worker: nullable(Type.String({ description: 'Any other worker that can run it comes first.' })),
-  quarantined_workers: Type.Array(Type.String(), {
-    description: 'Of those that had it: they take no jobs for now.',
-  }),
-  attempts_left: Type.Integer({
-    description: 'Attempts that may be lost before a new checkpoint, the one under way included.',
-  }),
-  requirements: nullable(
-    Type.Object({
-      precision: Type.Enum(['fp32', 'bf16'], { type: 'string' }),
-      threads: Type.Integer(),
-      device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
-      kernels: Type.String({ description: 'An instruction set of Graft’s kernels, or "stock".' }),
-      gpu: nullable(
-        Type.String({
-          description:
-            'The model of GPU, as nvidia-smi names it. Null on a processor, and of a job that was begun by a version that took any.',
-        }),
-      ),
-      micro_batch: nullable(
-        Type.Integer({
-          description:
-            'Examples that are computed at once at most, since more did not fit. Null: as many as its batch has.',
-        }),
-      ),
-    }),
-    { description: 'What its first worker had, and every other needs. Null before it was run.' },
-  ),
-  has_worker: Type.Boolean({ description: 'Whether a worker that takes jobs now can run it.' }),
 });
 
 /** A page like any other, and what happens next. */
@@ -385,24 +350,6 @@ export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema>
     last_step: attempt.lastStep,
     outcome: attempt.outcome,
     reason: attempt.reason,
-  };
-}
-
-export function toWireOutlook(outlook: JobOutlook): Static<typeof OutlookSchema> {
-  return {
-    run_after: outlook.runAfter && unixSeconds(outlook.runAfter),
-    avoids_worker: outlook.avoidsWorker,
-    quarantined_workers: outlook.quarantined,
-    attempts_left: outlook.attemptsLeft,
-    requirements: outlook.requirements && {
-      precision: outlook.requirements.precision,
-      threads: outlook.requirements.threads,
-      device: outlook.requirements.device,
-      kernels: outlook.requirements.kernels ?? 'stock',
-      gpu: outlook.requirements.gpu ?? null,
-      micro_batch: outlook.requirements.microBatch ?? null,
-    },
-    has_worker: outlook.hasWorker,
   };
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger, type Job } from '@graft/service';
-import { timedTrainer } from '../testing/killed-trainer.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { timedTrainer } from '../../testing/killed-trainer.ts';
+import { TrainerProcess } from '../trainer-process.ts';
 import { needsWholeCard, withWholeCard } from './whole-card.ts';
 
 const GiB = 2 ** 30;

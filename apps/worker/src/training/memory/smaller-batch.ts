@@ -1,6 +1,6 @@
 import type { ResolvedTraining } from '@graft/peft-core/config';
 import type { Job } from '@graft/service';
-import type { Device } from '../devices.ts';
+import type { Device } from '../../devices.ts';
 
 type Planned = Pick<Job, 'resolvedTraining' | 'requirements' | 'estimate' | 'peft'>;
 type Batch = Pick<ResolvedTraining, 'batch_size' | 'gradient_accumulation_steps' | 'mini_batch_size'>;

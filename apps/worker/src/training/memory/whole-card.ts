@@ -1,5 +1,5 @@
 import type { Job } from '@graft/service';
-import type { TrainerProcess } from './trainer-process.ts';
+import type { TrainerProcess } from '../trainer-process.ts';
 
 /** A card that a trainer shares with the generator. */
 export interface SharedCard {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 import type { Job } from '@graft/service';
-import { timedTrainer } from '../testing/killed-trainer.ts';
-import { startJob } from '../testing/start-job.ts';
-import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import { timedTrainer } from '../../testing/killed-trainer.ts';
+import { startJob } from '../../testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';
+import { TrainerProcess } from '../trainer-process.ts';
 import { memoryAdvice, nextMicroBatch, withMicroBatch } from './smaller-batch.ts';
-import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
