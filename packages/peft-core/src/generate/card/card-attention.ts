@@ -29,8 +29,13 @@ export interface CardGrid extends ReadBlocks {
   memory: ReadBlocks | null;
 }
 
-/** Attention over the cache of a card, of a part of the sequences after the other where all together would take too much memory. */
-export function cardAttention(caches: CardCaches, kvHeads: number, grid: CardGrid): RuntimeOptions['attend'] {
+/** Attention over the cache of a card, of a part of the sequences after the other where all together would take more than `most`. */
+export function cardAttention(
+  caches: CardCaches,
+  kvHeads: number,
+  grid: CardGrid,
+  most = MOST_BYTES,
+): RuntimeOptions['attend'] {
   const { sequences, positions, places, memory } = grid;
   const written = rowsOfPlaces(places, kvHeads);
   const own = rowsOfBlocks(grid.blocks, grid.lengths, kvHeads);
@@ -63,10 +68,10 @@ export function cardAttention(caches: CardCaches, kvHeads: number, grid: CardGri
     const { q, k, v } = queriesKeysValues(projections, site);
     const queries = turned(q, site, site.scale);
     if (kind === 'cross')
-      return attendInParts(cache, site, sequences, { queries, rows: encoded!, mask: encodedMask! });
+      return attendInParts(cache, site, grid, { queries, rows: encoded!, mask: encodedMask!, most });
     cache.keys.assignRows(written, tf.reshape(turned(k, site, 1), [-1, headSize]));
     cache.values.assignRows(written, tf.reshape(v, [-1, headSize]));
-    return attendInParts(cache, site, sequences, { queries, rows: own, mask: maskFor(window) });
+    return attendInParts(cache, site, grid, { queries, rows: own, mask: maskFor(window), most });
   };
 }
 
@@ -74,8 +79,13 @@ export function cardAttention(caches: CardCaches, kvHeads: number, grid: CardGri
 function attendInParts(
   cache: CardCaches[number],
   { heads, kvHeads, headSize, bias }: AttentionSite,
-  sequences: number,
-  { queries, rows, mask }: { queries: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor },
+  { sequences }: CardGrid,
+  {
+    queries,
+    rows,
+    mask,
+    most,
+  }: { queries: tf.Tensor; rows: tf.Tensor; mask: tf.Tensor; most: typeof MOST_BYTES },
 ): tf.Tensor {
   const n = queries.shape[0]! / sequences;
   const tokens = rows.shape[2]!;
@@ -85,10 +95,10 @@ function attendInParts(
   const q = tf.reshape(swapped(queries, [n, heads]), [sequences, heads, n, headSize]);
   const keys = kvHeads * tokens * headSize * (cache.keys.dtype === 'float32' ? 4 : 2);
   const scores = 4 * heads * n * tokens;
-  const most = Math.max(1, Math.floor(Math.min(MOST_BYTES.keys / keys, MOST_BYTES.scores / scores)));
+  const atOnce = Math.max(1, Math.floor(Math.min(most.keys / keys, most.scores / scores)));
   const parts: tf.Tensor[] = [];
-  for (let from = 0; from < sequences; from += most) {
-    const count = Math.min(most, sequences - from);
+  for (let from = 0; from < sequences; from += atOnce) {
+    const count = Math.min(atOnce, sequences - from);
     const cut = (x: tf.Tensor): tf.Tensor => {
       if (count === sequences || x.shape[0] === 1) return x;
       return tf.slice(x, [from, ...x.shape.slice(1).map(() => 0)], [count, ...x.shape.slice(1)]);

@@ -17,6 +17,7 @@ import {
   type TokenAsk,
   WIDE,
 } from './graph-sampler.ts';
+import { withHeadInSlices } from './head-in-slices.ts';
 import type { Found, KeptLogits } from './kept-logits.ts';
 import type { LaneArena, PlacedLanes } from './lane-arena.ts';
 
@@ -107,7 +108,8 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
             const read = memoryBlocks ? { blocks: memoryBlocks, lengths: memoryLengths! } : null;
             const at = { sequences, positions, places, blocks, lengths, memory: read };
             const attend = cardAttention(caches, architecture.kvHeads, at);
-            const plain = model.runtime({ parameters: adapterTensors(model), attend });
+            const parameters = adapterTensors(model);
+            const plain = withHeadInSlices(model.runtime({ parameters, attend }), model, parameters);
             const { lanes, laneOwners } = given;
             const updated = (owners: tf.Tensor | undefined, each: number) => {
               if (!owners) return plain;

@@ -3,14 +3,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type RecordedFunction, type RecordedNode, recordFunctions } from '@graft/tf-graph';
 import { openBaseModel } from '../../files.ts';
+import type { Architecture } from '../../models/architecture.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { layingOutFor } from '../../nn/computation.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
+import type { BaseStorage } from '../../weights/base-storage.ts';
 import { type GenerateRequest, openGenerator } from '../generator.ts';
 import type { AskedPiece } from '../step.ts';
+import type { PlacedAdapter } from '../update-arena.ts';
 import { buildCardProgram } from './card-program.ts';
-import { cardRoom } from './card-room.ts';
+import { workspaceBytes } from './card-room.ts';
 
 const at = tempFolder();
 const ROWS = 4;
@@ -79,39 +82,96 @@ const sevenBillion = {
   ...{ rms_norm_eps: 1e-5, rope_theta: 10000, hidden_act: 'silu', tie_word_embeddings: false },
 };
 
-test('a step of a 7B: what crosses the bus, and how many operations a layer has', async () => {
-  const architecture = architectureFor('llama', sevenBillion);
-  const limits = { context: 4096, rows: ROWS, cacheBytes: 2 ** 29, updateBytes: 2 ** 27, memoryBytes: 24e9 };
-  const greedy = {
-    ...{ temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1.1 },
+const limits = { context: 4096, rows: ROWS, cacheBytes: 2 ** 29, updateBytes: 2 ** 27 };
+
+/** The steps for a token of every row and for a prompt of 2,000, with the update of an adapter. */
+async function stepsOf(architecture: Architecture, storage: BaseStorage): Promise<RecordedFunction[]> {
+  const ask = {
+    ...{ temperature: 1, topP: 0.9, topK: 0, minP: 0, repetitionPenalty: 1.1 },
     ...{ uniform: 0.5, ids: [1, 2, 3], logprobs: 20 },
   };
+  const updates: PlacedAdapter & { begin: number; size: number } = { begin: 0, size: 16, users: 1 };
   const pieceOf = (start: number, count: number): AskedPiece => ({
     ids: Array.from({ length: count }, (_, i) => i),
-    ...{ start, updates: null, input: null, ask: { ...greedy, temperature: 1, topP: 0.9 } },
+    ...{ start, updates, input: null, ask },
     blocks: Array.from({ length: 256 }, (_, i) => 2 + i),
   });
   const functions = await recordFunctions(() =>
     layingOutFor('gpu', async () => {
-      const room = cardRoom(architecture, limits, 'bfloat16');
-      const { program, attach } = buildCardProgram(architecture, limits, 'bfloat16', room);
-      const model = attach(null);
+      const room = { blocks: 300, updateBytes: 4e7 };
+      const { program, shared } = buildCardProgram(architecture, limits, storage, room);
+      const { model } = (await shared())!;
       if (!('choose' in model)) throw new Error('the model chooses nothing');
       // The graphs are there once it finds that the weights are not.
-      assert.throws(() => model.choose([pieceOf(4000, 1)]), /has no value yet/);
+      const tokens = Array.from({ length: ROWS }, () => pieceOf(4000, 1));
+      assert.throws(() => model.choose(tokens), /has no value yet/);
       assert.throws(() => model.choose([pieceOf(0, 2000)]), /has no value yet/);
       program.close();
     }),
   );
-  const [token, prompt] = functions.filter(({ name }) => name.includes('/step_'));
+  return functions.filter(({ name }) => name.includes('/step_'));
+}
+
+test('a step of a 7B: what crosses the bus, and how many operations a layer has', async () => {
+  const [token, prompt] = await stepsOf(architectureFor('llama', sevenBillion), 'bfloat16');
   checkStep(token!);
   checkStep(prompt!);
-  // Of the whole function; a model of one layer less would tell those of a layer alone.
+  // Of the whole function; what is not of a layer are some 200.
   const nodes = (fn: RecordedFunction) => fn.nodes.filter(({ op }) => op !== 'Const').length;
-  const others = 200;
-  assert.ok(nodes(token!) < 4 * 96 + others, `${nodes(token!)} nodes for a token`);
-  assert.ok(nodes(prompt!) < 4 * 225 + others, `${nodes(prompt!)} nodes for a prompt`);
+  const [layers, others] = [sevenBillion.num_hidden_layers, 200];
+  assert.ok(nodes(token!) < layers * 200 + others, `${nodes(token!)} nodes for a token`);
+  assert.ok(nodes(prompt!) < layers * 330 + others, `${nodes(prompt!)} nodes for a prompt`);
   const gathered = token!.nodes.filter(({ op }) => op === 'ResourceGather');
-  assert.equal(gathered.length, 8);
+  assert.equal(gathered.length, 2 * layers);
   for (const { outputs } of gathered) assert.equal(outputs[0]!.dtype, 'bfloat16');
 });
+
+/** Bytes that are held at once, with each number until its last use, in the order in which nodes were added. */
+function liveBytes({ nodes }: RecordedFunction): number {
+  const wide: Record<string, number> = {
+    ...bytesOf,
+    float64: 8,
+    int64: 8,
+    bfloat16: 2,
+    uint16: 2,
+    uint8: 1,
+    int8: 1,
+  };
+  const same = new Map<string, string>();
+  const source = (ref: string): string => (same.has(ref) ? source(same.get(ref)!) : ref);
+  const sizes = new Map<string, number>();
+  const lastUse = new Map<string, number>();
+  for (const [at, { op, name, inputs, outputs }] of nodes.entries()) {
+    for (const ref of inputs) lastUse.set(source(ref), at);
+    for (const [i, { dtype, shape }] of outputs.entries()) {
+      if (op === 'Reshape' || op === 'Identity') same.set(`${name}:${i}`, inputs[0]!);
+      else if (dtype !== 'resource' && op !== 'ReadVariableOp')
+        sizes.set(
+          `${name}:${i}`,
+          shape!.reduce((size, n) => size * n, wide[dtype]!),
+        );
+    }
+  }
+  let [live, most] = [0, 0];
+  const freed = new Map<number, string[]>();
+  for (const [ref, at] of lastUse) freed.set(at, [...(freed.get(at) ?? []), ref]);
+  for (const [at, { name, outputs }] of nodes.entries()) {
+    for (const i of outputs.keys()) live += sizes.get(`${name}:${i}`) ?? 0;
+    most = Math.max(most, live);
+    for (const ref of freed.get(at) ?? []) live -= sizes.get(ref) ?? 0;
+  }
+  return most;
+}
+
+for (const storage of ['bfloat16', 'int8', 'nf4'] as const)
+  test(`a step on a base in ${storage} computes with no more than is kept free for it`, async () => {
+    for (const vocab_size of [32_000, 128_256]) {
+      const architecture = architectureFor('llama', { ...sevenBillion, vocab_size });
+      const kept = workspaceBytes(architecture, limits, storage);
+      for (const fn of await stepsOf(architecture, storage)) {
+        const live = liveBytes(fn);
+        assert.ok(live < kept, `${fn.name} holds ${live}, and ${kept} are kept`);
+        assert.ok(kept < 12 * live, `${fn.name} holds ${live}, and ${kept} are kept`);
+      }
+    }
+  });

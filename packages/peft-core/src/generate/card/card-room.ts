@@ -90,6 +90,11 @@ export function weightBytes(architecture: Architecture, storage: BaseStorage): n
   return parts.reduce((sum, { shape, dtype }) => sum + elementCount(shape) * size[dtype]!, table);
 }
 
+/** Bytes for each weight that is unpacked: codes, their values, the product with the scales, and what is multiplied. */
+const UNPACKED = 12;
+/** Weights of a head that are unpacked at once, as in weights/weight-forms.ts on a GPU. */
+const HEAD_SLICE = 64 << 20;
+
 /**
  * What the largest step computes with, in bytes: the activations of a run of prompts, what attention takes at a time (the mask, keys and
  * values, four times the scores), the largest weight unpacked, and logits in double precision, of which sampling keeps about six.
@@ -101,12 +106,16 @@ export function workspaceBytes(
 ): number {
   const linear = modules.filter(({ kind }) => kind === 'linear');
   const widest = Math.max(...linear.filter(({ out }) => out !== vocabularySize).map(({ out }) => out!));
-  const largest = Math.max(...linear.map((module) => module.in! * module.out!));
+  const isHead = (out: number | undefined) => out === vocabularySize;
+  const largest = (of: typeof linear) => Math.max(0, ...of.map((module) => module.in! * module.out!));
+  const inner = largest(linear.filter(({ out }) => !isHead(out)));
+  const head = largest(linear.filter(({ out }) => isHead(out)));
   const activations = PROMPT_POSITIONS * 4 * (6 * hiddenSize + 4 * heads * headSize + 4 * widest);
   const mask = 2 * 4 * PROMPT_POSITIONS * context;
   const scores = 4 * Math.max(MOST_BYTES.scores, 4 * heads * PART * context);
   const attention = mask + 2 * MOST_BYTES.keys + scores;
-  const unpacked = storage === 'int8' || storage === 'nf4' ? largest * 10 : 0;
+  const isPacked = storage === 'int8' || storage === 'nf4';
+  const unpacked = isPacked ? UNPACKED * Math.max(inner, Math.min(head, HEAD_SLICE)) : 0;
   const logits = rows * vocabularySize * (8 * 6 + 4 * 4);
   return activations + attention + unpacked + logits;
 }
