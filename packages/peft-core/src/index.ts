@@ -1,5 +1,4 @@
 /** Train, score, generate and merge PEFT models in Node. Importing this loads TensorFlow; './config' and './text' do not. */
-export { kernelSets } from '@graft/tf-graph';
 export { GraftError } from './errors.ts';
 export {
   type GenerateRequest,
@@ -20,6 +19,7 @@ export { effectivePrecision, environmentFor, type Requirements } from './train/p
 export type { OfTrial, TrainOptions, TrainRecord } from './train/records.ts';
 export type { SweepStretch } from './train/sweep/sweep-records.ts';
 export { trainSweep } from './train/sweep/train-sweep.ts';
+export { provenKernelSets } from './train/verification/prove-compiler.ts';
 export { proveEngine } from './train/verification/prove-engine.ts';
 export {
   type AdapterVerification,

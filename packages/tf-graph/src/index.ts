@@ -21,7 +21,6 @@ export {
 } from './graph/recording.ts';
 export {
   compilesOperations,
-  dropKernelSet,
   kernelSet,
   kernelSets,
   multipliesBfloat16,

@@ -21,12 +21,6 @@ export function kernelSets(): readonly string[] {
   return sets;
 }
 
-/** From now on this set is not there: it was tried, and failed. Not the last one. */
-export function dropKernelSet(set: string): void {
-  sets = kernelSets().filter((each) => each !== set || each === stock);
-  if (current === set) current = undefined;
-}
-
 /** Whether TensorFlow has found a GPU in this process; what it has operations for there, it computes there. */
 export const usesGpu = (): boolean => nativeBackend.isUsingGpuDevice;
 

@@ -44,7 +44,12 @@ export async function trainingRequest(
       peft,
       training: { ...training, precision },
     },
-    requirements: { precision, threads: threadCount(), device: device.kind, kernels: 'stock' },
+    requirements: {
+      precision,
+      threads: threadCount(),
+      device: device.kind,
+      kernels: device.kind === 'gpu' ? 'xla' : 'stock',
+    },
     ...{ trials: null, initialAdapter: null, initialName: null, outputDir: join(folder, name, 'adapter') },
     checkpoints: {
       ...checkpoints,

@@ -41,15 +41,15 @@ export function capabilitiesOf(
 
 /**
  * What jobs may be made of here, given what the trainers found, best first: what the operator wants (GRAFT_KERNELS) comes first,
- * and is what jobs that are first run here take. A GPU has stock operations alone. Throws `Unfit` where that set is not there.
+ * and is what jobs that are first run here take. Throws `Unfit` where that set is not there. On a GPU a processor's set is passed over,
+ * since all workers of an installation may be set alike.
  */
 export function kernelsOf(
   device: WorkerCapabilities['device'],
   wanted: string,
   sets: readonly string[],
 ): string[] {
-  if (device === 'gpu') return ['stock'];
-  if (wanted === 'auto') return [...sets];
+  if (wanted === 'auto' || (device === 'gpu' && !sets.includes(wanted))) return [...sets];
   if (!sets.includes(wanted)) {
     throw new Unfit(
       'it lacks the kernels that it was set to use',

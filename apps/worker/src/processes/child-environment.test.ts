@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { environmentFor } from '@graft/peft-core/precision';
 import { childEnvironment } from './child-environment.ts';
-import { kernelCacheFolder } from './kernel-cache.ts';
+import { kernelCacheFolder, trimKernelCaches } from './kernel-cache.ts';
 
 const secrets = {
   DATABASE_URL: 'postgresql://u:p@h/d',
@@ -55,8 +56,9 @@ it('sets precision, threads and card', () => {
   assert.equal(environment.TF_DETERMINISTIC_OPS, '1');
   assert.equal(environment.TF_DISABLE_SCATTER_OP_DETERMINISM, '1');
   assert.equal(childEnvironment(gpu, 'bf16', 3, { TF_DETERMINISTIC_OPS: '0' }).TF_DETERMINISTIC_OPS, '0');
-  assert.equal(environment.NVIDIA_TF32_OVERRIDE, undefined);
-  assert.equal(childEnvironment(gpu, 'fp32', 3, {}).NVIDIA_TF32_OVERRIDE, '0');
+  // What a job of either precision computes in float32 is float32.
+  for (const precision of ['bf16', 'fp32'] as const)
+    assert.equal(childEnvironment(gpu, precision, 3, {}).NVIDIA_TF32_OVERRIDE, '0');
 });
 
 it('limits what a child may hold of its card, and keeps what CUDA compiles', () => {
@@ -95,4 +97,36 @@ it('keeps compiled code of each team and user apart, where nobody else gets to',
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+it('removes compiled code that is too much: of a team that has too much, and what was used least recently', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-kernels-'));
+  try {
+    await trimKernelCaches(folder); // there is none yet
+    const kept = async (team: string, bytes: number, secondsAgo: number) => {
+      const place = kernelCacheFolder(folder, null, team);
+      await mkdir(join(place, 'xla'));
+      await writeFile(join(place, 'xla', 'one'), new Uint8Array(bytes));
+      const used = Date.now() / 1000 - secondsAgo;
+      await utimes(place, used, used);
+      return place;
+    };
+    const old = await kept('old', 400, 30);
+    const large = await kept('large', 900, 1);
+    const recent = await kept('recent', 500, 2);
+    const older = await kept('older', 300, 20);
+    await trimKernelCaches(folder, { all: 1000, one: 800 });
+    assert.deepEqual([old, large, recent, older].map(existsSync), [false, false, true, true]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+it('keeps what XLA compiles beside what CUDA does, and leaves the operator the last word', () => {
+  const gpu = { kind: 'gpu', uuid: 'GPU-1b', index: 1, name: 'any', memoryMib: 1 } as const;
+  const from = { XLA_FLAGS: '--xla_gpu_autotune_level=0' };
+  const environment = childEnvironment(gpu, 'bf16', 3, from, { kernelCache: '/compiled/1' });
+  assert.match(environment.TF_XLA_FLAGS!, /persistent_cache_directory=\/compiled\/1\/xla/);
+  assert.equal(environment.XLA_FLAGS, '--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0');
+  assert.equal(childEnvironment({ kind: 'cpu' }, 'bf16', 3, {}).TF_XLA_FLAGS, undefined);
 });

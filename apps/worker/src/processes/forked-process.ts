@@ -7,7 +7,7 @@ import { type ChildFault, memoryFault } from './child-fault.ts';
 import type { ChildExit, Failed, FromChild, Messages, Protocol } from './child-protocol.ts';
 import { isWithin, type Sandbox } from './confinement.ts';
 import { Inbox } from './inbox.ts';
-import { kernelCacheFolder } from './kernel-cache.ts';
+import { kernelCacheFolder, trimKernelCaches } from './kernel-cache.ts';
 import type { Check } from './message-schemas.ts';
 import { SlotFolder } from './slot-folder.ts';
 import { type Child, startChild } from './start-child.ts';
@@ -225,7 +225,7 @@ export class ForkedProcess<M extends Messages> {
       held && (held.precision !== precision || held.threads !== threads || this.#cardBytes !== cardBytes);
     if (isOther || (held && (held.isRefused || !this.#mayCall(held, reads)))) await this.close();
     this.#cardBytes = cardBytes;
-    this.#child ??= this.#start(precision, threads, reads);
+    this.#child ??= this.#start(precision, threads, reads, await this.#kernelCache());
     return this.#child;
   }
 
@@ -234,12 +234,16 @@ export class ForkedProcess<M extends Messages> {
     return confined.holder === this.slot?.holder && reads.every((path) => isWithin(path, confined.reads));
   }
 
-  #start(precision: Precision, threads: number | undefined, reads: readonly string[]): Child<M> {
+  #start(
+    precision: Precision,
+    threads: number | undefined,
+    reads: readonly string[],
+    kernelCache: string | null,
+  ): Child<M> {
     const { entry, device, log, sandbox } = this.#options;
     const { slot } = this;
     const confined = slot && sandbox ? { holder: slot.holder, reads: [...sandbox.reads, ...reads] } : null;
     this.#output = '';
-    const kernelCache = this.#kernelCache();
     const onCard = { bytes: this.#cardBytes, kernelCache };
     const rules = slot?.rulesWith(confined?.reads ?? []);
     if (rules && kernelCache) rules.writes = [...rules.writes, kernelCache];
@@ -273,10 +277,11 @@ export class ForkedProcess<M extends Messages> {
     return child;
   }
 
-  #kernelCache(): string | null {
+  async #kernelCache(): Promise<string | null> {
     const { device, cacheDir, sandbox, log } = this.#options;
     if (device.kind !== 'gpu' || cacheDir === undefined) return null;
     try {
+      await trimKernelCaches(cacheDir);
       return kernelCacheFolder(cacheDir, sandbox?.user ?? null, this.slot?.team ?? null);
     } catch (err) {
       log.warn({ err }, 'what is compiled for a card cannot be kept, so each start takes longer');

@@ -46,8 +46,9 @@ export function environmentFor(
     NODE_OPTIONS: '--max-semi-space-size=2',
     // A step allocates a few thousand times: too seldom for threads to wait for each other, and each arena keeps 5 MB that it does not use.
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2',
-    // On a GPU TensorFlow's products of float32 take factors of 10 bits unless NVIDIA's libraries are told not to.
-    ...(narrow ? { TF_SET_ONEDNN_FPMATH_MODE: 'BF16' } : { NVIDIA_TF32_OVERRIDE: '0' }),
+    // On a GPU products of float32, of which bf16 jobs have some too, would round their factors to 10 bits.
+    NVIDIA_TF32_OVERRIDE: '0',
+    ...(narrow ? { TF_SET_ONEDNN_FPMATH_MODE: 'BF16' } : {}),
     ...(threads ? { TF_NUM_INTRAOP_THREADS: `${threads}`, TF_NUM_INTEROP_THREADS: `${threads}` } : {}),
   };
 }

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, tf } from '@graft/tf-graph';
-import { attention, cachedMask } from '../../nn/attention/attention.ts';
+import { attention } from '../../nn/attention/attention.ts';
 import { byHead, RotaryTables, sideBySide } from '../../nn/attention/heads.ts';
+import { cachedMask } from '../../nn/attention/masks.ts';
 import { rotationOf } from '../../nn/attention/rotary.ts';
 import { withComputation } from '../../nn/computation.ts';
 import { Random } from '../../random.ts';

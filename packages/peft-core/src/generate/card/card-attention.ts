@@ -1,13 +1,11 @@
 import { cast, tf, withControlDependency } from '@graft/tf-graph';
 import type { AttentionSite } from '../../models/architecture.ts';
 import { queriesKeysValues } from '../../nn/attention/heads.ts';
+import { MASKED } from '../../nn/attention/masks.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from '../../nn/attention/rotary.ts';
 import { matmul } from '../../nn/matmul.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
-
-/** Added to scores where attention is not allowed, as in nn/attention/attention.ts. */
-const MASKED = -1e9;
 
 /** What is computed at a time, in bytes: keys that are read (their values are as many), and scores. */
 export const MOST_BYTES = { keys: 256 << 20, scores: 128 << 20 };

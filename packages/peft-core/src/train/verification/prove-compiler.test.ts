@@ -1,0 +1,12 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { kernelSets } from '@graft/tf-graph';
+import { proveCompiler, provenKernelSets } from './prove-compiler.ts';
+
+test('XLA compiles here and computes the same, so it may be chosen; a processor has better sets, and names only those', () => {
+  proveCompiler();
+  assert.deepEqual(
+    provenKernelSets((fault) => assert.fail(fault)),
+    kernelSets(),
+  );
+});
