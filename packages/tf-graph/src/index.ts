@@ -21,6 +21,7 @@ export { kernelSet, kernelSets, multipliesBfloat16, useKernels, usesGpu } from '
 export { cast, isTracing, rawOp, storageOf, withControlDependency } from './ops/raw-op.ts';
 export { VaryingSizeError } from './ops/varying-size.ts';
 export type {
+  GatherOptions,
   InputSpec,
   InputSpecs,
   InputTensors,

@@ -7,7 +7,7 @@ import { createFeed, type Feed } from '../graph/graph-session.ts';
 import { cast, controlInputs } from '../ops/raw-op.ts';
 import { symbolicBackend } from '../ops/symbolic-backend.ts';
 import { tf } from '../tensorflow.ts';
-import type { FullVariableSpec, ReadOptions, Variable } from './program.ts';
+import type { FullVariableSpec, GatherOptions, ReadOptions, Variable } from './program.ts';
 
 export class GraphVariable implements Variable {
   readonly name: string;
@@ -104,12 +104,12 @@ export class GraphVariable implements Variable {
   }
 
   /**
-   * By ResourceGather only what this function writes in parts: from then on TensorFlow copies the whole variable wherever it is read, which
+   * By ResourceGather only what is written in parts: from then on TensorFlow copies the whole variable wherever it is read, which
    * costs as much as the largest product where a model's output reads its table of tokens.
    */
-  gather(ids: tf.Tensor, { stored = false }: Pick<ReadOptions, 'stored'> = {}): tf.Tensor {
+  gather(ids: tf.Tensor, { stored = false, partlyWritten = false }: GatherOptions = {}): tf.Tensor {
     const given = (rows: tf.Tensor) => (stored ? rows : this.#unpacked(rows));
-    if (this.#sliceWrites.length === 0) {
+    if (this.#sliceWrites.length === 0 && !partlyWritten) {
       const axis = tf.scalar(0, 'int32');
       const rows = symbolicBackend.record('GatherV2', [], [this.read({ stored: true }), ids, axis])[0]!;
       return given(rows);
