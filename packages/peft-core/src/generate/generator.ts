@@ -60,7 +60,8 @@ export interface GenerateRequest {
 
 /**
  * `context` (default 2048) bounds prompt, answer and an adapter's virtual tokens together; `rows` (16) how many sequences a step computes;
- * `cacheBytes` (512 MiB) the memory of keys and values of all of them; `updateBytes` (128 MiB) that of adapters of low rank.
+ * `cacheBytes` (512 MiB) the memory of keys and values of all of them; `updateBytes` (128 MiB) that of adapters of low rank. On a GPU
+ * `memoryBytes` is what all of it may take, and `baseDtype` ("auto") how the base is held.
  */
 export type GeneratorOptions = { base: BaseModel } & Partial<ServingLimits>;
 

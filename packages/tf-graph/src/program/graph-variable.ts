@@ -7,7 +7,7 @@ import { createFeed, type Feed } from '../graph/graph-session.ts';
 import { cast, controlInputs } from '../ops/raw-op.ts';
 import { symbolicBackend } from '../ops/symbolic-backend.ts';
 import { tf } from '../tensorflow.ts';
-import type { FullVariableSpec, ReadOptions, Variable } from './program.ts';
+import type { FullVariableSpec, GatherOptions, ReadOptions, Variable } from './program.ts';
 
 export class GraphVariable implements Variable {
   readonly name: string;
@@ -104,15 +104,15 @@ export class GraphVariable implements Variable {
   }
 
   /**
-   * By ResourceGather only what this function writes in parts, and rows of bytes that are not whole words: from then on TensorFlow
+   * By ResourceGather only what is written in parts, and rows of bytes that are not whole words: from then on TensorFlow
    * copies the whole variable wherever it is read, which costs as much as the largest product where a model's output reads its table
    * of tokens.
    */
-  gather(ids: tf.Tensor, { stored = false }: Pick<ReadOptions, 'stored'> = {}): tf.Tensor {
+  gather(ids: tf.Tensor, { stored = false, partlyWritten = false }: GatherOptions = {}): tf.Tensor {
     const given = (rows: tf.Tensor) => (stored ? rows : this.#unpacked(rows));
     const isBytes = bytesOf(this.dtype) === 1;
     const inWords = isBytes && this.shape.length > 1 && this.shape.at(-1)! % 4 === 0;
-    if (this.#sliceWrites.length === 0 && isBytes === inWords) {
+    if (this.#sliceWrites.length === 0 && !partlyWritten && isBytes === inWords) {
       const value = this.read({ stored: true });
       return given(inWords ? gatherBytes(value, ids, this.dtype) : gatherRows(value, ids));
     }

@@ -26,6 +26,13 @@ export interface ReadOptions {
   stored?: boolean;
 }
 
+export interface GatherOptions {
+  /** As read's. */
+  stored?: boolean;
+  /** Of a variable that another function writes in parts: without this TensorFlow first copies all of it. */
+  partlyWritten?: boolean;
+}
+
 /** State of a program. Only usable inside a function's body. */
 export interface Variable {
   readonly name: string;
@@ -41,7 +48,7 @@ export interface Variable {
    * Rows `[…ids, …shape[1:]]` at `ids` (int32 or int64) as read() gives them, without unpacking the others. The ids are not
    * checked while tracing; one outside the first axis fails the run on a CPU and gives zeros on a GPU.
    */
-  gather(ids: tf.Tensor, options?: Pick<ReadOptions, 'stored'>): tf.Tensor;
+  gather(ids: tf.Tensor, options?: GatherOptions): tf.Tensor;
   /** Sets the value before the function's outputs are returned. Every read in the same function sees the old value. */
   assign(value: tf.Tensor): void;
   /**

@@ -103,8 +103,8 @@ function attendInParts(
     };
     // A part's keys are read once those of the part before are done with.
     const at = withControlDependency(cut(rows), ...parts.slice(-1));
-    const k = cache.keys.gather(at, { stored: true }); // (s, kvHeads, T, D)
-    const v = cache.values.gather(at, { stored: true });
+    const k = cache.keys.gather(at, { stored: true, partlyWritten: true }); // (s, kvHeads, T, D)
+    const v = cache.values.gather(at, { stored: true, partlyWritten: true });
     const grouped = tf.reshape(cut(q), [count, kvHeads, (heads / kvHeads) * n, headSize]);
     const scores = tf.reshape(matmul(grouped, k, false, true), [count, heads, n, tokens]);
     const biased = bias ? tf.add(scores, cut(bias)) : scores;

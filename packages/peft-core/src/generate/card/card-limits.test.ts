@@ -93,6 +93,24 @@ test('a cache that holds one, stop strings, and answers that are given up', asyn
   });
 });
 
+test('a team that asks once does not wait for the many long prompts of another', async () => {
+  await onCard({ context: 2200, rows: 4, cacheBytes: 2 ** 24 }, async (generator) => {
+    const ended: string[] = [];
+    let began = () => {};
+    const beginning = new Promise<void>((resolve) => {
+      began = resolve;
+    });
+    const ask = async (team: string, prompt: string) => {
+      for await (const _ of generator.generate({ prompt, team, max_tokens: 8 })) began();
+      ended.push(team);
+    };
+    const many = Array.from({ length: 12 }, (_, i) => ask('many', `${i}: ${'and so on '.repeat(200)}`));
+    await beginning;
+    await Promise.all([...many, ask('one', 'what is it:')]);
+    assert.ok(ended.indexOf('one') <= 4, `${ended.indexOf('one')} of the many were answered before`);
+  });
+});
+
 test('adapters that give no finite numbers fail alone, whatever the base is stored as', async () => {
   const names = ['lora', 'huge lora', null, 'huge head', 'other lora', 'huge prefix'];
   const asked = names.map(

@@ -1,14 +1,18 @@
 /** Bases of less than float32 on graphs that are laid out for a card: what a processor answers with the same numbers in float32. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type BaseModel, openBaseModel } from '../../files.ts';
+import { parsePeftConfig } from '../../config/index.ts';
+import { type BaseModel, openBaseModel, writeAdapter } from '../../files.ts';
 import { architectureFor } from '../../models/registry.ts';
 import { layingOutFor } from '../../nn/computation.ts';
+import { elementCount } from '../../tensors/tensor-source.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
+import { fileTensorsFor } from '../../tuners/check.ts';
 import { dequantised } from '../../weights/dequantised.ts';
-import { openGenerator } from '../generator.ts';
+import { type Generator, openGenerator } from '../generator.ts';
 import type { ServingLimits } from '../step.ts';
+import { cardRoom } from './card-room.ts';
 
 const at = tempFolder();
 let base: BaseModel;
@@ -74,3 +78,48 @@ for (const dtype of ['int8', 'nf4'] as const)
     // Of int8 that is less than what products in bf16 change.
     if (dtype === 'nf4') assert.ok(byQuantising > 10 * ROUNDED, `quantising changes ${byQuantising}`);
   });
+
+test('where bf16 does not fit, the base is held as the adapter that is asked for has learnt on it', async () => {
+  await writeTinyModel(at('deep'), { num_hidden_layers: 32 });
+  const deep = await openBaseModel(at('deep'));
+  const peft = parsePeftConfig({ peft_type: 'LORA', r: 2, target_modules: ['q_proj'] });
+  const tensors = new Map(
+    fileTensorsFor(peft, deep.config).map(({ key, shape }) => [
+      key,
+      { shape, data: new Float32Array(elementCount(shape)).fill(0.01) },
+    ]),
+  );
+  const quantised = { base_dtype: 'int8', quantised_validation_loss: 1, validation_loss: 1 } as const;
+  const card = { steps: 1, trainedTokens: 1, finalLoss: 1, validationLoss: null, quantised };
+  await writeAdapter(at('adapter'), { peft, baseModelNameOrPath: 'tiny', tensors, card });
+
+  const limits = { context: 64, rows: 4, cacheBytes: 1, updateBytes: 2e5 };
+  const architecture = architectureFor(deep.modelType, deep.config);
+  const fits = (memoryBytes: number) => {
+    try {
+      cardRoom(architecture, { ...limits, memoryBytes }, 'int8');
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  let [least, most] = [0, 2 ** 32];
+  while (most - least > 1) {
+    const middle = Math.floor((least + most) / 2);
+    if (fits(middle)) most = middle;
+    else least = middle;
+  }
+  const first = async (generator: Generator, adapter: string | null) => {
+    for await (const { tokenId } of generator.generate({ adapter, prompt: 'a', max_tokens: 1 }))
+      if (tokenId >= 0) return tokenId;
+    return -1;
+  };
+  await layingOutFor('gpu', async () => {
+    const generator = await openGenerator({ base: deep, ...limits, memoryBytes: most });
+    await assert.rejects(first(generator, null), { code: 'model_too_large' });
+    assert.ok((await first(generator, at('adapter'))) >= 0);
+    assert.ok((await first(generator, null)) >= 0, 'all answer on what is loaded');
+    await generator.close();
+  });
+  await deep.close();
+});

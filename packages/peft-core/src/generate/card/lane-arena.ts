@@ -147,10 +147,10 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     const linear = (module: string, x: tf.Tensor): tf.Tensor => {
       const y = runtime.linear(module, x);
       const { a, b } = this.#modules.get(module)!;
-      const down = product(x, a.gather(lanes, { stored: true }), true); // (N, L)
+      const down = product(x, a.gather(lanes, { stored: true, partlyWritten: true }), true); // (N, L)
       // Chosen, not multiplied by 0: another adapter's may be infinite.
       const own = rawOp('SelectV2', [], [isOwn, down, tf.scalar(0)])[0]!;
-      const update = product(own, b.gather(lanes, { stored: true }), false);
+      const update = product(own, b.gather(lanes, { stored: true, partlyWritten: true }), false);
       return flowing(tf.add(exactly(y), exactly(update)));
     };
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
