@@ -3,19 +3,16 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { placementOf } from './placement.ts';
+import { readCase } from './read-case.ts';
 import { type Found, faultsByKind } from './report.ts';
 import { coveringPart } from './testing/cases.ts';
-import { functionsOf } from './testing/graphs.ts';
 
 // Masks that compare floating-point numbers come with this file; until then their faults are known.
 const masks = join(import.meta.dirname, '../../packages/peft-core/src/nn/attention/masks.ts');
 const todo = !existsSync(masks) && 'masks are compared as integers, on the host';
 
 const found: Found[] = [];
-for (const each of coveringPart())
-  for (const fn of await functionsOf(each))
-    found.push({ ...placementOf(fn), case: each.name, function: fn.name });
+for (const each of coveringPart()) found.push(...(await readCase(each)));
 
 test('each function of training, measuring, scoring and answering stays on the device, the same every time', {
   todo,
@@ -31,4 +28,17 @@ test('functions of every kind were read', () => {
     assert.ok(kinds.has(kind), kind);
   for (const kind of ['fold', 'score', 'extend', 'head', 'encode', 'prime']) assert.ok(kinds.has(kind), kind);
   assert.ok(found.length > 1000, `${found.length}`);
+});
+
+test('a case that cannot be traced is a fault, and the next is read', async () => {
+  const broken = async () => {
+    throw new Error('sizes do not fit');
+  };
+  const [one] = await readCase({ name: 'broken', build: broken });
+  assert.deepEqual(
+    one!.faults.map(({ kind, text }) => [kind, text]),
+    [['not traced', 'sizes do not fit']],
+  );
+  const read = await readCase(coveringPart()[0]!);
+  assert.ok(read.length > 0 && read.every(({ nodes }) => nodes > 0));
 });

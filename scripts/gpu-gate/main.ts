@@ -8,10 +8,9 @@
  *   --counts   nothing but the nodes of each kind of step
  */
 import { parseArgs } from 'node:util';
-import { placementOf } from './placement.ts';
+import { readCase } from './read-case.ts';
 import { type Found, faultsByKind, nodeTable } from './report.ts';
 import { coveringPart, wholeGrid } from './testing/cases.ts';
-import { functionsOf } from './testing/graphs.ts';
 import { nodeCounts } from './testing/node-counts.ts';
 
 const options = readOptions();
@@ -20,8 +19,7 @@ const cases = options.counts
   : (options.part ? coveringPart() : wholeGrid()).filter(({ name }) => name.includes(options.only));
 const found: Found[] = [];
 for (const [i, each] of cases.entries()) {
-  for (const fn of await functionsOf(each))
-    found.push({ ...placementOf(fn), case: each.name, function: fn.name });
+  found.push(...(await readCase(each)));
   if (process.stderr.isTTY) process.stderr.write(`\r${i + 1} of ${cases.length} cases`);
 }
 const faults = faultsByKind(found);

@@ -17,7 +17,7 @@ import { hostArguments, typesOf } from './kernels.ts';
 export const MOST_HOST_BYTES = 64 << 10;
 
 export interface Fault {
-  kind: 'no kernel' | 'host memory' | 'copy' | 'nondeterministic' | 'kernel op';
+  kind: 'no kernel' | 'host memory' | 'copy' | 'nondeterministic' | 'kernel op' | 'not traced';
   node: string;
   op: string;
   text: string;
