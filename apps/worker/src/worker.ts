@@ -35,8 +35,8 @@ import { planSandboxes } from './processes/plan-sandboxes.ts';
 import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
-import { TrainerProcess } from './training/trainer-process.ts';
 import type { SharedCard } from './training/memory/whole-card.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 export interface Worker {
   id: string;

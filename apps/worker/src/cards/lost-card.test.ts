@@ -117,7 +117,13 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
     const { environmentFaults, progress } = await bench.job(jobs[0]!.id);
     assert.equal(environmentFaults, 0);
     assert.deepEqual(progress?.gpu, {
-      ...{ model: 'NVIDIA H100 PCIe', usedBytes: 40e9, totalBytes: 80e9, utilization: 0.9, temperature: null },
+      ...{
+        model: 'NVIDIA H100 PCIe',
+        usedBytes: 40e9,
+        totalBytes: 80e9,
+        utilization: 0.9,
+        temperature: null,
+      },
     });
 
     smi.says(prints('No devices were found', 6));
