@@ -18,7 +18,13 @@ it('has defaults for everything', () => {
     proofSeconds: 60,
     generatorQueue: 64,
     generatorLimits: { rows: 16, baseDtype: 'auto', cacheBytes: 512e6, updateBytes: 128e6 },
+    serverCardBytes: undefined,
   });
+});
+
+it("takes the generator's part of a card in megabytes", () => {
+  assert.equal(loadWorkerEnv({ GRAFT_SERVER_GPU_MB: '20000' }).serverCardBytes, 20e9);
+  assert.throws(() => loadWorkerEnv({ GRAFT_SERVER_GPU_MB: '20GB' }), /GRAFT_SERVER_GPU_MB must be/);
 });
 
 it('reports every faulty variable together', () => {

@@ -75,7 +75,7 @@ export async function startWorker(
   const plan = planSlots(await findDevices(env.tensorflow, { onFault }), env.slots);
   const cards = new CardWatch(plan.trainers, (card, fault) => {
     const code = fault instanceof CardFault ? fault.code : 'gpu_failed';
-    if (fault) instruments.gpuFaults.inc({ code });
+    if (fault) instruments.gpuFaults.inc({ reason: code });
     if (fault) log.error({ gpu: card.uuid, code, reason: fault.message }, 'a GPU takes no jobs');
     else log.info({ gpu: card.uuid }, 'a GPU takes jobs again');
     heartbeat?.wake();

@@ -62,7 +62,7 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
   },
   gpu_libraries_missing: {
     pattern:
-      /Cannot dlopen some GPU libraries|Could not load dynamic library|NVML Shared Library|libcuda\.so|CUDA_ERROR_STUB_LIBRARY/i,
+      /Cannot dlopen some GPU libraries|Could not load dynamic library|NVML Shared Library|libcuda\.so|UNKNOWN ERROR \(303\)|CUDA_ERROR_STUB_LIBRARY/i,
     status: 12,
     plain: 'libraries for its GPU are missing',
     advice:
@@ -94,6 +94,7 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
       'MIG mode is on and no instance was made: nvidia-smi mig -cgi PROFILE -C makes one, nvidia-smi -i INDEX -mig 0 turns MIG off.',
   },
   gpu_not_used: {
+    pattern: /failed call to cuInit/,
     plain: 'its TensorFlow does not compute on its GPU',
     advice:
       "What TensorFlow's log says is above. Check that the installed build is the one for GPUs (GRAFT_TENSORFLOW=gpu npm run tensorflow), or set GRAFT_TENSORFLOW=cpu to train on the processor.",
@@ -105,7 +106,7 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
   },
   gpu_failed: {
     pattern:
-      /CUDA_ERROR_(?!OUT_OF_MEMORY)\w+|CUDNN_STATUS_(?!ALLOC_FAILED)\w+|CUBLAS_STATUS_(?!ALLOC_FAILED)\w+|failed call to cuInit/,
+      /CUDA_ERROR_(?!OUT_OF_MEMORY)\w+|CUDNN_STATUS_(?!ALLOC_FAILED)\w+|CUBLAS_STATUS_(?!ALLOC_FAILED)\w+/,
     plain: 'its GPU failed',
     advice:
       'A computation on the card failed. If it happens again on this card alone, look for errors of its memory (nvidia-smi -q -d ECC,ROW_REMAPPER) and test it.',
@@ -140,9 +141,12 @@ export const plainFault = (code: CardFaultCode): string => kinds[code].plain;
 
 export const isCardFault = (code: string): code is CardFaultCode => Object.hasOwn(kinds, code);
 
+/** Frames of a stack, and what TensorFlow's log begins with. */
+const beside = /^at |^WARNING: All log messages before absl::InitializeLog/;
+
 /** The first lines of what a program wrote, in one line of so many characters at most. */
 export function wordsOf(text: string, most = 400): string {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
-  const words = lines.filter((line) => line !== '').join(' / ');
+  const words = lines.filter((line) => line !== '' && !beside.test(line)).join(' / ');
   return words.length > most ? `${words.slice(0, most - 1)}…` : words;
 }

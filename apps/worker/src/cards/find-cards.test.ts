@@ -172,6 +172,15 @@ describe('what TensorFlow and CUDA say', () => {
     ['gpu_lost', 'CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered'],
     ['gpu_failed', 'CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered'],
     [null, 'OOM when allocating tensor with shape[8,2048] on /device:GPU:0 by allocator GPU_0_bfc'],
+    // As TensorFlow 2.21's build for CUDA says without libcuda.so.1, and with one that does not start.
+    [
+      'gpu_libraries_missing',
+      'cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)',
+    ],
+    [
+      'gpu_not_used',
+      'failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error',
+    ],
     [null, 'the loss of step 3 is not a number'],
   ];
   for (const [code, text] of texts)

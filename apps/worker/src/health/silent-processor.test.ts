@@ -45,7 +45,7 @@ test('GRAFT_TENSORFLOW=gpu starts no worker on a machine without a card, and say
 });
 
 test('a trainer whose TensorFlow finds no GPU proves nothing, and what TensorFlow logged is told', async (t) => {
-  if (installedBuild() === 'gpu') return t.skip('there may be a GPU');
+  // Also where there is a card: none has this identifier.
   const device = {
     ...{ kind: 'gpu' as const, index: 0, uuid: uuids.h100, name: 'NVIDIA H100 PCIe', memoryMib: 81_559 },
   };
@@ -66,11 +66,11 @@ test('a trainer whose TensorFlow finds no GPU proves nothing, and what TensorFlo
     },
   );
   const fault = await faultOf(prove());
-  assert.equal(fault.code, 'gpu_not_used');
+  if (installedBuild() === 'cpu') assert.equal(fault.code, 'gpu_not_used');
+  else assert.match(fault.code, /^gpu_(?:not_used|not_found|libraries_missing)$/);
   assert.match(
     fault.message,
     /NVIDIA H100 PCIe \(GPU-8f3a.*found no GPU in this process.*TensorFlow logged/s,
   );
   assert.equal(cards.faultOf(device), fault);
-  assert.equal(fault.plain, 'its TensorFlow does not compute on its GPU');
 });

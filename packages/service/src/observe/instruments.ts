@@ -95,7 +95,7 @@ export const instruments = {
   gpuFaults: counter(
     'graft_gpu_faults_total',
     'Cards that this worker has taken out of use, by the code of why.',
-    ['code'],
+    ['reason'],
   ),
   outOfMemory: counter(
     'graft_job_out_of_memory_total',

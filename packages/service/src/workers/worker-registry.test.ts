@@ -82,6 +82,10 @@ test('what a worker has measured since is told by a heartbeat, and stays when on
   await heartbeatWorker(services, 'w1', status);
   const row = await services.db.worker.findUniqueOrThrow({ where: { id: 'w1' } });
   assert.deepEqual(row.capabilities, capabilities);
+  assert.equal(row.slots, 1);
+  // While a card is lost.
+  await heartbeatWorker(services, 'w1', { ...status, slots: 0 });
+  assert.equal((await services.db.worker.findUniqueOrThrow({ where: { id: 'w1' } })).slots, 0);
 });
 
 test('the dead of the own machine are found, and their rows removed once they hold no job', async () => {
