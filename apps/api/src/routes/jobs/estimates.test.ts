@@ -111,6 +111,21 @@ describe('which worker it is told for', () => {
     });
   });
 
+  test('on a GPU by the memory of its card', async () => {
+    const card = { device: 'gpu', kernels: ['stock'], memoryBytes: 24e9 } as const;
+    const gpu = { ...card, kernels: [...card.kernels] };
+    await withWorkers([gpu], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.fits, json.device, json.memory_bytes], [true, 'gpu', 24e9]);
+      // CUDA and its libraries alone take as much.
+      assert.ok(json.peak_memory_bytes > 500e6 && json.peak_memory_bytes < 1e9, json.peak_memory_bytes);
+    });
+    await withWorkers([{ ...gpu, memoryBytes: 500e6 }], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.fits, json.changes], [false, []]);
+    });
+  });
+
   test('whether it fits is not known while one does not tell', async () => {
     for (const silent of [{}, null])
       await withWorkers([{ memoryBytes: 1 }, silent], async () => {
