@@ -15,14 +15,17 @@ interface Curve {
 
 const above = (x: tf.Tensor, bound: number) => tf.cast(tf.greater(x, bound), 'float32');
 
-const silu = (factor: number, kernel: string): Curve => ({
-  kernel,
-  value: (x) => tf.mul(x, tf.sigmoid(tf.mul(x, factor))),
-  slope(x) {
-    const s = tf.sigmoid(tf.mul(x, factor));
-    return tf.mul(s, tf.add(1, tf.mul(tf.mul(x, factor), tf.sub(1, s))));
-  },
-});
+const silu = (factor: number, kernel: string): Curve => {
+  const scaled: Elementwise = factor === 1 ? (x) => x : (x) => tf.mul(x, factor);
+  return {
+    kernel,
+    value: (x) => tf.mul(x, tf.sigmoid(scaled(x))),
+    slope(x) {
+      const s = tf.sigmoid(scaled(x));
+      return tf.mul(s, tf.add(1, tf.mul(scaled(x), tf.sub(1, s))));
+    },
+  };
+};
 
 /** x · Φ(x), with Φ the normal distribution. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415. */
 const normalShare = (x: tf.Tensor) => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
@@ -161,16 +164,15 @@ function gatedByStockOps({ value, slope }: Curve, gate: tf.Tensor, up: tf.Tensor
     keep: { gate, up },
     value: () => product(gate, up),
     gradient(dy, kept) {
-      // Not what the forward pass made of them, which would be kept until now.
-      const [gate, up] = [kept.gate, kept.up].map((x) => exactly(withControlDependency(x, dy))) as [
+      const exact = exactly(dy);
+      const dUp = cast(tf.mul(exact, value(exactly(withControlDependency(kept.gate, dy)))), stored);
+      // One after the other: in float32 each is as wide as the network gets.
+      const after = stored === 'float32' ? dy : dUp;
+      const [gate, up] = [kept.gate, kept.up].map((x) => exactly(withControlDependency(x, after))) as [
         tf.Tensor,
         tf.Tensor,
       ];
-      const exact = exactly(dy);
-      return {
-        gate: cast(tf.mul(tf.mul(exact, up), slope(gate)), stored),
-        up: cast(tf.mul(exact, value(gate)), stored),
-      };
+      return { gate: cast(tf.mul(tf.mul(exact, up), slope(gate)), stored), up: dUp };
     },
   });
   return recomputable(y, [gate, up], product);

@@ -12,13 +12,13 @@ export function residualSum(stream: tf.Tensor, output: tf.Tensor): tf.Tensor {
   });
 }
 
-/** `a + b` of two outputs that are stored as they flow, `(N, W)`: of a base module and of what a method adds to it. */
+/** `a + b` of two outputs that are stored as they flow, `(N, W)`: of a base module and of what a method adds to it. Rounded once. */
 export function flowingSum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   if (usesKernels() || flowType() === 'float32') return tf.add(a, b);
   return customGradient({
     inputs: { a, b },
     keep: {},
-    value: () => flowing(tf.add(a, b)),
+    value: () => flowing(rawOp('AddV2', [], [flowing(a), flowing(b)])[0]!),
     gradient: (dy) => ({ a: dy, b: dy }),
   });
 }

@@ -1,4 +1,4 @@
-import { cast, customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
+import { cast, customGradient, rawOp, tf, withControlDependency, withNestedGradients } from '@graft/tf-graph';
 import { exactly, factorType, flowing } from '../computation.ts';
 import { dropoutMask, nextSeed, type RandomState } from '../dropout.ts';
 import { flowingMatmul, matmul } from '../matmul.ts';
@@ -45,7 +45,7 @@ export function attentionInBlocks(
   const drops = dropout && dropout.probability > 0 ? dropout : null;
   const count = blocks.flat(2).length;
   const seeds = drops ? Array.from({ length: count }, () => nextSeed(drops.random)) : [];
-  const hidden = blocks.map((chunks) => chunks.map(([first]) => mask.partsOf(first!)));
+  const operands = blocks.map((chunks) => chunks.map(([first]) => mask.operandsOf(first!)));
 
   const added = bias && new BlockBias(bias);
   /** `(R, heads, n, m)` of products `(R, kvHeads, group · n, m)`. */
@@ -80,7 +80,7 @@ export function attentionInBlocks(
     let after: tf.Tensor[] = [];
     const rows = blocks.map((chunks, r) => {
       const parts = chunks.map((blocks, c) => {
-        const seen = mask.seen(hidden[r]![c]!, after);
+        const seen = mask.seen(operands[r]![c]!, after);
         const outputs = blocks.map((block) => {
           const [q, k, v] = [
             stacked(inputs.q, block, after),
@@ -100,12 +100,12 @@ export function attentionInBlocks(
     return joined(rows, 0);
   }
 
-  const [y] = costly(() => [forward()]) as [tf.Tensor];
+  const [y] = costly(() => [withNestedGradients(forward)]) as [tf.Tensor];
   const result = customGradient({
     inputs,
-    keep: { ...inputs, y, seeds, hidden: hidden.flat(2) },
+    keep: { ...inputs, y, seeds, operands: operands.flat(2) },
     value: () => y,
-    gradient(dy, { q, k, v, y, seeds, hidden: compared, ...ofBias }) {
+    gradient(dy, { q, k, v, y, seeds, operands: compared, ...ofBias }) {
       const [left, parts] = [[...seeds], [...compared]];
       // Σ p · dp of each query: its output times its gradient. (B, kvHeads, group, n, 1)
       const sums = tf.sum(tf.mul(exactly(withControlDependency(y, dy)), exactly(dy)), -1, true);
@@ -114,7 +114,7 @@ export function attentionInBlocks(
       const rows = blocks.map((chunks, r) => {
         const [keys, values] = [new KeySums(), new KeySums()];
         const queries = chunks.map((blocks, c) => {
-          const seen = mask.seen(parts.splice(0, hidden[r]![c]!.length), after);
+          const seen = mask.seen(parts.splice(0, operands[r]![c]!.length), after);
           const each = blocks.map((block) => {
             const [ofQ, ofK, ofV] = [
               stacked(q, block, after),

@@ -30,7 +30,7 @@ export function attention(
   const [kvHeads, keys] = [k.shape[1]!, k.shape[2]!];
   const shape = { rows, kvHeads, group: heads / kvHeads, queries, keys };
   const skewed = bias?.relative !== undefined;
-  const plan = planBlocks(shape, scoreBytes(q.size), { reach: mask.reach, skewed });
+  const plan = planBlocks(shape, scoreBytes(q.size), { visibleKeys: mask.visibleKeys, skewed });
   if (plan) return attentionInBlocks(q, k, v, mask, plan, { bias, dropout });
   return wholeAttention(q, k, v, mask.additive(), { bias: bias?.whole(), dropout });
 }

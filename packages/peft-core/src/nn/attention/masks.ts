@@ -3,7 +3,7 @@ import { rawOp, tf } from '@graft/tf-graph';
 /** Added to a score where attention is not allowed. Finite, so that a row with everything masked does not become NaN. */
 export const MASKED = -1e9;
 
-/** From the first to before the last. */
+/** Indices of an axis: `from` is the first, `to` the one after the last. */
 export interface Range {
   from: number;
   to: number;
@@ -15,62 +15,62 @@ export interface ScoreBlock {
   keys: Range;
 }
 
-/** The whole of what one attention computes scores of. */
+/** Sizes of the scores that a mask is for. */
 export interface ScoreGrid {
-  /** 1 where all rows see alike. */
+  /** 1 where all rows have the same mask. */
   rows: number;
-  /** 1 where all queries see alike. */
+  /** 1 where all queries have the same mask. */
   queries: number;
   keys: number;
 }
 
 /** Which keys a query sees. */
-export interface Sight {
+export interface Visibility {
   grid: ScoreGrid;
   /**
-   * What is compared, `(rows or 1, 1, queries or 1, keys or 1)`. Numbers are float32, which is exact for positions and which a GPU
-   * compares itself: it leaves int32 to the processor.
+   * What is compared, `(rows or 1, 1, queries or 1, keys or 1)`, as float32: exact for positions and numbers of segments, and compared on
+   * the device, where a GPU has int32 compared by the processor.
    */
-  compared(): tf.Tensor[];
+  operands(): tf.Tensor[];
   /** `(rows, 1, queries, keys)` bool: true where a query sees a key. `after`: as `rawOp` has it, for each first operation. */
-  seen(compared: tf.Tensor[], after: tf.Tensor[]): tf.Tensor;
-  /** The keys outside which these queries see none; absent: all. */
-  reach?(queries: Range): Range;
+  seen(operands: tf.Tensor[], after: tf.Tensor[]): tf.Tensor;
+  /** A range of keys outside of which these queries see none; absent: all keys. */
+  visibleKeys?(queries: Range): Range;
 }
 
-/** A mask of scores, made whole or for one block of them. `keep`: called for what is made once and used by several layers. */
+/** A mask of scores, made whole or for one block. `keep` is called for tensors that several layers share. */
 export class Mask {
-  readonly #sight: Sight;
+  readonly #visibility: Visibility;
   readonly #keep: (x: tf.Tensor) => tf.Tensor;
   #additive: tf.Tensor | null = null;
-  #compared: tf.Tensor[] | null = null;
-  readonly #parts = new Map<string, tf.Tensor[]>();
+  #operands: tf.Tensor[] | null = null;
+  readonly #blocks = new Map<string, tf.Tensor[]>();
 
-  constructor(sight: Sight, keep: (x: tf.Tensor) => tf.Tensor = (x) => x) {
-    this.#sight = sight;
+  constructor(sight: Visibility, keep: (x: tf.Tensor) => tf.Tensor = (x) => x) {
+    this.#visibility = sight;
     this.#keep = keep;
   }
 
-  /** All of it, to be added to the scores: `(rows or 1, 1, queries or 1, keys)` float32. */
+  /** The whole mask as a term of the scores: `(rows or 1, 1, queries or 1, keys)` float32. */
   additive(): tf.Tensor {
     if (this.#additive) return this.#additive;
-    const seen = this.#sight.seen(this.#sight.compared(), []);
+    const seen = this.#visibility.seen(this.#visibility.operands(), []);
     this.#additive = this.#keep(tf.mul(tf.sub(tf.cast(seen, 'float32'), 1), -MASKED));
     return this.#additive;
   }
 
-  get reach(): Sight['reach'] {
-    return this.#sight.reach;
+  get visibleKeys(): Visibility['visibleKeys'] {
+    return this.#visibility.visibleKeys;
   }
 
-  /** What is compared in a block. It has no more numbers than the block has queries and keys. */
-  partsOf(block: ScoreBlock): tf.Tensor[] {
+  /** The operands of a block: a few vectors as long as its queries or its keys. */
+  operandsOf(block: ScoreBlock): tf.Tensor[] {
     const key = [block.rows, block.queries, block.keys].map(({ from, to }) => `${from}-${to}`).join();
-    const known = this.#parts.get(key);
+    const known = this.#blocks.get(key);
     if (known) return known;
-    this.#compared ??= this.#sight.compared().map(this.#keep);
-    const { rows, queries } = this.#sight.grid;
-    const parts = this.#compared.map((x) => {
+    this.#operands ??= this.#visibility.operands().map(this.#keep);
+    const { rows, queries } = this.#visibility.grid;
+    const own = this.#operands.map((x) => {
       const ranges = [rows > 1 ? block.rows : null, null, queries > 1 ? block.queries : null, block.keys];
       const begin = x.shape.map((size, axis) => (size === 1 ? 0 : (ranges[axis]?.from ?? 0)));
       const end = x.shape.map((size, axis) => (size === 1 ? 1 : (ranges[axis]?.to ?? size)));
@@ -79,13 +79,13 @@ export class Mask {
         ? x
         : this.#keep(tf.slice(x, begin, size));
     });
-    this.#parts.set(key, parts);
-    return parts;
+    this.#blocks.set(key, own);
+    return own;
   }
 
-  /** Of the parts of a block, `(rows or 1, 1, queries or 1, keys)` bool. */
-  seen(parts: tf.Tensor[], after: tf.Tensor[]): tf.Tensor {
-    return this.#sight.seen(parts, after);
+  /** Of the operands of a block, `(rows or 1, 1, queries or 1, keys)` bool. */
+  seen(operands: tf.Tensor[], after: tf.Tensor[]): tf.Tensor {
+    return this.#visibility.seen(operands, after);
   }
 }
 
@@ -100,12 +100,16 @@ export interface PackedPositions {
 }
 
 const number = (x: tf.Tensor) => tf.cast(x, 'float32');
-/** x `(rows · n)` as what queries are compared by, `(rows, 1, n, 1)`. */
+/** x `(rows · n)` as the operand of queries, `(rows, 1, n, 1)`. */
 const ofQueries = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, -1, 1]);
-/** x `(rows · T)` as what keys are compared by, `(rows, 1, 1, T)`. */
+/** x `(rows · T)` as the operand of keys, `(rows, 1, 1, T)`. */
 const ofKeys = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, 1, -1]);
 /** The positions 0… of keys, `(1, 1, 1, T)`. */
-const counted = (keys: number) => tf.reshape(tf.range(0, keys, 1, 'float32'), [1, 1, 1, keys]);
+const counted = (keys: number) =>
+  tf.tensor(
+    Float32Array.from({ length: keys }, (_, i) => i),
+    [1, 1, 1, keys],
+  );
 
 type Comparison = 'Equal' | 'GreaterEqual' | 'Greater' | 'Less';
 const compare = (op: Comparison, a: tf.Tensor, b: tf.Tensor, after: tf.Tensor[]) =>
@@ -121,8 +125,8 @@ export interface PackedCausalOptions {
 
 /**
  * The mask of packed rows: a token sees the keys of its own segment, and of the one that is its beginning, that are not later than
- * itself and fewer than `window` positions ago, and of a prefix those that the window reaches. Padding sees only padding, and that.
- * Keys are the prefix, then the row's own. A beginning must lie before what shares it.
+ * itself and fewer than `window` positions ago; of a prefix it sees those that the window reaches. Padding sees padding and prefix
+ * alone. The keys are those of the prefix, then the row's own. A beginning must lie before what shares it.
  */
 export function packedCausalMask(
   { segments, parents, positions }: PackedPositions,
@@ -130,54 +134,45 @@ export function packedCausalMask(
   { window = null, prefix = 0, keep }: PackedCausalOptions = {},
 ): Mask {
   const tokens = segments.shape[0]! / rows;
-  const sight: Sight = {
+  const visibility: Visibility = {
     grid: { rows, queries: tokens, keys: prefix + tokens },
-    compared() {
-      const [keySegments, keyPositions] = [ofKeys(segments, rows), ofKeys(positions, rows)];
+    operands() {
       const position = ofQueries(positions, rows);
+      const [segmentOfKey, positionOfKey] = [ofKeys(segments, rows), ofKeys(positions, rows)];
       return [
-        ofQueries(segments, rows),
-        position,
+        ...[ofQueries(segments, rows), position],
+        before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
+        before(counted(prefix), positionOfKey),
+        // Of every sequence, but not of its segment.
         ...(prefix === 0
-          ? [keySegments, keyPositions]
-          : [
-              before(tf.zeros([1, 1, 1, prefix]), keySegments),
-              before(counted(prefix), keyPositions),
-              // A prefix belongs to every sequence: a segment of its own would have to be compared with all.
-              tf.cast(tf.concat([tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])], 3), 'bool'),
-            ]),
+          ? []
+          : [tf.cast(before(tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])), 'bool')]),
         ...(parents ? [ofQueries(parents, rows)] : []),
         ...(window === null ? [] : [tf.sub(position, window)]),
       ];
     },
-    seen([segment, position, keySegments, keyPositions, ...others], after) {
-      const everybodys = prefix === 0 ? undefined : others.shift()!;
-      const parent = parents && others.shift()!;
-      const tooLongAgo = window === null ? undefined : others.shift()!;
-      const own = compare('Equal', segment!, keySegments!, after);
-      const shared = parent ? tf.logicalOr(own, compare('Equal', parent, keySegments!, after)) : own;
-      const same = everybodys ? tf.logicalOr(shared, everybodys) : shared;
-      const notLater = tf.logicalAnd(same, compare('GreaterEqual', position!, keyPositions!, after));
-      if (!tooLongAgo) return notLater;
-      return tf.logicalAnd(notLater, compare('Less', tooLongAgo, keyPositions!, after));
+    seen([segment, position, segmentOfKey, positionOfKey, ...others], after) {
+      const ofPrefix = prefix === 0 ? undefined : others.shift();
+      const parent = parents && others.shift();
+      const tooLongAgo = window === null ? undefined : others.shift();
+      let seen = compare('Equal', segment!, segmentOfKey!, after);
+      if (parent) seen = tf.logicalOr(seen, compare('Equal', parent, segmentOfKey!, after));
+      if (ofPrefix) seen = tf.logicalOr(seen, ofPrefix);
+      seen = tf.logicalAnd(seen, compare('GreaterEqual', position!, positionOfKey!, after));
+      return tooLongAgo ? tf.logicalAnd(seen, compare('Less', tooLongAgo, positionOfKey!, after)) : seen;
     },
-    reach({ from, to }) {
-      const before = window === null || parents || prefix > 0 ? 0 : from - window + 1;
-      return { from: Math.max(0, before), to: prefix + to };
+    visibleKeys({ from, to }) {
+      const earliest = window === null || parents || prefix > 0 ? 0 : from - window + 1;
+      return { from: Math.max(0, earliest), to: prefix + to };
     },
   };
-  return new Mask(sight, keep);
+  return new Mask(visibility, keep);
 }
 
 /** `first` `(1, 1, 1, n)` before every row of `x` `(rows, 1, 1, T)`. */
 function before(first: tf.Tensor, x: tf.Tensor): tf.Tensor {
+  if (first.size === 0) return x;
   return tf.concat([tf.mul(first, tf.ones([x.shape[0]!, 1, 1, 1])), x], 3);
-}
-
-export interface PackedOptions {
-  /** Keys before those of every sequence, which all see. */
-  prefix?: number;
-  keep?: (x: tf.Tensor) => tf.Tensor;
 }
 
 /**
@@ -188,23 +183,15 @@ export function packedMask(
   segments: tf.Tensor,
   keySegments: tf.Tensor,
   rows: number,
-  { prefix = 0, keep }: PackedOptions = {},
+  keep?: (x: tf.Tensor) => tf.Tensor,
 ): Mask {
   const [queries, keys] = [segments.shape[0]! / rows, keySegments.shape[0]! / rows];
-  const sight: Sight = {
-    grid: { rows, queries, keys: prefix + keys },
-    compared() {
-      const [own, others] = [ofQueries(segments, rows), ofKeys(keySegments, rows)];
-      if (prefix === 0) return [own, others];
-      const everybodys = tf.concat([tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, keys])], 3);
-      return [own, before(tf.zeros([1, 1, 1, prefix]), others), tf.cast(everybodys, 'bool')];
-    },
-    seen([own, others, everybodys], after) {
-      const same = compare('Equal', own!, others!, after);
-      return everybodys ? tf.logicalOr(same, everybodys) : same;
-    },
+  const visibility: Visibility = {
+    grid: { rows, queries, keys },
+    operands: () => [ofQueries(segments, rows), ofKeys(keySegments, rows)],
+    seen: ([own, others], after) => compare('Equal', own!, others!, after),
   };
-  return new Mask(sight, keep);
+  return new Mask(visibility, keep);
 }
 
 /** The mask of keys at the positions 0…length − 1 for queries at `positions` `(rows · n)` int32. */
@@ -216,7 +203,7 @@ export function cachedMask(
 ): Mask {
   return new Mask({
     grid: { rows, queries: positions.shape[0]! / rows, keys: length },
-    compared() {
+    operands() {
       const own = ofQueries(positions, rows);
       return [own, counted(length), ...(window === null ? [] : [tf.sub(own, window)])];
     },
@@ -232,7 +219,7 @@ export function lengthsMask(lengths: tf.Tensor, tokens: number): Mask {
   const rows = lengths.shape[0]!;
   return new Mask({
     grid: { rows, queries: 1, keys: tokens },
-    compared: () => [counted(tokens), ofQueries(lengths, rows)],
+    operands: () => [counted(tokens), ofQueries(lengths, rows)],
     seen: ([keys, length], after) => compare('Less', keys!, length!, after),
   });
 }

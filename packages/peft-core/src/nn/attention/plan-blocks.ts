@@ -12,44 +12,47 @@ export interface ScoreShape {
   keys: number;
 }
 
-/** Queries that see no keys but these, and the heads of keys that one block holds. */
+/** A range of queries, the keys that they see, and the heads of keys of each block. */
 export interface Chunk {
   queries: Range;
   keys: Range;
   heads: Range[];
 }
 
-/** Each group of rows is computed chunk by chunk, each of these block by block. */
+/** Each range of rows is computed chunk by chunk, and each chunk block by block. */
 export interface BlockPlan {
   rows: Range[];
   chunks: Chunk[];
 }
 
-/** Causal attention skips the keys after a chunk, half of them in as many chunks as this but for a sixteenth. */
+/** In so many chunks causal attention computes 9/16 of all scores, where 1/2 would be the least. */
 const CAUSAL_CHUNKS = 8;
-/** Chunks of fewer queries would save less than their launches cost. */
+/** Smaller chunks would save less than their launches cost. */
 const SMALLEST_CHUNK = 512;
 /** Products are quickest in sizes that are a multiple of this. */
 const CHUNK_MULTIPLE = 64;
 
 /**
- * How scores are computed in blocks of at most `budget` bytes in float32; null where one block is enough. `reach`: as `Sight` has
- * it. `extra`: numbers that a block has besides for each of its queries and heads, of as many as it has queries.
+ * How scores are computed in blocks of at most `budget` bytes in float32; null where one block is enough. `visibleKeys`: as
+ * in `Visibility`. `skewed`: the bias of a block is made of a matrix that is wider than the scores by the number of queries.
  */
 export function planBlocks(
   { rows, kvHeads, group, queries, keys }: ScoreShape,
   budget: number,
-  { reach, skewed = false }: { reach?: ((queries: Range) => Range) | undefined; skewed?: boolean } = {},
+  {
+    visibleKeys,
+    skewed = false,
+  }: { visibleKeys?: ((queries: Range) => Range) | undefined; skewed?: boolean } = {},
 ): BlockPlan | null {
   /** Of one row and one head of keys. */
   const bytes = (n: number, m: number) => 4 * group * n * (m + (skewed ? n : 0));
   if (rows * kvHeads * bytes(queries, keys) <= budget) return null;
   let most = queries;
   while (most > 1 && bytes(most, keys) > budget) most = Math.ceil(most / 2);
-  const wanted = reach ? Math.max(SMALLEST_CHUNK, Math.ceil(queries / CAUSAL_CHUNKS)) : queries;
+  const wanted = visibleKeys ? Math.max(SMALLEST_CHUNK, Math.ceil(queries / CAUSAL_CHUNKS)) : queries;
   const size = Math.min(most, Math.ceil(wanted / CHUNK_MULTIPLE) * CHUNK_MULTIPLE);
   const whole = { from: 0, to: keys };
-  const spans = parts(queries, size).map((span) => ({ queries: span, keys: reach?.(span) ?? whole }));
+  const spans = parts(queries, size).map((span) => ({ queries: span, keys: visibleKeys?.(span) ?? whole }));
   const bytesOf = (span: { queries: Range; keys: Range }) => bytes(length(span.queries), length(span.keys));
   const perRow = kvHeads * Math.max(...spans.map(bytesOf));
   const rowsAtOnce = Math.max(1, Math.floor(budget / perRow));
