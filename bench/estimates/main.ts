@@ -1,16 +1,19 @@
 /**
  * npm run bench:estimates -- [--only 0,3,…] [--save FILE | --saved FILE] [--write-docs]: trains each case for a few steps in a process of
  * its own, and holds memory and time against what is estimated. --save keeps what was measured, a line of JSON for each case, and
- * --saved estimates anew what was measured then. --write-docs puts the table into docs/estimates.md.
+ * --saved estimates anew what was measured then. --write-docs puts the table into docs/estimates.md. --long alone takes one long step
+ * on stock operations instead: one-step.ts.
  */
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TrainingEstimate } from '@graft/peft-core/estimate';
+import { environmentFor } from '@graft/peft-core/precision';
 import { replaceSection } from '../../scripts/methods/docs-section.ts';
+import { runTypeScript } from '../run-for-result.ts';
 import { type Case, cases } from './cases.ts';
-import type { Measured } from './plan.ts';
+import type { LongStep, Measured } from './plan.ts';
 import { estimateCase, measureCase } from './run-case.ts';
 
 interface Row {
@@ -28,8 +31,19 @@ const { values: options } = parseArgs({
     save: { type: 'string' },
     saved: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
   },
 });
+if (options.long) {
+  const script = path.join(import.meta.dirname, 'one-step.ts');
+  const stock = { ...environmentFor('bf16'), GRAFT_KERNELS: 'stock' };
+  const { tokens, peakBytes, estimatedBytes, seconds } = await runTypeScript<LongStep>(script, [], stock);
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+  console.log(
+    `1 × ${tokens}: ${gigabytes(estimatedBytes)} estimated, ${gigabytes(peakBytes)} held, ${(estimatedBytes / peakBytes).toFixed(2)}; ${seconds.toFixed(0)} s`,
+  );
+  process.exit();
+}
 const only = options.only?.split(',').map(Number);
 const folder = await mkdtemp(path.join(tmpdir(), 'graft-estimates-'));
 const rows: Row[] = [];

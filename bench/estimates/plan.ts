@@ -22,3 +22,11 @@ export interface Measured {
   /** Of matrix products, measured before, between and after the steps: the machine's speed changes. */
   flops: number[];
 }
+
+/** What one-step.ts measured. */
+export interface LongStep {
+  tokens: number;
+  peakBytes: number;
+  estimatedBytes: number;
+  seconds: number;
+}

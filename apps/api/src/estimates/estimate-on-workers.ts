@@ -58,8 +58,7 @@ function candidateOf(
 ): Candidate[] {
   if (!capabilities) return [{ ...unknownMachine, precision: wanted === 'auto' ? 'fp32' : wanted, workers }];
   const { device, threads, precisions, flops = {}, kernels: [set = 'stock'] = [] } = capabilities;
-  // What is estimated is the memory of a process, not that of a GPU.
-  const memoryBytes = device === 'cpu' ? (capabilities.memoryBytes ?? null) : null;
+  const memoryBytes = capabilities.memoryBytes ?? null;
   const precision = wanted === 'auto' ? precisions[0] : wanted;
   if (!precisions.includes(precision)) return [];
   const kernels = set !== 'stock';

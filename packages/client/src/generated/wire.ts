@@ -1291,7 +1291,7 @@ export interface FineTuningEstimate {
   trainable_parameters: number;
   /** The base model’s and these. */
   total_parameters: number;
-  /** The most that the process which trains will hold at once. */
+  /** The most that the process which trains will hold at once; with the device gpu: of its card. */
   peak_memory_bytes: number;
   /** Of all epochs. */
   tokens: number;
@@ -1710,7 +1710,7 @@ export interface FineTuningPlan {
   trainable_parameters: number;
   /** The base model’s and these. */
   total_parameters: number;
-  /** The most that the process which trains will hold at once. */
+  /** The most that the process which trains will hold at once; with the device gpu: of its card. */
   peak_memory_bytes: number;
   /** Of all epochs. */
   tokens: number;

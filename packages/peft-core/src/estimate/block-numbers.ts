@@ -1,6 +1,7 @@
 import type { GridShape } from '../examples/batches/choose-grid.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import type { Attended } from './planned-batches.ts';
+import type { Scores } from './score-blocks.ts';
 
 /** What a block computes on the positions of one micro-batch. */
 export interface BlockNumbers {
@@ -12,6 +13,14 @@ export interface BlockNumbers {
   gated: boolean;
   /** Numbers of its attention's probabilities, over all heads. */
   scores: number;
+  /** Those of its own positions. */
+  own: Scores;
+  /** Numbers of the queries, and of what attention gives. */
+  queries: number;
+  /** Numbers of the keys, and of the values. */
+  keys: number;
+  /** Numbers of the tensors between the linear modules of its feed-forward network: one, or with a gate two. */
+  inner: number;
   /** Numbers of the widest tensor between its linear modules. */
   widest: number;
   /** Multiplications and additions of its frozen matrices' products, forward. */
@@ -59,6 +68,13 @@ export function blockNumbers(
       gated: wide.length > 1,
       stream: positions * (isDecoder ? 3 : 2) * H,
       scores: scores + crossed,
+      own: {
+        ...{ rows: shape.rows, kvHeads, group: heads / kvHeads },
+        ...{ queries: positions / shape.rows, keys: length, causal: isDecoder || model.pooling === 'last' },
+      },
+      queries: positions * headWidth * (isDecoder ? 2 : 1),
+      keys: (positions + (isDecoder ? input : 0)) * kvHeads * headSize,
+      inner: positions * inner,
       widest: positions * Math.max(H, ...wide.map(({ out }) => out)),
       products: linears.reduce(
         (sum, each) => sum + 2 * each.in * each.out * (each.onInput || isEncoder ? input : own),

@@ -43,7 +43,7 @@ export interface EstimatedJob {
 export interface TrainingEstimate {
   trainableParameters: number;
   totalParameters: number;
-  /** The most that the trainer's process holds at once. */
+  /** The most that the trainer's process holds at once: of the machine's memory, or where a GPU trains, of that card's. */
   peakMemoryBytes: number;
   /** Of all epochs, as they are counted while training. */
   tokens: number;

@@ -15,6 +15,7 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   model: ModelOutline;
   batches: PlannedBatches;
   storage: BaseStorage;
+  device: Machine['device'];
   precision: Machine['precision'];
   /** Whether layers are Graft's kernels, on lists of positions where the model's are no grid. */
   kernels: boolean;
@@ -31,7 +32,7 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
     ...{ model, peft, training },
     batches: batchesOn(machine, data, training, arrangementOf(model, peft, training)),
     storage: baseStorage(training.base_dtype, machine.precision),
-    precision: machine.precision,
+    ...{ device: machine.device, precision: machine.precision },
     kernels: machine.kernels,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),

@@ -4,6 +4,8 @@ import { methodOf } from '../tuners/methods.ts';
 import { NF4_TABLE, partsOf, storedWeights } from '../weights/base-storage.ts';
 import { type BlockNumbers, blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
+import { scoreBlock } from './score-blocks.ts';
+import { stockStepBytes } from './stock-memory.ts';
 
 const MB = 1e6;
 /** Bytes of a number that is computed with. */
@@ -35,11 +37,19 @@ const HEAD_ROWS = 256;
 
 const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
 
-/** The most that the trainer's process holds at once while it trains, in bytes. */
+/**
+ * Of a GPU's memory, assumed until one is measured: what CUDA, its libraries and their workspaces take, and what TensorFlow's allocator
+ * holds beyond what is asked of it, as a share of what lives through a step.
+ */
+const CARD = { context: 600 * MB, slack: 1.05 };
+
+/** The most that the trainer's process holds at once while it trains, in bytes: of the machine's memory, or of its GPU's. */
 export function peakMemory(parts: JobParts): number {
-  const { kept, largest } = weightBytes(parts);
+  if (parts.device === 'gpu') return CARD.context + variableBytes(parts) + CARD.slack * stockStepBytes(parts);
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
+  if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
+  const { kept, largest } = weightBytes(parts);
   // The gradient, Adam's two, the values, and as many again while a step replaces them.
   const own = 8 * FLOAT * parts.trainedParameters;
   // The average, as much while a step replaces it, and both on their way to be measured.
@@ -60,9 +70,12 @@ export function measuringMemory({
 }: Pick<JobParts, 'model' | 'kernels'> & { shape: GridShape; adapterParameters: number }): number {
   const { kept, largest } = weightBytes({ model, storage: 'float32' });
   const { engine, graph, slack } = kernels ? KERNELS : STOCK;
-  const scores = kernels && !model.encoderLayers ? 0 : 2;
+  const scoresOf = ({ own, scores, queries }: BlockNumbers) => {
+    if (!kernels) return 2 * scoreBlock(own, queries, 'cpu').bytes;
+    return model.encoderLayers ? 2 * FLOAT * scores : 0;
+  };
   const within = blockNumbers(model, shape).map(
-    (block) => FLOAT * (block.stream + 4 * block.widest + scores * block.scores),
+    (block) => FLOAT * (block.stream + 4 * block.widest) + scoresOf(block),
   );
   const head = headNumbers(model, shape);
   const logits = head ? 2 * FLOAT * Math.min(head.labels, HEAD_ROWS) * head.vocabularySize : 0;
@@ -76,10 +89,20 @@ export function waitingMemory({
   training,
   trainedParameters,
   kernels,
-}: Pick<JobParts, 'model' | 'training' | 'trainedParameters' | 'kernels'>): number {
+  device,
+}: Pick<JobParts, 'model' | 'training' | 'trainedParameters' | 'kernels' | 'device'>): number {
   const { graph } = kernels ? KERNELS : STOCK;
   const vectors = training.ema_decay === undefined ? 3 : 4;
-  return blockCount(model) * graph + vectors * FLOAT * trainedParameters;
+  // A GPU's memory holds no graphs.
+  return (device === 'gpu' ? 0 : blockCount(model) * graph) + vectors * FLOAT * trainedParameters;
+}
+
+/** The program's variables: the frozen weights, the adapter, Adam's two averages, the sum of micro-batches' gradients, the average. */
+export function variableBytes(parts: JobParts): number {
+  const { training, batches, trainedParameters } = parts;
+  const sums = training.gradient_accumulation_steps > 1 || batches.isCached ? 1 : 0;
+  const averages = training.ema_decay === undefined ? 0 : 1;
+  return weightBytes(parts).kept + (3 + sums + averages) * FLOAT * trainedParameters;
 }
 
 /** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
@@ -93,25 +116,24 @@ function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   return { kept, largest };
 }
 
-/** Share of the widest weight that is there in float32 at the peak. */
-function widened({ kernels, storage, precision }: JobParts): number {
-  if (!kernels || (storage === 'bfloat16' && precision === 'fp32')) return 1;
+/** Share of the widest weight that is there in float32 at the peak, by kernels. */
+function widened({ storage, precision }: JobParts): number {
+  if (storage === 'bfloat16' && precision === 'fp32') return 1;
   return WIDENED[storage];
 }
 
-/** What a step keeps for its backward pass, and the most that one part of it needs besides. */
+/** What a step by kernels keeps for its backward pass, and the most that one part of it needs besides. */
 function activationBytes(parts: JobParts): number {
-  const { model, peft, training, lowestTrained, kernels } = parts;
+  const { model, peft, training, lowestTrained } = parts;
   const { shape, attended } = parts.batches;
   const blocks = blockNumbers(model, shape, attended);
   const recomputes = training.gradient_checkpointing;
   /** The residual stream in float32; what flows between products as that does. */
-  const flow = kernels && parts.precision === 'bf16' ? FLOAT / 2 : FLOAT;
+  const flow = parts.precision === 'bf16' ? FLOAT / 2 : FLOAT;
   const keptBy = ({ kept, stream, gated }: BlockNumbers) =>
-    (FLOAT * stream + flow * (kept - stream)) * (kernels && !gated && !model.encoderLayers ? UNGATED : 1);
-  /** A block's input and, by kernels, what attention gave. */
-  const keptOfRecomputed = ({ positions }: BlockNumbers) =>
-    (FLOAT + (kernels ? flow : 0)) * positions * model.hiddenSize;
+    (FLOAT * stream + flow * (kept - stream)) * (!gated && !model.encoderLayers ? UNGATED : 1);
+  /** A block's input and what attention gave. */
+  const keptOfRecomputed = ({ positions }: BlockNumbers) => (FLOAT + flow) * positions * model.hiddenSize;
   const kept = blocks
     .slice(lowestTrained)
     .reduce((sum, block) => sum + (recomputes ? keptOfRecomputed(block) : keptBy(block)), 0);
@@ -120,8 +142,8 @@ function activationBytes(parts: JobParts): number {
     (methodOf(peft).keptNumbers?.(peft, model) ?? 0) *
     Math.max(...blocks.map(({ positions }) => positions));
   // Kernels of attention never have all probabilities at once.
-  const scores = kernels && !model.encoderLayers ? 0 : 8 * FLOAT;
-  const attention = kernels ? attentionGradientBytes(parts, flow) : 0;
+  const scores = model.encoderLayers ? 8 * FLOAT : 0;
+  const attention = attentionGradientBytes(parts, flow);
   const within = blocks.map(
     (block) =>
       Math.max(scores * block.scores, 4 * flow * block.widest, attention) +

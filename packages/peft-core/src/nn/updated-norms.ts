@@ -1,4 +1,4 @@
-import { attr, cast, rawOp, tf } from '@graft/tf-graph';
+import { attr, cast, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { usesKernels, withComputation } from './computation.ts';
 import { matmul } from './matmul.ts';
 import { type Weight, weightValue } from './weight.ts';
@@ -20,7 +20,9 @@ export interface Update {
  */
 export function updatedNorms(weight: Weight, update: Update, after: tf.Tensor): tf.Tensor {
   const w = weightValue(weight, after);
-  const norms = usesKernels() ? byKernel(w, update) : byStockOps(w, update);
+  // The product of the two is as large as the weight, and of every module there would be one from the start.
+  const late = { ...update, b: withControlDependency(update.b, after) };
+  const norms = usesKernels() ? byKernel(w, update) : byStockOps(w, late);
   return tf.add(norms, tf.cast(tf.equal(norms, 0), 'float32'));
 }
 

@@ -1,6 +1,12 @@
 // Programs of training steps of any size, for tests that read their graph or run them on zeros: no model's files are needed.
 import { type RecordedFunction, recordFunctions, type TypedArray } from '@graft/tf-graph';
-import { parsePeftConfig, resolveTraining, type TrainingOptions } from '../config/index.ts';
+import {
+  parsePeftConfig,
+  type ResolvedTraining,
+  resolveTraining,
+  type TrainingOptions,
+} from '../config/index.ts';
+import { type JobParts, jobParts } from '../estimate/job-parts.ts';
 import { architectureFor } from '../models/registry.ts';
 import { layingOutFor, type Target } from '../nn/computation.ts';
 import { buildTrainProgram, type TrainProgram, type TrainProgramSpec } from '../train/train-program.ts';
@@ -42,6 +48,25 @@ export function specOf({
     grid: { rows, tokens, inputTokens: 0, labels, sequences: 1, spans: rows },
     evaluationGrid: null,
   };
+}
+
+/** The same as the estimate takes it apart: examples of whole rows. */
+export function partsOfGraph(graph: TrainingGraph, device: Target = 'gpu'): JobParts {
+  const { config, rows, tokens, labels = rows * tokens, precision = 'fp32' } = graph;
+  const { peft, training, storage, grid } = specOf(graph);
+  const names = { float32: 'fp32', bfloat16: 'bf16', int8: 'int8', nf4: 'nf4' } as const;
+  const options = { ...(training as ResolvedTraining), batch_size: rows, base_dtype: names[storage] };
+  const size = { widths: [tokens], inputWidth: 0, labels: labels / rows, tokens };
+  const data = {
+    format: 'text',
+    labels: null,
+    validation: null,
+    training: { examples: rows, sizes: Array.from({ length: rows }, () => size) },
+  } as const;
+  const machine = { device, precision, threads: 1, kernels: false, flops: null };
+  const parts = jobParts({ modelConfig: config, peft, training: options, data }, machine);
+  const batches = { ...parts.batches, shape: grid, attended: { own: tokens, input: 0 } };
+  return { ...parts, batches };
 }
 
 /** The functions of an optimizer step, laid out for `target`; of a model of any size, since it gets no weights. */

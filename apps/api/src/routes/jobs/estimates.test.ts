@@ -98,16 +98,36 @@ describe('which worker it is told for', () => {
   test('where none has room, the one with the most, with what would help', async () => {
     const little = (await need()) - 1;
     await withWorkers([{ memoryBytes: 1 }, { memoryBytes: little }], async () => {
-      const { json } = await ask({});
+      const kept = { gradient_checkpointing: false };
+      const { json } = await ask({ training: kept });
       assert.deepEqual([json.fits, json.memory_bytes], [false, little]);
       assert.ok(json.changes.length > 0);
       for (const { training, peak_memory_bytes } of json.changes) {
         assert.ok(peak_memory_bytes <= little);
-        assert.equal((await ask({ training })).json.fits, true, JSON.stringify(training));
+        assert.equal(
+          (await ask({ training: { ...kept, ...training } })).json.fits,
+          true,
+          JSON.stringify(training),
+        );
       }
     });
     await withWorkers([{ memoryBytes: 1 }], async () => {
       assert.deepEqual((await ask({})).json.changes, []);
+    });
+  });
+
+  test('on a GPU by the memory of its card', async () => {
+    const card = { device: 'gpu', kernels: ['stock'], memoryBytes: 24e9 } as const;
+    const gpu = { ...card, kernels: [...card.kernels] };
+    await withWorkers([gpu], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.fits, json.device, json.memory_bytes], [true, 'gpu', 24e9]);
+      // CUDA and its libraries alone take as much.
+      assert.ok(json.peak_memory_bytes > 500e6 && json.peak_memory_bytes < 1e9, json.peak_memory_bytes);
+    });
+    await withWorkers([{ ...gpu, memoryBytes: 500e6 }], async () => {
+      const { json } = await ask({});
+      assert.deepEqual([json.fits, json.changes], [false, []]);
     });
   });
 

@@ -22,7 +22,9 @@ export const EstimateSchema = named('FineTuningEstimate', {
   object: Type.Literal('fine_tuning.estimate'),
   trainable_parameters: count('Of the adapter.'),
   total_parameters: count('The base model’s and these.'),
-  peak_memory_bytes: count('The most that the process which trains will hold at once.'),
+  peak_memory_bytes: count(
+    'The most that the process which trains will hold at once; with the device gpu: of its card.',
+  ),
   tokens: count('Of all epochs.'),
   steps: count('Optimizer steps.'),
   seconds: nullable(Type.Number({ minimum: 0 }), {

@@ -1,0 +1,123 @@
+// What a step of TensorFlow's own operations holds at once, derived from the graph of one: train/machine/stock-memory.test.ts holds it
+// against a walk over such graphs, which train/machine/live-memory.test.ts holds against TensorFlow's allocator.
+import { elementCount } from '../tensors/tensor-source.ts';
+import { methodOf } from '../tuners/methods.ts';
+import { storedWeights } from '../weights/base-storage.ts';
+import { type BlockNumbers, blockNumbers, headNumbers } from './block-numbers.ts';
+import type { JobParts } from './job-parts.ts';
+import { scoreBlock } from './score-blocks.ts';
+
+/** Bytes of a number that is computed with. */
+const FLOAT = 4;
+
+/** Rows of logits that exist at a time; nn/cross-entropy.ts. */
+const HEAD_ROWS = 256;
+
+/** What a stock step's tensors between products are stored in: on a GPU as the products' factors are, else in float32. */
+const flowBytes = ({ device, precision }: JobParts): number =>
+  device === 'gpu' && precision === 'bf16' ? FLOAT / 2 : FLOAT;
+
+/** Bytes of a factor of a product. */
+const factorBytes = ({ precision }: JobParts): number => (precision === 'bf16' ? FLOAT / 2 : FLOAT);
+
+/** The most that a step's function holds at once besides variables, in bytes. */
+export function stockStepBytes(parts: JobParts): number {
+  const { model, training, trainedParameters, lowestTrained } = parts;
+  const { shape, attended } = parts.batches;
+  const blocks = blockNumbers(model, shape, attended);
+  const trained = blocks.slice(lowestTrained);
+  const added = methodBytes(parts, blocks);
+  const recomputes = training.gradient_checkpointing;
+  const keptBy = (block: BlockNumbers) =>
+    recomputes ? keptOfRecomputed(parts, block) : keptOfBlock(parts, block) + added;
+  const kept = trained.reduce((sum, block) => sum + keptBy(block), 0);
+  // Factors of the adapter's products are made once, for the forward and the backward pass.
+  const factors = parts.precision === 'bf16' ? factorBytes(parts) * trainedParameters : 0;
+  const gradients = FLOAT * trainedParameters;
+  const within = Math.max(...blocks.map((block) => backwardBytes(parts, block, added)));
+  return Math.max(
+    Math.max(kept + factors, gradients) + within + maskBytes(parts, blocks),
+    kept + factors + headBytes(parts),
+    // The gradients as one vector, what it is scaled to, and what comes of them.
+    3 * gradients,
+  );
+}
+
+/** What a method keeps of a block besides. */
+function methodBytes({ model, peft }: JobParts, blocks: readonly BlockNumbers[]): number {
+  const numbers = methodOf(peft).keptNumbers?.(peft, model) ?? 0;
+  return (FLOAT * numbers * Math.max(...blocks.map(({ positions }) => positions))) / blocks.length;
+}
+
+const scoresOf = ({ device }: JobParts, { own, queries }: BlockNumbers) => scoreBlock(own, queries, device);
+
+/** What a block keeps for its backward pass. In blocks attention keeps what it gives, and again as the module after it reads it. */
+function keptOfBlock(parts: JobParts, block: BlockNumbers): number {
+  const flow = flowBytes(parts);
+  const attention =
+    2 * block.queries + 2 * block.keys + (scoresOf(parts, block).inBlocks ? block.queries : 0);
+  return FLOAT * block.stream + flow * (attention + block.inner);
+}
+
+/** Its input, and what attention in blocks gives. */
+function keptOfRecomputed(parts: JobParts, block: BlockNumbers): number {
+  const input = FLOAT * block.positions * parts.model.hiddenSize;
+  return input + (scoresOf(parts, block).inBlocks ? flowBytes(parts) * block.queries : 0);
+}
+
+/** Tensors between the modules of a feed-forward network, of one module's width, that its backward pass has at once in float32. */
+const WIDE = { gated: 6, plain: 6 };
+
+/** The most that a block's backward pass needs at once, besides what the blocks keep; less what is gone of its own by then. */
+function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): number {
+  const { model, training } = parts;
+  const flow = flowBytes(parts);
+  const numbers = block.positions * model.hiddenSize;
+  // The gradient that comes in and the one that goes on; and narrowed, what the modules before and after attention read.
+  const around = 2 * FLOAT * numbers + (flow === FLOAT ? 0 : 2 * flow * numbers);
+  const inner = flow * block.inner;
+  const again = training.gradient_checkpointing
+    ? keptOfBlock(parts, block) - keptOfRecomputed(parts, block) + added
+    : 0;
+  const wide = block.gated ? block.inner / 2 : block.inner;
+  const feedForward = FLOAT * wide * (block.gated ? WIDE.gated : WIDE.plain) - inner;
+  const { bytes: scores } = scoresOf(parts, block);
+  const narrowed = parts.precision === 'bf16' ? scores / 2 : 0;
+  const attention = 2 * scores + narrowed - inner;
+  const product = unpackedBytes(parts) + FLOAT * wide - inner;
+  return around + again + Math.max(feedForward, attention, product);
+}
+
+/** The widest frozen matrix of a block as products take it, and what it is unpacked by. */
+function unpackedBytes({ model, storage, precision }: JobParts): number {
+  const bytes = { float32: 4, bfloat16: 2, int8: 0, nf4: 0 }[storage];
+  const factor = precision === 'bf16' ? 2 : 4;
+  const largest = storedWeights(model, storage, false)
+    .filter(({ name }) => /\.\d+\./.test(name))
+    .reduce((most, { shape }) => Math.max(most, elementCount(shape)), 0);
+  if (bytes > 0) return bytes === factor ? 0 : factor * largest;
+  return largest * (2 * FLOAT + (factor === FLOAT ? 0 : factor));
+}
+
+/** Masks of whole attentions, which live through the step. */
+function maskBytes(parts: JobParts, blocks: readonly BlockNumbers[]): number {
+  const [block] = blocks as [BlockNumbers];
+  const { kvHeads, group } = block.own;
+  const { inBlocks, bytes } = scoresOf(parts, block);
+  return inBlocks ? 0 : bytes / (kvHeads * group);
+}
+
+/** Of a language model's head: logits, their gradient, and what is read of the hidden states. */
+function headBytes(parts: JobParts): number {
+  const head = headNumbers(parts.model, parts.batches.shape);
+  if (!head) return 0;
+  const { labels, vocabularySize, hiddenSize } = head;
+  const flow = flowBytes(parts);
+  const logits = Math.min(labels, HEAD_ROWS) * vocabularySize * (2 * FLOAT + (flow === FLOAT ? 0 : flow));
+  return logits + 3 * FLOAT * labels * hiddenSize + headWeightBytes(parts, vocabularySize * hiddenSize);
+}
+
+function headWeightBytes({ storage, precision }: JobParts, numbers: number): number {
+  if (storage === 'float32') return precision === 'bf16' ? 2 * numbers : 0;
+  return storage === 'bfloat16' && precision === 'fp32' ? 4 * numbers : 0;
+}

@@ -1,0 +1,96 @@
+/** The formula of estimate/stock-memory.ts against the walk over graphs of the same steps, laid out for a GPU. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { liveMemory } from '@graft/tf-graph';
+import type { JobParts } from '../../estimate/job-parts.ts';
+import { peakMemory, variableBytes } from '../../estimate/peak-memory.ts';
+import { stockStepBytes } from '../../estimate/stock-memory.ts';
+import { sevenBillion } from '../../testing/seven-billion.ts';
+import { tinyConfig } from '../../testing/tiny-model.ts';
+import { partsOfGraph, recordedUpdate, type TrainingGraph } from '../../testing/training-graph.ts';
+
+const positions = { max_position_embeddings: 8192 };
+const models = {
+  tiny: { ...tinyConfig, ...positions },
+  'SmolLM2-135M, 6 layers': {
+    ...{ model_type: 'llama', hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 6 },
+    ...{ num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 49_152, tie_word_embeddings: true },
+    ...positions,
+  },
+  '1.1B, 12 layers': {
+    ...{ model_type: 'llama', hidden_size: 2048, intermediate_size: 5632, num_hidden_layers: 12 },
+    ...{ num_attention_heads: 32, num_key_value_heads: 4, vocab_size: 32_000, tie_word_embeddings: false },
+    ...positions,
+  },
+  '7B, 3 layers': { ...sevenBillion, ...positions, num_hidden_layers: 3 },
+};
+
+const shapes = [
+  [1, 128],
+  [4, 512],
+  [4, 2048],
+  [1, 8192],
+] as const;
+const stored = [
+  ['float32', 'fp32'],
+  ['bfloat16', 'bf16'],
+  ['nf4', 'bf16'],
+  ['int8', 'bf16'],
+] as const;
+
+/** Every size with the storage of most jobs on a GPU, and every storage with one size. */
+const grid = Object.entries(models).flatMap(([name, config]) =>
+  shapes.flatMap(([rows, tokens]) =>
+    stored
+      .filter(([storage]) => storage === 'bfloat16' || tokens === 512)
+      .flatMap(([storage, precision]) =>
+        (config === models['1.1B, 12 layers'] ? [false, true] : [true]).map((gradient_checkpointing) => ({
+          name,
+          graph: { config, rows, tokens, storage, precision, training: { gradient_checkpointing } },
+        })),
+      ),
+  ),
+);
+
+/** What a walk finds besides is a constant or two. */
+const NEXT_TO_NOTHING = 0.5e6;
+
+async function compared(graph: TrainingGraph) {
+  const [step] = await recordedUpdate(graph);
+  const walk = liveMemory(step!);
+  const parts = partsOfGraph(graph);
+  return { walk, parts, live: stockStepBytes(parts), variables: variableBytes(parts) };
+}
+
+for (const { name, graph } of grid) {
+  const { rows, tokens, storage, training } = graph;
+  const checkpointed = training.gradient_checkpointing ? ', checkpointed' : '';
+  test(`memory of a step by formula: ${name}, ${storage}, ${rows} × ${tokens}${checkpointed}`, async () => {
+    const { walk, live, variables } = await compared(graph);
+    assert.ok(Math.abs(walk.variables / variables - 1) < 0.02, `${variables} of ${walk.variables}`);
+    const found = JSON.stringify(walk.live.slice(0, 5));
+    const ratio = (live + variables) / (walk.peak + walk.variables);
+    assert.ok(Math.abs(ratio - 1) <= 0.1, `${live} is for ${walk.peak}: ${ratio} with variables; ${found}`);
+    const alone = (live + NEXT_TO_NOTHING) / (walk.peak + NEXT_TO_NOTHING);
+    assert.ok(Math.abs(alone - 1) <= 0.15, `${live} is ${alone} of ${walk.peak} at ${walk.at}; ${found}`);
+  });
+}
+
+/** What may be taken of a card, in GB: docs/estimates.md. */
+const targets = [
+  { rows: 4, tokens: 2048, storage: 'bfloat16', most: 26 },
+  { rows: 1, tokens: 8192, storage: 'bfloat16', most: 26 },
+  { rows: 1, tokens: 2048, storage: 'nf4', most: 9 },
+] as const;
+
+for (const { rows, tokens, storage, most } of targets)
+  test(`a 7B trains in ${most} GB: ${storage}, ${rows} × ${tokens}, checkpointed`, async () => {
+    const config = { ...sevenBillion, ...positions };
+    const training = { gradient_checkpointing: true };
+    const graph = { config, rows, tokens, storage, precision: 'bf16', training } as const;
+    const { walk, parts } = await compared(graph);
+    const gigabytes = (bytes: number) => bytes / 1e9;
+    assert.ok(gigabytes(walk.variables + walk.peak) <= most, `${walk.variables + walk.peak} by the walk`);
+    const onGpu: JobParts = { ...parts, device: 'gpu' };
+    assert.ok(gigabytes(peakMemory(onGpu)) <= most, `${peakMemory(onGpu)} by the formula`);
+  });
