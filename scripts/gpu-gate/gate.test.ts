@@ -26,7 +26,8 @@ test('functions of every kind were read', () => {
   );
   for (const kind of ['step', 'accumulate', 'apply', 'embed', 'contrast', 'backward', 'evaluate', 'compare'])
     assert.ok(kinds.has(kind), kind);
-  for (const kind of ['fold', 'score', 'extend', 'head', 'encode', 'prime']) assert.ok(kinds.has(kind), kind);
+  for (const kind of ['fold', 'score', 'encode', 'prime']) assert.ok(kinds.has(kind), kind);
+  assert.ok(found.some(({ function: name }) => /^adapter\.\d+\/step_/.test(name)));
   assert.ok(found.length > 1000, `${found.length}`);
 });
 
