@@ -37,7 +37,7 @@ const isAutomatic = (of: Experiment, setting: Setting) =>
   setting.batch_size === 8 &&
   setting.learning_rate === automaticSetting(of, size).learning_rate;
 
-test('rates around the automatic one, at three alphas, and at a larger batch; the automatic setting first', () => {
+test('rates around the automatic one, a smaller alpha and a larger batch; the automatic setting first', () => {
   const settings = settingsFor(small, size);
   assert.deepEqual(settings[0], { r: 16, lora_alpha: 64, batch_size: 8, learning_rate: 9.3e-4 });
   assert.deepEqual(automaticSetting(small, size), settings[0]);
@@ -46,10 +46,9 @@ test('rates around the automatic one, at three alphas, and at a larger batch; th
     settings
       .filter(({ lora_alpha, batch_size }) => lora_alpha === alpha && batch_size === batch)
       .map(({ learning_rate }) => learning_rate);
-  assert.deepEqual(ratesAt(64), [9.3e-4, 4.7e-4, 1.9e-3, 2.3e-4]);
-  assert.deepEqual(ratesAt(16), [1.3e-3, 6.5e-4, 2.6e-3, 3.2e-4]);
-  assert.deepEqual(ratesAt(32), [1.1e-3, 5.5e-4, 2.2e-3, 2.8e-4]);
-  assert.deepEqual(ratesAt(64, 16), [9.3e-4, 1.9e-3]);
+  assert.deepEqual(ratesAt(64), [9.3e-4, 4.7e-4, 1.9e-3]);
+  assert.deepEqual(ratesAt(16), [1.3e-3]);
+  assert.deepEqual(ratesAt(64, 16), [9.3e-4]);
   assert.equal(resolvedFor(small, size).max_steps, 1000);
   // What a job of so many steps gets on a wide model.
   assert.equal(automaticSetting(seven, size).learning_rate, 1.2e-4);

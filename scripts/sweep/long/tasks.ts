@@ -5,7 +5,7 @@ import { type DomMember, domDocumentation } from '../rows/dom-documentation.ts';
 /** How many questions a scored task asks: two more or fewer right are within what seeds change. */
 export const QUESTIONS = 60;
 
-/** What a language model learns in long runs. No rule was set by one of them. */
+/** What a language model learns in long runs, in the order in which they are measured. No rule was set by one of them. */
 export interface LongTask {
   about: string;
   /** Whether answers are counted; else the validation loss alone says how good a run is. */
@@ -25,11 +25,6 @@ export const longTasks: Record<string, LongTask> = {
     isScored: true,
     data: () => split(interfaceRows(), QUESTIONS),
   },
-  'bike-shop': {
-    about: "the demo's chats: which team a message goes to; few rows, seen often",
-    isScored: true,
-    data: shopChats,
-  },
   reference: {
     about: 'continuation: reference documentation of browsers',
     isScored: false,
@@ -38,6 +33,11 @@ export const longTasks: Record<string, LongTask> = {
         domDocumentation().map(({ text }) => ({ text })),
         100,
       ),
+  },
+  'bike-shop': {
+    about: "the demo's chats: which team a message goes to; few rows, seen often",
+    isScored: true,
+    data: shopChats,
   },
 };
 
