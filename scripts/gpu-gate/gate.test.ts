@@ -1,22 +1,14 @@
 /** Every graph computes on a GPU: a part of the gate's grid that has each family, method, kind of weight and function. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCase } from './read-case.ts';
 import { type Found, faultsByKind } from './report.ts';
 import { coveringPart } from './testing/cases.ts';
 
-// Masks that compare floating-point numbers come with this file; until then their faults are known.
-const masks = join(import.meta.dirname, '../../packages/peft-core/src/nn/attention/masks.ts');
-const todo = !existsSync(masks) && 'masks are compared as integers, on the host';
-
 const found: Found[] = [];
 for (const each of coveringPart()) found.push(...(await readCase(each)));
 
-test('each function of training, measuring, scoring and answering stays on the device, the same every time', {
-  todo,
-}, () => {
+test('each function of training, measuring, scoring and answering stays on the device, the same every time', () => {
   assert.deepEqual(faultsByKind(found), []);
 });
 
