@@ -27,6 +27,7 @@ const hidden: Record<string, string> = {
   worker_unfit: 'a worker that gives a job back; the job then goes elsewhere, or fails as no_fit_worker',
   trainer_not_started: 'the same',
   engine_unsound: 'the same',
+  gpu_not_used: 'the same, as the other faults of cards',
   requirements_not_met: 'the same',
   checkpoint_unreadable: 'the same',
   checkpoint_unwritable: 'the same',

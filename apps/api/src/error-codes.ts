@@ -217,6 +217,10 @@ export const errorCodes = {
     400,
     'No live worker has the memory for the job; the message says with which options it would fit.',
   ],
+  out_of_memory: [
+    400,
+    'The device ran out of memory, with fewer examples at a time too; the message says what makes the job smaller.',
+  ],
   training_diverged: [400, 'The loss is not a number any more: try a smaller learning rate.'],
   adapter_without_effect: [400, 'Training changed no weight of the adapter.'],
   // On a failed job, as `error.code`: the service, after three attempts
