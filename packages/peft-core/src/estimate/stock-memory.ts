@@ -65,8 +65,11 @@ function keptOfRecomputed(parts: JobParts, block: BlockNumbers): number {
   return input + (scoresOf(parts, block).inBlocks ? flowBytes(parts) * block.queries : 0);
 }
 
-/** Tensors between the modules of a feed-forward network, of one module's width, that its backward pass has at once in float32. */
-const WIDE = { gated: 6, plain: 6 };
+/**
+ * Tensors between the modules of a feed-forward network, of one module's width, that its backward pass has at once in float32: with a
+ * gate, the same where what flows is narrow, and without.
+ */
+const WIDE = { gated: 6, narrow: 5, plain: 6 };
 
 /** The most that a block's backward pass needs at once, besides what the blocks keep; less what is gone of its own by then. */
 function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): number {
@@ -80,7 +83,8 @@ function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): num
     ? keptOfBlock(parts, block) - keptOfRecomputed(parts, block) + added
     : 0;
   const wide = block.gated ? block.inner / 2 : block.inner;
-  const feedForward = FLOAT * wide * (block.gated ? WIDE.gated : WIDE.plain) - inner;
+  const gated = flow === FLOAT ? WIDE.gated : WIDE.narrow;
+  const feedForward = FLOAT * wide * (block.gated ? gated : WIDE.plain) - inner;
   const { bytes: scores } = scoresOf(parts, block);
   const narrowed = parts.precision === 'bf16' ? scores / 2 : 0;
   const attention = 2 * scores + narrowed - inner;

@@ -94,3 +94,18 @@ for (const { rows, tokens, storage, most } of targets)
     const onGpu: JobParts = { ...parts, device: 'gpu' };
     assert.ok(gigabytes(peakMemory(onGpu)) <= most, `${peakMemory(onGpu)} by the formula`);
   });
+
+test('of the updates whose norms DoRA needs those of two modules are there at a time', async () => {
+  const peft = { peft_type: 'LORA', r: 16, target_modules: 'all-linear', use_dora: true };
+  const graph = {
+    config: models['1.1B, 12 layers'],
+    peft,
+    rows: 1,
+    tokens: 128,
+    storage: 'bfloat16',
+  } as const;
+  const [step] = await recordedUpdate({ ...graph, precision: 'bf16' });
+  const { live } = liveMemory(step!);
+  const updates = live.filter(({ shape }) => shape.join() === '5632,2048');
+  assert.ok(updates.length <= 4, JSON.stringify(updates));
+});
