@@ -105,7 +105,7 @@ export async function startWorker(
   const generator = new GeneratorProcess({
     entry: entries.generator,
     device: plan.generator,
-    limits: env.generatorLimits,
+    limits: { ...env.generatorLimits, ...(shares.generator && { memoryBytes: shares.generator }) },
     queueLimit: env.generatorQueue,
     waitMilliseconds: generatorWaitMilliseconds,
     sandbox: sandboxes.generator,

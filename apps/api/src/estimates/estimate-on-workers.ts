@@ -7,6 +7,7 @@ import {
   type Machine,
   type TrainingEstimate,
 } from '@graft/peft-core/estimate';
+import { isGraftKernels } from '@graft/peft-core/precision';
 import type { JobEstimate, LiveMachine } from '@graft/service';
 
 /** Workers that could take the job. */
@@ -61,7 +62,7 @@ function candidateOf(
   const memoryBytes = capabilities.memoryBytes ?? null;
   const precision = wanted === 'auto' ? precisions[0] : wanted;
   if (!precisions.includes(precision)) return [];
-  const kernels = set !== 'stock';
+  const kernels = isGraftKernels(set);
   return [{ device, threads, kernels, precision, memoryBytes, flops: flops[precision] ?? null, workers }];
 }
 

@@ -1579,7 +1579,7 @@ export interface FineTuningJobOutlook {
     precision: 'fp32' | 'bf16';
     threads: number;
     device: 'cpu' | 'gpu';
-    /** An instruction set of Graft’s kernels, or "stock". */
+    /** An instruction set of Graft’s kernels, or "stock"; on a GPU "xla" or "stock". */
     kernels: string;
     /** The model of GPU, as nvidia-smi names it. Null on a processor, and of a job that was begun by a version that took any. */
     gpu: string | null;

@@ -14,6 +14,9 @@ export interface Requirements {
   kernels: string;
 }
 
+/** Whether layers of this set are Graft's own kernels, not TensorFlow's operations, compiled or as they are. */
+export const isGraftKernels = (set: string): boolean => set !== 'stock' && set !== 'xla';
+
 /**
  * "auto" is bf16 when this process computes matrix products in bf16. Whoever starts the process decides (see `environmentFor`),
  * since TensorFlow reads TF_SET_ONEDNN_FPMATH_MODE once, when it loads.

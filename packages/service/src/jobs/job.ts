@@ -166,7 +166,7 @@ export interface JobRequirements {
   precision: 'fp32' | 'bf16';
   threads: number;
   device: 'cpu' | 'gpu';
-  /** An instruction set of the kernels, or `stock`. Absent: of a version without them, stock. */
+  /** An instruction set of the kernels, `xla`, or `stock`. Absent: of a version without them, stock. */
   kernels?: string;
   /** The model of GPU, as nvidia-smi names it. Absent: on a processor, or of a version that took any. */
   gpu?: string;

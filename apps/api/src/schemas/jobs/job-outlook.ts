@@ -18,7 +18,9 @@ export const OutlookSchema = named('FineTuningJobOutlook', {
       precision: Type.Enum(['fp32', 'bf16'], { type: 'string' }),
       threads: Type.Integer(),
       device: Type.Enum(['cpu', 'gpu'], { type: 'string' }),
-      kernels: Type.String({ description: 'An instruction set of Graft’s kernels, or "stock".' }),
+      kernels: Type.String({
+        description: 'An instruction set of Graft’s kernels, or "stock"; on a GPU "xla" or "stock".',
+      }),
       gpu: nullable(
         Type.String({
           description:
