@@ -2,6 +2,8 @@ import type { Check } from './check.ts';
 import { computes } from './checks/engine.ts';
 import { goldenMatrix } from './checks/golden-matrix.ts';
 import { killAndResume } from './checks/kill-and-resume.ts';
+import { outOfMemory } from './checks/out-of-memory.ts';
+import { placement } from './checks/placement.ts';
 import { serving } from './checks/serving.ts';
 import { sharing } from './checks/sharing.ts';
 import { stepTime } from './checks/step-time.ts';
@@ -26,7 +28,8 @@ const sideOf = { pytorch: 'peft', bitsandbytes: 'qlora' } as const;
 export const checks: Check[] = [
   // At level 1 TensorFlow says which of CUDA's libraries it does not find.
   { name: 'engine', precision: 'auto', environment: { TF_CPP_MIN_LOG_LEVEL: '1' }, run: computes },
-  // A GPU has stock operations alone.
+  { name: 'placement', precision: 'bf16', environment: { GRAFT_KERNELS: 'stock' }, run: placement },
+  // The same as a GPU has.
   { name: 'golden-matrix', precision: 'fp32', environment: { GRAFT_KERNELS: 'stock' }, run: goldenMatrix },
   ...sizes.flatMap(({ task, reference }): Check[] => [
     { name: task, precision: 'auto', run: stepTime(task, 'stock') },
@@ -36,4 +39,5 @@ export const checks: Check[] = [
   { name: 'serving', precision: 'auto', run: serving },
   { name: 'sharing', precision: 'auto', run: sharing },
   { name: 'kill-and-resume', precision: 'auto', run: killAndResume },
+  { name: 'out-of-memory', precision: 'auto', run: outOfMemory },
 ];

@@ -5,6 +5,8 @@ import { GraphSession } from './graph/graph-session.ts';
 import { storageOf } from './ops/raw-op.ts';
 import { tf } from './tensorflow.ts';
 
+export type { Allocations };
+
 export interface GradientCheck {
   /** Distance of the evaluation points; 0.01 balances float32's rounding and the curve. */
   step?: number;
@@ -92,16 +94,16 @@ export async function tracedOperations(body: () => Promise<void> | void): Promis
 
 /**
  * What TensorFlow allocated in each session's run of `body`, whose results are not told. `inOneThread`: nodes run one after the other, in
- * the order in which a GPU's work is started.
+ * the order in which a GPU's work is started. `device`: only what was allocated on devices whose names contain it.
  */
 export async function tracedAllocations(
   body: () => Promise<unknown> | unknown,
-  { inOneThread = true } = {},
+  { inOneThread = true, device = '' } = {},
 ): Promise<Allocations[]> {
   const found: Allocations[] = [];
   const { run } = GraphSession.prototype;
   GraphSession.prototype.run = function (feeds, fetches) {
-    found.push(allocationsOf(this.trace(feeds, fetches, traced(inOneThread))));
+    found.push(allocationsOf(this.trace(feeds, fetches, traced(inOneThread)), device));
     return [];
   };
   try {

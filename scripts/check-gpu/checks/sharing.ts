@@ -1,3 +1,4 @@
+import { shareCards } from '../../../apps/worker/src/cards/share-card.ts';
 import { GeneratorProcess } from '../../../apps/worker/src/generation/generator-process.ts';
 import type { TrainerRecord } from '../../../apps/worker/src/training/trainer-protocol.ts';
 import { median } from '../../../bench/training/report.ts';
@@ -9,10 +10,13 @@ import { processOptions, recordsOf, startTrainer, trainingRequest } from './trai
 export async function sharing(context: CheckContext): Promise<Figures> {
   const task = await tasks.demo(context);
   const steps = context.small ? 12 : 60;
-  const trainer = startTrainer(context);
+  const { device } = context;
+  const shares = shareCards({ trainers: [device], generator: device });
+  const limits = { trainer: shares.trainer(device), generator: shares.generator };
+  const trainer = startTrainer(context, limits.trainer);
   const generator = new GeneratorProcess({
     ...processOptions(context, new URL('../../../apps/worker/src/generation/generator.ts', import.meta.url)),
-    ...{ limits: { rows: 1 }, queueLimit: 1, waitMilliseconds: 60_000 },
+    ...{ limits: { rows: 1 }, queueLimit: 1, waitMilliseconds: 60_000, cardBytes: limits.generator },
   });
   const train = async (name: string) => {
     const times: number[] = [];
@@ -41,11 +45,17 @@ export async function sharing(context: CheckContext): Promise<Figures> {
       'answer alone': `${median(answersAlone).toFixed(0)} ms`,
       'answer meanwhile': `${median(answers).toFixed(0)} ms`,
       answers: `${answers.length}`,
+      ...(limits.trainer !== undefined &&
+        limits.generator !== undefined && {
+          limits: `trainer ${gibibytes(limits.trainer)}, generator ${gibibytes(limits.generator)}`,
+        }),
     };
   } finally {
     await Promise.all([trainer.close(), generator.close()]);
   }
 }
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 function noteStep(times: number[], { type }: TrainerRecord): void {
   if (type === 'step') times.push(performance.now());

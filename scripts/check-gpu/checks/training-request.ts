@@ -18,10 +18,12 @@ export const processOptions = ({ device }: CheckContext, entry: URL): ProcessOpt
   ...{ stallMilliseconds: 600_000, idleMilliseconds: 600_000 },
 });
 
-export const startTrainer = (context: CheckContext): TrainerProcess =>
-  new TrainerProcess(
-    processOptions(context, new URL('../../../apps/worker/src/training/trainer.ts', import.meta.url)),
-  );
+/** `cardBytes`: what it may hold of a card; all unless given. */
+export const startTrainer = (context: CheckContext, cardBytes?: number): TrainerProcess =>
+  new TrainerProcess({
+    ...processOptions(context, new URL('../../../apps/worker/src/training/trainer.ts', import.meta.url)),
+    cardBytes,
+  });
 
 /** A job of `steps` steps as a worker gives it to its trainer; another one of the same `name` goes on from its checkpoints. */
 export async function trainingRequest(

@@ -1,4 +1,4 @@
-// What TensorFlow's allocators did in one run of a session, from the statistics that a traced run gives.
+// What TensorFlow's allocators did in one run of a session, and where its nodes ran, from what a traced run gives.
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 
 /** Of one node, as it was named after TensorFlow optimized the graph. */
@@ -8,27 +8,41 @@ export interface NodeAllocations {
   records: { time: number; bytes: number }[];
 }
 
+/** A node of the graph that ran, after TensorFlow placed and optimized it. */
+export interface PlacedNode {
+  op: string;
+  /** "/job:localhost/…/device:GPU:0". */
+  device: string;
+}
+
 export interface Allocations {
   /** The most that was taken and not given back at once, in bytes. What a variable keeps counts from the node that made it. */
   peak: number;
   nodes: NodeAllocations[];
+  /** All nodes, those that copy between devices included. */
+  placed: PlacedNode[];
 }
 
 const SOFTWARE_TRACE = 1;
 
 /** RunOptions of a traced run. */
 export function traced(inOneThread: boolean): Uint8Array {
-  const options = new BinaryWriter().tag(1, 0).int32(SOFTWARE_TRACE);
+  // output_partition_graphs: each device's part of the graph.
+  const options = new BinaryWriter().tag(1, 0).int32(SOFTWARE_TRACE).tag(5, 0).bool(true);
   // inter_op_thread_pool: the thread that called runs all nodes.
   if (inOneThread) options.tag(3, 0).int32(-1);
   return options.finish();
 }
 
-/** From RunMetadata (config.proto), StepStats and AllocatorMemoryUsed (step_stats.proto). */
-export function allocationsOf(metadata: Uint8Array): Allocations {
+/**
+ * From RunMetadata (config.proto), StepStats and AllocatorMemoryUsed (step_stats.proto), and NodeDef (node_def.proto). `device`: only
+ * what was allocated on devices whose names contain it.
+ */
+export function allocationsOf(metadata: Uint8Array, device = ''): Allocations {
   const nodes = fieldsOf(metadata, 1)
     .flatMap((steps) => fieldsOf(steps, 1))
-    .flatMap((device) => fieldsOf(device, 2))
+    .filter((stats) => textOf(stats, 1).includes(device))
+    .flatMap((stats) => fieldsOf(stats, 2))
     .map(nodeOf);
   const records = nodes.flatMap((node) => node.records).sort((a, b) => a.time - b.time || a.bytes - b.bytes);
   let [now, peak] = [0, 0];
@@ -36,15 +50,17 @@ export function allocationsOf(metadata: Uint8Array): Allocations {
     now += bytes;
     peak = Math.max(peak, now);
   }
-  return { peak, nodes };
+  const placed = fieldsOf(metadata, 3)
+    .flatMap((graph) => fieldsOf(graph, 1))
+    .map((node) => ({ op: textOf(node, 2), device: textOf(node, 4) }));
+  return { peak, nodes, placed };
 }
 
 function nodeOf(stats: Uint8Array): NodeAllocations {
-  const [name] = fieldsOf(stats, 1);
   const records = fieldsOf(stats, 6)
     .flatMap((allocator) => fieldsOf(allocator, 6))
     .map((record) => ({ time: numberOf(record, 1), bytes: numberOf(record, 2) }));
-  return { node: new TextDecoder().decode(name), records };
+  return { node: textOf(stats, 1), records };
 }
 
 /** Every message or string in a field. */
@@ -58,6 +74,10 @@ function fieldsOf(message: Uint8Array, wanted: number): Uint8Array[] {
   }
   return found;
 }
+
+/** Of a string; empty where it is not there. */
+const textOf = (message: Uint8Array, wanted: number): string =>
+  new TextDecoder().decode(fieldsOf(message, wanted)[0]);
 
 /** Of an int64; 0 where it is not there. */
 function numberOf(message: Uint8Array, wanted: number): number {
