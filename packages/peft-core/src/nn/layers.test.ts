@@ -104,6 +104,20 @@ test('keys before a sequence leave its window one by one', () => {
   ]);
 });
 
+test('all tokens of an encoder see the keys before every sequence', () => {
+  const segments = tf.tensor1d([1, 1, 1, 2], 'int32');
+  assert.deepEqual(allowedBy(packedMask(segments, segments, 2, { prefix: 1 })), [
+    [
+      [1, 1, 1],
+      [1, 1, 1],
+    ],
+    [
+      [1, 1, 0],
+      [1, 0, 1],
+    ],
+  ]);
+});
+
 test('a beginning that others share is seen by them, and by itself', () => {
   const packed = {
     segments: tf.tensor1d([1, 1, 2, 3], 'int32'),

@@ -32,6 +32,7 @@ const cases: [string, Record<string, unknown>, TaskType, Record<string, unknown>
   ['mistral with a prefix', mistral, 'CAUSAL_LM', prefixTuning],
   ['gpt2', tinyFamilies.gpt2, 'CAUSAL_LM', lora],
   ['bert', tinyFamilies.bert, 'SEQ_CLS', lora],
+  ['bert with a prefix', tinyFamilies.bert, 'FEATURE_EXTRACTION', prefixTuning],
   ['t5', tinyFamilies.t5, 'SEQ_2_SEQ_LM', lora],
   ['t5 with a prefix', tinyFamilies.t5, 'SEQ_2_SEQ_LM', prefixTuning],
 ];

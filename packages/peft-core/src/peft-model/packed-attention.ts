@@ -57,11 +57,11 @@ export function packedAttention(
     if (kind !== 'self') {
       if (!encoder) throw new Error(`an attention of kind ${kind} needs the encoder's grid`);
       const own = kind === 'cross' ? segments : encoder.segments;
-      return packedMask(own, encoder.segments, rows, kept);
+      return packedMask(own, encoder.segments, rows, { keep: kept });
     }
     return architecture.attention === 'causal'
       ? packedCausalMask(grid, rows, { window, prefix, keep: kept })
-      : packedMask(segments, segments, rows, kept);
+      : packedMask(segments, segments, rows, { prefix, keep: kept });
   }
 
   const biases = new WeakMap<tf.Tensor, ScoreBias>();

@@ -77,6 +77,11 @@ const cases: Case[] = [
     ...{ tokens: 23, heads: 4, kvHeads: 2, causal: true, prefix: 5, window: 14, blockBytes: 1000 },
   },
   {
+    of: 'keys before every sequence of an encoder',
+    rows: [[{ own: 9 }, { own: 11 }], [{ own: 20 }]],
+    ...{ tokens: 23, heads: 4, kvHeads: 4, prefix: 5, blockBytes: 1000 },
+  },
+  {
     of: 'a memory',
     rows: [[{ own: 9 }, { own: 11 }], [{ own: 20 }]],
     ...{ tokens: 23, heads: 4, kvHeads: 4, blockBytes: 2000 },
@@ -165,7 +170,7 @@ function laidOut(one: Case) {
           rows.length,
           { window, prefix },
         )
-      : packedMask(flat('segment'), flat('segment', keys), rows.length);
+      : packedMask(flat('segment'), flat('segment', keys), rows.length, { prefix });
   const inside = own.flat().map(({ segment }) => (segment > 0 ? 1 : 0));
   return { seen, mask, inside, keys: prefix + keys[0]!.length };
 }

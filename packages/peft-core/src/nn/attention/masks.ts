@@ -143,10 +143,7 @@ export function packedCausalMask(
         ...[ofQueries(segments, rows), position],
         before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
         before(counted(prefix), positionOfKey),
-        // Of every sequence, but not of its segment.
-        ...(prefix === 0
-          ? []
-          : [tf.cast(before(tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])), 'bool')]),
+        ...(prefix === 0 ? [] : [isOfPrefix(prefix, tokens)]),
         ...(parents ? [ofQueries(parents, rows)] : []),
         ...(window === null ? [] : [tf.sub(position, window)]),
       ];
@@ -169,10 +166,20 @@ export function packedCausalMask(
   return new Mask(visibility, keep);
 }
 
+/** `(1, 1, 1, prefix + T)` bool. Keys of a prefix belong to every sequence, and have no segment that could say so. */
+const isOfPrefix = (prefix: number, tokens: number) =>
+  tf.cast(before(tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])), 'bool');
+
 /** `first` `(1, 1, 1, n)` before every row of `x` `(rows, 1, 1, T)`. */
 function before(first: tf.Tensor, x: tf.Tensor): tf.Tensor {
   if (first.size === 0) return x;
   return tf.concat([tf.mul(first, tf.ones([x.shape[0]!, 1, 1, 1])), x], 3);
+}
+
+export interface PackedOptions {
+  /** Keys before those of every sequence, which all tokens see. */
+  prefix?: number;
+  keep?: (x: tf.Tensor) => tf.Tensor;
 }
 
 /**
@@ -183,13 +190,20 @@ export function packedMask(
   segments: tf.Tensor,
   keySegments: tf.Tensor,
   rows: number,
-  keep?: (x: tf.Tensor) => tf.Tensor,
+  { prefix = 0, keep }: PackedOptions = {},
 ): Mask {
   const [queries, keys] = [segments.shape[0]! / rows, keySegments.shape[0]! / rows];
   const visibility: Visibility = {
-    grid: { rows, queries, keys },
-    operands: () => [ofQueries(segments, rows), ofKeys(keySegments, rows)],
-    seen: ([own, others], after) => compare('Equal', own!, others!, after),
+    grid: { rows, queries, keys: prefix + keys },
+    operands: () => [
+      ofQueries(segments, rows),
+      before(tf.zeros([1, 1, 1, prefix]), ofKeys(keySegments, rows)),
+      ...(prefix === 0 ? [] : [isOfPrefix(prefix, keys)]),
+    ],
+    seen([own, others, ofPrefix], after) {
+      const same = compare('Equal', own!, others!, after);
+      return ofPrefix ? tf.logicalOr(same, ofPrefix) : same;
+    },
   };
   return new Mask(visibility, keep);
 }
