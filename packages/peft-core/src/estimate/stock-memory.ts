@@ -92,15 +92,16 @@ function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): num
   return around + again + Math.max(feedForward, attention, product);
 }
 
-/** The widest frozen matrix of a block as products take it, and what it is unpacked by. */
-function unpackedBytes({ model, storage, precision }: JobParts): number {
+/** The widest frozen matrix of a block as products take it, what it is unpacked by, and what a method makes of it. */
+function unpackedBytes({ model, peft, storage, precision }: JobParts): number {
   const bytes = { float32: 4, bfloat16: 2, int8: 0, nf4: 0 }[storage];
   const factor = precision === 'bf16' ? 2 : 4;
   const largest = storedWeights(model, storage, false)
     .filter(({ name }) => /\.\d+\./.test(name))
     .reduce((most, { shape }) => Math.max(most, elementCount(shape)), 0);
-  if (bytes > 0) return bytes === factor ? 0 : factor * largest;
-  return largest * (2 * FLOAT + (factor === FLOAT ? 0 : factor));
+  const copies = FLOAT * (methodOf(peft).weightCopies?.(peft) ?? 0) * largest;
+  if (bytes > 0) return copies + (bytes === factor ? 0 : factor * largest);
+  return copies + largest * (2 * FLOAT + (factor === FLOAT ? 0 : factor));
 }
 
 /** Masks of whole attentions, which live through the step. */

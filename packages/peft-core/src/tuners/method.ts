@@ -94,6 +94,8 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
    * Absent: few.
    */
   keptNumbers?(config: Config, model: ModelOutline): number;
+  /** Matrices of a weight's size in float32 that are there at once where stock operations read it, for the estimate; absent: none. */
+  weightCopies?(config: Config): number;
   /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
 

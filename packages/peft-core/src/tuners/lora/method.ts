@@ -96,6 +96,8 @@ export const loraMethod: Method<LoraConfig> = {
     // DoRA's factors are learnt from the outputs that they scale.
     return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), 0);
   },
+  // Of two modules at once: the weight and its update, of whose sum the norms are taken.
+  weightCopies: ({ use_dora }) => (use_dora ? 4 : 0),
   tensorNames: ['lora', 'token_adapter'],
   floats: ['lora_dropout'],
 };
