@@ -113,7 +113,10 @@ test('no worker can go on with it: what it was begun in, and whom to ask', () =>
   );
   const onGpu = { ...requirements, device: 'gpu', kernels: 'stock', gpu: 'NVIDIA H100 PCIe' } as const;
   const [, gone] = told(waiting, [], { ...outlook, requirements: onGpu, has_worker: false });
-  assert.match(gone!, /begun in bf16 with 16 threads on the model of GPU NVIDIA H100 PCIe, and is finished so/);
+  assert.match(
+    gone!,
+    /begun in bf16 with 16 threads on the model of GPU NVIDIA H100 PCIe, and is finished so/,
+  );
   const [, fresh] = told(waiting, [], { ...outlook, has_worker: false });
   assert.match(fresh!, /No worker that takes jobs now can run it\.$/);
 });

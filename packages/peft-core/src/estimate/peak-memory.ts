@@ -37,15 +37,15 @@ const HEAD_ROWS = 256;
 
 const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
 
-/**
- * Of a GPU's memory, assumed until one is measured: what CUDA, its libraries and their workspaces take, and what TensorFlow's allocator
- * holds beyond what is asked of it, as a share of what lives through a step.
- */
-const CARD = { context: 600 * MB, slack: 1.05 };
+/** What TensorFlow's allocator for a GPU holds beyond what is asked of it, as a share of what lives through a step: assumed until one is measured. */
+const CARD_SLACK = 1.05;
 
-/** The most that the trainer's process holds at once while it trains, in bytes: of the machine's memory, or of its GPU's. */
+/**
+ * The most that the trainer's process holds at once while it trains, in bytes: of the machine's memory, or of what its GPU has besides
+ * CUDA's own, which is not counted in what workers say that they have.
+ */
 export function peakMemory(parts: JobParts): number {
-  if (parts.device === 'gpu') return CARD.context + variableBytes(parts) + CARD.slack * stockStepBytes(parts);
+  if (parts.device === 'gpu') return variableBytes(parts) + CARD_SLACK * stockStepBytes(parts);
   const { engine, graph, unpacked, slack } = parts.kernels ? KERNELS : STOCK;
   const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);

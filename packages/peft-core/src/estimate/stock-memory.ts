@@ -12,6 +12,12 @@ const FLOAT = 4;
 
 /** Rows of logits that exist at a time; nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
+const GPU_HEAD_BYTES = 128 << 20;
+
+function headRows(device: JobParts['device'], vocabulary: number): number {
+  const rows = Math.floor(GPU_HEAD_BYTES / (FLOAT * vocabulary * HEAD_ROWS)) * HEAD_ROWS;
+  return device === 'cpu' ? HEAD_ROWS : Math.max(rows, HEAD_ROWS);
+}
 
 /** What a stock step's tensors between products are stored in: on a GPU as the products' factors are, else in float32. */
 const flowBytes = ({ device, precision }: JobParts): number =>
@@ -112,17 +118,24 @@ function maskBytes(parts: JobParts, blocks: readonly BlockNumbers[]): number {
   return inBlocks ? 0 : bytes / (kvHeads * group);
 }
 
-/** Of a language model's head: logits, their gradient, and what is read of the hidden states. */
+/** Of a language model's head: log-probabilities of a chunk, its labels by token, and what is read of the hidden states. */
 function headBytes(parts: JobParts): number {
   const head = headNumbers(parts.model, parts.batches.shape);
   if (!head) return 0;
   const { labels, vocabularySize, hiddenSize } = head;
-  const flow = flowBytes(parts);
-  const logits = Math.min(labels, HEAD_ROWS) * vocabularySize * (2 * FLOAT + (flow === FLOAT ? 0 : flow));
+  const rows = Math.min(labels, headRows(parts.device, vocabularySize));
+  const logits = 2 * FLOAT * rows * vocabularySize;
   return logits + 3 * FLOAT * labels * hiddenSize + headWeightBytes(parts, vocabularySize * hiddenSize);
 }
 
-function headWeightBytes({ storage, precision }: JobParts, numbers: number): number {
+/** Bytes of float32 of a head's bytes that are unpacked at a time; weights/weight-forms.ts. */
+const HEAD_SLICE_BYTES = { cpu: 16 << 20, gpu: 256 << 20 };
+
+/** The head's weight as it is multiplied, where it is not kept so. */
+function headWeightBytes({ storage, precision, device }: JobParts, numbers: number): number {
+  const product = precision === 'bf16' ? 2 : FLOAT;
+  if (storage === 'int8' || storage === 'nf4')
+    return product * Math.min(numbers, HEAD_SLICE_BYTES[device] / FLOAT);
   if (storage === 'float32') return precision === 'bf16' ? 2 * numbers : 0;
   return storage === 'bfloat16' && precision === 'fp32' ? 4 * numbers : 0;
 }

@@ -14,7 +14,7 @@ export interface TokenLosses {
 /** Rows of logits that a processor computes at a time: at 49,152 tokens 256 rows take 50 MB. */
 const CHUNK_ROWS = 256;
 /** Bytes of logits that a GPU computes at a time: its products are fast where they are large, and each has to be started. */
-const GPU_CHUNK_BYTES = 256 << 20;
+const GPU_CHUNK_BYTES = 128 << 20;
 
 /** Rows of logits `(…, vocabulary)` that are computed at a time. */
 function chunkRows(vocabulary: number): number {
@@ -31,10 +31,10 @@ function hits(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
   return tf.cast(tf.equal(best, tf.cast(labels, 'float32')), 'float32');
 }
 
-/** `(K, depth)` float32: 1 at each of the labels `(K)`. */
-export function oneHot(labels: tf.Tensor, depth: number): tf.Tensor {
+/** `(K, depth)` float32: 1 at each of the labels `(K)`. Not computed before `after` are. */
+export function oneHot(labels: tf.Tensor, depth: number, after: tf.Tensor[] = []): tf.Tensor {
   const [on, off] = [tf.scalar(1), tf.scalar(0)];
-  return rawOp('OneHot', [attr.int('axis', -1)], [labels, tf.scalar(depth, 'int32'), on, off])[0]!;
+  return rawOp('OneHot', [attr.int('axis', -1)], [labels, tf.scalar(depth, 'int32'), on, off], after)[0]!;
 }
 
 /**
@@ -50,7 +50,9 @@ function losses(logits: tf.Tensor, labels: tf.Tensor) {
 
 /** The gradient of `scale` `(K)` times the losses with respect to the logits, `(K, V)`. */
 function slope(logProbabilities: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor): tf.Tensor {
-  const difference = tf.sub(tf.exp(logProbabilities), oneHot(labels, logProbabilities.shape[1]!));
+  // Labels are there from the start: those of all chunks would be laid out at once.
+  const own = oneHot(labels, logProbabilities.shape[1]!, [logProbabilities]);
+  const difference = tf.sub(tf.exp(logProbabilities), own);
   return tf.mul(difference, tf.reshape(scale, [-1, 1]));
 }
 
