@@ -56,6 +56,6 @@ test('wrong usage is told', () => {
   assert.equal(run(['--device', 'tpu']).status, 2);
   assert.match(
     run(['--only', 'none-such']).stderr,
-    /no check of engine, golden-matrix, .* contains none-such/,
+    /no check of engine, placement, .* contains none-such/,
   );
 });
