@@ -22,7 +22,7 @@ import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples, retrievesPairs } from './evaluation.ts';
 import { implementationHere } from './machine/implementation.ts';
-import { effectivePrecision, type Requirements, threadCount } from './precision.ts';
+import { effectivePrecision, isGraftKernels, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
 import { startValues } from './start-values.ts';
@@ -171,6 +171,9 @@ function bestAdapterIn(
   return adapter;
 }
 
+/** Of what stock operations make of a step: raised where that changes bits, which kernels keep. */
+const STOCK_REVISION = 2;
+
 /** Of a run without requirements, of whose device nothing is asked. */
 type Computed = Omit<Requirements, 'device' | 'kernels'> & { device: string | null; kernels: string | null };
 
@@ -193,7 +196,10 @@ export function identityOf(
     peft,
     training: options,
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
-    computed: { precision: products, threads, device, kernels, gpu },
+    computed: {
+      ...{ precision: products, threads, device, kernels, gpu },
+      stock: kernels !== null && isGraftKernels(kernels) ? undefined : STOCK_REVISION,
+    },
   });
 }
 
