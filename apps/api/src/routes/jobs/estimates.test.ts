@@ -122,10 +122,10 @@ describe('which worker it is told for', () => {
     await withWorkers([gpu], async () => {
       const { json } = await ask({});
       assert.deepEqual([json.fits, json.device, json.memory_bytes], [true, 'gpu', 24e9]);
-      // CUDA and its libraries alone take as much.
-      assert.ok(json.peak_memory_bytes > 500e6 && json.peak_memory_bytes < 1e9, json.peak_memory_bytes);
+      // A tiny model's. A process on a processor holds Node and TensorFlow's library besides.
+      assert.ok(json.peak_memory_bytes > 100e3 && json.peak_memory_bytes < 10e6, json.peak_memory_bytes);
     });
-    await withWorkers([{ ...gpu, memoryBytes: 500e6 }], async () => {
+    await withWorkers([{ ...gpu, memoryBytes: 50e3 }], async () => {
       const { json } = await ask({});
       assert.deepEqual([json.fits, json.changes], [false, []]);
     });
