@@ -14,7 +14,7 @@ export interface TokenLosses {
 /** Rows of logits that a processor computes at a time: at 49,152 tokens 256 rows take 50 MB. */
 const CHUNK_ROWS = 256;
 /** Bytes of logits that a GPU computes at a time: its products are fast where they are large, and each has to be started. */
-const GPU_CHUNK_BYTES = 128 << 20;
+const GPU_CHUNK_BYTES = 160 << 20;
 
 /** Rows of logits `(…, vocabulary)` that are computed at a time. */
 function chunkRows(vocabulary: number): number {
