@@ -2,7 +2,7 @@
 // against a walk over such graphs, which train/machine/live-memory.test.ts holds against TensorFlow's allocator.
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
-import { storedWeights } from '../weights/base-storage.ts';
+import { SLICE_BYTES, storedWeights } from '../weights/base-storage.ts';
 import { type BlockNumbers, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 import { scoreBlock } from './score-blocks.ts';
@@ -12,7 +12,7 @@ const FLOAT = 4;
 
 /** Rows of logits that exist at a time; nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
-const GPU_HEAD_BYTES = 128 << 20;
+const GPU_HEAD_BYTES = 160 << 20;
 
 function headRows(device: JobParts['device'], vocabulary: number): number {
   const rows = Math.floor(GPU_HEAD_BYTES / (FLOAT * vocabulary * HEAD_ROWS)) * HEAD_ROWS;
@@ -128,14 +128,11 @@ function headBytes(parts: JobParts): number {
   return logits + 3 * FLOAT * labels * hiddenSize + headWeightBytes(parts, vocabularySize * hiddenSize);
 }
 
-/** Bytes of float32 of a head's bytes that are unpacked at a time; weights/weight-forms.ts. */
-const HEAD_SLICE_BYTES = { cpu: 16 << 20, gpu: 256 << 20 };
-
 /** The head's weight as it is multiplied, where it is not kept so. */
 function headWeightBytes({ storage, precision, device }: JobParts, numbers: number): number {
   const product = precision === 'bf16' ? 2 : FLOAT;
   if (storage === 'int8' || storage === 'nf4')
-    return product * Math.min(numbers, HEAD_SLICE_BYTES[device] / FLOAT);
+    return product * Math.min(numbers, SLICE_BYTES[device] / FLOAT);
   if (storage === 'float32') return precision === 'bf16' ? 2 * numbers : 0;
   return storage === 'bfloat16' && precision === 'fp32' ? 4 * numbers : 0;
 }

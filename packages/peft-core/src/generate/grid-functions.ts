@@ -1,5 +1,5 @@
 import { tf } from '@graft/tf-graph';
-import { packedAttention } from '../peft-model/packed-attention.ts';
+import { encodedInput } from '../peft-model/encoded-input.ts';
 import { adapterTensors } from '../peft-model/peft-model.ts';
 import { BLOCK, RESERVED } from './block-pool.ts';
 import { gridAttention, type LayerCaches } from './cached-attention.ts';
@@ -140,18 +140,13 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
 
 /** The encoder on `tokens` positions, the last of which may be padding; what the decoder's layers make of its states is kept. */
 function declareEncode({ builder, name, model }: FunctionParts, caches: LayerCaches, tokens: number) {
-  const { architecture } = model;
   const perToken = { shape: [tokens], dtype: 'int32' } as const;
   const inputs = { ids: perToken, segments: perToken, rows: perToken };
   return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, rows }) =>
     asServed(() => {
-      const grid = { rows: 1, tokens, segments, positions: tf.range(0, tokens, 1, 'int32') };
-      const attend = packedAttention(architecture, grid, { encoder: grid });
-      const runtime = model.runtime({ parameters: adapterTensors(model), attend });
-      const encoder = architecture.encoder!;
-      const states = encoder.encode(runtime, ids, grid);
+      const keysAndValues = encodedInput(model, { ids, segments });
       for (const [layer, cache] of caches.entries()) {
-        const { k, v } = encoder.keysAndValues(runtime, layer, states);
+        const { k, v } = keysAndValues(layer);
         cache.assignRows(rows, tf.concat([k, v], 1));
       }
       return {};

@@ -8,6 +8,9 @@ import { nf4Bytes } from './quantise/nf4.ts';
 /** How matrices of the frozen base are kept. */
 export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
 
+/** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. A GPU's products have to be started, each. */
+export const SLICE_BYTES = { cpu: 16 << 20, gpu: 256 << 20 };
+
 /** What `training.base_dtype` means. "auto" follows the precision of matrix products. */
 export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: 'fp32' | 'bf16'): BaseStorage {
   switch (wanted) {

@@ -3,7 +3,7 @@ import type { TensorSource } from '../files.ts';
 import { graphTarget, widensProducts } from '../nn/computation.ts';
 import type { FrozenWeight, WeightSlice } from '../nn/weight.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
-import { partsOf, type StoredPart } from './base-storage.ts';
+import { partsOf, SLICE_BYTES, type StoredPart } from './base-storage.ts';
 import { quantiseInt8 } from './quantise/int8.ts';
 import { packNf4, quantiseNf4 } from './quantise/nf4.ts';
 import type { Room } from './room.ts';
@@ -117,9 +117,6 @@ export function int8Form(shape: number[], transposed: boolean): WeightForm {
     },
   };
 }
-
-/** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. A GPU's products have to be started, each. */
-const SLICE_BYTES = { cpu: 16 << 20, gpu: 256 << 20 };
 
 function slicesOf(
   rows: number,

@@ -1,6 +1,6 @@
 import { type Program, type ProgramBuilder, type ProgramFunction, tf } from '@graft/tf-graph';
 import { exactly, withComputation } from '../../nn/computation.ts';
-import { packedAttention } from '../../peft-model/packed-attention.ts';
+import { encodedInput } from '../../peft-model/encoded-input.ts';
 import { adapterTensors, type PeftModel } from '../../peft-model/peft-model.ts';
 import { BLOCK, RESERVED } from '../block-pool.ts';
 import { type AskedPiece, type ChoosingFunctions, type Piece, rowsOf, type ServingLimits } from '../step.ts';
@@ -330,14 +330,10 @@ function declareEncode(
   const inputs = { ids: perToken, segments: perToken, places: perToken };
   return builder.function(`${name}/encode_${tokens}`, inputs, ({ ids, segments, places }) =>
     onCard(() => {
-      const grid = { rows: 1, tokens, segments, positions: tf.range(0, tokens, 1, 'int32') };
-      const attend = packedAttention(architecture, grid, { encoder: grid });
-      const runtime = model.runtime({ parameters: adapterTensors(model), attend });
-      const encoder = architecture.encoder!;
-      const states = encoder.encode(runtime, ids, grid);
+      const keysAndValues = encodedInput(model, { ids, segments });
       const rows = rowsOfPlaces(places, architecture.kvHeads);
       for (const [layer, cache] of caches.entries()) {
-        const { k, v } = encoder.keysAndValues(runtime, layer, states);
+        const { k, v } = keysAndValues(layer);
         cache.keys.assignRows(rows, tf.reshape(k, [-1, architecture.headSize]));
         cache.values.assignRows(rows, tf.reshape(v, [-1, architecture.headSize]));
       }
