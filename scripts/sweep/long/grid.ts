@@ -22,29 +22,20 @@ export const SEEDS = 3;
 const FIRST_SEED = 42;
 
 /**
- * Beside the automatic setting. Few, so that two cores make all runs in a night: what the first steps change goes with alpha times rate,
- * so a smaller alpha asks once whether the product or the rate decides, and twice the batch asks once what more examples a step are worth.
+ * Tried beside the automatic rate, as multiples of it. Few, so that two cores finish in a night; rank, alpha and batch are compared in
+ * short runs (scripts/sweep/grid.ts).
  */
-const BESIDE = [
-  { lora_alpha: defaultPeft.lora_alpha, rate: 1 / 2, batch: 1 },
-  { lora_alpha: defaultPeft.lora_alpha, rate: 2, batch: 1 },
-  { lora_alpha: 16, rate: 1, batch: 1 },
-  { lora_alpha: defaultPeft.lora_alpha, rate: 1, batch: 2 },
-];
+const OTHER_RATES = [1 / 2, 2];
 /** Of one task and model. */
-export const RUNS = SEEDS * (1 + BESIDE.length);
+export const RUNS = SEEDS * (1 + OTHER_RATES.length);
 
 type Rated = Pick<Experiment, 'model_type' | 'hidden_size' | 'steps'>;
 
-/** What a job trains that names an alpha and nothing else. `steps` is max_steps, so that rows are seen as often as that takes. */
-export function resolvedFor(
-  of: Rated,
-  size: DataSize,
-  lora_alpha = defaultPeft.lora_alpha,
-): ResolvedTraining {
+/** The options of a job without any. `steps` is its max_steps, so rows are seen as often as that takes. */
+export function resolvedFor(of: Rated, size: DataSize): ResolvedTraining {
   const { rateExponent } = familyOf(of.model_type);
   return resolveTraining({
-    peft: parsePeftConfig(peftWith(lora_alpha)),
+    peft: parsePeftConfig(peftWith(defaultPeft.lora_alpha)),
     training: { max_steps: of.steps, eval_steps: 1_000_000 },
     ...size,
     model: { hiddenSize: of.hidden_size, ...(rateExponent !== undefined && { rateExponent }) },
@@ -60,17 +51,14 @@ export function automaticSetting(of: Rated, size: DataSize): Setting {
   return { r: defaultPeft.r, lora_alpha: defaultPeft.lora_alpha, batch_size, learning_rate };
 }
 
-/** All that is tried, the automatic setting first. Rates are times what is automatic at their alpha. */
+/** Every setting to try, the automatic one first. */
 export function settingsFor(of: Rated, size: DataSize): Setting[] {
-  const beside = BESIDE.map(({ lora_alpha, rate, batch }) => {
-    const { batch_size, learning_rate } = resolvedFor(of, size, lora_alpha);
-    return {
-      ...{ r: defaultPeft.r, lora_alpha },
-      batch_size: batch_size * batch,
-      learning_rate: Number((learning_rate * rate).toPrecision(2)),
-    };
+  const automatic = automaticSetting(of, size);
+  const others = OTHER_RATES.map((factor) => {
+    const learning_rate = Number((automatic.learning_rate * factor).toPrecision(2));
+    return { ...automatic, learning_rate };
   });
-  return [automaticSetting(of, size), ...beside];
+  return [automatic, ...others];
 }
 
 /** Settings with each seed. One seed of all comes before the next, so that a sweep that is stopped has compared all of them once. */

@@ -37,18 +37,15 @@ const isAutomatic = (of: Experiment, setting: Setting) =>
   setting.batch_size === 8 &&
   setting.learning_rate === automaticSetting(of, size).learning_rate;
 
-test('rates around the automatic one, a smaller alpha and a larger batch; the automatic setting first', () => {
+test('rates around the automatic one, and the automatic setting first', () => {
   const settings = settingsFor(small, size);
   assert.deepEqual(settings[0], { r: 16, lora_alpha: 64, batch_size: 8, learning_rate: 9.3e-4 });
   assert.deepEqual(automaticSetting(small, size), settings[0]);
   assert.equal(new Set(settings.map((each) => JSON.stringify(each))).size, settings.length);
-  const ratesAt = (alpha: number, batch = 8) =>
-    settings
-      .filter(({ lora_alpha, batch_size }) => lora_alpha === alpha && batch_size === batch)
-      .map(({ learning_rate }) => learning_rate);
-  assert.deepEqual(ratesAt(64), [9.3e-4, 4.7e-4, 1.9e-3]);
-  assert.deepEqual(ratesAt(16), [1.3e-3]);
-  assert.deepEqual(ratesAt(64, 16), [9.3e-4]);
+  assert.deepEqual(
+    settings.map(({ learning_rate }) => learning_rate),
+    [9.3e-4, 4.7e-4, 1.9e-3],
+  );
   assert.equal(resolvedFor(small, size).max_steps, 1000);
   // What a job of so many steps gets on a wide model.
   assert.equal(automaticSetting(seven, size).learning_rate, 1.2e-4);
