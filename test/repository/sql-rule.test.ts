@@ -17,7 +17,7 @@ const places: Record<string, string> = {
   'packages/service/src/jobs/records/read-metrics.ts': 'series of a million steps, summed up by Postgres',
   'packages/service/src/jobs/records/watch-jobs.ts': 'what all event streams wait for, in one statement',
   'packages/service/src/workers/': "heartbeats and picking by Postgres's clock",
-  'packages/service/src/generation/channel/': "keys ended by Postgres's clock",
+  'packages/service/src/channel/': "keys ended by Postgres's clock",
   'packages/service/src/keys/': "once a request; revoked, rotated and ended by Postgres's clock",
   'packages/service/src/people/': "invited, removed and disabled by Postgres's clock",
   'packages/service/src/scim/': "deactivated and revoked by Postgres's clock, locks",

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { type ApiBench, chatLine, openApiBench } from '../../apps/api/src/testing/open-api-bench.ts';
-import { collectGarbage } from '../../packages/service/src/storage/collect-garbage.ts';
+import { collectGarbage } from '../../packages/service/src/maintenance/collect-garbage.ts';
 import { openS3Server } from '../../packages/service/src/storage/testing/s3-server.ts';
 
 let server: Awaited<ReturnType<typeof openS3Server>>;

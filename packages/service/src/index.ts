@@ -1,5 +1,5 @@
 /** What API, worker and admin commands agree on. `services.ts` opens everything; `jobs/job.ts` holds the vocabulary. */
-export type { Adapter, AdapterFile, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
+export type { Adapter, AdapterTag, AdapterVersion } from './adapters/adapter.ts';
 export { isTag, listTags, moveTag, removeTag } from './adapters/adapter-tags.ts';
 export type { CheckpointAdapter } from './adapters/checkpoint-adapter.ts';
 export {
@@ -54,7 +54,14 @@ export {
 export { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './base-models/admit-base-model.ts';
 export { baseModelFault, isLastingModelFault } from './base-models/base-model-fault.ts';
 export type { BaseModelEntry, ConfiguredEntry, LocalBaseModel } from './base-models/catalogue.ts';
+export { encodeLine, startReading } from './channel/lines.ts';
+export { makeCertificate, type OwnCertificate } from './channel/own-certificate.ts';
+export * from './channel/protocol.ts';
+export { createTokenCheck, publishChannelKeys, signRequest } from './channel/request-tokens.ts';
+export { isLoopback } from './channel/worker-proof.ts';
 export { type CodeVersion, readCodeVersion, versionText } from './code-version.ts';
+export { dataFolder } from './data-folder/data-folder.ts';
+export { secureDataFolder } from './data-folder/secure-data-folder.ts';
 export type { Database } from './database/database.ts';
 export { connectOwner } from './database/database.ts';
 export { isDatabaseAway, isRowLocked } from './database/database-away.ts';
@@ -62,7 +69,8 @@ export { describeDatabase } from './database/describe-database.ts';
 export { asSystem, asTeam, onBehalfOf } from './database/on-behalf-of.ts';
 export { probeWrite } from './database/probe-write.ts';
 export type { Page, TimeSpan } from './database/read-page.ts';
-export { loadServiceEnv, type ServiceEnv } from './env.ts';
+export { loadServiceEnv, type ServiceEnv } from './environment/env.ts';
+export { withoutFileSecrets } from './environment/secret-files.ts';
 export {
   createFile,
   deleteFile,
@@ -71,19 +79,13 @@ export {
   getFile,
   listFiles,
 } from './files/file-records.ts';
-export { makeCertificate, type OwnCertificate } from './generation/channel/own-certificate.ts';
-export { createTokenCheck, publishChannelKeys, signRequest } from './generation/channel/request-tokens.ts';
-export { isLoopback } from './generation/channel/worker-proof.ts';
 export { GenerationError, generate } from './generation/generate.ts';
-export { encodeLine, startReading } from './generation/lines.ts';
-export * from './generation/protocol.ts';
 export { newId, randomText } from './ids.ts';
 export {
   defaultUrls,
   type Integration,
   type IntegrationType,
   integrationTypes,
-  type JobIntegrationRequest,
 } from './integrations/integration.ts';
 export {
   deleteIntegration,
@@ -113,7 +115,7 @@ export {
   type ValidationProgress,
   wireStatus,
 } from './jobs/job.ts';
-export { startHousekeeping, startJobLoops } from './jobs/job-loops.ts';
+export type { JobIntegrationRequest } from './jobs/job-integration.ts';
 export { heartbeatJob, readJobFlags } from './jobs/leases/heartbeat-job.ts';
 export { type JobMetric, recordMetrics, recordProgress } from './jobs/leases/job-metrics.ts';
 export {
@@ -167,9 +169,9 @@ export {
   returnValidation,
   type ValidationOutcome,
 } from './jobs/transitions/validate-job.ts';
+export type { WorkerCapabilities } from './jobs/turns/may-take.ts';
 export { createQueuePlaces, type QueuePlace } from './jobs/turns/queue-positions.ts';
 export { type Queue, readQueue } from './jobs/turns/read-queue.ts';
-export { hasRole, parseApiKey, parseOperatorKey, type Role, roles } from './keys/api-key.ts';
 export { createApiKey, type NewApiKey } from './keys/create-api-key.ts';
 export { mostKeySeconds } from './keys/limits-of-maker.ts';
 export { type ApiKeyRecord, getApiKey, listApiKeys } from './keys/manage-api-keys.ts';
@@ -187,6 +189,7 @@ export {
   revokeOperatorKey,
 } from './keys/operator-keys.ts';
 export { type Revoked, revokeApiKey } from './keys/revoke-api-key.ts';
+export { hasRole, type Role, roles } from './keys/roles.ts';
 export { overlapSeconds, rotateApiKey } from './keys/rotate-api-key.ts';
 export { allowsScope, type Scope, scopes } from './keys/scopes.ts';
 export {
@@ -199,6 +202,10 @@ export {
   verifyKey,
 } from './keys/verify-api-key.ts';
 export { createLogger } from './logger.ts';
+export { collectDeleted, collectDeletedMs } from './maintenance/collect-deleted.ts';
+export { collectLocal } from './maintenance/collect-local.ts';
+export { startHousekeeping, startJobLoops } from './maintenance/job-loops.ts';
+export { isDamage, reportCorruption } from './maintenance/report-corruption.ts';
 export { instruments } from './observe/instruments.ts';
 export { mayReadMetrics, renderMetrics } from './observe/serve-metrics.ts';
 export {
@@ -245,9 +252,9 @@ export { openCountStore } from './rates/count-stores.ts';
 export { openSharedCounts, type SharedCounts } from './rates/shared-counts.ts';
 export { type Repeating, repeat } from './repeat.ts';
 export * from './reports/file-reports.ts';
-export { withoutFileSecrets } from './secret-files.ts';
-export { SecretRing } from './secret-ring.ts';
-export type { Secrets } from './secrets.ts';
+export { parseApiKey, parseOperatorKey } from './secrets/api-key.ts';
+export { SecretRing } from './secrets/secret-ring.ts';
+export type { Secrets } from './secrets/secrets.ts';
 export { openServices, prepareDatabase, type Services } from './services.ts';
 export { createKeySession, type NewSession, type SessionLimits } from './sessions/create-session.ts';
 export { endProviderSessions, type ProviderLogout } from './sessions/end-provider-sessions.ts';
@@ -268,19 +275,14 @@ export {
   type Vouched,
 } from './sessions/sign-in-person.ts';
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
-export type { ArtifactStore } from './storage/artifact-store.ts';
+export type { AdapterFile, ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
-export { collectDeleted, collectDeletedMs } from './storage/collect-deleted.ts';
-export { collectLocal } from './storage/collect-local.ts';
-export { dataFolder } from './storage/data-folder.ts';
 export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';
 export { fsyncFolder, makeFolder } from './storage/disk/fsync-folder.ts';
 export { receiveStaged } from './storage/disk/receive-staged.ts';
 export { removeBelow } from './storage/disk/remove-below.ts';
 export type { FileStore } from './storage/file-store.ts';
 export { checkOwnDataFolder, probeDataFolder } from './storage/prove-data-folder.ts';
-export { isDamage, reportCorruption } from './storage/report-corruption.ts';
-export { secureDataFolder } from './storage/secure-data-folder.ts';
 export { isStorageAway, whenStorageIsBack } from './storage/storage-fault.ts';
 export { deleteTeam, purgeDeletedTeams } from './teams/delete-team.ts';
 export { ensureBootstrapKey } from './teams/ensure-bootstrap-key.ts';
@@ -295,7 +297,7 @@ export {
   type Team,
   updateTeam,
 } from './teams/team-records.ts';
-export { checkJobQuota, QuotaExceeded } from './teams/within-quota.ts';
+export { checkJobQuota, type IncomingBytes, QuotaExceeded } from './teams/within-quota.ts';
 export {
   claimSeconds,
   claimUpload,
@@ -306,13 +308,7 @@ export {
 } from './uploads/complete-upload.ts';
 export { expireUploads } from './uploads/expire-uploads.ts';
 export { receiveBytes, receivePartBytes } from './uploads/incoming-bytes.ts';
-export {
-  type IncomingBytes,
-  mostPartBytes,
-  mostParts,
-  type Upload,
-  type UploadPart,
-} from './uploads/upload.ts';
+export { mostPartBytes, mostParts, type Upload, type UploadPart } from './uploads/upload.ts';
 export {
   addPart,
   cancelUpload,
@@ -391,6 +387,5 @@ export {
   pickWorker,
   registerWorker,
   removeWorker,
-  type WorkerCapabilities,
   type WorkerInfo,
 } from './workers/worker-registry.ts';

@@ -44,7 +44,7 @@ const readMilliseconds = 30_000;
 const retryAfterSeconds = 2;
 
 /**
- * The worker's HTTP server, for the API only. `POST /internal/generate` follows packages/service/src/generation; a client
+ * The worker's HTTP server, for the API only. `POST /internal/generate` follows packages/service/src/channel; a client
  * that hangs up ends its generation. `GET /healthz` answers whoever asks, `GET /metrics` those who may read it.
  */
 export function createInternalServer(

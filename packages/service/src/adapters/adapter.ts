@@ -1,6 +1,7 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
 import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
+import type { AdapterFile } from '../storage/artifact-store.ts';
 
 export interface Adapter {
   id: string;
@@ -28,14 +29,6 @@ export interface AdapterTag {
   version: number;
   createdAt: Date;
   movedAt: Date;
-}
-
-export interface AdapterFile {
-  /** Relative, with forward slashes. */
-  path: string;
-  bytes: number;
-  /** Hexadecimal. */
-  sha256: string;
 }
 
 export interface AdapterVersion {

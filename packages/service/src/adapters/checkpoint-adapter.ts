@@ -1,6 +1,6 @@
 import type { PeftConfig } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
-import type { AdapterFile } from './adapter.ts';
+import type { AdapterFile } from '../storage/artifact-store.ts';
 
 /** What a step of training measured; null where it was not. */
 export interface StepMetrics {

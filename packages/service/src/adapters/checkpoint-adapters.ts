@@ -5,8 +5,8 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
+import type { IncomingBytes } from '../teams/within-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
-import type { IncomingBytes } from '../uploads/upload.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import {
   type CheckpointAdapter,

@@ -1,4 +1,5 @@
-import type { AdapterFile, AdapterVersion } from './adapter.ts';
+import type { AdapterFile } from '../storage/artifact-store.ts';
+import type { AdapterVersion } from './adapter.ts';
 
 /** A value that differs: the path to it, and both values; undefined where a side has none. */
 interface Difference {

@@ -4,7 +4,7 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
-import type { ServiceEnv } from '../env.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import { type ModelLimit, namedWithin } from '../keys/model-limit.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 import { withAdapterLocked } from './adapter-tags.ts';

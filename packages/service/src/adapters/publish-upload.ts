@@ -5,8 +5,8 @@ import type { Database } from '../database/database.ts';
 import { newId } from '../ids.ts';
 import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
+import type { IncomingBytes } from '../teams/within-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
-import type { IncomingBytes } from '../uploads/upload.ts';
 import type { AdapterVersion } from './adapter.ts';
 import { insertVersion } from './insert-version.ts';
 

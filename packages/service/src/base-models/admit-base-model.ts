@@ -1,8 +1,8 @@
 import { GraftError } from '@graft/peft-core/config';
+import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import type { Services } from '../services.ts';
-import type { LocalBaseModel } from './catalogue.ts';
+import type { BaseModelCatalogue, LocalBaseModel } from './catalogue.ts';
 
 /** What each database has admitted, and when: a completion need not ask again for a minute. */
 const admitted = new WeakMap<object, Map<string, { digest: string; until: number }>>();
@@ -13,7 +13,7 @@ const admittedMs = 60_000;
  * GraftError `base_model_changed`: this machine's weights are others, damaged or replaced; nothing may be made with them.
  */
 export async function admitBaseModel(
-  { db, log }: Pick<Services, 'db' | 'log'>,
+  { db, log }: Pick<Database, 'db'> & { log: Logger },
   model: Pick<LocalBaseModel, 'id' | 'digest'>,
 ): Promise<string> {
   const digest = await model.digest();
@@ -44,7 +44,7 @@ export async function admitBaseModel(
 
 /** Reads opened weights through and logs those that have changed without a trace: `admitBaseModel` refuses them from then on. */
 export async function scrubBaseModels(
-  { baseModels, log }: Pick<Services, 'baseModels' | 'log'>,
+  { baseModels, log }: { baseModels: Pick<BaseModelCatalogue, 'scrub'>; log: Logger },
   signal: AbortSignal,
 ): Promise<void> {
   for (const id of await baseModels.scrub(signal)) {

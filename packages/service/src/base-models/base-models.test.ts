@@ -7,7 +7,7 @@ import type { GraftError } from '@graft/peft-core/config';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { unpackTokenizer } from '@graft/peft-core/text';
 import { HubServer } from '../../../peft-core/src/hub/testing/hub-server.ts';
-import { loadServiceEnv } from '../env.ts';
+import { loadServiceEnv } from '../environment/env.ts';
 import { createBaseModelCatalogue } from './create-base-model-catalogue.ts';
 
 let folder: string;

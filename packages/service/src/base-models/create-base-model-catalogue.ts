@@ -1,7 +1,7 @@
 import { type BaseModelSpec, resolveBaseModel } from '@graft/peft-core/files';
-import type { ServiceEnv } from '../env.ts';
+import { digestFolder } from '../environment/cache-folder.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import { baseModelFault } from './base-model-fault.ts';
-import { digestFolder } from './cache-folder.ts';
 import type { ConfiguredCatalogue, LocalBaseModel } from './catalogue.ts';
 import { listBaseModels } from './list-base-models.ts';
 import { openLocalModel } from './open-local-model.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type BaseModelSpec, type HubModel, packagedModels } from '@graft/peft-core/files';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { ServiceEnv } from '../env.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import type { ConfiguredEntry } from './catalogue.ts';
 import { globToRegExp } from './hub-glob.ts';
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { pino } from 'pino';
-import { loadServiceEnv } from '../env.ts';
+import { loadServiceEnv } from '../environment/env.ts';
 import { openServices } from '../services.ts';
 import { createTeam } from '../teams/team-records.ts';
 import { type PrivatePostgres, startPrivatePostgres } from '../testing/private-postgres.ts';

@@ -7,11 +7,11 @@ import { dispatchJobs, staleDispatched, takeBackDispatched } from '../jobs/trans
 import { giveGrace } from '../jobs/transitions/expiry/lease-expiry.ts';
 import { sweepExpiredLeases } from '../jobs/transitions/expiry/sweep-expired-leases.ts';
 import { preemptForStarved } from '../jobs/transitions/preempt-job.ts';
+import { collectDeleted } from '../maintenance/collect-deleted.ts';
+import { collectLocal } from '../maintenance/collect-local.ts';
+import { reportCorruption } from '../maintenance/report-corruption.ts';
+import { scrubObjects, slowScrub } from '../maintenance/scrub-objects.ts';
 import { openServices, type Services } from '../services.ts';
-import { collectDeleted } from '../storage/collect-deleted.ts';
-import { collectLocal } from '../storage/collect-local.ts';
-import { reportCorruption } from '../storage/report-corruption.ts';
-import { scrubObjects, slowScrub } from '../storage/scrub-objects.ts';
 import { keepLog } from '../testing/keep-log.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { clearWorkerFaults, quarantineWorker, recordWorkerFault } from '../workers/worker-quarantine.ts';

@@ -12,8 +12,8 @@ import type { File as FileRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
+import type { IncomingBytes } from '../teams/within-quota.ts';
 import { admitBytes, inQuota } from '../teams/within-quota.ts';
-import type { IncomingBytes } from '../uploads/upload.ts';
 
 export interface FileRecord {
   id: string;

@@ -1,18 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Services } from '../services.ts';
-import { type PickedWorker, pickWorker } from '../workers/worker-registry.ts';
-import { decodeLines, startReading } from './lines.ts';
-import { postToWorker } from './post-to-worker.ts';
+import type { Logger } from 'pino';
+import { decodeLines, startReading } from '../channel/lines.ts';
 import {
   type GenerationEvent,
   type GenerationLine,
   type GenerationRequest,
   generationProtocol,
   protocolOf,
-} from './protocol.ts';
+} from '../channel/protocol.ts';
+import type { Database } from '../database/database.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import { type PickedWorker, pickWorker } from '../workers/worker-registry.ts';
+import { postToWorker } from './post-to-worker.ts';
 
 const pollMilliseconds = 200;
+
+type GenerationServices = Database & { secrets: Secrets; log: Logger };
 
 /**
  * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`, and `worker_version_mismatch` where the only
@@ -50,7 +54,7 @@ export class GenerationError extends Error {
  * `waitMs` at the most; `first` is asked before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
  */
 export async function generate(
-  services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
+  services: GenerationServices,
   request: GenerationRequest,
   options: { waitMs: number; signal: AbortSignal; first?: PickedWorker | null },
 ): Promise<AsyncGenerator<GenerationEvent>> {
@@ -85,7 +89,7 @@ type PassedOver = 'away' | 'busy' | 'other protocol';
 const notUnderstood = [400, 404, 405, 415, 422];
 
 async function ask(
-  services: Pick<Services, 'secrets' | 'log'>,
+  services: Pick<GenerationServices, 'secrets' | 'log'>,
   worker: PickedWorker,
   request: GenerationRequest,
   signal: AbortSignal,
@@ -129,7 +133,7 @@ async function ask(
 
 async function* eventsOf(
   body: IncomingMessage,
-  services: Pick<Services, 'log'>,
+  services: Pick<GenerationServices, 'log'>,
   signal: AbortSignal,
 ): AsyncGenerator<GenerationEvent> {
   try {

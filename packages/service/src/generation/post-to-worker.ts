@@ -1,11 +1,6 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { currentBehalf } from '../database/on-behalf-of.ts';
-import type { Secrets } from '../secrets.ts';
-import type { PickedWorker } from '../workers/worker-registry.ts';
-import { signRequest } from './channel/request-tokens.ts';
-import { isLoopback, isProved } from './channel/worker-proof.ts';
 import {
   type GenerationRequest,
   generationPath,
@@ -13,7 +8,12 @@ import {
   modelDefaultsHeader,
   protocolHeader,
   teamHeader,
-} from './protocol.ts';
+} from '../channel/protocol.ts';
+import { signRequest } from '../channel/request-tokens.ts';
+import { isLoopback, isProved } from '../channel/worker-proof.ts';
+import { currentBehalf } from '../database/on-behalf-of.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import type { PickedWorker } from '../workers/worker-registry.ts';
 
 // Until a worker is connected to, TLS included; a packet that is dropped is otherwise waited for for minutes.
 const connectMilliseconds = 5_000;

@@ -4,10 +4,10 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { waitForRow } from '../database/wait-for-row.ts';
+import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
+import { parseTeamUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
-import { type Sealed, type SealedFor, type SealingKeys, seal } from '../sealed-secret.ts';
-import { createEgressRules, type EgressRules } from '../webhooks/egress/address-rules.ts';
-import { parseTeamUrl } from '../webhooks/egress/webhook-url.ts';
+import { type Sealed, type SealedFor, type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { defaultUrls, type Integration, type IntegrationType, integrationOf } from './integration.ts';
 
 type Context = Database & { secrets: SealingKeys; env: { integrationAllow: string[] } };

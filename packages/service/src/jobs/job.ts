@@ -24,7 +24,8 @@ import type {
 import type { FittingChange, Machine, TrainingEstimate } from '@graft/peft-core/estimate';
 import type { ExampleCounts } from '@graft/peft-core/examples';
 import type { Job as JobRow } from '../generated/client.ts';
-import type { JobIntegrationRequest } from '../integrations/integration.ts';
+import type { Dispatch } from '../queue/job-queue.ts';
+import type { JobIntegrationRequest } from './job-integration.ts';
 
 export const jobStates = [
   'validating',
@@ -64,13 +65,6 @@ export type Priority = keyof typeof priorities;
 
 export function priorityOf(job: Pick<Job, 'priority'>): Priority {
   return job.priority < 0 ? 'low' : job.priority > 0 ? 'high' : 'normal';
-}
-
-/** A job that waits for a worker to claim it. */
-export interface Dispatch {
-  id: string;
-  /** The lease epoch that the claim will have. */
-  epoch: number;
 }
 
 export interface Lease extends Dispatch {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { loadServiceEnv } from '../env.ts';
-import { SecretRing, type SecretVersion } from '../secret-ring.ts';
+import { loadServiceEnv } from '../environment/env.ts';
+import { parseApiKey } from '../secrets/api-key.ts';
+import { SecretRing, type SecretVersion } from '../secrets/secret-ring.ts';
 import type { Services } from '../services.ts';
 import { ensureBootstrapKey } from '../teams/ensure-bootstrap-key.ts';
 import { createTeam, findTeam, listTeams, type Team } from '../teams/team-records.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { parseApiKey } from './api-key.ts';
 import { createApiKey } from './create-api-key.ts';
 import { listApiKeys } from './manage-api-keys.ts';
 import { revokeApiKey } from './revoke-api-key.ts';

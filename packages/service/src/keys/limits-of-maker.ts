@@ -1,6 +1,6 @@
 import { GraftError } from '@graft/peft-core/config';
 import { type Database, databaseTime } from '../database/database.ts';
-import { hasRole, type Role } from './api-key.ts';
+import { hasRole, type Role } from './roles.ts';
 import { checkLimits } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 

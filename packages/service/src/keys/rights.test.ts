@@ -6,11 +6,11 @@ import { createPerson, type PersonRecord, updatePerson } from '../people/person-
 import type { Services } from '../services.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import type { Role } from './api-key.ts';
 import { createApiKey, type NewApiKey } from './create-api-key.ts';
 import { getApiKey, listApiKeys } from './manage-api-keys.ts';
 import { allowsModel } from './model-limit.ts';
 import { createOperatorKey, listOperatorKeys, revokeOperatorKey } from './operator-keys.ts';
+import type { Role } from './roles.ts';
 import { rotateApiKey } from './rotate-api-key.ts';
 import { allowsScope, checkLimits, scopes } from './scopes.ts';
 import { type Identity, verifyApiKey, verifyKey } from './verify-api-key.ts';

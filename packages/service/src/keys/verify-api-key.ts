@@ -2,16 +2,9 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Requester } from '../audit/actor.ts';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import type { Secrets } from '../secrets.ts';
-import {
-  isSecret,
-  type ParsedKey,
-  parseApiKey,
-  parseOperatorKey,
-  type Role,
-  renewSecret,
-  smallerRole,
-} from './api-key.ts';
+import { isSecret, type ParsedKey, parseApiKey, parseOperatorKey, renewSecret } from '../secrets/api-key.ts';
+import type { Secrets } from '../secrets/secrets.ts';
+import { type Role, smallerRole } from './roles.ts';
 import { readLimit } from './scopes.ts';
 
 /** Who asks, in one team: a key, or a person who is signed in without one. */

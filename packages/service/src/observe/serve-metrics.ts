@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Services } from '../services.ts';
+import type { Database } from '../database/database.ts';
+import type { ServiceEnv } from '../environment/env.ts';
+import type { JobQueue } from '../queue/job-queue.ts';
 import { registry } from './instruments.ts';
 import { readPoolGauges, readServiceGauges } from './read-gauges.ts';
 
@@ -48,7 +50,7 @@ export function mayReadMetrics(
  * them. Answers within about two seconds, whatever is away.
  */
 export async function renderMetrics(
-  services: Pick<Services, 'sql' | 'queue' | 'env'>,
+  services: Pick<Database, 'sql'> & { queue: JobQueue; env: ServiceEnv },
   role: 'api' | 'worker',
 ): Promise<{ contentType: string; body: string }> {
   if (role === 'api') await readServiceGauges(services);

@@ -6,19 +6,13 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import type { Invitation } from '../generated/client.ts';
-import {
-  generateApiKey,
-  isSecret,
-  parseInvitationToken,
-  type Role,
-  storeSecret,
-  wholeKey,
-} from '../keys/api-key.ts';
 import { insertApiKey } from '../keys/create-api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { holdMaker } from '../keys/revoke-api-key.ts';
+import type { Role } from '../keys/roles.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
-import type { Secrets } from '../secrets.ts';
+import { generateApiKey, isSecret, parseInvitationToken, storeSecret, wholeKey } from '../secrets/api-key.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
 import { lockIsVerified } from './verify-person.ts';

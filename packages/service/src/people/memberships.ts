@@ -3,10 +3,10 @@ import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { type Page, readPage } from '../database/read-page.ts';
-import { hasRole, type Role } from '../keys/api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { keysMadeBy } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
+import { hasRole, type Role } from '../keys/roles.ts';
 import type { Identity } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { ServiceEnv } from '../env.ts';
-import { dataFolder } from '../storage/data-folder.ts';
+import { dataFolder } from '../data-folder/data-folder.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
 
 /**

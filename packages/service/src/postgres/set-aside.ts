@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
-import { dataFolder } from '../storage/data-folder.ts';
+import { dataFolder } from '../data-folder/data-folder.ts';
 
 /**
  * Whether nothing was ever kept here: in the folder of Postgres only what taking its lock leaves, and no data beside it.

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dispatch } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
+import type { Dispatch } from './job-queue.ts';
 
 const redisUrl = process.env.REDIS_URL;
 

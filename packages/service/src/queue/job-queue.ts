@@ -1,4 +1,9 @@
-import type { Dispatch } from '../jobs/job.ts';
+/** A job that waits for a worker to claim it. */
+export interface Dispatch {
+  id: string;
+  /** The lease epoch that the claim will have. */
+  epoch: number;
+}
 
 /**
  * The doorbell between dispatcher and workers: it carries ids only, may be lost, and may ring twice. Postgres decides

@@ -7,9 +7,8 @@ import { connectOwner } from '../database/database.ts';
 import { isRowLocked } from '../database/database-away.ts';
 import { grantSchema } from '../database/grant-access.ts';
 import type { PrismaClient } from '../generated/client.ts';
-import type { Dispatch } from '../jobs/job.ts';
 import { connectRedis, redisPrefix } from './connect-redis.ts';
-import type { JobQueue } from './job-queue.ts';
+import type { Dispatch, JobQueue } from './job-queue.ts';
 
 interface QueueSettings {
   db: PrismaClient;

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
-import type { SecretRing } from '../secret-ring.ts';
-import type { Secrets } from '../secrets.ts';
+import type { SecretRing } from '../secrets/secret-ring.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 
 const kinds = ['apiKeys', 'operatorKeys', 'sessions', 'invitations', 'sealed'] as const;
 type Kind = (typeof kinds)[number];

@@ -11,8 +11,8 @@ import {
   renewSecret,
   storeSecret,
   wholeKey,
-} from '../keys/api-key.ts';
-import type { Secrets } from '../secrets.ts';
+} from '../secrets/api-key.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 
 export type ScimTokenRecord = Omit<ScimToken, 'secretHmac'>;
 

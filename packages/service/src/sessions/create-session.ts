@@ -3,9 +3,9 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import { type Database, databaseTime, type Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import { generateApiKey, storeSecret, wholeKey } from '../keys/api-key.ts';
 import { type KeyLapse, keyLapsed, verifyKey } from '../keys/verify-api-key.ts';
-import type { Secrets } from '../secrets.ts';
+import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 
 /** How long sessions live, in seconds. */
 export interface SessionLimits extends KeyLapse {

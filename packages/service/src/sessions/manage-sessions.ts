@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { type Page, readPage } from '../database/read-page.ts';
-import { parseSessionToken } from '../keys/api-key.ts';
+import { parseSessionToken } from '../secrets/api-key.ts';
 import type { SessionLimits } from './create-session.ts';
 
 /** Whose sessions: a person's with those of their keys, or a key's alone, which has no power over its person. */

@@ -4,11 +4,11 @@ import { type Database, databaseTime, type Transaction } from '../database/datab
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { newId } from '../ids.ts';
-import { hasRole, type Role } from '../keys/api-key.ts';
+import { hasRole, type Role } from '../keys/roles.ts';
 import { syncMembership } from '../people/memberships.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
 import { verifyPerson } from '../people/verify-person.ts';
-import type { Secrets } from '../secrets.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
 
 /** What a provider vouched for. */

@@ -1,9 +1,10 @@
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import { isSecret, parseSessionToken, type Role, renewSecret, smallerRole } from '../keys/api-key.ts';
+import { type Role, smallerRole } from '../keys/roles.ts';
 import { readLimit } from '../keys/scopes.ts';
 import { type Identity, isLapsed, type Operator } from '../keys/verify-api-key.ts';
-import type { Secrets } from '../secrets.ts';
+import { isSecret, parseSessionToken, renewSecret } from '../secrets/api-key.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import type { SessionLimits } from './create-session.ts';
 
 /** A session that is let in, and who has it. */

@@ -1,6 +1,15 @@
 import type { Readable } from 'node:stream';
-import type { AdapterFile } from '../adapters/adapter.ts';
+
 import type { ByteSpan } from './file-store.ts';
+
+/** One file of an adapter. */
+export interface AdapterFile {
+  /** Relative, with forward slashes. */
+  path: string;
+  bytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+}
 
 /** What `publish` answers, and the version's row says of it. */
 export interface StoredArtifact {

@@ -1,4 +1,4 @@
-import type { ServiceEnv } from '../env.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import { createDiskArtifactStore } from './disk/disk-artifact-store.ts';
 import { createDiskCheckpointStore } from './disk/disk-checkpoint-store.ts';
 import { createDiskFileStore } from './disk/disk-file-store.ts';

@@ -3,12 +3,12 @@ import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { dataFolder } from '../data-folder/data-folder.ts';
+import { secureDataFolder } from '../data-folder/secure-data-folder.ts';
 import { createLogger } from '../logger.ts';
 import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
-import { dataFolder } from './data-folder.ts';
 import { checkDataFolderMark, probeDataFolder } from './prove-data-folder.ts';
-import { secureDataFolder } from './secure-data-folder.ts';
 
 let services: Services;
 let folder: string;

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { dataFolder } from '../data-folder/data-folder.ts';
+import { readOrMake, readText } from '../data-folder/write-once.ts';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
-import type { ServiceEnv } from '../env.ts';
-import { dataFolder } from './data-folder.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import { fsyncFolder } from './disk/fsync-folder.ts';
-import { readOrMake, readText } from './write-once.ts';
 
 /**
  * Whether the folder is the one that this installation keeps its data in, by a mark in it that its row in Postgres names. The

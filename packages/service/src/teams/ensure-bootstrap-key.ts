@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/database.ts';
 import { runExclusive } from '../database/run-exclusive.ts';
-import type { ServiceEnv } from '../env.ts';
+import type { ServiceEnv } from '../environment/env.ts';
 import { createApiKey } from '../keys/create-api-key.ts';
-import type { Secrets } from '../secrets.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import { createTeam, findTeam } from './team-records.ts';
 
 /** The team that the first key belongs to. */

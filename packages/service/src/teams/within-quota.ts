@@ -111,6 +111,19 @@ export async function admitBytes(
   );
 }
 
+/** Bytes that a request receives, which have no row yet. */
+export interface IncomingBytes {
+  /**
+   * Counts the next bytes that have arrived. Of a file or an adapter it throws QuotaExceeded where they are too many; of a part it
+   * resolves to false where the upload and its other parts under way leave no place for them.
+   */
+  add(bytes: number): Promise<boolean>;
+  /** Stops counting them, in the transaction that makes their row. */
+  settle(tx: Transaction): Promise<void>;
+  /** Stops counting them: they are gone, or have a row. */
+  end(): Promise<void>;
+}
+
 /** What of a job a quota may limit before its files are read. */
 interface AskedOfJob {
   model: string;

@@ -1,7 +1,7 @@
 import { parsePeftConfig, type ResolvedTraining } from '@graft/peft-core/config';
 import { createFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
-import { type Dispatch, type Job, type JobState, leaseOf } from '../jobs/job.ts';
+import { type Job, type JobState, leaseOf } from '../jobs/job.ts';
 import { getJob } from '../jobs/records/read-jobs.ts';
 import { claimJob } from '../jobs/transitions/claim-job.ts';
 import { createJob, type NewJob } from '../jobs/transitions/create-job.ts';
@@ -13,6 +13,7 @@ import {
 import { cancelJob, pauseJob } from '../jobs/transitions/user-requests.ts';
 import { claimValidation, finishValidation } from '../jobs/transitions/validate-job.ts';
 import { createApiKey } from '../keys/create-api-key.ts';
+import type { Dispatch } from '../queue/job-queue.ts';
 import type { Services } from '../services.ts';
 import { createTeam } from '../teams/team-records.ts';
 

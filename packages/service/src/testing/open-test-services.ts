@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { connectDatabase, type Database } from '../database/database.ts';
-import { loadServiceEnv } from '../env.ts';
+import { loadServiceEnv } from '../environment/env.ts';
 import { type OpenOptions, openServices, type Services } from '../services.ts';
 import { createTestDatabase } from './test-database.ts';
 

@@ -1,4 +1,6 @@
-import type { Services } from '../services.ts';
+import type { Logger } from 'pino';
+import type { Database } from '../database/database.ts';
+import type { FileStore } from '../storage/file-store.ts';
 import { changeUpload, endUpload, removeParts } from './upload-records.ts';
 
 /** Looked at in one pass. */
@@ -10,9 +12,7 @@ const keptDays = 30;
  * pending → expired for uploads whose time is over and that nobody puts together now, whose parts go; forgets uploads that were
  * over a month ago, and bytes that were being received by a process that has died. Safe beside itself. Answers how many expired.
  */
-export async function expireUploads(
-  services: Pick<Services, 'db' | 'sql' | 'files' | 'log'>,
-): Promise<number> {
+export async function expireUploads(services: Database & { files: FileStore; log: Logger }): Promise<number> {
   const { sql } = services;
   const { rows } = await sql.query<{ teamId: string; id: string }>(
     `SELECT team_id AS "teamId", id FROM uploads

@@ -3,8 +3,8 @@ import type { Database, Transaction } from '../database/database.ts';
 import { asTeam } from '../database/on-behalf-of.ts';
 import { randomText } from '../ids.ts';
 import { readQuota } from '../teams/team-quota.ts';
+import type { IncomingBytes } from '../teams/within-quota.ts';
 import { admitBytes, inQuota, QuotaExceeded } from '../teams/within-quota.ts';
-import type { IncomingBytes } from './upload.ts';
 import { changeUpload } from './upload-records.ts';
 
 /** How long bytes count whose process has died. Seconds. */

@@ -9,16 +9,8 @@ import type { Upload as UploadRow } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { readQuota } from '../teams/team-quota.ts';
-import { admitBytes, inQuota } from '../teams/within-quota.ts';
-import {
-  type IncomingBytes,
-  mostParts,
-  partOf,
-  type Upload,
-  type UploadPart,
-  uploadOf,
-  uploadOver,
-} from './upload.ts';
+import { admitBytes, type IncomingBytes, inQuota } from '../teams/within-quota.ts';
+import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   keyId: string | null;

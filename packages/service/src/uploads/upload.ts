@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
-import type { Transaction } from '../database/database.ts';
 import type { Upload as UploadRow } from '../generated/client.ts';
 
 /**
@@ -35,19 +34,6 @@ export interface UploadPart {
   /** Key in the file store. */
   path: string;
   createdAt: Date;
-}
-
-/** Bytes that a request receives, which have no row yet. */
-export interface IncomingBytes {
-  /**
-   * Counts the next bytes that have arrived. Of a file or an adapter it throws QuotaExceeded where they are too many; of a part it
-   * resolves to false where the upload and its other parts under way leave no place for them.
-   */
-  add(bytes: number): Promise<boolean>;
-  /** Stops counting them, in the transaction that makes their row. */
-  settle(tx: Transaction): Promise<void>;
-  /** Stops counting them: they are gone, or have a row. */
-  end(): Promise<void>;
 }
 
 /** As OpenAI has it. */

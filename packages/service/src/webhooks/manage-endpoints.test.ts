@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { graftAdmin } from '../audit/actor.ts';
-import { type SealingKeys, seal, unseal } from '../sealed-secret.ts';
-import { SecretRing, type SecretVersion } from '../secret-ring.ts';
+import { type SealingKeys, seal, unseal } from '../secrets/sealed-secret.ts';
+import { SecretRing, type SecretVersion } from '../secrets/secret-ring.ts';
 import type { Services } from '../services.ts';
 import { createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';

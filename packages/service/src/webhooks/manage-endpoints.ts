@@ -5,11 +5,11 @@ import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { type Page, readPage } from '../database/read-page.ts';
 import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
+import { createEgressRules } from '../egress/address-rules.ts';
+import { parseWebhookUrl } from '../egress/team-url.ts';
 import { newId } from '../ids.ts';
 import { holdMaker } from '../keys/revoke-api-key.ts';
-import { type SealingKeys, seal } from '../sealed-secret.ts';
-import { createEgressRules } from './egress/address-rules.ts';
-import { parseWebhookUrl } from './egress/webhook-url.ts';
+import { type SealingKeys, seal } from '../secrets/sealed-secret.ts';
 import { newWebhookSecret, sealedForWebhook } from './seal-secret.ts';
 import {
   endpointOf,

@@ -1,6 +1,6 @@
 /** Secrets that sign webhooks. */
 import { randomBytes } from 'node:crypto';
-import type { SealedFor } from '../sealed-secret.ts';
+import type { SealedFor } from '../secrets/sealed-secret.ts';
 
 /** Whose secret it is: no other row's ciphertext opens under it. */
 export interface SecretOwner {

@@ -1,6 +1,6 @@
+import { generationProtocol } from '../channel/protocol.ts';
 import type { Database } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
-import { generationProtocol } from '../generation/protocol.ts';
 import { lives } from '../jobs/turns/may-take.ts';
 
 export interface WorkerCounts {

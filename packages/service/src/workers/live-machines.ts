@@ -1,7 +1,7 @@
 import type { Database } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
+import type { WorkerCapabilities } from '../jobs/turns/may-take.ts';
 import { takesJobs } from '../jobs/turns/may-take.ts';
-import type { WorkerCapabilities } from './worker-registry.ts';
 
 /** Workers that say the same of themselves. */
 export interface LiveMachine {

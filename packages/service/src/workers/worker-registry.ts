@@ -1,31 +1,8 @@
+import { proveWorker } from '../channel/worker-proof.ts';
 import type { Database } from '../database/database.ts';
-import { proveWorker } from '../generation/channel/worker-proof.ts';
-import type { JobRequirements } from '../jobs/job.ts';
+import type { WorkerCapabilities } from '../jobs/turns/may-take.ts';
 import { hasEnded, processIdentity, processNamespace } from '../process-identity.ts';
-import type { Secrets } from '../secrets.ts';
-
-/** What a worker can do for jobs that need the same numbers from every attempt. */
-export interface WorkerCapabilities {
-  device: 'cpu' | 'gpu';
-  /** A job that is first run here computes with so many; one that needs more is not for this worker. */
-  threads: number;
-  /** Models of its GPUs, as nvidia-smi names them: a job goes on with the one that it was begun on. Absent: of a version before that. */
-  gpus?: string[];
-  /** Why cards of it take no jobs, for the operator. Absent: all do. */
-  gpuFaults?: string[];
-  /** The first is what "auto" means here. */
-  precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
-  /** What layers can be made of, as its trainers found; what jobs that are first run here take comes first. Absent: stock alone. */
-  kernels?: string[];
-  /** What one of its trainers may hold at most. Absent: not known, as of a worker of an earlier version. */
-  memoryBytes?: number;
-  /** Floating-point operations in a second of large matrix products, as measured there in some of its precisions. */
-  flops?: Partial<Record<JobRequirements['precision'], number>>;
-  /** It trains sweeps. Absent: of a version before them, which does not get any (a trigger of `jobs`). */
-  sweeps?: true;
-  /** What keeps its trainers from the rest of the machine. Absent: of a version before it was known. */
-  confinement?: string[];
-}
+import type { Secrets } from '../secrets/secrets.ts';
 
 export interface WorkerInfo {
   id: string;

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { auditSinkFault } from '../../environment/audit-sink-fault.ts';
 import type { Services } from '../../services.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { auditHash } from '../verify-audit.ts';
 import { startAuditExporter } from './audit-exporter.ts';
-import { auditSinkFault, openAuditSink } from './audit-sink.ts';
+import { openAuditSink } from './audit-sink.ts';
 
 interface Line {
   chain: string;

@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Database } from '../../database/database.ts';
 import { runExclusive } from '../../database/run-exclusive.ts';
+import type { ServiceEnv } from '../../environment/env.ts';
 import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
-import type { Services } from '../../services.ts';
 import { type AuditSink, openAuditSink, SinkError } from './audit-sink.ts';
 import { readUnsent, recordSent, type UnsentEntry } from './read-unsent.ts';
+
+type ExportServices = Database & { env: Pick<ServiceEnv, 'auditSink' | 'auditSinkToken'>; log: Logger };
 
 export interface AuditExportSettings {
   /** How often new entries are looked for. */
@@ -24,7 +28,7 @@ const mostCharacters = 1_000_000;
  * sink has stored. One process of all does it, for as long as it holds the turn; no request waits for it.
  */
 export function startAuditExporter(
-  services: Services,
+  services: ExportServices,
   overrides: Partial<AuditExportSettings> = {},
 ): { close(): Promise<void> } {
   const { auditSink, auditSinkToken } = services.env;
@@ -45,7 +49,7 @@ export function startAuditExporter(
 
 /** Resolves when nothing waits any more, or `stopping`. Keeps the turn while a sink fails, so that no other process tries sooner. */
 async function sendAll(
-  services: Services,
+  services: ExportServices,
   sink: AuditSink,
   { firstSeconds, longestSeconds }: AuditExportSettings,
   stopping: AbortSignal,

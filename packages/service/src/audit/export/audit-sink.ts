@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { createEgressRules } from '../../webhooks/egress/address-rules.ts';
-import { createResolve, type Egress, EgressError, requestPinned } from '../../webhooks/egress/post-pinned.ts';
-import { hostOf } from '../../webhooks/egress/webhook-url.ts';
+import { createEgressRules } from '../../egress/address-rules.ts';
+import { createResolve, type Egress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
+import { hostOf } from '../../egress/team-url.ts';
 
 /** Where entries of the audit log are exported to. */
 export interface AuditSink {
@@ -26,18 +26,6 @@ export class SinkError extends Error {
 
 const connectMs = 5_000;
 const wholeMs = 30_000;
-
-/** What is wrong with a value of GRAFT_AUDIT_SINK; null: nothing. */
-export function auditSinkFault(text: string): string | null {
-  const form = 'must be https://host/path or file:/absolute/path';
-  if (!URL.canParse(text)) return form;
-  const url = new URL(text);
-  if (url.username || url.password || url.hash) return 'must hold no user, password or fragment';
-  if (url.protocol === 'file:') return url.host === '' && !url.pathname.endsWith('/') ? null : form;
-  if (url.protocol === 'https:') return null;
-  const isLoopback = /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(hostOf(url));
-  return url.protocol === 'http:' && isLoopback ? null : form;
-}
 
 export function openAuditSink(text: string, token: string | undefined): AuditSink {
   const url = new URL(text);

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fetchHubModel, resolveBaseModel } from '@graft/peft-core/files';
-import type { ServiceEnv } from '../../env.ts';
+import type { ServiceEnv } from '../../environment/env.ts';
 import { FileDigests } from '../../storage/disk/file-digests.ts';
 import type { AddedModel, FetchWatch, ModelFile } from './added-model.ts';
 

@@ -5,7 +5,7 @@ import { insertAudit } from '../../audit/insert-audit.ts';
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { newId } from '../../ids.ts';
-import type { Services } from '../../services.ts';
+import type { BaseModelCatalogue } from '../catalogue.ts';
 import { type AddedModel, addedModelOf } from './added-model.ts';
 import { writeAccess } from './model-permissions.ts';
 import { type GivenSource, isAllowedSource, parseModelSource } from './model-source.ts';
@@ -19,7 +19,7 @@ const mostModels = 1_000;
  * `invalid_value`, `base_model_source_not_allowed`, `too_many_base_models`, `team_not_found`.
  */
 export async function addBaseModel(
-  services: Pick<Services, 'db' | 'sql' | 'baseModels'>,
+  services: Database & { baseModels: Pick<BaseModelCatalogue, 'isConfigured'> },
   input: GivenSource & { id: string; teams?: readonly string[] | undefined },
   sources: readonly string[] | null,
   by: Actor | null,

@@ -2,12 +2,14 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 import { findHubCommit } from '@graft/peft-core/files';
+import type { Logger } from 'pino';
+import type { Database } from '../../database/database.ts';
 import { isDatabaseAway } from '../../database/database-away.ts';
+import { digestFolder } from '../../environment/cache-folder.ts';
+import type { ServiceEnv } from '../../environment/env.ts';
 import { type Repeating, repeat } from '../../repeat.ts';
-import type { Services } from '../../services.ts';
 import { admitBaseModel } from '../admit-base-model.ts';
 import { baseModelFault, isLastingModelFault } from '../base-model-fault.ts';
-import { digestFolder } from '../cache-folder.ts';
 import { openLocalModel } from '../open-local-model.ts';
 import type { AddedModel } from './added-model.ts';
 import { addedModelsFolder, bringModel, describeModel, hubOptions } from './bring-model.ts';
@@ -20,7 +22,7 @@ import {
   releaseFetch,
 } from './fetch-lease.ts';
 
-type FetchServices = Pick<Services, 'db' | 'sql' | 'env' | 'log'>;
+type FetchServices = Database & { env: ServiceEnv; log: Logger };
 
 /** What may pass: a Hub or a server of S3 that is away, or a fault of this machine. */
 const passing = new Set(['base_model_unavailable', 'storage_away', 'internal_error']);
@@ -145,7 +147,7 @@ function forOperator(error: unknown, { modelId, source, location }: AddedModel, 
 }
 
 /** Removes from this machine what belongs to models that are added no more. */
-export async function removeForgotten({ db, env }: Pick<Services, 'db' | 'env'>): Promise<number> {
+export async function removeForgotten({ db, env }: Pick<FetchServices, 'db' | 'env'>): Promise<number> {
   const { id: installation } = await db.installation.findFirstOrThrow();
   const root = addedModelsFolder(env, installation);
   const ids = await readdir(root).catch(() => [] as string[]);

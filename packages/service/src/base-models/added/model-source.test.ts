@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GraftError } from '@graft/peft-core/config';
-import { isAllowedSource, isSourceEntry, parseModelSource } from './model-source.ts';
+import { isSourceEntry } from '../../environment/source-entry.ts';
+import { isAllowedSource, parseModelSource } from './model-source.ts';
 
 test('a source is one of folder, hub and s3, in the form of each', () => {
   assert.deepEqual(parseModelSource({ hub: 'org/name', revision: 'v1' }), {

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
+import { s3Pattern } from '../../environment/source-entry.ts';
 import { globToRegExp } from '../hub-glob.ts';
 
 export type SourceKind = 'folder' | 'hub' | 's3';
@@ -25,7 +26,6 @@ export interface GivenSource {
 }
 
 const hubPattern = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
-const s3Pattern = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[A-Za-z0-9._=-]+)*$/;
 
 /** Throws GraftError `invalid_value`, whose `param` is the field at fault. */
 export function parseModelSource(given: GivenSource): ModelSource {
@@ -63,12 +63,6 @@ function locationOf(source: SourceKind, given: string): string {
       source,
     );
   return location;
-}
-
-/** Whether an entry of GRAFT_BASE_MODEL_SOURCES has a form that `isAllowedSource` reads. */
-export function isSourceEntry(entry: string): boolean {
-  if (entry.startsWith('hub:')) return /^hub:[\w.*-]+\/[\w.*-]+$/.test(entry);
-  return s3Pattern.test(entry) || (path.isAbsolute(entry) && path.resolve(entry) !== path.parse(entry).root);
 }
 
 /**

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Database } from '../../database/database.ts';
 import { asSystem, asTeam } from '../../database/on-behalf-of.ts';
+import { digestFolder } from '../../environment/cache-folder.ts';
 import { baseModelFault } from '../base-model-fault.ts';
-import { digestFolder } from '../cache-folder.ts';
 import type {
   BaseModelCatalogue,
   BaseModelEntry,

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../database/database.ts';
+import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
-import type { IntegrationType, JobIntegrationRequest } from '../integration.ts';
+import type { IntegrationType } from '../integration.ts';
 import type { TrackerRun } from '../trackers/tracker.ts';
 
 /** What of a job's metrics was sent to one place; this process sends until its lease is over. */

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { leaseOf } from '../../jobs/job.ts';
+import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { publishAdapterVersion } from '../../jobs/transitions/publish-adapter-version.ts';
 import { cancelRunningJob } from '../../jobs/transitions/stop-running-job.ts';
 import { cancelJob } from '../../jobs/transitions/user-requests.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
-import type { JobIntegrationRequest } from '../integration.ts';
 import { deleteIntegration, putIntegration } from '../manage-integrations.ts';
 import { messagesOf, quick, startMetricJob, trainSteps, untilSent } from '../testing/metric-job.ts';
 import { openWandbServer, type WandbServer } from '../testing/wandb-server.ts';

@@ -1,10 +1,13 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../database/database.ts';
 import { asTeam } from '../../database/on-behalf-of.ts';
+import { createResolve, type Egress, type Resolve } from '../../egress/post-pinned.ts';
+import type { ServiceEnv } from '../../environment/env.ts';
 import { isTerminal } from '../../jobs/job.ts';
 import { getJob } from '../../jobs/records/read-jobs.ts';
 import { repeat } from '../../repeat.ts';
-import { unseal } from '../../sealed-secret.ts';
-import type { Services } from '../../services.ts';
-import { createResolve, type Egress, type Resolve } from '../../webhooks/egress/post-pinned.ts';
+import { unseal } from '../../secrets/sealed-secret.ts';
+import type { Secrets } from '../../secrets/secrets.ts';
 import { integrationRules, sealedForIntegration } from '../manage-integrations.ts';
 import { createTracker } from '../trackers/create-tracker.ts';
 import { TrackerError } from '../trackers/tracker.ts';
@@ -18,6 +21,8 @@ import {
   recordSent,
   type SendingLimits,
 } from './record-sending.ts';
+
+type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
 /** Limits and rhythms of sending. The defaults are for production; tests shorten them. */
 export interface IntegrationTimes extends SendingLimits {
@@ -55,7 +60,7 @@ const defaults: IntegrationTimes = {
  * breaks off what is under way, which is then sent again.
  */
 export function startIntegrationSender(
-  services: Services,
+  services: SendServices,
   overrides: Partial<IntegrationTimes> = {},
 ): { close(): Promise<void> } {
   const times = { ...defaults, ...overrides };
@@ -109,7 +114,11 @@ interface Sending {
   signal: AbortSignal;
 }
 
-async function sendMetrics(services: Services, first: ClaimedIntegration, sending: Sending): Promise<void> {
+async function sendMetrics(
+  services: SendServices,
+  first: ClaimedIntegration,
+  sending: Sending,
+): Promise<void> {
   const { times, signal } = sending;
   try {
     await sendAll(services, first, sending);
@@ -127,7 +136,7 @@ async function sendMetrics(services: Services, first: ClaimedIntegration, sendin
 }
 
 async function sendAll(
-  services: Services,
+  services: SendServices,
   first: ClaimedIntegration,
   { times, egress, deadline, signal }: Sending,
 ): Promise<void> {
@@ -169,7 +178,7 @@ async function sendAll(
 
 /** With its secret, opened; or why there is none, in words. */
 async function openIntegration(
-  { db, secrets }: Pick<Services, 'db' | 'secrets'>,
+  { db, secrets }: Pick<SendServices, 'db' | 'secrets'>,
   teamId: string,
   type: string,
 ): Promise<{ url: string; username: string | null; secret: string | null } | string> {

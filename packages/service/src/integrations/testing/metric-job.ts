@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, leaseOf } from '../../jobs/job.ts';
+import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
 import { type JobMetric, recordMetrics } from '../../jobs/leases/job-metrics.ts';
 import { listEvents } from '../../jobs/records/read-job-history.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, type TestTeam } from '../../testing/job-fixtures.ts';
-import type { JobIntegrationRequest } from '../integration.ts';
 import type { IntegrationTimes } from '../send/integration-sender.ts';
 
 /** Short waits. */

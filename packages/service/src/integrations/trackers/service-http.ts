@@ -1,4 +1,4 @@
-import { type Egress, EgressError, requestPinned } from '../../webhooks/egress/post-pinned.ts';
+import { type Egress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
 import { TrackerError } from './tracker.ts';
 
 /** Bytes of an answer that are read; those that count are some kilobytes. */

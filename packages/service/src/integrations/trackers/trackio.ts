@@ -1,5 +1,5 @@
 /** The HTTP API of trackio's server, `POST /api/bulk_log`, as its own client uses it. */
-import type { TrackioSettings } from '../integration.ts';
+import type { TrackioSettings } from '../../jobs/job-integration.ts';
 import { type AskService, bodyOf } from './service-http.ts';
 import { type Tracker, TrackerError, valuesOf } from './tracker.ts';
 

@@ -2,8 +2,9 @@
  * The wire of Weights & Biases' own client: `upsertBucket` by GraphQL makes or resumes a run, `file_stream` takes its history as lines
  * with an offset.
  */
+
+import type { WandbSettings } from '../../jobs/job-integration.ts';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
-import type { WandbSettings } from '../integration.ts';
 import { type AskService, bodyOf, checkSuccess } from './service-http.ts';
 import { type Tracker, TrackerError, type TrackerRun, valuesOf } from './tracker.ts';
 

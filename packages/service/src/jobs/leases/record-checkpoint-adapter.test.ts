@@ -8,10 +8,10 @@ import {
   promoteCheckpoint,
 } from '../../adapters/checkpoint-adapters.ts';
 import { deleteFineTunedModel, restoreVersion } from '../../adapters/delete-adapters.ts';
+import { dataFolder } from '../../data-folder/data-folder.ts';
+import { collectGarbage } from '../../maintenance/collect-garbage.ts';
+import { scrubObjects } from '../../maintenance/scrub-objects.ts';
 import type { Services } from '../../services.ts';
-import { collectGarbage } from '../../storage/collect-garbage.ts';
-import { dataFolder } from '../../storage/data-folder.ts';
-import { scrubObjects } from '../../storage/scrub-objects.ts';
 import { createTestJob, createTestTeam, type TestTeam, testAdapter } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { type Job, leaseOf, type TrainingEnd } from '../job.ts';

@@ -1,4 +1,3 @@
-import type { AdapterFile } from '../../adapters/adapter.ts';
 import {
   type CheckpointAdapter,
   checkpointAdapterOf,
@@ -7,7 +6,7 @@ import {
 } from '../../adapters/checkpoint-adapter.ts';
 import { type Database, json } from '../../database/database.ts';
 import { newId } from '../../ids.ts';
-import type { StoredArtifact } from '../../storage/artifact-store.ts';
+import type { AdapterFile, StoredArtifact } from '../../storage/artifact-store.ts';
 import { fineTunedModelName, type Lease } from '../job.ts';
 import { underLease } from './write-under-lease.ts';
 

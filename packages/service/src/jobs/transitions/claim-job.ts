@@ -2,15 +2,16 @@ import type { Database } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
-import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
+import type { Dispatch } from '../../queue/job-queue.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
-import type { WorkerCapabilities } from '../../workers/worker-registry.ts';
-import type { Dispatch, Job } from '../job.ts';
+import type { Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
+import type { WorkerCapabilities } from '../turns/may-take.ts';
 import { mayTake } from '../turns/may-take.ts';
 import { changeJob, newLeaseToken } from './change-job.ts';
 import { firstDispatched } from './dispatch-jobs.ts';
 import { beginAttempt } from './job-attempts.ts';
+import { wakeIntegrations } from './wake-integrations.ts';
 
 /**
  * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. The first claim by a worker that says what it can

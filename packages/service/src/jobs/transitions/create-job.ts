@@ -12,12 +12,11 @@ import { type Database, json, type Transaction } from '../../database/database.t
 import { RowBusy, waitForRow } from '../../database/wait-for-row.ts';
 import { type IdempotencyKey, Prisma } from '../../generated/client.ts';
 import { newId } from '../../ids.ts';
-import type { JobIntegrationRequest } from '../../integrations/integration.ts';
-
 import { currentTraceparent } from '../../observe/tracing.ts';
 import { readQuota, type TeamQuota } from '../../teams/team-quota.ts';
 import { admitJob, inQuota, limitsJobs } from '../../teams/within-quota.ts';
 import { type Job, type JobSweep, jobOf, type Priority, priorities } from '../job.ts';
+import type { JobIntegrationRequest } from '../job-integration.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { insertTrials } from '../records/job-trial.ts';
 

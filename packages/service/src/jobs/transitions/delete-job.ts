@@ -6,7 +6,7 @@ import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { waitForRow } from '../../database/wait-for-row.ts';
 import { Prisma } from '../../generated/client.ts';
-import type { Services } from '../../services.ts';
+import type { CheckpointStore } from '../../storage/checkpoint-store.ts';
 import { isTerminal, wireStatus } from '../job.ts';
 import { lockJob } from './change-job.ts';
 
@@ -20,7 +20,7 @@ const batch = 5_000;
  * GraftError `job_not_ended`, and with `adapter` what `deleteVersions` throws.
  */
 export async function deleteJob(
-  services: Database & Pick<Services, 'checkpoints'>,
+  services: Database & { checkpoints: CheckpointStore },
   teamId: string,
   id: string,
   { adapter = false }: { adapter?: boolean },

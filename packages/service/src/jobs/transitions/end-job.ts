@@ -1,6 +1,5 @@
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
-import { wakeIntegrations } from '../../integrations/send/wake-integrations.ts';
 import { enterTrainedTokens, tokensOfJob } from '../../usage/enter-usage.ts';
 import { tellOutbox } from '../../webhooks/tell-outbox.ts';
 import type { Job, JobError, TrainingEnd } from '../job.ts';
@@ -8,6 +7,7 @@ import { insertEvent } from '../records/job-event.ts';
 import type { JobTrial } from '../records/job-trial.ts';
 import { changeJob } from './change-job.ts';
 import { endAttempt } from './job-attempts.ts';
+import { wakeIntegrations } from './wake-integrations.ts';
 
 /** How a job ends. */
 export type Ending =

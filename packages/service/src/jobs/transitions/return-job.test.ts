@@ -1,14 +1,16 @@
 /** What becomes of a job that a worker cannot run, and which worker may take which job. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
+import type { Dispatch } from '../../queue/job-queue.ts';
 import type { Services } from '../../services.ts';
 import { createTestJob, createTestTeam, dispatch, type TestTeam } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { quarantineWorker } from '../../workers/worker-quarantine.ts';
-import { registerWorker, type WorkerCapabilities } from '../../workers/worker-registry.ts';
-import { type Dispatch, type Job, leaseOf } from '../job.ts';
+import { registerWorker } from '../../workers/worker-registry.ts';
+import { type Job, leaseOf } from '../job.ts';
 import { recordCheckpoint } from '../leases/record-checkpoint.ts';
 import { listAttempts, listEvents } from '../records/read-job-history.ts';
+import type { WorkerCapabilities } from '../turns/may-take.ts';
 import { claimJob } from './claim-job.ts';
 import { dispatchJobs, staleDispatched } from './dispatch-jobs.ts';
 import { returnJob } from './return-job.ts';

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { ResolvedTraining } from '@graft/peft-core/config';
+import type { Dispatch } from '../../queue/job-queue.ts';
 import type { Services } from '../../services.ts';
 import { updateTeam } from '../../teams/team-records.ts';
 import { createTestJob, createTestTeam, type TestTeam, userFault } from '../../testing/job-fixtures.ts';
 import { openTestServices } from '../../testing/open-test-services.ts';
 import { registerWorker } from '../../workers/worker-registry.ts';
-import { type Dispatch, type Job, type JobState, leaseOf } from '../job.ts';
+import { type Job, type JobState, leaseOf } from '../job.ts';
 import { getJob } from '../records/read-jobs.ts';
 import { claimJob } from '../transitions/claim-job.ts';
 import { dispatchJobs, firstDispatched } from '../transitions/dispatch-jobs.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, copyFile, type FileHandle, mkdir, open, opendir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { AdapterFile } from '../../adapters/adapter.ts';
+import type { AdapterFile } from '../artifact-store.ts';
 import { onStorage } from '../storage-fault.ts';
 import { fsyncFolder } from './fsync-folder.ts';
 import { at, type OpenFolder, openBelow, openFileIn, openIn, pathOf } from './open-below.ts';

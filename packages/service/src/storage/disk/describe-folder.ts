@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { AdapterFile } from '../../adapters/adapter.ts';
+import type { AdapterFile } from '../artifact-store.ts';
 
 /** Path, length and digest of every file of a folder, in the order of their paths. Throws for anything but plain files. */
 export async function describeFolder(

@@ -1,9 +1,7 @@
 import { opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { AdapterFile } from '../../adapters/adapter.ts';
-import type { Lease } from '../../jobs/job.ts';
-import type { ArtifactStore } from '../artifact-store.ts';
-import { dataFolder } from '../data-folder.ts';
+import { dataFolder } from '../../data-folder/data-folder.ts';
+import type { AdapterFile, ArtifactStore } from '../artifact-store.ts';
 import { digestOfArtifact, madeAt, newArtifactName } from '../object-name.ts';
 import { artifactCorrupt, artifactMissing, onStorage, throwIfMissing } from '../storage-fault.ts';
 import { describeFolder, digestOfListing, listingOf } from './describe-folder.ts';
@@ -23,7 +21,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
   };
 
   return {
-    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, { id: jobId, epoch, token }),
+    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, jobId, epoch, token),
     publish: async (folder) =>
       await onStorage(async () => {
         const files = await describeFolder(folder, (file) => digestFile(file, { sync: true }));
@@ -63,8 +61,13 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
 }
 
 /** An empty `staging/<jobId>/<epoch>/<token>` of the data folder. */
-export async function stageOn(dataDir: string, { id, epoch, token }: Lease): Promise<string> {
-  const folder = dataFolder(dataDir).staged(id, epoch, token);
+export async function stageOn(
+  dataDir: string,
+  jobId: string,
+  epoch: number,
+  token: string | null,
+): Promise<string> {
+  const folder = dataFolder(dataDir).staged(jobId, epoch, token);
   return await onStorage(async () => {
     await removeBelow(dataFolder(dataDir).staging, folder);
     await makeFolder(folder, dataDir);

@@ -1,7 +1,7 @@
 import { access, opendir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { checkpointFolder, dataFolder } from '../../data-folder/data-folder.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
-import { checkpointFolder, dataFolder } from '../data-folder.ts';
 import { onStorage } from '../storage-fault.ts';
 
 /** The folders of the data folder are the store: every machine sees what a trainer has written there. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { access, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
-import { dataFolder } from '../data-folder.ts';
+import { dataFolder } from '../../data-folder/data-folder.ts';
 import type { FileStore, StoredFile } from '../file-store.ts';
 import { checkFileName, madeAt, newFileName } from '../object-name.ts';
 import { fileCorrupt, fileMissing, onStorage, throwIfMissing } from '../storage-fault.ts';

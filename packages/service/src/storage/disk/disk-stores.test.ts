@@ -18,7 +18,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dataFolder } from '../data-folder.ts';
+import { dataFolder } from '../../data-folder/data-folder.ts';
 import { openStores } from '../open-stores.ts';
 import { testStores } from '../testing/store-conformance.ts';
 import { readDigested } from './file-digests.ts';

@@ -1,7 +1,7 @@
 import { link, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
+import { dataFolder } from '../../data-folder/data-folder.ts';
 import { randomText } from '../../ids.ts';
-import { dataFolder } from '../data-folder.ts';
 import { isStorageAway, onStorage } from '../storage-fault.ts';
 
 /** What was used this recently is not removed: somebody may be about to read it. */

@@ -48,7 +48,7 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
   }
 
   return {
-    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, { id: jobId, epoch, token }),
+    stage: async (jobId, epoch, token = null) => await stageOn(dataDir, jobId, epoch, token),
     publish: async (folder) => {
       const files = await onStorage(() => describeFolder(folder, (file) => digestFile(file)));
       if (files.length === 0) throw new Error('an artifact holds at least one file');

@@ -1,7 +1,7 @@
 import { access, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { checkpointFolder } from '../../data-folder/data-folder.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
-import { checkpointFolder } from '../data-folder.ts';
 import { describeFolder } from '../disk/describe-folder.ts';
 import { digestFile } from '../disk/file-digests.ts';
 import { fsyncUpTo, makeFolder } from '../disk/fsync-folder.ts';

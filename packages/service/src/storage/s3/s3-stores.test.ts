@@ -13,7 +13,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { checkpointFolder } from '../data-folder.ts';
+import { checkpointFolder } from '../../data-folder/data-folder.ts';
 import type { Stores } from '../stores.ts';
 import { type HaltingProxy, openHaltingProxy } from '../testing/halting-proxy.ts';
 import { openS3Server, type S3Server } from '../testing/s3-server.ts';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
-import type { AdapterFile } from '../../adapters/adapter.ts';
+import type { AdapterFile } from '../artifact-store.ts';
 import { digestOfListing, filesOfListing, listingOf } from '../disk/describe-folder.ts';
 import { digested } from '../disk/file-digests.ts';
 import { fsyncFolder } from '../disk/fsync-folder.ts';

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { checkpointFolder } from '../../data-folder/data-folder.ts';
 import { randomText } from '../../ids.ts';
-import { checkpointFolder } from '../data-folder.ts';
 import type { Stores } from '../stores.ts';
 
 /** Stores under test, and a look behind them. */

@@ -1,12 +1,21 @@
+import type { Logger } from 'pino';
 import { Webhook } from 'standardwebhooks';
+import type { Database } from '../../database/database.ts';
 import { runExclusive } from '../../database/run-exclusive.ts';
+import { createEgressRules } from '../../egress/address-rules.ts';
+import {
+  createResolve,
+  type Egress,
+  EgressError,
+  postPinned,
+  type Resolve,
+} from '../../egress/post-pinned.ts';
+import type { ServiceEnv } from '../../environment/env.ts';
 import { instruments } from '../../observe/instruments.ts';
 import { repeat } from '../../repeat.ts';
-import { type SealingKeys, unseal } from '../../sealed-secret.ts';
-import type { Services } from '../../services.ts';
+import { type SealingKeys, unseal } from '../../secrets/sealed-secret.ts';
+import type { Secrets } from '../../secrets/secrets.ts';
 import { retrySeconds } from '../deliveries.ts';
-import { createEgressRules } from '../egress/address-rules.ts';
-import { createResolve, type Egress, EgressError, postPinned, type Resolve } from '../egress/post-pinned.ts';
 import { sealedForWebhook } from '../seal-secret.ts';
 import { type ClaimedDelivery, type ClaimLimits, claimDeliveries } from './claim-deliveries.ts';
 import { pruneDeliveries } from './prune-deliveries.ts';
@@ -20,6 +29,8 @@ import {
   recordFailure,
 } from './record-attempt.ts';
 import { spreadEvents } from './spread-events.ts';
+
+type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
 /** Limits and rhythms of sending. The defaults are for production; tests shorten them. */
 export interface WebhookSettings extends RetryPauses, Omit<ClaimLimits, 'count'> {
@@ -56,7 +67,7 @@ const defaults: WebhookSettings = {
  * expiring row. `close` takes nothing more and waits for what is under way.
  */
 export function startWebhookSender(
-  services: Services,
+  services: SendServices,
   overrides: Partial<WebhookSettings> = {},
 ): { close(): Promise<void> } {
   const settings = { ...defaults, ...overrides };
@@ -120,7 +131,7 @@ export function startWebhookSender(
 }
 
 async function attempt(
-  services: Services,
+  services: SendServices,
   delivery: ClaimedDelivery,
   { settings, egress, claimedAt }: { settings: WebhookSettings; egress: Egress; claimedAt: number },
 ): Promise<void> {
@@ -144,7 +155,7 @@ async function attempt(
 
 /** The status of the answer that took it, or why nobody did. */
 async function post(
-  { secrets }: Services,
+  { secrets }: SendServices,
   delivery: ClaimedDelivery,
   egress: Egress,
   checkHeld: () => void,

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { leaseOf } from '../jobs/job.ts';
+import { heartbeatJob } from '../jobs/leases/heartbeat-job.ts';
+import { getJob } from '../jobs/records/read-jobs.ts';
+import { claimJob } from '../jobs/transitions/claim-job.ts';
+import type { Dispatch } from '../queue/job-queue.ts';
 import type { Services } from '../services.ts';
 import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { registerWorker } from '../workers/worker-registry.ts';
-import { type Dispatch, leaseOf } from './job.ts';
 import { startJobLoops } from './job-loops.ts';
-import { heartbeatJob } from './leases/heartbeat-job.ts';
-import { getJob } from './records/read-jobs.ts';
-import { claimJob } from './transitions/claim-job.ts';
 
 let services: Services;
 let team: TestTeam;

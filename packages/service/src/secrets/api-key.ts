@@ -1,19 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { randomText } from '../ids.ts';
-import type { SecretRing } from '../secret-ring.ts';
-
-/** From least to most. viewer: reads; member: everything else; admin: keys and members too. */
-export const roles = ['viewer', 'member', 'admin'] as const;
-export type Role = (typeof roles)[number];
-
-/** Whether `role` may do what takes `least`. */
-export function hasRole(role: Role, least: Role): boolean {
-  return roles.indexOf(role) >= roles.indexOf(least);
-}
-
-export function smallerRole(a: Role, b: Role): Role {
-  return hasRole(a, b) ? b : a;
-}
+import type { SecretRing } from './secret-ring.ts';
 
 /** The parts of a key: `graft_<keyid>_<secret>` of a team, `graft_op_<id>_<secret>` of the operator. */
 export interface ParsedKey {

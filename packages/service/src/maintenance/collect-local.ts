@@ -1,12 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { removeForgotten } from '../base-models/added/model-fetcher.ts';
+import { dataFolder } from '../data-folder/data-folder.ts';
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
+import { removeBelow } from '../storage/disk/remove-below.ts';
+import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
-import { dataFolder } from './data-folder.ts';
-import { removeBelow } from './disk/remove-below.ts';
-import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 const graceMs = 24 * 3600 * 1000;
 

@@ -2,7 +2,7 @@ import { purgeDeletedVersions } from '../adapters/delete-adapters.ts';
 import { databaseTime } from '../database/database.ts';
 import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
-import { checkOwnDataFolder } from './prove-data-folder.ts';
+import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
 /** What no row needs is kept this long: somebody may still be about to make the row. See `object-name.ts`. */
 const graceMs = 24 * 3600 * 1000;

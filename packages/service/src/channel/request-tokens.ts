@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign, verify } from 'node:crypto';
-import type { Database } from '../../database/database.ts';
-import { asSystem } from '../../database/on-behalf-of.ts';
-import type { SecretRing } from '../../secret-ring.ts';
+import type { Database } from '../database/database.ts';
+import { asSystem } from '../database/on-behalf-of.ts';
+import type { SecretRing } from '../secrets/secret-ring.ts';
 
 /** Milliseconds that a token is good for: clocks of two machines may differ by about as much. */
 const lifetimeMs = 5 * 60_000;

@@ -4,19 +4,19 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { deleteFineTunedModel } from '../adapters/delete-adapters.ts';
+import { dataFolder } from '../data-folder/data-folder.ts';
 import { createFile, deleteFile } from '../files/file-records.ts';
 import { randomText } from '../ids.ts';
 import { leaseOf } from '../jobs/job.ts';
 import { publishAdapterVersion } from '../jobs/transitions/publish-adapter-version.ts';
 import type { Services } from '../services.ts';
+import { createS3Stores } from '../storage/s3/create-s3-stores.ts';
+import { openS3Server } from '../storage/testing/s3-server.ts';
 import { createTestJob, createTestTeam, testAdapter } from '../testing/job-fixtures.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { collectDeleted } from './collect-deleted.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { collectLocal } from './collect-local.ts';
-import { dataFolder } from './data-folder.ts';
-import { createS3Stores } from './s3/create-s3-stores.ts';
-import { openS3Server } from './testing/s3-server.ts';
 
 let services: Services;
 before(async () => {

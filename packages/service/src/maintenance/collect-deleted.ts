@@ -1,11 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { dataFolder } from '../data-folder/data-folder.ts';
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
+import { removeBelow } from '../storage/disk/remove-below.ts';
+import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
-import { dataFolder } from './data-folder.ts';
-import { removeBelow } from './disk/remove-below.ts';
-import { checkOwnDataFolder } from './prove-data-folder.ts';
 
 /** How often every process with a data folder looks, in milliseconds: what is deleted is gone from all machines that run soon after. */
 export const collectDeletedMs = 60_000;

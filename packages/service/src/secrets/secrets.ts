@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ServiceEnv } from './env.ts';
+import { dataFolder } from '../data-folder/data-folder.ts';
+import { readOrMake, readText } from '../data-folder/write-once.ts';
 import { parseRing, SecretRing, type SecretVersion } from './secret-ring.ts';
-import { dataFolder } from './storage/data-folder.ts';
-import { readOrMake, readText } from './storage/write-once.ts';
 
 export interface Secrets {
   /** Keys of the HMACs of API keys, sessions and invitations. */
@@ -24,12 +23,25 @@ export interface InternalTls {
   ca: string;
 }
 
+/** Settings of the environment that secrets are read by. */
+export interface SecretSettings {
+  /** Absolute. */
+  dataDir: string;
+  /** A ring of `secret-ring.ts`, current version first. */
+  pepper: string | undefined;
+  /** The same. Absent: secrets are sealed by the pepper. */
+  sealingKey: string | undefined;
+  internalToken: string | undefined;
+  /** PEM files of the channel between API and workers; absent: it is not encrypted. */
+  internalTls: { cert: string; key: string; ca: string } | undefined;
+}
+
 /**
  * From the environment, else from 0600 files of the data folder, made at the first start. A worker gets those of the channel to the
  * API alone: reading another one throws (docs/decisions/0025-roles-and-secrets.md).
  */
 export async function loadSecrets(
-  env: ServiceEnv,
+  env: SecretSettings,
   role: 'api' | 'worker' | 'admin' = 'api',
 ): Promise<Secrets> {
   const folder = dataFolder(env.dataDir).secrets;
@@ -107,7 +119,7 @@ function ringIn(text: string, place: string): SecretVersion[] {
   throw new Error(`${place} holds neither a secret of 16 characters or more nor versions of one`);
 }
 
-async function readTls({ cert, key, ca }: NonNullable<ServiceEnv['internalTls']>): Promise<InternalTls> {
+async function readTls({ cert, key, ca }: NonNullable<SecretSettings['internalTls']>): Promise<InternalTls> {
   const read = async (variable: string, file: string) =>
     await readFile(file, 'utf8').catch((error: Error) => {
       throw new Error(`${variable} cannot be read: ${error.message}`);

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { createTestJob, createTestTeam, type TestTeam } from '../../testing/job-fixtures.ts';
-import { openTestServices } from '../../testing/open-test-services.ts';
-import { startWebhookSender } from '../deliver/webhook-sender.ts';
-import { listDeliveries } from '../deliveries.ts';
-import { createWebhook } from '../manage-endpoints.ts';
-import { type DnsServer, openDnsServer, type Zone } from '../testing/dns-server.ts';
-import { createEgressRules, type EgressRules } from './address-rules.ts';
-import { createResolve, type Egress, EgressError, postPinned } from './post-pinned.ts';
-import { parseWebhookUrl } from './webhook-url.ts';
+import { createEgressRules, type EgressRules } from '../egress/address-rules.ts';
+import { createResolve, type Egress, EgressError, postPinned } from '../egress/post-pinned.ts';
+import { parseWebhookUrl } from '../egress/team-url.ts';
+import { createTestJob, createTestTeam, type TestTeam } from '../testing/job-fixtures.ts';
+import { openTestServices } from '../testing/open-test-services.ts';
+import { startWebhookSender } from './deliver/webhook-sender.ts';
+import { listDeliveries } from './deliveries.ts';
+import { createWebhook } from './manage-endpoints.ts';
+import { type DnsServer, openDnsServer, type Zone } from './testing/dns-server.ts';
 
 /** A port that public receivers may have, so that the port alone refuses nothing here. */
 const port = 8443;

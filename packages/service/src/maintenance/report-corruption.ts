@@ -5,7 +5,7 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { insertEvent } from '../jobs/records/job-event.ts';
 import { instruments } from '../observe/instruments.ts';
 import type { Services } from '../services.ts';
-import { checkOwnDataFolder } from './prove-data-folder.ts';
+import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
 /** A stored object by its row. */
 export type ObjectRow =

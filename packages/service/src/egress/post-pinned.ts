@@ -5,7 +5,7 @@ import https from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { EgressRules } from './address-rules.ts';
-import { hostOf, inside, publicFault } from './webhook-url.ts';
+import { hostOf, inside, publicFault } from './team-url.ts';
 
 /** Why nothing was delivered, in words for the team: nothing of what lies inside. */
 export class EgressError extends Error {

@@ -1,6 +1,6 @@
 import { databaseTime } from '../database/database.ts';
 import type { Services } from '../services.ts';
-import { checkOwnDataFolder } from './prove-data-folder.ts';
+import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 import { isDamage, type ObjectRow, reportCorruption } from './report-corruption.ts';
 
 type ScrubServices = Pick<Services, 'db' | 'sql' | 'log' | 'env' | 'files' | 'artifacts'>;

@@ -1,5 +1,5 @@
 import type { Transaction } from '../../database/database.ts';
-import type { Job } from '../../jobs/job.ts';
+import type { Job } from '../job.ts';
 
 /** A job that begins to run, or is over, has something to send: in the transaction that makes it so. */
 export async function wakeIntegrations(

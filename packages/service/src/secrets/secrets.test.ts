@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { loadServiceEnv } from './env.ts';
+import { loadServiceEnv } from '../environment/env.ts';
 import { parseRing, writeRing } from './secret-ring.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 

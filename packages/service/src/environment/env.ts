@@ -2,15 +2,16 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { auditSinkFault } from './audit/export/audit-sink.ts';
-import { isSourceEntry } from './base-models/added/model-source.ts';
-import { cacheFolder } from './base-models/cache-folder.ts';
-import { isLoopback } from './generation/channel/worker-proof.ts';
-import { parseApiKey } from './keys/api-key.ts';
-import { hasExamplePassword, isExample, isPlaceholder } from './placeholder.ts';
+import { isLoopback } from '../channel/worker-proof.ts';
+import { isAllowEntry } from '../egress/address-rules.ts';
+import { parseApiKey } from '../secrets/api-key.ts';
+import { hasExamplePassword, isExample, isPlaceholder } from '../secrets/placeholder.ts';
+import { parseRing } from '../secrets/secret-ring.ts';
+import type { SecretSettings } from '../secrets/secrets.ts';
+import { auditSinkFault } from './audit-sink-fault.ts';
+import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
-import { parseRing } from './secret-ring.ts';
-import { isAllowEntry } from './webhooks/egress/address-rules.ts';
+import { isSourceEntry } from './source-entry.ts';
 
 const seconds = (fallback: string) => Type.String({ pattern: '^[0-9]{1,5}(\\.[0-9]+)?$', default: fallback });
 
@@ -61,11 +62,9 @@ const EnvSchema = Type.Object({
 });
 
 /** Settings of API, worker and admin commands, parsed once at the edge. */
-export interface ServiceEnv {
+export interface ServiceEnv extends SecretSettings {
   port: number;
   host: string;
-  /** Absolute. */
-  dataDir: string;
   /** Absolute; shared by every Graft of this user. */
   cacheDir: string;
   /** Absent: the embedded Postgres under `dataDir`. */
@@ -75,13 +74,6 @@ export interface ServiceEnv {
   /** Absent: the queue lives in Postgres. */
   redisUrl: string | undefined;
   bootstrapKey: string | undefined;
-  /** A ring of `secret-ring.ts`, current version first. */
-  pepper: string | undefined;
-  /** The same. Absent: secrets are sealed by the pepper. */
-  sealingKey: string | undefined;
-  internalToken: string | undefined;
-  /** PEM files of the channel between API and workers; absent: it is not encrypted. */
-  internalTls: { cert: string; key: string; ca: string } | undefined;
   /** Where a worker's internal server listens. */
   workerHost: string;
   /** 0: any free port. */
