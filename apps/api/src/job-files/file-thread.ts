@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { loadTokenizer, type Tokenizer, unpackTokenizer } from '@graft/peft-core/text';
 import type { ValidationProgress } from '@graft/service';
-import { type EstimateReport, type EstimateTask, estimateFiles } from '../estimates/estimate-task.ts';
+import { type EstimateReport, type EstimateTask, estimateFiles } from './estimate-task.ts';
 import { faultOf, type ValidationReport, type ValidationTask, validateFiles } from './validation-task.ts';
 
 /** The tokenizer that a task takes. */

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { startWorker, ThreadTimeout } from '@graft/peft-core/threads';
 import type { ValidationProgress } from '@graft/service';
-import type { EstimateReport, EstimateTask } from '../estimates/estimate-task.ts';
+import type { EstimateReport, EstimateTask } from './estimate-task.ts';
 import type { FileMessage, FileTask, TaskTokenizer } from './file-thread.ts';
 import type { ValidationReport, ValidationTask } from './validation-task.ts';
 

@@ -4,7 +4,7 @@ import { SampleGatherer } from '@graft/peft-core/estimate';
 import { lengthOf, OverlapCounter, type ReadingOptions, readExamples } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { DataCounts, ValidationProgress } from '@graft/service';
-import { keepSample, type SampleKey } from '../estimates/kept-samples.ts';
+import { keepSample, type SampleKey } from './kept-samples.ts';
 
 /** A job's files, which are tokenised as training will. */
 export interface ValidationTask extends ReadingOptions {

@@ -1,24 +1,8 @@
-import { GraftError } from '@graft/peft-core/config';
-import {
-  GenerationError,
-  isDatabaseAway,
-  isLastingModelFault,
-  isRowLocked,
-  QuotaExceeded,
-  SendLimitExceeded,
-} from '@graft/service';
+import type { GraftError } from '@graft/peft-core/config';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { ApiError, errorBody } from '../api-error.ts';
-import { type ErrorCode, errorCodes } from '../error-codes.ts';
-
-/** Seconds after which a client may try again when Postgres is away or no worker is free. */
-const retryAfterSeconds = 5;
-/** The same when the row that a request would change is locked. */
-const rowRetryAfterSeconds = 2;
-
-/** Faults of the storage that a client may know of. */
-const ofStorage = new Set(['storage_away', 'storage_full', 'file_corrupt', 'artifact_corrupt']);
+import { type ApiError, errorBody } from '../api-error.ts';
+import { toApiError } from '../to-api-error.ts';
 
 /** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
 export const errors = fp(async (app) => {
@@ -40,77 +24,4 @@ export function answerError(
     .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
     .send(errorBody(answer.status, answer.code, answer.message, answer.param, answer.details));
-}
-
-export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
-  if (error instanceof ApiError) return error;
-  if (error instanceof QuotaExceeded) return fromQuota(error);
-  if (error instanceof SendLimitExceeded)
-    return new ApiError('rate_limit_exceeded', error.message, {
-      headers: { 'retry-after': String(error.retryAfter) },
-    });
-  if (error instanceof GraftError) return fromGraftError(error);
-  if (error instanceof GenerationError) return fromGenerationError(error);
-  if (isRowLocked(error)) {
-    return new ApiError('resource_busy', 'Another request holds what this one would change; try again.', {
-      headers: { 'retry-after': String(rowRetryAfterSeconds) },
-    });
-  }
-  if (isDatabaseAway(error)) {
-    return new ApiError('service_unavailable', 'The database is away for the moment; try again.', {
-      headers: { 'retry-after': String(retryAfterSeconds) },
-    });
-  }
-  return fromFastifyError(error as FastifyError);
-}
-
-/**
- * User faults keep code, message and param, and so do faults of base models and of the storage, which are worded for clients;
- * other system faults tell the client nothing.
- */
-function fromGraftError(error: GraftError): ApiError {
-  const ofModel = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
-  if (error.fault !== 'user' && !ofModel && !ofStorage.has(error.code)) return internalError();
-  const status = error.code in errorCodes ? errorCodes[error.code as ErrorCode][0] : 400;
-  const isPassing = status === 503 || status === 429;
-  const headers = isPassing ? { 'retry-after': String(retryAfterSeconds) } : {};
-  const details = (error.details ?? []).map(({ path, ...detail }) => ({
-    ...(path !== undefined && { param: path }),
-    ...detail,
-  }));
-  const options = { param: error.param, status, headers, details };
-  return Object.assign(new ApiError('bad_request', error.message, options), { code: error.code });
-}
-
-/** 429 where time alone makes room; where that is not soon, clients are told not to try again by themselves. */
-function fromQuota({ message, param, frees }: QuotaExceeded): ApiError {
-  if (frees === null) return new ApiError('quota_exceeded', message, { param, status: 403 });
-  const seconds =
-    frees === 'soon' ? retryAfterSeconds : Math.max(1, Math.ceil((frees.getTime() - Date.now()) / 1000));
-  const headers = { 'retry-after': String(seconds), ...(frees !== 'soon' && { 'x-should-retry': 'false' }) };
-  return new ApiError('quota_exceeded', message, { param, headers });
-}
-
-function fromGenerationError(error: GenerationError): ApiError {
-  const { message, status, param, code, cause } = error;
-  const headers = status === 503 ? { 'retry-after': String(retryAfterSeconds) } : {};
-  return Object.assign(new ApiError('bad_request', message, { status, param, headers, cause }), { code });
-}
-
-function fromFastifyError(error: FastifyError): ApiError {
-  const status = error.statusCode ?? 500;
-  switch (error.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new ApiError('body_too_large', 'The body is larger than 1 MB.');
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new ApiError('unsupported_media_type', 'This route does not read bodies of this Content-Type.');
-    case 'FST_ERR_BAD_URL':
-      return new ApiError('unknown_url', 'The URL is not valid.');
-  }
-  if (status >= 400 && status < 500) return new ApiError('bad_request', error.message, { status });
-  return internalError();
-}
-
-function internalError(): ApiError {
-  return new ApiError('internal_error', 'The server failed to answer. Its log has the details.');
 }

@@ -1,6 +1,9 @@
 import { Type } from 'typebox';
-import { mostChoices } from '../serving/choices.ts';
+
 import { nullable, parsedElsewhere } from './schema.ts';
+
+/** Answers that one request may ask for: each costs a worker what a request of its own would. */
+export const mostChoices = 8;
 
 /** The parameters that both kinds of completion have. */
 export const samplingProperties = {

@@ -1,7 +1,7 @@
 import type { LikelyTokens, Usage } from '@graft/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody } from '../api-error.ts';
-import { toApiError } from '../plugins/errors.ts';
+import { toApiError } from '../to-api-error.ts';
 import type { ChoiceEvent } from './choices.ts';
 
 /** The whole of an answer: as many choices as were asked for. */

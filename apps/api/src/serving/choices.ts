@@ -10,9 +10,6 @@ import {
 } from '@graft/service';
 import { merged } from './merged.ts';
 
-/** Answers that one request may ask for: each costs a worker what a request of its own would. */
-export const mostChoices = 8;
-
 /** What is said of a choice, by its index; and at the end what all of them took. */
 export type ChoiceEvent = (GenerationEvent & { index: number }) | { type: 'usage'; usage: Usage };
 

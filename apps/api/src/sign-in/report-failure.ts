@@ -1,6 +1,6 @@
 import { findSubject, instruments, type Services, type Vouched } from '@graft/service';
 import type { FastifyRequest } from 'fastify';
-import { toApiError } from '../plugins/errors.ts';
+import { toApiError } from '../to-api-error.ts';
 
 /** What a sign-in learns of whoever signs in. */
 interface Attempt {

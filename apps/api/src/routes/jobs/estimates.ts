@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Estimator } from '../../estimates/estimator.ts';
-import { planJob } from '../../estimates/plan-job.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
+import { planJob } from '../../jobs/plan-job.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { EstimateSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
 import { EstimateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';

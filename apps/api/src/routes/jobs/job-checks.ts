@@ -5,18 +5,18 @@ import { type Static, Type } from 'typebox';
 import { touchedByStart } from '../../access/model-uses.ts';
 import type { ApiError } from '../../api-error.ts';
 import type { Estimator } from '../../estimates/estimator.ts';
-import { planJob } from '../../estimates/plan-job.ts';
 import { checkIntegrations } from '../../jobs/check-integrations.ts';
 import type { CreateJobBody } from '../../jobs/check-new-job.ts';
 import { checkTraining } from '../../jobs/check-training.ts';
 import { findStart } from '../../jobs/find-start.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
-import { toApiError } from '../../plugins/errors.ts';
+import { planJob } from '../../jobs/plan-job.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobCheckSchema, type JobPlanSchema, toWireEstimate } from '../../schemas/jobs/estimate.ts';
 import { CreateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
+import { toApiError } from '../../to-api-error.ts';
 
 /** Of a request that is at fault. */
 const refusals = [400, 403, 422];

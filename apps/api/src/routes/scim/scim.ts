@@ -8,8 +8,8 @@ import {
   verifyScimToken,
 } from '@graft/service/scim';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { toApiError } from '../../plugins/errors.ts';
 import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
+import { toApiError } from '../../to-api-error.ts';
 import { listResponse, mostListed, serviceProviderConfig, userSchemaOf, userType } from './discovery.ts';
 import { patchUser } from './patch-user.ts';
 import { ScimError, toWireScimError } from './scim-error.ts';

@@ -4,9 +4,9 @@ import { longestOf, type SampledSource, sampleExamples } from '@graft/peft-core/
 import type { ReadingOptions } from '@graft/peft-core/examples';
 import type { Tokenizer } from '@graft/peft-core/text';
 import type { JobEstimate, LiveMachine } from '@graft/service';
-import { type FileFault, faultOf, type ValidationTask } from '../job-files/validation-task.ts';
 import { estimateOnWorkers } from './estimate-on-workers.ts';
 import { keepSample, keptSample, type SampleKey } from './kept-samples.ts';
+import { type FileFault, faultOf, type ValidationTask } from './validation-task.ts';
 
 /** A job's files, of which a bounded part is looked at. */
 export interface EstimateTask

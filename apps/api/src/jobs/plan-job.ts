@@ -1,7 +1,7 @@
 import { ApiError } from '../api-error.ts';
-import type { CheckedTraining } from '../jobs/check-training.ts';
-import { longestLead } from '../jobs/check-trials.ts';
-import { leftToGraft, type PlannedJob } from './estimate-job.ts';
+import { leftToGraft, type PlannedJob } from '../estimates/estimate-job.ts';
+import type { CheckedTraining } from './check-training.ts';
+import { longestLead } from './check-trials.ts';
 
 /** What a checked request decides of what it comes to. Throws ApiError `service_unavailable` while its base model is fetched. */
 export function planJob(checked: CheckedTraining): PlannedJob {
