@@ -18,22 +18,23 @@ import {
   type WorkerCapabilities,
   type WorkerInfo,
 } from '@graft/service';
-import { CardFault } from './cards/card-fault.ts';
 import { CardReadings } from './cards/card-readings.ts';
 import { CardWatch } from './cards/card-watch.ts';
 import { findDevices } from './cards/find-devices.ts';
 import { shareCards } from './cards/share-card.ts';
 import { planSlots } from './devices.ts';
 import type { WorkerEnv } from './env.ts';
+import { CardFault } from './faults/card-fault.ts';
 import { GeneratorProcess } from './generation/generator-process.ts';
 import { createInternalServer } from './generation/internal-server.ts';
 import { capabilitiesOf, kernelsOf } from './health/capabilities.ts';
-import { accessProof, dataFolderProof, deviceProof, engineProof } from './health/proofs.ts';
+import { accessProof, dataFolderProof, deviceProof } from './health/proofs.ts';
 import { trainerMemory } from './health/trainer-memory.ts';
 import { WorkerHealth } from './health/worker-health.ts';
 import { planSandboxes } from './processes/plan-sandboxes.ts';
 import { reachableHost } from './reachable-host.ts';
 import { type ShutdownStep, shutDown } from './shutdown.ts';
+import { engineProof } from './training/engine-proof.ts';
 import { startLeaseLoop } from './training/lease-loop.ts';
 import type { SharedCard } from './training/memory/whole-card.ts';
 import { TrainerProcess } from './training/trainer-process.ts';

@@ -1,6 +1,6 @@
 import type { Device } from '../devices.ts';
-import type { Unfit } from '../health/unfit.ts';
-import { CardFault, cardFaultIn, isCardFault, wordsOf } from './card-fault.ts';
+import { CardFault, cardFaultIn, isCardFault, wordsOf } from '../faults/card-fault.ts';
+import type { Unfit } from '../faults/unfit.ts';
 import { lookAtCards, nameOf } from './find-cards.ts';
 import type { Card } from './parse-cards.ts';
 

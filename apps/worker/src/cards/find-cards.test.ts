@@ -1,8 +1,8 @@
 // What nvidia-smi prints and exits with: after its manual, NVIDIA's MIG user guide, and reports of its users.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { CardFault, type CardFaultCode, cardFaultIn } from '../faults/card-fault.ts';
 import { type FakeSmi, fakeSmi, oneCard, prints, twoCards, uuids } from '../testing/fake-smi.ts';
-import { CardFault, type CardFaultCode, cardFaultIn } from './card-fault.ts';
 import { findCards, lookAtCards } from './find-cards.ts';
 import { findDevices } from './find-devices.ts';
 import { memoryOfProfile, parseGpus, parseMigDevices, parseMigMemory } from './parse-cards.ts';

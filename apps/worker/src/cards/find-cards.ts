@@ -1,4 +1,4 @@
-import { CardFault } from './card-fault.ts';
+import { CardFault } from '../faults/card-fault.ts';
 import { askSmi } from './nvidia-smi.ts';
 import {
   type Card,

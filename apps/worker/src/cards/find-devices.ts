@@ -1,5 +1,5 @@
 import type { Device } from '../devices.ts';
-import { CardFault } from './card-fault.ts';
+import { CardFault } from '../faults/card-fault.ts';
 import { findCards } from './find-cards.ts';
 import { installedBuild } from './installed-build.ts';
 

@@ -3,14 +3,15 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cancelJob, dispatchJobs, type Job, registerWorker, type WorkerCapabilities } from '@graft/service';
-import { deviceProof, engineProof } from '../health/proofs.ts';
+import type { CardFault } from '../faults/card-fault.ts';
+import { deviceProof } from '../health/proofs.ts';
 import { WorkerHealth } from '../health/worker-health.ts';
 import { type FakeSmi, fakeSmi, oneCard, prints, twoCards, uuids } from '../testing/fake-smi.ts';
 import { timedTrainer } from '../testing/killed-trainer.ts';
 import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
+import { engineProof } from '../training/engine-proof.ts';
 import { type LeaseLoop, startLeaseLoop } from '../training/lease-loop.ts';
 import { TrainerProcess } from '../training/trainer-process.ts';
-import type { CardFault } from './card-fault.ts';
 import { CardWatch } from './card-watch.ts';
 import type { Card } from './parse-cards.ts';
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { CardFault, cardFaultIn, wordsOf } from './card-fault.ts';
+import { CardFault, cardFaultIn, wordsOf } from '../faults/card-fault.ts';
 
 /** It takes up to a second, and tens of seconds where the driver is loaded for each call (no persistence mode). */
 const patienceMilliseconds = 30_000;

@@ -1,7 +1,7 @@
 import { threadCount } from '@graft/peft-core/precision';
 import type { WorkerCapabilities } from '@graft/service';
 import { type Device, type Precision, resolvePrecision } from '../devices.ts';
-import { Unfit } from './unfit.ts';
+import { Unfit } from '../faults/unfit.ts';
 
 /**
  * What jobs may require of this worker, whose trainers have these devices, all of one kind. Each computes in either precision; `precisions` are the operator's, where set, and the

@@ -5,19 +5,15 @@ import {
   probeDataFolder,
   type Services,
 } from '@graft/service';
-import { CardFault, type CardFaultCode, cardFaultIn, wordsOf } from '../cards/card-fault.ts';
 import type { CardWatch } from '../cards/card-watch.ts';
-import { type ChildFault, memoryFault } from '../processes/child-fault.ts';
+import { Unfit } from '../faults/unfit.ts';
 import { canReach, type Sandbox } from '../processes/confinement.ts';
-import type { TrainerProcess } from '../training/trainer-process.ts';
-import { Unfit } from './unfit.ts';
 
 /** Resolves when it holds; throws `Unfit`, or what says that Postgres is away, which proves nothing. */
 export type Proof = () => Promise<void>;
 
 // A shared folder whose server is gone does not fail: it never answers.
 const patienceMilliseconds = 30_000;
-const engineMilliseconds = 180_000;
 
 /** That the data folder is this installation's, keeps what is written, and has room. */
 export function dataFolderProof(services: Services, workerId: string): Proof {
@@ -59,82 +55,6 @@ export function accessProof({ env }: Pick<Services, 'env'>, sandbox: Sandbox | n
       `The trainers' user (GRAFT_TRAINER_USER) cannot get to ${staging}: let it pass through the folders above (chmod o+x).`,
     );
   };
-}
-
-/**
- * That TensorFlow loads and computes in the child process of each slot, on its device; of several cards one is enough, and the others
- * take no jobs. `onSpeed` gets the floating-point
- * operations in a second of the slowest: a job may come to any of them. It is measured as part of the proof, which takes seconds
- * while TensorFlow loads, for 0.2 s more; and not while this worker trains or answers completions, or it would be too low.
- */
-export function engineProof(
-  trainers: TrainerProcess[],
-  computing: Parameters<TrainerProcess['prove']>[0],
-  {
-    cards,
-    isServing,
-    onKernels,
-    onSpeed,
-  }: {
-    cards: CardWatch;
-    isServing: () => boolean;
-    /** Gets what each can make layers of, best first. Throws `Unfit` where that is not what the operator wants. */
-    onKernels: (sets: readonly string[]) => void;
-    onSpeed: (flops: number) => void;
-  },
-): Proof {
-  return async () => {
-    const speeds: number[] = [];
-    const isIdle = !isServing() && !trainers.some(({ atWork }) => atWork);
-    const measured = isIdle ? (flops: number) => void speeds.push(flops) : undefined;
-    const found: (readonly string[])[] = [];
-    const told = { onKernels: (sets: readonly string[]) => void found.push(sets), onSpeed: measured };
-    const faults = await Promise.all(
-      trainers.map(async (trainer) => {
-        // Without a card that nvidia-smi reaches nothing can be proved, and its fault is known.
-        const fault = cards.isThere(trainer.device) ? await faultIn(trainer, computing, told) : null;
-        if (cards.isThere(trainer.device)) cards.tried(trainer.device, fault);
-        return cards.faultOf(trainer.device) ?? fault;
-      }),
-    );
-    const [first] = faults.filter((fault) => fault !== null);
-    if (first && (trainers.some(({ device }) => device.kind === 'cpu') || !faults.includes(null)))
-      throw first;
-    for (const sets of found) onKernels(sets);
-    if (speeds.length > 0) onSpeed(Math.min(...speeds));
-  };
-}
-
-/** Null: it computes. */
-async function faultIn(
-  trainer: TrainerProcess,
-  computing: Parameters<TrainerProcess['prove']>[0],
-  told: Parameters<TrainerProcess['prove']>[2],
-): Promise<Unfit | null> {
-  const { device } = trainer;
-  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), told);
-  if (outcome === null || outcome.type === 'finished') return null;
-  const reason = reasonOf(outcome);
-  if (device.kind === 'cpu')
-    return new Unfit('its TensorFlow does not compute', `TensorFlow does not compute on the cpu: ${reason}`);
-  // TensorFlow only logs why it does without a card.
-  const logged = trainer.output;
-  const isFull = 'fault' in outcome && outcome.fault.code === memoryFault.code;
-  const code = isFull ? 'gpu_memory_taken' : reasonCode(logged, reason);
-  const words = logged === '' ? 'TensorFlow logged nothing.' : `TensorFlow logged: ${wordsOf(logged, 1500)}`;
-  return new CardFault(
-    code,
-    `TensorFlow does not compute on ${device.name} (${device.uuid}): ${wordsOf(reason)} ${words}`,
-  );
-}
-
-const reasonCode = (logged: string, reason: string): CardFaultCode =>
-  cardFaultIn(logged) ?? cardFaultIn(reason) ?? 'gpu_not_used';
-
-function reasonOf(outcome: { type: string; fault?: ChildFault; exit?: object }): string {
-  if (outcome.fault) return outcome.fault.stack ?? outcome.fault.message;
-  if (outcome.exit) return `the child process ended with ${JSON.stringify(outcome.exit)}`;
-  return `the child process did not answer within ${engineMilliseconds / 1000} s`;
 }
 
 async function within<T>(milliseconds: number, work: Promise<T>, late: Error): Promise<T> {

@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createLogger, type Services } from '@graft/service';
 import { openTestServices } from '@graft/service/testing';
-import { CardFault } from '../cards/card-fault.ts';
 import { CardWatch } from '../cards/card-watch.ts';
 import { installedBuild } from '../cards/installed-build.ts';
 import { loadWorkerEnv } from '../env.ts';
+import { CardFault } from '../faults/card-fault.ts';
 import { type FakeSmi, fakeSmi, oneCard, prints, uuids } from '../testing/fake-smi.ts';
+import { engineProof } from '../training/engine-proof.ts';
 import { TrainerProcess } from '../training/trainer-process.ts';
 import { startWorker } from '../worker.ts';
-import { engineProof } from './proofs.ts';
 
 let smi: FakeSmi;
 let services: Services;

@@ -3,8 +3,8 @@ import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asTeam, registerWorker, type Services } from '@graft/service';
 import { openFenced, openTestServices } from '@graft/service/testing';
+import { Unfit } from '../faults/unfit.ts';
 import { dataFolderProof } from './proofs.ts';
-import { Unfit } from './unfit.ts';
 import { WorkerHealth } from './worker-health.ts';
 
 let services: Services;

@@ -10,11 +10,11 @@ import {
   repeat,
   type Services,
 } from '@graft/service';
-import { CardFault } from '../cards/card-fault.ts';
 import type { CardWatch } from '../cards/card-watch.ts';
 import type { Device } from '../devices.ts';
+import { CardFault } from '../faults/card-fault.ts';
+import { Unfit } from '../faults/unfit.ts';
 import type { Proof } from './proofs.ts';
-import { Unfit } from './unfit.ts';
 
 /** Where a job was computed, and what the child process wrote there of late. */
 export interface Slot {

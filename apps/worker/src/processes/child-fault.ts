@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Services } from '@graft/service';
 import { baseModelFault, isLastingModelFault } from '@graft/service/base-models';
-import { plainFault } from '../cards/card-fault.ts';
+import { plainFault } from '../faults/card-fault.ts';
 import { cardFaultBehind, isMachineFault, ranOutOfMemory } from './machine-fault.ts';
 import { longestFault, longestStack } from './message-schemas.ts';
 

@@ -1,4 +1,4 @@
-import { type CardFaultCode, cardFaultIn } from '../cards/card-fault.ts';
+import { type CardFaultCode, cardFaultIn } from '../faults/card-fault.ts';
 
 /**
  * Whether an error says that this machine cannot do its work, whatever the work: its disk or shared folder is broken, full or

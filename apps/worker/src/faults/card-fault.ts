@@ -1,4 +1,4 @@
-import { Unfit } from '../health/unfit.ts';
+import { Unfit } from './unfit.ts';
 
 /**
  * What can be wrong with a card, its driver, or how this machine reaches either. Codes are stable: metrics, logs and

@@ -4,9 +4,9 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cancelJob, type Job } from '@graft/service';
-import { startJob } from '../testing/start-job.ts';
-import { openWorkerBench, type WorkerBench } from '../testing/worker-bench.ts';
-import { TrainerProcess } from './trainer-process.ts';
+import { startJob } from './testing/start-job.ts';
+import { openWorkerBench, type WorkerBench } from './testing/worker-bench.ts';
+import { TrainerProcess } from './training/trainer-process.ts';
 
 let bench: WorkerBench;
 let trainer: TrainerProcess;
@@ -15,7 +15,7 @@ before(async () => {
   // Nothing listens there.
   bench = await openWorkerBench({ GRAFT_HUB_ALLOW: 'org/*', HF_ENDPOINT: 'http://127.0.0.1:2' });
   trainer = new TrainerProcess({
-    entry: new URL('../testing/timed-trainer.ts', import.meta.url),
+    entry: new URL('./testing/timed-trainer.ts', import.meta.url),
     device: { kind: 'cpu' },
     log: bench.services.log,
     stallMilliseconds: 20_000,

@@ -1,12 +1,10 @@
-// Of the engine's proof; the others are held in worker-health.test.ts and broken-worker.test.ts. The trainers only answer.
+// Of the engine's proof. The trainers only answer.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '@graft/service';
 import { CardWatch } from '../cards/card-watch.ts';
-import { TrainerProcess } from '../training/trainer-process.ts';
-import { kernelsOf } from './capabilities.ts';
-import { engineProof } from './proofs.ts';
-import { Unfit } from './unfit.ts';
+import { engineProof } from './engine-proof.ts';
+import { TrainerProcess } from './trainer-process.ts';
 
 const computing = { precision: 'fp32', threads: 1 } as const;
 
@@ -50,19 +48,4 @@ test('the engine is measured while it is proved, and not while this worker does 
 
   await prove();
   assert.deepEqual(speeds, [1e9, 1e9]);
-});
-
-test('kernels come in the order in which jobs take them here: what the operator wants first', () => {
-  const found = ['avx512', 'avx2', 'baseline', 'stock'];
-  assert.deepEqual(kernelsOf('cpu', 'auto', found), found);
-  assert.deepEqual(kernelsOf('cpu', 'avx2', found), ['avx2', 'avx512', 'baseline', 'stock']);
-  assert.deepEqual(kernelsOf('cpu', 'stock', found)[0], 'stock');
-  const onGpu = (wanted: string) => kernelsOf('gpu', wanted, ['xla', 'stock']);
-  assert.deepEqual(onGpu('auto'), ['xla', 'stock']);
-  assert.deepEqual(onGpu('stock'), ['stock', 'xla']);
-  assert.deepEqual(onGpu('avx2'), ['xla', 'stock']);
-  assert.throws(
-    () => kernelsOf('cpu', 'avx512bf16', found),
-    (fault) => fault instanceof Unfit && /GRAFT_KERNELS names avx512bf16/.test(fault.message),
-  );
 });
