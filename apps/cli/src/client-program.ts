@@ -9,13 +9,13 @@ import { addFilesVerbs } from './remote/files.ts';
 import { addJobsVerbs } from './remote/jobs.ts';
 import { addLoginVerbs } from './remote/login.ts';
 import { addModelsVerbs } from './remote/models.ts';
+import { addWhoamiVerb } from './remote/whoami.ts';
 import { addIntegrationsVerbs } from './team/integrations.ts';
 import { addJoinVerb } from './team/join.ts';
 import { addSessionVerbs } from './team/sessions.ts';
 import { addTeamVerbs } from './team/team.ts';
 import { addUsageVerb } from './team/usage.ts';
 import { addWebhooksVerbs } from './team/webhooks.ts';
-import { addWhoamiVerb } from './team/whoami.ts';
 
 /** `graft` with the verbs that talk to a service: what the installable command is. */
 export function createClientProgram(): Command {

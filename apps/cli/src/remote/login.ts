@@ -6,9 +6,9 @@ import { UsageError } from '../errors.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
 import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';
-import { whoIs } from '../team/whoami.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
 import { DEFAULT_BASE_URL } from './connect.ts';
+import { whoIs } from './whoami.ts';
 
 export function addLoginVerbs(program: Command): void {
   verb(program, {

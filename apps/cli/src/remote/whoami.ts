@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { timestamp } from '../draw/quantities.ts';
 import { fields } from '../draw/table.ts';
 import { createOutput } from '../output.ts';
-import { connect } from '../remote/connect.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
+import { connect } from './connect.ts';
 
 export function addWhoamiVerb(program: Command): void {
   verb(program, {
