@@ -1,6 +1,6 @@
 // Loads TensorFlow for Node. Importing this module loads the native library (about 0.4 s), so nothing that must
 // stay light may import it. `npm run tensorflow` builds the addon it needs.
-import './gradients/kernel-gradients.ts';
+import './kernel-gradients.ts';
 import { createRequire } from 'node:module';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';

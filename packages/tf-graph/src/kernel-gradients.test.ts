@@ -1,6 +1,6 @@
 import { test } from 'node:test';
-import { tf } from '../tensorflow.ts';
-import { checkGradients } from '../testing.ts';
+import { tf } from './tensorflow.ts';
+import { checkGradients } from './testing.ts';
 
 const values = (shape: number[], seed: number, from = -1, to = 1) =>
   tf.randomUniform(shape, from, to, 'float32', seed);
