@@ -1,7 +1,7 @@
 import type { Me } from '@graft/client';
 import type { FunctionComponent } from 'preact';
 import type { IconName } from './components/icon.tsx';
-import { lazyPage } from './router/lazy-page.tsx';
+import { lazyPage } from './components/lazy-page.tsx';
 
 export interface Page {
   /** As wouter matches it. Its first part stands in `dashboardPaths` of apps/api/src/plugins/dashboard.ts, too. */

@@ -1,7 +1,11 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
-import { asksToSignIn } from '../data/session.ts';
+
 import '../styles/components/problem.css';
 import { Button } from './forms/button.tsx';
+
+/** Of an operator, whose last proof of who they are is too old. */
+export const asksToSignIn = (error: unknown): boolean =>
+  error instanceof GraftApiError && error.code === 'reauthentication_required';
 
 interface Words {
   title: string;

@@ -1,5 +1,6 @@
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/preact-query';
-import { asksToSignIn, watchSession } from './session.ts';
+import { asksToSignIn } from '../components/problem.tsx';
+import { watchSession } from './session.ts';
 
 /** What was read from the API, and how long it counts. The client tries again by itself. */
 export const queryClient: QueryClient = new QueryClient({

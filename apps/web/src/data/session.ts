@@ -1,13 +1,9 @@
-import { GraftApiError, type Me, type Role } from '@graft/client';
+import type { Me, Role } from '@graft/client';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { graft, refusedEvent } from './graft.ts';
 import { keepOnlyOf } from './kept.ts';
 
 export const sessionKey = ['session'];
-
-/** Of an operator, whose last proof of who they are is too old. */
-export const asksToSignIn = (error: unknown): boolean =>
-  error instanceof GraftApiError && error.code === 'reauthentication_required';
 
 /** How one may sign in here, and who is signed in; `me` null: nobody. */
 export function useSession() {

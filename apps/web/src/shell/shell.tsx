@@ -2,6 +2,7 @@ import type { Me } from '@graft/client';
 import { useEffect } from 'preact/hooks';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter-preact';
 import '../styles/shell.css';
+import { Brand } from '../components/brand.tsx';
 import { useCurrentInSight } from '../components/current-in-sight.ts';
 import { Empty } from '../components/empty.tsx';
 import { ErrorBoundary } from '../components/error-boundary.tsx';
@@ -9,7 +10,6 @@ import { Icon } from '../components/icon.tsx';
 import { PageHead } from '../components/page-head.tsx';
 import { pages } from '../pages.tsx';
 import { Account } from './account.tsx';
-import { Brand } from './brand.tsx';
 
 /** Around every page: where one can go, who one is, and the page. */
 export function Shell({ me }: { me: Me }) {

@@ -2,12 +2,12 @@ import type { Wire } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { useEffect, useState } from 'preact/hooks';
 import '../styles/pages/sign-in.css';
+import { Brand } from '../components/brand.tsx';
 import { Button } from '../components/forms/button.tsx';
 import { TextField } from '../components/forms/field.tsx';
 import { wordsOf } from '../components/problem.tsx';
 import { graft } from '../data/graft.ts';
 import { sessionKey } from '../data/session.ts';
-import { Brand } from './brand.tsx';
 
 /** The way in: at the provider, or by a key. The key is exchanged for a cookie that no script can read, and kept nowhere. */
 export function SignIn({ options }: { options: Wire.SignInOptions }) {

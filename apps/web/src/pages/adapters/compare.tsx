@@ -4,7 +4,6 @@ import { Link } from 'wouter-preact';
 import '../../styles/pages/adapters.css';
 import { Empty } from '../../components/empty.tsx';
 import { LinkButton } from '../../components/forms/button.tsx';
-import { ModelField } from '../../components/forms/model-field.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -14,6 +13,7 @@ import { useMay } from '../../data/session.ts';
 import { playgroundWith } from '../../router/playground-with.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, measure, none } from '../../text/numbers.ts';
+import { ModelField } from './model-field.tsx';
 
 /** What is different between two fine-tuned models, whichever adapters they are of. */
 export function CompareAdapters() {

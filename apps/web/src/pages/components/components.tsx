@@ -13,7 +13,6 @@ import { Button, IconButton, LinkButton } from '../../components/forms/button.ts
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
-import { ModelField } from '../../components/forms/model-field.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Bars } from '../../components/lists/bars.tsx';
@@ -34,6 +33,7 @@ import { toast, toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
 import { dayOf, span } from '../../text/times.ts';
+import { ModelField } from '../adapters/model-field.tsx';
 
 const fault = new GraftApiError({
   status: 400,

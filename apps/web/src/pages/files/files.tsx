@@ -10,7 +10,6 @@ import { TextField } from '../../components/forms/field.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { Sendings } from '../../components/sendings.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
@@ -19,6 +18,7 @@ import { sendFiles } from '../../data/uploads.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, count } from '../../text/numbers.ts';
 import { DeleteFile } from './delete-file.tsx';
+import { Sendings } from './sendings.tsx';
 import { Unfinished, usePendingUploads } from './unfinished.tsx';
 
 const pageSize = 200;

@@ -2,11 +2,11 @@ import type { Model } from '@graft/client';
 import { useMutation, useQuery } from '@tanstack/preact-query';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Select } from '../../components/forms/field.tsx';
-import { Sendings } from '../../components/sendings.tsx';
 import { graft } from '../../data/graft.ts';
 import { useMay } from '../../data/session.ts';
 import { sendFiles } from '../../data/uploads.ts';
 import { counted } from '../../text/numbers.ts';
+import { Sendings } from '../files/sendings.tsx';
 import { type Draft, faultAt, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';
 

@@ -1,12 +1,12 @@
 import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
-import '../styles/components/sendings.css';
-import { forget, goOn, type Sending, stop, useSendings } from '../data/uploads.ts';
-import { bytes, count, counted, percent } from '../text/numbers.ts';
-import { BadLines } from './bad-lines.tsx';
-import { Button, IconButton } from './forms/button.tsx';
-import { Meter } from './lists/meter.tsx';
-import { wordsOf } from './problem.tsx';
+import '../../styles/components/sendings.css';
+import { BadLines } from '../../components/bad-lines.tsx';
+import { Button, IconButton } from '../../components/forms/button.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
+import { wordsOf } from '../../components/problem.tsx';
+import { forget, goOn, type Sending, stop, useSendings } from '../../data/uploads.ts';
+import { bytes, count, counted, percent } from '../../text/numbers.ts';
 
 /** Files on their way, with what became of them. */
 export function Sendings() {

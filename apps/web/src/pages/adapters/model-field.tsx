@@ -1,6 +1,6 @@
 import { useEffect, useId, useState } from 'preact/hooks';
+import { TextField } from '../../components/forms/field.tsx';
 import { useModels } from '../../data/models.ts';
-import { TextField } from './field.tsx';
 
 /** Of a team with thousands of models; typing brings up the others. */
 const mostShown = 200;
