@@ -32,14 +32,49 @@ export function sourceFiles(root: string, folders = areas): SourceFile[] {
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** Tests, and what only tests use. */
+const ofTests = /\.test\.tsx?$|(^|\/)testing(\/|\.ts$)/;
+
 /**
  * Circles of imports, each as the path around it: `a.ts → b.ts → a.ts`. Type-only imports, `export … from` and
- * `import('…')` count. Of files that form several circles the shortest is told.
+ * `import('…')` count. Of files that form several circles the shortest is reported.
  */
 export function importCircles(root: string, files: SourceFile[]): string[] {
+  return circlesIn(importGraph(root, files)).map((circle) => circle.join(' → '));
+}
+
+/**
+ * Circles between the folders in each package's `src`, each with the imports that cause it. A nested folder belongs to its
+ * topmost one; a file in `src` itself counts as a folder. Tests do not count.
+ */
+export function folderCircles(root: string, files: SourceFile[]): string[] {
+  const folderOf = (path: string) => /^(?:packages|apps)\/[^/]+\/src\/[^/]+/.exec(path)?.[0];
+  const folders = new Map<string, string[]>();
+  const causes = new Map<string, string[]>();
+  for (const [path, targets] of importGraph(
+    root,
+    files.filter(({ path }) => !ofTests.test(path)),
+  )) {
+    const from = folderOf(path);
+    for (const target of targets) {
+      const to = folderOf(target);
+      if (!from || !to || from === to || dirname(from) !== dirname(to)) continue;
+      folders.set(from, [...(folders.get(from) ?? []), to]);
+      const edge = `${from} → ${to}`;
+      causes.set(edge, [...(causes.get(edge) ?? []), `  ${path} imports ${target}`]);
+    }
+  }
+  return circlesIn(folders).map((circle) => {
+    const edges = circle.slice(1).map((to, i) => `${circle[i]} → ${to}`);
+    return [circle.join(' → '), ...edges.flatMap((edge) => causes.get(edge)!)].join('\n');
+  });
+}
+
+/** The files that each file imports. */
+function importGraph(root: string, files: SourceFile[]): Map<string, string[]> {
   const known = new Set(files.map(({ path }) => path));
   const entries = packageEntries(root);
-  const imports = new Map(
+  return new Map(
     files.map(({ path, text }) => [
       path,
       importedBy(text)
@@ -47,14 +82,18 @@ export function importCircles(root: string, files: SourceFile[]): string[] {
         .filter((target) => target !== undefined && known.has(target)) as string[],
     ]),
   );
-  const circles: string[] = [];
-  const told = new Set<string>();
+}
+
+/** The shortest circle through each node that no circle before has, from the node back to it. */
+function circlesIn(imports: Map<string, string[]>): string[][] {
+  const circles: string[][] = [];
+  const known = new Set<string>();
   for (const start of imports.keys()) {
-    if (told.has(start)) continue;
+    if (known.has(start)) continue;
     const circle = shortestCircle(imports, start);
     if (circle === null) continue;
-    for (const path of circle) told.add(path);
-    circles.push([...circle, start].join(' → '));
+    for (const path of circle) known.add(path);
+    circles.push([...circle, start]);
   }
   return circles;
 }
@@ -83,7 +122,7 @@ export function packageEntries(root: string): Map<string, string> {
   return entries;
 }
 
-/** The fewest files from `start` that lead back to it; null when none do. */
+/** The fewest nodes from `start` that lead back to it; null when none do. */
 function shortestCircle(imports: Map<string, string[]>, start: string): string[] | null {
   const cameFrom = new Map<string, string>();
   const queue = [start];
@@ -119,7 +158,7 @@ export function longFiles(files: SourceFile[], most: number): string[] {
 /** Of the files that are no tests and no part of test/ or a testing/ folder. */
 export function medianLines(files: SourceFile[]): number {
   const lines = files
-    .filter(({ path }) => !/\.test\.ts$|(^|\/)testing\/|^test\//.test(path))
+    .filter(({ path }) => !ofTests.test(path) && !path.startsWith('test/'))
     .map((file) => file.lines)
     .sort((a, b) => a - b);
   const middle = lines.length >> 1;

@@ -7,7 +7,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
-import { areas, crowdedFolders, importCircles, longFiles, medianLines, sourceFiles } from './source-tree.ts';
+import {
+  areas,
+  crowdedFolders,
+  folderCircles,
+  importCircles,
+  longFiles,
+  medianLines,
+  sourceFiles,
+} from './source-tree.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const MOST_FILES = 25;
@@ -19,6 +27,11 @@ const files = sourceFiles(root, process.env.STRUCTURE_IN?.split(',') ?? areas);
 test('no import circles, type-only ones included', () => {
   assert.ok(files.length > 0);
   assert.deepEqual(importCircles(root, files), []);
+});
+
+test('no import circles between the folders of a package, type-only imports included', () => {
+  const circles = folderCircles(root, files);
+  assert.equal(circles.length, 0, circles.join('\n\n'));
 });
 
 test(`no folder holds more than ${MOST_FILES} files of source`, () => {
@@ -65,6 +78,31 @@ describe('each check can fail', () => {
     ]);
     write('packages/one/c.mjs', "// import { b } from './b.ts';\n/*\nimport { b } from './b.ts';\n*/\n");
     assert.deepEqual(importCircles(tree, sourceFiles(tree)), []);
+  });
+
+  test('circles between folders: through nested folders and files of src, not through tests', () => {
+    const a = 'packages/three/src/a/one.ts';
+    const b = 'packages/three/src/b/deep/two.ts';
+    const c = 'packages/three/src/c.ts';
+    write(a, "import type { B } from '../b/deep/two.ts';\n");
+    write(b, 'export interface B {}\n');
+    write('packages/three/src/b/three.ts', "import { c } from '../c.ts';\n");
+    write(c, "import { four } from './a/four.ts';\n");
+    write('packages/three/src/a/four.ts', 'export const four = 4;\n');
+    write('packages/three/src/b/two.test.ts', "import { one } from '../a/one.ts';\n");
+    write('packages/three/src/b/testing/two.ts', "import { one } from '../../a/one.ts';\n");
+    const three = () => sourceFiles(tree, ['packages/three']);
+    assert.deepEqual(importCircles(tree, three()), []);
+    const [circle, ...others] = folderCircles(tree, three());
+    assert.deepEqual(others, []);
+    assert.deepEqual(circle?.split('\n'), [
+      'packages/three/src/a → packages/three/src/b → packages/three/src/c.ts → packages/three/src/a',
+      `  ${a} imports ${b}`,
+      `  packages/three/src/b/three.ts imports ${c}`,
+      `  ${c} imports packages/three/src/a/four.ts`,
+    ]);
+    write(c, 'export const c = 3;\n');
+    assert.deepEqual(folderCircles(tree, three()), []);
   });
 
   test('folders and files', () => {
