@@ -116,7 +116,7 @@ async function countRight(base: BaseModel, adapter: string, task: LongTask): Pro
     const answers = await Promise.all(
       questions.map(async ({ prompt }) => {
         let text = '';
-        const pieces = generator.generate({ ...prompt, adapter, max_tokens: LONGEST_ANSWER });
+        const pieces = generator.generate({ prompt, adapter, max_tokens: LONGEST_ANSWER });
         for await (const piece of pieces) text += piece.text;
         return text.trim();
       }),
