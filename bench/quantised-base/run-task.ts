@@ -25,7 +25,7 @@ export interface TaskResults {
 }
 
 /**
- * Runs graft.ts on a plan in a process of its own. At its end the lines of its standard error go to `listen`, or are shown.
+ * Runs graft.ts on a plan in a separate process. At its end the lines of its standard error go to `listen`, or are shown.
  * Until then they are kept in a file: Node makes pipes non-blocking, and TensorFlow drops what a full pipe does not take.
  */
 export async function runTask<T extends Plan['task']>(

@@ -1,7 +1,7 @@
 /**
  * npm run bench:serving: sixteen chats at once over four adapters of the real SmolLM2-135M, each of which asks again as soon as it
  * has its answer, beside the same questions one by one, and beside transformers with HF PEFT. Every answer must be, token for token, what
- * it is alone. Some minutes; it tells how far it is.
+ * it is alone. Some minutes; it reports progress.
  *
  * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--output data/bench] [--write-docs] [--check]
  * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]

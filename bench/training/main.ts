@@ -2,7 +2,7 @@
  * npm run bench: Graft against PyTorch + HF PEFT on real models: same weights, data, batches, dtype and steps, each side in a process of
  * its own, one step each in turn. Reports the ratio of each pair of steps (median and quartiles), each process's peak memory, and
  * how near a step comes to the speed of its matrix products.
- * `--help` tells the options.
+ * `--help` lists the options.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -24,7 +24,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 const rounds = 3;
 const queued = 4;
 
-/** Runs jobs of `steps` steps through real workers on a database of their own, and the demo with `withDemo`. */
+/** Runs jobs of `steps` steps through real workers on a private database, and the demo with `withDemo`. */
 export async function measureStart(
   { steps, withDemo }: { steps: number; withDemo: boolean },
   log: (line: string) => void,

@@ -1,6 +1,6 @@
 import type { Device, Precision } from '../../apps/worker/src/devices.ts';
 
-/** What a check is given, in a process of its own that has the device's environment. */
+/** What a check is given, in a separate process that has the device's environment. */
 export interface CheckContext {
   device: Device;
   precision: Precision;

@@ -36,7 +36,7 @@ PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free por
 /** What the demo itself writes to --output. */
 export const outputs = { adapter: 'adapter', curve: 'loss.svg' };
 
-/** Reads arguments and environment. Null for --help. Throws one message for whoever typed them. */
+/** Reads arguments and environment. Null for --help. Throws one error message about the options. */
 export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv): DemoOptions | null {
   const { values } = parseArgs({
     args,

@@ -15,7 +15,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Every program notes its starts and its end in a file of its own. */
+/** Every program notes its starts and its end in a separate file. */
 function run(
   name: string,
   body: string,

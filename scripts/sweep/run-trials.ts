@@ -1,5 +1,5 @@
 /**
- * Trains what the grid lacks and keeps each result, in a process of its own since it loads TensorFlow. The base model is loaded once
+ * Trains what the grid lacks and keeps each result, in a separate process since it loads TensorFlow. The base model is loaded once
  * for trials that follow each other. usage: run-trials.ts [WORD …]: tasks and methods that narrow what is tried. The last line of standard
  * output is how many were trained.
  */

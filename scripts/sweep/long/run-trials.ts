@@ -1,5 +1,5 @@
 /**
- * Trains the long runs that are still to be made, and keeps each result at once, in a process of its own since it loads TensorFlow.
+ * Trains the long runs that are still to be made, and keeps each result at once, in a separate process since it loads TensorFlow.
  * usage: run-trials.ts PLAN, which is JSON. The last line of standard output is how many were trained.
  */
 import { existsSync } from 'node:fs';
