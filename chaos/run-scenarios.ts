@@ -80,7 +80,9 @@ export class Runner {
 
   #timingsOf(scenario: Scenario): Timings {
     const isProduction = this.#options.profile === 'long' && !scenario.testTimings;
-    return (this.#options.timings ?? (isProduction ? 'production' : 'test')) === 'test' ? testTimings : productionTimings;
+    return (this.#options.timings ?? (isProduction ? 'production' : 'test')) === 'test'
+      ? testTimings
+      : productionTimings;
   }
 
   async #rigOf(queue: Queue, timings: Timings, dataFolderMib?: number): Promise<Rig> {

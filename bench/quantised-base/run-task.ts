@@ -18,7 +18,7 @@ export interface Plan {
 }
 
 export interface TaskResults {
-  /** What tells the weights apart in TensorFlow's log. */
+  /** How to recognise weights in TensorFlow's log. */
   weights: { trainableParameters: number; vocabularySize: number; hiddenSize: number; linearValues: number };
   train: { tokensPerSecond: number; loadedBytes: number; peakBytes: number; heldOutLoss: number };
   answer: { right: number; of: number };

@@ -71,11 +71,11 @@ async function whileWorking<T>({ services }: WorkerBench, work: () => Promise<T>
   }
 }
 
-/** By the event that tells of it, which is written at once. */
+/** By its event, which is written immediately. */
 async function firstStep({ services, teamId }: WorkerBench, job: Job): Promise<number> {
   const { data: events } = await listEvents(services, teamId, job.id, { limit: 1000 });
-  const told = events.find(({ data }) => data?.step === 1 && 'train_loss' in data);
-  return (told!.createdAt.getTime() - job.startedAt!.getTime()) / 1000;
+  const firstStep = events.find(({ data }) => data?.step === 1 && 'train_loss' in data);
+  return (firstStep!.createdAt.getTime() - job.startedAt!.getTime()) / 1000;
 }
 
 async function demoSeconds(log: (line: string) => void): Promise<number> {

@@ -6,7 +6,7 @@ export interface CheckContext {
   precision: Precision;
   /** Sizes that a processor computes in seconds. */
   small: boolean;
-  /** A folder of its own. */
+  /** A separate folder for the check. */
   folder: string;
   /** The folder of all checks of a run: what one has made another need not make again. */
   shared: string;

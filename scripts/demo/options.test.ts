@@ -16,7 +16,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const fresh = () => path.join(folder, 'output');
 const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(root, args, env);
 
-test('by default: the bike shop, LoRA, a free port, data of its own and a new key', () => {
+test('by default: the bike shop, LoRA, a free port, a private data folder and a new key', () => {
   const options = read(['--output', fresh()])!;
   assert.equal(options.task, path.join(root, 'examples/bike-shop'));
   assert.deepEqual([options.method, options.setting.margin, options.keep], ['lora', 50, false]);

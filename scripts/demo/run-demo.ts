@@ -46,7 +46,7 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
     console.log(`   ${file.id}  ${shown(training)}, ${file.bytes} bytes`);
     const created = await client.fineTuning.jobs.create({ ...job, training_file: file.id });
     console.log(`   ${created.id}  ${created.peft.peft_type} on ${created.model}`);
-    // Its exit code says no more than the job's status, which is looked at next.
+    // The exit code is derived from the job's status, which is read next.
     await runGraft(root, graft, key, ['jobs', 'watch', created.id]);
     const finished = await client.fineTuning.jobs.retrieve(created.id);
     const model = modelOf(finished);
