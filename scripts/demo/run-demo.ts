@@ -115,9 +115,10 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
   }
 }
 
-/** The task's own job.json stands as it is for the default method; another one brings what it needs. */
-async function readJob({ task, method, setting }: DemoOptions): Promise<JobBody> {
-  const job = JSON.parse(await readFile(path.join(task, 'job.json'), 'utf8')) as JobBody;
+/** The task's job.json, unchanged for the default method; other methods add their options. */
+async function readJob({ task, method, setting, seed }: DemoOptions): Promise<JobBody> {
+  const given = JSON.parse(await readFile(path.join(task, 'job.json'), 'utf8')) as JobBody;
+  const job = seed === null ? given : { ...given, seed };
   if (method === defaultMethod) return job;
   const hyperparameters = { n_epochs: setting.epochs, batch_size: 8 };
   return {
