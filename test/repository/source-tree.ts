@@ -33,7 +33,7 @@ export function sourceFiles(root: string, folders = areas): SourceFile[] {
 }
 
 /** Tests, and what only tests use. */
-const ofTests = /\.test\.tsx?$|(^|\/)testing(\/|\.ts$)/;
+const testPath = /\.test\.tsx?$|(^|\/)testing(\/|\.ts$)/;
 
 /**
  * Circles of imports, each as the path around it: `a.ts → b.ts → a.ts`. Type-only imports, `export … from` and
@@ -53,7 +53,7 @@ export function folderCircles(root: string, files: SourceFile[]): string[] {
   const causes = new Map<string, string[]>();
   for (const [path, targets] of importGraph(
     root,
-    files.filter(({ path }) => !ofTests.test(path)),
+    files.filter(({ path }) => !testPath.test(path)),
   )) {
     const from = folderOf(path);
     for (const target of targets) {
@@ -158,7 +158,7 @@ export function longFiles(files: SourceFile[], most: number): string[] {
 /** Of the files that are no tests and no part of test/ or a testing/ folder. */
 export function medianLines(files: SourceFile[]): number {
   const lines = files
-    .filter(({ path }) => !ofTests.test(path) && !path.startsWith('test/'))
+    .filter(({ path }) => !testPath.test(path) && !path.startsWith('test/'))
     .map((file) => file.lines)
     .sort((a, b) => a - b);
   const middle = lines.length >> 1;
