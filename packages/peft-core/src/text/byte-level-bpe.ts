@@ -1,5 +1,5 @@
+import type { EncodedText } from './encoded-text.ts';
 import type { AddedToken } from './sections/added-tokens.ts';
-import type { EncodedText } from './sections/encoded-text.ts';
 import type { Section, Sections } from './sections/sections.ts';
 import { mergePairs, type PairRanks, pairRanks } from './vocabularies/merge-pairs.ts';
 import { WordCache } from './vocabularies/word-cache.ts';

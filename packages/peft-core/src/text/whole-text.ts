@@ -1,5 +1,5 @@
+import type { EncodedText } from './encoded-text.ts';
 import { countUpTo } from './sections/added-tokens.ts';
-import type { EncodedText } from './sections/encoded-text.ts';
 import { endOfPiece } from './sections/end-of-piece.ts';
 import type { Sections } from './sections/sections.ts';
 

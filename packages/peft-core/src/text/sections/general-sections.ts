@@ -1,7 +1,7 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
+import type { EncodedText } from '../encoded-text.ts';
 import type { WordModel } from '../vocabularies/word-model.ts';
 import { type AddedToken, AddedTokens, type SpecialTokens } from './added-tokens.ts';
-import type { EncodedText } from './encoded-text.ts';
 import { endOfPiece } from './end-of-piece.ts';
 import { type Section, type Sections, trimmed } from './sections.ts';
 

@@ -1,5 +1,5 @@
+import type { EncodedText } from '../encoded-text.ts';
 import { type AddedToken, AddedTokens, type SpecialTokens } from './added-tokens.ts';
-import type { EncodedText } from './encoded-text.ts';
 import { placesWithin, type Sections, trimmed } from './sections.ts';
 
 /** Splits a text at its added tokens; what lies between them is a section, tokenised by itself. */

@@ -1,5 +1,5 @@
+import type { EncodedText } from '../encoded-text.ts';
 import { type AddedToken, countUpTo, type SpecialTokens } from './added-tokens.ts';
-import type { EncodedText } from './encoded-text.ts';
 
 /** A stretch of text between added tokens. */
 export interface Section {

@@ -1,4 +1,4 @@
-import type { EncodedText } from '../sections/encoded-text.ts';
+import type { EncodedText } from '../encoded-text.ts';
 import { mergePairs, type PairRanks, pairRanks, partsOfMerge } from './merge-pairs.ts';
 import { WordCache } from './word-cache.ts';
 import type { ModelJson, WordModel } from './word-model.ts';

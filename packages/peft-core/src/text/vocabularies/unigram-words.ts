@@ -1,4 +1,4 @@
-import type { EncodedText } from '../sections/encoded-text.ts';
+import type { EncodedText } from '../encoded-text.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';
 
 /** What a character that no token has costs beside the least likely token, as in the Rust crate. */

@@ -1,5 +1,5 @@
 import { GraftError } from '../../errors.ts';
-import type { EncodedText } from '../sections/encoded-text.ts';
+import type { EncodedText } from '../encoded-text.ts';
 
 /** How a vocabulary makes tokens of one word of a pre-tokeniser; where that splits nothing, of a whole section. */
 export interface WordModel {

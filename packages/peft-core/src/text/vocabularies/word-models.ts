@@ -1,5 +1,5 @@
 import type { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
-import type { EncodedText } from '../sections/encoded-text.ts';
+import type { EncodedText } from '../encoded-text.ts';
 import { BpeWords } from './bpe-words.ts';
 import { UnigramWords } from './unigram-words.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';

@@ -1,4 +1,4 @@
-import type { EncodedText } from '../sections/encoded-text.ts';
+import type { EncodedText } from '../encoded-text.ts';
 import { WordCache } from './word-cache.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';
 

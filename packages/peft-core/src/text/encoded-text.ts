@@ -1,4 +1,4 @@
-import type { Deadline } from '../deadline.ts';
+import type { Deadline } from './deadline.ts';
 
 /** A stretch of the text that is tokenised as one, or an added token. */
 interface TextPart {
