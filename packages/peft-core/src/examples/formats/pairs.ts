@@ -1,39 +1,49 @@
-import { GraftError } from '../errors.ts';
-import type { TrainingExample } from './training-example.ts';
+import { GraftError } from '../../errors.ts';
+import { textKey } from '../text-numbers.ts';
+import type { Sequence, TrainingExample } from '../training-example.ts';
+import { textFault } from './fields.ts';
+import type { Contrast, DatasetFormat, FileCheck } from './format.ts';
 
-/** A text by its tokens: two that no model can tell apart are one. */
-export const textKey = (ids: Int32Array): string =>
-  Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('latin1');
-
-/** Numbers of texts: the same for the same text. */
-export class TextNumbers {
-  readonly #numbers = new Map<string, number>();
-  readonly #apart: boolean;
-  #next = 0;
-
-  /** `apart`: texts that are the same get numbers of their own too, as versions without `mini_batch_size` held them to be others. */
-  constructor(apart = false) {
-    this.#apart = apart;
-  }
-
-  of(ids: Int32Array): number {
-    if (this.#apart) return this.#next++;
-    const key = textKey(ids);
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    this.#numbers.set(key, this.#next);
-    return this.#next++;
-  }
+interface Pair {
+  /** Anchor, positive and, where there is one, negative. */
+  texts: string[];
 }
 
-/** What a pair without a `negative` has to be told from: other pairs of its batch; nothing, where a batch is one pair. */
-export type Contrast = 'batch' | 'negatives';
+const ROLES = ['anchor', 'positive', 'negative'] as const;
+
+/** The positive of an anchor is learnt by contrast with the other texts of a batch. */
+export const pairs: DatasetFormat<'pairs', Pair> = {
+  name: 'pairs',
+  title: 'two texts that belong together, if you like with a "negative" that does not',
+  fields: '{"anchor", "positive"}',
+  called: '"anchor" and "positive"',
+  sample: '{"anchor": "My brake squeals", "positive": "How to clean brake pads"}',
+  tasks: ['FEATURE_EXTRACTION'],
+  targets: 'none',
+  matches: ({ anchor, text_a, positive }) =>
+    anchor !== undefined || text_a !== undefined || positive !== undefined,
+  read(line) {
+    if (line.anchor !== undefined && line.text_a !== undefined)
+      return 'has both "anchor" and "text_a", which mean the same';
+    const first = line.text_a === undefined ? 'anchor' : 'text_a';
+    const fields = [first, 'positive', ...(line.negative === undefined ? [] : ['negative'])];
+    const fault = fields.map((field) => textFault(line, field)).find((each) => each !== null);
+    return fault ?? { texts: fields.map((field) => line[field] as string) };
+  },
+  tokenize({ texts }, reading) {
+    const sequences = texts.map((text, i): Sequence => ({ ids: reading.textIds(text), role: ROLES[i]! }));
+    const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+    return [{ sequences, tokens }];
+  },
+  prompt: ({ texts }) => texts[0]!,
+  fileCheck: () => new PairContrast(),
+};
 
 /**
  * Whether pairs that come one by one can teach anything by contrast. Pairs that have a text in common are no negatives of each other
  * (`contrastiveLoss`), so something is learnt only where two of them have none, or where one has a `negative`.
  */
-export class PairContrast {
+class PairContrast implements FileCheck {
   /** Texts that all pairs so far have. */
   #common: Set<string> | null = null;
   /** Up to four of all texts: three pairs of three texts can have one in common two by two, more cannot. */
@@ -42,7 +52,7 @@ export class PairContrast {
   #hasOneText = false;
 
   add({ sequences }: Pick<TrainingExample, 'sequences'>): void {
-    if (sequences.length > 2) this.#hasNegative = true;
+    this.#hasNegative ||= sequences.some(({ role }) => role === 'negative');
     if (this.#hasNegative) return;
     const texts = new Set(sequences.map(({ ids }) => textKey(ids)));
     const common = this.#common;
