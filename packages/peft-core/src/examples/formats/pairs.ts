@@ -11,7 +11,7 @@ interface Pair {
 
 const ROLES = ['anchor', 'positive', 'negative'] as const;
 
-/** The positive of an anchor is learnt by contrast with the other texts of a batch. */
+/** Contrastive: an anchor learns to find its positive among the other texts of a batch. */
 export const pairs: DatasetFormat<'pairs', Pair> = {
   name: 'pairs',
   title: 'two texts that belong together, if you like with a "negative" that does not',
@@ -41,7 +41,7 @@ export const pairs: DatasetFormat<'pairs', Pair> = {
 
 /**
  * Whether pairs that come one by one can teach anything by contrast. Pairs that have a text in common are no negatives of each other
- * (`contrastiveLoss`), so something is learnt only where two of them have none, or where one has a `negative`.
+ * (`contrastiveLoss`), so training has an effect only where two of them have none, or where one has a `negative`.
  */
 class PairContrast implements FileCheck {
   /** Texts that all pairs so far have. */
@@ -61,7 +61,7 @@ class PairContrast implements FileCheck {
     for (const text of texts) if (this.#texts.size < 4) this.#texts.add(text);
   }
 
-  /** Throws GraftError `data_unfit_for_task` or `invalid_training_option` (`training.batch_size`) where nothing is learnt. */
+  /** Throws GraftError `data_unfit_for_task` or `invalid_training_option` (`training.batch_size`) where training has no effect. */
   check(contrast: Contrast): void {
     if (this.#hasNegative || !this.#common) return;
     const isTriangle = this.#texts.size < 4 && !this.#hasOneText;

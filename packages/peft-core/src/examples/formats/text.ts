@@ -38,7 +38,7 @@ export const text: DatasetFormat<'text', Text> = {
 
 /**
  * A text that is too long, in pieces. Each begins with the last tokens of the one before it, which it sees and does not learn, so that
- * every token but the first is learnt once. Null for a text that is short enough, or must not be split.
+ * every token but the first counts once. Null for a text that is short enough, or must not be split.
  */
 function pieces(whole: LabelledTokens, reading: Reading): Tokenized[] | null {
   const { textStride = null, overlong = 'error' } = reading.options;
@@ -48,14 +48,14 @@ function pieces(whole: LabelledTokens, reading: Reading): Tokenized[] | null {
   const overlap = Math.max(1, textStride ?? 0);
   if (textStride === null || overlong !== 'error' || end <= most || overlap >= most) return null;
   const found: Tokenized[] = [];
-  let learnt = 1;
-  for (let from = 0; learnt < end; from = learnt - overlap) {
+  let done = 1;
+  for (let from = 0; done < end; from = done - overlap) {
     const to = Math.min(from + most, end);
     const targets = ids
       .slice(from + 1, to)
-      .map((id, t) => (from + 1 + t >= learnt && labelled[from + 1 + t] === 1 ? id : NO_TARGET));
+      .map((id, t) => (from + 1 + t >= done && labelled[from + 1 + t] === 1 ? id : NO_TARGET));
     found.push({ sequences: [{ ids: ids.slice(from, to - 1), targets }], tokens: to - from });
-    learnt = to;
+    done = to;
   }
   return found;
 }
