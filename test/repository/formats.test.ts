@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '../..');
 const folder = 'packages/peft-core/src/examples/formats/';
 /** What is learned from pairs, scored pairs and label sets is chosen here by the format, until it is an objective. */
 const objectives =
-  /^packages\/peft-core\/src\/(train\/|examples\/task-formats\.ts|config\/automatic-training\.ts)/;
+  /^packages\/peft-core\/src\/(train\/|(examples\/task-formats|config\/automatic-training|estimate\/fitting-changes)\.ts)/;
 
 const names = formats.map(({ name }) => name).join('|');
 /** A comparison of `format` or `….format` with a name; a `case` of a name that is no word of anything else. */

@@ -1,4 +1,4 @@
-import { isContrasted, type ResolvedTraining } from '../config/index.ts';
+import type { ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import { miniBatchSize } from '../examples/batches/plan-training.ts';
 import { outlineOf } from '../outlines/index.ts';
@@ -39,7 +39,7 @@ export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes:
     return { training, peakMemoryBytes: peakOf(training) };
   };
 
-  const batches = isContrasted(job.peft, job.data) ? miniBatched(job) : smallerBatches(job);
+  const batches = job.data.format === 'pairs' ? miniBatched(job) : smallerBatches(job);
   const kinds = [batches, checkpointing(job), quantised(job), shorter(job)].filter((kind) => kind.length > 0);
   const single = kinds.map((kind) => least(kind, {})).filter((change) => change !== null);
   if (single.length > 0) return single;

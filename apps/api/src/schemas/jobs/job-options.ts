@@ -86,6 +86,9 @@ export const JobOptionsQuery = Type.Object(
   closed,
 );
 
+export const toWireFormats = (): Static<typeof FormatSchema>[] =>
+  formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] }));
+
 /** `permitted`: methods that the team may train, and the largest rank; null: all, any. */
 export function toWireOptions(
   permitted: { methods: readonly PeftType[] | null; maxRank: number | null },
@@ -104,7 +107,7 @@ export function toWireOptions(
         module_options: MODULE_OPTIONS.filter((option) => options.includes(option)),
       };
     }),
-    formats: formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] })),
+    formats: toWireFormats(),
     training: { ...TrainingOptionsSchema },
     hyperparameters: { ...HyperparametersSchema },
     sweep: { ...SweepSchema },
