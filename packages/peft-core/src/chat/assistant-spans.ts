@@ -4,7 +4,7 @@ import { isTrainedOn, type Message } from './message.ts';
 import type { RenderedTurns } from './plain-template.ts';
 
 /**
- * What `strftime_now` shows in training, and to every adapter in answers: an adapter reads the prompt that it has learnt, a job that is
+ * What `strftime_now` shows in training, and to every adapter in answers: an adapter reads the prompt that it was trained on, a job that is
  * resumed on another day learns the same, and a text does not change overnight. Some templates have it themselves, for renderers without a clock.
  */
 export const LEARNT_DATE = new Date(2024, 6, 26, 12);

@@ -6,7 +6,7 @@ import type { Reading } from './reading.ts';
 /** An example before it has the number of its line. */
 export type Tokenized = Omit<TrainingExample, 'line'>;
 
-/** What an anchor without a negative of its own is compared with: other pairs of its batch; nothing, where a batch is one pair. */
+/** What an anchor without a negative is compared with: other pairs of its batch; nothing, where a batch is one pair. */
 export type Contrast = 'batch' | 'negatives';
 
 /** Checks the examples of a training file together, one by one. */
