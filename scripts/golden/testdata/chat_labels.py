@@ -5,7 +5,7 @@ usage: chat_labels.py MODEL
 MODEL is SmolLM2-135M-Instruct (a GGUF file or HF folder), for its tokenizer. Writes to packages/peft-core/src:
 text/testdata/tiny-tokenizer.json     a small byte-level BPE tokenizer, trained here
 text/testdata/encodings.json          texts that are hard to split, with the tiny tokenizer
-text/testdata/rendered-templates.json what transformers renders for Jinja features that templates use
+chat/testdata/rendered-templates.json what transformers renders for Jinja features that templates use
 examples/testdata/chat-labels.json    with the tiny tokenizer: templates of several families × conversations
 examples/testdata/smollm2-labels.json the same with SmolLM2's own tokenizer and template
 
@@ -185,7 +185,7 @@ def main():
     rendered = [
         {"template": t, "text": tiny.apply_chat_template(PLAIN_CHAT, chat_template=t, tokenize=False)} for t in RENDERED
     ]
-    write("text/testdata/rendered-templates.json", {"tokens": tokens, "messages": PLAIN_CHAT, "cases": rendered})
+    write("chat/testdata/rendered-templates.json", {"tokens": tokens, "messages": PLAIN_CHAT, "cases": rendered})
     write("text/testdata/encodings.json", {"cases": [{"text": text, "ids": tiny(text).input_ids} for text in TEXTS]})
     smollm2 = load_tokenizer(sys.argv[1])
     write("examples/testdata/smollm2-labels.json", {"cases": [labelled(smollm2, SMOLLM2, chat) for chat in CHATS]})

@@ -11,6 +11,7 @@ import {
   type TrainingOptions,
   trialName,
 } from '@graft/peft-core/config';
+import { formatOf } from '@graft/peft-core/examples';
 import { outlineOf } from '@graft/peft-core/outlines';
 import { checkJobQuota, type FileRecord, type LocalBaseModel, type TeamQuota } from '@graft/service';
 import type { OptionChecker } from './option-checker.ts';
@@ -67,7 +68,7 @@ export function lengthLimits(
   return {
     ...(model && { contextLength: outlineOf(model.config).maxPositions }),
     quotaLength: quota?.maxSeqLength ?? null,
-    splitsTexts: format === 'text' && overlong === 'error',
+    splitsTexts: overlong === 'error' && Boolean(format && formatOf(format).splitsTexts),
   };
 }
 

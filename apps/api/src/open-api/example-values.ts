@@ -5,6 +5,7 @@ import {
   parsePeftConfig,
   resolveTraining,
 } from '@graft/peft-core/config';
+import { toWireFormats } from '../schemas/jobs/job-options.ts';
 
 /** What the examples of the document hold: one small team, whose job trained the adapter `bikes`. */
 
@@ -256,6 +257,7 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningPlan.training_reasons': { n_epochs: 'for up to 5,000 examples' },
   'FineTuningOptions.default_peft': defaultPeft,
   'FineTuningOptions.model': null,
+  'FineTuningOptions.formats': toWireFormats().slice(0, 1),
   'FineTuningMethod.title': method.title,
   'FineTuningMethod.when': method.when,
   'FineTuningMethod.paper': method.paper,

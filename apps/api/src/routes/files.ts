@@ -1,5 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { formats } from '@graft/peft-core/formats';
 import {
   createFile,
   deleteFile,
@@ -33,6 +34,8 @@ import { createUploadChecks } from '../uploads/upload-checks.ts';
 
 const tags = ['Files'];
 
+const lineFormats = formats.map(({ fields }) => `\`${fields}\``).join(', ');
+
 /** /files: training data, JSON lines. */
 export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (app, { settings }) => {
   const { services } = app;
@@ -57,8 +60,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
       schema: {
         tags,
         summary: 'Upload training data',
-        description:
-          'multipart/form-data with `purpose` = `fine-tune` and `file`: JSON lines, each `{"messages": […]}`, `{"prompt", "completion"}` or `{"text"}`. Every bad line is reported.',
+        description: `multipart/form-data with \`purpose\` = \`fine-tune\` and \`file\`: JSON lines, all of one format: ${lineFormats}. Every bad line is reported.`,
         consumes: ['multipart/form-data'],
         response: { 200: ref(FileSchema), ...errorResponses(400, 401, 403, 413, 415) },
       },

@@ -26,8 +26,9 @@ function llmsText({ paths = {} }: Documented): string {
 > files, fine-tuning jobs, models and completions, so the official \`openai\` clients work with this server's /v1 as base URL.
 
 - Every request under /v1 carries \`Authorization: Bearer graft_…\`.
-- To train: \`POST /v1/files\` (multipart: purpose=fine-tune, file=JSONL of \`{"messages": […]}\`), then \`POST /v1/fine_tuning/jobs\` with
-  \`model\` (a base model of \`GET /v1/models\`), \`training_file\`, and if wanted \`peft\` and \`training\`. Poll the job until its status is
+- To train: \`POST /v1/files\` (multipart: purpose=fine-tune, file=JSONL of \`{"messages": […]}\` or another of \`formats\` in
+  \`GET /v1/fine_tuning/options\`), then \`POST /v1/fine_tuning/jobs\` with \`model\` (a base model of \`GET /v1/models\`), \`training_file\`,
+  and if wanted \`peft\` and \`training\`. Poll the job until its status is
   succeeded, failed or cancelled; a failed one says why in \`error\`. \`POST /v1/fine_tuning/estimates\` with the same
   \`model\`, \`training_file\`, \`peft\` and \`training\` tells before what it comes to: memory, steps, time, whether it fits, and what would
   make it fit.

@@ -1,4 +1,3 @@
-import { DATASET_FORMATS } from '@graft/peft-core/examples';
 import type { FileRecord } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { After, createdBetween } from './list.ts';
@@ -16,7 +15,7 @@ export const FileSchema = named('File', {
   status_details: Type.Null(),
   sha256: Type.String({ description: 'Hex digest of the content.' }),
   format: Type.Union([Type.String(), Type.Null()], {
-    description: `The kind of its lines: ${DATASET_FORMATS.join(', ')}.`,
+    description: 'The format of its lines: the name of one of `formats` in `GET /v1/fine_tuning/options`.',
   }),
   examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
 });

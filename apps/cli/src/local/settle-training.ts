@@ -8,7 +8,7 @@ import type {
   Sweep,
   SweepTrial,
 } from '@graft/peft-core/config';
-import type { RawExample } from '@graft/peft-core/examples';
+import type { FormatName, RawExample } from '@graft/peft-core/examples';
 import type { BaseModel } from '@graft/peft-core/files';
 import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
@@ -86,12 +86,12 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
 
 /** What training's options depend on: how many examples the lines are, and how long the longest is of all that are within the context. */
 async function measure(
-  { training, validation, format }: { training: RawExample[]; validation: RawExample[]; format: string },
+  { training, validation, format }: { training: RawExample[]; validation: RawExample[]; format: FormatName },
   asked: readonly SweepTrial[],
   base: BaseModel,
 ): Promise<DataSize & LengthLimits> {
   const { leadingPositions, mostSeqLength } = await import('@graft/peft-core/config');
-  const { measureExamples, readingOptions } = await import('@graft/peft-core/examples');
+  const { formatOf, measureExamples, readingOptions } = await import('@graft/peft-core/examples');
   const { outlineOf } = await import('@graft/peft-core/outlines');
   const { loadTokenizer } = await import('@graft/peft-core/text');
   const {
@@ -102,7 +102,7 @@ async function measure(
     ...options
   } = asked[0]!.training;
   const { maxPositions: contextLength } = outlineOf(base.config);
-  const splitsTexts = format === 'text' && overlong === 'error';
+  const splitsTexts = overlong === 'error' && Boolean(formatOf(format).splitsTexts);
   const limits = { contextLength, splitsTexts };
   const max_seq_length = Math.min(contextLength, options.max_seq_length ?? mostSeqLength(limits));
   const lead = ({ peft }: SweepTrial) => {

@@ -3,6 +3,7 @@ import { cp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { TrainRecord } from '@graft/peft-core';
 import { isQuantised } from '@graft/peft-core/config';
+import { formats } from '@graft/peft-core/formats';
 import type { Command } from 'commander';
 import { checkFree, wholeNumber } from '../arguments.ts';
 import { reasonLines } from '../draw/training-reasons.ts';
@@ -24,6 +25,13 @@ interface Options extends VerbOptions, AskedTraining {
   overwrite?: boolean;
 }
 
+/** The fields of lines for `CAUSAL_LM`, or for other tasks. */
+const lineFields = (isCausal: boolean): string =>
+  formats
+    .filter(({ tasks }) => (tasks[0] === 'CAUSAL_LM') === isCausal)
+    .map(({ fields }) => fields)
+    .join(', ');
+
 export function addTrainVerb(program: Command): void {
   const train = verb(program, {
     name: 'train',
@@ -41,7 +49,7 @@ export function addTrainVerb(program: Command): void {
     .requiredOption('--model <model>', 'folder, .gguf file, or id such as smollm2-135m-instruct')
     .requiredOption(
       '--data <file>',
-      'training data, JSONL: {"messages"}, {"prompt","completion"} or {"text"}; for other tasks {"text","label"}, {"tokens","labels"}, {"anchor","positive"} or {"sentence1","sentence2","score"}',
+      `training data, JSONL: ${lineFields(true)}; for other tasks ${lineFields(false)}`,
     )
     .requiredOption('--output <folder>', 'the adapter')
     .option('--validation <file>', 'validation data, JSONL');

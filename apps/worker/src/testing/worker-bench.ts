@@ -11,7 +11,7 @@ import {
   type TrainingOptions,
   trialsOf,
 } from '@graft/peft-core/config';
-import type { DatasetFormat } from '@graft/peft-core/examples';
+import type { FormatName } from '@graft/peft-core/examples';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import {
   claimValidation,
@@ -37,7 +37,7 @@ export interface QueueOptions {
   training?: TrainingOptions;
   suffix?: string;
   /** Kind of the lines; texts by default. */
-  format?: DatasetFormat;
+  format?: FormatName;
   /** What training goes on from. */
   startFrom?: { id: string; modelName: string };
   /** As in a request. */
@@ -102,7 +102,7 @@ export async function openWorkerBench(
     }
   };
 
-  const addFile = async (lines: string, format: DatasetFormat) => {
+  const addFile = async (lines: string, format: FormatName) => {
     const stored = await services.files.receive(Readable.from([Buffer.from(lines)]), { limit: 2 ** 20 });
     const examples = lines.split('\n').filter(Boolean).length;
     const file = {

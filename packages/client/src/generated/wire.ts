@@ -1138,7 +1138,7 @@ export interface File {
   status_details: null;
   /** Hex digest of the content. */
   sha256: string;
-  /** The kind of its lines: chat, prompt_completion, text, text_target, classification, multi_label_classification, token_classification, pairs, scored_pairs. */
+  /** The format of its lines: the name of one of `formats` in `GET /v1/fine_tuning/options`. */
   format: string | null;
   /** Training examples in the file. */
   examples: number | null;
@@ -1694,6 +1694,17 @@ export interface FineTuningOptions {
   /** What a job without `peft` trains; its rank is within the team’s `max_rank`. */
   default_peft: Record<string, unknown>;
   methods: FineTuningMethod[];
+  /** Formats of training data: what a line can be. */
+  formats: {
+    /** As files and reports have it in `format`. */
+    name: string;
+    /** What a line is. */
+    title: string;
+    /** A line of a file. */
+    sample: string;
+    /** That learn from it, the usual one first. */
+    tasks: ('CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION')[];
+  }[];
   /** JSON Schema of `training`. */
   training: Record<string, unknown>;
   /** JSON Schema of `method.supervised.hyperparameters`. */

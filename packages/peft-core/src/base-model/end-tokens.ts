@@ -1,4 +1,5 @@
-import { type Tokenizer, turnEnds } from '../text/index.ts';
+import { turnEnds } from '../chat/turn-ends.ts';
+import type { Tokenizer } from '../text/index.ts';
 import type { BaseModel } from './base-model.ts';
 
 type Configs = Pick<BaseModel, 'config' | 'generationConfig'>;

@@ -1,10 +1,10 @@
 import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
-import type { DatasetFormat } from '../examples/raw-example.ts';
+import type { FormatName } from '../examples/formats/formats.ts';
 
 /** Sizes of some examples of a job, and how many it has. */
 export interface DataSample {
-  format: DatasetFormat;
+  format: FormatName;
   /** A classifier's classes; null for other tasks. */
   labels: readonly string[] | null;
   training: ExampleSample;

@@ -1,8 +1,8 @@
 import { type PeftConfig, type ResolvedTraining, validationCount } from '../config/index.ts';
 import { type ExampleSize, sizeOf } from '../examples/batches/plan-batches.ts';
 import type { DataFile } from '../examples/example-source.ts';
+import { formatOf, type RawExample } from '../examples/formats/formats.ts';
 import { type Place, placeReader, split } from '../examples/hold-out/hold-out.ts';
-import type { RawExample } from '../examples/raw-example.ts';
 import type { TrainingExample } from '../examples/training-example.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample, ExampleSample } from './estimate.ts';
@@ -68,7 +68,7 @@ const idsOf = (sizes: readonly ExampleSize[]): number =>
 /** Tokens of the longest example of a sample, and of a soft prompt before it. */
 export function longestOf({ format, training, validation }: DataSample, peft: PeftConfig): number {
   const { prefixLength } = leadingPositions(peft);
-  const learnsNext = format === 'chat' || format === 'prompt_completion' || format === 'text';
+  const learnsNext = formatOf(format).targets === 'tokens';
   let longest = 0;
   for (const { widths, inputWidth } of [...training.sizes, ...(validation?.sizes ?? [])]) {
     // The last token of a language model's text is a target only.

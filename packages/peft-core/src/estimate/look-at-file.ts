@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ErrorDetail, GraftError } from '../errors.ts';
+import type { RawExample } from '../examples/formats/formats.ts';
 import { createJsonlChecker, MAX_LINE_BYTES } from '../examples/jsonl.ts';
-import type { RawExample } from '../examples/raw-example.ts';
 
 /** Files up to this size are looked at whole. */
 const WHOLE_BYTES = 16 * 1024 * 1024;

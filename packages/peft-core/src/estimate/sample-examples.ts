@@ -14,11 +14,12 @@ import {
   readingOptions,
   tokenizeOptions,
 } from '../examples/example-source.ts';
+import type { FormatName } from '../examples/formats/formats.ts';
+import type { TokenizeOptions } from '../examples/formats/reading.ts';
 import { type Place, placeReader } from '../examples/hold-out/hold-out.ts';
 import { LabelCollector } from '../examples/label-names.ts';
-import type { DatasetFormat } from '../examples/raw-example.ts';
 import { checkFormat } from '../examples/task-formats.ts';
-import { ExampleTokenizer, type TokenizeOptions } from '../examples/tokenize-examples.ts';
+import { ExampleTokenizer } from '../examples/tokenize-examples.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample } from './estimate.ts';
@@ -95,7 +96,7 @@ function sizesOf(
   options: TokenizeOptions,
   virtualTokens: number,
   placeIn: ReturnType<typeof placeReader> = null,
-): { format: DatasetFormat; perLine: number; sizes: ExampleSize[]; places: Place[] | null } {
+): { format: FormatName; perLine: number; sizes: ExampleSize[]; places: Place[] | null } {
   for (const { format } of seen.slice(0, 1)) checkFormat(peft.task_type, format);
   let bad = badLines;
   const examples = new ExampleTokenizer(tokenizer, options, () => bad++);

@@ -6,9 +6,9 @@ import type { Tokenizer } from '../text/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import { badLines } from './bad-lines.ts';
 import type { ClassWeights } from './class-weights.ts';
-import { type ClassOf, classesBy, type LabelCollector } from './label-names.ts';
-import type { Contrast } from './pair-texts.ts';
-import type { TokenizeOptions } from './tokenize-examples.ts';
+import type { Contrast } from './formats/format.ts';
+import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
+import { classesBy, type LabelCollector } from './label-names.ts';
 
 /** Everything that decides what a job's data files become. */
 export interface ExampleSource {

@@ -13,6 +13,7 @@ export {
 export { sharedPrefixes } from './batches/shared-prefixes.ts';
 export { classWeightsOf } from './class-weights.ts';
 export { type ReadingOptions, readingOptions } from './example-source.ts';
+export { type FormatName, formatOf, formats, type RawExample } from './formats/formats.ts';
 export {
   createJsonlChecker,
   type DatasetSummary,
@@ -20,8 +21,6 @@ export {
   parseJsonl,
 } from './jsonl.ts';
 export { measureExamples } from './measure-examples.ts';
-export { TextNumbers } from './pair-texts.ts';
-export type { DatasetFormat, RawExample } from './raw-example.ts';
 export { readExamples } from './read-examples.ts';
 export type { LengthSummary } from './report/length-counts.ts';
 export { OverlapCounter } from './report/overlap-counter.ts';
@@ -32,7 +31,8 @@ export {
   type ExampleReporter,
   type ReportedModel,
 } from './report/report-examples.ts';
-export { checkFormat, checkOptionsOfFormat, DATASET_FORMATS } from './task-formats.ts';
+export { checkFormat, checkOptionsOfFormat } from './task-formats.ts';
+export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';

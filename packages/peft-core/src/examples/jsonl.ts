@@ -2,14 +2,8 @@ import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
 import { jsonFault } from '../schema/json-fault.ts';
 import { BadLines } from './bad-lines.ts';
-import type { TrainingMessage } from './chat-line.ts';
-import {
-  answerLength,
-  type DatasetFormat,
-  parseExample,
-  type RawExample,
-  unstorableText,
-} from './raw-example.ts';
+import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
+import { readLine, unstorableText } from './read-line.ts';
 
 /** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
@@ -20,7 +14,7 @@ const DEEP_LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
 
 export interface DatasetSummary {
-  format: DatasetFormat;
+  format: FormatName;
   /** Examples; empty lines are not counted. */
   examples: number;
   /** Characters of all that a language model learns to write in them; 0: they are for models that write nothing. */
@@ -50,7 +44,7 @@ export function createJsonlChecker(
   let examples = 0;
   let answerCharacters = 0;
   let systemPrompt: string | null = null;
-  let format: { name: DatasetFormat; line: number } | null = null;
+  let format: { name: FormatName; line: number } | null = null;
   let held: Uint8Array[] = [];
   let heldBytes = 0;
 
@@ -86,7 +80,7 @@ export function createJsonlChecker(
     } catch {
       return `is not valid JSON: ${jsonFault(text)}`;
     }
-    const example = parseExample(value, line);
+    const example = readLine(value, line);
     if (typeof example === 'string') return example;
     // Only an escape can spell what UTF-8 has not.
     if (text.includes('\\u')) {
@@ -100,7 +94,7 @@ export function createJsonlChecker(
     const system = systemPromptOf(example);
     systemPrompt = examples === 0 || system === systemPrompt ? system : null;
     examples++;
-    answerCharacters += answerLength(example);
+    answerCharacters += formatOf(example.format).answerLength?.(example) ?? 0;
     onExample(example);
     return null;
   }
@@ -132,10 +126,9 @@ const LONGEST_SYSTEM_PROMPT = 16 * 1024;
 
 /** Null where Postgres cannot keep it, too: it has no U+0000. */
 function systemPromptOf(example: RawExample): string | null {
-  if (example.format !== 'chat') return null;
-  const [{ role, content }] = example.messages as [TrainingMessage];
-  const isKept = content !== '' && content.length <= LONGEST_SYSTEM_PROMPT && !content.includes('\0');
-  return role === 'system' && isKept ? content : null;
+  const prompt = formatOf(example.format).systemPrompt?.(example) ?? '';
+  const isKept = prompt !== '' && prompt.length <= LONGEST_SYSTEM_PROMPT && !prompt.includes('\0');
+  return isKept ? prompt : null;
 }
 
 /** Reads a whole training file. Throws as JsonlChecker.end. */

@@ -1,5 +1,7 @@
 import { GraftError } from '../errors.ts';
-import type { Label, RawExample } from './raw-example.ts';
+import type { Label } from './formats/fields.ts';
+import { formatOf, type RawExample } from './formats/formats.ts';
+import type { ClassOf } from './formats/reading.ts';
 
 /** No data set has more classes. A label with a larger number is an id, not a class. */
 const MAX_CLASSES = 10_000;
@@ -12,12 +14,7 @@ export class LabelCollector {
   #first: { name?: number; number?: number } = {};
 
   add(example: RawExample): void {
-    if (example.format === 'classification') this.#add(example.label, example.line);
-    if (example.format === 'multi_label_classification')
-      for (const label of example.labels) this.#add(label, example.line);
-    if (example.format === 'token_classification') {
-      for (const label of example.labels) if (label !== null) this.#add(label, example.line);
-    }
+    for (const label of formatOf(example.format).labels?.(example) ?? []) this.#add(label, example.line);
   }
 
   #add(label: Label, line: number): void {
@@ -64,9 +61,7 @@ export class LabelCollector {
   }
 }
 
-/** The class of a label in a head of these classes, or null. */
-export type ClassOf = (label: Label) => number | null;
-
+/** Labels to classes of a head with these names. */
 export function classesBy(names: readonly string[]): ClassOf {
   const byName = new Map(names.map((name, i) => [name, i]));
   return (label) =>

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Message as TrainingMessage } from '../chat/message.ts';
 import type { GraftError } from '../errors.ts';
 import { smollm2Tokenizer } from '../testing/smollm2-tokenizer.ts';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
-import type { TrainingMessage } from './chat-line.ts';
-import type { RawExample } from './raw-example.ts';
+import type { RawExample } from './formats/formats.ts';
 import { tokenizeExamples } from './tokenize-examples.ts';
 import { NO_TARGET } from './training-example.ts';
 

@@ -1,6 +1,6 @@
 import { leadingPositions } from '../tuners/methods.ts';
 import { type ExampleSource, tokenizeOptions } from './example-source.ts';
-import type { RawExample } from './raw-example.ts';
+import type { RawExample } from './formats/formats.ts';
 import { ExampleTokenizer, lengthOf } from './tokenize-examples.ts';
 
 /** What examples come to before training fixes its options. */

@@ -9,9 +9,10 @@ import { tempFolder } from '../testing/temp-folder.ts';
 import { writeTinyModel } from '../testing/tiny-model.ts';
 import { loadTokenizer } from '../text/tokenizer.ts';
 import { readingOptions } from './example-source.ts';
-import type { RawExample } from './raw-example.ts';
+import type { RawExample } from './formats/formats.ts';
+import type { TokenizeOptions } from './formats/reading.ts';
 import { readExamples } from './read-examples.ts';
-import { ExampleTokenizer, type TokenizeOptions, tokenizeExamples } from './tokenize-examples.ts';
+import { ExampleTokenizer, tokenizeExamples } from './tokenize-examples.ts';
 import { NO_TARGET, type TrainingExample } from './training-example.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));

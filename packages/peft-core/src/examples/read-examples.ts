@@ -15,10 +15,10 @@ import {
   otherFormat,
   tokenizeOptions,
 } from './example-source.ts';
+import type { FileCheck } from './formats/format.ts';
+import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
 import { createJsonlChecker, type DatasetSummary } from './jsonl.ts';
 import { LabelCollector } from './label-names.ts';
-import { PairContrast } from './pair-texts.ts';
-import type { DatasetFormat, RawExample } from './raw-example.ts';
 import { checkFormat } from './task-formats.ts';
 import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
 import type { TrainingExample } from './training-example.ts';
@@ -33,7 +33,7 @@ export interface ExampleListener {
 }
 
 export interface ExampleSummary {
-  format: DatasetFormat;
+  format: FormatName;
   /** Names of a classifier's classes, in order; null for other tasks. */
   labels: readonly string[] | null;
   /** SHA-256 of the files' bytes, one after the other. */
@@ -45,7 +45,7 @@ export interface ExampleSummary {
  * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the
  * classes of the head that is there when every label is among them; else it has one class for each label of the training file.
  * Throws GraftError, with `param` naming the file (or `model`) and every bad line of it at once, whatever is wrong with each: what
- * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`; and what `PairContrast` throws.
+ * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`; and what the format's `FileCheck` throws.
  */
 export async function readExamples(
   source: ExampleSource,
@@ -61,8 +61,8 @@ export async function readExamples(
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
   const counts = { training_file: noCounts(), validation_file: noCounts() };
-  const pairs = new PairContrast();
-  const tokenise = async (path: string, file: DataFile): Promise<DatasetFormat> =>
+  let check: FileCheck | undefined;
+  const tokenise = async (path: string, file: DataFile): Promise<FormatName> =>
     naming(file, async () => {
       let bad = 0;
       const onBadLine = (line: number) => {
@@ -72,7 +72,10 @@ export async function readExamples(
       const examples = new ExampleTokenizer(source.tokenizer, options, onBadLine);
       const take = (raw: RawExample) => {
         for (const example of examples.pieces(raw)) {
-          if (raw.format === 'pairs' && file === 'training_file') pairs.add(example);
+          if (file === 'training_file') {
+            check ??= formatOf(raw.format).fileCheck?.();
+            check?.add(example);
+          }
           listener.onExample?.(example, file, raw);
         }
       };
@@ -90,7 +93,7 @@ export async function readExamples(
   const format = await tokenise(trainingFile, 'training_file');
   const other = validationFile ? await tokenise(validationFile, 'validation_file') : format;
   if (other !== format) throw otherFormat(other, format);
-  if (source.contrast) pairs.check(source.contrast);
+  if (source.contrast) check?.check(source.contrast);
   return { format, labels: classes?.names ?? null, digest: hash.digest('hex'), counts };
 }
 

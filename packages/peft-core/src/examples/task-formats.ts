@@ -1,46 +1,19 @@
 import type { TrainingOptions } from '../config/index.ts';
 import { GraftError } from '../errors.ts';
 import type { TaskType } from '../outlines/outline.ts';
-import type { DatasetFormat } from './raw-example.ts';
+import { type FormatName, formatOf, formats } from './formats/formats.ts';
 
-/** The kinds of data that each task learns from. */
-const TASK_FORMATS: Record<TaskType, readonly DatasetFormat[]> = {
-  CAUSAL_LM: ['chat', 'prompt_completion', 'text'],
-  SEQ_2_SEQ_LM: ['text_target', 'prompt_completion'],
-  SEQ_CLS: ['classification', 'multi_label_classification'],
-  TOKEN_CLS: ['token_classification'],
-  FEATURE_EXTRACTION: ['pairs', 'scored_pairs'],
-};
-
-/** Fields of a line of each kind. */
-const FIELDS: Record<DatasetFormat, string> = {
-  chat: '{"messages"}',
-  prompt_completion: '{"prompt", "completion"}',
-  text: '{"text"}',
-  text_target: '{"text", "target"}',
-  classification: '{"text", "label"}',
-  multi_label_classification: '{"text", "labels"}',
-  token_classification: '{"tokens", "labels"}',
-  pairs: '{"anchor", "positive"}',
-  scored_pairs: '{"sentence1", "sentence2", "score"}',
-};
-
-/** Every kind of data. */
-export const DATASET_FORMATS = Object.keys(FIELDS) as DatasetFormat[];
-
-/** The tasks that learn from data of this kind. */
-export function tasksOf(format: DatasetFormat): TaskType[] {
-  const tasks = Object.keys(TASK_FORMATS) as TaskType[];
-  return tasks.filter((task) => TASK_FORMATS[task].includes(format));
-}
-
-/** Throws `data_unfit_for_task`, naming both, when a task does not learn from data of this kind. */
-export function checkFormat(task: TaskType, format: DatasetFormat, param = 'training_file'): void {
-  const fit = TASK_FORMATS[task];
-  if (fit.includes(format)) return;
+/** Throws `data_unfit_for_task`, naming both, when a task does not learn from data of this format. */
+export function checkFormat(task: TaskType, name: FormatName, param = 'training_file'): void {
+  const { tasks, fields } = formatOf(name);
+  if (tasks.includes(task)) return;
+  const fit = formats
+    .filter((format) => format.tasks.includes(task))
+    // Those that usually serve the task first.
+    .toSorted((a, b) => a.tasks.indexOf(task) - b.tasks.indexOf(task));
   throw new GraftError(
     'data_unfit_for_task',
-    `task_type ${task} learns from lines of ${fit.map((each) => FIELDS[each]).join(' or ')}, but the file has ${FIELDS[format]}`,
+    `task_type ${task} learns from lines of ${fit.map((format) => format.fields).join(' or ')}, but the file has ${fields}`,
     { param },
   );
 }
@@ -55,7 +28,7 @@ const RETRIEVAL: readonly TrainingOptions['metric_for_best_model'][] = [
 /** Throws GraftError `invalid_training_option` for options that have no meaning for data of this kind. */
 export function checkOptionsOfFormat(
   training: Pick<TrainingOptions, 'metric_for_best_model' | 'label_smoothing_factor' | 'class_weights'>,
-  format: DatasetFormat,
+  format: FormatName,
 ): void {
   checkBestMetric(training, format);
   if (format !== 'multi_label_classification') return;
@@ -71,7 +44,7 @@ export function checkOptionsOfFormat(
 /** Of scored pairs none is right or wrong, and only pairs are found among others. */
 function checkBestMetric(
   { metric_for_best_model: metric }: Pick<TrainingOptions, 'metric_for_best_model'>,
-  format: DatasetFormat,
+  format: FormatName,
 ): void {
   const isMeasured = RETRIEVAL.includes(metric)
     ? format === 'pairs'

@@ -8,6 +8,8 @@ export interface Sequence {
   input?: Int32Array;
   /** What each position predicts: the next token, or the token's class; NO_TARGET for nothing. */
   targets?: Int32Array;
+  /** Of a text that is compared with others. */
+  role?: 'anchor' | 'positive' | 'negative';
 }
 
 /** A line of a training file, ready for batches. */

@@ -1,10 +1,10 @@
+import type { Message } from '../chat/message.ts';
 import { GraftError } from '../errors.ts';
 import { type BaseModel, endTokens } from '../files.ts';
 import { architectureFor } from '../models/registry.ts';
 import { Random } from '../random.ts';
 import type { SamplingField } from '../schema/sampling-fields.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import type { ChatMessage } from '../text/index.ts';
 import { PromptReader } from './prompts/prompt-reader.ts';
 import { paramOf } from './prompts/prompt-tokens.ts';
 import { modelDefaults } from './sampling/model-defaults.ts';
@@ -21,7 +21,7 @@ export interface GenerateRequest {
   /** How errors name that adapter; its folder by default. */
   adapterName?: string;
   /** One of messages and prompt. */
-  messages?: ChatMessage[];
+  messages?: Message[];
   prompt?: string;
   /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
   allow_special_tokens?: boolean;

@@ -17,14 +17,14 @@ export class EncodedText {
   /** How much of its part's surface each token covers; null where nobody asks. */
   readonly lengths: number[] | null;
   readonly parts: TextPart[] = [];
-  readonly #deadline: Deadline | null;
+  readonly #deadline: Pick<Deadline, 'check'> | null;
   #ticks = 0;
   #fusesFrom = 0;
 
   constructor({
     withPlaces = false,
     deadline = null,
-  }: { withPlaces?: boolean; deadline?: Deadline | null } = {}) {
+  }: { withPlaces?: boolean; deadline?: Pick<Deadline, 'check'> | null } = {}) {
     this.lengths = withPlaces ? [] : null;
     this.#deadline = deadline;
   }

@@ -1,7 +1,5 @@
 /** Text to tokens and back: a model's tokenizer and chat template. Loads no TensorFlow. */
-export { type ChatTemplateOptions, LEARNT_DATE } from './chat-template.ts';
 export { type PackedTokenizer, packTokenizer, unpackTokenizer } from './packed-tokenizer.ts';
-export type { ChatMessage } from './plain-expressions.ts';
 export type { StreamDecoder } from './stream-decoder.ts';
 export {
   type EncodeOptions,
@@ -10,4 +8,3 @@ export {
   type Tokenizer,
   type TokenizerFiles,
 } from './tokenizer.ts';
-export { turnEnds } from './turn-ends.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Message as ChatMessage } from '../chat/message.ts';
 import { Random } from '../random.ts';
-import type { ChatMessage } from './plain-expressions.ts';
 import { loadTokenizer, type RenderOptions, type Tokenizer } from './tokenizer.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));

@@ -1,14 +1,15 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
+import type { EncodedTurns, EncodeTurnsOptions, TurnTokenizer } from '../chat/assistant-spans.ts';
+import { ChatTemplate, type ChatTemplateOptions } from '../chat/chat-template.ts';
+import type { Message } from '../chat/message.ts';
+import type { RenderedTurns } from '../chat/plain-template.ts';
 import { GraftError } from '../errors.ts';
 import { show } from '../schema/check-fields.ts';
 import { type TemplateKwargs, withTexts } from '../schema/template-kwargs.ts';
 import { ByteLevelBpe } from './byte-level-bpe.ts';
-import { ChatTemplate, type ChatTemplateOptions } from './chat-template.ts';
 import type { Deadline } from './deadline.ts';
 import { EncodedText } from './encoded-text.ts';
 import { withExactSplitting } from './exact-splitting.ts';
-import type { ChatMessage } from './plain-expressions.ts';
-import type { RenderedTurns } from './plain-template.ts';
 import type { AddedToken, SpecialTokens } from './sections/added-tokens.ts';
 import { GeneralSections, innerTokenizer } from './sections/general-sections.ts';
 import { SectionSplitter } from './sections/section-splitter.ts';
@@ -50,7 +51,7 @@ export interface EncodeOptions {
   specialTokens?: SpecialTokens;
   /** A text that begins with the bos token gets a second one, as transformers' tokenizers give it. Default false. */
   repeatsBos?: boolean;
-  deadline?: Deadline | null;
+  deadline?: Pick<Deadline, 'check'> | null;
 }
 
 export interface RenderOptions extends ChatTemplateOptions {
@@ -58,15 +59,11 @@ export interface RenderOptions extends ChatTemplateOptions {
   allowSpecialTokens?: boolean;
 }
 
-interface TurnOptions extends Pick<RenderOptions, 'now' | 'kwargs' | 'allowSpecialTokens'> {
-  deadline?: Deadline | null;
-}
-
 /** What an added token that opens or ends a turn looks like; spaces, words and line ends may be added tokens too. */
 const IN_BRACKETS = /^[<[].*[>\]]$/s;
 
 /** Text to token ids and back, as the model's tokenizer.json says, and the model's chat template. */
-export class Tokenizer {
+export class Tokenizer implements TurnTokenizer {
   readonly #tokenizer: HubTokenizer;
   readonly #sections: Sections;
   readonly #splitter: SectionSplitter;
@@ -146,7 +143,7 @@ export class Tokenizer {
   }
 
   /** A text that is already as the model reads it, for questions about its beginnings. No special tokens are added. */
-  encodeWhole({ text, specialTokens }: GuardedText, deadline: Deadline | null = null): WholeText {
+  encodeWhole({ text, specialTokens }: GuardedText, deadline: EncodeOptions['deadline'] = null): WholeText {
     const encoded = new EncodedText({ withPlaces: true, deadline });
     return new WholeText(text, this.#encode(text, specialTokens, encoded), this.#sections);
   }
@@ -209,30 +206,40 @@ export class Tokenizer {
   }
 
   /** The conversation as the model's prompt. Throws `no_chat_template` and ChatTemplate.render's errors. */
-  applyChatTemplate(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
+  applyChatTemplate(messages: readonly Message[], options: RenderOptions = {}): string {
     return this.renderChat(messages, options).text;
   }
 
   /** As `applyChatTemplate`, for `encodeWhole` and `encode`. */
-  renderChat(messages: readonly ChatMessage[], options: RenderOptions = {}): GuardedText {
+  renderChat(messages: readonly Message[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
     const guarded = { ...options, kwargs: this.#guardedKwargs(options.kwargs) };
     return SpecialText.read(template.render(this.#guarded(messages), guarded));
   }
 
-  /** As ChatTemplate.renderTurns. Throws `no_chat_template` besides. */
-  renderTurns(
-    messages: readonly ChatMessage[],
+  /** Throws `no_chat_template` and ChatTemplate.renderTurns's errors. */
+  encodeTurns(
+    messages: readonly Message[],
     turns: readonly number[],
-    { now = new Date(), kwargs = {}, allowSpecialTokens = false, deadline = null }: TurnOptions = {},
+    options: EncodeTurnsOptions = {},
+  ): EncodedTurns {
+    const rendered = this.#renderTurns(messages, turns, options);
+    return { ...rendered, whole: this.encodeWhole(rendered, options.deadline) };
+  }
+
+  #renderTurns(
+    messages: readonly Message[],
+    turns: readonly number[],
+    { now = new Date(), kwargs = {}, allowSpecialTokens = false, deadline = null }: EncodeTurnsOptions,
   ): RenderedTurns & GuardedText {
     const template = this.#chatTemplate();
     if (allowSpecialTokens)
       return { ...template.renderTurns(messages, turns, { now, kwargs, deadline }), specialTokens: 'all' };
     const rendered = template.renderTurns(this.#guarded(messages), turns, {
-      ...{ now, deadline },
+      now,
       kwargs: this.#guardedKwargs(kwargs),
+      deadline,
     });
     const { text, specialTokens, placeOf } = SpecialText.read(rendered.text);
     const places = rendered.turns.map(({ prompt, through }) => ({
@@ -243,7 +250,7 @@ export class Tokenizer {
   }
 
   /** Messages, with marks for the template to carry along: see SpecialText. */
-  #guarded(messages: readonly ChatMessage[]): ChatMessage[] {
+  #guarded(messages: readonly Message[]): Message[] {
     const { special } = this.#specialInText();
     return messages.map((message) => ({
       ...message,

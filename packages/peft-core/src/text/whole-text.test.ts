@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { ChatTemplate } from '../chat/chat-template.ts';
+import { PlainTemplate } from '../chat/plain-template.ts';
 import { Random } from '../random.ts';
-import { ChatTemplate } from './chat-template.ts';
-import { PlainTemplate } from './plain-template.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));

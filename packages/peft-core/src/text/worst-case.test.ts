@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { labelledTokens } from '../examples/labelled-tokens.ts';
+import { labelledTokens } from '../examples/formats/chat.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));

@@ -5,6 +5,7 @@
  * that it cannot read from a Graft without this header, logs it; the worker answers 503, and the API asks another worker.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { MessageSchema } from '@graft/peft-core/chat';
 import { type SamplingField, samplingFields } from '@graft/peft-core/config';
 import { type Static, type TSchema, Type } from 'typebox';
 
@@ -75,7 +76,7 @@ const requestProperties = {
 };
 /** Variables of the chat template. Left out where there are none: a worker of an earlier version does not know them. */
 const chat_template_kwargs = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
-const Message = Type.Object({ role: Type.String(), content: Type.String() }, closed);
+const Message = Type.Pick(MessageSchema, ['role', 'content'], closed);
 
 /** A conversation or a text to go on with. */
 export const GenerationRequestSchema = Type.Union([

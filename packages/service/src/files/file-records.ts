@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
-import type { DatasetFormat } from '@graft/peft-core/examples';
+import type { FormatName } from '@graft/peft-core/examples';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -25,7 +25,7 @@ export interface FileRecord {
   /** Key in the file store. */
   path: string;
   status: 'uploaded' | 'processed' | 'error';
-  format: DatasetFormat | null;
+  format: FormatName | null;
   /** Lines that hold an example. */
   examples: number | null;
   /** Of all that a language model learns to write in them; null: not counted. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods, peftTypes } from '@graft/peft-core/config';
+import { formats } from '@graft/peft-core/formats';
 import { setQuota } from '@graft/service';
 import { assertError } from '../../testing/assert-error.ts';
 import { type ApiBench, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
@@ -31,6 +32,10 @@ test('every method with its schema, and those of the other options', async () =>
     assert.equal(method.permitted, true);
     for (const option of method.module_options) assert.ok(option in schema.properties, option);
   }
+  assert.deepEqual(
+    json.formats,
+    formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks })),
+  );
   assert.equal(json.training.properties.n_epochs.maximum, 50);
   assert.ok('learning_rate_multiplier' in json.hyperparameters.properties);
   assert.ok('peft_type' in json.sweep.properties);

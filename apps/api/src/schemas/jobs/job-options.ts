@@ -10,6 +10,7 @@ import {
   SweepSchema,
   TrainingOptionsSchema,
 } from '@graft/peft-core/config';
+import { formats } from '@graft/peft-core/formats';
 import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
 import { type Static, Type } from 'typebox';
 import { closed, named, nullable, ref } from '../schema.ts';
@@ -28,6 +29,15 @@ const MethodSchema = named('FineTuningMethod', {
   usual_needs_model: Type.Boolean({ description: 'Those mean something on some models alone.' }),
   options: JsonSchema('JSON Schema of its options, with their defaults.'),
   module_options: Type.Array(Type.String(), { description: 'Those of them that name modules.' }),
+});
+
+const FormatSchema = Type.Object({
+  name: Type.String({ description: 'As files and reports have it in `format`.' }),
+  title: Type.String({ description: 'What a line is.' }),
+  sample: Type.String({ description: 'A line of a file.' }),
+  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' }), {
+    description: 'That learn from it, the usual one first.',
+  }),
 });
 
 const ModuleSchema = Type.Object({
@@ -57,6 +67,7 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   object: Type.Literal('fine_tuning.options'),
   default_peft: Options('What a job without `peft` trains; its rank is within the team’s `max_rank`.'),
   methods: Type.Array(ref(MethodSchema)),
+  formats: Type.Array(FormatSchema, { description: 'Formats of training data: what a line can be.' }),
   training: JsonSchema('JSON Schema of `training`.'),
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
   sweep: JsonSchema('JSON Schema of `sweep`.'),
@@ -74,6 +85,9 @@ export const JobOptionsQuery = Type.Object(
   },
   closed,
 );
+
+export const toWireFormats = (): Static<typeof FormatSchema>[] =>
+  formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] }));
 
 /** `permitted`: methods that the team may train, and the largest rank; null: all, any. */
 export function toWireOptions(
@@ -93,6 +107,7 @@ export function toWireOptions(
         module_options: MODULE_OPTIONS.filter((option) => options.includes(option)),
       };
     }),
+    formats: toWireFormats(),
     training: { ...TrainingOptionsSchema },
     hyperparameters: { ...HyperparametersSchema },
     sweep: { ...SweepSchema },

@@ -1,5 +1,5 @@
 import type { FileObject } from '@graft/client';
-import { useInfiniteQuery } from '@tanstack/preact-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import '../../styles/pages/files.css';
@@ -163,24 +163,24 @@ const None = ({ mayUpload }: { mayUpload: boolean }) => (
         ? 'Upload a file of JSON lines. Each line is one example, in one of these shapes:'
         : 'Nobody of your team has uploaded any, and your role is to look.'}
     </p>
-    {mayUpload && (
-      <ul class="files-shapes">
-        <li>
-          a chat:{' '}
-          <code>
-            {'{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'}
-          </code>
-        </li>
-        <li>
-          a prompt with its completion: <code>{'{"prompt": "…", "completion": "…"}'}</code>
-        </li>
-        <li>
-          plain text: <code>{'{"text": "…"}'}</code>
-        </li>
-        <li>
-          a text with its class: <code>{'{"text": "…", "label": "…"}'}</code>
-        </li>
-      </ul>
-    )}
+    {mayUpload && <Formats />}
   </Empty>
 );
+
+/** What a line can be. */
+function Formats() {
+  const { data } = useQuery({
+    queryKey: ['job-options', '', ''],
+    queryFn: () => graft.fineTuning.jobs.options(),
+    staleTime: 60_000,
+  });
+  return (
+    <ul class="files-shapes">
+      {data?.formats.map(({ name, title, sample }) => (
+        <li key={name}>
+          {title}: <code>{sample}</code>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,4 +1,4 @@
-import { TextNumbers } from '../pair-texts.ts';
+import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import type { Arrangement, BatchPlan } from './plan-batches.ts';
 

@@ -1,7 +1,7 @@
 // What a validation split holds out: by the content of prompts, whatever else is in the file.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RawExample } from '../raw-example.ts';
+import type { RawExample } from '../formats/formats.ts';
 import { OverlapCounter } from '../report/overlap-counter.ts';
 import type { TrainingExample } from '../training-example.ts';
 import { type Place, placeReader, split } from './hold-out.ts';

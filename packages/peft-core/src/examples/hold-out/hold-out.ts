@@ -1,7 +1,7 @@
 import type { ResolvedTraining } from '../../config/index.ts';
 import { validationCount } from '../../config/index.ts';
 import { permutation, Random } from '../../random.ts';
-import type { RawExample } from '../raw-example.ts';
+import type { RawExample } from '../formats/formats.ts';
 import type { TrainingExample } from '../training-example.ts';
 import { placeOf, promptOf } from './prompt-place.ts';
 

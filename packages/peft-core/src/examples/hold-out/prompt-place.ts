@@ -1,33 +1,9 @@
 import { hash } from 'node:crypto';
-import type { RawExample } from '../raw-example.ts';
+import { formatOf, type RawExample } from '../formats/formats.ts';
 
-/**
- * What an example asks, by which duplicates are found: of a chat everything before its first learnt answer, else the prompt, the
- * text to classify or to turn into another, the words, or the first of texts that are compared. Where it asks nothing, such as a chat
- * without a question, it is all of its content.
- */
+/** What an example asks, as its format has it. */
 export function promptOf(example: RawExample): string {
-  switch (example.format) {
-    case 'chat': {
-      const { messages } = example;
-      const answer = messages.findIndex(({ role, weight }) => role === 'assistant' && weight !== 0);
-      const before = messages.slice(0, answer);
-      const asks = before.some(({ role }) => role === 'user') ? before : messages;
-      return JSON.stringify(asks.map(({ role, content, name = null }) => [role, content, name]));
-    }
-    case 'prompt_completion':
-      return example.prompt || example.completion;
-    case 'text':
-    case 'text_target':
-    case 'classification':
-    case 'multi_label_classification':
-      return example.text;
-    case 'token_classification':
-      return JSON.stringify(example.words);
-    case 'pairs':
-    case 'scored_pairs':
-      return example.texts[0]!;
-  }
+  return formatOf(example.format).prompt(example);
 }
 
 /** All that an example says, as one text: examples with the same one are the same word for word. */

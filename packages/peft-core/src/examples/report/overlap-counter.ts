@@ -1,7 +1,7 @@
 import type { Overlap } from '../../config/index.ts';
 import type { DataFile } from '../example-source.ts';
+import type { RawExample } from '../formats/formats.ts';
 import { contentOf, promptOf } from '../hold-out/prompt-place.ts';
-import type { RawExample } from '../raw-example.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 
 /** Of 12 bytes each, in each of two tables: 48 MiB in all, for a million different prompts that are looked up one by one. */

@@ -1,6 +1,6 @@
 import type { Tokenizer } from '../../text/index.ts';
 import { StreamDecoder } from '../../text/stream-decoder.ts';
-import type { RawExample } from '../raw-example.ts';
+import { formatOf, type RawExample } from '../formats/formats.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 
 /** Tokens of one sequence that are shown. */
@@ -34,6 +34,7 @@ export interface ExamplePreview {
 
 /** An example as its tokens with the mask of the loss, at most 512 tokens a sequence. */
 export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
+  const format = formatOf(raw.format);
   const shown = (role: PreviewSequence['role'], ids: readonly number[], learnt: (at: number) => boolean) => {
     const texts = tokenTexts(tokenizer, ids, MOST_TOKENS);
     const tokens = texts.map((text, at) => ({ id: ids[at]!, text, learnt: learnt(at) }));
@@ -44,17 +45,12 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
     const isTarget = (at: number) => targets[at] !== undefined && targets[at] !== NO_TARGET;
     if (input) return [shown('input', [...input], () => false), shown('target', [...targets], isTarget)];
     // A word's target is the class of its own token.
-    if (raw.format === 'token_classification') return [shown('text', [...ids], isTarget)];
+    if (format.targets === 'classes') return [shown('text', [...ids], isTarget)];
     // Position t predicts token t + 1, and the last token is a target only.
     return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1))];
   });
-  const label = labelOf(raw)?.slice(0, MOST_CHARACTERS) ?? null;
+  const label = format.shownLabel?.(raw).slice(0, MOST_CHARACTERS) ?? null;
   return { line: raw.line, sequences, label };
-}
-
-function labelOf(raw: RawExample): string | null {
-  if (raw.format === 'classification') return String(raw.label);
-  return raw.format === 'multi_label_classification' ? raw.labels.join(', ') : null;
 }
 
 /**

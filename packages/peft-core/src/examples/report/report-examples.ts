@@ -3,9 +3,8 @@ import { type ErrorDetail, GraftError } from '../../errors.ts';
 import { outlineOf, type TaskType } from '../../outlines/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { MAX_LISTED_FAULTS } from '../bad-lines.ts';
+import { type FormatName, formatOf, type RawExample } from '../formats/formats.ts';
 import { createJsonlChecker } from '../jsonl.ts';
-import type { DatasetFormat, RawExample } from '../raw-example.ts';
-import { tasksOf } from '../task-formats.ts';
 import { ExampleTokenizer, lengthOf } from '../tokenize-examples.ts';
 import { NO_TARGET } from '../training-example.ts';
 import { DistinctCounter } from './distinct-counter.ts';
@@ -22,7 +21,7 @@ const NEWLINE = 0x0a;
 
 /** What a data file holds, as it travels. Lists of lines have a hundred at most; counts are of all. */
 export interface ExampleReport {
-  format: DatasetFormat | null;
+  format: FormatName | null;
   /** Empty ones included. */
   lines: number;
   examples: number;
@@ -71,7 +70,7 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
   const distinct = new DistinctCounter();
   const repeated: ExampleReport['duplicates']['listed'] = [];
   let tokens: TokenCounter | null = null;
-  let format: DatasetFormat | null = null;
+  let format: FormatName | null = null;
   let examples = 0;
   let newlines = 0;
   let endsWithNewline = true;
@@ -133,11 +132,7 @@ class TokenCounter {
   #total = 0;
   #learnt = 0;
 
-  constructor(
-    { tokenizer, config, maxSeqLength }: ReportedModel,
-    format: DatasetFormat,
-    onBadLine: () => void,
-  ) {
+  constructor({ tokenizer, config, maxSeqLength }: ReportedModel, format: FormatName, onBadLine: () => void) {
     const outline = outlineFor(config, format);
     this.#tokenizer = tokenizer;
     this.#task = outline.task;
@@ -188,9 +183,9 @@ class TokenCounter {
 }
 
 /** The model as it would be trained on such data. Throws GraftError `unsupported_task` when it cannot be. */
-function outlineFor(config: Record<string, unknown>, format: DatasetFormat) {
+function outlineFor(config: Record<string, unknown>, format: FormatName) {
   let reason: unknown;
-  for (const task of tasksOf(format)) {
+  for (const task of formatOf(format).tasks) {
     try {
       return outlineOf(config, task);
     } catch (error) {

@@ -1,5 +1,7 @@
+import { LEARNT_DATE } from '../../chat/assistant-spans.ts';
+import type { Message } from '../../chat/message.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
-import { type ChatMessage, LEARNT_DATE, strayToken, type Tokenizer } from '../../text/index.ts';
+import { strayToken, type Tokenizer } from '../../text/index.ts';
 
 /** What a request has the model read: a conversation, or a text that it continues. */
 export type Prompt = (Conversation | { prompt: string }) & {
@@ -8,7 +10,7 @@ export type Prompt = (Conversation | { prompt: string }) & {
 };
 
 interface Conversation {
-  messages: ChatMessage[];
+  messages: Message[];
   /** Other variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** The template shows the date of training, and not today's. */

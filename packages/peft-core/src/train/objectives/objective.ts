@@ -1,5 +1,5 @@
 import type { InputSpec, TypedArray, tf } from '@graft/tf-graph';
-import type { DatasetFormat, FilledBatch, GridShape } from '../../examples/index.ts';
+import type { FilledBatch, FormatName, GridShape } from '../../examples/index.ts';
 import { packedForward } from '../../peft-model/packed-forward.ts';
 import { contrastiveLoss, cosineLoss, embeddingInputs, embeddings } from './embedding-loss.ts';
 import { labelInputs, labelLoss } from './label-loss.ts';
@@ -18,7 +18,7 @@ export type LabelSets = { classes: number };
 export const classesOf = (objective: Objective): number =>
   typeof objective === 'object' ? objective.classes : 0;
 
-export function objectiveOf(format: DatasetFormat, classes: number): Objective {
+export function objectiveOf(format: FormatName, classes: number): Objective {
   if (format === 'multi_label_classification') return { classes };
   if (format === 'pairs') return 'contrastive';
   return format === 'scored_pairs' ? 'cosine' : 'labels';

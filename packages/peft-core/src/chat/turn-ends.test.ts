@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { smollm2Tokenizer } from '../testing/smollm2-tokenizer.ts';
 import { byteTokenizer, tinyTokenizerConfig } from '../testing/tiny-model.ts';
-import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
+import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { turnEnds } from './turn-ends.ts';
 
 interface Labels {

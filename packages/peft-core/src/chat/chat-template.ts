@@ -1,8 +1,7 @@
 import { Environment, parse, tokenize } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
 import type { TemplateKwargs } from '../schema/template-kwargs.ts';
-import type { Deadline } from './deadline.ts';
-import type { ChatMessage } from './plain-expressions.ts';
+import type { Message } from './message.ts';
 import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
 import { BoundedInterpreter, boundedRange, TemplateBudget } from './template-budget.ts';
 
@@ -15,15 +14,10 @@ export interface ChatTemplateOptions {
   kwargs?: TemplateKwargs;
 }
 
-interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
-  deadline?: Deadline | null;
+export interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
+  /** Its `check` throws once there is no time left. */
+  deadline?: { check(): void } | null;
 }
-
-/**
- * What `strftime_now` shows in training, and to every adapter in answers: an adapter reads the prompt that it has learnt, a job that is
- * resumed on another day learns the same, and a text does not change overnight. Some templates have it themselves, for renderers without a clock.
- */
-export const LEARNT_DATE = new Date(2024, 6, 26, 12);
 
 /**
  * Turns to learn times messages of a conversation whose beginnings must each be rendered alone: what that costs grows with both.
@@ -57,7 +51,7 @@ export class ChatTemplate {
    * more steps than a template needs.
    */
   render(
-    messages: readonly ChatMessage[],
+    messages: readonly Message[],
     { addGenerationPrompt = false, now = new Date(), kwargs = {} }: ChatTemplateOptions = {},
   ): string {
     const clock = (format: string) => strftime(now, format);
@@ -70,7 +64,7 @@ export class ChatTemplate {
    * `unsupported_chat_template` when the text does not begin with a turn's prompt, and what `render` throws.
    */
   renderTurns(
-    messages: readonly ChatMessage[],
+    messages: readonly Message[],
     turns: readonly number[],
     { now = new Date(), kwargs = {}, deadline = null }: TurnsOptions = {},
   ): RenderedTurns {
@@ -106,7 +100,7 @@ export class ChatTemplate {
   }
 
   #renderApart(
-    messages: readonly ChatMessage[],
+    messages: readonly Message[],
     turns: readonly number[],
     { deadline, ...options }: Required<TurnsOptions>,
   ): RenderedTurns {
@@ -136,7 +130,7 @@ export class ChatTemplate {
 
   /** Any Jinja, slowly: 20 times as long. */
   #interpret(
-    messages: readonly ChatMessage[],
+    messages: readonly Message[],
     { addGenerationPrompt, now, kwargs }: Required<ChatTemplateOptions>,
   ): string {
     const variables = {

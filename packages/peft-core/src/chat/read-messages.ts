@@ -1,15 +1,9 @@
 import { isRecord, show } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
-import type { ChatMessage } from '../text/index.ts';
+import { isTrainedOn, type Message } from './message.ts';
 
-/** A message of a training example; weight 0 keeps an assistant's turn out of the loss. */
-export interface TrainingMessage extends ChatMessage {
-  role: 'system' | 'user' | 'assistant';
-  weight?: 0 | 1;
-}
-
-/** Faults of one line that are told; what looks for them stops there. */
-const MAX_LINE_FAULTS = 5;
+/** Faults of one conversation that are reported; the search for more stops there. */
+const MAX_FAULTS = 5;
 
 const ROLES = ['system', 'user', 'assistant'];
 const MESSAGE_KEYS = ['role', 'content', 'name', 'weight'];
@@ -22,20 +16,17 @@ const UNSUPPORTED_MESSAGE_KEYS = [
   'thinking',
 ];
 
-/** The messages of a chat line, or what is wrong with them in one sentence. */
-export function chatMessages(messages: unknown): TrainingMessage[] | string {
+/** The messages of a line of training data, or their faults in one sentence. */
+export function readMessages(messages: unknown): Message[] | string {
   if (!Array.isArray(messages) || messages.length === 0)
     return '"messages" must be a list of at least one message';
   const faults: string[] = [];
-  for (let i = 0; i < messages.length && faults.length <= MAX_LINE_FAULTS; i++)
+  for (let i = 0; i < messages.length && faults.length <= MAX_FAULTS; i++)
     faults.push(...messageFaults(messages[i]).map((fault) => `messages[${i}] ${fault}`));
   if (faults.length > 0)
-    return faults.slice(0, MAX_LINE_FAULTS).join('; ') + (faults.length > MAX_LINE_FAULTS ? '; …' : '');
-  const checked = messages as TrainingMessage[];
-  if (!checked.some(({ role, weight }) => role === 'assistant' && weight !== 0)) {
-    return 'has no assistant message to learn from';
-  }
-  return checked;
+    return faults.slice(0, MAX_FAULTS).join('; ') + (faults.length > MAX_FAULTS ? '; …' : '');
+  const checked = messages as Message[];
+  return checked.some(isTrainedOn) ? checked : 'has no assistant message to learn from';
 }
 
 function messageFaults(message: unknown): string[] {
@@ -43,7 +34,7 @@ function messageFaults(message: unknown): string[] {
   const faults: string[] = [];
   for (const key of Object.keys(message)) {
     if (MESSAGE_KEYS.includes(key)) continue;
-    if (faults.length > MAX_LINE_FAULTS) return faults;
+    if (faults.length > MAX_FAULTS) return faults;
     if (UNSUPPORTED_MESSAGE_KEYS.includes(key)) faults.push(`has "${key}", which is not supported`);
     else {
       const [near] = nearest(key, MESSAGE_KEYS);

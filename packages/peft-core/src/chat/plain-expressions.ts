@@ -1,18 +1,14 @@
-export interface ChatMessage {
-  role: string;
-  content: string;
-  name?: string;
-}
+import type { Message } from './message.ts';
 
 /** Thrown where a template leaves the plain part of Jinja; the interpreter renders the conversation instead. */
 export const NOT_PLAIN = new Error('not plain');
 
 /** A list of a conversation's messages: all from number `start` on. */
 export class MessageList {
-  readonly all: readonly ChatMessage[];
+  readonly all: readonly Message[];
   readonly start: number;
 
-  constructor(all: readonly ChatMessage[], start: number) {
+  constructor(all: readonly Message[], start: number) {
     this.all = all;
     this.start = start;
   }
@@ -38,7 +34,7 @@ export class LoopState {
 export class MessageValue {
   readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(message: ChatMessage) {
+  constructor(message: Message) {
     this.fields = message as unknown as Record<string, unknown>;
   }
 }

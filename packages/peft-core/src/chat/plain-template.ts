@@ -1,5 +1,5 @@
+import type { Message } from './message.ts';
 import {
-  type ChatMessage,
   compileExpression,
   type Evaluate,
   isTrue,
@@ -18,11 +18,11 @@ import { TemplateBudget } from './template-budget.ts';
 /** A conversation's text, and where turns lie in it. */
 export interface RenderedTurns {
   text: string;
-  turns: TurnPlace[];
+  turns: readonly TurnPlace[];
 }
 
 /** Ends, in UTF-16 units of the whole text, of the conversation's beginnings. */
-interface TurnPlace {
+export interface TurnPlace {
   /** Of the messages before the turn, with its generation prompt. */
   prompt: number;
   /** Of the messages through the turn; of the whole text where the beginning does not render to its beginning. */
@@ -30,7 +30,7 @@ interface TurnPlace {
 }
 
 interface PlainInput {
-  messages: readonly ChatMessage[];
+  messages: readonly Message[];
   addGenerationPrompt: boolean;
   strftime(format: string): string;
   /** Others that the template may read. */

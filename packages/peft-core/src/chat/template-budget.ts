@@ -1,6 +1,6 @@
 import { Interpreter } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
-import type { ChatMessage } from './plain-expressions.ts';
+import type { Message } from './message.ts';
 
 /** Steps that any template may take, and more for each message: the longest in use take some 300 for one. */
 const STEPS = 200_000;
@@ -17,7 +17,7 @@ const LONGEST_LIST = 100_000;
 export class TemplateBudget {
   #left: number;
 
-  constructor(messages: readonly ChatMessage[]) {
+  constructor(messages: readonly Message[]) {
     const characters = messages.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
     this.#left = STEPS + STEPS_PER_MESSAGE * messages.length + (COPIES * characters) / CHARACTERS_PER_STEP;
   }

@@ -1,0 +1,21 @@
+import { show } from '../../schema/check-fields.ts';
+
+/** The JSON object of a line. */
+export type Line = Readonly<Record<string, unknown>>;
+
+/** A class by its name, or by its number from 0. */
+export type Label = string | number;
+
+/** How the formats of a text, each with another field beside it, are called together. */
+export const TEXT_LINE = '"text" (with a "label" or "labels" to classify, or a "target" to turn it into)';
+
+/** Why a field is not a text; null where it is. */
+export function textFault(line: Line, key: string): string | null {
+  if (typeof line[key] !== 'string') return `"${key}" must be a string, got ${show(line[key])}`;
+  return line[key] === '' ? `"${key}" is empty` : null;
+}
+
+export function isLabel(value: unknown): value is Label {
+  if (typeof value === 'string') return value !== '';
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0;
+}

@@ -1,0 +1,43 @@
+import { chat } from './chat.ts';
+import { classification } from './classification.ts';
+import type { DatasetFormat } from './format.ts';
+import { multiLabelClassification } from './multi-label-classification.ts';
+import { pairs } from './pairs.ts';
+import { promptCompletion } from './prompt-completion.ts';
+import { scoredPairs } from './scored-pairs.ts';
+import { text } from './text.ts';
+import { textTarget } from './text-target.ts';
+import { tokenClassification } from './token-classification.ts';
+
+/** Every format of training data. Variants with the same `called` come after the one that has the fewest fields. */
+const rows = [
+  chat,
+  promptCompletion,
+  text,
+  textTarget,
+  classification,
+  multiLabelClassification,
+  tokenClassification,
+  pairs,
+  scoredPairs,
+];
+type Row = (typeof rows)[number];
+
+export type FormatName = Row['name'];
+
+type Flat<T> = { [Key in keyof T]: T[Key] };
+type ExampleOf<Format> =
+  Format extends DatasetFormat<infer Name, infer Fields>
+    ? Flat<{ format: Name; line: number } & Fields>
+    : never;
+
+/** One line of a training file, checked, and its number from 1. */
+export type RawExample = ExampleOf<Row>;
+
+export const formats: readonly DatasetFormat<FormatName>[] = rows;
+
+const byName = new Map(formats.map((format) => [format.name, format]));
+
+export function formatOf(name: FormatName): DatasetFormat<FormatName> {
+  return byName.get(name)!;
+}

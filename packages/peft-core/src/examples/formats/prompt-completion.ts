@@ -1,0 +1,58 @@
+import { show } from '../../schema/check-fields.ts';
+import { commonLength } from '../../text/common-length.ts';
+import { encoderDecoderExample } from './encoder-decoder-example.ts';
+import { textFault } from './fields.ts';
+import type { DatasetFormat } from './format.ts';
+import { type LabelledTokens, languageExample, withLabels } from './language-example.ts';
+import type { Reading } from './reading.ts';
+
+interface PromptCompletion {
+  prompt: string;
+  completion: string;
+}
+
+/** The completion and eos count towards the loss. An encoder-decoder reads the prompt and learns the completion. */
+export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompletion> = {
+  name: 'prompt_completion',
+  title: 'a prompt with its completion',
+  fields: '{"prompt", "completion"}',
+  called: '"prompt" and "completion"',
+  sample: '{"prompt": "The courier", "completion": " left."}',
+  tasks: ['CAUSAL_LM', 'SEQ_2_SEQ_LM'],
+  targets: 'tokens',
+  matches: ({ prompt, completion }) => prompt !== undefined || completion !== undefined,
+  read(line) {
+    const { prompt, completion } = line;
+    if (typeof prompt !== 'string') return `"prompt" must be a string, got ${show(prompt)}`;
+    return textFault(line, 'completion') ?? { prompt, completion: completion as string };
+  },
+  tokenize(example, reading) {
+    const { prompt, completion } = example;
+    if (typeof reading.options.decoderStart === 'number')
+      return [encoderDecoderExample(prompt, completion, reading, false)];
+    const why = 'its completion comes to no token after another';
+    return [languageExample(joinedTokens(example, reading), reading, why)];
+  },
+  prompt: ({ prompt, completion }) => prompt || completion,
+  answerLength: ({ completion }) => completion.length,
+  plainTexts: ({ prompt, completion }) => [prompt, completion],
+};
+
+/**
+ * Prompt and completion as one sequence. Tokenised together when that leaves the prompt's tokens as they are at inference;
+ * apart when a token would span both.
+ */
+function joinedTokens(
+  { prompt, completion }: PromptCompletion,
+  { tokenizer, options, deadline }: Reading,
+): LabelledTokens {
+  const { allowSpecialTokens = false, repeatsBos = false } = options;
+  const encoding = { specialTokens: allowSpecialTokens ? 'all' : 'none', repeatsBos, deadline } as const;
+  const before = tokenizer.withoutEos(tokenizer.encode(prompt, encoding));
+  const joined = tokenizer.encode(prompt + completion, encoding);
+  const ids =
+    commonLength(before, joined) === before.length
+      ? joined
+      : [...before, ...tokenizer.encode(completion, { ...encoding, addSpecialTokens: false })];
+  return withLabels(tokenizer.withEos(ids), [[before.length, Number.POSITIVE_INFINITY]]);
+}

@@ -1,0 +1,100 @@
+import { show } from '../../schema/check-fields.ts';
+import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
+import { Deadline } from '../../text/deadline.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
+import type { Label } from './fields.ts';
+
+/** The class of a label in a classifier's head, or null. */
+export type ClassOf = (label: Label) => number | null;
+
+export interface TokenizeOptions {
+  maxSeqLength: number;
+  /** What becomes of longer examples. Default error. */
+  overlong?: 'error' | 'truncate' | 'skip';
+  /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
+  allowSpecialTokens?: boolean;
+  /** Other variables of the chat template. */
+  templateKwargs?: TemplateKwargs;
+  /** Tokens that a piece of a long text repeats of the piece before it. Null: long texts are not split. Default null. */
+  textStride?: number | null;
+  /** Texts that begin with the bos token get a second one, as in jobs of earlier versions. Default false. */
+  repeatsBos?: boolean;
+  /** How long a line may take to become tokens. */
+  lineMilliseconds?: number;
+  /** Positions that a soft prompt takes before every sequence. */
+  leading?: number;
+  /** Rows of the model's embedding table. The model does not know a token with a larger id. */
+  vocabularySize?: number;
+  /** The token that an encoder-decoder's decoder begins with; null for other models. */
+  decoderStart?: number | null;
+  /** The classes of a classifier's labels. */
+  classOf?: ClassOf;
+}
+
+/** Why one line cannot be used. */
+export class BadExample extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The tokenization of one line: throws BadExample for what is wrong with the line, and the tokenizer's errors. */
+export class Reading {
+  readonly tokenizer: Tokenizer;
+  readonly options: TokenizeOptions;
+  readonly deadline: Deadline;
+  isTruncated = false;
+
+  constructor(tokenizer: Tokenizer, options: TokenizeOptions) {
+    this.tokenizer = tokenizer;
+    this.options = options;
+    this.deadline = new Deadline(options.lineMilliseconds);
+  }
+
+  /** Tokens that a sequence may have. `leading`: it lies behind a soft prompt. */
+  most(leading = true): number {
+    return this.options.maxSeqLength - (leading ? (this.options.leading ?? 0) : 0);
+  }
+
+  /** How many of a number of tokens are kept. Throws `example_too_long` where none may be cut. */
+  kept(tokens: number, leading = true): number {
+    const most = this.most(leading);
+    if (tokens <= most) return tokens;
+    if (this.options.overlong !== 'truncate') throw this.tooLong(`${tokens}`, leading);
+    this.isTruncated = true;
+    return most;
+  }
+
+  tooLong(tokens: string, leading = true): BadExample {
+    const { maxSeqLength, leading: virtual = 0 } = this.options;
+    const others = virtual === 0 || !leading ? '' : ` and ${virtual} virtual ones`;
+    return new BadExample(
+      'example_too_long',
+      `has ${tokens} tokens${others}; the limit (max_seq_length) is ${maxSeqLength}`,
+    );
+  }
+
+  /** The first tokens of a text and, as the tokenizer's own truncation does, the special ones after it. */
+  fit(ids: readonly number[], after: readonly number[], leading = true): readonly number[] {
+    const kept = this.kept(ids.length, leading);
+    return kept === ids.length ? ids : [...ids.slice(0, Math.max(0, kept - after.length)), ...after];
+  }
+
+  /** Tokens of a text with the tokenizer's special ones around it, cut where it is too long. */
+  textIds(text: string, specialTokens: 'all' | 'none' = 'all'): Int32Array {
+    const { repeatsBos = false } = this.options;
+    const ids = this.tokenizer.encode(text, { specialTokens, repeatsBos, deadline: this.deadline });
+    if (ids.length === 0) throw new BadExample('example_empty', `has a text without tokens: ${show(text)}`);
+    return Int32Array.from(this.fit(ids, this.tokenizer.specialTokensAround().after));
+  }
+
+  /** Throws `unknown_label`. */
+  classOf(label: Label): number {
+    const found = this.options.classOf?.(label) ?? null;
+    if (found !== null) return found;
+    throw new BadExample('unknown_label', `has the label ${show(label)}, which is none of the classifier's`);
+  }
+}

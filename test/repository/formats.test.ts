@@ -1,0 +1,50 @@
+/** A format of training data is one thing: outside its file nothing asks for its name, and docs/files.md lists it. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { formats } from '../../packages/peft-core/src/examples/formats/formats.ts';
+import { formatTable } from '../../scripts/formats/main.ts';
+import { readSection } from '../../scripts/methods/docs-section.ts';
+import { sourceFiles } from './source-tree.ts';
+
+const root = join(import.meta.dirname, '../..');
+const folder = 'packages/peft-core/src/examples/formats/';
+/** What is learned from pairs, scored pairs and label sets is chosen here by the format, until it is an objective. */
+const objectives =
+  /^packages\/peft-core\/src\/(train\/|(examples\/task-formats|config\/automatic-training|estimate\/fitting-changes)\.ts)/;
+
+const names = formats.map(({ name }) => name).join('|');
+/** A comparison of `format` or `….format` with a name; a `case` of a name that is no word of anything else. */
+const compared = new RegExp(`\\bformat\\b\\s*[!=]==?\\s*['"](${names})['"]`);
+const switched = new RegExp(`\\bcase ['"](${names.replace(/\b(chat|text|pairs)\|/g, '')})['"]`);
+
+const asksForName = (text: string) => compared.test(text) || switched.test(text);
+
+test('nothing outside of a format asks for its name', () => {
+  const files = sourceFiles(root, ['packages', 'apps', 'scripts', 'bench']).filter(
+    ({ path }) => !/\.test\.ts$/.test(path) && !path.startsWith(folder) && !objectives.test(path),
+  );
+  assert.ok(files.length > 300, `only ${files.length} files were found`);
+  assert.deepEqual(
+    files.filter(({ text }) => asksForName(text)).map(({ path }) => path),
+    [],
+  );
+});
+
+test('a comparison and a switch are found', () => {
+  for (const text of [
+    ...["if (raw.format === 'pairs')", "format !== 'text'", "format ==\n 'chat'", "case 'scored_pairs':"],
+    "switch (format) { case 'prompt_completion': }",
+  ])
+    assert.ok(asksForName(text), text);
+  for (const text of ["kind === 'chat'", "case 'text':", "format === 'csv'", "name: 'pairs'"])
+    assert.ok(!asksForName(text), text);
+});
+
+test('docs/files.md lists every format', async () => {
+  assert.equal(
+    await readSection(join(root, 'docs/files.md'), 'formats'),
+    formatTable(),
+    'make it again: node --import tsx scripts/formats/main.ts',
+  );
+});
