@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
+import { type SettingName, settings } from '../../packages/service/src/settings/sections.ts';
+import type { Setting } from '../../packages/service/src/settings/setting.ts';
 import { kubernetesValidatePython, kustomize } from '../../scripts/tools/fetch-tool.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -212,24 +214,22 @@ describe('every overlay', () => {
       );
     });
 
-    test(`${overlay}: every setting is one that .env.example explains`, () => {
-      const explained = new Set(
-        [...read('.env.example').matchAll(/^# ([A-Z][A-Z_0-9]+)=/gm)].map(([, name]) => name!),
-      );
-      const set = [
+    test(`${overlay}: every variable is a setting of the process that gets it`, () => {
+      const shared = [
         ...Object.keys(find(overlay, 'ConfigMap', 'graft-config').data!),
-        ...Object.keys(secret.stringData!),
-        ...['graft-api', 'graft-worker'].flatMap((name) =>
-          pod(overlay, name).containers[0]!.env!.map((entry) => entry.name),
-        ),
+        ...Object.keys(secret.stringData!).filter((name) => name !== 'WORKER_DATABASE_URL'),
       ];
-      const own = set
-        .filter((name) => !['POD_IP', 'WORKER_DATABASE_URL'].includes(name))
-        .map((name) => name.replace(/_FILE$/, ''));
       assert.deepEqual(
-        own.filter((name) => !explained.has(name)),
+        shared.filter((name) => !(name in settings)),
         [],
       );
+      for (const reader of ['api', 'worker'] as const) {
+        for (const { name } of pod(overlay, `graft-${reader}`).containers[0]!.env!) {
+          if (name === 'POD_IP') continue;
+          const setting: Setting | undefined = settings[name.replace(/_FILE$/, '') as SettingName];
+          assert.ok(setting?.readBy.includes(reader), `${reader}: ${name}`);
+        }
+      }
     });
   }
 });
