@@ -1,79 +1,78 @@
-import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type DocsService, startDocsService } from './docs-service.ts';
+import { Shell, splitCommands } from './shell.ts';
 import { Placeholders, readSnippets, type Snippet } from './snippets.ts';
 
 /** What became of a snippet. */
 export interface Outcome {
   snippet: Snippet;
-  /** Null: it exited with 0, or it is skipped. */
+  /** Null: every command exited with 0, or the snippet is skipped. */
   fault: string | null;
   seconds: number;
 }
 
 const root = path.join(import.meta.dirname, '../..');
-const limitSeconds = 60;
+/** Of one command. */
+const limitSeconds = 90;
 
 /** Every snippet of README.md and of the pages in docs/, in the order in which docs/README.md links to them. */
 export function listSnippets(): Snippet[] {
   const index = readFileSync(path.join(root, 'docs/README.md'), 'utf8');
-  const order = [...index.matchAll(/\]\(([\w-]+\.md)/g)].map(([, name]) => name!);
+  const linked = [...index.matchAll(/\]\(([\w-]+\.md)/g)].map(([, name]) => name!);
   const all = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
-  const pages = new Set(['README.md', ...order, ...all]);
-  return ['README.md', ...[...pages].map((name) => `docs/${name}`)].flatMap((page) =>
-    readSnippets(page, readFileSync(path.join(root, page), 'utf8')),
-  );
+  const pages = ['README.md', ...new Set(['README.md', ...linked, ...all].map((name) => `docs/${name}`))];
+  return pages.flatMap((page) => readSnippets(page, readFileSync(path.join(root, page), 'utf8')));
 }
 
-/** Runs the snippets, one after the other, against a Graft that it starts; skipped ones are passed on as they are. */
+/**
+ * Runs the snippets, one after the other, against a Graft that it starts; those of a page in one shell. Skipped ones are
+ * passed on as they are.
+ */
 export async function checkDocs(snippets: Snippet[], onOutcome: (outcome: Outcome) => void): Promise<void> {
   const service = await startDocsService();
+  const placeholders = new Placeholders({
+    'http://127.0.0.1:8000': service.origin,
+    'https://graft.example.com': service.origin,
+    'graft_…': service.key,
+  });
+  let shell = new Shell(service.folder, service.env, limitSeconds);
   try {
-    const placeholders = new Placeholders({
-      'http://127.0.0.1:8000': service.origin,
-      'https://graft.example.com': service.origin,
-      'graft_…': service.key,
-    });
-    for (const snippet of snippets) {
+    for (const [i, snippet] of snippets.entries()) {
+      if (snippet.page !== snippets[i - 1]?.page) {
+        shell.close();
+        shell = new Shell(service.folder, service.env, limitSeconds);
+      }
       const start = performance.now();
-      const fault = snippet.skip === null ? await runSnippet(service, placeholders, snippet) : null;
+      const fault = snippet.skip === null ? await runSnippet(service, shell, placeholders, snippet) : null;
       onOutcome({ snippet, fault, seconds: (performance.now() - start) / 1000 });
     }
   } finally {
+    shell.close();
     await service.close();
   }
 }
 
 async function runSnippet(
-  { env, folder, key, python, tail }: DocsService,
+  { python, tail }: DocsService,
+  shell: Shell,
   placeholders: Placeholders,
   { language, code }: Snippet,
 ): Promise<string | null> {
-  let filled: string;
-  try {
-    filled = placeholders.fill(code);
-  } catch (error) {
-    return (error as Error).message;
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const commands = language === 'sh' ? splitCommands(code) : [code];
+  for (const command of commands) {
+    let filled: string;
+    try {
+      filled = placeholders.fill(command);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    const ran = await shell.run(language === 'sh' ? filled : `${quote(python)} -c ${quote(filled)}`);
+    placeholders.learn(ran.output);
+    if (ran.code === 0) continue;
+    const how = ran.code === null ? `was killed after ${limitSeconds} s` : `exited with ${ran.code}`;
+    return `${how}:\n${filled}\n--- output\n${ran.output.slice(-2000)}\n--- Graft's last lines\n${tail().slice(-500)}`;
   }
-  // Aliases as in a terminal; a failed command ends the snippet.
-  const [program, ...args] =
-    language === 'sh'
-      ? ['bash', '-O', 'expand_aliases', '-euo', 'pipefail', '-c', filled]
-      : [python, '-c', filled];
-  const child = spawn(program!, args, { cwd: folder, env, stdio: 'pipe', detached: true });
-  // For commands that ask for it, such as `graft login`.
-  child.stdin.on('error', () => {}).end(`${key}\n`);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), limitSeconds * 1000);
-  const code0 = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  clearTimeout(timer);
-  placeholders.learn(output);
-  if (code0 === 0) return null;
-  const how = code0 === null ? `was killed after ${limitSeconds} s` : `exited with ${code0}`;
-  return `${how}:\n${filled}\n--- output\n${output.slice(-3000)}\n--- Graft's last lines\n${tail().slice(-1000)}`;
+  return null;
 }
