@@ -155,19 +155,30 @@ export function reliabilityDoc(runs: readonly Entry[], scenarios: readonly Scena
   const total = (of: 'tried' | 'survived') => entries.reduce((sum, entry) => sum + entry[of], 0);
   return `# Reliability
 
-Every job that was accepted ends once, with a whole loss series and the adapter that an undisturbed run gives, bit for bit,
-whatever is killed, stopped, cut off or filled up meanwhile. \`npm run chaos\` tries it: it starts a Graft of its own (API, two
-workers, their trainers, Postgres, Redis) on private ports, keeps jobs in flight, does one fault after another at seeded random
-moments, and holds every job against the control.
+<!-- docs:check skip: takes minutes to hours; CI runs the short profile -->
+\`\`\`sh
+npm run chaos                         # a few minutes; runs in CI
+npm run chaos -- --profile long       # the full counts, with leases as in production
+npm run chaos -- --only worker-killed --rounds 200 --seed 7
+npm run chaos -- --profile long --write-docs   # adds to this page, which is generated from docs/reliability.json
+sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: scenarios that need them are left out without them
+\`\`\`
 
-A job passes when it succeeded; its losses are the control's at every step, without a hole or a step told twice; its files are
-the control's, and are served with the bytes that its row promises; one version, one end and one outbox row are there; nothing was written
-after its end; and no attempt was charged that no fault took. No process may end by itself, no answer may be a 500, and at each scenario's end the
-ledger of use says what jobs, attempts, files and versions say.
+Every accepted job ends once, with a complete loss series and the adapter of an undisturbed run, bit for bit, whatever is killed, stopped,
+disconnected or full in the meantime. \`npm run chaos\` tests this: it starts a separate Graft (API, two workers, their trainers, Postgres, Redis) on
+private ports, keeps jobs running, injects one fault after another at seeded random moments, and compares every job with an undisturbed control.
 
-**Recovery** is the time from the instant of the fault to the job's next claim or next step, the outage itself included.
+A job passes when it succeeded; its losses equal the control's at every step, without a gap or a duplicate step; its files equal the
+control's, and are served with the bytes that its row promises; it has one version, one end and one outbox row; nothing was written
+after its end; and only faults used up attempts. No process may end by itself, no response may be a 500, and at each scenario's end the
+usage ledger must match jobs, attempts, files and versions.
 
-## What was tried
+**Recovery** is the time from the fault to the job's next claim or next step, including the outage itself.
+
+A run with the same seed injects the same faults in the same order after the same pauses. Failures are printed with their seed and
+the folder of all logs.
+
+## Scenarios
 
 ${total('tried').toLocaleString('en-US')} faults, ${total('survived').toLocaleString('en-US')} of them survived. Leases: test 5 s (heartbeat and sweep 1 s), production 60 s (10 s).
 
@@ -179,7 +190,7 @@ Run on ${[...new Set(entries.map(({ machine }) => machine))].join('; ')}.${untri
 
 ${failed.length === 0 ? 'Nothing was lost.' : `Not survived:\n\n${failed.map(failure).join('\n')}`}
 
-## What was measured
+## Measurements
 
 ${entries
   .filter(({ figures }) => figures.length > 0)
@@ -189,22 +200,9 @@ ${entries
   )
   .join('\n')}
 
-## What each fault is
+## Description of each fault
 
 ${[...tried].map((name) => `- **${name}**: ${about.get(name)}`).join('\n')}
-
-## Do it again
-
-\`\`\`sh
-npm run chaos                         # a few minutes; runs in CI
-npm run chaos -- --profile long       # the full counts, with leases as in production
-npm run chaos -- --only worker-killed --rounds 200 --seed 7
-npm run chaos -- --profile long --write-docs   # adds to this page (docs/reliability.json keeps what it tells)
-sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: what they are needed for is left out without them
-\`\`\`
-
-A run of the same seed does the same faults in the same order after the same pauses. What fails is printed with its seed and
-the folder of all logs.
 `;
 }
 
