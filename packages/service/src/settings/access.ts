@@ -15,7 +15,7 @@ export const secretSettings = {
     readBy: ['api'],
     secret: true,
     description:
-      'Key of the HMACs by which API keys are stored: `openssl rand -hex 32`. All API processes share it. It may hold [versions](operations.md#rotate-secrets), the current one first: `2:secret,1:secret`.',
+      'Key of the HMACs by which API keys are stored: `openssl rand -hex 32`. All API processes share it. It may hold [versions](security.md#rotate-secrets), the current one first: `2:secret,1:secret`.',
   },
   GRAFT_SEALING_KEY: {
     kind: secret(16),

@@ -11,7 +11,7 @@ export const databaseSettings = {
     readBy: ['api', 'worker', 'npm start', 'migrate'],
     secret: true,
     description:
-      'Your Postgres, version 15 or later. For production, use [one login for the API and one for workers](operations.md#database-logins). Started by root in a folder that other users cannot enter, the private Postgres keeps its data in `/var/lib/graft`.',
+      'Your Postgres, version 15 or later. For production, use [one login for the API and one for workers](deployment.md#database-logins). Started by root in a folder that other users cannot enter, the private Postgres keeps its data in `/var/lib/graft`.',
   },
   PGPASSWORD: {
     kind: text,

@@ -134,7 +134,7 @@ export const workerSettings = {
     example: '10001-10064',
     readBy: ['worker'],
     description:
-      'Users that [trainers and the generator](operations.md#isolation-of-trainers) run as: a range, one for the generator and one for each slot; or one user for all, by name or `uid:gid`. The worker must be root or have the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID. Images use `10001-10064`.',
+      'Users that [trainers and the generator](security.md#isolation-of-trainers) run as: a range, one for the generator and one for each slot; or one user for all, by name or `uid:gid`. The worker must be root or have the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID. Images use `10001-10064`.',
   },
   GRAFT_TRAINER_SANDBOX: {
     kind: choice('auto', 'required', 'off'),
@@ -189,6 +189,6 @@ export const servingSettings = {
     unset: 'a quarter of the GPU',
     readBy: ['worker'],
     description:
-      'Memory of the generator on a GPU that it [shares with a trainer](operations.md#memory-of-a-gpu), in MB.',
+      'Memory of the generator on a GPU that it [shares with a trainer](gpu.md#memory-of-a-gpu), in MB.',
   },
 } as const satisfies Record<string, Setting>;
