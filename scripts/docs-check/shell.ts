@@ -17,12 +17,16 @@ done`;
 /** A shell that keeps variables and aliases from one command to the next. Commands that read standard input get the API key. */
 export class Shell {
   private child: ChildProcess | null = null;
+  private readonly cwd: string;
+  private readonly env: NodeJS.ProcessEnv;
+  /** Of one command. */
+  private readonly limitSeconds: number;
 
-  constructor(
-    private readonly cwd: string,
-    private readonly env: NodeJS.ProcessEnv,
-    private readonly limitSeconds: number,
-  ) {}
+  constructor(cwd: string, env: NodeJS.ProcessEnv, limitSeconds: number) {
+    this.cwd = cwd;
+    this.env = env;
+    this.limitSeconds = limitSeconds;
+  }
 
   async run(command: string): Promise<Ran> {
     const child = this.child ?? this.start();

@@ -46,9 +46,13 @@ export function readSnippets(page: string, markdown: string): Snippet[] {
  * snippet printed, such as `ftjob-…`; addresses of examples are those of the running Graft.
  */
 export class Placeholders {
-  private words: string[] = [];
+  private readonly words: string[] = [];
+  /** Texts that are replaced first, by these. */
+  private readonly fixed: Record<string, string>;
 
-  constructor(private readonly fixed: Record<string, string>) {}
+  constructor(fixed: Record<string, string>) {
+    this.fixed = fixed;
+  }
 
   learn(output: string): void {
     this.words.push(...(output.match(/[A-Za-z]+[-_:][\w:-]+(?:\.[\w:-]+)*/g) ?? []));
