@@ -1,13 +1,13 @@
 /**
  * Runs every shell and Python snippet of README.md and docs/ against a Graft that it starts: `npm run docs:check`, or with
- * words such as `-- docs/jobs.md` only those of pages whose path contains one. A snippet that cannot run here has
+ * words such as `-- docs/jobs.md` those of README.md, whose job the pages use, and of pages whose path begins with one. A snippet that cannot run here has
  * `<!-- docs:check skip: REASON -->` on the line before it. The exit code is 1 when a snippet fails.
  */
 import { checkDocs, listSnippets } from './check-docs.ts';
 
 const words = process.argv.slice(2);
 const snippets = listSnippets().filter(
-  ({ page }) => words.length === 0 || words.some((word) => page.includes(word)),
+  ({ page }) => words.length === 0 || ['README.md', ...words].some((word) => page.startsWith(word)),
 );
 const count = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
