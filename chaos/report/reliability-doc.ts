@@ -8,11 +8,11 @@ import { figureText } from './table.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
-/** Of this run, as it began: others may commit meanwhile. */
+/** The commit of this run when it started: others may commit meanwhile. */
 const on = new Date().toISOString().slice(0, 10);
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: docs, encoding: 'utf8' }).trim();
 
-/** The newest result of a scenario on a queue backend with one kind of leases and one seed, as docs/reliability.json keeps it. */
+/** The newest result of a scenario with one queue backend, kind of leases and seed, as saved in docs/reliability.json. */
 export interface Entry
   extends Pick<
     Result,
@@ -27,20 +27,20 @@ export interface Entry
     | 'figures'
     | 'failures'
   > {
-  /** Whole milliseconds, parted by spaces. */
+  /** Whole milliseconds, separated by spaces. */
   recoveries?: string;
-  /** Milliseconds, of a run whose single values were not kept. */
+  /** Milliseconds of a run whose single values were not kept. */
   recovery?: Spread | null;
   minutes: number;
-  /** Day, commit and machine of the run. */
+  /** Date, commit and machine of the run. */
   on: string;
   commit: string;
   machine: string;
 }
 
 /**
- * Adds results to docs/reliability.json and writes docs/reliability.md from it: what was tried, what came of it, when and
- * on what machine, and how to do it again. The whole takes many hours, so it may be tried in several runs.
+ * Adds results to docs/reliability.json and generates docs/reliability.md from it: scenarios, results, dates, machines, and how to repeat
+ * them. All scenarios take many hours, so several runs may be combined.
  */
 export function writeReliabilityDoc(
   results: Result[],
@@ -66,8 +66,8 @@ export function writeReliabilityDoc(
 }
 
 /**
- * A new entry takes the place of the one before of the same seed, but not of one that tried more, unless something was lost.
- * Those of other seeds stay beside it: they tried other moments.
+ * A new entry replaces the one of the same seed, but not one with more rounds, unless something was lost. Entries of other seeds are kept,
+ * because their faults hit other moments.
  */
 export function merged(before: Entry[], added: Entry[], scenarios: readonly Scenario[]): Entry[] {
   const key = (entry: Entry) => `${kindOf(entry)} ${entry.seed}`;
@@ -88,15 +88,15 @@ export function merged(before: Entry[], added: Entry[], scenarios: readonly Scen
     );
 }
 
-/** What makes runs alike but for their seeds. */
+/** The key of runs that differ in nothing but their seeds. */
 function kindOf({ scenario, queue, timings }: Entry): string {
   return [scenario, queue, timings].join(' ');
 }
 
-/** Runs that are alike but for their seeds, as one. */
+/** Combines runs that differ in nothing but their seeds. */
 interface Sum extends Omit<Entry, 'seed' | 'on' | 'commit' | 'recoveries'> {
   recovery: Spread | null;
-  /** The first one that lost something, where one did. */
+  /** The first one with a loss, if any. */
   example: Entry;
   runs: string;
 }
@@ -122,7 +122,7 @@ function summed(entries: readonly Entry[]): Sum[] {
   });
 }
 
-/** Of all runs together; of those whose values were not kept the worst is told. */
+/** Percentiles of all runs together; where single values were not kept, the worst run's. */
 function recoveryOf(runs: readonly Entry[]): Spread | null {
   const kept = spread(
     runs.flatMap(({ recoveries = '' }) => recoveries.split(' ').filter(Boolean).map(Number)),
@@ -133,7 +133,7 @@ function recoveryOf(runs: readonly Entry[]): Spread | null {
   return { p50: all[0]!.p50, p99: most('p99'), worst: most('worst') };
 }
 
-/** Counts are added up; of what is measured the worst is told. */
+/** Adds up counts and keeps the worst measurement. */
 function summedFigures(runs: readonly Entry[]): Figure[] {
   const figures = new Map<string, Figure>();
   for (const figure of runs.flatMap(({ figures }) => figures)) {
@@ -200,7 +200,7 @@ ${entries
   )
   .join('\n')}
 
-## Description of each fault
+## Faults
 
 ${[...tried].map((name) => `- **${name}**: ${about.get(name)}`).join('\n')}
 `;
