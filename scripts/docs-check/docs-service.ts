@@ -24,7 +24,7 @@ export interface DocsService {
 const root = path.join(import.meta.dirname, '../..');
 
 /**
- * Starts API and worker on a free port, with a temporary data folder and a database of its own (on the server of DATABASE_URL,
+ * Starts API and worker on a free port, with a temporary data folder and a separate database (on the server of DATABASE_URL,
  * or on an embedded one). The bundled base model's name is that of a small random model, so that training takes seconds.
  */
 export async function startDocsService(): Promise<DocsService> {

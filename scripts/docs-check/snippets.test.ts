@@ -27,7 +27,7 @@ test('blocks of shell and Python are read with their lines, indentation and reas
 
 test('a marker that skips nothing is a fault', () => {
   const marker = '<!-- docs:check skip: no reason -->';
-  assert.throws(() => readSnippets('a.md', `${marker}\ntext`), /a\.md:2: a marker must stand/);
+  assert.throws(() => readSnippets('a.md', `${marker}\ntext`), /a\.md:2: a marker must be/);
   assert.throws(
     () => readSnippets('a.md', `${marker}\n\`\`\`json\n{}\n\`\`\``),
     /a\.md:4: a marker precedes/,

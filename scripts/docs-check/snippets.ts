@@ -34,7 +34,7 @@ export function readSnippets(page: string, markdown: string): Snippet[] {
     } else if (open) open.lines.push(line.slice(open.indent));
     else if (fence) open = { language: fence[2]!, line: i + 2, lines: [], indent: fence[1]!.length };
     else if (line.trim() !== '') {
-      if (skip !== null) throw new Error(`${page}:${i + 1}: a marker must stand on the line before a block`);
+      if (skip !== null) throw new Error(`${page}:${i + 1}: a marker must be on the line before a block`);
       skip = /^ *<!-- docs:check skip: (.+) -->$/.exec(line)?.[1] ?? null;
     }
   }

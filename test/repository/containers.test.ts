@@ -123,7 +123,7 @@ test('a worker has the rights to start trainers as other users, and no others', 
     );
     assert.match(environment.GRAFT_TRAINER_USER!, /:-10001-10064\}$/);
   }
-  // What the worker goes on with is what its container has.
+  // The worker keeps the capabilities that its container has.
   const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
   const names = kept!.split(',').map((name) => name.slice(1).toUpperCase());
   assert.deepEqual(names, compose.services.worker!.cap_add);
@@ -154,7 +154,7 @@ test('images are built on the newest Node with long support', () => {
   assert.match(read('docker/Dockerfile'), /^ARG NODE_IMAGE=node:24\./m);
 });
 
-test('operators of containers have base models of their own: folders, and ids of the Hub', () => {
+test('operators of containers can add base models: folders, and ids of the Hub', () => {
   for (const service of [compose.services.api, compose.services.worker, compose.services['worker-gpu']]) {
     assert.ok(service?.volumes?.some((volume) => /^\$\{GRAFT_MODELS_DIR:-[^}]+\}:\/models:ro$/.test(volume)));
     for (const name of ['GRAFT_BASE_MODELS', 'GRAFT_HUB_ALLOW', 'HF_ENDPOINT', 'HF_TOKEN'])
@@ -250,7 +250,7 @@ test('Grafana does not start without a password, and the other services need non
   assert.equal(code, 0, stderr);
   const { grafana } = JSON.parse(json).services;
   assert.equal(grafana.environment.GF_SECURITY_ADMIN_PASSWORD, '');
-  // As the container runs it, but for Grafana's own program at the end. Compose shows a dollar of its own as two.
+  // As the container runs it, but for Grafana's own program at the end. Compose doubles a literal dollar.
   const [shell, ...args] = grafana.entrypoint.map((part: string) =>
     part.replaceAll('$$', '$').replace('exec /run.sh', 'echo starts'),
   );

@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, '..', '..');
 const folder = join(root, 'deploy/kubernetes');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const python = await kubernetesValidatePython();
-/** The oldest and the newest release that the manifests are held against. */
+/** The oldest and the newest release that the manifests are checked against. */
 const releases = ['1.30', '1.36'];
 
 interface Container {
@@ -118,7 +118,7 @@ const root0 = { runAsNonRoot: false, runAsUser: 0 };
 /** All are among those that the pod security standard "baseline" lets a container have. */
 const toChangeUsers = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'];
 
-test('trainers are users of their own, or where there is no root the kernel must confine them', () => {
+test('trainers are separate users, or where there is no root the kernel must confine them', () => {
   const settings = (overlay: string) =>
     Object.fromEntries(
       pod(overlay, 'graft-worker').containers[0]!.env!.map(({ name, value }) => [name, value]),
