@@ -3,7 +3,7 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../golden/references"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../scripts/golden/references"))
 
 import torch
 from tiny_tokenizer import make_tokenizer

@@ -3,9 +3,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createTestDatabase } from '@graft/service/testing';
-import { freePort, newBootstrapKey, startProcess, whenReady } from '../../test/service/running-graft.ts';
-import { cacheFolder } from '../bootstrap/cache-folder.mjs';
-import { pythonEnvironment } from '../golden/environment/python-environment.ts';
+import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
+import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
+import { freePort, newBootstrapKey, startProcess, whenReady } from '../service/running-graft.ts';
 
 /** A Graft for the snippets, with what they may use. */
 export interface DocsService {
