@@ -220,7 +220,7 @@ describe('every overlay', () => {
         ...Object.keys(secret.stringData!).filter((name) => name !== 'WORKER_DATABASE_URL'),
       ];
       assert.deepEqual(
-        shared.filter((name) => !(name in settings)),
+        shared.filter((name) => !(name.replace(/_FILE$/, '') in settings)),
         [],
       );
       for (const reader of ['api', 'worker'] as const) {
