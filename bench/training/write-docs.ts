@@ -45,10 +45,10 @@ function sections({ machine, comparisons, start }: Run): string {
   return [
     facts(machine),
     table(comparisons).trimEnd(),
-    '### Memory, and the wall',
+    '### Memory and peak matmul throughput',
     ownTable(comparisons).trimEnd(),
-    ...(start ? ['### The start', startTable(start).trimEnd()] : []),
-    '## Against the targets',
+    ...(start ? ['### Start time', startTable(start).trimEnd()] : []),
+    '## Targets',
     '`npm run bench -- --check`:',
     `\`\`\`text\n${formatVerdicts(verdictsOn({ comparisons, start }))}\n\`\`\``,
   ].join('\n\n');

@@ -155,17 +155,28 @@ export function reliabilityDoc(runs: readonly Entry[], scenarios: readonly Scena
   const total = (of: 'tried' | 'survived') => entries.reduce((sum, entry) => sum + entry[of], 0);
   return `# Reliability
 
-Every accepted job ends exactly once, with a complete loss series and an adapter that equals an undisturbed run's bit for bit, whatever is
-killed, stopped, disconnected or filled up meanwhile. \`npm run chaos\` tests this: it starts a private Graft (API, two workers, their
-trainers, Postgres, Redis) on private ports, keeps jobs in flight, injects one fault after another at seeded random moments, and
-compares every job with a control run.
+<!-- docs:check skip: takes minutes to hours; CI runs the short profile -->
+\`\`\`sh
+npm run chaos                         # a few minutes; runs in CI
+npm run chaos -- --profile long       # the full counts, with leases as in production
+npm run chaos -- --only worker-killed --rounds 200 --seed 7
+npm run chaos -- --profile long --write-docs   # adds to this page, which is generated from docs/reliability.json
+sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: scenarios that need them are left out without them
+\`\`\`
 
-A job passes when it succeeded; its losses equal the control's at every step, without a missing or repeated step; its files equal the
-control's and are served with the bytes that its row records; it has one version, one end and one outbox row; nothing was written after
-its end; and it was charged for no attempt that no fault cost. No process may exit by itself, no answer may be a 500, and at the end of each
-scenario the usage ledger agrees with jobs, attempts, files and versions.
+Every accepted job ends once, with a complete loss series and the adapter of an undisturbed run, bit for bit, whatever is killed, stopped,
+disconnected or full in the meantime. \`npm run chaos\` tests this: it starts a separate Graft (API, two workers, their trainers, Postgres, Redis) on
+private ports, keeps jobs running, injects one fault after another at seeded random moments, and compares every job with an undisturbed control.
+
+A job passes when it succeeded; its losses equal the control's at every step, without a gap or a duplicate step; its files equal the
+control's, and are served with the bytes that its row promises; it has one version, one end and one outbox row; nothing was written
+after its end; and only faults used up attempts. No process may end by itself, no response may be a 500, and at each scenario's end the
+usage ledger must match jobs, attempts, files and versions.
 
 **Recovery** is the time from the fault to the job's next claim or next step, including the outage itself.
+
+A run with the same seed injects the same faults in the same order after the same pauses. Failures are printed with their seed and
+the folder of all logs.
 
 ## Scenarios
 
@@ -192,19 +203,6 @@ ${entries
 ## Faults
 
 ${[...tried].map((name) => `- **${name}**: ${about.get(name)}`).join('\n')}
-
-## Reproduce
-
-\`\`\`sh
-npm run chaos                         # a few minutes; runs in CI
-npm run chaos -- --profile long       # the full counts, with leases as in production
-npm run chaos -- --only worker-killed --rounds 200 --seed 7
-npm run chaos -- --profile long --write-docs   # adds to this page; the data are in docs/reliability.json
-sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: scenarios that need them are left out without them
-\`\`\`
-
-Runs with the same seed inject the same faults in the same order after the same pauses. A failure is printed with its seed and
-the folder of all logs.
 `;
 }
 

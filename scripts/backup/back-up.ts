@@ -150,7 +150,7 @@ export async function readManifest(folder: string): Promise<BackupManifest> {
   const manifest = JSON.parse(text) as BackupManifest | { format: number };
   if (manifest.format === 1)
     throw new Error(
-      `${folder} was made by an earlier Graft, by pg_dump: docs/operations.md shows how to restore it by hand.`,
+      `${folder} was made by an earlier Graft, by pg_dump: docs/backup.md shows how to restore it by hand.`,
     );
   if (manifest.format !== 2)
     throw new Error(`${folder} was made by a newer Graft (format ${manifest.format}).`);

@@ -5,7 +5,7 @@
  * output.
  */
 import path from 'node:path';
-import { createLogger, loadServiceEnv } from '@graft/service';
+import { createLogger, loadServiceEnv, settingReader } from '@graft/service';
 import { loadSettings } from '../bootstrap/load-settings.mjs';
 import { type Program, runPrograms } from './run-programs.ts';
 import { openStartLog } from './start-log.ts';
@@ -22,11 +22,11 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 try {
   loadSettings();
   const env = loadServiceEnv();
-  const given = process.env.GRAFT_LOG || 'file';
-  if (given !== 'file' && given !== 'stdout')
-    throw new Error(`GRAFT_LOG is "${given}"; it takes file or stdout.`);
+  const { read, check } = settingReader(process.env);
+  const logTarget = read('GRAFT_LOG');
+  check();
   const name = selected.length > 1 ? 'graft' : selected[0]!.name;
-  const startLog = openStartLog(env.dataDir, name, verbose || given === 'stdout');
+  const startLog = openStartLog(env.dataDir, name, verbose || logTarget === 'stdout');
   process.exitCode = await runPrograms({
     root: path.join(import.meta.dirname, '..', '..'),
     programs: selected,

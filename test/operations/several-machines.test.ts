@@ -1,5 +1,5 @@
 /**
- * "Several machines" of docs/settings.md, tried: API, worker, and the services that both use, each on a machine of its own, with the
+ * "Several machines" of docs/deployment.md, tried: API, worker, and the services that both use, each on a machine of its own, with the
  * settings that stand there. One job and one completion go through.
  */
 import assert from 'node:assert/strict';
@@ -100,7 +100,7 @@ describe('API and worker on machines of their own', { skip }, () => {
     }
   });
 
-  /** Starts both with the settings of docs/settings.md and sends one job and one completion through them. */
+  /** Starts both with the settings of docs/deployment.md and sends one job and one completion through them. */
   async function runThrough(own: {
     api: Record<string, string>;
     worker: Record<string, string> | ((ip: string) => Record<string, string>);
@@ -204,7 +204,7 @@ async function filesOf(place: string): Promise<string[]> {
 
 /** Each setting that this test needs stands in that section. */
 function assertNamed(names: string[]): void {
-  const document = readFileSync(join(import.meta.dirname, '../../docs/settings.md'), 'utf8');
+  const document = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
   const section = document.slice(document.indexOf('## Several machines'), document.indexOf('## As root'));
   for (const name of names) assert.ok(section.includes(`\`${name}\``), name);
 }

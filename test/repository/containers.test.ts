@@ -7,6 +7,8 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { createTestDatabase } from '@graft/service/testing';
 import pg from 'pg';
+import { type SettingName, settings } from '../../packages/service/src/settings/sections.ts';
+import type { Setting } from '../../packages/service/src/settings/setting.ts';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { dockerCompose } from '../../scripts/tools/fetch-tool.ts';
 
@@ -121,7 +123,7 @@ test('a worker has the rights to start trainers as other users, and no others', 
     );
     assert.match(environment.GRAFT_TRAINER_USER!, /:-10001-10064\}$/);
   }
-  // What the worker goes on with is what its container has.
+  // The worker keeps the capabilities that its container has.
   const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
   const names = kept!.split(',').map((name) => name.slice(1).toUpperCase());
   assert.deepEqual(names, compose.services.worker!.cap_add);
@@ -152,7 +154,7 @@ test('images are built on the newest Node with long support', () => {
   assert.match(read('docker/Dockerfile'), /^ARG NODE_IMAGE=node:24\./m);
 });
 
-test('operators of containers have base models of their own: folders, and ids of the Hub', () => {
+test('operators of containers can add base models: folders, and ids of the Hub', () => {
   for (const service of [compose.services.api, compose.services.worker, compose.services['worker-gpu']]) {
     assert.ok(service?.volumes?.some((volume) => /^\$\{GRAFT_MODELS_DIR:-[^}]+\}:\/models:ro$/.test(volume)));
     for (const name of ['GRAFT_BASE_MODELS', 'GRAFT_HUB_ALLOW', 'HF_ENDPOINT', 'HF_TOKEN'])
@@ -160,55 +162,40 @@ test('operators of containers have base models of their own: folders, and ids of
   }
 });
 
-/** Settings that .env.example explains. */
-const explained = new Set(
-  [...read('.env.example').matchAll(/^# ([A-Z][A-Z_0-9]+)=/gm)].map(([, name]) => name!),
-);
-
-test('docker-compose.yml passes every setting on to API and workers, but those that a container has no use for', () => {
+test('docker-compose.yml passes to API and workers every setting that they read, and to neither a secret of the other', () => {
   const elsewhere = {
     'what the images or the file set': [
       'HOST',
       'GRAFT_DATA_DIR',
       'GRAFT_CACHE_DIR',
-      'GRAFT_LOG',
       'GRAFT_WORKER_HOST',
       'GRAFT_WORKER_PORT',
     ],
     'the name of each worker’s container, of which there may be several': ['GRAFT_WORKER_URL'],
-    'when an image is built': ['CXX', 'GRAFT_SKIP_MODEL', 'GRAFT_TENSORFLOW', 'GRAFT_COMMIT'],
-    'the port of this machine, and what other services take': [
-      'PORT',
-      'POSTGRES_PASSWORD',
-      'GRAFANA_PASSWORD',
-      'GRAFT_MODELS_DIR',
-    ],
-    'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN'],
-    'the step `migrate`, which makes the logins': ['PGPASSWORD', 'GRAFT_MIGRATION_DATABASE_URL'],
-    'tests, benchmarks and clients': [
-      'GRAFT_CHROMIUM',
-      'GRAFT_PICTURES',
-      'GRAFT_BASE_URL',
-      'GRAFT_API_KEY',
-      'GRAFT_ENV_FILE',
-    ],
+    'when an image is built': ['GRAFT_TENSORFLOW', 'GRAFT_COMMIT'],
+    'the port of this machine': ['PORT'],
+    'files, in their place': ['GRAFT_PEPPER', 'GRAFT_INTERNAL_TOKEN', 'PGPASSWORD'],
+    'the step `migrate`': ['GRAFT_MIGRATION_DATABASE_URL'],
   };
   const left = new Set(Object.values(elsewhere).flat());
-  for (const name of left) assert.ok(explained.has(name), name);
-  const ofApi = [
-    ...['GRAFT_AUDIT_SINK', 'GRAFT_AUDIT_SINK_TOKEN', 'GRAFT_BOOTSTRAP_KEY', 'GRAFT_OIDC_CLIENT_SECRET'],
-    ...['GRAFT_PEPPER_FILE', 'GRAFT_SEALING_KEY'],
-  ];
+  for (const name of left) assert.ok(name in settings, name);
+  const images = read('docker/Dockerfile');
+  for (const name of [...elsewhere['what the images or the file set'], 'GRAFT_LOG'])
+    assert.match(images, new RegExp(`^ENV .*\\b${name}=`, 'm'));
   for (const service of ['api', 'worker', 'worker-gpu']) {
+    const reader = service === 'api' ? 'api' : 'worker';
     const passed = compose.services[service]!.environment;
-    assert.deepEqual(
-      [...explained].filter((name) => !(name in passed) && !left.has(name)).sort(),
-      service === 'api' ? [] : ofApi,
-      service,
-    );
-    for (const [name, value] of Object.entries(passed))
+    const missing = Object.entries<Setting>(settings)
+      .filter(([name, { readBy }]) => readBy.includes(reader) && !left.has(name) && !(name in passed))
+      .map(([name]) => name);
+    assert.deepEqual(missing, [], service);
+    for (const [name, value] of Object.entries(passed)) {
+      const setting: Setting | undefined = settings[name.replace(/_FILE$/, '') as SettingName];
+      assert.ok(setting, name);
+      assert.ok(!setting.secret || setting.readBy.includes(reader), `${service} needs no ${name}`);
       if (value.startsWith('${'))
         assert.ok(value.startsWith(`\${${name}:`) || name === 'PGPASSWORD', `${name}: ${value}`);
+    }
   }
 });
 
@@ -263,7 +250,7 @@ test('Grafana does not start without a password, and the other services need non
   assert.equal(code, 0, stderr);
   const { grafana } = JSON.parse(json).services;
   assert.equal(grafana.environment.GF_SECURITY_ADMIN_PASSWORD, '');
-  // As the container runs it, but for Grafana's own program at the end. Compose shows a dollar of its own as two.
+  // As the container runs it, but for Grafana's own program at the end. Compose doubles a literal dollar.
   const [shell, ...args] = grafana.entrypoint.map((part: string) =>
     part.replaceAll('$$', '$').replace('exec /run.sh', 'echo starts'),
   );
@@ -276,41 +263,36 @@ test('Grafana does not start without a password, and the other services need non
   assert.equal(start('a b"c').stdout, 'starts\n');
 });
 
-test('every variable that docker-compose.yml sets or reads is explained in .env.example', () => {
+test('every variable that docker-compose.yml reads is a setting', () => {
   const used = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_0-9]+)/g)].map(([, name]) => name!);
-  const set = [compose.services.api, compose.services.worker].flatMap((service) =>
-    Object.keys(service?.environment ?? {}),
-  );
-  assert.ok(used.includes('POSTGRES_PASSWORD') && set.includes('REDIS_URL'));
+  assert.ok(used.includes('POSTGRES_PASSWORD'));
   assert.deepEqual(
-    [...used, ...set].filter((name) => !explained.has(name)),
+    used.filter((name) => !(name in settings)),
     [],
   );
 });
 
-test('.env.example lists every setting that the sources read, and no other', () => {
+test('every variable that the sources read is a setting, and every setting is read', () => {
   // Between Graft's own processes, and of its tests.
   const inner =
     /^GRAFT_(PARENT_PID|LEASE_FD|GPU_(MEMORY|TOTAL)_BYTES|TEST_(SCRATCH|USAGE|NODE_OPTIONS)|MATRIX(_TABLE|_HALF)?)$/;
-  const settings = new Set<string>();
+  const found = new Set<string>();
   for (const folder of ['apps', 'packages', 'scripts', 'test/browser']) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
       if (!/\.(ts|mjs)$/.test(entry) || /node_modules|generated|testing|\.test\.ts$/.test(entry)) continue;
+      if (entry.startsWith('service/src/settings/')) continue;
       const source = read(join(folder, entry));
       const own = source.matchAll(/\b(?:(?:GRAFT|HF)_[A-Z_0-9]*[A-Z]|OTEL_EXPORTER_OTLP_ENDPOINT)\b/g);
-      const others = source.matchAll(/\benv\.((?:CXX|PORT|HOST|LOG_LEVEL|DATABASE_URL|REDIS_URL))\b/g);
-      for (const [name] of own) if (!inner.test(name)) settings.add(name);
-      for (const [, name] of others) settings.add(name!);
+      const others = source.matchAll(/\benv\.CXX\b|\bread\('([A-Z_0-9]+)'\)/g);
+      for (const [name] of own) if (!inner.test(name)) found.add(name);
+      for (const [, name = 'CXX'] of others) found.add(name);
     }
   }
-  assert.ok(settings.has('CXX') && settings.has('GRAFT_LEASE_SECONDS'));
-  assert.deepEqual([...settings].filter((name) => !explained.has(name)).sort(), []);
+  assert.ok(found.has('CXX') && found.has('GRAFT_LEASE_SECONDS') && found.has('DATABASE_URL'));
+  assert.deepEqual([...found].filter((name) => !(name in settings)).sort(), []);
   const inContainers = read('docker-compose.yml');
-  const unknown = [...explained].filter((name) => !settings.has(name) && !inContainers.includes(name));
-  assert.deepEqual(
-    unknown.filter((name) => !/^(PORT|HOST)$/.test(name)),
-    [],
-  );
+  const unread = Object.keys(settings).filter((name) => !found.has(name) && !inContainers.includes(name));
+  assert.deepEqual(unread, []);
 });
 
 test('the Dockerfile runs files of this repository', () => {

@@ -51,7 +51,7 @@ const cases: [string, string, boolean][] = [
   ['packages/peft-core/src/gguf/probe.ts', '../models/registry.ts', false],
 ];
 
-// One import a file, all in a tree of their own with this repository's rules.
+// One import a file, all in a separate tree with this repository's rules.
 const folder = scratchFolder('arrows');
 const { $schema: _schema, vcs: _vcs, ...rules } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'));
 writeFileSync(join(folder, 'biome.json'), JSON.stringify(rules));

@@ -12,6 +12,6 @@ test('the table of methods is that of the registry', async () => {
   assert.equal(await readSection(file, 'methods'), methodTable(), remake);
 });
 
-test('every exception of the matrix is told to users', async () => {
+test('every exception of the matrix is documented', async () => {
   assert.equal(await readSection(file, 'exceptions'), exceptionTable(), remake);
 });

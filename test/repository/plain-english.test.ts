@@ -11,18 +11,19 @@ const root = join(import.meta.dirname, '..', '..');
 const quoted: Record<string, readonly string[]> = {
   'bench/serving/chats.ts': ['came to'],
   'bench/serving/long-prompts.ts': ['goes on'],
+  'docs/decisions/0047-plain-english.md': ['told', 'went on', 'came to'],
+  // The name of a configuration in test/golden/matrix, and of a measurement in docs/reliability.json.
+  'docs/methods.md': ['of its own'],
+  'docs/reliability.md': ['go on'],
   'scripts/sweep/rows/orders.ts': ['asked for'],
 };
 
 /** Uses that are still to be rewritten, by folder. They may only become fewer; what is not listed has none. */
 const remaining: Record<string, number> = {
-  'AGENTS.md': 5,
   'apps/api': 514,
   'apps/cli': 179,
   'apps/web': 281,
   'apps/worker': 254,
-  'docker-compose.yml': 6,
-  docs: 434,
   'packages/client': 48,
   'packages/peft-core': 569,
   'packages/service': 618,

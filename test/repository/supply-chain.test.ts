@@ -106,7 +106,7 @@ describe('known vulnerabilities', () => {
     assert.match((await check(high, [entry])).text, /✖ .*a reason of 20 characters/);
     const over = await check(high, [{ ...entry, reason, until: '2026-01-01' }]);
     assert.equal(over.code, 1);
-    assert.match(over.text, /✖ .*which is over/);
+    assert.match(over.text, /✖ .*which has passed/);
   });
 
   test('of moderate severity are told and pass; a registry that tells none is named as not reachable', async () => {

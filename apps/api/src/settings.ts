@@ -1,7 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { WebhookSettings } from '@graft/service';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { settingReader, type WebhookSettings } from '@graft/service';
 import type { OpenLimits } from './plugins/limits/open-limits.ts';
 import type { RateLimits } from './plugins/limits/rate-limits.ts';
 import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
@@ -65,104 +63,57 @@ export interface ApiSettings {
   checkResponses: boolean;
 }
 
-/** 0: no limit. */
-const rate = (fallback: number) => Type.String({ pattern: '^[0-9]{1,7}$', default: String(fallback) });
-const count = (fallback: number) => Type.String({ pattern: '^[1-9][0-9]{0,6}$', default: String(fallback) });
-
-/** Every variable that only the API reads, as text. An empty one counts as unset. */
-const EnvSchema = Type.Object({
-  GRAFT_MAX_CONNECTIONS: count(8192),
-  GRAFT_MAX_CONNECTIONS_PER_ADDRESS: count(2048),
-  GRAFT_MAX_REQUESTS_PER_KEY: count(512),
-  GRAFT_MAX_REQUESTS_PER_TEAM: count(1024),
-  GRAFT_MAX_REQUESTS_PER_ADDRESS: count(1024),
-  GRAFT_MAX_UPLOADS_PER_KEY: count(16),
-  GRAFT_MAX_UPLOADS_PER_TEAM: count(64),
-  GRAFT_MAX_UPLOADS_PER_ADDRESS: count(64),
-  GRAFT_RATE_PER_KEY: rate(60_000),
-  GRAFT_RATE_PER_ADDRESS: rate(120_000),
-  GRAFT_RATE_WRONG_KEYS_PER_ADDRESS: rate(3_000),
-  GRAFT_RATE_SIGN_INS_PER_ADDRESS: rate(300),
-  GRAFT_UPLOAD_EXPIRY_SECONDS: count(3600),
-  GRAFT_MAX_OPEN_UPLOADS: count(16),
-  GRAFT_MAX_STREAMS_PER_KEY: count(256),
-  GRAFT_MAX_STREAMS_PER_TEAM: count(512),
-  GRAFT_MAX_STREAMS_PER_ADDRESS: count(512),
-  GRAFT_MAX_COMPLETIONS_PER_KEY: count(256),
-  GRAFT_MAX_COMPLETIONS_PER_TEAM: count(512),
-  GRAFT_MAX_COMPLETIONS_PER_ADDRESS: count(512),
-  GRAFT_REFUSE_UNFIT_JOBS: Type.Enum(['0', '1'], { default: '1' }),
-  GRAFT_GENERATION_CONFIG: Type.Enum(['model', 'none'], { default: 'model' }),
-  GRAFT_TRUST_PROXY: Type.String({ default: '' }),
-  GRAFT_PUBLIC_URL: Type.Optional(Type.String()),
-  GRAFT_OIDC_CONFIG: Type.Optional(Type.String()),
-  GRAFT_OIDC_CLIENT_SECRET: Type.Optional(Type.String()),
-  GRAFT_SESSION_SECONDS: count(7 * 24 * 3600),
-  GRAFT_SESSION_IDLE_SECONDS: count(12 * 3600),
-  GRAFT_OPERATOR_SESSION_SECONDS: count(3600),
-  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: count(15 * 60),
-});
-
-/** The settings that `env` asks for, by default the process's. Throws one Error that names every faulty variable. */
+/** Reads the settings from `env`. Throws one Error that names every faulty variable. */
 export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettings {
-  const given = Object.fromEntries(
-    Object.keys(EnvSchema.properties).map((name) => [name, env[name] || undefined]),
-  );
-  const filled = Value.Default(EnvSchema, given) as Static<typeof EnvSchema>;
-  const faults = Value.Errors(EnvSchema, filled).map(
-    (error) => `  ${error.instancePath.slice(1)} ${error.message}`,
-  );
-  if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
+  const reader = settingReader(env);
+  const { read } = reader;
   return {
     headersTimeoutMs: 20_000,
     bodyTimeoutMs: 30_000,
     uploadIdleMs: 60_000,
-    uploadExpirySeconds: Number(filled.GRAFT_UPLOAD_EXPIRY_SECONDS),
-    openUploads: Number(filled.GRAFT_MAX_OPEN_UPLOADS),
+    uploadExpirySeconds: read('GRAFT_UPLOAD_EXPIRY_SECONDS'),
+    openUploads: read('GRAFT_MAX_OPEN_UPLOADS'),
     completionWaitMs: 20_000,
     reportSweepMs: 5_000,
     reportTimeoutMs: 15 * 60_000,
     estimateTimeoutMs: 30_000,
-    refuseUnfitJobs: filled.GRAFT_REFUSE_UNFIT_JOBS === '1',
+    refuseUnfitJobs: read('GRAFT_REFUSE_UNFIT_JOBS'),
     requestTimeoutMs: 60 * 60_000,
     stallMs: 75_000,
-    maxConnections: Number(filled.GRAFT_MAX_CONNECTIONS),
+    maxConnections: read('GRAFT_MAX_CONNECTIONS'),
     openLimits: {
       perKey: {
-        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_KEY),
-        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_KEY),
-        streams: Number(filled.GRAFT_MAX_STREAMS_PER_KEY),
-        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_KEY),
+        requests: read('GRAFT_MAX_REQUESTS_PER_KEY'),
+        uploads: read('GRAFT_MAX_UPLOADS_PER_KEY'),
+        streams: read('GRAFT_MAX_STREAMS_PER_KEY'),
+        completions: read('GRAFT_MAX_COMPLETIONS_PER_KEY'),
       },
       perTeam: {
-        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_TEAM),
-        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_TEAM),
-        streams: Number(filled.GRAFT_MAX_STREAMS_PER_TEAM),
-        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_TEAM),
+        requests: read('GRAFT_MAX_REQUESTS_PER_TEAM'),
+        uploads: read('GRAFT_MAX_UPLOADS_PER_TEAM'),
+        streams: read('GRAFT_MAX_STREAMS_PER_TEAM'),
+        completions: read('GRAFT_MAX_COMPLETIONS_PER_TEAM'),
       },
       perAddress: {
-        connections: Number(filled.GRAFT_MAX_CONNECTIONS_PER_ADDRESS),
-        requests: Number(filled.GRAFT_MAX_REQUESTS_PER_ADDRESS),
-        uploads: Number(filled.GRAFT_MAX_UPLOADS_PER_ADDRESS),
-        streams: Number(filled.GRAFT_MAX_STREAMS_PER_ADDRESS),
-        completions: Number(filled.GRAFT_MAX_COMPLETIONS_PER_ADDRESS),
+        connections: read('GRAFT_MAX_CONNECTIONS_PER_ADDRESS'),
+        requests: read('GRAFT_MAX_REQUESTS_PER_ADDRESS'),
+        uploads: read('GRAFT_MAX_UPLOADS_PER_ADDRESS'),
+        streams: read('GRAFT_MAX_STREAMS_PER_ADDRESS'),
+        completions: read('GRAFT_MAX_COMPLETIONS_PER_ADDRESS'),
       },
     },
     rateLimits: {
-      perKey: Number(filled.GRAFT_RATE_PER_KEY),
-      perAddress: Number(filled.GRAFT_RATE_PER_ADDRESS),
-      wrongKeysPerAddress: Number(filled.GRAFT_RATE_WRONG_KEYS_PER_ADDRESS),
-      signInsPerAddress: Number(filled.GRAFT_RATE_SIGN_INS_PER_ADDRESS),
+      perKey: read('GRAFT_RATE_PER_KEY'),
+      perAddress: read('GRAFT_RATE_PER_ADDRESS'),
+      wrongKeysPerAddress: read('GRAFT_RATE_WRONG_KEYS_PER_ADDRESS'),
+      signInsPerAddress: read('GRAFT_RATE_SIGN_INS_PER_ADDRESS'),
     },
     rateSyncMs: 500,
-    signIn: loadSignInSettings(filled),
-    trustProxy: filled.GRAFT_TRUST_PROXY.split(',')
-      .map((address) => address.trim())
-      .filter(Boolean),
+    trustProxy: read('GRAFT_TRUST_PROXY'),
     eventPollMs: 1_000,
     streamHeartbeatMs: 15_000,
     workerWaitMs: 3_000,
-    generationConfig: filled.GRAFT_GENERATION_CONFIG,
+    generationConfig: read('GRAFT_GENERATION_CONFIG'),
     validationSweepMs: 10_000,
     checkTimeoutMs: 3_000,
     webhooks: {},
@@ -170,5 +121,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),
     clientPackage: fileURLToPath(new URL('../../cli/dist/graft-cli.tgz', import.meta.url)),
     checkResponses: false,
+    // Last, as it also throws what is wrong with the settings above.
+    signIn: loadSignInSettings(reader),
   };
 }

@@ -13,7 +13,7 @@
 //   --unix-sockets      may make Unix sockets, which the driver of a GPU does, and connect none
 //
 // Paths that do not exist are passed over. Layers: `user`, `capabilities`, `network-namespace`, `no-new-privileges`, `files`
-// (Landlock), `signals` (Landlock's scopes) and `system-calls` (seccomp). Documentation: docs/operations.md.
+// (Landlock), `signals` (Landlock's scopes) and `system-calls` (seccomp). Documentation: docs/security.md.
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>

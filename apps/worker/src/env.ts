@@ -1,3 +1,4 @@
+import { settingReader } from '@graft/service';
 import type { Precision } from './devices.ts';
 import type { SandboxMode } from './processes/confinement.ts';
 
@@ -37,107 +38,31 @@ export interface WorkerEnv {
   serverCardBytes: number | undefined;
 }
 
-const variables = {
-  GRAFT_WORKER_SLOTS: { pattern: /^\d{1,3}$/, form: 'a whole number up to 999', fallback: undefined },
-  GRAFT_TENSORFLOW: { pattern: /^(?:cpu|gpu)$/, form: 'cpu or gpu', fallback: undefined },
-  GRAFT_STALL_SECONDS: { pattern: /^[1-9]\d{0,5}$/, form: 'a number of seconds above 0', fallback: '900' },
-  GRAFT_IDLE_SECONDS: { pattern: /^\d{1,6}$/, form: 'a number of seconds', fallback: '600' },
-  GRAFT_DRAIN_SECONDS: { pattern: /^[1-9]\d{0,3}$/, form: 'a number of seconds above 0', fallback: '10' },
-  GRAFT_TRAINER_THREADS: {
-    pattern: /^[1-9]\d{0,3}$/,
-    form: 'a whole number from 1 to 9999',
-    fallback: undefined,
-  },
-  GRAFT_TRAINER_MEMORY_MB: {
-    pattern: /^[1-9]\d{0,7}$/,
-    form: 'a whole number of megabytes above 0',
-    fallback: undefined,
-  },
-  GRAFT_TRAINER_PRECISIONS: {
-    pattern: /^(?:fp32|bf16|fp32,bf16|bf16,fp32)$/,
-    form: 'fp32, bf16, or both with a comma, the one for "auto" first',
-    fallback: undefined,
-  },
-  GRAFT_KERNELS: {
-    pattern: /^(?:auto|stock|[a-z][a-z0-9]{0,31})$/,
-    form: 'auto, stock, or a set of kernels such as avx2',
-    fallback: 'auto',
-  },
-  GRAFT_TRAINER_USER: {
-    pattern: /^(?:[a-z_][\w-]{0,31}|\d{1,9}:\d{1,9}|\d{1,9}-\d{1,9})$/,
-    form: 'a range of user ids such as 10001-10016, a user, or uid:gid',
-    fallback: undefined,
-  },
-  GRAFT_TRAINER_SANDBOX: {
-    pattern: /^(?:auto|required|off)$/,
-    form: 'auto, required or off',
-    fallback: 'auto',
-  },
-  GRAFT_PROOF_SECONDS: { pattern: /^[1-9]\d{0,4}$/, form: 'a number of seconds above 0', fallback: '60' },
-  GRAFT_SERVER_QUEUE: { pattern: /^[1-9]\d{0,3}$/, form: 'a whole number from 1 to 9999', fallback: '64' },
-  GRAFT_SERVER_BASE_DTYPE: {
-    pattern: /^(?:auto|bf16|int8|nf4|fp32)$/,
-    form: 'auto, bf16, int8, nf4 or fp32',
-    fallback: 'auto',
-  },
-  GRAFT_SERVER_ROWS: {
-    pattern: /^(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/,
-    form: 'a whole number from 1 to 256',
-    fallback: '16',
-  },
-  GRAFT_SERVER_CACHE_MB: {
-    pattern: /^[1-9]\d{0,6}$/,
-    form: 'a whole number of megabytes above 0',
-    fallback: '512',
-  },
-  GRAFT_SERVER_GPU_MB: {
-    pattern: /^[1-9]\d{0,6}$/,
-    form: 'a whole number of megabytes above 0',
-    fallback: undefined,
-  },
-  GRAFT_SERVER_ADAPTERS_MB: {
-    pattern: /^[1-9]\d{0,3}$/,
-    form: 'a whole number of megabytes from 1 to 9999',
-    fallback: '128',
-  },
-} as const;
-
 /** Reads the environment; an empty variable counts as unset. Throws one Error that names every faulty variable. */
 export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
-  const faults: string[] = [];
-  const read = (name: keyof typeof variables): string | undefined => {
-    const { pattern, form, fallback } = variables[name];
-    const value = env[name] || fallback;
-    if (value === undefined || pattern.test(value)) return value;
-    faults.push(`  ${name} must be ${form}`);
-    return fallback;
-  };
-  const slots = read('GRAFT_WORKER_SLOTS');
-  const threads = read('GRAFT_TRAINER_THREADS');
-  const megabytes = read('GRAFT_TRAINER_MEMORY_MB');
-  const serverMegabytes = read('GRAFT_SERVER_GPU_MB');
+  const { read, check } = settingReader(env);
   const loaded: WorkerEnv = {
-    slots: slots === undefined ? undefined : Number(slots),
-    tensorflow: read('GRAFT_TENSORFLOW') as 'cpu' | 'gpu' | undefined,
-    stallSeconds: Number(read('GRAFT_STALL_SECONDS')),
-    idleSeconds: Number(read('GRAFT_IDLE_SECONDS')),
-    drainSeconds: Number(read('GRAFT_DRAIN_SECONDS')),
-    trainerThreads: threads === undefined ? undefined : Number(threads),
-    trainerMemoryBytes: megabytes === undefined ? undefined : Number(megabytes) * 1e6,
+    slots: read('GRAFT_WORKER_SLOTS'),
+    tensorflow: read('GRAFT_TENSORFLOW'),
+    stallSeconds: read('GRAFT_STALL_SECONDS'),
+    idleSeconds: read('GRAFT_IDLE_SECONDS'),
+    drainSeconds: read('GRAFT_DRAIN_SECONDS'),
+    trainerThreads: read('GRAFT_TRAINER_THREADS'),
+    trainerMemoryBytes: read('GRAFT_TRAINER_MEMORY_MB'),
     trainerPrecisions: read('GRAFT_TRAINER_PRECISIONS')?.split(',') as Precision[] | undefined,
-    kernels: read('GRAFT_KERNELS')!,
+    kernels: read('GRAFT_KERNELS'),
     trainerUser: read('GRAFT_TRAINER_USER'),
-    trainerSandbox: read('GRAFT_TRAINER_SANDBOX') as SandboxMode,
-    proofSeconds: Number(read('GRAFT_PROOF_SECONDS')),
-    generatorQueue: Number(read('GRAFT_SERVER_QUEUE')),
+    trainerSandbox: read('GRAFT_TRAINER_SANDBOX'),
+    proofSeconds: read('GRAFT_PROOF_SECONDS'),
+    generatorQueue: read('GRAFT_SERVER_QUEUE'),
     generatorLimits: {
-      rows: Number(read('GRAFT_SERVER_ROWS')),
-      baseDtype: read('GRAFT_SERVER_BASE_DTYPE') as ServedBase,
-      cacheBytes: Number(read('GRAFT_SERVER_CACHE_MB')) * 1e6,
-      updateBytes: Number(read('GRAFT_SERVER_ADAPTERS_MB')) * 1e6,
+      rows: read('GRAFT_SERVER_ROWS'),
+      baseDtype: read('GRAFT_SERVER_BASE_DTYPE'),
+      cacheBytes: read('GRAFT_SERVER_CACHE_MB'),
+      updateBytes: read('GRAFT_SERVER_ADAPTERS_MB'),
     },
-    serverCardBytes: serverMegabytes === undefined ? undefined : Number(serverMegabytes) * 1e6,
+    serverCardBytes: read('GRAFT_SERVER_GPU_MB'),
   };
-  if (faults.length > 0) throw new Error(`Faulty environment:\n${faults.join('\n')}`);
+  check();
   return loaded;
 }

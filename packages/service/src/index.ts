@@ -275,6 +275,7 @@ export {
   type Vouched,
 } from './sessions/sign-in-person.ts';
 export { findDeadSessions, type VerifiedSession, verifySession } from './sessions/verify-session.ts';
+export { type SettingReader, settingReader } from './settings/read-settings.ts';
 export type { AdapterFile, ArtifactStore } from './storage/artifact-store.ts';
 export type { CheckpointStore } from './storage/checkpoint-store.ts';
 export { copyUntrusted, type Expected, Unexpected } from './storage/disk/copy-untrusted.ts';

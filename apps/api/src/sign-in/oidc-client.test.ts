@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import type { Vouched } from '@graft/service';
+import { settingReader, type Vouched } from '@graft/service';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { openBrowser, openTestProvider, type TestProvider, testClient } from '../testing/oidc-provider.ts';
 import type { Flow } from './flow-cookie.ts';
@@ -36,15 +36,12 @@ after(async () => {
 async function clientOf(file: object): Promise<OidcClient> {
   const path = join(folder, 'oidc.json');
   await writeFile(path, JSON.stringify({ client_id: testClient.id, ...file }));
-  const { oidc } = loadSignInSettings({
+  const env = {
     GRAFT_PUBLIC_URL: publicUrl,
     GRAFT_OIDC_CONFIG: path,
     GRAFT_OIDC_CLIENT_SECRET: testClient.secret,
-    GRAFT_SESSION_SECONDS: '600',
-    GRAFT_SESSION_IDLE_SECONDS: '600',
-    GRAFT_OPERATOR_SESSION_SECONDS: '600',
-    GRAFT_OPERATOR_SESSION_IDLE_SECONDS: '600',
-  });
+  };
+  const { oidc } = loadSignInSettings(settingReader(env));
   return createOidcClient(oidc!, new URL(publicUrl));
 }
 

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SecretRing } from '@graft/service';
+import { SecretRing, settingReader } from '@graft/service';
 import { flowSeal, parseReturnTo } from './flow-cookie.ts';
 import { loadSignInSettings } from './sign-in-settings.ts';
+
+const loadFrom = (env: NodeJS.ProcessEnv) => loadSignInSettings(settingReader(env));
 
 const seconds = {
   ...{ GRAFT_SESSION_SECONDS: '100', GRAFT_SESSION_IDLE_SECONDS: '10' },
@@ -19,7 +21,7 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
   const file = join(folder, 'oidc.json');
   const load = (content: unknown, env = publicUrl) => {
     writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
-    return loadSignInSettings({
+    return loadFrom({
       ...seconds,
       ...env,
       GRAFT_OIDC_CONFIG: file,
@@ -51,14 +53,11 @@ test('the file of a provider is parsed whole, or refused with what is wrong in i
       (error: Error) => message.test(error.message) && !/s3cret/.test(error.message),
     );
   }
-  assert.throws(() => loadSignInSettings({ ...seconds, GRAFT_OIDC_CONFIG: file }), /needs GRAFT_PUBLIC_URL/);
+  assert.throws(() => loadFrom({ ...seconds, GRAFT_OIDC_CONFIG: file }), /needs GRAFT_PUBLIC_URL/);
   for (const url of ['graft.example.com', 'https://graft.example.com/v1', 'ftp://x.de', 'https://a:b@x.de']) {
-    assert.throws(
-      () => loadSignInSettings({ ...seconds, GRAFT_PUBLIC_URL: url }),
-      /GRAFT_PUBLIC_URL must be/,
-    );
+    assert.throws(() => loadFrom({ ...seconds, GRAFT_PUBLIC_URL: url }), /GRAFT_PUBLIC_URL must be/);
   }
-  assert.equal(loadSignInSettings(seconds).oidc, null);
+  assert.equal(loadFrom(seconds).oidc, null);
 });
 
 test('what a flow cookie holds is read by its own pepper alone, whole, and for ten minutes', () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type GroupRules, roles, type SessionLimits } from '@graft/service';
+import { type GroupRules, roles, type SessionLimits, type SettingReader } from '@graft/service';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 
@@ -64,34 +64,27 @@ const FileSchema = Type.Object(
   { additionalProperties: false },
 );
 
-interface SignInEnv {
-  GRAFT_PUBLIC_URL?: string;
-  GRAFT_OIDC_CONFIG?: string;
-  GRAFT_OIDC_CLIENT_SECRET?: string;
-  GRAFT_SESSION_SECONDS: string;
-  GRAFT_SESSION_IDLE_SECONDS: string;
-  GRAFT_OPERATOR_SESSION_SECONDS: string;
-  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: string;
-}
-
-/** Parses what the environment says of signing in. Throws one Error that names the fault, never a secret. */
-export function loadSignInSettings(env: SignInEnv): SignInSettings {
-  const publicUrl = env.GRAFT_PUBLIC_URL === undefined ? null : parsePublicUrl(env.GRAFT_PUBLIC_URL);
+/** Throws one Error that names the faults, never a secret; those that `reader` has already found come first. */
+export function loadSignInSettings({ read, check }: SettingReader): SignInSettings {
+  const url = read('GRAFT_PUBLIC_URL');
+  const file = read('GRAFT_OIDC_CONFIG');
+  const clientSecret = read('GRAFT_OIDC_CLIENT_SECRET');
   const limits = {
-    seconds: Number(env.GRAFT_SESSION_SECONDS),
-    idleSeconds: Number(env.GRAFT_SESSION_IDLE_SECONDS),
+    seconds: read('GRAFT_SESSION_SECONDS'),
+    idleSeconds: read('GRAFT_SESSION_IDLE_SECONDS'),
     operator: {
-      seconds: Number(env.GRAFT_OPERATOR_SESSION_SECONDS),
-      idleSeconds: Number(env.GRAFT_OPERATOR_SESSION_IDLE_SECONDS),
+      seconds: read('GRAFT_OPERATOR_SESSION_SECONDS'),
+      idleSeconds: read('GRAFT_OPERATOR_SESSION_IDLE_SECONDS'),
     },
   };
+  check();
+  const publicUrl = url === undefined ? null : parsePublicUrl(url);
   // Without a provider nobody could sign in again.
-  if (env.GRAFT_OIDC_CONFIG === undefined)
-    return { publicUrl, oidc: null, limits: { ...limits, keyLapseDays: 0 } };
+  if (file === undefined) return { publicUrl, oidc: null, limits: { ...limits, keyLapseDays: 0 } };
   if (publicUrl === null) {
     throw new Error('GRAFT_OIDC_CONFIG needs GRAFT_PUBLIC_URL: the provider sends people back there');
   }
-  const oidc = readOidcFile(env.GRAFT_OIDC_CONFIG, env.GRAFT_OIDC_CLIENT_SECRET);
+  const oidc = readOidcFile(file, clientSecret);
   return { publicUrl, oidc, limits: { ...limits, keyLapseDays: oidc.keyLapseDays } };
 }
 

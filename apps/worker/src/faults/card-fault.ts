@@ -2,7 +2,7 @@ import { Unfit } from './unfit.ts';
 
 /**
  * What can be wrong with a card, its driver, or how this machine reaches either. Codes are stable: metrics, logs and
- * docs/operations.md name them.
+ * docs/gpu.md name them.
  */
 export type CardFaultCode =
   | 'gpu_tool_missing'

@@ -156,7 +156,7 @@ export async function isWorkerLogin({ sql }: { sql: pg.Pool }): Promise<boolean>
 
 /** The set-up of earlier versions goes on working: one login for all, which whoever gets hold of a worker has. */
 export async function warnOfStrongLogin(sql: pg.Pool, role: 'api' | 'worker', log: Logger): Promise<void> {
-  const page = 'docs/operations.md, "Logins of the database", has the step that gives it its own';
+  const page = 'docs/deployment.md, "Database logins", has the step that gives it its own';
   if (role === 'worker') {
     if (!(await isWorkerLogin({ sql })))
       log.warn(`this worker logs in to Postgres as one who may do more than workers need: ${page}`);

@@ -1,22 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { settings } from '../settings/sections.ts';
+import type { Setting } from '../settings/setting.ts';
 
-/** Settings that are secrets. Each may lie in a file instead, which a variable of its name and `_FILE` names. */
+/** Each may be in a file instead, which a variable of its name and `_FILE` names. */
 const secretSettings = [
-  'DATABASE_URL',
-  'GRAFT_MIGRATION_DATABASE_URL',
-  'PGPASSWORD',
-  'REDIS_URL',
-  'GRAFT_BOOTSTRAP_KEY',
-  'GRAFT_PEPPER',
-  'GRAFT_SEALING_KEY',
-  'GRAFT_INTERNAL_TOKEN',
-  'GRAFT_METRICS_TOKEN',
-  'GRAFT_AUDIT_SINK',
-  'GRAFT_AUDIT_SINK_TOKEN',
-  'GRAFT_OIDC_CLIENT_SECRET',
-  'HF_TOKEN',
-  'AWS_ACCESS_KEY_ID',
-  'AWS_SECRET_ACCESS_KEY',
+  ...Object.entries<Setting>(settings)
+    .filter(([, { secret, readBy }]) => secret && (readBy.includes('api') || readBy.includes('worker')))
+    .map(([name]) => name),
   'AWS_SESSION_TOKEN',
 ];
 

@@ -1,0 +1,144 @@
+import { bytes, integer, list, matching, text, url } from './kinds.ts';
+import type { Setting } from './setting.ts';
+
+const postgres = url('postgresql', 'postgres');
+
+export const databaseSettings = {
+  DATABASE_URL: {
+    kind: postgres,
+    unset: 'a private Postgres 17 in the data folder',
+    example: 'postgresql://graft:secret@127.0.0.1:5432/graft',
+    readBy: ['api', 'worker', 'npm start', 'migrate'],
+    secret: true,
+    description:
+      'Your Postgres, version 15 or later. For production, use [one login for the API and one for workers](deployment.md#database-logins). Started by root in a folder that other users cannot enter, the private Postgres keeps its data in `/var/lib/graft`.',
+  },
+  PGPASSWORD: {
+    kind: text,
+    unset: 'the password in the URL',
+    readBy: ['api', 'worker', 'migrate'],
+    secret: true,
+    description:
+      'Password of the database login, where it is not in the URL (in a URL, write `@`, `/` and `#` as `%40`, `%2F` and `%23`).',
+  },
+  GRAFT_MIGRATION_DATABASE_URL: {
+    kind: postgres,
+    unset: '`DATABASE_URL`',
+    readBy: ['api', 'migrate'],
+    secret: true,
+    description:
+      'The same database with the login that owns the tables, which runs migrations. Then `DATABASE_URL` can be a login that [row-level security](decisions/0012-row-level-security.md) applies to.',
+  },
+  REDIS_URL: {
+    kind: url('redis', 'rediss'),
+    unset: 'the queue uses Postgres',
+    example: 'redis://127.0.0.1:6379/0',
+    readBy: ['api', 'worker', 'npm start'],
+    secret: true,
+    description: 'Redis for the job queue. It holds only ids, so its data may be lost.',
+  },
+  POSTGRES_PASSWORD: {
+    kind: text,
+    unset: 'docker compose refuses to start',
+    readBy: ['compose'],
+    secret: true,
+    description: 'Password of the Postgres that docker compose starts.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export const storageSettings = {
+  ARTIFACTS_URL: {
+    kind: matching(
+      /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[A-Za-z0-9._-]+)*\/?$/,
+      's3://bucket or s3://bucket/prefix',
+    ),
+    unset: 'the data folder, which all machines must share',
+    example: 's3://graft/production',
+    readBy: ['api', 'worker'],
+    description: 'Bucket of uploads, adapters and checkpoints. Set it on all machines or none.',
+  },
+  GRAFT_S3_ENDPOINT: {
+    kind: url('http', 'https'),
+    unset: 'AWS',
+    example: 'https://s3.example.com',
+    readBy: ['api', 'worker'],
+    description: 'An S3 server that is not AWS, such as Ceph or MinIO. Buckets are then part of the path.',
+  },
+  AWS_ACCESS_KEY_ID: {
+    kind: text,
+    unset: 'any other credentials that the AWS SDK finds',
+    readBy: ['api', 'worker', 'compose'],
+    secret: true,
+    description: 'Access key of the bucket.',
+  },
+  AWS_SECRET_ACCESS_KEY: {
+    kind: text,
+    unset: 'any other credentials that the AWS SDK finds',
+    readBy: ['api', 'worker', 'compose'],
+    secret: true,
+    description: 'Secret of that access key.',
+  },
+  AWS_REGION: {
+    kind: text,
+    default: 'us-east-1',
+    readBy: ['api', 'worker'],
+    description: 'Region of the bucket.',
+  },
+  GRAFT_STORAGE_CACHE_BYTES: {
+    kind: bytes,
+    default: String(20 * 2 ** 30),
+    readBy: ['api', 'worker'],
+    description: 'How much of the bucket a machine may keep in its data folder (20 GiB).',
+  },
+  GRAFT_MIN_FREE_BYTES: {
+    kind: bytes,
+    default: String(2 ** 30),
+    readBy: ['worker'],
+    description: 'A worker accepts no jobs while its data folder has less free space than this (1 GiB).',
+  },
+  GRAFT_ADAPTER_RETENTION_DAYS: {
+    kind: integer(0, 9_999, 'a number of days'),
+    default: '30',
+    readBy: ['api', 'worker'],
+    description: 'Days during which a deleted adapter version can be restored.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export const uploadSettings = {
+  GRAFT_MAX_UPLOAD_BYTES: {
+    kind: bytes,
+    default: String(512 * 2 ** 20),
+    readBy: ['api'],
+    description: 'Largest upload (512 MiB).',
+  },
+  GRAFT_UPLOAD_EXPIRY_SECONDS: {
+    kind: integer(1, 9_999_999, 'a number of seconds'),
+    default: '3600',
+    readBy: ['api'],
+    description: 'Seconds after which an unfinished multipart upload expires.',
+  },
+  GRAFT_MAX_OPEN_UPLOADS: {
+    kind: integer(1, 9_999_999),
+    default: '16',
+    readBy: ['api'],
+    description: 'Multipart uploads that a team may have pending.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export const outboundSettings = {
+  GRAFT_WEBHOOK_ALLOW: {
+    kind: list,
+    default: '',
+    example: '10.20.0.0/16,hooks.internal',
+    readBy: ['api'],
+    description:
+      'Private addresses, ranges and host names that [webhooks](webhooks.md) may reach, on any port and also by HTTP. Without it webhooks reach only the public internet, by HTTPS on port 443 or 8443.',
+  },
+  GRAFT_INTEGRATION_ALLOW: {
+    kind: list,
+    default: '',
+    example: 'mlflow.internal',
+    readBy: ['api'],
+    description: 'The same for servers of [experiment tracking](integrations.md).',
+  },
+} as const satisfies Record<string, Setting>;

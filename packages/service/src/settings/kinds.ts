@@ -1,0 +1,94 @@
+import path from 'node:path';
+
+/** What a setting's text means. */
+export interface Kind<T> {
+  /** Completes "NAME must be …". */
+  form: string;
+  /** Undefined: the text does not have this form. */
+  parse(text: string): T | undefined;
+}
+
+/** Any text that `pattern` matches. */
+export function matching(pattern: RegExp, form: string): Kind<string> {
+  return { form, parse: (text) => (pattern.test(text) ? text : undefined) };
+}
+
+export const text = matching(/^/, 'text');
+
+/** A secret of `length` characters or more. */
+export function secret(length: number): Kind<string> {
+  return matching(new RegExp(`^[^]{${length},}$`), `a secret of ${length} characters or more`);
+}
+
+/** A URL of one of these schemes. */
+export function url(...schemes: string[]): Kind<string> {
+  const starts = schemes.map((scheme) => `${scheme}://`);
+  return {
+    form: `a URL that begins with ${starts.join(' or ')}`,
+    parse: (given) => (starts.some((start) => given.startsWith(start)) ? given : undefined),
+  };
+}
+
+/** A file or folder; parsed to an absolute path. */
+export const file: Kind<string> = { form: 'a path', parse: (given) => path.resolve(given) };
+
+/** Entries separated by commas. */
+export const list: Kind<string[]> = {
+  form: 'a list, separated by commas',
+  parse: (given) =>
+    given
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean),
+};
+
+/** One of these words. */
+export function choice<const T extends string>(...words: T[]): Kind<T> {
+  const last = words.at(-1);
+  return {
+    form: words.length > 1 ? `${words.slice(0, -1).join(', ')} or ${last}` : `${last}`,
+    parse: (given) => words.find((word) => word === given),
+  };
+}
+
+/** Parsed to true for `on`. */
+export function flag(on: string, off: string): Kind<boolean> {
+  return {
+    form: `${on} or ${off}`,
+    parse: (given) => (given === on ? true : given === off ? false : undefined),
+  };
+}
+
+/** A whole number, in decimal digits; with a minimum above 0, without leading zeros. */
+export function integer(minimum: number, maximum: number, unit = 'a whole number'): Kind<number> {
+  const digits = new RegExp(`^[0-9]{1,${String(maximum).length}}$`);
+  return {
+    form: `${unit} from ${minimum} to ${maximum}`,
+    parse: (given) => {
+      const value = digits.test(given) && !(minimum > 0 && given.startsWith('0')) ? Number(given) : -1;
+      return value >= minimum && value <= maximum ? value : undefined;
+    },
+  };
+}
+
+export const port = integer(0, 65_535, 'a port');
+
+/** Megabytes of 1,000,000 bytes; parsed to bytes. */
+export function megabytes(maximum: number): Kind<number> {
+  const whole = integer(1, maximum, 'a whole number of MB');
+  return {
+    form: whole.form,
+    parse: (given) => {
+      const value = whole.parse(given);
+      return value === undefined ? undefined : value * 1e6;
+    },
+  };
+}
+
+export const bytes = integer(0, 1e15 - 1, 'a number of bytes');
+
+/** Seconds, also parts of one. */
+export const seconds: Kind<number> = {
+  form: 'a number of seconds',
+  parse: (given) => (/^[0-9]{1,5}(\.[0-9]+)?$/.test(given) ? Number(given) : undefined),
+};
