@@ -1,12 +1,16 @@
 import type * as Wire from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type {
+  ApiKey,
   BaseModelObject,
+  CreatedApiKey,
   CreatedInvitation,
   InvitationParams,
   NewBaseModel,
   OperatorKey,
   Person,
+  Role,
+  TeamMember,
   TeamObject,
   TeamQuota,
   WorkerObject,
@@ -28,6 +32,7 @@ export class Admin {
   readonly prices: AdminPrices;
   readonly budgets: AdminBudgets;
   readonly baseModels: AdminBaseModels;
+  readonly audit: AdminAudit;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -38,6 +43,7 @@ export class Admin {
     this.prices = new AdminPrices(transport);
     this.budgets = new AdminBudgets(transport);
     this.baseModels = new AdminBaseModels(transport);
+    this.audit = new AdminAudit(transport);
   }
 
   /** Versions, and whether what the service stands on answers. */
@@ -111,6 +117,38 @@ class AdminTeams {
       maxRetries: 0,
     });
   }
+
+  /** The team's API keys, without their secrets. */
+  listKeys(id: string, params: PageParams = {}): PageList<ApiKey> {
+    return new PageList(this.#transport, `${teamPath(id)}/keys`, params);
+  }
+
+  /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
+  createKey(id: string, params: Wire.CreateTeamKey): Promise<CreatedApiKey> {
+    return this.#transport.json({
+      method: 'POST',
+      path: `${teamPath(id)}/keys`,
+      json: params,
+      maxRetries: 0,
+    });
+  }
+
+  /** With all keys descended from it. */
+  revokeKey(id: string, key: string): Promise<Wire.DeletedApiKey> {
+    return this.#transport.json({
+      method: 'DELETE',
+      path: `${teamPath(id)}/keys/${encodeURIComponent(key)}`,
+    });
+  }
+
+  /** Adds a member, or changes the role of one. */
+  setMember(id: string, personId: string, role: Role): Promise<TeamMember> {
+    return this.#transport.json({ method: 'POST', path: teamMemberPath(id, personId), json: { role } });
+  }
+
+  removeMember(id: string, personId: string): Promise<Wire.RemovedMember> {
+    return this.#transport.json({ method: 'DELETE', path: teamMemberPath(id, personId) });
+  }
 }
 
 class AdminPeople {
@@ -135,6 +173,11 @@ class AdminPeople {
   update(id: string, params: Wire.UpdatePerson): Promise<Person> {
     const path = `/admin/people/${encodeURIComponent(id)}`;
     return this.#transport.json({ method: 'POST', path, json: params });
+  }
+
+  /** Replaces name and email for good, and ends all that the person has. */
+  erase(id: string): Promise<Deleted> {
+    return this.#transport.json({ method: 'DELETE', path: `/admin/people/${encodeURIComponent(id)}` });
   }
 
   /** By which they sign in, one at each provider. */
@@ -215,7 +258,34 @@ class AdminBaseModels {
   delete(id: string): Promise<Deleted> {
     return this.#transport.json({ method: 'DELETE', path: baseModelPath(id) });
   }
+
+  /** After its weights were replaced on purpose: the next use records the new ones. */
+  forget(id: string): Promise<Wire.ForgottenBaseModel> {
+    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/forget` });
+  }
+}
+
+/** The chains of the audit log, each with the hash of its last entry. */
+class AdminAudit {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** One of each team, by its id, and one of the installation. */
+  chains(params: PageParams = {}): PageList<Wire.AuditChain> {
+    return new PageList(this.#transport, '/admin/audit/chains', params);
+  }
+
+  /** Checks a page of a chain: the entries behind `after`. */
+  check(chain: string, page: { after?: number; limit?: number } = {}): Promise<Wire.AuditCheck> {
+    const path = `/admin/audit/chains/${encodeURIComponent(chain)}/check`;
+    return this.#transport.json({ method: 'GET', path, query: page });
+  }
 }
 
 const baseModelPath = (id: string): string => `/admin/base-models/${encodeURIComponent(id)}`;
 const teamPath = (id: string): string => `/admin/teams/${encodeURIComponent(id)}`;
+const teamMemberPath = (id: string, personId: string): string =>
+  `${teamPath(id)}/members/${encodeURIComponent(personId)}`;

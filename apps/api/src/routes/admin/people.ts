@@ -29,9 +29,7 @@ import {
   UpdatePersonSchema,
 } from '../../schemas/team.ts';
 import { identityNotFound } from '../sign-in/me.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/people: everybody whom the service knows. */
 export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -46,63 +44,47 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List people',
-        description: 'Newest first.',
-        querystring: ListQuery,
-        response: { 200: listOf(PersonSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation({
+      summary: 'List people',
+      description: 'Newest first.',
+      querystring: ListQuery,
+      response: { 200: listOf(PersonSchema), ...errorResponses(400, 401, 403) },
+    }),
     async ({ query }) => toWireList(await listPeople(services, query), toWirePerson),
   );
 
   app.post(
     '/admin/people',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Make a person',
-        description: 'Of no team yet: teams invite.',
-        body: ref(CreatePersonSchema),
-        response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation({
+      summary: 'Make a person',
+      description: 'Of no team yet: teams invite.',
+      body: ref(CreatePersonSchema),
+      response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403) },
+    }),
     async ({ operator, body: { email, name, is_operator: isOperator } }) =>
       toWirePerson(await createPerson(services, { email, name, isOperator }, operator)),
   );
 
   app.get(
     '/admin/people/:person_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Get a person',
-        params: MemberParams,
-        response: { 200: ref(PersonSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Get a person',
+      params: MemberParams,
+      response: { 200: ref(PersonSchema), ...errorResponses(401, 403, 404) },
+    }),
     async ({ params }) => toWirePerson(await find(params.person_id)),
   );
 
   app.post(
     '/admin/people/:person_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Change a person',
-        description:
-          '`disabled`: none of their keys works, in any team, until they are enabled again. At once, on every process.',
-        params: MemberParams,
-        body: ref(UpdatePersonSchema),
-        response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Change a person',
+      description:
+        '`disabled`: none of their keys works, in any team, until they are enabled again. At once, on every process.',
+      params: MemberParams,
+      body: ref(UpdatePersonSchema),
+      response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403, 404) },
+    }),
     async ({ operator, params: { person_id }, body }) => {
       const change = { name: body.name, isOperator: body.is_operator, isDisabled: body.disabled };
       const person = await updatePerson(services, person_id, change, operator);
@@ -113,17 +95,13 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/people/:person_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Erase a person',
-        description:
-          'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
-        params: MemberParams,
-        response: { 200: ref(ErasedPersonSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Erase a person',
+      description:
+        'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
+      params: MemberParams,
+      response: { 200: ref(ErasedPersonSchema), ...errorResponses(401, 403, 404) },
+    }),
     async ({ operator, params: { person_id: id } }) => {
       if (!(await erasePerson(services, id, operator))) throw personNotFound(id);
       return { id, object: 'person' as const, deleted: true as const };
@@ -132,16 +110,12 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people/:person_id/identities',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List the identities of a person',
-        description: 'By which they sign in, one at each provider; oldest first.',
-        params: MemberParams,
-        response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'List the identities of a person',
+      description: 'By which they sign in, one at each provider; oldest first.',
+      params: MemberParams,
+      response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403, 404) },
+    }),
     async ({ params }) => {
       const { id } = await find(params.person_id);
       return toWireList({ data: await listIdentities(services, id), hasMore: false }, toWireIdentity);
@@ -150,17 +124,13 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/people/:person_id/identities/:identity_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Unlink an identity from a person',
-        description:
-          'The last one too. The sessions that it made end at once; memberships and keys stay. Whoever signs in by it later is as new: with the email of the person, verified, they are linked again.',
-        params: IdentityOfPersonParams,
-        response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Unlink an identity from a person',
+      description:
+        'The last one too. The sessions that it made end at once; memberships and keys stay. Whoever signs in by it later is as new: with the email of the person, verified, they are linked again.',
+      params: IdentityOfPersonParams,
+      response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(401, 403, 404) },
+    }),
     async ({ operator, params: { person_id, identity_id: id } }) => {
       const person = await find(person_id);
       if (!(await unlinkIdentity(services, person.id, id, null, operator))) throw identityNotFound(id);
@@ -169,6 +139,6 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-function personNotFound(id: string): ApiError {
+export function personNotFound(id: string): ApiError {
   return new ApiError('person_not_found', `No such person: ${id}`, { param: 'person_id' });
 }

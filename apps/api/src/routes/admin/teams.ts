@@ -25,9 +25,7 @@ import {
   UpdateTeamSchema,
 } from '../../schemas/team.ts';
 import { teamNotFound } from '../team/team.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/teams: the operator's. What a team has, its operator does not see. */
 export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -42,60 +40,44 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List teams',
-        description: 'Newest first.',
-        querystring: ListQuery,
-        response: { 200: listOf(TeamSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation({
+      summary: 'List teams',
+      description: 'Newest first.',
+      querystring: ListQuery,
+      response: { 200: listOf(TeamSchema), ...errorResponses(400, 401, 403) },
+    }),
     async ({ query }) => toWireList(await readTeams(services, query), toWireTeam),
   );
 
   app.post(
     '/admin/teams',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Make a team',
-        body: ref(CreateTeamSchema),
-        response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation({
+      summary: 'Make a team',
+      body: ref(CreateTeamSchema),
+      response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403) },
+    }),
     async ({ operator, body: { name, running_limit: runningLimit, weight } }) =>
       toWireTeam(await createTeam(services, { name, runningLimit, weight }, operator)),
   );
 
   app.get(
     '/admin/teams/:team_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Get a team',
-        params: TeamParams,
-        response: { 200: ref(TeamSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Get a team',
+      params: TeamParams,
+      response: { 200: ref(TeamSchema), ...errorResponses(401, 403, 404) },
+    }),
     async ({ params }) => toWireTeam(await find(params.team_id)),
   );
 
   app.post(
     '/admin/teams/:team_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Change a team',
-        params: TeamParams,
-        body: ref(UpdateTeamSchema),
-        response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Change a team',
+      params: TeamParams,
+      body: ref(UpdateTeamSchema),
+      response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403, 404) },
+    }),
     async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
       const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
       if (!team) throw teamNotFound(team_id);
@@ -105,17 +87,13 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Delete a team',
-        description: 'Takes its name, and is refused while a job has not ended.',
-        params: TeamParams,
-        querystring: DeleteTeamQuery,
-        response: { 200: ref(DeletedTeamSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Delete a team',
+      description: 'Takes its name, and is refused while a job has not ended.',
+      params: TeamParams,
+      querystring: DeleteTeamQuery,
+      response: { 200: ref(DeletedTeamSchema), ...errorResponses(400, 401, 403, 404) },
+    }),
     async ({ operator, params: { team_id: id }, query }) => {
       if (!(await deleteTeam(services, id, query.name, operator))) throw teamNotFound(id);
       return { id, object: 'team' as const, deleted: true as const };
@@ -124,17 +102,13 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/invitations',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Invite somebody into a team',
-        description: "Its first admin, as a rule. It stands in the team's audit log.",
-        params: TeamParams,
-        body: ref(CreateInvitationSchema),
-        response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation({
+      summary: 'Invite somebody into a team',
+      description: "Its first admin, as a rule. It stands in the team's audit log.",
+      params: TeamParams,
+      body: ref(CreateInvitationSchema),
+      response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403, 404) },
+    }),
     async ({ operator, params, body }) => {
       const { invitation, token } = await createInvitation(
         services,
