@@ -8,7 +8,7 @@ import { generateApiKey, type ParsedKey, parseApiKey, storeSecret, wholeKey } fr
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
 import { holdMaker } from './revoke-api-key.ts';
 import { storedLimit } from './scopes.ts';
-import type { Identity, Operator } from './verify-api-key.ts';
+import { type Identity, identityInTeam, type Operator } from './verify-api-key.ts';
 
 export interface NewApiKey extends Partial<Rights> {
   name: string;
@@ -45,7 +45,7 @@ export async function createApiKey(
     throw new GraftError('invalid_api_key', 'A key has the form graft_<keyid>_<secret>.', { param: 'key' });
   }
   const { name, role, scopes = null, models = null, personId = null, by = null } = input;
-  checkRights({ role, scopes, models }, by && 'teamId' in by ? by : null);
+  checkRights({ role, scopes, models }, identityInTeam(by));
   const expiresAt = await endOfKey(db, input.expiresIn ?? null, by);
   await inTransaction(db, async (tx) => {
     const team = await tx.team.findFirst({ where: { id: teamId, deletedAt: null } });

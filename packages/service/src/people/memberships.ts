@@ -7,7 +7,7 @@ import { hasRole, type Role } from '../keys/api-key.ts';
 import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { keysMadeBy } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
-import type { Identity, Operator } from '../keys/verify-api-key.ts';
+import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 
 /** Who decides over a membership: people, or the groups of a sign-in. */
@@ -119,7 +119,7 @@ export async function setMemberRole(
   await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
     const found = await tx.membership.findFirst({ where: { teamId, personId } });
     if (!found || found.role === role) return;
-    if (!hasRole(found.role as Role, role)) checkIsUnlimited(by && 'teamId' in by ? by : null);
+    if (!hasRole(found.role as Role, role)) checkIsUnlimited(identityInTeam(by));
     await checkNotLastAdmin(tx, teamId, personId, 'demoted');
     await changeRole(tx, teamId, personId, { role, before: found.role as Role }, by);
   });

@@ -1,0 +1,143 @@
+import type { Services } from '@graft/service';
+import type { Command } from 'commander';
+import { timeSpan } from '../../arguments.ts';
+import { CommandError } from '../../errors.ts';
+import { type VerbOptions, verb } from '../../verb.ts';
+import { listed } from '../answer.ts';
+import { queuedText, type SourceOptions, withSource } from '../base-models.ts';
+import { operatorKeyNote } from '../operator-keys.ts';
+import { overDatabase, type Service, unixSeconds } from './over-database.ts';
+import { addScimVerbs } from './scim.ts';
+import { addSecretVerbs } from './secrets.ts';
+
+/** The verbs of `graft admin` that work on the database: what starts or rescues a service, and what no key of the operator may do. */
+export function addDatabaseVerbs(admin: Command): void {
+  admin.commandsGroup("On the service's machine, in its database (DATABASE_URL, GRAFT_DATA_DIR):");
+  addFirstKeyVerbs(admin);
+  addSecretVerbs(admin);
+  addScimVerbs(admin);
+  addUnlistedVerb(nounOf(admin, 'base-models'));
+  addCheckVerb(nounOf(admin, 'usage'));
+}
+
+const nounOf = (admin: Command, name: string): Command =>
+  admin.commands.find((command) => command.name() === name)!;
+
+interface KeyOptions extends VerbOptions {
+  name: string;
+  person?: string;
+  expires?: number;
+}
+
+function addFirstKeyVerbs(admin: Command): void {
+  const summaries = {
+    bootstrap: 'create the first key of the operator and print it; refused where there is one that works',
+    rescue: 'create a key of the operator and print it, for an operator who has none that works',
+  };
+  for (const [name, summary] of Object.entries(summaries)) {
+    verb(admin, { name, summary, examples: [`graft admin ${name} --name laptop`] })
+      .option('--name <name>', 'what the key is for', name)
+      .option('--person <person>', "id or email of whose it is (default: the service's own)")
+      .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+      .action(
+        overDatabase(async (services, service, options: KeyOptions) => {
+          if (name === 'bootstrap' && (await hasWorkingKey(services)))
+            throw new CommandError(
+              'There is a key of the operator already. With it, `graft admin operator-keys create` creates others; whoever has lost it runs `graft admin rescue`.',
+            );
+          const personId =
+            options.person === undefined ? null : await personOf(services, service, options.person);
+          const { record, key } = await service.createOperatorKey(services, {
+            name: options.name,
+            personId,
+            expiresIn: options.expires ?? null,
+          });
+          const { id, createdAt, expiresAt } = record;
+          const times = {
+            created_at: unixSeconds(createdAt),
+            expires_at: expiresAt && unixSeconds(expiresAt),
+          };
+          return {
+            value: { id, name: options.name, person_id: personId, ...times, key },
+            text: key,
+            note: operatorKeyNote,
+          };
+        }),
+      );
+  }
+}
+
+/** Of the service, or of a person who operates it. */
+const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
+  (await db.operatorKey.count({
+    where: {
+      revokedAt: null,
+      AND: [
+        { OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] },
+        { OR: [{ personId: null }, { person: { isOperator: true, disabledAt: null } }] },
+      ],
+    },
+  })) > 0;
+
+async function personOf(services: Services, service: Service, idOrEmail: string): Promise<string> {
+  const person = await service.findPerson(services, idOrEmail);
+  if (person) return person.id;
+  throw new CommandError(`There is no person ${idOrEmail}. Without --person the key is the service's own.`);
+}
+
+/** A key of the operator, which could be stolen, names only sources that the configuration lists. */
+function addUnlistedVerb(models: Command): void {
+  withSource(
+    verb(models, {
+      name: 'add-unlisted <id>',
+      summary: 'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database',
+      examples: ['graft admin base-models add-unlisted our-model --folder /models/our-model'],
+    }),
+  ).action(
+    overDatabase(async (services, service, options: SourceOptions, id: string) => {
+      const { hub, revision, folder, s3, file } = options;
+      const teams = options.teams && (await teamIds(services, service, options.teams));
+      const source = { hub, revision, folder, s3, file };
+      const added = await service.addBaseModel(services, { id, ...source, teams }, null, null);
+      const { location, state } = added;
+      return {
+        value: { id, source: added.source, location, state, teams: teams ?? null },
+        text: queuedText(id),
+      };
+    }),
+  );
+}
+
+async function teamIds(services: Services, service: Service, names: string[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const name of names) {
+    const team = await service.findTeam(services, name);
+    if (!team) throw new CommandError(`There is no team ${name}. \`graft admin teams list\` shows them.`);
+    ids.push(team.id);
+  }
+  return ids;
+}
+
+/** Reads every row of the ledger and of what it counts: no request may cost that. */
+function addCheckVerb(usage: Command): void {
+  verb(usage, {
+    name: 'check',
+    summary:
+      'compare the ledger with jobs, attempts and stored rows, in the database; fails where they differ',
+    examples: ['graft admin usage check'],
+  }).action(
+    overDatabase(async (services, { checkUsage }) => {
+      const differences = await checkUsage(services);
+      const rows = differences.map((difference) => ({ id: difference.subject, ...difference }));
+      const columns = {
+        TEAM: ({ teamId }: (typeof rows)[0]) => teamId,
+        KIND: ({ kind }: (typeof rows)[0]) => kind,
+        OF: ({ subject }: (typeof rows)[0]) => subject,
+        COUNTED: ({ counted }: (typeof rows)[0]) => String(counted ?? '-'),
+        'IN THE LEDGER': ({ entered }: (typeof rows)[0]) => String(entered),
+      };
+      const answer = await listed(rows, columns, 'The ledger agrees with jobs, attempts and stored rows.');
+      return { ...answer, failure: rows.length > 0 ? `${rows.length} differences.` : undefined };
+    }),
+  );
+}

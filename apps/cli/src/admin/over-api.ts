@@ -1,0 +1,42 @@
+import type { GraftClient } from '@graft/client';
+import { CommandError } from '../errors.ts';
+import { connect } from '../remote/connect.ts';
+import type { RemoteOptions } from '../verb.ts';
+import { type Answer, printAnswer } from './answer.ts';
+
+export type Admin = GraftClient['admin'];
+
+/** Items of a page of a list that is read whole. */
+export const wholePage = { limit: 1_000 };
+
+/** The action of a verb that the API answers, for a key of the operator. `work` gets its arguments after the options. */
+export const overApi =
+  <O extends RemoteOptions, A extends unknown[]>(
+    work: (client: GraftClient, options: O, ...args: A) => Promise<Answer>,
+  ) =>
+  // commander passes the arguments, the options and the command.
+  async (...given: unknown[]): Promise<void> => {
+    const options = given.at(-2) as O;
+    const client = await connect(options, 'operator');
+    const answer = work(client, options, ...(given.slice(0, -2) as A));
+    printAnswer(options, await answer.catch(explain));
+  };
+
+function explain(error: Error & { status?: number }): never {
+  if (error.status !== 401) throw error;
+  throw new CommandError(
+    `${error.message} Set GRAFT_OPERATOR_KEY to a key of the operator, or save one with \`graft login\`. \`graft admin rescue\` on the service's machine makes one.`,
+  );
+}
+
+/** The API's answer. Throws CommandError with `message` where it is 404. */
+export const found = <T>(answer: Promise<T>, message: string): Promise<T> =>
+  answer.catch((error) => {
+    throw error.status === 404 ? new CommandError(message) : error;
+  });
+
+/** Without what is undefined: the API has a default for it. */
+export const given = <T extends object>(values: T) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof T]?: Exclude<T[Name], undefined>;
+  };
