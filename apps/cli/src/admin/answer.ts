@@ -1,5 +1,5 @@
-import type { PageList } from '@graft/client';
 import type { Paint } from '../draw/paint.ts';
+import { timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
@@ -24,16 +24,20 @@ export function printAnswer(options: VerbOptions, { value, text, note, failure }
   if (failure !== undefined) throw new CommandError(failure);
 }
 
-/** Rows as a table, whose columns are computed from a row. `empty`: printed instead of a table without rows. */
-export async function listed<T extends { id: string }>(
-  list: PageList<T> | T[],
-  columns: Record<string, (row: T) => string>,
-  empty: string,
-): Promise<Answer> {
-  const data = Array.isArray(list) ? list : await list.toArray();
-  const rows = data.map((row) => Object.values(columns).map((cell) => cell(row)));
+/** By heading: the name of a field, or what computes the cell. */
+export type Columns<T> = Record<string, (keyof T & string) | ((row: T) => string)>;
+
+/** Rows as a table. `empty`: printed instead of a table without rows. */
+export function listed<T extends object>(data: T[], columns: Columns<T>, empty: string): Answer {
+  const cells = Object.values(columns).map((column) =>
+    typeof column === 'function' ? column : (row: T) => String(row[column]),
+  );
+  const rows = data.map((row) => cells.map((cell) => cell(row)));
   return {
     value: { object: 'list', data },
     text: (paint) => table(Object.keys(columns), rows, paint, empty),
   };
 }
+
+/** A cell for a time that may not have come. */
+export const time = (seconds: number | null): string => (seconds === null ? 'never' : timestamp(seconds));

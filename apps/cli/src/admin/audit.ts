@@ -1,60 +1,49 @@
 import type { Wire } from '@graft/client';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
+import { noun } from '../verb.ts';
 import { listed } from './answer.ts';
-import { type Admin, found, overApi, wholePage } from './over-api.ts';
+import { type Admin, found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 /** `graft admin audit …`: whether the audit log is as it was written. */
 export function addAuditVerbs(admin: Command): void {
   const audit = noun(admin, 'audit', 'verify, heads');
   const empty = 'The audit log is empty.';
 
-  verb(audit, {
-    name: 'verify',
-    summary: 'check the hashes of the audit log; exit code 1 and the first broken entry if one was changed',
-    examples: ['graft admin audit verify', 'graft admin audit verify --chain team-… --head 812:9f86d0…'],
-    remote: 'operator',
-  })
+  const verifies =
+    'check the hashes of the audit log; exit code 1 and the first broken entry if one was changed';
+  operatorVerb(audit, 'verify', verifies, '', '--chain team-… --head 812:9f86d0…')
     .option('--chain <team>', 'one chain alone: a team, or `installation` (default: all)')
     .option('--head <sequence:hash>', 'an entry of that chain as it was exported: it must be there as it was')
     .action(
-      overApi(async ({ admin }, { chain, head: text }: RemoteOptions & { chain?: string; head?: string }) => {
+      overApi(async ({ admin }, { chain, head: text }: { chain?: string; head?: string }) => {
         const head = text === undefined ? null : parseHead(text);
         if (head && chain === undefined) throw new UsageError('--head needs --chain, whose entry it is.');
-        const ids: string[] = chain === undefined ? [] : [chain];
-        if (chain === undefined) for await (const { id } of admin.audit.chains(wholePage)) ids.push(id);
+        const chains = chain === undefined ? await admin.audit.chains(wholePage).toArray() : [{ id: chain }];
         const checks: Wire.AuditCheck[] = [];
-        for (const id of ids) checks.push(await checkChain(admin, id, head));
-        const columns = {
-          CHAIN: ({ id }: Wire.AuditCheck) => id,
-          'ENTRIES IN ORDER': (check: Wire.AuditCheck) => String(check.last_sequence),
-          STATE: ({ fault }: Wire.AuditCheck) =>
-            fault ? `broken at ${fault.sequence}: ${fault.reason}` : 'unchanged',
-        };
-        const broken = checks.find(({ fault }) => fault);
-        const { sequence, reason } = broken?.fault ?? {};
-        const failure =
-          broken &&
-          `The audit log was changed: the first broken entry of ${broken.id} is number ${sequence} (${reason}). Compare it with your exported copy.`;
-        return { ...(await listed(checks, columns, empty)), failure };
+        for (const { id } of chains) checks.push(await checkChain(admin, id, head));
+        const columns = { CHAIN: 'id', 'ENTRIES IN ORDER': 'last_sequence', STATE: describeState } as const;
+        return { ...listed(checks, columns, empty), failure: describeFirst(checks) };
       }),
     );
 
-  verb(audit, {
-    name: 'heads',
-    summary: 'print the last hash of every chain of the audit log, to be kept elsewhere',
-    examples: ['graft admin audit heads --json'],
-    remote: 'operator',
-  }).action(
-    overApi(({ admin }) =>
-      listed(
-        admin.audit.chains(wholePage),
-        { CHAIN: ({ id }) => id, HEAD: ({ sequence, hash }) => `${sequence}:${hash}` },
-        empty,
-      ),
-    ),
+  listVerb(
+    audit,
+    'print the last hash of every chain of the audit log, to be kept elsewhere',
+    ({ audit }) => audit.chains(wholePage),
+    { CHAIN: 'id', HEAD: ({ sequence, hash }) => `${sequence}:${hash}` },
+    empty,
+    'heads',
   );
+}
+
+const describeState = ({ fault }: Wire.AuditCheck): string =>
+  fault ? `broken at ${fault.sequence}: ${fault.reason}` : 'unchanged';
+
+function describeFirst(checks: Wire.AuditCheck[]): string | undefined {
+  const { id, fault } = checks.find((check) => check.fault) ?? {};
+  if (!fault) return undefined;
+  return `The audit log was changed: the first broken entry of ${id} is number ${fault.sequence} (${fault.reason}). Compare it with your exported copy.`;
 }
 
 type Head = Pick<Wire.AuditChain, 'sequence' | 'hash'>;

@@ -4,143 +4,111 @@ import { words } from '../arguments.ts';
 import { bytes, timestamp } from '../draw/quantities.ts';
 import { table } from '../draw/table.ts';
 import { UsageError } from '../errors.ts';
-import { noun, type RemoteOptions, type VerbOptions, verb } from '../verb.ts';
-import { type Answer, listed } from './answer.ts';
+import { noun } from '../verb.ts';
+import type { Answer } from './answer.ts';
 import { existingTeam } from './existing-team.ts';
-import { type Admin, found, given, overApi, wholePage } from './over-api.ts';
+import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 export function addBaseModelVerbs(admin: Command): void {
-  const models = noun(
-    admin,
-    'base-models',
-    'add, list, show, retry, hide, unhide, remove, allow, deny, forget',
-  );
+  const verbs = 'add, list, show, retry, hide, unhide, remove, allow, deny, forget';
+  const models = noun(admin, 'base-models', verbs);
 
-  withSource(
-    verb(models, {
-      name: 'add <id>',
-      summary: 'add a base model, which the service fetches in the background and verifies',
-      examples: [
-        'graft admin base-models add smollm2-360m --hub HuggingFaceTB/SmolLM2-360M-Instruct',
-        'graft admin base-models add our-model --s3 s3://models/our-model --teams research,support',
-      ],
-      remote: 'operator',
-    }),
-  ).action(
-    overApi(async ({ admin }, options: RemoteOptions & SourceOptions, id: string) => {
-      const { hub, revision, folder, s3, file } = options;
+  const adds = 'add a base model, which the service fetches in the background and verifies';
+  const examples = [
+    'smollm2-360m --hub HuggingFaceTB/SmolLM2-360M-Instruct',
+    'our-model --s3 s3://models/our-model --teams research,support',
+  ];
+  withSource(operatorVerb(models, 'add <id>', adds, ...examples)).action(
+    overApi(async ({ admin }, { hub, revision, folder, s3, file, ...options }: SourceOptions, id: string) => {
       const teams = options.teams && (await teamIds(admin, options.teams));
       const value = await admin.baseModels.add({ id, ...given({ hub, revision, folder, s3, file, teams }) });
       return { value, text: queuedText(id) };
     }),
   );
-
-  verb(models, {
-    name: 'list',
-    summary: 'list all base models, with the progress of those that were added and the teams that see them',
-    examples: ['graft admin base-models list'],
-    remote: 'operator',
-  }).action(
-    overApi(({ admin }) =>
-      listed(
-        admin.baseModels.list(wholePage),
-        { ID: ({ id }) => id, SOURCE: ({ source }) => source, STATE: describeState, TEAMS: describeTeams },
-        'No base models.',
-      ),
-    ),
+  listVerb(
+    models,
+    'list all base models, with the progress of those that were added and the teams that see them',
+    ({ baseModels }) => baseModels.list(wholePage),
+    { ID: 'id', SOURCE: 'source', STATE: describeState, TEAMS: describeTeams },
+    'No base models.',
   );
-
-  addModelVerb(models, {
-    name: 'show',
-    summary: 'show one base model: progress, errors, digests of its files, teams',
-    run: ({ baseModels }, id) => baseModels.retrieve(id),
-    text: (model) => (paint) => table(['MODEL', model.id], describeModel(model), paint, ''),
-  });
-  addModelVerb(models, {
-    name: 'retry',
-    summary: 'fetch an added base model again that failed, from where it stopped',
-    run: ({ baseModels }, id) => baseModels.retry(id),
-    text: ({ id }) => `${id} is queued again. Its progress: graft admin base-models show ${id}`,
-  });
-  addModelVerb(models, {
-    name: 'hide',
-    summary: 'hide an added base model from all teams; jobs and adapters keep working with it',
-    run: ({ baseModels }, id) => baseModels.update(id, { hidden: true }),
-    text: ({ id }) => `${id} is hidden.`,
-  });
-  addModelVerb(models, {
-    name: 'unhide',
-    summary: 'show a hidden base model again',
-    run: ({ baseModels }, id) => baseModels.update(id, { hidden: false }),
-    text: ({ id }) => `${id} is shown again.`,
-  });
-  addModelVerb(models, {
-    name: 'remove',
-    summary: 'remove an added base model that no unfinished job and no adapter uses',
-    run: async ({ baseModels }, id) => ({ ...(await baseModels.delete(id)), removed: true }),
-    text: ({ id }) => `Removed ${id}.`,
-  });
-  addModelVerb(models, {
-    name: 'forget',
-    summary: 'after its weights were replaced on purpose: the next use records the new ones',
-    run: ({ baseModels }, id) => baseModels.forget(id),
-    text: ({ id, forgotten }) =>
+  addVerb(
+    models,
+    'show',
+    'show one base model: progress, errors, digests of its files, teams',
+    ({ baseModels }, id) => baseModels.retrieve(id),
+    (model) => (paint) => table(['MODEL', model.id], describeModel(model), paint, ''),
+  );
+  addVerb(
+    models,
+    'retry',
+    'fetch an added base model again that failed, from where it stopped',
+    ({ baseModels }, id) => baseModels.retry(id),
+    ({ id }) => `${id} is queued again. Its progress: graft admin base-models show ${id}`,
+  );
+  addVerb(
+    models,
+    'hide',
+    'hide an added base model from all teams; jobs and adapters keep working with it',
+    ({ baseModels }, id) => baseModels.update(id, { hidden: true }),
+    ({ id }) => `${id} is hidden.`,
+  );
+  addVerb(
+    models,
+    'unhide',
+    'show a hidden base model again',
+    ({ baseModels }, id) => baseModels.update(id, { hidden: false }),
+    ({ id }) => `${id} is shown again.`,
+  );
+  addVerb(
+    models,
+    'remove',
+    'remove an added base model that no unfinished job and no adapter uses',
+    async ({ baseModels }, id) => ({ ...(await baseModels.delete(id)), removed: true }),
+    ({ id }) => `Removed ${id}.`,
+  );
+  addVerb(
+    models,
+    'forget',
+    'after its weights were replaced on purpose: the next use records the new ones',
+    ({ baseModels }, id) => baseModels.forget(id),
+    ({ id, forgotten }) =>
       forgotten ? `The weights of ${id} are recorded again when it is next used.` : `${id} was never used.`,
-  });
+  );
   addAccessVerbs(models);
 }
 
 /** A verb on the model of an id. */
-function addModelVerb<T extends { id: string }>(
+function addVerb<T extends { id: string }>(
   models: Command,
-  spec: {
-    name: string;
-    summary: string;
-    run: (admin: Admin, id: string) => Promise<T>;
-    text: (value: T) => Answer['text'];
-  },
+  name: string,
+  summary: string,
+  run: (admin: Admin, id: string) => Promise<T>,
+  text: (value: T) => Answer['text'],
 ): void {
-  verb(models, {
-    name: `${spec.name} <id>`,
-    summary: spec.summary,
-    examples: [`graft admin base-models ${spec.name} my-model`],
-    remote: 'operator',
-  }).action(
-    overApi(async ({ admin }, _options: RemoteOptions, id: string) => {
-      const value = await known(id, spec.run(admin, id));
-      return { value, text: spec.text(value) };
+  operatorVerb(models, `${name} <id>`, summary, 'my-model').action(
+    overApi(async ({ admin }, _options: object, id: string) => {
+      const value = await known(id, run(admin, id));
+      return { value, text: text(value) };
     }),
   );
 }
 
 function addAccessVerbs(models: Command): void {
-  verb(models, {
-    name: 'allow <id> [teams...]',
-    summary: 'limit the base model to allowed teams: these and those allowed before',
-    examples: [
-      'graft admin base-models allow my-model research',
-      'graft admin base-models allow my-model --everyone',
-    ],
-    remote: 'operator',
-  })
+  const allows = 'limit the base model to allowed teams: these and those allowed before';
+  operatorVerb(models, 'allow <id> [teams...]', allows, 'my-model research', 'my-model --everyone')
     .option('--everyone', 'all teams see it, as by default')
     .action(
-      overApi(
-        async ({ admin }, { everyone }: RemoteOptions & { everyone?: true }, id: string, teams: string[]) => {
-          if (Boolean(everyone) === teams.length > 0) throw new UsageError('Name teams, or give --everyone.');
-          const allowed = everyone ? null : await teamIds(admin, teams);
-          return accessAnswer(await known(id, admin.baseModels.allow(id, allowed)));
-        },
-      ),
+      overApi(async ({ admin }, { everyone }: { everyone?: true }, id: string, teams: string[]) => {
+        if (Boolean(everyone) === teams.length > 0) throw new UsageError('Name teams, or give --everyone.');
+        const allowed = everyone ? null : await teamIds(admin, teams);
+        return accessAnswer(await known(id, admin.baseModels.allow(id, allowed)));
+      }),
     );
 
-  verb(models, {
-    name: 'deny <id> <teams...>',
-    summary: 'hide the base model from these teams; jobs that were accepted continue',
-    examples: ['graft admin base-models deny my-model support'],
-    remote: 'operator',
-  }).action(
-    overApi(async ({ admin }, _options: RemoteOptions, id: string, teams: string[]) =>
+  const denies = 'hide the base model from these teams; jobs that were accepted continue';
+  operatorVerb(models, 'deny <id> <teams...>', denies, 'my-model support').action(
+    overApi(async ({ admin }, _options: object, id: string, teams: string[]) =>
       accessAnswer(await known(id, admin.baseModels.deny(id, await teamIds(admin, teams)))),
     ),
   );
@@ -156,7 +124,7 @@ export const withSource = (command: Command): Command =>
     .option('--file <name>', 'the GGUF file to use, where there are several')
     .option('--teams <teams>', 'names or ids of the only teams that see it', words);
 
-export interface SourceOptions extends VerbOptions {
+export interface SourceOptions {
   folder?: string;
   hub?: string;
   s3?: string;
@@ -182,23 +150,22 @@ const accessAnswer = (model: BaseModelObject): Answer => ({
 });
 
 function describeModel(model: BaseModelObject): string[][] {
+  const { source, location, commit, weights_sha256, finished_at } = model;
   const rows: [string, string | null][] = [
-    ['source', model.location === null ? model.source : `${model.source} ${model.location}`],
+    ['source', location === null ? source : `${source} ${location}`],
     ['state', describeState(model)],
     ['teams', describeTeams(model)],
-    ['commit', model.commit],
-    ['weights', model.weights_sha256 && `sha256 ${model.weights_sha256}`],
-    ['finished', model.finished_at === null ? null : timestamp(model.finished_at)],
+    ['commit', commit],
+    ['weights', weights_sha256 && `sha256 ${weights_sha256}`],
+    ['finished', finished_at === null ? null : timestamp(finished_at)],
   ];
   const files = (model.files ?? []).map((file) => [file.path, `${bytes(file.bytes)}  sha256 ${file.sha256}`]);
   return [...rows.filter((row): row is [string, string] => row[1] !== null), ...files];
 }
 
 function describeState({ state, error, hidden, bytes_done, bytes_total }: BaseModelObject): string {
-  const progress =
-    state === 'fetching' && bytes_total
-      ? ` ${Math.floor((100 * bytes_done) / bytes_total)} % of ${bytes(bytes_total)}`
-      : '';
+  const percent = bytes_total ? Math.floor((100 * bytes_done) / bytes_total) : 0;
+  const progress = state === 'fetching' && bytes_total ? ` ${percent} % of ${bytes(bytes_total)}` : '';
   return `${state}${progress}${hidden ? ', hidden' : ''}${error ? `: ${error.message}` : ''}`;
 }
 

@@ -1,25 +1,20 @@
 import type { ApiKey, Role } from '@graft/client';
 import { type Command, Option } from 'commander';
 import { timeSpan, words } from '../arguments.ts';
-import { timestamp } from '../draw/quantities.ts';
 import { CommandError } from '../errors.ts';
 import { idOf, roles, stateOf } from '../team/keys.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { listed } from './answer.ts';
+import { noun } from '../verb.ts';
+import { listed, time } from './answer.ts';
 import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
-import { type Admin, given, overApi, wholePage } from './over-api.ts';
+import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 /** The keys of teams. */
 export function addKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'keys', 'create, list, revoke');
 
-  verb(keys, {
-    name: 'create',
-    summary: 'create an API key of a team and print it, the only time it can be seen',
-    examples: ['graft admin keys create --team research --name "Ada\'s laptop"'],
-    remote: 'operator',
-  })
+  const creates = 'create an API key of a team and print it, the only time it can be seen';
+  operatorVerb(keys, 'create', creates, '--team research --name "Ada\'s laptop"')
     .requiredOption('--team <team>', 'id or name of the team')
     .option('--name <name>', 'what it is for', 'key')
     .addOption(new Option('--role <role>', 'what it may do').choices(roles).default('member'))
@@ -28,91 +23,119 @@ export function addKeyVerbs(admin: Command): void {
     .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
     .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
     .action(
-      overApi(
-        async ({ admin }, { name, role, scopes, models, person, expires, ...options }: CreateOptions) => {
-          const team = await existingTeam(admin, options.team);
-          const made = await admin.teams.createKey(team.id, {
-            name,
-            role,
-            ...given({
-              scopes,
-              models,
-              person_id: person && (await existingPerson(admin, person)).id,
-              expires_in: expires,
-            }),
-          });
-          return {
-            value: { ...made, key_id: made.id, team_id: team.id, team: team.name },
-            text: made.key,
-            note: `A ${role} key of team ${team.name}. It is shown this once: give it to its user over a safe channel.`,
-          };
-        },
-      ),
+      overApi(async ({ admin }, options: KeyOptions & { team: string; role: Role }) => {
+        const { name, role, scopes, models } = options;
+        const { id: team_id, name: team } = await existingTeam(admin, options.team);
+        const more = { scopes, models, ...(await ownerAndEnd(admin, options)) };
+        const made = await admin.teams.createKey(team_id, { name, role, ...given(more) });
+        return {
+          value: { ...made, key_id: made.id, team_id, team },
+          text: made.key,
+          note: `A ${role} key of team ${team}. It is shown this once: give it to its user over a safe channel.`,
+        };
+      }),
     );
 
-  verb(keys, {
-    name: 'list',
-    summary: 'list keys of teams, without their secrets, which are not stored',
-    examples: ['graft admin keys list --team research'],
-    remote: 'operator',
-  })
+  operatorVerb(
+    keys,
+    'list',
+    'list keys of teams, without their secrets, which are not stored',
+    '--team research',
+  )
     .option('--team <team>', 'id or name of one team')
     .action(
-      overApi(async ({ admin }, options: RemoteOptions & { team?: string }) => {
-        const teams =
-          options.team === undefined ? await allTeams(admin) : [await existingTeam(admin, options.team)];
+      overApi(async ({ admin }, options: { team?: string }) => {
+        const teams = options.team ? [await existingTeam(admin, options.team)] : await allTeams(admin);
         const data: (ApiKey & { team_id: string; team: string })[] = [];
         for (const { id: team_id, name: team } of teams)
           for await (const key of admin.teams.listKeys(team_id, wholePage))
             data.push({ ...key, team_id, team });
-        return listed(
-          data,
-          {
-            KEY: ({ id }) => id,
-            TEAM: ({ team }) => team,
-            NAME: ({ name }) => name,
-            ROLE: ({ role }) => role,
-            CREATED: (key) => timestamp(key.created_at),
-            'LAST USED': (key) => (key.last_used_at === null ? 'never' : timestamp(key.last_used_at)),
-            STATE: stateOf,
-          },
-          'No keys yet. Create one with: graft admin keys create --team TEAM',
-        );
+        const columns = {
+          KEY: 'id',
+          TEAM: 'team',
+          NAME: 'name',
+          ROLE: 'role',
+          CREATED: (key: ApiKey) => time(key.created_at),
+          'LAST USED': (key: ApiKey) => time(key.last_used_at),
+          STATE: stateOf,
+        } as const;
+        return listed(data, columns, 'No keys yet. Create one with: graft admin keys create --team TEAM');
       }),
     );
 
-  verb(keys, {
-    name: 'revoke <key>',
-    summary: 'end a key of a team, given by its id or whole; it stops working immediately',
-    examples: ['graft admin keys revoke Zb3kQ9wLx0aT'],
-    remote: 'operator',
-  }).action(
-    overApi(async ({ admin }, _options: RemoteOptions, key: string) => {
-      const id = idOf(key);
-      for (const team of await allTeams(admin)) {
-        const revoked = await admin.teams.revokeKey(team.id, id).catch((error) => {
+  const revokes = 'end a key of a team, given by its id or whole; it stops working immediately';
+  operatorVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').action(
+    overApi(async ({ admin }, _options: object, key: string) => {
+      const key_id = idOf(key);
+      for (const { id, name: team } of await allTeams(admin)) {
+        const revoked = await admin.teams.revokeKey(id, key_id).catch((error) => {
           if (error.code !== 'api_key_not_found') throw error;
         });
         if (revoked)
-          return {
-            value: { key_id: id, team: team.name, revoked: true },
-            text: `Revoked ${id} of team ${team.name}.`,
-          };
+          return { value: { key_id, team, revoked: true }, text: `Revoked ${key_id} of team ${team}.` };
       }
-      throw new CommandError(`There is no valid key ${id}. \`graft admin keys list\` shows them.`);
+      throw new CommandError(`There is no valid key ${key_id}. \`graft admin keys list\` shows them.`);
     }),
   );
 }
 
-/** Oldest first. */
-const allTeams = async ({ teams }: Admin) => (await teams.list(wholePage).toArray()).toReversed();
+/** The keys with which the operator uses the API. */
+export function addOperatorKeyVerbs(admin: Command): void {
+  const keys = noun(admin, 'operator-keys', 'create, list, revoke');
 
-interface CreateOptions extends RemoteOptions {
-  team: string;
+  const creates = 'create a key of the operator and print it, the only time it can be seen';
+  operatorVerb(keys, 'create', creates, '--name deploy --expires 90d')
+    .requiredOption('--name <name>', 'what it is for')
+    .option('--person <person>', "id or email of whose it is (default: the service's own)")
+    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+    .action(
+      overApi(async ({ admin }, options: KeyOptions) => {
+        const more = given(await ownerAndEnd(admin, options));
+        const made = await admin.createKey({ name: options.name, ...more });
+        return { value: made, text: made.key, note: operatorKeyNote };
+      }),
+    );
+
+  listVerb(
+    keys,
+    'list the keys of the operator, newest first',
+    (admin) => admin.listKeys(wholePage),
+    {
+      KEY: 'id',
+      NAME: 'name',
+      OF: (key) => key.person_id ?? 'service',
+      'LAST USED': (key) => time(key.last_used_at),
+      STATE: (key) => stateOf(key),
+    },
+    'No keys of the operator.',
+  );
+
+  const revokes = 'end a key of the operator, given by its id or whole, and the keys that it created';
+  operatorVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').action(
+    overApi(async ({ admin }, _options: object, key: string) => {
+      const id = idOf(key);
+      const absent = `There is no valid key ${id}. \`graft admin operator-keys list\` shows them.`;
+      await found(admin.revokeKey(id), absent);
+      return { value: { id, revoked: true }, text: `Revoked ${id}.` };
+    }),
+  );
+}
+
+export const operatorKeyNote =
+  'It manages teams, people and workers, and reads no data of a team. It is shown this once: set GRAFT_OPERATOR_KEY to it, or save it with `graft login`.';
+
+interface KeyOptions {
   name: string;
-  role: Role;
   person?: string;
   scopes?: string[];
   models?: string[];
   expires?: number;
 }
+
+/** Oldest first. */
+const allTeams = async ({ teams }: Admin) => (await teams.list(wholePage).toArray()).toReversed();
+
+const ownerAndEnd = async (admin: Admin, { person, expires: expires_in }: KeyOptions) => ({
+  person_id: person === undefined ? undefined : (await existingPerson(admin, person)).id,
+  expires_in,
+});

@@ -1,13 +1,31 @@
 import type { Role } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { timestamp } from '../draw/quantities.ts';
 import { CommandError } from '../errors.ts';
 import { roles } from '../team/keys.ts';
-import { noun, type RemoteOptions, verb } from '../verb.ts';
-import { listed } from './answer.ts';
+import { noun } from '../verb.ts';
+import { listed, time } from './answer.ts';
 import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
-import { found, overApi, wholePage } from './over-api.ts';
+import { found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
+
+const changes = {
+  disable: {
+    change: { disabled: true },
+    summary: 'stop all keys of a person, in every team, immediately',
+    done: 'is disabled',
+  },
+  enable: { change: { disabled: false }, summary: 'let the keys of a person work again', done: 'is enabled' },
+  operator: {
+    change: { is_operator: true },
+    summary: 'let a person hold keys of the operator',
+    done: 'may operate the service',
+  },
+  'no-operator': {
+    change: { is_operator: false },
+    summary: "end a person's keys of the operator",
+    done: 'no longer operates the service',
+  },
+};
 
 export function addPeopleVerbs(admin: Command): void {
   const people = noun(
@@ -16,60 +34,39 @@ export function addPeopleVerbs(admin: Command): void {
     'create, list, disable, enable, operator, no-operator, join, remove, erase, identities, unlink',
   );
 
-  verb(people, {
-    name: 'create <email>',
-    summary: 'create a person, of no team yet',
-    examples: ['graft admin people create ada@example.com --name "Ada Lovelace"'],
-    remote: 'operator',
-  })
+  operatorVerb(
+    people,
+    'create <email>',
+    'create a person, of no team yet',
+    'ada@example.com --name "Ada Lovelace"',
+  )
     .requiredOption('--name <name>', 'what people call them')
     .option('--operator', 'may hold keys of the operator')
     .action(
-      overApi(async ({ admin }, { name, operator = false }: CreateOptions, email: string) => {
-        const made = await admin.people.create({ email, name, is_operator: operator });
+      overApi(async ({ admin }, options: { name: string; operator?: boolean }, email: string) => {
+        const { name, operator: is_operator = false } = options;
+        const made = await admin.people.create({ email, name, is_operator });
         return { value: made, text: `${made.email} is ${made.id}.` };
       }),
     );
 
-  verb(people, {
-    name: 'list',
-    summary: 'list all people, newest first',
-    examples: ['graft admin people list'],
-    remote: 'operator',
-  }).action(
-    overApi(({ admin }) =>
-      listed(
-        admin.people.list(wholePage),
-        {
-          PERSON: ({ id }) => id,
-          NAME: ({ name }) => name,
-          EMAIL: ({ email }) => email,
-          SINCE: (person) => timestamp(person.created_at),
-          STATE: (person) => (person.disabled_at ? 'disabled' : person.is_operator ? 'operator' : 'active'),
-        },
-        'No people yet. Create one with: graft admin people create EMAIL --name NAME',
-      ),
-    ),
+  listVerb(
+    people,
+    'list all people, newest first',
+    ({ people }) => people.list(wholePage),
+    {
+      PERSON: 'id',
+      NAME: 'name',
+      EMAIL: 'email',
+      SINCE: (person) => time(person.created_at),
+      STATE: (person) => (person.disabled_at ? 'disabled' : person.is_operator ? 'operator' : 'active'),
+    },
+    'No people yet. Create one with: graft admin people create EMAIL --name NAME',
   );
 
-  const changes = {
-    disable: [{ disabled: true }, 'stop all keys of a person, in every team, immediately', 'is disabled'],
-    enable: [{ disabled: false }, 'let the keys of a person work again', 'is enabled'],
-    operator: [{ is_operator: true }, 'let a person hold keys of the operator', 'may operate the service'],
-    'no-operator': [
-      { is_operator: false },
-      "end a person's keys of the operator",
-      'no longer operates the service',
-    ],
-  } as const;
-  for (const [name, [change, summary, done]] of Object.entries(changes)) {
-    verb(people, {
-      name: `${name} <person>`,
-      summary: `${summary}; named by id or email`,
-      examples: [`graft admin people ${name} ada@example.com`],
-      remote: 'operator',
-    }).action(
-      overApi(async ({ admin }, _options: RemoteOptions, idOrEmail: string) => {
+  for (const [name, { change, summary, done }] of Object.entries(changes)) {
+    operatorVerb(people, `${name} <person>`, `${summary}; named by id or email`, 'ada@example.com').action(
+      overApi(async ({ admin }, _options: object, idOrEmail: string) => {
         const person = await admin.people.update((await existingPerson(admin, idOrEmail)).id, change);
         return { value: person, text: `${person.email} ${done}.` };
       }),
@@ -78,15 +75,11 @@ export function addPeopleVerbs(admin: Command): void {
 
   addMembershipVerbs(people);
 
-  verb(people, {
-    name: 'erase <person>',
-    summary: 'replace name and email of a person for good, and end all keys, sessions and memberships',
-    examples: ['graft admin people erase ada@example.com --email ada@example.com'],
-    remote: 'operator',
-  })
+  const erases = 'replace name and email of a person for good, and end all keys, sessions and memberships';
+  operatorVerb(people, 'erase <person>', erases, 'ada@example.com --email ada@example.com')
     .requiredOption('--email <email>', 'the email of the person once more, to be sure')
     .action(
-      overApi(async ({ admin }, options: RemoteOptions & { email: string }, idOrEmail: string) => {
+      overApi(async ({ admin }, options: { email: string }, idOrEmail: string) => {
         const { id, email } = await existingPerson(admin, idOrEmail);
         if (options.email.toLowerCase() !== email)
           throw new CommandError(`--email is not the email of ${id}: nobody was erased.`);
@@ -98,91 +91,66 @@ export function addPeopleVerbs(admin: Command): void {
   addIdentityVerbs(people);
 }
 
-interface CreateOptions extends RemoteOptions {
-  name: string;
-  operator?: boolean;
-}
-
 function addMembershipVerbs(people: Command): void {
-  verb(people, {
-    name: 'join <person>',
-    summary: 'make a person a member of a team, or change their role there',
-    examples: ['graft admin people join ada@example.com --team research --role admin'],
-    remote: 'operator',
-  })
+  const joins = 'make a person a member of a team, or change their role there';
+  operatorVerb(people, 'join <person>', joins, 'ada@example.com --team research --role admin')
     .requiredOption('--team <team>', 'id or name of the team')
     .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('member'))
     .action(
-      overApi(async ({ admin }, options: RemoteOptions & { team: string; role: Role }, idOrEmail: string) => {
-        const team = await existingTeam(admin, options.team);
-        const person = await existingPerson(admin, idOrEmail);
-        const { email, role } = await admin.teams.setMember(team.id, person.id, options.role);
-        return {
-          value: { person_id: person.id, email, team: team.name, role },
-          text: `${email} is ${role} of team ${team.name}.`,
-        };
+      overApi(async ({ admin }, options: { team: string; role: Role }, idOrEmail: string) => {
+        const { id: team_id, name: team } = await existingTeam(admin, options.team);
+        const { id: person_id } = await existingPerson(admin, idOrEmail);
+        const { email, role } = await admin.teams.setMember(team_id, person_id, options.role);
+        return { value: { person_id, email, team, role }, text: `${email} is ${role} of team ${team}.` };
       }),
     );
 
-  verb(people, {
-    name: 'remove <person>',
-    summary: 'remove a person from a team, and revoke their keys there',
-    examples: ['graft admin people remove ada@example.com --team research'],
-    remote: 'operator',
-  })
+  const removes = 'remove a person from a team, and revoke their keys there';
+  operatorVerb(people, 'remove <person>', removes, 'ada@example.com --team research')
     .requiredOption('--team <team>', 'id or name of the team')
     .action(
-      overApi(async ({ admin }, options: RemoteOptions & { team: string }, idOrEmail: string) => {
-        const team = await existingTeam(admin, options.team);
-        const { id, email } = await existingPerson(admin, idOrEmail);
-        const { keys_left } = await found(
-          admin.teams.removeMember(team.id, id),
-          `${email} is no member of team ${team.name}.`,
-        );
-        const value = { person_id: id, email, team: team.name, removed: true, keys_left };
-        return { value, text: `${email} is out of team ${team.name}.` };
+      overApi(async ({ admin }, options: { team: string }, idOrEmail: string) => {
+        const { id: team_id, name: team } = await existingTeam(admin, options.team);
+        const { id: person_id, email } = await existingPerson(admin, idOrEmail);
+        const absent = `${email} is no member of team ${team}.`;
+        const { keys_left } = await found(admin.teams.removeMember(team_id, person_id), absent);
+        return {
+          value: { person_id, email, team, removed: true, keys_left },
+          text: `${email} is out of team ${team}.`,
+        };
       }),
     );
 }
 
 /** By what a person signs in. */
 function addIdentityVerbs(people: Command): void {
-  verb(people, {
-    name: 'identities <person>',
-    summary: 'list the identities at providers by which a person signs in',
-    examples: ['graft admin people identities ada@example.com'],
-    remote: 'operator',
-  }).action(
-    overApi(async ({ admin }, _options: RemoteOptions, idOrEmail: string) =>
+  const lists = 'list the identities at providers by which a person signs in';
+  operatorVerb(people, 'identities <person>', lists, 'ada@example.com').action(
+    overApi(async ({ admin }, _options: object, idOrEmail: string) =>
       listed(
-        admin.people.identities((await existingPerson(admin, idOrEmail)).id),
+        await admin.people.identities((await existingPerson(admin, idOrEmail)).id).toArray(),
         {
-          IDENTITY: ({ id }) => id,
-          PROVIDER: ({ issuer }) => issuer,
-          SUBJECT: ({ subject }) => subject,
-          LINKED: (identity) => timestamp(identity.created_at),
-          'LAST SIGN-IN': (identity) => timestamp(identity.last_seen_at),
+          IDENTITY: 'id',
+          PROVIDER: 'issuer',
+          SUBJECT: 'subject',
+          LINKED: (identity) => time(identity.created_at),
+          'LAST SIGN-IN': (identity) => time(identity.last_seen_at),
         },
         'None: this person has never signed in at a provider.',
       ),
     ),
   );
 
-  verb(people, {
-    name: 'unlink <person> <identity>',
-    summary: 'unlink an identity from a person, and end its sessions',
-    examples: ['graft admin people unlink ada@example.com ident-…'],
-    remote: 'operator',
-  }).action(
-    overApi(async ({ admin }, _options: RemoteOptions, idOrEmail: string, identity: string) => {
-      const { id, email } = await existingPerson(admin, idOrEmail);
-      await found(
-        admin.people.unlink(id, identity),
-        `${email} has no identity ${identity}. \`graft admin people identities ${email}\` shows them.`,
-      );
+  const unlinks = 'unlink an identity from a person, and end its sessions';
+  operatorVerb(people, 'unlink <person> <identity>', unlinks, 'ada@example.com ident-…').action(
+    overApi(async ({ admin }, _options: object, idOrEmail: string, identity_id: string) => {
+      const { id: person_id, email } = await existingPerson(admin, idOrEmail);
+      const shows = `\`graft admin people identities ${email}\` shows them`;
+      const absent = `${email} has no identity ${identity_id}. ${shows}.`;
+      await found(admin.people.unlink(person_id, identity_id), absent);
       return {
-        value: { person_id: id, email, identity_id: identity, unlinked: true },
-        text: `${identity} is unlinked from ${email}, and its sessions have ended.`,
+        value: { person_id, email, identity_id, unlinked: true },
+        text: `${identity_id} is unlinked from ${email}, and its sessions have ended.`,
       };
     }),
   );

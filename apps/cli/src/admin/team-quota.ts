@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { wholeNumber, words } from '../arguments.ts';
 import { quotaView } from '../draw/quota-view.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
+import type { RemoteOptions } from '../verb.ts';
 import { existingTeam } from './existing-team.ts';
-import { overApi } from './over-api.ts';
+import { operatorVerb, overApi } from './operator-verb.ts';
 
 /** `none` takes a limit away. As a word, since commander makes an empty text of null. */
 const orNone =
@@ -25,16 +25,12 @@ function byteCount(text: string): number {
 
 /** `graft admin teams quota`: shows it, and changes what options name. */
 export function addQuotaVerb(teams: Command): void {
-  verb(teams, {
-    name: 'quota <team>',
-    summary: 'show what a team may have and ask for, and change it; none takes a limit away',
-    remote: 'operator',
-    examples: [
-      'graft admin teams quota research',
-      'graft admin teams quota research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
-      'graft admin teams quota research --queued-jobs none',
-    ],
-  })
+  const summary = 'show what a team may have and ask for, and change it; none takes a limit away';
+  const changes = [
+    'research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
+    'research --queued-jobs none',
+  ];
+  operatorVerb(teams, 'quota <team>', summary, 'research', ...changes)
     .option('--running-jobs <n>', 'jobs that may run at once', wholeNumber(1))
     .option('--queued-jobs <n>', 'jobs that may wait: validating, queued or paused', amount)
     .option('--stored-bytes <size>', 'of files, pending uploads and adapters together', orNone(byteCount))

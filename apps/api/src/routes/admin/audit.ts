@@ -10,7 +10,6 @@ import {
   toWireAuditChain,
   toWireAuditCheck,
 } from '../../schemas/audit.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { ListQuery } from '../../schemas/team.ts';
@@ -22,11 +21,9 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/audit/chains',
-    operation({
-      summary: 'List the chains of the audit log',
+    operation('List the chains of the audit log', listOf(AuditChainSchema), {
       description: 'One of each team, deleted ones too, and one of the installation, with its last hash.',
       querystring: ListQuery,
-      response: { 200: listOf(AuditChainSchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ query: { after, limit } }) => {
       const page = { after: after === undefined ? undefined : chainOf(after), limit };
@@ -36,12 +33,10 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/audit/chains/:chain_id/check',
-    operation({
-      summary: 'Check a page of a chain of the audit log',
+    operation('Check a page of a chain of the audit log', ref(AuditCheckSchema), {
       description: 'Computes the hashes again and names the first entry that is missing or was changed.',
       params: AuditChainParams,
       querystring: AuditCheckQuery,
-      response: { 200: ref(AuditCheckSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ params, query }) => {
       const chain = chainOf(params.chain_id);

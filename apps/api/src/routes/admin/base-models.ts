@@ -26,7 +26,6 @@ import {
   toWireConfigured,
   UpdateBaseModelSchema,
 } from '../../schemas/base-model.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operation } from './operation.ts';
@@ -61,11 +60,9 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.get(
     '/admin/base-models',
-    operation({
-      summary: 'List base models for the operator',
+    operation('List base models for the operator', listOf(BaseModelSchema), {
       description: 'Those of the configuration, then those that were added, newest first.',
       querystring: ListBaseModelsQuery,
-      response: { 200: listOf(BaseModelSchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ query: { after, limit } }) => {
       const configured = await services.baseModels.configured();
@@ -91,13 +88,16 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models',
-    operation({
-      summary: 'Add a base model',
-      description:
-        'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` tells when teams find it.',
-      body: ref(AddBaseModelSchema),
-      response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-    }),
+    operation(
+      'Add a base model',
+      ref(BaseModelSchema),
+      {
+        description:
+          'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` tells when teams find it.',
+        body: ref(AddBaseModelSchema),
+      },
+      404,
+    ),
     async ({ operator, body }) => {
       const added = await addBaseModel(services, body, sources, operator);
       fetcher.wake();
@@ -107,22 +107,16 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.get(
     '/admin/base-models/:base_model_id',
-    operation({
-      summary: 'Get a base model for the operator',
-      params: BaseModelParams,
-      response: { 200: ref(BaseModelSchema), ...errorResponses(401, 403, 404) },
-    }),
+    operation('Get a base model for the operator', ref(BaseModelSchema), { params: BaseModelParams }),
     async ({ params }) => await existing(params.base_model_id),
   );
 
   app.post(
     '/admin/base-models/:base_model_id',
-    operation({
-      summary: 'Hide an added base model, or show it again',
+    operation('Hide an added base model, or show it again', ref(BaseModelSchema), {
       description: 'No team finds a hidden one; jobs that were accepted and adapters go on with it.',
       params: BaseModelParams,
       body: ref(UpdateBaseModelSchema),
-      response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params: { base_model_id: id }, body }) => {
       if (!(await hideBaseModel(services, id, body.hidden, operator))) throw unknown(id);
@@ -132,12 +126,15 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.delete(
     '/admin/base-models/:base_model_id',
-    operation({
-      summary: 'Remove an added base model',
-      description: 'Refused while jobs under way or adapters use it: hide it then.',
-      params: BaseModelParams,
-      response: { 200: ref(DeletedBaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-    }),
+    operation(
+      'Remove an added base model',
+      ref(DeletedBaseModelSchema),
+      {
+        description: 'Refused while jobs under way or adapters use it: hide it then.',
+        params: BaseModelParams,
+      },
+      400,
+    ),
     async ({ operator, params: { base_model_id: id } }) => {
       if (!(await removeBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
@@ -147,13 +144,16 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/retry',
-    operation({
-      summary: 'Fetch a base model again that failed',
-      description:
-        'Once the reason in `error` is mended. It goes on with what was fetched, looks the revision up anew, and has all its attempts again.',
-      params: BaseModelParams,
-      response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-    }),
+    operation(
+      'Fetch a base model again that failed',
+      ref(BaseModelSchema),
+      {
+        description:
+          'Once the reason in `error` is mended. It goes on with what was fetched, looks the revision up anew, and has all its attempts again.',
+        params: BaseModelParams,
+      },
+      400,
+    ),
     async ({ operator, params: { base_model_id: id } }) => {
       if (!(await retryBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
@@ -163,12 +163,10 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/forget',
-    operation({
-      summary: 'Forget the weights of a base model',
+    operation('Forget the weights of a base model', ref(ForgottenBaseModelSchema), {
       description:
         'After they were replaced on purpose: the next use records the new ones, where otherwise it is refused.',
       params: BaseModelParams,
-      response: { 200: ref(ForgottenBaseModelSchema), ...errorResponses(401, 403) },
     }),
     async ({ operator, params: { base_model_id: id } }) => ({
       id,
@@ -185,13 +183,11 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/allow',
-    operation({
-      summary: 'Allow teams a base model',
+    operation('Allow teams a base model', ref(BaseModelSchema), {
       description:
         'From then on only allowed teams find it, of the configuration or added. Without the permission it is as a model that does not exist, also under the fine-tuned ones made of it.',
       params: BaseModelParams,
       body: ref(AllowBaseModelSchema),
-      response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params, body: { teams } }) =>
       await change(params.base_model_id, teams === null ? 'everyone' : { allow: teams }, operator),
@@ -199,12 +195,10 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/deny',
-    operation({
-      summary: 'Deny teams a base model',
+    operation('Deny teams a base model', ref(BaseModelSchema), {
       description: 'These teams find it no more; jobs that were accepted go on.',
       params: BaseModelParams,
       body: ref(DenyBaseModelSchema),
-      response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params, body: { teams } }) =>
       await change(params.base_model_id, { deny: teams }, operator),

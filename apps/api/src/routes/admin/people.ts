@@ -10,7 +10,6 @@ import {
   updatePerson,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -44,22 +43,15 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people',
-    operation({
-      summary: 'List people',
-      description: 'Newest first.',
-      querystring: ListQuery,
-      response: { 200: listOf(PersonSchema), ...errorResponses(400, 401, 403) },
-    }),
+    operation('List people', listOf(PersonSchema), { description: 'Newest first.', querystring: ListQuery }),
     async ({ query }) => toWireList(await listPeople(services, query), toWirePerson),
   );
 
   app.post(
     '/admin/people',
-    operation({
-      summary: 'Make a person',
+    operation('Make a person', ref(PersonSchema), {
       description: 'Of no team yet: teams invite.',
       body: ref(CreatePersonSchema),
-      response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ operator, body: { email, name, is_operator: isOperator } }) =>
       toWirePerson(await createPerson(services, { email, name, isOperator }, operator)),
@@ -67,23 +59,17 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people/:person_id',
-    operation({
-      summary: 'Get a person',
-      params: MemberParams,
-      response: { 200: ref(PersonSchema), ...errorResponses(401, 403, 404) },
-    }),
+    operation('Get a person', ref(PersonSchema), { params: MemberParams }),
     async ({ params }) => toWirePerson(await find(params.person_id)),
   );
 
   app.post(
     '/admin/people/:person_id',
-    operation({
-      summary: 'Change a person',
+    operation('Change a person', ref(PersonSchema), {
       description:
         '`disabled`: none of their keys works, in any team, until they are enabled again. At once, on every process.',
       params: MemberParams,
       body: ref(UpdatePersonSchema),
-      response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params: { person_id }, body }) => {
       const change = { name: body.name, isOperator: body.is_operator, isDisabled: body.disabled };
@@ -95,12 +81,10 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/people/:person_id',
-    operation({
-      summary: 'Erase a person',
+    operation('Erase a person', ref(ErasedPersonSchema), {
       description:
         'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
       params: MemberParams,
-      response: { 200: ref(ErasedPersonSchema), ...errorResponses(401, 403, 404) },
     }),
     async ({ operator, params: { person_id: id } }) => {
       if (!(await erasePerson(services, id, operator))) throw personNotFound(id);
@@ -110,11 +94,9 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people/:person_id/identities',
-    operation({
-      summary: 'List the identities of a person',
+    operation('List the identities of a person', listOf(IdentitySchema), {
       description: 'By which they sign in, one at each provider; oldest first.',
       params: MemberParams,
-      response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403, 404) },
     }),
     async ({ params }) => {
       const { id } = await find(params.person_id);
@@ -124,12 +106,10 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/people/:person_id/identities/:identity_id',
-    operation({
-      summary: 'Unlink an identity from a person',
+    operation('Unlink an identity from a person', ref(UnlinkedIdentitySchema), {
       description:
         'The last one too. The sessions that it made end at once; memberships and keys stay. Whoever signs in by it later is as new: with the email of the person, verified, they are linked again.',
       params: IdentityOfPersonParams,
-      response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(401, 403, 404) },
     }),
     async ({ operator, params: { person_id, identity_id: id } }) => {
       const person = await find(person_id);

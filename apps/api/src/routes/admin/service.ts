@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { countWorkers, describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
 import { QueueSchema, ServiceStateSchema, toWireQueue, toWireWorkers } from '../../schemas/service-state.ts';
 import { inTime } from '../health.ts';
@@ -14,10 +13,8 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/service',
-    operation({
-      summary: 'How is the service?',
+    operation('How is the service?', ref(ServiceStateSchema), {
       description: 'Versions, and whether what it stands on answers. Workers tell theirs in their own list.',
-      response: { 200: ref(ServiceStateSchema), ...errorResponses(401, 403) },
     }),
     async () => {
       const [database, waiting, workers] = await Promise.all([
@@ -38,11 +35,9 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/queue',
-    operation({
-      summary: 'Whose turn is it?',
+    operation('Whose turn is it?', ref(QueueSchema), {
       description:
         'How many jobs of which team wait and run, in the order of turns. docs/fairness.md says how that is found.',
-      response: { 200: ref(QueueSchema), ...errorResponses(401, 403) },
     }),
     async () => toWireQueue(await readQueue(services)),
   );

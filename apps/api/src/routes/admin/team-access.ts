@@ -19,7 +19,6 @@ import {
   TeamKeyParams,
   toWireApiKey,
 } from '../../schemas/api-key.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -41,12 +40,10 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams/:team_id/keys',
-    operation({
-      summary: "List a team's API keys",
+    operation("List a team's API keys", listOf(ApiKeySchema), {
       description: 'Newest first, without their secrets.',
       params: TeamParams,
       querystring: ListApiKeysQuery,
-      response: { 200: listOf(ApiKeySchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ params: { team_id: id }, query }) => {
       if ((await findTeam(services, id))?.id !== id) throw teamNotFound(id);
@@ -56,13 +53,11 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/keys',
-    operation({
-      summary: 'Create an API key of a team',
+    operation('Create an API key of a team', ref(CreatedApiKeySchema), {
       description:
         "Of a member, or the team's own. It ends no later than the key that creates it, and is revoked with it. The answer holds the key, the only time it is shown.",
       params: TeamParams,
       body: ref(CreateTeamKeySchema),
-      response: { 200: ref(CreatedApiKeySchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({
       operator,
@@ -85,11 +80,9 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id/keys/:key_id',
-    operation({
-      summary: 'Revoke an API key of a team',
+    operation('Revoke an API key of a team', ref(DeletedApiKeySchema), {
       description: 'With its sessions, its invitations and all keys descended from it, on every process.',
       params: TeamKeyParams,
-      response: { 200: ref(DeletedApiKeySchema), ...errorResponses(401, 403, 404) },
     }),
     async ({ operator, params: { team_id, key_id: id } }) => {
       const revoked = await revokeApiKey(services, team_id, id, { by: operator, descendants: 'revoke' });
@@ -100,12 +93,10 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/members/:person_id',
-    operation({
-      summary: "Add a member to a team, or change the member's role",
+    operation("Add a member to a team, or change the member's role", ref(MemberSchema), {
       description: 'Effective for the keys of the person, too. The last admin cannot be demoted.',
       params: TeamMemberParams,
       body: ref(SetRoleSchema),
-      response: { 200: ref(MemberSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params: { team_id, person_id }, body: { role } }) => {
       if ((await findPerson(services, person_id))?.id !== person_id) throw personNotFound(person_id);
@@ -117,12 +108,15 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id/members/:person_id',
-    operation({
-      summary: 'Remove a member from a team',
-      description: 'Revokes the keys of the person in the team. The last admin cannot be removed.',
-      params: TeamMemberParams,
-      response: { 200: ref(RemovedMemberSchema), ...errorResponses(400, 401, 403, 404) },
-    }),
+    operation(
+      'Remove a member from a team',
+      ref(RemovedMemberSchema),
+      {
+        description: 'Revokes the keys of the person in the team. The last admin cannot be removed.',
+        params: TeamMemberParams,
+      },
+      400,
+    ),
     async ({ operator, params: { team_id, person_id: id } }) => {
       const removed = await removeMember(services, team_id, id, operator);
       if (!removed) throw memberNotFound(id);

@@ -8,7 +8,6 @@ import {
   type Team,
   updateTeam,
 } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -40,44 +39,26 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams',
-    operation({
-      summary: 'List teams',
-      description: 'Newest first.',
-      querystring: ListQuery,
-      response: { 200: listOf(TeamSchema), ...errorResponses(400, 401, 403) },
-    }),
+    operation('List teams', listOf(TeamSchema), { description: 'Newest first.', querystring: ListQuery }),
     async ({ query }) => toWireList(await readTeams(services, query), toWireTeam),
   );
 
   app.post(
     '/admin/teams',
-    operation({
-      summary: 'Make a team',
-      body: ref(CreateTeamSchema),
-      response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403) },
-    }),
+    operation('Make a team', ref(TeamSchema), { body: ref(CreateTeamSchema) }),
     async ({ operator, body: { name, running_limit: runningLimit, weight } }) =>
       toWireTeam(await createTeam(services, { name, runningLimit, weight }, operator)),
   );
 
   app.get(
     '/admin/teams/:team_id',
-    operation({
-      summary: 'Get a team',
-      params: TeamParams,
-      response: { 200: ref(TeamSchema), ...errorResponses(401, 403, 404) },
-    }),
+    operation('Get a team', ref(TeamSchema), { params: TeamParams }),
     async ({ params }) => toWireTeam(await find(params.team_id)),
   );
 
   app.post(
     '/admin/teams/:team_id',
-    operation({
-      summary: 'Change a team',
-      params: TeamParams,
-      body: ref(UpdateTeamSchema),
-      response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403, 404) },
-    }),
+    operation('Change a team', ref(TeamSchema), { params: TeamParams, body: ref(UpdateTeamSchema) }),
     async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
       const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
       if (!team) throw teamNotFound(team_id);
@@ -87,12 +68,10 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id',
-    operation({
-      summary: 'Delete a team',
+    operation('Delete a team', ref(DeletedTeamSchema), {
       description: 'Takes its name, and is refused while a job has not ended.',
       params: TeamParams,
       querystring: DeleteTeamQuery,
-      response: { 200: ref(DeletedTeamSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params: { team_id: id }, query }) => {
       if (!(await deleteTeam(services, id, query.name, operator))) throw teamNotFound(id);
@@ -102,12 +81,10 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/invitations',
-    operation({
-      summary: 'Invite somebody into a team',
+    operation('Invite somebody into a team', ref(CreatedInvitationSchema), {
       description: "Its first admin, as a rule. It stands in the team's audit log.",
       params: TeamParams,
       body: ref(CreateInvitationSchema),
-      response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params, body }) => {
       const { invitation, token } = await createInvitation(

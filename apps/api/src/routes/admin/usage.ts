@@ -11,7 +11,6 @@ import {
   setPrice,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { TeamParams } from '../../schemas/team.ts';
@@ -39,11 +38,9 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/usage',
-    operation({
-      summary: 'What each team used, by the day',
+    operation('What each team used, by the day', ref(UsagePageSchema), {
       description: 'Teams that were deleted, too. JSON or CSV.',
       querystring: AdminUsageQuery,
-      response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
       produces: ['text/csv'],
     }),
     async (request, reply) =>
@@ -58,23 +55,19 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/prices',
-    operation({
-      summary: 'List prices',
+    operation('List prices', listOf(PriceSchema), {
       description: 'Newest first.',
       querystring: ListPricesQuery,
-      response: { 200: listOf(PriceSchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ query }) => toWireList(await listPrices(services, query), toWirePrice),
   );
 
   app.post(
     '/admin/prices',
-    operation({
-      summary: 'Set what a unit costs from a time on',
+    operation('Set what a unit costs from a time on', ref(PriceSchema), {
       description:
         'One of the same kind, model and time is replaced. What was used before costs what it did.',
       body: ref(SetPriceSchema),
-      response: { 200: ref(PriceSchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ operator, body: { kind, model, price, valid_from } }) => {
       const validFrom = valid_from === undefined ? undefined : new Date(valid_from * 1000);
@@ -84,11 +77,9 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/prices/:price_id',
-    operation({
-      summary: 'Remove a price',
+    operation('Remove a price', ref(DeletedPriceSchema), {
       description: 'For its time the one before it is valid again.',
       params: PriceParams,
-      response: { 200: ref(DeletedPriceSchema), ...errorResponses(401, 403, 404) },
     }),
     async ({ operator, params: { price_id: id } }) => {
       if (await removePrice(services, id, operator))
@@ -105,11 +96,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams/:team_id/budget',
-    operation({
-      summary: "Get a team's budget",
-      params: TeamParams,
-      response: { 200: ref(BudgetSchema), ...errorResponses(401, 403, 404) },
-    }),
+    operation("Get a team's budget", ref(BudgetSchema), { params: TeamParams }),
     async ({ params }) => {
       const id = await known(params.team_id);
       const budget = await readBudget(services, id);
@@ -120,12 +107,10 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/budget',
-    operation({
-      summary: "Set a team's budget",
+    operation("Set a team's budget", ref(BudgetSchema), {
       description: 'It takes effect within seconds, and for the month under way.',
       params: TeamParams,
       body: ref(SetBudgetSchema),
-      response: { 200: ref(BudgetSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params: { team_id }, body: { monthly, warn_at, stops } }) => {
       const settings = {
@@ -141,11 +126,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id/budget',
-    operation({
-      summary: "Remove a team's budget",
-      params: TeamParams,
-      response: { 200: ref(DeletedBudgetSchema), ...errorResponses(401, 403, 404) },
-    }),
+    operation("Remove a team's budget", ref(DeletedBudgetSchema), { params: TeamParams }),
     async ({ operator, params }) => {
       const team_id = await known(params.team_id);
       if (!(await removeBudget(services, team_id, operator))) throw budgetNotFound();

@@ -9,7 +9,6 @@ import {
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { ApiKeyParams } from '../../schemas/api-key.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { ListQuery } from '../../schemas/team.ts';
@@ -32,11 +31,9 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/workers',
-    operation({
-      summary: 'List workers',
+    operation('List workers', listOf(WorkerSchema), {
       description: 'Newest first. One that is silent for an hour is forgotten.',
       querystring: ListQuery,
-      response: { 200: listOf(WorkerSchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ query }) => toWireList(await listWorkers(services, query), toWireWorker),
   );
@@ -53,12 +50,10 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/workers/:worker_id/quarantine',
-    operation({
-      summary: 'Take a worker out of service',
+    operation('Take a worker out of service', ref(WorkerSchema), {
       description: 'It gets no other jobs, and finishes what it runs unless it is to `drain`.',
       params: WorkerParams,
       body: ref(QuarantineSchema),
-      response: { 200: ref(WorkerSchema), ...errorResponses(400, 401, 403, 404) },
     }),
     async ({ operator, params, body }) =>
       await change(params.worker_id, { quarantine: body.reason, drain: body.drain }, operator),
@@ -66,34 +61,28 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/workers/:worker_id/release',
-    operation({
-      summary: 'Take a worker back into service',
+    operation('Take a worker back into service', ref(WorkerSchema), {
       description: 'After it was mended; it counts its faults from none again.',
       params: WorkerParams,
-      response: { 200: ref(WorkerSchema), ...errorResponses(401, 403, 404) },
     }),
     async ({ operator, params }) => await change(params.worker_id, 'release', operator),
   );
 
   app.get(
     '/admin/keys',
-    operation({
-      summary: "List the operator's keys",
+    operation("List the operator's keys", listOf(OperatorKeySchema), {
       description: 'Newest first, without their secrets.',
       querystring: ListQuery,
-      response: { 200: listOf(OperatorKeySchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ query }) => toWireList(await listOperatorKeys(services, query), toWireOperatorKey),
   );
 
   app.post(
     '/admin/keys',
-    operation({
-      summary: "Make an operator's key",
+    operation("Make an operator's key", ref(CreatedOperatorKeySchema), {
       description:
         'Of a person who is an operator, or of the service. The answer holds the key, the only time it is shown.',
       body: ref(CreateOperatorKeySchema),
-      response: { 200: ref(CreatedOperatorKeySchema), ...errorResponses(400, 401, 403) },
     }),
     async ({ operator, body: { name, person_id, expires_in } }) => {
       const input = { name, personId: person_id ?? null, expiresIn: expires_in ?? null };
@@ -104,11 +93,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/keys/:key_id',
-    operation({
-      summary: "Revoke an operator's key",
-      params: ApiKeyParams,
-      response: { 200: ref(DeletedOperatorKeySchema), ...errorResponses(401, 403, 404) },
-    }),
+    operation("Revoke an operator's key", ref(DeletedOperatorKeySchema), { params: ApiKeyParams }),
     async ({ operator, params: { key_id: id } }) => {
       if (!(await revokeOperatorKey(services, id, operator))) {
         throw new ApiError('api_key_not_found', `No such living key of the operator: ${id}`, {

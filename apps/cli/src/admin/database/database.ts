@@ -1,11 +1,11 @@
-import type { Services } from '@graft/service';
+import type { Services, UsageDifference } from '@graft/service';
 import type { Command } from 'commander';
 import { timeSpan } from '../../arguments.ts';
 import { CommandError } from '../../errors.ts';
 import { type VerbOptions, verb } from '../../verb.ts';
-import { listed } from '../answer.ts';
+import { type Columns, listed } from '../answer.ts';
 import { queuedText, type SourceOptions, withSource } from '../base-models.ts';
-import { operatorKeyNote } from '../operator-keys.ts';
+import { operatorKeyNote } from '../keys.ts';
 import { overDatabase, type Service, unixSeconds } from './over-database.ts';
 import { addScimVerbs } from './scim.ts';
 import { addSecretVerbs } from './secrets.ts';
@@ -94,16 +94,12 @@ function addUnlistedVerb(models: Command): void {
       examples: ['graft admin base-models add-unlisted our-model --folder /models/our-model'],
     }),
   ).action(
-    overDatabase(async (services, service, options: SourceOptions, id: string) => {
+    overDatabase(async (services, service, options: VerbOptions & SourceOptions, id: string) => {
       const { hub, revision, folder, s3, file } = options;
       const teams = options.teams && (await teamIds(services, service, options.teams));
-      const source = { hub, revision, folder, s3, file };
-      const added = await service.addBaseModel(services, { id, ...source, teams }, null, null);
-      const { location, state } = added;
-      return {
-        value: { id, source: added.source, location, state, teams: teams ?? null },
-        text: queuedText(id),
-      };
+      const input = { id, hub, revision, folder, s3, file, teams };
+      const { source, location, state } = await service.addBaseModel(services, input, null, null);
+      return { value: { id, source, location, state, teams: teams ?? null }, text: queuedText(id) };
     }),
   );
 }
@@ -128,16 +124,18 @@ function addCheckVerb(usage: Command): void {
   }).action(
     overDatabase(async (services, { checkUsage }) => {
       const differences = await checkUsage(services);
-      const rows = differences.map((difference) => ({ id: difference.subject, ...difference }));
-      const columns = {
-        TEAM: ({ teamId }: (typeof rows)[0]) => teamId,
-        KIND: ({ kind }: (typeof rows)[0]) => kind,
-        OF: ({ subject }: (typeof rows)[0]) => subject,
-        COUNTED: ({ counted }: (typeof rows)[0]) => String(counted ?? '-'),
-        'IN THE LEDGER': ({ entered }: (typeof rows)[0]) => String(entered),
+      const columns: Columns<UsageDifference> = {
+        TEAM: 'teamId',
+        KIND: 'kind',
+        OF: 'subject',
+        COUNTED: ({ counted }) => String(counted ?? '-'),
+        'IN THE LEDGER': 'entered',
       };
-      const answer = await listed(rows, columns, 'The ledger agrees with jobs, attempts and stored rows.');
-      return { ...answer, failure: rows.length > 0 ? `${rows.length} differences.` : undefined };
+      const { length } = differences;
+      return {
+        ...listed(differences, columns, 'The ledger agrees with jobs, attempts and stored rows.'),
+        failure: length > 0 ? `${length} differences.` : undefined,
+      };
     }),
   );
 }

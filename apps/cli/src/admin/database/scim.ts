@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import { timeSpan } from '../../arguments.ts';
-import { timestamp } from '../../draw/quantities.ts';
 import { CommandError } from '../../errors.ts';
 import { stateOf } from '../../team/keys.ts';
 import { noun, type VerbOptions, verb } from '../../verb.ts';
-import { listed } from '../answer.ts';
+import { listed, time } from '../answer.ts';
 import { overDatabase, unixSeconds } from './over-database.ts';
 
 /**
@@ -51,9 +50,9 @@ export function addScimVerbs(admin: Command): void {
       return listed(
         data,
         {
-          TOKEN: ({ id }) => id,
-          NAME: ({ name }) => name,
-          'LAST USED': (token) => (token.last_used_at === null ? 'never' : timestamp(token.last_used_at)),
+          TOKEN: 'id',
+          NAME: 'name',
+          'LAST USED': (token) => time(token.last_used_at),
           STATE: stateOf,
         },
         'No tokens.',
