@@ -190,6 +190,7 @@ test('docker-compose.yml passes every setting on to API and workers, but those t
       'GRAFT_PICTURES',
       'GRAFT_BASE_URL',
       'GRAFT_API_KEY',
+      'GRAFT_OPERATOR_KEY',
       'GRAFT_ENV_FILE',
     ],
   };

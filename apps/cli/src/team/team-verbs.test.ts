@@ -2,27 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { createTestDatabase } from '@graft/service/testing';
-import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
+import { test } from 'node:test';
 import { graftIn, temporaryFolder } from '../testing/run-graft.ts';
-
-async function startApi(t: TestContext, folder: string): Promise<Record<string, string>> {
-  const database = await createTestDatabase();
-  t.after(() => database.drop());
-  const port = await freePort();
-  const env = { DATABASE_URL: database.url, GRAFT_DATA_DIR: join(folder, 'data') };
-  const more = { GRAFT_ENV_FILE: '', REDIS_URL: '', HOST: '127.0.0.1', LOG_LEVEL: 'warn' };
-  const running = startProcess('apps/api/src/main.ts', [], {
-    ...process.env,
-    ...env,
-    ...more,
-    PORT: String(port),
-  });
-  t.after(() => running.end('SIGTERM'));
-  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
-  return { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1` };
-}
+import { startApi } from '../testing/start-api.ts';
 
 test('a team from its first admin to its end', async (t) => {
   const folder = temporaryFolder(t);
