@@ -43,7 +43,8 @@ export function noun(program: Command, name: string, summary: string): Command {
   return program.command(name).description(summary).showHelpAfterError(`(graft ${name} --help shows how)`);
 }
 
-function pathOf(command: Command): string {
+/** The words that lead to it, without `graft`. */
+export function pathOf(command: Command): string {
   const names: string[] = [];
   for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
   return names.join(' ');

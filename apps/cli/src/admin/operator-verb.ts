@@ -2,7 +2,7 @@ import type { GraftClient, PageList } from '@graft/client';
 import type { Command } from 'commander';
 import { CommandError } from '../errors.ts';
 import { connect } from '../remote/connect.ts';
-import { type RemoteOptions, verb } from '../verb.ts';
+import { pathOf, type RemoteOptions, verb } from '../verb.ts';
 import { type Answer, type Columns, listed, printAnswer } from './answer.ts';
 
 export type Admin = GraftClient['admin'];
@@ -12,13 +12,13 @@ export const wholePage = { limit: 1_000 };
 
 /** A verb that the API answers, for a key of the operator. `examples`: what is typed after the verb. */
 export function operatorVerb(parent: Command, name: string, summary: string, ...examples: string[]): Command {
-  const words = `graft admin ${parent.name()} ${name.split(' ')[0]}`;
-  return verb(parent, {
-    name,
-    summary,
-    examples: (examples.length === 0 ? [''] : examples).map((example) => `${words} ${example}`.trim()),
-    remote: 'operator',
-  });
+  return verb(parent, { name, summary, examples: typed(parent, name, examples), remote: 'operator' });
+}
+
+/** Examples as they are typed. */
+export function typed(parent: Command, name: string, examples: string[]): string[] {
+  const words = `graft ${pathOf(parent)} ${name.split(' ')[0]}`;
+  return (examples.length === 0 ? [''] : examples).map((example) => `${words} ${example}`.trim());
 }
 
 /** The action of such a verb. `work` gets its arguments after the options. */

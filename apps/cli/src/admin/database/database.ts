@@ -2,11 +2,11 @@ import type { Services, UsageDifference } from '@graft/service';
 import type { Command } from 'commander';
 import { timeSpan } from '../../arguments.ts';
 import { CommandError } from '../../errors.ts';
-import { type VerbOptions, verb } from '../../verb.ts';
+import type { VerbOptions } from '../../verb.ts';
 import { type Columns, listed } from '../answer.ts';
 import { queuedText, type SourceOptions, withSource } from '../base-models.ts';
 import { operatorKeyNote } from '../keys.ts';
-import { overDatabase, type Service, unixSeconds } from './over-database.ts';
+import { databaseVerb, overDatabase, type Service, unixSeconds } from './over-database.ts';
 import { addScimVerbs } from './scim.ts';
 import { addSecretVerbs } from './secrets.ts';
 
@@ -35,7 +35,7 @@ function addFirstKeyVerbs(admin: Command): void {
     rescue: 'create a key of the operator and print it, for an operator who has none that works',
   };
   for (const [name, summary] of Object.entries(summaries)) {
-    verb(admin, { name, summary, examples: [`graft admin ${name} --name laptop`] })
+    databaseVerb(admin, name, summary, '--name laptop')
       .option('--name <name>', 'what the key is for', name)
       .option('--person <person>', "id or email of whose it is (default: the service's own)")
       .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
@@ -47,21 +47,19 @@ function addFirstKeyVerbs(admin: Command): void {
             );
           const personId =
             options.person === undefined ? null : await personOf(services, service, options.person);
-          const { record, key } = await service.createOperatorKey(services, {
-            name: options.name,
-            personId,
-            expiresIn: options.expires ?? null,
-          });
+          const { name: keyName, expires: expiresIn = null } = options;
+          const input = { name: keyName, personId, expiresIn };
+          const { record, key } = await service.createOperatorKey(services, input);
           const { id, createdAt, expiresAt } = record;
-          const times = {
+          const value = {
+            id,
+            name: keyName,
+            person_id: personId,
             created_at: unixSeconds(createdAt),
             expires_at: expiresAt && unixSeconds(expiresAt),
+            key,
           };
-          return {
-            value: { id, name: options.name, person_id: personId, ...times, key },
-            text: key,
-            note: operatorKeyNote,
-          };
+          return { value, text: key, note: operatorKeyNote };
         }),
       );
   }
@@ -88,11 +86,12 @@ async function personOf(services: Services, service: Service, idOrEmail: string)
 /** A key of the operator, which could be stolen, names only sources that the configuration lists. */
 function addUnlistedVerb(models: Command): void {
   withSource(
-    verb(models, {
-      name: 'add-unlisted <id>',
-      summary: 'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database',
-      examples: ['graft admin base-models add-unlisted our-model --folder /models/our-model'],
-    }),
+    databaseVerb(
+      models,
+      'add-unlisted <id>',
+      'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database',
+      'our-model --folder /models/our-model',
+    ),
   ).action(
     overDatabase(async (services, service, options: VerbOptions & SourceOptions, id: string) => {
       const { hub, revision, folder, s3, file } = options;
@@ -116,12 +115,11 @@ async function teamIds(services: Services, service: Service, names: string[]): P
 
 /** Reads every row of the ledger and of what it counts: no request may cost that. */
 function addCheckVerb(usage: Command): void {
-  verb(usage, {
-    name: 'check',
-    summary:
-      'compare the ledger with jobs, attempts and stored rows, in the database; fails where they differ',
-    examples: ['graft admin usage check'],
-  }).action(
+  databaseVerb(
+    usage,
+    'check',
+    'compare the ledger with jobs, attempts and stored rows, in the database; fails where they differ',
+  ).action(
     overDatabase(async (services, { checkUsage }) => {
       const differences = await checkUsage(services);
       const columns: Columns<UsageDifference> = {

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Services } from '@graft/service';
-import type { VerbOptions } from '../../verb.ts';
+import type { Command } from 'commander';
+import { type VerbOptions, verb } from '../../verb.ts';
 import { type Answer, printAnswer } from '../answer.ts';
+import { typed } from '../operator-verb.ts';
 
 /** Where the service keeps its data by default. The service runs in Graft's folder, the command may run in any. */
 export const defaultDataDir = join(import.meta.dirname, '../../../../../data');
@@ -10,7 +12,12 @@ export type Service = typeof import('@graft/service') &
   typeof import('@graft/service/rotation') &
   typeof import('@graft/service/scim');
 
-/** The action of a verb that works on the database of DATABASE_URL and GRAFT_DATA_DIR. `work` gets its arguments after the options. */
+/** A verb that works on the database of DATABASE_URL and GRAFT_DATA_DIR. `examples`: what is typed after the verb. */
+export function databaseVerb(parent: Command, name: string, summary: string, ...examples: string[]): Command {
+  return verb(parent, { name, summary, examples: typed(parent, name, examples) });
+}
+
+/** The action of such a verb. `work` gets its arguments after the options. */
 export const overDatabase =
   <O extends VerbOptions, A extends unknown[]>(
     work: (services: Services, service: Service, options: O, ...args: A) => Promise<Answer>,

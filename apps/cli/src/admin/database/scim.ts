@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { timeSpan } from '../../arguments.ts';
 import { CommandError } from '../../errors.ts';
 import { stateOf } from '../../team/keys.ts';
-import { noun, type VerbOptions, verb } from '../../verb.ts';
+import { noun, type VerbOptions } from '../../verb.ts';
 import { listed, time } from '../answer.ts';
-import { overDatabase, unixSeconds } from './over-database.ts';
+import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
 
 /**
  * Tokens by which a directory such as Entra or Okta reports who has left. They are of the installation: one that a stolen key of the
@@ -13,11 +13,12 @@ import { overDatabase, unixSeconds } from './over-database.ts';
 export function addScimVerbs(admin: Command): void {
   const scim = noun(admin, 'scim', 'create, list, revoke');
 
-  verb(scim, {
-    name: 'create',
-    summary: 'make a token for a directory that provisions people by SCIM, and print it once',
-    examples: ['graft admin scim create --name entra'],
-  })
+  databaseVerb(
+    scim,
+    'create',
+    'make a token for a directory that provisions people by SCIM, and print it once',
+    '--name entra',
+  )
     .requiredOption('--name <name>', 'which directory it is for')
     .option('--expires <time>', 'it ends after 90d, … (default: it does not)', timeSpan)
     .action(
@@ -32,11 +33,7 @@ export function addScimVerbs(admin: Command): void {
       }),
     );
 
-  verb(scim, {
-    name: 'list',
-    summary: 'list the tokens of directories, newest first',
-    examples: ['graft admin scim list'],
-  }).action(
+  databaseVerb(scim, 'list', 'list the tokens of directories, newest first').action(
     overDatabase(async (services, { listScimTokens }) => {
       const seconds = (date: Date | null) => date && unixSeconds(date);
       const data = (await listScimTokens(services)).map((token) => ({
@@ -60,11 +57,12 @@ export function addScimVerbs(admin: Command): void {
     }),
   );
 
-  verb(scim, {
-    name: 'revoke <token>',
-    summary: 'end a token, given by its id; the people whom it deactivated stay so',
-    examples: ['graft admin scim revoke scim_Zb3kQ9wLx0aT'],
-  }).action(
+  databaseVerb(
+    scim,
+    'revoke <token>',
+    'end a token, given by its id; the people whom it deactivated stay so',
+    'scim_Zb3kQ9wLx0aT',
+  ).action(
     overDatabase(async (services, { revokeScimToken }, _options: VerbOptions, id: string) => {
       if (!(await revokeScimToken(services, id)))
         throw new CommandError(`There is no valid token ${id}. \`graft admin scim list\` shows them.`);

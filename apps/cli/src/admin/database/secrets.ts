@@ -4,17 +4,17 @@ import type { Paint } from '../../draw/paint.ts';
 import { timestamp } from '../../draw/quantities.ts';
 import { table } from '../../draw/table.ts';
 import { UsageError } from '../../errors.ts';
-import { noun, type VerbOptions, verb } from '../../verb.ts';
-import { overDatabase, unixSeconds } from './over-database.ts';
+import { noun, type VerbOptions } from '../../verb.ts';
+import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
 
 export function addSecretVerbs(admin: Command): void {
   const secrets = noun(admin, 'secrets', 'status, rotate, drop');
 
-  verb(secrets, {
-    name: 'status',
-    summary: 'list the versions of the pepper and the sealing key, and what still needs each of them',
-    examples: ['graft admin secrets status'],
-  }).action(
+  databaseVerb(
+    secrets,
+    'status',
+    'list the versions of the pepper and the sealing key, and what still needs each of them',
+  ).action(
     overDatabase(async (services, { readSecretUses }) => {
       const uses = await readSecretUses(services);
       return {
@@ -24,11 +24,11 @@ export function addSecretVerbs(admin: Command): void {
     }),
   );
 
-  verb(secrets, {
-    name: 'rotate',
-    summary: 'make a new version of each, and encrypt what is stored encrypted by it; run it again to go on',
-    examples: ['graft admin secrets rotate'],
-  })
+  databaseVerb(
+    secrets,
+    'rotate',
+    'make a new version of each, and encrypt what is stored encrypted by it; run it again to go on',
+  )
     .option('--again', 'make another version although older ones are still held')
     .action(
       overDatabase(async (services, service, { again = false }: VerbOptions & { again?: boolean }) => {
@@ -42,11 +42,7 @@ export function addSecretVerbs(admin: Command): void {
       }),
     );
 
-  verb(secrets, {
-    name: 'drop <version>',
-    summary: 'remove an old version that nothing needs any more',
-    examples: ['graft admin secrets drop 1'],
-  })
+  databaseVerb(secrets, 'drop <version>', 'remove an old version that nothing needs any more', '1')
     .addOption(
       new Option('--of <secret>', 'which secret').choices(['pepper', 'sealing-key']).default('pepper'),
     )
