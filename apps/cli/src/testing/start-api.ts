@@ -19,7 +19,7 @@ export interface ApiEnvironment extends Record<string, string> {
 }
 
 /**
- * An API process on a database, data folder and port of its own, and the first key of the operator. `place`: an existing database and
+ * An API process on a separate database, data folder and port, and the first key of the operator. `place`: an existing database and
  * data folder. `settings`: more of the API.
  */
 export async function startApi(

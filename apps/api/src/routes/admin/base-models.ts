@@ -30,7 +30,7 @@ import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operation } from './operation.ts';
 
-/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is told of what it has to do. */
+/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is woken when there is something to do. */
 export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake(): void } }> = async (
   app,
   { fetcher },
@@ -88,16 +88,12 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models',
-    operation(
-      'Add a base model',
-      ref(BaseModelSchema),
-      {
-        description:
-          'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` tells when teams find it.',
-        body: ref(AddBaseModelSchema),
-      },
-      404,
-    ),
+    operation('Add a base model', ref(BaseModelSchema), {
+      description:
+        'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` shows when teams find it.',
+      body: ref(AddBaseModelSchema),
+      errors: [404],
+    }),
     async ({ operator, body }) => {
       const added = await addBaseModel(services, body, sources, operator);
       fetcher.wake();
@@ -114,7 +110,7 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
   app.post(
     '/admin/base-models/:base_model_id',
     operation('Hide an added base model, or show it again', ref(BaseModelSchema), {
-      description: 'No team finds a hidden one; jobs that were accepted and adapters go on with it.',
+      description: 'No team finds a hidden one; jobs that were accepted and adapters keep using it.',
       params: BaseModelParams,
       body: ref(UpdateBaseModelSchema),
     }),
@@ -126,15 +122,11 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.delete(
     '/admin/base-models/:base_model_id',
-    operation(
-      'Remove an added base model',
-      ref(DeletedBaseModelSchema),
-      {
-        description: 'Refused while jobs under way or adapters use it: hide it then.',
-        params: BaseModelParams,
-      },
-      400,
-    ),
+    operation('Remove an added base model', ref(DeletedBaseModelSchema), {
+      description: 'Refused while jobs under way or adapters use it: hide it then.',
+      params: BaseModelParams,
+      errors: [400],
+    }),
     async ({ operator, params: { base_model_id: id } }) => {
       if (!(await removeBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
@@ -144,16 +136,12 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/retry',
-    operation(
-      'Fetch a base model again that failed',
-      ref(BaseModelSchema),
-      {
-        description:
-          'Once the reason in `error` is mended. It goes on with what was fetched, looks the revision up anew, and has all its attempts again.',
-        params: BaseModelParams,
-      },
-      400,
-    ),
+    operation('Fetch a base model again that failed', ref(BaseModelSchema), {
+      description:
+        'Once the reason in `error` is fixed. The fetch continues with what was fetched, resolves the revision again, and has all attempts again.',
+      params: BaseModelParams,
+      errors: [400],
+    }),
     async ({ operator, params: { base_model_id: id } }) => {
       if (!(await retryBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
@@ -185,7 +173,7 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
     '/admin/base-models/:base_model_id/allow',
     operation('Allow teams a base model', ref(BaseModelSchema), {
       description:
-        'From then on only allowed teams find it, of the configuration or added. Without the permission it is as a model that does not exist, also under the fine-tuned ones made of it.',
+        'From then on only allowed teams find it, of the configuration or added. To a team without the permission the model does not exist, also as the base of its fine-tuned models.',
       params: BaseModelParams,
       body: ref(AllowBaseModelSchema),
     }),
@@ -196,7 +184,7 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
   app.post(
     '/admin/base-models/:base_model_id/deny',
     operation('Deny teams a base model', ref(BaseModelSchema), {
-      description: 'These teams find it no more; jobs that were accepted go on.',
+      description: 'These teams no longer find it; jobs that were accepted continue.',
       params: BaseModelParams,
       body: ref(DenyBaseModelSchema),
     }),

@@ -67,7 +67,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/people/:person_id',
     operation('Change a person', ref(PersonSchema), {
       description:
-        '`disabled`: none of their keys works, in any team, until they are enabled again. At once, on every process.',
+        '`disabled`: no key of the person works, in any team, until the person is enabled again. Effective immediately, in every process.',
       params: MemberParams,
       body: ref(UpdatePersonSchema),
     }),
@@ -108,7 +108,7 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/admin/people/:person_id/identities/:identity_id',
     operation('Unlink an identity from a person', ref(UnlinkedIdentitySchema), {
       description:
-        'The last one too. The sessions that it made end at once; memberships and keys stay. Whoever signs in by it later is as new: with the email of the person, verified, they are linked again.',
+        'The last one too. Sessions of the identity end immediately; memberships and keys stay. A later sign-in by it links it again where the provider has verified the email of the person.',
       params: IdentityOfPersonParams,
     }),
     async ({ operator, params: { person_id, identity_id: id } }) => {

@@ -14,7 +14,8 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/admin/service',
     operation('How is the service?', ref(ServiceStateSchema), {
-      description: 'Versions, and whether what it stands on answers. Workers tell theirs in their own list.',
+      description:
+        'Versions, and whether database and queue answer. The list of workers has the versions of workers.',
     }),
     async () => {
       const [database, waiting, workers] = await Promise.all([

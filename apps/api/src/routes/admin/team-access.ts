@@ -108,15 +108,11 @@ export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id/members/:person_id',
-    operation(
-      'Remove a member from a team',
-      ref(RemovedMemberSchema),
-      {
-        description: 'Revokes the keys of the person in the team. The last admin cannot be removed.',
-        params: TeamMemberParams,
-      },
-      400,
-    ),
+    operation('Remove a member from a team', ref(RemovedMemberSchema), {
+      description: 'Revokes the keys of the person in the team. The last admin cannot be removed.',
+      params: TeamMemberParams,
+      errors: [400],
+    }),
     async ({ operator, params: { team_id, person_id: id } }) => {
       const removed = await removeMember(services, team_id, id, operator);
       if (!removed) throw memberNotFound(id);

@@ -82,7 +82,7 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/admin/teams/:team_id/invitations',
     operation('Invite somebody into a team', ref(CreatedInvitationSchema), {
-      description: "Its first admin, as a rule. It stands in the team's audit log.",
+      description: "Its first admin, as a rule. The team's audit log records it.",
       params: TeamParams,
       body: ref(CreateInvitationSchema),
     }),

@@ -62,7 +62,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/admin/workers/:worker_id/release',
     operation('Take a worker back into service', ref(WorkerSchema), {
-      description: 'After it was mended; it counts its faults from none again.',
+      description: 'After it was repaired; resets its count of faults.',
       params: WorkerParams,
     }),
     async ({ operator, params }) => await change(params.worker_id, 'release', operator),

@@ -43,7 +43,7 @@ function addFirstKeyVerbs(admin: Command): void {
         overDatabase(async (services, service, options: KeyOptions) => {
           if (name === 'bootstrap' && (await hasWorkingKey(services)))
             throw new CommandError(
-              'There is a key of the operator already. With it, `graft admin operator-keys create` creates others; whoever has lost it runs `graft admin rescue`.',
+              'There is a key of the operator already. With it, `graft admin operator-keys create` creates others; `graft admin rescue` replaces one that was lost.',
             );
           const personId =
             options.person === undefined ? null : await personOf(services, service, options.person);

@@ -27,7 +27,7 @@ export function addSecretVerbs(admin: Command): void {
   databaseVerb(
     secrets,
     'rotate',
-    'make a new version of each, and encrypt what is stored encrypted by it; run it again to go on',
+    'make a new version of each, and encrypt what is stored encrypted by it; run it again to continue',
   )
     .option('--again', 'make another version although older ones are still held')
     .action(
