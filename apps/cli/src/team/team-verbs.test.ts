@@ -41,7 +41,7 @@ test('a team from its first admin to its end', async (t) => {
   const free = await json(['admin', 'teams', 'quota', 'research', '--queued-jobs', 'none']);
   assert.deepEqual([free.queued_jobs, free.methods], [null, ['LORA', 'IA3']]);
   const odd = await graft(['admin', 'teams', 'quota', 'research', '--methods', 'LORE']);
-  assert.match(odd.stderr, /There is no method 'LORE'/);
+  assert.match(odd.stderr, /'methods\[0\]': must be one of "LORA", /);
 
   // The lead invites somebody who has a key of another team saved already: it is not lost.
   const { link: second } = await json(['team', 'invitations', 'create', '--role', 'viewer'], lead);
