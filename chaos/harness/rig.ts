@@ -157,20 +157,21 @@ export class Rig {
   }
 
   async #openGraft(): Promise<void> {
-    const worker = this.#environment({ DATABASE_URL: this.postgres.url });
+    // Makes the schema, too.
+    const operatorKey = await bootstrap(this.#environment({ DATABASE_URL: this.postgres.url }));
+    const { teams } = new GraftClient({ baseUrl: this.url, apiKey: operatorKey }).admin;
     const team = async (name: string): Promise<Team> => {
-      const { id } = await graft(worker, ['admin', 'teams', 'create', name, '--running-limit', '64']);
-      const { key } = await graft(worker, ['admin', 'keys', 'create', '--team', name]);
+      const { id } = await teams.create({ name, running_limit: 64 });
+      const { key } = await teams.createKey(id, { name: 'chaos' });
       return { id, key, client: new GraftClient({ baseUrl: this.url, apiKey: key, timeout: 20_000 }) };
     };
-    // The first one creates the schema.
-    this.team = await team('acme');
     this.api = await this.#member('api', new URL('../../apps/api/src/main.ts', import.meta.url), {
       env: { PORT: String(this.apiPort) },
     });
     const workers = Array.from({ length: this.options.workers }, () => this.startWorker());
-    const [other] = await Promise.all([team('neighbour'), this.api.ready(), ...workers]);
-    this.other = other;
+    await Promise.all([this.api.ready(), ...workers]);
+    this.team = await team('acme');
+    this.other = await team('neighbour');
   }
 
   async #member(kind: 'api' | 'worker', entry: URL, options: WorkerOptions): Promise<WiredMember> {
@@ -212,12 +213,9 @@ export class Rig {
   }
 }
 
-/** Runs a CLI verb on the rig's database. Resolves to the JSON that it prints. */
-async function graft(env: NodeJS.ProcessEnv, args: string[]): Promise<{ id: string; key: string }> {
-  const bin = path.join(root, 'apps/cli/bin/graft.mjs');
-  const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args, '--json'], {
-    env,
-    cwd: root,
-  });
-  return JSON.parse(stdout);
+/** A key of the operator, by the command on the rig's database. */
+async function bootstrap(env: NodeJS.ProcessEnv): Promise<string> {
+  const args = [path.join(root, 'apps/cli/bin/graft.mjs'), 'admin', 'bootstrap'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd: root });
+  return stdout.trim();
 }

@@ -79,8 +79,9 @@ export async function runPrograms({
   }
 }
 
-/** Settings that only an API needs: a worker's environment may be read by what it runs. */
+/** Settings that a worker has no use for: its environment may be read by what it runs. */
 const apiSecrets = [
+  'GRAFT_OPERATOR_KEY',
   'GRAFT_MIGRATION_DATABASE_URL',
   'GRAFT_PEPPER',
   'GRAFT_SEALING_KEY',

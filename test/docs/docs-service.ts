@@ -71,6 +71,8 @@ export async function startDocsService(): Promise<DocsService> {
   }
   const folder = path.join(scratch, 'work');
   writeExamples(folder);
+  const bootstrap = [path.join(root, 'apps/cli/bin/graft.mjs'), 'admin', 'bootstrap'];
+  const operatorKey = execFileSync(process.execPath, bootstrap, { cwd: root, env: { ...base, ...settings } });
   const env = {
     ...base,
     ...settings,
@@ -81,6 +83,7 @@ export async function startDocsService(): Promise<DocsService> {
     PYTHONDONTWRITEBYTECODE: '1',
     GRAFT_BASE_URL: `${origin}/v1`,
     GRAFT_API_KEY: key,
+    GRAFT_OPERATOR_KEY: operatorKey.toString().trim(),
   };
   return { origin, key, folder, env, python, tail: graft.tail, close };
 }

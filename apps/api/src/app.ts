@@ -49,6 +49,7 @@ import { adminAuditRoutes } from './routes/admin/audit.ts';
 import { adminBaseModelRoutes } from './routes/admin/base-models.ts';
 import { adminPeopleRoutes } from './routes/admin/people.ts';
 import { adminServiceRoutes } from './routes/admin/service.ts';
+import { adminTeamAccessRoutes } from './routes/admin/team-access.ts';
 import { adminTeamRoutes } from './routes/admin/teams.ts';
 import { adminUsageRoutes } from './routes/admin/usage.ts';
 import { adminWorkerRoutes } from './routes/admin/workers.ts';
@@ -228,6 +229,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
       await v1.register(teamKeyRoutes);
       await v1.register(auditRoutes);
       await v1.register(adminTeamRoutes);
+      await v1.register(adminTeamAccessRoutes);
       await v1.register(adminPeopleRoutes);
       await v1.register(adminWorkerRoutes);
       await v1.register(adminServiceRoutes);

@@ -35,11 +35,13 @@ test('npx runs it from the file, in a folder that knows nothing of Graft', async
   const run = (...args: string[]) => npm('npx', '--yes', `--package=file:${clientPackage}`, 'graft', ...args);
   assert.match(await run('--version'), /^\d+\.\d+\.\d+\n$/);
   const help = await run('--help');
-  for (const verb of ['login', 'jobs', 'adapters', 'chat', 'team', 'import', 'completion'])
+  for (const verb of ['login', 'jobs', 'adapters', 'chat', 'team', 'import', 'completion', 'admin'])
     assert.match(help, new RegExp(`^  ${verb} `, 'm'));
-  // Training here, and the operator's verbs, need Graft's folder.
-  for (const verb of ['train', 'generate', 'admin'])
-    assert.doesNotMatch(help, new RegExp(`^  ${verb} `, 'm'));
+  // Training here, and the operator's verbs that work on the database, need Graft's folder.
+  const admin = await run('admin', '--help');
+  for (const verb of ['teams', 'workers']) assert.match(admin, new RegExp(`^  ${verb} `, 'm'));
+  for (const verb of ['train', 'generate', 'bootstrap', 'rescue', 'secrets'])
+    assert.doesNotMatch(help + admin, new RegExp(`^  ${verb} `, 'm'));
 });
 
 test('installed from a URL it asks a service, and holds neither TensorFlow nor other packages', async (t) => {

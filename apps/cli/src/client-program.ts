@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAdminVerbs } from './admin/admin.ts';
 import { addCompletionVerb } from './completion.ts';
 import { addImportVerbs } from './import/import-openai.ts';
 import { addAdaptersVerbs } from './remote/adapters/adapters.ts';
@@ -23,6 +24,7 @@ export function createClientProgram(): Command {
   program.addHelpText('after', `${serviceExamples}\n${exitCodes}`);
   addClientVerbs(program);
   addCompletionVerb(program);
+  addAdminVerbs(program);
   return program;
 }
 

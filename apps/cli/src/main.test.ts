@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { defaultDataDir } from './admin/with-services.ts';
+import { defaultDataDir } from './admin/database/over-database.ts';
 import { runGraft, temporaryFolder } from './testing/run-graft.ts';
 import { wireServer } from './testing/wire-server.ts';
 

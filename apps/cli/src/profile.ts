@@ -3,11 +3,17 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CommandError } from './errors.ts';
 
-/** What `graft login` saves. The key belongs to this base URL and is sent nowhere else. */
+/** What `graft login` saves. The keys belong to this base URL and are sent nowhere else. */
 export interface Profile {
   baseUrl: string;
-  apiKey: string;
+  /** Of a team. */
+  apiKey?: string;
+  /** For `graft admin`. */
+  operatorKey?: string;
 }
+
+export const sameUrl = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.replace(/\/+$/, '');
+export const isOperatorKey = (key: string): boolean => key.startsWith('graft_op_');
 
 export function profilePath(env = process.env): string {
   const folder =
@@ -30,8 +36,9 @@ export function readProfile(path = profilePath()): Profile | null {
     chmodSync(path, 0o600);
   }
   try {
-    const { baseUrl, apiKey } = JSON.parse(text) as Partial<Profile>;
-    if (typeof baseUrl === 'string' && typeof apiKey === 'string') return { baseUrl, apiKey };
+    const { baseUrl, ...keys } = JSON.parse(text) as Partial<Profile>;
+    const isKey = (key: unknown) => typeof key === 'string';
+    if (typeof baseUrl === 'string' && isKey(keys.apiKey ?? keys.operatorKey)) return { baseUrl, ...keys };
   } catch {
     // Reported below, without the content, which may hold a key.
   }

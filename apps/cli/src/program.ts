@@ -1,13 +1,6 @@
 import type { Command } from 'commander';
-import { addAuditVerbs } from './admin/audit.ts';
-import { addBaseModelVerbs } from './admin/base-models.ts';
-import { addKeyVerbs } from './admin/keys.ts';
-import { addPeopleVerbs } from './admin/people.ts';
-import { addScimVerbs } from './admin/scim.ts';
-import { addSecretVerbs } from './admin/secrets.ts';
-import { addTeamVerbs as addAdminTeamVerbs } from './admin/teams.ts';
-import { addPriceVerbs, addUsageVerbs } from './admin/usage.ts';
-import { addOperatorKeyVerbs, addWorkerVerbs } from './admin/workers.ts';
+import { addAdminVerbs } from './admin/admin.ts';
+import { addDatabaseVerbs } from './admin/database/database.ts';
 import { addClientVerbs, describedProgram, exitCodes, serviceExamples } from './client-program.ts';
 import { addCompletionVerb } from './completion.ts';
 import { addGenerateVerb } from './local/generate.ts';
@@ -15,7 +8,6 @@ import { addInspectVerb } from './local/inspect.ts';
 import { addMergeVerb } from './local/merge.ts';
 import { addScoreVerb } from './local/score.ts';
 import { addTrainVerb } from './local/train.ts';
-import { noun } from './verb.ts';
 
 /** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
 export function createProgram(): Command {
@@ -39,22 +31,6 @@ ${exitCodes}`,
   addMergeVerb(program);
   addInspectVerb(program);
   addCompletionVerb(program);
-  program.commandsGroup("For the service's operator:");
-  const admin = noun(
-    program,
-    'admin',
-    'teams, people, keys and workers, straight in the database (DATABASE_URL, GRAFT_DATA_DIR)',
-  );
-  addAdminTeamVerbs(admin);
-  addPeopleVerbs(admin);
-  addScimVerbs(admin);
-  addKeyVerbs(admin);
-  addOperatorKeyVerbs(admin);
-  addWorkerVerbs(admin);
-  addBaseModelVerbs(admin);
-  addSecretVerbs(admin);
-  addAuditVerbs(admin);
-  addUsageVerbs(admin);
-  addPriceVerbs(admin);
+  addDatabaseVerbs(addAdminVerbs(program));
   return program;
 }

@@ -6,8 +6,8 @@ interface VerbSpec {
   summary: string;
   /** Commands that can be typed as they are. */
   examples: string[];
-  /** Talks to a service: takes --base-url and --api-key. */
-  remote?: boolean;
+  /** Talks to a service, with a key of a team or of the operator: takes --base-url and --api-key. */
+  remote?: boolean | 'operator';
 }
 
 /** What `verb` gives every verb. */
@@ -28,7 +28,10 @@ export function verb(parent: Command, spec: VerbSpec): Command {
   if (spec.remote) {
     command
       .option('--base-url <url>', 'the service, such as http://127.0.0.1:8000/v1 (default: GRAFT_BASE_URL)')
-      .option('--api-key <key>', 'default: GRAFT_API_KEY, which other users of this machine cannot see');
+      .option(
+        '--api-key <key>',
+        `default: ${spec.remote === 'operator' ? 'GRAFT_OPERATOR_KEY' : 'GRAFT_API_KEY'}, which other users of this machine cannot see`,
+      );
   }
   command.option('--debug', 'print the stack of an error');
   command.addHelpText('after', `\nExample:\n${spec.examples.map((example) => `  $ ${example}`).join('\n')}`);
@@ -40,7 +43,8 @@ export function noun(program: Command, name: string, summary: string): Command {
   return program.command(name).description(summary).showHelpAfterError(`(graft ${name} --help shows how)`);
 }
 
-function pathOf(command: Command): string {
+/** The words that lead to it, without `graft`. */
+export function pathOf(command: Command): string {
   const names: string[] = [];
   for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
   return names.join(' ');

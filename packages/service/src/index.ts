@@ -291,7 +291,6 @@ export { type QuotaUse, readQuota, readQuotaUse, setQuota, type TeamQuota } from
 export {
   createTeam,
   findTeam,
-  listTeams,
   mostRunning,
   mostWeight,
   readTeams,

@@ -148,7 +148,7 @@ function checkOperator({ operator, session }: FastifyRequest, { limits }: SignIn
   }
   throw new ApiError(
     'operator_required',
-    'This takes a key of the operator of the service, who makes one with `graft admin operator-keys create`.',
+    'This takes a key of the operator of the service, who makes one with `graft admin operator-keys create`, and the first with `graft admin bootstrap` on its machine.',
   );
 }
 

@@ -38,19 +38,19 @@ export const CreatedApiKeySchema = named('CreatedApiKey', {
   key: Type.String({ description: 'The whole key. It is shown this once.' }),
 });
 
-const limits = {
+/** `absent`: what a key has that is created without them. */
+const limits = (absent: string) => ({
   scopes: Type.Optional(
     nullable(Type.Array(Type.String(), { maxItems: 64 }), {
-      description: "`<resource>:read|write`. Null: all that the role may. Absent: the caller's.",
+      description: `\`<resource>:read|write\`. Null: all that the role may. Absent: ${absent}.`,
     }),
   ),
   models: Type.Optional(
     nullable(Type.Array(Type.String(), { maxItems: 64 }), {
-      description:
-        "Models that it may train on and call: names, or beginnings with a `*` behind (`ft:tiny:*`). Null: all. Absent: the caller's.",
+      description: `Models that it may train on and call: names, or beginnings with a \`*\` behind (\`ft:tiny:*\`). Null: all. Absent: ${absent}.`,
     }),
   ),
-};
+});
 
 export const ExpiresIn = Type.Integer({ minimum: 1, maximum: mostKeySeconds, description: 'Seconds.' });
 
@@ -61,7 +61,7 @@ export const CreateApiKeySchema = named(
   {
     name: KeyName,
     role: Type.Optional(RoleSchema),
-    ...limits,
+    ...limits("the caller's"),
     expires_in: Type.Optional(nullable(ExpiresIn)),
     owner: Type.Optional(
       Type.Enum(['person', 'team'], {
@@ -70,6 +70,22 @@ export const CreateApiKeySchema = named(
           "`person`: the caller's own, which ends with their membership. `team`: stays when people go; only admins make them. Default: person, for a caller who is one.",
       }),
     ),
+  },
+  closed,
+);
+
+export const CreateTeamKeySchema = named(
+  'CreateTeamKey',
+  {
+    name: KeyName,
+    role: Type.Optional(RoleSchema),
+    ...limits('all'),
+    person_id: Type.Optional(
+      nullable(Type.String({ maxLength: 64 }), {
+        description: "A member whose key it is. Null: the team's own.",
+      }),
+    ),
+    expires_in: Type.Optional(nullable(ExpiresIn)),
   },
   closed,
 );
@@ -126,6 +142,7 @@ export const RevokeApiKeyQuery = Type.Object(
 
 export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });
+export const TeamKeyParams = Type.Object({ team_id: Type.String(), key_id: Type.String() });
 
 /** Unix seconds of a time that may not have come. */
 export const secondsOrNull = (date: Date | null): number | null => (date ? unixSeconds(date) : null);

@@ -43,7 +43,7 @@ export const BaseModelSchema = named('BaseModel', {
   allowed_teams: Type.Array(Type.String()),
   denied_teams: Type.Array(Type.String()),
   added_by: nullable(Type.String(), {
-    description: 'Person or key; null: `graft admin`, or the configuration.',
+    description: 'Person or key; null: the configuration, or `graft admin base-models add-unlisted`.',
   }),
   created_at: nullable(Time),
   started_at: nullable(Time),
@@ -94,6 +94,11 @@ export const DeletedBaseModelSchema = named('DeletedBaseModel', {
   id: Type.String(),
   object: Type.Literal('base_model'),
   deleted: Type.Literal(true),
+});
+export const ForgottenBaseModelSchema = named('ForgottenBaseModel', {
+  id: Type.String(),
+  object: Type.Literal('base_model'),
+  forgotten: Type.Boolean({ description: 'False: it was never used.' }),
 });
 export const BaseModelParams = Type.Object({
   base_model_id: Type.String({ description: 'Slashes as %2F.' }),

@@ -192,6 +192,7 @@ export const DeleteTeamQuery = Type.Object(
 export const MemberParams = Type.Object({ person_id: Type.String() });
 export const InvitationParams = Type.Object({ invitation_id: Type.String() });
 export const TeamParams = Type.Object({ team_id: Type.String() });
+export const TeamMemberParams = Type.Object({ team_id: Type.String(), person_id: Type.String() });
 
 export function toWireTeam(team: Team): Static<typeof TeamSchema> {
   const { id, name, runningLimit: running_limit, weight } = team;

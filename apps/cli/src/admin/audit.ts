@@ -1,63 +1,52 @@
-import type { AuditCheck, AuditHead } from '@graft/service';
+import type { Wire } from '@graft/client';
 import type { Command } from 'commander';
-import { table } from '../draw/table.ts';
-import { CommandError, UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
-import { noun, type VerbOptions, verb } from '../verb.ts';
-import { type Service, withServices } from './with-services.ts';
-
-const installation = 'installation';
-const nameOf = (chain: string) => chain || installation;
-const chainOf = (name: string) => (name === installation ? '' : name);
+import { UsageError } from '../errors.ts';
+import { noun } from '../verb.ts';
+import { listed } from './answer.ts';
+import { type Admin, found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
 /** `graft admin audit …`: whether the audit log is as it was written. */
 export function addAuditVerbs(admin: Command): void {
   const audit = noun(admin, 'audit', 'verify, heads');
+  const empty = 'The audit log is empty.';
 
-  verb(audit, {
-    name: 'verify',
-    summary: 'check the hashes of the audit log; exit code 1 and the first broken entry if one was changed',
-    examples: ['graft admin audit verify', 'graft admin audit verify --chain team-… --head 812:9f86d0…'],
-  })
+  const verifies =
+    'check the hashes of the audit log; exit code 1 and the first broken entry if one was changed';
+  operatorVerb(audit, 'verify', verifies, '', '--chain team-… --head 812:9f86d0…')
     .option('--chain <team>', 'one chain alone: a team, or `installation` (default: all)')
     .option('--head <sequence:hash>', 'an entry of that chain as it was exported: it must be there as it was')
-    .action(async (options: VerbOptions & { chain?: string; head?: string }) => {
-      const { chain, head: text } = options;
-      const head = text === undefined ? null : parseHead(text);
-      if (head && chain === undefined) throw new UsageError('--head needs --chain, whose entry it is.');
-      const checks = await withServices(async (services, service) => {
-        const check = (of: string) => checkChain((page) => service.verifyAudit(services, of, page), head);
-        if (chain !== undefined) return [await check(chainOf(chain))];
-        const all: AuditCheck[] = [];
-        for (const each of await everyHead((page) => service.listAuditHeads(services, page)))
-          all.push(await check(each.chain));
-        return all;
-      });
-      printChecks(checks, options);
-    });
+    .action(
+      overApi(async ({ admin }, { chain, head: text }: { chain?: string; head?: string }) => {
+        const head = text === undefined ? null : parseHead(text);
+        if (head && chain === undefined) throw new UsageError('--head needs --chain, whose entry it is.');
+        const chains = chain === undefined ? await admin.audit.chains(wholePage).toArray() : [{ id: chain }];
+        const checks: Wire.AuditCheck[] = [];
+        for (const { id } of chains) checks.push(await checkChain(admin, id, head));
+        const columns = { CHAIN: 'id', 'ENTRIES IN ORDER': 'last_sequence', STATE: describeState } as const;
+        return { ...listed(checks, columns, empty), failure: describeFirst(checks) };
+      }),
+    );
 
-  verb(audit, {
-    name: 'heads',
-    summary: 'print the last hash of every chain of the audit log, to be kept elsewhere',
-    examples: ['graft admin audit heads --json'],
-  }).action(async (options: VerbOptions) => {
-    const output = createOutput(options);
-    const heads = await withServices((services, { listAuditHeads }) =>
-      everyHead((page) => listAuditHeads(services, page)),
-    );
-    const data = heads.map(({ chain, sequence, hash }) => ({ id: nameOf(chain), sequence, hash }));
-    output.result({ object: 'list', data }, () =>
-      table(
-        ['CHAIN', 'HEAD'],
-        data.map(({ id, sequence, hash }) => [id, `${sequence}:${hash}`]),
-        output.paint,
-        'The audit log is empty.',
-      ),
-    );
-  });
+  listVerb(
+    audit,
+    'print the last hash of every chain of the audit log, to be kept elsewhere',
+    ({ audit }) => audit.chains(wholePage),
+    { CHAIN: 'id', HEAD: ({ sequence, hash }) => `${sequence}:${hash}` },
+    empty,
+    'heads',
+  );
 }
 
-type Head = Pick<AuditHead, 'sequence' | 'hash'>;
+const describeState = ({ fault }: Wire.AuditCheck): string =>
+  fault ? `broken at ${fault.sequence}: ${fault.reason}` : 'unchanged';
+
+function describeFirst(checks: Wire.AuditCheck[]): string | undefined {
+  const { id, fault } = checks.find((check) => check.fault) ?? {};
+  if (!fault) return undefined;
+  return `The audit log was changed: the first broken entry of ${id} is number ${fault.sequence} (${fault.reason}). Compare it with your exported copy.`;
+}
+
+type Head = Pick<Wire.AuditChain, 'sequence' | 'hash'>;
 
 function parseHead(text: string): Head {
   const [, sequence, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text) ?? [];
@@ -67,56 +56,12 @@ function parseHead(text: string): Head {
 }
 
 /** Page after page, to the end or the first fault. `head`: an entry that must be there. */
-async function checkChain(
-  read: (page: { after: number; limit?: number }) => Promise<AuditCheck>,
-  head: Head | null,
-): Promise<AuditCheck> {
-  let check = await read({ after: 0 });
-  while (!check.done) check = await read({ after: check.last.sequence });
+async function checkChain({ audit }: Admin, id: string, head: Head | null): Promise<Wire.AuditCheck> {
+  const missing = `There is no chain ${id} of the audit log. \`graft admin audit heads\` shows them.`;
+  let check = await found(audit.check(id), missing);
+  while (!check.done) check = await audit.check(id, { after: check.last_sequence });
   if (check.fault || !head) return check;
-  const { last } = await read({ after: head.sequence - 1, limit: 1 });
-  if (last.sequence === head.sequence && last.hash === head.hash) return check;
-  return { ...check, fault: { sequence: head.sequence, id: null, reason: 'head' } };
+  const entry = await audit.check(id, { after: head.sequence - 1, limit: 1 });
+  if (entry.last_sequence === head.sequence && entry.last_hash === head.hash) return check;
+  return { ...check, fault: { sequence: head.sequence, entry_id: null, reason: 'head' } };
 }
-
-function printChecks(checks: AuditCheck[], options: VerbOptions): void {
-  const output = createOutput(options);
-  output.result({ object: 'list', data: checks.map(wireCheck) }, () =>
-    table(
-      ['CHAIN', 'ENTRIES IN ORDER', 'STATE'],
-      checks.map(({ chain, last, fault }) => [
-        nameOf(chain),
-        String(last.sequence),
-        fault ? `broken at ${fault.sequence}: ${fault.reason}` : 'unchanged',
-      ]),
-      output.paint,
-      'The audit log is empty.',
-    ),
-  );
-  for (const { chain, fault } of checks) {
-    if (fault)
-      throw new CommandError(
-        `The audit log was changed: the first broken entry of ${nameOf(chain)} is number ${fault.sequence} (${fault.reason}). Compare it with your exported copy.`,
-      );
-  }
-}
-
-async function everyHead(
-  read: (page: { after?: string; limit: number }) => ReturnType<Service['listAuditHeads']>,
-): Promise<AuditHead[]> {
-  const heads: AuditHead[] = [];
-  for (;;) {
-    const last = heads.at(-1);
-    const page = await read({ limit: 1_000, ...(last ? { after: last.chain } : {}) });
-    heads.push(...page.data);
-    if (!page.hasMore) return heads;
-  }
-}
-
-/** Field names as the API has them. */
-const wireCheck = ({ chain, last, fault }: AuditCheck) => ({
-  id: nameOf(chain),
-  last_sequence: last.sequence,
-  last_hash: last.hash,
-  fault: fault && { sequence: fault.sequence, entry_id: fault.id, reason: fault.reason },
-});

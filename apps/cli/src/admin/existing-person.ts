@@ -1,15 +1,11 @@
-import type { PersonRecord, Services } from '@graft/service';
+import type { Person } from '@graft/client';
 import { CommandError } from '../errors.ts';
-import type { Service } from './with-services.ts';
+import { type Admin, wholePage } from './operator-verb.ts';
 
 /** By id or by email. Throws CommandError. */
-export async function existingPerson(
-  services: Services,
-  service: Service,
-  idOrEmail: string,
-): Promise<PersonRecord> {
-  const person = await service.findPerson(services, idOrEmail);
-  if (person === null)
-    throw new CommandError(`There is no person ${idOrEmail}. \`graft admin people list\` shows them.`);
-  return person;
+export async function existingPerson({ people }: Pick<Admin, 'people'>, idOrEmail: string): Promise<Person> {
+  const email = idOrEmail.toLowerCase();
+  for await (const person of people.list(wholePage))
+    if (person.id === idOrEmail || person.email === email) return person;
+  throw new CommandError(`There is no person ${idOrEmail}. \`graft admin people list\` shows them.`);
 }

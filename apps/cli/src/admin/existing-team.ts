@@ -1,11 +1,9 @@
-import type { Services, Team } from '@graft/service';
+import type { TeamObject } from '@graft/client';
 import { CommandError } from '../errors.ts';
-import type { Service } from './with-services.ts';
+import { type Admin, wholePage } from './operator-verb.ts';
 
 /** By id or by name. Throws CommandError. */
-export async function existingTeam(services: Services, service: Service, idOrName: string): Promise<Team> {
-  const team = await service.findTeam(services, idOrName);
-  if (team === null)
-    throw new CommandError(`There is no team ${idOrName}. \`graft admin teams list\` shows them.`);
-  return team;
+export async function existingTeam({ teams }: Pick<Admin, 'teams'>, idOrName: string): Promise<TeamObject> {
+  for await (const team of teams.list(wholePage)) if ([team.id, team.name].includes(idOrName)) return team;
+  throw new CommandError(`There is no team ${idOrName}. \`graft admin teams list\` shows them.`);
 }

@@ -1,27 +1,20 @@
-import type { ApiKeyRecord, Role } from '@graft/service';
+import type { ApiKey, Role } from '@graft/client';
 import { type Command, Option } from 'commander';
 import { timeSpan, words } from '../arguments.ts';
-import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
-import { createOutput } from '../output.ts';
 import { idOf, roles, stateOf } from '../team/keys.ts';
-import { noun, type VerbOptions, verb } from '../verb.ts';
+import { noun } from '../verb.ts';
+import { listed, time } from './answer.ts';
 import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
-import { everyPage } from './people.ts';
-import { unixSeconds, withServices } from './with-services.ts';
+import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
-type TeamKey = ApiKeyRecord & { team: string };
-
+/** The keys of teams. */
 export function addKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'keys', 'create, list, revoke');
 
-  verb(keys, {
-    name: 'create',
-    summary: 'make an API key and print it, the only time it can be seen',
-    examples: ['graft admin keys create --team research --name "Ada\'s laptop"'],
-  })
+  const creates = 'create an API key of a team and print it, the only time it can be seen';
+  operatorVerb(keys, 'create', creates, '--team research --name "Ada\'s laptop"')
     .requiredOption('--team <team>', 'id or name of the team')
     .option('--name <name>', 'what it is for', 'key')
     .addOption(new Option('--role <role>', 'what it may do').choices(roles).default('member'))
@@ -29,117 +22,120 @@ export function addKeyVerbs(admin: Command): void {
     .option('--scopes <scopes>', 'only these, with commas between (default: all that the role may)', words)
     .option('--models <models>', 'only these models: names, or beginnings with * behind', words)
     .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
-    .action(async (options: CreateOptions) => {
-      const output = createOutput(options);
-      const made = await withServices(async (services, service) => {
-        const team = await existingTeam(services, service, options.team);
-        const person =
-          options.person === undefined ? null : await existingPerson(services, service, options.person);
-        const { keyId, key } = await service.createApiKey(services, team.id, {
-          name: options.name,
-          role: options.role,
-          scopes: options.scopes ?? null,
-          models: options.models ?? null,
-          personId: person?.id,
-          expiresIn: options.expires,
-        });
+    .action(
+      overApi(async ({ admin }, options: KeyOptions & { team: string; role: Role }) => {
+        const { name, role, scopes, models } = options;
+        const { id: team_id, name: team } = await existingTeam(admin, options.team);
+        const more = { scopes, models, ...(await ownerAndEnd(admin, options)) };
+        const made = await admin.teams.createKey(team_id, { name, role, ...given(more) });
         return {
-          key_id: keyId,
-          key,
-          team_id: team.id,
-          team: team.name,
-          role: options.role,
-          name: options.name,
+          value: { ...made, key_id: made.id, team_id, team },
+          text: made.key,
+          note: `A ${role} key of team ${team}. It is shown this once: give it to its user over a safe channel.`,
         };
-      });
-      output.result(made, () => made.key);
-      output.note(
-        `A ${made.role} key of team ${made.team}. It is shown this once: give it to its user over a safe channel.`,
-      );
-    });
-
-  verb(keys, {
-    name: 'list',
-    summary: 'list keys, without their secrets, which nobody has',
-    examples: ['graft admin keys list --team research'],
-  })
-    .option('--team <team>', 'id or name of one team')
-    .action(async (options: VerbOptions & { team?: string }) => {
-      const output = createOutput(options);
-      const data = await withServices(async (services, service) => {
-        const all =
-          options.team === undefined
-            ? await service.listTeams(services)
-            : [await existingTeam(services, service, options.team)];
-        const found: TeamKey[] = [];
-        for (const team of all) {
-          const keys = await everyPage((page) => service.listApiKeys(services, team.id, page));
-          found.push(...keys.map((key) => ({ ...key, team: team.name })));
-        }
-        return found;
-      });
-      output.result({ object: 'list', data: data.map(wireKey) }, () =>
-        table(
-          ['KEY', 'TEAM', 'NAME', 'ROLE', 'CREATED', 'LAST USED', 'STATE'],
-          data.map((key) => [
-            key.id,
-            key.team,
-            key.name,
-            key.role,
-            timestamp(unixSeconds(key.createdAt)),
-            key.lastUsedAt === null ? 'never' : timestamp(unixSeconds(key.lastUsedAt)),
-            stateOf(wireKey(key)),
-          ]),
-          output.paint,
-          'No keys yet. Make one with: graft admin keys create --team TEAM',
-        ),
-      );
-    });
-
-  verb(keys, {
-    name: 'revoke <key>',
-    summary: 'end a key, given by its id or whole; it stops working at once',
-    examples: ['graft admin keys revoke Zb3kQ9wLx0aT'],
-  }).action(async (key: string, options: VerbOptions) => {
-    const id = idOf(key);
-    const teamName = await withServices(async (services, service) => {
-      for (const team of await service.listTeams(services)) {
-        if (await service.revokeApiKey(services, team.id, id)) return team.name;
-      }
-      return null;
-    });
-    if (teamName === null)
-      throw new CommandError(`There is no valid key ${id}. \`graft admin keys list\` shows them.`);
-    createOutput(options).result(
-      { key_id: id, team: teamName, revoked: true },
-      () => `Revoked ${id} of team ${teamName}.`,
+      }),
     );
-  });
+
+  operatorVerb(
+    keys,
+    'list',
+    'list keys of teams, without their secrets, which are not stored',
+    '--team research',
+  )
+    .option('--team <team>', 'id or name of one team')
+    .action(
+      overApi(async ({ admin }, options: { team?: string }) => {
+        const teams = options.team ? [await existingTeam(admin, options.team)] : await allTeams(admin);
+        const data: (ApiKey & { team_id: string; team: string })[] = [];
+        for (const { id: team_id, name: team } of teams)
+          for await (const key of admin.teams.listKeys(team_id, wholePage))
+            data.push({ ...key, team_id, team });
+        const columns = {
+          KEY: 'id',
+          TEAM: 'team',
+          NAME: 'name',
+          ROLE: 'role',
+          CREATED: (key: ApiKey) => time(key.created_at),
+          'LAST USED': (key: ApiKey) => time(key.last_used_at),
+          STATE: stateOf,
+        } as const;
+        return listed(data, columns, 'No keys yet. Create one with: graft admin keys create --team TEAM');
+      }),
+    );
+
+  const revokes = 'end a key of a team, given by its id or whole; it stops working immediately';
+  operatorVerb(keys, 'revoke <key>', revokes, 'Zb3kQ9wLx0aT').action(
+    overApi(async ({ admin }, _options: object, key: string) => {
+      const key_id = idOf(key);
+      for (const { id, name: team } of await allTeams(admin)) {
+        const revoked = await admin.teams.revokeKey(id, key_id).catch((error) => {
+          if (error.code !== 'api_key_not_found') throw error;
+        });
+        if (revoked)
+          return { value: { key_id, team, revoked: true }, text: `Revoked ${key_id} of team ${team}.` };
+      }
+      throw new CommandError(`There is no valid key ${key_id}. \`graft admin keys list\` shows them.`);
+    }),
+  );
 }
 
-/** Field names and times as the API has them. */
-const wireKey = (key: TeamKey) => ({
-  id: key.id,
-  team_id: key.teamId,
-  team: key.team,
-  name: key.name,
-  role: key.role,
-  created_at: unixSeconds(key.createdAt),
-  last_used_at: key.lastUsedAt && unixSeconds(key.lastUsedAt),
-  revoked_at: key.revokedAt && unixSeconds(key.revokedAt),
-  expires_at: key.expiresAt && unixSeconds(key.expiresAt),
-  scopes: key.scopes,
-  models: key.models,
-  person_id: key.personId,
-  replaced_by: key.replacedBy,
-});
+/** The keys with which the operator uses the API. */
+export function addOperatorKeyVerbs(admin: Command): void {
+  const keys = noun(admin, 'operator-keys', 'create, list, revoke');
 
-interface CreateOptions extends VerbOptions {
-  team: string;
+  const creates = 'create a key of the operator and print it, the only time it can be seen';
+  operatorVerb(keys, 'create', creates, '--name deploy --expires 90d')
+    .requiredOption('--name <name>', 'what it is for')
+    .option('--person <person>', "id or email of whose it is (default: the service's own)")
+    .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+    .action(
+      overApi(async ({ admin }, options: KeyOptions) => {
+        const more = given(await ownerAndEnd(admin, options));
+        const made = await admin.createKey({ name: options.name, ...more });
+        return { value: made, text: made.key, note: operatorKeyNote };
+      }),
+    );
+
+  listVerb(
+    keys,
+    'list the keys of the operator, newest first',
+    (admin) => admin.listKeys(wholePage),
+    {
+      KEY: 'id',
+      NAME: 'name',
+      OF: (key) => key.person_id ?? 'service',
+      'LAST USED': (key) => time(key.last_used_at),
+      STATE: (key) => stateOf(key),
+    },
+    'No keys of the operator.',
+  );
+
+  const revokes = 'end a key of the operator, given by its id or whole, and the keys that it created';
+  operatorVerb(keys, 'revoke <key>', revokes, 'op_Zb3kQ9wLx0aT').action(
+    overApi(async ({ admin }, _options: object, key: string) => {
+      const id = idOf(key);
+      const absent = `There is no valid key ${id}. \`graft admin operator-keys list\` shows them.`;
+      await found(admin.revokeKey(id), absent);
+      return { value: { id, revoked: true }, text: `Revoked ${id}.` };
+    }),
+  );
+}
+
+export const operatorKeyNote =
+  'It manages teams, people and workers, and reads no data of a team. It is shown this once: set GRAFT_OPERATOR_KEY to it, or save it with `graft login`.';
+
+interface KeyOptions {
   name: string;
-  role: Role;
   person?: string;
   scopes?: string[];
   models?: string[];
   expires?: number;
 }
+
+/** Oldest first. */
+const allTeams = async ({ teams }: Admin) => (await teams.list(wholePage).toArray()).toReversed();
+
+const ownerAndEnd = async (admin: Admin, { person, expires: expires_in }: KeyOptions) => ({
+  person_id: person === undefined ? undefined : (await existingPerson(admin, person)).id,
+  expires_in,
+});

@@ -1,15 +1,31 @@
-import type { PersonRecord, Role } from '@graft/service';
+import type { Role } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
 import { CommandError } from '../errors.ts';
-import { createOutput, type Output } from '../output.ts';
 import { roles } from '../team/keys.ts';
-import { noun, type VerbOptions, verb } from '../verb.ts';
+import { noun } from '../verb.ts';
+import { listed, time } from './answer.ts';
 import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
-import { addIdentityVerbs } from './identities.ts';
-import { unixSeconds, withServices } from './with-services.ts';
+import { found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
+
+const changes = {
+  disable: {
+    change: { disabled: true },
+    summary: 'stop all keys of a person, in every team, immediately',
+    done: 'is disabled',
+  },
+  enable: { change: { disabled: false }, summary: 'let the keys of a person work again', done: 'is enabled' },
+  operator: {
+    change: { is_operator: true },
+    summary: 'let a person hold keys of the operator',
+    done: 'may operate the service',
+  },
+  'no-operator': {
+    change: { is_operator: false },
+    summary: "end a person's keys of the operator",
+    done: 'no longer operates the service',
+  },
+};
 
 export function addPeopleVerbs(admin: Command): void {
   const people = noun(
@@ -18,145 +34,124 @@ export function addPeopleVerbs(admin: Command): void {
     'create, list, disable, enable, operator, no-operator, join, remove, erase, identities, unlink',
   );
 
-  verb(people, {
-    name: 'create <email>',
-    summary: 'make a person, of no team yet',
-    examples: ['graft admin people create ada@example.com --name "Ada Lovelace"'],
-  })
+  operatorVerb(
+    people,
+    'create <email>',
+    'create a person, of no team yet',
+    'ada@example.com --name "Ada Lovelace"',
+  )
     .requiredOption('--name <name>', 'what people call them')
     .option('--operator', 'may hold keys of the operator')
-    .action(async (email: string, options: VerbOptions & { name: string; operator?: boolean }) => {
-      const made = await withServices((services, { createPerson }) =>
-        createPerson(services, { email, name: options.name, isOperator: options.operator === true }),
-      );
-      createOutput(options).result(wirePerson(made), () => `${made.email} is ${made.id}.`);
-    });
-
-  verb(people, {
-    name: 'list',
-    summary: 'list everybody whom the service knows, newest first',
-    examples: ['graft admin people list'],
-  }).action(async (options: VerbOptions) => {
-    const output = createOutput(options);
-    const data = await withServices((services, { listPeople }) =>
-      everyPage((page) => listPeople(services, page)),
+    .action(
+      overApi(async ({ admin }, options: { name: string; operator?: boolean }, email: string) => {
+        const { name, operator: is_operator = false } = options;
+        const made = await admin.people.create({ email, name, is_operator });
+        return { value: made, text: `${made.email} is ${made.id}.` };
+      }),
     );
-    tellPeople(output, data);
-  });
 
-  const changes = {
-    disable: [{ isDisabled: true }, 'stop all keys of a person, in every team, at once', 'is disabled'],
-    enable: [{ isDisabled: false }, 'let the keys of a person work again', 'is enabled'],
-    operator: [{ isOperator: true }, 'let a person hold keys of the operator', 'may operate the service'],
-    'no-operator': [
-      { isOperator: false },
-      "end a person's keys of the operator",
-      'operates the service no more',
-    ],
-  } as const;
-  for (const [name, [change, summary, done]] of Object.entries(changes)) {
-    verb(people, {
-      name: `${name} <person>`,
-      summary: `${summary}; named by id or email`,
-      examples: [`graft admin people ${name} ada@example.com`],
-    }).action(async (idOrEmail: string, options: VerbOptions) => {
-      const person = await withServices(async (services, service) => {
-        const { id } = await existingPerson(services, service, idOrEmail);
-        return await service.updatePerson(services, id, change);
-      });
-      createOutput(options).result(wirePerson(person!), () => `${person!.email} ${done}.`);
-    });
+  listVerb(
+    people,
+    'list all people, newest first',
+    ({ people }) => people.list(wholePage),
+    {
+      PERSON: 'id',
+      NAME: 'name',
+      EMAIL: 'email',
+      SINCE: (person) => time(person.created_at),
+      STATE: (person) => (person.disabled_at ? 'disabled' : person.is_operator ? 'operator' : 'active'),
+    },
+    'No people yet. Create one with: graft admin people create EMAIL --name NAME',
+  );
+
+  for (const [name, { change, summary, done }] of Object.entries(changes)) {
+    operatorVerb(people, `${name} <person>`, `${summary}; named by id or email`, 'ada@example.com').action(
+      overApi(async ({ admin }, _options: object, idOrEmail: string) => {
+        const person = await admin.people.update((await existingPerson(admin, idOrEmail)).id, change);
+        return { value: person, text: `${person.email} ${done}.` };
+      }),
+    );
   }
 
-  verb(people, {
-    name: 'join <person>',
-    summary: 'make a person a member of a team, or change their role there',
-    examples: ['graft admin people join ada@example.com --team research --role admin'],
-  })
-    .requiredOption('--team <team>', 'id or name of the team')
-    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('member'))
-    .action(async (idOrEmail: string, options: VerbOptions & { team: string; role: Role }) => {
-      const done = await withServices(async (services, service) => {
-        const team = await existingTeam(services, service, options.team);
-        const { id } = await existingPerson(services, service, idOrEmail);
-        const member = await service.putMember(services, team.id, id, options.role);
-        return { person_id: id, email: member!.email, team: team.name, role: member!.role };
-      });
-      createOutput(options).result(done, () => `${done.email} is ${done.role} of team ${done.team}.`);
-    });
+  addMembershipVerbs(people);
 
-  verb(people, {
-    name: 'remove <person>',
-    summary: 'take a person out of a team, and revoke their keys there',
-    examples: ['graft admin people remove ada@example.com --team research'],
-  })
-    .requiredOption('--team <team>', 'id or name of the team')
-    .action(async (idOrEmail: string, options: VerbOptions & { team: string }) => {
-      const done = await withServices(async (services, service) => {
-        const team = await existingTeam(services, service, options.team);
-        const { id, email } = await existingPerson(services, service, idOrEmail);
-        const removed = await service.removeMember(services, team.id, id, null);
-        if (!removed) throw new CommandError(`${email} is no member of team ${team.name}.`);
-        return { person_id: id, email, team: team.name, removed: true, keys_left: removed.keysLeft };
-      });
-      createOutput(options).result(done, () => `${done.email} is out of team ${done.team}.`);
-    });
-
-  verb(people, {
-    name: 'erase <person>',
-    summary: 'replace name and email of a person for good, and end all that they have',
-    examples: ['graft admin people erase ada@example.com --email ada@example.com'],
-  })
+  const erases = 'replace name and email of a person for good, and end all keys, sessions and memberships';
+  operatorVerb(people, 'erase <person>', erases, 'ada@example.com --email ada@example.com')
     .requiredOption('--email <email>', 'the email of the person once more, to be sure')
-    .action(async (idOrEmail: string, options: VerbOptions & { email: string }) => {
-      const done = await withServices(async (services, service) => {
-        const { id, email } = await existingPerson(services, service, idOrEmail);
+    .action(
+      overApi(async ({ admin }, options: { email: string }, idOrEmail: string) => {
+        const { id, email } = await existingPerson(admin, idOrEmail);
         if (options.email.toLowerCase() !== email)
           throw new CommandError(`--email is not the email of ${id}: nobody was erased.`);
-        return { person_id: id, erased: await service.erasePerson(services, id) };
-      });
-      createOutput(options).result(done, () => `${done.person_id} names nobody any more.`);
-    });
+        const { deleted: erased } = await admin.people.erase(id);
+        return { value: { person_id: id, erased }, text: `${id} names nobody any more.` };
+      }),
+    );
 
   addIdentityVerbs(people);
 }
 
-/** Every row of a list that comes by the page. */
-export async function everyPage<T extends { id: string }>(
-  read: (page: { after?: string; limit: number }) => Promise<{ data: T[]; hasMore: boolean }>,
-): Promise<T[]> {
-  const rows: T[] = [];
-  for (;;) {
-    const last = rows.at(-1);
-    const page = await read({ limit: 1_000, ...(last ? { after: last.id } : {}) });
-    rows.push(...page.data);
-    if (!page.hasMore) return rows;
-  }
+function addMembershipVerbs(people: Command): void {
+  const joins = 'make a person a member of a team, or change their role there';
+  operatorVerb(people, 'join <person>', joins, 'ada@example.com --team research --role admin')
+    .requiredOption('--team <team>', 'id or name of the team')
+    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('member'))
+    .action(
+      overApi(async ({ admin }, options: { team: string; role: Role }, idOrEmail: string) => {
+        const { id: team_id, name: team } = await existingTeam(admin, options.team);
+        const { id: person_id } = await existingPerson(admin, idOrEmail);
+        const { email, role } = await admin.teams.setMember(team_id, person_id, options.role);
+        return { value: { person_id, email, team, role }, text: `${email} is ${role} of team ${team}.` };
+      }),
+    );
+
+  const removes = 'remove a person from a team, and revoke their keys there';
+  operatorVerb(people, 'remove <person>', removes, 'ada@example.com --team research')
+    .requiredOption('--team <team>', 'id or name of the team')
+    .action(
+      overApi(async ({ admin }, options: { team: string }, idOrEmail: string) => {
+        const { id: team_id, name: team } = await existingTeam(admin, options.team);
+        const { id: person_id, email } = await existingPerson(admin, idOrEmail);
+        const absent = `${email} is no member of team ${team}.`;
+        const { keys_left } = await found(admin.teams.removeMember(team_id, person_id), absent);
+        return {
+          value: { person_id, email, team, removed: true, keys_left },
+          text: `${email} is out of team ${team}.`,
+        };
+      }),
+    );
 }
 
-function tellPeople(output: Output, people: PersonRecord[]): void {
-  output.result({ object: 'list', data: people.map(wirePerson) }, () =>
-    table(
-      ['PERSON', 'NAME', 'EMAIL', 'SINCE', 'STATE'],
-      people.map((person) => [
-        person.id,
-        person.name,
-        person.email,
-        timestamp(unixSeconds(person.createdAt)),
-        person.disabledAt ? 'disabled' : person.isOperator ? 'operator' : 'active',
-      ]),
-      output.paint,
-      'Nobody yet. Make somebody with: graft admin people create EMAIL --name NAME',
+/** By what a person signs in. */
+function addIdentityVerbs(people: Command): void {
+  const lists = 'list the identities at providers by which a person signs in';
+  operatorVerb(people, 'identities <person>', lists, 'ada@example.com').action(
+    overApi(async ({ admin }, _options: object, idOrEmail: string) =>
+      listed(
+        await admin.people.identities((await existingPerson(admin, idOrEmail)).id).toArray(),
+        {
+          IDENTITY: 'id',
+          PROVIDER: 'issuer',
+          SUBJECT: 'subject',
+          LINKED: (identity) => time(identity.created_at),
+          'LAST SIGN-IN': (identity) => time(identity.last_seen_at),
+        },
+        'None: this person has never signed in at a provider.',
+      ),
     ),
   );
-}
 
-/** Field names and times as the API has them. */
-const wirePerson = (person: PersonRecord) => ({
-  id: person.id,
-  email: person.email,
-  name: person.name,
-  is_operator: person.isOperator,
-  created_at: unixSeconds(person.createdAt),
-  disabled_at: person.disabledAt && unixSeconds(person.disabledAt),
-});
+  const unlinks = 'unlink an identity from a person, and end its sessions';
+  operatorVerb(people, 'unlink <person> <identity>', unlinks, 'ada@example.com ident-…').action(
+    overApi(async ({ admin }, _options: object, idOrEmail: string, identity_id: string) => {
+      const { id: person_id, email } = await existingPerson(admin, idOrEmail);
+      const shows = `\`graft admin people identities ${email}\` shows them`;
+      const absent = `${email} has no identity ${identity_id}. ${shows}.`;
+      await found(admin.people.unlink(person_id, identity_id), absent);
+      return {
+        value: { person_id, email, identity_id, unlinked: true },
+        text: `${identity_id} is unlinked from ${email}, and its sessions have ended.`,
+      };
+    }),
+  );
+}

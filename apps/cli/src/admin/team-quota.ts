@@ -1,14 +1,9 @@
-import type { TeamQuota as WireQuota } from '@graft/client';
-import type { QuotaUse, TeamQuota } from '@graft/service';
 import { type Command, InvalidArgumentError } from 'commander';
 import { wholeNumber, words } from '../arguments.ts';
 import { quotaView } from '../draw/quota-view.ts';
-import { createOutput } from '../output.ts';
-import { type VerbOptions, verb } from '../verb.ts';
+import type { RemoteOptions } from '../verb.ts';
 import { existingTeam } from './existing-team.ts';
-import { unixSeconds, withServices } from './with-services.ts';
-
-type QuotaOptions = { [Name in keyof TeamQuota]?: TeamQuota[Name] | 'none' };
+import { operatorVerb, overApi } from './operator-verb.ts';
 
 /** `none` takes a limit away. As a word, since commander makes an empty text of null. */
 const orNone =
@@ -30,15 +25,12 @@ function byteCount(text: string): number {
 
 /** `graft admin teams quota`: shows it, and changes what options name. */
 export function addQuotaVerb(teams: Command): void {
-  verb(teams, {
-    name: 'quota <team>',
-    summary: 'show what a team may have and ask for, and change it; none takes a limit away',
-    examples: [
-      'graft admin teams quota research',
-      'graft admin teams quota research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
-      'graft admin teams quota research --queued-jobs none',
-    ],
-  })
+  const summary = 'show what a team may have and ask for, and change it; none takes a limit away';
+  const changes = [
+    'research --queued-jobs 50 --stored-bytes 20GB --max-rank 64',
+    'research --queued-jobs none',
+  ];
+  operatorVerb(teams, 'quota <team>', summary, 'research', ...changes)
     .option('--running-jobs <n>', 'jobs that may run at once', wholeNumber(1))
     .option('--queued-jobs <n>', 'jobs that may wait: validating, queued or paused', amount)
     .option('--stored-bytes <size>', 'of files, pending uploads and adapters together', orNone(byteCount))
@@ -49,48 +41,20 @@ export function addQuotaVerb(teams: Command): void {
     .option('--max-rank <n>', 'largest rank', size)
     .option('--max-seq-length <n>', 'longest sequence', size)
     .option('--tokens-per-job <n>', 'tokens of the data × epochs', amount)
-    .action(async (name: string, { json, ...options }: VerbOptions & QuotaOptions & { debug?: boolean }) => {
-      const { debug: _, ...named } = options;
-      const change = Object.fromEntries(
-        Object.entries(named).map(([name, value]) => [name, value === 'none' ? null : value]),
-      ) as Partial<TeamQuota>;
-      const quota = await withServices(async (services, service) => {
-        const { id } = await existingTeam(services, service, name);
-        const isChange = Object.keys(change).length > 0;
-        const set = isChange
-          ? await service.setQuota(services, id, change)
-          : await service.readQuota(services, id);
-        return wireQuota(id, set!, await service.readQuotaUse(services, id));
-      });
-      const output = createOutput({ json: json ?? false });
-      output.result(quota, () => quotaView(quota, output.paint));
-    });
-}
-
-/** Field names and times as the API has them. */
-function wireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): WireQuota {
-  return {
-    object: 'team.quota',
-    team_id: teamId,
-    running_jobs: quota.runningJobs,
-    queued_jobs: quota.queuedJobs,
-    stored_bytes: quota.storedBytes,
-    tokens_per_month: quota.tokensPerMonth,
-    open_uploads: quota.openUploads,
-    models: quota.models && [...quota.models],
-    methods: quota.methods && [...quota.methods],
-    max_rank: quota.maxRank,
-    max_seq_length: quota.maxSeqLength,
-    tokens_per_job: quota.tokensPerJob,
-    use: {
-      running_jobs: use.runningJobs,
-      queued_jobs: use.queuedJobs,
-      stored_bytes: use.storedBytes,
-      trained_tokens: use.trainedTokens,
-      planned_tokens: use.plannedTokens,
-      open_uploads: use.openUploads,
-    },
-    has_budget: use.hasBudget,
-    month_ends: unixSeconds(use.monthEnds),
-  };
+    .action(
+      overApi(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
+        const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
+        // --queued-jobs, which commander names queuedJobs, is queued_jobs.
+        const change = Object.entries(named).map(([option, value]) => [
+          option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+          value === 'none' ? null : value,
+        ]);
+        const { id } = await existingTeam(admin, name);
+        const quota =
+          change.length > 0
+            ? await admin.teams.setQuota(id, Object.fromEntries(change))
+            : await admin.teams.quota(id);
+        return { value: quota, text: (paint) => quotaView(quota, paint) };
+      }),
+    );
 }

@@ -1,144 +1,146 @@
-import type { Role, Team } from '@graft/service';
+import type { Role, TeamObject } from '@graft/client';
 import { type Command, Option } from 'commander';
-import { wholeNumber } from '../arguments.ts';
+import { anyNumber, wholeNumber } from '../arguments.ts';
 import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
-import { DEFAULT_BASE_URL } from '../remote/connect.ts';
 import { linkOf } from '../team/invitations.ts';
 import { roles } from '../team/keys.ts';
-import { noun, type VerbOptions, verb } from '../verb.ts';
+import { noun } from '../verb.ts';
+import { listed, time } from './answer.ts';
 import { existingTeam } from './existing-team.ts';
+import { given, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 import { addQuotaVerb } from './team-quota.ts';
-import { addBudgetVerb } from './usage.ts';
-import { unixSeconds, withServices } from './with-services.ts';
 
 export function addTeamVerbs(admin: Command): void {
   const teams = noun(admin, 'teams', 'create, list, limit, weight, quota, budget, invite, delete');
 
-  verb(teams, {
-    name: 'create <name>',
-    summary: 'make a team; its name stands in the names of its models',
-    examples: ['graft admin teams create research --running-limit 4'],
-  })
-    .option('--running-limit <n>', 'jobs that may run at once (default: 8)', wholeNumber(1))
-    .option('--weight <n>', 'its share of the machines, next to those of others (default: 1)', wholeNumber(1))
-    .action(async (name: string, options: VerbOptions & { runningLimit?: number; weight?: number }) => {
-      const output = createOutput(options);
-      const { runningLimit, weight } = options;
-      const team = await withServices(async (services, { createTeam, mostWeight }) => {
-        if (weight !== undefined && weight > mostWeight) throw tooHeavy(mostWeight);
-        return await createTeam(services, { name, runningLimit, weight });
-      });
-      output.result(
-        wireTeam(team),
-        () => `Team ${team.name} is ${team.id}.\nNext: graft admin keys create --team ${team.name}`,
-      );
-    });
+  const creates = 'create a team; its name is part of the names of its models';
+  operatorVerb(teams, 'create <name>', creates, 'research --running-limit 4')
+    .option('--running-limit <n>', 'maximum number of running jobs (default: 8)', wholeNumber(1))
+    .option('--weight <n>', 'its share of the machines, relative to other teams (default: 1)', wholeNumber(1))
+    .action(
+      overApi(async ({ admin }, options: { runningLimit?: number; weight?: number }, name: string) => {
+        const { runningLimit: running_limit, weight } = options;
+        const team = await admin.teams.create({ name, ...given({ running_limit, weight }) });
+        const next = `graft admin keys create --team ${team.name}`;
+        return { value: team, text: `Team ${team.name} is ${team.id}.\nNext: ${next}` };
+      }),
+    );
 
-  verb(teams, {
-    name: 'list',
-    summary: 'list all teams',
-    examples: ['graft admin teams list'],
-  }).action(async (options: VerbOptions) => {
-    const output = createOutput(options);
-    const data = await withServices((services, { listTeams }) => listTeams(services));
-    output.result({ object: 'list', data: data.map(wireTeam) }, () =>
-      table(
-        ['ID', 'NAME', 'RUNNING LIMIT', 'WEIGHT', 'CREATED'],
-        data.map((team) => [
-          team.id,
-          team.name,
-          String(team.runningLimit),
-          String(team.weight),
-          timestamp(unixSeconds(team.createdAt)),
-        ]),
-        output.paint,
-        'No teams yet. Make one with: graft admin teams create NAME',
+  operatorVerb(teams, 'list', 'list all teams, oldest first').action(
+    overApi(async ({ admin }) =>
+      listed(
+        (await admin.teams.list(wholePage).toArray()).toReversed(),
+        {
+          ID: 'id',
+          NAME: 'name',
+          'RUNNING LIMIT': 'running_limit',
+          WEIGHT: 'weight',
+          CREATED: (team) => time(team.created_at),
+        },
+        'No teams yet. Create one with: graft admin teams create NAME',
+      ),
+    ),
+  );
+
+  addChangeVerb(
+    teams,
+    'limit',
+    'change the maximum number of running jobs of a team',
+    (n) => ({ running_limit: n }),
+    (team) => `${team.name} may run ${team.running_limit} at once.`,
+  );
+  addChangeVerb(
+    teams,
+    'weight',
+    'change the share of a team, relative to the weights of the other teams that have jobs',
+    (n) => ({ weight: n }),
+    (team) => `${team.name} has the weight ${team.weight}.`,
+  );
+  addQuotaVerb(teams);
+  addBudgetVerb(teams);
+  addInviteVerb(teams);
+
+  const deletes = 'delete a team for good, with its files, jobs, adapters and keys, when its jobs have ended';
+  operatorVerb(teams, 'delete <team>', deletes, 'research --name research')
+    .requiredOption('--name <name>', 'the name of the team once more, to be sure')
+    .action(
+      overApi(async ({ admin }, { name }: { name: string }, team: string) => {
+        const { id } = await existingTeam(admin, team);
+        return { value: await admin.teams.delete(id, name), text: `Deleted the team ${name}.` };
+      }),
+    );
+}
+
+function addChangeVerb(
+  teams: Command,
+  name: string,
+  summary: string,
+  change: (n: number) => { running_limit?: number; weight?: number },
+  text: (team: TeamObject) => string,
+): void {
+  operatorVerb(teams, `${name} <team> <n>`, summary, 'research 4').action(
+    overApi(async ({ admin }, _options: object, team: string, n: string) => {
+      const to = change(wholeNumber(1)(n));
+      const value = await admin.teams.update((await existingTeam(admin, team)).id, to);
+      return { value, text: text(value) };
+    }),
+  );
+}
+
+function addBudgetVerb(teams: Command): void {
+  const summary = 'show, set or remove what a team may spend in a month';
+  operatorVerb(teams, 'budget <team> [monthly]', summary, 'research 500 --warn-at 0.9', 'research --remove')
+    .option('--warn-at <share>', 'share of the budget at which the team is warned (default: 0.8)', anyNumber)
+    .option('--warn-only', 'let the team continue once it is spent')
+    .option('--remove', 'let the team spend without a limit')
+    .action(
+      overApi(
+        async ({ admin: { teams, budgets } }, options: BudgetOptions, name: string, monthly?: string) => {
+          const { id } = await existingTeam({ teams }, name);
+          const absent = (error: { code?: string }) => {
+            if (error.code === 'budget_not_found') return null;
+            throw error;
+          };
+          const settings = { ...given({ warn_at: options.warnAt }), stops: !options.warnOnly };
+          const budget = options.remove
+            ? await budgets.remove(id).then(() => null, absent)
+            : monthly === undefined
+              ? await budgets.retrieve(id).catch(absent)
+              : await budgets.set(id, { monthly: anyNumber(monthly), ...settings });
+          if (!budget) return { value: null, text: `${name} has no budget.` };
+          const spent = `${name} has spent ${budget.spent.toFixed(2)} of ${budget.monthly} this month`;
+          const until = new Date(budget.resets_at * 1000).toISOString();
+          const warned = budget.stops ? '' : '; it is only warned';
+          return { value: budget, text: `${spent}, until ${until}${warned}.` };
+        },
       ),
     );
-  });
-  addTeamChanges(teams);
-  addBudgetVerb(teams);
-  addQuotaVerb(teams);
 }
 
-function addTeamChanges(teams: Command): void {
-  verb(teams, {
-    name: 'limit <team> <n>',
-    summary: 'change how many jobs of a team may run at once',
-    examples: ['graft admin teams limit research 4'],
-  }).action(async (name: string, n: string, options: VerbOptions) => {
-    const runningLimit = wholeNumber(1)(n);
-    const team = await withServices(async (services, service) => {
-      const { id } = await existingTeam(services, service, name);
-      return await service.updateTeam(services, id, { runningLimit });
-    });
-    createOutput(options).result(wireTeam(team!), () => `${team!.name} may run ${runningLimit} at once.`);
-  });
+interface BudgetOptions {
+  warnAt?: number;
+  warnOnly?: boolean;
+  remove?: boolean;
+}
 
-  verb(teams, {
-    name: 'weight <team> <n>',
-    summary: 'change the share of a team, next to the weights of the others that have work',
-    examples: ['graft admin teams weight research 3'],
-  }).action(async (name: string, n: string, options: VerbOptions) => {
-    const weight = wholeNumber(1)(n);
-    const team = await withServices(async (services, service) => {
-      if (weight > service.mostWeight) throw tooHeavy(service.mostWeight);
-      const { id } = await existingTeam(services, service, name);
-      return await service.updateTeam(services, id, { weight });
-    });
-    createOutput(options).result(wireTeam(team!), () => `${team!.name} has the weight ${weight}.`);
-  });
-
-  verb(teams, {
-    name: 'invite <team>',
-    summary: 'make a link by which one person joins a team, its first admin as a rule',
-    examples: ['graft admin teams invite research --email lead@example.com'],
-  })
-    .option('--email <email>', 'whom it is for (default: whoever has the link)')
+function addInviteVerb(teams: Command): void {
+  const summary = 'create a link by which one person joins a team, its first admin as a rule';
+  const example = 'research --email lead@example.com --base-url https://graft.example.com/v1';
+  operatorVerb(teams, 'invite <team>', summary, example)
+    .option('--email <email>', 'whom it is for (default: anyone who has the link)')
     .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('admin'))
-    .option('--base-url <url>', 'of the service as that person reaches it (default: GRAFT_BASE_URL)')
-    .action(async (name: string, options: VerbOptions & { email?: string; role: Role; baseUrl?: string }) => {
-      const output = createOutput(options);
-      const { invitation, token } = await withServices(async (services, service) => {
-        const { id } = await existingTeam(services, service, name);
-        const { email = null, role } = options;
-        return await service.createInvitation(services, id, { email, role }, null);
-      });
-      const link = linkOf(options.baseUrl ?? (process.env.GRAFT_BASE_URL || DEFAULT_BASE_URL), { token });
-      const expires_at = unixSeconds(invitation.expiresAt);
-      output.result({ id: invitation.id, token, link, expires_at }, () => link);
-      output.note(
-        `For a browser or \`graft join\`, once, until ${timestamp(expires_at)}. It is shown this once.`,
-      );
-    });
-
-  verb(teams, {
-    name: 'delete <team>',
-    summary: 'delete a team for good, with its files, jobs, adapters and keys, when its jobs have ended',
-    examples: ['graft admin teams delete research --name research'],
-  })
-    .requiredOption('--name <name>', 'the name of the team once more, to be sure')
-    .action(async (name: string, options: VerbOptions & { name: string }) => {
-      const id = await withServices(async (services, service) => {
-        const team = await existingTeam(services, service, name);
-        await service.deleteTeam(services, team.id, options.name, null);
-        await service.purgeDeletedTeams(services);
-        return team.id;
-      });
-      createOutput(options).result({ id, deleted: true }, () => `Deleted the team ${options.name}.`);
-    });
+    .action(
+      overApi(async ({ admin, baseUrl }, options: { email?: string; role: Role }, name: string) => {
+        const { id } = await existingTeam(admin, name);
+        const { email, role } = options;
+        const invitation = await admin.teams.invite(id, { role, ...given({ email }) });
+        const link = linkOf(baseUrl, invitation);
+        const until = timestamp(invitation.expires_at);
+        return {
+          value: { ...invitation, link },
+          text: link,
+          note: `For a browser or \`graft join\`, once, until ${until}. It is shown this once.`,
+        };
+      }),
+    );
 }
-
-const tooHeavy = (mostWeight: number) => new UsageError(`A weight is at most ${mostWeight}.`);
-
-/** Field names and times as the API has them. */
-const wireTeam = (team: Team) => ({
-  id: team.id,
-  name: team.name,
-  running_limit: team.runningLimit,
-  weight: team.weight,
-  created_at: unixSeconds(team.createdAt),
-});

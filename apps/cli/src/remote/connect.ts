@@ -1,24 +1,39 @@
 import type { GraftClient } from '@graft/client';
 import { UsageError } from '../errors.ts';
-import { readProfile } from '../profile.ts';
+import { isOperatorKey, readProfile, sameUrl } from '../profile.ts';
 import type { RemoteOptions } from '../verb.ts';
 
 /** http://127.0.0.1:8000/v1, where `npm start` listens. */
 export const DEFAULT_BASE_URL = 'http://127.0.0.1:8000/v1';
 
-/** Takes flags first, then the environment, then the saved profile. A saved key is sent only to the base URL it was saved for. */
-export async function connect(options: RemoteOptions): Promise<GraftClient> {
+/**
+ * Takes flags first, then the environment, then the saved profile. A saved key is sent only to the base URL it was saved for. For the
+ * operator, GRAFT_OPERATOR_KEY and a saved key of the operator come before a key of a team.
+ */
+export async function connect(
+  options: RemoteOptions,
+  as: 'team' | 'operator' = 'team',
+): Promise<GraftClient> {
   const { GraftClient } = await import('@graft/client');
+  const { GRAFT_API_KEY: teamKey, GRAFT_OPERATOR_KEY: operatorKey } = process.env;
   const chosenUrl = options.baseUrl ?? (process.env.GRAFT_BASE_URL || undefined);
-  const chosenKey = options.apiKey ?? (process.env.GRAFT_API_KEY || undefined);
+  const chosenKey =
+    options.apiKey ??
+    ((as === 'team' ? teamKey : operatorKey || (isOperatorKey(teamKey ?? '') && teamKey)) || undefined);
   const profile = chosenUrl === undefined || chosenKey === undefined ? readProfile() : null;
   const baseUrl = chosenUrl ?? profile?.baseUrl ?? DEFAULT_BASE_URL;
-  const savedKey = profile !== null && sameUrl(profile.baseUrl, baseUrl) ? profile.apiKey : undefined;
-  const apiKey = chosenKey ?? savedKey;
+  const saved = profile !== null && sameUrl(profile.baseUrl, baseUrl) ? profile : null;
+  const apiKey =
+    chosenKey ??
+    (as === 'team'
+      ? (saved?.apiKey ?? saved?.operatorKey)
+      : (saved?.operatorKey ?? (teamKey || saved?.apiKey)));
   if (apiKey === undefined) {
-    const saved = profile === null ? '' : ` (the saved key is for ${profile.baseUrl})`;
+    const elsewhere = profile === null ? '' : ` (the saved key is for ${profile.baseUrl})`;
     throw new UsageError(
-      `No API key for ${baseUrl}${saved}. Set GRAFT_API_KEY, pass --api-key, or run \`graft login\`.`,
+      as === 'team'
+        ? `No API key for ${baseUrl}${elsewhere}. Set GRAFT_API_KEY, pass --api-key, or run \`graft login\`.`
+        : `No key of the operator for ${baseUrl}${elsewhere}. Set GRAFT_OPERATOR_KEY, pass --api-key, or run \`graft login\`. \`graft admin bootstrap\` on the service's machine makes the first one.`,
     );
   }
   try {
@@ -28,5 +43,3 @@ export async function connect(options: RemoteOptions): Promise<GraftClient> {
     throw error;
   }
 }
-
-const sameUrl = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.replace(/\/+$/, '');

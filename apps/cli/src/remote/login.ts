@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { INTERRUPTED } from '../interrupts.ts';
 import { createOutput } from '../output.ts';
-import { deleteProfile, profilePath, readProfile, writeProfile } from '../profile.ts';
+import { deleteProfile, isOperatorKey, profilePath, readProfile, sameUrl, writeProfile } from '../profile.ts';
 import { type RemoteOptions, verb } from '../verb.ts';
 import { DEFAULT_BASE_URL } from './connect.ts';
 import { whoIs } from './whoami.ts';
@@ -37,7 +37,9 @@ export function addLoginVerbs(program: Command): void {
       throw error instanceof TypeError ? new UsageError(error.message) : error;
     }
     const me = await client.me();
-    writeProfile({ baseUrl, apiKey });
+    // A key of the operator and one of a team are saved beside each other.
+    const kept = saved !== null && sameUrl(saved.baseUrl, baseUrl) ? saved : {};
+    writeProfile({ ...kept, baseUrl, ...(isOperatorKey(apiKey) ? { operatorKey: apiKey } : { apiKey }) });
     const path = profilePath();
     output.result(
       { base_url: baseUrl, profile: path, me },

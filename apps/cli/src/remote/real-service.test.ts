@@ -12,7 +12,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   const env = await startGraft(t, folder);
   const { graft, ok, json } = graftIn(folder, env);
 
-  // The operator makes a team and a key in the same database.
+  // The operator creates a team and a key.
   assert.match((await ok(['admin', 'teams', 'create', 'research'])).stdout, /^Team research is team-/);
   const taken = await graft(['admin', 'teams', 'create', 'research']);
   assert.equal(taken.code, 1);
@@ -139,8 +139,8 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(bad.code, 1);
   assert.match(bad.stderr, /adapter_model\.safetensors is only 4 bytes long/);
 
-  // .env alone leads the operator to the same database, from any folder.
-  const settings = Object.entries(env).filter(([name]) => /^(DATABASE_URL|GRAFT_DATA_DIR)$/.test(name));
+  // .env alone leads the operator to the same service, from any folder.
+  const settings = Object.entries(env).filter(([name]) => /^GRAFT_(BASE_URL|OPERATOR_KEY)$/.test(name));
   await writeFile(join(folder, 'settings'), settings.map(([name, value]) => `${name}=${value}\n`).join(''));
   const teams = await runGraft(['admin', 'teams', 'list', '--json'], {
     env: { GRAFT_ENV_FILE: join(folder, 'settings') },
@@ -183,6 +183,9 @@ async function startGraft(t: TestContext, folder: string): Promise<Record<string
     GRAFT_BOOTSTRAP_KEY: apiKey,
   });
   t.after(() => running.end('SIGTERM'));
+  const operator = await runGraft(['admin', 'bootstrap'], { env });
+  assert.equal(operator.code, 0, operator.stderr);
   await whenReady(running, `http://127.0.0.1:${port}/readyz`);
-  return { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_API_KEY: apiKey };
+  const GRAFT_OPERATOR_KEY = operator.stdout.trim();
+  return { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_API_KEY: apiKey, GRAFT_OPERATOR_KEY };
 }

@@ -1,32 +1,15 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { createTestDatabase } from '@graft/service/testing';
-import {
-  freePort,
-  graftEnvironment,
-  startProcess,
-  whenReady,
-} from '../../../../test/service/running-graft.ts';
-import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { graftIn, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { startApi } from '../testing/start-api.ts';
 
 test('integrations against a real API: from set to delete, the secret from the environment', async (t) => {
-  const database = await createTestDatabase();
-  t.after(async () => await database.drop());
-  const port = await freePort();
-  const place = { DATABASE_URL: database.url, GRAFT_DATA_DIR: join(temporaryFolder(t), 'data') };
-  const running = startProcess(
-    'apps/api/src/main.ts',
-    [],
-    graftEnvironment({ ...place, PORT: String(port), HOST: '127.0.0.1' }),
-  );
-  t.after(async () => void (await running.end('SIGTERM')));
-  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
-  const admin = async (...args: string[]) =>
-    (await runGraft(['admin', ...args], { env: place })).stdout.trim();
-  await admin('teams', 'create', 'trackers');
-  const key = await admin('keys', 'create', '--team', 'trackers', '--role', 'admin');
-  const env = { GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_API_KEY: key, WANDB_API_KEY: 'canary' };
+  const folder = temporaryFolder(t);
+  const place = await startApi(t, folder);
+  const { json } = graftIn(folder, place);
+  await json(['admin', 'teams', 'create', 'trackers']);
+  const { key } = await json(['admin', 'keys', 'create', '--team', 'trackers', '--role', 'admin']);
+  const env = { GRAFT_BASE_URL: place.GRAFT_BASE_URL, GRAFT_API_KEY: key, WANDB_API_KEY: 'canary' };
   const graft = async (...args: string[]) => await runGraft(['integrations', ...args], { env });
 
   assert.match((await graft('list')).stdout, /^None yet\. Set one up with: graft integrations set mlflow/);

@@ -3,24 +3,12 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createTestDatabase } from '@graft/service/testing';
-import { freePort, startProcess, whenReady } from '../../../../test/service/running-graft.ts';
 import { graftIn, temporaryFolder } from '../testing/run-graft.ts';
+import { startApi } from '../testing/start-api.ts';
 
 test('what is stored is told, priced, budgeted and checked', async (t) => {
   const folder = temporaryFolder(t);
-  const database = await createTestDatabase();
-  t.after(() => database.drop());
-  const port = await freePort();
-  const env = { DATABASE_URL: database.url, GRAFT_DATA_DIR: join(folder, 'data') };
-  const running = startProcess('apps/api/src/main.ts', [], {
-    ...process.env,
-    ...env,
-    ...{ GRAFT_ENV_FILE: '', REDIS_URL: '', HOST: '127.0.0.1', LOG_LEVEL: 'warn', PORT: String(port) },
-  });
-  t.after(() => running.end('SIGTERM'));
-  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
-  const { graft, ok, json } = graftIn(folder, { ...env, GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1` });
+  const { graft, ok, json } = graftIn(folder, await startApi(t, folder));
   await ok(['admin', 'teams', 'create', 'research']);
   const key = (await json(['admin', 'keys', 'create', '--team', 'research', '--role', 'member'])).key;
   const asTeam = { GRAFT_API_KEY: key };

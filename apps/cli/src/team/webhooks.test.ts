@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createTestDatabase } from '@graft/service/testing';
-import {
-  freePort,
-  graftEnvironment,
-  startProcess,
-  whenReady,
-} from '../../../../test/service/running-graft.ts';
-import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { graftIn, runGraft, temporaryFolder } from '../testing/run-graft.ts';
+import { startApi } from '../testing/start-api.ts';
 
 test('webhooks against a real API: from create to delete', async (t) => {
   const received: { id: string; type: string }[] = [];
@@ -27,22 +20,12 @@ test('webhooks against a real API: from create to delete', async (t) => {
   const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/graft`;
 
   const folder = temporaryFolder(t);
-  const database = await createTestDatabase();
-  t.after(async () => await database.drop());
-  const port = await freePort();
-  const place = { DATABASE_URL: database.url, GRAFT_DATA_DIR: join(folder, 'data') };
-  const running = startProcess(
-    'apps/api/src/main.ts',
-    [],
-    graftEnvironment({ ...place, PORT: String(port), HOST: '127.0.0.1', GRAFT_WEBHOOK_ALLOW: '127.0.0.1' }),
-  );
-  t.after(async () => void (await running.end('SIGTERM')));
-  await whenReady(running, `http://127.0.0.1:${port}/readyz`);
-  const admin = async (...args: string[]) =>
-    (await runGraft(['admin', ...args], { env: place })).stdout.trim();
-  await admin('teams', 'create', 'hooks');
-  const key = await admin('keys', 'create', '--team', 'hooks', '--role', 'admin');
-  const env = { GRAFT_BASE_URL: `http://127.0.0.1:${port}/v1`, GRAFT_API_KEY: key };
+  const settings = { GRAFT_WEBHOOK_ALLOW: '127.0.0.1' };
+  const place = await startApi(t, folder, { settings });
+  const operator = graftIn(folder, place);
+  await operator.ok(['admin', 'teams', 'create', 'hooks']);
+  const { key } = await operator.json(['admin', 'keys', 'create', '--team', 'hooks', '--role', 'admin']);
+  const env = { GRAFT_BASE_URL: place.GRAFT_BASE_URL, GRAFT_API_KEY: key };
   const graft = async (...args: string[]) => {
     const ran = await runGraft(['webhooks', ...args], { env });
     assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stderr}`);

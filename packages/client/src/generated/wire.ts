@@ -309,7 +309,7 @@ export interface BaseModel {
   limited: boolean;
   allowed_teams: string[];
   denied_teams: string[];
-  /** Person or key; null: `graft admin`, or the configuration. */
+  /** Person or key; null: the configuration, or `graft admin base-models add-unlisted`. */
   added_by: string | null;
   /** Unix seconds. */
   created_at: number | null;
@@ -814,6 +814,21 @@ export interface CreateTeam {
   name: string;
   running_limit?: number;
   weight?: number;
+}
+
+export interface CreateTeamKey {
+  /** What it is for. */
+  name: string;
+  /** viewer: reads; member: everything else; admin: people and keys too. */
+  role?: 'viewer' | 'member' | 'admin';
+  /** `<resource>:read|write`. Null: all that the role may. Absent: all. */
+  scopes?: string[] | null;
+  /** Models that it may train on and call: names, or beginnings with a `*` behind (`ft:tiny:*`). Null: all. Absent: all. */
+  models?: string[] | null;
+  /** A member whose key it is. Null: the team's own. */
+  person_id?: string | null;
+  /** Seconds. */
+  expires_in?: number | null;
 }
 
 export interface CreateUpload {
@@ -1756,6 +1771,13 @@ export interface FineTuningPlan {
   training_reasons: Record<string, string>;
   /** Configurations that are trained. */
   trials: number;
+}
+
+export interface ForgottenBaseModel {
+  id: string;
+  object: 'base_model';
+  /** False: it was never used. */
+  forgotten: boolean;
 }
 
 /** OpenAI's hyperparameters, each a value or "auto". */
@@ -3157,6 +3179,11 @@ export interface Queries {
     limit?: number;
   };
   'GET /v1/admin/teams': {
+    /** Id of the last object of the page before. */
+    after?: string;
+    limit?: number;
+  };
+  'GET /v1/admin/teams/{team_id}/keys': {
     /** Id of the last object of the page before. */
     after?: string;
     limit?: number;

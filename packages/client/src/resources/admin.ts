@@ -1,221 +1,200 @@
 import type * as Wire from '../generated/wire.ts';
 import { PageList } from '../page-list.ts';
 import type {
+  ApiKey,
   BaseModelObject,
+  CreatedApiKey,
   CreatedInvitation,
   InvitationParams,
   NewBaseModel,
   OperatorKey,
   Person,
+  Role,
+  TeamMember,
   TeamObject,
   TeamQuota,
   WorkerObject,
 } from '../team-objects.ts';
-import type { Transport } from '../transport.ts';
+import type { Query, Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
-import { AdminBudgets, AdminPrices, Usage } from './usage.ts';
+import type { Budget, UsagePrice } from '../wire-usage.ts';
+import { Usage } from './usage.ts';
 
 type PageParams = { limit?: number; after?: string };
 
-/** What the operator of the service does, with a key of theirs (`graft_op_…`). */
+/** What the operator of the service does, with a key of the operator (`graft_op_…`). */
 export class Admin {
-  readonly #transport: Transport;
-  readonly teams: AdminTeams;
-  readonly people: AdminPeople;
-  readonly workers: AdminWorkers;
+  readonly #api: Requests;
+  readonly teams: ReturnType<typeof adminTeams>;
+  readonly people: ReturnType<typeof adminPeople>;
+  readonly workers: ReturnType<typeof adminWorkers>;
   /** Of every team. */
   readonly usage: Usage;
-  readonly prices: AdminPrices;
-  readonly budgets: AdminBudgets;
-  readonly baseModels: AdminBaseModels;
+  readonly prices: ReturnType<typeof adminPrices>;
+  readonly budgets: ReturnType<typeof adminBudgets>;
+  readonly baseModels: ReturnType<typeof adminBaseModels>;
+  readonly audit: ReturnType<typeof adminAudit>;
 
   constructor(transport: Transport) {
-    this.#transport = transport;
-    this.teams = new AdminTeams(transport);
-    this.people = new AdminPeople(transport);
-    this.workers = new AdminWorkers(transport);
+    this.#api = requests(transport);
+    this.teams = adminTeams(this.#api);
+    this.people = adminPeople(this.#api);
+    this.workers = adminWorkers(this.#api);
     this.usage = new Usage(transport, '/admin/usage');
-    this.prices = new AdminPrices(transport);
-    this.budgets = new AdminBudgets(transport);
-    this.baseModels = new AdminBaseModels(transport);
+    this.prices = adminPrices(this.#api);
+    this.budgets = adminBudgets(this.#api);
+    this.baseModels = adminBaseModels(this.#api);
+    this.audit = adminAudit(this.#api);
   }
 
   /** Versions, and whether what the service stands on answers. */
   service(): Promise<Wire.ServiceState> {
-    return this.#transport.json({ method: 'GET', path: '/admin/service' });
+    return this.#api.get('/service');
   }
 
   /** How many jobs of which team wait and run, in the order of turns. */
   queue(): Promise<Wire.Queue> {
-    return this.#transport.json({ method: 'GET', path: '/admin/queue' });
+    return this.#api.get('/queue');
   }
 
   /** The operator's keys. */
   listKeys(params: PageParams = {}): PageList<OperatorKey> {
-    return new PageList(this.#transport, '/admin/keys', params);
+    return this.#api.list('/keys', params);
   }
 
   /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
   createKey(params: Wire.CreateOperatorKey): Promise<Wire.CreatedOperatorKey> {
-    return this.#transport.json({ method: 'POST', path: '/admin/keys', json: params, maxRetries: 0 });
+    return this.#api.postOnce('/keys', params);
   }
 
   revokeKey(id: string): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: `/admin/keys/${encodeURIComponent(id)}` });
+    return this.#api.delete(`/keys/${encodeURIComponent(id)}`);
   }
 }
 
-class AdminTeams {
-  readonly #transport: Transport;
+type Requests = ReturnType<typeof requests>;
 
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
+/** Requests to `/admin…`. */
+const requests = (transport: Transport) => ({
+  list: <T extends { id: string }>(path: string, params: PageParams = {}) =>
+    new PageList<T>(transport, `/admin${path}`, params),
+  get: <T>(path: string, query?: Query) => transport.json<T>({ method: 'GET', path: `/admin${path}`, query }),
+  post: <T>(path: string, json?: object) =>
+    transport.json<T>({ method: 'POST', path: `/admin${path}`, json }),
+  /** Without a second try, which would create a second one. */
+  postOnce: <T>(path: string, json: object) =>
+    transport.json<T>({ method: 'POST', path: `/admin${path}`, json, maxRetries: 0 }),
+  delete: <T = Deleted>(path: string, query?: Query) =>
+    transport.json<T>({ method: 'DELETE', path: `/admin${path}`, query }),
+});
 
-  list(params: PageParams = {}): PageList<TeamObject> {
-    return new PageList(this.#transport, '/admin/teams', params);
-  }
+/** Of an id below `/admin`. */
+const pathsOf =
+  (collection: string) =>
+  (id: string, ...below: string[]): string =>
+    [collection, ...[id, ...below].map(encodeURIComponent)].join('/');
 
-  create(params: Wire.CreateTeam): Promise<TeamObject> {
-    return this.#transport.json({ method: 'POST', path: '/admin/teams', json: params });
-  }
-
-  retrieve(id: string): Promise<TeamObject> {
-    return this.#transport.json({ method: 'GET', path: teamPath(id) });
-  }
-
-  update(id: string, params: Wire.UpdateTeam): Promise<TeamObject> {
-    return this.#transport.json({ method: 'POST', path: teamPath(id), json: params });
-  }
-
-  quota(id: string): Promise<TeamQuota> {
-    return this.#transport.json({ method: 'GET', path: `${teamPath(id)}/quota` });
-  }
-
-  /** Changes what is named; null takes a limit away. */
-  setQuota(id: string, change: Wire.UpdateTeamQuota): Promise<TeamQuota> {
-    return this.#transport.json({ method: 'POST', path: `${teamPath(id)}/quota`, json: change });
-  }
-
-  /** With all it has, for good. `name` must be the team's. */
-  delete(id: string, name: string): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: teamPath(id), query: { name } });
-  }
-
-  /** Its first admin, as a rule. Sent once. */
-  invite(id: string, params: InvitationParams = {}): Promise<CreatedInvitation> {
-    return this.#transport.json({
-      method: 'POST',
-      path: `${teamPath(id)}/invitations`,
-      json: params,
-      maxRetries: 0,
-    });
-  }
+function adminTeams(api: Requests) {
+  const path = pathsOf('/teams');
+  return {
+    list: (params?: PageParams) => api.list<TeamObject>('/teams', params),
+    create: (params: Wire.CreateTeam) => api.post<TeamObject>('/teams', params),
+    retrieve: (id: string) => api.get<TeamObject>(path(id)),
+    update: (id: string, params: Wire.UpdateTeam) => api.post<TeamObject>(path(id), params),
+    quota: (id: string) => api.get<TeamQuota>(path(id, 'quota')),
+    /** Changes what is named; null removes a limit. */
+    setQuota: (id: string, change: Wire.UpdateTeamQuota) => api.post<TeamQuota>(path(id, 'quota'), change),
+    /** With all it has, for good. `name` must be the team's. */
+    delete: (id: string, name: string) => api.delete(path(id), { name }),
+    /** Its first admin, as a rule. Sent once. */
+    invite: (id: string, params: InvitationParams = {}) =>
+      api.postOnce<CreatedInvitation>(path(id, 'invitations'), params),
+    /** The team's API keys, without their secrets. */
+    listKeys: (id: string, params?: PageParams) => api.list<ApiKey>(path(id, 'keys'), params),
+    /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
+    createKey: (id: string, params: Wire.CreateTeamKey) =>
+      api.postOnce<CreatedApiKey>(path(id, 'keys'), params),
+    /** With all keys descended from it. */
+    revokeKey: (id: string, key: string) => api.delete<Wire.DeletedApiKey>(path(id, 'keys', key)),
+    /** Adds a member, or changes the role of one. */
+    setMember: (id: string, person: string, role: Role) =>
+      api.post<TeamMember>(path(id, 'members', person), { role }),
+    removeMember: (id: string, person: string) => api.delete<Wire.RemovedMember>(path(id, 'members', person)),
+  };
 }
 
-class AdminPeople {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  list(params: PageParams = {}): PageList<Person> {
-    return new PageList(this.#transport, '/admin/people', params);
-  }
-
-  create(params: Wire.CreatePerson): Promise<Person> {
-    return this.#transport.json({ method: 'POST', path: '/admin/people', json: params });
-  }
-
-  retrieve(id: string): Promise<Person> {
-    return this.#transport.json({ method: 'GET', path: `/admin/people/${encodeURIComponent(id)}` });
-  }
-
-  update(id: string, params: Wire.UpdatePerson): Promise<Person> {
-    const path = `/admin/people/${encodeURIComponent(id)}`;
-    return this.#transport.json({ method: 'POST', path, json: params });
-  }
-
-  /** By which they sign in, one at each provider. */
-  identities(id: string): PageList<Wire.PersonIdentity> {
-    return new PageList(this.#transport, `/admin/people/${encodeURIComponent(id)}/identities`, {});
-  }
-
-  /** The sessions that it made end at once. */
-  unlink(id: string, identity: string): Promise<Deleted> {
-    const path = `/admin/people/${encodeURIComponent(id)}/identities/${encodeURIComponent(identity)}`;
-    return this.#transport.json({ method: 'DELETE', path });
-  }
+function adminPeople(api: Requests) {
+  const path = pathsOf('/people');
+  return {
+    list: (params?: PageParams) => api.list<Person>('/people', params),
+    create: (params: Wire.CreatePerson) => api.post<Person>('/people', params),
+    retrieve: (id: string) => api.get<Person>(path(id)),
+    update: (id: string, params: Wire.UpdatePerson) => api.post<Person>(path(id), params),
+    /** Replaces name and email for good, and ends all that the person has. */
+    erase: (id: string) => api.delete(path(id)),
+    /** By which they sign in, one at each provider. */
+    identities: (id: string) => api.list<Wire.PersonIdentity>(path(id, 'identities')),
+    /** Ends the sessions of the identity, too. */
+    unlink: (id: string, identity: string) => api.delete(path(id, 'identities', identity)),
+  };
 }
 
-class AdminWorkers {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  list(params: PageParams = {}): PageList<WorkerObject> {
-    return new PageList(this.#transport, '/admin/workers', params);
-  }
-
-  /** It gets no other jobs, and finishes what it runs; with `drain` that goes elsewhere, from a checkpoint. */
-  quarantine(id: string, reason: string, options: { drain?: boolean } = {}): Promise<WorkerObject> {
-    const path = `/admin/workers/${encodeURIComponent(id)}/quarantine`;
-    return this.#transport.json({ method: 'POST', path, json: { reason, ...options } });
-  }
-
-  release(id: string): Promise<WorkerObject> {
-    const path = `/admin/workers/${encodeURIComponent(id)}/release`;
-    return this.#transport.json({ method: 'POST', path });
-  }
+function adminWorkers(api: Requests) {
+  const path = pathsOf('/workers');
+  return {
+    list: (params?: PageParams) => api.list<WorkerObject>('/workers', params),
+    /** It gets no other jobs, and finishes what it runs; with `drain` that goes elsewhere, from a checkpoint. */
+    quarantine: (id: string, reason: string, options: { drain?: boolean } = {}) =>
+      api.post<WorkerObject>(path(id, 'quarantine'), { reason, ...options }),
+    release: (id: string) => api.post<WorkerObject>(path(id, 'release')),
+  };
 }
 
-class AdminBaseModels {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  /** Those of the configuration, then those that were added, newest first. */
-  list(params: PageParams = {}): PageList<BaseModelObject> {
-    return new PageList(this.#transport, '/admin/base-models', params);
-  }
-
-  /** It is fetched in the background: `retrieve` tells how far it is. */
-  add(params: NewBaseModel): Promise<BaseModelObject> {
-    return this.#transport.json({ method: 'POST', path: '/admin/base-models', json: params });
-  }
-
-  retrieve(id: string): Promise<BaseModelObject> {
-    return this.#transport.json({ method: 'GET', path: baseModelPath(id) });
-  }
-
-  /** No team finds a hidden one; what uses it goes on. */
-  update(id: string, params: Wire.UpdateBaseModel): Promise<BaseModelObject> {
-    return this.#transport.json({ method: 'POST', path: baseModelPath(id), json: params });
-  }
-
-  /** One that failed is fetched again, from where it stopped. */
-  retry(id: string): Promise<BaseModelObject> {
-    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/retry` });
-  }
-
-  /** Only these teams, by their ids, and those allowed before; null: every team. */
-  allow(id: string, teams: string[] | null): Promise<BaseModelObject> {
-    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/allow`, json: { teams } });
-  }
-
-  deny(id: string, teams: string[]): Promise<BaseModelObject> {
-    return this.#transport.json({ method: 'POST', path: `${baseModelPath(id)}/deny`, json: { teams } });
-  }
-
-  delete(id: string): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: baseModelPath(id) });
-  }
+function adminPrices(api: Requests) {
+  return {
+    list: (params?: PageParams) => api.list<UsagePrice>('/prices', params),
+    /** From `valid_from` on, by default now, until the next price of the same kind and model. */
+    set: (params: Wire.SetUsagePrice) => api.post<UsagePrice>('/prices', params),
+    remove: (id: string) => api.delete(pathsOf('/prices')(id)),
+  };
 }
 
-const baseModelPath = (id: string): string => `/admin/base-models/${encodeURIComponent(id)}`;
-const teamPath = (id: string): string => `/admin/teams/${encodeURIComponent(id)}`;
+function adminBudgets(api: Requests) {
+  const path = (teamId: string) => pathsOf('/teams')(teamId, 'budget');
+  return {
+    retrieve: (teamId: string) => api.get<Budget>(path(teamId)),
+    set: (teamId: string, params: Wire.SetBudget) => api.post<Budget>(path(teamId), params),
+    remove: (teamId: string) => api.delete<Wire.DeletedBudget>(path(teamId)),
+  };
+}
+
+function adminBaseModels(api: Requests) {
+  const path = pathsOf('/base-models');
+  return {
+    /** Those of the configuration, then those that were added, newest first. */
+    list: (params?: PageParams) => api.list<BaseModelObject>('/base-models', params),
+    /** It is fetched in the background: `retrieve` reports the progress. */
+    add: (params: NewBaseModel) => api.post<BaseModelObject>('/base-models', params),
+    retrieve: (id: string) => api.get<BaseModelObject>(path(id)),
+    /** No team finds a hidden one; jobs and adapters keep using it. */
+    update: (id: string, params: Wire.UpdateBaseModel) => api.post<BaseModelObject>(path(id), params),
+    /** One that failed is fetched again, from where it stopped. */
+    retry: (id: string) => api.post<BaseModelObject>(path(id, 'retry')),
+    /** Only these teams, by their ids, and those allowed before; null: every team. */
+    allow: (id: string, teams: string[] | null) => api.post<BaseModelObject>(path(id, 'allow'), { teams }),
+    deny: (id: string, teams: string[]) => api.post<BaseModelObject>(path(id, 'deny'), { teams }),
+    /** After its weights were replaced on purpose: the next use records the new ones. */
+    forget: (id: string) => api.post<Wire.ForgottenBaseModel>(path(id, 'forget')),
+    delete: (id: string) => api.delete(path(id)),
+  };
+}
+
+/** The chains of the audit log: one of each team, by its id, and one of the installation. */
+function adminAudit(api: Requests) {
+  return {
+    chains: (params?: PageParams) => api.list<Wire.AuditChain>('/audit/chains', params),
+    /** Checks a page of a chain: the entries behind `after`. */
+    check: (chain: string, page?: { after?: number; limit?: number }) =>
+      api.get<Wire.AuditCheck>(pathsOf('/audit/chains')(chain, 'check'), page),
+  };
+}

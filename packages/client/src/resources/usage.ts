@@ -1,8 +1,5 @@
-import type { DeletedBudget, SetBudget, SetUsagePrice } from '../generated/wire.ts';
-import { PageList } from '../page-list.ts';
 import type { OpenResponse, Transport } from '../transport.ts';
-import type { Deleted } from '../wire-objects.ts';
-import type { Budget, UsageBucket, UsagePage, UsageParams, UsagePrice } from '../wire-usage.ts';
+import type { Budget, UsageBucket, UsagePage, UsageParams } from '../wire-usage.ts';
 
 /** What was used, by the day: of the key's team, or with a key of the operator of every team. */
 export class Usage {
@@ -60,48 +57,3 @@ export class TeamUsage extends Usage {
     return this.#transport.json({ method: 'GET', path: '/usage/budget' });
   }
 }
-
-/** With a key of the operator. */
-export class AdminPrices {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  list(params: { limit?: number; after?: string } = {}): PageList<UsagePrice> {
-    return new PageList(this.#transport, '/admin/prices', params);
-  }
-
-  /** From `valid_from` on, now unless given, until the next price of the same kind and model. */
-  set(params: SetUsagePrice): Promise<UsagePrice> {
-    return this.#transport.json({ method: 'POST', path: '/admin/prices', json: params });
-  }
-
-  remove(id: string): Promise<Deleted> {
-    return this.#transport.json({ method: 'DELETE', path: `/admin/prices/${encodeURIComponent(id)}` });
-  }
-}
-
-/** With a key of the operator. */
-export class AdminBudgets {
-  readonly #transport: Transport;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  retrieve(teamId: string): Promise<Budget> {
-    return this.#transport.json({ method: 'GET', path: budgetPath(teamId) });
-  }
-
-  set(teamId: string, params: SetBudget): Promise<Budget> {
-    return this.#transport.json({ method: 'POST', path: budgetPath(teamId), json: params });
-  }
-
-  remove(teamId: string): Promise<DeletedBudget> {
-    return this.#transport.json({ method: 'DELETE', path: budgetPath(teamId) });
-  }
-}
-
-const budgetPath = (teamId: string): string => `/admin/teams/${encodeURIComponent(teamId)}/budget`;

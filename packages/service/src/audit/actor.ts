@@ -21,7 +21,7 @@ interface SystemActor {
   system: 'graft_admin' | 'graft';
 }
 
-/** The operator, by `graft admin` on the service's machine, who needs no key. */
+/** The operator, by a verb of `graft admin` that works on the database, and needs no key. */
 export const graftAdmin: SystemActor = { keyId: null, personId: null, system: 'graft_admin' };
 
 /** What happens without anybody's request: a budget that is spent, a file that is found damaged. */

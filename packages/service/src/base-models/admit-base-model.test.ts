@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { graftAdmin } from '../audit/actor.ts';
 import type { Services } from '../services.ts';
 import { openTestServices } from '../testing/open-test-services.ts';
 import { admitBaseModel, forgetBaseModel, listRecordedBaseModels } from './admit-base-model.ts';
@@ -30,7 +31,7 @@ test('the weights of the first use are the only ones, until the operator says ot
       ['tiny', 'a'],
     ],
   );
-  assert.equal(await forgetBaseModel(services, 'tiny'), true);
-  assert.equal(await forgetBaseModel(services, 'tiny'), false);
+  assert.equal(await forgetBaseModel(services, 'tiny', graftAdmin), true);
+  assert.equal(await forgetBaseModel(services, 'tiny', graftAdmin), false);
   await admitBaseModel(services, of('b'));
 });

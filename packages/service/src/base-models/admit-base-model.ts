@@ -1,6 +1,9 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Logger } from 'pino';
+import type { Actor } from '../audit/actor.ts';
+import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
+import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { BaseModelCatalogue, LocalBaseModel } from './catalogue.ts';
 
@@ -65,7 +68,10 @@ export async function listRecordedBaseModels({ db }: Pick<Database, 'db'>): Prom
 }
 
 /** The next use of the model records its weights anew. False: it was never used. */
-export async function forgetBaseModel({ db }: Pick<Database, 'db'>, id: string): Promise<boolean> {
-  const { count } = await db.baseModel.deleteMany({ where: { id } });
-  return count > 0;
+export async function forgetBaseModel(db: Database, id: string, by: Actor): Promise<boolean> {
+  return await inTransaction(db, async (tx) => {
+    const { count } = await tx.baseModel.deleteMany({ where: { id } });
+    if (count > 0) await insertAudit(tx, null, by, { action: 'base_model.forget', target: id });
+    return count > 0;
+  });
 }

@@ -8,7 +8,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { checkRights, endOfKey, type Rights } from './limits-of-maker.ts';
 import { holdMaker } from './revoke-api-key.ts';
 import { storedLimit } from './scopes.ts';
-import type { Identity } from './verify-api-key.ts';
+import { type Identity, identityInTeam, type Operator } from './verify-api-key.ts';
 
 export interface NewApiKey extends Partial<Rights> {
   name: string;
@@ -19,8 +19,8 @@ export interface NewApiKey extends Partial<Rights> {
   personId?: string | null | undefined;
   /** Seconds until it ends; absent or null: never by itself. */
   expiresIn?: number | null | undefined;
-  /** Who makes it; absent for the operator. */
-  by?: Identity | undefined;
+  /** Who makes it. Of an operator no rights limit it. Absent: Graft, or a verb that works on the database. */
+  by?: Identity | Operator | undefined;
 }
 
 /** A row to be, of a key that is not yet there. */
@@ -44,14 +44,14 @@ export async function createApiKey(
   if (!parsed) {
     throw new GraftError('invalid_api_key', 'A key has the form graft_<keyid>_<secret>.', { param: 'key' });
   }
-  const { name, role, scopes = null, models = null, personId = null, by } = input;
-  checkRights({ role, scopes, models }, by ?? null);
-  const expiresAt = await endOfKey(db, input.expiresIn ?? null, by ?? null);
+  const { name, role, scopes = null, models = null, personId = null, by = null } = input;
+  checkRights({ role, scopes, models }, identityInTeam(by));
+  const expiresAt = await endOfKey(db, input.expiresIn ?? null, by);
   await inTransaction(db, async (tx) => {
     const team = await tx.team.findFirst({ where: { id: teamId, deletedAt: null } });
     if (!team) throw new GraftError('team_not_found', `No such team: ${teamId}`, { param: 'team' });
     const row = { name, role, scopes, models, personId, expiresAt };
-    await insertApiKey(tx, db.secrets, teamId, parsed, row, by ?? null);
+    await insertApiKey(tx, db.secrets, teamId, parsed, row, by);
   });
   return { keyId: parsed.keyId, key: wholeKey(parsed) };
 }

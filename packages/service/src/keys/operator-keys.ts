@@ -8,7 +8,7 @@ import type { OperatorKey } from '../generated/client.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { endOfKey } from './limits-of-maker.ts';
-import { endWhatKeysMade, holdMaker } from './revoke-api-key.ts';
+import { endWhatKeysMade, holdMaker, revokeKeys } from './revoke-api-key.ts';
 import type { Operator } from './verify-api-key.ts';
 
 export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac' | 'pepperVersion'>;
@@ -77,8 +77,9 @@ export async function listOperatorKeys(
 }
 
 /**
- * The key stops working at once, with the keys of the operator that it made, and those that they made, and the invitations into teams
- * that all of them left open. Answers the ids of the keys. Null: no such key, or all of that is over.
+ * The key stops working at once, with the keys of the operator that it made, and those that they made, the keys of teams that any of
+ * them made, with their descendants, and the invitations into teams that all of them left open. Answers the ids of the operator's
+ * keys. Null: no such key, or all of that is over.
  */
 export async function revokeOperatorKey(
   db: Database,
@@ -100,15 +101,26 @@ export async function revokeOperatorKey(
       fresh = made.map((row) => row.id).filter((each) => !tree.has(each));
     }
     const keys = [...tree];
-    const teams = await tx.$queryRaw<{ teamId: string }[]>`
-      SELECT DISTINCT team_id AS "teamId" FROM invitations
-      WHERE made_by_key = ANY(${keys}) AND revoked_at IS NULL AND accepted_at IS NULL`;
+    const teams = await tx.$queryRaw<{ teamId: string; made: string[] }[]>`
+      SELECT team_id AS "teamId", coalesce(array_agg(id) FILTER (WHERE is_key), '{}') AS made FROM (
+        SELECT team_id, id, false AS is_key FROM invitations
+        WHERE made_by_key = ANY(${keys}) AND revoked_at IS NULL AND accepted_at IS NULL
+        UNION ALL SELECT team_id, id, true FROM api_keys WHERE made_by_key = ANY(${keys})) AS made_by_them
+      GROUP BY team_id`;
     const invitations: string[] = [];
-    for (const { teamId } of teams)
+    const teamKeys: string[] = [];
+    for (const { teamId, made } of teams) {
       invitations.push(...(await endWhatKeysMade(tx, teamId, keys, { isDeep: false })).invitations);
+      if (made.length === 0) continue;
+      const revoked = await revokeKeys(tx, teamId, made, { isDeep: true });
+      if (revoked.keys.length + revoked.invitations.length + revoked.webhooks.length === 0) continue;
+      teamKeys.push(...revoked.keys);
+      const detail = { descendants: 'revoke', ...revoked };
+      await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: id, detail });
+    }
     // Revoked before, with all that it made.
-    if (ended.length + invitations.length === 0) return null;
-    const detail = { keys: ended, invitations };
+    if (ended.length + invitations.length + teamKeys.length === 0) return null;
+    const detail = { keys: ended, invitations, ...(teamKeys.length > 0 ? { team_keys: teamKeys } : {}) };
     await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id, detail });
     return ended;
   });

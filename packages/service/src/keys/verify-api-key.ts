@@ -30,6 +30,10 @@ export type Operator = Requester & {
   expiresAt: Date | null;
 };
 
+/** Null: an operator, or nobody, whom no rights in a team limit. */
+export const identityInTeam = (by: Identity | Operator | null): Identity | null =>
+  by && 'role' in by ? by : null;
+
 /** What an `Authorization` header turned out to be. `lapsed`: the right key of a person who is to sign in. */
 export type Verified =
   | { kind: 'team'; identity: Identity }

@@ -7,7 +7,7 @@ import { checkIsUnlimited } from '../keys/limits-of-maker.ts';
 import { keysMadeBy } from '../keys/revoke-api-key.ts';
 import { revokeInvitationsOf } from '../keys/revoke-invitations.ts';
 import { hasRole, type Role } from '../keys/roles.ts';
-import type { Identity } from '../keys/verify-api-key.ts';
+import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 
 /** Who decides over a membership: people, or the groups of a sign-in. */
@@ -96,17 +96,16 @@ export async function putMember(
   teamId: string,
   personId: string,
   role: Role,
+  by: Operator | null = null,
 ): Promise<Member | null> {
   const added = await withTeamLocked(
     db,
     teamId,
     { alone: false },
-    async (tx) => await insertMembership(tx, teamId, { personId, role, source: 'manual' }, null),
+    async (tx) => await insertMembership(tx, teamId, { personId, role, source: 'manual' }, by),
   );
   if (added === null) return null;
-  return added
-    ? await getMember(db, teamId, personId)
-    : await setMemberRole(db, teamId, personId, role, null);
+  return added ? await getMember(db, teamId, personId) : await setMemberRole(db, teamId, personId, role, by);
 }
 
 /** Effective at once for all keys of the person in the team. Null: no such member. Throws GraftError `last_admin`, `exceeds_maker`. */
@@ -115,12 +114,12 @@ export async function setMemberRole(
   teamId: string,
   personId: string,
   role: Role,
-  by: Identity | null,
+  by: Identity | Operator | null,
 ): Promise<Member | null> {
   await withTeamLocked(db, teamId, { alone: false }, async (tx) => {
     const found = await tx.membership.findFirst({ where: { teamId, personId } });
     if (!found || found.role === role) return;
-    if (!hasRole(found.role as Role, role)) checkIsUnlimited(by);
+    if (!hasRole(found.role as Role, role)) checkIsUnlimited(identityInTeam(by));
     await checkNotLastAdmin(tx, teamId, personId, 'demoted');
     await changeRole(tx, teamId, personId, { role, before: found.role as Role }, by);
   });

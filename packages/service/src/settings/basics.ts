@@ -102,6 +102,12 @@ export const clientSettings = {
     readBy: ['graft'],
     description: 'API key, for the `graft` command and the TypeScript client.',
   },
+  GRAFT_OPERATOR_KEY: {
+    kind: text,
+    unset: 'the operator key that `graft login` saved',
+    readBy: ['graft'],
+    description: 'Operator key, for `graft admin`.',
+  },
 } as const satisfies Record<string, Setting>;
 
 export const modelSettings = {

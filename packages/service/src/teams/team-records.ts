@@ -78,12 +78,6 @@ const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
 
 const living = { deletedAt: null };
 
-/** All of them, oldest first: for the operator's commands, who has as many as there are. */
-export async function listTeams({ db }: Database): Promise<Team[]> {
-  const rows = await db.team.findMany({ where: living, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
-  return rows.map(teamOf);
-}
-
 /** Newest first, by the page. Throws GraftError `invalid_cursor`. */
 export async function readTeams(
   { db }: Database,

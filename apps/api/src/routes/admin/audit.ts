@@ -10,13 +10,10 @@ import {
   toWireAuditChain,
   toWireAuditCheck,
 } from '../../schemas/audit.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { ListQuery } from '../../schemas/team.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/audit: whether the audit log is as it was written. No entry is shown. */
 export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -24,16 +21,10 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/audit/chains',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List the chains of the audit log',
-        description: 'One of each team, deleted ones too, and one of the installation, with its last hash.',
-        querystring: ListQuery,
-        response: { 200: listOf(AuditChainSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('List the chains of the audit log', listOf(AuditChainSchema), {
+      description: 'One of each team, deleted ones too, and one of the installation, with its last hash.',
+      querystring: ListQuery,
+    }),
     async ({ query: { after, limit } }) => {
       const page = { after: after === undefined ? undefined : chainOf(after), limit };
       return toWireList(await listAuditHeads(services, page), toWireAuditChain);
@@ -42,17 +33,11 @@ export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/audit/chains/:chain_id/check',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Check a page of a chain of the audit log',
-        description: 'Computes the hashes again and names the first entry that is missing or was changed.',
-        params: AuditChainParams,
-        querystring: AuditCheckQuery,
-        response: { 200: ref(AuditCheckSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Check a page of a chain of the audit log', ref(AuditCheckSchema), {
+      description: 'Computes the hashes again and names the first entry that is missing or was changed.',
+      params: AuditChainParams,
+      querystring: AuditCheckQuery,
+    }),
     async ({ params, query }) => {
       const chain = chainOf(params.chain_id);
       const check = await verifyAudit(services, chain, query);

@@ -4,6 +4,7 @@ import {
   addBaseModel,
   changeModelAccess,
   findAddedModel,
+  forgetBaseModel,
   hideBaseModel,
   listAddedModels,
   type Operator,
@@ -19,19 +20,17 @@ import {
   BaseModelSchema,
   DeletedBaseModelSchema,
   DenyBaseModelSchema,
+  ForgottenBaseModelSchema,
   ListBaseModelsQuery,
   toWireAdded,
   toWireConfigured,
   UpdateBaseModelSchema,
 } from '../../schemas/base-model.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
+import { operation } from './operation.ts';
 
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
-
-/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is told of what it has to do. */
+/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is woken when there is something to do. */
 export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake(): void } }> = async (
   app,
   { fetcher },
@@ -61,16 +60,10 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.get(
     '/admin/base-models',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List base models for the operator',
-        description: 'Those of the configuration, then those that were added, newest first.',
-        querystring: ListBaseModelsQuery,
-        response: { 200: listOf(BaseModelSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('List base models for the operator', listOf(BaseModelSchema), {
+      description: 'Those of the configuration, then those that were added, newest first.',
+      querystring: ListBaseModelsQuery,
+    }),
     async ({ query: { after, limit } }) => {
       const configured = await services.baseModels.configured();
       const added = await listAddedModels(services);
@@ -95,17 +88,12 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Add a base model',
-        description:
-          'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` tells when teams find it.',
-        body: ref(AddBaseModelSchema),
-        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Add a base model', ref(BaseModelSchema), {
+      description:
+        'By a folder, a Hub id or a prefix of S3 that GRAFT_BASE_MODEL_SOURCES (or, of the Hub, GRAFT_HUB_ALLOW) names. It is fetched and verified in the background: `state` shows when teams find it.',
+      body: ref(AddBaseModelSchema),
+      errors: [404],
+    }),
     async ({ operator, body }) => {
       const added = await addBaseModel(services, body, sources, operator);
       fetcher.wake();
@@ -115,31 +103,17 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.get(
     '/admin/base-models/:base_model_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Get a base model for the operator',
-        params: BaseModelParams,
-        response: { 200: ref(BaseModelSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Get a base model for the operator', ref(BaseModelSchema), { params: BaseModelParams }),
     async ({ params }) => await existing(params.base_model_id),
   );
 
   app.post(
     '/admin/base-models/:base_model_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Hide an added base model, or show it again',
-        description: 'No team finds a hidden one; jobs that were accepted and adapters go on with it.',
-        params: BaseModelParams,
-        body: ref(UpdateBaseModelSchema),
-        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Hide an added base model, or show it again', ref(BaseModelSchema), {
+      description: 'No team finds a hidden one; jobs that were accepted and adapters keep using it.',
+      params: BaseModelParams,
+      body: ref(UpdateBaseModelSchema),
+    }),
     async ({ operator, params: { base_model_id: id }, body }) => {
       if (!(await hideBaseModel(services, id, body.hidden, operator))) throw unknown(id);
       return await existing(id);
@@ -148,16 +122,11 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.delete(
     '/admin/base-models/:base_model_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Remove an added base model',
-        description: 'Refused while jobs under way or adapters use it: hide it then.',
-        params: BaseModelParams,
-        response: { 200: ref(DeletedBaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Remove an added base model', ref(DeletedBaseModelSchema), {
+      description: 'Refused while jobs under way or adapters use it: hide it then.',
+      params: BaseModelParams,
+      errors: [400],
+    }),
     async ({ operator, params: { base_model_id: id } }) => {
       if (!(await removeBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
@@ -167,22 +136,31 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/retry',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Fetch a base model again that failed',
-        description:
-          'Once the reason in `error` is mended. It goes on with what was fetched, looks the revision up anew, and has all its attempts again.',
-        params: BaseModelParams,
-        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Fetch a base model again that failed', ref(BaseModelSchema), {
+      description:
+        'Once the reason in `error` is fixed. The fetch continues with what was fetched, resolves the revision again, and has all attempts again.',
+      params: BaseModelParams,
+      errors: [400],
+    }),
     async ({ operator, params: { base_model_id: id } }) => {
       if (!(await retryBaseModel(services, id, operator))) throw unknown(id);
       fetcher.wake();
       return await existing(id);
     },
+  );
+
+  app.post(
+    '/admin/base-models/:base_model_id/forget',
+    operation('Forget the weights of a base model', ref(ForgottenBaseModelSchema), {
+      description:
+        'After they were replaced on purpose: the next use records the new ones, where otherwise it is refused.',
+      params: BaseModelParams,
+    }),
+    async ({ operator, params: { base_model_id: id } }) => ({
+      id,
+      object: 'base_model' as const,
+      forgotten: await forgetBaseModel(services, id, operator),
+    }),
   );
 
   async function change(id: string, access: AccessChange, operator: Operator) {
@@ -193,35 +171,23 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
 
   app.post(
     '/admin/base-models/:base_model_id/allow',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Allow teams a base model',
-        description:
-          'From then on only allowed teams find it, of the configuration or added. Without the permission it is as a model that does not exist, also under the fine-tuned ones made of it.',
-        params: BaseModelParams,
-        body: ref(AllowBaseModelSchema),
-        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Allow teams a base model', ref(BaseModelSchema), {
+      description:
+        'From then on only allowed teams find it, of the configuration or added. To a team without the permission the model does not exist, also as the base of its fine-tuned models.',
+      params: BaseModelParams,
+      body: ref(AllowBaseModelSchema),
+    }),
     async ({ operator, params, body: { teams } }) =>
       await change(params.base_model_id, teams === null ? 'everyone' : { allow: teams }, operator),
   );
 
   app.post(
     '/admin/base-models/:base_model_id/deny',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Deny teams a base model',
-        description: 'These teams find it no more; jobs that were accepted go on.',
-        params: BaseModelParams,
-        body: ref(DenyBaseModelSchema),
-        response: { 200: ref(BaseModelSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Deny teams a base model', ref(BaseModelSchema), {
+      description: 'These teams no longer find it; jobs that were accepted continue.',
+      params: BaseModelParams,
+      body: ref(DenyBaseModelSchema),
+    }),
     async ({ operator, params, body: { teams } }) =>
       await change(params.base_model_id, { deny: teams }, operator),
   );

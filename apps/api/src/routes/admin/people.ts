@@ -10,7 +10,6 @@ import {
   updatePerson,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -29,9 +28,7 @@ import {
   UpdatePersonSchema,
 } from '../../schemas/team.ts';
 import { identityNotFound } from '../sign-in/me.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/people: everybody whom the service knows. */
 export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -46,63 +43,34 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List people',
-        description: 'Newest first.',
-        querystring: ListQuery,
-        response: { 200: listOf(PersonSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('List people', listOf(PersonSchema), { description: 'Newest first.', querystring: ListQuery }),
     async ({ query }) => toWireList(await listPeople(services, query), toWirePerson),
   );
 
   app.post(
     '/admin/people',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Make a person',
-        description: 'Of no team yet: teams invite.',
-        body: ref(CreatePersonSchema),
-        response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('Make a person', ref(PersonSchema), {
+      description: 'Of no team yet: teams invite.',
+      body: ref(CreatePersonSchema),
+    }),
     async ({ operator, body: { email, name, is_operator: isOperator } }) =>
       toWirePerson(await createPerson(services, { email, name, isOperator }, operator)),
   );
 
   app.get(
     '/admin/people/:person_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Get a person',
-        params: MemberParams,
-        response: { 200: ref(PersonSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Get a person', ref(PersonSchema), { params: MemberParams }),
     async ({ params }) => toWirePerson(await find(params.person_id)),
   );
 
   app.post(
     '/admin/people/:person_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Change a person',
-        description:
-          '`disabled`: none of their keys works, in any team, until they are enabled again. At once, on every process.',
-        params: MemberParams,
-        body: ref(UpdatePersonSchema),
-        response: { 200: ref(PersonSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Change a person', ref(PersonSchema), {
+      description:
+        '`disabled`: no key of the person works, in any team, until the person is enabled again. Effective immediately, in every process.',
+      params: MemberParams,
+      body: ref(UpdatePersonSchema),
+    }),
     async ({ operator, params: { person_id }, body }) => {
       const change = { name: body.name, isOperator: body.is_operator, isDisabled: body.disabled };
       const person = await updatePerson(services, person_id, change, operator);
@@ -113,17 +81,11 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/people/:person_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Erase a person',
-        description:
-          'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
-        params: MemberParams,
-        response: { 200: ref(ErasedPersonSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Erase a person', ref(ErasedPersonSchema), {
+      description:
+        'For good: name and email are replaced, and identities, sessions, keys and memberships end, also that of a team’s last admin. The opaque id stays in what the person did.',
+      params: MemberParams,
+    }),
     async ({ operator, params: { person_id: id } }) => {
       if (!(await erasePerson(services, id, operator))) throw personNotFound(id);
       return { id, object: 'person' as const, deleted: true as const };
@@ -132,16 +94,10 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/people/:person_id/identities',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List the identities of a person',
-        description: 'By which they sign in, one at each provider; oldest first.',
-        params: MemberParams,
-        response: { 200: listOf(IdentitySchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('List the identities of a person', listOf(IdentitySchema), {
+      description: 'By which they sign in, one at each provider; oldest first.',
+      params: MemberParams,
+    }),
     async ({ params }) => {
       const { id } = await find(params.person_id);
       return toWireList({ data: await listIdentities(services, id), hasMore: false }, toWireIdentity);
@@ -150,17 +106,11 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/people/:person_id/identities/:identity_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Unlink an identity from a person',
-        description:
-          'The last one too. The sessions that it made end at once; memberships and keys stay. Whoever signs in by it later is as new: with the email of the person, verified, they are linked again.',
-        params: IdentityOfPersonParams,
-        response: { 200: ref(UnlinkedIdentitySchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Unlink an identity from a person', ref(UnlinkedIdentitySchema), {
+      description:
+        'The last one too. Sessions of the identity end immediately; memberships and keys stay. A later sign-in by it links it again where the provider has verified the email of the person.',
+      params: IdentityOfPersonParams,
+    }),
     async ({ operator, params: { person_id, identity_id: id } }) => {
       const person = await find(person_id);
       if (!(await unlinkIdentity(services, person.id, id, null, operator))) throw identityNotFound(id);
@@ -169,6 +119,6 @@ export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-function personNotFound(id: string): ApiError {
+export function personNotFound(id: string): ApiError {
   return new ApiError('person_not_found', `No such person: ${id}`, { param: 'person_id' });
 }

@@ -1,12 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { countWorkers, describeDatabase, readCodeVersion, readQueue, versionText } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { ref, unixSeconds } from '../../schemas/schema.ts';
 import { QueueSchema, ServiceStateSchema, toWireQueue, toWireWorkers } from '../../schemas/service-state.ts';
 import { inTime } from '../health.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/service and /admin/queue: how the service is, and whose turn it is. */
 export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -16,16 +13,10 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/service',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'How is the service?',
-        description:
-          'Versions, and whether what it stands on answers. Workers tell theirs in their own list.',
-        response: { 200: ref(ServiceStateSchema), ...errorResponses(401, 403) },
-      },
-    },
+    operation('How is the service?', ref(ServiceStateSchema), {
+      description:
+        'Versions, and whether database and queue answer. The list of workers has the versions of workers.',
+    }),
     async () => {
       const [database, waiting, workers] = await Promise.all([
         inTime(describeDatabase(services)),
@@ -45,16 +36,10 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/queue',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Whose turn is it?',
-        description:
-          'How many jobs of which team wait and run, in the order of turns. docs/fairness.md says how that is found.',
-        response: { 200: ref(QueueSchema), ...errorResponses(401, 403) },
-      },
-    },
+    operation('Whose turn is it?', ref(QueueSchema), {
+      description:
+        'How many jobs of which team wait and run, in the order of turns. docs/fairness.md says how that is found.',
+    }),
     async () => toWireQueue(await readQueue(services)),
   );
 };

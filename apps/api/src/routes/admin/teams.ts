@@ -8,7 +8,6 @@ import {
   type Team,
   updateTeam,
 } from '@graft/service';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import {
@@ -25,9 +24,7 @@ import {
   UpdateTeamSchema,
 } from '../../schemas/team.ts';
 import { teamNotFound } from '../team/team.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/teams: the operator's. What a team has, its operator does not see. */
 export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -42,60 +39,26 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List teams',
-        description: 'Newest first.',
-        querystring: ListQuery,
-        response: { 200: listOf(TeamSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('List teams', listOf(TeamSchema), { description: 'Newest first.', querystring: ListQuery }),
     async ({ query }) => toWireList(await readTeams(services, query), toWireTeam),
   );
 
   app.post(
     '/admin/teams',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Make a team',
-        body: ref(CreateTeamSchema),
-        response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('Make a team', ref(TeamSchema), { body: ref(CreateTeamSchema) }),
     async ({ operator, body: { name, running_limit: runningLimit, weight } }) =>
       toWireTeam(await createTeam(services, { name, runningLimit, weight }, operator)),
   );
 
   app.get(
     '/admin/teams/:team_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Get a team',
-        params: TeamParams,
-        response: { 200: ref(TeamSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Get a team', ref(TeamSchema), { params: TeamParams }),
     async ({ params }) => toWireTeam(await find(params.team_id)),
   );
 
   app.post(
     '/admin/teams/:team_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Change a team',
-        params: TeamParams,
-        body: ref(UpdateTeamSchema),
-        response: { 200: ref(TeamSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Change a team', ref(TeamSchema), { params: TeamParams, body: ref(UpdateTeamSchema) }),
     async ({ operator, params: { team_id }, body: { running_limit: runningLimit, weight } }) => {
       const team = await updateTeam(services, team_id, { runningLimit, weight }, operator);
       if (!team) throw teamNotFound(team_id);
@@ -105,17 +68,11 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Delete a team',
-        description: 'Takes its name, and is refused while a job has not ended.',
-        params: TeamParams,
-        querystring: DeleteTeamQuery,
-        response: { 200: ref(DeletedTeamSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Delete a team', ref(DeletedTeamSchema), {
+      description: 'Takes its name, and is refused while a job has not ended.',
+      params: TeamParams,
+      querystring: DeleteTeamQuery,
+    }),
     async ({ operator, params: { team_id: id }, query }) => {
       if (!(await deleteTeam(services, id, query.name, operator))) throw teamNotFound(id);
       return { id, object: 'team' as const, deleted: true as const };
@@ -124,17 +81,11 @@ export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/invitations',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Invite somebody into a team',
-        description: "Its first admin, as a rule. It stands in the team's audit log.",
-        params: TeamParams,
-        body: ref(CreateInvitationSchema),
-        response: { 200: ref(CreatedInvitationSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Invite somebody into a team', ref(CreatedInvitationSchema), {
+      description: "Its first admin, as a rule. The team's audit log records it.",
+      params: TeamParams,
+      body: ref(CreateInvitationSchema),
+    }),
     async ({ operator, params, body }) => {
       const { invitation, token } = await createInvitation(
         services,

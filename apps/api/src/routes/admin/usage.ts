@@ -11,7 +11,6 @@ import {
   setPrice,
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { TeamParams } from '../../schemas/team.ts';
@@ -31,9 +30,7 @@ import {
 } from '../../schemas/usage.ts';
 import { teamNotFound } from '../team/team.ts';
 import { answerUsage, budgetNotFound } from '../usage/usage.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/usage, /admin/prices and the budgets of teams: who used what, and what it costs. Nothing else of a team. */
 export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -41,17 +38,11 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/usage',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'What each team used, by the day',
-        description: 'Teams that were deleted, too. JSON or CSV.',
-        querystring: AdminUsageQuery,
-        response: { 200: ref(UsagePageSchema), ...errorResponses(400, 401, 403) },
-        produces: ['text/csv'],
-      },
-    },
+    operation('What each team used, by the day', ref(UsagePageSchema), {
+      description: 'Teams that were deleted, too. JSON or CSV.',
+      querystring: AdminUsageQuery,
+      produces: ['text/csv'],
+    }),
     async (request, reply) =>
       await answerUsage(
         request,
@@ -64,32 +55,20 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/prices',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List prices',
-        description: 'Newest first.',
-        querystring: ListPricesQuery,
-        response: { 200: listOf(PriceSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('List prices', listOf(PriceSchema), {
+      description: 'Newest first.',
+      querystring: ListPricesQuery,
+    }),
     async ({ query }) => toWireList(await listPrices(services, query), toWirePrice),
   );
 
   app.post(
     '/admin/prices',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Set what a unit costs from a time on',
-        description:
-          'One of the same kind, model and time is replaced. What was used before costs what it did.',
-        body: ref(SetPriceSchema),
-        response: { 200: ref(PriceSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('Set what a unit costs from a time on', ref(PriceSchema), {
+      description:
+        'One of the same kind, model and time is replaced. What was used before costs what it did.',
+      body: ref(SetPriceSchema),
+    }),
     async ({ operator, body: { kind, model, price, valid_from } }) => {
       const validFrom = valid_from === undefined ? undefined : new Date(valid_from * 1000);
       return toWirePrice(await setPrice(services, { kind, model, price, validFrom }, operator));
@@ -98,16 +77,10 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/prices/:price_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Remove a price',
-        description: 'For its time the one before it is valid again.',
-        params: PriceParams,
-        response: { 200: ref(DeletedPriceSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Remove a price', ref(DeletedPriceSchema), {
+      description: 'For its time the one before it is valid again.',
+      params: PriceParams,
+    }),
     async ({ operator, params: { price_id: id } }) => {
       if (await removePrice(services, id, operator))
         return { id, object: 'usage.price' as const, deleted: true as const };
@@ -123,15 +96,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/teams/:team_id/budget',
-    {
-      config,
-      schema: {
-        tags,
-        summary: "Get a team's budget",
-        params: TeamParams,
-        response: { 200: ref(BudgetSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation("Get a team's budget", ref(BudgetSchema), { params: TeamParams }),
     async ({ params }) => {
       const id = await known(params.team_id);
       const budget = await readBudget(services, id);
@@ -142,17 +107,11 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/teams/:team_id/budget',
-    {
-      config,
-      schema: {
-        tags,
-        summary: "Set a team's budget",
-        description: 'It takes effect within seconds, and for the month under way.',
-        params: TeamParams,
-        body: ref(SetBudgetSchema),
-        response: { 200: ref(BudgetSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation("Set a team's budget", ref(BudgetSchema), {
+      description: 'It takes effect within seconds, and for the month under way.',
+      params: TeamParams,
+      body: ref(SetBudgetSchema),
+    }),
     async ({ operator, params: { team_id }, body: { monthly, warn_at, stops } }) => {
       const settings = {
         monthly,
@@ -167,15 +126,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/teams/:team_id/budget',
-    {
-      config,
-      schema: {
-        tags,
-        summary: "Remove a team's budget",
-        params: TeamParams,
-        response: { 200: ref(DeletedBudgetSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation("Remove a team's budget", ref(DeletedBudgetSchema), { params: TeamParams }),
     async ({ operator, params }) => {
       const team_id = await known(params.team_id);
       if (!(await removeBudget(services, team_id, operator))) throw budgetNotFound();

@@ -9,7 +9,6 @@ import {
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 import { ApiKeyParams } from '../../schemas/api-key.ts';
-import { errorResponses } from '../../schemas/error.ts';
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { ListQuery } from '../../schemas/team.ts';
@@ -24,9 +23,7 @@ import {
   WorkerParams,
   WorkerSchema,
 } from '../../schemas/worker.ts';
-
-const tags = ['Operator'];
-const config = { access: 'operator' } as const;
+import { operation } from './operation.ts';
 
 /** /admin/workers and /admin/keys: the service's machines, and the operator's own keys. */
 export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -34,16 +31,10 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/admin/workers',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'List workers',
-        description: 'Newest first. One that is silent for an hour is forgotten.',
-        querystring: ListQuery,
-        response: { 200: listOf(WorkerSchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation('List workers', listOf(WorkerSchema), {
+      description: 'Newest first. One that is silent for an hour is forgotten.',
+      querystring: ListQuery,
+    }),
     async ({ query }) => toWireList(await listWorkers(services, query), toWireWorker),
   );
 
@@ -59,64 +50,40 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/admin/workers/:worker_id/quarantine',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Take a worker out of service',
-        description: 'It gets no other jobs, and finishes what it runs unless it is to `drain`.',
-        params: WorkerParams,
-        body: ref(QuarantineSchema),
-        response: { 200: ref(WorkerSchema), ...errorResponses(400, 401, 403, 404) },
-      },
-    },
+    operation('Take a worker out of service', ref(WorkerSchema), {
+      description: 'It gets no other jobs, and finishes what it runs unless it is to `drain`.',
+      params: WorkerParams,
+      body: ref(QuarantineSchema),
+    }),
     async ({ operator, params, body }) =>
       await change(params.worker_id, { quarantine: body.reason, drain: body.drain }, operator),
   );
 
   app.post(
     '/admin/workers/:worker_id/release',
-    {
-      config,
-      schema: {
-        tags,
-        summary: 'Take a worker back into service',
-        description: 'After it was mended; it counts its faults from none again.',
-        params: WorkerParams,
-        response: { 200: ref(WorkerSchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation('Take a worker back into service', ref(WorkerSchema), {
+      description: 'After it was repaired; resets its count of faults.',
+      params: WorkerParams,
+    }),
     async ({ operator, params }) => await change(params.worker_id, 'release', operator),
   );
 
   app.get(
     '/admin/keys',
-    {
-      config,
-      schema: {
-        tags,
-        summary: "List the operator's keys",
-        description: 'Newest first, without their secrets.',
-        querystring: ListQuery,
-        response: { 200: listOf(OperatorKeySchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation("List the operator's keys", listOf(OperatorKeySchema), {
+      description: 'Newest first, without their secrets.',
+      querystring: ListQuery,
+    }),
     async ({ query }) => toWireList(await listOperatorKeys(services, query), toWireOperatorKey),
   );
 
   app.post(
     '/admin/keys',
-    {
-      config,
-      schema: {
-        tags,
-        summary: "Make an operator's key",
-        description:
-          'Of a person who is an operator, or of the service. The answer holds the key, the only time it is shown.',
-        body: ref(CreateOperatorKeySchema),
-        response: { 200: ref(CreatedOperatorKeySchema), ...errorResponses(400, 401, 403) },
-      },
-    },
+    operation("Make an operator's key", ref(CreatedOperatorKeySchema), {
+      description:
+        'Of a person who is an operator, or of the service. The answer holds the key, the only time it is shown.',
+      body: ref(CreateOperatorKeySchema),
+    }),
     async ({ operator, body: { name, person_id, expires_in } }) => {
       const input = { name, personId: person_id ?? null, expiresIn: expires_in ?? null };
       const { record, key } = await createOperatorKey(services, input, operator);
@@ -126,15 +93,7 @@ export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.delete(
     '/admin/keys/:key_id',
-    {
-      config,
-      schema: {
-        tags,
-        summary: "Revoke an operator's key",
-        params: ApiKeyParams,
-        response: { 200: ref(DeletedOperatorKeySchema), ...errorResponses(401, 403, 404) },
-      },
-    },
+    operation("Revoke an operator's key", ref(DeletedOperatorKeySchema), { params: ApiKeyParams }),
     async ({ operator, params: { key_id: id } }) => {
       if (!(await revokeOperatorKey(services, id, operator))) {
         throw new ApiError('api_key_not_found', `No such living key of the operator: ${id}`, {

@@ -102,6 +102,6 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-function memberNotFound(id: string): ApiError {
+export function memberNotFound(id: string): ApiError {
   return new ApiError('member_not_found', `No such member of the team: ${id}`, { param: 'person_id' });
 }

@@ -29,7 +29,7 @@ export function Operator() {
         <Empty title="This is for the operator">
           <p>
             Whoever runs Graft signs in with a key of the operator, made by{' '}
-            <code>graft admin operator-keys create</code> on its machine, or by a group at the provider.
+            <code>graft admin operator-keys create</code>, or by a group at the provider.
           </p>
         </Empty>
       </>

@@ -31,7 +31,7 @@ export async function addBaseModel(
   if (sources !== null && !isAllowedSource(source, sources)) {
     throw new GraftError(
       'base_model_source_not_allowed',
-      `This server takes no base model from ${source.location} by request: name it in GRAFT_BASE_MODEL_SOURCES, or use \`graft admin base-models add\` on the service's machine.`,
+      `This server takes no base model from ${source.location} by request: name it in GRAFT_BASE_MODEL_SOURCES, or use \`graft admin base-models add-unlisted\` on the service's machine.`,
       { param: source.source },
     );
   }

@@ -1,53 +1,48 @@
 import type { Rotation, SecretUse } from '@graft/service/rotation';
 import { type Command, Option } from 'commander';
-import type { Paint } from '../draw/paint.ts';
-import { timestamp } from '../draw/quantities.ts';
-import { table } from '../draw/table.ts';
-import { UsageError } from '../errors.ts';
-import { createOutput } from '../output.ts';
-import { noun, type VerbOptions, verb } from '../verb.ts';
-import { unixSeconds, withServices } from './with-services.ts';
+import type { Paint } from '../../draw/paint.ts';
+import { timestamp } from '../../draw/quantities.ts';
+import { table } from '../../draw/table.ts';
+import { UsageError } from '../../errors.ts';
+import { noun, type VerbOptions } from '../../verb.ts';
+import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
 
 export function addSecretVerbs(admin: Command): void {
   const secrets = noun(admin, 'secrets', 'status, rotate, drop');
 
-  verb(secrets, {
-    name: 'status',
-    summary: 'list the versions of the pepper and the sealing key, and what still needs each of them',
-    examples: ['graft admin secrets status'],
-  }).action(async (options: VerbOptions) => {
-    const uses = await withServices((services, service) => service.readSecretUses(services));
-    const output = createOutput(options);
-    output.result({ object: 'list', data: uses.map(wireUse) }, () => describeUses(uses, output.paint));
-  });
-
-  verb(secrets, {
-    name: 'rotate',
-    summary: 'make a new version of each, and encrypt what is stored encrypted by it; run it again to go on',
-    examples: ['graft admin secrets rotate'],
-  })
-    .option('--again', 'make another version although older ones are still held')
-    .action(async (options: VerbOptions & { again?: true }) => {
-      const { rotation, uses } = await withServices(async (services, service) => ({
-        rotation: await service.rotateSecrets(services, { again: options.again === true }),
-        uses: await service.readSecretUses(services),
-      }));
-      const wire = {
-        made: rotation.made,
-        to_set: rotation.toSet,
-        resealed: rotation.resealed,
-        unreadable: rotation.unreadable,
-        versions: uses.map(wireUse),
+  databaseVerb(
+    secrets,
+    'status',
+    'list the versions of the pepper and the sealing key, and what still needs each of them',
+  ).action(
+    overDatabase(async (services, { readSecretUses }) => {
+      const uses = await readSecretUses(services);
+      return {
+        value: { object: 'list', data: uses.map(wireUse) },
+        text: (paint) => describeUses(uses, paint),
       };
-      const output = createOutput(options);
-      output.result(wire, () => `${describeRotation(rotation)}\n\n${describeUses(uses, output.paint)}`);
-    });
+    }),
+  );
 
-  verb(secrets, {
-    name: 'drop <version>',
-    summary: 'remove an old version that nothing needs any more',
-    examples: ['graft admin secrets drop 1'],
-  })
+  databaseVerb(
+    secrets,
+    'rotate',
+    'make a new version of each, and encrypt what is stored encrypted by it; run it again to continue',
+  )
+    .option('--again', 'make another version although older ones are still held')
+    .action(
+      overDatabase(async (services, service, { again = false }: VerbOptions & { again?: boolean }) => {
+        const rotation = await service.rotateSecrets(services, { again });
+        const uses = await service.readSecretUses(services);
+        const { made, toSet: to_set, resealed, unreadable } = rotation;
+        return {
+          value: { made, to_set, resealed, unreadable, versions: uses.map(wireUse) },
+          text: (paint) => `${describeRotation(rotation)}\n\n${describeUses(uses, paint)}`,
+        };
+      }),
+    );
+
+  databaseVerb(secrets, 'drop <version>', 'remove an old version that nothing needs any more', '1')
     .addOption(
       new Option('--of <secret>', 'which secret').choices(['pepper', 'sealing-key']).default('pepper'),
     )
@@ -55,18 +50,22 @@ export function addSecretVerbs(admin: Command): void {
       '--force',
       'also while rows need it: keys stop working, and webhooks and integrations lose their secrets',
     )
-    .action(async (text: string, options: VerbOptions & { of: 'pepper' | 'sealing-key'; force?: true }) => {
-      if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new UsageError('A version is a number, such as 1.');
-      const version = Number(text);
-      const name = options.of === 'pepper' ? 'pepper' : 'sealing';
-      await withServices((services, service) =>
-        service.dropSecret(services, name, version, { force: options.force === true }),
-      );
-      createOutput(options).result(
-        { secret: options.of, version, dropped: true },
-        () => `Dropped version ${version} of the ${options.of}.`,
-      );
-    });
+    .action(
+      overDatabase(async (services, { dropSecret }, { of, force = false }: DropOptions, text: string) => {
+        if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new UsageError('A version is a number, such as 1.');
+        const version = Number(text);
+        await dropSecret(services, of === 'pepper' ? 'pepper' : 'sealing', version, { force });
+        return {
+          value: { secret: of, version, dropped: true },
+          text: `Dropped version ${version} of the ${of}.`,
+        };
+      }),
+    );
+}
+
+interface DropOptions extends VerbOptions {
+  of: 'pepper' | 'sealing-key';
+  force?: boolean;
 }
 
 function describeRotation({ made, toSet, resealed, unreadable }: Rotation): string {

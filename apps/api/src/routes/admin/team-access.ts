@@ -1,0 +1,122 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import {
+  createApiKey,
+  findPerson,
+  findTeam,
+  getApiKey,
+  listApiKeys,
+  putMember,
+  removeMember,
+  revokeApiKey,
+} from '@graft/service';
+import { ApiError } from '../../api-error.ts';
+import {
+  ApiKeySchema,
+  CreatedApiKeySchema,
+  CreateTeamKeySchema,
+  DeletedApiKeySchema,
+  ListApiKeysQuery,
+  TeamKeyParams,
+  toWireApiKey,
+} from '../../schemas/api-key.ts';
+import { listOf, toWireList } from '../../schemas/list.ts';
+import { ref } from '../../schemas/schema.ts';
+import {
+  MemberSchema,
+  RemovedMemberSchema,
+  SetRoleSchema,
+  TeamMemberParams,
+  TeamParams,
+  toWireMember,
+} from '../../schemas/team.ts';
+import { memberNotFound } from '../team/members.ts';
+import { teamNotFound } from '../team/team.ts';
+import { operation } from './operation.ts';
+import { personNotFound } from './people.ts';
+
+/** /admin/teams/{id}/keys and members: who gets into a team, as its audit log records. Nothing else of a team. */
+export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  const { services } = app;
+
+  app.get(
+    '/admin/teams/:team_id/keys',
+    operation("List a team's API keys", listOf(ApiKeySchema), {
+      description: 'Newest first, without their secrets.',
+      params: TeamParams,
+      querystring: ListApiKeysQuery,
+    }),
+    async ({ params: { team_id: id }, query }) => {
+      if ((await findTeam(services, id))?.id !== id) throw teamNotFound(id);
+      return toWireList(await listApiKeys(services, id, query), toWireApiKey);
+    },
+  );
+
+  app.post(
+    '/admin/teams/:team_id/keys',
+    operation('Create an API key of a team', ref(CreatedApiKeySchema), {
+      description:
+        "Of a member, or the team's own. It ends no later than the key that creates it, and is revoked with it. The answer holds the key, the only time it is shown.",
+      params: TeamParams,
+      body: ref(CreateTeamKeySchema),
+    }),
+    async ({
+      operator,
+      params: { team_id },
+      body: { name, role, scopes, models, person_id, expires_in },
+    }) => {
+      const { keyId, key } = await createApiKey(services, team_id, {
+        name,
+        role: role ?? 'member',
+        scopes: scopes ?? null,
+        models: models ?? null,
+        personId: person_id,
+        expiresIn: expires_in,
+        by: operator,
+      });
+      const made = await getApiKey(services, team_id, keyId);
+      return { ...toWireApiKey(made!), key };
+    },
+  );
+
+  app.delete(
+    '/admin/teams/:team_id/keys/:key_id',
+    operation('Revoke an API key of a team', ref(DeletedApiKeySchema), {
+      description: 'With its sessions, its invitations and all keys descended from it, on every process.',
+      params: TeamKeyParams,
+    }),
+    async ({ operator, params: { team_id, key_id: id } }) => {
+      const revoked = await revokeApiKey(services, team_id, id, { by: operator, descendants: 'revoke' });
+      if (!revoked) throw new ApiError('api_key_not_found', `No such API key: ${id}`, { param: 'key_id' });
+      return { id, object: 'api_key' as const, deleted: true as const, revoked };
+    },
+  );
+
+  app.post(
+    '/admin/teams/:team_id/members/:person_id',
+    operation("Add a member to a team, or change the member's role", ref(MemberSchema), {
+      description: 'Effective for the keys of the person, too. The last admin cannot be demoted.',
+      params: TeamMemberParams,
+      body: ref(SetRoleSchema),
+    }),
+    async ({ operator, params: { team_id, person_id }, body: { role } }) => {
+      if ((await findPerson(services, person_id))?.id !== person_id) throw personNotFound(person_id);
+      const member = await putMember(services, team_id, person_id, role, operator);
+      if (!member) throw teamNotFound(team_id);
+      return toWireMember(member);
+    },
+  );
+
+  app.delete(
+    '/admin/teams/:team_id/members/:person_id',
+    operation('Remove a member from a team', ref(RemovedMemberSchema), {
+      description: 'Revokes the keys of the person in the team. The last admin cannot be removed.',
+      params: TeamMemberParams,
+      errors: [400],
+    }),
+    async ({ operator, params: { team_id, person_id: id } }) => {
+      const removed = await removeMember(services, team_id, id, operator);
+      if (!removed) throw memberNotFound(id);
+      return { id, object: 'team.member' as const, deleted: true as const, keys_left: removed.keysLeft };
+    },
+  );
+};

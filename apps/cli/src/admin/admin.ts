@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { noun } from '../verb.ts';
+import { addAuditVerbs } from './audit.ts';
+import { addBaseModelVerbs } from './base-models.ts';
+import { addKeyVerbs, addOperatorKeyVerbs } from './keys.ts';
+import { addPeopleVerbs } from './people.ts';
+import { addTeamVerbs } from './teams.ts';
+import { addUsageVerbs } from './usage.ts';
+import { addWorkerVerbs } from './workers.ts';
+
+/** `graft admin …`: the verbs that the API answers, for a key of the operator. */
+export function addAdminVerbs(program: Command): Command {
+  program.commandsGroup("For the service's operator:");
+  const admin = noun(program, 'admin', 'teams, people, keys and workers, with a key of the operator');
+  addTeamVerbs(admin);
+  addPeopleVerbs(admin);
+  addKeyVerbs(admin);
+  addOperatorKeyVerbs(admin);
+  addWorkerVerbs(admin);
+  addBaseModelVerbs(admin);
+  addAuditVerbs(admin);
+  addUsageVerbs(admin);
+  return admin;
+}

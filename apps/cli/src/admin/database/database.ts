@@ -1,0 +1,139 @@
+import type { Services, UsageDifference } from '@graft/service';
+import type { Command } from 'commander';
+import { timeSpan } from '../../arguments.ts';
+import { CommandError } from '../../errors.ts';
+import type { VerbOptions } from '../../verb.ts';
+import { type Columns, listed } from '../answer.ts';
+import { queuedText, type SourceOptions, withSource } from '../base-models.ts';
+import { operatorKeyNote } from '../keys.ts';
+import { databaseVerb, overDatabase, type Service, unixSeconds } from './over-database.ts';
+import { addScimVerbs } from './scim.ts';
+import { addSecretVerbs } from './secrets.ts';
+
+/** The verbs of `graft admin` that work on the database: what starts or rescues a service, and what no key of the operator may do. */
+export function addDatabaseVerbs(admin: Command): void {
+  admin.commandsGroup("On the service's machine, in its database (DATABASE_URL, GRAFT_DATA_DIR):");
+  addFirstKeyVerbs(admin);
+  addSecretVerbs(admin);
+  addScimVerbs(admin);
+  addUnlistedVerb(nounOf(admin, 'base-models'));
+  addCheckVerb(nounOf(admin, 'usage'));
+}
+
+const nounOf = (admin: Command, name: string): Command =>
+  admin.commands.find((command) => command.name() === name)!;
+
+interface KeyOptions extends VerbOptions {
+  name: string;
+  person?: string;
+  expires?: number;
+}
+
+function addFirstKeyVerbs(admin: Command): void {
+  const summaries = {
+    bootstrap: 'create the first key of the operator and print it; refused where there is one that works',
+    rescue: 'create a key of the operator and print it, for an operator who has none that works',
+  };
+  for (const [name, summary] of Object.entries(summaries)) {
+    databaseVerb(admin, name, summary, '--name laptop')
+      .option('--name <name>', 'what the key is for', name)
+      .option('--person <person>', "id or email of whose it is (default: the service's own)")
+      .option('--expires <time>', 'it ends after 12h, 90d, …', timeSpan)
+      .action(
+        overDatabase(async (services, service, options: KeyOptions) => {
+          if (name === 'bootstrap' && (await hasWorkingKey(services)))
+            throw new CommandError(
+              'There is a key of the operator already. With it, `graft admin operator-keys create` creates others; `graft admin rescue` replaces one that was lost.',
+            );
+          const personId =
+            options.person === undefined ? null : await personOf(services, service, options.person);
+          const { name: keyName, expires: expiresIn = null } = options;
+          const input = { name: keyName, personId, expiresIn };
+          const { record, key } = await service.createOperatorKey(services, input);
+          const { id, createdAt, expiresAt } = record;
+          const value = {
+            id,
+            name: keyName,
+            person_id: personId,
+            created_at: unixSeconds(createdAt),
+            expires_at: expiresAt && unixSeconds(expiresAt),
+            key,
+          };
+          return { value, text: key, note: operatorKeyNote };
+        }),
+      );
+  }
+}
+
+/** Of the service, or of a person who operates it. */
+const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
+  (await db.operatorKey.count({
+    where: {
+      revokedAt: null,
+      AND: [
+        { OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] },
+        { OR: [{ personId: null }, { person: { isOperator: true, disabledAt: null } }] },
+      ],
+    },
+  })) > 0;
+
+async function personOf(services: Services, service: Service, idOrEmail: string): Promise<string> {
+  const person = await service.findPerson(services, idOrEmail);
+  if (person) return person.id;
+  throw new CommandError(`There is no person ${idOrEmail}. Without --person the key is the service's own.`);
+}
+
+/** A key of the operator, which could be stolen, names only sources that the configuration lists. */
+function addUnlistedVerb(models: Command): void {
+  withSource(
+    databaseVerb(
+      models,
+      'add-unlisted <id>',
+      'add a base model from a source that GRAFT_BASE_MODEL_SOURCES does not list, in the database',
+      'our-model --folder /models/our-model',
+    ),
+  ).action(
+    overDatabase(async (services, service, options: VerbOptions & SourceOptions, id: string) => {
+      const { hub, revision, folder, s3, file } = options;
+      const teams = options.teams && (await teamIds(services, service, options.teams));
+      const input = { id, hub, revision, folder, s3, file, teams };
+      const { source, location, state } = await service.addBaseModel(services, input, null, null);
+      return { value: { id, source, location, state, teams: teams ?? null }, text: queuedText(id) };
+    }),
+  );
+}
+
+async function teamIds(services: Services, service: Service, names: string[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const name of names) {
+    const team = await service.findTeam(services, name);
+    if (!team) throw new CommandError(`There is no team ${name}. \`graft admin teams list\` shows them.`);
+    ids.push(team.id);
+  }
+  return ids;
+}
+
+/** Reads every row of the ledger and of what it counts: no request may cost that. */
+function addCheckVerb(usage: Command): void {
+  databaseVerb(
+    usage,
+    'check',
+    'compare the ledger with jobs, attempts and stored rows, in the database; fails where they differ',
+  ).action(
+    overDatabase(async (services, { checkUsage }) => {
+      const differences = await checkUsage(services);
+      const columns: Columns<UsageDifference> = {
+        TEAM: 'teamId',
+        KIND: 'kind',
+        OF: 'subject',
+        COUNTED: ({ counted }) => String(counted ?? '-'),
+        'IN THE LEDGER': 'entered',
+      };
+      const { length } = differences;
+      return {
+        ...listed(differences, columns, 'The ledger agrees with jobs, attempts and stored rows.'),
+        failure: length > 0 ? `${length} differences.` : undefined,
+      };
+    }),
+  );
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import type { Services } from '@graft/service';
+import type { Command } from 'commander';
+import { type VerbOptions, verb } from '../../verb.ts';
+import { type Answer, printAnswer } from '../answer.ts';
+import { typed } from '../operator-verb.ts';
+
+/** Where the service keeps its data by default. The service runs in Graft's folder, the command may run in any. */
+export const defaultDataDir = join(import.meta.dirname, '../../../../../data');
+
+export type Service = typeof import('@graft/service') &
+  typeof import('@graft/service/rotation') &
+  typeof import('@graft/service/scim');
+
+/** A verb that works on the database of DATABASE_URL and GRAFT_DATA_DIR. `examples`: what is typed after the verb. */
+export function databaseVerb(parent: Command, name: string, summary: string, ...examples: string[]): Command {
+  return verb(parent, { name, summary, examples: typed(parent, name, examples) });
+}
+
+/** The action of such a verb. `work` gets its arguments after the options. */
+export const overDatabase =
+  <O extends VerbOptions, A extends unknown[]>(
+    work: (services: Services, service: Service, options: O, ...args: A) => Promise<Answer>,
+  ) =>
+  // commander passes the arguments, the options and the command.
+  async (...given: unknown[]): Promise<void> => {
+    const options = given.at(-2) as O;
+    const service = {
+      ...(await import('@graft/service')),
+      ...(await import('@graft/service/rotation')),
+      ...(await import('@graft/service/scim')),
+    };
+    // At level info the service's log lines would stand between the lines of the result.
+    const env = service.loadServiceEnv({
+      ...process.env,
+      GRAFT_DATA_DIR: process.env.GRAFT_DATA_DIR || defaultDataDir,
+      LOG_LEVEL: process.env.LOG_LEVEL || 'warn',
+    });
+    const services = await service.openServices({ role: 'admin', env });
+    try {
+      printAnswer(options, await work(services, service, options, ...(given.slice(0, -2) as A)));
+    } finally {
+      await services.close();
+    }
+  };
+
+export const unixSeconds = (date: Date): number => Math.floor(date.getTime() / 1_000);
