@@ -3,7 +3,6 @@ import { createJob, type Identity } from '@graft/service';
 import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
 import type { Waiting } from '../../jobs/check-training.ts';
 import { cloneRequest } from '../../jobs/clone-job.ts';
-import type { JobValidator } from '../../jobs/job-validator.ts';
 import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
 import type { OptionChecker } from '../../jobs/option-checker.ts';
 import { checkScope } from '../../plugins/auth.ts';
@@ -16,13 +15,14 @@ import {
   JobSchema,
 } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
+import type { LeasedWork } from '../../threads/leased-work.ts';
 import { findJob } from './find-job.ts';
 
 const tags = ['Fine-tuning'];
 
 /** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create a job again. */
 export const createJobRoutes: FastifyPluginAsyncTypebox<{
-  validator: JobValidator;
+  validator: Pick<LeasedWork, 'wake'>;
   checker: OptionChecker;
   writer: JobWriter;
 }> = async (app, { validator, checker, writer }) => {
