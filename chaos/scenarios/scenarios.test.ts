@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { parseOptions, UsageError } from '../options.ts';
 import { scenarios } from './index.ts';
 
-test('every scenario has a name of its own and is in the long profile; every file of them is used', () => {
+test('every scenario has a unique name and is in the long profile, and every file is used', () => {
   const names = scenarios.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, rounds } of scenarios) assert.ok(rounds.long > 0, name);
@@ -30,7 +30,7 @@ test('the five standard queue faults are tried on both queue backends', () => {
   }
 });
 
-test('options are read, and refused with what is wrong', () => {
+test('options are parsed, or refused with the reason', () => {
   const options = parseOptions([
     '--only',
     'a,b',
