@@ -98,7 +98,11 @@ export async function startApi(options: {
       const { method = 'GET', path: at, key, hangUp = false } = asked;
       const sent: ClientRequest = request(
         {
-          ...{ agent, host: '127.0.0.1', port, method, path: at },
+          agent,
+          host: '127.0.0.1',
+          port,
+          method,
+          path: at,
           headers: {
             ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
             ...headers,
@@ -181,7 +185,9 @@ export function toolCall(key: string, name: string, args: object, padding = 0): 
   const meta = padding > 0 ? { _meta: { padding: 'x'.repeat(padding) } } : {};
   const params = { name, arguments: args, ...meta };
   return {
-    ...{ method: 'POST', path: '/v1/mcp', key },
+    method: 'POST',
+    path: '/v1/mcp',
+    key,
     headers: { accept: 'application/json, text/event-stream' },
     body: Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })),
   };

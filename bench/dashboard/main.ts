@@ -23,7 +23,9 @@ try {
   const usual = await seedJobs(
     bench,
     Array.from({ length: 40 }, (_, i) => ({
-      ...{ status: 'succeeded' as const, suffix: `usual-${i}`, steps: 2_000 },
+      status: 'succeeded' as const,
+      suffix: `usual-${i}`,
+      steps: 2_000,
     })),
   );
   add(await largestPaint(bench, 'Largest paint of /jobs', '/jobs'));

@@ -42,7 +42,9 @@ try {
   await writeFile(trainingFile, lines.join('\n'));
   const peft = parsePeftConfig({ ...defaultPeft, task_type: 'FEATURE_EXTRACTION' });
   const training = resolveTraining({
-    ...{ peft, ...dataSizeOf(lines), model: outlineOf(base.config, peft.task_type) },
+    peft,
+    ...dataSizeOf(lines),
+    model: outlineOf(base.config, peft.task_type),
     training: { seed: Number(options.seed), ...parseTrainingOptions(JSON.parse(options.training)) },
   });
   const before = await measured(null);

@@ -13,8 +13,12 @@ test('options are read, with what is left out', () => {
   assert.deepEqual(
     { steps, sides, words, precision, batchSize, check },
     {
-      ...{ steps: 9, sides: ['graft', 'peft', 'wall'], words: ['demo', 'bf16'] },
-      ...{ precision: undefined, batchSize: 8, check: true },
+      steps: 9,
+      sides: ['graft', 'peft', 'wall'],
+      words: ['demo', 'bf16'],
+      precision: undefined,
+      batchSize: 8,
+      check: true,
     },
   );
 });

@@ -26,7 +26,9 @@ export async function plansFor(
   const { trainingFile, sharesBeginnings = true } = workload;
   const peft = parsePeftConfig(workload.peft);
   const planned = await trainingPlan({
-    ...{ model, trainingFile, peft },
+    model,
+    trainingFile,
+    peft,
     training: {
       batch_size: workload.batchSize,
       n_epochs: 50,
@@ -46,15 +48,14 @@ export async function plansFor(
   return {
     graft: { model, trainingFile, peft, training, outputDir, sharesBeginnings },
     peft: {
-      ...{
-        model,
-        device,
-        peft: workload.peft,
-        learning_rate: learningRate,
-        labels: data.labels?.length ?? null,
-        checkpointed: workload.training?.gradient_checkpointing === true,
-      },
-      ...{ dtype: precision === 'fp32' ? 'float32' : 'bfloat16', steps: batches },
+      model,
+      device,
+      peft: workload.peft,
+      learning_rate: learningRate,
+      labels: data.labels?.length ?? null,
+      checkpointed: workload.training?.gradient_checkpointing === true,
+      dtype: precision === 'fp32' ? 'float32' : 'bfloat16',
+      steps: batches,
     },
     wall: { precision, ...productsOf(planned, sharesBeginnings) },
     tokens: batches.map((batch) => batch.reduce((sum, example) => sum + lengthOf(example), 0)),

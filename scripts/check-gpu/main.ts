@@ -42,8 +42,11 @@ try {
     if (interrupted.signal.aborted) break;
     console.error(`… ${check.name}`);
     const one = await runApart(check, {
-      ...{ device, small: options.small, shared },
-      ...{ limitSeconds, signal: interrupted.signal },
+      device,
+      small: options.small,
+      shared,
+      limitSeconds,
+      signal: interrupted.signal,
     });
     console.error(
       `  ${one.result}${one.result === 'passed' ? '' : `: ${one.reason}`} (${one.seconds.toFixed(0)} s)`,

@@ -27,7 +27,10 @@ export async function packClient(): Promise<boolean> {
     await writeFile(
       join(work, 'package.json'),
       JSON.stringify({
-        ...{ name: '@graft/cli', version, license: 'Apache-2.0', type: 'module' },
+        name: '@graft/cli',
+        version,
+        license: 'Apache-2.0',
+        type: 'module',
         description: 'The graft command: fine-tune language models on a Graft service',
         bin: { graft: 'graft.js' },
         engines: { node: '>=20.19' },
@@ -38,7 +41,9 @@ export async function packClient(): Promise<boolean> {
     // Without the settings of the npm script that this may run in.
     const { npm_config_dry_run: _, ...env } = process.env;
     const { stdout } = await promisify(execFile)('npm', ['pack', '--json', '--ignore-scripts'], {
-      ...{ cwd: work, env, shell: process.platform === 'win32' },
+      cwd: work,
+      env,
+      shell: process.platform === 'win32',
     });
     const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
     await rename(join(work, filename), clientPackage);
@@ -54,8 +59,15 @@ async function bundle(folder: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [{ in: join(root, 'apps/cli/src/client-main.ts'), out: 'graft' }],
     outdir: folder,
-    ...{ bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node20', write: false },
-    ...{ minifySyntax: true, legalComments: 'eof', logLevel: 'warning' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    write: false,
+    minifySyntax: true,
+    legalComments: 'eof',
+    logLevel: 'warning',
     banner: {
       js: [
         '#!/usr/bin/env node',

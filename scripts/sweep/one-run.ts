@@ -47,7 +47,12 @@ export async function openTask(name: string) {
     const evaluations: Measured['evaluations'] = [];
     let steps = 0;
     for await (const record of train({
-      ...{ base, baseModelName: task!.model, warm, sharesBase: true, peft, outputDir: adapter },
+      base,
+      baseModelName: task!.model,
+      warm,
+      sharesBase: true,
+      peft,
+      outputDir: adapter,
       trainingFile: await write('train.jsonl', rows),
       validationFile: await write('validation.jsonl', validation),
       training: resolved(rows, training, initialAdapter !== undefined),

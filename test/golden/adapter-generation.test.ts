@@ -57,7 +57,9 @@ const ids = loadTokenizer(tokenizerFiles).encode(prompt);
 const inputsFor = (task: string) => (task === 'SEQ_2_SEQ_LM' ? [{ input_ids: ids, labels: [5] }] : [ids]);
 const scored = await scoreInPython([
   ...cases.map(({ model, task, adapter }) => ({
-    ...{ model: modelOf(model), adapter: adapterOf(model, adapter), task },
+    model: modelOf(model),
+    adapter: adapterOf(model, adapter),
+    task,
     inputs: inputsFor(task),
   })),
   ...rows.map(({ name, task }) => ({ model: modelOf(name), adapter: null, task, inputs: inputsFor(task) })),

@@ -48,7 +48,10 @@ async function losses({ task: name, config }: (typeof cases)[0], precision: 'fp3
   const measured: number[] = [];
   try {
     const records = train({
-      ...{ base, baseModelName: name, peft, outputDir: join(folder, 'adapter') },
+      base,
+      baseModelName: name,
+      peft,
+      outputDir: join(folder, 'adapter'),
       trainingFile: await fileOf('train.jsonl', training.slice(0, 200)),
       validationFile: await fileOf('validation.jsonl', validation),
       training: resolveTraining({ peft, training: options, exampleCount: 200 }),

@@ -9,14 +9,15 @@ import { graftOutputs, largestDifference } from './fixtures/graft-outputs.ts';
 import { scratchFolder } from './fixtures/scratch-folder.ts';
 
 const decoder = {
-  ...{ hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 4 },
-  ...{
-    num_key_value_heads: 2,
-    max_position_embeddings: 256,
-    bos_token_id: 1,
-    eos_token_id: 2,
-    pad_token_id: 3,
-  },
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 256,
+  bos_token_id: 1,
+  eos_token_id: 2,
+  pad_token_id: 3,
 };
 const rope = { rope_parameters: { rope_type: 'default', rope_theta: 1_000_000 } };
 
@@ -27,8 +28,15 @@ const models: Record<string, Record<string, unknown>> = {
   'qwen2, untied': { ...decoder, model_type: 'qwen2', rms_norm_eps: 1e-5, tie_word_embeddings: false },
   qwen3: { ...decoder, ...rope, model_type: 'qwen3', head_dim: 24, tie_word_embeddings: true },
   gpt2: {
-    ...{ model_type: 'gpt2', n_embd: 64, n_inner: 96, n_layer: 2, n_head: 4, n_positions: 256 },
-    ...{ bos_token_id: 1, eos_token_id: 2, pad_token_id: 3 },
+    model_type: 'gpt2',
+    n_embd: 64,
+    n_inner: 96,
+    n_layer: 2,
+    n_head: 4,
+    n_positions: 256,
+    bos_token_id: 1,
+    eos_token_id: 2,
+    pad_token_id: 3,
   },
 };
 
@@ -37,7 +45,11 @@ const folderOf = (name: string) => join(folder, name.replaceAll(/\W+/g, '-'));
 const ggufOf = (name: string) => `${folderOf(name)}.gguf`;
 await runPythonJson('gguf_models.py', [], {
   models: Object.entries(models).map(([name, config], i) => ({
-    ...{ output: folderOf(name), gguf: ggufOf(name), config, task: 'CAUSAL_LM', seed: 70 + i },
+    output: folderOf(name),
+    gguf: ggufOf(name),
+    config,
+    task: 'CAUSAL_LM',
+    seed: 70 + i,
   })),
 });
 const probes = [Array.from({ length: 60 }, (_, i) => 4 + ((i * 37) % 300))];

@@ -27,8 +27,15 @@ const decoder = {
 };
 const gpt2 = { model_type: 'gpt2', n_embd: 64, n_layer: 3, n_head: 4, eos_token_id: 2, pad_token_id: 3 };
 const t5 = {
-  ...{ model_type: 't5', d_model: 64, d_kv: 16, d_ff: 96, num_layers: 3, num_heads: 4 },
-  ...{ pad_token_id: 3, eos_token_id: 2, decoder_start_token_id: 3 },
+  model_type: 't5',
+  d_model: 64,
+  d_kv: 16,
+  d_ff: 96,
+  num_layers: 3,
+  num_heads: 4,
+  pad_token_id: 3,
+  eos_token_id: 2,
+  decoder_start_token_id: 3,
 };
 // Probes of 150 tokens are longer than these windows.
 const windowed = { use_sliding_window: true, sliding_window: 20 };
@@ -118,7 +125,9 @@ for (const name of names.filter((each) => variants[each]!.bare)) {
 }
 const scored = await scoreInPython(
   names.map((name) => ({
-    ...{ model: modelOf(name), adapter: null, task: taskOf(name) },
+    model: modelOf(name),
+    adapter: null,
+    task: taskOf(name),
     inputs: inputsFor(name),
   })),
 );

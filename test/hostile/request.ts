@@ -27,7 +27,10 @@ export async function sendHostile(
   const { hostname, port } = new URL(base);
   return await new Promise((resolve, reject) => {
     const sent = httpRequest({
-      ...{ hostname, port, method, path },
+      hostname,
+      port,
+      method,
+      path,
       headers: {
         authorization: `Bearer ${key}`,
         ...headers,

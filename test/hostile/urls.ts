@@ -33,7 +33,12 @@ const numbers = [
 export function hostileUrls({ jobId }: HostileContext): HostileRequest[] {
   const job = `/v1/fine_tuning/jobs/${jobId}`;
   const get = (path: string, field: string | null = null, headers = {}): HostileRequest => ({
-    ...{ name: `GET ${path.slice(0, 80)}`, method: 'GET', path, headers, body: null, field },
+    name: `GET ${path.slice(0, 80)}`,
+    method: 'GET',
+    path,
+    headers,
+    body: null,
+    field,
   });
   const lists = [
     '/v1/files',
@@ -101,7 +106,9 @@ export function hostileUrls({ jobId }: HostileContext): HostileRequest[] {
         'content-type': 'application/json',
         'idempotency-key': key,
       }),
-      ...{ name: `idempotency key #${i}`, method: 'POST', body: '{"model":"x","training_file":"y"}' },
+      name: `idempotency key #${i}`,
+      method: 'POST',
+      body: '{"model":"x","training_file":"y"}',
     })),
   ];
 }

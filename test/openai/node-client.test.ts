@@ -291,11 +291,9 @@ describe('models and completions', () => {
     const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details } = whole.usage!;
     assert.equal(total_tokens, prompt_tokens + completion_tokens);
     assert.notEqual((await ask({ model: graft.settings.model })).choices[0]?.message.content, answer);
-    const stream = await client.chat.completions.create({
-      ...{ model: tuned, messages, max_completion_tokens: 12, temperature: 0 },
-      stream: true,
-      stream_options: { include_usage: true },
-    });
+    const request = { model: tuned, messages, max_completion_tokens: 12, temperature: 0 };
+    const stream_options = { include_usage: true };
+    const stream = await client.chat.completions.create({ ...request, stream: true, stream_options });
     let text = '';
     let usage: OpenAI.CompletionUsage | undefined;
     for await (const chunk of stream) {

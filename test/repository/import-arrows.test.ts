@@ -26,7 +26,7 @@ const cases: [string, string, boolean][] = [
   ['packages/service/src/probe.ts', '@graft/peft-core/files', true],
   ['packages/client/src/probe.ts', '@graft/service', false],
   ['packages/tf-graph/src/probe.ts', '@graft/peft-core', false],
-  ['packages/peft-core/src/nn/probe.ts', '../models/llama.ts', false],
+  ['packages/peft-core/src/nn/probe.ts', '../models/decoder.ts', false],
   ['packages/peft-core/src/models/probe.ts', '../nn/linear.ts', true],
   ['packages/peft-core/src/models/probe.ts', '../tuners/registry.ts', false],
   ['packages/peft-core/src/tuners/lora/probe.ts', '../../models/architecture.ts', true],

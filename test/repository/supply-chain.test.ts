@@ -34,8 +34,13 @@ describe('known vulnerabilities', () => {
   const advisory = (severity: string) => ({
     leaky: [
       {
-        ...{ id: 1, url: 'https://advisories.example/GHSA-aaaa-bbbb-cccc', title: 'It leaks' },
-        ...{ severity, vulnerable_versions: '<=1.0.0', cwe: [], cvss: { score: 8, vectorString: null } },
+        id: 1,
+        url: 'https://advisories.example/GHSA-aaaa-bbbb-cccc',
+        title: 'It leaks',
+        severity,
+        vulnerable_versions: '<=1.0.0',
+        cwe: [],
+        cvss: { score: 8, vectorString: null },
       },
     ],
   });
@@ -55,7 +60,7 @@ describe('known vulnerabilities', () => {
     const manifest = { name: 'x', version: '1.0.0', dependencies: { leaky: '1.0.0' } };
     writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
     const packages = { '': manifest, 'node_modules/leaky': { version: '1.0.0' } };
-    const lock = { ...{ name: 'x', version: '1.0.0', lockfileVersion: 3, requires: true }, packages };
+    const lock = { name: 'x', version: '1.0.0', lockfileVersion: 3, requires: true, packages };
     writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lock));
     await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
   });

@@ -54,7 +54,10 @@ before(async () => {
   await build({
     stdin: { contents: program, resolveDir: import.meta.dirname, loader: 'ts' },
     outfile: writer,
-    ...{ bundle: true, format: 'esm', platform: 'node', logLevel: 'error' },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    logLevel: 'error',
   });
 });
 

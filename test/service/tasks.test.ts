@@ -31,7 +31,12 @@ const models: Record<string, Record<string, unknown>> = {
   encoder: { model_type: 'bert' },
   translator: {
     model_type: 't5',
-    ...{ d_model: 32, d_kv: 8, d_ff: 48, num_layers: 2, num_heads: 4, decoder_start_token_id: 258 },
+    d_model: 32,
+    d_kv: 8,
+    d_ff: 48,
+    num_layers: 2,
+    num_heads: 4,
+    decoder_start_token_id: 258,
   },
 };
 const colours = ['amber', 'blue', 'cyan'];

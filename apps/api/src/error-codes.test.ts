@@ -83,8 +83,13 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
     // not to wait for. A team is below its other limits again when a job, an upload or a report of its is over.
     [
       'scim_user_exists',
-      ...['quota_exceeded', 'request_timeout', 'too_many_requests', 'rate_limit_exceeded'],
-      ...['budget_exceeded', 'too_many_uploads', 'too_many_reports'],
+      'quota_exceeded',
+      'request_timeout',
+      'too_many_requests',
+      'rate_limit_exceeded',
+      'budget_exceeded',
+      'too_many_uploads',
+      'too_many_reports',
     ],
   );
 });

@@ -31,7 +31,9 @@ test('a flag adds to JSON, and is refused where JSON has the same', async () => 
   );
   assert.equal(trainingArgument({}), undefined);
   assert.deepEqual(trainingArgument({ training: '{"seed":1}', learningRate: 1e-4, maxSteps: 10 }), {
-    ...{ seed: 1, learning_rate: 1e-4, max_steps: 10 },
+    seed: 1,
+    learning_rate: 1e-4,
+    max_steps: 10,
   });
   assert.throws(
     () => trainingArgument({ training: '{"max_steps":9}', maxSteps: 9 }),

@@ -74,7 +74,8 @@ export function trainingArgument(
   more: Record<string, [flag: string, value: unknown]> = {},
 ): Record<string, unknown> | undefined {
   const flags = {
-    ...{ learning_rate: ['--learning-rate', learningRate], max_steps: ['--max-steps', maxSteps] },
+    learning_rate: ['--learning-rate', learningRate],
+    max_steps: ['--max-steps', maxSteps],
     ...more,
   } as Record<string, [string, unknown]>;
   const values = present(Object.fromEntries(Object.entries(flags).map(([name, [, value]]) => [name, value])));

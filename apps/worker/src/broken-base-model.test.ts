@@ -97,8 +97,14 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
           'content-type': 'application/json',
         },
         body: JSON.stringify({
-          ...{ base_model: model, adapter: null, prompt: 'Hello', max_tokens: 2 },
-          ...{ temperature: 0, top_p: 1, stop: [], seed: null },
+          base_model: model,
+          adapter: null,
+          prompt: 'Hello',
+          max_tokens: 2,
+          temperature: 0,
+          top_p: 1,
+          stop: [],
+          seed: null,
         } satisfies GenerationRequest),
       });
       return JSON.parse((await response.text()).trimEnd().split('\n').at(-1)!);

@@ -51,8 +51,18 @@ async function start(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
   const started = spawn(
     'unshare',
     [
-      ...['-m', '--propagation', 'private', 'sh', '-c', openHome, 'sh', services.env.cacheDir],
-      ...['setpriv', ...rights, 'sh', 'docker/start-worker.sh'],
+      '-m',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      openHome,
+      'sh',
+      services.env.cacheDir,
+      'setpriv',
+      ...rights,
+      'sh',
+      'docker/start-worker.sh',
     ],
     {
       cwd: root,
@@ -144,7 +154,12 @@ async function trainAndAsk(during: () => Promise<void>) {
     body: JSON.stringify({
       base_model: 'tiny',
       adapter: { version_id: version!.id, artifact: version!.artifact, suspect: false, base_digest },
-      ...{ prompt: 'Sentence', max_tokens: 12, temperature: 0, top_p: 1, stop: [], seed: 1 },
+      prompt: 'Sentence',
+      max_tokens: 12,
+      temperature: 0,
+      top_p: 1,
+      stop: [],
+      seed: 1,
     }),
   });
   assert.equal(answer.status, 200);

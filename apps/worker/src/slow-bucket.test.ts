@@ -26,7 +26,8 @@ before(async () => {
   const bucket = { artifactsUrl: 's3://bucket', s3Endpoint };
   const { internalToken } = secrets;
   withBucket = await openServices({
-    ...{ role: 'worker', log },
+    role: 'worker',
+    log,
     env: { ...env, ...bucket, internalToken, databaseUrl },
   });
 });

@@ -31,7 +31,10 @@ exec ${compiler} "$@"
   const lines: string[] = [];
   const objects = await compileSets({
     log: (line) => lines.push(line),
-    ...{ compiler: older, native, work, optimize: '-O0' },
+    compiler: older,
+    native,
+    work,
+    optimize: '-O0',
   });
   assert.deepEqual(
     objects.map((object) => object.slice(work.length + 1)),

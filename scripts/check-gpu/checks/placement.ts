@@ -21,8 +21,12 @@ const MOST_COPIES = 16;
 export async function placement({ device, precision, small }: CheckContext): Promise<Figures> {
   const [rows, tokens] = small ? [2, 32] : [4, 512];
   const graph: TrainingGraph = {
-    ...{ config: randomModels[small ? 'small' : 'billion'], rows, tokens, precision },
-    ...{ storage: 'bfloat16', training: { gradient_checkpointing: true } },
+    config: randomModels[small ? 'small' : 'billion'],
+    rows,
+    tokens,
+    precision,
+    storage: 'bfloat16',
+    training: { gradient_checkpointing: true },
   };
   const spec = specOf(graph);
   const built: ReturnType<typeof buildTrainProgram>[] = [];

@@ -15,12 +15,17 @@ export async function serving(context: CheckContext): Promise<Figures> {
   const most = Math.max(...counts);
   const generator = new GeneratorProcess({
     ...processOptions(context, new URL('../../../apps/worker/src/generation/generator.ts', import.meta.url)),
-    ...{ limits: { rows: most }, queueLimit: most, waitMilliseconds: 600_000 },
+    limits: { rows: most },
+    queueLimit: most,
+    waitMilliseconds: 600_000,
   });
   const chat = async (number: number) => {
     const began = performance.now();
     const request = {
-      ...{ baseModel: workload.name, basePath: model, digestCache: folder, adapterDir: null },
+      baseModel: workload.name,
+      basePath: model,
+      digestCache: folder,
+      adapterDir: null,
       options: {
         prompt: `${number}: can we reserve a bike for Saturday?`,
         max_tokens: tokens,

@@ -16,7 +16,10 @@ export async function sharing(context: CheckContext): Promise<Figures> {
   const trainer = startTrainer(context, limits.trainer);
   const generator = new GeneratorProcess({
     ...processOptions(context, new URL('../../../apps/worker/src/generation/generator.ts', import.meta.url)),
-    ...{ limits: { rows: 1 }, queueLimit: 1, waitMilliseconds: 60_000, cardBytes: limits.generator },
+    limits: { rows: 1 },
+    queueLimit: 1,
+    waitMilliseconds: 60_000,
+    cardBytes: limits.generator,
   });
   const train = async (name: string) => {
     const times: number[] = [];
@@ -69,7 +72,10 @@ async function answer(
 ): Promise<number> {
   const began = performance.now();
   const request = {
-    ...{ baseModel: workload.name, basePath: model, digestCache: folder, adapterDir: null },
+    baseModel: workload.name,
+    basePath: model,
+    digestCache: folder,
+    adapterDir: null,
     options: { prompt: 'Can we reserve a bike?', max_tokens: 16 },
   };
   for await (const event of generator.generate(request, new AbortController().signal)) {

@@ -20,7 +20,10 @@ export const stepTime =
     const { model, workload } = await tasks[task](context);
     const steps = small ? stepsOf.small : stepsOf[task];
     const { tokens, ...plans } = await plansFor(workload, {
-      ...{ model, precision, steps, outputDir: join(folder, 'adapter') },
+      model,
+      precision,
+      steps,
+      outputDir: join(folder, 'adapter'),
       device: device.kind === 'gpu' ? 'cuda' : 'cpu',
     });
     const started = await startSide(side, plans, precision, folder);

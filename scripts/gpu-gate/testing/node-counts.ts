@@ -28,14 +28,20 @@ export async function nodeCounts(): Promise<NodeCount[]> {
       for (const checkpointed of [false, true]) {
         const of = (layers: number) =>
           stepOf({
-            ...{ architecture, peft: everywhere, storage, precision: 'bf16', layers },
+            architecture,
+            peft: everywhere,
+            storage,
+            precision: 'bf16',
+            layers,
             training: { gradient_checkpointing: checkpointed },
           });
         const [few, many] = [await of(fewer), await of(more)];
         const each = (of: 'nodes' | 'launches') => (many[of] - few[of]) / (more - fewer);
         counts.push({
           family: architecture.name,
-          ...{ storage, checkpointed, step: few },
+          storage,
+          checkpointed,
+          step: few,
           layer: { nodes: each('nodes'), launches: each('launches') },
         });
       }

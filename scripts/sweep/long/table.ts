@@ -37,9 +37,15 @@ export function settingsTable(verdicts: readonly LongVerdict[]): string {
       settings.map((each) => {
         const mark = automatic !== null && isSameSetting(each, automatic) ? ' (automatic)' : '';
         return [
-          ...[model, task, each.lora_alpha, `${each.learning_rate.toExponential()}${mark}`],
-          ...[(each.lora_alpha * each.learning_rate).toPrecision(2), each.batch_size, each.seeds],
-          ...[lossOf(each), rightOf(each)],
+          model,
+          task,
+          each.lora_alpha,
+          `${each.learning_rate.toExponential()}${mark}`,
+          (each.lora_alpha * each.learning_rate).toPrecision(2),
+          each.batch_size,
+          each.seeds,
+          lossOf(each),
+          rightOf(each),
         ];
       }),
     ),

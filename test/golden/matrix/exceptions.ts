@@ -14,8 +14,12 @@ export const reasons: [reason: string, methods: string[], architectures: string[
     "The method has no modules_to_save in HF PEFT: a classifier's head would stay at its random start.",
     ['trainable_tokens', 'trainable_tokens of the head, or by name'],
     [
-      ...['bert SEQ_CLS', 'bert TOKEN_CLS', 'roberta SEQ_CLS', 'roberta TOKEN_CLS'],
-      ...['llama SEQ_CLS', 'llama TOKEN_CLS'],
+      'bert SEQ_CLS',
+      'bert TOKEN_CLS',
+      'roberta SEQ_CLS',
+      'roberta TOKEN_CLS',
+      'llama SEQ_CLS',
+      'llama TOKEN_CLS',
     ],
   ],
   [

@@ -7,7 +7,9 @@ import type { McpCaller, McpHandler } from './mcp-server.ts';
 import { type Ask, createTools, type Tool, type ToolMeans, type ToolRoute } from './tools.ts';
 
 const message = (description: string, example: object) => ({
-  ...{ type: 'object', additionalProperties: true, description },
+  type: 'object',
+  additionalProperties: true,
+  description,
   examples: [{ jsonrpc: '2.0', ...example }],
 });
 
@@ -34,8 +36,11 @@ export const mcpRoutes = fp(async (app) => {
     for (const each of [method].flat()) {
       const { params, querystring, body } = schema;
       known.push({
-        ...{ method: each, path: url, access: config!.access! },
-        ...{ summary: schema.summary ?? '', description: schema.description ?? '' },
+        method: each,
+        path: url,
+        access: config!.access!,
+        summary: schema.summary ?? '',
+        description: schema.description ?? '',
         input: { params, querystring, body },
       });
     }
@@ -65,7 +70,8 @@ export const mcpRoutes = fp(async (app) => {
             [400, 406, 415].map((status) => [
               status,
               message('A fault, of the protocol or as elsewhere.', {
-                ...{ id: null, error: { code: -32600, message: 'Invalid request' } },
+                id: null,
+                error: { code: -32600, message: 'Invalid request' },
               }),
             ]),
           ),
@@ -111,7 +117,9 @@ export const mcpRoutes = fp(async (app) => {
       const payload = form ? Buffer.from(await form.arrayBuffer()) : body;
       gone.throwIfAborted();
       const request: InjectOptions = {
-        ...{ method: method as InjectOptions['method'] & string, url, remoteAddress: ip },
+        method: method as InjectOptions['method'] & string,
+        url,
+        remoteAddress: ip,
         headers: {
           ...who,
           'x-request-id': id,

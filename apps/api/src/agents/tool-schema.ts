@@ -31,8 +31,19 @@ export interface RouteInput {
 const deepest = 2;
 
 const kept = [
-  ...['type', 'description', 'enum', 'const', 'default', 'required'],
-  ...['minimum', 'maximum', 'exclusiveMinimum', 'minLength', 'maxLength', 'minItems', 'maxItems'],
+  'type',
+  'description',
+  'enum',
+  'const',
+  'default',
+  'required',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
 ];
 
 /** The arguments of a tool that asks a route: what its path, query string and body take, side by side. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
-import { matchesTag } from './entity-tags.ts';
+import { hasCurrent } from './entity-tags.ts';
 import { parseRange } from './parse-range.ts';
 
 /** Bytes that never change, ready to be sent whole or in part. */
@@ -31,7 +31,7 @@ export async function sendDownload(
     // Private, because it is the team's. Revalidation by ETag costs nothing.
     'cache-control': 'private, no-cache',
   };
-  if (matchesTag(request.headers['if-none-match'], etag)) return reply.code(304).headers(headers).send();
+  if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).headers(headers).send();
 
   const ifRange = request.headers['if-range'];
   const asked = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;

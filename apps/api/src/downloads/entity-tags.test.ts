@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type ApiBench, chatLine, openApiBench } from '../testing/open-api-bench.ts';
-import { matchesTag } from './entity-tags.ts';
+import { hasCurrent } from './entity-tags.ts';
 
 let bench: ApiBench;
 before(async () => {
@@ -42,6 +42,8 @@ test('only what was read and found has a tag', async () => {
 });
 
 test('If-None-Match', () => {
-  assert.ok(matchesTag('W/"a"', '"a"') && matchesTag('"b" , W/"a"', 'W/"a"') && matchesTag('*', '"a"'));
-  assert.ok(!matchesTag(undefined, '"a"') && !matchesTag('', '"a"') && !matchesTag('"ab"', '"a"'));
+  for (const known of ['W/"a"', '"a"', ' "b" , W/"a"', `${'"x", '.repeat(5000)}"a"`, '*'])
+    assert.ok(hasCurrent(known, '"a"') && hasCurrent(known, 'W/"a"'), known.slice(-20));
+  for (const known of [undefined, '', ',', '"ab"', 'a', 'w/"a"', `${'"x", '.repeat(5000)}"y"`])
+    assert.ok(!hasCurrent(known, '"a"') && !hasCurrent(known, 'W/"a"'), known?.slice(-20));
 });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import fp from 'fastify-plugin';
+import fresh from 'fresh';
 
 /**
  * Every answer of data to a GET carries an ETag, and a poller that sends it back in If-None-Match is answered 304 without a
@@ -14,14 +15,16 @@ export const entityTags = fp(async (app) => {
     reply.header('etag', etag);
     // Of a team, and of this moment: whoever keeps it asks again.
     reply.header('cache-control', 'private, no-cache');
-    if (!matchesTag(request.headers['if-none-match'], etag)) return payload;
+    if (!hasCurrent(request.headers['if-none-match'], etag)) return payload;
     reply.code(304).removeHeader('content-type').removeHeader('content-length');
     return '';
   });
 });
 
-/** Whether a client that sends this If-None-Match has what the tag stands for. */
-export function matchesTag(ifNoneMatch: string | undefined, etag: string): boolean {
-  const bare = (tag: string) => tag.trim().replace(/^W\//, '');
-  return ifNoneMatch?.split(',').some((each) => each.trim() === '*' || bare(each) === bare(etag)) ?? false;
+/**
+ * Whether a client that sends this If-None-Match has the representation with the tag. `Cache-Control: no-cache` is not passed on:
+ * it would turn a poller's 304 into a whole answer.
+ */
+export function hasCurrent(ifNoneMatch: string | undefined, etag: string): boolean {
+  return fresh({ 'if-none-match': ifNoneMatch }, { etag });
 }

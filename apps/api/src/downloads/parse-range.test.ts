@@ -29,3 +29,14 @@ test('what a server may ignore', () => {
     assert.equal(parseRange(header, 10), null, header);
   }
 });
+
+test('numbers and lists of any size', () => {
+  const digits = '9'.repeat(10_000);
+  assert.deepEqual(parseRange(`bytes=0-${digits}`, 10), { start: 0, end: 10 });
+  assert.deepEqual(parseRange(`bytes=-${digits}`, 10), { start: 0, end: 10 });
+  assert.deepEqual(parseRange('bytes=00000000000000000003-3', 10), { start: 3, end: 4 });
+  assert.equal(parseRange(`bytes=${digits}-`, 10), 'unsatisfiable');
+  const many = Array.from({ length: 5_000 }, (_, i) => `${i}-${i + 9}`).join(',');
+  for (const header of [`bytes=${many}`, 'bytes=0x1-0x2', 'bytes=1e1-2', 'bytes=--1', 'bytes=1-2-3', 'BYTES'])
+    assert.equal(parseRange(header, 100_000), null, header.slice(0, 20));
+});

@@ -60,12 +60,10 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
     const file = await bench.acme.upload(lines.join('\n'));
     const job = await jobIn(bench, 'queued', file);
     const { json } = await bench.acme.send('POST', '/v1/fine_tuning/estimates', {
-      ...{
-        model: 'tiny',
-        training_file: file,
-        training: { batch_size: 4, gradient_checkpointing: false },
-        seed: 1,
-      },
+      model: 'tiny',
+      training_file: file,
+      training: { batch_size: 4, gradient_checkpointing: false },
+      seed: 1,
     });
     // What the request leaves out is warned of in the answer; a job has events for that.
     assert.deepEqual({ ...job.estimate, warnings: [] }, json);

@@ -4,15 +4,16 @@ import type { JobEstimate } from '@graft/service';
 import { unfitJob } from './unfit-job.ts';
 
 const estimate: JobEstimate = {
-  ...{
-    trainableParameters: 1,
-    totalParameters: 2,
-    peakMemoryBytes: 9.21e9,
-    tokens: 3,
-    steps: 4,
-    seconds: null,
-  },
-  ...{ fits: false, machine: { device: 'cpu', precision: 'fp32' }, memoryBytes: 4.09e9, workers: 1 },
+  trainableParameters: 1,
+  totalParameters: 2,
+  peakMemoryBytes: 9.21e9,
+  tokens: 3,
+  steps: 4,
+  seconds: null,
+  fits: false,
+  machine: { device: 'cpu', precision: 'fp32' },
+  memoryBytes: 4.09e9,
+  workers: 1,
   changes: [
     { training: { batch_size: 2, gradient_accumulation_steps: 4 }, peakMemoryBytes: 3e9 },
     { training: { gradient_checkpointing: true }, peakMemoryBytes: 3e9 },
@@ -22,7 +23,9 @@ const estimate: JobEstimate = {
 
 test('what is needed, what is there, and what would help', () => {
   assert.deepEqual(unfitJob(estimate), {
-    ...{ code: 'insufficient_memory', param: 'training.batch_size', fault: 'user' },
+    code: 'insufficient_memory',
+    param: 'training.batch_size',
+    fault: 'user',
     message:
       'Training needs 9.3 GB of memory, the largest worker has 4.0 GB; it would fit with training.batch_size 2 and gradient_accumulation_steps 4, or gradient_checkpointing true, or max_seq_length 512 (cut longer examples).',
   });

@@ -23,7 +23,6 @@ import {
   randomText,
   readQuota,
   releaseValidation,
-  repeat,
   returnValidation,
   type Services,
   type ValidationOutcome,
@@ -34,18 +33,12 @@ import { estimateJob, leftToGraft, type PlannedJob, sampleKeyOf } from '../estim
 import { unfitJob } from '../estimates/unfit-job.ts';
 import { createFileThreads, type FileThreads, ThreadDied } from '../job-files/file-threads.ts';
 import { validationKey } from '../job-files/validation-key.ts';
+import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { checkTrials, lengthLimits, lengthRead, longestLead } from './check-trials.ts';
 import { observeValidation } from './observe-validation.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 import { plannedTokens } from './planned-tokens.ts';
-
-export interface JobValidator {
-  /** A job was created: look at once. */
-  wake(): void;
-  /** Stops; the process that starts next repeats the validations under way. */
-  close(): Promise<void>;
-}
 
 interface ValidatorOptions {
   /** How often jobs are looked for whose validation was abandoned. */
@@ -75,44 +68,25 @@ export function startJobValidator(
   services: Services,
   checker: OptionChecker,
   options: ValidatorOptions,
-): JobValidator {
+): LeasedWork {
   const files = createFileThreads();
-  const { leaseSeconds, validationThreads } = services.env;
+  const { leaseSeconds, validationThreads: most } = services.env;
   const claim = { workerId: `validator-${randomText(12)}`, leaseSeconds };
-  const underWay = new Set<Promise<void>>();
-
-  const loop = repeat(
-    'validation',
-    options.sweepMs,
-    async (stopping) => {
-      while (underWay.size < validationThreads && !stopping.aborted) {
-        const onlyIdleTeams = validationThreads > 1 && underWay.size === validationThreads - 1;
-        const job = await claimValidation(services, { ...claim, onlyIdleTeams });
-        if (!job) return;
-        const validate = () => validateJob({ ...options, services, checker, files, job }, stopping);
-        const work = asTeam(job.teamId, () => observeValidation(job, validate))
-          .catch((err) => services.log.error({ err, jobId: job.id }, 'validation was not finished'))
-          .finally(() => {
-            underWay.delete(work);
-            loop.wake();
-          });
-        underWay.add(work);
-      }
+  return claimWork(services, {
+    name: 'validation',
+    sweepMs: options.sweepMs,
+    most,
+    claim: (underWay) =>
+      claimValidation(services, { ...claim, onlyIdleTeams: most > 1 && underWay === most - 1 }),
+    async work(job, stopping) {
+      const validate = () => validateJob({ ...options, services, checker, files, job }, stopping);
+      await asTeam(job.teamId, () => observeValidation(job, validate)).catch((err) =>
+        services.log.error({ err, jobId: job.id }, 'validation was not finished'),
+      );
     },
-    services.log,
-  );
-  return {
-    wake: loop.wake,
-    close: async () => {
-      await loop.stop();
-      await Promise.all(underWay);
-      await files.close();
-    },
-  };
+    closed: () => files.close(),
+  });
 }
-
-/** Between heartbeats at most: a cancel must take at most two seconds. */
-const heartbeatMs = 1000;
 
 /** Answers the state that the job is in afterwards, or `broken`, `fenced`, `returned` or `released` where it goes on elsewhere. */
 async function validateJob(
@@ -122,17 +96,11 @@ async function validateJob(
   const { services, job } = what;
   const lease = leaseOf(job);
   const { leaseSeconds } = services.env;
-  const lost = new AbortController();
   let progress: ValidationProgress | undefined;
-  const heartbeat = repeat(
-    `validation of ${job.id}`,
-    Math.min(heartbeatMs, (leaseSeconds * 1000) / 4),
-    async () => {
-      if (!(await heartbeatValidation(services, lease, { leaseSeconds, progress }))) lost.abort();
-    },
-    services.log,
+  const held = holdLease(`validation of ${job.id}`, services, () =>
+    heartbeatValidation(services, lease, { leaseSeconds, progress }),
   );
-  const signal = AbortSignal.any([stop, lost.signal]);
+  const signal = AbortSignal.any([stop, held.lost]);
   try {
     const onProgress = (news: ValidationProgress) => {
       progress = news;
@@ -156,12 +124,12 @@ async function validateJob(
     return state;
   } catch (error) {
     // Cancelled, or another process has it.
-    if (lost.signal.aborted) return 'fenced';
+    if (held.lost.aborted) return 'fenced';
     if (!stop.aborted) throw error;
     await releaseValidation(services, lease);
     return 'released';
   } finally {
-    await heartbeat.stop();
+    await held.release();
   }
 }
 

@@ -160,7 +160,9 @@ test('a second job on the same data is validated without reading the file, in it
     assert.deepEqual(two.training.max_seq_length, one.training.max_seq_length);
     // Other options are another question.
     const shorter = await bench.acme.send('POST', path, {
-      ...{ model: 'tiny', training_file: again, training: { max_seq_length: 32 } },
+      model: 'tiny',
+      training_file: again,
+      training: { max_seq_length: 32 },
     });
     await bench.untilState(shorter.json.id, 'failed');
     assert.equal((await show(shorter.json.id)).error.fault, 'system');
@@ -305,7 +307,10 @@ test('a process that is killed while it validates is followed by another after o
     env: {
       ...process.env,
       ...env,
-      ...{ PORT: '0', DATABASE_URL: databaseUrl, GRAFT_DATA_DIR: dataDir, GRAFT_CACHE_DIR: cacheDir },
+      PORT: '0',
+      DATABASE_URL: databaseUrl,
+      GRAFT_DATA_DIR: dataDir,
+      GRAFT_CACHE_DIR: cacheDir,
       ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
     },
   });

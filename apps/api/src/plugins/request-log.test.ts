@@ -40,7 +40,10 @@ test('a request’s line names address, key, person and team, and nothing else o
   assert.deepEqual(
     { address, teamId, keyId, personId, route },
     {
-      ...{ address: '203.0.113.7', teamId: 'team-1', keyId: 'key-1', personId: 'person-1' },
+      address: '203.0.113.7',
+      teamId: 'team-1',
+      keyId: 'key-1',
+      personId: 'person-1',
       route: '/v1/things/:id',
     },
   );

@@ -10,20 +10,12 @@ import {
   type ReportLease,
   randomText,
   releaseFileReport,
-  repeat,
   type Services,
   type ValidationProgress,
 } from '@graft/service';
+import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { computeReport, createReportThread, type ReportThread } from './compute-report.ts';
 
-export interface FileReporter {
-  /** A report was asked for: look at once. */
-  wake(): void;
-  /** Stops; a process that starts later computes the report under way anew. */
-  close(): Promise<void>;
-}
-
-const heartbeatMs = 1000;
 /** Reports that one process computes at once, of different teams: one team's large file holds up no other's small one. */
 const threads = 2;
 
@@ -34,43 +26,26 @@ const threads = 2;
 export function startFileReporter(
   services: Services,
   options: { sweepMs: number; timeoutMs: number },
-): FileReporter {
+): LeasedWork {
   const { leaseSeconds } = services.env;
   const free = Array.from({ length: threads }, createReportThread);
-  const underWay = new Set<Promise<void>>();
-  const loop = repeat(
-    'file-reports',
-    options.sweepMs,
-    async (stopping) => {
-      while (free.length > 0 && !stopping.aborted) {
-        const next = await claimFileReport(services, { holder: randomText(16), leaseSeconds });
-        if (!next) return;
-        const thread = free.pop()!;
-        const done = work(services, thread, next, options.timeoutMs, stopping)
-          .catch((err) =>
-            services.log.error({ err, teamId: next.teamId }, 'a report on a file was not finished'),
-          )
-          .finally(() => {
-            free.push(thread);
-            underWay.delete(done);
-            loop.wake();
-          });
-        underWay.add(done);
-      }
+  return claimWork(services, {
+    name: 'file-reports',
+    sweepMs: options.sweepMs,
+    most: threads,
+    claim: () => claimFileReport(services, { holder: randomText(16), leaseSeconds }),
+    async work(report, stopping) {
+      const thread = free.pop()!;
+      await computeUnderLease(services, thread, report, options.timeoutMs, stopping).catch((err) =>
+        services.log.error({ err, teamId: report.teamId }, 'a report on a file was not finished'),
+      );
+      free.push(thread);
     },
-    services.log,
-  );
-  return {
-    wake: loop.wake,
-    close: async () => {
-      await loop.stop();
-      await Promise.all(underWay);
-      await Promise.all(free.map((thread) => thread.close()));
-    },
-  };
+    closed: () => Promise.all(free.map((thread) => thread.close())),
+  });
 }
 
-async function work(
+async function computeUnderLease(
   services: Services,
   thread: ReportThread,
   report: FileReport & { lease: ReportLease },
@@ -79,17 +54,11 @@ async function work(
 ): Promise<void> {
   const { lease, teamId } = report;
   const { leaseSeconds } = services.env;
-  const lost = new AbortController();
   let progress: ValidationProgress | null = null;
-  const heartbeat = repeat(
-    `report ${lease.key}`,
-    Math.min(heartbeatMs, (leaseSeconds * 1000) / 4),
-    async () => {
-      if (!(await heartbeatFileReport(services, lease, { leaseSeconds, progress }))) lost.abort();
-    },
-    services.log,
+  const held = holdLease(`report ${lease.key}`, services, () =>
+    heartbeatFileReport(services, lease, { leaseSeconds, progress }),
   );
-  const signal = AbortSignal.any([stop, lost.signal]);
+  const signal = AbortSignal.any([stop, held.lost]);
   try {
     const file = await findFileByDigest(services, teamId, report.sha256);
     if (!file) throw new GraftError('file_not_found', 'The file was deleted.', { param: 'file_id' });
@@ -101,13 +70,13 @@ async function work(
   } catch (error) {
     // The thread may be in the midst of a line that takes for ever.
     if (signal.aborted) await thread.close();
-    if (lost.signal.aborted) return;
+    if (held.lost.aborted) return;
     if (stop.aborted) return await releaseFileReport(services, lease);
     if (!(error instanceof GraftError) || error.fault !== 'user' || isStorageAway(error))
       services.log.error({ err: error, teamId, sha256: report.sha256 }, 'a report on a file failed');
     await finishFileReport(services, lease, { error: errorOf(error) });
   } finally {
-    await heartbeat.stop();
+    await held.release();
   }
 }
 

@@ -11,13 +11,12 @@ import {
 } from '../schemas/chat-completion.ts';
 import { errorResponses } from '../schemas/error.ts';
 import { ref, unixSeconds } from '../schemas/schema.ts';
-import { type ChunkFormat, hangUp, readWhole, streamAnswer } from '../serving/answer.ts';
-import { generateChoices } from '../serving/choices.ts';
+import type { ChunkFormat } from '../serving/answer.ts';
+import { answerCompletion } from '../serving/answer-completion.ts';
 import { findModel } from '../serving/find-model.ts';
 import { chatLogprobs } from '../serving/logprobs.ts';
-import { refuseUnsupported, samplingOf } from '../serving/sampling.ts';
+import { refuseUnsupported } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
-import { meterAnswer } from '../usage/meter-answer.ts';
 
 /** /chat/completions: a conversation continued by a base or fine-tuned model, on a worker. */
 export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -47,50 +46,29 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       const logprobs = logprobsOf(body);
       const kwargs = templateKwargsOf(body);
       await app.checkBudget(request.caller.teamId);
-      const { name, ...model } = await findModel(services, request.caller, body.model);
+      const model = await findModel(services, request.caller, body.model);
       const messages = body.messages.map(({ role, content }) => ({
         // The templates of open models know only the older name, `system`.
         role: role === 'developer' ? 'system' : role,
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));
-      const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
-      reply.hold('completions');
-      reply.endTurn();
-      const signal = hangUp(reply);
-      const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
-      const head = {
-        id: `chatcmpl-${randomText(24)}`,
-        created: unixSeconds(new Date()),
-        model: body.model,
-      };
-      const events = await meterAnswer(
-        services,
-        { id: head.id, caller: request.caller, model: name, baseModel: model.base_model },
-        app.askWorkers({ teamId: request.caller.teamId, characters, signal }, () =>
-          generateChoices(
-            services,
-            { ...model, messages, ...kwargs, ...samplingOf(body, maxTokens, logprobs, settings) },
-            body.n ?? 1,
-            { waitMs: settings.workerWaitMs, signal },
-          ),
-        ),
-      );
-      if (body.stream) {
-        const includeUsage = body.stream_options?.include_usage === true;
-        return streamAnswer(request, reply, events, chunksOf(head, includeUsage), includeUsage);
-      }
-      const answer = await readWhole(events, logprobs !== null);
-      return {
-        ...head,
-        object: 'chat.completion' as const,
-        choices: answer.choices.map(({ text, likely, finishReason }, index) => ({
+      const head = { id: `chatcmpl-${randomText(24)}`, created: unixSeconds(new Date()), model: body.model };
+      return await answerCompletion(app, request, reply, settings, {
+        body,
+        model,
+        prompt: { messages, ...kwargs },
+        characters: messages.reduce((sum, { content }) => sum + content.length, 0),
+        maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+        logprobs,
+        head: { ...head, object: 'chat.completion' as const },
+        choice: ({ text, likely, finishReason }, index) => ({
           index,
           message: { role: 'assistant' as const, content: text, refusal: null },
           logprobs: chatLogprobs(likely),
           finish_reason: finishReason,
-        })),
-        usage: answer.usage,
-      };
+        }),
+        chunks: chunksOf({ ...head, object: 'chat.completion.chunk' }),
+      });
     },
   );
 };
@@ -110,22 +88,17 @@ function templateKwargsOf({ chat_template_kwargs: kwargs }: Static<typeof Create
   throw new ApiError('invalid_value', `'chat_template_kwargs' ${fault}.`, { param: 'chat_template_kwargs' });
 }
 
-function chunksOf(head: object, includeUsage: boolean): ChunkFormat {
-  const chunk = (
+function chunksOf(head: object): ChunkFormat {
+  const choice = (
     index: number,
     delta: object,
     finish_reason: string | null,
     logprobs: object | null = null,
-  ) => ({
-    ...head,
-    object: 'chat.completion.chunk',
-    choices: [{ index, delta, logprobs, finish_reason }],
-    ...(includeUsage ? { usage: null } : {}),
-  });
+  ) => ({ index, delta, logprobs, finish_reason });
   return {
-    opening: (index) => chunk(index, { role: 'assistant', content: '', refusal: null }, null),
-    token: (content, index, likely) => chunk(index, { content }, null, chatLogprobs(likely)),
-    closing: (finishReason, index) => chunk(index, {}, finishReason),
-    usage: (usage) => ({ ...head, object: 'chat.completion.chunk', choices: [], usage }),
+    head,
+    opening: (index) => choice(index, { role: 'assistant', content: '', refusal: null }, null),
+    token: (content, index, likely) => choice(index, { content }, null, chatLogprobs(likely)),
+    closing: (finishReason, index) => choice(index, {}, finishReason),
   };
 }

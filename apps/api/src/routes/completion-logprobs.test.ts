@@ -36,7 +36,8 @@ function piecesOf(text: string) {
 
 describe('probabilities of tokens', () => {
   const likely = (token: string, logprob: number, other: string) => ({
-    ...{ token, logprob },
+    token,
+    logprob,
     top: [
       { token, logprob },
       { token: other, logprob: -3 },
@@ -50,7 +51,9 @@ describe('probabilities of tokens', () => {
     {
       ...done(),
       usage: {
-        ...{ prompt_tokens: 40, completion_tokens: 3, total_tokens: 43 },
+        prompt_tokens: 40,
+        completion_tokens: 3,
+        total_tokens: 43,
         prompt_tokens_details: { cached_tokens: 32 },
       },
     },
@@ -63,7 +66,9 @@ describe('probabilities of tokens', () => {
     assert.equal(json.usage.prompt_tokens_details.cached_tokens, 32);
     const { content } = json.choices[0].logprobs;
     assert.deepEqual(content[0], {
-      ...{ token: 'Hel', logprob: -0.5, bytes: [72, 101, 108] },
+      token: 'Hel',
+      logprob: -0.5,
+      bytes: [72, 101, 108],
       top_logprobs: [
         { token: 'Hel', logprob: -0.5, bytes: [72, 101, 108] },
         { token: 'Bon', logprob: -3, bytes: [66, 111, 110] },

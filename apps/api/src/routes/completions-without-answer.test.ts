@@ -49,7 +49,11 @@ describe('workers that do not answer', () => {
       response.writeHead(503, { 'retry-after': '2' }).end('{}');
     });
     await registerWorker(bench.services, {
-      ...{ id: 'worker-gone', address: 'http://127.0.0.1:9', hostname: 'x', pid: 1, slots: 0 },
+      id: 'worker-gone',
+      address: 'http://127.0.0.1:9',
+      hostname: 'x',
+      pid: 1,
+      slots: 0,
     });
     const free = await start(hello);
     try {

@@ -1,14 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { getFile, requestFileReport } from '@graft/service';
 import { ApiError } from '../api-error.ts';
-import type { FileReporter } from '../reports/file-reporter.ts';
 import { errorResponses } from '../schemas/error.ts';
 import { FileParams } from '../schemas/file.ts';
 import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/file-report.ts';
 import { ref } from '../schemas/schema.ts';
+import type { LeasedWork } from '../threads/leased-work.ts';
 
 /** /files/…/report: what a file holds, and what a model would learn from it. */
-export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: FileReporter }> = async (
+export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork }> = async (
   app,
   { reporter },
 ) => {

@@ -79,9 +79,17 @@ export function toWireAuditEntry(record: AuditRecord): Static<typeof AuditEntryS
 }
 
 const columns = [
-  ...(['id', 'created_at', 'action', 'target', 'key_id', 'person_id', 'detail', 'system'] as const),
-  ...(['sequence', 'hash'] as const),
-];
+  'id',
+  'created_at',
+  'action',
+  'target',
+  'key_id',
+  'person_id',
+  'detail',
+  'system',
+  'sequence',
+  'hash',
+] as const;
 export const auditCsvHead = `${columns.join(',')}\r\n`;
 
 export function toCsvAuditEntry(record: AuditRecord): string {
@@ -131,7 +139,9 @@ export const AuditChainParams = Type.Object({ chain_id: Type.String({ minLength:
 export const AuditCheckQuery = Type.Object(
   {
     after: Type.Integer({
-      ...{ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0 },
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      default: 0,
       description: 'Sequence of the last entry of the page before.',
     }),
     limit: limit(1_000, 1_000),

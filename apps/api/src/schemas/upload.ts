@@ -97,7 +97,11 @@ export function toWireUpload(
 ): Static<typeof UploadObjectSchema> {
   const { id, bytes, filename, purpose, status } = upload;
   return {
-    ...{ id, bytes, filename, purpose, status },
+    id,
+    bytes,
+    filename,
+    purpose,
+    status,
     object: 'upload',
     created_at: unixSeconds(upload.createdAt),
     expires_at: unixSeconds(upload.expiresAt),
@@ -111,7 +115,9 @@ export function toWireUpload(
 export function toWirePart(part: UploadPart): Static<typeof UploadPartSchema> {
   const { id, bytes, sha256 } = part;
   return {
-    ...{ id, bytes, sha256 },
+    id,
+    bytes,
+    sha256,
     object: 'upload.part',
     created_at: unixSeconds(part.createdAt),
     upload_id: part.uploadId,

@@ -246,7 +246,13 @@ export function toWirePrice({
   validFrom,
 }: UsagePrice): Static<typeof PriceSchema> {
   return {
-    ...{ id, object: 'usage.price', created_at: unixSeconds(createdAt), kind, model, price },
-    ...{ unit: priceUnits[kind], valid_from: unixSeconds(validFrom) },
+    id,
+    object: 'usage.price',
+    created_at: unixSeconds(createdAt),
+    kind,
+    model,
+    price,
+    unit: priceUnits[kind],
+    valid_from: unixSeconds(validFrom),
   };
 }

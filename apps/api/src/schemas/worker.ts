@@ -127,8 +127,12 @@ export function toWireWorker(worker: WorkerRecord): Static<typeof WorkerSchema> 
     version: worker.version,
     protocol: worker.protocol,
     leases: worker.leases.map((lease) => ({
-      ...{ team_id: lease.teamId, team_name: lease.teamName, lease_epoch: lease.leaseEpoch },
-      ...{ since: unixSeconds(lease.since), until: unixSeconds(lease.until), leaving: lease.isLeaving },
+      team_id: lease.teamId,
+      team_name: lease.teamName,
+      lease_epoch: lease.leaseEpoch,
+      since: unixSeconds(lease.since),
+      until: unixSeconds(lease.until),
+      leaving: lease.isLeaving,
     })),
   };
 }

@@ -34,14 +34,14 @@ export async function readWhole(
   throw new Error('generateChoices() ends with usage or throws');
 }
 
-/** What makes the chunks of one kind of completion. */
+/** How one kind of completion writes a choice of a chunk. */
 export interface ChunkFormat {
+  /** What every chunk begins with. */
+  head: object;
   /** Before the first token of a choice; null for none. */
   opening(index: number): object | null;
   token(text: string, index: number, likely: LikelyTokens[] | null): object;
   closing(finishReason: 'stop' | 'length', index: number): object;
-  /** With `stream_options.include_usage`. */
-  usage(usage: Usage): object;
 }
 
 /** Server-sent events: one chunk per token, of all choices as they come, `[DONE]` at the end. A fault in between becomes an `error` chunk, which is the last. */
@@ -52,25 +52,31 @@ export function streamAnswer(
   format: ChunkFormat,
   includeUsage: boolean,
 ): FastifyReply {
+  const chunk = (choice: object) => ({
+    ...format.head,
+    choices: [choice],
+    // `stream_options.include_usage`: null in every chunk but the last.
+    ...(includeUsage ? { usage: null } : {}),
+  });
   return reply.stream('text/event-stream', async function* (signal) {
     try {
       const opened = new Set<number>();
       for await (const event of events) {
         if (signal.aborted) return;
         if (event.type === 'usage') {
-          if (includeUsage) yield dataOf(format.usage(event.usage));
+          if (includeUsage) yield dataOf({ ...format.head, choices: [], usage: event.usage });
           continue;
         }
         const { index } = event;
         if (!opened.has(index)) {
           opened.add(index);
           const opening = format.opening(index);
-          if (opening) yield dataOf(opening);
+          if (opening) yield dataOf(chunk(opening));
         }
         if (event.type === 'token') {
           const likely = event.likely ? [event.likely] : null;
-          yield dataOf(format.token(event.text, index, likely));
-        } else yield dataOf(format.closing(event.finish_reason, index));
+          yield dataOf(chunk(format.token(event.text, index, likely)));
+        } else yield dataOf(chunk(format.closing(event.finish_reason, index)));
       }
       yield 'data: [DONE]\n\n';
     } catch (error) {

@@ -24,8 +24,13 @@ export function cookies({ publicUrl }: Pick<SignInSettings, 'publicUrl'>) {
     set(name: Name, reply: FastifyReply, value: string, seconds: number): void {
       const { request } = reply;
       const cookie = stringifySetCookie({
-        ...{ name: nameOf(name, request), value, maxAge: Math.max(0, Math.floor(seconds)), path: '/' },
-        ...{ httpOnly: true, secure: isSecure(request), sameSite: 'lax' as const },
+        name: nameOf(name, request),
+        value,
+        maxAge: Math.max(0, Math.floor(seconds)),
+        path: '/',
+        httpOnly: true,
+        secure: isSecure(request),
+        sameSite: 'lax' as const,
       });
       // Fastify keeps the cookies that were set before.
       reply.header('set-cookie', cookie).header('cache-control', 'no-store');

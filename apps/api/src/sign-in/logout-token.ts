@@ -20,7 +20,9 @@ export async function readLogoutToken(
   { issuers, clientId }: { issuers: string[]; clientId: string },
 ): Promise<ProviderLogout> {
   const { payload, protectedHeader } = await jwtVerify(token, keys, {
-    ...{ issuer: issuers, audience: clientId, algorithms },
+    issuer: issuers,
+    audience: clientId,
+    algorithms,
     clockTolerance: limits.skew,
     maxTokenAge: limits.age,
     requiredClaims: ['iss', 'aud', 'iat', 'jti', 'events'],
@@ -38,7 +40,10 @@ export async function readLogoutToken(
   if (sub === null && sid === null) throw invalid('sub or sid');
   if (!isId(jti)) throw invalid('jti');
   return {
-    ...{ issuer: iss!, subject: sub, providerSession: sid as string | null, tokenId: jti },
+    issuer: iss!,
+    subject: sub,
+    providerSession: sid as string | null,
+    tokenId: jti,
     expiresAt: new Date((iat! + limits.age + 2 * limits.skew) * 1000),
   };
 }

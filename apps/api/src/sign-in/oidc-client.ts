@@ -81,7 +81,10 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     authorizationUrl: async ({ state, nonce, codeVerifier, reauthenticate }) =>
       await asking(async (config) =>
         openid.buildAuthorizationUrl(config, {
-          ...{ redirect_uri: redirectUri, scope: oidc.scopes.join(' '), state, nonce },
+          redirect_uri: redirectUri,
+          scope: oidc.scopes.join(' '),
+          state,
+          nonce,
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
           code_challenge_method: 'S256',
           // `max_age` has it answer `auth_time` as well.

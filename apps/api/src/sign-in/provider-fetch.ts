@@ -42,7 +42,10 @@ async function ask(
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const response = await fetch(url, {
-      ...{ method, headers, redirect: 'manual' as const, signal },
+      method,
+      headers,
+      redirect: 'manual' as const,
+      signal,
       ...(body == null ? {} : { body: body as URLSearchParams }),
     });
     if (response.status >= 500 || response.status === 429) {

@@ -15,7 +15,9 @@ export async function keepCheckpoint(
   await writeFile(join(folder, 'adapter_model.safetensors'), `weights of step ${step} `.repeat(1000));
   await recordCheckpointAdapter(services, leaseOf(job), {
     ...(await services.artifacts.publish(folder)),
-    ...{ step, bestStep, metrics: { trainLoss: 1 / step, validationLoss: 2 / step, validation: { x: 1 } } },
+    step,
+    bestStep,
+    metrics: { trainLoss: 1 / step, validationLoss: 2 / step, validation: { x: 1 } },
     lineage: {
       base_model: { id: 'tiny', digest: 'b'.repeat(64) },
       peft: { peft_type: 'LORA', task_type: 'CAUSAL_LM' },

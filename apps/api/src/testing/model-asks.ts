@@ -30,8 +30,12 @@ export async function thingsOf(
   const job = (await admin.send('POST', '/v1/fine_tuning/jobs', body)).json.id;
   const checkpoint = await keepCheckpoint(bench, await runJob(bench, job), 10);
   return {
-    ...{ job: version.jobId!, runningJob: job, checkpoint },
-    ...{ adapter: version.adapterId, model: version.modelName, version: version.id },
+    job: version.jobId!,
+    runningJob: job,
+    checkpoint,
+    adapter: version.adapterId,
+    model: version.modelName,
+    version: version.id,
   };
 }
 
@@ -190,18 +194,32 @@ export const apart = ['GET /v1/fine_tuning/jobs/changes', 'POST /v1/adapters'];
 
 /** Routes that touch no model: each was looked at. */
 export const withoutModels = [
-  ...['GET /v1/files', 'POST /v1/files', 'GET /v1/files/{file_id}', 'DELETE /v1/files/{file_id}'],
-  ...[
-    'GET /v1/files/{file_id}/content',
-    'GET /v1/uploads',
-    'POST /v1/uploads',
-    'GET /v1/uploads/{upload_id}',
-  ],
-  ...['GET /v1/uploads/{upload_id}/parts', 'POST /v1/uploads/{upload_id}/parts'],
-  ...['POST /v1/uploads/{upload_id}/complete', 'POST /v1/uploads/{upload_id}/cancel'],
-  ...['GET /v1/team', 'GET /v1/team/quota', 'GET /v1/team/members', 'POST /v1/team/members/{person_id}'],
-  ...['DELETE /v1/team/members/{person_id}', 'GET /v1/team/invitations', 'POST /v1/team/invitations'],
-  ...['DELETE /v1/team/invitations/{invitation_id}', 'GET /v1/team/keys', 'POST /v1/team/keys'],
-  ...['GET /v1/team/keys/{key_id}', 'POST /v1/team/keys/{key_id}/rotate', 'DELETE /v1/team/keys/{key_id}'],
-  ...['GET /v1/integrations', 'GET /v1/integrations/{type}', 'POST /v1/team/leave'],
+  'GET /v1/files',
+  'POST /v1/files',
+  'GET /v1/files/{file_id}',
+  'DELETE /v1/files/{file_id}',
+  'GET /v1/files/{file_id}/content',
+  'GET /v1/uploads',
+  'POST /v1/uploads',
+  'GET /v1/uploads/{upload_id}',
+  'GET /v1/uploads/{upload_id}/parts',
+  'POST /v1/uploads/{upload_id}/parts',
+  'POST /v1/uploads/{upload_id}/complete',
+  'POST /v1/uploads/{upload_id}/cancel',
+  'GET /v1/team',
+  'GET /v1/team/quota',
+  'GET /v1/team/members',
+  'POST /v1/team/members/{person_id}',
+  'DELETE /v1/team/members/{person_id}',
+  'GET /v1/team/invitations',
+  'POST /v1/team/invitations',
+  'DELETE /v1/team/invitations/{invitation_id}',
+  'GET /v1/team/keys',
+  'POST /v1/team/keys',
+  'GET /v1/team/keys/{key_id}',
+  'POST /v1/team/keys/{key_id}/rotate',
+  'DELETE /v1/team/keys/{key_id}',
+  'GET /v1/integrations',
+  'GET /v1/integrations/{type}',
+  'POST /v1/team/leave',
 ];

@@ -74,7 +74,13 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
   const signAsItself = (claims: Record<string, unknown>) =>
     new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'test' }).sign(privateKey);
   const opened: TestProvider = {
-    ...{ issuer, people, visitor: 'nobody', forge: null, failing: null, signAsItself, sign: signAsItself },
+    issuer,
+    people,
+    visitor: 'nobody',
+    forge: null,
+    failing: null,
+    signAsItself,
+    sign: signAsItself,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

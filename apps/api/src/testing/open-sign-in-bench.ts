@@ -58,7 +58,10 @@ export async function openSignInBench(
   const bench = await openApiBench({ signIn, ...overrides }, {}, port, log);
 
   return {
-    ...{ bench, provider, url, callback },
+    bench,
+    provider,
+    url,
+    callback,
     person: (sub, groups, more = {}) => {
       const claims = { email: `${sub}@example.com`, email_verified: true, name: sub, groups, ...more };
       provider.people.set(sub, claims);

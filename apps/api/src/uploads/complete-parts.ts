@@ -94,7 +94,8 @@ async function assemble(
         {
           ...stored,
           filename: upload.filename,
-          ...{ purpose: 'fine-tune', status: 'processed' },
+          purpose: 'fine-tune',
+          status: 'processed',
           ...requesterOf(caller),
         },
       );

@@ -75,7 +75,10 @@ function slowUpload(
   const body = Buffer.from(`${head}${lines}\r\n--${boundary}--\r\n`);
   const { hostname, port } = new URL(bench.url);
   const request = httpRequest({
-    ...{ hostname, port, path, method: 'POST' },
+    hostname,
+    port,
+    path,
+    method: 'POST',
     headers: {
       authorization: `Bearer ${team.key}`,
       'content-type': `multipart/form-data; boundary=${boundary}`,
@@ -155,7 +158,10 @@ test('parts that are sent 16 times at once take no more than the upload has anno
   const before = await onDisk();
   const lines = examples(9 * MB);
   const announced = await team.send('POST', '/v1/uploads', {
-    ...{ filename: 'a.jsonl', purpose: 'fine-tune', bytes: lines.length, mime_type: 'text/jsonl' },
+    filename: 'a.jsonl',
+    purpose: 'fine-tune',
+    bytes: lines.length,
+    mime_type: 'text/jsonl',
   });
   assert.equal(await used(team), lines.length);
   const path = `/v1/uploads/${announced.json.id}/parts`;
@@ -203,7 +209,10 @@ test('a part that arrives slowly takes no more of its upload than it has, and le
   const team = await teamWithQuota(40 * MB);
   const lines = examples(12 * MB);
   const announced = await team.send('POST', '/v1/uploads', {
-    ...{ filename: 'a.jsonl', purpose: 'fine-tune', bytes: 2 * lines.length, mime_type: 'text/jsonl' },
+    filename: 'a.jsonl',
+    purpose: 'fine-tune',
+    bytes: 2 * lines.length,
+    mime_type: 'text/jsonl',
   });
   const path = `/v1/uploads/${announced.json.id}/parts`;
   const slow = slowUpload(team, path, { field: 'data', lines, known: true });
@@ -228,7 +237,10 @@ test('cancelled and expired uploads are released', async () => {
   const team = await teamWithQuota();
   const announce = async () =>
     await team.send('POST', '/v1/uploads', {
-      ...{ filename: 'a.jsonl', purpose: 'fine-tune', bytes: 9 * MB, mime_type: 'text/jsonl' },
+      filename: 'a.jsonl',
+      purpose: 'fine-tune',
+      bytes: 9 * MB,
+      mime_type: 'text/jsonl',
     });
   const first = await announce();
   assertError(await announce(), 403, 'quota_exceeded');

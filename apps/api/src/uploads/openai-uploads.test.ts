@@ -48,7 +48,10 @@ test('an upload in parts becomes a file', async () => {
 
 test('an upload is cancelled, and then takes nothing more', async () => {
   const upload = await client.uploads.create({
-    ...{ bytes: 10, filename: 'a', mime_type: 'text/jsonl', purpose: 'fine-tune' },
+    bytes: 10,
+    filename: 'a',
+    mime_type: 'text/jsonl',
+    purpose: 'fine-tune',
   });
   assert.equal((await client.uploads.cancel(upload.id)).status, 'cancelled');
   const data = await toFile(Buffer.from('x'), 'part');

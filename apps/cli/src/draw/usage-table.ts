@@ -11,8 +11,15 @@ export function usageTable(
 ): string {
   return table(
     [
-      ...['DAY', ...groups.map((group) => group.toUpperCase().replaceAll('_', ' '))],
-      ...['TRAINED', 'DEVICE', 'REQUESTS', 'INPUT', 'OUTPUT', 'STORED', 'COST'],
+      'DAY',
+      ...groups.map((group) => group.toUpperCase().replaceAll('_', ' ')),
+      'TRAINED',
+      'DEVICE',
+      'REQUESTS',
+      'INPUT',
+      'OUTPUT',
+      'STORED',
+      'COST',
     ],
     results.map((result) => [
       new Date(result.start_time * 1000).toISOString().slice(0, 10),

@@ -178,8 +178,21 @@ test('a classifier: trained, scored by its classes, and no writer of text', asyn
 
 test('Ctrl-C stops with a checkpoint, and --resume goes on from there to the same adapter', async () => {
   const train = (output: string, ...more: string[]) => [
-    ...['train', '--model', 'model', '--data', 'train.jsonl', '--output', output, '--epochs', '50', '--json'],
-    ...['--seed', '7', '--training', '{"precision":"fp32","checkpoint_steps":1000}', ...more],
+    'train',
+    '--model',
+    'model',
+    '--data',
+    'train.jsonl',
+    '--output',
+    output,
+    '--epochs',
+    '50',
+    '--json',
+    '--seed',
+    '7',
+    '--training',
+    '{"precision":"fp32","checkpoint_steps":1000}',
+    ...more,
   ];
   let interrupted = false;
   const stopped = await runGraft(train('half'), {

@@ -27,7 +27,8 @@ async function settle(lines: object[], training: object = {}, held?: object[]) {
   };
   return await settleTraining(
     {
-      ...{ model: 'model', data: await write('train.jsonl', lines) },
+      model: 'model',
+      data: await write('train.jsonl', lines),
       ...(held && { validation: await write('validation.jsonl', held) }),
       training: JSON.stringify(training),
     },

@@ -23,10 +23,24 @@ const writeLines = (name: string, lines: object[]) =>
   writeFile(join(folder, name), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
 const train = (model: string, data: string, output: string, peft: object | null, ...more: string[]) =>
   ok(
-    ...['train', '--model', model, '--data', data, '--output', output],
+    'train',
+    '--model',
+    model,
+    '--data',
+    data,
+    '--output',
+    output,
     ...(peft === null ? [] : ['--peft', JSON.stringify(peft)]),
-    ...['--max-steps', '4', '--batch-size', '4', '--learning-rate', '0.02', '--json'],
-    ...['--training', '{"precision":"fp32"}', ...more],
+    '--max-steps',
+    '4',
+    '--batch-size',
+    '4',
+    '--learning-rate',
+    '0.02',
+    '--json',
+    '--training',
+    '{"precision":"fp32"}',
+    ...more,
   );
 /** Scores of `lines`, by the base model or with an adapter. */
 async function score(model: string, lines: object[], adapter?: string) {

@@ -24,7 +24,11 @@ test('estimate takes the options of jobs create and tells whether the job fits',
   const ran = await runGraft(args, { env: server.env });
   assert.equal(ran.code, 0, ran.stderr);
   assert.deepEqual(JSON.parse(server.requests.at(-1)!.body), {
-    ...{ model: 'base', training_file: 'file-7', validation_file: 'file-8', seed: 3, start_from: 'ft:x' },
+    model: 'base',
+    training_file: 'file-7',
+    validation_file: 'file-8',
+    seed: 3,
+    start_from: 'ft:x',
     method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } },
     peft: { peft_type: 'LORA', r: 4 },
   });

@@ -103,8 +103,12 @@ test('a machine that cannot: the reason, until when the job waits, whom it avoid
 test('no worker can go on with it: what it was begun in, and whom to ask', () => {
   const waiting = jobOf({ status: 'queued', progress: null });
   const requirements: NonNullable<JobOutlook['requirements']> = {
-    ...{ precision: 'bf16', threads: 16, device: 'cpu' },
-    ...{ kernels: 'avx512bf16', gpu: null, micro_batch: null },
+    precision: 'bf16',
+    threads: 16,
+    device: 'cpu',
+    kernels: 'avx512bf16',
+    gpu: null,
+    micro_batch: null,
   };
   const [, now] = told(waiting, [], { ...outlook, requirements, has_worker: false });
   assert.equal(

@@ -56,8 +56,12 @@ test('jobs: list, get, cancel, events', async (t) => {
   const filtered = await bothWays(t, ['jobs', 'list', ...filters, '--before', '2026-01-02T00:00Z']);
   const { searchParams } = new URL(filtered.server.requests[0]!.path, 'http://graft');
   assert.deepEqual(Object.fromEntries(searchParams), {
-    ...{ limit: '20', status: 'failed', model: 'm', 'metadata[run]': 'a' },
-    ...{ created_after: '1767225600', created_before: '1767312000' },
+    limit: '20',
+    status: 'failed',
+    model: 'm',
+    'metadata[run]': 'a',
+    created_after: '1767225600',
+    created_before: '1767312000',
   });
   const changes = ['--set', 'training.learning_rate=1e-4', '--set', 'training.x=a=b', '--set', 'seed=null'];
   const clone = await bothWays(t, ['jobs', 'clone', 'ftjob-1', ...changes]);

@@ -20,7 +20,8 @@ export async function uploadFile(
     if (purpose !== 'fine-tune' || (await stat(path)).size <= wholeBytes)
       return await client.files.upload({ file: path, purpose, onProgress });
     const upload = await client.uploads.sendFile({
-      ...{ file: path, onProgress },
+      file: path,
+      onProgress,
       onResume: ({ sent, total }) =>
         void process.stderr.write(`Going on with an upload that has ${bytes(sent)} of ${bytes(total)}.\n`),
     });

@@ -48,8 +48,12 @@ export function addAuditVerb(team: Command): void {
       const { action, actor, target, after } = options;
       const filter: AuditFilterParams = Object.fromEntries(
         Object.entries({
-          ...{ action, actor, target, after },
-          ...{ since: secondsOf(options.since), until: secondsOf(options.until) },
+          action,
+          actor,
+          target,
+          after,
+          since: secondsOf(options.since),
+          until: secondsOf(options.until),
         }).filter(([, value]) => value !== undefined),
       );
       if (options.export) {

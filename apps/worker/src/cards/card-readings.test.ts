@@ -15,7 +15,11 @@ after(() => smi.close());
 
 const MiB = 2 ** 20;
 const card = (index: number, uuid: string): Card => ({
-  ...{ kind: 'gpu', index, uuid, name: 'NVIDIA H100 PCIe', memoryMib: 81_559 },
+  kind: 'gpu',
+  index,
+  uuid,
+  name: 'NVIDIA H100 PCIe',
+  memoryMib: 81_559,
 });
 
 test('memory, utilisation and temperature are read of each card, and of a MIG device what is known', async () => {
@@ -25,13 +29,22 @@ test('memory, utilisation and temperature are read of each card, and of a MIG de
   const mig: Card = { ...card(1, 'MIG-1'), memoryMib: 9984, parent: uuids.other, migIndex: 1 };
   const readings = await readCards([card(0, uuids.h100), card(1, uuids.other), mig]);
   assert.deepEqual(readings.get(uuids.h100), {
-    ...{ usedBytes: 41_210 * MiB, totalBytes: 81_559 * MiB, utilization: 0.97, temperature: 64 },
+    usedBytes: 41_210 * MiB,
+    totalBytes: 81_559 * MiB,
+    utilization: 0.97,
+    temperature: 64,
   });
   assert.deepEqual(readings.get(uuids.other), {
-    ...{ usedBytes: 0, totalBytes: 81_559 * MiB, utilization: null, temperature: null },
+    usedBytes: 0,
+    totalBytes: 81_559 * MiB,
+    utilization: null,
+    temperature: null,
   });
   assert.deepEqual(readings.get('MIG-1'), {
-    ...{ usedBytes: 512 * MiB, totalBytes: 9984 * MiB, utilization: null, temperature: null },
+    usedBytes: 512 * MiB,
+    totalBytes: 9984 * MiB,
+    utilization: null,
+    temperature: null,
   });
 });
 

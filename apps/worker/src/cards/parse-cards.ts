@@ -33,7 +33,10 @@ export function parseListedCards(output: string): ListedCard[] {
       return [];
     return [
       {
-        ...{ kind: 'gpu' as const, index: Number(index), uuid: uuid!, name: name! },
+        kind: 'gpu' as const,
+        index: Number(index),
+        uuid: uuid!,
+        name: name!,
         memoryMib: numberIn(memory) ?? 0,
         isDivided: mig === 'Enabled',
         isLost: /GPU is lost|requires reset/i.test(line),

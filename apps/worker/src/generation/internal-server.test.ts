@@ -110,7 +110,8 @@ function post(
   return fetch(url, {
     method: 'POST',
     headers: {
-      ...{ authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
       ...(protocol === null ? {} : { [protocolHeader]: protocol }),
       ...(options.modelDefaults === undefined ? {} : { [modelDefaultsHeader]: options.modelDefaults }),
     },

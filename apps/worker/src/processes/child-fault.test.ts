@@ -72,8 +72,10 @@ test('a card that fails has a code, and memory that ran out is the fault of the 
   const failed = (message: string, code?: string) => Object.assign(new Error(message), { code });
   const lost = failed('CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered', 'INTERNAL');
   assert.deepEqual(told(lost), {
-    ...{ code: 'gpu_lost', message: 'The worker cannot go on: its GPU is lost.' },
-    ...{ param: null, fault: 'environment' },
+    code: 'gpu_lost',
+    message: 'The worker cannot go on: its GPU is lost.',
+    param: null,
+    fault: 'environment',
   });
   assert.equal(told(failed('CUDNN_STATUS_EXECUTION_FAILED', 'INTERNAL')).code, 'gpu_failed');
   const full = failed('OOM when allocating tensor with shape[8,2048,11008]', 'RESOURCE_EXHAUSTED');

@@ -121,7 +121,8 @@ export function confineArguments(
   const flag = (name: string) => (path: string) => [`--${name}`, path];
   return [
     ...(user ? ['--uid', `${user.uid}`, '--gid', `${user.gid}`] : []),
-    ...['--need', [...layers, ...(user ? ['user'] : [])].join(',')],
+    '--need',
+    [...layers, ...(user ? ['user'] : [])].join(','),
     ...[process.execPath, ...systemPrograms].flatMap(flag('run')),
     ...[...systemFiles, ...ownCode(), dirname(file), join(cacheDir, 'tensorflow')].flatMap(flag('read')),
     ...[join(cacheDir, 'models'), join(cacheDir, 'digests'), ...rules.reads].flatMap(flag('read')),
@@ -139,23 +140,29 @@ export function confineArguments(
 const systemPrograms = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
 /** No file of /etc but what libraries read. Of other processes /proc shows a confined one only what it shows everybody. */
 const systemFiles = [
-  ...[
-    '/usr/local/lib',
-    '/usr/share',
-    '/usr/local/cuda',
-    '/opt/cuda',
-    join(dirname(process.execPath), '../lib'),
-  ],
-  ...['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/ld.so.preload', '/etc/localtime'],
-  ...[
-    '/etc/timezone',
-    '/etc/nsswitch.conf',
-    '/etc/passwd',
-    '/etc/group',
-    '/etc/ssl/openssl.cnf',
-    '/etc/alternatives',
-  ],
-  ...['/proc', '/sys/devices', '/sys/bus', '/sys/class', '/sys/module', '/sys/fs/cgroup', '/sys/kernel/mm'],
+  '/usr/local/lib',
+  '/usr/share',
+  '/usr/local/cuda',
+  '/opt/cuda',
+  join(dirname(process.execPath), '../lib'),
+  '/etc/ld.so.cache',
+  '/etc/ld.so.conf',
+  '/etc/ld.so.conf.d',
+  '/etc/ld.so.preload',
+  '/etc/localtime',
+  '/etc/timezone',
+  '/etc/nsswitch.conf',
+  '/etc/passwd',
+  '/etc/group',
+  '/etc/ssl/openssl.cnf',
+  '/etc/alternatives',
+  '/proc',
+  '/sys/devices',
+  '/sys/bus',
+  '/sys/class',
+  '/sys/module',
+  '/sys/fs/cgroup',
+  '/sys/kernel/mm',
 ];
 
 /** Neither the settings (.env) nor a data folder that lies in the checkout. */

@@ -82,7 +82,10 @@ export async function planSandboxes(
   }
   const sandbox = (index: number, reads: string[]): Sandbox => ({
     ...confinement,
-    ...{ user: users?.[index] ?? null, reads, cacheDir, folder },
+    user: users?.[index] ?? null,
+    reads,
+    cacheDir,
+    folder,
   });
   // The generator serves the adapters of all teams.
   const generator = sandbox(0, [...models, artifacts, cache]);

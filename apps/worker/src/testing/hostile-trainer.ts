@@ -39,23 +39,57 @@ function write(text: string): void {
 }
 
 const start = {
-  ...{ type: 'start', trainableParameters: 10, totalParameters: 1000, totalSteps: 100, examples: 8 },
-  ...{ tokensPerEpoch: 100, paddingFraction: 0, resumedFrom: null, passedOver: [], precision: 'fp32' },
+  type: 'start',
+  trainableParameters: 10,
+  totalParameters: 1000,
+  totalSteps: 100,
+  examples: 8,
+  tokensPerEpoch: 100,
+  paddingFraction: 0,
+  resumedFrom: null,
+  passedOver: [],
+  precision: 'fp32',
   sharing: { savedFraction: 0, message: 'Nothing is shared.' },
   trials: null,
 };
 const step = (at: number) => ({
-  ...{ type: 'step', step: at, totalSteps: 100, epoch: 0.1, loss: 1, tokenAccuracy: 0.5, learningRate: 1 },
-  ...{ gradNorm: 1, tokens: at, tokensPerSecond: 1, memoryBytes: 1, secondsRemaining: 1 },
+  type: 'step',
+  step: at,
+  totalSteps: 100,
+  epoch: 0.1,
+  loss: 1,
+  tokenAccuracy: 0.5,
+  learningRate: 1,
+  gradNorm: 1,
+  tokens: at,
+  tokensPerSecond: 1,
+  memoryBytes: 1,
+  secondsRemaining: 1,
 });
 const snapshot = (at: number) => ({
-  ...{ type: 'snapshot', step: at, trainedTokens: 1, best: null, trainingLoss: 1, trainingAccuracy: null },
-  ...{ validationLoss: null, validationAccuracy: null, metrics: {} },
+  type: 'snapshot',
+  step: at,
+  trainedTokens: 1,
+  best: null,
+  trainingLoss: 1,
+  trainingAccuracy: null,
+  validationLoss: null,
+  validationAccuracy: null,
+  metrics: {},
 });
 const checkpoint = (at: number) => ({ type: 'checkpoint', step: at, seconds: 1 });
 const done = (steps: number) => ({
-  ...{ type: 'done', steps, publishedStep: steps, totalSteps: 100, best: null, evaluationsWithoutGain: 0 },
-  ...{ trainedTokens: 1, finalLoss: 1, validationLoss: null, metrics: {}, peakMemoryBytes: 1 },
+  type: 'done',
+  steps,
+  publishedStep: steps,
+  totalSteps: 100,
+  best: null,
+  evaluationsWithoutGain: 0,
+  trainedTokens: 1,
+  finalLoss: 1,
+  validationLoss: null,
+  metrics: {},
+  peakMemoryBytes: 1,
   verification: { loss: 1, examples: 8, measuredOn: 'training' },
 });
 const written = { digest: '0'.repeat(64), bytes: 1, seconds: 1 };

@@ -35,7 +35,10 @@ export async function startJob(
 ): Promise<StartedJob> {
   // Only jobs for living workers are dispatched, and taken by those that have proved themselves.
   const capabilities: WorkerCapabilities = {
-    ...{ device: 'cpu', threads: 1, precisions: ['fp32', 'bf16'], sweeps: true },
+    device: 'cpu',
+    threads: 1,
+    precisions: ['fp32', 'bf16'],
+    sweeps: true,
   };
   const worker = { id: 'worker-test', address: null, hostname: 'test', pid: process.pid, slots: 50 };
   await registerWorker(services, { ...worker, capabilities });

@@ -138,7 +138,11 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
   report({
     type: 'done',
     adapterDir: request.outputDir,
-    ...{ steps, totalSteps: steps, publishedStep: steps, best: null, evaluationsWithoutGain: 0 },
+    steps,
+    totalSteps: steps,
+    publishedStep: steps,
+    best: null,
+    evaluationsWithoutGain: 0,
     trainedTokens: steps * 100,
     finalLoss: 2 / steps,
     validationLoss: null,
@@ -172,7 +176,11 @@ function snapshot(request: TrainingRequest, step: number, { bestStep = 0 }: Timi
   const measured = { trainingLoss: 2 / step, validationLoss: 1, ...accuracies };
   report({
     type: 'snapshot',
-    ...{ step, dir, trainedTokens: step * 100, metrics: {}, ...measured },
+    step,
+    dir,
+    trainedTokens: step * 100,
+    metrics: {},
+    ...measured,
     files: [{ path: 'adapter_config.json', bytes: text.length, sha256: sha256(text) }],
     best: step >= bestStep && bestStep > 0 ? { step: bestStep, metric: 'eval_loss', value: 1 } : null,
   });

@@ -34,8 +34,16 @@ it('says it for people', () => {
 it('says which checkpoint is gone on from, and which is not', () => {
   const start = {
     type: 'start' as const,
-    ...{ trainableParameters: 10, totalParameters: 1000, totalSteps: 40, examples: 8, tokensPerEpoch: 100 },
-    ...{ paddingFraction: 0, resumedFrom: null, trials: null, passedOver: [], precision: 'fp32' as const },
+    trainableParameters: 10,
+    totalParameters: 1000,
+    totalSteps: 40,
+    examples: 8,
+    tokensPerEpoch: 100,
+    paddingFraction: 0,
+    resumedFrom: null,
+    trials: null,
+    passedOver: [],
+    precision: 'fp32' as const,
     sharing: { savedFraction: 0, message: '' },
   };
   const training = 'Training 10 of 1,000 parameters (1.0 %) for 40 steps';

@@ -175,7 +175,13 @@ export class JobRecorder {
     const { totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss } = step;
     const gpu = this.readGpu();
     this.#progress = {
-      ...{ step: step.step, totalSteps, epoch, tokens, tokensPerSecond, secondsRemaining, loss },
+      step: step.step,
+      totalSteps,
+      epoch,
+      tokens,
+      tokensPerSecond,
+      secondsRemaining,
+      loss,
       ...(gpu && { gpu }),
     };
     if (tellsOf(step)) this.#event({ type: 'metrics', message: stepMessage(step), data: stepData(step) });
@@ -225,7 +231,11 @@ export class JobRecorder {
       const { dir, digest, bytes } = taken;
       await this.#lease.write((db, lease) =>
         recordCheckpoint(db, lease, {
-          ...{ step, digest, bytes, seconds, series },
+          step,
+          digest,
+          bytes,
+          seconds,
+          series,
           path: this.#keeper.keyOf(dir),
           metrics: {
             trainLoss: train?.loss ?? null,

@@ -38,18 +38,20 @@ test('without a bell a job is taken from its row, also behind those that are for
     idleMilliseconds: 20_000,
   });
   const health = new WorkerHealth({
-    ...{ services, workerId: 'of-cpu', cheap: [], thorough: [], proofSeconds: 60 },
+    services,
+    workerId: 'of-cpu',
+    cheap: [],
+    thorough: [],
+    proofSeconds: 60,
   });
   while (!health.takesJobs) await sleep(20);
   const loop = startLeaseLoop({
-    ...{
-      services,
-      workerId: 'of-cpu',
-      capabilities: () => capabilities,
-      health,
-      trainers: [trainer],
-      log: services.log,
-    },
+    services,
+    workerId: 'of-cpu',
+    capabilities: () => capabilities,
+    health,
+    trainers: [trainer],
+    log: services.log,
     times: { leaseSeconds: 60, heartbeatSeconds: 5, pollMilliseconds: 500 },
     drainMilliseconds: 5000,
     code: { version: '0.0.0', commit: null },

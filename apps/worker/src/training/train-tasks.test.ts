@@ -19,7 +19,12 @@ before(async () => {
       encoder: { model_type: 'bert' },
       translator: {
         model_type: 't5',
-        ...{ d_model: 32, d_kv: 8, d_ff: 48, num_layers: 2, num_heads: 4, decoder_start_token_id: 258 },
+        d_model: 32,
+        d_kv: 8,
+        d_ff: 48,
+        num_layers: 2,
+        num_heads: 4,
+        decoder_start_token_id: 258,
       },
     },
   );
@@ -54,7 +59,9 @@ const cases: Record<string, Case> = {
   CAUSAL_LM: { example: text, measures: ofTexts },
   'CAUSAL_LM on a base in nf4': { example: text, training: { base_dtype: 'nf4' }, measures: ofTexts },
   'CAUSAL_LM on a base in int8, with little memory': {
-    ...{ example: text, training: { base_dtype: 'int8' }, measures: ofTexts },
+    example: text,
+    training: { base_dtype: 'int8' },
+    measures: ofTexts,
     memoryBytes: 1e8,
   },
   SEQ_2_SEQ_LM: {
@@ -78,7 +85,9 @@ const cases: Record<string, Case> = {
   },
   FEATURE_EXTRACTION: {
     ...encoder,
-    ...{ format: 'pairs', example: pair, training: { mini_batch_size: 3 } },
+    format: 'pairs',
+    example: pair,
+    training: { mini_batch_size: 3 },
     measures: ['mrr', 'accuracy', 'recall_at_1', 'recall_at_10'],
   },
 };
@@ -94,7 +103,11 @@ describe('from row to version', { timeout: 300_000 }, () => {
         ...options,
         peft: { peft_type: 'LORA', task_type: task, target_modules: ['q_proj', 'v_proj'], ...options.peft },
         training: {
-          ...{ n_epochs: 2, batch_size: 4, learning_rate: 0.01, max_seq_length: 64, eval_steps: 4 },
+          n_epochs: 2,
+          batch_size: 4,
+          learning_rate: 0.01,
+          max_seq_length: 64,
+          eval_steps: 4,
           precision: 'fp32',
           ...options.training,
         },

@@ -19,7 +19,10 @@ test("a folder's three files are streamed, whatever else lies in it, and sent on
   const client = new GraftClient({ baseUrl, apiKey: 'k' });
   let last = { sent: 0, total: 0 };
   const upload = client.adapters.upload({
-    ...{ baseModel: 'tiny', name: 'poet', note: 'é', files: folder },
+    baseModel: 'tiny',
+    name: 'poet',
+    note: 'é',
+    files: folder,
     onProgress: (progress) => {
       last = progress;
     },

@@ -18,7 +18,11 @@ async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
   }[] = [];
   let partRequests = 0;
   const wire = ({ id, filename, bytes, parts, done }: (typeof uploads)[0]) => ({
-    ...{ id, object: 'upload', filename, bytes, parts: parts.size },
+    id,
+    object: 'upload',
+    filename,
+    bytes,
+    parts: parts.size,
     received_bytes: [...parts.values()].reduce((sum, part) => sum + part.length, 0),
     status: done ? 'completed' : 'pending',
   });
@@ -83,7 +87,9 @@ test('a file is sent in parts that make it again, a path as well as a Blob, with
     const { client, sentParts } = await uploadServer(t);
     const sent: number[] = [];
     const done = await client.uploads.sendFile({
-      ...{ file, partBytes: 20_000, filename: 'train.jsonl' },
+      file,
+      partBytes: 20_000,
+      filename: 'train.jsonl',
       onProgress: (progress) => sent.push(progress.sent),
     });
     assert.equal(done.file!.sha256, createHash('sha256').update(content).digest('hex'));
@@ -105,7 +111,8 @@ test('a try that broke off is gone on with: no part is sent twice', async (t) =>
   let resumed = 0;
   let into = '';
   await client.uploads.sendFile({
-    ...{ file, partBytes: 20_000 },
+    file,
+    partBytes: 20_000,
     onUpload: ({ id }) => (into = id),
     onResume: ({ sent }) => (resumed = sent),
   });

@@ -8,7 +8,10 @@ import { cardName, configName, labelsName, weightsName } from './adapter-files.t
 import { checkLoaderFields } from './check-common-fields.ts';
 
 const names: ReadonlySet<string> = new Set([
-  ...[configName, weightsName, cardName, labelsName],
+  configName,
+  weightsName,
+  cardName,
+  labelsName,
   ...Object.values(methods).flatMap(({ files }) => files?.names ?? []),
 ]);
 /** Of a text, in bytes: the names of a classifier's classes, or of the modules that a config lists. */

@@ -176,7 +176,11 @@ test('reasons follow what the job is and what it asks for', () => {
 
 test('what was asked for has no reason, nor what another rule than the present one gave', () => {
   const asked: TrainingOptions = {
-    ...{ learning_rate: 2e-4, warmup_steps: 3, max_seq_length: 2048, eval_steps: 30, checkpoint_steps: 10 },
+    learning_rate: 2e-4,
+    warmup_steps: 3,
+    max_seq_length: 2048,
+    eval_steps: 30,
+    checkpoint_steps: 10,
     greater_is_better: false,
   };
   const long = { max_seq_length: 4096, gradient_checkpointing: false };
@@ -194,8 +198,12 @@ test('what was asked for has no reason, nor what another rule than the present o
   );
   // An earlier version divided the batch, and let a constant rate rise; its jobs keep that, and what they say of it.
   const divided: ResolvedTraining = {
-    ...{ ...resolved, batch_size: 2, gradient_accumulation_steps: 4 },
-    ...{ lr_scheduler_type: 'constant', warmup_steps: 4, load_best_model_at_end: false },
+    ...resolved,
+    batch_size: 2,
+    gradient_accumulation_steps: 4,
+    lr_scheduler_type: 'constant',
+    warmup_steps: 4,
+    load_best_model_at_end: false,
   };
   const { batch_size, warmup_steps, load_best_model_at_end } = trainingReasons(
     { peft, training: { early_stopping_patience: 2 }, hyperparameters: {} },

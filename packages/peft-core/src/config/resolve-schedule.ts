@@ -11,8 +11,12 @@ const TAKES: Record<ResolvedTraining['lr_scheduler_type'], readonly (keyof Kwarg
   cosine: [],
   cosine_with_min_lr: ['min_lr', 'min_lr_rate', 'num_cycles'],
   warmup_stable_decay: [
-    ...(['num_decay_steps', 'num_stable_steps', 'min_lr_ratio'] as const),
-    ...(['warmup_type', 'decay_type', 'num_cycles'] as const),
+    'num_decay_steps',
+    'num_stable_steps',
+    'min_lr_ratio',
+    'warmup_type',
+    'decay_type',
+    'num_cycles',
   ],
 };
 

@@ -21,7 +21,8 @@ test('"auto" takes the method\'s learning rate, by the width of the model where 
   const rate = (options: object, hiddenSize?: number) => {
     const peft = parsePeftConfig(options);
     const asked = {
-      ...{ peft, exampleCount: 2400 },
+      peft,
+      exampleCount: 2400,
       ...(hiddenSize && { model: { hiddenSize, rateExponent: 0.781 } }),
     };
     const { learning_rate } = resolveTraining(asked);

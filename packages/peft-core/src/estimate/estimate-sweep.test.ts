@@ -6,8 +6,14 @@ import { estimateSweep } from './estimate-sweep.ts';
 import { estimateTraining } from './estimate-training.ts';
 
 const modelConfig = {
-  ...{ model_type: 'llama', vocab_size: 300, hidden_size: 64, intermediate_size: 128 },
-  ...{ num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 64 },
+  model_type: 'llama',
+  vocab_size: 300,
+  hidden_size: 64,
+  intermediate_size: 128,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 64,
 };
 const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, kernels: true, flops: 1e10 };
 const sizes = Array.from({ length: 20 }, () => ({ widths: [16], inputWidth: 0, labels: 15, tokens: 16 }));
@@ -16,10 +22,12 @@ function trial(r: number, learning_rate: number): EstimatedJob {
   const peft = parsePeftConfig({ peft_type: 'LORA', r, target_modules: ['q_proj'] });
   const training = { n_epochs: 9, batch_size: 2, learning_rate };
   return {
-    ...{ modelConfig, peft },
+    modelConfig,
+    peft,
     training: resolveTraining({ peft, training, exampleCount: 20, hasValidationFile: true, trials: 4 }),
     data: {
-      ...{ format: 'text', labels: null },
+      format: 'text',
+      labels: null,
       training: { examples: 20, sizes },
       validation: { examples: 4, sizes: sizes.slice(0, 4) },
     },

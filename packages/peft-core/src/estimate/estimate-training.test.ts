@@ -11,9 +11,17 @@ import { plannedBatches } from './planned-batches.ts';
 
 /** SmolLM2-135M. */
 const modelConfig = {
-  ...{ model_type: 'llama', hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30 },
-  ...{ num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 49_152, max_position_embeddings: 8192 },
-  ...{ rms_norm_eps: 1e-5, hidden_act: 'silu', tie_word_embeddings: true },
+  model_type: 'llama',
+  hidden_size: 576,
+  intermediate_size: 1536,
+  num_hidden_layers: 30,
+  num_attention_heads: 9,
+  num_key_value_heads: 3,
+  vocab_size: 49_152,
+  max_position_embeddings: 8192,
+  rms_norm_eps: 1e-5,
+  hidden_act: 'silu',
+  tie_word_embeddings: true,
 };
 const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, kernels: true, flops: 150e9 };
 const lora = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
@@ -23,7 +31,10 @@ const chats: ExampleSize[] = Array.from({ length: 192 }, (_, i) => {
   const width = 44 + (i % 16);
   const ids = Int32Array.from({ length: width - 5 }, (_, t) => (t < 31 ? t : 100 + 50 * i + t));
   return {
-    ...{ widths: [width], inputWidth: 0, labels: 5, tokens: width + 1 },
+    widths: [width],
+    inputWidth: 0,
+    labels: 5,
+    tokens: width + 1,
     shareable: { ids, limit: ids.length },
   };
 });

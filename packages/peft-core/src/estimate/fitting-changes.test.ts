@@ -7,15 +7,18 @@ import { fittingChanges } from './fitting-changes.ts';
 
 const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, kernels: true, flops: null };
 const modelConfig = {
-  ...{
-    model_type: 'llama',
-    hidden_size: 576,
-    intermediate_size: 1536,
-    num_hidden_layers: 30,
-    vocab_size: 49152,
-  },
-  ...{ num_attention_heads: 9, num_key_value_heads: 3, max_position_embeddings: 8192, rms_norm_eps: 1e-5 },
-  ...{ hidden_act: 'silu', rope_theta: 10000, tie_word_embeddings: true },
+  model_type: 'llama',
+  hidden_size: 576,
+  intermediate_size: 1536,
+  num_hidden_layers: 30,
+  vocab_size: 49152,
+  num_attention_heads: 9,
+  num_key_value_heads: 3,
+  max_position_embeddings: 8192,
+  rms_norm_eps: 1e-5,
+  hidden_act: 'silu',
+  rope_theta: 10000,
+  tie_word_embeddings: true,
 };
 
 /** 64 examples of `length` tokens. */
@@ -24,7 +27,9 @@ function jobOf(training: Partial<ResolvedTraining>, length = 1000): EstimatedJob
   const size = { widths: [length - 1], inputWidth: 0, labels: length - 1, tokens: length };
   const sizes = Array.from({ length: 64 }, () => size);
   return {
-    ...{ modelConfig, peft, training: resolveTraining({ peft, exampleCount: 64, training }) },
+    modelConfig,
+    peft,
+    training: resolveTraining({ peft, exampleCount: 64, training }),
     data: { format: 'text', labels: null, training: { examples: 64, sizes }, validation: null },
   };
 }
@@ -79,7 +84,9 @@ test('a batch of pairs keeps its size, and is embedded in mini-batches of the la
   const size = { widths: [200, 200], inputWidth: 0, labels: 1, tokens: 400 };
   const training = { examples: 64, sizes: Array.from({ length: 64 }, () => size) };
   const job = (format: 'pairs' | 'scored_pairs'): EstimatedJob => ({
-    ...{ modelConfig, peft, training: resolveTraining({ peft, exampleCount: 64, format }) },
+    modelConfig,
+    peft,
+    training: resolveTraining({ peft, exampleCount: 64, format }),
     data: { format, labels: null, training, validation: null },
   });
   const pairs = job('pairs');

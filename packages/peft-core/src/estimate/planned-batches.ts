@@ -68,8 +68,15 @@ export function plannedBatches(
   const steps = Math.min(stepsPerEpoch * options.n_epochs, options.max_steps ?? Number.POSITIVE_INFINITY);
   const epochs = Math.max(1, Math.min(options.n_epochs, Math.floor(mostPlaced / sizes.length)));
   const plan = planBatches({
-    ...{ examples: sizes, batchSize, accumulation, epochs, seed, packing, arrangement },
-    ...{ miniBatchSize: mini, maxSteps: steps },
+    examples: sizes,
+    batchSize,
+    accumulation,
+    epochs,
+    seed,
+    packing,
+    arrangement,
+    miniBatchSize: mini,
+    maxSteps: steps,
   });
   const measuring = measuringBatchSize(options);
   const measured =

@@ -42,8 +42,11 @@ function source({ model = 'llama', peft: options = {}, training = {}, files }: G
   const file = write('training.jsonl', files.training);
   const other = files.validation ? write('validation.jsonl', files.validation) : null;
   return {
-    ...{ tokenizer, modelConfig: readJson(model, 'config.json'), peft },
-    ...{ trainingFile: file.path, validationFile: other?.path ?? null },
+    tokenizer,
+    modelConfig: readJson(model, 'config.json'),
+    peft,
+    trainingFile: file.path,
+    validationFile: other?.path ?? null,
     training: resolveTraining({
       peft,
       training,
@@ -63,7 +66,9 @@ async function trained(from: SampledSource) {
     sizes: examples.map((example) => sampledSize(example, virtualTokens)),
   });
   return {
-    ...{ format, labels, training: sample(training) },
+    format,
+    labels,
+    training: sample(training),
     validation: validation.length > 0 ? sample(validation) : null,
   };
 }
@@ -130,7 +135,8 @@ test('the sizes of small files are those that training has', async () => {
       },
     },
     'texts into texts': {
-      ...{ model: 't5', peft: { task_type: 'SEQ_2_SEQ_LM' } },
+      model: 't5',
+      peft: { task_type: 'SEQ_2_SEQ_LM' },
       files: { training: many(6, (i) => ({ text: text(i), target: text(i + 2) })) },
     },
   };
@@ -238,7 +244,8 @@ test('bad lines are told by their number, together', async () => {
   await rejects(
     { files: { training: lines } },
     {
-      ...{ code: 'invalid_jsonl', param: 'training_file' },
+      code: 'invalid_jsonl',
+      param: 'training_file',
       message:
         'line 2 has 2101 tokens; the limit (max_seq_length) is 2048; line 3 must be a JSON object, got []; line 4 "completion" is empty',
     },
@@ -246,14 +253,16 @@ test('bad lines are told by their number, together', async () => {
   await rejects(
     { files: { training: [{ text: 'a' }], validation: [{ prompt: 'a', completion: 'b' }] } },
     {
-      ...{ code: 'invalid_jsonl', param: 'validation_file' },
+      code: 'invalid_jsonl',
+      param: 'validation_file',
       message: 'the validation file has prompt_completion examples, the training file text examples',
     },
   );
   await rejects(
     { files: { training: [{ text: 'a', label: 'b' }] } },
     {
-      ...{ code: 'data_unfit_for_task', param: 'training_file' },
+      code: 'data_unfit_for_task',
+      param: 'training_file',
       message:
         'task_type CAUSAL_LM learns from lines of {"messages"} or {"prompt", "completion"} or {"text"}, but the file has {"text", "label"}',
     },
@@ -267,13 +276,15 @@ test('bad lines are told by their number, together', async () => {
 test('a bad line of a large file is told by its number at the beginning, and by its place elsewhere', async () => {
   const line = (i: number, length: number) => ({
     id: `${'y'.repeat(5000)}${1000 + i}`,
-    ...{ prompt: 'a', completion: 'x'.repeat(length) },
+    prompt: 'a',
+    completion: 'x'.repeat(length),
   });
   const first = many(4000, (i) => line(i, i === 1 ? 3000 : 1));
   await rejects(
     { files: { training: first } },
     {
-      ...{ code: 'example_too_long', param: 'training_file' },
+      code: 'example_too_long',
+      param: 'training_file',
       message: 'line 2 has 3002 tokens; the limit (max_seq_length) is 2048',
     },
   );

@@ -26,8 +26,12 @@ export function listAttention(
     const { q, k, v } = queriesKeysValues(projections, site);
     const { cosines, sines } = site.rotation ?? { cosines: none, sines: none };
     const attributes = [
-      ...[attr.int('heads', heads), attr.int('kv_heads', kvHeads), attr.int('head_size', headSize)],
-      ...[attr.float('scale', scale), attr.int('window', window ?? 0), attr.int('block', BLOCK)],
+      attr.int('heads', heads),
+      attr.int('kv_heads', kvHeads),
+      attr.int('head_size', headSize),
+      attr.float('scale', scale),
+      attr.int('window', window ?? 0),
+      attr.int('block', BLOCK),
     ];
     return caches[layer]!.inPlace('GraftCachedAttention', attributes, [
       q,

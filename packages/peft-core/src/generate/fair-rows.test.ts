@@ -23,7 +23,9 @@ test('where there is room for all, all are picked', () => {
 
 test('a team of one has a row in each step beside a team of many, whose sequences take turns', () => {
   assert.deepEqual(counts([...of('a', 6), ...of('b', 1)], 4, 10), {
-    ...{ a0: 5, a1: 5, a2: 5 },
+    a0: 5,
+    a1: 5,
+    a2: 5,
     a3: 5,
     a4: 5,
     a5: 5,

@@ -91,7 +91,8 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
       lengths[i] = read?.length ?? 0;
     }
     const { hidden } = program.run(extendOn(sequences, stride, window, input), {
-      ...{ ...feeds, tables },
+      ...feeds,
+      tables,
       ...(encoded ? { memory, lengths } : {}),
     });
     return pieces.map(({ ids }, i) => rowOf(hidden, i * stride + ids.length - 1));

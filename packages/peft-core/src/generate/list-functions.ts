@@ -34,9 +34,13 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
     builder.function(
       `${name}/extend`,
       {
-        ...{ ids: perPosition, positions: perPosition, owners: arena ? perPosition : undefined },
-        ...{ spans: { shape: [rows, 3], dtype: 'int32' } as const },
-        ...{ blocks: { shape: [rows, most], dtype: 'int32' } as const, places, scales },
+        ids: perPosition,
+        positions: perPosition,
+        owners: arena ? perPosition : undefined,
+        spans: { shape: [rows, 3], dtype: 'int32' } as const,
+        blocks: { shape: [rows, most], dtype: 'int32' } as const,
+        places,
+        scales,
       },
       ({ ids, positions, spans, blocks, owners, places, scales }) =>
         asServed(() => {
@@ -50,8 +54,10 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
     builder.function(
       `${name}/head`,
       {
-        ...{ hidden: { shape: [rows, architecture.hiddenSize], dtype: 'float32', varies: true } as const },
-        ...{ owners: arena ? perRow : undefined, places, scales },
+        hidden: { shape: [rows, architecture.hiddenSize], dtype: 'float32', varies: true } as const,
+        owners: arena ? perRow : undefined,
+        places,
+        scales,
       },
       ({ hidden, owners, places, scales }) =>
         asServed(() => {
@@ -98,7 +104,10 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
         owners: arena
           ? Int32Array.from(pieces.flatMap(({ ids }, i) => ids.map(() => owners[i]!)))
           : undefined,
-        ...{ spans, blocks, places, scales },
+        spans,
+        blocks,
+        places,
+        scales,
       });
       return ends.map((end) => rowOf(hidden, end - 1));
     },
@@ -107,7 +116,8 @@ export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
       const { logits } = program.run(head(), {
         hidden: joined(hidden),
         owners: arena ? Int32Array.from(owners) : undefined,
-        ...{ places, scales },
+        places,
+        scales,
       });
       return hidden.map((_, i) => rowOf(logits, i));
     },

@@ -55,7 +55,9 @@ test('every adapter answers as it scores, in any order, on a base that is loaded
 
 test('answers of every adapter at once are those that each gives alone', async () => {
   const requests = [null, 'lora', 'prefix', 'prompt', 'lora'].map((name, i) => ({
-    ...{ adapter: bench.folderOf(name), prompt: `${'ab'.repeat(i * 3)}${i}:`, max_tokens: 6 },
+    adapter: bench.folderOf(name),
+    prompt: `${'ab'.repeat(i * 3)}${i}:`,
+    max_tokens: 6,
   }));
   const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows: 3, cacheBytes: 1 });
   const idsOf = async (request: (typeof requests)[number]) => {

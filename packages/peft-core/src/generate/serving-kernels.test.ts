@@ -156,15 +156,18 @@ for (const { window, headSize, rotated } of [
     for (const [s, start] of starts.entries())
       for (let i = 0; i < own[s]!; i++) at[start + i] = before[s]! + i;
     const siteOf = (positions: tf.Tensor): Heads => ({
-      ...{ heads, kvHeads, headSize, scale: 0.3 },
+      heads,
+      kvHeads,
+      headSize,
+      scale: 0.3,
       ...(rotated ? { rotation: rotationOf(positions, frequencies) } : {}),
     });
     const kernel = (from: number[], to: number[], state: Float32Array) =>
       run(
         {
-          ...{ q: { shape: [positions, heads * headSize], data: q } },
-          ...{ k: { shape: [positions, kvHeads * headSize], data: k } },
-          ...{ v: { shape: [positions, kvHeads * headSize], data: v } },
+          q: { shape: [positions, heads * headSize], data: q },
+          k: { shape: [positions, kvHeads * headSize], data: k },
+          v: { shape: [positions, kvHeads * headSize], data: v },
           at: { shape: [positions], data: at },
           spans: {
             shape: [2, 3],

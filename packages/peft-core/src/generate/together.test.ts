@@ -108,7 +108,12 @@ test('a prompt that was read before is known to its team and adapter alone, and 
 test('eight answers to one prompt read it once, and say what each says alone, probabilities too', async () => {
   const prompt = `${'You are a shop that lends bikes to people. '.repeat(2)}1:`;
   const free = Array.from({ length: 8 }, (_, seed) => ({
-    ...{ adapter: bench.folderOf('lora'), prompt, max_tokens: 24, temperature: 1, seed, logprobs: 20 },
+    adapter: bench.folderOf('lora'),
+    prompt,
+    max_tokens: 24,
+    temperature: 1,
+    seed,
+    logprobs: 20,
   }));
   const texts = (await alone(free)).map(({ text }) => text);
   assert.equal(new Set(texts).size, 8, 'they say different things');

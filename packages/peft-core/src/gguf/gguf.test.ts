@@ -65,15 +65,21 @@ test('metadata of every type, and tensors with their places', async () => {
     const gguf = await openGguf(path);
     const values = Object.fromEntries(gguf.metadata.keys().map((key) => [key, gguf.metadata.value(key)]));
     assert.deepEqual(values, {
-      ...{ u8: 255, i8: -1, u16: 513, i16: -1, u32: 7, i32: -1, f32: 0.5, bool: true, string: 'grün' },
-      ...{
-        u64: 5,
-        large: 2n ** 60n,
-        i64: -3,
-        f64: 0.1,
-        strings: ['a', '', 'x'.repeat(5000), 'end'],
-        nested: [[3], []],
-      },
+      u8: 255,
+      i8: -1,
+      u16: 513,
+      i16: -1,
+      u32: 7,
+      i32: -1,
+      f32: 0.5,
+      bool: true,
+      string: 'grün',
+      u64: 5,
+      large: 2n ** 60n,
+      i64: -3,
+      f64: 0.1,
+      strings: ['a', '', 'x'.repeat(5000), 'end'],
+      nested: [[3], []],
     });
     const one = gguf.tensors.get('one')!;
     assert.deepEqual([one.dtype, one.shape, one.bytes], ['F32', [2, 1], 8]);

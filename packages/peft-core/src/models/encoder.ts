@@ -29,8 +29,12 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     const projections = ['query', 'key', 'value'].map((name) => `${path}.attention.self.${name}`);
     const attended = runtime.attend(
       {
-        ...{ layer, dropout: dropout.attention },
-        ...{ heads: H / D, kvHeads: H / D, headSize: D, scale: 1 / Math.sqrt(D) },
+        layer,
+        dropout: dropout.attention,
+        heads: H / D,
+        kvHeads: H / D,
+        headSize: D,
+        scale: 1 / Math.sqrt(D),
       },
       runtime.linears(projections, x),
     ); // (N, H)

@@ -20,8 +20,12 @@ export function gpt2(config: Record<string, unknown>, task: TaskType): Architect
     const projections = [runtime.linear(`${path}.attn.c_attn`, h)];
     const attended = runtime.attend(
       {
-        ...{ layer, dropout: dropout.attention },
-        ...{ heads, kvHeads: heads, headSize: D, scale: outline.queryScale(layer) },
+        layer,
+        dropout: dropout.attention,
+        heads,
+        kvHeads: heads,
+        headSize: D,
+        scale: outline.queryScale(layer),
       },
       projections,
     ); // (N, H)

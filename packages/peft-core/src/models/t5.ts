@@ -108,7 +108,9 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
       const path = `encoder.block.${layer}`;
       const block = (x: tf.Tensor, ...own: tf.Tensor[]) => {
         const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
-          ...{ layer, sublayer, module: `${path}.layer.${i}` },
+          layer,
+          sublayer,
+          module: `${path}.layer.${i}`,
         });
         const attends = { kind: 'encoder', layer, ...shared.named(own) } as const;
         const attended = selfAttention(runtime, site('attention', 0), attends, x);
@@ -126,7 +128,9 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
       const path = `decoder.block.${layer}`;
       const block = (x: tf.Tensor, ...own: tf.Tensor[]) => {
         const site = (sublayer: ResidualSite['sublayer'], i: number) => ({
-          ...{ layer: encoderLayers + layer, sublayer, module: `${path}.layer.${i}` },
+          layer: encoderLayers + layer,
+          sublayer,
+          module: `${path}.layer.${i}`,
         });
         const attends = { kind: 'self', layer, ...shared.named(own) } as const;
         const attended = selfAttention(runtime, site('attention', 0), attends, x);

@@ -122,7 +122,8 @@ test('dropout keeps and drops what stock operations do', async () => {
 });
 
 const frozen = (tensor: tf.Tensor): Weight => ({
-  ...{ kind: 'frozen', shape: tensor.shape },
+  kind: 'frozen',
+  shape: tensor.shape,
   read: () => tensor,
   gather: (ids) => tf.gather(tensor, ids),
 });

@@ -161,7 +161,8 @@ function added(
 ): tf.Tensor {
   if (usesKernels()) {
     const attributes = [
-      ...[attr.ints('offsets', offsets), attr.bool('transposed', transposed)],
+      attr.ints('offsets', offsets),
+      attr.bool('transposed', transposed),
       attr.float('dropout', probability),
     ];
     return rawOp('GraftLowRankAdd', attributes, [y, down, ...matrices, seeds])[0]!;
@@ -177,7 +178,9 @@ function takenDown(dy: tf.Tensor, bs: readonly tf.Tensor[], pairs: readonly LowR
   const lanes = bs.reduce((sum, b) => sum + b.shape[1]!, 0);
   if (usesKernels()) {
     const attributes = [
-      ...[attr.ints('offsets', offsets), attr.floats('scales', scales), attr.int('lanes', lanes)],
+      attr.ints('offsets', offsets),
+      attr.floats('scales', scales),
+      attr.int('lanes', lanes),
     ];
     return rawOp('GraftLowRankDown', attributes, [flowing(dy), ...bs])[0]!;
   }

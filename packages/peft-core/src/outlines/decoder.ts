@@ -20,8 +20,9 @@ export interface DecoderOutline extends ModelOutline {
   window(layer: number): number | null;
 }
 
-/** A family of such decoders, and how it differs from the others. */
-export interface DecoderFamily<Outline extends DecoderOutline = DecoderOutline> extends Family<Outline> {
+/** How a family of such decoders differs from the others. */
+export interface DecoderRow
+  extends Pick<Family, 'className' | 'rateExponent' | 'defaultTargets' | 'adaptersInterface' | 'gguf'> {
   /** What transformers takes for fields that config.json lacks, where the families differ. */
   defaults?: Record<string, unknown>;
   /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
@@ -31,6 +32,21 @@ export interface DecoderFamily<Outline extends DecoderOutline = DecoderOutline> 
   windows?(config: Record<string, unknown>, fields: ConfigFields): (layer: number) => number | null;
 }
 
+type DecoderFamily = Family<DecoderOutline> & DecoderRow;
+
+/** The family `modelType`, from what is its own. */
+export function decoderFamily(modelType: string, row: DecoderRow): Family<DecoderOutline> {
+  const family: DecoderFamily = {
+    ...row,
+    modelType,
+    defaultTask: 'CAUSAL_LM',
+    optionalPrefix: 'model.',
+    pooling: 'last',
+    outline: (config, task) => decoderOutline(family, config, task),
+  };
+  return family;
+}
+
 const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACTION'];
 
 /**
@@ -38,7 +54,7 @@ const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACT
  * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model, which have no `model.` before them.
  * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
  */
-export function decoderOutline(
+function decoderOutline(
   family: DecoderFamily,
   given: Record<string, unknown>,
   task: TaskType,

@@ -1,20 +1,14 @@
 import { GraftError } from '../errors.ts';
 import { bert } from './bert.ts';
+import { decoders } from './decoders.ts';
 import type { Family } from './family.ts';
 import { gpt2 } from './gpt2.ts';
-import { llama } from './llama.ts';
-import { mistral } from './mistral.ts';
-import { qwen2 } from './qwen2.ts';
-import { qwen3 } from './qwen3.ts';
 import { roberta } from './roberta.ts';
 import { t5 } from './t5.ts';
 
 /** Every model family, by Hugging Face's `model_type`. `models/registry.ts` has the forward passes. */
 const rows = {
-  llama,
-  mistral,
-  qwen2,
-  qwen3,
+  ...decoders,
   gpt2,
   bert,
   roberta,

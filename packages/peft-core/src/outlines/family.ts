@@ -1,12 +1,13 @@
 import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
 
 /**
- * All that is known of a model family without TensorFlow. A family is two files and two rows: this object in
- * `outlines/<model_type>.ts` with its row in `outlines/families.ts`, and the forward pass in `models/<model_type>.ts` with its row
- * in `models/registry.ts`. Nothing else names it. Families that are built alike share `outlines/decoder.ts` or `outlines/encoder.ts`.
+ * All that is known of a model family without TensorFlow. A decoder with rotary positions, RMSNorm and a gated feed-forward network
+ * is one row in `outlines/decoders.ts`. Any other family is two files and two rows: this object in `outlines/<model_type>.ts` with its
+ * row in `outlines/families.ts`, and the forward pass in `models/<model_type>.ts` with its row in `models/registry.ts`. Nothing else
+ * names it. Encoders share `outlines/encoder.ts`.
  */
 export interface Family<Outline extends ModelOutline = ModelOutline> {
-  /** Hugging Face's `model_type`, and the name of both files. */
+  /** Hugging Face's `model_type`, and the name of both files where it has two. */
   modelType: string;
   /** What the names of transformers' classes begin with: the part before `ForCausalLM`. */
   className: string;
@@ -110,7 +111,10 @@ export function fromFamily(family: Family) {
   const { modelType, optionalPrefix, pooling, defaultTargets, rateExponent, tiedByClass, adaptersInterface } =
     family;
   return {
-    ...{ modelType, optionalPrefix, pooling, defaultTargets },
+    modelType,
+    optionalPrefix,
+    pooling,
+    defaultTargets,
     ...(rateExponent !== undefined && { rateExponent }),
     ...(tiedByClass && { tiedByClass }),
     ...(adaptersInterface && { adaptersInterface }),

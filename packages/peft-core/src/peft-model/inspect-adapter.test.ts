@@ -38,13 +38,11 @@ async function adapterOf(name: string, options: Record<string, unknown>, labels:
   );
   const folder = path.join(root, name);
   await writeAdapter(folder, {
-    ...{
-      peft: attachment.written ?? peft,
-      baseModelNameOrPath: 'org/tiny',
-      tensors,
-      labels,
-      baseConfig: config,
-    },
+    peft: attachment.written ?? peft,
+    baseModelNameOrPath: 'org/tiny',
+    tensors,
+    labels,
+    baseConfig: config,
     baseDigest: await base.digest(),
   });
   return folder;

@@ -28,7 +28,9 @@ export function buildPairScoreProgram(
     const inputs = { input_ids: ints(inputTokens), input_segments: ints(inputTokens) };
     return builder.function(`score_${inputTokens}_${tokens}`, { ...own, ...inputs }, (fed) => {
       const grid = (tokens: number, first: number) => ({
-        ...{ rows: 1, tokens, positions: tf.range(first, first + tokens, 1, 'int32') },
+        rows: 1,
+        tokens,
+        positions: tf.range(first, first + tokens, 1, 'int32'),
       });
       const parameters = adapterTensors(model);
       const { hidden, runtime } = packedForward(

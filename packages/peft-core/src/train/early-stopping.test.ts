@@ -26,13 +26,22 @@ before(async () => {
 after(() => base.close());
 
 const common: TrainingOptions = {
-  ...{ n_epochs: 20, max_steps: 40, learning_rate: 0.02, batch_size: 4, eval_steps: 2 },
-  ...{ checkpoint_steps: 3, early_stopping_patience: 3, load_best_model_at_end: true },
+  n_epochs: 20,
+  max_steps: 40,
+  learning_rate: 0.02,
+  batch_size: 4,
+  eval_steps: 2,
+  checkpoint_steps: 3,
+  early_stopping_patience: 3,
+  load_best_model_at_end: true,
 };
 
 function options(part: string, training: TrainingOptions = common, validation = true): TrainOptions {
   return trainOptions({
-    ...{ base, trainingFile: at('train.jsonl'), exampleCount: 8, training },
+    base,
+    trainingFile: at('train.jsonl'),
+    exampleCount: 8,
+    training,
     ...(validation ? { validationFile: at('validation.jsonl') } : {}),
     peft: { peft_type: 'LORA', r: 4, target_modules: 'all-linear', lora_dropout: 0.1 },
     outputDir: at(`${part}/adapter`),

@@ -91,7 +91,9 @@ function startRecord({
     examples: data.training.length,
     tokensPerEpoch: data.training.reduce((sum, { tokens }) => sum + tokens, 0),
     paddingFraction: plan.stats.paddingFraction,
-    ...{ resumedFrom, passedOver, precision },
+    resumedFrom,
+    passedOver,
+    precision,
     series: resumedFrom === null ? null : log.series,
     sharing: sharingOf(plan.stats, setup.whyNotShared),
   };

@@ -113,8 +113,12 @@ const table: [name: string, peft: Record<string, unknown>, ...variants: (keyof t
   [
     'P_TUNING by an LSTM with dropout',
     {
-      ...{ peft_type: 'P_TUNING', num_virtual_tokens: 3, encoder_hidden_size: 5, encoder_num_layers: 2 },
-      ...{ encoder_reparameterization_type: 'LSTM', encoder_dropout: 0.2 },
+      peft_type: 'P_TUNING',
+      num_virtual_tokens: 3,
+      encoder_hidden_size: 5,
+      encoder_num_layers: 2,
+      encoder_reparameterization_type: 'LSTM',
+      encoder_dropout: 0.2,
     },
     'accumulated',
     'recomputed',
@@ -162,12 +166,10 @@ for (const [name, peft, ...tried] of table) {
       candidates: CheckpointCandidate[],
     ): Promise<TrainRecord[]> {
       const options = trainOptions({
-        ...{
-          base,
-          peft,
-          trainingFile: at(variant === 'split' ? 'split.jsonl' : 'train.jsonl'),
-          exampleCount: 14,
-        },
+        base,
+        peft,
+        trainingFile: at(variant === 'split' ? 'split.jsonl' : 'train.jsonl'),
+        exampleCount: 14,
         training: { ...common, ...variants[variant] },
         outputDir: path.join(folder, part, 'adapter'),
       });

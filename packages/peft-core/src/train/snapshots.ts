@@ -40,7 +40,10 @@ export async function takeSnapshot(run: TrainingRun): Promise<RecordOf<'snapshot
   const accuracy = log.series.train.tokenAccuracy[step - 1]!;
   return {
     type: 'snapshot',
-    ...{ step, dir, trainedTokens, files },
+    step,
+    dir,
+    trainedTokens,
+    files,
     best: bestOf(run),
     trainingLoss: finalLoss,
     trainingAccuracy: Number.isNaN(accuracy) ? null : accuracy,

@@ -2,15 +2,12 @@
 import { modelTypes } from '../outlines/index.ts';
 import { type ConformanceModel, testTuners } from '../testing/test-tuners.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';
+import { type ModuleNames, onArchitecture } from '../testing/tuner-configurations.ts';
 
 /** A model, and ends of the names of its modules. */
-interface Family extends ConformanceModel {
+interface Family extends ConformanceModel, ModuleNames {
   /** Set where the layers are llama's but for what they do to queries and keys: these methods alone are tried. */
   only?: string[];
-  attention: string;
-  feedForward: string;
-  norm: string;
-  keys: string[];
 }
 
 const answers = {
@@ -73,45 +70,11 @@ const families: Record<string, Family> = {
 for (const type of modelTypes.filter((each) => each !== 'llama')) {
   const family = families[type];
   if (!family) throw new Error(`give families a row for ${type}`);
-  const { attention, feedForward, norm, keys } = family;
   const encodes = family.line === embeddings.line;
-  const common = {
-    task_type: encodes ? 'FEATURE_EXTRACTION' : type === 't5' ? 'SEQ_2_SEQ_LM' : 'CAUSAL_LM',
-  };
-  const prompt = { ...common, num_virtual_tokens: 3 };
-  const configurations = {
-    [`${type}, LORA`]: { ...common, peft_type: 'LORA', r: 2, target_modules: [attention, feedForward] },
-    [`${type}, DoRA`]: { ...common, peft_type: 'LORA', r: 2, target_modules: 'all-linear', use_dora: true },
-    [`${type}, IA3`]: {
-      ...common,
-      peft_type: 'IA3',
-      target_modules: [...keys, feedForward],
-      feedforward_modules: [feedForward],
-    },
-    [`${type}, LN_TUNING`]: { ...common, peft_type: 'LN_TUNING', target_modules: [norm] },
-    [`${type}, TRAINABLE_TOKENS`]: {
-      ...common,
-      peft_type: 'TRAINABLE_TOKENS',
-      token_indices: [51, 58, 111],
-    },
-    [`${type}, SELECTIVE`]: { ...common, peft_type: 'SELECTIVE', kinds: ['norm', 'attention'], layers: [1] },
-    [`${type}, BOTTLENECK`]: {
-      ...common,
-      peft_type: 'BOTTLENECK',
-      preset: 'double_seq_bn',
-      reduction_factor: 4,
-      non_linearity: 'gelu', // Finite differences stumble over a relu's bend.
-    },
-    [`${type}, PROMPT_TUNING`]: { ...prompt, peft_type: 'PROMPT_TUNING' },
-    [`${type}, P_TUNING`]: { ...prompt, peft_type: 'P_TUNING', encoder_hidden_size: 5 },
-    [`${type}, PREFIX_TUNING`]: { ...prompt, peft_type: 'PREFIX_TUNING' },
-  };
+  const task_type = encodes ? 'FEATURE_EXTRACTION' : type === 't5' ? 'SEQ_2_SEQ_LM' : 'CAUSAL_LM';
+  const rows = Object.entries(onArchitecture(family)).filter(([name]) => family.only?.includes(name) ?? true);
   testTuners(
     family,
-    Object.fromEntries(
-      Object.entries(configurations).filter(
-        ([name]) => !family.only || family.only.some((method) => name === `${type}, ${method}`),
-      ),
-    ),
+    Object.fromEntries(rows.map(([name, options]) => [`${type}, ${name}`, { task_type, ...options }])),
   );
 }

@@ -131,7 +131,13 @@ test('targets are written as names', () => {
   assert.equal(written({ target_modules: '.*q_proj' }), '.*q_proj');
   // "q_proj" would also find other.q_proj.
   assert.deepEqual(written({ target_modules: 'all-linear' }), [
-    ...['self_attn.q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+    'self_attn.q_proj',
+    'k_proj',
+    'v_proj',
+    'o_proj',
+    'gate_proj',
+    'up_proj',
+    'down_proj',
   ]);
   // A list that is not long is written as it is.
   const few = llama().slice(0, 10);
@@ -140,7 +146,13 @@ test('targets are written as names', () => {
     few.filter(({ kind }) => kind === 'linear').map(({ name }) => name),
   );
   assert.deepEqual(writtenTargets(parse({ target_modules: 'all-linear' }), model()), [
-    ...['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+    'q_proj',
+    'k_proj',
+    'v_proj',
+    'o_proj',
+    'gate_proj',
+    'up_proj',
+    'down_proj',
   ]);
 });
 

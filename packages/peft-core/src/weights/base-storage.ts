@@ -54,7 +54,9 @@ export function storedWeights(
     return vocabularyWide ? 'int8' : storage;
   };
   return frozenParameters(outline, withHead).map((parameter) => ({
-    ...{ name: parameter.name, shape: parameter.shape, storage: storageOf(parameter) },
+    name: parameter.name,
+    shape: parameter.shape,
+    storage: storageOf(parameter),
     transposed: modules.get(parameter.name)?.transposed ?? false,
   }));
 }

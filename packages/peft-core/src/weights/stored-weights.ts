@@ -49,7 +49,9 @@ export function weightGroups(
   for (const weight of stored.values()) {
     const form = formOf(weight);
     groups.push({
-      ...{ name: weight.name, members: [weight.name], parts: form.parts },
+      name: weight.name,
+      members: [weight.name],
+      parts: form.parts,
       pack: (tensors, [name], room) => form.pack(tensors, name!, room),
       weights: (variables, table) => [form.weight(variables, table)],
     });

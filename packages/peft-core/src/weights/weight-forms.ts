@@ -67,7 +67,9 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
         const row = next;
         next += shape[0]!;
         return {
-          ...{ kind: 'frozen', shape, stack: whole },
+          kind: 'frozen',
+          shape,
+          stack: whole,
           read: (...after) => tf.slice(whole.read(...after), [row, 0], [shape[0]!, width]),
           gather: (ids) => whole.gather(tf.add(ids, tf.scalar(row, 'int32'))),
         };

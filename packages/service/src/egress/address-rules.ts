@@ -1,5 +1,6 @@
 /** Which addresses a team's URL may lead to: public ones, and those inside that the operator opens. */
 import { BlockList, isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
 /** What an operator's setting opens. */
 export interface EgressRules {
@@ -115,31 +116,21 @@ function contains(list: BlockList, address: string): boolean {
   return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** The IPv4 address that a v4-mapped, NAT64 or 6to4 one leads to; null for all others. */
+/** The IPv4 address that a v4-mapped, v4-compatible, NAT64 or 6to4 one leads to; null for all others. */
 function carriedV4(address: string): string | null {
   if (isIP(address) !== 6) return null;
-  const words = wordsOf(address);
-  const [a, b] = words;
-  const low = [words[6]!, words[7]!] as const;
-  const zeros = (from: number, to: number) => words.slice(from, to).every((word) => word === 0);
-  if (zeros(0, 5) && (words[5] === 0xffff || (words[5] === 0 && low[0] !== 0))) return dotted(...low);
-  if (a === 0x64 && b === 0xff9b) return dotted(...low);
-  if (a === 0x2002) return dotted(b!, words[2]!);
+  // Takes ::0.0.0.1 for ::ffff:0.0.0.1, so that such spellings stay closed whatever is opened.
+  const { parts } = ipaddr.IPv6.parse(address);
+  const [a, b, c] = parts as [number, number, number];
+  const high = parts[6]!;
+  const last = dotted(high, parts[7]!);
+  const zeros = parts.slice(0, 5).every((part) => part === 0);
+  if (zeros && (parts[5] === 0xffff || (parts[5] === 0 && high !== 0))) return last;
+  if (a === 0x64 && b === 0xff9b) return last;
+  if (a === 0x2002) return dotted(b, c);
   return null;
 }
 
-/** The eight 16-bit words of an IPv6 address. */
-function wordsOf(address: string): number[] {
-  // The URL parser writes every form, dotted ends too, in hexadecimal words.
-  const text = new URL(`http://[${address.split('%', 1)[0]}]`).hostname.slice(1, -1);
-  const [head = '', tail] = text.split('::');
-  const parse = (part: string) =>
-    part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
-  const first = parse(head);
-  const last = tail === undefined ? [] : parse(tail);
-  return [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
-}
-
 function dotted(high: number, low: number): string {
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+  return new ipaddr.IPv4([high >> 8, high & 255, low >> 8, low & 255]).toString();
 }

@@ -5,6 +5,8 @@ import { asSystem } from '../database/on-behalf-of.ts';
 /** Never waits for a Redis that is away or hangs: a command is then rejected, within two seconds. */
 export function connectRedis(url: string, onError: (error: Error) => void): Redis {
   const redis = new Redis(url, {
+    // Servers and proxies without HELLO stay usable.
+    protocol: 2,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
     commandTimeout: 2_000,

@@ -129,7 +129,11 @@ async function openOnRedis(
     queue,
     createWorker: (processor, concurrency) => {
       // A consumer has nothing to reject: it waits for Redis to come back.
-      const connection = new Redis(redisUrl!, { maxRetriesPerRequest: null, connectTimeout: 2_000 });
+      const connection = new Redis(redisUrl!, {
+        protocol: 2,
+        maxRetriesPerRequest: null,
+        connectTimeout: 2_000,
+      });
       connection.on('error', warn);
       consumers.push(connection);
       return {

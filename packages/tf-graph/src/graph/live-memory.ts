@@ -81,7 +81,10 @@ class Walk {
     const sum = (kind: Buffer['kind']) =>
       all.reduce((sum, buffer) => sum + (buffer.kind === kind ? buffer.bytes : 0), 0);
     return {
-      ...{ variables: sum('variable'), constants: sum('constant'), peak, at },
+      variables: sum('variable'),
+      constants: sum('constant'),
+      peak,
+      at,
       live: live
         .sort((a, b) => b.bytes - a.bytes)
         .map(({ node, op, dtype, shape, bytes }) => ({ node, op, dtype, shape, bytes })),

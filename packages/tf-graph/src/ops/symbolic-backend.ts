@@ -20,8 +20,19 @@ const NativeBackend = nativeBackend.constructor as typeof NodeJSKernelBackend;
 
 /** Ops that move values and compute none. */
 const movers = new Set([
-  ...['Reshape', 'ExpandDims', 'Squeeze', 'Identity', 'Transpose', 'Slice', 'StridedSlice'],
-  ...['GatherV2', 'ConcatV2', 'Split', 'SplitV', 'Pack', 'Unpack'],
+  'Reshape',
+  'ExpandDims',
+  'Squeeze',
+  'Identity',
+  'Transpose',
+  'Slice',
+  'StridedSlice',
+  'GatherV2',
+  'ConcatV2',
+  'Split',
+  'SplitV',
+  'Pack',
+  'Unpack',
 ]);
 
 class SymbolicBackend extends NativeBackend {

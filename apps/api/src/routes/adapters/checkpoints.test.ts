@@ -19,8 +19,13 @@ before(async () => {
   path = `/v1/fine_tuning/jobs/${job.id}/checkpoints`;
   for (const step of [10, 20, 30, 40, 50]) await keepCheckpoint(bench, job, step, 20);
   await recordCheckpoint(bench.services, leaseOf(job), {
-    ...{ step: 45, path: `checkpoints/${job.id}/1/45`, bytes: 9, digest: 'a'.repeat(64), seconds: 1.5 },
-    ...{ metrics: {}, series: [] },
+    step: 45,
+    path: `checkpoints/${job.id}/1/45`,
+    bytes: 9,
+    digest: 'a'.repeat(64),
+    seconds: 1.5,
+    metrics: {},
+    series: [],
   });
 });
 after(async () => await bench?.close());
@@ -231,7 +236,9 @@ test('a job that is to stop early needs something to measure', async () => {
   }
   const validation_file = await bench.acme.upload(chatLine);
   const late = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
-    ...{ model: 'tiny', training_file, validation_file },
+    model: 'tiny',
+    training_file,
+    validation_file,
     training: { early_stopping_patience: 2, eval_steps: 500, n_epochs: 2 },
   });
   assertError(late, 400, 'invalid_training_option', 'training.eval_steps');

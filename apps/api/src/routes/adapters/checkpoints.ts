@@ -6,7 +6,6 @@ import {
   deleteCheckpointAdapter,
   findPromoted,
   getCheckpointAdapter,
-  getJob,
   hasCheckpoint,
   type Identity,
   isDamage,
@@ -28,7 +27,7 @@ import {
   PromoteCheckpointSchema,
 } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
-import { jobNotFound } from '../jobs/fine-tuning-jobs.ts';
+import { findJob } from '../jobs/find-job.ts';
 
 const tags = ['Fine-tuning'];
 const path = '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints/:checkpoint_id';
@@ -43,8 +42,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     caller: Identity,
     { fine_tuning_job_id, checkpoint_id }: { fine_tuning_job_id: string; checkpoint_id: string },
   ): Promise<{ job: Job; checkpoint: CheckpointAdapter }> {
-    const job = await getJob(services, caller.teamId, fine_tuning_job_id);
-    if (!job) throw jobNotFound(fine_tuning_job_id);
+    const job = await findJob(services, caller.teamId, fine_tuning_job_id);
     const of = { jobId: job.id, id: checkpoint_id };
     const checkpoint = await getCheckpointAdapter(services, caller.teamId, of);
     if (!checkpoint) {

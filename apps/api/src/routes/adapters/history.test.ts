@@ -83,7 +83,9 @@ test('lineage: from the base through parents, and on to what was started from it
   const ofType = (type: string) => json.nodes.filter((node: { type: string }) => node.type === type);
   assert.deepEqual([ofType('file')[0].label, ofType('file')[0].version], ['train.jsonl', null]);
   assert.deepEqual(ofType('adapter_version').find(({ id }: { id: string }) => id === child.id).version, {
-    ...{ adapter_id: child.adapter_id, adapter_name: 'child', number: 1 },
+    adapter_id: child.adapter_id,
+    adapter_name: 'child',
+    number: 1,
   });
   const whole = (await acme.send('GET', `/v1/adapters/${trained.adapterId}/versions/1/lineage`)).json;
   const ids = whole.nodes.map(({ id }: { id: string }) => id);
@@ -107,7 +109,9 @@ test('a lineage of very many is told up to a bound', async () => {
   const row = await services.db.adapterVersion.findUniqueOrThrow({ where: { id: root.id } });
   const children = Array.from({ length: 450 }, (_, i) => ({
     ...row,
-    ...{ id: `adptver-many-${i}`, number: i + 2, modelName: `${row.modelName}-${i}` },
+    id: `adptver-many-${i}`,
+    number: i + 2,
+    modelName: `${row.modelName}-${i}`,
     parentId: i < 300 ? root.id : `adptver-many-${i - 1}`,
   }));
   // biome-ignore lint/suspicious/noExplicitAny: JSON columns are read in another type than they are written in

@@ -77,8 +77,12 @@ describe('an adapter that was made elsewhere', () => {
     [{ use_rslora: true, lora_dropout: 0.5, alpha_pattern: { q_proj: 3 } }, { of_a_newer_peft: null }],
     [
       {
-        ...{ peft_type: 'PROMPT_TUNING', r: undefined, target_modules: undefined, num_virtual_tokens: 3 },
-        ...{ prompt_tuning_init: 'TEXT', prompt_tuning_init_text: 'a' },
+        peft_type: 'PROMPT_TUNING',
+        r: undefined,
+        target_modules: undefined,
+        num_virtual_tokens: 3,
+        prompt_tuning_init: 'TEXT',
+        prompt_tuning_init_text: 'a',
       },
       { tokenizer_name_or_path: '/etc/passwd' },
     ],
@@ -99,7 +103,9 @@ describe('an adapter that was made elsewhere', () => {
       const { bytes } = json.files[0];
       const config = JSON.parse(tar.subarray(512, 512 + bytes).toString());
       assert.deepEqual(json.files[0], {
-        ...{ path: 'adapter_config.json', bytes, sha256: sha256(tar.subarray(512, 512 + bytes)) },
+        path: 'adapter_config.json',
+        bytes,
+        sha256: sha256(tar.subarray(512, 512 + bytes)),
       });
       assert.equal(config.base_model_name_or_path, 'tiny');
       assert.deepEqual([config.revision, config.auto_mapping], [null, null]);

@@ -68,8 +68,15 @@ test('what a job would come to, before any worker lives', async () => {
   // Six epochs, as of all that are few and short, of 20 examples, 8 a step.
   assert.equal(steps, 18);
   assert.deepEqual(rest, {
-    ...{ object: 'fine_tuning.estimate', seconds: null, fits: null, changes: [] },
-    ...{ workers: 0, memory_bytes: null, device: 'cpu', precision: 'fp32', warnings: [] },
+    object: 'fine_tuning.estimate',
+    seconds: null,
+    fits: null,
+    changes: [],
+    workers: 0,
+    memory_bytes: null,
+    device: 'cpu',
+    precision: 'fp32',
+    warnings: [],
   });
   const { rows } = await bench.services.sql.query('SELECT count(*)::int AS jobs FROM jobs');
   assert.deepEqual(rows, [{ jobs: 0 }]);

@@ -57,13 +57,23 @@ test('who had the job, from when to when, and what happens next; page by page', 
   const onGpu = { precision: 'bf16', threads: 8, device: 'gpu', gpu: 'NVIDIA L4', microBatch: 2 } as const;
   await bench.services.db.job.update({ where: { id }, data: { requirements: onGpu } });
   assert.deepEqual((await attemptsOf(id)).json.outlook.requirements, {
-    ...{ precision: 'bf16', threads: 8, device: 'gpu', kernels: 'stock', gpu: 'NVIDIA L4', micro_batch: 2 },
+    precision: 'bf16',
+    threads: 8,
+    device: 'gpu',
+    kernels: 'stock',
+    gpu: 'NVIDIA L4',
+    micro_batch: 2,
   });
   // As earlier versions wrote it.
   const { gpu: _, microBatch: __, ...earlier } = onGpu;
   await bench.services.db.job.update({ where: { id }, data: { requirements: earlier } });
   assert.deepEqual((await attemptsOf(id)).json.outlook.requirements, {
-    ...{ precision: 'bf16', threads: 8, device: 'gpu', kernels: 'stock', gpu: null, micro_batch: null },
+    precision: 'bf16',
+    threads: 8,
+    device: 'gpu',
+    kernels: 'stock',
+    gpu: null,
+    micro_batch: null,
   });
 
   const first = await attemptsOf(id, '?limit=1');

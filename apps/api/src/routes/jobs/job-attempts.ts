@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { getJob, isTerminal, listAttempts, readOutlook } from '@graft/service';
+import { isTerminal, listAttempts, readOutlook } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import { toWireOutlook } from '../../schemas/jobs/job-outlook.ts';
 import { AttemptListSchema, ListAttemptsQuery, toWireAttempt } from '../../schemas/jobs/job-records.ts';
 import { toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
-import { jobNotFound } from './fine-tuning-jobs.ts';
+import { findJob } from './find-job.ts';
 
 /** /fine_tuning/jobs/{id}/attempts: who worked on a job from when to when, how that ended, and what happens next. */
 export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -28,8 +28,7 @@ export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { teamId } = request.caller;
-      const job = await getJob(services, teamId, request.params.fine_tuning_job_id);
-      if (!job) throw jobNotFound(request.params.fine_tuning_job_id);
+      const job = await findJob(services, teamId, request.params.fine_tuning_job_id);
       const { after, limit } = request.query;
       const found = await listAttempts(services, teamId, job.id, {
         limit: limit + 1,

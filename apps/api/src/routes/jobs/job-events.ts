@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { getJob, type Job, listEvents } from '@graft/service';
+import { type Job, listEvents } from '@graft/service';
 import { createEventFeed } from '../../jobs/event-feed.ts';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
@@ -7,7 +7,7 @@ import { EventSchema, ListEventsQuery, toWireEvent } from '../../schemas/jobs/jo
 import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
-import { jobNotFound } from './fine-tuning-jobs.ts';
+import { findJob } from './find-job.ts';
 
 /** /fine_tuning/jobs/{id}/events: what happened to a job, by the page or as it happens. */
 export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
@@ -33,8 +33,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
     },
     async (request, reply) => {
       const { teamId } = request.caller;
-      const job = await getJob(services, teamId, request.params.fine_tuning_job_id);
-      if (!job) throw jobNotFound(request.params.fine_tuning_job_id);
+      const job = await findJob(services, teamId, request.params.fine_tuning_job_id);
       if (!request.query.stream) {
         return toWireList(await listEvents(services, teamId, job.id, request.query), toWireEvent);
       }

@@ -7,7 +7,7 @@ import { JobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { LossCurveListSchema, LossCurvesQuery } from '../../schemas/jobs/job-records.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
-import { jobNotFound } from './fine-tuning-jobs.ts';
+import { jobNotFound } from './find-job.ts';
 
 const tags = ['Fine-tuning'];
 

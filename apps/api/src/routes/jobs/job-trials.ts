@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { getJob, listTrials } from '@graft/service';
+import { listTrials } from '@graft/service';
 import { errorResponses } from '../../schemas/error.ts';
 import { JobParams } from '../../schemas/jobs/fine-tuning-job.ts';
 import { TrialListSchema, toWireTrials } from '../../schemas/jobs/job-trial.ts';
 import { ref } from '../../schemas/schema.ts';
-import { jobNotFound } from './fine-tuning-jobs.ts';
+import { findJob } from './find-job.ts';
 
 /** /fine_tuning/jobs/{id}/trials: what a sweep tries, and how far each has come. */
 export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -24,8 +24,7 @@ export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { teamId } = request.caller;
-      const job = await getJob(services, teamId, request.params.fine_tuning_job_id);
-      if (!job) throw jobNotFound(request.params.fine_tuning_job_id);
+      const job = await findJob(services, teamId, request.params.fine_tuning_job_id);
       const data = toWireTrials(await listTrials(services, teamId, job.id));
       return { object: 'list' as const, data, has_more: false };
     },

@@ -34,8 +34,15 @@ export const userType = (base: string) => ({
 });
 
 const attribute = (name: string, description: string, more: object = {}) => ({
-  ...{ name, type: 'string', multiValued: false, description, required: false, caseExact: false },
-  ...{ mutability: 'readWrite', returned: 'default', uniqueness: 'none' },
+  name,
+  type: 'string',
+  multiValued: false,
+  description,
+  required: false,
+  caseExact: false,
+  mutability: 'readWrite',
+  returned: 'default',
+  uniqueness: 'none',
   ...more,
 });
 const boolean = (name: string, description: string, required = false) => {

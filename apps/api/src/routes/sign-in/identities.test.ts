@@ -37,12 +37,16 @@ async function openDoor(name: string) {
   await writeFile(
     file,
     JSON.stringify({
-      ...{ issuer: provider.issuer, client_id: testClient.id, teams },
+      issuer: provider.issuer,
+      client_id: testClient.id,
+      teams,
       scopes: ['openid', 'email', 'profile', 'groups'],
     }),
   );
   const { signIn } = loadApiSettings({
-    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+    GRAFT_PUBLIC_URL: url,
+    GRAFT_OIDC_CONFIG: file,
+    GRAFT_OIDC_CLIENT_SECRET: testClient.secret,
   });
   signIn.oidc!.timeoutMs = 8_000;
   return { door: { url, provider }, port, signIn };
@@ -126,7 +130,9 @@ test('a person unlinks what they were at the former provider: its sessions end a
   gone.jar(now.url).set('graft_session', gone.jar(old.url).get('graft_session')!);
   assert.equal((await send(gone, 'GET', '/v1/me')).status, 200);
   assert.deepEqual((await send(browser, 'DELETE', `${mine}/${id}`)).json, {
-    ...{ id, object: 'identity', deleted: true },
+    id,
+    object: 'identity',
+    deleted: true,
   });
   for (const door of [old, now]) assertError(await send(gone, 'GET', '/v1/me', door), 401, 'invalid_session');
   assert.equal((await send(browser, 'GET', '/v1/me')).json.role, 'member');
@@ -187,7 +193,8 @@ test('the operator unlinks the last one: who comes by it later is as new', async
   assertError((await tryToSignIn(now, 'eve-2')).answer, 403, 'identity_conflict');
   const made = await answerOf(
     await browser.request(`${now.url}/v1/team/keys`, {
-      ...{ method: 'POST', headers: { ...headers, 'content-type': 'application/json' } },
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
       body: JSON.stringify({ name: 'mine' }),
     }),
   );

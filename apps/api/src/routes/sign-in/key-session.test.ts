@@ -232,7 +232,9 @@ test('behind https the cookie is for this host alone', async () => {
     const url = await app.listen({ host: '127.0.0.1', port: 0 });
     const headers = { ...own, origin: 'https://graft.example.com' };
     const response = await fetch(`${url}/v1/sign-in/key`, {
-      ...{ method: 'POST', headers, body: JSON.stringify({ key: bench.acme.key }) },
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ key: bench.acme.key }),
     });
     assert.match(
       response.headers.getSetCookie()[0]!,

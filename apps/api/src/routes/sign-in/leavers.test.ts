@@ -29,13 +29,18 @@ before(async () => {
   await writeFile(
     file,
     JSON.stringify({
-      ...{ issuer: provider.issuer, client_id: testClient.id, key_lapse_days: 10, allow_key_sessions: true },
+      issuer: provider.issuer,
+      client_id: testClient.id,
+      key_lapse_days: 10,
+      allow_key_sessions: true,
       scopes: ['openid', 'email', 'profile', 'groups'],
       teams: [{ group: 'research', team: 'acme', role: 'admin' }],
     }),
   );
   const { signIn } = loadApiSettings({
-    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+    GRAFT_PUBLIC_URL: url,
+    GRAFT_OIDC_CONFIG: file,
+    GRAFT_OIDC_CLIENT_SECRET: testClient.secret,
   });
   signIn.oidc!.timeoutMs = 8_000;
   bench = await openApiBench({ signIn }, {}, port);
@@ -85,8 +90,13 @@ let tokens = 0;
 function claims(more: Record<string, unknown> = {}): Record<string, unknown> {
   const now = Math.floor(Date.now() / 1000);
   return {
-    ...{ iss: provider.issuer, aud: testClient.id, iat: now, exp: now + 120, jti: `jti-${tokens++}` },
-    ...{ events: { [event]: {} }, ...more },
+    iss: provider.issuer,
+    aud: testClient.id,
+    iat: now,
+    exp: now + 120,
+    jti: `jti-${tokens++}`,
+    events: { [event]: {} },
+    ...more,
   };
 }
 

@@ -74,7 +74,9 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       // A key acts in its team alone, and does not tell its person's others.
       teams: ofPerson ? await listTeamsOfPerson(services, session.personId!) : null,
       session: session && {
-        ...{ id: session.id, method: session.method, expires_at: unixSeconds(session.expiresAt) },
+        id: session.id,
+        method: session.method,
+        expires_at: unixSeconds(session.expiresAt),
       },
     };
   }
@@ -100,8 +102,14 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       if (!team) throw teamNotFound(wanted, 'team');
       await chooseTeam(services, id, team.id);
       request.caller = {
-        ...{ teamId: team.id, teamName: team.name, role: team.role, scopes: null, models: null },
-        ...{ keyId: null, personId, expiresAt: null },
+        teamId: team.id,
+        teamName: team.name,
+        role: team.role,
+        scopes: null,
+        models: null,
+        keyId: null,
+        personId,
+        expiresAt: null,
       };
       return await tellMe(request);
     },

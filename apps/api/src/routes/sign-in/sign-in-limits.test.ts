@@ -169,7 +169,13 @@ test('who fails to sign in is logged with reason, address and person, and no sec
 
   const issuer = provider.issuer;
   const found = failures().map(({ reason, code, address, personId, issuer, subject, keyId }) => ({
-    ...{ reason, code, address, personId, issuer, subject, keyId },
+    reason,
+    code,
+    address,
+    personId,
+    issuer,
+    subject,
+    keyId,
   }));
   const nobody = {
     code: undefined,

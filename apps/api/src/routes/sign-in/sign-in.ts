@@ -110,7 +110,9 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       const { query } = request;
       const isAgain = query.reauthenticate === true;
       const flow = {
-        ...{ state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() },
+        state: randomState(),
+        nonce: randomNonce(),
+        codeVerifier: randomPKCECodeVerifier(),
         returnTo: parseReturnTo(query.return_to, publicUrl.origin),
         team: query.team ?? (isAgain ? await teamNow(request) : null),
         reauthenticate: isAgain,
@@ -237,16 +239,15 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       await startSession(request, reply, made);
       const now = Math.floor(Date.now() / 1000);
       return {
-        ...{
-          id: made.id,
-          object: 'session' as const,
-          created_at: now,
-          method: 'key' as const,
-          current: true,
-        },
+        id: made.id,
+        object: 'session' as const,
+        created_at: now,
+        method: 'key' as const,
+        current: true,
         key_id: keyIdOf(key) ?? null,
         user_agent: userAgent?.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) || null,
-        ...{ last_used_at: now, expires_at: Math.floor(made.expiresAt.getTime() / 1000) },
+        last_used_at: now,
+        expires_at: Math.floor(made.expiresAt.getTime() / 1000),
       };
     },
   );

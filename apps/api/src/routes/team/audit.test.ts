@@ -37,10 +37,17 @@ test('an admin lists the team’s log by the page, filtered; nobody else does', 
     ['row-1199', 'row-1198'],
   );
   assert.deepEqual(page.data[0], {
-    ...{ id: page.first_id, object: 'audit.entry', created_at: page.data[0].created_at },
-    ...{ action: 'test.row', target: 'row-1199', key_id: 'k1', person_id: null, system: null },
+    id: page.first_id,
+    object: 'audit.entry',
+    created_at: page.data[0].created_at,
+    action: 'test.row',
+    target: 'row-1199',
+    key_id: 'k1',
+    person_id: null,
+    system: null,
     detail: { a: '=1,"x"' },
-    ...{ sequence: page.data[1].sequence + 1, hash: page.data[0].hash },
+    sequence: page.data[1].sequence + 1,
+    hash: page.data[0].hash,
   });
   assert.match(page.data[0].hash, /^[0-9a-f]{64}$/);
   const next = (await admin.send('GET', `/v1/audit?action=test.row&limit=2&after=${page.last_id}`)).json;

@@ -39,9 +39,19 @@ test('a team has no quota until the operator sets one, and only the operator doe
   const before = (await bench.acme.send('GET', '/v1/team/quota')).json;
   const { use, month_ends: ends, ...limits } = before;
   assert.deepEqual(limits, {
-    ...{ object: 'team.quota', team_id: teamId, running_jobs: 8, queued_jobs: null, stored_bytes: null },
-    ...{ tokens_per_month: null, open_uploads: null, models: null, methods: null, max_rank: null },
-    ...{ max_seq_length: null, tokens_per_job: null, has_budget: false },
+    object: 'team.quota',
+    team_id: teamId,
+    running_jobs: 8,
+    queued_jobs: null,
+    stored_bytes: null,
+    tokens_per_month: null,
+    open_uploads: null,
+    models: null,
+    methods: null,
+    max_rank: null,
+    max_seq_length: null,
+    tokens_per_job: null,
+    has_budget: false,
   });
   assert.equal(use.queued_jobs, 0);
   assert.equal(new Date(ends * 1000).toISOString().slice(8, 19), '01T00:00:00');
@@ -68,7 +78,11 @@ test('a team has no quota until the operator sets one, and only the operator doe
   assert.equal((await bench.other.send('GET', '/v1/team/quota')).json.queued_jobs, null);
   const [told] = await bench.services.db.auditEntry.findMany({ where: { teamId, action: 'team.quota' } });
   assert.deepEqual(told?.detail, {
-    ...{ runningJobs: 3, queuedJobs: 5, models: ['tiny', 'ft:*'], methods: ['LORA'], maxRank: 64 },
+    runningJobs: 3,
+    queuedJobs: 5,
+    models: ['tiny', 'ft:*'],
+    methods: ['LORA'],
+    maxRank: 64,
   });
 
   const nothing = { queued_jobs: null, models: null, methods: null, max_rank: null };
@@ -183,7 +197,9 @@ test('tokens: of one job, and of the month with what is under way', async () => 
   const create = async (epochs: number) =>
     (
       await team.send('POST', jobs, {
-        ...{ model: 'tiny', training_file: team.file, training: { n_epochs: epochs } },
+        model: 'tiny',
+        training_file: team.file,
+        training: { n_epochs: epochs },
       })
     ).json.id as string;
   const one = await create(1);
@@ -230,7 +246,10 @@ test('stored bytes: files, announced uploads and what is deleted; uploads of a t
   const file = await team.upload(chatLine);
   const announce = async (bytes: number) =>
     await team.send('POST', '/v1/uploads', {
-      ...{ filename: 'a.jsonl', purpose: 'fine-tune', bytes, mime_type: 'text/jsonl' },
+      filename: 'a.jsonl',
+      purpose: 'fine-tune',
+      bytes,
+      mime_type: 'text/jsonl',
     });
   const beyond = await announce(size + 1);
   assertError(beyond, 403, 'quota_exceeded');

@@ -43,8 +43,16 @@ test('/me tells who asks: a key, a person’s key, the operator', async () => {
   const { teamId } = bench.acme;
   const limited = await bench.caller(bench.acme, 'viewer', { scopes: [], models: ['tiny'] });
   assert.deepEqual((await limited.send('GET', '/v1/me')).json, {
-    ...{ object: 'me', kind: 'team', team: { id: teamId, name: 'acme' }, role: 'viewer' },
-    ...{ scopes: [], models: ['tiny'], person: null, is_operator: false, teams: null, session: null },
+    object: 'me',
+    kind: 'team',
+    team: { id: teamId, name: 'acme' },
+    role: 'viewer',
+    scopes: [],
+    models: ['tiny'],
+    person: null,
+    is_operator: false,
+    teams: null,
+    session: null,
     key: { id: limited.key.split('_')[1], expires_at: null },
   });
   const ada = await join('me@example.com', 'member');

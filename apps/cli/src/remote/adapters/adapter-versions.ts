@@ -62,7 +62,11 @@ function addUploadVerb(adapters: Command): void {
       const { baseModel, name, parent, note } = options;
       const version = await client.adapters
         .upload({
-          ...{ baseModel, name, parent, note, files: folder },
+          baseModel,
+          name,
+          parent,
+          note,
+          files: folder,
           onProgress: ({ sent, total }) => display.update(sent, total),
         })
         .finally(() => display.close());

@@ -44,7 +44,9 @@ export function addCheckpointsVerbs(program: Command): void {
       const { id, step_number: step, digest, files } = checkpoint;
       await saveArchive(
         {
-          ...{ title: `the checkpoint of step ${step}`, digest: digest!, files },
+          title: `the checkpoint of step ${step}`,
+          digest: digest!,
+          files,
           open: (onProgress) => client.fineTuning.jobs.checkpoints.download(job, id, { onProgress }),
         },
         options,

@@ -33,7 +33,8 @@ export async function downloadAdapter(
   await saveArchive(
     {
       title: `${version.adapter_name} v${version.version}`,
-      ...{ digest: version.digest, files: version.files },
+      digest: version.digest,
+      files: version.files,
       open: (onProgress) => client.adapters.download(name.adapterId, number, { onProgress }),
     },
     options,

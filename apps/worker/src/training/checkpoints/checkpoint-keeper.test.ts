@@ -24,8 +24,11 @@ afterEach(() => trainer?.close());
 async function start(job: Job): Promise<StartedJob> {
   await trainer?.close();
   trainer = new TrainerProcess({
-    ...{ entry: timedTrainer, device: { kind: 'cpu' }, log: bench.services.log },
-    ...{ stallMilliseconds: 20_000, idleMilliseconds: 20_000 },
+    entry: timedTrainer,
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds: 20_000,
+    idleMilliseconds: 20_000,
   });
   return await startJob(bench.services, job, trainer);
 }

@@ -148,7 +148,8 @@ export class CheckpointKeeper {
     const rows = await this.#lease.write((db) => listKeptCheckpoints(db, teamId, id));
     return rows.map(({ path, step, digest }: Checkpoint) => ({
       dir: join(this.#dataDir, path),
-      ...{ step, digest },
+      step,
+      digest,
     }));
   }
 }

@@ -60,7 +60,10 @@ test('the newest and the best are kept, each with its own files', async () => {
 
 test('an attempt that does again what one before it did publishes nothing twice', async () => {
   const job = await bench.queueTimedJob({
-    ...{ steps: 12, checkpointSteps: 6, snapshotSteps: 2, atStep: { step: 5, does: 'exit' } },
+    steps: 12,
+    checkpointSteps: 6,
+    snapshotSteps: 2,
+    atStep: { step: 5, does: 'exit' },
   });
   assert.equal(await (await start(job)).outcome, 'requeued');
   const first = await kept(job);

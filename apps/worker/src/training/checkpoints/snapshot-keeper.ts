@@ -125,13 +125,16 @@ export class SnapshotKeeper {
     const unnamed = await this.#lease.write((db, lease) =>
       recordCheckpointAdapter(db, lease, {
         ...stored,
-        ...{ step, lineage, bestStep: best?.step ?? null },
+        step,
+        lineage,
+        bestStep: best?.step ?? null,
         metrics: {
           trainLoss: snapshot.trainingLoss,
           trainTokenAccuracy: snapshot.trainingAccuracy,
           validationLoss: snapshot.validationLoss,
           validationTokenAccuracy: snapshot.validationAccuracy,
-          ...{ validation: metrics, trainedTokens },
+          validation: metrics,
+          trainedTokens,
         },
       }),
     );

@@ -23,8 +23,12 @@ test('a job needs the whole card that is estimated to be larger than its part, o
 
 test('the trainer has the whole card for one job, and its child ends with it', async (t) => {
   const trainer = new TrainerProcess({
-    ...{ entry: timedTrainer, device: { kind: 'cpu' }, log: createLogger({ level: 'silent', name: 'test' }) },
-    ...{ stallMilliseconds: 60_000, idleMilliseconds: 60_000, cardBytes: 50 * GiB },
+    entry: timedTrainer,
+    device: { kind: 'cpu' },
+    log: createLogger({ level: 'silent', name: 'test' }),
+    stallMilliseconds: 60_000,
+    idleMilliseconds: 60_000,
+    cardBytes: 50 * GiB,
   });
   t.after(() => trainer.close());
   const prove = async () =>
@@ -33,7 +37,8 @@ test('the trainer has the whole card for one job, and its child ends with it', a
   const beside = trainer.pid;
   const taken: string[] = [];
   const card = {
-    ...{ besideBytes: 50 * GiB, wholeBytes: 70 * GiB },
+    besideBytes: 50 * GiB,
+    wholeBytes: 70 * GiB,
     takeWhole: async () => {
       taken.push('taken');
       return () => void taken.push('given back');

@@ -58,7 +58,12 @@ for (const { name, most, reach, rotated, biased } of [
     const bias = floats(sequences, heads, stride, window);
     const at = before.flatMap((count) => Array.from({ length: stride }, (_, i) => count + i));
     const siteOf = (positions: tf.Tensor) => ({
-      ...{ layer: 0, window: reach, heads, kvHeads, headSize, scale: 0.3 },
+      layer: 0,
+      window: reach,
+      heads,
+      kvHeads,
+      headSize,
+      scale: 0.3,
       ...(rotated ? { rotation: rotationOf(positions, [1, 0.3, 0.1, 0.03]) } : {}),
     });
 
@@ -74,15 +79,12 @@ for (const { name, most, reach, rotated, biased } of [
       builder.function(
         `attend_${tokens}_${from}`,
         {
-          ...{
-            q: { shape: [tokens, wide.q], dtype: 'float32' },
-            k: { shape: [tokens, wide.k], dtype: 'float32' },
-          },
-          ...{
-            v: { shape: [tokens, wide.v], dtype: 'float32' },
-            positions: { shape: [tokens], dtype: 'int32' },
-          },
-          ...{ places: { shape: [tokens], dtype: 'int32' }, bias: { shape: bias.shape, dtype: 'float32' } },
+          q: { shape: [tokens, wide.q], dtype: 'float32' },
+          k: { shape: [tokens, wide.k], dtype: 'float32' },
+          v: { shape: [tokens, wide.v], dtype: 'float32' },
+          positions: { shape: [tokens], dtype: 'int32' },
+          places: { shape: [tokens], dtype: 'int32' },
+          bias: { shape: bias.shape, dtype: 'float32' },
           blocks: { shape: [tokens === stride * sequences ? sequences : 1, window / BLOCK], dtype: 'int32' },
           lengths: { shape: [tokens === stride * sequences ? sequences : 1], dtype: 'int32' },
         } as const,
@@ -102,7 +104,10 @@ for (const { name, most, reach, rotated, biased } of [
       const count = before[i]!;
       if (!fn) continue;
       program.run(fn, {
-        ...{ q: floats(count, wide.q).data, k: past[i]!.k.data, v: past[i]!.v.data, bias: bias.data },
+        q: floats(count, wide.q).data,
+        k: past[i]!.k.data,
+        v: past[i]!.v.data,
+        bias: bias.data,
         positions: Int32Array.from({ length: count }, (_, n) => n),
         places: Int32Array.from(rowsOf(blocks[i]!, count)),
         blocks: Int32Array.from(blocks[i]!),
@@ -112,7 +117,10 @@ for (const { name, most, reach, rotated, biased } of [
     const joined = (part: 'q' | 'k' | 'v') =>
       Float32Array.from(fresh.flatMap((each) => [...each[part].data]));
     const { y } = program.run(together, {
-      ...{ q: joined('q'), k: joined('k'), v: joined('v'), bias: bias.data },
+      q: joined('q'),
+      k: joined('k'),
+      v: joined('v'),
+      bias: bias.data,
       positions: Int32Array.from(at),
       places: Int32Array.from(before.flatMap((count, i) => rowsOf(blocks[i]!, stride, count))),
       blocks: Int32Array.from(blocks.flat()),

@@ -89,8 +89,11 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
       const logitsKept = sampling === 'filtered' ? kept.variable(answers) : null;
       const key = [sequences, stride, window, memory, lanes, answers, mode, seen, likely];
       const inputs = {
-        ...{ ids: perToken, positions: perToken, places: perToken },
-        ...{ blocks: ints(sequences, window / BLOCK), lengths: ints(sequences) },
+        ids: perToken,
+        positions: perToken,
+        places: perToken,
+        blocks: ints(sequences, window / BLOCK),
+        lengths: ints(sequences),
         memoryBlocks: encoded ? ints(sequences, memory / BLOCK) : undefined,
         memoryLengths: encoded ? ints(sequences) : undefined,
         ends: answers > 0 && stride > 1 ? ints(answers) : undefined,
@@ -177,8 +180,15 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
       return each;
     };
     const step = stepOn(
-      ...([sequences, stride, window, memory, lanes] as const),
-      ...([answers, isAsked ? modes.indexOf(mode) : -1, seen, likely] as const),
+      sequences,
+      stride,
+      window,
+      memory,
+      lanes,
+      answers,
+      isAsked ? modes.indexOf(mode) : -1,
+      seen,
+      likely,
     );
     const found = program.run(step as ProgramFunction, {
       ...grid,
@@ -241,8 +251,14 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
 
 /** Of a row that asks for nothing beside others that do. */
 const unasked: TokenAsk = {
-  ...{ temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 },
-  ...{ uniform: 0, ids: [], logprobs: null },
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  repetitionPenalty: 1,
+  uniform: 0,
+  ids: [],
+  logprobs: null,
 };
 
 /** Sizes of which each is four times the one before, and the last is `most`. */

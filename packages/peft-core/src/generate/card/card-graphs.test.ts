@@ -77,9 +77,18 @@ test('a step fetches ids alone, and the likeliest tokens where they are asked fo
 
 /** Llama 2 7B's sizes; all of its 32 layers are alike. */
 const sevenBillion = {
-  ...{ model_type: 'llama', hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 4 },
-  ...{ num_attention_heads: 32, num_key_value_heads: 32, vocab_size: 32000, max_position_embeddings: 4096 },
-  ...{ rms_norm_eps: 1e-5, rope_theta: 10000, hidden_act: 'silu', tie_word_embeddings: false },
+  model_type: 'llama',
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_hidden_layers: 4,
+  num_attention_heads: 32,
+  num_key_value_heads: 32,
+  vocab_size: 32000,
+  max_position_embeddings: 4096,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  hidden_act: 'silu',
+  tie_word_embeddings: false,
 };
 
 const limits = { context: 4096, rows: ROWS, cacheBytes: 2 ** 29, updateBytes: 2 ** 27 };
@@ -87,13 +96,22 @@ const limits = { context: 4096, rows: ROWS, cacheBytes: 2 ** 29, updateBytes: 2 
 /** The steps for a token of every row and for a prompt of 2,000, with the update of an adapter. */
 async function stepsOf(architecture: Architecture, storage: BaseStorage): Promise<RecordedFunction[]> {
   const ask = {
-    ...{ temperature: 1, topP: 0.9, topK: 0, minP: 0, repetitionPenalty: 1.1 },
-    ...{ uniform: 0.5, ids: [1, 2, 3], logprobs: 20 },
+    temperature: 1,
+    topP: 0.9,
+    topK: 0,
+    minP: 0,
+    repetitionPenalty: 1.1,
+    uniform: 0.5,
+    ids: [1, 2, 3],
+    logprobs: 20,
   };
   const updates: PlacedAdapter & { begin: number; size: number } = { begin: 0, size: 16, users: 1 };
   const pieceOf = (start: number, count: number): AskedPiece => ({
     ids: Array.from({ length: count }, (_, i) => i),
-    ...{ start, updates, input: null, ask },
+    start,
+    updates,
+    input: null,
+    ask,
     blocks: Array.from({ length: 256 }, (_, i) => 2 + i),
   });
   const functions = await recordFunctions(() =>

@@ -76,7 +76,10 @@ test('prompts of 1 to 5,000 tokens, at once and in any pieces', async () => {
 test('a cache that holds one, stop strings, and answers that are given up', async () => {
   const limits = { context: 160, rows: 8, cacheBytes: 1 };
   const asked = Array.from({ length: 8 }, (_, seed) => ({
-    ...{ prompt: 'b'.repeat(140), temperature: 1, seed, max_tokens: 20 },
+    prompt: 'b'.repeat(140),
+    temperature: 1,
+    seed,
+    max_tokens: 20,
   }));
   const free = await within(limits, (generator) => Promise.all(asked.map((each) => textOf(generator, each))));
   const answers = asked.map((each, i) => ({ ...each, stop: [free[i]!.slice(5, 7) || 'none'] }));

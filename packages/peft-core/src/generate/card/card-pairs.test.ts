@@ -24,7 +24,9 @@ after(() => bench.close());
 
 test('pairs of every adapter at once, in a cache that does not hold them all', async () => {
   const requests = [null, 'lora', 'prefix', 'prompt', 'lora'].map((name, i) => ({
-    ...{ adapter: bench.folderOf(name), prompt: `${'ab'.repeat(i * 3)}${i}:`, max_tokens: 8 },
+    adapter: bench.folderOf(name),
+    prompt: `${'ab'.repeat(i * 3)}${i}:`,
+    max_tokens: 8,
     ...(i % 2 === 0 ? { temperature: 1, seed: i, top_p: 0.9 } : {}),
   }));
   const answer = async () => {

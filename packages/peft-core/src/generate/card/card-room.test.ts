@@ -10,9 +10,18 @@ import { bytesOfLane } from './lane-arena.ts';
 
 const llama = (vocab_size: number, kvHeads: number, intermediate_size: number) =>
   architectureFor('llama', {
-    ...{ model_type: 'llama', hidden_size: 4096, intermediate_size, num_hidden_layers: 32 },
-    ...{ num_attention_heads: 32, num_key_value_heads: kvHeads, vocab_size, max_position_embeddings: 8192 },
-    ...{ rms_norm_eps: 1e-5, rope_theta: 10000, hidden_act: 'silu', tie_word_embeddings: false },
+    model_type: 'llama',
+    hidden_size: 4096,
+    intermediate_size,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: kvHeads,
+    vocab_size,
+    max_position_embeddings: 8192,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    hidden_act: 'silu',
+    tie_word_embeddings: false,
   });
 const [llama2, llama3] = [llama(32_000, 32, 11_008), llama(128_256, 8, 14_336)];
 const limits = { context: 2048, rows: 16, cacheBytes: 512e6, updateBytes: 128e6 };
@@ -38,11 +47,9 @@ test('the cache has what is left of a card, and a twelfth goes to adapters', () 
     );
     const parts = [
       blocks * BLOCK * bytesOfPosition(architecture, 'bfloat16'),
-      ...[
-        updateBytes,
-        weightBytes(architecture, 'bfloat16'),
-        workspaceBytes(architecture, limits, 'bfloat16'),
-      ],
+      updateBytes,
+      weightBytes(architecture, 'bfloat16'),
+      workspaceBytes(architecture, limits, 'bfloat16'),
     ];
     const used = parts.reduce((sum, part) => sum + part, 0);
     assert.ok(used < 0.95 * gigabytes * 1e9, `${used} of ${gigabytes} GB`);

@@ -67,7 +67,9 @@ for (const vocabulary of [40, 5000])
         ),
       );
       const asks = ways.map((way) => ({
-        ...{ ...plain, ...way, uniform: random.uniform() },
+        ...plain,
+        ...way,
+        uniform: random.uniform(),
         ids: Array.from({ length: SEEN }, (_, i) => (i === 0 ? -1 : random.integer(vocabulary))),
       }));
       const found = choose(logits, asks).tokens.data;

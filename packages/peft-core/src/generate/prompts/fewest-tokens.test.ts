@@ -41,7 +41,10 @@ const fallback = {
   post_processor: null,
   decoder: { type: 'ByteFallback' },
   model: {
-    ...{ type: 'BPE', unk_token: '<unk>', fuse_unk: true, byte_fallback: true },
+    type: 'BPE',
+    unk_token: '<unk>',
+    fuse_unk: true,
+    byte_fallback: true,
     vocab: vocabOf(['<unk>', ...bytes, '▁', 'a', '▁a', 'aa']),
     merges: ['▁ a', 'a a'],
   },

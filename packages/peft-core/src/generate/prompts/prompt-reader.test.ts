@@ -57,12 +57,14 @@ test('a prompt may have as many tokens as leave one position for the answer', as
   const within = 'this model answers within 6000 for prompt and answer together';
   const code = 'context_length_exceeded';
   assert.deepEqual(await tokensOf('a'.repeat(5993)), {
-    ...{ code, tokens: 5993 },
+    code,
+    tokens: 5993,
     message: `the prompt has 5993 tokens and the adapter 7 virtual ones; ${within}`,
   });
   // Five bytes a token at most.
   assert.deepEqual(await tokensOf('a'.repeat(900_000)), {
-    ...{ code, tokens: 180_000 },
+    code,
+    tokens: 180_000,
     message: `the prompt has at least 180000 tokens and the adapter 7 virtual ones; ${within}`,
   });
   const stray = await reader.read({ prompt: `${long(5000)}</s>`, allowSpecialTokens: true }, limits, owner);

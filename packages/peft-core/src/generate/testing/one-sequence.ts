@@ -5,7 +5,10 @@ import type { EncodedInput, ModelFunctions, Piece, ServingLimits } from '../step
 
 /** Limits of a program of few sequences of `context` positions. */
 export const limitsFor = (context: number, rows = 2): ServingLimits => ({
-  ...{ context, rows, cacheBytes: 2 ** 24, updateBytes: 2 ** 20 },
+  context,
+  rows,
+  cacheBytes: 2 ** 24,
+  updateBytes: 2 ** 20,
 });
 
 /** A sequence in a program's cache, alone, in blocks that lie there in the opposite order. */

@@ -164,7 +164,9 @@ function blockOf(
   width: number,
 ): Block {
   return {
-    ...{ rows, queries, keys },
+    rows,
+    queries,
+    keys,
     heads: { from: heads.from * group, to: heads.to * group },
     query: [rows, heads, all(group), queries],
     key: [rows, heads, keys, all(width)],

@@ -140,7 +140,8 @@ export function packedCausalMask(
       const position = ofQueries(positions, rows);
       const [segmentOfKey, positionOfKey] = [ofKeys(segments, rows), ofKeys(positions, rows)];
       return [
-        ...[ofQueries(segments, rows), position],
+        ofQueries(segments, rows),
+        position,
         before(tf.zeros([1, 1, 1, prefix]), segmentOfKey),
         before(counted(prefix), positionOfKey),
         ...(prefix === 0 ? [] : [isOfPrefix(prefix, tokens)]),

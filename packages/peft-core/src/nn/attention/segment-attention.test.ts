@@ -179,7 +179,10 @@ for (const one of cases) {
   test(`segmentAttention: ${of}, ${probability} dropped${added}`, async () => {
     const { count, positions, spans, mask } = laidOut(one);
     const site = (): Heads => ({
-      ...{ heads, kvHeads, headSize, scale: 1 / Math.sqrt(headSize) },
+      heads,
+      kvHeads,
+      headSize,
+      scale: 1 / Math.sqrt(headSize),
       ...(rotated
         ? {
             rotation: rotationOf(
@@ -257,7 +260,10 @@ for (const probability of [0, 0.25])
       (parts) =>
         counted(
           segmentAttention(parts, site, tf.tensor2d(spans.concat(0, 0, 0, 0), [4, 4], 'int32'), {
-            ...{ causal: false, window: null, cross: true, dropout: dropout() },
+            causal: false,
+            window: null,
+            cross: true,
+            dropout: dropout(),
           }),
         ),
       [floats([count, 48], 2), floats([keys, 24], 2), floats([keys, 24])],
@@ -290,7 +296,9 @@ test('a memory that two read, spans outside the positions, a seed of one number 
   const site = { heads: 1, kvHeads: 1, headSize: 4, scale: 1 };
   const twice: Layer = ([q]) =>
     segmentAttention([q!, q!, q!], site, tf.tensor2d([0, 2, 0, 3, 2, 4, 2, 5], [2, 4], 'int32'), {
-      ...{ causal: false, window: null, cross: true },
+      causal: false,
+      window: null,
+      cross: true,
     });
   await assert.rejects(run(twice, [floats([5, 4])], 'kernels', 'fp32'), /two segments read the same memory/);
   const outside: Layer = ([q]) =>

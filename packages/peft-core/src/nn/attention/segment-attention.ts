@@ -54,8 +54,16 @@ export function segmentAttention(
     gradient(dy, { parts, cosines, sines, spans, bias, seed, y, logSums }) {
       const [first, ...others] = parts;
       const gradients = rawOp('GraftAttentionGradient', attributes, [
-        ...[withControlDependency(first!, dy), ...others],
-        ...[cosines, sines, spans, bias, seed, y, logSums, flowing(dy)],
+        withControlDependency(first!, dy),
+        ...others,
+        cosines,
+        sines,
+        spans,
+        bias,
+        seed,
+        y,
+        logSums,
+        flowing(dy),
       ]);
       return { parts: gradients.slice(0, parts.length), relative: relative && gradients.at(-1)! };
     },

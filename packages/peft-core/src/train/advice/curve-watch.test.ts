@@ -44,7 +44,9 @@ function options(name: string, { training, peft, lines, more }: Given): TestTrai
   const { file = 'train.jsonl', count = 18, validationFile } = lines ?? {};
   return {
     ...trainOptions({
-      ...{ base, trainingFile: at(file), exampleCount: count },
+      base,
+      trainingFile: at(file),
+      exampleCount: count,
       ...(validationFile ? { validationFile: at(validationFile) } : {}),
       peft: { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear', ...peft },
       training: { n_epochs: 8, batch_size: 4, ...training },
@@ -104,7 +106,8 @@ test('where nothing reaches the loss, a larger learning rate is no help', async 
 test('six examples that are learnt by heart are told by others', async () => {
   const few: Given = {
     training: {
-      ...{ learning_rate: 0.02, lr_scheduler_type: 'constant' },
+      learning_rate: 0.02,
+      lr_scheduler_type: 'constant',
       n_epochs: 60,
       batch_size: 6,
       eval_steps: 5,

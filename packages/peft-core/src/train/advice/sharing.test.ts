@@ -43,7 +43,10 @@ async function told({
   const base = await openBaseModel(folder);
   try {
     const options = trainOptions({
-      ...{ base, trainingFile, exampleCount: lines.length, peft },
+      base,
+      trainingFile,
+      exampleCount: lines.length,
+      peft,
       training: { n_epochs: 1, batch_size },
       outputDir: path.join(folder, 'adapter'),
     });

@@ -43,7 +43,10 @@ export async function writeWhole(
     const manifest: Manifest = {
       version: MANIFEST_VERSION,
       codeVersion: CODE_VERSION,
-      ...{ identity, step, trainedTokens, files },
+      identity,
+      step,
+      trainedTokens,
+      files,
     };
     const text = manifestText(manifest);
     await writeNewFile(path.join(temporary, MANIFEST_FILE), text);

@@ -28,15 +28,26 @@ test('what measures is traced when it is first asked for, and once: a first step
   const base = await openBaseModel(root);
   await base.close();
   const options = trainOptions({
-    ...{ base, trainingFile, exampleCount: 8, outputDir: path.join(root, 'adapter') },
-    ...{ peft: { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] }, training: {} },
+    base,
+    trainingFile,
+    exampleCount: 8,
+    outputDir: path.join(root, 'adapter'),
+    peft: { peft_type: 'LORA', r: 2, target_modules: ['q_proj'] },
+    training: {},
   });
   const { architecture, objective, data, layout } = await setUpTraining(options);
   const { shape } = planTraining(data.training, options.training, layout);
   const built = buildTrainProgram({
-    ...{ architecture, objective, peft: options.peft, form: 'trained', training: options.training },
-    ...{ storage: 'float32', precision: 'fp32', implementation: implementationHere() },
-    ...{ grid: shape, evaluationGrid: shape },
+    architecture,
+    objective,
+    peft: options.peft,
+    form: 'trained',
+    training: options.training,
+    storage: 'float32',
+    precision: 'fp32',
+    implementation: implementationHere(),
+    grid: shape,
+    evaluationGrid: shape,
   });
   try {
     const added: string[] = [];

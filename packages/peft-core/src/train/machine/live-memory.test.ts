@@ -9,7 +9,11 @@ import { buildTrainProgram, type TrainProgram } from '../train-program.ts';
 
 const config = {
   ...tinyConfig,
-  ...{ hidden_size: 256, intermediate_size: 704, num_hidden_layers: 4, head_dim: 64, vocab_size: 2048 },
+  hidden_size: 256,
+  intermediate_size: 704,
+  num_hidden_layers: 4,
+  head_dim: 64,
+  vocab_size: 2048,
   max_position_embeddings: 4096,
 };
 const checkpointed = { training: { gradient_checkpointing: true } };

@@ -49,7 +49,10 @@ test('each step tells what is held after it, which the peak is never below', onL
   const taken: Buffer[] = [];
   try {
     const options = trainOptions({
-      ...{ base, trainingFile, exampleCount: 1, outputDir: path.join(root, 'adapter') },
+      base,
+      trainingFile,
+      exampleCount: 1,
+      outputDir: path.join(root, 'adapter'),
       peft: { peft_type: 'LORA' },
       training: { n_epochs: 4 },
     });
@@ -81,7 +84,10 @@ test("a job's peak is its own, not that of what its process did before", onLinux
     await takeAndFree();
     const before = peakMemory();
     const options = trainOptions({
-      ...{ base, trainingFile, exampleCount: 1, outputDir: path.join(root, 'adapter') },
+      base,
+      trainingFile,
+      exampleCount: 1,
+      outputDir: path.join(root, 'adapter'),
       peft: { peft_type: 'LORA' },
       training: { n_epochs: 1 },
     });

@@ -14,7 +14,8 @@ function run(
 ) {
   const rungs = rungsOf(trials, 90, 10, comparison);
   const state = Array.from({ length: trials }, () => ({
-    ...{ losses: [] as number[], diverged: false },
+    losses: [] as number[],
+    diverged: false,
     ...(metricOf && { values: [] as number[] }),
   }));
   const segments: Segment[] = [];

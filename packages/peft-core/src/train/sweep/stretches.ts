@@ -34,7 +34,8 @@ export function stretchesOf(
 function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): Segment[] {
   const segments: Segment[] = [];
   const then = trials.map(({ values }) => ({
-    ...{ losses: [] as number[], diverged: false },
+    losses: [] as number[],
+    diverged: false,
     ...(values && { values }),
   }));
   for (;;) {

@@ -50,7 +50,10 @@ function sweepOf(
   const beside = { peft, training: { ...training, ...more }, hyperparameters: {}, ofStart: null };
   const trials = trialsOf(parseSweep(sweep)!, beside);
   return {
-    ...{ base, baseModelName: 'tiny', trainingFile: at('train.jsonl'), outputDir: at(`${name}-adapter`) },
+    base,
+    baseModelName: 'tiny',
+    trainingFile: at('train.jsonl'),
+    outputDir: at(`${name}-adapter`),
     verify: true,
     checkpoints: { dir: at(`${name}-1`), candidates: [] },
     trials: trials.map((trial) => ({

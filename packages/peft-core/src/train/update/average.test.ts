@@ -36,7 +36,10 @@ async function run(
   base = bases[0]!,
 ) {
   const options = trainOptions({
-    ...{ base, peft, trainingFile: at('train.jsonl'), validationFile: at('train.jsonl') },
+    base,
+    peft,
+    trainingFile: at('train.jsonl'),
+    validationFile: at('train.jsonl'),
     exampleCount: 12,
     training: { max_steps: 6, n_epochs: 9, learning_rate: 0.05, batch_size: 4, eval_steps: 3, ...training },
     outputDir: at(`${name}-adapter`),

@@ -99,7 +99,10 @@ test('one step trains: warmup does not take it', async () => {
 
 test('an adapter of a quantised base is measured on the base as it is served, where that fits', async () => {
   const { options, done } = await trained('nf4', {
-    ...{ learning_rate: 0.02, precision: 'fp32', base_dtype: 'nf4', validation_split: 0.25 },
+    learning_rate: 0.02,
+    precision: 'fp32',
+    base_dtype: 'nf4',
+    validation_split: 0.25,
   });
   const served = { memoryBytes: null };
   const found = await verifyAdapter({ ...options, served });

@@ -1,0 +1,119 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { createJob, type Identity } from '@graft/service';
+import { type CreateJobBody, checkNewJob } from '../../jobs/check-new-job.ts';
+import type { Waiting } from '../../jobs/check-training.ts';
+import { cloneRequest } from '../../jobs/clone-job.ts';
+import type { JobWriter, WireJob } from '../../jobs/job-writer.ts';
+import type { OptionChecker } from '../../jobs/option-checker.ts';
+import { checkScope } from '../../plugins/auth.ts';
+import { errorResponses } from '../../schemas/error.ts';
+import { CloneJobSchema } from '../../schemas/jobs/clone-job.ts';
+import {
+  CreateJobHeaders,
+  CreateJobSchema,
+  JobParams,
+  JobSchema,
+} from '../../schemas/jobs/fine-tuning-job.ts';
+import { ref } from '../../schemas/schema.ts';
+import type { LeasedWork } from '../../threads/leased-work.ts';
+import { findJob } from './find-job.ts';
+
+const tags = ['Fine-tuning'];
+
+/** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create a job again. */
+export const createJobRoutes: FastifyPluginAsyncTypebox<{
+  validator: Pick<LeasedWork, 'wake'>;
+  checker: OptionChecker;
+  writer: JobWriter;
+}> = async (app, { validator, checker, writer }) => {
+  const { services } = app;
+
+  async function create(
+    { caller, headers }: { caller: Identity; headers: Record<string, unknown> },
+    reply: Waiting & { header(name: string, value: string): unknown },
+    body: CreateJobBody,
+  ): Promise<WireJob> {
+    const idempotency = {
+      idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
+      // OpenAI's clients say so; they send no idempotency key.
+      isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
+    };
+    const input = await checkNewJob(services, checker, caller, body, idempotency, reply);
+    await app.checkBudget(caller.teamId);
+    const { job, created } = await createJob(services, caller.teamId, input);
+    if (created) validator.wake();
+    else reply.header('idempotent-replayed', 'true');
+    return await writer.wire(job);
+  }
+
+  app.post(
+    '/fine_tuning/jobs',
+    {
+      config: { access: { scope: 'jobs:write', models: 'start', answer: 'own' } },
+      schema: {
+        tags,
+        summary: 'Create a fine-tuning job',
+        description:
+          'Checks everything but the lengths of the examples before the job exists; those are checked while its status is `validating_files`.',
+        headers: CreateJobHeaders,
+        body: ref(CreateJobSchema),
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 422, 429) },
+      },
+    },
+    async (request, reply) => {
+      return await create(request, reply, request.body);
+    },
+  );
+
+  app.post(
+    '/fine_tuning/jobs/:fine_tuning_job_id/clone',
+    {
+      config: { access: { scope: 'jobs:write', models: 'clone', answer: 'own' } },
+      schema: {
+        tags,
+        summary: 'Create a job like another one',
+        description:
+          'The body says what is other; all else, the seed too, is as that job was asked for. It needs the scope jobs:read, too.',
+        params: JobParams,
+        headers: CreateJobHeaders,
+        body: ref(CloneJobSchema),
+        response: { 200: ref(JobSchema), ...errorResponses(400, 401, 403, 404, 422, 429) },
+      },
+    },
+    async (request, reply) => {
+      const { caller, params, body } = request;
+      // The answer shows what the other job was asked for, and writing does not include reading.
+      checkScope(caller, 'jobs:read');
+      const job = await findJob(services, caller.teamId, params.fine_tuning_job_id);
+      return await create(request, reply, cloneRequest(job, body));
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:fine_tuning_job_id/request',
+    {
+      config: { access: { scope: 'jobs:read', models: 'job' } },
+      schema: {
+        tags,
+        summary: 'Get the request that would make a job again',
+        description:
+          'With its seed, and with the values that were left to Graft left out: what POST /v1/fine_tuning/jobs takes.',
+        params: JobParams,
+        response: { 200: ref(CreateJobSchema), ...errorResponses(401, 404) },
+      },
+    },
+    async ({ caller, params }) =>
+      withoutDefaults(cloneRequest(await findJob(services, caller.teamId, params.fine_tuning_job_id), {})),
+  );
+};
+
+/** Null means as much as nothing in a request, and a hyperparameter that is "auto" as much as one that is left out. */
+function withoutDefaults(request: CreateJobBody): CreateJobBody {
+  const given = Object.entries(request).filter(([, value]) => value !== null);
+  const { hyperparameters = {} } = request.method?.supervised ?? {};
+  const chosen = Object.entries(hyperparameters).filter(([, value]) => value !== 'auto');
+  return {
+    ...(Object.fromEntries(given) as CreateJobBody),
+    method: { type: 'supervised', supervised: { hyperparameters: Object.fromEntries(chosen) } },
+  };
+}

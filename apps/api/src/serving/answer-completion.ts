@@ -1,0 +1,55 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Static, TObject } from 'typebox';
+import type { samplingProperties } from '../schemas/sampling.ts';
+import type { ApiSettings } from '../settings.ts';
+import { meterAnswer } from '../usage/meter-answer.ts';
+import { type ChunkFormat, hangUp, readWhole, streamAnswer, type WholeAnswer } from './answer.ts';
+import { generateChoices } from './choices.ts';
+import type { findModel } from './find-model.ts';
+import { samplingOf } from './sampling.ts';
+
+/** A completion of one of the two kinds, checked. */
+interface Completion<Head, Choice> {
+  body: Static<TObject<typeof samplingProperties>>;
+  model: Awaited<ReturnType<typeof findModel>>;
+  prompt:
+    | { prompt: string }
+    | { messages: { role: string; content: string }[]; chat_template_kwargs?: Record<string, unknown> };
+  /** Of the prompt. */
+  characters: number;
+  maxTokens: number | null;
+  /** Most probable tokens per token; null: no probabilities. */
+  logprobs: number | null;
+  /** The fields of the answer before `choices`. */
+  head: Head;
+  choice(answer: WholeAnswer['choices'][number], index: number): Choice;
+  chunks: ChunkFormat;
+}
+
+/** Sends a completion to a worker and answers it, metered: whole, or with `stream` as server-sent events. */
+export async function answerCompletion<Head extends { id: string }, Choice>(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  settings: ApiSettings,
+  { body, model, prompt, characters, maxTokens, logprobs, head, choice, chunks }: Completion<Head, Choice>,
+) {
+  const { services } = app;
+  const { caller } = request;
+  const { name, ...weights } = model;
+  reply.hold('completions');
+  reply.endTurn();
+  const signal = hangUp(reply);
+  const generation = { ...weights, ...prompt, ...samplingOf(body, maxTokens, logprobs, settings) };
+  const events = await meterAnswer(
+    services,
+    { id: head.id, caller, model: name, baseModel: weights.base_model },
+    app.askWorkers({ teamId: caller.teamId, characters, signal }, () =>
+      generateChoices(services, generation, body.n ?? 1, { waitMs: settings.workerWaitMs, signal }),
+    ),
+  );
+  if (body.stream)
+    return streamAnswer(request, reply, events, chunks, body.stream_options?.include_usage === true);
+  const { choices, usage } = await readWhole(events, logprobs !== null);
+  return { ...head, choices: choices.map(choice), usage };
+}

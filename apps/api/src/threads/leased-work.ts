@@ -1,0 +1,67 @@
+import { repeat, type Services } from '@graft/service';
+
+/** Work that processes claim from Postgres, under leases. */
+export interface LeasedWork {
+  /** There is something to claim. */
+  wake(): void;
+  /** Claims no more, and resolves when what is under way has ended: `work` gets a signal that fires now. */
+  close(): Promise<void>;
+}
+
+interface Claims<Claim> {
+  name: string;
+  sweepMs: number;
+  /** Maximum under way. */
+  most: number;
+  /** Null: there is nothing. */
+  claim(underWay: number): Promise<Claim | null>;
+  /** Does not reject. */
+  work(claimed: Claim, stopping: AbortSignal): Promise<void>;
+  /** When all work has ended. */
+  closed(): Promise<unknown>;
+}
+
+/** Claims work on each `wake`, every `sweepMs`, and when other work ends. */
+export function claimWork<Claim>(
+  { log }: Pick<Services, 'log'>,
+  { name, sweepMs, most, claim, work, closed }: Claims<Claim>,
+): LeasedWork {
+  const underWay = new Set<Promise<void>>();
+  const claimAll = async (stopping: AbortSignal) => {
+    while (underWay.size < most && !stopping.aborted) {
+      const claimed = await claim(underWay.size);
+      if (!claimed) return;
+      const done = work(claimed, stopping).finally(() => {
+        underWay.delete(done);
+        loop.wake();
+      });
+      underWay.add(done);
+    }
+  };
+  const loop = repeat(name, sweepMs, claimAll, log);
+  return {
+    wake: loop.wake,
+    close: async () => {
+      await loop.stop();
+      await Promise.all(underWay);
+      await closed();
+    },
+  };
+}
+
+/** Between heartbeats at most: a cancel must take at most two seconds. */
+const heartbeatMs = 1000;
+
+/** Renews a lease until `release`. `lost` fires once `renew` resolves to nothing: cancelled, or another process has it. */
+export function holdLease(
+  name: string,
+  { log, env }: Pick<Services, 'log' | 'env'>,
+  renew: () => Promise<unknown>,
+): { lost: AbortSignal; release(): Promise<void> } {
+  const lost = new AbortController();
+  const heartbeat = async () => {
+    if (!(await renew())) lost.abort();
+  };
+  const loop = repeat(name, Math.min(heartbeatMs, env.leaseSeconds * 250), heartbeat, log);
+  return { lost: lost.signal, release: loop.stop };
+}

@@ -1,0 +1,62 @@
+import type { tf } from '@graft/tf-graph';
+import type { Architecture } from '../models/architecture.ts';
+import type { RandomState } from '../nn/dropout.ts';
+import type { FrozenWeight, Weight } from '../nn/weight.ts';
+import type { Attachment, LayerContext } from '../tuners/tuner.ts';
+
+/** An adapter's parameters by name. */
+export type ParameterTensors = Map<string, tf.Tensor>;
+
+/** A base model's weights with an adapter's replacements, and how its modules store them. */
+export class AdaptedWeights {
+  readonly attachment: Attachment | null;
+  readonly #frozen: ReadonlyMap<string, FrozenWeight>;
+  readonly #aliases: Architecture['aliases'];
+  readonly #paddings: Map<string, number | undefined>;
+  readonly #transposed: Set<string>;
+
+  constructor(
+    architecture: Architecture,
+    frozen: ReadonlyMap<string, FrozenWeight>,
+    attachment: Attachment | null,
+  ) {
+    this.attachment = attachment;
+    this.#frozen = frozen;
+    this.#aliases = architecture.aliases;
+    this.#paddings = new Map(architecture.modules.map(({ name, padding }) => [name, padding]));
+    this.#transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
+  }
+
+  /** The row of an embedding that padding reads; null when it has none. */
+  paddingOf(module: string): number | null {
+    return this.#paddings.get(module) ?? null;
+  }
+
+  /** Whether a linear module's matrix is `(in, out)`. */
+  isTransposed(module: string): boolean {
+    return this.#transposed.has(module);
+  }
+
+  /** The adapter's replacement, the weight of which `name` is an alias, or the frozen one; null when the model has none of that name. */
+  find(name: string, context: LayerContext): Weight | null {
+    const replacement = this.attachment?.replacements?.get(name);
+    return replacement ? replacement(context) : this.#base(name);
+  }
+
+  /** What a tuner's parts see. `current` may return other parameters while blocks run again for their gradients. */
+  context(current: () => ParameterTensors, random?: RandomState): LayerContext {
+    return {
+      parameter(name) {
+        const found = current().get(name);
+        if (!found) throw new Error(`the adapter has no parameter ${name}`);
+        return found;
+      },
+      weight: (name) => this.#base(name),
+      ...(random ? { random } : {}),
+    };
+  }
+
+  #base(name: string): FrozenWeight | null {
+    return this.#frozen.get(this.#aliases[name] ?? name) ?? null;
+  }
+}

@@ -1,0 +1,191 @@
+import { tf, withinCluster } from '@graft/tf-graph';
+import type { AttentionSite, ModelRuntime } from '../models/architecture.ts';
+import type { Projections } from '../nn/attention/heads.ts';
+import { usesKernels } from '../nn/computation.ts';
+import { dropout, type RandomState } from '../nn/dropout.ts';
+import { embedding } from '../nn/embedding.ts';
+import { layerNorm } from '../nn/layer-norm.ts';
+import { linear } from '../nn/linear.ts';
+import { type LowRankPair, updatedLinear } from '../nn/low-rank.ts';
+import { checkpointed } from '../nn/recompute.ts';
+import { residualSum } from '../nn/residual.ts';
+import { rmsNorm } from '../nn/rms-norm.ts';
+import { takeRows } from '../nn/rows.ts';
+import { type FrozenWeight, type Weight, weightShape, weightValue } from '../nn/weight.ts';
+import type { KeyValuePrefix, LayerContext } from '../tuners/tuner.ts';
+import type { AdaptedWeights, ParameterTensors } from './adapted-weights.ts';
+
+export interface RuntimeOptions {
+  parameters: ParameterTensors;
+  /** As ModelRuntime's, and `prefix` holds keys and values that every token of every row sees besides. */
+  attend(site: AttentionSite, projections: Projections, prefix?: KeyValuePrefix): tf.Tensor;
+  random?: RandomState;
+  /** `(K)` int32: positions whose hidden states are read at the end; absent: all. */
+  read?: tf.Tensor;
+  /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
+  constants?: tf.Tensor[];
+  /** Keep only each block's input for the backward pass. */
+  checkpointing?: boolean;
+}
+
+/** One forward pass: the weights as they are under its parameters. */
+interface Pass {
+  weights: AdaptedWeights;
+  context: LayerContext;
+  /** Those of `context`; a block that runs again for its gradients has others. */
+  parameters: ParameterTensors;
+  random: RandomState | undefined;
+  find(name: string): Weight | null;
+  required(name: string): Weight;
+}
+
+/** A forward pass's modules, as the adapter changes them. `lastLayer` is the one after which only `read` rows are needed. */
+export function createRuntime(
+  weights: AdaptedWeights,
+  lastLayer: number,
+  options: RuntimeOptions,
+): ModelRuntime {
+  const { random, read, constants, checkpointing = false } = options;
+  const { attachment } = weights;
+  const pass = startPass(weights, options);
+  const { context, required } = pass;
+  return {
+    attend(site, projections) {
+      // PEFT's prefixes are in the cache, which an encoder does not have.
+      const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
+      return options.attend(site, projections, prefix);
+    },
+    linears(modules, x) {
+      const whole = usesKernels() ? stackOf(pass, modules) : null;
+      return whole ? stackedLinear(pass, whole, modules, x) : modules.map((module) => this.linear(module, x));
+    },
+    linear: (module, x) => adaptedLinear(pass, module, x),
+    embedding(module, ids) {
+      const base = (ids: tf.Tensor) =>
+        embedding(ids, required(`${module}.weight`), weights.paddingOf(module));
+      const wrapper = attachment?.embeddings?.get(module);
+      return wrapper ? wrapper(context, ids, base) : base(ids);
+    },
+    rmsNorm(module, x, epsilon) {
+      const weight = required(`${module}.weight`);
+      return rmsNorm(x, weightValue(weight), epsilon, weight.kind !== 'frozen');
+    },
+    layerNorm(module, x, epsilon, isStream = false) {
+      const [weight, bias] = [required(`${module}.weight`), required(`${module}.bias`)];
+      const isTrained = weight.kind !== 'frozen' || bias.kind !== 'frozen';
+      return layerNorm(x, weightValue(weight), weightValue(bias), epsilon, { isStream, isTrained });
+    },
+    residualAdd(site, output, residual, norm) {
+      const wrapper = attachment?.residualAdds?.get(site.module);
+      if (wrapper) return wrapper(context, output, residual, norm);
+      const sum = residualSum(residual, output);
+      return norm ? norm(sum) : sum;
+    },
+    rowsRead: (layer, x) => (read && layer === lastLayer ? takeRows(x, read) : x),
+    dropout: (x, probability) => (random ? dropout(x, probability, random) : x),
+    constant(x) {
+      if (!constants) return x;
+      constants.push(tf.keep(x));
+      return x;
+    },
+    block(path, x, body, others = []) {
+      if (checkpointing) return checkpointedBlock(pass, path, x, body, others);
+      return withinCluster(path, () => body(x, ...others));
+    },
+  };
+}
+
+function startPass(weights: AdaptedWeights, { parameters, random }: RuntimeOptions): Pass {
+  const find = (name: string) => weights.find(name, pass.context);
+  const pass: Pass = {
+    weights,
+    context: weights.context(() => pass.parameters, random),
+    parameters,
+    random,
+    find,
+    required(name) {
+      const found = find(name);
+      if (!found) throw new Error(`the model has no parameter ${name}`);
+      return found;
+    },
+  };
+  const derived = weights.attachment?.derive?.(pass.context);
+  if (derived) pass.parameters = new Map([...parameters, ...derived]);
+  return pass;
+}
+
+/** A linear module's output `(N, out)` of x `(N, in)`. */
+function adaptedLinear(pass: Pass, module: string, x: tf.Tensor): tf.Tensor {
+  const { attachment } = pass.weights;
+  const weight = pass.required(`${module}.weight`);
+  const bias = pass.find(`${module}.bias`);
+  const transposed = pass.weights.isTransposed(module);
+  const base = (x: tf.Tensor) => linear(x, weight, bias, transposed);
+  const product = (x: tf.Tensor) => linear(x, weight, null, transposed);
+  if (usesKernels() && attachment?.lowRank?.has(module)) {
+    const own = { weight, bias: bias && weightValue(bias), transposed };
+    return updatedLinear(x, own, updatesOf(pass, [module]));
+  }
+  const wrapper = attachment?.linears?.get(module);
+  return wrapper ? wrapper(pass.context, x, base, { product, weight, bias }) : base(x);
+}
+
+/** The one matrix of modules that are a stack of this program's; null where they are not. */
+function stackOf(pass: Pass, modules: string[]): FrozenWeight | null {
+  const weights = modules.map((module) => pass.required(`${module}.weight`));
+  const [first] = weights;
+  const stack = first?.kind === 'frozen' ? first.stack : undefined;
+  const together = weights.every((each) => each.kind === 'frozen' && each.stack === stack);
+  return stack && together ? stack : null;
+}
+
+/** The outputs `(N, Σ out)` of modules that are a stack, side by side. */
+function stackedLinear(pass: Pass, whole: FrozenWeight, modules: string[], x: tf.Tensor): [tf.Tensor] {
+  const biases = modules.map((module) => pass.find(`${module}.bias`));
+  const values = () => biases.map((bias) => weightValue(bias!));
+  const bias = biases[0] ? tf.concat(values(), 0) : null;
+  const pairs = updatesOf(pass, modules);
+  if (pairs.length > 0) return [updatedLinear(x, { weight: whole, bias, transposed: false }, pairs)];
+  const product = linear(x, whole, null);
+  return [bias ? tf.add(product, bias) : product];
+}
+
+/** The updates of low rank of modules whose outputs `(N, Σ out)` lie side by side. */
+function updatesOf({ weights, context, required, random }: Pass, modules: string[]): LowRankPair[] {
+  let offset = 0;
+  return modules.flatMap((module) => {
+    const update = weights.attachment?.lowRank?.get(module);
+    const at = offset;
+    offset += weightShape(required(`${module}.weight`))[weights.isTransposed(module) ? 1 : 0]!;
+    if (!update) return [];
+    const [a, b] = [context.parameter(update.a), context.parameter(update.b)];
+    const dropout = random && { probability: update.dropout, random };
+    return [{ a, b, scale: update.scale, offset: at, dropout }];
+  });
+}
+
+/** A block of which only the input is kept: it runs again, with the same random numbers, for its gradients. */
+function checkpointedBlock(
+  pass: Pass,
+  path: string,
+  x: tf.Tensor,
+  body: (x: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
+  others: tf.Tensor[],
+): tf.Tensor {
+  const { random } = pass;
+  const names = [...pass.parameters.keys()].filter((name) => name.startsWith(`${path}.`));
+  names.push(...(pass.weights.attachment?.sharedByBlocks ?? []));
+  const stream = random?.stream;
+  const run = (x: tf.Tensor, ...inputs: tf.Tensor[]) => {
+    const outer = pass.parameters;
+    const own = inputs.slice(others.length);
+    pass.parameters = new Map([...outer, ...names.map((name, i): [string, tf.Tensor] => [name, own[i]!])]);
+    if (random) random.stream = stream!;
+    try {
+      return body(x, ...inputs.slice(0, others.length));
+    } finally {
+      pass.parameters = outer;
+    }
+  };
+  return checkpointed(run, x, [...others, ...names.map((name) => pass.parameters.get(name)!)], path);
+}
