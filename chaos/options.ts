@@ -7,6 +7,8 @@ export interface Options {
   only: string[];
   /** One queue backend alone; null: each scenario's. */
   queue: 'postgres' | 'redis' | null;
+  /** Only the half of the scenarios that the commit chooses. */
+  half: boolean;
   /** Instead of the profile's. */
   rounds: number | null;
   timings: 'test' | 'production' | null;
@@ -25,6 +27,7 @@ Breaks a real Graft of its own, on private ports, and checks that no accepted jo
 
   --profile short|long   short (default): a few minutes, short leases. long: the full counts, leases as in production
   --only NAME,…          these scenarios alone (--list names them)
+  --half                 half of the scenarios, which the commit chooses
   --queue postgres|redis with the queue in this one alone
   --rounds N             so many faults in each, instead of the profile's
   --seed N               repeats a run: the same moments, targets and kinds of fault (default 1)
@@ -47,6 +50,7 @@ export function parseOptions(args: string[]): Options {
         profile: { type: 'string', default: 'short' },
         seed: { type: 'string', default: '1' },
         only: { type: 'string' },
+        half: { type: 'boolean', default: false },
         queue: { type: 'string' },
         rounds: { type: 'string' },
         timings: { type: 'string' },
@@ -69,6 +73,7 @@ export function parseOptions(args: string[]): Options {
     profile,
     seed: wholeNumber('--seed', text('seed')) ?? 1,
     only,
+    half: values.half === true,
     minutes:
       wholeNumber('--minutes', text('minutes')) ?? (profile === 'short' && only.length === 0 ? 6 : null),
     queue: oneOf('--queue', text('queue'), ['postgres', 'redis']),
