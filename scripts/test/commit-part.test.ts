@@ -1,21 +1,28 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { findSources } from '../compile/sources.mjs';
-import { filesOfHalf, halfOfCommit } from './half-of-commit.ts';
+import { commitPart, filesOfHalf } from './commit-part.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const files = findSources(root)
   .filter((file) => file.endsWith('.test.ts'))
   .map((file) => path.relative(root, file));
 
-test('two runs of other halves try every test file, each about half of those that take long', () => {
-  const runs = ([0, 1] as const).map((half) => [...filesOfHalf(files, half)]);
+function newFolder(t: { after(remove: () => void): void }): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'graft-part-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+test('the runs of both halves have every test file, and each has about half of the long ones', () => {
+  const runs = [0, 1].map((half) => [...filesOfHalf(files, half)]);
   assert.deepEqual([...new Set(runs.flat())].sort(), files.toSorted());
   const always = runs[0]!.filter((file) => runs[1]!.includes(file));
-  for (const file of ['packages/service/src/keys/api-keys.test.ts', 'test/repository/arrows.test.ts'])
+  for (const file of ['packages/service/src/keys/api-keys.test.ts', 'test/repository/import-arrows.test.ts'])
     assert.ok(!files.includes(file) || always.includes(file), file);
   const [first, second] = runs.map((run) => run.length - always.length) as [number, number];
   assert.ok(Math.min(first, second) > 0.45 * (first + second), `${first} and ${second}`);
@@ -27,11 +34,24 @@ test('two runs of other halves try every test file, each about half of those tha
       );
 });
 
-test('a half is of the commit, and one without Git has a half, too', (t) => {
-  assert.equal(halfOfCommit(root), halfOfCommit(root));
-  const folder = mkdtempSync(path.join(tmpdir(), 'graft-half-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+test('a few commits have every part, in every combination of matrix and files', (t) => {
+  const folder = newFolder(t);
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.com', ...args], { cwd: folder });
+  git('init', '--quiet');
+  const met = new Set<string>();
+  for (let i = 0; i < 200 && met.size < 8; i++) {
+    git('commit', '--quiet', '--allow-empty', '--no-gpg-sign', '--message', `change ${i}`);
+    const part = commitPart(folder, 'matrix', 4);
+    assert.equal(commitPart(folder, 'matrix', 4), part);
+    met.add(`${part} ${commitPart(folder, 'files', 2)}`);
+  }
+  assert.equal(met.size, 8);
+});
+
+test('without Git the part is the first', (t) => {
+  const folder = newFolder(t);
   mkdirSync(path.join(folder, '.git'));
   writeFileSync(path.join(folder, '.git', 'HEAD'), 'broken');
-  assert.equal(halfOfCommit(folder), 0);
+  assert.equal(commitPart(folder, 'files', 2), 0);
 });

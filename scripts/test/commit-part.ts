@@ -1,31 +1,34 @@
 import { spawnSync } from 'node:child_process';
 
-/** Which half of what is too long for one run a run tries: by the commit, so that one commit is always tried alike and the next may be tried otherwise. */
-export function halfOfCommit(root: string): 0 | 1 {
+/** What a run splits by its commit; each split uses its own digit of the commit's hash, so that all combinations occur. */
+const digits = { files: 0, matrix: 1, faults: 2 } as const;
+
+/** Which part of `count` the commit in `root` runs, 0 to `count - 1`. The same commit always runs the same part; without Git it is 0. */
+export function commitPart(root: string, of: keyof typeof digits, count: 2 | 4): number {
   const { stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' });
-  // Without Git every run tries the same half.
-  return Number.parseInt(stdout?.[0] ?? '0', 16) % 2 === 1 ? 1 : 0;
+  const digit = Number.parseInt(stdout?.[digits[of]] ?? '0', 16);
+  return Number.isNaN(digit) ? 0 : digit % count;
 }
 
-/** Test files that start services, browsers or many trainings. The others are short, or choose a half of their own, as the golden matrix. */
-const takesLong =
+/** Test files that start services, browsers or many trainings. The others are short, or the golden matrix, which has its own parts. */
+const isLong =
   /^(apps\/|test\/(browser|hostile|openai|operations|scim|service)\/|packages\/peft-core\/src\/tuners\/conformance)/;
 
-/** In which half each test file is: in each part of the repository (`apps/api`, `test/browser`) they take turns. */
-export function halvesOf(paths: readonly string[]): Map<string, 0 | 1> {
+/** The half of each test file: in each package and each folder of test/ every second file, by name. */
+export function halvesOf(paths: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();
   return new Map(
     paths.toSorted().map((path) => {
-      const part = path.split('/', 2).join('/');
-      const count = counts.get(part) ?? 0;
-      counts.set(part, count + 1);
-      return [path, count % 2 === 0 ? 0 : 1];
+      const folder = path.split('/', 2).join('/');
+      const count = counts.get(folder) ?? 0;
+      counts.set(folder, count + 1);
+      return [path, count % 2];
     }),
   );
 }
 
-/** What a run of a half has: all files that are short, and of the others those of the half. */
-export function filesOfHalf(paths: readonly string[], half: 0 | 1): Set<string> {
+/** The files of a run of one half: all short files, and the long ones of that half. */
+export function filesOfHalf(paths: readonly string[], half: number): Set<string> {
   const halves = halvesOf(paths);
-  return new Set(paths.filter((path) => !takesLong.test(path) || halves.get(path) === half));
+  return new Set(paths.filter((path) => !isLong.test(path) || halves.get(path) === half));
 }

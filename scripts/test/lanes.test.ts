@@ -5,18 +5,24 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
 
-test('what computes and what waits run beside each other, the longest first', () => {
-  const files = ['apps/a.test.ts', 'apps/b.test.ts', 'packages/peft-core/c.test.ts', 'test/golden/d.test.ts'];
-  const paths = files.map((file) => join('/repository', file));
-  const earlier = { 'apps/a.test.ts': 3, 'packages/peft-core/c.test.ts': 70 };
-  const [a, b, c, d] = paths;
-  assert.deepEqual(lanesOf('/repository', paths, earlier), [
-    [c, d],
-    [b, a],
+test('files that compute have a lane, files that wait have two, each with the longest first', () => {
+  const files = [
+    'apps/a.test.ts',
+    'apps/b.test.ts',
+    'test/service/c.test.ts',
+    'packages/peft-core/d.test.ts',
+    'test/golden/e.test.ts',
+  ];
+  const earlier = { 'apps/a.test.ts': 3, 'packages/peft-core/d.test.ts': 70 };
+  const inRoot = (...paths: string[]) => paths.map((path) => join('/repository', path));
+  assert.deepEqual(lanesOf('/repository', inRoot(...files), earlier), [
+    inRoot('packages/peft-core/d.test.ts', 'test/golden/e.test.ts'),
+    inRoot('test/service/c.test.ts', 'apps/a.test.ts'),
+    inRoot('apps/b.test.ts'),
   ]);
 });
 
-test('what files took is kept for later runs, beside that of files which do not run now', (t) => {
+test('the seconds of files are kept for later runs, also those of files that do not run now', (t) => {
   const cache = mkdtempSync(join(tmpdir(), 'graft-seconds-'));
   const before = process.env.GRAFT_CACHE_DIR;
   process.env.GRAFT_CACHE_DIR = join(cache, 'graft');

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { cacheFolder } from '../bootstrap/cache-folder.mjs';
 
-/** Seconds that test files took in earlier runs of this user, by path from the root. */
+/** Seconds that each test file took in earlier runs of this user, by path from the root. */
 const durationsFile = () => join(cacheFolder(), 'test-seconds.json');
 
 export function earlierSeconds(): Record<string, number> {
@@ -23,14 +23,25 @@ export function keepSeconds(root: string, seconds: ReadonlyMap<string, number>):
 }
 
 /**
- * The order in which test files run, in two lanes, each longest first: what computes, and what starts services and waits for
- * them: beside one of either kind, the other keeps the cores busy.
+ * The order in which test files run, in three lanes, each longest first: one of files that compute, and two of files that start
+ * services and mostly wait for them. Together they keep two cores busy.
  */
 export function lanesOf(root: string, files: readonly string[], earlier: Record<string, number>): string[][] {
   const pathOf = (file: string) => relative(root, file);
-  // A file that is new here may be one of the longest; of test/ most are.
-  const secondsOf = (file: string) => earlier[pathOf(file)] ?? (pathOf(file).startsWith('test/') ? 60 : 5);
+  const secondsOf = (file: string) => earlier[pathOf(file)] ?? usualSeconds(pathOf(file));
   const longestFirst = files.toSorted((a, b) => secondsOf(b) - secondsOf(a));
-  const computes = (file: string) => /^(packages\/(peft-core|tf-graph)|test\/golden)\//.test(pathOf(file));
-  return [longestFirst.filter(computes), longestFirst.filter((file) => !computes(file))];
+  const computes = (file: string) =>
+    /^(packages\/(peft-core|tf-graph)|test\/golden|scripts\/(check-gpu|gpu-gate))\//.test(pathOf(file));
+  const waiting = longestFirst.filter((file) => !computes(file));
+  return [
+    longestFirst.filter(computes),
+    waiting.filter((_, i) => i % 2 === 0),
+    waiting.filter((_, i) => i % 2 === 1),
+  ];
+}
+
+/** Of a file that has not run on this machine: which ones may be the longest. */
+function usualSeconds(path: string): number {
+  if (path.startsWith('test/golden/matrix/')) return 120;
+  return /^test\/|conformance|gpu-gate\/|check-gpu\//.test(path) ? 60 : 5;
 }

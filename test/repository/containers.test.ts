@@ -291,7 +291,7 @@ test('every variable that docker-compose.yml sets or reads is explained in .env.
 test('.env.example lists every setting that the sources read, and no other', () => {
   // Between Graft's own processes, and of its tests.
   const inner =
-    /^GRAFT_(PARENT_PID|LEASE_FD|GPU_(MEMORY|TOTAL)_BYTES|TEST_(SCRATCH|USAGE|NODE_OPTIONS)|MATRIX(_TABLE|_HALF)?)$/;
+    /^GRAFT_(PARENT_PID|LEASE_FD|GPU_(MEMORY|TOTAL)_BYTES|TEST_(SCRATCH|USAGE|NODE_OPTIONS)|MATRIX(_TABLE|_QUARTER|_CHANGED)?)$/;
   const settings = new Set<string>();
   for (const folder of ['apps', 'packages', 'scripts', 'test/browser']) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
