@@ -108,19 +108,18 @@ function chosenHalf(paths: string[]): Set<string> {
   return new Set([...halvesOf(paths)].filter(([, each]) => each !== half).map(([path]) => path));
 }
 
-/** Sets the variables that select cells of the golden matrix. */
+/** Sets the variables that select cells of the golden matrix, unless they are set. */
 function chooseMatrix(): void {
   if (wholeMatrix || process.env.GRAFT_MATRIX) return;
-  const quarter = commitPart(root, 'matrix', quarterCount);
-  const changed = matrixChanges(root, changeNames(), pythons);
-  process.env.GRAFT_MATRIX_QUARTER ??= `${quarter}`;
-  process.env.GRAFT_MATRIX_CHANGED ??= changed.join(',');
-  if (changed.includes('*'))
-    covered.push('the whole golden matrix, because kernels, libraries or shared sources changed');
+  process.env.GRAFT_MATRIX_QUARTER ??= `${commitPart(root, 'matrix', quarterCount)}`;
+  process.env.GRAFT_MATRIX_CHANGED ??= matrixChanges(root, changeNames(), pythons).join(',');
+  const { GRAFT_MATRIX_QUARTER: quarter, GRAFT_MATRIX_CHANGED: changed } = process.env;
+  if (changed === '*')
+    covered.push('the whole golden matrix, because shared sources, kernels or libraries changed');
   else
     covered.push(
-      `quarter ${quarter + 1} of ${quarterCount} of the golden matrix` +
-        (changed.length === 0 ? '' : ` and all of ${changed.join(', ')}, which changed`),
+      `quarter ${Number(quarter) + 1} of ${quarterCount} of the golden matrix` +
+        (changed === '' ? '' : ` and all of ${changed.replaceAll(',', ', ')}, which changed`),
     );
 }
 
