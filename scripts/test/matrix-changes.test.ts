@@ -75,6 +75,7 @@ test('so does a file that is gone, a minor version of a library, and a matrix th
   assert.deepEqual(changes(), []);
   renameSync(version('2.13.1'), version('2.14.0'));
   assert.deepEqual(changes(), ['*']);
+  assert.deepEqual(matrixChanges(root, known, []), []);
   recordWholeMatrix(root, [python]);
   rmSync(join(root, core, 'models/decoder.ts'));
   assert.deepEqual(changes(), ['*']);

@@ -23,7 +23,7 @@ const libraries = ['torch', 'transformers', 'peft', 'adapters'];
  * What has changed since the whole matrix passed, as GRAFT_MATRIX_CHANGED names it (see test/golden/matrix/cells.ts): the folder of a
  * method (`ln-tuning`), a model type (`qwen2`), or `*` for a change that concerns every cell, such as a kernel's.
  * @param known the names that cells have; a change of any other part concerns every cell
- * @param pythons interpreters of the environments that have the libraries
+ * @param pythons interpreters of the environments that have the libraries; without any, versions do not count
  */
 export function matrixChanges(
   root: string,
@@ -34,7 +34,7 @@ export function matrixChanges(
   const recorded: Parts = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   const now = matrixParts(root, pythons);
   const changed = [...new Set([...Object.keys(recorded), ...Object.keys(now)])].filter(
-    (part) => recorded[part] !== now[part],
+    (part) => recorded[part] !== now[part] && (pythons.length > 0 || !libraries.includes(part)),
   );
   const names = changed.map((part) => {
     const name = basename(part, '.ts');
