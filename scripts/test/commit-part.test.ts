@@ -6,6 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { findSources } from '../compile/sources.mjs';
 import { commitPart, filesOfHalf } from './commit-part.ts';
+import { usualSeconds } from './lanes.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const files = findSources(root)
@@ -18,15 +19,18 @@ function newFolder(t: { after(remove: () => void): void }): string {
   return folder;
 }
 
-test('the runs of both halves have every test file, and each has about half of the long ones', () => {
-  const runs = [0, 1].map((half) => [...filesOfHalf(files, half)]);
+test('the runs of both halves have every test file, and each takes half as long for the long ones', () => {
+  const secondsOf = usualSeconds(root);
+  const runs = [0, 1].map((half) => [...filesOfHalf(files, half, secondsOf)]);
   assert.deepEqual([...new Set(runs.flat())].sort(), files.toSorted());
   const always = runs[0]!.filter((file) => runs[1]!.includes(file));
   for (const file of ['packages/service/src/keys/api-keys.test.ts', 'test/repository/import-arrows.test.ts'])
     assert.ok(!files.includes(file) || always.includes(file), file);
-  const [first, second] = runs.map((run) => run.length - always.length) as [number, number];
-  assert.ok(Math.min(first, second) > 0.45 * (first + second), `${first} and ${second}`);
-  for (const folder of ['apps/api', 'apps/worker', 'apps/cli', 'test/browser', 'test/service'])
+  const [first, second] = runs.map((run) =>
+    run.filter((file) => !always.includes(file)).reduce((sum, file) => sum + secondsOf(file), 0),
+  ) as [number, number];
+  assert.ok(Math.min(first, second) > 0.45 * (first + second), `${first} s and ${second} s`);
+  for (const folder of ['apps/api', 'apps/worker', 'apps/cli', 'test/browser', 'test/golden', 'test/service'])
     for (const run of runs)
       assert.ok(
         run.some((file) => file.startsWith(`${folder}/`)),

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
+import { earlierSeconds, keepSeconds, lanesOf, recordUsualSeconds, usualSeconds } from './lanes.ts';
 
 test('files that compute have a lane, files that wait have two, each with the longest first', () => {
   const files = [
@@ -13,13 +13,17 @@ test('files that compute have a lane, files that wait have two, each with the lo
     'packages/peft-core/d.test.ts',
     'test/golden/e.test.ts',
   ];
-  const earlier = { 'apps/a.test.ts': 3, 'packages/peft-core/d.test.ts': 70 };
-  const inRoot = (...paths: string[]) => paths.map((path) => join('/repository', path));
-  assert.deepEqual(lanesOf('/repository', inRoot(...files), earlier), [
-    inRoot('packages/peft-core/d.test.ts', 'test/golden/e.test.ts'),
-    inRoot('test/service/c.test.ts', 'apps/a.test.ts'),
-    inRoot('apps/b.test.ts'),
-  ]);
+  const seconds: Record<string, number> = {
+    'apps/a.test.ts': 3,
+    'packages/peft-core/d.test.ts': 70,
+    'test/service/c.test.ts': 9,
+  };
+  const paths = files.map((path) => join('/repository', path));
+  const [a, b, c, d, e] = paths;
+  assert.deepEqual(
+    lanesOf('/repository', paths, (path) => seconds[path] ?? 2),
+    [[d, e], [c, b], [a]],
+  );
 });
 
 test('the seconds of files are kept for later runs, also those of files that do not run now', (t) => {
@@ -35,4 +39,18 @@ test('the seconds of files are kept for later runs, also those of files that do 
   keepSeconds('/repository', new Map([['/repository/a.test.ts', 1.23]]));
   keepSeconds('/repository', new Map([['/repository/b.test.ts', 4]]));
   assert.deepEqual(earlierSeconds(), { 'a.test.ts': 1.2, 'b.test.ts': 4 });
+});
+
+test('the seconds of long files are recorded for other machines', (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'graft-seconds-'));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  mkdirSync(join(root, 'scripts/test'), { recursive: true });
+  writeFileSync(join(root, 'scripts/test/usual-seconds.json'), '{"apps/before.test.ts": 12}');
+  const seconds = { 'apps/long.test.ts': 33.4, 'apps/short.test.ts': 9 };
+  recordUsualSeconds(root, new Map(Object.entries(seconds).map(([path, each]) => [join(root, path), each])));
+  const secondsOf = usualSeconds(root);
+  assert.deepEqual(
+    ['apps/before', 'apps/long', 'apps/short', 'test/new'].map((name) => secondsOf(`${name}.test.ts`)),
+    [12, 33, 2, 10],
+  );
 });

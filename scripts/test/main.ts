@@ -9,6 +9,8 @@
  * `--other-half` runs the files of the other half, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
  * when that passes, records the sources and library versions with which it did, in a file to commit.
  *
+ * `--record-seconds` records how long files take, in a file to commit: it orders files on new machines and balances the halves.
+ *
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
  * without, they start embedded ones.
  */
@@ -26,7 +28,7 @@ import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
 import { commitPart, filesOfHalf, halvesOf } from './commit-part.ts';
-import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
+import { earlierSeconds, keepSeconds, lanesOf, recordUsualSeconds, usualSeconds } from './lanes.ts';
 import { matrixChanges, recordWholeMatrix } from './matrix-changes.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
@@ -43,6 +45,7 @@ const started = performance.now();
 /** What of the suite this run has, for the line before the count. */
 const covered: string[] = [];
 
+const secondsOf = usualSeconds(root);
 const testFiles = findSources(root).filter((file) => file.endsWith('.test.ts'));
 const inRun = chosenHalf(testFiles.map((file) => relative(root, file)));
 const found = testFiles.filter((file) => {
@@ -76,13 +79,15 @@ try {
   if (files.some(opensServices)) await holdPostgres();
   Object.assign(process.env, usageEnvironment(scratch.usageFile));
   const compiled = await ensureCompiled(root);
+  const earlier = earlierSeconds();
   const seconds = await runTestFiles({
     root,
     compiled,
-    lanes: lanesOf(root, files, earlierSeconds()),
+    lanes: lanesOf(root, files, (path) => earlier[path] ?? secondsOf(path)),
     tally,
   });
   keepSeconds(root, seconds);
+  if (process.argv.includes('--record-seconds')) recordUsualSeconds(root, seconds);
   const usage = readUsage(scratch.usageFile, files, (file) => compiledFile(compiled, root, file));
   tables = [scratch.tables(), slowFiles(root, seconds, usage)].join('\n\n').trim();
 } finally {
@@ -99,11 +104,11 @@ function chosenHalf(paths: string[]): Set<string> {
   const half = commitPart(root, 'files', 2);
   if (process.argv.includes('--half')) {
     covered.push(`half ${half + 1} of 2 of the long test files`);
-    return filesOfHalf(paths, half);
+    return filesOfHalf(paths, half, secondsOf);
   }
   if (!process.argv.includes('--other-half')) return new Set(paths);
   covered.push(`half ${2 - half} of 2 of the test files on given services`);
-  return new Set([...halvesOf(paths)].filter(([, each]) => each !== half).map(([path]) => path));
+  return new Set([...halvesOf(paths, secondsOf)].filter(([, each]) => each !== half).map(([path]) => path));
 }
 
 function ranEveryMatrixFile(): boolean {
