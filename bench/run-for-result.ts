@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 /**
- * Runs a measurement in a process of its own, with a channel by which it notices that this one has ended. Resolves to the JSON of its
+ * Runs a measurement in a separate process, with a channel by which it notices that this one has ended. Resolves to the JSON of its
  * last line of standard output.
  * @param env added to this process's; undefined takes a variable away
  * @param stderr where its standard error goes: shown, or a file descriptor

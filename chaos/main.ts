@@ -1,6 +1,6 @@
 /**
- * `npm run chaos`: breaks a real Graft of its own in every way that its scenarios know, and checks that every job that was accepted
- * ended once, with the losses and the adapter of an undisturbed run. `--help` tells the options.
+ * `npm run chaos`: injects every known fault into a private Graft and checks that every accepted job ended once, with the losses and
+ * the adapter of an undisturbed run. `--help` lists the options.
  */
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ try {
 }
 const unknown = options.only.filter((name) => !scenarios.some((scenario) => scenario.name === name));
 if (unknown.length > 0) {
-  console.error(`There is no scenario ${unknown.join(', ')}. --list names them.`);
+  console.error(`Unknown scenario ${unknown.join(', ')}. --list prints their names.`);
   process.exit(2);
 }
 if (options.list) {
@@ -40,13 +40,13 @@ let last = '';
 const folder = options.logs ? path.resolve(options.logs) : mkdtempSync(path.join(tmpdir(), 'graft-chaos-'));
 mkdirSync(folder, { recursive: true });
 if (readdirSync(folder).length > 0) {
-  console.error(`${folder} holds files: --logs takes a new or empty folder.`);
+  console.error(`${folder} is not empty: --logs takes a new or empty folder.`);
   process.exit(2);
 }
-// Its Postgres may run as another user, who must reach its place in there.
+// Postgres may run as another user, who must be able to reach its folder.
 chmodSync(folder, 0o755);
 const results: Result[] = [];
-// What was started ends at process.exit, see harness/services/started.ts.
+// process.exit ends everything that was started: see harness/services/started.ts.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     say(`\nstopped by ${signal}, logs in ${folder}\n\n${summary(results)}`);
@@ -61,7 +61,7 @@ for (const [queue, chosen] of planScenarios(scenarios, options, half)) {
     say(`${clock()} ${scenario.title} (queue in ${queue})`);
     const result = await runner.run(scenario, queue, inTime(queue));
     results.push(result);
-    // After each, so that a run of hours that is broken off has not measured for nothing.
+    // After each scenario, so that an interrupted run keeps its results.
     if (options.writeDocs) writeReliabilityDoc(results, scenarios, machine());
     const outcome =
       result.missing.length > 0
@@ -77,7 +77,8 @@ for (const [queue, chosen] of planScenarios(scenarios, options, half)) {
 const lost = results.filter(isLost).length;
 const missing = [...new Set(results.flatMap((result) => result.missing))].filter((what) => what !== 'time');
 say(`\n${summary(results)}\n`);
-if (missing.length > 0) say(`Left out for want of ${missing.join(', ')}: ${installCommand} installs them.`);
+if (missing.length > 0)
+  say(`Left out because ${missing.join(', ')} is missing. To install: ${installCommand}`);
 if (lost > 0) say(`All logs: ${folder}`);
 else if (!options.logs) rmSync(folder, { recursive: true, force: true });
 if (options.json) console.log(JSON.stringify({ machine: machine(), results }));
@@ -86,7 +87,7 @@ const leftOut = results.filter((result) => result.missing.length > 0).length;
 say(`${results.length - lost - leftOut} passed, ${lost} failed${leftOut > 0 ? `, ${leftOut} skipped` : ''}`);
 process.exit(lost > 0 ? 1 : 0);
 
-/** The first backend takes two thirds of the time at most. */
+/** The first backend gets at most two thirds of the time. */
 function inTime(queue: Queue): boolean {
   if (options.minutes === null) return true;
   const minutes = (performance.now() - started) / 60_000;

@@ -3,37 +3,37 @@ import { parseArgs } from 'node:util';
 export interface Options {
   profile: 'short' | 'long';
   seed: number;
-  /** Names of scenarios; all when empty. */
+  /** Names of scenarios; empty for all. */
   only: string[];
-  /** One queue backend alone; null: each scenario's. */
+  /** One queue backend; null: the scenario's own list. */
   queue: 'postgres' | 'redis' | null;
   /** Only the half of the scenarios that the commit chooses. */
   half: boolean;
-  /** Instead of the profile's. */
+  /** Overrides the profile's rounds. */
   rounds: number | null;
   timings: 'test' | 'production' | null;
-  /** After so many, scenarios that have not begun are left out, and told so. Null: no limit. */
+  /** After this many seconds no other scenario starts; the report lists those left out. Null: no limit. */
   minutes: number | null;
   list: boolean;
   json: boolean;
   writeDocs: boolean;
-  /** Folder for logs; default a new one, removed when nothing failed. */
+  /** Folder for logs. Default: a new one, removed when nothing failed. */
   logs: string | null;
 }
 
 export const usage = `npm run chaos -- [options]
 
-Breaks a real Graft of its own, on private ports, and checks that no accepted job was lost.
+Injects faults into a private Graft, on private ports, and checks that no accepted job is lost.
 
   --profile short|long   short (default): a few minutes, short leases. long: the full counts, leases as in production
-  --only NAME,…          these scenarios alone (--list names them)
-  --half                 half of the scenarios, which the commit chooses
+  --only NAME,…          run only these scenarios (--list prints their names)
+  --half                 run half of the scenarios, which the commit chooses
   --queue postgres|redis with the queue in this one alone
-  --rounds N             so many faults in each, instead of the profile's
-  --seed N               repeats a run: the same moments, targets and kinds of fault (default 1)
+  --rounds N             N faults in each scenario, instead of the profile's number
+  --seed N               repeat a run: the same moments, targets and kinds of fault (default 1)
   --timings test|production   leases of 5 s or of 60 s, instead of the profile's
   --minutes N            begin no scenario after N minutes (short: 6; long: no limit)
-  --logs FOLDER          keep all logs there, a new or empty folder (default: a temporary one, kept when something failed)
+  --logs FOLDER          keep all logs in this new or empty folder (default: a temporary one, kept when something failed)
   --json                 one JSON object on standard output at the end; progress goes to standard error
   --write-docs           add this run to docs/reliability.json and docs/reliability.md
   --list                 the scenarios

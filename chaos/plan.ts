@@ -2,8 +2,8 @@ import type { Queue, Scenario } from './harness/scenario.ts';
 import type { Options } from './options.ts';
 
 /**
- * Scenarios by queue backend, so that those of one backend share a rig. Of a half every second scenario: those that run on both backends
- * run on one in each half, and on the other in the other half.
+ * Scenarios grouped by queue backend, so that those of one backend share a rig. A half has every second scenario: those of both backends
+ * run on one backend in each half.
  */
 export function planScenarios(
   scenarios: readonly Scenario[],

@@ -12,7 +12,7 @@ import type { Result } from './report/result.ts';
 
 const workers = 2;
 
-/** Runs scenarios one after another, those that share a kind of rig on the same one. */
+/** Runs scenarios one after another; those that need the same kind of rig share one. */
 export class Runner {
   readonly #options: Options;
   readonly #folder: string;
@@ -27,7 +27,7 @@ export class Runner {
     this.#progress = progress;
   }
 
-  /** @param inTime false: it is only told that there was no time for it */
+  /** @param inTime false: only reports that there was no time for it */
   async run(scenario: Scenario, queue: Queue, inTime: boolean): Promise<Result> {
     const { profile, seed } = this.#options;
     const started = performance.now();
@@ -54,7 +54,7 @@ export class Runner {
         await rig.heal();
         report.broken('the ledger agrees with what it counts', await ledgerFaults(rig));
       } catch (error) {
-        report.broken('the scenario comes to its end', [(error as Error).stack ?? String(error)]);
+        report.broken('the scenario finishes', [(error as Error).stack ?? String(error)]);
         await this.close();
       }
       report.broken('no process ends by itself', rig?.takeCrashes() ?? []);
@@ -79,8 +79,10 @@ export class Runner {
   }
 
   #timingsOf(scenario: Scenario): Timings {
-    const ofProfile = this.#options.profile === 'long' && !scenario.testTimings ? 'production' : 'test';
-    return (this.#options.timings ?? ofProfile) === 'test' ? testTimings : productionTimings;
+    const isProduction = this.#options.profile === 'long' && !scenario.testTimings;
+    return (this.#options.timings ?? (isProduction ? 'production' : 'test')) === 'test'
+      ? testTimings
+      : productionTimings;
   }
 
   async #rigOf(queue: Queue, timings: Timings, dataFolderMib?: number): Promise<Rig> {

@@ -1,13 +1,13 @@
 /**
- * npm run bench:agents: what waiting agents cost other teams. Clients of one team ask for jobs and lists: alone, while 24 agents of three
- * teams wait for jobs by POST /v1/mcp, and while each of those calls has a body of 1 MB. The three take turns, so that a machine that
- * is busy otherwise is so for all of them.
+ * npm run bench:agents: what waiting agents cost other teams. Clients of one team request jobs and lists: alone, while 24 agents of three
+ * teams wait for jobs through POST /v1/mcp, and while each of those calls has a body of 1 MB. The three settings alternate, so that other
+ * load on the machine affects all of them.
  *
  * npm run bench:agents -- [--agents 24] [--clients 4] [--rounds 4] [--seconds 10] [--wait 10] [--check]
- *   --rounds   so many turns of each
- *   --seconds  that one turn takes
- *   --wait     seconds that one call of an agent waits; then it calls again
- *   --check    fails where the p99 beside agents is more than twice the calm one, or an agent is not answered
+ *   --rounds   turns of each setting
+ *   --seconds  length of one turn
+ *   --wait     seconds that one call of an agent waits before the agent calls again
+ *   --check    fails where the p99 beside agents is more than twice the calm one, or an agent gets no answer
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -78,7 +78,7 @@ try {
       const waiting = Array.from({ length: padding === null ? 0 : agents }, async (_, agent) => {
         const team = teams[agent % teams.length]!;
         const args = { fine_tuning_job_id: team.job, seconds: wait };
-        // Written before time is taken: what this client does in between would count.
+        // Written before the clock starts: the client's own work in between would count.
         const call = toolCall(team.key, 'wait_for_fine_tuning_job', args, padding ?? 0);
         await sleep((1000 * Math.min(wait, seconds) * agent) / agents);
         while (!isOver) {
@@ -101,9 +101,9 @@ try {
 const calm = quantile(results[0]!.took, 0.99);
 for (const { name, took, calls, answered } of results) {
   const p99 = quantile(took, 0.99);
-  const ofAgents = calls > 0 ? `; ${answered} of ${calls} calls of agents answered` : '';
+  const agentCalls = calls > 0 ? `; ${answered} of ${calls} calls of agents answered` : '';
   console.log(
-    `${name}: ${took.length} answers of the other team, p50 ${quantile(took, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (${(p99 / calm).toFixed(2)} × calm)${ofAgents}`,
+    `${name}: ${took.length} answers of the other team, p50 ${quantile(took, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (${(p99 / calm).toFixed(2)} × calm)${agentCalls}`,
   );
   if (values.check && (p99 > 2 * calm || answered < calls)) process.exitCode = 1;
 }

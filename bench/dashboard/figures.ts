@@ -14,11 +14,11 @@ export interface Figure {
   /** Milliseconds. */
   measured: number;
   target: number;
-  /** What it was taken of. */
+  /** What was measured. */
   note: string;
 }
 
-/** Visits of one page; their median is told. */
+/** Visits of one page; the figure is their median. */
 const rounds = 5;
 
 /** The largest paint of a page that this browser has never seen, median of five. */
@@ -35,7 +35,7 @@ export async function largestPaint(bench: BrowserBench, name: string, path: stri
     });
     await page.goto(path);
     await page.getByRole('heading', { level: 1 }).waitFor();
-    // What is painted later than this is not the page's first sight.
+    // Later paints are not the page's first view.
     await sleep(1_500);
     paints.push(await page.evaluate(() => (globalThis as unknown as { largest: number }).largest));
     await visit.leave();
@@ -44,14 +44,14 @@ export async function largestPaint(bench: BrowserBench, name: string, path: stri
 }
 
 /**
- * The longest that the page's thread was held at once while five jobs train, each two steps a second. `told`: what the page tells of
- * them, which must be other at the end.
+ * The longest time that the page's thread was blocked while five jobs train, each with two steps a second. `progressText` reads the progress
+ * that the page shows, which must have changed at the end.
  */
 export async function longestTask(
   bench: BrowserBench,
   name: string,
   pathOf: (ids: string[]) => string,
-  told: (page: Page) => Promise<string | null>,
+  progressText: (page: Page) => Promise<string | null>,
 ): Promise<Figure> {
   const seconds = 20;
   const ids = await seedJobs(
@@ -63,7 +63,7 @@ export async function longestTask(
   const visit = await bench.visit(bench.acme, pathOf(ids));
   const { page } = visit;
   await page.getByText('streams-4').filter({ visible: true }).first().waitFor();
-  // What opening the page takes is another figure.
+  // The time to open the page is a separate figure.
   await sleep(3_000);
   await page.evaluate(() => {
     const longest = { longest: 0 };
@@ -73,12 +73,12 @@ export async function longestTask(
       for (const { duration } of list.getEntries()) now.longest = Math.max(now.longest, duration);
     }).observe({ type: 'longtask' });
   });
-  const before = await told(page);
+  const before = await progressText(page);
   for (let step = 2_001; step <= 2_000 + 2 * seconds; step++) {
     await Promise.all([sleep(500), ...ids.map((id) => train(bench, id, step))]);
   }
   const measured = await page.evaluate(() => (globalThis as unknown as { longest: number }).longest);
-  if ((await told(page)) === before) throw new Error(`the page did not follow the jobs: ${before}`);
+  if ((await progressText(page)) === before) throw new Error(`the page did not follow the jobs: ${before}`);
   await visit.leave();
   return { name, measured, target: 100, note: `5 jobs for ${seconds} s; 0: none of 50 ms` };
 }

@@ -1,5 +1,5 @@
 /**
- * One training, measured, in a process of its own. usage: graft.ts PLAN.json
+ * One training, measured, in a separate process. usage: graft.ts PLAN.json
  * The last line of standard output is a Measured.
  */
 import { readFile } from 'node:fs/promises';

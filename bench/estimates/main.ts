@@ -1,8 +1,8 @@
 /**
- * npm run bench:estimates -- [--only 0,3,…] [--save FILE | --saved FILE] [--write-docs]: trains each case for a few steps in a process of
- * its own, and holds memory and time against what is estimated. --save keeps what was measured, a line of JSON for each case, and
- * --saved estimates anew what was measured then. --write-docs puts the table into docs/estimates.md. --long alone takes one long step
- * on stock operations instead: one-step.ts.
+ * npm run bench:estimates -- [--only 0,3,…] [--save FILE | --saved FILE] [--write-docs]: trains each case for a few steps in a separate
+ * process and compares memory and time with the estimate. --save keeps the measurements, a line of JSON for each case, and --saved
+ * computes the estimates of saved measurements again. --write-docs writes the table into docs/estimates.md. --long takes one long step on
+ * stock operations instead: one-step.ts.
  */
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';

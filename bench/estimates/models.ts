@@ -5,7 +5,7 @@ import { ensurePackagedModel, type ModelPackage } from '@graft/peft-core/files';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 
-/** A real model, or the shape of one with random weights and a tokenizer of bytes: memory and time ask for no more. */
+/** A real model, or a model of its shape with random weights and a byte tokenizer, which is enough to measure memory and time. */
 type Model = { package: ModelPackage } | { config: Record<string, unknown> };
 
 const file = path.join(import.meta.dirname, 'testdata', 'models.json');

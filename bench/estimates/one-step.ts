@@ -1,6 +1,6 @@
 /**
- * usage: npm run bench:estimates -- --long. In a process of its own: one step of a 1B decoder of zeros on stock operations, a row of 8,192
- * positions, its base in bfloat16, with gradient checkpointing. Memory and time are the same whatever the weights are. The last line of
+ * usage: npm run bench:estimates -- --long. In a separate process: one step of a 1B decoder of zeros on stock operations, with a row of
+ * 8,192 positions, its base in bfloat16 and gradient checkpointing. Memory and time do not depend on the weights. The last line of
  * standard output is a LongStep.
  */
 import { readFile } from 'node:fs/promises';
@@ -29,7 +29,7 @@ const graph: TrainingGraph = {
 
 const spec = specOf(graph);
 const built = buildTrainProgram(spec);
-if (!('step' in built.update)) throw new Error('the program has no step of its own');
+if (!('step' in built.update)) throw new Error('the program has no separate step');
 await fillWithZeros(built, spec);
 const began = performance.now();
 built.program.run(built.update.step, zeroFeeds(built.update.step.inputs));

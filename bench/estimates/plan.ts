@@ -1,6 +1,6 @@
 import type { PeftConfig, ResolvedTraining } from '@graft/peft-core/config';
 
-/** What a process of graft.ts is told. */
+/** The input of a graft.ts process. */
 export interface Plan {
   model: string;
   trainingFile: string;

@@ -27,7 +27,7 @@ async function planOf(each: Case, folder: string): Promise<Plan & { lines: numbe
   return { model, trainingFile, peft, training, precision, outputDir: path.join(folder, 'adapter'), lines };
 }
 
-/** Trains once, in a process of its own. */
+/** Trains once, in a separate process. */
 export async function measureCase(each: Case, folder: string): Promise<Measured> {
   const { lines: _, ...plan } = await planOf(each, folder);
   const file = path.join(folder, 'plan.json');

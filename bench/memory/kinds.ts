@@ -17,7 +17,7 @@ const keysPerTeam = 20;
 /** The kinds, over an API that has some teams, keys, files and jobs. */
 export async function openKinds(api: RunningApi): Promise<{ kinds: Kind[]; close(): Promise<void> }> {
   const worker = await startScriptedWorker(api.services, 'bench', says(token('Hel'), token('lo'), done()));
-  // A worker that is silent is taken for dead.
+  // A silent worker counts as dead.
   const heartbeat = setInterval(() => void worker.register().catch(() => {}), 2_000);
   const holders: { key: string; file: string; job: string }[] = [];
   for (let team = 0; team < teams; team++) {

@@ -1,11 +1,10 @@
 /**
- * npm run bench:memory: whether the API's memory stays flat. Sends every ordinary kind of request at a real API process, kind after kind
- * and round after round, and reads its heap after a full collection, and its resident memory (RSS), behind each. Reports how the
- * memory of the process goes on over the rounds, and by how much each kind made the heap grow. The first round fills caches, pools and
- * compiled code, and is not counted.
+ * npm run bench:memory: whether the API's memory stays flat. Sends every ordinary kind of request to a real API process, kind after kind
+ * and round after round, and reads its heap after a full collection and its resident memory (RSS) after each. Reports memory over the
+ * rounds, and how much each kind made the heap grow. The first round fills caches, pools and compiled code, and is not counted.
  *
  * npm run bench:memory -- [--requests 40000] [--rounds 5] [--connections 16] [--kinds TEXT,…] [--output FILE] [--check]
- *   --requests     so many of each kind, in all rounds together; of kinds that take long fewer
+ *   --requests     requests of each kind, in all rounds together; fewer of slow kinds
  *   --connections  requests that are open at a time
  *   --kinds        only kinds whose names hold one of these texts
  *   --output       the figures go to this file, too, as JSON, after every round

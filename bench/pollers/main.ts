@@ -1,6 +1,6 @@
 /**
- * What a thousand clients cost that each wait for a job of their own: they poll it with the ETag of the answer before, over
- * connections that stay open. Prints how long answers take, what they were, and how many connections to Postgres the API held.
+ * The cost of a thousand clients that each wait for a different job: they poll it with the ETag of the previous answer, over
+ * connections that stay open. Prints response times, statuses, and how many connections to Postgres the API held.
  *
  * usage: main.ts [--pollers 1000] [--every 2] [--seconds 60]
  */

@@ -1,5 +1,5 @@
 /**
- * One measurement of bench/quantised-base, in a process of its own. usage: graft.ts PLAN.json
+ * One measurement of bench/quantised-base, in a separate process. usage: graft.ts PLAN.json
  * Reads a Plan; the last line of standard output is the result of its task.
  */
 import { readFile } from 'node:fs/promises';

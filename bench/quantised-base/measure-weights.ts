@@ -66,6 +66,6 @@ function heldBytes(reads: ReadTensor[], model: TaskResults['weights']): HeldByte
     if (kind === 'embedding') tables.add(shape.join());
     held[kind] += bytes;
   }
-  if (held.linear === 0) throw new Error("TensorFlow's memory log tells of no weights");
+  if (held.linear === 0) throw new Error("TensorFlow's memory log lists no weights");
   return held;
 }

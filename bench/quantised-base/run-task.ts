@@ -18,14 +18,14 @@ export interface Plan {
 }
 
 export interface TaskResults {
-  /** What tells the weights apart in TensorFlow's log. */
+  /** How to recognise weights in TensorFlow's log. */
   weights: { trainableParameters: number; vocabularySize: number; hiddenSize: number; linearValues: number };
   train: { tokensPerSecond: number; loadedBytes: number; peakBytes: number; heldOutLoss: number };
   answer: { right: number; of: number };
 }
 
 /**
- * Runs graft.ts on a plan in a process of its own. At its end the lines of its standard error go to `listen`, or are shown.
+ * Runs graft.ts on a plan in a separate process. At its end the lines of its standard error go to `listen`, or are shown.
  * Until then they are kept in a file: Node makes pipes non-blocking, and TensorFlow drops what a full pipe does not take.
  */
 export async function runTask<T extends Plan['task']>(

@@ -14,11 +14,11 @@ export interface Answered {
 export interface GraftOptions {
   base: BaseModel;
   chats: readonly Chat[];
-  /** So many chats at once. */
+  /** Concurrent chats. */
   atOnce: number;
-  /** So many of the questions are asked one by one. */
+  /** Number of questions that are asked one by one. */
   alone: number;
-  /** After so many no other question is asked. */
+  /** No other question is asked after this time. */
   seconds: number;
   report(line: string): void;
 }

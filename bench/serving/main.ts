@@ -1,14 +1,14 @@
 /**
- * npm run bench:serving: sixteen chats at once over four adapters of the real SmolLM2-135M, each of which asks again as soon as it
- * has its answer, beside the same questions one by one, and beside transformers with HF PEFT. Every answer must be, token for token, what
- * it is alone. Some minutes; it tells how far it is.
+ * npm run bench:serving: sixteen concurrent chats over four adapters of the real SmolLM2-135M, each of which asks again when it has its
+ * answer, compared with the same questions one by one and with transformers and HF PEFT. Every answer must equal the one it gets alone, token
+ * for token. Takes some minutes and reports progress.
  *
  * npm run bench:serving -- [--chats 16] [--rounds 5] [--alone 12] [--seconds 240] [--sides graft,peft] [--output data/bench] [--write-docs] [--check]
  * npm run bench:serving -- --long-prompts 48 [--chats 16] [--check]
- *   --alone       so many of the questions are asked one by one
- *   --seconds     after so many no side begins another question, one by one or at once
+ *   --alone       number of questions that are asked one by one
+ *   --seconds     after this time no side starts another question
  *   --write-docs  the table goes to docs/serving.md, too
- *   --long-prompts  instead of all that: what chats wait for their first tokens beside so many clients of another team whose prompts are
+ *   --long-prompts  measures instead how long chats wait for their first tokens beside this many clients of another team whose prompts are
  *                 too long for the model, with a whole Graft; --check fails above twice the calm wait
  *   --check       fails where the targets do not hold: 4 times one by one, and half of the first tokens within 300 ms
  */

@@ -28,7 +28,7 @@ export interface PeftOptions {
 /** Beyond what its questions may take: loading the model, and the answers that are under way then. */
 const graceSeconds = 300;
 
-/** The same questions by transformers and HF PEFT, which tells how far it is on standard error. Throws when it fails or takes far too long. */
+/** The same questions by transformers and HF PEFT, which reports progress on standard error. Throws when it fails or takes far too long. */
 export async function peftSide({
   python,
   folder,

@@ -9,7 +9,7 @@ export async function readPlan<Plan>(): Promise<Plan> {
 
 const tell = (what: Ready | Step) => console.log(JSON.stringify(what));
 
-/** A side's part of a lock-step: says that it is ready, then takes a step for each line `go`, until there are no more. */
+/** A side's part of a lock-step run: reports that it is ready, then takes a step for each line `go`, until the steps end. */
 export async function answerSteps(step: () => Promise<Pick<Step, 'seconds' | 'loss'>>): Promise<never> {
   tell({ ready: true });
   for await (const line of createInterface({ input: process.stdin })) {

@@ -49,7 +49,7 @@ export async function rewritten(file: string): Promise<string> {
   );
 }
 
-/** Texts of exactly so many tokens of a model each: words that are one token each, as many as it takes. */
+/** Texts of exactly `tokens` tokens of a model each: words that are one token each, as many as needed. */
 export async function textsOf(file: string, model: string, count: number, tokens: number): Promise<string> {
   const base = await openBaseModel(model);
   const tokenizer = loadTokenizer(base.tokenizerFiles);

@@ -62,8 +62,8 @@ function drawBars(title: string, bars: readonly Bar[]): string {
 <rect class="bar" x="${LEFT}" y="${y}" width="${length.toFixed(1)}" height="20" rx="2"/>
 <text x="${(x(value) + 8).toFixed(1)}" y="${y + 15}">${text}</text>`;
   });
-  const told = bars.map(({ label, text }) => `${label}: ${text}`).join('; ');
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${title}. ${told}">
+  const description = bars.map(({ label, text }) => `${label}: ${text}`).join('; ');
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${title}. ${description}">
 <style>${STYLE}</style>
 <rect class="page" x=".5" y=".5" width="${WIDTH - 1}" height="${height - 1}" rx="6"/>
 <text class="title" x="24" y="34">${title}</text>

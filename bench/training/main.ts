@@ -1,8 +1,8 @@
 /**
- * npm run bench: Graft against PyTorch + HF PEFT on real models: same weights, data, batches, dtype and steps, each side in a process of
- * its own, one step each in turn. Reports the ratio of each pair of steps (median and quartiles), each process's peak memory, and
- * how near a step comes to the speed of its matrix products.
- * `--help` tells the options.
+ * npm run bench: Graft against PyTorch + HF PEFT on real models: same weights, data, batches, dtype and steps, each side in a separate
+ * process, one step each in turn. Reports the ratio of each pair of steps (median and quartiles), each process's peak memory, and the
+ * share of the matrix products' peak throughput that a step reaches.
+ * `--help` lists the options.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { plansFor } from './plans.ts';
 import { type Comparison, compare, describeMachine, excludedSteps, markdown } from './report.ts';
 import { type Precision, type SideName, startSide } from './sides.ts';
 import { measureStart, startTable } from './start.ts';
-import { tellVerdicts, verdictsOn } from './targets.ts';
+import { formatVerdicts, verdictsOn } from './targets.ts';
 import { adapters, type Recipe, recipes, workloadOf } from './workloads.ts';
 import { type Run, writeDocs } from './write-docs.ts';
 
@@ -52,7 +52,7 @@ try {
   if (options.writeDocs) await writeDocs(run);
   if (options.check) {
     const verdicts = verdictsOn(run);
-    log(`\n${tellVerdicts(verdicts) || 'No target is about what was measured.'}`);
+    log(`\n${formatVerdicts(verdicts) || 'No target is about what was measured.'}`);
     if (verdicts.some(({ holds }) => !holds)) process.exitCode = 1;
   }
 } finally {
@@ -83,7 +83,7 @@ async function ownData(file: string): Promise<Recipe> {
 async function measure(name: string, recipe: Recipe, precision: Precision): Promise<Comparison> {
   const model = await modelFolder(recipe.model, precision, folder, (line) => log(line));
   const workload = await workloadOf(name, recipe, model, folder);
-  const steps = Math.min(given, recipe.mostSteps ?? given);
+  const steps = Math.min(given, recipe.maxSteps ?? given);
   const outputDir = join(folder, 'adapter');
   const { tokens, ...plans } = await plansFor(workload, { model, precision, steps, outputDir });
   const able = sides.filter((side) => suits(side, recipe));

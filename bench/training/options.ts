@@ -7,7 +7,7 @@ export const usage = `npm run bench -- [--only demo,bf16] [--sides graft,peft,wa
 npm run bench -- --data FILE.jsonl --batch-size N --precision bf16 [--json]
 npm run bench -- --start [--demo] [--steps 20]: how soon a worker's job trains, four queued ones, and the demo
   --only        words that narrow what runs: workloads (--list) and precisions
-  --sides       the first is held against the others: graft, stock (without its kernels), xla (stock, compiled), peft,
+  --sides       the first is compared with the others: graft, stock (without its kernels), xla (stock, compiled), peft,
                 expert (PEFT without padding), qlora (PEFT on bitsandbytes' nf4), wall (a step's matrix products alone)
   --check       also says which of the targets hold, and fails where one does not
   --write-docs  keeps the run, and writes docs/performance.md, its pictures and README's table from it
@@ -21,7 +21,9 @@ export function parseOptions(args: string[]) {
   if (values.help) throw new UsageError('');
   const steps = Number(values.steps);
   if (!Number.isInteger(steps) || steps <= excludedSteps)
-    throw new UsageError(`--steps is a whole number above ${excludedSteps}: so many are not counted`);
+    throw new UsageError(
+      `--steps is a whole number above ${excludedSteps}: the first ${excludedSteps} are not counted`,
+    );
   const batchSize = Number(values['batch-size']);
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new UsageError('--batch-size is a whole number above 0');

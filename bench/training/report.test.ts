@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { drawRun } from './draw.ts';
 import type { Side, Step } from './lock-step.ts';
 import { type Comparison, compare, markdown, ownTable, quartiles } from './report.ts';
-import { tellVerdicts, verdictsOn } from './targets.ts';
+import { formatVerdicts, verdictsOn } from './targets.ts';
 
 const side = (name: string, seconds: number[], gigabytes: number): Side => {
   const steps: Step[] = seconds.map((each, i) => ({
@@ -50,7 +50,7 @@ test('a target holds where what was measured reaches it, and says what that was'
     [0.8, false],
   ]);
   assert.equal(
-    tellVerdicts(verdictsOf(demoOf(3, 2.5))),
+    formatVerdicts(verdictsOf(demoOf(3, 2.5))),
     '✖ demo, bf16: speed, against peft: 3.00×, to be at least 3.50×\n' +
       '✔ demo, bf16: peak memory, against peft: 0.40×, to be at most 0.50×',
   );
@@ -61,11 +61,11 @@ test("targets of memory hold one workload's peak against another's, and of the s
   const start = { cold: quartilesOf(4), warm: quartilesOf(0.9), queue: { jobs: 4, tokens: 90, seconds: 9 } };
   const nf4 = { ...demoOf(4, 2.5), workload: 'demo-nf4' };
   nf4.sides[0]!.peakBytes = 0.9e9;
-  const told = tellVerdicts(verdictsOn({ comparisons: [demoOf(4, 2.5), nf4], start }));
-  assert.match(told, /^✖ demo-nf4: peak memory, against demo: 0\.90×, to be at most 0\.80×$/m);
-  assert.match(told, /^✖ first step of a job, cold: 4\.0 s, to be at most 3\.0 s$/m);
-  assert.match(told, /^✔ first step of a job, warm: 0\.9 s, to be at most 1\.0 s$/m);
-  assert.doesNotMatch(told, /the demo, set up before/);
+  const text = formatVerdicts(verdictsOn({ comparisons: [demoOf(4, 2.5), nf4], start }));
+  assert.match(text, /^✖ demo-nf4: peak memory, against demo: 0\.90×, to be at most 0\.80×$/m);
+  assert.match(text, /^✖ first step of a job, cold: 4\.0 s, to be at most 3\.0 s$/m);
+  assert.match(text, /^✔ first step of a job, warm: 0\.9 s, to be at most 1\.0 s$/m);
+  assert.doesNotMatch(text, /the demo, set up before/);
 });
 
 test('the wall is no rival: what its products take is a share of the step, pair by pair', () => {
@@ -85,7 +85,7 @@ test('the wall is no rival: what its products take is a share of the step, pair 
     comparisons: [{ workload: 'synthetic', precision: 'fp32', tokens: 90, sides, wall: wall! } as const],
   };
   assert.match(
-    tellVerdicts(verdictsOn(run)),
+    formatVerdicts(verdictsOn(run)),
     /^✔ synthetic, fp32: share of the wall: 75 %, to be at least 70 %$/,
   );
   assert.match(ownTable(run.comparisons), /\| 30 +\| 40 +\| 75 % /);

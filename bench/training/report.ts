@@ -45,7 +45,7 @@ export type SideFigures = {
 
 export type Quartiles = { lower: number; median: number; upper: number };
 
-/** The sides of a lock-step; the first one's speed is held against each of the others step by step. `flops`: of a step's products. */
+/** The sides of a lock-step run; the first one's speed is compared with each of the others step by step. `flops`: of a step's products. */
 export function compare(
   workload: { name: string; precision: Precision; tokens: number[]; flops?: number },
   all: Side[],
@@ -118,7 +118,7 @@ export function table(comparisons: readonly Comparison[]): string {
   return markdownTable(header, rows);
 }
 
-/** Graft by itself: its memory, and how near its steps come to the wall. */
+/** Graft alone: its memory, and the share of peak throughput that its steps reach. */
 export function ownTable(comparisons: readonly Comparison[]): string {
   const header = ['data', 'precision', 'tokens', 'ms', 'peak GB', 'GFLOP', 'wall, GFLOP/s', 'of the wall'];
   const rows = comparisons.map(({ workload, precision, tokens, sides: [graft], wall }) => [
@@ -171,8 +171,8 @@ function pythonVersions(python: string): Record<string, string> {
 
 export const times = (value: number): string => `${value.toFixed(2)}×`;
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;
-const between = ({ lower, upper }: Quartiles, told: (value: number) => string): string =>
-  `${told(lower)} – ${told(upper)}`;
+const between = ({ lower, upper }: Quartiles, format: (value: number) => string): string =>
+  `${format(lower)} – ${format(upper)}`;
 const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(0);
 const billions = (count: number): string => (count / 1e9).toFixed(0);
 const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);

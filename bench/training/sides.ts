@@ -62,7 +62,7 @@ export interface Plans {
   tokens: number[];
 }
 
-/** Starts a side in a process of its own, Graft's with the environment that the worker gives its trainers. */
+/** Starts a side in a separate process, Graft's with the environment that the worker gives its trainers. */
 export async function startSide(
   name: SideName,
   plans: Pick<Plans, 'graft' | 'peft' | 'wall'>,

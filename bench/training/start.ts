@@ -24,7 +24,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 const rounds = 3;
 const queued = 4;
 
-/** Runs jobs of `steps` steps through real workers on a database of their own, and the demo with `withDemo`. */
+/** Runs jobs of `steps` steps through real workers on a private database, and the demo with `withDemo`. */
 export async function measureStart(
   { steps, withDemo }: { steps: number; withDemo: boolean },
   log: (line: string) => void,
@@ -71,11 +71,11 @@ async function whileWorking<T>({ services }: WorkerBench, work: () => Promise<T>
   }
 }
 
-/** By the event that tells of it, which is written at once. */
+/** By its event, which is written immediately. */
 async function firstStep({ services, teamId }: WorkerBench, job: Job): Promise<number> {
   const { data: events } = await listEvents(services, teamId, job.id, { limit: 1000 });
-  const told = events.find(({ data }) => data?.step === 1 && 'train_loss' in data);
-  return (told!.createdAt.getTime() - job.startedAt!.getTime()) / 1000;
+  const firstStep = events.find(({ data }) => data?.step === 1 && 'train_loss' in data);
+  return (firstStep!.createdAt.getTime() - job.startedAt!.getTime()) / 1000;
 }
 
 async function demoSeconds(log: (line: string) => void): Promise<number> {

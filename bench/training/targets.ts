@@ -12,7 +12,7 @@ export interface Measured {
 export interface Target {
   of: string;
   bound: { least: number } | { most: number };
-  told(value: number): string;
+  format(value: number): string;
   /** Undefined where what it is about was not measured. */
   measured(run: Measured): number | undefined;
 }
@@ -30,7 +30,7 @@ function pair(run: Measured, workload: string, precision: Precision, name: SideN
 const speed = (workload: string, precision: Precision, least: number, rival: SideName = 'peft'): Target => ({
   of: `${workload}, ${precision}: speed, against ${rival}`,
   bound: { least },
-  told: times,
+  format: times,
   measured: (run) => pair(run, workload, precision, rival)?.rival.speedup.median,
 });
 
@@ -38,7 +38,7 @@ const speed = (workload: string, precision: Precision, least: number, rival: Sid
 const memory = (workload: string, precision: Precision): Target => ({
   of: `${workload}, ${precision}: peak memory, against peft`,
   bound: { most: precision === 'bf16' ? 0.5 : 0.62 },
-  told: times,
+  format: times,
   measured(run) {
     const sides = pair(run, workload, precision, 'peft');
     return sides && sides.graft.peakBytes / sides.rival.peakBytes;
@@ -49,7 +49,7 @@ const memory = (workload: string, precision: Precision): Target => ({
 const peakBeside = (workload: string, other: string, most: number): Target => ({
   of: `${workload}: peak memory, against ${other}`,
   bound: { most },
-  told: times,
+  format: times,
   measured(run) {
     const [own, its] = [workload, other].map((name) => find(run, name, 'bf16')?.sides[0]?.peakBytes);
     return own && its && own / its;
@@ -59,7 +59,7 @@ const peakBeside = (workload: string, other: string, most: number): Target => ({
 const wall = (workload: string, precision: Precision, least: number): Target => ({
   of: `${workload}, ${precision}: share of the wall`,
   bound: { least },
-  told: percent,
+  format: percent,
   measured: (run) => find(run, workload, precision)?.wall?.share.median,
 });
 
@@ -69,7 +69,7 @@ const start = (
   measured: (figures: StartFigures) => number | undefined,
 ): Target => ({
   ...{ of, bound: { most } },
-  told: (seconds) => `${seconds.toFixed(1)} s`,
+  format: (seconds) => `${seconds.toFixed(1)} s`,
   measured: (run) => run.start && measured(run.start),
 });
 
@@ -104,7 +104,7 @@ export const targets: Target[] = [
   start('the demo, set up before', 90, ({ demoSeconds }) => demoSeconds),
 ];
 
-/** A target held against what was measured. */
+/** A target and the measurement that it is checked against. */
 export interface Verdict extends Target {
   value: number;
   holds: boolean;
@@ -121,11 +121,11 @@ export function verdictsOn(run: Measured): Verdict[] {
 }
 
 /** A line for each. */
-export function tellVerdicts(verdicts: readonly Verdict[]): string {
+export function formatVerdicts(verdicts: readonly Verdict[]): string {
   return verdicts
-    .map(({ of, bound, told, value, holds }) => {
-      const wanted = 'least' in bound ? `at least ${told(bound.least)}` : `at most ${told(bound.most)}`;
-      return `${holds ? '✔' : '✖'} ${of}: ${told(value)}, to be ${wanted}`;
+    .map(({ of, bound, format, value, holds }) => {
+      const wanted = 'least' in bound ? `at least ${format(bound.least)}` : `at most ${format(bound.most)}`;
+      return `${holds ? '✔' : '✖'} ${of}: ${format(value)}, to be ${wanted}`;
     })
     .join('\n');
 }

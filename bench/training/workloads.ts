@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { classes, demoFile, longPrompts, rewritten, textsOf } from './data.ts';
 import type { Precision } from './sides.ts';
 
-/** Base models, which testdata/models.json tells of. */
+/** Base models, described in testdata/models.json. */
 export type ModelName = 'SmolLM2-135M' | 'MiniLM' | 'encoder-decoder';
 
 /** A data set and the adapter that is trained on it. */
@@ -25,8 +25,8 @@ export interface Recipe extends Omit<Workload, 'name' | 'trainingFile'> {
   precisions: readonly Precision[];
   /** Only Graft's side is of interest. */
   alone?: boolean;
-  /** However many are asked for: memory needs few. */
-  mostSteps?: number;
+  /** At most this many steps, whatever --steps is: measuring memory needs few. */
+  maxSteps?: number;
   /** Writes what is not there already to `file`; `model` gives the tokenizer. Answers where the data are. */
   data(file: string, model: string): Promise<string>;
 }
@@ -46,7 +46,7 @@ const languageModel = {
 const demo: Recipe = { ...languageModel, data: async () => demoFile };
 const inBf16 = { precisions: ['bf16'] } as const;
 const oneExampleOf = (tokens: number): Recipe => ({
-  ...{ ...languageModel, ...inBf16, batchSize: 1, alone: true, mostSteps: 6 },
+  ...{ ...languageModel, ...inBf16, batchSize: 1, alone: true, maxSteps: 6 },
   training: { max_seq_length: tokens },
   data: async (file, model) => await textsOf(file, model, 8, tokens),
 });
@@ -78,6 +78,6 @@ export async function workloadOf(
   model: string,
   folder: string,
 ): Promise<Workload> {
-  const { model: _, precisions: __, alone: ___, mostSteps: ____, data, ...rest } = recipe;
+  const { model: _, precisions: __, alone: ___, maxSteps: ____, data, ...rest } = recipe;
   return { name, ...rest, trainingFile: await data(join(folder, `${name}.jsonl`), model) };
 }

@@ -4,7 +4,7 @@ import { replaceSection } from '../../scripts/methods/docs-section.ts';
 import { drawRun } from './draw.ts';
 import { type Comparison, facts, ownTable, type SideFigures, table, times } from './report.ts';
 import { type StartFigures, startTable } from './start.ts';
-import { tellVerdicts, verdictsOn } from './targets.ts';
+import { formatVerdicts, verdictsOn } from './targets.ts';
 
 /** What a run of the bench found, and on what. */
 export interface Run {
@@ -50,7 +50,7 @@ function sections({ machine, comparisons, start }: Run): string {
     ...(start ? ['### The start', startTable(start).trimEnd()] : []),
     '## Against the targets',
     '`npm run bench -- --check`:',
-    `\`\`\`text\n${tellVerdicts(verdictsOn({ comparisons, start }))}\n\`\`\``,
+    `\`\`\`text\n${formatVerdicts(verdictsOn({ comparisons, start }))}\n\`\`\``,
   ].join('\n\n');
 }
 
@@ -65,8 +65,8 @@ function readmeTable(comparisons: readonly Comparison[]): string {
     const [graft, ...rivals] = sides as [SideFigures, ...SideFigures[]];
     const peft = rivals.find(({ name }) => name === 'peft');
     if (!peft) return [];
-    const ofPeft = tokens / peft.seconds;
-    const speed = `${graft.tokensPerSecond.toFixed(0)} against ${ofPeft.toFixed(0)}: ${times(peft.speedup.median)}`;
+    const peftSpeed = tokens / peft.seconds;
+    const speed = `${graft.tokensPerSecond.toFixed(0)} against ${peftSpeed.toFixed(0)}: ${times(peft.speedup.median)}`;
     const [own, its] = [graft, peft].map(({ peakBytes }) => (peakBytes / 1e9).toFixed(2));
     return [
       `| ${workload} | ${speed} | ${own} against ${its} GB: ${times(graft.peakBytes / peft.peakBytes)} |`,

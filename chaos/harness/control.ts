@@ -3,7 +3,7 @@ import { type Outcome, outcomeOf } from './oracles/job-outcome.ts';
 import type { Rig } from './rig.ts';
 import type { Variant } from './workload.ts';
 
-/** What undisturbed jobs give: each variant is run once, before the first fault of a scenario that uses it. */
+/** Results of undisturbed jobs. Each variant runs once, before the first fault of a scenario that uses it. */
 export class Controls {
   readonly #known = new Map<string, Outcome>();
 

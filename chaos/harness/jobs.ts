@@ -9,11 +9,11 @@ export interface AcceptedJob {
   key: string;
   variant: Variant;
   team: Team;
-  /** Faults that hit it and may cost it an attempt. */
+  /** Faults that hit the job and may cost it an attempt. */
   strikes: number;
 }
 
-/** What the harness reads of a job's row. */
+/** The columns of a job that the harness reads. */
 export interface JobRow {
   id: string;
   state: string;
@@ -44,7 +44,7 @@ async function filesOf(rig: Rig, team: Team): Promise<{ training: string; valida
   return ids;
 }
 
-/** Answers that no fault excuses: neither a success, nor 4xx, nor 503 with Retry-After. */
+/** Answers that no fault excuses: neither success, nor 4xx, nor 503 with Retry-After. */
 export interface BadAnswer {
   request: string;
   status: number;
@@ -57,8 +57,8 @@ export interface CreateOptions {
 }
 
 /**
- * Creates a job as a careful client does: one Idempotency-Key, and tried again until there is an answer. Every job carries its key
- * as metadata, so that a second one would show.
+ * Creates a job as a careful client does: with one Idempotency-Key, retried until there is an answer. Every job carries its key as
+ * metadata, so that a duplicate shows.
  */
 export async function createJob(
   rig: Rig,
@@ -92,7 +92,7 @@ export async function createJob(
   throw new Error('no job could be created within three minutes');
 }
 
-/** One request, without tries. Null: the connection broke, or nothing came in time. */
+/** One request without retries. Null: the connection broke or timed out. */
 export async function request(
   rig: Rig,
   team: Team,

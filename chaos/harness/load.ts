@@ -14,12 +14,12 @@ import type { Run } from './scenario.ts';
 import { type Variant, variants } from './workload.ts';
 
 export interface LoadOptions {
-  /** Jobs that are not over, at any time. */
+  /** Unfinished jobs at any time. */
   inFlight: number;
   variants?: readonly Variant[];
 }
 
-/** Keeps some jobs in flight while faults are done; at the end every one that was accepted must have ended right. */
+/** Keeps some jobs in flight while faults are injected. At the end every accepted job must have ended correctly. */
 export class Load {
   readonly #run: Run;
   readonly #options: LoadOptions;
@@ -45,7 +45,7 @@ export class Load {
     this.#reading = this.#read();
   }
 
-  /** A job that computes now, and whose next lost attempt is not its last; waits for one. */
+  /** Waits for a running job whose next lost attempt is not its last. */
   async running(random: Random): Promise<{ job: AcceptedJob; row: JobRow }> {
     for (const deadline = performance.now() + 240_000; ; await sleep(50)) {
       if (this.#fault) throw this.#fault;
@@ -64,7 +64,7 @@ export class Load {
     }
   }
 
-  /** Rows of the jobs that are not over. */
+  /** Rows of the unfinished jobs. */
   async unfinished(): Promise<{ job: AcceptedJob; row: JobRow }[]> {
     const rows = await readJobs(
       this.#run.rig,
@@ -76,7 +76,7 @@ export class Load {
     });
   }
 
-  /** Creates no more, waits until all are over, and holds each against the oracles. */
+  /** Stops creating jobs, waits until all have ended, and checks each with the oracles. */
   async finish(): Promise<void> {
     this.#closing = true;
     await Promise.all([this.#feeding, this.#reading]);
@@ -85,7 +85,7 @@ export class Load {
     const patience = 1000 * (240 + 6 * lease);
     for (let deadline = performance.now() + patience; ; await sleep(200)) {
       const left = await this.unfinished();
-      // A fault of the environment makes a job wait some minutes.
+      // A fault of the environment makes a job wait for some minutes.
       const waits = Math.max(0, ...left.map(({ row }) => row.waits));
       if (waits > 0) deadline = performance.now() + 1000 * waits + patience;
       if (left.length === 0 || performance.now() > deadline) break;
@@ -102,7 +102,7 @@ export class Load {
     this.#run.report.figure('jobs', this.jobs.length, '');
   }
 
-  /** A client of the neighbour that only reads: while something is away it is told to come back, with 503 and Retry-After. */
+  /** A read-only client of the other team: during an outage it receives 503 with Retry-After. */
   async #read(): Promise<void> {
     const { rig } = this.#run;
     for (let read = 0; !this.#closing; await sleep(250)) {

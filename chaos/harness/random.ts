@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Seeded random numbers. Two of different names draw different ones, so that scenarios do not depend on their order. */
+/** Seeded random numbers. Each name has its own sequence, so scenarios do not depend on their order. */
 export class Random {
   readonly #seed: number;
   readonly #name: string;
@@ -12,8 +12,8 @@ export class Random {
     this.#state = createHash('sha256').update(`${seed} ${name}`).digest().readUInt32LE();
   }
 
-  /** Those of one round, however many were drawn before. */
-  ofRound(round: number): Random {
+  /** A sequence of one round, independent of what was drawn before. */
+  forRound(round: number): Random {
     return new Random(this.#seed, `${this.#name} ${round}`);
   }
 
@@ -37,7 +37,7 @@ export class Random {
 
   pick<T>(values: readonly T[]): T {
     const value = values[this.below(values.length)];
-    if (value === undefined) throw new Error('there is nothing to pick from');
+    if (value === undefined) throw new Error('the list to pick from is empty');
     return value;
   }
 }

@@ -4,10 +4,10 @@ import type { Rig } from './rig.ts';
 
 const pollMs = 50;
 
-/** What shows that a job goes on: a new lease epoch that runs, or steps on the old one too, where the fault left it whole. */
+/** Evidence that a job continues: a running lease with a new epoch, or also more steps on the old one, where the fault left it intact. */
 export type RecoversBy = 'claim' | 'claim or step';
 
-/** Milliseconds from `since` until the job goes on or ends. Null after `seconds`. */
+/** Milliseconds from `since` until the job continues or ends. Null after `seconds`. */
 export async function recoveryOf(
   rig: Rig,
   job: AcceptedJob,
@@ -27,14 +27,14 @@ export async function recoveryOf(
   return null;
 }
 
-/** Of some milliseconds. */
+/** Percentiles of durations in milliseconds. */
 export interface Spread {
   p50: number;
   p99: number;
   worst: number;
 }
 
-/** Null: of none. */
+/** Null for an empty list. */
 export function spread(milliseconds: number[]): Spread | null {
   if (milliseconds.length === 0) return null;
   const sorted = [...milliseconds].sort((a, b) => a - b);

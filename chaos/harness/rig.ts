@@ -20,11 +20,11 @@ export interface RigOptions {
   queue: 'postgres' | 'redis';
   timings: Timings;
   workers: number;
-  /** The data folder is a file system of its own, of this size. */
+  /** Puts the data folder on a separate file system of this size. */
   dataFolderMib: number | undefined;
 }
 
-/** A process with its own way to each server, so that it can be cut off alone. */
+/** A process with a separate proxy to each server, so that it alone can be cut off. */
 export interface WiredMember extends Member {
   postgres: TcpProxy;
   redis: TcpProxy | null;
@@ -34,9 +34,9 @@ export interface WorkerOptions {
   env?: Record<string, string>;
   flags?: string[];
   wrapper?: string[];
-  /** Where it finds this machine. Default 127.0.0.1. */
+  /** The address of this machine as the process sees it. Default 127.0.0.1. */
   host?: string;
-  /** False: it is not waited for, as it may never be ready. */
+  /** False: does not wait until it is ready, since it may never be. */
   ready?: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface Team {
   client: GraftClient;
 }
 
-/** A whole Graft of this run's own: servers, API and workers, two teams. Whoever opens it closes it. */
+/** A complete private Graft: servers, API and workers, two teams. The caller that opens it closes it. */
 export class Rig {
   readonly options: RigOptions;
   readonly postgres: PrivatePostgres;
@@ -55,11 +55,11 @@ export class Rig {
   readonly files: WorkloadFiles;
   readonly apiPort: number;
   api!: WiredMember;
-  /** The teams' members of every kind: `team` works, `other` is the neighbour. */
+  /** Members of both teams, by kind: `team` runs the load, `other` is the neighbour. */
   team!: Team;
   other!: Team;
   workers: WiredMember[] = [];
-  /** Members that were here: their crashes count too. */
+  /** Members that were removed: their crashes count too. */
   readonly #left: Member[] = [];
   #started = 0;
   #unmount = () => {};
@@ -99,7 +99,7 @@ export class Rig {
     return this.options.timings;
   }
 
-  /** Everyone's ways, for faults of the network as a whole. */
+  /** The proxies of all members, for faults of the whole network. */
   get postgresProxies(): TcpProxy[] {
     return [this.api, ...this.workers].map(({ postgres }) => postgres);
   }
@@ -115,7 +115,7 @@ export class Rig {
     return worker;
   }
 
-  /** Takes a worker out: SIGTERM, or at once. */
+  /** Stops a worker: SIGTERM, or immediately. */
   async removeWorker(worker: WiredMember, how: 'drain' | 'kill' = 'drain'): Promise<void> {
     this.workers = this.workers.filter((other) => other !== worker);
     this.#left.push(worker);
@@ -125,7 +125,7 @@ export class Rig {
     await worker.redis?.close();
   }
 
-  /** All faults undone: every server up, every way open, as many plain workers as at first, all ready. */
+  /** Undoes all faults: every server up, every proxy open, the initial number of plain workers, all ready. */
   async heal(): Promise<void> {
     await this.postgres.start();
     await this.postgres.setReadOnly(false);
@@ -140,7 +140,7 @@ export class Rig {
     await Promise.all([this.api, ...this.workers].map((member) => member.ready()));
   }
 
-  /** Ends of processes that nobody asked for, since the last call. */
+  /** Unexpected exits of processes since the last call. */
   takeCrashes(): string[] {
     return [this.api, ...this.workers, ...this.#left].flatMap((member) => member.crashes.splice(0));
   }
@@ -163,7 +163,7 @@ export class Rig {
       const { key } = await graft(worker, ['admin', 'keys', 'create', '--team', name]);
       return { id, key, client: new GraftClient({ baseUrl: this.url, apiKey: key, timeout: 20_000 }) };
     };
-    // The first one makes the schema.
+    // The first one creates the schema.
     this.team = await team('acme');
     this.api = await this.#member('api', new URL('../../apps/api/src/main.ts', import.meta.url), {
       env: { PORT: String(this.apiPort) },
@@ -212,7 +212,7 @@ export class Rig {
   }
 }
 
-/** Runs a verb of the command on the rig's database. Resolves to what it prints as JSON. */
+/** Runs a CLI verb on the rig's database. Resolves to the JSON that it prints. */
 async function graft(env: NodeJS.ProcessEnv, args: string[]): Promise<{ id: string; key: string }> {
   const bin = path.join(root, 'apps/cli/bin/graft.mjs');
   const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args, '--json'], {

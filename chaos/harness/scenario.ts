@@ -7,28 +7,28 @@ import type { Variant } from './workload.ts';
 
 export type Queue = 'postgres' | 'redis';
 
-/** One kind of fault: how it is done, how often, and what must hold afterwards. */
+/** One kind of fault: how to inject it, how often, and what must hold afterwards. */
 export interface Scenario {
   /** For --only. */
   name: string;
   /** A row of the table. */
   title: string;
-  /** A sentence for docs/reliability.md: what is done, and what must hold. */
+  /** A sentence for docs/reliability.md: what happens, and what must hold. */
   about: string;
-  /** Rounds of each profile; 0 leaves it out. */
+  /** Rounds in each profile; 0 leaves the scenario out. */
   rounds: { short: number; long: number };
-  /** Queue backends that it is tried on. Default Postgres alone. */
+  /** Queue backends that it runs on. Default: Postgres only. */
   queues?: readonly Queue[];
-  /** What the machine must have; without one of them it is left out, and the table says so. */
+  /** Tools that the machine must have; without one of them the scenario is left out, and the table reports that. */
   needs?: readonly Tool[];
-  /** Short leases in the long profile too: what is tried does not depend on them, or would take a minute a round and more. */
+  /** Short leases in the long profile too: the scenario does not depend on them, or would take a minute or more a round. */
   testTimings?: boolean;
-  /** Its own rig, whose data folder is a file system of this size. */
+  /** Needs a separate rig, whose data folder is a file system of this size. */
   dataFolderMib?: number;
   run(run: Run): Promise<void>;
 }
 
-/** A measured number, and what it should be at most: it is shown, and fails nothing, as a busy machine is slower. */
+/** A measurement with its target. It is shown but fails nothing, because a busy machine is slower. */
 export interface Figure {
   name: string;
   value: number;
@@ -37,12 +37,12 @@ export interface Figure {
 }
 
 export interface Failure {
-  /** What of the promise is broken. */
+  /** The broken part of the promise. */
   oracle: string;
   detail: string;
 }
 
-/** What a scenario works with, and tells of. */
+/** What a scenario works with and reports to. */
 export interface Run {
   scenario: Scenario;
   rig: Rig;
@@ -50,7 +50,7 @@ export interface Run {
   random: Random;
   timings: Timings;
   report: RunReport;
-  /** What an undisturbed run of the variant gives. */
+  /** The results of an undisturbed run of the variant. */
   control(variant: Variant): Promise<Outcome>;
 }
 
@@ -75,12 +75,12 @@ export class RunReport {
     this.#onProgress(text);
   }
 
-  /** A fault was done. */
+  /** Counts an injected fault. */
   fault(): void {
     this.tried += 1;
   }
 
-  /** The service went on so many milliseconds after the fault; null: not while it was waited for. */
+  /** The service continued this many milliseconds after the fault; null: not within the time limit. */
   recovered(milliseconds: number | null): void {
     if (milliseconds !== null) this.recoveries.push(milliseconds);
   }

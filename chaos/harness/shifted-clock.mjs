@@ -1,5 +1,5 @@
-// Loaded before a process's own code: its wall clock goes ahead or behind by CHAOS_CLOCK_SHIFT_SECONDS, as on a machine
-// without NTP. Monotonic time, timers and what other processes see stay as they are.
+// Loaded before a process's code: shifts its wall clock by CHAOS_CLOCK_SHIFT_SECONDS, as on a machine without NTP. Monotonic time,
+// timers and other processes' clocks do not change.
 const shift = Number(process.env.CHAOS_CLOCK_SHIFT_SECONDS) * 1000;
 const RealDate = Date;
 const now = () => RealDate.now() + shift;

@@ -7,7 +7,7 @@ import type { WiredMember } from './rig.ts';
 import type { Run } from './scenario.ts';
 import { variants } from './workload.ts';
 
-/** Where a fault hits: a job that computes, and the worker that holds it. */
+/** The target of a fault: a running job and the worker that holds it. */
 export interface Target {
   job: AcceptedJob;
   row: JobRow;
@@ -17,17 +17,17 @@ export interface Target {
 export interface StrikeOptions extends Partial<LoadOptions> {
   /** Whether the fault may cost the job an attempt. */
   charges: boolean;
-  /** `claim`: the lease is lost for certain, and steps that are told afterwards were done before. Default `claim or step`. */
+  /** `claim`: the lease is certainly lost, and steps reported afterwards were computed before. Default `claim or step`. */
   by?: RecoversBy;
-  /** Seconds after the fault within which the job must go on. Default: three leases and a minute. */
+  /** Seconds after the fault within which the job must continue. Default: three leases and a minute. */
   patience?: number;
-  /** Does the fault and undoes it. `struck` is called at its instant: recovery counts from there. */
+  /** Injects the fault and undoes it. `struck` is called at that instant; recovery is measured from there. */
   strike(target: Target, run: Run): Promise<void>;
 }
 
 /**
- * A steady load of jobs, and one fault after another, each at a random moment of a job that computes. In the end every job must be as if
- * nothing had happened.
+ * Keeps a steady load of jobs and injects one fault after another, each at a random moment of a running job. In the end every job must have
+ * the results of an undisturbed one.
  */
 export async function strikes(run: Run, options: StrikeOptions): Promise<void> {
   const { rig, report, rounds } = run;
@@ -36,11 +36,11 @@ export async function strikes(run: Run, options: StrikeOptions): Promise<void> {
     patience = 60 + 3 * run.timings.lease,
     by = 'claim or step',
   } = options;
-  // Undisturbed runs of all kinds of training would take a short run longer than its faults.
+  // Controls of all kinds of training would take longer than the faults of a short run.
   const kinds = rounds < variants.length ? [run.random.pick(variants)] : variants;
   const load = await Load.start(run, { variants: kinds, ...options, inFlight });
   for (let round = 1; round <= rounds; round++) {
-    const random = run.random.ofRound(round);
+    const random = run.random.forRound(round);
     const { job } = await load.running(random);
     await sleep(random.between(0, 600));
     const target = await targetOf(run, load, job);
@@ -56,7 +56,7 @@ export async function strikes(run: Run, options: StrikeOptions): Promise<void> {
     const recovery = await recoveryOf(rig, target.job, target.row, since, patience, by);
     report.recovered(recovery);
     if (recovery === null)
-      report.broken('the job goes on', [`${job.id} did not within ${patience} s of fault ${round}`]);
+      report.broken('the job continues', [`${job.id} did not within ${patience} s of fault ${round}`]);
     await sleep(random.between(0, 400));
   }
   await rig.heal();
@@ -65,12 +65,12 @@ export async function strikes(run: Run, options: StrikeOptions): Promise<void> {
     report.figure('recovery p99', (spread(report.recoveries)?.p99 ?? 0) / 1000, 's', lostLease(run));
 }
 
-/** Seconds in which a job must go on whose worker is lost. */
+/** Seconds within which a job whose worker is lost must continue. */
 function lostLease({ timings }: Run): number {
   return timings.name === 'production' ? 80 : timings.lease;
 }
 
-/** The job as it is now, and its worker; null when it has ended meanwhile or is between two. */
+/** The job's current state and its worker; null when the job has ended or has no worker. */
 async function targetOf(run: Run, load: Load, job: AcceptedJob): Promise<Target | null> {
   const current = (await load.unfinished()).find((other) => other.job === job);
   if (current?.row.state !== 'running' || current.row.attempts_since_checkpoint >= 2) return null;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** What a scenario may need besides Node, and what says that it is there and may be used. */
+/** Tools that scenarios need besides Node, each with the command that checks for it. */
 const probes = {
   strace: ['strace', '-qq', '-f', '-e', 'trace=none', 'true'],
   'network namespaces': ['sh', '-c', 'ip netns add graft-probe && ip netns delete graft-probe'],
@@ -10,7 +10,7 @@ const probes = {
 
 export type Tool = keyof typeof probes;
 
-/** One command for all of them, on Debian and Ubuntu. */
+/** One command that installs all of them on Debian and Ubuntu. */
 export const installCommand = 'sudo sh chaos/install-tools.sh';
 
 const found = new Map<Tool, boolean>();

@@ -3,10 +3,10 @@ import path from 'node:path';
 import { writeTinyModel } from '@graft/peft-core/testing';
 import { writeExamples } from '../../test/golden/fixtures/example-data.ts';
 
-/** A kind of training whose every step must come out the same, however often it is broken off. */
+/** A kind of training whose every step must be reproduced exactly, however often it is interrupted. */
 export interface Variant {
   name: string;
-  /** Train on the second file and evaluate on it. */
+  /** Trains on the second file and evaluates on it. */
   evaluated: boolean;
   peft: Record<string, unknown>;
   hyperparameters: Record<string, unknown>;
@@ -49,7 +49,7 @@ export const variants: readonly Variant[] = [
   },
 ];
 
-/** In the precision that the worker chooses, and as one that chose fp32 or bf16 trains it. */
+/** In the precision that the worker chooses, and with fp32 or bf16 chosen explicitly. */
 export const automatic: Variant = {
   ...variants[0]!,
   name: 'automatic precision',
@@ -62,7 +62,7 @@ export const inBf16: Variant = {
   training: { ...common, precision: 'bf16' },
 };
 
-/** For counts of jobs, not of steps. */
+/** For tests that count jobs rather than steps. */
 export const quick: Variant = {
   name: 'a few steps',
   evaluated: false,
@@ -87,7 +87,7 @@ export interface WorkloadFiles {
   validation: string;
 }
 
-/** A tiny llama of random weights, slow enough (some ms a step) that faults hit steps, and data for it. */
+/** A tiny randomly initialised llama, slow enough (a few ms a step) for faults to hit steps, and its data. */
 export async function writeWorkload(folder: string): Promise<WorkloadFiles> {
   await mkdir(folder, { recursive: true });
   const model = path.join(folder, 'model');

@@ -8,11 +8,11 @@ import { figureText } from './table.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
-/** Of this run, as it began: others may commit meanwhile. */
+/** The commit of this run when it started: others may commit meanwhile. */
 const on = new Date().toISOString().slice(0, 10);
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: docs, encoding: 'utf8' }).trim();
 
-/** The newest result of a scenario on a queue backend with one kind of leases and one seed, as docs/reliability.json keeps it. */
+/** The newest result of a scenario with one queue backend, kind of leases and seed, as saved in docs/reliability.json. */
 export interface Entry
   extends Pick<
     Result,
@@ -27,20 +27,20 @@ export interface Entry
     | 'figures'
     | 'failures'
   > {
-  /** Whole milliseconds, parted by spaces. */
+  /** Whole milliseconds, separated by spaces. */
   recoveries?: string;
-  /** Milliseconds, of a run whose single values were not kept. */
+  /** Milliseconds of a run whose single values were not kept. */
   recovery?: Spread | null;
   minutes: number;
-  /** Day, commit and machine of the run. */
+  /** Date, commit and machine of the run. */
   on: string;
   commit: string;
   machine: string;
 }
 
 /**
- * Adds results to docs/reliability.json and writes docs/reliability.md from it: what was tried, what came of it, when and
- * on what machine, and how to do it again. The whole takes many hours, so it may be tried in several runs.
+ * Adds results to docs/reliability.json and generates docs/reliability.md from it: scenarios, results, dates, machines, and how to repeat
+ * them. All scenarios take many hours, so several runs may be combined.
  */
 export function writeReliabilityDoc(
   results: Result[],
@@ -66,8 +66,8 @@ export function writeReliabilityDoc(
 }
 
 /**
- * A new entry takes the place of the one before of the same seed, but not of one that tried more, unless something was lost.
- * Those of other seeds stay beside it: they tried other moments.
+ * A new entry replaces the one of the same seed, but not one with more rounds, unless something was lost. Entries of other seeds are kept,
+ * because their faults hit other moments.
  */
 export function merged(before: Entry[], added: Entry[], scenarios: readonly Scenario[]): Entry[] {
   const key = (entry: Entry) => `${kindOf(entry)} ${entry.seed}`;
@@ -88,15 +88,15 @@ export function merged(before: Entry[], added: Entry[], scenarios: readonly Scen
     );
 }
 
-/** What makes runs alike but for their seeds. */
+/** The key of runs that differ in nothing but their seeds. */
 function kindOf({ scenario, queue, timings }: Entry): string {
   return [scenario, queue, timings].join(' ');
 }
 
-/** Runs that are alike but for their seeds, as one. */
+/** Combines runs that differ in nothing but their seeds. */
 interface Sum extends Omit<Entry, 'seed' | 'on' | 'commit' | 'recoveries'> {
   recovery: Spread | null;
-  /** The first one that lost something, where one did. */
+  /** The first one with a loss, if any. */
   example: Entry;
   runs: string;
 }
@@ -122,7 +122,7 @@ function summed(entries: readonly Entry[]): Sum[] {
   });
 }
 
-/** Of all runs together; of those whose values were not kept the worst is told. */
+/** Percentiles of all runs together; where single values were not kept, the worst run's. */
 function recoveryOf(runs: readonly Entry[]): Spread | null {
   const kept = spread(
     runs.flatMap(({ recoveries = '' }) => recoveries.split(' ').filter(Boolean).map(Number)),
@@ -133,7 +133,7 @@ function recoveryOf(runs: readonly Entry[]): Spread | null {
   return { p50: all[0]!.p50, p99: most('p99'), worst: most('worst') };
 }
 
-/** Counts are added up; of what is measured the worst is told. */
+/** Adds up counts and keeps the worst measurement. */
 function summedFigures(runs: readonly Entry[]): Figure[] {
   const figures = new Map<string, Figure>();
   for (const figure of runs.flatMap(({ figures }) => figures)) {
@@ -155,19 +155,19 @@ export function reliabilityDoc(runs: readonly Entry[], scenarios: readonly Scena
   const total = (of: 'tried' | 'survived') => entries.reduce((sum, entry) => sum + entry[of], 0);
   return `# Reliability
 
-Every job that was accepted ends once, with a whole loss series and the adapter that an undisturbed run gives, bit for bit,
-whatever is killed, stopped, cut off or filled up meanwhile. \`npm run chaos\` tries it: it starts a Graft of its own (API, two
-workers, their trainers, Postgres, Redis) on private ports, keeps jobs in flight, does one fault after another at seeded random
-moments, and holds every job against the control.
+Every accepted job ends exactly once, with a complete loss series and an adapter that equals an undisturbed run's bit for bit, whatever is
+killed, stopped, disconnected or filled up meanwhile. \`npm run chaos\` tests this: it starts a private Graft (API, two workers, their
+trainers, Postgres, Redis) on private ports, keeps jobs in flight, injects one fault after another at seeded random moments, and
+compares every job with a control run.
 
-A job passes when it succeeded; its losses are the control's at every step, without a hole or a step told twice; its files are
-the control's, and are served with the bytes that its row promises; one version, one end and one outbox row are there; nothing was written
-after its end; and no attempt was charged that no fault took. No process may end by itself, no answer may be a 500, and at each scenario's end the
-ledger of use says what jobs, attempts, files and versions say.
+A job passes when it succeeded; its losses equal the control's at every step, without a missing or repeated step; its files equal the
+control's and are served with the bytes that its row records; it has one version, one end and one outbox row; nothing was written after
+its end; and it was charged for no attempt that no fault cost. No process may exit by itself, no answer may be a 500, and at the end of each
+scenario the usage ledger agrees with jobs, attempts, files and versions.
 
-**Recovery** is the time from the instant of the fault to the job's next claim or next step, the outage itself included.
+**Recovery** is the time from the fault to the job's next claim or next step, including the outage itself.
 
-## What was tried
+## Scenarios
 
 ${total('tried').toLocaleString('en-US')} faults, ${total('survived').toLocaleString('en-US')} of them survived. Leases: test 5 s (heartbeat and sweep 1 s), production 60 s (10 s).
 
@@ -179,7 +179,7 @@ Run on ${[...new Set(entries.map(({ machine }) => machine))].join('; ')}.${untri
 
 ${failed.length === 0 ? 'Nothing was lost.' : `Not survived:\n\n${failed.map(failure).join('\n')}`}
 
-## What was measured
+## Measurements
 
 ${entries
   .filter(({ figures }) => figures.length > 0)
@@ -189,21 +189,21 @@ ${entries
   )
   .join('\n')}
 
-## What each fault is
+## Faults
 
 ${[...tried].map((name) => `- **${name}**: ${about.get(name)}`).join('\n')}
 
-## Do it again
+## Reproduce
 
 \`\`\`sh
 npm run chaos                         # a few minutes; runs in CI
 npm run chaos -- --profile long       # the full counts, with leases as in production
 npm run chaos -- --only worker-killed --rounds 200 --seed 7
-npm run chaos -- --profile long --write-docs   # adds to this page (docs/reliability.json keeps what it tells)
-sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: what they are needed for is left out without them
+npm run chaos -- --profile long --write-docs   # adds to this page; the data are in docs/reliability.json
+sudo sh chaos/install-tools.sh        # strace, iproute2, redis-server: scenarios that need them are left out without them
 \`\`\`
 
-A run of the same seed does the same faults in the same order after the same pauses. What fails is printed with its seed and
+Runs with the same seed inject the same faults in the same order after the same pauses. A failure is printed with its seed and
 the folder of all logs.
 `;
 }

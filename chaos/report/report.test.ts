@@ -23,7 +23,7 @@ const result: Result = {
   logs: '/logs',
 };
 
-test('the table tells what was tried and survived; a failure is told with the command that repeats it', () => {
+test('the table lists scenarios with their survivals, and each failure with the command that repeats it', () => {
   const text = summary([
     result,
     { ...result, title: 'disk full', missing: ['mounts'], failures: [], figures: [] },
@@ -47,7 +47,7 @@ const entry: Entry = {
 };
 const passed: Entry = { ...entry, survived: 3, failures: [] };
 
-test('the page tells the same, and never that nothing was lost when something was', () => {
+test('the page lists the same, and never claims that nothing was lost when something was', () => {
   const page = reliabilityDoc([entry], scenarios);
   assert.match(
     page,
@@ -60,7 +60,7 @@ test('the page tells the same, and never that nothing was lost when something wa
   assert.match(reliabilityDoc([passed], scenarios), /Nothing was lost\./);
 });
 
-test('runs of several seeds are told as one', () => {
+test('runs of several seeds are combined into one row', () => {
   const figures = [
     { name: 'jobs', value: 3, unit: '' },
     { name: 'create p99', value: 90, unit: 'ms', most: 100 },
@@ -79,7 +79,7 @@ test('runs of several seeds are told as one', () => {
   assert.match(reliabilityDoc([passed, old], scenarios), /\| 2\.0 s \| 70\.0 s \| 80\.0 s \|/);
 });
 
-test('runs add up: the newest of each scenario and seed counts, a shorter one only where something was lost', () => {
+test('runs add up: the newest of each scenario and seed counts, a shorter one only when something was lost', () => {
   const shorter = { ...passed, tried: 1, survived: 1 };
   assert.deepEqual(merged([passed], [shorter], scenarios), [passed]);
   assert.deepEqual(merged([passed], [{ ...shorter, failures: entry.failures }], scenarios)[0]!.tried, 1);
@@ -103,7 +103,7 @@ test('runs add up: the newest of each scenario and seed counts, a shorter one on
   );
 });
 
-test('percentiles are of the values that were seen', () => {
+test('percentiles are computed from the recorded values', () => {
   assert.deepEqual(spread([3, 1, 2]), { p50: 2, p99: 3, worst: 3 });
   assert.equal(spread([]), null);
 });

@@ -1,6 +1,6 @@
 import type { Failure, Figure, Queue } from '../harness/scenario.ts';
 
-/** What one scenario on one queue backend came to. */
+/** The result of one scenario on one queue backend. */
 export interface Result {
   scenario: string;
   title: string;
@@ -8,7 +8,7 @@ export interface Result {
   seed: number;
   profile: 'short' | 'long';
   timings: 'test' | 'production';
-  /** Tools that this machine lacks, or time: it was left out. */
+  /** Missing tools, or missing time, because of which it was left out. */
   missing: string[];
   tried: number;
   survived: number;
@@ -23,7 +23,7 @@ export interface Result {
 
 export const isLost = ({ failures }: Pick<Result, 'failures'>): boolean => failures.length > 0;
 
-/** The command that does it again. */
+/** The command that repeats it. */
 export function replay({ scenario, seed, profile }: Pick<Result, 'scenario' | 'seed' | 'profile'>): string {
   return `npm run chaos -- --profile ${profile} --only ${scenario} --seed ${seed}`;
 }

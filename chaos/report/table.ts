@@ -4,7 +4,7 @@ import { isLost, type Result, replay } from './result.ts';
 
 const heading = ['fault', 'queue', 'tried', 'survived', 'recovery p50', 'p99', 'worst', 'minutes'];
 
-/** The table of a run, then what failed and how to repeat it. */
+/** The table of a run, followed by its failures and how to repeat them. */
 export function summary(results: Result[]): string {
   const rows = [heading, ...results.map(cells)];
   const widths = heading.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

@@ -6,7 +6,7 @@ import { parseOptions, UsageError } from '../options.ts';
 import { planScenarios } from '../plan.ts';
 import { scenarios } from './index.ts';
 
-test('every scenario has a name of its own and is in the long profile; every file of them is used', () => {
+test('every scenario has a unique name and is in the long profile, and every file is used', () => {
   const names = scenarios.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, rounds } of scenarios) assert.ok(rounds.long > 0, name);
@@ -43,7 +43,7 @@ test('two halves have every scenario of a profile on each of its queue backends,
   }
 });
 
-test('options are read, and refused with what is wrong', () => {
+test('options are parsed, or refused with the reason', () => {
   const options = parseOptions([
     '--only',
     'a,b',

@@ -64,7 +64,7 @@ after(async () => {
 
 /** Rows with all that text may get wrong, rows that triggers refuse or add to, and rows whose keys name others. */
 async function fillTables(url: string): Promise<void> {
-  await asOwner(url, async (client) => {
+  await withOwner(url, async (client) => {
     const { rows } = await client.query('SELECT id FROM teams');
     const team = rows[0].id;
     const nasty = ['tab\there', 'new\nline\r\n', 'back\\slash \\. \\N', 'quote "\' $1', '🦜 ünï\u2028', ''];
@@ -95,7 +95,7 @@ async function fillTables(url: string): Promise<void> {
   });
 }
 
-async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+async function withOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -107,7 +107,7 @@ async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>):
 
 /** All rows, and the rules that they keep, but of the table that is not Graft's. */
 async function describe(url: string): Promise<unknown> {
-  return await asOwner(url, async (client) => {
+  return await withOwner(url, async (client) => {
     const list = async (text: string) =>
       (await client.query({ text, rowMode: 'array' })).rows.map((row) => row.join(' | ')).sort();
     const own = "relnamespace = 'public'::regnamespace AND relname <> 'of_somebody_else'";
@@ -180,8 +180,8 @@ for (const [kind, version] of Object.entries(machines)) {
       assert.deepEqual(await describe(postgres.ownerUrl), await describe(ownerUrl));
       const before = await verifyChains(postgres.ownerUrl);
       assert.ok(Math.max(...Object.values(before)) >= 6, JSON.stringify(before));
-      // Its guards are in force, and chains go on where they were.
-      await asOwner(postgres.ownerUrl, async (client) => {
+      // Its guards are in force, and hash chains continue where they were.
+      await withOwner(postgres.ownerUrl, async (client) => {
         await assert.rejects(client.query("UPDATE audit_log SET target = 'x'"), { code: 'GA001' });
         await client.query("INSERT INTO audit_log (team_id, action, target) SELECT id, 'x', 'x' FROM teams");
       });
@@ -239,7 +239,9 @@ test('nobody else reads a backup; its secrets are left out, or encrypted, and re
   writeFileSync(path.join(earlier, 'data/secrets/pepper'), pepper);
   const database = await createTestDatabase();
   try {
-    await asOwner(database.url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
+    await withOwner(database.url, (client) =>
+      client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'),
+    );
     const dataDir = path.join(folder, 'earlier');
     await restore(earlier, { databaseUrl: database.url, dataDir, passphrase: null });
     assert.equal(readFileSync(path.join(dataDir, 'secrets/pepper'), 'utf8'), pepper);
@@ -282,7 +284,7 @@ test('a backup that fails or is ended leaves nothing', async () => {
     await assert.rejects(backUp({ ...source, databaseUrl: `${ownerUrl}_missing` }, output), /does not exist/);
     gone();
     await assert.rejects(backUp(source, path.join(dataDir(), 'files/backup')), /is in the data folder/);
-    await asOwner(database.url, (client) =>
+    await withOwner(database.url, (client) =>
       client.query('UPDATE installation SET data_folder = gen_random_uuid()'),
     );
     await assert.rejects(
@@ -290,7 +292,9 @@ test('a backup that fails or is ended leaves nothing', async () => {
       /is not the data folder of this database/,
     );
     gone();
-    await asOwner(database.url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
+    await withOwner(database.url, (client) =>
+      client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'),
+    );
     await assert.rejects(
       backUp({ ...source, databaseUrl: database.url }, output),
       /The database holds no Graft/,
@@ -305,16 +309,18 @@ test('a backup that fails or is ended leaves nothing', async () => {
   }
 });
 
-test('a restore that fails or is ended leaves an empty database and no files, and can be begun again', async () => {
+test('a restore that fails or is ended leaves an empty database and no files, and can be started again', async () => {
   const backup = path.join(folder, 'whole');
   await backUp({ databaseUrl: ownerUrl, dataDir: dataDir(), artifactsUrl: null, passphrase: null }, backup);
   const database = await createTestDatabase();
   const target = { databaseUrl: database.url, dataDir: path.join(folder, 'target'), passphrase: null };
   try {
     await assert.rejects(restore(backup, target), /The database is not empty/);
-    await asOwner(database.url, (client) => client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
+    await withOwner(database.url, (client) =>
+      client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public'),
+    );
     const untouched = async () => {
-      const { rows } = await asOwner(database.url, (client) =>
+      const { rows } = await withOwner(database.url, (client) =>
         client.query("SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace"),
       );
       assert.equal(rows.length, 0);
@@ -351,10 +357,10 @@ test('a restore that fails or is ended leaves an empty database and no files, an
 
 test('what is written while the rows are copied is in none of them', async () => {
   const output = path.join(folder, 'moment');
-  const before = await asOwner(ownerUrl, (client) =>
+  const before = await withOwner(ownerUrl, (client) =>
     client.query('SELECT count(*)::int AS n FROM audit_log'),
   );
-  // It has begun before, and ends after.
+  // It started before, and ends after.
   const writer = new pg.Client({ connectionString: ownerUrl });
   await writer.connect();
   try {

@@ -38,14 +38,14 @@ try {
       const made = await backUp(run, place, aborted.signal);
       console.log(`Backed up ${described(made)} to ${place}.`);
       if (made.secrets === 'left out') console.log(leftOut(dataDir));
-      tellOfBucket(made.artifactsUrl, 'copy the bucket now, after the database');
+      printBucketStep(made.artifactsUrl, 'copy the bucket now, after the database');
     } else {
       const restored = await restore(place, run, aborted.signal);
       console.log(`Restored ${described(restored)} of ${restored.createdAt} from ${place}.`);
       for (const name of restored.foreignTables)
         console.log(`The table ${name}, which is not Graft's, is left out.`);
       if (restored.secrets === 'left out') console.log(provide(dataDir));
-      tellOfBucket(restored.artifactsUrl, 'restore the bucket too, before Graft starts');
+      printBucketStep(restored.artifactsUrl, 'restore the bucket too, before Graft starts');
     }
   } finally {
     await postgres.release();
@@ -102,6 +102,6 @@ function described({ files, bytes }: { files: number; bytes: number }): string {
   return `the database and ${files} files (${(bytes / 1e6).toFixed(1)} MB)`;
 }
 
-function tellOfBucket(artifactsUrl: string | null, what: string): void {
+function printBucketStep(artifactsUrl: string | null, what: string): void {
   if (artifactsUrl) console.log(`Files, artifacts and checkpoints lie in ${artifactsUrl}: ${what}.`);
 }

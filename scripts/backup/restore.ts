@@ -13,10 +13,10 @@ import { decryptSecrets, secretsName, writeSecrets } from './kept-secrets.ts';
 import { restoreDatabase } from './restore-database.ts';
 
 /**
- * Puts a backup into an empty database and an empty data folder; neither is touched when the other is not empty. The rows come
- * in one transaction, after the files, and where that fails, or is `aborted`, the files are removed again: a restore leaves all or nothing,
- * but when it is killed, files. Jobs that were running have leases that ran out long ago: the first worker sweeps them, and they go on from
- * the newest checkpoint that was copied, or from the beginning.
+ * Restores a backup into an empty database and an empty data folder; neither is changed when the other is not empty. The rows are inserted
+ * in one transaction, after the files; where that fails, or is `aborted`, the files are removed again. A restore is all or nothing, except
+ * that a killed one may leave files. The leases of jobs that were running expired long ago: the first worker sweeps them, and they resume
+ * from the newest checkpoint in the backup, or start over.
  */
 export async function restore(
   folder: string,

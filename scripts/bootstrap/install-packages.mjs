@@ -32,7 +32,7 @@ export function hashFiles(files) {
  * `npm ci` when the lock file is not the one that node_modules was installed from.
  * @param {string} root
  * @param {(line: string) => void} report
- * @param {number} progressMs how often to tell how far it is
+ * @param {number} progressMs how often to report progress
  */
 export async function installPackages(root, report, progressMs = 3_000) {
   const lock = hashFiles([path.join(root, 'package-lock.json')]);

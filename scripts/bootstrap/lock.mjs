@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `body` while no other process of this machine runs one under the lock folder `path`, and answers what it answers. The lock of a
- * process that has died counts no more. Where the folder may not be written, `body` runs at once.
+ * Runs `body` while no other process of this machine runs one under the lock folder `path`, and returns its result. The lock of a dead
+ * process does not count. Where the folder is not writable, `body` runs without a lock.
  *
- * Who wants the lock puts a file with a name of its own into the folder, and has the lock if there is no other of a living process
- * then: of two, the one that came later sees the other's. Both may see each other; then both take theirs away and try again.
+ * A process that wants the lock creates a uniquely named file in the folder, and has the lock if no other living process has a file
+ * there: of two, the later one sees the other's. If both see each other, both remove theirs and retry.
  * @template T
  * @param {{ onWait: (pid: number) => void, path: string, pollMs?: number, patienceMs?: number }} options
  *   onWait: called once, when it has waited for `patienceMs`
@@ -65,7 +65,7 @@ async function enter(path, own) {
     } catch (error) {
       const { code } = /** @type {NodeJS.ErrnoException} */ (error);
       if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return false;
-      // Another process has just removed the folder; or, if it goes on, it cannot be made.
+      // Another process has just removed the folder; or, if this repeats, it cannot be created.
       if (code !== 'ENOENT' || tries === 100) throw error;
     }
   }

@@ -57,7 +57,7 @@ const { only, run, rest } = parse(process.argv.slice(2));
 let program = null;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(signal));
 whenParentEnds(() => stop('SIGTERM'));
-// A terminal that was closed takes no more lines.
+// A terminal that was closed accepts no further lines.
 process.stderr.on('error', () => {});
 try {
   checkNode();

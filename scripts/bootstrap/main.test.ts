@@ -115,7 +115,7 @@ test('a Node that is too old is one line', () => {
   }
 });
 
-test('npm ci tells how far it is', async () => {
+test('npm ci reports progress', async () => {
   mkdirSync(checkout);
   const other = process.platform === 'darwin' ? 'linux' : 'darwin';
   const packages = {

@@ -39,6 +39,6 @@ async function ensurePrismaClient(): Promise<boolean> {
 if (await ensurePrismaClient()) console.log('generated the Prisma client');
 if (!process.env.DATABASE_URL) {
   await locatePostgresBinaries().catch((error: Error) =>
-    console.log(`no Postgres of its own: ${error.message}`),
+    console.log(`no embedded Postgres: ${error.message}`),
   );
 }

@@ -25,7 +25,7 @@ export async function step(name, work) {
   return true;
 }
 
-/** For whoever ran the bootstrap alone. @param {string} what */
+/** For the user who ran the bootstrap alone. @param {string} what */
 export function nothingToDo(what) {
   process.stderr.write(`${colour('32', '✓')} ${what}: nothing to do\n`);
 }

@@ -5,9 +5,9 @@ import type { Device } from '../../apps/worker/src/devices.ts';
 const everyMilliseconds = 200;
 
 /**
- * Watches how much of a card's memory is taken, by whatever runs on it: TensorFlow and PyTorch keep what they once took, so this
- * is what a card must have, not what was in use. The returned function ends it and answers the most above the first reading, in
- * MiB; null on a processor, and where nvidia-smi tells none.
+ * Watches the memory in use on a card, by any process: TensorFlow and PyTorch keep what they once allocated, so this is what a card must
+ * have rather than what was in use. The returned function stops watching and returns the peak above the first reading, in MiB; null on a
+ * processor, and where nvidia-smi reports none.
  */
 export function watchCardMemory(device: Device): () => number | null {
   if (device.kind === 'cpu') return () => null;

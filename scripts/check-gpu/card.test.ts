@@ -29,7 +29,7 @@ async function withSmi<T>(lines: string | null, body: () => Promise<T>): Promise
   }
 }
 
-test('what is missing is told in a line', async () => {
+test('what is missing is reported in one line', async () => {
   const found = () => findCard('linux-x64');
   assert.match(String(await findCard('darwin-arm64')), /Linux x86-64 only, this is darwin-arm64/);
   assert.match(String(await withSmi(null, found)), /no NVIDIA driver/);
@@ -46,7 +46,7 @@ test('the report names card, driver and the libraries that come with TensorFlow'
   assert.match(`${facts.CUDA} ${facts.cuDNN}`, /^12\.\d+\.\d+ 9\.\d+\.\d+/);
 });
 
-test("a card's memory is the most above what was taken before", async () => {
+test("a card's memory is the peak above what was in use before", async () => {
   const readings = 'for used in 310 9000 4310; do echo $used; done; exec sleep 60';
   await withSmi(readings, async () => {
     const stop = watchCardMemory(card);

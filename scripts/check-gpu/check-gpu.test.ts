@@ -13,7 +13,7 @@ const run = (args: string[], env: NodeJS.ProcessEnv = {}) =>
     env: { ...process.env, ...env },
   });
 
-test('every check passes on the processor, and the report tells what each found', async () => {
+test('every check passes on the processor, and the report lists the figures of each', async () => {
   await pythonEnvironment();
   // In small sizes "billion" is the same as "seven".
   const tried = checks.filter(({ name }) => !name.startsWith('billion'));
@@ -42,7 +42,7 @@ test('every check passes on the processor, and the report tells what each found'
   assert.match(figuresOf('serving')!, /1 at once: \d+ tokens\/s, first token: \d+ ms, 8 at once: [1-9]/);
   assert.match(figuresOf('golden-matrix')!, /cells: 1, checks: [1-9]/);
   assert.match(figuresOf('sharing')!, /answers: [1-9]/);
-  assert.match(figuresOf('kill-and-resume')!, /gone on from: step [1-9]\d*, .*bits: the same/);
+  assert.match(figuresOf('kill-and-resume')!, /resumed from: step [1-9]\d*, .*bits: the same/);
   assert.match(stdout, /^- device: the processor$/m);
 });
 
@@ -52,7 +52,7 @@ test('without a card it says in one line what is missing', () => {
   assert.match(stderr, /^✗ [^\n]*(no NVIDIA driver|Linux x86-64 only)[^\n]*\n$/);
 });
 
-test('wrong usage is told', () => {
+test('wrong usage is reported', () => {
   assert.equal(run(['--device', 'tpu']).status, 2);
   assert.match(run(['--only', 'none-such']).stderr, /no check of engine, placement, .* contains none-such/);
 });

@@ -1,12 +1,12 @@
 import type { Device, Precision } from '../../apps/worker/src/devices.ts';
 
-/** What a check is given, in a process of its own that has the device's environment. */
+/** What a check is given, in a separate process that has the device's environment. */
 export interface CheckContext {
   device: Device;
   precision: Precision;
   /** Sizes that a processor computes in seconds. */
   small: boolean;
-  /** A folder of its own. */
+  /** A separate folder for the check. */
   folder: string;
   /** The folder of all checks of a run: what one has made another need not make again. */
   shared: string;

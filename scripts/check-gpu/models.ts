@@ -57,15 +57,15 @@ const random =
     return { model, workload: { name, trainingFile, batchSize: count, peft: adapters.large, training } };
   };
 
-const ofBillion = { rows: 4, tokens: 512, checkpointed: false };
-const ofSeven = { rows: 1, tokens: 2048, checkpointed: true };
+const shapeOf1B = { rows: 4, tokens: 512, checkpointed: false };
+const shapeOf7B = { rows: 1, tokens: 2048, checkpointed: true };
 
 export const tasks = {
   demo,
-  billion: random('billion', ofBillion),
-  'billion-nf4': random('billion', ofBillion, 'nf4'),
-  seven: random('seven', ofSeven),
-  'seven-nf4': random('seven', ofSeven, 'nf4'),
+  billion: random('billion', shapeOf1B),
+  'billion-nf4': random('billion', shapeOf1B, 'nf4'),
+  seven: random('seven', shapeOf7B),
+  'seven-nf4': random('seven', shapeOf7B, 'nf4'),
 };
 
 /** Lines of `count` letters each, which are tokens of the model's tokenizer, none like another. */

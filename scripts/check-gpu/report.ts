@@ -11,7 +11,7 @@ export function reportOf(machine: Record<string, string>, made: Made[]): string 
     '',
     header,
     header.replaceAll(/[^|]+/g, ' --- '),
-    ...made.map((one) => `| ${cellsOf(one).map(asCell).join(' | ')} |`),
+    ...made.map((one) => `| ${cellsOf(one).map(escapeCell).join(' | ')} |`),
     ...failures.flatMap(({ name, output }) => ['', `What ${name} wrote last:`, '', '```', ...output, '```']),
     '',
     closingLine(made),
@@ -29,7 +29,7 @@ function cellsOf(one: Made): string[] {
   return [one.name, one.result, one.seconds.toFixed(1), memory, said];
 }
 
-const asCell = (text: string): string => text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
+const escapeCell = (text: string): string => text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
 
 function closingLine(made: Made[]): string {
   const count = (result: Made['result']) => made.filter((one) => one.result === result).length;

@@ -10,14 +10,14 @@ import { runApart } from './run-apart.ts';
 const folder = scratchFolder('check-gpu');
 let runs = 0;
 
-/** Makes a check whose process does this; `tell` writes an outcome. */
+/** Makes a check whose process does this; `report` writes an outcome. */
 async function made(body: string, more: Partial<Check> = {}, limitSeconds = 60): Promise<Made> {
   const shared = join(folder, String(++runs));
   mkdirSync(shared);
   const entry = join(shared, 'entry.mjs');
-  const tell =
-    "import { writeFileSync } from 'node:fs';\nconst tell = (outcome) => writeFileSync(process.argv[4], JSON.stringify(outcome));\n";
-  writeFileSync(entry, tell + body);
+  const report =
+    "import { writeFileSync } from 'node:fs';\nconst report = (outcome) => writeFileSync(process.argv[4], JSON.stringify(outcome));\n";
+  writeFileSync(entry, report + body);
   const check: Check = { name: 'one', precision: 'fp32', run: async () => ({}), ...more };
   const signal = new AbortController().signal;
   return await runApart(check, { device: { kind: 'cpu' }, small: true, shared, limitSeconds, signal, entry });
@@ -51,7 +51,7 @@ test('a process that crashes or takes too long is a failure with what it wrote l
 test('it has the environment of the device and of the check, and no secrets', async () => {
   process.env.GRAFT_PEPPER = 'secret';
   const body = `const { CUDA_VISIBLE_DEVICES, NVIDIA_TF32_OVERRIDE, GRAFT_KERNELS, GRAFT_PEPPER } = process.env;
-    tell({ result: 'passed', figures: { CUDA_VISIBLE_DEVICES, NVIDIA_TF32_OVERRIDE, GRAFT_KERNELS, GRAFT_PEPPER } });`;
+    report({ result: 'passed', figures: { CUDA_VISIBLE_DEVICES, NVIDIA_TF32_OVERRIDE, GRAFT_KERNELS, GRAFT_PEPPER } });`;
   const one = await made(body, { environment: { GRAFT_KERNELS: 'stock' } });
   assert.ok(one.result === 'passed');
   assert.deepEqual(one.figures, {
@@ -63,7 +63,7 @@ test('it has the environment of the device and of the check, and no secrets', as
 
 test('a check that passed without what it must log is not possible here, and the report ends with the reason', async () => {
   const mustLog = { text: 'compiled it', otherwise: 'nothing was compiled' };
-  const passed = "tell({ result: 'passed', figures: { step: '1 | 2 ms' } });";
+  const passed = "report({ result: 'passed', figures: { step: '1 | 2 ms' } });";
   const without = await made(passed, { mustLog });
   const withIt = await made(`console.error('… compiled it …'); ${passed}`, { mustLog });
   assert.deepEqual([without.result, withIt.result], ['not possible', 'passed']);

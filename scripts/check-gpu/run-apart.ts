@@ -21,7 +21,7 @@ export type RunOptions = Pick<CheckContext, 'device' | 'small' | 'shared'> & {
   entry?: string;
 };
 
-/** Makes a check in a process of its own, with all that it starts in a group, so that whatever becomes of it is an outcome. */
+/** Makes a check in a separate process, with all that it starts in a group, so that whatever becomes of it is an outcome. */
 export async function runApart(check: Check, options: RunOptions): Promise<Made> {
   const { device, small, shared, entry = fileURLToPath(new URL('one-check.ts', import.meta.url)) } = options;
   const folder = join(shared, check.name);

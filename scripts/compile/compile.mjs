@@ -20,8 +20,8 @@ import { digestOf, findSources } from './sources.mjs';
 const kept = 6;
 
 /**
- * The folder with the compiled form of the sources as they are now: of `apps/api/src/main.ts`, `apps/api/src/main.js`. What is there
- * is taken (some 20 ms), else it is compiled (some 2 s). A folder is never changed, so that whoever runs from it is undisturbed.
+ * The folder with the compiled form of the current sources: `apps/api/src/main.js` for `apps/api/src/main.ts`. An existing folder is
+ * reused (some 20 ms), otherwise the sources are compiled (some 2 s). A folder never changes, so programs that run from it are undisturbed.
  * @param {string} root of the checkout
  * @param {() => void} onCompile called before it compiles
  */

@@ -77,7 +77,7 @@ test('what lies beside a source is found there; what it starts is compiled', () 
     console.log(readFileSync(new URL('./data.txt', ${meta}.url), 'utf8'), readFileSync(${meta}.dirname + '/data.txt', 'utf8'));
     console.log(plain.endsWith('/apps/one/src/plain.mjs') && !plain.includes('/compiled/'), process.argv[1] === ${meta}.filename);
     const entry = new URL('child.ts', ${meta}.url);
-    fork(entry).on('message', (told) => console.log(entry.pathname.endsWith('.js'), JSON.stringify(told)));`,
+    fork(entry).on('message', (message) => console.log(entry.pathname.endsWith('.js'), JSON.stringify(message)));`,
   );
   assert.deepEqual(run('apps/one/src/main.ts').trim().split('\n'), [
     'beside beside',
@@ -104,7 +104,7 @@ test('packages of many files are gathered, one instance each', () => {
   assert.equal(run('apps/one/src/main.ts'), 'true false\n');
 });
 
-test('a change of a source is another folder; what is there is taken, and the oldest are deleted', async () => {
+test('a change of a source makes another folder; an existing one is reused, and the oldest are deleted', async () => {
   const folders: string[] = [];
   for (let i = 0; i < 8; i++) {
     write('apps/one/src/main.ts', `console.log(${'1'.repeat(i + 1)});`);
@@ -124,7 +124,7 @@ test('several processes that compile at once all get the whole', async () => {
   assert.deepEqual(readdirSync(path.join(root, 'compiled')), [path.basename(folders[0]!)]);
 });
 
-test('a source with a fault of syntax is told, and nothing half is left', async () => {
+test('a syntax error in a source is reported, and no partial folder is left', async () => {
   write('apps/one/src/main.ts', 'const = 1;');
   await assert.rejects(ensureCompiled(root), /main\.ts:1:6/);
   assert.deepEqual(readdirSync(path.join(root, 'compiled')), []);

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { compiledFile, ensureCompiled } from './compile.mjs';
 
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-// To listen to the channel is no reason to go on running.
+// Listening to the channel must not keep the process running.
 process.channel?.unref();
 const root = path.join(import.meta.dirname, '../..');
 const [file, ...args] = process.argv.slice(2);

@@ -22,7 +22,7 @@ export function findSources(root) {
 
 /**
  * What the compiled files depend on, in a few letters: sizes and times of the sources, where they lie, and all that decides how
- * they are compiled. Times in whole seconds, because the layers of an image keep no more.
+ * they are compiled. Times in whole seconds, because layers of images keep no fractions.
  */
 export function digestOf(root, sources) {
   const hash = createHash('sha256').update(root);

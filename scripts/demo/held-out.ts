@@ -19,7 +19,7 @@ export async function readHeldOut(file: string): Promise<HeldOutExample[]> {
   });
 }
 
-/** So many questions are under way at once: the server answers them together, each as if it were alone. */
+/** Concurrent questions: the server batches them and answers each as if it were alone. */
 const atOnce = 16;
 
 /** The model's answers to every held-out question, greedy, with a bar on a terminal. */

@@ -16,13 +16,15 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const fresh = () => path.join(folder, 'output');
 const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(root, args, env);
 
-test('by default: the bike shop, LoRA, a free port, data of its own and a new key', () => {
+test('by default: the bike shop, LoRA, a free port, a private data folder and a new key', () => {
   const options = read(['--output', fresh()])!;
   assert.equal(options.task, path.join(root, 'examples/bike-shop'));
   assert.deepEqual([options.method, options.setting.margin, options.keep], ['lora', 50, false]);
   assert.deepEqual([options.port, options.dataDir], [null, path.join(root, 'data/demo')]);
   assert.match(options.key, /^graft_demo[a-z0-9]{12}_[a-z0-9]{40}$/);
   assert.equal(options.keyIsNew, true);
+  assert.equal(options.seed, null);
+  assert.equal(read(['--output', fresh(), '--seed', '43'])!.seed, 43);
   assert.notEqual(read(['--output', fresh()])!.key, options.key);
   assert.equal(read(['--help']), null);
 });
@@ -34,7 +36,7 @@ test('PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured', () => {
   assert.deepEqual([port, dataDir, used, keyIsNew], [8011, path.join(folder, 'mine'), key, false]);
 });
 
-test('what is wrong is said before anything starts', () => {
+test('invalid options are reported before anything starts', () => {
   const file = path.join(folder, 'file');
   writeFileSync(file, '');
   const foreign = path.join(folder, 'foreign');
@@ -45,6 +47,7 @@ test('what is wrong is said before anything starts', () => {
     [['--peft-type', 'magic'], {}, /^--peft-type magic is not one of the demo's: lora, /],
     [['--peft-type', 'toString'], {}, /^--peft-type toString is not/],
     [['--task', '../scripts'], {}, /^--task \.\.\/scripts is no task in examples\/: bike-shop/],
+    [['--seed', 'x'], {}, /^--seed x is not a whole number/],
     [['--output', file], {}, /is a file: give a folder$/],
     [['--output', foreign], {}, /holds thesis\.tex, which is not the demo's: give another folder$/],
     [['--output', root], {}, /which is not the demo's/],

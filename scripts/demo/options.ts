@@ -11,6 +11,8 @@ export interface DemoOptions {
   task: string;
   method: string;
   setting: MethodSetting & { margin: number };
+  /** Of the job; null: the one in its job.json. */
+  seed: number | null;
   /** Where adapter and picture go. */
   output: string;
   /** Leave Graft running at the end. */
@@ -26,9 +28,10 @@ export interface DemoOptions {
 const methods = Object.keys(methodSettings).join(', ');
 /** The method that the task's own job.json has. */
 export const defaultMethod = methodName(defaultPeft.peft_type);
-export const usage = `npm run demo -- [--peft-type TYPE] [--task TASK] [--output FOLDER] [--keep]
+export const usage = `npm run demo -- [--peft-type TYPE] [--task TASK] [--seed N] [--output FOLDER] [--keep]
   --peft-type  ${methods} (default: ${defaultMethod})
   --task       a folder of examples/ (default: bike-shop)
+  --seed       of the training, instead of the task's own
   --output     where adapter and loss curve go (default: demo-output)
   --keep       leave Graft running at the end
 PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free port, data/demo and a new key.`;
@@ -36,13 +39,14 @@ PORT, GRAFT_DATA_DIR and GRAFT_BOOTSTRAP_KEY are honoured; by default a free por
 /** What the demo itself writes to --output. */
 export const outputs = { adapter: 'adapter', curve: 'loss.svg' };
 
-/** Reads arguments and environment. Null for --help. Throws one message for whoever typed them. */
+/** Reads arguments and environment. Null for --help. Throws one error message about the options. */
 export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv): DemoOptions | null {
   const { values } = parseArgs({
     args,
     options: {
       task: { type: 'string', default: 'bike-shop' },
       'peft-type': { type: 'string', default: defaultMethod },
+      seed: { type: 'string' },
       output: { type: 'string', default: 'demo-output' },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -55,6 +59,8 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
   const tasks = tasksOf(path.join(root, 'examples'));
   if (!tasks.includes(values.task))
     throw new Error(`--task ${values.task} is no task in examples/: ${tasks.join(', ')}`);
+  if (values.seed !== undefined && !/^\d{1,9}$/.test(values.seed))
+    throw new Error(`--seed ${values.seed} is not a whole number from 0 to 999999999`);
   const output = path.resolve(root, values.output);
   checkOutput(output, values.output);
   const service = loadServiceEnv(env);
@@ -62,6 +68,7 @@ export function readOptions(root: string, args: string[], env: NodeJS.ProcessEnv
     task: path.join(root, 'examples', values.task),
     method: peftType,
     setting,
+    seed: values.seed === undefined ? null : Number(values.seed),
     output,
     keep: values.keep,
     dataDir: env.GRAFT_DATA_DIR ? service.dataDir : path.join(root, 'data/demo'),

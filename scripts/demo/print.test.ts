@@ -9,12 +9,12 @@ test('a bar has twenty cells', () => {
   assert.equal(bar(0.97), `${'█'.repeat(19)}░`);
 });
 
-test('a score is told as bar, percent and counts', () => {
+test('a score is shown as bar, percent and counts', () => {
   assert.equal(percent(2, 3), 67);
   assert.equal(score(30, 40), '███████████████░░░░░ 75 %  (30 of 40)');
 });
 
-test('the values of a table stand in one column', () => {
+test('the values of a table are aligned in one column', () => {
   assert.equal(
     table([
       ['a', '1'],

@@ -46,7 +46,7 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
     console.log(`   ${file.id}  ${shown(training)}, ${file.bytes} bytes`);
     const created = await client.fineTuning.jobs.create({ ...job, training_file: file.id });
     console.log(`   ${created.id}  ${created.peft.peft_type} on ${created.model}`);
-    // Its exit code says no more than the job's status, which is looked at next.
+    // The exit code is derived from the job's status, which is read next.
     await runGraft(root, graft, key, ['jobs', 'watch', created.id]);
     const finished = await client.fineTuning.jobs.retrieve(created.id);
     const model = modelOf(finished);
@@ -115,9 +115,10 @@ export async function runDemo(root: string, options: DemoOptions): Promise<boole
   }
 }
 
-/** The task's own job.json stands as it is for the default method; another one brings what it needs. */
-async function readJob({ task, method, setting }: DemoOptions): Promise<JobBody> {
-  const job = JSON.parse(await readFile(path.join(task, 'job.json'), 'utf8')) as JobBody;
+/** The task's job.json, unchanged for the default method; other methods add their options. */
+async function readJob({ task, method, setting, seed }: DemoOptions): Promise<JobBody> {
+  const given = JSON.parse(await readFile(path.join(task, 'job.json'), 'utf8')) as JobBody;
+  const job = seed === null ? given : { ...given, seed };
   if (method === defaultMethod) return job;
   const hyperparameters = { n_epochs: setting.epochs, batch_size: 8 };
   return {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { freePort, startGraft } from './service.ts';
 
-// Each has a Postgres of its own here, whatever the tests run on.
+// Each has an embedded Postgres here, whatever database the tests use.
 delete process.env.DATABASE_URL;
 delete process.env.REDIS_URL;
 

@@ -19,8 +19,8 @@ const raising = [
 const scatters =
   /^(Resource)?Scatter(Nd)?(NonAliasing)?(Add|Sub|Mul|Div|Min|Max|Update)?$|^TensorScatter(Add|Sub|Min|Max|Update)$/;
 /**
- * Sums of segments are deterministic where they have to be, but those of sorted ones wait for the device to say how many there are.
- * UnsortedSegmentSum is told, sorts, and then adds up in that order (`UnsortedSegmentFunctor` of segment_reduction_ops_gpu.cu.h).
+ * Segment sums are deterministic where they have to be, but those of sorted segments wait for the device to report how many there are.
+ * UnsortedSegmentSum receives the number, sorts, and then adds in that order (`UnsortedSegmentFunctor` of segment_reduction_ops_gpu.cu.h).
  */
 const waiting = /^(Sparse)?Segment(Sum|Mean|SqrtN|Prod|Min|Max)/;
 

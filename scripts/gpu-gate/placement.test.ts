@@ -1,4 +1,4 @@
-/** What the gate finds: faults that Graft's graphs had, each in a program of its own. */
+/** Faults that Graft's graphs had and the gate finds, each in a separate program. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -142,7 +142,7 @@ test('ops that raise, scatter in any order or run on the host where ops are to b
 });
 
 test('one of Graft’s own kernels', async () => {
-  assert.ok(kernelSets().length > 1, 'kernels are registered when they are first asked for');
+  assert.ok(kernelSets().length > 1, 'kernels are registered when they are first requested');
   const faults = await faultsOf((builder) => {
     builder.function('f', { x: floats(8, 64), at: ints(8) }, ({ x, at }) => ({
       y: rawOp('GraftScatterRows', [], [x, at, tf.zeros([64, 64])])[0]!,

@@ -33,7 +33,7 @@ export interface Placement {
   copies: number;
 }
 
-/** A tensor: where it is, and what it is made of. */
+/** A tensor: its device, and the operation that computes it. */
 interface Value {
   place: 'host' | 'device';
   /** `feed`: an input, perhaps in another shape. `constant`: the same at each run. */
@@ -140,7 +140,7 @@ function originOf({ op }: RecordedNode, given: readonly Value[]): Value['origin'
 
 const isSmallConstant = ({ origin, bytes }: Value) => origin === 'constant' && bytes <= MOST_HOST_BYTES;
 
-/** The argument that each of so many tensors belongs to: one of them may be a list. */
+/** The argument that each of the tensors belongs to: an argument may be a list. */
 function namesOf(all: readonly Argument[], { op, attrs }: RecordedNode, count: number): string[] {
   const lists = all.filter(({ count }) => count !== null);
   const rest = count - (all.length - lists.length);

@@ -1,5 +1,5 @@
 /**
- * One training for docs/methods.md, in a process of its own so that its peak memory is its own. usage: one-run.ts PLAN.json
+ * One training for docs/methods.md, in a separate process so that its peak memory is its own. usage: one-run.ts PLAN.json
  * The last line of standard output is a RunResult.
  */
 import { readFile, rm } from 'node:fs/promises';
@@ -73,7 +73,7 @@ if (plan.train) {
     if (record.type === 'step' && record.step % 10 === 0)
       process.stderr.write(`    step ${record.step}/${record.totalSteps}  loss ${record.loss.toFixed(3)}\n`);
     if (record.type === 'done') {
-      // The adapters library keeps a classifier's head in a file of its own.
+      // The adapters library keeps a classifier's head in a separate file.
       const weights = record.files.filter(({ path }) => path.endsWith('.safetensors'));
       result.fileBytes = weights.reduce((sum, { bytes }) => sum + bytes, 0);
       result.peakBytes = record.peakMemoryBytes;

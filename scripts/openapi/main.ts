@@ -1,6 +1,5 @@
 /**
- * `npm run openapi`: makes the types of the TypeScript client again from the document of the API, which runs for it over a database
- * of its own.
+ * `npm run openapi`: generates the TypeScript client's types from the API's OpenAPI document. The API runs for it on a private database.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';

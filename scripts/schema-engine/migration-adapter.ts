@@ -78,7 +78,7 @@ function characterReader(pool: pg.Pool): (adapter: SqlQueryable) => void {
   };
 }
 
-/** Runs one statement on a connection of its own. */
+/** Runs one statement on a separate connection. */
 export async function runOnce(url: URL, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: plain(url) });
   await client.connect();

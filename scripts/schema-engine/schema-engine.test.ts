@@ -83,7 +83,7 @@ test('migrate dev makes a migration through the shadow database, and Graft accep
   );
   await sql.query('SELECT * FROM extra');
   assert.deepEqual(await shadowDatabases(sql), before, 'the shadow database is dropped');
-  // The source tree lacks that migration: this Graft must not go on with such a database.
+  // The source tree lacks that migration: this Graft must refuse such a database.
   await assert.rejects(migrateDatabase({ sql }), /_extra, which this version of Graft does not know/);
   await sql.end();
 });
@@ -106,7 +106,7 @@ UPDATE "jobs" SET "person_id" = k."person_id"
 FROM "api_keys" k WHERE k."id" = "jobs"."key_id" AND k."person_id" IS NOT NULL;
 `;
 
-describe('the migration of job owners, which was mended', () => {
+describe('the migration of job owners, which was corrected', () => {
   let other: TestDatabase;
   let sql: pg.Pool;
   const owners = 'prisma/migrations/20261128230000_job_owners/migration.sql';

@@ -1,7 +1,7 @@
 /**
- * `node --import tsx scripts/schemathesis/main.ts [--minutes N]`: starts Graft on a database of its own, with
+ * `node --import tsx scripts/schemathesis/main.ts [--minutes N]`: starts Graft on a private database, with
  * two teams and a tiny model, and lets schemathesis try every route as both teams: all checks, stateful, for N minutes (10).
- * `decisions.toml` says what it is told to accept. Exit code 1 when it found anything else.
+ * `decisions.toml` lists what it accepts. Exit code 1 when it found anything else.
  */
 import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';

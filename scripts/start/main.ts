@@ -17,7 +17,7 @@ const programs: Program[] = [
 
 const { verbose, selected } = readArguments(process.argv.slice(2));
 
-// A terminal that was closed takes no more lines: stopping goes on without them.
+// A closed terminal accepts no further lines: stopping continues without it.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   loadSettings();

@@ -26,7 +26,7 @@ await setLogins(owner.sql, {
 await owner.sql.end();
 log.info('the database is ready for API and workers');
 
-/** Each in a folder of its own, which is mounted where that login is used and nowhere else. */
+/** Each in a separate folder, which is mounted where that login is used and nowhere else. */
 function passwordIn(own: string): string {
   const file = path.join(own, 'password');
   if (!existsSync(file)) {

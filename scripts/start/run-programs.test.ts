@@ -29,7 +29,7 @@ test('a stop ends the API, then the worker, then Postgres, each when the one bef
        import { connect } from 'node:net';
        const note = (text) => appendFileSync(${JSON.stringify(notes)}, '${name} ' + text + '\\n');
        process.on('SIGTERM', () => {
-         note('is told');
+         note('stops');
          setTimeout(() => {
            const { port } = JSON.parse(readFileSync(${JSON.stringify(server)}, 'utf8'));
            const end = (text) => { note(text); process.exit(0); };
@@ -64,9 +64,9 @@ test('a stop ends the API, then the worker, then Postgres, each when the one bef
   stop(null);
   assert.equal(await code, 0);
   assert.deepEqual(readFileSync(notes, 'utf8').trim().split('\n'), [
-    'api is told',
+    'api stops',
     'api ends, with Postgres',
-    'worker is told',
+    'worker stops',
     'worker ends, with Postgres',
   ]);
   const { port } = JSON.parse(readFileSync(server, 'utf8')) as { port: number };

@@ -31,10 +31,9 @@ interface Options {
 }
 
 /**
- * Starts Postgres, migrations, the first key, then the programs, and runs them until they are told to stop or one cannot
- * start. They stop in an order in which each still has what it needs: first the API, while the worker can answer its last
- * requests; then the worker, which checkpoints its jobs and gives them back to the database; Postgres last. Resolves to the
- * exit code.
+ * Starts Postgres, migrations, the first key, then the programs, and runs them until they are asked to stop or one cannot start. They stop
+ * in an order in which each still has what it needs: first the API, while the worker can answer its last requests; then the worker, which
+ * checkpoints its jobs and releases them; Postgres last. Resolves to the exit code.
  */
 export async function runPrograms({
   root,

@@ -58,7 +58,7 @@ test('the supervisor’s own log goes the same way; only its owner reads it', ()
   assert.equal(statSync(path.dirname(log.file!)).mode & 0o777, 0o700);
 });
 
-test('it goes on where an earlier one ended, and a file that is too large is set aside', () => {
+test('the log is appended to, and a file that is too large is rotated', () => {
   const first = open();
   first.logger.info('one');
   const { logger, log, read } = open();

@@ -15,7 +15,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Every program notes its starts and its end in a file of its own. */
+/** Every program notes its starts and its end in a separate file. */
 function run(
   name: string,
   body: string,
@@ -64,7 +64,7 @@ test('a program that dies after it was ready is started again; stopping it waits
   assert.equal(notes().length, 3, 'it stays stopped');
 });
 
-test('one that ends before it was ever ready is given up, with the reason', async () => {
+test('a program that ends before it was ever ready is not restarted, and the reason is reported', async () => {
   let supervised: Supervised | undefined;
   const reason = await new Promise<string>((resolve) => {
     ({ supervised } = run('broken', 'process.exit(3)', { onGiveUp: resolve }));
@@ -87,7 +87,7 @@ test('the stack of one that breaks is shown, and that it is started again', asyn
   await supervised.stop();
 });
 
-test('one that says why it cannot start is given up with its own words', async () => {
+test('a program that reports why it cannot start is not restarted, and its message is shown', async () => {
   let supervised: Supervised | undefined;
   const reason = await new Promise<string>((resolve) => {
     const body =

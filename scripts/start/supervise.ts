@@ -29,7 +29,7 @@ interface Options {
   firstPause?: number;
 }
 
-/** A program that ran this long in health starts the pauses anew. */
+/** After running healthily for this long, a program's restart delays start over. */
 const healthyMs = 60_000;
 
 /** Runs a program as a child process, again and again, until it is stopped. */
@@ -93,7 +93,7 @@ function start({ root, entry, env, startLog }: Options): ChildProcess {
   return fork(entry, [], {
     cwd: root,
     env: env ?? process.env,
-    // A process group of its own: Ctrl-C reaches this process only, which then stops the others in order.
+    // A separate process group: Ctrl-C reaches this process only, which then stops the others in order.
     detached: true,
     stdio: startLog.file === null ? 'inherit' : ['inherit', 'pipe', 'pipe', 'ipc'],
   });

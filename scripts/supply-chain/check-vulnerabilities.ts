@@ -27,7 +27,7 @@ interface Advisory {
 interface Report {
   error?: { summary?: string };
   message?: string;
-  /** By package: advisories of its own, and names of packages that it has the vulnerability from. */
+  /** By package: its advisories, and the packages that it inherits vulnerabilities from. */
   vulnerabilities?: Record<string, { via: (Advisory | string)[] }>;
 }
 
@@ -44,7 +44,7 @@ for (const { advisory, package: name, reason, until } of allowed) {
   if (!/^GHSA(?:-[0-9a-z]{4}){3}$/.test(advisory ?? '') || !name || (reason ?? '').length < 20)
     faults.push(`${advisory}: an entry names advisory, package, and a reason of 20 characters or more`);
   if (!/^\d{4}-\d\d-\d\d$/.test(until ?? '') || until < today)
-    faults.push(`${advisory}: allowed until ${until}, which is over: upgrade ${name}, or judge it anew`);
+    faults.push(`${advisory}: allowed until ${until}, which has passed: upgrade ${name}, or assess it again`);
 }
 
 const asked = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
@@ -54,7 +54,7 @@ const report = parseReport(asked.stdout ?? '');
 if (!report.vulnerabilities) {
   const reason = report.message ?? report.error?.summary ?? asked.error?.message ?? 'no answer';
   console.log(
-    `not reachable: the registry tells no known vulnerabilities here (${reason.trim()}). Nothing was checked.`,
+    `not reachable: the registry lists no known vulnerabilities here (${reason.trim()}). Nothing was checked.`,
   );
 } else {
   const found = Object.values(report.vulnerabilities).flatMap(({ via }) =>

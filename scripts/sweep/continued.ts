@@ -1,6 +1,6 @@
 /**
  * npm run sweep -- --continued [--only TASK,…]: which rate suits a run that continues an adapter (docs/auto.md). An adapter learns the
- * first half of a task's rows as a job would, and goes on with the other half at multiples of the rate that a long, fresh run takes.
+ * first half of a task's rows as a job would, and continues with the other half at multiples of the rate of a long, fresh run.
  */
 import { openTask } from './one-run.ts';
 

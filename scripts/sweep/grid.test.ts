@@ -45,7 +45,7 @@ test('what was measured is not tried again, and other values of a row are other 
   assert.equal(await nextTrial(plain, [measured(first, 1)]), null);
 });
 
-test('verdicts: so many tasks may be so far from the best, and one that was not tried is too far', async () => {
+test('verdicts: a bounded number of tasks may be a bounded distance from the best, and an untried one is too far', async () => {
   const automatic = await automaticTrial(row);
   const verdict = (task: string, method: string, loss: number | null, use: Verdict['use'] = 'held out') => {
     return { task, method, use, automatic, loss, best: measured(automatic, 1) };

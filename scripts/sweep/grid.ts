@@ -16,7 +16,7 @@ export const methodNames = types.map(methodName);
 export interface Row extends Omit<Trial, 'learning_rate' | 'n_epochs' | 'batch_size'> {
   /** Instead of the automatic values. */
   training: { n_epochs?: number; batch_size?: number; max_steps?: number };
-  /** A rate is tried at most so many times above and below the best one; null: the automatic rate alone. */
+  /** Maximum number of rates above and below the best one; null: the automatic rate alone. */
   apart: number | null;
 }
 
@@ -91,7 +91,7 @@ export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'me
 export async function resolved(row: Omit<Row, 'apart'>) {
   const { model, type, data } = tasks[row.task]!;
   const size = dataSizeOf(data().training.map((each) => JSON.stringify(each)));
-  const bound = size.exampleCount < FEW_ROWS ? {} : { max_steps: models[model].mostSteps };
+  const bound = size.exampleCount < FEW_ROWS ? {} : { max_steps: models[model].maxSteps };
   return resolveTraining({
     peft: parsePeftConfig(peftOf(row)),
     training: { ...bound, ...row.training, eval_steps: 1_000_000 },
@@ -103,7 +103,7 @@ export async function resolved(row: Omit<Row, 'apart'>) {
 /** Of more steps than trials may have: it says how long runs learn, and nothing of the values that the others try. */
 export function isLongRun({ task: name, steps }: Pick<Result, 'task' | 'steps'>): boolean {
   const task = tasks[name]!;
-  return steps > models[task.model].mostSteps && task.data().training.length >= FEW_ROWS;
+  return steps > models[task.model].maxSteps && task.data().training.length >= FEW_ROWS;
 }
 
 /** The row with automatic values. */
@@ -118,7 +118,7 @@ export async function nextTrial(row: Row, results: readonly Result[]): Promise<T
   const automatic = await automaticTrial(row);
   if (!resultOf(automatic, results)) return automatic;
   if (row.apart === null) return null;
-  const rates = ofRow(automatic, results).sort((a, b) => a.learning_rate - b.learning_rate);
+  const rates = resultsOfRow(automatic, results).sort((a, b) => a.learning_rate - b.learning_rate);
   const best = rates.reduce((a, b) => (lossOf(b) < lossOf(a) ? b : a));
   const at = rates.indexOf(best);
   const far = (a: Result | undefined, b: Result | undefined) =>
@@ -129,7 +129,7 @@ export async function nextTrial(row: Row, results: readonly Result[]): Promise<T
 }
 
 /** All that was measured with a trial's values but for the learning rate. */
-function ofRow({ learning_rate: _, ...trial }: Trial, results: readonly Result[]): Result[] {
+function resultsOfRow({ learning_rate: _, ...trial }: Trial, results: readonly Result[]): Result[] {
   return results.filter((result) =>
     Object.entries(trial).every(([key, value]) => isDeepStrictEqual(result[key as keyof Trial], value)),
   );

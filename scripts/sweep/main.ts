@@ -1,9 +1,9 @@
 /**
  * npm run sweep -- [--only WORD,…]: trains each method on tasks of several kinds and sizes, at learning rates around the automatic one,
- * and keeps every result in scripts/sweep/results.jsonl. What is there is not trained again, so it goes on where it was stopped.
+ * and keeps every result in scripts/sweep/results.jsonl. Existing results are not trained again, so an interrupted sweep continues.
  *   --only        tasks, methods or task/method
  *   --list        what there is to try, and how much of it was
- *   --check       trains nothing: says how near automatic training comes to the best, and fails where it is too far
+ *   --check       trains nothing: reports how near automatic training is to the best, and fails where it is too far
  *   --ranks       trains other runs, whose results it prints: at which part of a run the best rate shows (docs/sweeps.md)
  *   --continued   the same: which rate suits runs that continue an adapter (docs/auto.md)
  *   --write-docs  trains nothing: writes that table, and the one of long runs, into docs/auto.md
@@ -46,8 +46,8 @@ if (options.long) await long();
 else await short();
 
 async function short(): Promise<void> {
-  const ofLong = (['model', 'seeds', 'steps'] as const).find((name) => options[name] !== undefined);
-  if (ofLong) return refuse(`--${ofLong} is an option of --long`);
+  const longOption = (['model', 'seeds', 'steps'] as const).find((name) => options[name] !== undefined);
+  if (longOption) return refuse(`--${longOption} is an option of --long`);
   const stray = words.find((word) => !grid.some((row) => isChosen(row, [word])));
   if (stray) {
     const known = `tasks are ${Object.keys(tasks).join(', ')}; methods ${methodNames.join(', ')}`;

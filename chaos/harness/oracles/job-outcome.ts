@@ -3,9 +3,9 @@ import { isOver, readJobs } from '../jobs.ts';
 import type { Rig } from '../rig.ts';
 import { servedFaults } from './served-files.ts';
 
-/** All that may be compared of a job that succeeded. */
+/** Everything that can be compared of a succeeded job. */
 export interface Outcome {
-  /** Losses by step, in order, of each kind. */
+  /** Losses of each kind, ordered by step. */
   train: [step: number, loss: number][];
   evaluation: [step: number, loss: number][];
   /** sha256 of each file of its adapter, by path. */
@@ -30,10 +30,10 @@ export async function outcomeOf(rig: Rig, id: string): Promise<Outcome> {
   };
 }
 
-/** What is wrong with a job that was to succeed, one line each. Empty: it ended once, with what the control has. */
+/** What is wrong with a job that should have succeeded, a line each. Empty: it ended once, with the control's results. */
 export async function faultsOf(rig: Rig, job: AcceptedJob, control: Outcome): Promise<string[]> {
   const row = (await readJobs(rig, [job.id])).get(job.id);
-  if (!row) return ['accepted with 201, and it has no row'];
+  if (!row) return ['accepted with 201, but it has no row'];
   if (row.state !== 'succeeded') {
     return [`it ${isOver(row) ? 'ended' : 'is still'} ${row.state}: ${JSON.stringify(row.error)}`];
   }
@@ -67,10 +67,10 @@ function fileFaults(found: Record<string, string>, wanted: Record<string, string
   const names = new Set([...Object.keys(found), ...Object.keys(wanted)]);
   return [...names]
     .filter((name) => found[name] !== wanted[name])
-    .map((name) => `${name} is not the control's, bit for bit`);
+    .map((name) => `${name} differs from the control's`);
 }
 
-/** One row of each kind that an end writes. */
+/** Counts the rows that the end of a job writes, one of each kind. */
 async function onceFaults(rig: Rig, job: AcceptedJob): Promise<string[]> {
   const [counts] = await rig.postgres.query<Record<string, number>>(
     `SELECT (SELECT count(*)::int FROM jobs WHERE metadata->>'chaos' = $2) AS jobs,
@@ -81,10 +81,10 @@ async function onceFaults(rig: Rig, job: AcceptedJob): Promise<string[]> {
   );
   return Object.entries(counts ?? {})
     .filter(([, count]) => count !== 1)
-    .map(([name, count]) => `${count} rows of ${name} where there must be one`);
+    .map(([name, count]) => `${count} rows of ${name}, expected one`);
 }
 
-/** Rows that somebody wrote after the end: a lease holder of an old epoch. */
+/** Rows written after the end, by a holder of an expired lease. */
 async function lateRows(rig: Rig, row: JobRow): Promise<string[]> {
   const late = await rig.postgres.query<{ kind: string }>(
     `SELECT 'metric of step ' || step AS kind FROM job_metrics WHERE job_id = $1 AND created_at > $2
@@ -95,7 +95,7 @@ async function lateRows(rig: Rig, row: JobRow): Promise<string[]> {
   return late.slice(0, 3).map(({ kind }) => `written after the end: ${kind}`);
 }
 
-/** Each attempt is closed, one of them succeeded, and no more were charged than faults hit. */
+/** Each attempt is closed, one of them succeeded, and the job was charged for no more attempts than faults hit it. */
 async function attemptFaults(rig: Rig, row: JobRow, job: AcceptedJob): Promise<string[]> {
   const attempts = await rig.postgres.query<{ outcome: string | null }>(
     "SELECT outcome FROM job_attempts WHERE job_id = $1 AND kind = 'training'",
@@ -106,6 +106,6 @@ async function attemptFaults(rig: Rig, row: JobRow, job: AcceptedJob): Promise<s
   if (count(null) > 0) faults.push(`${count(null)} attempts were never closed`);
   if (count('succeeded') !== 1) faults.push(`${count('succeeded')} attempts succeeded`);
   const most = 1 + job.strikes;
-  if (row.attempts > most) faults.push(`${row.attempts} attempts charged, ${most} at most were due`);
+  if (row.attempts > most) faults.push(`${row.attempts} attempts charged, expected at most ${most}`);
   return faults;
 }

@@ -1,7 +1,7 @@
 import { checkUsage } from '@graft/service';
 import type { Rig } from '../rig.ts';
 
-/** Where the ledger says something else than the jobs, attempts, files and versions that it counts, in words. */
+/** Differences between the usage ledger and the jobs, attempts, files and versions that it counts, as text. */
 export async function ledgerFaults(rig: Rig): Promise<string[]> {
   const query = async (text: string) => ({ rows: await rig.postgres.query(text) });
   const differences = await checkUsage({ sql: { query } } as unknown as Parameters<typeof checkUsage>[0]);

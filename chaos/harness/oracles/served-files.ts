@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AcceptedJob } from '../jobs.ts';
 
-/** What a client gets of the job's adapter is, byte for byte, what its row promises. One line for each file that is not. */
+/** Checks that a client downloads the bytes that the job's row promises. One line for each file that differs. */
 export async function servedFaults(job: AcceptedJob): Promise<string[]> {
   const { client } = job.team;
   try {
@@ -15,7 +15,7 @@ export async function servedFaults(job: AcceptedJob): Promise<string[]> {
     const served = digestsOfTar(Buffer.concat(chunks));
     return version.files
       .filter(({ path, sha256 }) => served.get(path) !== sha256)
-      .map(({ path }) => `${path} is served with other bytes than its row promises`);
+      .map(({ path }) => `${path} is served with bytes that differ from its row`);
   } catch (error) {
     return [`its files cannot be downloaded: ${(error as Error).message}`];
   }
@@ -23,7 +23,7 @@ export async function servedFaults(job: AcceptedJob): Promise<string[]> {
 
 const block = 512;
 
-/** sha256 of each plain file of a tar archive, by its path in the archive's one folder, if it has one. */
+/** sha256 of each plain file of a tar archive, by its path without the archive's single top folder. */
 function digestsOfTar(tar: Buffer): Map<string, string> {
   const digests = new Map<string, string>();
   const text = (at: number, length: number) => tar.toString('utf8', at, at + length).split('\0')[0] ?? '';

@@ -5,7 +5,7 @@ import { descendants } from '../../../test/service/process-tree.ts';
 import { type Spawned, signalGroup, signalProcess, spawnInGroup } from './started.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-/** As the supervisor of `npm start` waits. */
+/** The same time limit as the supervisor of `npm start`. */
 const restartPauseMs = 500;
 
 export interface MemberOptions {
@@ -13,22 +13,22 @@ export interface MemberOptions {
   entry: URL;
   env: NodeJS.ProcessEnv;
   log: string;
-  /** Flags of Node before the entry. */
+  /** Node flags before the entry file. */
   flags?: string[];
-  /** A command that runs it, such as `ip netns exec NAME`. */
+  /** A command that wraps it, such as `ip netns exec NAME`. */
   wrapper?: string[];
 }
 
-/** API or worker: a real process, started again when it ends, as `npm start` does. */
+/** API or worker: a real process, restarted when it ends, as `npm start` does. */
 export class Member {
   readonly name: string;
   readonly #options: MemberOptions;
   #spawned: Spawned | null = null;
   #stopping = false;
   #ready: Promise<void> = Promise.resolve();
-  /** Ends that nobody asked for: exit codes and signals. */
+  /** Unexpected ends: exit codes and signals. */
   readonly crashes: string[] = [];
-  /** Processes that a fault or a stop ends. */
+  /** Processes that a fault or a stop is expected to end. */
   readonly #expected = new Set<number>();
 
   constructor(options: MemberOptions) {
@@ -37,17 +37,17 @@ export class Member {
     this.#start();
   }
 
-  /** Of the process that runs now; null between two. */
+  /** The process id; null between two processes. */
   get pid(): number | null {
     return this.#spawned?.pid ?? null;
   }
 
-  /** Its trainers, generators and verifiers. */
+  /** Process ids of its trainers, generators and verifiers. */
   get children(): number[] {
     return this.pid === null ? [] : descendants(this.pid);
   }
 
-  /** Resolves when it says that it is ready, after as many starts as it takes. */
+  /** Resolves when the process reports that it is ready, after as many starts as needed. */
   async ready(seconds = 120): Promise<void> {
     const deadline = performance.now() + 1000 * seconds;
     for (;;) {
@@ -59,27 +59,27 @@ export class Member {
     }
   }
 
-  /** Sends a signal to the process itself, not to its children. A signal that ends it is no crash. */
+  /** Sends a signal to the process, not to its children. An exit by that signal is no crash. */
   signal(signal: NodeJS.Signals): void {
     if (this.pid === null) return;
     if (signal === 'SIGKILL' || signal === 'SIGTERM') this.expectEnd();
     signalProcess(this.pid, signal);
   }
 
-  /** Tells that the process may be ended by other means than `signal`. The answer takes that back. */
+  /** Marks the process as one that may end by other means than `signal`. The returned function undoes that. */
   expectEnd(): () => void {
     const { pid } = this;
     if (pid !== null) this.#expected.add(pid);
     return () => void (pid !== null && this.#expected.delete(pid));
   }
 
-  /** To the process and all its children. */
+  /** Signals the process and all its children. */
   signalAll(signal: NodeJS.Signals): void {
     if (signal === 'SIGKILL') this.expectEnd();
     for (const pid of [this.pid, ...this.children]) if (pid !== null) signalProcess(pid, signal);
   }
 
-  /** SIGTERM and no restart; SIGKILL after `seconds`. Resolves to how it ended. */
+  /** SIGTERM without a restart; SIGKILL after `seconds`. Resolves to how it ended. */
   async stop(seconds = 40): Promise<number | NodeJS.Signals | null> {
     this.#stopping = true;
     const spawned = this.#spawned;
@@ -91,7 +91,7 @@ export class Member {
     return end;
   }
 
-  /** SIGKILL to everything, and no restart. */
+  /** SIGKILL to the process and its children, without a restart. */
   kill(): void {
     this.#stopping = true;
     if (this.pid !== null) signalGroup(this.pid, 'SIGKILL');
@@ -107,7 +107,7 @@ export class Member {
         if (message.type === 'ready') resolve();
       });
     });
-    // A wrapped process has no channel to a parent that starts it anew.
+    // A wrapped process has no channel to a parent that would restart it.
     spawned.child.channel?.unref();
     void spawned.ended.then(async (end) => {
       this.#spawned = null;

@@ -3,16 +3,16 @@ import { undoAtExit } from './started.ts';
 
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** Of this process. */
+/** Namespaces of this process so far. */
 let made = 0;
 
-/** A network of its own for one process, with one cable to this machine. */
+/** A network namespace for one process, with one virtual cable to this machine. */
 export class NetworkNamespace {
-  /** Runs a command in it. */
+  /** The command that runs something in it. */
   readonly wrapper: string[];
-  /** This machine, as seen from within. */
+  /** This machine's address as seen from the namespace. */
   readonly host: string;
-  /** Itself, as seen from this machine. */
+  /** The namespace's address as seen from this machine. */
   readonly address: string;
   readonly #cable: string;
   readonly #undo: () => void;
@@ -32,7 +32,7 @@ export class NetworkNamespace {
     this.wrapper = ['ip', 'netns', 'exec', name];
     ip('netns', 'add', name);
     this.#undo = undoAtExit(() => {
-      // The cable goes with it.
+      // Deletes the cable too.
       ip('netns', 'delete', name);
     });
     ip('link', 'add', this.#cable, 'type', 'veth', 'peer', 'name', inner, 'netns', name);
@@ -47,7 +47,7 @@ export class NetworkNamespace {
     }
   }
 
-  /** Pulls the cable: nothing passes, and nobody is told. */
+  /** Unplugs the cable: nothing passes, and neither end is notified. */
   pull(): void {
     ip('link', 'set', this.#cable, 'down');
   }

@@ -12,7 +12,7 @@ function message(type: string, ...fields: string[]): Buffer {
 
 const startup = Buffer.concat([Buffer.from([0, 0, 0, 8]), Buffer.from([0, 3, 0, 0])]);
 
-test('statements are told as they pass, a named one each time it is bound, however the bytes are cut', () => {
+test('statements are reported as they pass, a named one each time it is bound, at any chunk size', () => {
   const bytes = Buffer.concat([
     startup,
     message('p', 'password'),
@@ -34,7 +34,7 @@ test('statements are told as they pass, a named one each time it is bound, howev
   }
 });
 
-test('the same statement is the same text, whatever its values and their number', () => {
+test('the same statement has the same text, independent of its values and their number', () => {
   assert.equal(
     normalised('INSERT INTO t  -- all\n VALUES ($1,$2), ($3, $4)'),
     normalised('INSERT INTO t VALUES ($1, $2)'),

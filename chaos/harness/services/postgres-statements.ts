@@ -1,6 +1,6 @@
 /**
- * Reads the client's side of a Postgres connection (protocol 3.0, without TLS) and tells each statement as it passes:
- * texts of Query and Parse messages, and for a Bind of a named statement the text that was parsed under that name.
+ * Reads the client's side of a Postgres connection (protocol 3.0, without TLS) and reports each statement as it passes:
+ * the text of Query and Parse messages, and for a Bind of a named statement the text that was parsed under that name.
  */
 export class PostgresStatements {
   #pending: Buffer = Buffer.alloc(0);
@@ -32,7 +32,7 @@ export class PostgresStatements {
       const name = textAt(body, 0);
       const sql = textAt(body, name.length + 1);
       if (name === '') return sql;
-      // Told when it is bound, each time.
+      // Reported each time it is bound.
       this.#named.set(name, sql);
       return null;
     }
@@ -49,7 +49,7 @@ function textAt(body: Buffer, start: number): string {
   return body.toString('utf8', start, end < 0 ? body.length : end);
 }
 
-/** One line without comments and values, so that the same statement is the same text each time. */
+/** One line without comments and values, so that equal statements have equal text. */
 export function normalised(sql: string): string {
   return sql
     .replaceAll(/\/\*.*?\*\/|--[^\n]*/g, ' ')

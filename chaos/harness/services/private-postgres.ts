@@ -14,7 +14,7 @@ import { signalProcess, undoAtExit } from './started.ts';
 
 const database = 'graft';
 
-/** A Postgres of this run's own, from the binaries that the repository brings: port, data and log are private. */
+/** A Postgres server for this run, from the binaries that npm installs. Port, data and log are private. */
 export class PrivatePostgres {
   readonly #cluster: Cluster;
   #pid: number;
@@ -23,7 +23,7 @@ export class PrivatePostgres {
 
   static async start(folder: string): Promise<PrivatePostgres> {
     mkdirSync(folder, { recursive: true });
-    // Its server may run as another user, who must reach its place in there.
+    // The server may run as another user, who must be able to reach its folder.
     chmodSync(folder, 0o755);
     const cluster = await openCluster(folder, createLogger({ level: 'silent', name: 'chaos' }));
     const { pid } = await ensurePostmaster(cluster);
@@ -49,7 +49,7 @@ export class PrivatePostgres {
     return path.join(this.#cluster.folder, 'postgres.log');
   }
 
-  /** Reads and faults of the harness itself, past every proxy, on a connection that is made anew when it was lost. */
+  /** The harness's own connection, past every proxy. It reconnects after a loss. */
   async query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -63,7 +63,7 @@ export class PrivatePostgres {
     }
   }
 
-  /** `fast` ends sessions and writes a checkpoint, `immediate` is as a power failure. */
+  /** `fast` ends sessions and writes a checkpoint, `immediate` acts like a power failure. */
   async stop(mode: 'fast' | 'immediate'): Promise<void> {
     signalProcess(this.#pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
     const deadline = performance.now() + 60_000;
@@ -77,7 +77,7 @@ export class PrivatePostgres {
     this.#pid = (await ensurePostmaster(this.#cluster)).pid;
   }
 
-  /** Ends sessions of the services, as pg_terminate_backend does. Resolves to how many. */
+  /** Ends sessions of the services by pg_terminate_backend. Resolves to how many. */
   async terminateBackends(fraction = 1): Promise<number> {
     const rows = await this.query<object>(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -87,7 +87,7 @@ export class PrivatePostgres {
     return rows.length;
   }
 
-  /** New transactions of all other sessions may only read, as on a standby after a failover. */
+  /** Makes new transactions of all other sessions read-only, as on a standby after a failover. */
   async setReadOnly(on: boolean): Promise<void> {
     await this.query('SET default_transaction_read_only = off');
     await this.query(
@@ -96,7 +96,7 @@ export class PrivatePostgres {
     await this.query('SELECT pg_reload_conf()');
   }
 
-  /** Takes every connection that the server allows, and throws out who has one. The returned function gives them back. */
+  /** Occupies every connection that the server allows and ends all others. The returned function releases them. */
   async takeAllConnections(): Promise<() => Promise<void>> {
     const taken: pg.Client[] = [];
     let full = false;
@@ -128,7 +128,7 @@ export class PrivatePostgres {
     await this.#sql?.end().catch(() => {});
     await this.stop('fast').catch(() => {});
     this.#undo();
-    // Not its log, which lies beside.
+    // Not the log, which is beside it.
     rmSync(this.#cluster.dataFolder, { recursive: true, force: true });
   }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../../test/service/running-graft.ts';
 import { type Spawned, signalProcess, spawnInGroup } from './started.ts';
 
-/** A Redis of this run's own, which keeps nothing across restarts: every kill loses what was queued. */
+/** A Redis server for this run without persistence: every kill loses the queue. */
 export class PrivateRedis {
   readonly port: number;
   readonly #folder: string;
@@ -46,7 +46,7 @@ export class PrivateRedis {
     }
   }
 
-  /** SIGKILL; what it held is gone. */
+  /** SIGKILL; its data are lost. */
   async kill(): Promise<void> {
     const spawned = this.#spawned;
     if (!spawned) return;
@@ -64,12 +64,12 @@ export class PrivateRedis {
     await this.#do('CLIENT KILL TYPE normal SKIPME yes');
   }
 
-  /** Stops it in its place (SIGSTOP), and lets it go on. */
+  /** Stops the process (SIGSTOP) and resumes it. */
   freeze(on: boolean): void {
     if (this.#spawned) signalProcess(this.#spawned.pid, on ? 'SIGSTOP' : 'SIGCONT');
   }
 
-  /** Lets nobody connect but one who is here already, and ends all others. The returned function undoes it. */
+  /** Lets only existing clients of the harness connect and ends all others. The returned function undoes that. */
   async takeAllConnections(): Promise<() => Promise<void>> {
     const own = await this.#connect();
     await ask(own, 'CONFIG SET maxclients 1');
@@ -101,7 +101,7 @@ export class PrivateRedis {
   }
 }
 
-/** One inline command. Throws when there is no answer within two seconds, or an error. */
+/** Sends one inline command. Throws on an error, or when there is no answer within two seconds. */
 async function ask(socket: Socket, command: string): Promise<void> {
   socket.write(`${command}\r\n`);
   const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(2_000) })) as [Buffer];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Resident memory of a process in MiB; 0 while it is away. */
+/** Resident memory of a process in MiB; 0 when it does not run. */
 export function residentMib(pid: number | null): number {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');

@@ -1,9 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 
-/** Process groups to kill when this process ends, however it ends: nothing that a run starts outlives it. */
+/** Process groups to kill when this process ends, however it ends, so that nothing outlives the run. */
 const groups = new Set<number>();
-/** What else must be undone then, without waiting: mounts, network namespaces. */
+/** Synchronous clean-ups for that moment: mounts, network namespaces. */
 const undoings = new Set<() => void>();
 
 process.on('exit', () => {
@@ -11,7 +11,7 @@ process.on('exit', () => {
   for (const undo of undoings) undo();
 });
 
-/** Calls `undo` when this process ends, unless the returned function was called before, which calls it then. */
+/** Calls `undo` when this process ends, or earlier when the returned function is called. */
 export function undoAtExit(undo: () => void): () => void {
   undoings.add(undo);
   return () => {
@@ -22,11 +22,11 @@ export function undoAtExit(undo: () => void): () => void {
 export interface Spawned {
   child: ChildProcess;
   pid: number;
-  /** Exit code, or the signal that ended it. */
+  /** Exit code, or the signal that ended the process. */
   ended: Promise<number | NodeJS.Signals>;
 }
 
-/** Starts a command in a process group of its own, both outputs appended to a file. Ctrl-C does not reach it by itself. */
+/** Starts a command in a new process group, with both outputs appended to a file. Ctrl-C does not reach it. */
 export function spawnInGroup(
   command: string,
   args: string[],
@@ -45,7 +45,7 @@ export function spawnInGroup(
   groups.add(pid);
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('exit', (code, signal) => {
-      // Its children go with it: a trainer may be stopped, and then does not see that its worker is gone.
+      // Kills its children too: a stopped trainer does not notice that its worker has ended.
       setTimeout(() => {
         signalGroup(pid, 'SIGKILL');
         groups.delete(pid);
@@ -56,7 +56,7 @@ export function spawnInGroup(
   return { child, pid, ended };
 }
 
-/** Also one whose members are partly gone. */
+/** Also a group of which some members have ended. */
 export function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-group, signal);

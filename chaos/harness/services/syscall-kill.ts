@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { setTimeout as sleep } from 'node:timers/promises';
 import { signalProcess, spawnInGroup } from './started.ts';
 
-/** How a write comes to be on disk and in its place, and how the old one goes. */
+/** System calls that write a file, put it in place, and remove the old one. */
 export const durableCalls = [
   'openat',
   'write',
@@ -16,15 +16,15 @@ export const durableCalls = [
 export type DurableCall = (typeof durableCalls)[number];
 
 export interface SyscallKill {
-  /** Whether a process was killed by it. */
+  /** Whether the injection killed a process. */
   readonly hit: boolean;
-  /** Detaches: what lives goes on undisturbed. */
+  /** Detaches; surviving processes continue undisturbed. */
   release(): Promise<void>;
 }
 
 /**
- * strace's injection: the process gets SIGKILL at the entry of the n-th such call of one of its threads, before the call is
- * done. Resolves when it is attached.
+ * Injects by strace: the process gets SIGKILL when one of its threads enters its n-th such call, before the call is executed. Resolves when
+ * strace is attached.
  */
 export async function killAtSyscall(
   pid: number,

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TcpProxy } from './tcp-proxy.ts';
 
-/** Answers each chunk with the same, and keeps what it got. */
+/** Echoes each chunk and keeps what it received. */
 const got: string[] = [];
 const server = createServer((socket) => {
   socket.on('error', () => {});
@@ -33,7 +33,7 @@ async function client(): Promise<Socket> {
   return socket;
 }
 
-// `once` would throw the reset that comes first.
+// `once` would throw the connection reset.
 const closing = async (socket: Socket) =>
   await new Promise<void>((resolve) => {
     if (socket.destroyed) resolve();
@@ -69,7 +69,7 @@ test('silent, nothing passes and nothing ends; restored, new connections work', 
   const late = await client();
   await sleep(150);
   assert.equal(heard, 0);
-  assert.equal(socket.destroyed || late.destroyed, false, 'nobody is told');
+  assert.equal(socket.destroyed || late.destroyed, false, 'neither end is notified');
   assert.ok(!got.includes('into the void'));
   proxy.restore();
   await Promise.all([socket, late].map(closing));
@@ -78,7 +78,7 @@ test('silent, nothing passes and nothing ends; restored, new connections work', 
   fresh.destroy();
 });
 
-test('cut after a statement, the server has it and the client is reset; cut before, it never arrives', async () => {
+test('a cut after a statement resets the client once the server has it; a cut before it keeps it from arriving', async () => {
   const query = (sql: string) => {
     const body = Buffer.from(`${sql}\0`);
     const head = Buffer.from([0x51, 0, 0, 0, body.length + 4]);

@@ -1,19 +1,17 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { PostgresStatements } from './postgres-statements.ts';
 
-/** What becomes of a statement that passes: it goes on, or the connection is cut before or just after it was sent on. */
+/** What happens to a statement that passes: it is forwarded, or the connection is cut before or just after that. */
 export type Verdict = 'pass' | 'cut before' | 'cut after';
 
 interface Pair {
   near: Socket;
   far: Socket;
-  /** The server may finish what it was sent; only its answers find nobody. */
+  /** Lets the server finish what it received and drops its answers. */
   cut: boolean;
 }
 
-/**
- * Stands between one process and a server, so that their connection alone can be cut, slowed or silenced.
- */
+/** A TCP proxy between one process and a server, which can cut, delay or silence that connection alone. */
 export class TcpProxy {
   readonly port: number;
   readonly #target: { host: string; port: number };
@@ -24,7 +22,7 @@ export class TcpProxy {
   /** Called with each statement of the client, before it is sent on; for Postgres. */
   onStatement: ((sql: string) => Verdict) | null = null;
 
-  /** @param host where it listens: this machine as seen from a network namespace */
+  /** @param host the address to listen on: this machine as seen from a network namespace */
   static async open(target: { host: string; port: number }, host = '127.0.0.1'): Promise<TcpProxy> {
     const server = createServer({ noDelay: true });
     await new Promise<void>((resolve) => server.listen(0, host, resolve));
@@ -38,7 +36,7 @@ export class TcpProxy {
     server.on('connection', (near) => this.#accept(near));
   }
 
-  /** Resets every connection; new ones are taken. */
+  /** Resets every connection and accepts new ones. */
   drop(): void {
     for (const { near, far } of this.#pairs) {
       near.resetAndDestroy();
@@ -46,13 +44,13 @@ export class TcpProxy {
     }
   }
 
-  /** Resets every connection, and new ones at once. */
+  /** Resets every connection, and new ones immediately. */
   refuse(): void {
     this.#mode = 'refusing';
     this.drop();
   }
 
-  /** Half-open: connections stay and are taken, but not a byte passes any more, nor an end. */
+  /** Half-open: connections stay open and new ones are accepted, but neither bytes nor ends pass. */
   silence(): void {
     this.#mode = 'silent';
     for (const { near, far } of this.#pairs) {
@@ -61,12 +59,12 @@ export class TcpProxy {
     }
   }
 
-  /** Each chunk arrives this much later, in both directions. */
+  /** Delays each chunk, in both directions. */
   delay(milliseconds: number): void {
     this.#delayMs = milliseconds;
   }
 
-  /** All as at first. What was silenced is reset: a network that forgets its connections is the usual one. */
+  /** Restores normal forwarding. Silenced connections are reset, because networks usually forget them. */
   restore(): void {
     if (this.#mode !== 'open') this.drop();
     this.#mode = 'open';
@@ -107,7 +105,7 @@ export class TcpProxy {
       const verdict = this.#look(statements, chunk);
       if (verdict === 'cut before') return this.#cut(pair);
       this.#forward(near, far, chunk);
-      // The server has all of it, and does it; its answer finds nobody.
+      // The server executes all of it; its answer is dropped.
       if (verdict === 'cut after') this.#cut(pair);
     });
     far.on('data', (chunk: Buffer) => this.#forward(far, near, chunk));

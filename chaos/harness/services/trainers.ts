@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Member } from './member.ts';
 
-/** Process ids of a worker's trainers, those that only verify included. */
+/** Process ids of a worker's trainers, including those that only verify. */
 export function trainersOf(worker: Member): number[] {
   return worker.children.filter((pid) => commandLine(pid).includes('trainer'));
 }

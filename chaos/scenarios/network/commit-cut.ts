@@ -14,7 +14,7 @@ export const commitCut: Scenario = {
       strike: async ({ worker }, { rig, random }) => {
         const member = random.next() < 0.3 ? rig.api : worker;
         const verdict = random.pick(['cut before', 'cut after'] as const);
-        // Which of its next commits: claim, heartbeat, metrics, checkpoint, publication.
+        // Which of the next commits: claim, heartbeat, metrics, checkpoint, publication.
         let skipped = random.below(6);
         const cut = new Promise<void>((resolve) => {
           member.postgres.onStatement = (sql) => {

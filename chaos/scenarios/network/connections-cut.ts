@@ -12,7 +12,7 @@ export const connectionsCut: Scenario = {
   queues: ['postgres', 'redis'],
   run: async (run) =>
     await strikes(run, {
-      // A silent connection may outlast the lease: whoever could not renew it has lost it.
+      // A silent connection may outlast the lease; a worker that could not renew the lease has lost it.
       charges: true,
       strike: async ({ worker }, { rig, random, timings }) => {
         const members = random.next() < 0.5 ? [worker] : [rig.api, ...rig.workers];

@@ -12,7 +12,7 @@ export const partitioned: Scenario = {
   name: 'partitioned',
   title: 'a worker cut off by its network, not from storage',
   about:
-    'a worker in a network namespace of its own loses its network for half a lease to two and a half while it trains, and keeps the shared data folder. Another takes over; when the network is back, the first has written nothing and left no hole.',
+    'a worker in a separate network namespace loses its network for half a lease to two and a half while it trains, and keeps the shared data folder. Another takes over; when the network is back, the first has written nothing and left no hole.',
   rounds: { short: 1, long: 30 },
   testTimings: true,
   queues: ['postgres', 'redis'],
@@ -21,7 +21,7 @@ export const partitioned: Scenario = {
     const { rig, rounds } = run;
     const network = new NetworkNamespace();
     try {
-      // One in the namespace and one beside it.
+      // One worker in the namespace and one beside it.
       for (const worker of rig.workers.slice(1)) await rig.removeWorker(worker);
       const far = await rig.startWorker({
         wrapper: network.wrapper,
@@ -43,10 +43,10 @@ async function partition(
   round: number,
 ): Promise<void> {
   const { rig, report, timings } = run;
-  const random = run.random.ofRound(round);
+  const random = run.random.forRound(round);
   const variant = random.pick(variants);
   const control = await run.control(variant);
-  // Two jobs: one of them comes to the worker in the namespace.
+  // Of two jobs, one reaches the worker in the namespace.
   const jobs = [await createJob(rig, variant), await createJob(rig, variant)];
   const target = await untilHeldBy(rig, far, jobs, 1 + random.below(80));
   if (target) {
@@ -66,7 +66,7 @@ async function partition(
   }
 }
 
-/** The job that this worker holds, once it is at that step; null: all were over before. */
+/** The job of this worker, once it has reached the step; null: all jobs ended before. */
 async function untilHeldBy(
   rig: Rig,
   worker: WiredMember,

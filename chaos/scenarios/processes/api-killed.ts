@@ -46,7 +46,7 @@ export const apiKilled: Scenario = {
          AND created_at >= (SELECT min(created_at) FROM jobs WHERE id = ANY ($2))`,
       [String(quick.training.max_steps), jobs.map(({ id }) => id)],
     );
-    if (strangers?.count) report.broken('no job that nobody was told of', [`${strangers.count} of them`]);
+    if (strangers?.count) report.broken('no job exists without an answer', [`${strangers.count} of them`]);
     report.figure('jobs', jobs.length, '');
   },
 };

@@ -20,14 +20,14 @@ export const brokenWorker: Scenario = {
       const own = path.join(rig.options.folder, `broken ${kind}`);
       mkdirSync(own, { recursive: true });
       report.progress(`a worker with ${kind} joins`);
-      // Without waiting until it is ready: it may refuse to be.
+      // Does not wait until it is ready: it may refuse to start.
       const worker = await rig.startWorker({
         env:
           kind === 'no shared data folder'
             ? { GRAFT_DATA_DIR: path.join(own, 'data') }
             : kind === 'no base models'
               ? { GRAFT_BASE_MODELS: '' }
-              : // The loader of TypeScript would end the process, before it is a worker.
+              : // The TypeScript loader would end the process before the worker starts.
                 { TMPDIR: '/dev/full', GRAFT_CACHE_DIR: '/proc/none', TSX_DISABLE_CACHE: '1' },
         ready: false,
       });
@@ -54,7 +54,7 @@ export const brokenWorker: Scenario = {
       }
       for (const job of jobs) {
         report.fault();
-        // A refunded attempt is none.
+        // A refunded attempt does not count.
         report.broken(`job ${job.id}, beside a worker with ${kind}`, await faultsOf(rig, job, control));
       }
       await rig.removeWorker(worker, 'kill');

@@ -7,7 +7,7 @@ import type { Run, Scenario } from '../../harness/scenario.ts';
 import { normalised } from '../../harness/services/postgres-statements.ts';
 import { quick } from '../../harness/workload.ts';
 
-/** A statement, and whether the worker freezes before it arrives at Postgres or when it is under way. */
+/** A statement, and whether the worker freezes before it reaches Postgres or while it is executed. */
 interface Case {
   statement: string;
   when: 'before' | 'after';
@@ -17,7 +17,7 @@ export const frozenAtStatement: Scenario = {
   name: 'frozen-at-statement',
   title: 'SIGSTOP at each SQL statement of a worker',
   about:
-    'first every statement is learnt that a worker sends while it runs a job; then, for each, the worker is stopped (SIGSTOP) as it sends it, before it arrives or once it is executed, with whatever locks and transactions it holds. Others go on within one lease.',
+    'first the harness records every statement that a worker sends while it runs a job; then, for each, the worker is stopped (SIGSTOP) as it sends it, before it arrives or once it is executed, with whatever locks and transactions it holds. Other workers continue within one lease.',
   rounds: { short: 2, long: 1000 },
   testTimings: true,
   run: async (run) => {
@@ -31,12 +31,12 @@ export const frozenAtStatement: Scenario = {
       await freezeAt(run, one);
     }
     const slowest = spread(report.recoveries)?.worst ?? 0;
-    // A sweep, a pause before the next attempt and a dispatch come to the lease.
-    report.figure('others go on within', slowest / 1000, 's', timings.lease + 3);
+    // A sweep, a pause before the next attempt and a dispatch add to the lease.
+    report.figure('others continue within', slowest / 1000, 's', timings.lease + 3);
   },
 };
 
-/** The statements of one worker's whole job. */
+/** The statements of one worker during a whole job. */
 async function learn({ rig }: Run): Promise<string[]> {
   const seen = new Set<string>();
   for (const { postgres } of rig.workers) {
@@ -50,7 +50,7 @@ async function learn({ rig }: Run): Promise<string[]> {
   return [...seen].sort();
 }
 
-/** Every case once, in the seed's order. */
+/** Every case once, in the order of the seed. */
 function shuffled({ random }: Run, statements: string[]): Case[] {
   const cases = statements.flatMap((statement): Case[] => [
     { statement, when: 'before' },
@@ -71,7 +71,7 @@ async function freezeAt(run: Run, { statement, when }: Case): Promise<void> {
       if (frozen.worker || normalised(sql) !== statement) return 'pass';
       Object.assign(frozen, { worker, since: performance.now() });
       worker.signalAll('SIGSTOP');
-      // Held back, the statement never arrives while its sender sleeps; its connection stays open all the same.
+      // The held-back statement never arrives while its sender sleeps; its connection stays open.
       if (when === 'before') worker.postgres.silence();
       return 'pass';
     };
@@ -94,7 +94,7 @@ async function freezeAt(run: Run, { statement, when }: Case): Promise<void> {
   report.broken(`stopped ${when} ${statement.slice(0, 120)}`, [...late, ...faults]);
 }
 
-/** When the job is over or runs on a worker that is not frozen; null: not within so many seconds. */
+/** When the job ended or runs on a worker that is not frozen; null: not within `seconds`. */
 async function untilElsewhere(
   { rig }: Run,
   job: AcceptedJob,

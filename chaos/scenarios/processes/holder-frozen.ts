@@ -10,7 +10,7 @@ export const holderFrozen: Scenario = {
   name: 'holder-frozen',
   title: 'SIGSTOP of holder and trainer until the successor finished',
   about:
-    'the worker that holds a job is stopped in its place (SIGSTOP), with its trainer or without; another takes over and finishes; then SIGCONT. Others go on within one lease, and the awakened one writes nothing.',
+    'the worker that holds a job is stopped (SIGSTOP), with its trainer or without; another takes over and finishes; then SIGCONT. Other workers continue within one lease, and the resumed one writes nothing.',
   rounds: { short: 1, long: 50 },
   testTimings: true,
   run: async (run) => {
@@ -20,7 +20,7 @@ export const holderFrozen: Scenario = {
 
 async function freeze(run: Run, round: number): Promise<void> {
   const { rig, report, timings } = run;
-  const random = run.random.ofRound(round);
+  const random = run.random.forRound(round);
   const variant = random.pick(variants);
   const control = await run.control(variant);
   const job = await createJob(rig, variant);
@@ -38,7 +38,7 @@ async function freeze(run: Run, round: number): Promise<void> {
   report.progress(`round ${round} of ${run.rounds}: ${holder.name} stopped at step ${row.step}`);
   const since = performance.now();
   job.strikes += 1;
-  // Whatever the frozen one held, others are served: a job of the neighbour goes through meanwhile.
+  // Other jobs are served, whatever the frozen worker holds: a job of the neighbour runs meanwhile.
   const neighbour = await createJob(rig, variant, { team: rig.other });
   const goesOn = await settled(
     untilJob(rig, neighbour, (now) => now.state === 'running' || isOver(now), 60 + 3 * timings.lease),
@@ -46,7 +46,7 @@ async function freeze(run: Run, round: number): Promise<void> {
   if (goesOn.length === 0) report.recovered(performance.now() - since);
   const ends = goesOn.length > 0 ? [] : await settled(untilJob(rig, job, isOver, 240 + 6 * timings.lease));
   for (const pid of frozen) signalProcess(pid, 'SIGCONT');
-  // Time enough to write what it thinks it still may.
+  // Enough time for the writes that it still believes it may make.
   await sleep(3000);
   for (const late of [job, neighbour]) await settled(untilJob(rig, late, isOver));
   report.broken(`job ${job.id}, frozen at step ${row.step}`, [
@@ -56,7 +56,7 @@ async function freeze(run: Run, round: number): Promise<void> {
   ]);
 }
 
-/** Why it failed; nothing when it did not. */
+/** Why the job failed; empty when it succeeded. */
 async function settled(work: Promise<unknown>): Promise<string[]> {
   return await work.then(
     () => [],

@@ -8,7 +8,7 @@ import { type DurableCall, durableCalls, killAtSyscall } from '../../harness/ser
 import { trainersOf } from '../../harness/services/trainers.ts';
 import { brief } from '../../harness/workload.ts';
 
-/** The n-th call of a thread up to which every one is tried; by then checkpoint and publication have come round. */
+/** Each thread's calls are tried up to this one; checkpoint and publication occur before it. */
 const furthest = { trainer: 12, worker: 40 };
 
 interface Point {
@@ -28,10 +28,10 @@ export const killedAtSyscall: Scenario = {
   run: async (run) => {
     const { rig, report, rounds } = run;
     await run.control(brief);
-    // One worker, so that every job comes to the one that is watched.
+    // One worker, so that every job runs on the traced one.
     for (const other of rig.workers.slice(1)) await rig.removeWorker(other);
     const worker = rig.workers[0]!;
-    // In order and without a gap where there is time for it, else at random.
+    // In order and without gaps where there is time for that, otherwise at random.
     const points = rounds < 100 ? randomPoints(run) : everyPoint();
     const beyond = new Set<string>();
     for (const point of points) {
@@ -45,7 +45,7 @@ export const killedAtSyscall: Scenario = {
   },
 };
 
-/** The first calls of every kind before the second ones, so that a shorter run leaves no kind out. */
+/** The first calls of every kind before the second ones, so that a shorter run leaves out no kind. */
 function* everyPoint(): Generator<Point> {
   for (let nth = 1; nth <= Math.max(...Object.values(furthest)); nth++)
     for (const process of ['worker', 'trainer'] as const)
@@ -59,7 +59,7 @@ function* randomPoints({ random, rounds }: Run): Generator<Point> {
   }
 }
 
-/** False: the job was over before it came to that call. */
+/** False: the job ended before that call. */
 async function killAt(run: Run, point: Point, worker: WiredMember): Promise<boolean> {
   const { rig, report } = run;
   let pid = worker.pid;
@@ -74,7 +74,7 @@ async function killAt(run: Run, point: Point, worker: WiredMember): Promise<bool
     point.nth,
     path.join(rig.options.folder, `${worker.name}.log`),
   );
-  // Before it is hit: its end is seen at once.
+  // Attached before the kill, so that the end is seen immediately.
   const isSpared = point.process === 'worker' ? worker.expectEnd() : () => {};
   const job = await createJob(rig, brief);
   try {

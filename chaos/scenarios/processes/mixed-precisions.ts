@@ -24,7 +24,7 @@ export const mixedPrecisions: Scenario = {
   },
 };
 
-/** Runs a command that sees this machine's processor with bf16 instructions where it has none, and without where it has. */
+/** Runs a command so that it sees a processor with bf16 instructions where this machine has none, and without where it has. */
 function withOtherProcessor(folder: string): string[] {
   const real = readFileSync('/proc/cpuinfo', 'utf8');
   const flags = / (?:avx512_bf16|amx_bf16)\b/g;
@@ -38,7 +38,7 @@ function withOtherProcessor(folder: string): string[] {
 
 async function killHolder(run: Run, round: number): Promise<void> {
   const { rig, report } = run;
-  const random = run.random.ofRound(round);
+  const random = run.random.forRound(round);
   const job = await createJob(rig, automatic);
   const wanted = 2 * checkpointSteps + random.below(60);
   const row = await untilJob(
@@ -62,7 +62,7 @@ async function killHolder(run: Run, round: number): Promise<void> {
   ]);
 }
 
-/** Faults against the control that it is nearest to. */
+/** Differences from the nearest control. */
 async function likeOneOf(run: Run, job: AcceptedJob): Promise<string[]> {
   const fp32 = await faultsOf(run.rig, job, await run.control(inFp32));
   if (fp32.length === 0) return [];
@@ -78,5 +78,5 @@ async function repeatedFaults({ rig }: Run, job: AcceptedJob, step: number): Pro
   );
   return starts
     .filter(({ resumed }) => resumed < step - checkpointSteps)
-    .map(({ resumed }) => `it went on from step ${resumed}, and was at ${step} or later`);
+    .map(({ resumed }) => `it resumed from step ${resumed}, but was at ${step} or later`);
 }

@@ -18,7 +18,7 @@ export const repeatedKills: Scenario = {
         for (let kill = 0; kill < kills; kill++) {
           const pid = worker.pid;
           worker.signal('SIGKILL');
-          // Until its supervisor has started it again; then somewhere in its start, before it can have claimed.
+          // Waits until its supervisor has restarted it, then hits its start-up, before it can have claimed.
           while (worker.pid === null || worker.pid === pid) await sleep(20);
           await sleep(random.between(0, 400));
         }

@@ -6,7 +6,7 @@ import { strikes } from '../../harness/strikes.ts';
 export const trainerKilled: Scenario = {
   name: 'trainer-killed',
   title: 'kill -9 of a trainer',
-  about: 'the process that computes gets SIGKILL at a random moment, its worker goes on.',
+  about: 'the process that computes gets SIGKILL at a random moment; its worker keeps running.',
   rounds: { short: 1, long: 80 },
   run: async (run) =>
     await strikes(run, {

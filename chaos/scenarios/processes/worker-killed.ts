@@ -5,7 +5,7 @@ export const workerKilled: Scenario = {
   name: 'worker-killed',
   title: 'kill -9 of a worker',
   about:
-    'the worker that holds a job gets SIGKILL at a random moment and is started again half a second later. With production leases every slot is taken, so that the job may wait for that start; with those of tests another worker is free.',
+    'the worker that holds a job gets SIGKILL at a random moment and is started again half a second later. With production leases every slot is occupied, so the job may wait for that restart; with test leases another worker is free.',
   rounds: { short: 1, long: 60 },
   queues: ['postgres', 'redis'],
   run: async (run) =>

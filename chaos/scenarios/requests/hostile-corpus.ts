@@ -8,7 +8,7 @@ import type { Run, Scenario } from '../../harness/scenario.ts';
 import { residentMib } from '../../harness/services/resident.ts';
 import { baseModel, quick } from '../../harness/workload.ts';
 
-/** Of one team at once. */
+/** Concurrent requests of one team. */
 const attackers = 4;
 /** Milliseconds. */
 const answerWithin = 30_000;
@@ -67,14 +67,14 @@ async function faultsOf(rig: Rig, hostile: HostileRequest): Promise<string[]> {
   ]);
   if (answer === null) return [`no answer within ${answerWithin / 1000} s`];
   if (answer instanceof Error) return [`no answer: ${answer.message}`];
-  // 503 asks to come back later, which is an answer; so is 429.
+  // 503 and 429 ask the client to retry later, which is an answer.
   const { status, text } = answer;
   return status >= 400 && (status < 500 || status === 503)
     ? []
     : [`answered ${status} ${text.slice(0, 200)}`];
 }
 
-/** What the neighbour and the event loop see while `work` goes on. */
+/** What the neighbour and the event loop experience while `work` runs. */
 async function watching(
   rig: Rig,
   work: () => Promise<unknown>,
@@ -91,7 +91,7 @@ async function watching(
       await sleep(25);
     }
   };
-  // A request that costs nothing: what it takes is how long the loop was held.
+  // A request that costs nothing: its duration is how long the event loop was blocked.
   const pulse = async () => {
     while (!over) {
       const asked = performance.now();

@@ -41,7 +41,7 @@ export const longQueue: Scenario = {
     report.progress(`${pollers} pollers`);
     const polls: number[] = [];
     await together(pollers, async () => {
-      // Each once a second, as clients do that wait.
+      // Each polls once a second, as waiting clients do.
       await sleep(run.random.between(0, 1000));
       for (let i = 0; i < 10; i++) {
         const [took] = await timed(run, 1, `/fine_tuning/jobs/${last.id}`);
@@ -57,7 +57,7 @@ export const longQueue: Scenario = {
   },
 };
 
-/** Lets a part of the jobs run, measures how long slots were empty, and cancels the rest. */
+/** Runs part of the jobs, measures how long slots were empty, and cancels the rest. */
 async function fillSlots(run: Run, jobs: AcceptedJob[]): Promise<void> {
   const { rig, report } = run;
   const ids = jobs.map(({ id }) => id);

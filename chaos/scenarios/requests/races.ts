@@ -8,13 +8,13 @@ export const races: Scenario = {
   name: 'races',
   title: 'cancel/complete and pause/complete races',
   about:
-    'cancel or pause (then resume) is asked around the moment in which the job completes. One terminal state, told the same by every answer, and no version of a cancelled job.',
+    'cancel or pause (then resume) is requested around the moment in which the job completes. One terminal state, reported the same by every answer, and no version of a cancelled job.',
   rounds: { short: 4, long: 500 },
   testTimings: true,
   run: async (run) => {
     const { rounds, rig } = run;
     await run.control(quick);
-    // As many at once as there are workers.
+    // As many concurrent jobs as there are workers.
     let round = 0;
     const racer = async () => {
       while (round < rounds) await race(run, ++round);
@@ -25,7 +25,7 @@ export const races: Scenario = {
 
 async function race(run: Run, round: number): Promise<void> {
   const { rig, report } = run;
-  const random = run.random.ofRound(round);
+  const random = run.random.forRound(round);
   const verb = random.pick(['cancel', 'pause'] as const);
   const job = await createJob(rig, quick);
   const moment = random.between(0, 1200);
@@ -44,7 +44,7 @@ async function race(run: Run, round: number): Promise<void> {
   await sleep(300);
   const later = await untilJob(rig, job, isOver, 10);
   if (later.state !== row.state) faults.push(`it was ${row.state} and is ${later.state}`);
-  // Accepted cancels may come too late; nothing else may end a job.
+  // Accepted cancels may be too late; nothing else may end a job.
   if (row.state === 'succeeded') faults.push(...(await faultsOf(rig, job, await run.control(quick))));
   else if (row.state === 'cancelled' && verb === 'cancel') faults.push(...(await cancelledFaults(run, job)));
   else faults.push(`${verb} made it ${row.state}`);

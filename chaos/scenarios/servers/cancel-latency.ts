@@ -26,7 +26,7 @@ export const cancelLatency: Scenario = {
       milliseconds.push(performance.now() - asked);
       report.recovered(performance.now() - asked);
       report.progress(`round ${round} of ${rounds}: ${Math.round(milliseconds.at(-1)!)} ms`);
-      // One that was just then complete is as good.
+      // A job that completed at that moment is fine too.
       const ended = row.state === 'cancelled' || (row.state === 'succeeded' && answer?.status === 409);
       report.broken(`cancel of ${job.id}`, ended ? [] : [`${answer?.status}, and it is ${row.state}`]);
       await rig.redis?.start();

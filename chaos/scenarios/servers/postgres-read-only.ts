@@ -6,7 +6,7 @@ export const postgresReadOnly: Scenario = {
   name: 'postgres-read-only',
   title: 'read-only Postgres',
   about:
-    'Postgres refuses writes (25006) for up to four seconds, as a standby does after a failover. It counts as away: 503, a pause, no attempt charged.',
+    'Postgres refuses writes (25006) for up to four seconds, as a standby does after a failover. It counts as unavailable: 503, a pause, no attempt charged.',
   rounds: { short: 1, long: 20 },
   run: async (run) =>
     await strikes(run, {

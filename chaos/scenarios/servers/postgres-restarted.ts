@@ -6,7 +6,7 @@ export const postgresRestarted: Scenario = {
   name: 'postgres-restarted',
   title: 'Postgres restart',
   about:
-    'Postgres is stopped, fast or immediate (as a power failure), is away for up to three seconds and comes back. No attempt may be charged.',
+    'Postgres is stopped, fast or immediate (as a power failure), is down for up to three seconds and restarts. No attempt may be charged.',
   rounds: { short: 1, long: 20 },
   queues: ['postgres', 'redis'],
   run: async (run) =>

@@ -17,7 +17,7 @@ export const redisKilled: Scenario = {
   name: 'redis-killed',
   title: 'Redis kill or freeze',
   about:
-    'Redis gets SIGKILL, loses all that it held and comes back empty up to four seconds later; or it is stopped in its place for as long.',
+    'Redis gets SIGKILL, loses its data and restarts empty up to four seconds later; or it is stopped (SIGSTOP) for as long.',
   rounds: { short: 1, long: 20 },
   queues: ['redis'],
   run: async (run) =>

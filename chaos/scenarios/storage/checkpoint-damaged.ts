@@ -19,7 +19,7 @@ export const checkpointDamaged: Scenario = {
   rounds: { short: 1, long: 200 },
   run: async (run) => {
     let round = 0;
-    // As many jobs at once as there are workers.
+    // As many concurrent jobs as there are workers.
     const spoiler = async () => {
       while (round < run.rounds) await spoil(run, () => (round < run.rounds ? ++round : null));
     };
@@ -27,19 +27,19 @@ export const checkpointDamaged: Scenario = {
   },
 };
 
-/** One job, whose checkpoints are damaged again and again until it ends. `next` gives the number of a round; null: no more. */
+/** Damages the checkpoints of one job again and again until it ends. `next` returns the number of a round; null: no rounds left. */
 async function spoil(run: Run, next: () => number | null): Promise<void> {
   const { rig, report } = run;
   const first = next();
   if (first === null) return;
-  let random = run.random.ofRound(first);
+  let random = run.random.forRound(first);
   const variant = random.pick(variants);
   const job = await createJob(rig, variant);
   const damages: string[] = [];
   for (let round: number | null = first, reached = 12; round !== null; round = next()) {
-    random = run.random.ofRound(round);
+    random = run.random.forRound(round);
     const wanted = reached + random.below(20);
-    // A second loss at once would be counted against the job: by then it has made a new checkpoint.
+    // A second immediate loss would be charged to the job; by then it has written a new checkpoint.
     const row = await untilJob(
       rig,
       job,
@@ -50,12 +50,12 @@ async function spoil(run: Run, next: () => number | null): Promise<void> {
     if (!holder) break;
     const since = performance.now();
     const trainers = trainersOf(holder);
-    // Stopped first, so that it adds no newer one while this one is damaged.
+    // Stopped first, so that it writes no newer checkpoint meanwhile.
     for (const pid of trainers) signalProcess(pid, 'SIGSTOP');
     await sleep(20);
     const now = (await readJobs(rig, [job.id])).get(job.id);
     if (now?.state !== 'running' || now.lease_epoch !== row.lease_epoch) {
-      // It has ended meanwhile: the trainer may already be at work on the other job.
+      // It has ended meanwhile: the trainer may already work on the other job.
       for (const pid of trainers) signalProcess(pid, 'SIGCONT');
       break;
     }
@@ -66,14 +66,14 @@ async function spoil(run: Run, next: () => number | null): Promise<void> {
     report.progress(`round ${round} of ${run.rounds}: ${damages.at(-1)}`);
     job.strikes += 1;
     report.recovered(await recoveryOf(rig, job, row, since, 120, 'claim'));
-    // Past the next checkpoint.
+    // Waits until after the next checkpoint.
     reached = row.step + 8;
   }
   await untilJob(rig, job, isOver);
   report.broken(`job ${job.id}, ${damages.join(', ')}`, await faultsOf(rig, job, await run.control(variant)));
 }
 
-/** Files of the checkpoint folder of the highest step, whatever folders lie between. */
+/** Files of the checkpoint folder of the highest step, at any depth. */
 function filesOfNewest(root: string): string[] {
   const manifests = readdirSync(root, { recursive: true, withFileTypes: true }).filter(
     (entry) => entry.isFile() && /^step-\d+$/.test(path.basename(entry.parentPath)),

@@ -17,7 +17,7 @@ export const diskFull: Scenario = {
   run: async (run) =>
     await strikes(run, {
       charges: false,
-      // It may wait minutes before it is tried again.
+      // It may wait for minutes before it is retried.
       patience: 600,
       strike: async (_target, { rig, random }) => {
         const filler = path.join(rig.dataFolder, 'filler');
@@ -32,7 +32,7 @@ function fill(file: string, random: Random): void {
   const handle = openSync(file, 'w');
   try {
     for (let bytes = 2 ** 20; bytes >= 1; bytes = Math.floor(bytes / 2)) {
-      // A few kilobytes stay free in some rounds: a file can be begun and not ended.
+      // In some rounds a few kilobytes stay free: a file can be started and not finished.
       if (bytes < 8192 && random.next() < 0.3) return;
       const chunk = Buffer.alloc(bytes);
       try {

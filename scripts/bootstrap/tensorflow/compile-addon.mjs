@@ -51,7 +51,7 @@ export async function compileAddon({ log, tools, sources, device, work, folder }
   /** @param {string} path */
   const runsBefore = (path) => ['quiet-log.cc', 'while-loading.cc'].includes(basename(path));
 
-  // On Linux what has to run before TensorFlow's libraries are initialized is a library of its own, the one that the loader initializes
+  // On Linux what has to run before TensorFlow's libraries are initialized is a separate library, the one that the loader initializes
   // first. Its symbols are TensorFlow's, found when both are loaded.
   const before = join(libraries, 'libbefore_tensorflow.so');
   if (!macos) {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Told to the user without a stack. */
+/** Shown to the user without a stack. */
 export class ExpectedError extends Error {
   expected = true;
 }

@@ -11,8 +11,8 @@ const steps = 16;
 const killedAtStep = 5;
 
 /**
- * A trainer that is killed in the midst of a job, and another that goes on, end with the bits of one that was let be. Where they do
- * not, it is tried again with operations of TensorFlow that promise it, which are slower.
+ * A killed trainer's job that another trainer resumes must end with the bits of an uninterrupted one. Where it does not, the check runs
+ * again with TensorFlow's deterministic operations, which are slower.
  */
 export async function killAndResume(context: CheckContext): Promise<Figures> {
   const { difference, figures } = await interrupted(context, 'as jobs run');
@@ -50,12 +50,12 @@ async function interrupted(
       if (type === 'step' && Number.isNaN(firstStep)) firstStep = (performance.now() - began) / 1000;
     });
     const { resumedFrom } = only(rest, 'start');
-    if (resumedFrom === null) throw new Error('no checkpoint was gone on from');
+    if (resumedFrom === null) throw new Error('the job was not resumed from a checkpoint');
     const isSame = (await adapterOf(wholeRequest)) === (await adapterOf(restRequest));
     return {
       figures: {
         steps: `${steps}`,
-        'gone on from': `step ${resumedFrom}`,
+        'resumed from': `step ${resumedFrom}`,
         'first step after': `${firstStep.toFixed(1)} s`,
       },
       difference: isSame ? null : lossDifference(whole, rest),
@@ -69,7 +69,7 @@ type RecordOf<Type> = Extract<TrainerRecord, { type: Type }>;
 
 function only<Type extends TrainerRecord['type']>(records: TrainerRecord[], type: Type): RecordOf<Type> {
   const found = records.find((record): record is RecordOf<Type> => record.type === type);
-  if (!found) throw new Error(`the training told no ${type}`);
+  if (!found) throw new Error(`the training reported no ${type}`);
   return found;
 }
 

@@ -25,7 +25,7 @@ export const startTrainer = (context: CheckContext, cardBytes?: number): Trainer
     cardBytes,
   });
 
-/** A job of `steps` steps as a worker gives it to its trainer; another one of the same `name` goes on from its checkpoints. */
+/** A job of `steps` steps as a worker passes it to its trainer; another one of the same `name` resumes from its checkpoints. */
 export async function trainingRequest(
   { device, precision, folder }: CheckContext,
   { model, workload }: Task,

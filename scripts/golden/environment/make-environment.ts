@@ -15,7 +15,7 @@ interface Options {
 }
 
 /**
- * Makes a virtual environment with the packages of a requirements file: in a folder of its own, which is then renamed, so
+ * Makes a virtual environment with the packages of a requirements file: in a separate folder, which is then renamed, so
  * that a run that is cut off, or two runs at once, leave no half-made one. Debian's Python comes without `ensurepip`
  * (it is in python3-venv), so the environment gets no pip: the one that Python has installs into it.
  * Throws one line; what pip said is in `<folder>.log`.

@@ -21,7 +21,7 @@ export interface PythonOptions {
 
 /**
  * Runs a script of scripts/golden/references in a reference environment and returns its standard output: in a fork of the warm
- * Python where a run of tests has one, else in a process of its own. A plan, if given, is written to a file that becomes the
+ * Python where a run of tests has one, else in a separate process. A plan, if given, is written to a file that becomes the
  * script's first argument. Throws with the end of the script's standard error when it fails.
  */
 export async function runPython(

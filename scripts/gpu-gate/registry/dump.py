@@ -66,7 +66,7 @@ def merged(found):
 def main():
     by_op = {}
     for kernel in kernels.get_all_registered_kernels().kernel:
-        # Internal ops begin with an underscore; a label is asked for by an attribute that no graph of Graft's has.
+        # Internal ops start with an underscore; a label is selected by an attribute that no graph of Graft's has.
         if kernel.device_type not in ("GPU", "DEFAULT") or kernel.op.startswith("_") or kernel.label:
             continue
         known = kernel_of(kernel)

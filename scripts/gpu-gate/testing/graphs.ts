@@ -165,7 +165,7 @@ export async function buildScoring({ architecture: row, peft }: Pick<TrainedCase
   program.close();
 }
 
-/** How a token is chosen in each of the ways that have a graph of their own. */
+/** Each way of choosing a token that has a separate graph. */
 const greedy: TokenAsk = {
   ...{ temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 },
   ...{ uniform: 0.5, ids: [1, 2, 3], logprobs: null },

@@ -11,7 +11,7 @@ import {
 } from './results.ts';
 import { digestOf, type LongTask, longTasks, QUESTIONS } from './tasks.ts';
 
-/** How much worse than the best the automatic setting may be: times its loss, or so many answers of the questions. */
+/** How much worse than the best the automatic setting may be: a factor of the loss, or a number of answers. */
 const BOUNDS = { loss: 1.05, answers: 2 };
 
 /** The model that every machine has. Without results of it a verdict says so. */

@@ -15,7 +15,7 @@ import {
   type Setting,
 } from './results.ts';
 
-/** A run of so many steps takes no more of the rate for being short, and counts for --check. */
+/** From this number of steps the rate is not raised for short runs; only such runs count for --check. */
 export const FEWEST_STEPS = 1000;
 /** Runs that differ in nothing else: fewer say as much of the seed as of the rate. */
 export const SEEDS = 3;

@@ -15,7 +15,7 @@ export interface LongOptions {
   steps?: string | undefined;
 }
 
-/** Throws one message for whoever typed the options. */
+/** Throws one error message about the options. */
 export function longPlan({ model = DEFAULT_MODEL, only, seeds, steps }: LongOptions): LongPlan {
   const tasks = only.split(',').filter(Boolean);
   const stray = tasks.find((task) => !Object.hasOwn(longTasks, task));

@@ -1,5 +1,5 @@
 /**
- * Trains the long runs that are still to be made, and keeps each result at once, in a process of its own since it loads TensorFlow.
+ * Trains the long runs that are still to be made, and keeps each result at once, in a separate process since it loads TensorFlow.
  * usage: run-trials.ts PLAN, which is JSON. The last line of standard output is how many were trained.
  */
 import { existsSync } from 'node:fs';
@@ -116,7 +116,7 @@ async function countRight(base: BaseModel, adapter: string, task: LongTask): Pro
     const answers = await Promise.all(
       questions.map(async ({ prompt }) => {
         let text = '';
-        const pieces = generator.generate({ ...prompt, adapter, max_tokens: LONGEST_ANSWER });
+        const pieces = generator.generate({ prompt, adapter, max_tokens: LONGEST_ANSWER });
         for await (const piece of pieces) text += piece.text;
         return text.trim();
       }),

@@ -1,5 +1,4 @@
 import { sha256 } from '../../../packages/peft-core/src/sha256.ts';
-import { shopChats } from '../rows/bike-shop.ts';
 import { type DomMember, domDocumentation } from '../rows/dom-documentation.ts';
 
 /** How many questions a scored task asks: two more or fewer right are within what seeds change. */
@@ -13,9 +12,9 @@ export interface LongTask {
   data(): { training: object[]; validation: object[] };
 }
 
-/** What is asked of a trained model, as `Generator.generate` takes it, and the only right answer. */
+/** A prompt for a trained model, and the only right answer. */
 export interface Question {
-  prompt: { messages: { role: string; content: string }[] } | { prompt: string };
+  prompt: string;
   answer: string;
 }
 
@@ -24,11 +23,6 @@ export const longTasks: Record<string, LongTask> = {
     about: 'which browser interface a described member belongs to, of some 270',
     isScored: true,
     data: () => split(interfaceRows(), QUESTIONS),
-  },
-  'bike-shop': {
-    about: "the demo's chats: which team a message goes to; few rows, seen often",
-    isScored: true,
-    data: shopChats,
   },
   reference: {
     about: 'continuation: reference documentation of browsers',
@@ -65,17 +59,12 @@ function split(rows: object[], validation: number) {
 /** Each validation row of a scored task, without its answer. */
 export function questionsOf({ isScored, data }: LongTask): Question[] {
   if (!isScored) return [];
-  return (data().validation as (ChatRow | PairRow)[]).slice(0, QUESTIONS).map((row) => {
-    if (!('messages' in row)) return { prompt: { prompt: row.prompt }, answer: row.completion.trim() };
-    const [messages, last] = [row.messages.slice(0, -1), row.messages.at(-1)!];
-    return { prompt: { messages }, answer: last.content.trim() };
+  return (data().validation as PromptRow[]).slice(0, QUESTIONS).map(({ prompt, completion }) => {
+    return { prompt, answer: completion.trim() };
   });
 }
 
-interface ChatRow {
-  messages: { role: string; content: string }[];
-}
-interface PairRow {
+interface PromptRow {
   prompt: string;
   completion: string;
 }

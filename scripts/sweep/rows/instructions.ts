@@ -4,7 +4,7 @@ interface Chat {
   messages: { role: string; content: string }[];
 }
 
-/** Those of the bench's chats that are one question and one answer of so many characters together. */
+/** The bench's chats of one question and one answer with this many characters together. */
 export function instructions({ least = 0, most }: { least?: number; most: number }): Chat[] {
   const length = ({ messages }: Chat) => messages.reduce((sum, { content }) => sum + content.length, 0);
   return readJsonLines<Chat>('bench/training/testdata/instructions.jsonl').filter(
