@@ -8,7 +8,7 @@ type Parts = Record<string, string>;
 /** Parts with which the whole matrix passed: see `recordWholeMatrix`. */
 const recordFile = 'test/golden/matrix/whole-matrix.json';
 
-/** Folders with a part for each of their own folders and files. */
+/** Folders of which each folder and file is a part. */
 const divided = ['tuners', 'models', 'outlines'].map((name) => `packages/peft-core/src/${name}`);
 const undivided = [
   'packages/peft-core/src/nn',
