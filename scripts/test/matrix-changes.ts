@@ -21,7 +21,7 @@ const libraries = ['torch', 'transformers', 'peft', 'adapters'];
 
 /**
  * What has changed since the whole matrix passed, as GRAFT_MATRIX_CHANGED names it (see test/golden/matrix/cells.ts): the folder of a
- * method (`ln-tuning`), a model type (`qwen2`), or `*` for a change that concerns every cell, such as a kernel's.
+ * method, a model type, or `*` for a change that concerns every cell, such as a kernel's.
  * @param known the names that cells have; a change of any other part concerns every cell
  * @param pythons interpreters of the environments that have the libraries; without any, versions do not count
  */
