@@ -5,9 +5,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Queue, Scenario } from './harness/scenario.ts';
+import { commitPart } from '../scripts/test/commit-part.ts';
+import type { Queue } from './harness/scenario.ts';
 import { installCommand } from './harness/tools.ts';
 import { type Options, parseOptions, UsageError, usage } from './options.ts';
+import { planScenarios } from './plan.ts';
 import { writeReliabilityDoc } from './report/reliability-doc.ts';
 import { isLost, type Result } from './report/result.ts';
 import { summary } from './report/table.ts';
@@ -52,7 +54,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-for (const [queue, chosen] of plan()) {
+const half = options.half ? commitPart(path.join(import.meta.dirname, '..'), 'faults', 2) : null;
+for (const [queue, chosen] of planScenarios(scenarios, options, half)) {
   const runner = new Runner(options, folder, progress);
   for (const scenario of chosen) {
     say(`${clock()} ${scenario.title} (queue in ${queue})`);
@@ -79,21 +82,10 @@ if (missing.length > 0)
 if (lost > 0) say(`All logs: ${folder}`);
 else if (!options.logs) rmSync(folder, { recursive: true, force: true });
 if (options.json) console.log(JSON.stringify({ machine: machine(), results }));
+if (half !== null) say(`covered: half ${half + 1} of 2 of the ${options.profile} fault profile`);
 const leftOut = results.filter((result) => result.missing.length > 0).length;
 say(`${results.length - lost - leftOut} passed, ${lost} failed${leftOut > 0 ? `, ${leftOut} skipped` : ''}`);
 process.exit(lost > 0 ? 1 : 0);
-
-/** Scenarios grouped by queue backend, so that those of one backend share a rig. */
-function plan(): [Queue, Scenario[]][] {
-  const chosen = scenarios.filter(({ name, rounds }) =>
-    options.only.length > 0 ? options.only.includes(name) : rounds[options.profile] > 0,
-  );
-  const queues = options.queue ? [options.queue] : (['postgres', 'redis'] as const);
-  return queues.map((queue): [Queue, Scenario[]] => [
-    queue,
-    chosen.filter(({ queues = ['postgres'] }) => queues.includes(queue)),
-  ]);
-}
 
 /** The first backend gets at most two thirds of the time. */
 function inTime(queue: Queue): boolean {

@@ -7,6 +7,8 @@ export interface Options {
   only: string[];
   /** One queue backend; null: the scenario's own list. */
   queue: 'postgres' | 'redis' | null;
+  /** Only the half of the scenarios that the commit chooses. */
+  half: boolean;
   /** Overrides the profile's rounds. */
   rounds: number | null;
   timings: 'test' | 'production' | null;
@@ -25,6 +27,7 @@ Injects faults into a private Graft, on private ports, and checks that no accept
 
   --profile short|long   short (default): a few minutes, short leases. long: the full counts, leases as in production
   --only NAME,…          run only these scenarios (--list prints their names)
+  --half                 run half of the scenarios, which the commit chooses
   --queue postgres|redis with the queue in this one alone
   --rounds N             N faults in each scenario, instead of the profile's number
   --seed N               repeat a run: the same moments, targets and kinds of fault (default 1)
@@ -47,6 +50,7 @@ export function parseOptions(args: string[]): Options {
         profile: { type: 'string', default: 'short' },
         seed: { type: 'string', default: '1' },
         only: { type: 'string' },
+        half: { type: 'boolean', default: false },
         queue: { type: 'string' },
         rounds: { type: 'string' },
         timings: { type: 'string' },
@@ -69,6 +73,7 @@ export function parseOptions(args: string[]): Options {
     profile,
     seed: wholeNumber('--seed', text('seed')) ?? 1,
     only,
+    half: values.half === true,
     minutes:
       wholeNumber('--minutes', text('minutes')) ?? (profile === 'short' && only.length === 0 ? 6 : null),
     queue: oneOf('--queue', text('queue'), ['postgres', 'redis']),

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseOptions, UsageError } from '../options.ts';
+import { planScenarios } from '../plan.ts';
 import { scenarios } from './index.ts';
 
 test('every scenario has a unique name and is in the long profile, and every file is used', () => {
@@ -30,6 +31,18 @@ test('the five standard queue faults are tried on both queue backends', () => {
   }
 });
 
+test('two halves have every scenario of a profile on each of its queue backends, each about half of them', () => {
+  for (const profile of ['short', 'long'] as const) {
+    const runs = (half: number | null) =>
+      planScenarios(scenarios, { only: [], profile, queue: null }, half).flatMap(([queue, some]) =>
+        some.map(({ name }) => `${name} on ${queue}`),
+      );
+    const [first, second, whole] = [runs(0), runs(1), runs(null)];
+    assert.deepEqual([...first, ...second].sort(), whole.toSorted());
+    assert.ok(Math.abs(first.length - second.length) <= 4, `${first.length} and ${second.length}`);
+  }
+});
+
 test('options are parsed, or refused with the reason', () => {
   const options = parseOptions([
     '--only',
@@ -41,10 +54,11 @@ test('options are parsed, or refused with the reason', () => {
     '--profile',
     'long',
     '--json',
+    '--half',
   ]);
   assert.deepEqual(
-    [options.only, options.seed, options.rounds, options.profile, options.json],
-    [['a', 'b'], 7, 3, 'long', true],
+    [options.only, options.seed, options.rounds, options.profile, options.json, options.half],
+    [['a', 'b'], 7, 3, 'long', true, true],
   );
   for (const args of [['--profile', 'huge'], ['--seed', 'x'], ['--nonsense'], ['--timings', 'slow']]) {
     assert.throws(() => parseOptions(args), UsageError, args.join(' '));

@@ -25,7 +25,7 @@ export type PlannedExample =
   | { ids: number[]; classes: number[] }
   | { sequences: number[][]; score: number | null };
 
-/** Micro-batches of every optimizer step, and what they were made of. */
+/** Micro-batches of every optimizer step, and what they were built from. */
 export interface TrainingPlan {
   training: ResolvedTraining;
   steps: PlannedExample[][][];

@@ -4,8 +4,8 @@ import type { Tally } from './tally.ts';
 
 const checks: { name: string; package: string; bin: string; args: string[] }[] = [
   { name: 'types', package: 'typescript', bin: 'bin/tsc', args: ['-p', 'tsconfig.json'] },
-  { name: 'types of the pages', package: 'typescript', bin: 'bin/tsc', args: ['-p', 'apps/web'] },
-  { name: 'types of their tests', package: 'typescript', bin: 'bin/tsc', args: ['-p', 'test/browser'] },
+  { name: 'types of the dashboard', package: 'typescript', bin: 'bin/tsc', args: ['-p', 'apps/web'] },
+  { name: 'types of the browser tests', package: 'typescript', bin: 'bin/tsc', args: ['-p', 'test/browser'] },
   { name: 'lint', package: '@biomejs/biome', bin: 'bin/biome', args: ['check', '.'] },
   { name: 'unused code', package: 'knip', bin: 'bin/knip.js', args: ['--no-progress', '--no-config-hints'] },
 ];

@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs .ci/run with an `npm` that only tells how it was called; `fail` is the part that fails. */
+/** Runs .ci/run with an `npm` that only records its calls; `fail` is the part that fails. */
 function ciRun(env: NodeJS.ProcessEnv, fail = 'none') {
   const calls = path.join(folder, 'calls');
   const npm = path.join(folder, 'npm');
@@ -22,6 +22,9 @@ function ciRun(env: NodeJS.ProcessEnv, fail = 'none') {
 echo "$* | \${DATABASE_URL-unset} | \${REDIS_URL-unset}" >> ${calls}
 case "$*" in *"${fail}"*) code=1;; *) code=0;; esac
 [ $code = 0 ] || echo "✖ $1 $2: a test"
+case "$*" in
+  *--half*) echo "covered: half of $1 $2";;
+esac
 case "$*" in
   test*) echo "3 passed, $code failed, 2 skipped";;
   *smoke) echo "6 passed, $code failed";;
@@ -61,11 +64,11 @@ test('one of Postgres and Redis is enough for the run on given services', () => 
   );
 });
 
-test('faults and demo are the last steps, on services of their own; the demo is one test in the sum', () => {
+test('faults and demo come last, on their own services; the demo is one test in the sum', () => {
   const given = { DATABASE_URL: 'postgresql://one', REDIS_URL: 'redis://two' };
   const passed = ciRun(given);
   assert.equal(passed.calls[2], 'run --silent smoke | postgresql://one | unset');
-  assert.equal(passed.calls[3], 'run chaos -- --profile short | unset | unset');
+  assert.equal(passed.calls[3], 'run chaos -- --profile short --half | unset | unset');
   assert.match(passed.calls[4]!, /^run --silent check:vulnerabilities /);
   assert.match(passed.calls[5]!, /^run demo -- --output \S+ \| unset \| unset$/);
   assert.deepEqual([passed.code, passed.last], [0, '17 passed, 0 failed']);
@@ -75,14 +78,20 @@ test('faults and demo are the last steps, on services of their own; the demo is 
   assert.deepEqual([lost.code, lost.last], [1, '17 passed, 1 failed']);
 });
 
-test('what failed is told at the end, and nothing is when nothing did', () => {
+test('the end lists failures, the minutes of each part and what the run covered', () => {
   const given = { DATABASE_URL: 'postgresql://one', REDIS_URL: '' };
   const { output } = ciRun(given, services);
-  assert.match(output, /\n== what failed\n✖ test --: a test\n17 passed, 1 failed\n$/);
-  assert.doesNotMatch(ciRun(given).output, /what failed/);
+  const end =
+    '\nin N minutes: tests N, given N, smoke N, faults N, vulnerabilities N, demo N\n' +
+    'covered: half of test --; half of run chaos\n17 passed, N failed\n';
+  const withoutNumbers = (text: string) => text.replaceAll(/\d+\.\d|\d(?= failed)/g, 'N');
+  assert.ok(withoutNumbers(output).endsWith(`\n== failures\n✖ test --: a test${end}`), output);
+  const passed = ciRun(given).output;
+  assert.ok(withoutNumbers(passed).endsWith(end), passed);
+  assert.doesNotMatch(passed, /failures/);
 });
 
-test('a failure of one part does not keep the others from running', () => {
+test('the other parts run after one has failed', () => {
   const ran = ciRun({ DATABASE_URL: 'postgresql://one', REDIS_URL: '' }, services);
   assert.equal(ran.calls.length, 6);
   assert.deepEqual([ran.code, ran.last], [1, '17 passed, 1 failed']);

@@ -1,18 +1,25 @@
 /**
- * npm test: types, lint and every test of the repository, then the slowest files and one closing line `N passed, N failed`.
+ * npm test: types, lint and every test of the repository. Ends with the slowest files, `covered: …` and `N passed, N failed`.
  *
- * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`
- * before them, of those the ones that open Postgres or Redis.
- * What takes long is tried in halves, which the commit chooses: always of the golden matrix, unless `--whole-matrix` is given (`npm
- * run test:matrix`), and with `--half` of the files that start services, browsers or many trainings, as `.ci/run` does. `--other-half` runs
- * the files, short ones too, that are in the other half.
+ * `npm test -- packages/service apps/api` runs only the test files whose path contains one of the words; with `--services`,
+ * of those only the ones that open Postgres or Redis.
+ *
+ * The commit chooses what a run leaves to other commits: three quarters of the golden matrix, except for what has changed since
+ * the whole of it passed, and with `--half`, as in `.ci/run`, half of the files that start services, browsers or many trainings.
+ * `--other-half` runs the files of the other half, short ones too. `--whole-matrix` (`npm run test:matrix`) runs the whole matrix and,
+ * when that passes, records the sources and library versions with which it did, in a file to commit.
+ *
+ * `--record-seconds` records how long files take, in a file to commit: it orders files on new machines and balances the halves.
+ *
  * With DATABASE_URL and REDIS_URL set, tests use those services (each test its own schema, database or prefix);
- * without, they start the embedded ones.
+ * without, they start embedded ones.
  */
 import { join, relative } from 'node:path';
+import { changeNames, quarterCount } from '../../test/golden/matrix/cells.ts';
 import { compiledFile, ensureCompiled } from '../compile/compile.mjs';
 import { findSources } from '../compile/sources.mjs';
 import {
+  findPythonEnvironment,
   pythonEnvironment,
   type ReferenceLibrary,
   referenceLibraries,
@@ -20,8 +27,9 @@ import {
 import { startWarmPython } from '../golden/environment/warm-python.ts';
 import { ensureChromium } from '../tools/chromium.ts';
 import { checkSources } from './check-sources.ts';
-import { filesOfHalf, halfOfCommit, halvesOf } from './half-of-commit.ts';
-import { earlierSeconds, keepSeconds, lanesOf } from './lanes.ts';
+import { commitPart, filesOfHalf, halvesOf } from './commit-part.ts';
+import { earlierSeconds, keepSeconds, lanesOf, recordUsualSeconds, usualSeconds } from './lanes.ts';
+import { matrixChanges, recordWholeMatrix } from './matrix-changes.ts';
 import { createRunScratch } from './run-scratch.ts';
 import { runTestFiles } from './run-test-files.ts';
 import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
@@ -34,10 +42,12 @@ const onlyServices = process.argv.includes('--services');
 const wholeMatrix = process.argv.includes('--whole-matrix');
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const started = performance.now();
+/** What of the suite this run has, for the line before the count. */
+const covered: string[] = [];
 
-const half = halfOfCommit(root);
+const secondsOf = usualSeconds(root);
 const testFiles = findSources(root).filter((file) => file.endsWith('.test.ts'));
-const inRun = runOf(testFiles.map((file) => relative(root, file)));
+const inRun = chosenHalf(testFiles.map((file) => relative(root, file)));
 const found = testFiles.filter((file) => {
   const path = relative(root, file);
   return (
@@ -52,44 +62,84 @@ if (found.length === 0) {
 }
 
 const scratch = await createRunScratch();
-// GRAFT_ENV_FILE: the .env of whoever runs the tests is not for the Grafts that they start.
+// GRAFT_ENV_FILE: the user's .env does not apply to the Grafts that tests start.
 Object.assign(process.env, scratch.env, { GRAFT_ENV_FILE: '' });
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-if (!wholeMatrix) process.env.GRAFT_MATRIX_HALF ??= `${half}`;
 const held: (() => Promise<void>)[] = [];
 let tables = '';
 try {
-  if (words.length === 0) await checkSources(root, tally);
-  const files = withBrowser(await withReferences(found));
+  // pip mostly waits for the network, the checks compute.
+  const [withLibraries] = await Promise.all([
+    withReferences(found),
+    words.length === 0 ? checkSources(root, tally) : undefined,
+  ]);
+  const files = withBrowser(withLibraries);
+  const hasMatrix = files.some((file) => /golden\/matrix\/|gpu-gate\//.test(file));
+  if (hasMatrix) await chooseMatrix();
   if (files.some(opensServices)) await holdPostgres();
   Object.assign(process.env, usageEnvironment(scratch.usageFile));
   const compiled = await ensureCompiled(root);
+  const earlier = earlierSeconds();
   const seconds = await runTestFiles({
     root,
     compiled,
-    lanes: lanesOf(root, files, earlierSeconds()),
+    lanes: lanesOf(root, files, (path) => earlier[path] ?? secondsOf(path)),
     tally,
   });
   keepSeconds(root, seconds);
+  if (process.argv.includes('--record-seconds')) recordUsualSeconds(root, seconds);
   const usage = readUsage(scratch.usageFile, files, (file) => compiledFile(compiled, root, file));
   tables = [scratch.tables(), slowFiles(root, seconds, usage)].join('\n\n').trim();
 } finally {
   for (const release of held) await release();
   await scratch.remove();
 }
-console.log(closingLines({ tally, tables, milliseconds: performance.now() - started }));
+if (wholeMatrix && tally.failed === 0 && !process.env.GRAFT_MATRIX && ranEveryMatrixFile())
+  console.log(`commit ${recordWholeMatrix(root, await matrixPythons())}: the whole golden matrix passed`);
+console.log(closingLines({ tally, tables, covered, milliseconds: performance.now() - started }));
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 
-/** What the options leave of all test files. */
-function runOf(paths: string[]): Set<string> {
-  if (process.argv.includes('--half')) return filesOfHalf(paths, half);
+/** The paths that `--half` or `--other-half` selects. */
+function chosenHalf(paths: string[]): Set<string> {
+  const half = commitPart(root, 'files', 2);
+  if (process.argv.includes('--half')) {
+    covered.push(`half ${half + 1} of 2 of the long test files`);
+    return filesOfHalf(paths, half, secondsOf);
+  }
   if (!process.argv.includes('--other-half')) return new Set(paths);
-  return new Set([...halvesOf(paths)].filter(([, of]) => of !== half).map(([path]) => path));
+  covered.push(`half ${2 - half} of 2 of the test files on given services`);
+  return new Set([...halvesOf(paths, secondsOf)].filter(([, each]) => each !== half).map(([path]) => path));
+}
+
+function ranEveryMatrixFile(): boolean {
+  const ran = new Set(found);
+  return testFiles.filter((file) => file.includes('/golden/matrix/')).every((file) => ran.has(file));
+}
+
+/** Interpreters of the environments that have the libraries of the golden matrix. */
+async function matrixPythons(): Promise<string[]> {
+  const found = await Promise.all((['peft', 'adapters'] as const).map(findPythonEnvironment));
+  return found.filter((python) => python !== null);
+}
+
+/** Sets the variables that select cells of the golden matrix, unless they are set. */
+async function chooseMatrix(): Promise<void> {
+  if (wholeMatrix || process.env.GRAFT_MATRIX) return;
+  process.env.GRAFT_MATRIX_QUARTER ??= `${commitPart(root, 'matrix', quarterCount)}`;
+  process.env.GRAFT_MATRIX_CHANGED ??= matrixChanges(root, changeNames(), await matrixPythons()).join(',');
+  const { GRAFT_MATRIX_QUARTER: quarter, GRAFT_MATRIX_CHANGED: changed } = process.env;
+  if (changed === '*')
+    covered.push('the whole golden matrix, because shared sources, kernels or libraries changed');
+  else
+    covered.push(
+      `quarter ${Number(quarter) + 1} of ${quarterCount} of the golden matrix` +
+        (changed === '' ? '' : ` and all of ${changed.replaceAll(',', ', ')}, which changed`),
+    );
 }
 
 /**
- * Makes the Python environments that test files name, and keeps a warm Python of each. The files that can be run: without those
- * of a library that cannot be had, whose fault counts as one failure.
+ * Makes the Python environments that test files name, and keeps a warm Python of each. Returns the files that can run: without those
+ * of a library that cannot be installed, which counts as one failure.
  */
 async function withReferences(files: string[]): Promise<string[]> {
   const missing = new Set<ReferenceLibrary>();
@@ -107,12 +157,11 @@ async function withReferences(files: string[]): Promise<string[]> {
       console.log(`✖ the tests that compare with ${library} are left out. ${(error as Error).message}`);
     }
   };
-  // pip uses one core.
   await Promise.all(wanted.map(make));
   return files.filter((file) => !needed.get(file)!.some((library) => missing.has(library)));
 }
 
-/** Installs the browser that some of the files open, where it may. The files that can be run: without it those need not begin. */
+/** Installs the browser that some of the files open, where possible. Returns the files that can run. */
 function withBrowser(files: string[]): string[] {
   const inBrowser = files.filter(opensBrowser);
   if (inBrowser.length === 0) return files;
@@ -126,13 +175,13 @@ function withBrowser(files: string[]): string[] {
   }
 }
 
-/** So that the embedded Postgres of the tests starts once, with the migrated database that theirs are copies of. */
+/** Starts the embedded Postgres of the tests once, with the migrated database that theirs are copied from. */
 async function holdPostgres(): Promise<void> {
   try {
     const { createTestDatabase } = await import('@graft/service/testing');
     held.push((await createTestDatabase()).drop);
   } catch (error) {
-    // The tests that need it say the same.
+    // The tests that need it fail with the same error.
     console.log(`no Postgres for the tests: ${(error as Error).message}`);
   }
 }

@@ -11,7 +11,7 @@ import { closingLines } from './tally.ts';
 const root = path.resolve(import.meta.dirname, '../..');
 const tsx = ['--import', 'tsx'];
 
-/** `saveTable` in a process of its own, at the same moment as others. */
+/** Calls `saveTable` in its own process, at the same moment as others. */
 const saver = `
 import { saveTable } from ${JSON.stringify(path.join(root, 'test/golden/matrix/table.ts'))};
 process.stdout.write('ready');
@@ -27,7 +27,7 @@ function temporaryFolder(t: TestContext): string {
   return folder;
 }
 
-test('tables of test files that end at the same moment all arrive', async (t) => {
+test('tables of test files that end at the same moment are all kept', async (t) => {
   const folder = temporaryFolder(t);
   const script = path.join(folder, 'saver.mts');
   writeFileSync(script, saver);
@@ -55,11 +55,15 @@ test('tables of test files that end at the same moment all arrive', async (t) =>
   assert.equal(lines.filter((line) => line === 'row').length, names.length * rows);
 });
 
-test('npm test ends with the tables and, below them, the count', () => {
+test('npm test ends with the tables and, below them, what it covered and the count', () => {
   const tally = { passed: 3, failed: 1, skipped: 2 };
-  const lines = closingLines({ tally, tables: '      llama\nlora  ✔ 1/1', milliseconds: 90_000 });
-  assert.equal(lines, '\nin 1.5 minutes\n\n      llama\nlora  ✔ 1/1\n\n3 passed, 1 failed, 2 skipped');
+  const covered = ['quarter 1 of 4 of the golden matrix', 'half 2 of 2 of the long test files'];
+  const lines = closingLines({ tally, tables: '      llama\nlora  ✔ 1/1', covered, milliseconds: 90_000 });
+  assert.equal(
+    lines,
+    '\nin 1.5 minutes\n\n      llama\nlora  ✔ 1/1\n\ncovered: quarter 1 of 4 of the golden matrix; half 2 of 2 of the long test files\n3 passed, 1 failed, 2 skipped',
+  );
   const passed = { passed: 3, failed: 0, skipped: 0 };
-  const plain = closingLines({ tally: passed, tables: '', milliseconds: 0 });
+  const plain = closingLines({ tally: passed, tables: '', covered: [], milliseconds: 0 });
   assert.equal(plain, '\nin 0.0 minutes\n3 passed, 0 failed');
 });

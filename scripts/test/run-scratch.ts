@@ -3,13 +3,13 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A folder that the test files of one run share, each in a process of its own. */
+/** A folder that the test files of one run share; each file runs in its own process. */
 export interface RunScratch {
-  /** What they are told about it. */
+  /** Variables for their processes. */
   env: { GRAFT_TEST_SCRATCH: string; GRAFT_MATRIX_TABLE: string };
-  /** Where each leaves what it took: see slow-files.ts. */
+  /** The file to which each appends its CPU time and waits: see slow-files.ts. */
   usageFile: string;
-  /** The tables that golden tests left; empty without any. */
+  /** The tables that golden tests wrote; empty without any. */
   tables(): string;
   remove(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export async function createRunScratch(): Promise<RunScratch> {
   await chmod(folder, 0o755);
   const table = join(folder, 'matrix-tables.txt');
   return {
-    // GRAFT_TEST_SCRATCH: what is made once per run, such as tiny models, and the socket of the warm Python.
+    // GRAFT_TEST_SCRATCH: files made once per run, such as tiny models, and the socket of the warm Python.
     env: { GRAFT_TEST_SCRATCH: folder, GRAFT_MATRIX_TABLE: table },
     usageFile: join(folder, 'usage.jsonl'),
     tables: () => (existsSync(table) ? readFileSync(table, 'utf8').trim() : ''),

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { runTestFiles } from './run-test-files.ts';
 
-// A run within a test: node:test marks the processes of its own files by this.
+// This runs tests within a test: node:test marks its processes by this variable.
 delete process.env.NODE_TEST_CONTEXT;
 const folder = await mkdtemp(join(tmpdir(), 'graft-runner-'));
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** The failures are meant, and kept out of the log of the run that this test is part of. */
+/** The failures are intended; the log of the surrounding run does not show them. */
 async function resultOf(files: Record<string, string>) {
   const printed: string[] = [];
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
@@ -25,7 +25,7 @@ async function resultOf(files: Record<string, string>) {
   return { tally, printed: printed.join('\n') };
 }
 
-test('files whose tests stand in a module of both are counted each', async () => {
+test('files that share the module of their tests are counted separately', async () => {
   const common =
     "import { test } from 'node:test'; export const both = (n) => { test('one', () => {}); if (n) test('two', () => { throw new Error('no'); }); };";
   const of = (n: number) => `import { both } from './common.mjs'; both(${n});`;

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { compiledFile } from '../compile/compile.mjs';
 import type { Tally } from './tally.ts';
 
-/** A file that is not done by then hangs: the slowest needs about five minutes on two cores. */
+/** A file that takes longer hangs: the slowest needs about five minutes on two cores. */
 const fileTimeoutMilliseconds = 20 * 60_000;
 
 interface Place {
@@ -20,9 +20,9 @@ interface Options extends Place {
 }
 
 /**
- * Runs test files with node:test, each in a process of its own, as many at a time as there are lanes: a lane's files in their
- * order, and then those that other lanes still have. When one is done its output, its failures and a line of its counts are
- * printed. A file in which no test ran counts as a failure. Returns the seconds that each file took.
+ * Runs test files with node:test, each in its own process, one at a time in each lane: the lane's files in order, then files that
+ * other lanes still have. After a file, prints its output, its failures and a line with its counts. A file in which no test ran
+ * counts as a failure. Returns the seconds that each file took.
  */
 export async function runTestFiles({
   lanes,
@@ -55,8 +55,8 @@ export async function runTestFiles({
 }
 
 /**
- * One file, by a run of its own: node:test names the file in which a test is written, which is not the one that was run
- * where several files have tests in common.
+ * Runs one file, with its own `run`: node:test names the file in which a test is written, which is not the one that ran
+ * where files share tests.
  */
 async function runTestFile({ root, compiled }: Place, file: string): Promise<Tally & { output: string }> {
   const program = compiled === undefined ? file : compiledFile(compiled, root, file);
@@ -80,7 +80,7 @@ async function runTestFile({ root, compiled }: Place, file: string): Promise<Tal
   return result;
 }
 
-/** A suite, or a test with subtests, that failed only because what is inside it failed, and is counted there. */
+/** A suite, or a test with subtests, that failed only because of its subtests, which are counted themselves. */
 function isSuiteOfFailures(error: Error): boolean {
   return 'failureType' in error && error.failureType === 'subtestsFailed';
 }

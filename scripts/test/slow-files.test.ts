@@ -9,7 +9,7 @@ import { readUsage, slowFiles, usageEnvironment } from './slow-files.ts';
 const folder = mkdtempSync(path.join(tmpdir(), 'graft usage-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test('a test file notes what it and its children took, and waited for; its children note nothing', () => {
+test('a test file records the CPU time and waits of itself and its children; its children record nothing', () => {
   const output = path.join(folder, 'usage.jsonl');
   const file = path.join(folder, 'one.mjs');
   const busy = 'while (process.cpuUsage().user < 300_000);';

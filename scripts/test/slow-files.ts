@@ -1,15 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-/** What one test file took, as file-usage.cjs notes it; CPU time is that of all its processes that have ended. */
+/** The usage of one test file, as file-usage.cjs records it; CPU time is that of all its processes that have ended. */
 export interface FileUsage {
   file: string;
   cpuSeconds: number;
-  /** Seconds by what was waited for. Waits may overlap each other, and work. */
+  /** Seconds by what the file waited for. Waits may overlap each other and computation. */
   waits: Record<string, number>;
 }
 
-/** What the processes of test files are told, so that each leaves its usage in `output`. */
+/** Variables for the processes of test files, so that each appends its usage to `output`. */
 export function usageEnvironment(
   output: string,
   options = process.env.NODE_OPTIONS ?? '',
@@ -22,7 +22,7 @@ export function usageEnvironment(
   };
 }
 
-/** By the file's name among `files`, which are run as `programOf` says. */
+/** Usage by file; `programOf` returns the program that ran for a file. */
 export function readUsage(
   output: string,
   files: Iterable<string>,
@@ -39,7 +39,7 @@ export function readUsage(
   );
 }
 
-/** The slowest files, a line each: wall seconds, CPU seconds, what was waited for. */
+/** The slowest files, a line each: wall seconds, CPU seconds, waits. */
 export function slowFiles(
   root: string,
   seconds: ReadonlyMap<string, number>,

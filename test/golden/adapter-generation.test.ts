@@ -1,4 +1,4 @@
-/** Answers with an adapter, the likeliest token each time, as HF PEFT's models give them: soft prompts stand in Graft's cache. */
+/** Greedy decoding with an adapter gives the tokens of HF PEFT's models; soft prompts are in Graft's cache. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

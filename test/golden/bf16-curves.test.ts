@@ -71,7 +71,7 @@ for (const each of cases) {
     const [wide, narrow] = [await losses(each, 'fp32'), await losses(each, 'bf16')];
     const [first, end, narrowEnd] = [wide[0]!, wide.at(-1)!, narrow.at(-1)!];
     assert.notDeepEqual(narrow, wide);
-    assert.ok(end < first, `nothing was learnt: ${first} to ${end}`);
+    assert.ok(end < first, `nothing was learned: ${first} to ${end}`);
     assert.ok(Math.abs(narrowEnd / end - 1) < 0.05, `${narrowEnd} instead of ${end}`);
   });
 }

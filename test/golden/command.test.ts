@@ -57,7 +57,7 @@ test('graft score writes what PEFT computes, for ids and for text', async () => 
   assert.equal(last.logprobs.length, last.input_ids.length - 1);
 });
 
-test('graft train makes an adapter that PEFT loads; graft generate and transformers go on alike', async () => {
+test('graft train makes an adapter that PEFT loads; graft generate and transformers continue alike', async () => {
   const data = join(folder, 'train.jsonl');
   const adapter = join(folder, 'adapter');
   await writeExamples(data, 'text', 24);

@@ -28,7 +28,7 @@ const needed: Record<string, object> = {
 const companions: Record<string, object> = { TEXT: { prompt_tuning_init_text: 'x' } };
 /** The libraries' defaults of these are no configuration: one has to choose. */
 const undecided = ['num_virtual_tokens', 'token_indices', 'mh_adapter', 'output_adapter'];
-/** Told apart by their own tests below. */
+/** These have separate tests below. */
 const vocabularies = ['peft_type', 'task_type'];
 
 function codeOf(config: object): string | null {
@@ -44,7 +44,7 @@ const known = (peft_type: string, fields: object) => codeOf({ peft_type, ...need
 
 for (const [type, options] of Object.entries({ ...peft.methods, ...adapters.methods })) {
   const own = Object.entries(options).filter(([name]) => !vocabularies.includes(name));
-  test(`${type}: every option is taken or refused as one that is known`, () => {
+  test(`${type}: every option is accepted, or refused as a known one`, () => {
     for (const [name] of own) {
       // No value of any option: an object that is not empty.
       const code = known(type, { [name]: { '': { nonsense: [null] } } });
@@ -57,7 +57,7 @@ for (const [type, options] of Object.entries({ ...peft.methods, ...adapters.meth
       if (value !== undefined && !undecided.includes(name))
         assert.equal(known(type, { [name]: value }), null, `${name}: ${JSON.stringify(value)}`);
   });
-  test(`${type}: every word of an option is taken, or refused as one that is known`, () => {
+  test(`${type}: every word of an option is accepted, or refused as a known one`, () => {
     for (const [name, { words }] of own)
       for (const word of words) {
         const value = word.replace(/\[.*\]/, '4');

@@ -86,7 +86,7 @@ const variants: Record<string, Variant> = {
   't5, far positions in few buckets': {
     config: { ...t5, relative_attention_num_buckets: 8, relative_attention_max_distance: 24 },
   },
-  't5 1.1, a head of its own, unscaled': {
+  't5 1.1, a separate head, unscaled': {
     config: { ...t5, feed_forward_proj: 'gated-gelu', tie_word_embeddings: false },
   },
   't5 1.1, a gate and a tied, scaled head': { config: { ...t5, feed_forward_proj: 'gated-silu' } },

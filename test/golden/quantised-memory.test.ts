@@ -33,7 +33,7 @@ async function linearBytes(base_dtype: 'fp32' | 'int8' | 'nf4'): Promise<{ bytes
 
 const fp32 = await linearBytes('fp32');
 
-test('fp32: the log tells of four bytes a weight', () => {
+test('fp32: the log reports four bytes a weight', () => {
   assert.equal(fp32.bytes, 4 * fp32.values);
   assert.ok(fp32.values > 100e6);
 });

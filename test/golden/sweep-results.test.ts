@@ -1,4 +1,4 @@
-/** What automatic training chooses, held against what `npm run sweep` has measured; docs/auto.md shows the same table. */
+/** The options that automatic training chooses, compared with measurements of `npm run sweep`; docs/auto.md shows the same table. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSection } from '../../scripts/methods/docs-section.ts';

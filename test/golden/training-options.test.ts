@@ -1,5 +1,5 @@
 /**
- * Options of training that are off unless they are asked for: twenty steps are those of transformers, PEFT and torch, and so is the
+ * Options of training that are off by default: twenty steps are those of transformers, PEFT and torch, and so is the
  * adapter at the end.
  */
 import assert from 'node:assert/strict';

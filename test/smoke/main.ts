@@ -1,8 +1,8 @@
 /**
- * npm run smoke: smoke.ts on each version of Node that Graft runs on, with one build of TensorFlow's addon, which is Node-API. The
- * versions come from their npm packages, into the cache folder. Ends with `N passed, N failed`.
+ * npm run smoke: smoke.ts on each version of Node that Graft runs on, side by side, with one build of TensorFlow's addon, which is
+ * Node-API. The versions come from their npm packages, into the cache folder. Ends with `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { nodeBinary } from '../../scripts/tools/fetch-tool.ts';
 
@@ -11,29 +11,39 @@ const versions = ['20.20.2', '22.23.3', '24.21.0'];
 const root = join(import.meta.dirname, '../..');
 const sum = { passed: 0, failed: 0 };
 
-for (const version of versions) {
+async function smoke(version: string): Promise<void> {
   const started = performance.now();
-  const { passed, failed, output } = runSmoke(version);
+  const { passed, failed, output } = await runSmoke(version);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   sum.passed += passed;
   sum.failed += failed;
   console.log(`${failed === 0 ? '✔' : '✖'} Node ${version}: ${passed} passed (${seconds} s)`);
   if (failed > 0) console.log(output);
 }
+
+await Promise.all(versions.map(smoke));
 console.log(`${sum.passed} passed, ${sum.failed} failed`);
 process.exitCode = sum.failed > 0 ? 1 : 0;
 
-function runSmoke(version: string): { passed: number; failed: number; output: string } {
+async function runSmoke(version: string): Promise<{ passed: number; failed: number; output: string }> {
   try {
-    const node = nodeBinary(version);
     const args = ['--test-reporter=tap', 'scripts/compile/run.mjs', 'test/smoke/smoke.ts'];
-    const ran = spawnSync(node, args, { cwd: root, encoding: 'utf8', timeout: 240_000 });
-    const output = `${ran.stdout}${ran.stderr}`;
+    const { ended, output } = await run(nodeBinary(version), args);
     const count = (word: string) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
     const passed = count('pass');
-    // One that ended before it counted has failed.
-    return { passed, failed: ran.status === 0 && passed > 0 ? 0 : Math.max(1, count('fail')), output };
+    // A run that ended before it counted has failed.
+    return { passed, failed: ended && passed > 0 ? 0 : Math.max(1, count('fail')), output };
   } catch (error) {
     return { passed: 0, failed: 1, output: (error as Error).message };
   }
+}
+
+/** Whether a program ended with exit code 0, and all that it wrote. */
+async function run(command: string, args: string[]): Promise<{ ended: boolean; output: string }> {
+  const options = { cwd: root, timeout: 240_000, maxBuffer: 64 * 2 ** 20 };
+  return await new Promise((resolve) => {
+    execFile(command, args, options, (error, stdout, stderr) =>
+      resolve({ ended: error === null, output: `${stdout}${stderr}` }),
+    );
+  });
 }

@@ -41,7 +41,7 @@ export async function findPythonEnvironment(library: ReferenceLibrary = 'peft'):
   return findMade(await readFile(requirementsFiles[library], 'utf8')).made;
 }
 
-/** As pythonEnvironment, of any requirements file; `name` is what is told of it. */
+/** As pythonEnvironment, of any requirements file; `name` is used in messages. */
 export async function environmentOf(
   requirementsFile: string,
   name: string,

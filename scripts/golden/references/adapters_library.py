@@ -100,7 +100,7 @@ def train(run):
     assert not any(mismatch.values()), mismatch
     model.train_adapter(name)
     records = train_steps(model, run["task"], run["steps"], run["options"])
-    # As the library saves it unless told otherwise: with the head, trained or not.
+    # As the library saves it by default: with the head, trained or not.
     save(model, run["output"])
     return records
 

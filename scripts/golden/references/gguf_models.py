@@ -91,7 +91,7 @@ def write_gguf(run):
     writer.write_tensors_to_file()
     writer.close()
     if config.model_type == "mistral":
-        return  # It has no GGUF architecture of its own, and transformers looks for one.
+        return  # It has no separate GGUF architecture, and transformers looks for one.
     read = load_gguf_checkpoint(run["gguf"], return_tensors=True, model_to_load=model)["tensors"]
     for key, parameter in model.named_parameters():
         if not torch.equal(read[key], parameter):

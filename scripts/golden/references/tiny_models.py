@@ -25,7 +25,7 @@ def make_model(run):
                 parameter.copy_(0.3 * torch.randn_like(parameter))
     model.save_pretrained(run["output"])
     if config.model_type == "t5" and run["config"].get("tie_word_embeddings") is False:
-        # transformers 5 ties every T5 that it makes, but not one whose file has a head of its own, as FLAN-T5's has.
+        # transformers 5 ties every T5 that it makes, but not one whose file has a separate head, as FLAN-T5's has.
         file = os.path.join(run["output"], "model.safetensors")
         weights = load_file(file)
         weights["lm_head.weight"] = 0.15 * torch.randn_like(weights["shared.weight"])

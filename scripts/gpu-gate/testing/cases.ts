@@ -120,16 +120,15 @@ export const wholeGrid = (): GraphCase[] => [
 
 /**
  * Each cell once, on one kind of base and in one precision after the other, so that each family and each method meets all of them; every
- * option; and scores and answers of each family by its first method, and of each method on the first family.
+ * option; and scores and answers of each family by its first method, and of each method on its first family.
  */
 export function coveringPart(): GraphCase[] {
   const all = allCells();
-  const first = all[0]!;
   const training = all.map((cell, i) =>
     trainingOf(cell, storages[i % storages.length]!, precisions[Math.floor(i / storages.length) % 2]!),
   );
   const isFirst = (cell: Cell) =>
-    cell.architecture === first.architecture ||
-    cell === all.find(({ architecture }) => architecture === cell.architecture);
+    cell === all.find(({ architecture }) => architecture === cell.architecture) ||
+    cell === all.find(({ method }) => method === cell.method);
   return [...training, ...all.filter(isFirst).flatMap(readingOf), ...optionCases()];
 }

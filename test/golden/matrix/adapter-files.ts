@@ -21,8 +21,8 @@ export function checkFiles(
   }: { cell: Cell; model: string; graft: string; library: string; again: string },
 ): void {
   // SELECTIVE is Graft's own: the Python side's folder is no library's.
-  const ofLibrary = cell.config.peft_type !== 'SELECTIVE';
-  if (ofLibrary)
+  const hasLibrary = cell.config.peft_type !== 'SELECTIVE';
+  if (hasLibrary)
     check("adapter_config.json is PEFT's, byte for byte", async () => {
       const [written, expected] = await Promise.all(
         [graft, library].map((folder) => readFile(join(folder, configName), 'utf8')),
@@ -30,7 +30,7 @@ export function checkFiles(
       assert.equal(inOneOrder(written!), inOneOrder(once(expected!)));
     });
   check('read and written again, the same bytes', async () => {
-    for (const folder of ofLibrary ? [graft, library] : [graft]) {
+    for (const folder of hasLibrary ? [graft, library] : [graft]) {
       const { config, common, tensors, labels } = await readAdapter(folder);
       await writeAdapter(again, {
         peft: config,

@@ -232,7 +232,7 @@ const encoderDecoders: ArchitectureRow[] = [
   {
     name: 't5',
     task: 'SEQ_2_SEQ_LM',
-    // As FLAN-T5: a head of its own, and a gate.
+    // As FLAN-T5: a separate head, and a gate.
     config: { ...t5, tie_word_embeddings: false, feed_forward_proj: 'gated-gelu' },
     names: { ...t5Names, untiedHead: 'lm_head' },
   },
@@ -245,6 +245,6 @@ const encoderDecoders: ArchitectureRow[] = [
   },
 ];
 
-/** Every architecture, in parts that take about equally long: each has a test file of its own, so that two run at once. */
+/** Every architecture, in parts that take about equally long, each with its own test file. */
 export const parts = { decoders, readers, encoderDecoders };
 export const architectures: ArchitectureRow[] = [...decoders, ...readers, ...encoderDecoders];

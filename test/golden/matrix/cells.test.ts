@@ -1,42 +1,59 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Cell, cells } from './cells.ts';
+import { adaptersMethods } from './adapters-methods.ts';
+import { type Cell, cells, changeNames, quarterCount } from './cells.ts';
+import { methods } from './methods.ts';
 
-function cellsOf(env: { GRAFT_MATRIX?: string; GRAFT_MATRIX_HALF?: string }): Cell[] {
-  const names = ['GRAFT_MATRIX', 'GRAFT_MATRIX_HALF'] as const;
-  const before = names.map((name) => process.env[name]);
+const variables = ['GRAFT_MATRIX', 'GRAFT_MATRIX_QUARTER', 'GRAFT_MATRIX_CHANGED'] as const;
+const all = [...methods, ...adaptersMethods];
+
+function cellsOf(env: Partial<Record<(typeof variables)[number], string>>): Cell[] {
+  const before = variables.map((name) => process.env[name]);
   const set = (name: string, value: string | undefined) => {
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
   };
-  for (const name of names) set(name, env[name]);
+  for (const name of variables) set(name, env[name]);
   try {
-    return cells();
+    return cells(all);
   } finally {
-    names.forEach((name, i) => {
+    variables.forEach((name, i) => {
       set(name, before[i]);
     });
   }
 }
+const namesOf = (some: Cell[]) => some.map(({ name }) => name).sort();
+const whole = cellsOf({});
 
-test('the two halves of the matrix are all of it, and each has every architecture and every method', () => {
-  const whole = cellsOf({});
-  const halves = ['0', '1'].map((half) => cellsOf({ GRAFT_MATRIX_HALF: half }));
-  const namesOf = (some: Cell[]) => some.map(({ name }) => name).sort();
-  assert.deepEqual(namesOf(halves.flat()), namesOf(whole));
+test('the quarters of the matrix are together all of it, and each has every architecture and every method', () => {
+  const quarters = Array.from({ length: quarterCount }, (_, i) => cellsOf({ GRAFT_MATRIX_QUARTER: `${i}` }));
+  assert.deepEqual([...new Set(namesOf(quarters.flat()))].sort(), namesOf(whole));
   const seeds = new Map(whole.map(({ name, seed }) => [name, seed]));
-  for (const half of halves) {
-    assert.ok(Math.abs(half.length - whole.length / 2) < 15, `${half.length} of ${whole.length}`);
-    for (const { name, seed } of half) assert.equal(seed, seeds.get(name), name);
+  for (const quarter of quarters) {
+    assert.ok(quarter.length < 0.3 * whole.length, `${quarter.length} of ${whole.length}`);
+    for (const { name, seed } of quarter) assert.equal(seed, seeds.get(name), name);
     for (const part of ['architecture', 'method'] as const) {
-      const met = new Set(half.map((cell) => cell[part].name));
+      const met = new Set(quarter.map((cell) => cell[part].name));
       assert.deepEqual(met, new Set(whole.map((cell) => cell[part].name)));
     }
   }
 });
 
-test('cells that are asked for by name are tried in either half', () => {
+test('every cell of a method or model type that changed is in every quarter', () => {
+  const env = { GRAFT_MATRIX_QUARTER: '2', GRAFT_MATRIX_CHANGED: 'ln-tuning,qwen2' };
+  const wanted = whole.filter(
+    ({ config, architecture }) =>
+      config.peft_type === 'LN_TUNING' || architecture.config.model_type === 'qwen2',
+  );
+  assert.ok(wanted.length > 20);
+  const quarter = cellsOf({ GRAFT_MATRIX_QUARTER: '2' });
+  assert.deepEqual(namesOf(cellsOf(env)), [...new Set(namesOf([...quarter, ...wanted]))]);
+  assert.deepEqual(namesOf(cellsOf({ ...env, GRAFT_MATRIX_CHANGED: '*' })), namesOf(whole));
+  for (const name of ['ln-tuning', 'bottleneck', 'qwen2', 't5']) assert.ok(changeNames().has(name), name);
+});
+
+test('cells that GRAFT_MATRIX names are in every quarter', () => {
   const env = { GRAFT_MATRIX: 'llama × lora$' };
-  assert.deepEqual(cellsOf({ ...env, GRAFT_MATRIX_HALF: '0' }), cellsOf({ ...env, GRAFT_MATRIX_HALF: '1' }));
-  assert.equal(cellsOf(env).length, 1);
+  for (const GRAFT_MATRIX_QUARTER of ['0', '3'])
+    assert.deepEqual(namesOf(cellsOf({ ...env, GRAFT_MATRIX_QUARTER })), ['llama × lora']);
 });

@@ -1,3 +1,4 @@
+import { adaptersMethods } from './adapters-methods.ts';
 import { type ArchitectureRow, architectures } from './architectures.ts';
 import { exceptions } from './exceptions.ts';
 import { type MethodRow, methods } from './methods.ts';
@@ -11,40 +12,84 @@ export interface Cell {
   method: MethodRow;
   /** Fields of PEFT's config, task_type included. */
   config: Record<string, unknown>;
-  /** Of the adapter's first values: the cell's own, whatever GRAFT_MATRIX leaves of the others. */
+  /** Seed of the adapter's initial values; it does not depend on which other cells are selected. */
   seed: number;
 }
+
+export const quarterCount = 4;
 
 export const cellName = (architecture: ArchitectureRow, method: MethodRow): string =>
   `${architecture.name} × ${method.name}`;
 
 /**
- * Every cell that can be. GRAFT_MATRIX narrows them: parts of names, with commas between; `lora$` is the end of one. Without it
- * GRAFT_MATRIX_HALF takes one of two halves, `0` or `1`, in each of which every architecture and every method has half of its cells.
+ * The cells to test of these methods and architectures. Three variables select them:
+ * - GRAFT_MATRIX: parts of names, separated by commas; `lora$` matches the end of a name.
+ * - GRAFT_MATRIX_QUARTER, without GRAFT_MATRIX: `0` to `3`, a quarter in which every architecture and every method has a cell.
+ * - GRAFT_MATRIX_CHANGED, beside a quarter: folders of methods (`ln-tuning`) and model types (`qwen2`), separated by commas, of which
+ *   every cell is selected; `*` selects all.
  */
 export function cells(
   tried: readonly MethodRow[] = methods,
-  reasons: Record<string, string> = exceptions,
   on: readonly ArchitectureRow[] = architectures,
 ): Cell[] {
-  const wanted = (process.env.GRAFT_MATRIX ?? '').split(',').filter(Boolean);
-  const half = process.env.GRAFT_MATRIX_HALF ?? '';
-  const isWanted = (name: string, architecture: ArchitectureRow, count: number) => {
-    if (wanted.length > 0) return wanted.some((part) => `${name}$`.includes(part));
-    return half === '' || (architectures.indexOf(architecture) + count) % 2 === Number(half);
+  const names = listOf(process.env.GRAFT_MATRIX);
+  const quarter = process.env.GRAFT_MATRIX_QUARTER ?? '';
+  const changed = new Set(listOf(process.env.GRAFT_MATRIX_CHANGED));
+  const possible = possibleCells();
+  const quarters = quartersOf(possible);
+  const isSelected = (cell: Cell) => {
+    if (names.length > 0) return names.some((part) => `${cell.name}$`.includes(part));
+    if (quarter === '' || quarters.get(cell)!.has(Number(quarter))) return true;
+    return ['*', methodFolder(cell), modelType(cell)].some((name) => changed.has(name));
   };
-  return on.flatMap((architecture) => {
-    const possible = tried
-      .map((method, i) => ({ name: cellName(architecture, method), method, i }))
-      .filter(({ name, method }) => !Object.hasOwn(reasons, name) && !ruleAgainst(method, architecture));
-    return possible
-      .filter(({ name }, count) => isWanted(name, architecture, count))
-      .map(({ name, method, i }) => ({
-        name,
-        architecture,
-        method,
-        config: { ...method.config(architecture), task_type: architecture.task },
-        seed: 100 + i,
-      }));
-  });
+  return possible.filter(
+    (cell) => tried.includes(cell.method) && on.includes(cell.architecture) && isSelected(cell),
+  );
+}
+
+const listOf = (variable = '') => variable.split(',').filter(Boolean);
+
+/** The folder of the cell's method in packages/peft-core/src/tuners. */
+const methodFolder = ({ config }: Cell) => String(config.peft_type).toLowerCase().replaceAll('_', '-');
+const modelType = ({ architecture }: Cell) => String(architecture.config.model_type);
+
+/** Every name that GRAFT_MATRIX_CHANGED can have, beside `*`. */
+export const changeNames = (): Set<string> =>
+  new Set(possibleCells().flatMap((cell) => [methodFolder(cell), modelType(cell)]));
+
+function possibleCells(): Cell[] {
+  return architectures.flatMap((architecture) =>
+    [methods, adaptersMethods].flatMap((rows) =>
+      rows
+        .map((method, i) => ({
+          name: cellName(architecture, method),
+          architecture,
+          method,
+          config: { ...method.config(architecture), task_type: architecture.task },
+          seed: 100 + i,
+        }))
+        .filter(({ name, method }) => !Object.hasOwn(exceptions, name) && !ruleAgainst(method, architecture)),
+    ),
+  );
+}
+
+/** The quarters of each cell: one, and another where an architecture or a method would otherwise have no cell in that quarter. */
+function quartersOf(possible: readonly Cell[]): Map<Cell, Set<number>> {
+  const rows = [...methods, ...adaptersMethods];
+  const quarters = new Map(
+    possible.map((cell) => {
+      const diagonal = architectures.indexOf(cell.architecture) + rows.indexOf(cell.method);
+      return [cell, new Set([diagonal % quarterCount])];
+    }),
+  );
+  for (const part of ['architecture', 'method'] as const) {
+    for (const name of new Set(possible.map((cell) => cell[part].name))) {
+      const group = possible.filter((cell) => cell[part].name === name);
+      for (let quarter = 0; quarter < quarterCount; quarter++) {
+        if (!group.some((cell) => quarters.get(cell)!.has(quarter)))
+          quarters.get(group[quarter % group.length]!)!.add(quarter);
+      }
+    }
+  }
+  return quarters;
 }

@@ -7,7 +7,7 @@ import type { Cell } from './cells.ts';
 import type { MethodRow } from './methods.ts';
 import type { Probe } from './probes.ts';
 
-/** A Python library that cells are held against. A run that it fails at has no records or outputs; the others have theirs. */
+/** A Python library that cells are compared with. A run that it fails at has no records or outputs; the others have theirs. */
 export interface Library {
   /** In the names of tests. */
   name: string;

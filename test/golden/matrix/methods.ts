@@ -3,7 +3,7 @@ import type { ArchitectureRow } from './architectures.ts';
 /** One configuration of a PEFT method; it is tried on every architecture. */
 export interface MethodRow {
   name: string;
-  /** Another set of options of a method that has a row of its own: tried on few architectures, see rules.ts. */
+  /** Another set of options of a method that has its own row: tested on few architectures, see rules.ts. */
   variant?: true;
   /** Fields that PEFT's config and Graft's `peft` share, peft_type included, for one architecture. */
   config(architecture: ArchitectureRow): Record<string, unknown>;
@@ -43,7 +43,7 @@ export const methods: MethodRow[] = [
   },
   {
     ...common,
-    name: 'lora with biases of its own',
+    name: 'lora with separate biases',
     variant: true,
     config: ({ names }) => ({
       ...lora,

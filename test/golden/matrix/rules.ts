@@ -8,7 +8,7 @@ const sampledMethods = ['lora', 'prompt_tuning', 'seq_bn'];
 
 /** Why whole groups of cells, that could be, are not tried. */
 export interface Rule {
-  /** What stands in such a cell of the table. */
+  /** The content of such a cell in the table. */
   mark: string;
   leavesOut(method: MethodRow, architecture: ArchitectureRow): boolean;
   /** What the rule says, given the rows it is about. */

@@ -1,4 +1,4 @@
-// On TensorFlow's own operations, which GPUs take and every kernel is held against: each method on one architecture that has biases and
+// With TensorFlow's own operations, which GPUs use and every kernel is compared with: each method on one architecture that has biases and
 // grouped heads. GRAFT_KERNELS=stock runs the whole matrix so.
 import { parts } from './architectures.ts';
 import { peftLibrary } from './peft-library.ts';

@@ -5,7 +5,7 @@ import { exceptions } from './exceptions.ts';
 import { type MethodRow, methods } from './methods.ts';
 import { type Rule, ruleAgainst } from './rules.ts';
 
-/** Stands in the table for a cell that another run tries. */
+/** The content of a cell that other runs test. */
 const notTried = '·';
 
 /** Results by cell and check; a check that is missing was not made. */
@@ -62,7 +62,7 @@ export function drawTable(
   ].join('\n');
 }
 
-/** Where several test files, each a process of its own, leave their part of the table when the runner asks for it. */
+/** Appends the table of one test file to those of the run, where the runner asks for them. */
 export function saveTable(text: string): void {
   const file = process.env.GRAFT_MATRIX_TABLE;
   if (file) appendFileSync(file, `${text}\n\n`);
