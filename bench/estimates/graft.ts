@@ -9,8 +9,12 @@ import type { Measured, Plan } from './plan.ts';
 
 const plan: Plan = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8'));
 const measured: Measured = {
-  ...{ trainableParameters: 0, peakBytes: 0, tokens: 0, seconds: 0 },
-  ...{ stepSeconds: [], flops: [] },
+  trainableParameters: 0,
+  peakBytes: 0,
+  tokens: 0,
+  seconds: 0,
+  stepSeconds: [],
+  flops: [],
 };
 const lookAtSpeed = async () => {
   measured.flops.push(await measureSpeed(plan.precision));

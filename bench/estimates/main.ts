@@ -105,7 +105,10 @@ function cellsOf({ each: { model, data, peft, training }, estimate, measured }: 
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
   const seconds = (value: number) => `${value.toFixed(1)} s`;
   return [
-    ...[model, data, method, shown.join(', ')],
+    model,
+    data,
+    method,
+    shown.join(', '),
     estimate.trainableParameters.toLocaleString('en-US'),
     gigabytes(estimate.peakMemoryBytes),
     gigabytes(measured.peakBytes),

@@ -21,7 +21,9 @@ const models = await readFile(path.join(import.meta.dirname, 'testdata', 'models
 const { config } = JSON.parse(models)['1B decoder'] as { config: Record<string, unknown> };
 const tokens = Number(process.argv[2] ?? 8192);
 const graph: TrainingGraph = {
-  ...{ config, rows: 1, tokens },
+  config,
+  rows: 1,
+  tokens,
   storage: 'bfloat16',
   precision: 'bf16',
   training: { gradient_checkpointing: true },

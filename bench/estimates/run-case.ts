@@ -48,7 +48,10 @@ export async function estimateCase(
   const base = await openBaseModel(model);
   try {
     const data = await sampleExamples({
-      ...{ trainingFile, peft, training, modelConfig: base.config },
+      trainingFile,
+      peft,
+      training,
+      modelConfig: base.config,
       tokenizer: loadTokenizer(base.tokenizerFiles),
       counts: { training_file: lines, validation_file: null },
     });

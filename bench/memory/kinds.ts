@@ -99,7 +99,9 @@ export async function openKinds(api: RunningApi): Promise<{ kinds: Kind[]; close
       every: 40,
       send: async (i) =>
         await send({
-          ...{ method: 'POST', path: '/v1/fine_tuning/estimates', key: holder(i * keysPerTeam).key },
+          method: 'POST',
+          path: '/v1/fine_tuning/estimates',
+          key: holder(i * keysPerTeam).key,
           body: { model: 'tiny', training_file: holder(i * keysPerTeam).file },
         }),
     },

@@ -130,7 +130,12 @@ try {
 
   console.log(`\n${facts(describeMachine(null))}\n`);
   const row = (name: string, requests: number, time: string, { heapUsed, external, rss }: Memory) => [
-    ...[name, String(requests), time, mb(heapUsed), mb(external), mb(rss)],
+    name,
+    String(requests),
+    time,
+    mb(heapUsed),
+    mb(external),
+    mb(rss),
   ];
   console.log(
     markdownTable(
@@ -145,11 +150,14 @@ try {
     `\n${markdownTable(
       ['kind', 'sent', 'a second', 'answers', 'heap since round 1, kB', 'bytes each'],
       figures.map(({ name, sent, seconds, statuses, grown, counted }) => [
-        ...[name, String(sent), (sent / seconds).toFixed(0)],
+        name,
+        String(sent),
+        (sent / seconds).toFixed(0),
         Object.entries(statuses)
           .map(([status, count]) => `${count} × ${status}`)
           .join(', '),
-        ...[(grown / 1024).toFixed(0), (grown / counted).toFixed(1)],
+        (grown / 1024).toFixed(0),
+        (grown / counted).toFixed(1),
       ]),
     )}`,
   );

@@ -70,7 +70,11 @@ async function ask(
   return await new Promise((resolve, reject) => {
     const sent = request(
       {
-        ...{ agent, host: '127.0.0.1', port, method, path: at },
+        agent,
+        host: '127.0.0.1',
+        port,
+        method,
+        path: at,
         headers: {
           authorization: `Bearer ${key}`,
           ...(etag ? { 'if-none-match': etag } : {}),

@@ -63,7 +63,10 @@ function row(side: string, way: string, own: Speed, beside: Speed, first: number
   const sorted = first.toSorted((a, b) => a - b);
   const told = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} ms`);
   rows.push([
-    ...[side, way, speedOf(own).toFixed(1), times(speedOf(own) / speedOf(beside))],
+    side,
+    way,
+    speedOf(own).toFixed(1),
+    times(speedOf(own) / speedOf(beside)),
     ...(first.length > 0 ? [told(median(sorted)), told(sorted[Math.floor(sorted.length * 0.9)])] : ['', '']),
   ]);
 }
@@ -80,8 +83,11 @@ async function beside(clients: number, folder: string): Promise<void> {
     const codes = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
     return [
       name === 'calm' ? name : `${clients} prompts ${name}`,
-      ...[`${median(first).toFixed(0)} ms`, `${worst.toFixed(0)} ms`, times(median(first) / calm)],
-      ...[codes.join(', '), inputTokens.toLocaleString('en')],
+      `${median(first).toFixed(0)} ms`,
+      `${worst.toFixed(0)} ms`,
+      times(median(first) / calm),
+      codes.join(', '),
+      inputTokens.toLocaleString('en'),
     ];
   });
   const header = [

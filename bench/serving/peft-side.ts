@@ -36,7 +36,8 @@ export async function peftSide({
 }: PeftOptions): Promise<{ oneByOne: Measured; together: Measured }> {
   const { adapters } = options;
   const plan = {
-    ...{ ...options, tokens: answerTokens },
+    ...options,
+    tokens: answerTokens,
     chats: options.chats.map(({ adapter, prompt }) => ({ adapter: adapters.indexOf(adapter), prompt })),
   };
   const file = join(folder, 'plan.json');

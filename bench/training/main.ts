@@ -41,7 +41,9 @@ try {
   const comparisons = start ? [] : await measureAll();
   const run: Run = {
     title: `Graft and PyTorch + HF PEFT, ${given - excludedSteps} pairs of steps`,
-    ...{ machine: describeMachine(python), comparisons, start },
+    machine: describeMachine(python),
+    comparisons,
+    start,
   };
   if (options.json) console.log(JSON.stringify(run));
   const report = `${markdown(comparisons, run.machine, run.title)}${start ? `\n${startTable(start)}` : ''}`;
@@ -75,7 +77,10 @@ async function ownData(file: string): Promise<Recipe> {
   const { batchSize } = options;
   await readFile(file);
   return {
-    ...{ model: 'SmolLM2-135M', precisions, batchSize, peft: adapters.small },
+    model: 'SmolLM2-135M',
+    precisions,
+    batchSize,
+    peft: adapters.small,
     data: async () => resolve(file),
   };
 }

@@ -7,7 +7,10 @@ import { formatVerdicts, verdictsOn } from './targets.ts';
 
 const side = (name: string, seconds: number[], gigabytes: number): Side => {
   const steps: Step[] = seconds.map((each, i) => ({
-    ...{ seconds: each, loss: 3 - i, resident: gigabytes * 1e9, peak: gigabytes * 1e9 },
+    seconds: each,
+    loss: 3 - i,
+    resident: gigabytes * 1e9,
+    peak: gigabytes * 1e9,
   }));
   return { name, steps, firstStepAfter: 2 } as Side;
 };
@@ -78,7 +81,8 @@ test('the wall is no rival: what its products take is a share of the step, pair 
     ['graft'],
   );
   assert.deepEqual(wall, {
-    ...{ flops: 30e9, flopsPerSecond: 40e9 },
+    flops: 30e9,
+    flopsPerSecond: 40e9,
     share: { lower: 0.75, median: 0.75, upper: 0.75 },
   });
   const run = {

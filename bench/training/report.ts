@@ -122,7 +122,11 @@ export function table(comparisons: readonly Comparison[]): string {
 export function ownTable(comparisons: readonly Comparison[]): string {
   const header = ['data', 'precision', 'tokens', 'ms', 'peak GB', 'GFLOP', 'wall, GFLOP/s', 'of the wall'];
   const rows = comparisons.map(({ workload, precision, tokens, sides: [graft], wall }) => [
-    ...[workload, precision, tokens.toFixed(0), milliseconds(graft!.seconds), gigabytes(graft!.peakBytes)],
+    workload,
+    precision,
+    tokens.toFixed(0),
+    milliseconds(graft!.seconds),
+    gigabytes(graft!.peakBytes),
     ...(wall
       ? [billions(wall.flops), billions(wall.flopsPerSecond), percent(wall.share.median)]
       : ['', '', '']),

@@ -52,7 +52,8 @@ export async function measureStart(
     const ended = Math.max(...done.map(({ finishedAt }) => finishedAt!.getTime()));
     const tokens = done.reduce((sum, { trainedTokens }) => sum + trainedTokens!, 0);
     return {
-      ...{ cold: quartiles(cold), warm: quartiles(warm) },
+      cold: quartiles(cold),
+      warm: quartiles(warm),
       queue: { jobs: queued, tokens, seconds: (ended - began) / 1000 },
       ...(withDemo ? { demoSeconds: await demoSeconds(log) } : {}),
     };

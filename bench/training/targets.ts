@@ -68,7 +68,8 @@ const start = (
   most: number,
   measured: (figures: StartFigures) => number | undefined,
 ): Target => ({
-  ...{ of, bound: { most } },
+  of,
+  bound: { most },
   format: (seconds) => `${seconds.toFixed(1)} s`,
   measured: (run) => run.start && measured(run.start),
 });

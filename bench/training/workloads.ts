@@ -46,7 +46,11 @@ const languageModel = {
 const demo: Recipe = { ...languageModel, data: async () => demoFile };
 const inBf16 = { precisions: ['bf16'] } as const;
 const oneExampleOf = (tokens: number): Recipe => ({
-  ...{ ...languageModel, ...inBf16, batchSize: 1, alone: true, maxSteps: 6 },
+  ...languageModel,
+  ...inBf16,
+  batchSize: 1,
+  alone: true,
+  maxSteps: 6,
   training: { max_seq_length: tokens },
   data: async (file, model) => await textsOf(file, model, 8, tokens),
 });
@@ -54,7 +58,8 @@ const oneExampleOf = (tokens: number): Recipe => ({
 /** The workloads of the comparison, by name. */
 export const recipes: Record<string, Recipe> = {
   synthetic: {
-    ...{ ...languageModel, batchSize: 4 },
+    ...languageModel,
+    batchSize: 4,
     data: async (file, model) => await textsOf(file, model, 64, 256),
   },
   demo,

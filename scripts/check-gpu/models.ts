@@ -84,7 +84,9 @@ export async function writeRandomModel(folder: string, config: ByteModelConfig):
   const sequence = toBfloat16(Float32Array.from({ length: 65_537 }, (_, i) => 0.04 * Math.sin(i * i * 0.37)));
   const one = toBfloat16(Float32Array.of(1))[0]!;
   await writeByteModel(folder, config, ({ name, shape }, part) => ({
-    ...{ name, shape, dtype: 'BF16' },
+    name,
+    shape,
+    dtype: 'BF16',
     data: async () => {
       const values = new Uint16Array(shape.reduce((product, size) => product * size, 1));
       if (shape.length === 1) return values.fill(one);

@@ -65,8 +65,12 @@ async function compile(root, sources, folder, outdir) {
   mkdirSync(outdir, { recursive: true });
   await esbuild.build({
     ...common,
-    ...{ entryPoints: sources, outbase: root, outdir, absWorkingDir: root },
-    ...{ sourcemap: 'linked', sourcesContent: false },
+    entryPoints: sources,
+    outbase: root,
+    outdir,
+    absWorkingDir: root,
+    sourcemap: 'linked',
+    sourcesContent: false,
     plugins: [compiling(root, folder, packages)],
   });
   await esbuild.build({
@@ -75,7 +79,10 @@ async function compile(root, sources, folder, outdir) {
       in: name,
       out: path.relative(folder, gatheredPath(folder, name)).replace(/\.js$/, ''),
     })),
-    ...{ outdir, splitting: true, absWorkingDir: root, chunkNames: 'packages-of-others/[name]-[hash]' },
+    outdir,
+    splitting: true,
+    absWorkingDir: root,
+    chunkNames: 'packages-of-others/[name]-[hash]',
   });
 }
 

@@ -45,17 +45,19 @@ interface Value {
 const views = new Set(['Identity', 'Reshape', 'ExpandDims', 'Squeeze', 'Slice', 'StridedSlice', 'Split']);
 /** They start nothing on the device. */
 const free = new Set([
-  ...[
-    'Placeholder',
-    'Const',
-    'VarHandleOp',
-    'ReadVariableOp',
-    'Identity',
-    'Reshape',
-    'ExpandDims',
-    'Squeeze',
-  ],
-  ...['NoOp', 'Shape', 'Size', 'Rank', 'Bitcast'],
+  'Placeholder',
+  'Const',
+  'VarHandleOp',
+  'ReadVariableOp',
+  'Identity',
+  'Reshape',
+  'ExpandDims',
+  'Squeeze',
+  'NoOp',
+  'Shape',
+  'Size',
+  'Rank',
+  'Bitcast',
 ]);
 
 export function placementOf({ nodes, fetches }: RecordedFunction): Placement {

@@ -95,8 +95,14 @@ function probe(url: string, folder: string): 0 | 1 {
   const { status } = spawnSync(
     python,
     [
-      ...['-c', 'from schemathesis.cli import schemathesis; schemathesis()', 'run', `${url}/docs/json`],
-      ...['--max-time', String(seconds), '--request-timeout', '30'],
+      '-c',
+      'from schemathesis.cli import schemathesis; schemathesis()',
+      'run',
+      `${url}/docs/json`,
+      '--max-time',
+      String(seconds),
+      '--request-timeout',
+      '30',
     ],
     { cwd: folder, stdio: 'inherit' },
   );

@@ -48,7 +48,10 @@ for (const { advisory, package: name, reason, until } of allowed) {
 }
 
 const asked = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
-  ...{ cwd: values.folder, encoding: 'utf8', timeout: 120_000, maxBuffer: 2 ** 26 },
+  cwd: values.folder,
+  encoding: 'utf8',
+  timeout: 120_000,
+  maxBuffer: 2 ** 26,
 });
 const report = parseReport(asked.stdout ?? '');
 if (!report.vulnerabilities) {

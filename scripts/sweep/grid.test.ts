@@ -7,7 +7,11 @@ import type { Result, Trial } from './results.ts';
 const row = grid.find(({ task, apart }) => task === 'messages' && apart === 2)!;
 const measured = (trial: Trial, loss: number | null): Result => ({
   ...trial,
-  ...{ data: '', steps: 40, loss, losses: [loss], seconds: 1 },
+  data: '',
+  steps: 40,
+  loss,
+  losses: [loss],
+  seconds: 1,
 });
 
 /** The rates that a row tries when the loss is so much at each. */

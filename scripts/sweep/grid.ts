@@ -82,7 +82,8 @@ export function peftOf({ task: name, method, options }: Pick<Trial, 'task' | 'me
   const task = tasks[name]!;
   return {
     ...optionsOf(method, task),
-    ...{ peft_type: types[methodNames.indexOf(method)]!, task_type: task.type },
+    peft_type: types[methodNames.indexOf(method)]!,
+    task_type: task.type,
     ...options,
   };
 }

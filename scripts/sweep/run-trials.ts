@@ -77,7 +77,11 @@ async function run(
   for (const seed of models[task.model].seeds.slice(losses.length)) {
     const records = train({
       base,
-      ...{ baseModelName: task.model, warm, sharesBase: true, ...files, peft },
+      baseModelName: task.model,
+      warm,
+      sharesBase: true,
+      ...files,
+      peft,
       training: { ...(await resolved(row)), learning_rate, seed },
       outputDir: join(folder, 'adapter'),
     });

@@ -42,7 +42,9 @@ const topics = ['fs', 'crypto', 'http', 'http2', 'util', 'test', 'tls', 'perf_ho
 export const tasks: Record<string, Task> = {
   urgency: {
     about: 'two classes, few messages',
-    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'rule' },
+    model: 'minilm',
+    type: 'SEQ_CLS',
+    use: 'rule',
     data() {
       const { training, validation } = shopLabels((answer) => answer.split('/')[1]!);
       return { validation, training: training.slice(0, 60) };
@@ -50,27 +52,38 @@ export const tasks: Record<string, Task> = {
   },
   teams: {
     about: 'five classes, seen often',
-    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'rule' },
+    model: 'minilm',
+    type: 'SEQ_CLS',
+    use: 'rule',
     data: () => shopLabels((answer) => answer.split('/')[0]!),
   },
   descriptions: {
     about: 'embedding: a description and its function',
-    ...{ model: 'minilm', type: 'FEATURE_EXTRACTION', use: 'rule', measure: 'one pool' },
+    model: 'minilm',
+    type: 'FEATURE_EXTRACTION',
+    use: 'rule',
+    measure: 'one pool',
     data: () => split(described().map(pairOf), 48, 500),
   },
   modules: {
     about: 'ten topics',
-    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'held out' },
+    model: 'minilm',
+    type: 'SEQ_CLS',
+    use: 'held out',
     data: () => split(described().flatMap(topicOf), 48, 300),
   },
   messages: {
     about: 'ten classes',
-    ...{ model: 'minilm', type: 'SEQ_CLS', use: 'held out' },
+    model: 'minilm',
+    type: 'SEQ_CLS',
+    use: 'held out',
     data: () => shopLabels((answer) => answer),
   },
   code: {
     about: 'words: which are code',
-    ...{ model: 'minilm', type: 'TOKEN_CLS', use: 'held out' },
+    model: 'minilm',
+    type: 'TOKEN_CLS',
+    use: 'held out',
     data: () =>
       split(
         described()
@@ -82,17 +95,23 @@ export const tasks: Record<string, Task> = {
   },
   'bike-shop': {
     about: 'chat: which team a message goes to',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'rule',
     data: shopChats,
   },
   orders: {
     about: 'extraction: a sentence to JSON, generated',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'rule',
     data: () => split(orders(5040), 40, 5000),
   },
   'few-chats': {
     about: 'the same, few messages',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'rule',
     data() {
       const { training, validation } = shopChats();
       return { validation, training: training.slice(0, 40) };
@@ -100,27 +119,37 @@ export const tasks: Record<string, Task> = {
   },
   'few-answers': {
     about: 'few instructions with longer prose for answers',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'rule',
     data: () => split(instructions({ least: 400, most: 600 }), 10, 30),
   },
   'few-texts': {
     about: 'continuation: technical prose, few texts',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'rule' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'rule',
     data: () => split(longerTexts(), 24, 40),
   },
   names: {
     about: 'reverse dictionary: a description to a name',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'held out',
     data: () => split(described().map(nameOf), 48, 500),
   },
   instructions: {
     about: 'instructions with prose for answers',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'held out',
     data: () => split(instructions({ most: 200 }), 10, 30),
   },
   prose: {
     about: 'continuation: technical prose',
-    ...{ model: 'smollm2', type: 'CAUSAL_LM', use: 'held out' },
+    model: 'smollm2',
+    type: 'CAUSAL_LM',
+    use: 'held out',
     data: () =>
       split(
         described().map(({ text }) => ({ text })),

@@ -66,15 +66,25 @@ export async function compileAddon({ log, tools, sources, device, work, folder }
       ...names.map((name) => join(libraries, name)),
       ...(macos ? undefinedSymbols : ['-Wl,--no-as-needed', '-L', libraries, '-l:libbefore_tensorflow.so']),
       `-Wl,-rpath,${join(folder, 'tensorflow')}`,
-      ...['-o', output],
+      '-o',
+      output,
     ],
     'compiling the addon',
   );
   await run(
     tools.compiler,
     [
-      ...['-std=c++17', '-O2', '-fPIC', '-shared', '-pthread', '-DNAPI_VERSION=8', `-I${tools.headers}`],
-      ...[...sources.filter(loadsBeside), ...undefinedSymbols, '-o', join(work, 'load_beside.node')],
+      '-std=c++17',
+      '-O2',
+      '-fPIC',
+      '-shared',
+      '-pthread',
+      '-DNAPI_VERSION=8',
+      `-I${tools.headers}`,
+      ...sources.filter(loadsBeside),
+      ...undefinedSymbols,
+      '-o',
+      join(work, 'load_beside.node'),
     ],
     'compiling what loads the addon',
   );

@@ -61,8 +61,14 @@ export function longVerdicts(
 
 function notMeasured(task: string, { isScored }: LongTask): LongVerdict {
   return {
-    ...{ model: DEFAULT_MODEL, task, steps: FEWEST_STEPS, isScored },
-    ...{ settings: [], pending: RUNS, automatic: null, best: null },
+    model: DEFAULT_MODEL,
+    task,
+    steps: FEWEST_STEPS,
+    isScored,
+    settings: [],
+    pending: RUNS,
+    automatic: null,
+    best: null,
   };
 }
 
@@ -87,7 +93,11 @@ function verdictOn(
   const isAutomatic = (setting: Setting) => isSameSetting(setting, automaticSetting(experiment, size));
   const { model, task, steps } = experiment;
   return {
-    ...{ model, task, steps, isScored, settings },
+    model,
+    task,
+    steps,
+    isScored,
+    settings,
     pending: pendingOf(experiment, trialsOf(grid), own).length,
     automatic: whole.find(isAutomatic) ?? null,
     best: whole.reduce<Measured | null>((a, b) => (a === null || isBetter(b, a) ? b : a), null),
@@ -104,7 +114,10 @@ function measured({ r, lora_alpha, batch_size, learning_rate }: Setting, runs: L
   const losses = runs.map(({ loss }) => loss ?? Number.POSITIVE_INFINITY);
   const right = runs.flatMap((run) => (run.right === null ? [] : [run.right]));
   return {
-    ...{ r, lora_alpha, batch_size, learning_rate },
+    r,
+    lora_alpha,
+    batch_size,
+    learning_rate,
     seeds: new Set(runs.map(({ seed }) => seed)).size,
     loss: mean(losses),
     lossSpread: losses.every(Number.isFinite) ? Math.max(...losses) - Math.min(...losses) : Number.NaN,

@@ -9,7 +9,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-test('a poller that has the answer is told that nothing changed, until something does', async () => {
+test('a poller that has the answer gets 304 until something changes', async () => {
   const { acme, other } = bench;
   const training_file = await acme.upload(chatLine);
   const { json: job } = await acme.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file });

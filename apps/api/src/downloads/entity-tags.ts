@@ -13,7 +13,7 @@ export const entityTags = fp(async (app) => {
     // Weak: what says the same may be written in another order by the next version.
     const etag = `W/"${createHash('sha256').update(payload).digest('base64url').slice(0, 22)}"`;
     reply.header('etag', etag);
-    // Of a team, and of this moment: whoever keeps it asks again.
+    // A team's answer of this moment: a cache asks again.
     reply.header('cache-control', 'private, no-cache');
     if (!hasCurrent(request.headers['if-none-match'], etag)) return payload;
     reply.code(304).removeHeader('content-type').removeHeader('content-length');

@@ -4,7 +4,7 @@ import { repeat, type Services } from '@graft/service';
 export interface LeasedWork {
   /** There is something to claim. */
   wake(): void;
-  /** Claims no more, and resolves when what is under way has ended: `work` gets a signal that fires now. */
+  /** Stops claiming, fires the signal of the work under way, and resolves when it has ended. */
   close(): Promise<void>;
 }
 
