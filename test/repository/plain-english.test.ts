@@ -15,22 +15,22 @@ const quoted: Record<string, readonly string[]> = {
   // The name of a configuration in test/golden/matrix, and of a measurement in docs/reliability.json.
   'docs/methods.md': ['of its own'],
   'docs/reliability.md': ['go on'],
+  'scripts/schema-engine/schema-engine.test.ts': ['tell', 'asked for'],
   'scripts/sweep/rows/orders.ts': ['asked for'],
 };
 
 /** Uses that are still to be rewritten, by folder. They may only become fewer; what is not listed has none. */
 const remaining: Record<string, number> = {
-  'apps/api': 514,
-  'apps/cli': 179,
+  'apps/api': 496,
+  'apps/cli': 162,
   'apps/web': 281,
   'apps/worker': 254,
-  'packages/client': 48,
-  'packages/peft-core': 569,
+  'packages/client': 46,
+  'packages/peft-core': 557,
   'packages/service': 618,
   'packages/tf-graph': 51,
   prisma: 21,
-  scripts: 2,
-  test: 165,
+  test: 160,
 };
 
 test('prose and names avoid words that only Graft would use so', () => {

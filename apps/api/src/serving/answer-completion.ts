@@ -2,10 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject } from 'typebox';
 import type { samplingProperties } from '../schemas/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
-import { meterAnswer } from '../usage/meter-answer.ts';
 import { type ChunkFormat, hangUp, readWhole, streamAnswer, type WholeAnswer } from './answer.ts';
 import { generateChoices } from './choices.ts';
 import type { findModel } from './find-model.ts';
+import { meterAnswer } from './meter-answer.ts';
 import { samplingOf } from './sampling.ts';
 
 /** A completion of one of the two kinds, checked. */

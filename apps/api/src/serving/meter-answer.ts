@@ -1,5 +1,5 @@
 import { asTeam, enterCompletion, GenerationError, type Identity, type Services } from '@graft/service';
-import type { ChoiceEvent } from '../serving/choices.ts';
+import type { ChoiceEvent } from './choices.ts';
 
 /** The answer that is metered: its id, and who answers what for whom. */
 interface Metered {
