@@ -32,7 +32,7 @@ export {
   type ExampleReporter,
   type ReportedModel,
 } from './report/report-examples.ts';
-export { checkFormat, checkOptionsOfFormat, DATASET_FORMATS } from './task-formats.ts';
+export { checkFormat, DATASET_FORMATS } from './task-formats.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';
 export { NO_TARGET, type TrainingExample } from './training-example.ts';
