@@ -43,6 +43,7 @@ import {
   toWireCheckpoint,
   toWireMetric,
 } from '../../schemas/jobs/job-records.ts';
+import { hyperparametersOf } from '../../schemas/jobs/method.ts';
 import { createdSpan, listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 
@@ -321,10 +322,11 @@ export function jobNotFound(id: string, param = 'fine_tuning_job_id'): ApiError 
 /** Null means as much as nothing in a request, and a hyperparameter that is "auto" as much as one that is left out. */
 function withoutDefaults(request: CreateJobBody): CreateJobBody {
   const given = Object.entries(request).filter(([, value]) => value !== null);
-  const { hyperparameters = {} } = request.method?.supervised ?? {};
-  const chosen = Object.entries(hyperparameters).filter(([, value]) => value !== 'auto');
+  // `cloneRequest` names the method.
+  const method = request.method!;
+  const chosen = Object.entries(hyperparametersOf(method) ?? {}).filter(([, value]) => value !== 'auto');
   return {
     ...(Object.fromEntries(given) as CreateJobBody),
-    method: { type: 'supervised', supervised: { hyperparameters: Object.fromEntries(chosen) } },
+    method: { type: method.type, [method.type]: { hyperparameters: Object.fromEntries(chosen) } },
   };
 }

@@ -2,6 +2,8 @@ import { moduleKinds } from '@graft/peft-core/check';
 import {
   defaultPeftWithin,
   HyperparametersSchema,
+  listedObjectives,
+  type MetricDescription,
   MODULE_OPTIONS,
   methods,
   type PeftConfig,
@@ -9,6 +11,7 @@ import {
   peftTypes,
   SweepSchema,
   TrainingOptionsSchema,
+  trainingMetrics,
 } from '@graft/peft-core/config';
 import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
 import { type Static, Type } from 'typebox';
@@ -28,6 +31,32 @@ const MethodSchema = named('FineTuningMethod', {
   usual_needs_model: Type.Boolean({ description: 'Those mean something on some models alone.' }),
   options: JsonSchema('JSON Schema of its options, with their defaults.'),
   module_options: Type.Array(Type.String(), { description: 'Those of them that name modules.' }),
+});
+
+const MetricSchema = named('FineTuningMetric', {
+  name: Type.String({ description: 'Key in `metrics` of a job’s series, its events and adapter versions.' }),
+  label: Type.String({ description: 'Heading of its curve.' }),
+  unit: Type.Enum(['share', 'number', 'per_second', 'bytes'], {
+    type: 'string',
+    description: '`share`: from 0 to 1.',
+  }),
+  better: nullable(Type.Enum(['higher', 'lower'], { type: 'string' }), {
+    description: 'Which values are better; null: neither.',
+  }),
+  measured: Type.Array(Type.Enum(['step', 'evaluation'], { type: 'string' }), {
+    description: 'After each optimizer step, on the validation examples, or both.',
+  }),
+  field: nullable(Type.String(), {
+    description: 'The field of a job’s series that has the same value, also of steps; null: there is none.',
+  }),
+});
+
+const ObjectiveSchema = named('FineTuningObjective', {
+  name: Type.String(),
+  method: Type.String({ description: '`method.type` of a job.' }),
+  formats: Type.Array(Type.String(), { description: 'Formats of the training files that it trains on.' }),
+  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' })),
+  metrics: Type.Array(ref(MetricSchema), { description: 'Besides the loss.' }),
 });
 
 const ModuleSchema = Type.Object({
@@ -57,6 +86,9 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   object: Type.Literal('fine_tuning.options'),
   default_peft: Options('What a job without `peft` trains; its rank is within the team’s `max_rank`.'),
   methods: Type.Array(ref(MethodSchema)),
+  objectives: Type.Array(ref(ObjectiveSchema), {
+    description: 'What training minimises, and what is measured.',
+  }),
   training: JsonSchema('JSON Schema of `training`.'),
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
   sweep: JsonSchema('JSON Schema of `sweep`.'),
@@ -93,12 +125,25 @@ export function toWireOptions(
         module_options: MODULE_OPTIONS.filter((option) => options.includes(option)),
       };
     }),
+    objectives: listedObjectives.map(({ name, method, formats, tasks, metrics }) => ({
+      ...{ name, method, formats: [...formats], tasks: [...tasks] },
+      metrics: [...metrics, ...trainingMetrics].map(toWireDescription),
+    })),
     training: { ...TrainingOptionsSchema },
     hyperparameters: { ...HyperparametersSchema },
     sweep: { ...SweepSchema },
     model,
   };
 }
+
+const toWireDescription = (metric: MetricDescription): Static<typeof MetricSchema> => ({
+  name: metric.name,
+  label: metric.label,
+  unit: metric.unit,
+  better: metric.better,
+  measured: [...metric.measured],
+  field: metric.field ?? null,
+});
 
 /** What config.json says of a model that is to be trained, and what `start` brings along. Throws what `outlineOf` throws. */
 export function toWireTrainable(
