@@ -86,12 +86,18 @@ export async function longestTask(
 async function train({ services, acme }: BrowserBench, id: string, step: number): Promise<void> {
   const lease = leaseOf((await getJob(services, acme.teamId, id))!);
   const loss = 0.4 + Math.random() / 10;
-  const common = { epoch: 1, tokens: step * 100, tokensPerSecond: 800 };
-  await recordMetrics(services, lease, [
-    { ...common, kind: 'train', step, loss, tokenAccuracy: 0.7, learningRate: 1e-4, gradNorm: 1 },
-  ]);
+  const common = { epoch: 1, tokens: step * 100 };
+  const metrics = { token_accuracy: 0.7, learning_rate: 1e-4, grad_norm: 1, tokens_per_second: 800 };
+  await recordMetrics(services, lease, [{ ...common, kind: 'train', step, loss, metrics }]);
   await recordProgress(services, lease, {
-    ...{ ...common, step, totalSteps: 4_000, secondsRemaining: (4_000 - step) / 2, loss },
+    ...{
+      ...common,
+      tokensPerSecond: 800,
+      step,
+      totalSteps: 4_000,
+      secondsRemaining: (4_000 - step) / 2,
+      loss,
+    },
   });
 }
 

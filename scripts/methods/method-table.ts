@@ -52,7 +52,9 @@ export function exceptionTable(): string {
   );
   const all = [...rows, ...adaptersMethods];
   const untried = rules.map(({ mark, reason }) => `- \`${mark}\` ${reason(all, architectures)}\n`);
-  return [...cannot, '\nCombinations that are possible and not tested:\n\n', ...untried, columnless()].join('');
+  return [...cannot, '\nCombinations that are possible and not tested:\n\n', ...untried, columnless()].join(
+    '',
+  );
 }
 
 /** Which tasks of which models have no column. */

@@ -129,12 +129,14 @@ test('a job that trains moves by itself, and a finished one opens on what came o
   const metric = {
     kind: 'train' as const,
     epoch: 1,
-    tokenAccuracy: 0.5,
-    learningRate: 1e-4,
-    gradNorm: 1,
     tokens: 9,
-    tokensPerSecond: 9,
-    memoryBytes: 812_500_000,
+    metrics: {
+      token_accuracy: 0.5,
+      learning_rate: 1e-4,
+      grad_norm: 1,
+      tokens_per_second: 9,
+      memory_bytes: 812_500_000,
+    },
   };
   for (const step of [1, 2, 3]) {
     await recordMetrics(bench.services, leaseOf(job), [{ ...metric, step, loss: 3 - step / 2 }]);
@@ -150,10 +152,18 @@ test('a job that trains moves by itself, and a finished one opens on what came o
       },
     });
   }
+  const measured = { token_accuracy: 0.5, perplexity: 7.5 };
+  const evaluation = { kind: 'evaluation' as const, step: 3, epoch: 1, loss: 2, tokens: null };
+  await recordMetrics(bench.services, leaseOf(job), [{ ...evaluation, metrics: measured }]);
   await page.getByText('3 of 10', { exact: true }).waitFor();
   await page.getByText('2 mins 5 secs left').waitFor();
   await page.getByRole('img', { name: /^Loss: training from 2.5 to 1.5/ }).waitFor();
   await page.getByRole('img', { name: /^Memory: held from 812\.5 MB to 812\.5 MB/ }).waitFor();
+  // The page reads the series again with the next step.
+  await recordProgress(bench.services, leaseOf(job), {
+    ...{ step: 4, totalSteps: 10, epoch: 1, tokens: 9, tokensPerSecond: 9, secondsRemaining: 125, loss: 1 },
+  });
+  await page.getByRole('img', { name: /^Perplexity: evaluation/ }).waitFor();
   await page.getByRole('button', { name: 'Cancel', exact: true }).click();
   await page.getByRole('button', { name: 'Cancel the job' }).click();
   await visit.leave();

@@ -177,11 +177,8 @@ test('a running job moves in the list by itself', async () => {
         step,
         epoch: 1,
         loss: 2,
-        tokenAccuracy: null,
-        learningRate: null,
-        gradNorm: null,
         tokens: 1,
-        tokensPerSecond: 1,
+        metrics: {},
       },
     ]);
     await recordProgress(bench.services, leaseOf(job), { ...progress, step, loss: 1.25 });

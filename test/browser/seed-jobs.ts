@@ -83,14 +83,16 @@ export async function seedJobs(
   const most = Math.max(...rows.map(({ steps }) => steps));
   for (let from = 1; from <= most; from += batch) {
     await services.sql.query(
-      `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, tokens,
-         tokens_per_second, memory_bytes)
-       SELECT $1, r.id, 'train', s, done, 0.4 + 2.6 * exp(-4 * done) + 0.1 * sin(s * 1.7), 1 - 0.7 * exp(-3 * done),
-              2e-4 * (1 - done), 1 + 0.3 * cos(s), s * 100, 800 + 20 * sin(s), r.held + 1e8 * done
+      `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, tokens, metrics)
+       SELECT $1, r.id, 'train', s, done, 0.4 + 2.6 * exp(-4 * done) + 0.1 * sin(s * 1.7), s * 100,
+              jsonb_strip_nulls(jsonb_build_object(
+                'token_accuracy', 1 - 0.7 * exp(-3 * done), 'learning_rate', 2e-4 * (1 - done),
+                'grad_norm', 1 + 0.3 * cos(s), 'tokens_per_second', 800 + 20 * sin(s),
+                'memory_bytes', r.held + 1e8 * done))
        FROM jsonb_to_recordset($2::jsonb) AS r(id text, steps int, held float8), generate_series($3::int, least($4::int, r.steps)) s,
             LATERAL (SELECT s / r.steps::float8 AS done) d
        UNION ALL
-       SELECT $1, r.id, 'evaluation', s, done, 0.5 + 2.4 * exp(-4 * done), 0.8, NULL, NULL, NULL, NULL, NULL
+       SELECT $1, r.id, 'evaluation', s, done, 0.5 + 2.4 * exp(-4 * done), NULL, '{"token_accuracy": 0.8}'
        FROM jsonb_to_recordset($2::jsonb) AS r(id text, steps int), generate_series($3::int, least($4::int, r.steps)) s,
             LATERAL (SELECT s / r.steps::float8 AS done) d
        WHERE s % greatest(1, r.steps / 10) = 0`,

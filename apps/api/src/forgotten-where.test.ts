@@ -22,10 +22,8 @@ before(async () => {
   });
   theirs.running = created.json.id;
   const running = await runJob(bench, theirs.running);
-  const metric = { epoch: 1, loss: 1, tokenAccuracy: 1, learningRate: 1, gradNorm: 1, tokens: 1 };
-  await recordMetrics(bench.services, leaseOf(running), [
-    { kind: 'train', step: 1, ...metric, tokensPerSecond: 1 },
-  ]);
+  const metric = { epoch: 1, loss: 1, tokens: 1, metrics: { grad_norm: 1 } };
+  await recordMetrics(bench.services, leaseOf(running), [{ kind: 'train', step: 1, ...metric }]);
   Object.assign(theirs, { job: version.jobId, adapter: version.adapterId, model: version.modelName });
 
   // What is in the pool, and what comes into it.

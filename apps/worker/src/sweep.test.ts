@@ -56,7 +56,12 @@ async function resultOf(job: Job) {
   return {
     files: files.map(({ path, sha256 }) => [path, sha256]),
     trials: await listTrials(services, teamId, job.id),
-    metrics: metrics.map(({ createdAt: _, tokensPerSecond: __, memoryBytes: ___, ...metric }) => metric),
+    metrics: metrics.map(
+      ({ createdAt: _, metrics: { tokens_per_second, memory_bytes, ...same }, ...row }) => ({
+        ...row,
+        metrics: same,
+      }),
+    ),
     ...{ trainedTokens, trainingEnd, peft, resolvedTraining },
     entered: Number(ledger._sum.quantity),
   };

@@ -45,6 +45,7 @@ export async function trainingRequest(
       validationFile: null,
       peft,
       training: { ...training, precision },
+      method: 'supervised',
     },
     requirements: {
       precision,

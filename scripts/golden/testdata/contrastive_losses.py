@@ -1,6 +1,6 @@
-"""Expected values of packages/peft-core/src/train/objectives/pairs.test.ts: losses of random unit vectors, and their gradients, by
+"""Expected values of packages/peft-core/src/train/objectives/contrastive/pairs.test.ts: losses of random unit vectors, and their gradients, by
 sentence-transformers' MultipleNegativesRankingLoss and CachedMultipleNegativesRankingLoss. Writes
-../../../packages/peft-core/src/train/objectives/testdata/contrastive-losses.json. Needs: sentence-transformers 6.2.0, torch."""
+../../../packages/peft-core/src/train/objectives/contrastive/testdata/contrastive-losses.json. Needs: sentence-transformers 6.2.0, torch."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 
-OUT = Path(__file__).parents[3] / "packages/peft-core/src/train/objectives/testdata/contrastive-losses.json"
+OUT = Path(__file__).parents[3] / "packages/peft-core/src/train/objectives/contrastive/testdata/contrastive-losses.json"
 PAIRS, WIDTH, MINI_BATCH = 7, 6, 3
 
 

@@ -69,7 +69,7 @@ function optionCases(): GraphCase[] {
     'pairs, in mini-batches, measured as a pool': { architecture: vectors, wholeBatch: 64, retrieves: true },
     'scored pairs': { architecture: vectors, objective: 'cosine' },
     'pairs of a decoder': { architecture: of('llama FEATURE_EXTRACTION') },
-    'several classes of a text': { architecture: classes, objective: { classes: 3 } },
+    'several classes of a text': { architecture: classes, objective: 'label_sets', classes: 3 },
     'smoothed classes that weigh more or less': {
       architecture: classes,
       training: { label_smoothing_factor: 0.1 },

@@ -14,9 +14,9 @@ import {
   type MatmulPrecision,
   type Target,
 } from '../../../packages/peft-core/src/nn/computation.ts';
+import { type ObjectiveName, objectiveFor } from '../../../packages/peft-core/src/objectives/objectives.ts';
 import { buildPairScoreProgram } from '../../../packages/peft-core/src/score/pair-score-program.ts';
 import { buildScoreProgram } from '../../../packages/peft-core/src/score/score-program.ts';
-import type { Objective } from '../../../packages/peft-core/src/train/objectives/objective.ts';
 import {
   addTrainProgram,
   buildEvaluationProgram,
@@ -43,7 +43,8 @@ export interface TrainedCase {
   peft: Record<string, unknown>;
   storage: BaseStorage;
   precision: MatmulPrecision;
-  objective?: Objective;
+  objective?: ObjectiveName;
+  classes?: number;
   training?: TrainingOptions;
   classWeights?: number[];
   wholeBatch?: number;
@@ -69,14 +70,11 @@ function architectureOf({ task, config }: Pick<ArchitectureRow, 'task' | 'config
   return architectureFor(String(fields.model_type), fields, task);
 }
 
-const objectiveFor = ({ architecture: { task } }: TrainedCase): Objective =>
-  task === 'FEATURE_EXTRACTION' ? 'contrastive' : 'labels';
-
 function specOf(one: TrainedCase): TrainProgramSpec {
   const { storage, precision, classWeights = null, wholeBatch = null, retrieves = false } = one;
   const architecture = architectureOf(one.architecture, one.layers);
   const peft = parsePeftConfig({ ...one.peft, task_type: architecture.task });
-  const objective = one.objective ?? objectiveFor(one);
+  const objective = one.objective ?? objectiveFor(one.architecture.task).name;
   const shape = {
     ...grid,
     inputTokens: architecture.encoder ? grid.tokens : 0,
@@ -89,6 +87,7 @@ function specOf(one: TrainedCase): TrainProgramSpec {
     architecture,
     peft,
     objective,
+    ...(one.classes && { classes: one.classes }),
     training,
     storage,
     precision,
@@ -122,10 +121,10 @@ export async function buildEvaluation(one: Omit<TrainedCase, 'peft'> & { peft: T
   const { storage, precision, retrieves = false } = one;
   const architecture = architectureOf(one.architecture);
   const peft = one.peft && parsePeftConfig({ ...one.peft, task_type: architecture.task });
-  const objective = one.objective ?? objectiveFor(one as TrainedCase);
+  const objective = one.objective ?? objectiveFor(one.architecture.task).name;
   const shape = { ...grid, inputTokens: architecture.encoder ? grid.tokens : 0, sequences: 3 };
   const built: EvaluationProgram = buildEvaluationProgram({
-    ...{ architecture, peft, objective, storage, precision, retrieves },
+    ...{ architecture, peft, objective, classes: one.classes ?? 0, storage, precision, retrieves },
     ...{ form: 'folded', implementation: 'stock', grid: shape },
   });
   built.program.close();

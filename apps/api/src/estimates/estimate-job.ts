@@ -30,6 +30,8 @@ export interface PlannedJob {
   model: LocalBaseModel;
   trainingFile: FileRecord;
   validationFile: FileRecord | null;
+  /** `method.type` of the job. */
+  method: string;
   peft: PeftConfig;
   training: ResolvedTraining;
   /** Options that are left to Graft, and turned on where a job fits no live worker without. */
@@ -63,7 +65,7 @@ export async function estimateJob(
     tokenizerKey: model.tokenizer.key,
     tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
-    ...{ peft, training: planned.training, trials, live },
+    ...{ method: planned.method, peft, training: planned.training, trials, live },
     ...{ lengthRead, leavesLength, leavesCheckpointing },
     sampleKey: sampleKeyOf(planned),
   };
@@ -102,6 +104,7 @@ export function sampleKeyOf({
   model,
   trainingFile,
   validationFile,
+  method,
   peft,
   training,
   lengthRead,
@@ -116,7 +119,7 @@ export function sampleKeyOf({
   };
   const files = { training: trainingFile, validation: validationFile };
   return [
-    validationKey(files, what),
+    validationKey(files, { ...what, method }),
     split,
     ...(split > 0 && !validationFile ? [seed, validation_seed] : []),
   ].join();

@@ -13,6 +13,8 @@ export interface EstimateTask
   extends Omit<ValidationTask, keyof ReadingOptions | 'sample'>,
     SampleKey,
     Pick<SampledSource, 'counts'> {
+  /** `method.type` of the job. */
+  method: string;
   /** Of a sweep; none of another job. */
   trials: readonly SweepTrial<ResolvedTraining>[];
   live: LiveMachine[];
@@ -25,7 +27,7 @@ export interface EstimateTask
 export type EstimateReport = { ok: true; estimate: JobEstimate; training: ResolvedTraining } | FileFault;
 
 export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): Promise<EstimateReport> {
-  const { modelConfig, peft, trials, live, lengthRead, leavesLength, leavesCheckpointing } = task;
+  const { method, modelConfig, peft, trials, live, lengthRead, leavesLength, leavesCheckpointing } = task;
   try {
     checkInitialText(peft, modelConfig, (text) => tokenizer.encode(text));
     const reading = { ...task.training, max_seq_length: lengthRead };
@@ -35,7 +37,7 @@ export async function estimateFiles(task: EstimateTask, tokenizer: Tokenizer): P
     const settled = (training: ResolvedTraining) =>
       leavesLength ? settleLength(training, { longest, most: lengthRead, leavesCheckpointing }) : training;
     const training = settled(task.training);
-    const job = { modelConfig, peft, training, data };
+    const job = { method, modelConfig, peft, training, data };
     const jobs =
       trials.length > 0
         ? trials.map((trial) => ({ ...job, ...trial, training: settled(trial.training) }))

@@ -84,7 +84,7 @@ test('an estimate reads no file that its thread has just validated', async () =>
   const { sample, ...what } = task;
   const gone = {
     ...{ ...what, trainingFile: join(folder, 'gone.jsonl'), live: [], trials: [] },
-    ...{ lengthRead: 64, leavesLength: true, leavesCheckpointing: true },
+    ...{ method: 'supervised', lengthRead: 64, leavesLength: true, leavesCheckpointing: true },
   };
   const counts = { training_file: 5000, validation_file: null };
   const options = { signal: new AbortController().signal, timeoutMs: 60_000 };

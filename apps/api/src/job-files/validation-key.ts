@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { namedMethod } from '@graft/peft-core/config';
 import type { FileRecord } from '@graft/service';
 import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
@@ -21,13 +22,17 @@ export function validationKey(
     classWeights,
     textStride,
     repeatsBos,
-  }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> & Pick<TaskTokenizer, 'tokenizerKey'>,
+    method,
+  }: Omit<ValidationTask, 'trainingFile' | 'validationFile' | 'sample'> &
+    Pick<TaskTokenizer, 'tokenizerKey'> & { method: string },
 ): string {
   return sha256({
     ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
     ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, textStride, repeatsBos },
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     ...(classWeights ? { classWeights } : {}),
+    // Absent, so that the key is what it was before there were methods, where it is the format's default.
+    method: namedMethod(files.training.format, method),
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,
   });

@@ -34,7 +34,7 @@ export async function checkNewJob(
     seed,
     trainingFileId: body.training_file,
     validationFileId: body.validation_file ?? null,
-    method: 'supervised',
+    method: checked.method,
     hyperparameters,
     peft,
     training,

@@ -1,9 +1,11 @@
 import {
   type BesideSweep,
+  checkObjectiveOptions,
   choosePeft,
   defaultPeftWithin,
   GraftError,
   type Hyperparameters,
+  objectiveFor,
   type PeftConfig,
   type PeftWarning,
   parsePeftConfig,
@@ -14,9 +16,10 @@ import {
   type Sweep,
   type SweepTrial,
   type TrainingOptions,
+  trainingMethods,
   trialsOf,
 } from '@graft/peft-core/config';
-import { checkFormat, checkOptionsOfFormat } from '@graft/peft-core/examples';
+import { checkFormat } from '@graft/peft-core/examples';
 import {
   type AdapterVersion,
   type FileRecord,
@@ -30,6 +33,7 @@ import type { FastifyReply } from 'fastify';
 import type { Static } from 'typebox';
 import { ApiError } from '../api-error.ts';
 import type { EstimateJobSchema } from '../schemas/jobs/fine-tuning-job.ts';
+import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { checkTrialQuota, checkTrials, lengthLimits, lengthRead } from './check-trials.ts';
 import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
@@ -45,6 +49,8 @@ export interface CheckedTraining {
   startFrom: AdapterVersion | null;
   trainingFile: FileRecord;
   validationFile: FileRecord | null;
+  /** `method.type`, or the default of the training file's format. */
+  method: string;
   hyperparameters: Hyperparameters;
   /** Of a sweep: of its first trial. */
   peft: PeftConfig;
@@ -99,7 +105,8 @@ export async function checkTraining(
   const [{ peft }] = trials as [SweepTrial];
   if (trainingFile.format) checkFormat(peft.task_type, trainingFile.format, 'training_file');
   if (validationFile?.format) checkFormat(peft.task_type, validationFile.format, 'validation_file');
-  if (trainingFile.format) checkOptionsOfFormat(training, trainingFile.format);
+  const { method } = objectiveFor(peft.task_type, trainingFile.format, body.method?.type);
+  if (trainingFile.format) checkObjectiveOptions(training, trainingFile.format, method);
   const seed = body.seed ?? training.seed ?? null;
   if (training.seed !== undefined && training.seed !== seed) {
     throw new ApiError('invalid_training_option', `training.seed is ${training.seed}, but seed is ${seed}.`, {
@@ -126,13 +133,13 @@ export async function checkTraining(
   };
   // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
   const hasValidationFile = validationFile !== null;
-  const options = { hyperparameters, startFrom, hasValidationFile, sweep };
+  const options = { method, hyperparameters, startFrom, hasValidationFile, sweep };
   const team = { id: caller.teamId, quota };
   const base = { id: baseModel, local: model };
   const resolved = await checkTrials(waiting, team, trials, options, trainingFile, base);
 
   return {
-    ...{ baseModel, startFrom, trainingFile, validationFile, hyperparameters },
+    ...{ baseModel, startFrom, trainingFile, validationFile, method, hyperparameters },
     ...{ peft, training, sweep, trials, seed, model, resolved },
     warnings: startFrom ? [] : peftWarnings(body.peft),
     lengthRead: lengthRead(training, lengthLimits(trainingFile, training, quota, model)),
@@ -142,16 +149,19 @@ export async function checkTraining(
 /** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
 function checkMethod(body: TrainingBody): Hyperparameters {
   const { method } = body;
-  if (method && (method.type !== 'supervised' || (method.dpo ?? method.reinforcement ?? null) !== null)) {
-    throw new ApiError('unsupported_method', 'Only the method "supervised" is available.', {
+  const isOther = ([name, value]: [string, unknown]) =>
+    name !== 'type' && name !== method?.type && value !== null;
+  if (method && (!trainingMethods.includes(method.type) || Object.entries(method).some(isOther))) {
+    const available = trainingMethods.map((name) => `"${name}"`).join(' or ');
+    throw new ApiError('unsupported_method', `Only the method ${available} is available.`, {
       param: 'method.type',
     });
   }
-  const given = method?.supervised?.hyperparameters;
+  const given = method && hyperparametersOf(method);
   if (given && body.hyperparameters && canonicalJson(given) !== canonicalJson(body.hyperparameters)) {
     throw new ApiError(
       'invalid_value',
-      "Invalid 'hyperparameters': differs from method.supervised.hyperparameters; send the latter only.",
+      `Invalid 'hyperparameters': differs from method.${method.type}.hyperparameters; send the latter only.`,
       { param: 'hyperparameters' },
     );
   }

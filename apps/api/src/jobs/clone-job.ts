@@ -1,6 +1,7 @@
 import type { Job } from '@graft/service';
 import type { Static } from 'typebox';
 import type { CloneJobSchema } from '../schemas/jobs/clone-job.ts';
+import { hyperparametersOf } from '../schemas/jobs/method.ts';
 import type { CreateJobBody } from './check-new-job.ts';
 
 export type CloneJobBody = Static<typeof CloneJobSchema>;
@@ -22,13 +23,13 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
     ...rest,
     seed: seedOf(job, changes),
     method: {
-      type: 'supervised',
+      type: job.method,
       ...method,
-      supervised: {
+      [job.method]: {
         hyperparameters: {
           ...job.hyperparameters,
           ...hyperparameters,
-          ...method?.supervised?.hyperparameters,
+          ...(method && hyperparametersOf(method)),
         },
       },
     },

@@ -181,6 +181,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
       { id: job.teamId, quota },
       asked.map((trial) => ({ peft: trial.peft, training: { ...trial.training, seed: job.seed } })),
       {
+        method: job.method,
         hyperparameters: job.hyperparameters,
         startFrom: job.startFromId,
         hasValidationFile: other !== null,
@@ -204,11 +205,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     ...readingOptions(resolvedTraining),
     maxSeqLength: longestRead,
   };
-  const key = validationKey({ training, validation: other }, what);
+  const { method } = job;
+  const key = validationKey({ training, validation: other }, { ...what, method });
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
   const planned = {
-    ...{ model, trainingFile: training, validationFile: other, peft, trials },
+    ...{ model, trainingFile: training, validationFile: other, method, peft, trials },
     training: resolvedTraining,
     leaves: leftToGraft(job.training),
     lengthRead: longestRead,

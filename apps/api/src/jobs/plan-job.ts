@@ -16,7 +16,7 @@ export function planJob(checked: CheckedTraining): PlannedJob {
     training: { ...training, seed: seed ?? training.seed },
   }));
   return {
-    ...{ model, trainingFile, validationFile },
+    ...{ model, trainingFile, validationFile, method: checked.method },
     ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
     leaves: leftToGraft(checked.training),
     lengthRead: checked.lengthRead,

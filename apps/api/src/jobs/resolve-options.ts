@@ -15,6 +15,8 @@ import type { OptionChecker } from './option-checker.ts';
 export interface JobOptions {
   peft: PeftConfig;
   training: TrainingOptions;
+  /** `method.type` of the job. */
+  method: string;
   hyperparameters: Hyperparameters;
   /** What training goes on from: its configuration is one that this base model has. */
   startFrom: object | string | null;

@@ -1,6 +1,7 @@
 import {
   defaultPeft,
   methods,
+  objectiveFor,
   type PeftType,
   parsePeftConfig,
   resolveTraining,
@@ -21,6 +22,8 @@ const keyId = 'k7Qm2xVb';
 const base = 'smollm2-135m-instruct';
 const model = `ft:${base}:acme:bikes:8d2b6f10`;
 const method = methods[defaultPeft.peft_type as PeftType];
+const objective = objectiveFor('CAUSAL_LM');
+const metric = objective.metrics[0]!;
 const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 
 /** By `Schema.field`, or by the name of a field of any schema. A field that may be null is null unless it has a value here. */
@@ -274,6 +277,16 @@ export const exampleValues: Record<string, unknown> = {
   'FineTuningOptions.default_peft': defaultPeft,
   'FineTuningOptions.model': null,
   'FineTuningOptions.formats': toWireFormats().slice(0, 1),
+  'FineTuningJobMetric.metrics': { token_accuracy: 0.61, perplexity: 6.82 },
+  'FineTuningObjective.name': objective.name,
+  'FineTuningObjective.method': objective.method,
+  'FineTuningObjective.formats': objective.formats,
+  'FineTuningMetric.name': metric.name,
+  'FineTuningMetric.label': metric.label,
+  'FineTuningMetric.unit': metric.unit,
+  'FineTuningMetric.better': metric.better,
+  'FineTuningMetric.measured': metric.measured,
+  'FineTuningMetric.field': metric.field ?? null,
   'FineTuningMethod.title': method.title,
   'FineTuningMethod.when': method.when,
   'FineTuningMethod.paper': method.paper,

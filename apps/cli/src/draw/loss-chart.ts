@@ -2,6 +2,8 @@
 export interface LossPoint {
   step: number;
   loss: number;
+  /** Of an evaluation, what else was measured, by name. */
+  metrics?: Readonly<Record<string, number>>;
 }
 
 /** Sorted by step, without NaN and infinite losses, which a run that diverged has. */

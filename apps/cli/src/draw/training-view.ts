@@ -76,8 +76,17 @@ function numbers(state: TrainingState): string[] {
   return [
     ...(training === undefined ? [] : [`loss ${loss(training.loss)}`]),
     ...(evaluation === undefined ? [] : [`validation ${loss(evaluation.loss)}`]),
+    ...named(evaluation?.metrics ?? {}),
     ...(state.tokensPerSecond === null ? [] : [`${count(state.tokensPerSecond)} tokens/s`]),
     ...(state.tokens === null ? [] : [`${count(state.tokens)} tokens`]),
     ...(state.secondsRemaining === null ? [] : [`${duration(state.secondsRemaining)} left`]),
   ];
+}
+
+/** `token_accuracy` is in every job's series, also where the objective calls it the accuracy. */
+function named(metrics: Readonly<Record<string, number>>): string[] {
+  const own = Object.entries(metrics).filter(
+    ([name]) => name !== 'token_accuracy' || !('accuracy' in metrics),
+  );
+  return own.map(([name, value]) => `${name} ${loss(value)}`);
 }

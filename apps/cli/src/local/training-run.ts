@@ -110,7 +110,7 @@ export class TrainingRun {
         state.training.push({ step: record.step, loss: record.loss });
         break;
       case 'evaluation':
-        state.evaluation.push({ step: record.step, loss: record.loss });
+        state.evaluation.push({ step: record.step, loss: record.loss, metrics: record.metrics });
         break;
       case 'advice':
         this.say(record.message);

@@ -14,7 +14,7 @@ test('in a log a watched job is plain lines, and ends with the model and the nex
   assert.match(ran.stderr, /^\d\d:\d\d:\d\d {2}warn: Message 2$/m);
   assert.match(
     ran.stderr,
-    /^step 4\/4 {2}loss 0\.7500 {2}validation 1\.1000 {2}1,532 tokens\/s {2}400 tokens$/m,
+    /^step 4\/4 {2}loss 0\.7500 {2}validation 1\.1000 {2}token_accuracy 0\.5000 {2}perplexity 3\.0042 {2}1,532 tokens\/s {2}400 tokens$/m,
   );
   assert.match(ran.stdout, /Succeeded in 1m 05s: ft:base:team:demo:abc\nAdapter adpt_1, version 1\n/);
   assert.match(ran.stdout, /graft adapters download ft:base:team:demo:abc --output my-adapter/);

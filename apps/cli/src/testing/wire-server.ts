@@ -364,6 +364,7 @@ const metric = (kind: JobMetric['kind'], step: number, loss: number): JobMetric 
   step,
   epoch: step / 2,
   loss,
+  metrics: { token_accuracy: 0.5, ...(kind === 'evaluation' && { perplexity: Math.exp(loss) }) },
   token_accuracy: 0.5,
   ...{ learning_rate: 2e-4, grad_norm: 1 },
   ...{ tokens: step * 100, tokens_per_second: 1_532, memory_bytes: 1_540_000_000 },

@@ -72,7 +72,10 @@ async function queueJob(): Promise<Job> {
 /** Without what depends on the clock and the process. */
 async function seriesOf(job: Job) {
   const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 10_000 });
-  return metrics.map(({ createdAt: _, tokensPerSecond: __, memoryBytes: ___, ...metric }) => metric);
+  return metrics.map(({ createdAt: _, metrics: { tokens_per_second, memory_bytes, ...same }, ...row }) => ({
+    ...row,
+    metrics: same,
+  }));
 }
 
 async function digestOf(job: Job): Promise<string[]> {

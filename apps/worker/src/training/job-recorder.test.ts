@@ -41,8 +41,10 @@ it('says once what is shared and what the curve shows, though a later attempt co
   const { data: steps } = await readMetrics(services, teamId, id, { limit: 100 });
   assert.equal(steps.length, 30);
   // A Node process holds some tens of megabytes.
-  for (const { step, memoryBytes } of steps)
-    assert.ok(memoryBytes! > 2e7 && memoryBytes! < 2e9, `${memoryBytes} bytes at step ${step}`);
+  for (const { step, metrics } of steps) {
+    const { memory_bytes: bytes } = metrics;
+    assert.ok(bytes! > 2e7 && bytes! < 2e9, `${bytes} bytes at step ${step}`);
+  }
 
   const { data } = await listEvents(services, teamId, id, { limit: 1000 });
   assert.equal(data.filter(({ message }) => message.startsWith('Training 10 of')).length, 2, 'two attempts');

@@ -17,15 +17,15 @@ it('makes of a series the rows that were made of its steps, the memory at each a
   const log = new MetricLog(null);
   log.addStep(step);
   log.addStep({ ...step, memoryBytes: 8e9 });
-  log.addEvaluation({ step: 2, loss: 3, tokenAccuracy: null });
+  log.addEvaluation({ step: 2, loss: 3, tokenAccuracy: null, metrics: { mrr: 0.5, macro_f1: 0.25 } });
   const [first, second, evaluation] = rows(log);
   assert.deepEqual(first, stepRow({ ...step, step: 1 }));
-  assert.deepEqual([first!.memoryBytes, second!.memoryBytes], [7e9, 8e9]);
-  assert.equal(evaluation!.memoryBytes, undefined);
+  assert.deepEqual([first!.metrics.memory_bytes, second!.metrics.memory_bytes], [7e9, 8e9]);
+  assert.deepEqual(evaluation!.metrics, { mrr: 0.5 }, 'those that a checkpoint has, and no NaN');
 });
 
 it('has no memory of steps of a version that did not measure it', () => {
   const log = new MetricLog(null);
   log.addStep({ ...step, memoryBytes: Number.NaN });
-  assert.equal(rows(log)[0]!.memoryBytes, null);
+  assert.equal(rows(log)[0]!.metrics.memory_bytes, undefined);
 });

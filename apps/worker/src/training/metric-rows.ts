@@ -1,24 +1,27 @@
 /** What a trainer measures, as rows of `job_metrics`. */
 import type { OfTrial } from '@graft/peft-core';
+import { namesOfColumns } from '@graft/peft-core/config';
 import type { JobMetric } from '@graft/service';
 import type { SeriesPart, TrainerRecordOf } from './trainer-protocol.ts';
 
 type Step = Pick<
   TrainerRecordOf<'step'>,
-  'step' | 'epoch' | 'loss' | 'tokenAccuracy' | 'learningRate' | 'gradNorm' | 'tokens' | 'tokensPerSecond'
-> & {
-  /** Null: in the checkpoint of a version that did not say. */
-  memoryBytes: number | null;
-};
-type Evaluation = Pick<TrainerRecordOf<'evaluation'>, 'step' | 'loss' | 'tokenAccuracy'>;
+  | ('step' | 'epoch' | 'loss' | 'tokenAccuracy' | 'learningRate' | 'gradNorm' | 'tokens' | 'tokensPerSecond')
+  | ('memoryBytes' | 'metrics')
+>;
+type Evaluation = Pick<TrainerRecordOf<'evaluation'>, 'step' | 'loss' | 'tokenAccuracy' | 'metrics'>;
 
 export function stepRow(record: Step): JobMetric {
-  const { step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond } = record;
-  return {
-    kind: 'train',
-    ...{ step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond },
-    memoryBytes: record.memoryBytes,
+  const { step, epoch, loss, tokens } = record;
+  const metrics = {
+    ...record.metrics,
+    token_accuracy: record.tokenAccuracy,
+    learning_rate: record.learningRate,
+    grad_norm: record.gradNorm,
+    tokens_per_second: record.tokensPerSecond,
+    memory_bytes: record.memoryBytes,
   };
+  return { kind: 'train', step, epoch, loss, tokens, metrics: finite(metrics) };
 }
 
 /** Of a sweep: whose row it is, where it counts the steps of all trials. */
@@ -27,9 +30,20 @@ export function trialOf(ofTrial: OfTrial | undefined): Pick<JobMetric, 'trial' |
 }
 
 /** `epoch` of the training step that it follows. */
-export function evaluationRow({ step, loss, tokenAccuracy }: Evaluation, epoch: number | null): JobMetric {
-  const ofTraining = { learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null };
-  return { kind: 'evaluation', ...{ step, epoch, loss, tokenAccuracy }, ...ofTraining };
+export function evaluationRow(
+  { step, loss, tokenAccuracy, metrics }: Evaluation,
+  epoch: number | null,
+): JobMetric {
+  const measured = finite({ ...metrics, token_accuracy: tokenAccuracy });
+  return { kind: 'evaluation', step, epoch, loss, tokens: null, metrics: measured };
+}
+
+/** What is null or not a number was not measured. */
+function finite(metrics: Record<string, number | null>): Record<string, number> {
+  const measured = Object.entries(metrics).filter((entry): entry is [string, number] =>
+    Number.isFinite(entry[1]),
+  );
+  return Object.fromEntries(measured);
 }
 
 /** The rows that were written while the parts of a series were measured. */
@@ -44,26 +58,25 @@ export function* rowsOf(parts: readonly SeriesPart[]): Generator<JobMetric> {
         step: firstStep + i,
         epoch: train.epoch[i]!,
         loss: train.loss[i]!,
-        tokenAccuracy: numberOrNull(train.tokenAccuracy[i]!),
+        tokenAccuracy: train.tokenAccuracy[i]!,
         learningRate: train.learningRate[i]!,
         gradNorm: train.gradNorm[i]!,
         tokens: train.tokens[i]!,
         tokensPerSecond: train.tokensPerSecond[i]!,
-        memoryBytes: numberOrNull(train.memoryBytes[i]!),
+        memoryBytes: train.memoryBytes[i]!,
       });
       yield { ...row, ...place(row.step) };
     }
+    const kept: Readonly<Record<string, readonly number[]>> = evaluation;
     for (let i = 0; i < evaluation.step.length; i++) {
       const step = evaluation.step[i]!;
       const loss = evaluation.loss[i]!;
       if (!Number.isFinite(loss)) continue;
-      const measured = { step, loss, tokenAccuracy: numberOrNull(evaluation.tokenAccuracy[i]!) };
+      const metrics: Record<string, number> = {};
+      for (const [column, name] of namesOfColumns) metrics[name] = kept[column]?.[i] ?? Number.NaN;
+      const measured = { step, loss, tokenAccuracy: evaluation.tokenAccuracy[i]!, metrics };
       const row = evaluationRow(measured, train.epoch[step - firstStep] ?? null);
       yield { ...row, ...place(step) };
     }
   }
-}
-
-function numberOrNull(value: number): number | null {
-  return Number.isNaN(value) ? null : value;
 }

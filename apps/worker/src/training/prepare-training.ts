@@ -1,4 +1,4 @@
-import { GraftError, isContrasted, optimizerSteps, type ResolvedTraining } from '@graft/peft-core/config';
+import { GraftError, objectiveFor, optimizerSteps, type ResolvedTraining } from '@graft/peft-core/config';
 import { type Requirements, threadCount } from '@graft/peft-core/precision';
 import {
   type AdapterVersion,
@@ -75,7 +75,7 @@ export async function prepareTraining(
   const trials = job.sweep ? await listTrials(services, job.teamId, job.id) : [];
   const { precision } = requirements;
   const microBatch = job.requirements?.microBatch;
-  const how = { contrasted: isContrasted(peft, { format: trainingFile.format }) };
+  const how = objectiveFor(peft.task_type, trainingFile.format, job.method);
   const request: TrainingRequest = {
     basePath: base.path,
     digestCache: base.digestCache,
@@ -84,6 +84,7 @@ export async function prepareTraining(
     validationFile: validationFile && (await services.files.localPath(validationFile, job.id)),
     peft,
     training: withMicroBatch({ ...training, precision }, microBatch, how),
+    method: job.method,
     trials:
       trials.length > 0
         ? trials.map(({ peft, resolvedTraining }) => ({

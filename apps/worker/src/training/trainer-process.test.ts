@@ -55,6 +55,7 @@ async function requestFor(
     validationFile: null,
     peft,
     training: { ...resolveTraining({ peft, exampleCount: 8 }), precision },
+    method: 'supervised',
     trials: null,
     requirements: { precision, threads, device: 'cpu', kernels: 'stock' },
     initialAdapter: null,

@@ -4,7 +4,13 @@
  */
 import type { AdapterVerification, Requirements, ServedLimit } from '@graft/peft-core';
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
-import type { Comparison, PeftConfig, ResolvedTraining, SweepTrial } from '@graft/peft-core/config';
+import {
+  type Comparison,
+  namesOfColumns,
+  type PeftConfig,
+  type ResolvedTraining,
+  type SweepTrial,
+} from '@graft/peft-core/config';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Precision } from '../devices.ts';
 import {
@@ -35,6 +41,8 @@ export interface TrainingRequest {
   peft: PeftConfig;
   /** `precision` is what the trainer's process is started in. */
   training: ResolvedTraining & { precision: Precision };
+  /** `method.type` of the job. */
+  method: string;
   /** Of a sweep, which tries these; the first of them is `peft` and `training`. */
   trials: SweepTrial<ResolvedTraining>[] | null;
   /** How those are compared. */
@@ -133,6 +141,7 @@ const reports = {
     tokens: large,
     tokensPerSecond: anyNumber,
     memoryBytes: large,
+    metrics: Type.Optional(MetricsSchema),
     secondsRemaining: anyNumber,
     ofTrial: Type.Optional(OfTrial),
   }),
@@ -203,6 +212,9 @@ const largeOrNaN = Type.Refine(
   () => 'must be a count or NaN',
 );
 const integers = Type.Array(large, { maxItems: seriesRows });
+const metricColumns: Record<string, Type.TOptional<typeof column>> = Object.fromEntries(
+  [...namesOfColumns.keys()].map((name) => [name, Type.Optional(column)]),
+);
 
 /** A part of what was measured before the checkpoint that a run goes on from, in columns: before `start`, in order. */
 const SeriesSchema = Type.Object(
@@ -229,7 +241,7 @@ const SeriesSchema = Type.Object(
     ),
     /** Of steps of `train`. */
     evaluation: Type.Object(
-      { step: integers, loss: column, tokenAccuracy: column, recallAt10: column, mrr: column },
+      { step: integers, loss: column, tokenAccuracy: column, ...metricColumns },
       closed,
     ),
   },
@@ -314,6 +326,7 @@ const onFiles = {
   validationFile: nullable(path),
   peft: options,
   training: options,
+  method: word,
   requirements: options,
   initialAdapter: nullable(path),
   initialName: nullable(text(1000)),

@@ -496,7 +496,7 @@ export interface CloneFineTuningJob {
   /** Among your team's own jobs: `high` goes before those of normal priority created up to a day before it, and so `normal` before `low`. Other teams never wait longer for it. */
   priority?: 'low' | 'normal' | 'high' | null;
   method?: {
-    /** Only `supervised` is available. */
+    /** Available: `supervised`. */
     type: 'supervised';
     supervised?: {
       hyperparameters?: Hyperparameters;
@@ -769,7 +769,7 @@ export interface CreateFineTuningJob {
   /** Among your team's own jobs: `high` goes before those of normal priority created up to a day before it, and so `normal` before `low`. Other teams never wait longer for it. */
   priority?: 'low' | 'normal' | 'high' | null;
   method?: {
-    /** Only `supervised` is available. */
+    /** Available: `supervised`. */
     type: 'supervised';
     supervised?: {
       hyperparameters?: Hyperparameters;
@@ -1123,7 +1123,7 @@ export interface EstimateFineTuningJob {
   validation_file?: string | null;
   seed?: number | null;
   method?: {
-    /** Only `supervised` is available. */
+    /** Available: `supervised`. */
     type: 'supervised';
     supervised?: {
       hyperparameters?: Hyperparameters;
@@ -1387,7 +1387,7 @@ export interface FineTuningJob {
   estimated_finish: number | null;
   integrations: JobIntegration[];
   method: {
-    /** Only `supervised` is available. */
+    /** Available: `supervised`. */
     type: 'supervised';
     supervised?: {
       hyperparameters?: Hyperparameters;
@@ -1552,6 +1552,8 @@ export interface FineTuningJobMetric {
   step: number;
   epoch: number | null;
   loss: number;
+  /** Everything that was measured besides, by name: of an evaluation the metrics of the objective. `objectives` of GET /v1/fine_tuning/options describes each. */
+  metrics: Record<string, number>;
   token_accuracy: number | null;
   learning_rate: number | null;
   grad_norm: number | null;
@@ -1704,6 +1706,32 @@ export interface FineTuningMethod {
   module_options: string[];
 }
 
+export interface FineTuningMetric {
+  /** Key in `metrics` of a job’s series, its events and adapter versions. */
+  name: string;
+  /** Heading of its curve. */
+  label: string;
+  /** `share`: from 0 to 1. */
+  unit: 'share' | 'number' | 'per_second' | 'bytes';
+  /** Which values are better; null: neither. */
+  better: 'higher' | 'lower' | null;
+  /** After each optimizer step, on the validation examples, or both. */
+  measured: ('step' | 'evaluation')[];
+  /** The field of a job’s series that has the same value, also of steps; null: there is none. */
+  field: string | null;
+}
+
+export interface FineTuningObjective {
+  name: string;
+  /** `method.type` of a job. */
+  method: string;
+  /** Formats of the training files that it trains on. */
+  formats: string[];
+  tasks: ('CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION')[];
+  /** Besides the loss. */
+  metrics: FineTuningMetric[];
+}
+
 export interface FineTuningOptions {
   object: 'fine_tuning.options';
   /** What a job without `peft` trains; its rank is within the team’s `max_rank`. */
@@ -1720,6 +1748,8 @@ export interface FineTuningOptions {
     /** That learn from it, the usual one first. */
     tasks: ('CAUSAL_LM' | 'SEQ_CLS' | 'TOKEN_CLS' | 'SEQ_2_SEQ_LM' | 'FEATURE_EXTRACTION')[];
   }[];
+  /** What training minimises, and what is measured. */
+  objectives: FineTuningObjective[];
   /** JSON Schema of `training`. */
   training: Record<string, unknown>;
   /** JSON Schema of `method.supervised.hyperparameters`. */

@@ -1,4 +1,6 @@
 /** What is chosen for the options that a job leaves to Graft: each rule, and beside it why, in words. */
+import { EVAL_LOSS, isGreaterBetter } from '../objectives/metrics.ts';
+import { objectiveFor } from '../objectives/objectives.ts';
 import { families } from '../outlines/families.ts';
 import { isClassifier, writesText } from '../outlines/outline.ts';
 import type { RatedModel } from '../tuners/method.ts';
@@ -31,8 +33,6 @@ const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
  */
 const [fullRun, fullRunOfHead] = [128, 192];
 const usualBatch = 8;
-/** Pairs of a pass that learn by contrast: each has the others' texts for negatives. */
-const contrastedBatch = 32;
 const usualWarmup = 0.03;
 const longestSequence = 2048;
 /** Runs of fewer steps have none to spare for a rate that rises. */
@@ -52,8 +52,9 @@ export interface DataSize {
   exampleCount: number;
   /** Of all that a language model learns to write in them together; null: not known. */
   answerCharacters?: number | null;
-  /** What its lines are; null: not known, and held to be pairs where a model embeds texts. */
+  /** What its lines are, and the method of the request that trains on them; null: see `objectiveFor`. */
   format?: string | null;
+  method?: string | null;
   /** Tokens of the longest example, and of a soft prompt before it; null: not known. */
   longestExample?: number | null;
 }
@@ -73,12 +74,6 @@ export function mostSeqLength({ contextLength, quotaLength, splitsTexts = false 
   const most = splitsTexts ? longestSequence : longestContext;
   return Math.min(most, contextLength ?? most, quotaLength ?? most);
 }
-
-/** Whether texts are learnt by contrast with the others of a batch. */
-export const isContrasted = (
-  { task_type: task }: Pick<PeftConfig, 'task_type'>,
-  { format }: Pick<DataSize, 'format'>,
-): boolean => task === 'FEATURE_EXTRACTION' && format !== 'scored_pairs';
 
 /** Answers of unknown length are held to be long ones: too few passes do less harm than too many. */
 function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharacters }: DataSize) {
@@ -131,12 +126,11 @@ export const automatic = {
   batch_size: {
     /** Of a pass, as in HF's TrainingArguments. `trained`: examples that are left for training. */
     value: (peft: PeftConfig, data: DataSize, trained: number) =>
-      Math.min(isContrasted(peft, data) ? contrastedBatch : usualBatch, trained),
+      Math.min(objectiveFor(peft.task_type, data.format, data.method).batch?.usual ?? usualBatch, trained),
     why(batch: number, accumulation: number, { task_type: task }: PeftConfig): string | null {
-      if (task === 'FEATURE_EXTRACTION' && batch === contrastedBatch)
-        return `for ${batch - 1} other pairs, whose texts are negatives`;
-      if (task === 'FEATURE_EXTRACTION' && batch > usualBatch && batch < contrastedBatch)
-        return 'all examples that there are';
+      const { batch: own } = objectiveFor(task);
+      if (own && batch === own.usual) return own.why;
+      if (own && batch > usualBatch && batch < own.usual) return 'all examples that there are';
       if (batch > usualBatch) return null;
       const steps = accumulation === 1 ? '' : `, with gradient_accumulation_steps ${accumulation}`;
       // Earlier versions divided it by the passes.
@@ -243,9 +237,9 @@ export const automatic = {
     why: (on: boolean) => (on ? 'as early_stopping_patience is for' : null),
   },
   greater_is_better: {
-    value: (metric: string) => metric !== 'eval_loss',
+    value: isGreaterBetter,
     why: (_: boolean, metric: string) =>
-      metric === 'eval_loss' ? 'eval_loss is a loss' : `${metric} is no loss`,
+      metric === EVAL_LOSS ? `${metric} is a loss` : `${metric} is no loss`,
   },
 };
 

@@ -1,6 +1,10 @@
 /** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
 
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
+export { checkObjectiveOptions } from '../objectives/check-options.ts';
+export { namesOfColumns, trainingMetrics } from '../objectives/metrics.ts';
+export type { MetricDescription, Objective } from '../objectives/objective.ts';
+export { listedObjectives, namedMethod, objectiveFor, trainingMethods } from '../objectives/objectives.ts';
 export { jsonExtent } from '../schema/json-extent.ts';
 export { jsonFault } from '../schema/json-fault.ts';
 export { MODULE_OPTIONS } from '../schema/module-options.ts';
@@ -21,7 +25,6 @@ export {
 } from '../tuners/methods.ts';
 export {
   type DataSize,
-  isContrasted,
   type LengthLimits,
   mostSeqLength,
   trainingReasons,

@@ -1,9 +1,8 @@
 import { Type } from 'typebox';
+import { objectiveOptions } from '../objectives/objectives.ts';
 
 const shape = (description: string) =>
   Type.Optional(Type.Enum(['linear', 'cosine', '1-sqrt'], { type: 'string', description }));
-
-const weight = Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 });
 
 /** `lr_scheduler_kwargs` of transformers' TrainingArguments, as far as schedules here have any. */
 export const SchedulerKwargsSchema = Type.Object(
@@ -103,19 +102,7 @@ export const optionalTraining = {
         'What is measured and published is an average of the adapters of all steps, which keeps so much of itself at each step: 0.9 to 0.999, the more the longer the job. Default: off, the last step counts.',
     }),
   ),
-  class_weights: Type.Optional(
-    Type.Union(
-      [
-        Type.Literal('balanced'),
-        Type.Array(weight, { minItems: 2, maxItems: 10_000 }),
-        Type.Record(Type.String({ minLength: 1, maxLength: 256 }), weight, { maxProperties: 10_000 }),
-      ],
-      {
-        description:
-          'Of classifiers: how much a class counts in the training loss. By label (those left out count 1), as a list in the order of the labels, or "balanced": the fewer examples a class has, the more. Default: all the same.',
-      },
-    ),
-  ),
+  ...objectiveOptions,
 };
 
 /** What a request may say in other words. */

@@ -1,4 +1,4 @@
-import { isClassifier } from '../outlines/outline.ts';
+import { listedObjectives, objectiveFor, type objectiveOptions } from '../objectives/objectives.ts';
 import type { Fault } from '../schema/check-fields.ts';
 import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
@@ -6,7 +6,8 @@ import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
 type Optional = Pick<
   ResolvedTraining,
   | ('loraplus_lr_ratio' | 'loraplus_lr_embedding')
-  | ('label_smoothing_factor' | 'class_weights' | 'neftune_noise_alpha' | 'ema_decay')
+  | ('label_smoothing_factor' | 'neftune_noise_alpha' | 'ema_decay')
+  | keyof typeof objectiveOptions
 >;
 
 /** PEFT, create_loraplus_optimizer. */
@@ -31,17 +32,20 @@ export function resolveOptional(
     options.loraplus_lr_embedding = rate ?? EMBEDDING_RATE;
   } else if (rate !== undefined) conflict('loraplus_lr_embedding', 'needs loraplus_lr_ratio');
 
-  const { label_smoothing_factor: smoothing = 0, class_weights: weights } = training;
+  const { label_smoothing_factor: smoothing = 0 } = training;
   const { task_type: task } = peft;
   if (smoothing > 0) {
-    if (task === 'FEATURE_EXTRACTION')
-      conflict('label_smoothing_factor', 'is of tokens and classes, and FEATURE_EXTRACTION has neither');
+    const { refuses } = objectiveFor(task);
+    if (refuses?.label_smoothing_factor) conflict('label_smoothing_factor', refuses.label_smoothing_factor);
     options.label_smoothing_factor = smoothing;
   }
-  if (weights !== undefined) {
-    if (!isClassifier(task)) conflict('class_weights', `is of classifiers, and ${task} has no classes`);
-    options.class_weights = weights;
-  }
+  for (const { tasks, options: own, whyNotOptions } of listedObjectives)
+    for (const option of Object.keys(own) as (keyof typeof objectiveOptions)[]) {
+      const value = training[option];
+      if (value === undefined) continue;
+      if (!tasks.includes(task)) conflict(option, whyNotOptions?.(task) ?? `has no meaning for ${task}`);
+      Object.assign(options, { [option]: value });
+    }
   if ((training.neftune_noise_alpha ?? 0) > 0) options.neftune_noise_alpha = training.neftune_noise_alpha!;
   if (training.ema_decay !== undefined) options.ema_decay = training.ema_decay;
   return { options, faults };

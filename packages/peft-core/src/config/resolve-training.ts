@@ -1,14 +1,9 @@
+import { EVAL_LOSS } from '../objectives/metrics.ts';
+import { objectiveFor } from '../objectives/objectives.ts';
 import { type Fault, throwFaults } from '../schema/check-fields.ts';
 import type { RatedModel } from '../tuners/method.ts';
 import { leadingPositions, type PeftConfig } from '../tuners/methods.ts';
-import {
-  automatic,
-  type DataSize,
-  fixed,
-  isContrasted,
-  type LengthLimits,
-  mostSeqLength,
-} from './automatic-training.ts';
+import { automatic, type DataSize, fixed, type LengthLimits, mostSeqLength } from './automatic-training.ts';
 import { resolveOptional } from './resolve-optional.ts';
 import { resolveSchedule } from './resolve-schedule.ts';
 import { areCompared, sweepEvalSteps } from './rungs.ts';
@@ -99,7 +94,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     });
   }
   const miniBatch = fixed(training.mini_batch_size) ?? null;
-  if (miniBatch !== null && !isContrasted(peft, request)) {
+  if (miniBatch !== null && !objectiveFor(peft.task_type, request.format, request.method).keepsBatch) {
     conflict(
       'training.mini_batch_size',
       'is for pairs that are learnt by contrast (FEATURE_EXTRACTION); use a smaller batch_size, with gradient_accumulation_steps',
@@ -157,7 +152,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     );
     throwFaults(faults);
   }
-  const metric = training.metric_for_best_model ?? 'eval_loss';
+  const metric = training.metric_for_best_model ?? EVAL_LOSS;
 
   return {
     n_epochs: epochs,

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { bestMetrics } from '../objectives/metrics.ts';
 import {
   checkFields,
   cut,
@@ -183,14 +184,11 @@ export const ResolvedTrainingSchema = Type.Object(
       description:
         'Publish the adapter of the best evaluation, not that of the last step. Needs validation data. Automatic: with early_stopping_patience.',
     }),
-    metric_for_best_model: Type.Enum(
-      ['eval_loss', 'eval_accuracy', 'eval_recall_at_1', 'eval_recall_at_10', 'eval_mrr'],
-      {
-        type: 'string',
-        description:
-          'What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss.',
-      },
-    ),
+    metric_for_best_model: Type.Enum([...bestMetrics], {
+      type: 'string',
+      description:
+        'What the best is the best of: the validation loss, the share of tokens, classes or pairs that are right, or of pairs for FEATURE_EXTRACTION how well positives are found. Default eval_loss.',
+    }),
     greater_is_better: Type.Boolean({
       description: 'Whether more of metric_for_best_model is better. Automatic: of all but a loss.',
     }),

@@ -36,6 +36,8 @@ export interface EstimatedJob {
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
   training: ResolvedTraining;
+  /** `method.type` of the request. Absent: the default of the data's format. */
+  method?: string;
   data: DataSample;
 }
 

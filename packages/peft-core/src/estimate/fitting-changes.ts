@@ -1,6 +1,7 @@
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import { miniBatchSize } from '../examples/batches/plan-training.ts';
+import { objectiveFor } from '../objectives/objectives.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { EstimatedJob, ExampleSample, Machine } from './estimate.ts';
@@ -39,7 +40,9 @@ export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes:
     return { training, peakMemoryBytes: peakOf(training) };
   };
 
-  const batches = job.data.format === 'pairs' ? miniBatched(job) : smallerBatches(job);
+  const batches = objectiveFor(job.peft.task_type, job.data.format, job.method).keepsBatch
+    ? miniBatched(job)
+    : smallerBatches(job);
   const kinds = [batches, checkpointing(job), quantised(job), shorter(job)].filter((kind) => kind.length > 0);
   const single = kinds.map((kind) => least(kind, {})).filter((change) => change !== null);
   if (single.length > 0) return single;

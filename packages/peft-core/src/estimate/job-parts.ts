@@ -1,5 +1,6 @@
 import { costOf } from '../examples/batches/choose-grid.ts';
 import type { Arrangement } from '../examples/batches/plan-batches.ts';
+import { objectiveFor } from '../objectives/objectives.ts';
 import { outlineOf } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
@@ -22,10 +23,13 @@ export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   trainedParameters: number;
   /** The first block of the backward pass, counted through the model: below it nothing is trained. */
   lowestTrained: number;
+  /** Forward passes of each micro-batch through the model as it was before training. */
+  referencePasses: number;
 }
 
 /** Throws what the outline of the model does. */
-export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, machine: Machine): JobParts {
+export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
+  const { modelConfig, peft, training, data } = job;
   const config = data.labels ? withLabels(modelConfig, data.labels) : modelConfig;
   const model = outlineOf(config, peft.task_type);
   return {
@@ -36,6 +40,9 @@ export function jobParts({ modelConfig, peft, training, data }: EstimatedJob, ma
     kernels: machine.kernels,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),
+    referencePasses: objectiveFor(peft.task_type, data.format, job.method).passes.filter(
+      (pass) => pass === 'reference',
+    ).length,
   };
 }
 

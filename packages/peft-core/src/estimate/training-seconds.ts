@@ -48,8 +48,9 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
   const evaluations = evaluation
     ? evaluation.batches * evaluation.times * passWork(parts, evaluation, false)
     : 0;
-  const cached = batches.isCached ? passWork(parts, batches, false) : 0;
-  const trains = passes * (passWork(parts, batches, true) + cached) + steps * TRAINED * trainedParameters;
+  const forwards = parts.referencePasses + (batches.isCached ? 1 : 0);
+  const more = forwards > 0 ? forwards * passWork(parts, batches, false) : 0;
+  const trains = passes * (passWork(parts, batches, true) + more) + steps * TRAINED * trainedParameters;
   return (startWork(parts) + trains + evaluations) / flops;
 }
 

@@ -31,7 +31,7 @@ export {
   type ExampleReporter,
   type ReportedModel,
 } from './report/report-examples.ts';
-export { checkFormat, checkOptionsOfFormat } from './task-formats.ts';
+export { checkFormat } from './task-formats.ts';
 export { TextNumbers } from './text-numbers.ts';
 export { type ExampleCounts, lengthOf, tokenizeExamples } from './tokenize-examples.ts';
 export { readTrainingData, type TrainingData } from './training-data.ts';

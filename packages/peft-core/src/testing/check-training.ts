@@ -3,7 +3,7 @@ import { scalarOf } from '@graft/tf-graph';
 import { fillBatch, planTraining } from '../examples/index.ts';
 import { Random } from '../random.ts';
 import { implementationHere } from '../train/machine/implementation.ts';
-import { feedsOf } from '../train/objectives/objective.ts';
+import { feedsOf } from '../train/objectives/losses.ts';
 import type { TrainOptions } from '../train/records.ts';
 import { setUpTraining } from '../train/setup.ts';
 import { startValues } from '../train/start-values.ts';
@@ -42,7 +42,7 @@ export async function checkTraining(
   const plan = planTraining(data.training, training, layout);
   const form = options.initialAdapter ? 'folded' : 'trained';
   const built = buildTrainProgram({
-    ...{ architecture, objective, peft, form, training },
+    ...{ architecture, objective, classes: layout.classes ?? 0, peft, form, training },
     ...{ storage: 'float32', precision: 'fp32', implementation: implementationHere() },
     ...{ grid: plan.shape, evaluationGrid: plan.shape },
   });

@@ -1,5 +1,6 @@
 import type { ResolvedTraining } from '../config/index.ts';
-import type { Metrics } from './objectives/metrics.ts';
+import { bestMetricOf, EVAL_LOSS, isGreaterBetter } from '../objectives/metrics.ts';
+import type { Metrics } from './evaluation.ts';
 
 /** What an evaluation measured, as `MetricSeries` has it: a token accuracy of NaN or null is none. */
 interface Measured {
@@ -44,15 +45,15 @@ export class BestModel {
 
   /** Jobs of versions before them have none of these options. */
   constructor(training: Partial<Options>) {
-    this.metric = training.metric_for_best_model ?? 'eval_loss';
+    this.metric = training.metric_for_best_model ?? EVAL_LOSS;
     this.#patience = training.early_stopping_patience ?? null;
     this.#threshold = training.early_stopping_threshold ?? 0;
-    this.#greater = training.greater_is_better ?? this.metric !== 'eval_loss';
+    this.#greater = training.greater_is_better ?? isGreaterBetter(this.metric);
   }
 
   /** Evaluations come by ascending step. True: the best so far. */
   take({ step, ...measured }: Measured): boolean {
-    const value = metricOf(this.metric, measured);
+    const value = bestMetricOf(this.metric, measured);
     const isBetter = (than: number) => (this.#greater ? value > than : value < than);
     const before = this.#value;
     const isGain = before === null || (isBetter(before) && Math.abs(value - before) > this.#threshold);
@@ -77,14 +78,4 @@ export class BestModel {
   get isPatienceLost(): boolean {
     return this.#patience !== null && this.#withoutGain >= this.#patience;
   }
-}
-
-/** A pair's positive is the nearest as often as it is right. */
-function metricOf(
-  metric: Options['metric_for_best_model'],
-  { loss, tokenAccuracy, metrics = {} }: Omit<Measured, 'step'>,
-): number {
-  if (metric === 'eval_loss') return loss;
-  if (metric === 'eval_accuracy' || metric === 'eval_recall_at_1') return tokenAccuracy ?? Number.NaN;
-  return metrics[metric.slice('eval_'.length)] ?? Number.NaN;
 }

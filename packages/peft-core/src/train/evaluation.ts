@@ -2,16 +2,17 @@ import { scalarOf } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
 import {
   type BatchPlan,
+  type FilledBatch,
   fillBatch,
   type SequenceLayout,
   TextNumbers,
   type TrainingData,
   type TrainingExample,
 } from '../examples/index.ts';
-import { type Metrics, metricsOf } from './objectives/metrics.ts';
-import { classesOf, feedsOf } from './objectives/objective.ts';
-import { type EmbeddedPair, poolsOf, type Ranked, type Retrieval, rankPool } from './objectives/retrieval.ts';
-import type { EvaluationProgram } from './train-program.ts';
+import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
+import type { Outcome } from '../objectives/objective.ts';
+import { feedsOf, losses } from './objectives/losses.ts';
+import { addSums, type Evaluate, type EvaluationProgram } from './train-program.ts';
 
 /** This many examples show whether two models differ. */
 const VERIFICATION_EXAMPLES = 32;
@@ -28,10 +29,13 @@ export function measuredExamples(data: TrainingData, verify: boolean): Measured 
   return verify ? { examples: data.training.slice(0, VERIFICATION_EXAMPLES), measuredOn: 'training' } : null;
 }
 
+/** Measures of a model besides its loss, by their names on the wire: see `objectives/<name>/objective.ts`. */
+export type Metrics = Record<string, number>;
+
 export interface Measurement {
   /** Mean over all labels, or over all examples to embed. */
   loss: number;
-  /** Null for scored pairs: a cosine is near or far, not right or wrong. */
+  /** Null where no target is right or wrong. */
   tokenAccuracy: number | null;
   metrics: Metrics;
 }
@@ -47,89 +51,50 @@ export function evaluate(
   examples: TrainingExample[],
   layout: SequenceLayout,
 ): Measurement {
-  const { program, objective, model, varies } = built;
+  const { program, objective, varies } = built;
   if (!built.evaluate) throw new Error('the program was built without a grid to measure on');
   const by = built.evaluate();
-  if ('embed' in by) return retrieve(built, by, plan, examples, layout);
+  const data = { plan, examples, layout };
+  const feeds = (batch: FilledBatch) => feedsOf(objective, batch, 1, varies);
+  const outcome =
+    'measure' in by ? measureBatches(built, by.measure, data, feeds) : by.measureAll(program, data, feeds);
+  const { loss, accuracy } = outcome;
+  return { loss, tokenAccuracy: accuracy, metrics: metricsOf(objective, 'evaluation', outcome) };
+}
+
+function measureBatches(
+  { program, objective }: EvaluationProgram,
+  measure: Extract<Evaluate, { measure: unknown }>['measure'],
+  { plan, examples, layout }: { plan: BatchPlan; examples: TrainingExample[]; layout: SequenceLayout },
+  feedsOf: (batch: FilledBatch) => Parameters<typeof program.run<(typeof measure)['inputs'], never>>[1],
+): Outcome {
   let loss = 0;
   let correct = 0;
   let count = 0;
   const wanted: number[] = [];
   const predicted: number[] = [];
+  const sums: Record<string, number> = {};
   for (let step = 0; step < plan.steps; step++) {
     const batch = fillBatch(plan, examples, step, 0, layout, new TextNumbers(true));
-    const out = program.run(by.measure, feedsOf(objective, batch, 1, varies));
+    const out = program.run(measure, feedsOf(batch));
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
     count += batch.labelCount;
+    addSums(out, sums);
     if (!out.predictions) continue;
-    const classes = classesOf(objective);
-    const ofOne = objective === 'cosine' ? batch.scores : batch.labelIds;
-    const targets = classes > 0 ? batch.labelTargets : ofOne;
-    for (let k = 0; k < batch.labelCount * Math.max(1, classes); k++) {
+    const targets = losses[objective].wanted(batch);
+    for (let k = 0; k < targets.length; k++) {
       wanted.push(targets[k]!);
       predicted.push(out.predictions.data[k]!);
     }
   }
-  const mean = loss / count;
-  const tokenAccuracy = objective === 'cosine' ? null : correct / count;
-  const metrics = metricsOf({
-    objective,
-    task: model.architecture.task,
-    loss: mean,
-    tokenAccuracy,
-    wanted,
-    predicted,
-  });
-  return { loss: mean, tokenAccuracy, metrics };
+  return {
+    loss: loss / count,
+    accuracy: measuresAccuracy(objective) ? correct / count : null,
+    ...{ wanted, predicted, classes: layout.classes ?? 0 },
+    means: meansOf(sums, count),
+  };
 }
 
-/** Of pairs: how well the positives of a pool are found in it. Batches only bound how many are embedded at a time. */
-function retrieve(
-  { program, objective, model, varies }: EvaluationProgram,
-  retrieval: Retrieval,
-  plan: BatchPlan,
-  examples: TrainingExample[],
-  layout: SequenceLayout,
-): Measurement {
-  const { sequences, labels } = plan.shape;
-  const { width } = retrieval;
-  const numbers = new TextNumbers();
-  const pools = poolsOf(examples.length);
-  const sums: Ranked = { loss: 0, first: 0, amongTen: 0, reciprocal: 0 };
-  /** By the number of the example. */
-  const held = new Map<number, EmbeddedPair>();
-  let done = 0;
-  for (let step = 0; step < plan.steps; step++) {
-    const batch = fillBatch(plan, examples, step, 0, layout, numbers);
-    const units = program.run(retrieval.embed, feedsOf(objective, batch, 1, varies)).units.data;
-    // A batch numbers its examples as they come in it.
-    const order = new Set(plan.micro(step, 0).map(({ example }) => example));
-    for (const [k, example] of [...order].entries()) {
-      const vectors = Array.from({ length: sequences }, (_, part) => part * labels + k).filter(
-        (vector) => batch.texts[vector]! >= 0,
-      );
-      held.set(example, {
-        texts: vectors.map((vector) => batch.texts[vector]!),
-        vectors: vectors.map((vector) => units.slice(vector * width, (vector + 1) * width) as Float32Array),
-      });
-    }
-    done += order.size;
-    while (pools[0] && pools[0].to <= done) {
-      const { from, to } = pools.shift()!;
-      const pool = Array.from({ length: to - from }, (_, i) => held.get(from + i)!);
-      const ranked = rankPool(program, retrieval, pool);
-      for (const key of Object.keys(sums) as (keyof Ranked)[]) sums[key] += ranked[key];
-      for (let i = from; i < to; i++) held.delete(i);
-    }
-  }
-  const count = examples.length;
-  const measured = {
-    loss: sums.loss / count,
-    tokenAccuracy: sums.first / count,
-    ranks: { amongTen: sums.amongTen / count, reciprocal: sums.reciprocal / count },
-  };
-  const { task } = model.architecture;
-  const metrics = metricsOf({ objective, task, ...measured, wanted: [], predicted: [] });
-  return { loss: measured.loss, tokenAccuracy: measured.tokenAccuracy, metrics };
-}
+export const meansOf = (sums: Readonly<Record<string, number>>, count: number): Outcome['means'] =>
+  Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / count]));

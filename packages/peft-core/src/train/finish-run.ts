@@ -77,7 +77,7 @@ export async function writeFiles(run: TrainingRun, folder: string, step: number)
         : null,
       trials: options.trials ?? null,
       templateKwargs: options.training.chat_template_kwargs ?? null,
-      ...(setup.data.format === 'multi_label_classification' ? { severalLabels: true } : {}),
+      ...(setup.layout.classes ? { severalLabels: true } : {}),
     },
   });
   return files;

@@ -5,7 +5,10 @@ import {
   planMeasuring,
   planTraining,
   roundToLabels,
+  type TrainingData,
 } from '../examples/index.ts';
+import { metricColumns } from '../objectives/metrics.ts';
+import { namedMethod } from '../objectives/objectives.ts';
 import { baseForm } from '../peft-model/peft-model.ts';
 import { sha256 } from '../sha256.ts';
 import { countOf } from '../tuners/file-tensors.ts';
@@ -17,11 +20,12 @@ import { CurveWatch, type Finding } from './advice/curve-watch.ts';
 import { BestModel } from './best-model.ts';
 import { makeFolder } from './checkpoints/durable-files.ts';
 import { CODE_VERSION } from './checkpoints/manifest.ts';
-import { MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
+import { evaluationAt, MetricLog, type MetricSeries } from './checkpoints/metric-series.ts';
 import { adoptCheckpoint, type PassedOver } from './checkpoints/read-checkpoint.ts';
 import { BEST_ADAPTER, type CheckpointState } from './checkpoints/write-checkpoint.ts';
 import { type Measured, type Measurement, measuredExamples, retrievesPairs } from './evaluation.ts';
 import { implementationHere } from './machine/implementation.ts';
+import { lossOptions } from './objectives/losses.ts';
 import { effectivePrecision, isGraftKernels, type Requirements, threadCount } from './precision.ts';
 import type { TrainOptions } from './records.ts';
 import type { TrainingSetup } from './setup.ts';
@@ -93,7 +97,7 @@ export async function openRun(
   const baseDigest = await base.digest();
   const compute = { plan, evaluation: measuring?.plan ?? null, precision, storage, baseDigest };
   const built = await openProgram(options, setup, compute, warm);
-  const identity = identityOf(options, setup.data.digest, { baseDigest, precision });
+  const identity = identityOf(options, setup.data, { baseDigest, precision });
   const { layout } = built.model;
   if (checkpoints) await makeFolder(checkpoints.dir);
   const { checkpoint, passedOver } = await adoptCheckpoint(
@@ -123,7 +127,7 @@ export async function openRun(
     ...{ options, setup, plan, measuring, precision, baseDigest, identity, built, passedOver },
     resumedFrom: checkpoint?.step ?? null,
     clock: new StepClock(),
-    log: new MetricLog(series),
+    log: new MetricLog(series, metricColumns(setup.objective)),
     kept: { step: checkpoint?.step ?? 0, at: performance.now() },
     step: checkpoint?.step ?? 0,
     trainedTokens: checkpoint?.trainedTokens ?? 0,
@@ -139,12 +143,7 @@ export async function openRun(
 
 function* evaluationsOf(series: MetricSeries | null) {
   if (!series) return;
-  const { step, loss, tokenAccuracy, recallAt10, mrr } = series.evaluation;
-  for (let i = 0; i < step.length; i++)
-    yield {
-      ...{ step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! },
-      metrics: { recall_at_10: recallAt10[i]!, mrr: mrr[i]! },
-    };
+  for (const i of series.evaluation.step.keys()) yield evaluationAt(series, i);
 }
 
 function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Finding[] {
@@ -179,22 +178,25 @@ type Computed = Omit<Requirements, 'device' | 'kernels'> & { device: string | nu
 
 /** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
 export function identityOf(
-  { base, training, peft, requirements, initialName, initialAdapter, initialParameters }: TrainOptions,
-  data: string,
+  options: TrainOptions,
+  data: Pick<TrainingData, 'digest' | 'format'>,
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
+  const { base, training, peft, requirements, initialName, initialAdapter, initialParameters } = options;
   // When checkpoints are written changes no bits.
-  const { checkpoint_steps: _, checkpoint_seconds: __, ...options } = training;
+  const { checkpoint_steps: _, checkpoint_seconds: __, ...rest } = training;
   const here = { precision, threads: threadCount(), device: null, kernels: kernelSet() };
   // Without a model of GPU, as of jobs of versions before there was one, the digest is what it was.
   const { threads, device, gpu, kernels, precision: products }: Computed = requirements ?? here;
   return digestOf({
     version: CODE_VERSION,
     base: baseDigest,
-    data,
+    data: data.digest,
     tokenizer: base.tokenizerFiles,
     peft,
-    training: options,
+    training: rest,
+    // Undefined, so that the digest is what it was before there were methods, where it is the format's default.
+    method: options.method && namedMethod(data.format, options.method),
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
     computed: {
       ...{ precision: products, threads, device, kernels, gpu },
@@ -206,7 +208,7 @@ export function identityOf(
 /** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
 function openProgram(
   { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
-  { architecture, objective, data, classWeights }: TrainingSetup,
+  { architecture, objective, layout, data, classWeights }: TrainingSetup,
   compute: {
     plan: BatchPlan;
     evaluation: BatchPlan | null;
@@ -227,12 +229,25 @@ function openProgram(
   const evaluationGrid = compute.evaluation?.shape ?? null;
   const implementation = implementationHere();
   const { labels } = data;
+  const { classes = 0 } = layout;
+  const options = lossOptions(objective, training);
   const { task_type: task } = peft;
   const onBase = { kernels: kernelSet(), baseDigest, labels, task, storage, precision };
   const keys = {
     base: digestOf({ ...onBase, ...baseForm(architecture, peft, implementation) }),
     program: digestOf({
-      ...{ ...onBase, peft, form, objective, grid, evaluationGrid, wholeBatch, retrieves },
+      ...{
+        ...onBase,
+        peft,
+        form,
+        objective,
+        classes,
+        lossOptions: options,
+        grid,
+        evaluationGrid,
+        wholeBatch,
+        retrieves,
+      },
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
       options: graphKey(training),
       // Otherwise they are in what is fed to each step.
@@ -240,7 +255,7 @@ function openProgram(
     }),
   };
   const spec = {
-    ...{ architecture, objective, peft, form, training, classWeights },
+    ...{ architecture, objective, classes, options, peft, form, training, classWeights },
     ...{ storage, precision, implementation, grid, evaluationGrid, wholeBatch, retrieves },
   } as const;
   const load = async () => {

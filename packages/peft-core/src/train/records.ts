@@ -7,8 +7,7 @@ import type { CheckpointCandidate } from './checkpoints/manifest.ts';
 import type { MetricSeries } from './checkpoints/metric-series.ts';
 import type { PassedOver } from './checkpoints/read-checkpoint.ts';
 import type { WrittenCheckpoint } from './checkpoints/write-whole.ts';
-import type { Measurement } from './evaluation.ts';
-import type { Metrics } from './objectives/metrics.ts';
+import type { Measurement, Metrics } from './evaluation.ts';
 import type { Requirements } from './precision.ts';
 import type { SweepStretch, TrialRow, Winner } from './sweep/sweep-records.ts';
 import type { WarmModel } from './warm-model.ts';
@@ -21,6 +20,8 @@ export interface TrainOptions {
   validationFile?: string | null;
   peft: PeftConfig;
   training: ResolvedTraining;
+  /** `method.type` of the request. Absent: the default of the data's format. */
+  method?: string;
   /** Where the adapter's files go; made when it is not there. */
   outputDir: string;
   /**
@@ -108,6 +109,8 @@ export type TrainRecord =
       tokensPerSecond: number;
       /** What this process holds in the machine's memory after the step: see `residentMemory`. */
       memoryBytes: number;
+      /** Of the objective's metrics those that steps measure, by name; absent where there are none. */
+      metrics?: Metrics;
       secondsRemaining: number;
       ofTrial?: OfTrial;
     }

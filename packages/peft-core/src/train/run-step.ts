@@ -1,12 +1,14 @@
 import { type RunOutput, releaseMemory, scalarOf } from '@graft/tf-graph';
 import { GraftError } from '../errors.ts';
 import { type FilledBatch, fillBatch, miniBatchCount, TextNumbers } from '../examples/index.ts';
+import { measuresAccuracy, metricsOf } from '../objectives/metrics.ts';
+import { meansOf } from './evaluation.ts';
 import { residentMemory } from './machine/peak-memory.ts';
-import { runCached } from './objectives/cached-contrast.ts';
 import { noiseFeeds } from './objectives/embedding-noise.ts';
-import { feedsOf } from './objectives/objective.ts';
+import { feedsOf } from './objectives/losses.ts';
 import type { TrainingRun } from './open-run.ts';
 import type { RecordOf } from './records.ts';
+import { addSums } from './train-program.ts';
 import { learningRateAt } from './update/learning-rate.ts';
 import { optimizerScalars } from './update/optimizer.ts';
 
@@ -14,7 +16,7 @@ import { optimizerScalars } from './update/optimizer.ts';
 export function runStep(run: TrainingRun): RecordOf<'step'> {
   const { plan, clock } = run;
   const began = performance.now();
-  const { loss, tokenAccuracy, gradNorm, learningRate, tokens } = takeStep(run);
+  const { loss, tokenAccuracy, gradNorm, learningRate, tokens, metrics } = takeStep(run);
   const epoch = plan.epochAt(run.step);
   run.step++;
   run.trainedTokens += tokens;
@@ -41,6 +43,7 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
     step: run.step,
     totalSteps: plan.steps,
     ...measured,
+    ...(Object.keys(metrics).length > 0 ? { metrics } : {}),
     secondsRemaining: clock.secondsPerStep() * (plan.steps - run.step),
   };
 }
@@ -73,10 +76,16 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   const { hiddenSize: width, vocabularySize } = setup.architecture;
   const noiseOf = (batch: FilledBatch, length: number) =>
     alpha > 0 ? noiseFeeds(batch, { rows: plan.shape.rows, length }, { alpha, width, vocabularySize }) : {};
+  const feedsFor = (batch: FilledBatch) => {
+    const given = feedsOf(objective, batch, weight, varies, classWeights);
+    return { ...given, ...noiseOf(batch, given.ids.length) };
+  };
   let loss = 0;
   let correct = 0;
   let gradNorm = 0;
+  const sums: Record<string, number> = {};
   const count = (out: { loss: RunOutput; correct: RunOutput }) => {
+    addSums(out, sums);
     loss += scalarOf(out.loss);
     correct += scalarOf(out.correct);
   };
@@ -91,13 +100,12 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
         return [part];
       });
       if (parts.length === 0) continue;
-      count(runCached(program, update.cached, plan.shape, parts, { count: labels, varies, noiseOf }));
+      count(update.cached.run(program, parts, { count: labels, feedsOf: feedsFor }));
     }
   }
   for (const [i, batch] of 'cached' in update ? [] : batches.entries()) {
     if (batch.labelCount === 0) continue;
-    const given = feedsOf(objective, batch, weight, varies, classWeights);
-    const feeds = { ...given, ...noiseOf(batch, given.ids.length), seed: seedOf(i) };
+    const feeds = { ...feedsFor(batch), seed: seedOf(i) };
     if ('step' in update) {
       const out = program.run(update.step, { ...feeds, ...scalars });
       count(out);
@@ -106,7 +114,10 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   }
   if ('apply' in update) gradNorm = scalarOf(program.run(update.apply, scalars).norm);
   const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
-  // Of scored pairs none is right or wrong.
-  const tokenAccuracy = objective === 'cosine' ? null : correct / labels;
-  return { loss, tokenAccuracy, gradNorm, learningRate, tokens };
+  const tokenAccuracy = measuresAccuracy(objective) ? correct / labels : null;
+  const metrics = metricsOf(objective, 'step', {
+    ...{ loss, accuracy: tokenAccuracy, wanted: [], predicted: [], classes: setup.layout.classes ?? 0 },
+    means: meansOf(sums, labels),
+  });
+  return { loss, tokenAccuracy, gradNorm, learningRate, tokens, metrics };
 }

@@ -2,7 +2,6 @@ import { GraftError } from '../errors.ts';
 import {
   type Arrangement,
   cheapestOnStock,
-  checkOptionsOfFormat,
   classWeightsOf,
   readTrainingData,
   type SequenceLayout,
@@ -11,6 +10,8 @@ import {
 import { sequencePooling } from '../files.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { architectureFor } from '../models/registry.ts';
+import { checkObjectiveOptions } from '../objectives/check-options.ts';
+import { type ObjectiveName, objectiveFor } from '../objectives/objectives.ts';
 import { isClassifier } from '../outlines/index.ts';
 import { withLabels } from '../outlines/label-names.ts';
 import { adapterLabels } from '../peft-model/adapter-architecture.ts';
@@ -21,7 +22,6 @@ import { leadingPositions } from '../tuners/methods.ts';
 import { attach } from '../tuners/registry.ts';
 import { asksForBest } from './best-model.ts';
 import { implementationHere } from './machine/implementation.ts';
-import { classesOf, type Objective, objectiveOf } from './objectives/objective.ts';
 import type { TrainOptions } from './records.ts';
 
 /** The model with its head, the data, and how examples become the model's input. */
@@ -30,7 +30,7 @@ export interface TrainingSetup {
   /** The base model's config.json, with the data's classes in it. */
   config: Record<string, unknown>;
   data: TrainingData;
-  objective: Objective;
+  objective: ObjectiveName;
   /** How much each class counts in the training loss; null: all the same. */
   classWeights: readonly number[] | null;
   layout: SequenceLayout;
@@ -45,6 +45,7 @@ export async function setUpTraining(
     | 'base'
     | 'peft'
     | 'training'
+    | 'method'
     | 'trainingFile'
     | 'validationFile'
     | 'initialAdapter'
@@ -66,7 +67,8 @@ export async function setUpTraining(
       modelConfig: base.config,
       headLabels: startLabels,
     }));
-  checkOptionsOfFormat(options.training, data.format);
+  const { method } = options;
+  checkObjectiveOptions(options.training, data.format, method);
   checkMeasured(options.training, data);
   if (startLabels && data.labels !== startLabels)
     throw new GraftError(
@@ -74,7 +76,8 @@ export async function setUpTraining(
       `the adapter to go on from tells ${startLabels.length} classes apart (${startLabels.join(', ')}), and the data has ${data.labels?.join(', ')}; its head has no row for others`,
       { param: 'training_file' },
     );
-  const ofText = data.format === 'multi_label_classification' ? { problem_type: data.format } : {};
+  const { name: objective, hasLabelSets = false } = objectiveFor(task, data.format, method);
+  const ofText = hasLabelSets ? { problem_type: 'multi_label_classification' } : {};
   const config = data.labels ? { ...withLabels(base.config, data.labels), ...ofText } : base.config;
   const architecture = architectureFor(base.modelType, config, task);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
@@ -85,10 +88,9 @@ export async function setUpTraining(
   );
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
-  const objective = objectiveOf(data.format, data.labels?.length ?? 0);
   const layout = {
     ...{ virtualTokens, vocabularySize, arrangement },
-    classes: classesOf(objective),
+    classes: hasLabelSets ? (data.labels?.length ?? 0) : 0,
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,
   };

@@ -5,6 +5,8 @@ import {
   type Program,
   ProgramBuilder,
   type ProgramFunction,
+  type RunOutput,
+  scalarOf,
   tf,
   type Variable,
 } from '@graft/tf-graph';
@@ -12,17 +14,21 @@ import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { GridShape } from '../examples/index.ts';
 import type { Architecture } from '../models/architecture.ts';
 import { type Implementation, type MatmulPrecision, withComputation } from '../nn/computation.ts';
-import { similarities } from '../nn/pooling.ts';
+import type { ObjectiveName } from '../objectives/objectives.ts';
 import type { FoldFunction } from '../peft-model/adapter-values.ts';
 import { adapterTensors, attachAdapter, declarePeftModel, type PeftModel } from '../peft-model/peft-model.ts';
 import type { AttachmentForm } from '../tuners/tuner.ts';
 import type { BaseStorage } from '../weights/base-storage.ts';
-import { type CachedPass, contrastInputs, contrastOfUnits } from './objectives/cached-contrast.ts';
-import { type NoiseOf, noiseInputs } from './objectives/embedding-noise.ts';
-import type { BatchOf, Loss, LossContext } from './objectives/loss.ts';
-import { batchInputs, embeddingsOf, lossOf, type Objective } from './objectives/objective.ts';
-import { embedded, evaluated, lossAndGradients } from './objectives/passes.ts';
-import { compareInputs, type Retrieval } from './objectives/retrieval.ts';
+import { noiseInputs } from './objectives/embedding-noise.ts';
+import { batchInputs, evaluated, losses, lossOf } from './objectives/losses.ts';
+import type {
+  BatchOf,
+  LossOptions,
+  MiniBatchPass,
+  PassInputs,
+  WholeMeasure,
+} from './objectives/objective-loss.ts';
+import { lossAndGradients } from './objectives/passes.ts';
 import { adamW, averaged, clipGradients } from './update/optimizer.ts';
 
 /** Training options that are part of the graph. */
@@ -55,7 +61,11 @@ export const graphKey = (training: GraphOptions): unknown[] => [
 
 export interface TrainProgramSpec {
   architecture: Architecture;
-  objective: Objective;
+  objective: ObjectiveName;
+  /** Of texts that may have several: their number. Absent: 0. */
+  classes?: number;
+  /** `lossOptions` of the training. Absent: the loss reads none. */
+  options?: LossOptions;
   peft: PeftConfig;
   form: AttachmentForm;
   training: GraphOptions;
@@ -74,15 +84,15 @@ export interface TrainProgramSpec {
   retrieves?: boolean;
 }
 
-type PassInputs = BatchOf<InputSpec> & { seed: InputSpec } & (NoiseOf<InputSpec> | Record<never, never>);
 type StepInputs = Record<'learning_rate' | 'step_size' | 'root_correction', InputSpec> &
   ({ average_keeps: InputSpec } | Record<never, never>);
-type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor };
+type SumOutputs<T> = { [sum in `sum_${string}`]: T };
+type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor } & SumOutputs<tf.Tensor>;
 type StepOutputs = { norm: tf.Tensor };
 
 /**
  * The functions of an optimizer step: one, or with gradient accumulation one for each micro-batch and one at its end. With mini-batches
- * there are those of a `CachedPass` for each micro-batch.
+ * there are those of a `MiniBatchPass` for each micro-batch.
  */
 export type Update =
   | { step: ProgramFunction<PassInputs & StepInputs, PassOutputs & StepOutputs> }
@@ -90,22 +100,22 @@ export type Update =
       accumulate: ProgramFunction<PassInputs, PassOutputs>;
       apply: ProgramFunction<StepInputs, StepOutputs>;
     }
-  | { cached: CachedPass; apply: ProgramFunction<StepInputs, StepOutputs> };
+  | { cached: MiniBatchPass; apply: ProgramFunction<StepInputs, StepOutputs> };
 
 /** The function of an update that takes the most memory and longest to prepare. */
 export const mainFunction = (update: Update) =>
-  'step' in update ? update.step : 'cached' in update ? update.cached.backward : update.accumulate;
+  'step' in update ? update.step : 'cached' in update ? update.cached.main : update.accumulate;
 
-/** Losses of a batch, and what measures are taken of; or the vectors of pairs, and what compares them. */
+/** Losses of a batch, and what measures are taken of; or a way of the objective's own. */
 export type Evaluate =
   | { measure: ProgramFunction<BatchOf<InputSpec>, PassOutputs & { predictions: tf.Tensor | undefined }> }
-  | Retrieval;
+  | WholeMeasure;
 
 /** A program that measures a model. */
 export interface EvaluationProgram {
   program: Program;
   model: PeftModel;
-  objective: Objective;
+  objective: ObjectiveName;
   /** Declares it when it is first asked for; null without data to measure on. */
   evaluate: (() => Evaluate) | null;
   /** Its functions take as many positions as a batch has; otherwise those of the grid. */
@@ -207,7 +217,7 @@ function defineTraining(
   varies: boolean,
   suffix: string,
 ): Pick<TrainProgram, 'update' | 'fold'> {
-  const { training, grid, objective, wholeBatch = null } = spec;
+  const { training, grid, objective, wholeBatch = null, classes, options = {} } = spec;
   const adapter = model.adapter!;
   const flat = { shape: [model.layout.size] };
   const expAvg = builder.variable({ name: `exp_avg${suffix}`, ...flat });
@@ -223,14 +233,14 @@ function defineTraining(
     ...(averages ? { average_keeps: scalar } : {}),
   };
   const passInputs: PassInputs = {
-    ...batchInputs(objective, grid, varies),
+    ...batchInputs(objective, grid, varies, classes),
     seed: { shape: [2], dtype: 'int32' },
     ...(training.neftune_noise_alpha ? noiseInputs(grid, varies) : {}),
   };
   const { gradient_checkpointing: checkpointing, label_smoothing_factor: factor = 0 } = training;
   const smoothing = factor > 0 ? { factor, classWeights: spec.classWeights ?? null } : null;
   const pass = (inputs: InputTensors<PassInputs>) =>
-    lossAndGradients({ model, grid, inputs, smoothing }, inputs, checkpointing, (context) =>
+    lossAndGradients({ model, grid, inputs, smoothing, options }, inputs, checkpointing, (context) =>
       lossOf(objective, context),
     );
 
@@ -259,17 +269,17 @@ function defineTraining(
   function defineUpdate(): Update {
     if (training.gradient_accumulation_steps === 1 && wholeBatch === null) {
       const step = define('step', { ...passInputs, ...stepInputs }, (inputs) => {
-        const { loss, correct, gradients } = pass(inputs);
-        return { loss, correct, norm: applyGradients(gradients, inputs) };
+        const { loss, correct, sums, gradients } = pass(inputs);
+        return { loss, correct, ...sumOutputs(sums), norm: applyGradients(gradients, inputs) };
       });
       return { step };
     }
     const sum = builder.variable({ name: `gradient_sum${suffix}`, ...flat });
-    if (wholeBatch !== null) return { cached: defineCached(sum), apply: defineApply(sum) };
+    if (wholeBatch !== null) return { cached: defineMiniBatches(sum, wholeBatch), apply: defineApply(sum) };
     const accumulate = define('accumulate', passInputs, (inputs) => {
-      const { loss, correct, gradients } = pass(inputs);
+      const { loss, correct, sums, gradients } = pass(inputs);
       sum.assign(tf.add(sum.read(), gradients));
-      return { loss, correct };
+      return { loss, correct, ...sumOutputs(sums) };
     });
     return { accumulate, apply: defineApply(sum) };
   }
@@ -282,24 +292,11 @@ function defineTraining(
     });
   }
 
-  function defineCached(sum: Variable): CachedPass {
-    const width = model.architecture.hiddenSize;
-    const labels = wholeBatch!;
-    const slopes = { shape: [grid.sequences * grid.labels, width], dtype: 'float32' } as const;
-    const embed = define('embed', passInputs, (inputs) => ({
-      units: embedded({ model, grid, inputs }, inputs),
-    }));
-    const contrast = define('contrast', contrastInputs(labels, grid.sequences, width), contrastOfUnits);
-    const backward = define('backward', { ...passInputs, slopes }, (inputs) => {
-      const along = (context: LossContext): Loss => ({
-        total: tf.sum(tf.mul(embeddingsOf(context), inputs.slopes)),
-        correct: tf.scalar(0),
-      });
-      const { loss, gradients } = lossAndGradients({ model, grid, inputs }, inputs, checkpointing, along);
-      sum.assign(tf.add(sum.read(), gradients));
-      return { done: loss };
-    });
-    return { embed, contrast, backward, labels, width };
+  function defineMiniBatches(sum: Variable, labels: number): MiniBatchPass {
+    const add = (gradients: tf.Tensor) => sum.assign(tf.add(sum.read(), gradients));
+    const { defineMiniBatches: of } = losses[objective];
+    if (!of) throw new Error(`${objective} has no mini-batches`);
+    return of({ define, model, grid, inputs: passInputs, checkpointing, labels, add });
   }
 
   const update = defineUpdate();
@@ -325,34 +322,40 @@ function evaluationOnDemand(
 const declareEvaluate = (
   builder: ProgramBuilder,
   model: PeftModel,
-  spec: Pick<TrainProgramSpec, 'objective' | 'precision' | 'implementation' | 'grid' | 'retrieves'>,
+  spec: Pick<
+    TrainProgramSpec,
+    'objective' | 'classes' | 'options' | 'precision' | 'implementation' | 'grid' | 'retrieves'
+  >,
   varies: boolean,
   suffix: string,
 ): Evaluate => {
-  const { objective, grid } = spec;
-  const inputs = batchInputs(objective, grid, varies);
-  const name = `evaluate${suffix}`;
-  if (objective !== 'contrastive' || !spec.retrieves) {
-    const measure = builder.function(name, inputs, (inputs) =>
-      computing(spec, () => evaluated(objective, { model, grid, inputs })),
-    );
-    return { measure };
-  }
-  const width = model.architecture.hiddenSize;
-  const embed = builder.function(name, inputs, (inputs) =>
-    computing(spec, () => ({ units: embedded({ model, grid, inputs }, null) })),
-  );
-  const compare = builder.function(`compare${suffix}`, compareInputs(width), ({ anchors, candidates }) => ({
-    cosines: similarities(anchors, candidates),
-  }));
-  return { embed, compare, width };
+  const { objective, grid, classes, options = {} } = spec;
+  const inputs = batchInputs(objective, grid, varies, classes);
+  const define: ProgramBuilder['function'] = (name, inputs, body) =>
+    builder.function(name + suffix, inputs, (given) => computing(spec, () => body(given)));
+  const { defineMeasure } = losses[objective];
+  if (defineMeasure && spec.retrieves) return defineMeasure({ define, inputs, model, grid });
+  return {
+    measure: define('evaluate', inputs, (inputs) => {
+      const { sums = {}, predictions, ...rest } = evaluated(objective, { model, grid, inputs, options });
+      return { ...rest, predictions, ...sumOutputs(sums) };
+    }),
+  };
 };
 
 /** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
 export function buildEvaluationProgram(
   spec: Pick<
     TrainProgramSpec,
-    'architecture' | 'objective' | 'storage' | 'precision' | 'implementation' | 'grid' | 'retrieves'
+    | 'architecture'
+    | 'objective'
+    | 'classes'
+    | 'options'
+    | 'storage'
+    | 'precision'
+    | 'implementation'
+    | 'grid'
+    | 'retrieves'
   > & {
     peft: PeftConfig | null;
     form: AttachmentForm;
@@ -367,6 +370,19 @@ export function buildEvaluationProgram(
     const { objective } = spec;
     return { program: builder.build(), model, objective, evaluate: () => evaluate, varies };
   });
+}
+
+/** `Loss.sums` among a function's outputs. */
+const sumOutputs = <T>(sums: Readonly<Record<string, T>>): SumOutputs<T> =>
+  Object.fromEntries(Object.entries(sums).map(([name, sum]) => [`sum_${name}`, sum]));
+
+/** `Loss.sums` of what such a function returned, added to `to`. */
+export function addSums(outputs: SumOutputs<RunOutput>, to: Record<string, number>): void {
+  for (const [output, value] of Object.entries(outputs)) {
+    if (!output.startsWith('sum_')) continue;
+    const name = output.slice('sum_'.length);
+    to[name] = (to[name] ?? 0) + scalarOf(value);
+  }
 }
 
 const computing = <T>(

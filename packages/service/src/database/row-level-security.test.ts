@@ -42,7 +42,7 @@ before(async () => {
       integrations: [{ type: 'wandb', wandb: { project: 'p' } }],
     });
     const running = await createTestJob(services, team, 'running');
-    const series = { tokenAccuracy: 1, learningRate: 1, gradNorm: 1, tokens: 1, tokensPerSecond: 1 };
+    const series = { tokens: 1, metrics: { grad_norm: 1 } };
     await recordCheckpoint(services, leaseOf(running), {
       ...{ step: 1, path: `checkpoints/${running.id}/1/step-00000001`, bytes: 1, digest: 'a'.repeat(64) },
       ...{ seconds: 1, metrics: {} },

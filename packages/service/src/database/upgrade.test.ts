@@ -11,6 +11,8 @@ import { type InsertedRows, insertRowsOfEveryKind, readColumns } from './testing
 const changed: Record<string, string[]> = {
   checkpoints: ['removed_at'],
   outbox: ['delivered_at'],
+  // By name since.
+  job_metrics: ['token_accuracy', 'learning_rate', 'grad_norm', 'tokens_per_second', 'memory_bytes'],
   // Filled in when the transaction that adds an entry ends.
   audit_log: ['sequence', 'hash'],
 };
@@ -68,6 +70,22 @@ function pick(row: Record<string, unknown>, like: Record<string, unknown>, table
   const names = Object.keys(like).filter((name) => !changed[table]?.includes(name));
   return names.map((name) => row[name]);
 }
+
+test('what the columns of metrics held is in one object, of the rows of every version and team', async () => {
+  const { rows } = await sql.query<{ job: string; kind: string; metrics: Record<string, number> }>(
+    'SELECT job_id AS job, kind, metrics FROM job_metrics',
+  );
+  const numbers = [...inserted.keys()];
+  const memorySince = numbers.findIndex((name) => name.endsWith('_step_memory')) + 1;
+  const measured = { token_accuracy: 0.1, learning_rate: 1e-4, grad_norm: 1.5 };
+  for (const { job, kind, metrics } of rows) {
+    const before = /^before-(\d+)-/.exec(job);
+    const hasMemory = before === null || Number(before[1]) > memorySince;
+    const wanted = hasMemory ? { ...measured, memory_bytes: 8e9 } : measured;
+    assert.deepEqual(metrics, kind === 'train' ? wanted : {}, job);
+  }
+  assert.ok(rows.length >= 2 * inserted.size);
+});
 
 test('a job made by a personal key belongs to the person, however it ended', async () => {
   const { rows } = await sql.query<{ id: string; owner: string | null; state: string }>(

@@ -56,8 +56,7 @@ async function sums(kind: string, of = team.id): Promise<Record<string, number>>
 }
 
 const metricAt = (step: number) => ({
-  ...{ kind: 'train' as const, step, epoch: 1, loss: 1, tokenAccuracy: 1, learningRate: 1, gradNorm: 1 },
-  ...{ tokens: 100 * step, tokensPerSecond: 1 },
+  ...{ kind: 'train' as const, step, epoch: 1, loss: 1, tokens: 100 * step, metrics: {} },
 });
 const series = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => metricAt(from + i));

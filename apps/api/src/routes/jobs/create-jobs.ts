@@ -14,6 +14,7 @@ import {
   JobParams,
   JobSchema,
 } from '../../schemas/jobs/fine-tuning-job.ts';
+import { hyperparametersOf } from '../../schemas/jobs/method.ts';
 import { ref } from '../../schemas/schema.ts';
 import type { LeasedWork } from '../../threads/leased-work.ts';
 import { findJob } from './find-job.ts';
@@ -110,10 +111,11 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
 /** Null means as much as nothing in a request, and a hyperparameter that is "auto" as much as one that is left out. */
 function withoutDefaults(request: CreateJobBody): CreateJobBody {
   const given = Object.entries(request).filter(([, value]) => value !== null);
-  const { hyperparameters = {} } = request.method?.supervised ?? {};
-  const chosen = Object.entries(hyperparameters).filter(([, value]) => value !== 'auto');
+  // `cloneRequest` names the method.
+  const method = request.method!;
+  const chosen = Object.entries(hyperparametersOf(method) ?? {}).filter(([, value]) => value !== 'auto');
   return {
     ...(Object.fromEntries(given) as CreateJobBody),
-    method: { type: 'supervised', supervised: { hyperparameters: Object.fromEntries(chosen) } },
+    method: { type: method.type, [method.type]: { hyperparameters: Object.fromEntries(chosen) } },
   };
 }

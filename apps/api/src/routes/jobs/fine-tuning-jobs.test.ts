@@ -287,16 +287,18 @@ describe('reading and steering jobs', () => {
     });
     const metric = {
       epoch: 0.2,
-      tokenAccuracy: 0.5,
-      learningRate: 1e-4,
-      gradNorm: 1,
       tokens: 32,
-      tokensPerSecond: 12,
+      metrics: { token_accuracy: 0.5, learning_rate: 1e-4, grad_norm: 1, tokens_per_second: 12 },
     };
+    const withMemory = (bytes: number) => ({
+      ...metric,
+      metrics: { ...metric.metrics, memory_bytes: bytes },
+    });
+    const measured = { token_accuracy: 0.5, macro_f1: 0.25 };
     await recordMetrics(bench.services, lease, [
-      { kind: 'train', step: 1, loss: 2.5, ...metric, memoryBytes: 7e9 },
-      { kind: 'train', step: 2, loss: 2.25, ...metric, memoryBytes: 6e9 },
-      { kind: 'evaluation', step: 2, loss: 2.75, ...metric, learningRate: null, gradNorm: null },
+      { kind: 'train', step: 1, loss: 2.5, ...withMemory(7e9) },
+      { kind: 'train', step: 2, loss: 2.25, ...withMemory(6e9) },
+      { kind: 'evaluation', step: 2, loss: 2.75, epoch: 0.2, tokens: null, metrics: measured },
     ]);
     for (const step of [1, 2, 3]) {
       await recordCheckpoint(bench.services, lease, {
@@ -334,6 +336,18 @@ describe('reading and steering jobs', () => {
     );
     const memory = metrics.data.map(({ memory_bytes }: { memory_bytes: number | null }) => memory_bytes);
     assert.deepEqual(memory, [7e9, null, 6e9]);
+    const [step, evaluation] = metrics.data;
+    assert.deepEqual(step.metrics, withMemory(7e9).metrics);
+    const { token_accuracy, learning_rate, grad_norm, tokens, tokens_per_second } = step;
+    assert.deepEqual(
+      [token_accuracy, learning_rate, grad_norm, tokens, tokens_per_second],
+      [0.5, 1e-4, 1, 32, 12],
+      'fields of their own, as before there were names',
+    );
+    assert.deepEqual(
+      [evaluation.metrics, evaluation.token_accuracy, evaluation.grad_norm],
+      [measured, 0.5, null],
+    );
     const page = (await bench.acme.send('GET', `${path}/${job.id}/metrics?limit=1`)).json;
     assert.equal(page.has_more, true);
     assert.deepEqual(page.data, metrics.data.slice(0, page.data.length));

@@ -28,6 +28,7 @@ import {
 import { DataSchema, toWireData } from './data-counts.ts';
 import { EstimateSchema, toWireEstimate } from './estimate.ts';
 import { ProgressSchema, toWireProgress } from './job-progress.ts';
+import { MethodSchema } from './method.ts';
 
 // peft-core's own bear their names already.
 namedSchemas.push(
@@ -47,26 +48,6 @@ const MetadataSchema = Type.Unsafe<Record<string, string>>({
   additionalProperties: { type: 'string', maxLength: 512 },
   description: 'Up to 16 pairs of text: keys of at most 64 characters, values of at most 512.',
 });
-
-const NotAvailable = Type.Optional(
-  Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not available.' }),
-);
-
-const MethodSchema = Type.Object(
-  {
-    type: Type.Unsafe<string>({
-      const: 'supervised',
-      [parsedElsewhere]: true,
-      description: 'Only `supervised` is available.',
-    }),
-    supervised: Type.Optional(
-      Type.Object({ hyperparameters: Type.Optional(ref(HyperparametersSchema)) }, closed),
-    ),
-    dpo: NotAvailable,
-    reinforcement: NotAvailable,
-  },
-  closed,
-);
 
 const priority = (description: string) =>
   Type.Unsafe<Priority>({ type: 'string', enum: ['low', 'normal', 'high'], description });
@@ -345,7 +326,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
     error: job.error,
     estimated_finish: fromNow(secondsRemaining),
     integrations: job.integrations,
-    method: { type: 'supervised', supervised: { hyperparameters } },
+    method: { type: job.method, [job.method]: { hyperparameters } },
     metadata: job.metadata,
     peft: job.peft,
     training: resolvedTraining ?? job.training,

@@ -2,6 +2,8 @@ import { moduleKinds } from '@graft/peft-core/check';
 import {
   defaultPeftWithin,
   HyperparametersSchema,
+  listedObjectives,
+  type MetricDescription,
   MODULE_OPTIONS,
   methods,
   type PeftConfig,
@@ -9,6 +11,7 @@ import {
   peftTypes,
   SweepSchema,
   TrainingOptionsSchema,
+  trainingMetrics,
 } from '@graft/peft-core/config';
 import { formats } from '@graft/peft-core/formats';
 import { defaultTask, outlineOf, TASK_TYPES, type TaskType } from '@graft/peft-core/outlines';
@@ -40,6 +43,32 @@ const FormatSchema = Type.Object({
   }),
 });
 
+const MetricSchema = named('FineTuningMetric', {
+  name: Type.String({ description: 'Key in `metrics` of a job’s series, its events and adapter versions.' }),
+  label: Type.String({ description: 'Heading of its curve.' }),
+  unit: Type.Enum(['share', 'number', 'per_second', 'bytes'], {
+    type: 'string',
+    description: '`share`: from 0 to 1.',
+  }),
+  better: nullable(Type.Enum(['higher', 'lower'], { type: 'string' }), {
+    description: 'Which values are better; null: neither.',
+  }),
+  measured: Type.Array(Type.Enum(['step', 'evaluation'], { type: 'string' }), {
+    description: 'After each optimizer step, on the validation examples, or both.',
+  }),
+  field: nullable(Type.String(), {
+    description: 'The field of a job’s series that has the same value, also of steps; null: there is none.',
+  }),
+});
+
+const ObjectiveSchema = named('FineTuningObjective', {
+  name: Type.String(),
+  method: Type.String({ description: '`method.type` of a job.' }),
+  formats: Type.Array(Type.String(), { description: 'Formats of the training files that it trains on.' }),
+  tasks: Type.Array(Type.Enum([...TASK_TYPES], { type: 'string' })),
+  metrics: Type.Array(ref(MetricSchema), { description: 'Besides the loss.' }),
+});
+
 const ModuleSchema = Type.Object({
   name: Type.String({ description: 'The end of their names, as options take it.' }),
   kind: Type.Enum(['linear', 'embedding', 'norm', 'other'], { type: 'string' }),
@@ -68,6 +97,9 @@ export const JobOptionsSchema = named('FineTuningOptions', {
   default_peft: Options('What a job without `peft` trains; its rank is within the team’s `max_rank`.'),
   methods: Type.Array(ref(MethodSchema)),
   formats: Type.Array(FormatSchema, { description: 'Formats of training data: what a line can be.' }),
+  objectives: Type.Array(ref(ObjectiveSchema), {
+    description: 'What training minimises, and what is measured.',
+  }),
   training: JsonSchema('JSON Schema of `training`.'),
   hyperparameters: JsonSchema('JSON Schema of `method.supervised.hyperparameters`.'),
   sweep: JsonSchema('JSON Schema of `sweep`.'),
@@ -108,12 +140,25 @@ export function toWireOptions(
       };
     }),
     formats: toWireFormats(),
+    objectives: listedObjectives.map(({ name, method, formats, tasks, metrics }) => ({
+      ...{ name, method, formats: [...formats], tasks: [...tasks] },
+      metrics: [...metrics, ...trainingMetrics].map(toWireDescription),
+    })),
     training: { ...TrainingOptionsSchema },
     hyperparameters: { ...HyperparametersSchema },
     sweep: { ...SweepSchema },
     model,
   };
 }
+
+const toWireDescription = (metric: MetricDescription): Static<typeof MetricSchema> => ({
+  name: metric.name,
+  label: metric.label,
+  unit: metric.unit,
+  better: metric.better,
+  measured: [...metric.measured],
+  field: metric.field ?? null,
+});
 
 /** What config.json says of a model that is to be trained, and what `start` brings along. Throws what `outlineOf` throws. */
 export function toWireTrainable(

@@ -63,6 +63,12 @@ export const MetricSchema = named('FineTuningJobMetric', {
   step: Type.Integer(),
   epoch: nullable(Type.Number()),
   loss: Type.Number(),
+  metrics: Type.Unsafe<Record<string, number>>({
+    type: 'object',
+    additionalProperties: { type: 'number' },
+    description:
+      'Everything that was measured besides, by name: of an evaluation the metrics of the objective. `objectives` of GET /v1/fine_tuning/options describes each.',
+  }),
   token_accuracy: nullable(Type.Number()),
   learning_rate: nullable(Type.Number()),
   grad_norm: nullable(Type.Number()),
@@ -236,20 +242,25 @@ export const LossCurveListSchema = Type.Object({
   has_more: Type.Boolean({ description: 'Always false.' }),
 });
 
+/** An object of metrics holds any number where a field is an integer. */
+const whole = (value: number | null | undefined): number | null => (value == null ? null : Math.round(value));
+
 export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeof MetricSchema> {
   const stretch = 'stretch' in metric ? metric.stretch : null;
+  const { metrics } = metric;
   return {
     object: 'fine_tuning.job.metric',
     kind: metric.kind,
     step: metric.step,
     epoch: metric.epoch ?? null,
     loss: metric.loss,
-    token_accuracy: metric.tokenAccuracy ?? null,
-    learning_rate: metric.learningRate ?? null,
-    grad_norm: metric.gradNorm ?? null,
+    metrics,
+    token_accuracy: metrics.token_accuracy ?? null,
+    learning_rate: metrics.learning_rate ?? null,
+    grad_norm: metrics.grad_norm ?? null,
     tokens: metric.tokens ?? null,
-    tokens_per_second: metric.tokensPerSecond ?? null,
-    memory_bytes: metric.memoryBytes ?? null,
+    tokens_per_second: metrics.tokens_per_second ?? null,
+    memory_bytes: whole(metrics.memory_bytes),
     trial: metric.trial ?? null,
     trial_step: metric.trialStep ?? null,
     created_at: unixSeconds(metric.createdAt),
@@ -261,7 +272,7 @@ export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeo
         loss_min: stretch.lossMin,
         loss_max: stretch.lossMax,
         loss_mean: stretch.lossMean,
-        memory_bytes_max: stretch.memoryBytesMax,
+        memory_bytes_max: whole(stretch.memoryBytesMax),
       },
     }),
   };

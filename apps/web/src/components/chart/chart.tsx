@@ -11,6 +11,8 @@ export type Window = readonly [from: number, to: number];
 
 interface ChartProps {
   title: string;
+  /** What a pointer over the title shows. */
+  note?: string;
   lines: readonly Line[];
   /** Shown of it; null: all. Dragging over the plot, and the keys + - ← → 0, ask for another. */
   window: Window | null;
@@ -32,6 +34,7 @@ interface ChartProps {
 /** Curves, with the values under the cursor in its head. Its place is kept before there are any. */
 export function Chart({
   title,
+  note = '',
   lines,
   window,
   onWindow,
@@ -108,7 +111,7 @@ export function Chart({
   return (
     <figure class="chart">
       <figcaption>
-        <strong>{title}</strong>
+        <strong title={note}>{title}</strong>
         <Legend lines={lines} />
         <span class="chart-values small soft" ref={values} aria-hidden="true" />
       </figcaption>

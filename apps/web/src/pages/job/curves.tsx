@@ -4,22 +4,39 @@ import { Chart } from '../../components/chart/chart.tsx';
 import { CurveOptions, useCurveView } from '../../components/chart/curve-view.tsx';
 import type { Line } from '../../components/chart/plot-options.ts';
 import { Problem } from '../../components/problem.tsx';
+import { type Metric, metricValue, useMetrics } from '../../data/metrics.ts';
 import { type Series, useSeries } from '../../data/series.ts';
 import { type Along, linesOf, lossLines, rangeOf, windowSteps } from '../../data/series-lines.ts';
 import { bytes, measure, percent, rough } from '../../text/numbers.ts';
 
-/** What was measured at each step: one cursor over all, zoomed together. */
+const formats: Record<Metric['unit'], (value: number) => string> = {
+  share: percent,
+  number: measure,
+  per_second: rough,
+  bytes,
+};
+
+/** What was measured at each step, a chart for each metric: one cursor over all, zoomed together. */
 export function Curves({ job }: { job: FineTuningJob }) {
   const view = useCurveView();
   const { along, weight, isLog, window, onWindow, formatX } = view;
   const whole = useSeries(job, null);
+  const metrics = useMetrics(job);
   const series = whole.data ?? [];
   const inWindow = useSeries(job, windowSteps(series, window, along));
   const shown = window ? (inWindow.data ?? series) : series;
-  const lines = useMemo(() => chartsOf(shown, along, weight, job.training), [shown, along, weight]);
+  const loss = useMemo(() => lossOf(shown, along, weight), [shown, along, weight]);
+  const charts = useMemo(
+    () =>
+      metrics.map((metric) => ({ metric, lines: metricLines(metric, shown, along, weight, job.training) })),
+    [metrics.length, shown, along, weight, job.training],
+  );
   if (whole.error) return <Problem error={whole.error} onRetry={whole.refetch} />;
-  // Of a version that did not say there is none.
-  const hasMemory = series.length === 0 || series.some(({ memory_bytes }) => memory_bytes !== null);
+  // What a version did not measure, or another objective of the task measures, has no chart.
+  const isShown = (metric: Metric) =>
+    series.length === 0
+      ? metric.measured.includes('step')
+      : series.some((row) => metricValue(metric, row) !== null);
   const common = {
     ...{ window, onWindow, formatX, sync: job.id },
     range: rangeOf(series, along),
@@ -28,39 +45,75 @@ export function Curves({ job }: { job: FineTuningJob }) {
   return (
     <section class="stack" aria-label="Curves">
       <CurveOptions view={view} />
-      <Chart title="Loss" lines={lines.loss} height={300} isLog={isLog} {...common} />
+      <Chart title="Loss" lines={loss} height={300} isLog={isLog} {...common} />
       <div class="curves-grid">
-        <Chart title="Token accuracy" lines={lines.accuracy} formatY={percent} {...common} />
-        <Chart title="Learning rate" lines={lines.rate} formatY={measure} {...common} />
-        <Chart title="Gradient norm" lines={lines.norm} {...common} />
-        <Chart title="Tokens per second" lines={lines.speed} formatY={rough} {...common} />
-        {hasMemory && <Chart title="Memory" lines={lines.memory} formatY={bytes} isFromZero {...common} />}
+        {charts
+          .filter(({ metric }) => isShown(metric))
+          .map(({ metric: { name, label, unit, better }, lines }) => (
+            <Chart
+              key={name}
+              title={label}
+              note={better === null ? '' : `${better} is better`}
+              lines={lines}
+              formatY={formats[unit]}
+              isFromZero={unit === 'bytes'}
+              {...common}
+            />
+          ))}
       </div>
     </section>
   );
 }
 
-function chartsOf(series: Series, along: Along, weight: number, training: FineTuningJob['training']) {
+function lossOf(series: Series, along: Along, weight: number): Line[] {
   const train = series.filter(({ kind }) => kind === 'train');
-  const of = (name: string, value: (metric: JobMetric) => number | null, smoothed = weight): Line[] =>
-    linesOf(train, along, [{ name, colour: 0, value, weight: smoothed }]);
-  const evaluation = (value: (metric: JobMetric) => number | null): Line[] =>
-    linesOf(
-      series.filter(({ kind }) => kind === 'evaluation'),
-      along,
-      [{ name: 'evaluation', colour: 1, value, weight: 0, isSparse: true }],
-      train,
-    );
-  const clip = training.max_grad_norm;
-  return {
-    loss: [...lossLines(train, along, weight), ...evaluation(({ loss }) => loss)],
-    accuracy: [
-      ...of('training', ({ token_accuracy }) => token_accuracy),
-      ...evaluation(({ token_accuracy }) => token_accuracy),
-    ],
-    rate: of('learning rate', ({ learning_rate }) => learning_rate, 0),
-    norm: of(clip ? `before it is cut at ${measure(clip)}` : 'norm', ({ grad_norm }) => grad_norm),
-    speed: of('speed', ({ tokens_per_second }) => tokens_per_second),
-    memory: of('held', ({ memory_bytes, stretch }) => stretch?.memory_bytes_max ?? memory_bytes, 0),
+  return [...lossLines(train, along, weight), ...evaluationLines(series, along, ({ loss }) => loss)];
+}
+
+function evaluationLines(series: Series, along: Along, value: (row: JobMetric) => number | null): Line[] {
+  const train = series.filter(({ kind }) => kind === 'train');
+  const evaluations = series.filter(({ kind }) => kind === 'evaluation');
+  const drawn = { name: 'evaluation', colour: 1, value, weight: 0, isSparse: true };
+  return linesOf(evaluations, along, [drawn], train);
+}
+
+/** Metrics whose steps are not drawn as all others are. */
+const drawing: Record<
+  string,
+  { isExact?: true; value?: typeof metricValue; legend?: (training: FineTuningJob['training']) => string }
+> = {
+  learning_rate: { isExact: true, legend: () => 'learning rate' },
+  grad_norm: {
+    legend: ({ max_grad_norm: clip }) => (clip ? `before it is cut at ${measure(clip)}` : 'norm'),
+  },
+  tokens_per_second: { legend: () => 'speed' },
+  memory_bytes: {
+    isExact: true,
+    legend: () => 'held',
+    value: (metric, row) => row.stretch?.memory_bytes_max ?? metricValue(metric, row),
+  },
+};
+
+function metricLines(
+  metric: Metric,
+  series: Series,
+  along: Along,
+  weight: number,
+  training: FineTuningJob['training'],
+): Line[] {
+  const { isExact, value = metricValue, legend } = drawing[metric.name] ?? {};
+  const drawn = {
+    name: legend?.(training) ?? 'training',
+    colour: 0,
+    value: (row: JobMetric) => value(metric, row),
+    weight: isExact ? 0 : weight,
   };
+  return [
+    ...linesOf(
+      series.filter(({ kind }) => kind === 'train'),
+      along,
+      [drawn],
+    ),
+    ...evaluationLines(series, along, (row) => metricValue(metric, row)),
+  ];
 }

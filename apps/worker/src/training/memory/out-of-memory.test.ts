@@ -97,12 +97,12 @@ test('what is tried next divides the batch, and is no more than the estimate fou
   const requirements = { precision: 'fp32', threads: 1, device: 'cpu', microBatch: 6 } as const;
   assert.equal(nextMicroBatch({ ...job, requirements }), null);
 
-  const alone = { contrasted: false };
+  const alone = {};
   const { batch_size, gradient_accumulation_steps } = withMicroBatch(training, 4, alone);
   assert.deepEqual([batch_size, gradient_accumulation_steps], [4, 6]);
   assert.equal(withMicroBatch(training, undefined, alone), training);
   // Of pairs the batch has the negatives.
-  const pairs = withMicroBatch(training, 4, { contrasted: true });
+  const pairs = withMicroBatch(training, 4, { keepsBatch: true });
   assert.deepEqual([pairs.batch_size, pairs.gradient_accumulation_steps, pairs.mini_batch_size], [12, 2, 4]);
 
   const card = { kind: 'gpu', uuid: 'GPU-0', index: 0, name: 'NVIDIA L4', memoryMib: 23_034 } as const;

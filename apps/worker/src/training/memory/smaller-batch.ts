@@ -1,4 +1,4 @@
-import type { ResolvedTraining } from '@graft/peft-core/config';
+import type { Objective, ResolvedTraining } from '@graft/peft-core/config';
 import type { Job } from '@graft/service';
 import type { Device } from '../../devices.ts';
 
@@ -27,15 +27,15 @@ export function nextMicroBatch({ resolvedTraining, requirements, estimate }: Pla
 
 /**
  * The same training with at most `microBatch` examples at once: the same examples a step, and the same sums but for rounding. Where
- * negatives come from the batch (`contrasted`) that keeps its size and is embedded in parts.
+ * the batch is part of the loss (`keepsBatch`) it keeps its size and is embedded in parts.
  */
 export function withMicroBatch<T extends Batch>(
   training: T,
   microBatch: number | undefined,
-  { contrasted }: { contrasted: boolean },
+  { keepsBatch }: Pick<Objective, 'keepsBatch'>,
 ): T {
   if (microBatch === undefined || microBatchOf(training) <= microBatch) return training;
-  if (contrasted) return { ...training, mini_batch_size: microBatch };
+  if (keepsBatch) return { ...training, mini_batch_size: microBatch };
   const passes = training.gradient_accumulation_steps * Math.ceil(training.batch_size / microBatch);
   return { ...training, batch_size: microBatch, gradient_accumulation_steps: passes };
 }

@@ -58,10 +58,10 @@ export function* partsOf({
   }
 }
 
-function mapColumns<Name extends string>(
-  columns: Record<Name, Float64Array>,
+function mapColumns<Columns extends Readonly<Record<string, Float64Array>>>(
+  columns: Columns,
   of: (column: Float64Array) => number[],
-): Record<Name, number[]> {
-  const entries = Object.entries<Float64Array>(columns).map(([name, column]) => [name, of(column)]);
-  return Object.fromEntries(entries) as Record<Name, number[]>;
+): { [Name in keyof Columns]: number[] } {
+  const entries = Object.entries(columns).map(([name, column]) => [name, of(column)]);
+  return Object.fromEntries(entries) as { [Name in keyof Columns]: number[] };
 }

@@ -39,6 +39,8 @@ export interface FilledBatch extends FilledGrid {
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
+  /** For each label the number of its sequence in the micro-batch, for sums over a sequence; 0 in the room that is left. */
+  labelOwners: Int32Array;
   /** Of texts that may have several classes, `(labels · classes)`: 1 for each that a text has. Empty for others. */
   labelTargets: Float32Array;
   /** 1 for each target, or each example to embed; 0 in the room that the micro-batch leaves. */
@@ -76,6 +78,7 @@ export function fillBatch(
     inputSpans: new Int32Array(shape.inputTokens > 0 ? 4 * shape.spans : 0),
     labelPositions: new Int32Array(shape.labels),
     labelIds: new Int32Array(shape.labels),
+    labelOwners: new Int32Array(shape.labels),
     labelTargets: new Float32Array(shape.labels * (layout.classes ?? 0)),
     labelWeights: new Float32Array(shape.labels),
     poolWeights: new Float32Array(size),
@@ -86,9 +89,10 @@ export function fillBatch(
     tokenCount: 0,
     labelCount: 0,
   };
-  const addLabel = (position: number, label: number) => {
+  const addLabel = (position: number, label: number, owner: number) => {
     batch.labelPositions[batch.labelCount] = position;
     batch.labelIds[batch.labelCount] = label;
+    batch.labelOwners[batch.labelCount] = owner;
     batch.labelWeights[batch.labelCount++] = 1;
   };
   const { virtualTokens, vocabularySize, firstPosition, pooling } = layout;
@@ -136,17 +140,17 @@ export function fillBatch(
     }
     if (shared) continue;
     for (const [t, target] of targets?.entries() ?? [])
-      if (target !== NO_TARGET) addLabel(start + leading + t - from, target);
+      if (target !== NO_TARGET) addLabel(start + leading + t - from, target, number);
     if (part === 0) batch.tokenCount += example.tokens;
     if (targets) continue;
     const pooled = pooling === 'last' ? end - 1 : start;
     if (example.labels) {
       for (const label of example.labels) batch.labelTargets[batch.labelCount * layout.classes! + label] = 1;
-      addLabel(pooled, 0);
+      addLabel(pooled, 0, number);
       continue;
     }
     if (example.label !== undefined) {
-      addLabel(pooled, example.label);
+      addLabel(pooled, example.label, number);
       continue;
     }
     // An example to embed. Its sequences may come in any order.

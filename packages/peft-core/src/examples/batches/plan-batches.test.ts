@@ -131,6 +131,8 @@ test('a filled batch predicts each labelled token from the one before it, within
         assert.equal(batch.ids[at], label - 1); // ids of an example count up
         assert.equal(batch.positions[at], ((label - 1) % 1000) as number);
         assert.ok((batch.segments[at] as number) > 0);
+        const owner = chosen[batch.labelOwners[k]!]!;
+        assert.ok(owner.sequences[0]!.targets!.includes(label), 'a label knows its sequence');
       });
       assert.deepEqual(
         batch.labelWeights.reduce((sum, weight) => sum + weight, 0),

@@ -150,7 +150,7 @@ for (const [name, config, task, options] of steps)
     const [recorded] = await recordFunctions(() =>
       layingOutFor('gpu', async () => {
         const { program } = buildTrainProgram({
-          ...{ architecture, peft, objective: 'labels', form: 'trained', storage: 'float32' },
+          ...{ architecture, peft, objective: 'next_token', form: 'trained', storage: 'float32' },
           ...{ precision: 'bf16', implementation: 'stock', evaluationGrid: null },
           grid: {
             ...{ rows: 1, tokens, labels: 32, sequences: 1, spans: 4 },

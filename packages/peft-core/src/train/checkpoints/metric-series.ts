@@ -1,4 +1,5 @@
 import type { SafetensorsFile, TensorToWrite } from '../../files.ts';
+import { everyColumn, namesOfColumns } from '../../objectives/metrics.ts';
 
 /** Names of the columns of training steps, in float64; NaN where a value is none. */
 const TRAIN = [
@@ -11,86 +12,102 @@ const TRAIN = [
   'tokensPerSecond',
   'memoryBytes',
 ] as const;
-/** The last two of pairs: see objectives/retrieval.ts. */
-const EVALUATION = ['step', 'loss', 'tokenAccuracy', 'recallAt10', 'mrr'] as const;
+/** Of an evaluation; those of metrics come after them, by `Metric.column`. */
+const EVALUATION = ['step', 'loss', 'tokenAccuracy'] as const;
 /** What checkpoints of versions before lack. */
-const LATER: readonly string[] = ['memoryBytes', 'recallAt10', 'mrr'];
+const LATER: readonly string[] = ['memoryBytes', ...namesOfColumns.keys()];
 
-type Columns<Names extends readonly string[]> = Record<Names[number], Float64Array>;
-type Row<Names extends readonly string[]> = Record<Exclude<Names[number], 'tokenAccuracy'>, number> & {
+type Columns<Name extends string> = Record<Name, Float64Array>;
+type Row = Record<Exclude<(typeof TRAIN)[number], 'tokenAccuracy'>, number> & {
   tokenAccuracy: number | null;
 };
+
+/** What was measured of an evaluation. */
+export interface EvaluationRow {
+  step: number;
+  loss: number;
+  tokenAccuracy: number | null;
+  metrics?: Readonly<Record<string, number>>;
+}
 
 /**
  * All that a run has measured up to a step, in columns: 64 bytes a step. Row i of `train` is step i + 1. NaN stands for a
  * token accuracy that is null, and for what a version did not measure. `tokens` are those trained so far.
  */
 export interface MetricSeries {
-  train: Columns<typeof TRAIN>;
-  evaluation: Columns<typeof EVALUATION>;
+  train: Columns<(typeof TRAIN)[number]>;
+  evaluation: Columns<(typeof EVALUATION)[number]> & Readonly<Record<string, Float64Array>>;
+}
+
+/** Row i of the evaluations; `metrics`: those that have a column, NaN where they were not measured. */
+export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<EvaluationRow> {
+  const { step, loss, tokenAccuracy, ...others } = evaluation;
+  const metrics = Object.entries(others).map(([column, values]) => [namesOfColumns.get(column)!, values[i]!]);
+  return {
+    ...{ step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! },
+    metrics: Object.fromEntries(metrics) as Record<string, number>,
+  };
 }
 
 /** A series that grows. */
 export class MetricLog {
-  readonly #train: Growing<typeof TRAIN>;
-  readonly #evaluation: Growing<typeof EVALUATION>;
+  readonly #train: Growing<(typeof TRAIN)[number]>;
+  readonly #evaluation: Growing<string>;
 
-  constructor(begun: MetricSeries | null) {
+  /** `columns`: of metrics that evaluations keep, besides those that `begun` has. */
+  constructor(begun: MetricSeries | null, columns: readonly string[] = everyColumn) {
     this.#train = new Growing(TRAIN, begun?.train);
-    this.#evaluation = new Growing(EVALUATION, begun?.evaluation);
+    this.#evaluation = new Growing([...EVALUATION, ...columns], begun?.evaluation);
   }
 
   /** Steps come one after the other, from the one after those that it began with. */
-  addStep(row: Row<typeof TRAIN>): void {
+  addStep(row: Row): void {
     this.#train.add({ ...row, tokenAccuracy: row.tokenAccuracy ?? Number.NaN });
   }
 
-  addEvaluation(row: {
-    step: number;
-    loss: number;
-    tokenAccuracy: number | null;
-    metrics?: Partial<Record<string, number>>;
-  }): void {
-    const { step, loss, tokenAccuracy, metrics = {} } = row;
+  addEvaluation({ step, loss, tokenAccuracy, metrics = {} }: EvaluationRow): void {
+    const ofMetrics = [...namesOfColumns].map(([column, name]) => [column, metrics[name] ?? Number.NaN]);
     this.#evaluation.add({
       ...{ step, loss, tokenAccuracy: tokenAccuracy ?? Number.NaN },
-      recallAt10: metrics.recall_at_10 ?? Number.NaN,
-      mrr: metrics.mrr ?? Number.NaN,
+      ...(Object.fromEntries(ofMetrics) as Record<string, number>),
     });
   }
 
   /** Views of what is there now. */
   get series(): MetricSeries {
-    return { train: this.#train.columns, evaluation: this.#evaluation.columns };
+    return {
+      train: this.#train.columns,
+      evaluation: this.#evaluation.columns as MetricSeries['evaluation'],
+    };
   }
 }
 
-class Growing<Names extends readonly string[]> {
-  readonly #names: Names;
+class Growing<Name extends string> {
+  readonly #names: readonly Name[];
   #length: number;
-  #columns: Columns<Names>;
+  #columns: Columns<Name>;
 
-  constructor(names: Names, begun?: Columns<Names>) {
-    this.#names = names;
-    this.#length = begun ? begun[names[0] as Names[number]].length : 0;
-    this.#columns = begun ?? columnsOf(names, () => new Float64Array(0));
+  constructor(names: readonly Name[], begun?: Columns<Name>) {
+    this.#names = begun ? [...new Set([...(Object.keys(begun) as Name[]), ...names])] : names;
+    this.#length = begun ? begun[names[0]!].length : 0;
+    const none = () => new Float64Array(this.#length).fill(Number.NaN);
+    this.#columns = columnsOf(this.#names, (name) => begun?.[name] ?? none());
   }
 
-  add(row: Record<Names[number], number>): void {
-    const column = (name: Names[number]) => this.#columns[name];
-    if (this.#length === column(this.#names[0] as Names[number]).length) {
+  add(row: Record<Name, number>): void {
+    if (this.#length === this.#columns[this.#names[0]!].length) {
       const room = Math.max(1024, 2 * this.#length);
       this.#columns = columnsOf(this.#names, (name) => {
         const grown = new Float64Array(room);
-        grown.set(column(name));
+        grown.set(this.#columns[name]);
         return grown;
       });
     }
-    for (const name of this.#names as readonly Names[number][]) column(name)[this.#length] = row[name];
+    for (const name of this.#names) this.#columns[name][this.#length] = row[name];
     this.#length++;
   }
 
-  get columns(): Columns<Names> {
+  get columns(): Columns<Name> {
     return columnsOf(this.#names, (name) => this.#columns[name].subarray(0, this.#length));
   }
 }
@@ -109,8 +126,8 @@ export function tensorsOf(series: MetricSeries, prefix = ''): TensorToWrite[] {
 
 /** The series in a file that `tensorsOf` was written to. */
 export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<MetricSeries> {
-  const read = async <Names extends readonly string[]>(kind: string, names: Names) => {
-    const values = new Map<string, Float64Array>();
+  const read = async <Name extends string>(kind: string, names: readonly Name[]) => {
+    const values = new Map<Name, Float64Array>();
     for (const name of names) {
       const tensor = `${prefix}${kind}.${name}`;
       // In the checkpoint of a version before it was measured.
@@ -118,18 +135,24 @@ export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<Me
       values.set(
         name,
         isLacking
-          ? new Float64Array(values.get('loss')!.length).fill(Number.NaN)
+          ? new Float64Array(values.get('loss' as Name)!.length).fill(Number.NaN)
           : ((await file.read(tensor)) as Float64Array),
       );
     }
     return columnsOf(names, (name) => values.get(name)!);
   };
-  return { train: await read('train', TRAIN), evaluation: await read('evaluation', EVALUATION) };
+  const kept = [...namesOfColumns.keys()].filter(
+    (column) => everyColumn.includes(column) || file.has(`${prefix}evaluation.${column}`),
+  );
+  return {
+    train: await read('train', TRAIN),
+    evaluation: (await read('evaluation', [...EVALUATION, ...kept])) as MetricSeries['evaluation'],
+  };
 }
 
-function columnsOf<Names extends readonly string[]>(
-  names: Names,
-  column: (name: Names[number]) => Float64Array,
-): Columns<Names> {
-  return Object.fromEntries(names.map((name) => [name, column(name as Names[number])])) as Columns<Names>;
+function columnsOf<Name extends string>(
+  names: readonly Name[],
+  column: (name: Name) => Float64Array,
+): Columns<Name> {
+  return Object.fromEntries(names.map((name) => [name, column(name)])) as Columns<Name>;
 }

@@ -101,7 +101,7 @@ function step(checkpointing: boolean): Promise<RecordedFunction[]> {
     layingOutFor('gpu', async () => {
       const { program } = buildTrainProgram({
         architecture: architectureFor('llama', config, 'CAUSAL_LM'),
-        ...{ objective: 'labels', peft, form: 'trained', storage: 'bfloat16', precision: 'bf16' },
+        ...{ objective: 'next_token', peft, form: 'trained', storage: 'bfloat16', precision: 'bf16' },
         ...{ implementation: 'stock', evaluationGrid: null },
         grid: { rows: 1, tokens, inputTokens: 0, labels, sequences: 1, spans: 4 },
         training: resolveTraining({ peft, training, exampleCount: 8, hasValidationFile: false }),

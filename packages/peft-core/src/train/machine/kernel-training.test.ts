@@ -12,7 +12,7 @@ import { tinyFamilies } from '../../testing/tiny-families.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { trainOptions } from '../../testing/train-adapter.ts';
 import { loadWeights } from '../../weights/load-weights.ts';
-import { feedsOf } from '../objectives/objective.ts';
+import { feedsOf } from '../objectives/losses.ts';
 import { setUpTraining } from '../setup.ts';
 import { startValues } from '../start-values.ts';
 import { buildTrainProgram } from '../train-program.ts';

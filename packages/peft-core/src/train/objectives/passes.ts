@@ -1,40 +1,43 @@
-/** What the functions of a program compute of a batch. */
+/** Passes over a batch: forward to the hidden states that a loss starts from, and backward to gradients. */
 import { tf } from '@graft/tf-graph';
 import type { RandomState } from '../../nn/dropout.ts';
+import { packedForward, type TrainingPass } from '../../peft-model/packed-forward.ts';
 import { adapterTensors, type ParameterTensors } from '../../peft-model/peft-model.ts';
 import type { NoiseOf } from './embedding-noise.ts';
-import type { Loss, LossContext } from './loss.ts';
-import { embeddingsOf, lossOf, type Objective } from './objective.ts';
+import type { Forward, Loss, LossContext } from './objective-loss.ts';
 
-type Batch = Pick<LossContext, 'model' | 'grid' | 'inputs' | 'smoothing'>;
 /** What a pass of training draws from: the seed of its dropout and noise, and how far the noise goes. */
-type Draws = { seed: tf.Tensor } & (NoiseOf<tf.Tensor> | Record<never, never>);
+export type Draws = { seed: tf.Tensor } & (NoiseOf<tf.Tensor> | Record<never, never>);
 
-function noiseOf(draws: Draws) {
+export function trainingPass(
+  draws: Draws,
+  of: Pick<TrainingPass, 'constants' | 'checkpointing'>,
+): TrainingPass {
+  const random: RandomState = { seed: draws.seed, stream: 0 };
   const input = 'input_noise_scales' in draws ? { input: draws.input_noise_scales } : {};
-  return 'noise_scales' in draws ? { noise: { own: draws.noise_scales, ...input } } : {};
+  const noise = 'noise_scales' in draws ? { noise: { own: draws.noise_scales, ...input } } : {};
+  return { random, ...of, ...noise };
 }
 
-/** Losses of a batch, without dropout. */
-export function evaluated(objective: Objective, batch: Batch) {
-  const parameters = adapterTensors(batch.model);
-  const { total, correct, predictions } = lossOf(objective, { ...batch, parameters, training: null });
-  return { loss: total, correct, predictions };
-}
-
-/** The unit vectors of a batch of texts; with draws as training has its dropout and noise. No activations are kept. */
-export function embedded(batch: Batch, draws: Draws | null): tf.Tensor {
-  const parameters = adapterTensors(batch.model);
-  const constants: tf.Tensor[] = [];
-  const training = draws && {
-    random: { seed: draws.seed, stream: 0 },
-    constants,
-    checkpointing: false,
-    ...noiseOf(draws),
+export function forwardOf(context: LossContext): Forward {
+  const { model, grid, inputs, parameters, training } = context;
+  const { rows } = grid;
+  const own = {
+    ...{ rows, tokens: grid.tokens },
+    ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
+    // Only sequences of a list share beginnings.
+    ...(rows === 1 ? { parents: inputs.parents } : {}),
+    spans: inputs.spans,
+    ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
   };
-  const units = embeddingsOf({ ...batch, parameters, training });
-  tf.dispose(constants);
-  return units;
+  const input =
+    'input_ids' in inputs
+      ? {
+          ...{ rows, tokens: grid.inputTokens, spans: inputs.input_spans },
+          ...{ ids: inputs.input_ids, positions: inputs.input_positions, segments: inputs.input_segments },
+        }
+      : null;
+  return { ...context, ...packedForward(model, parameters, own, input, training) };
 }
 
 /**
@@ -42,26 +45,28 @@ export function embedded(batch: Batch, draws: Draws | null): tf.Tensor {
  * target_modules found. The scales that are fed decide what is averaged.
  */
 export function lossAndGradients(
-  batch: Batch,
+  batch: Pick<LossContext, 'model' | 'grid' | 'inputs' | 'smoothing' | 'options'>,
   draws: Draws,
   checkpointing: boolean,
   loss: (context: LossContext) => Loss,
 ) {
   const { model } = batch;
   let correct: tf.Tensor | undefined;
+  let sums: Record<string, tf.Tensor> = {};
   const parameters = [...adapterTensors(model).values()];
   const names = model.layout.entries.map((e) => e.name);
-  const random: RandomState = { seed: draws.seed, stream: 0 };
   const constants: tf.Tensor[] = [];
   const forward = () => {
     const byName: ParameterTensors = new Map(names.map((name, i) => [name, parameters[i]!]));
-    const training = { random, constants, checkpointing, ...noiseOf(draws) };
+    const training = trainingPass(draws, { constants, checkpointing });
     const result = loss({ ...batch, parameters: byName, training });
     correct = tf.keep(result.correct);
+    sums = result.sums ?? {};
+    for (const sum of Object.values(sums)) tf.keep(sum);
     return result.total;
   };
   const { value, grads } = tf.engine().gradients(forward, parameters, undefined, true);
   tf.dispose(constants);
   const all = parameters.map((parameter, i) => grads[i] ?? tf.zeros(parameter.shape));
-  return { loss: value, correct: correct!, gradients: model.layout.concat(all) };
+  return { loss: value, correct: correct!, sums, gradients: model.layout.concat(all) };
 }

@@ -10,10 +10,11 @@ import {
 } from '../../config/index.ts';
 import { GraftError } from '../../errors.ts';
 import type { TrainingData } from '../../examples/index.ts';
+import { bestMetricOf, EVAL_LOSS } from '../../objectives/metrics.ts';
 import { sha256 } from '../../sha256.ts';
 import { makeFolder } from '../checkpoints/durable-files.ts';
 import { type CheckpointCandidate, folderOfTrial } from '../checkpoints/manifest.ts';
-import { MetricLog } from '../checkpoints/metric-series.ts';
+import { evaluationAt, MetricLog } from '../checkpoints/metric-series.ts';
 import { adoptNewest, type PassedOver } from '../checkpoints/read-checkpoint.ts';
 import { meetRequirements } from '../machine/requirements.ts';
 import { identityOf } from '../open-run.ts';
@@ -120,16 +121,16 @@ export class Sweep {
       if (trial === next?.trial) return 'running';
       return running.has(trial) ? 'waiting' : 'stopped';
     };
-    const isLoss = this.#metric === 'eval_loss';
+    const isLoss = this.#metric === EVAL_LOSS;
     const finite = (number: number) => (Number.isFinite(number) ? number : null);
-    return this.#progress.map(({ losses, accuracies }, trial) => ({
+    return this.#progress.map(({ losses, measured }, trial) => ({
       trial: trial + 1,
       status: statusOf(trial),
       step: this.trials[trial]!.log.series.train.loss.length,
       rungs: losses.map((loss, at) => ({
         step: this.rungs[at]!.step,
         loss: finite(loss),
-        ...(isLoss ? {} : { value: finite(accuracies[at]!) }),
+        ...(isLoss ? {} : { value: finite(measured[at]!) }),
       })),
     }));
   }
@@ -143,25 +144,26 @@ export class Sweep {
 
   /** What decides; sweeps that versions before have begun go by the loss alone. */
   get #metric(): ResolvedTraining['metric_for_best_model'] {
-    const { metric_for_best_model: metric = 'eval_loss' } = this.options.trials[0]!.training;
-    return this.comparison === 'early' ? 'eval_loss' : metric;
+    const { metric_for_best_model: metric = EVAL_LOSS } = this.options.trials[0]!.training;
+    return this.comparison === 'early' ? EVAL_LOSS : metric;
   }
 
-  get #progress(): (TrialProgress & { accuracies: number[] })[] {
+  get #progress(): (TrialProgress & { measured: number[] })[] {
     const { greater_is_better: isGreater } = this.options.trials[0]!.training;
     return this.trials.map(({ log, diverged }) => {
-      const { step, loss, tokenAccuracy } = log.series.evaluation;
+      const { series } = log;
       const losses: number[] = [];
-      const accuracies: number[] = [];
+      const values: number[] = [];
       for (const rung of this.rungs) {
-        const at = step.indexOf(rung.step);
+        const at = series.evaluation.step.indexOf(rung.step);
         if (at < 0) break;
-        losses.push(loss[at]!);
-        accuracies.push(tokenAccuracy[at]!);
+        const evaluation = evaluationAt(series, at);
+        losses.push(evaluation.loss);
+        values.push(bestMetricOf(this.#metric, evaluation));
       }
-      const progress = { losses, accuracies, diverged };
-      if (this.#metric === 'eval_loss') return progress;
-      return { ...progress, values: accuracies.map((value) => (isGreater ? -value : value)) };
+      const progress = { losses, measured: values, diverged };
+      if (this.#metric === EVAL_LOSS) return progress;
+      return { ...progress, values: values.map((value) => (isGreater ? -value : value)) };
     });
   }
 }
@@ -197,7 +199,7 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   }
   const { steps } = optimizerSteps(data.training.length, first.training);
   const baseDigest = await options.base.digest();
-  const identities = given.map((each) => identityOf(each, data.digest, { baseDigest, precision }));
+  const identities = given.map((each) => identityOf(each, data, { baseDigest, precision }));
   const identity = sha256(JSON.stringify({ sweep: identities }));
   const { checkpoint, passedOver } = await adoptNewest(checkpoints.candidates, (candidate) =>
     readSweepCheckpoint(candidate, identity, work),

@@ -10,12 +10,13 @@ import {
   evaluate,
   type Measured,
   type Measurement,
+  type Metrics,
   measuredExamples,
   retrievesPairs,
 } from '../evaluation.ts';
 import { implementationHere } from '../machine/implementation.ts';
 import { meetRequirements } from '../machine/requirements.ts';
-import type { Metrics } from '../objectives/metrics.ts';
+import { lossOptions } from '../objectives/losses.ts';
 import { effectivePrecision } from '../precision.ts';
 import type { TrainOptions } from '../records.ts';
 import { setUpTraining, type TrainingSetup } from '../setup.ts';
@@ -46,7 +47,14 @@ export interface ServedFigures {
 
 export type VerificationOptions = Pick<
   TrainOptions,
-  'base' | 'trainingFile' | 'validationFile' | 'peft' | 'training' | 'requirements' | 'initialAdapter'
+  | 'base'
+  | 'trainingFile'
+  | 'validationFile'
+  | 'peft'
+  | 'training'
+  | 'method'
+  | 'requirements'
+  | 'initialAdapter'
 > & { adapterDir: string };
 
 /** How the base model lies where it is served, whatever it was while an adapter trained. */
@@ -170,6 +178,8 @@ async function measure(
   const built = buildEvaluationProgram({
     architecture,
     objective,
+    classes: layout.classes ?? 0,
+    options: lossOptions(objective, training),
     peft,
     form,
     storage,

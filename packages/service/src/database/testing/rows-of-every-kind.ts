@@ -201,8 +201,10 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
           'job_events',
           { id: `${job_id}-event`, ...of, level: 'info', type: 'message', message: 'Created' },
         ];
-        yield ['job_metrics', { ...of, kind: 'train', step: 1, loss: 2 }];
-        yield ['job_metrics', { ...of, kind: 'evaluation', step: 1, loss: 2 }];
+        // Of the columns that a schema has, whose values it gives by name since.
+        const measured = { token_accuracy: 0.1, learning_rate: 1e-4, grad_norm: 1.5, memory_bytes: 8e9 };
+        yield ['job_metrics', { ...of, kind: 'train', step: 1, loss: 2, ...measured, metrics: measured }];
+        yield ['job_metrics', { ...of, kind: 'evaluation', step: 1, loss: 2, metrics: {} }];
         for (const step of [20, 40])
           yield [
             'checkpoints',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../database/database.ts';
 import type { JobIntegrationRequest } from '../../jobs/job-integration.ts';
-import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
+import { metricColumns, type StoredMetric } from '../../jobs/records/read-metrics.ts';
 import type { IntegrationType } from '../integration.ts';
 import type { TrackerRun } from '../trackers/tracker.ts';
 
@@ -57,9 +57,7 @@ export async function readUnsent(
   limit: number,
 ): Promise<StoredMetric[]> {
   const { rows } = await sql.query<StoredMetric>(
-    `SELECT m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
-            m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
-            m.memory_bytes::float8 AS "memoryBytes", m.trial, m.created_at AS "createdAt"
+    `SELECT ${metricColumns}
      FROM (VALUES ('train', $3::int), ('evaluation', $4::int)) AS kinds(kind, after)
      CROSS JOIN LATERAL (
        SELECT * FROM job_metrics

@@ -26,11 +26,23 @@ export async function trainSteps(services: Services, job: Job, from: number, to:
   const train: JobMetric[] = [];
   const evaluations: JobMetric[] = [];
   for (let step = from; step <= to; step++) {
-    const of = { step, epoch: step / 10, loss: 2 / step, tokenAccuracy: 0.5 };
-    const measured = { learningRate: 1e-4, gradNorm: 1, tokens: step * 100, tokensPerSecond: 1000 };
-    train.push({ kind: 'train', ...of, ...measured, memoryBytes: 7e9 });
-    const none = { learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null };
-    if (step % 5 === 0) evaluations.push({ kind: 'evaluation', ...of, loss: 3 / step, ...none });
+    const at = { step, epoch: step / 10 };
+    train.push({
+      ...at,
+      kind: 'train',
+      loss: 2 / step,
+      tokens: step * 100,
+      metrics: {
+        token_accuracy: 0.5,
+        learning_rate: 1e-4,
+        grad_norm: 1,
+        tokens_per_second: 1000,
+        memory_bytes: 7e9,
+      },
+    });
+    const metrics = { token_accuracy: 0.5 };
+    if (step % 5 === 0)
+      evaluations.push({ ...at, kind: 'evaluation', loss: 3 / step, tokens: null, metrics });
   }
   await recordMetrics(services, leaseOf(job), train);
   await sleep(60);

@@ -4,22 +4,24 @@ import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 import { valuesOf } from './tracker.ts';
 
 test('a point has what was measured, one of a sweep whose it is', () => {
-  const none = {
-    tokenAccuracy: null,
-    learningRate: null,
-    gradNorm: null,
+  const point: StoredMetric = {
+    kind: 'train',
+    step: 7,
+    epoch: 0.5,
+    loss: 2,
     tokens: null,
-    tokensPerSecond: null,
+    metrics: {},
+    createdAt: new Date(),
   };
-  const point: StoredMetric = { kind: 'train', step: 7, epoch: 0.5, loss: 2, ...none, createdAt: new Date() };
   assert.deepEqual(valuesOf(point), { 'train/loss': 2, 'train/epoch': 0.5 });
   assert.deepEqual(valuesOf({ ...point, trial: 3, trialStep: 2 }), {
     ...{ 'train/loss': 2, 'train/epoch': 0.5 },
     'train/trial': 3,
   });
-  assert.deepEqual(valuesOf({ ...point, memoryBytes: 7e9 }), {
+  assert.deepEqual(valuesOf({ ...point, metrics: { memory_bytes: 7e9 } }), {
     ...{ 'train/loss': 2, 'train/epoch': 0.5 },
     'train/memory_bytes': 7e9,
   });
-  assert.deepEqual(valuesOf({ ...point, kind: 'evaluation', trial: 3 }), { 'eval/loss': 2, 'eval/trial': 3 });
+  const evaluation: StoredMetric = { ...point, kind: 'evaluation', metrics: { macro_f1: 0.5 }, trial: 3 };
+  assert.deepEqual(valuesOf(evaluation), { 'eval/loss': 2, 'eval/macro_f1': 0.5, 'eval/trial': 3 });
 });

@@ -33,26 +33,20 @@ export class TrackerError extends Error {
 }
 
 /** A point as numbers by the names that Hugging Face's Trainer gives them. */
-export function valuesOf(point: StoredMetric): Record<string, number> {
-  const { kind, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond, epoch, trial } = point;
-  const named =
-    kind === 'train'
-      ? {
-          'train/loss': loss,
-          'train/token_accuracy': tokenAccuracy,
-          'train/learning_rate': learningRate,
-          'train/grad_norm': gradNorm,
-          'train/tokens': tokens,
-          'train/tokens_per_second': tokensPerSecond,
-          'train/memory_bytes': point.memoryBytes,
-          'train/epoch': epoch,
-          'train/trial': trial,
-        }
-      : { 'eval/loss': loss, 'eval/token_accuracy': tokenAccuracy, 'eval/trial': trial };
-  const numbers = Object.entries(named).filter((entry): entry is [string, number] =>
-    Number.isFinite(entry[1]),
+export function valuesOf({
+  kind,
+  loss,
+  tokens,
+  epoch,
+  trial,
+  metrics,
+}: StoredMetric): Record<string, number> {
+  const ofStep = kind === 'train' ? { tokens, epoch } : {};
+  const prefix = kind === 'train' ? 'train' : 'eval';
+  const numbers = Object.entries({ loss, ...metrics, ...ofStep, trial }).filter(
+    (entry): entry is [string, number] => Number.isFinite(entry[1]),
   );
-  return Object.fromEntries(numbers);
+  return Object.fromEntries(numbers.map(([name, value]) => [`${prefix}/${name}`, value]));
 }
 
 /** What a job trains on and how, by dotted names. No text of a file is in it. */

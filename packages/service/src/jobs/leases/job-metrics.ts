@@ -11,14 +11,10 @@ export interface JobMetric {
   /** Training epoch, fractional. */
   epoch: number | null;
   loss: number;
-  tokenAccuracy: number | null;
-  learningRate: number | null;
-  gradNorm: number | null;
-  /** Cumulative. */
+  /** Cumulative. Of an evaluation null. */
   tokens: number | null;
-  tokensPerSecond: number | null;
-  /** What the process that trains held after the step. None of an evaluation, or of a worker that does not say. */
-  memoryBytes?: number | null;
+  /** What else was measured, by name: `objectives/<name>/objective.ts` and `trainingMetrics` of peft-core describe each. */
+  metrics: Record<string, number>;
   /** Of a sweep, whose steps count those of all trials: the trial's number, and the step of its own. */
   trial?: number | null;
   trialStep?: number | null;
@@ -36,28 +32,25 @@ export async function recordProgress(
   return rowCount === 1;
 }
 
-/** SQL: metrics into the table, as JSON; one that is there already is overwritten if it differs. */
+/**
+ * SQL: metrics into the table, as JSON; one that is there already is overwritten if it differs. Names of its `metrics` that the new one
+ * lacks are kept: the series of a checkpoint does not hold all of them.
+ */
 const upsert = (
   teamId: Prisma.Sql | string,
   jobId: Prisma.Sql | string,
   metrics: readonly JobMetric[],
   from = Prisma.empty,
 ): Prisma.Sql => Prisma.sql`
-  INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm,
-                                  tokens, tokens_per_second, memory_bytes, trial, trial_step)
-  SELECT ${teamId}, ${jobId}, m.kind, m.step, m.epoch, m.loss, m."tokenAccuracy", m."learningRate",
-         m."gradNorm", m.tokens, m."tokensPerSecond", m."memoryBytes", m.trial, m."trialStep"
+  INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, tokens, metrics, trial, trial_step)
+  SELECT ${teamId}, ${jobId}, m.kind, m.step, m.epoch, m.loss, m.tokens, jsonb_strip_nulls(m.metrics), m.trial, m."trialStep"
   FROM ${from} jsonb_to_recordset(${JSON.stringify(metrics)}::jsonb) AS m(kind text, step int, epoch float8, loss float8,
-    "tokenAccuracy" float8, "learningRate" float8, "gradNorm" float8, tokens bigint, "tokensPerSecond" float8,
-    "memoryBytes" bigint, trial int, "trialStep" int)
+    tokens bigint, metrics jsonb, trial int, "trialStep" int)
   ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
-    epoch = excluded.epoch, loss = excluded.loss, token_accuracy = excluded.token_accuracy,
-    learning_rate = excluded.learning_rate, grad_norm = excluded.grad_norm, tokens = excluded.tokens,
-    tokens_per_second = excluded.tokens_per_second, memory_bytes = excluded.memory_bytes, created_at = excluded.created_at
-  WHERE (old.epoch, old.loss, old.token_accuracy, old.learning_rate, old.grad_norm, old.tokens, old.tokens_per_second,
-      old.memory_bytes)
-    IS DISTINCT FROM (excluded.epoch, excluded.loss, excluded.token_accuracy, excluded.learning_rate,
-      excluded.grad_norm, excluded.tokens, excluded.tokens_per_second, excluded.memory_bytes)`;
+    epoch = excluded.epoch, loss = excluded.loss, tokens = excluded.tokens, metrics = old.metrics || excluded.metrics,
+    created_at = excluded.created_at
+  WHERE (old.epoch, old.loss, old.tokens, old.metrics)
+    IS DISTINCT FROM (excluded.epoch, excluded.loss, excluded.tokens, old.metrics || excluded.metrics)`;
 
 /**
  * Adds the metrics of some steps of a running job; a step written before (by a lost attempt) is overwritten.
@@ -95,47 +88,40 @@ export async function lackingMetrics(
   upTo: number,
   series: Iterable<JobMetric>,
 ): Promise<JobMetric[]> {
-  const numbers = ['step', 'epoch', 'loss', 'token_accuracy', 'learning_rate', 'grad_norm', 'tokens'];
-  const bytes = [...numbers, 'tokens_per_second', 'memory_bytes'].map(
-    (name) => `float8send(coalesce(${name}::float8, 'NaN'))`,
-  );
-  const { rows } = await sql.query<{ stretch: string; digest: string }>(
-    `SELECT kind || ' ' || (step - 1) / ${rowsAtOnce} AS stretch,
-            md5(string_agg(${bytes.join(' || ')}, ''::bytea ORDER BY step)) AS digest
-     FROM job_metrics WHERE team_id = (SELECT team_id FROM jobs WHERE id = $1) AND job_id = $1 AND step <= $2
-     GROUP BY 1, kind, (step - 1) / ${rowsAtOnce}`,
-    [jobId, upTo],
-  );
-  const present = new Map(rows.map(({ stretch, digest }) => [stretch, digest]));
   const stretches = new Map<string, JobMetric[]>();
+  const names = new Set<string>();
   for (const metric of series) {
+    for (const name in metric.metrics) names.add(name);
     const stretch = `${metric.kind} ${Math.floor((metric.step - 1) / rowsAtOnce)}`;
     const held = stretches.get(stretch);
     if (held) held.push(metric);
     else stretches.set(stretch, [metric]);
   }
+  const numbers = ['step', 'epoch', 'loss', 'tokens', ...[...names].map((_, i) => `(metrics ->> $${i + 3})`)];
+  const bytes = numbers.map((number) => `float8send(coalesce(${number}::float8, 'NaN'))`);
+  const { rows } = await sql.query<{ stretch: string; digest: string }>(
+    `SELECT kind || ' ' || (step - 1) / ${rowsAtOnce} AS stretch,
+            md5(string_agg(${bytes.join(' || ')}, ''::bytea ORDER BY step)) AS digest
+     FROM job_metrics WHERE team_id = (SELECT team_id FROM jobs WHERE id = $1) AND job_id = $1 AND step <= $2
+     GROUP BY 1, kind, (step - 1) / ${rowsAtOnce}`,
+    [jobId, upTo, ...names],
+  );
+  const present = new Map(rows.map(({ stretch, digest }) => [stretch, digest]));
   return [...stretches].flatMap(([stretch, metrics]) =>
-    present.get(stretch) === digestOf(metrics) ? [] : metrics,
+    present.get(stretch) === digestOf(metrics, names) ? [] : metrics,
   );
 }
 
 /** As `lackingMetrics` has Postgres make it. */
-function digestOf(metrics: readonly JobMetric[]): string {
-  const bytes = Buffer.alloc(metrics.length * 72);
+function digestOf(rows: readonly JobMetric[], names: ReadonlySet<string>): string {
+  const bytes = Buffer.alloc(rows.length * 8 * (4 + names.size));
   let at = 0;
-  for (const {
-    step,
-    epoch,
-    loss,
-    tokenAccuracy,
-    learningRate,
-    gradNorm,
-    tokens,
-    tokensPerSecond,
-    memoryBytes,
-  } of metrics) {
-    const measured = [step, epoch, loss, tokenAccuracy, learningRate, gradNorm, tokens, tokensPerSecond];
-    for (const value of [...measured, memoryBytes]) at = bytes.writeDoubleBE(value ?? Number.NaN, at);
+  const add = (value: number | null | undefined) => {
+    at = bytes.writeDoubleBE(value ?? Number.NaN, at);
+  };
+  for (const { step, epoch, loss, tokens, metrics } of rows) {
+    for (const value of [step, epoch, loss, tokens]) add(value);
+    for (const name of names) add(metrics[name]);
   }
   return createHash('md5').update(bytes).digest('hex');
 }

@@ -36,12 +36,14 @@ const train = (step: number, loss = 1 / step): JobMetric => ({
   step,
   epoch: step / 10,
   loss,
-  tokenAccuracy: 0.25,
-  learningRate: 2e-4,
-  gradNorm: 1.5,
   tokens: 3_000_000_000 + step,
-  tokensPerSecond: 123.5,
-  memoryBytes: 7_000_000_000 + step,
+  metrics: {
+    token_accuracy: 0.25,
+    learning_rate: 2e-4,
+    grad_norm: 1.5,
+    tokens_per_second: 123.5,
+    memory_bytes: 7_000_000_000 + step,
+  },
   ...{ trial: null, trialStep: null },
 });
 
@@ -80,21 +82,12 @@ test('who reads events on behind the last one misses none that was written at th
 test('metrics come back as they were written; an attempt that repeats a step overwrites it', async () => {
   const job = await createTestJob(services, team, 'running');
   const lease = leaseOf(job);
-  const evaluation: JobMetric = {
-    ...train(2),
-    kind: 'evaluation',
-    learningRate: null,
-    gradNorm: null,
-    tokens: null,
-    tokensPerSecond: null,
-    memoryBytes: null,
-  };
-  assert.ok(await recordMetrics(services, lease, [train(1), train(2), evaluation]));
+  assert.ok(await recordMetrics(services, lease, [train(1), train(2), evaluation(2)]));
   assert.ok(await recordMetrics(services, lease, [train(2, 0.125), train(3)]));
   const { data: series } = await readMetrics(services, team.id, job.id, { limit: 10 });
   assert.deepEqual(
     series.map(({ createdAt: _, ...metric }) => metric),
-    [train(1), evaluation, train(2, 0.125), train(3)],
+    [train(1), evaluation(2), train(2, 0.125), train(3)],
   );
   assert.deepEqual(
     (await readMetrics(services, team.id, job.id, { afterStep: 2, limit: 10 })).data.map(({ step }) => step),
@@ -116,7 +109,10 @@ test('a long series is summed up in stretches of equal width, the extremes of lo
   await recordMetrics(
     services,
     leaseOf(job),
-    losses.map((loss, i) => ({ ...train(i + 1, loss), memoryBytes: i < 100 ? null : i === 555 ? 9e9 : 8e9 })),
+    losses.map((loss, i): JobMetric => {
+      const metrics: JobMetric['metrics'] = i < 100 ? {} : { memory_bytes: i === 555 ? 9e9 : 8e9 };
+      return { ...train(i + 1, loss), metrics };
+    }),
   );
   const series = await readMetricStretches(services, team.id, job.id, { resolution: 10 });
   assert.deepEqual(
@@ -126,7 +122,7 @@ test('a long series is summed up in stretches of equal width, the extremes of lo
   assert.equal(series[4]!.stretch.lossMax, 100);
   assert.equal(series[4]!.stretch.lossMean, 1.99);
   assert.equal(series[7]!.stretch.lossMin, -3);
-  const memory = series.map(({ memoryBytes, stretch }) => [memoryBytes, stretch.memoryBytesMax]);
+  const memory = series.map(({ metrics, stretch }) => [metrics.memory_bytes ?? null, stretch.memoryBytesMax]);
   assert.deepEqual(memory.slice(0, 2), [
     [null, null],
     [8e9, 8e9],
@@ -146,8 +142,7 @@ const checkpoint = (step: number, series: JobMetric[] = []) => ({
 });
 const evaluation = (step: number): JobMetric => ({
   ...train(step),
-  ...{ kind: 'evaluation', learningRate: null, gradNorm: null, tokens: null, tokensPerSecond: null },
-  memoryBytes: null,
+  ...{ kind: 'evaluation', tokens: null, metrics: { token_accuracy: 0.25 } },
 });
 const seriesOf = async (job: Job) =>
   (await readMetrics(services, team.id, job.id, { limit: 1000 })).data.map(
@@ -189,9 +184,18 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
     assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
     assert.deepEqual(await seriesOf(job), [train(1), evaluation(2), train(2), train(3)]);
   }
-  await recordMetrics(services, lease, [{ ...train(3), memoryBytes: 1 }]);
+  const withMetrics = (row: JobMetric, metrics: JobMetric['metrics']) => ({
+    ...row,
+    metrics: { ...row.metrics, ...metrics },
+  });
+  await recordMetrics(services, lease, [withMetrics(train(3), { memory_bytes: 1 })]);
   assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
   assert.deepEqual((await seriesOf(job)).at(-1), train(3), 'though they differ in the memory alone');
+  // The series of a checkpoint does not hold every metric.
+  const named = withMetrics(evaluation(2), { macro_f1: 0.5 });
+  await recordMetrics(services, lease, [named, withMetrics(train(2), { grad_norm: 9 })]);
+  assert.ok(await resumeFromCheckpoint(services, lease, 3, () => series));
+  assert.deepEqual(await seriesOf(job), [train(1), named, train(2), train(3)]);
   const { data } = await listCheckpoints(services, team.id, job.id, { limit: 10 });
   assert.deepEqual(
     data.map(({ step, path, bytes, metrics }) => ({ step, path, bytes, metrics })),
@@ -209,9 +213,10 @@ test('a new attempt makes the metrics those of its checkpoint, whatever lost att
 
 test('metrics of a worker that does not tell the memory are taken, and are not lacking where it goes on', async () => {
   const job = await createTestJob(services, team, 'running');
-  const { memoryBytes: _, ...before } = train(1);
+  const { memory_bytes: _, ...metrics } = train(1).metrics;
+  const before = { ...train(1), metrics };
   assert.ok(await recordMetrics(services, leaseOf(job), [before]));
-  assert.deepEqual(await seriesOf(job), [{ ...before, memoryBytes: null }]);
+  assert.deepEqual(await seriesOf(job), [before]);
   assert.deepEqual(await lackingMetrics(services, job.id, 1, [before]), []);
   assert.deepEqual(await lackingMetrics(services, job.id, 1, [train(1)]), [train(1)]);
 });

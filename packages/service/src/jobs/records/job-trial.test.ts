@@ -88,16 +88,9 @@ test('processes of a version before sweeps neither queue one nor train it', asyn
 
 test('metrics tell whose they are, and no stretch of a summed-up series is of two trials', async () => {
   const job = await startSweep();
-  const none = {
-    tokenAccuracy: null,
-    learningRate: null,
-    gradNorm: null,
-    tokensPerSecond: null,
-    memoryBytes: null,
-  };
   const rows = Array.from({ length: 20 }, (_, i): JobMetric => {
     const of = i < 7 ? { trial: 1, trialStep: i + 1 } : { trial: 2, trialStep: i - 6 };
-    return { kind: 'train', step: i + 1, epoch: 1, loss: i < 7 ? 1 : 5, ...none, tokens: i, ...of };
+    return { kind: 'train', step: i + 1, epoch: 1, loss: i < 7 ? 1 : 5, tokens: i, metrics: {}, ...of };
   });
   await recordMetrics(services, leaseOf(job), rows);
   const { data } = await readMetrics(services, team.id, job.id, { limit: 100 });

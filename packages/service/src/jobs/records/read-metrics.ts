@@ -19,9 +19,9 @@ export interface MetricStretch extends StoredMetric {
   };
 }
 
-const columns = `m.kind, m.step, m.epoch, m.loss, m.token_accuracy AS "tokenAccuracy", m.learning_rate AS "learningRate",
-  m.grad_norm AS "gradNorm", m.tokens::float8 AS tokens, m.tokens_per_second AS "tokensPerSecond",
-  m.memory_bytes::float8 AS "memoryBytes", m.trial, m.trial_step AS "trialStep", m.created_at AS "createdAt"`;
+/** SQL: a row of `job_metrics` `m` as a StoredMetric. */
+export const metricColumns = `m.kind, m.step, m.epoch, m.loss, m.tokens::float8 AS tokens, m.metrics, m.trial,
+  m.trial_step AS "trialStep", m.created_at AS "createdAt"`;
 
 /**
  * The metrics of the next `limit` steps behind `afterStep`, ascending. A step may have two, of training and of evaluation,
@@ -35,7 +35,7 @@ export async function readMetrics(
 ): Promise<{ data: StoredMetric[]; hasMore: boolean }> {
   const { rows } = await sql.query<StoredMetric>(
     // Each kind by itself is read in the order of the primary key, and no further than the page.
-    `SELECT ${columns}
+    `SELECT ${metricColumns}
      FROM unnest(ARRAY['evaluation', 'train']) AS kinds(kind)
      CROSS JOIN LATERAL (
        SELECT * FROM job_metrics
@@ -69,16 +69,16 @@ export async function readMetricStretches(
 ): Promise<MetricStretch[]> {
   const { rows } = await sql.query<StoredMetric & MetricStretch['stretch']>(
     `WITH series AS (
-       SELECT kind, step, loss, memory_bytes, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 AND step <= $5
+       SELECT kind, step, loss, metrics ->> 'memory_bytes' AS memory, trial FROM job_metrics WHERE team_id = $1 AND job_id = $2 AND step > $3 AND step <= $5
      ), range AS (
        SELECT min(step)::bigint AS low, (max(step)::bigint - min(step)) / $4 + 1 AS width FROM series
      ), stretches AS (
        SELECT kind, min(step) AS "firstStep", max(step) AS "lastStep", count(*)::int AS count,
               min(loss) AS "lossMin", max(loss) AS "lossMax", avg(loss) AS "lossMean",
-              max(memory_bytes)::float8 AS "memoryBytesMax"
+              max(memory::float8) AS "memoryBytesMax"
        FROM series, range GROUP BY kind, trial, (step - low) / width
      )
-     SELECT ${columns}, s."firstStep", s."lastStep", s.count, s."lossMin", s."lossMax", s."lossMean",
+     SELECT ${metricColumns}, s."firstStep", s."lastStep", s.count, s."lossMin", s."lossMax", s."lossMean",
             s."memoryBytesMax"
      FROM stretches s
      JOIN job_metrics m ON m.team_id = $1 AND m.job_id = $2 AND m.kind = s.kind AND m.step = s."lastStep"

@@ -47,11 +47,8 @@ const metric = {
   step: 1,
   epoch: 0.1,
   loss: 2,
-  tokenAccuracy: 0.5,
-  learningRate: 1e-4,
-  gradNorm: 1,
   tokens: 64,
-  tokensPerSecond: 10,
+  metrics: { token_accuracy: 0.5, learning_rate: 1e-4, grad_norm: 1, tokens_per_second: 10 },
 } as const;
 const progress = { step: 1, totalSteps: 2, epoch: 0.5, tokens: 64, tokensPerSecond: 10, secondsRemaining: 1 };
 

@@ -4,21 +4,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { ProgramBuilder, scalarOf } from '@graft/tf-graph';
-import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
-import type { GraftError } from '../../errors.ts';
-import { fillBatch, planTraining, roundToLabels, TextNumbers } from '../../examples/index.ts';
-import { type BaseModel, openBaseModel, readAdapter } from '../../files.ts';
-import { Random } from '../../random.ts';
-import { scoreTexts } from '../../score/score-texts.ts';
-import { writeTinyModel } from '../../testing/tiny-model.ts';
-import { trainRecords } from '../../testing/train-adapter.ts';
-import { loadWeights } from '../../weights/load-weights.ts';
-import { implementationHere } from '../machine/implementation.ts';
-import type { TrainOptions, TrainRecord } from '../records.ts';
-import { setUpTraining } from '../setup.ts';
-import { startValues } from '../start-values.ts';
-import { buildTrainProgram } from '../train-program.ts';
-import { contrastInputs, contrastOfUnits, runCached } from './cached-contrast.ts';
+import { parsePeftConfig, resolveTraining } from '../../../config/index.ts';
+import type { GraftError } from '../../../errors.ts';
+import { fillBatch, planTraining, roundToLabels, TextNumbers } from '../../../examples/index.ts';
+import { type BaseModel, openBaseModel, readAdapter } from '../../../files.ts';
+import { Random } from '../../../random.ts';
+import { scoreTexts } from '../../../score/score-texts.ts';
+import { writeTinyModel } from '../../../testing/tiny-model.ts';
+import { trainRecords } from '../../../testing/train-adapter.ts';
+import { loadWeights } from '../../../weights/load-weights.ts';
+import { implementationHere } from '../../machine/implementation.ts';
+import type { TrainOptions, TrainRecord } from '../../records.ts';
+import { setUpTraining } from '../../setup.ts';
+import { startValues } from '../../start-values.ts';
+import { buildTrainProgram } from '../../train-program.ts';
+import { feedsOf } from '../losses.ts';
+import { contrastInputs, contrastOfUnits } from './cached-contrast.ts';
 
 let root: string;
 const models: Record<string, BaseModel> = {};
@@ -194,7 +195,10 @@ for (const checkpointing of [false, true]) {
         ['gradient_sum', zeros],
       ]);
       return scalarOf(
-        runCached(program, update.cached, plan.shape, parts, { count: 6, varies, noiseOf: () => ({}) }).loss,
+        update.cached.run(program, parts, {
+          count: 6,
+          feedsOf: (batch) => feedsOf(objective, batch, 6, varies),
+        }).loss,
       );
     };
     await lossAt(start);

@@ -1,23 +1,32 @@
-import { customGradient, type InputSpec, tf } from '@graft/tf-graph';
-import type { GridShape } from '../../examples/index.ts';
-import { exactly } from '../../nn/computation.ts';
-import type { Forward, LabelSetsOf, Loss } from './loss.ts';
+import { customGradient, tf } from '@graft/tf-graph';
+import { exactly } from '../../../nn/computation.ts';
+import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
 
-export function labelSetInputs({ labels }: GridShape, classes: number): LabelSetsOf<InputSpec> {
-  return {
-    label_positions: { shape: [labels], dtype: 'int32' },
-    label_targets: { shape: [labels, classes], dtype: 'float32' },
-    label_scales: { shape: [labels], dtype: 'float32' },
-  };
-}
+/** `label_targets` `(labels, classes)`: 1 for each class that a text has. `label_scales` is the weight of each text's loss in the total. */
+type Inputs = Record<'label_positions' | 'label_targets' | 'label_scales', tf.Tensor>;
 
 /**
  * Binary cross entropy of each class, its mean over the classes of a text. Right is a text whose every class is: as likely as not is no.
  * Source: transformers, loss/loss_utils.py (ForSequenceClassificationLoss, multi_label_classification); torch, BCEWithLogitsLoss.
  */
-export function labelSetLoss(
+export const labelSetLoss: ObjectiveLoss<keyof Inputs> = {
+  inputs: ({ labels }, _, classes) => ({
+    label_positions: { shape: [labels], dtype: 'int32' },
+    label_targets: { shape: [labels, classes], dtype: 'float32' },
+    label_scales: { shape: [labels], dtype: 'float32' },
+  }),
+  feeds: ({ labelPositions, labelTargets }) => ({
+    label_positions: labelPositions,
+    label_targets: labelTargets,
+  }),
+  wanted: ({ labelTargets, labelWeights, labelCount }) =>
+    labelTargets.subarray(0, labelCount * (labelTargets.length / labelWeights.length)),
+  loss,
+};
+
+function loss(
   { model, runtime, hidden }: Forward,
-  { label_targets: targets, label_scales: scales }: LabelSetsOf<tf.Tensor>,
+  { label_targets: targets, label_scales: scales }: Inputs,
 ): Loss {
   const { architecture } = model;
   const logits = exactly(architecture.logits!(runtime, architecture.finalNorm(runtime, hidden))); // (K, C)

@@ -1,34 +1,12 @@
-import { type InputSpec, tf } from '@graft/tf-graph';
-import type { GridShape } from '../../examples/index.ts';
-import { lossesOfLogits } from '../../nn/cross-entropy.ts';
-import { pool, similarities, unitRows } from '../../nn/pooling.ts';
-import type { EmbeddingsOf, Forward, Loss } from './loss.ts';
+import { tf } from '@graft/tf-graph';
+import { lossesOfLogits } from '../../../nn/cross-entropy.ts';
+import { similarities } from '../../../nn/pooling.ts';
+import type { EmbeddingsOf } from '../embeddings/embeddings.ts';
+import type { Loss } from '../objective-loss.ts';
 
 /** Cosines are multiplied by this before the softmax: the inverse of a temperature of 0.05. */
 export const CONTRAST_SCALE = 20;
 const MASKED = -1e9;
-
-/** `perToken` is of the positions, `(N)`. */
-export function embeddingInputs(
-  { labels, sequences }: GridShape,
-  perToken: InputSpec,
-): EmbeddingsOf<InputSpec> {
-  const perExample = { shape: [labels], dtype: 'float32' } as const;
-  return {
-    pool_vectors: perToken,
-    pool_weights: { ...perToken, dtype: 'float32' },
-    label_scales: perExample,
-    texts: { shape: [sequences * labels], dtype: 'int32' },
-    scores: perExample,
-  };
-}
-
-/** The unit vectors of a batch on a grid, `(sequences · labels, H)`: of anchors, then positives, then negatives. */
-export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: EmbeddingsOf<tf.Tensor>) {
-  const normed = model.architecture.finalNorm(runtime, hidden);
-  const count = grid.sequences * grid.labels;
-  return unitRows(pool(normed, inputs.pool_vectors, inputs.pool_weights, count));
-}
 
 /**
  * Cross entropy of an anchor's own positive among all positives and negatives of the batch. No negative of an anchor is a text that is
@@ -39,7 +17,7 @@ export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: Em
  * `units` as `embeddings` gives them, `count` of each kind; `texts` `(sequences · count)` int32: the number of each text, −1 for none;
  * `label_scales` `(count)`.
  */
-export function contrastiveLoss(
+export function contrast(
   units: tf.Tensor,
   { texts, label_scales: scales }: Pick<EmbeddingsOf<tf.Tensor>, 'texts' | 'label_scales'>,
 ): Loss {
@@ -71,19 +49,4 @@ function noNegatives(texts: tf.Tensor, count: number): tf.Tensor {
   const isOther = tf.sub(1, among(numbers(count), numbers(others)));
   const absent = tf.cast(tf.less(row(candidates), 0), 'float32');
   return tf.add(tf.mul(tf.add(same, ofPairs), isOther), absent);
-}
-
-/** The squared difference of a pair's cosine from its score (sentence-transformers, CosineSimilarityLoss). */
-export function cosineLoss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
-  const { labels: count } = forward.grid;
-  const units = embeddings(forward, inputs);
-  const width = units.shape[1]!;
-  const anchors = tf.slice(units, [0, 0], [count, width]);
-  const cosines = tf.sum(tf.mul(anchors, tf.slice(units, [count, 0], [count, width])), -1);
-  const losses = tf.square(tf.sub(cosines, inputs.scores));
-  return {
-    total: tf.sum(tf.mul(losses, inputs.label_scales)),
-    correct: tf.scalar(0),
-    predictions: cosines,
-  };
 }

@@ -1,7 +1,10 @@
 /** How well positives are found among the texts of other pairs: a measure that does not depend on the batches of training. */
 import type { InputSpec, Program, ProgramFunction, tf } from '@graft/tf-graph';
-import { CONTRAST_SCALE } from './embedding-loss.ts';
-import type { BatchOf } from './loss.ts';
+import { fillBatch, TextNumbers } from '../../../examples/index.ts';
+import { similarities } from '../../../nn/pooling.ts';
+import { embedded } from '../embeddings/embeddings.ts';
+import type { MeasureDefinition, WholeMeasure } from '../objective-loss.ts';
+import { CONTRAST_SCALE } from './contrast.ts';
 
 /** Anchors and candidates that are compared at a time. */
 const TILE = { anchors: 128, candidates: 256 };
@@ -9,35 +12,30 @@ const TILE = { anchors: 128, candidates: 256 };
 const MOST_PAIRS = 1000;
 
 type Compared = Record<'anchors' | 'candidates', InputSpec>;
+/** The cosines of a tile. */
+type Compare = ProgramFunction<Compared, { cosines: tf.Tensor }>;
 
-/** `embed` gives the unit vectors of a batch, `(sequences · labels, width)`; `compare` the cosines of a tile of them. */
-export interface Retrieval {
-  embed: ProgramFunction<BatchOf<InputSpec>, { units: tf.Tensor }>;
-  compare: ProgramFunction<Compared, { cosines: tf.Tensor }>;
-  width: number;
-}
-
-export const compareInputs = (width: number): Compared => ({
+const compareInputs = (width: number): Compared => ({
   anchors: { shape: [TILE.anchors, width], dtype: 'float32' },
   candidates: { shape: [TILE.candidates, width], dtype: 'float32' },
 });
 
 /** The pools that so many pairs are measured in: [from, to) of each. */
-export function poolsOf(pairs: number): { from: number; to: number }[] {
+function poolsOf(pairs: number): { from: number; to: number }[] {
   const count = Math.ceil(pairs / MOST_PAIRS);
   const cut = (pool: number) => Math.round((pool * pairs) / count);
   return Array.from({ length: count }, (_, pool) => ({ from: cut(pool), to: cut(pool + 1) }));
 }
 
 /** A pair that was embedded. */
-export interface EmbeddedPair {
+interface EmbeddedPair {
   /** Numbers of its texts, the anchor's first, and their unit vectors. */
   texts: number[];
   vectors: Float32Array[];
 }
 
 /** Sums over pairs. */
-export interface Ranked {
+interface Ranked {
   /** Cross entropy of the positive among all candidates. */
   loss: number;
   /** Pairs whose positive is the nearest, or among the ten nearest. */
@@ -47,16 +45,66 @@ export interface Ranked {
   reciprocal: number;
 }
 
+/** Of pairs: how well the positives of a pool are found in it. Batches only bound how many are embedded at a time. */
+export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition): WholeMeasure {
+  const width = model.architecture.hiddenSize;
+  const embed = define('evaluate', inputs, (inputs) => ({ units: embedded({ model, grid, inputs }, null) }));
+  const compare: Compare = define('compare', compareInputs(width), ({ anchors, candidates }) => ({
+    cosines: similarities(anchors, candidates),
+  }));
+  return {
+    measureAll(program, { plan, examples, layout }, feedsOf) {
+      const { sequences, labels } = plan.shape;
+      const numbers = new TextNumbers();
+      const pools = poolsOf(examples.length);
+      const sums: Ranked = { loss: 0, first: 0, amongTen: 0, reciprocal: 0 };
+      /** By the number of the example. */
+      const held = new Map<number, EmbeddedPair>();
+      let done = 0;
+      for (let step = 0; step < plan.steps; step++) {
+        const batch = fillBatch(plan, examples, step, 0, layout, numbers);
+        const units = program.run(embed, feedsOf(batch)).units.data;
+        // A batch numbers its examples as they come in it.
+        const order = new Set(plan.micro(step, 0).map(({ example }) => example));
+        for (const [k, example] of [...order].entries()) {
+          const vectors = Array.from({ length: sequences }, (_, part) => part * labels + k).filter(
+            (vector) => batch.texts[vector]! >= 0,
+          );
+          held.set(example, {
+            texts: vectors.map((vector) => batch.texts[vector]!),
+            vectors: vectors.map(
+              (vector) => units.slice(vector * width, (vector + 1) * width) as Float32Array,
+            ),
+          });
+        }
+        done += order.size;
+        while (pools[0] && pools[0].to <= done) {
+          const { from, to } = pools.shift()!;
+          const pool = Array.from({ length: to - from }, (_, i) => held.get(from + i)!);
+          const ranked = rankPool(program, compare, width, pool);
+          for (const key of Object.keys(sums) as (keyof Ranked)[]) sums[key] += ranked[key];
+          for (let i = from; i < to; i++) held.delete(i);
+        }
+      }
+      const count = examples.length;
+      return {
+        loss: sums.loss / count,
+        accuracy: sums.first / count,
+        wanted: [],
+        predicted: [],
+        classes: 0,
+        means: { among_ten: sums.amongTen / count, reciprocal_rank: sums.reciprocal / count },
+      };
+    },
+  };
+}
+
 /**
  * Ranks the positive of each pair of a pool among all positives and negatives of it, each text once, by the cosine to the anchor. As in
  * training, the anchor itself and other right answers are no candidates: positives of pairs that have a text in common with this one
  * (`contrastiveLoss`). A candidate that is as near as the positive comes before it.
  */
-export function rankPool(
-  program: Program,
-  retrieval: Pick<Retrieval, 'compare' | 'width'>,
-  pool: readonly EmbeddedPair[],
-): Ranked {
+function rankPool(program: Program, compare: Compare, width: number, pool: readonly EmbeddedPair[]): Ranked {
   const places = new Map<number, number>();
   const candidates: Float32Array[] = [];
   /** Of each text, the pairs that it is the anchor or the positive of. */
@@ -70,7 +118,7 @@ export function rankPool(
     }
   }
   const anchors = pool.map(({ vectors }) => vectors[0]!);
-  const cosines = compareAll(program, retrieval, anchors, candidates);
+  const cosines = compareAll(program, compare, width, anchors, candidates);
   const sums: Ranked = { loss: 0, first: 0, amongTen: 0, reciprocal: 0 };
   for (const [i, { texts }] of pool.entries()) {
     const [anchor, positive] = texts as [number, number];
@@ -101,7 +149,8 @@ export function rankPool(
 /** The cosine of every anchor with every candidate, `(anchors, candidates)`. */
 function compareAll(
   program: Program,
-  { compare, width }: Pick<Retrieval, 'compare' | 'width'>,
+  compare: Compare,
+  width: number,
   anchors: readonly Float32Array[],
   candidates: readonly Float32Array[],
 ): Float32Array {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
-import { headLoss, lossesOfLogits } from '../../nn/cross-entropy.ts';
-import { type FrozenWeight, type Weight, weightValue } from '../../nn/weight.ts';
+import { headLoss, lossesOfLogits } from '../../../nn/cross-entropy.ts';
+import { type FrozenWeight, type Weight, weightValue } from '../../../nn/weight.ts';
 import { headSmoothing, smoothedTotal } from './label-smoothing.ts';
 
 const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);

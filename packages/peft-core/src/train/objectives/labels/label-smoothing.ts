@@ -1,9 +1,9 @@
 import { tf, withControlDependency } from '@graft/tf-graph';
-import { exactly } from '../../nn/computation.ts';
-import { oneHot } from '../../nn/cross-entropy.ts';
-import { embedding } from '../../nn/embedding.ts';
-import { type FrozenWeight, type Weight, weightShape } from '../../nn/weight.ts';
-import type { Smoothing } from './loss.ts';
+import { exactly } from '../../../nn/computation.ts';
+import { oneHot } from '../../../nn/cross-entropy.ts';
+import { embedding } from '../../../nn/embedding.ts';
+import { type FrozenWeight, type Weight, weightShape } from '../../../nn/weight.ts';
+import type { Smoothing } from '../objective-loss.ts';
 
 /**
  * What label smoothing adds to the total loss of a head `(V, H)` without a bias: hidden `(K, H)`, labels and scales `(K)`. The smoothed

@@ -1,22 +1,26 @@
-import { type InputSpec, tf } from '@graft/tf-graph';
-import type { GridShape } from '../../examples/index.ts';
-import { headLoss, lossesOfLogits } from '../../nn/cross-entropy.ts';
+import { tf } from '@graft/tf-graph';
+import { headLoss, lossesOfLogits } from '../../../nn/cross-entropy.ts';
+import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
 import { headSmoothing, smoothedTotal } from './label-smoothing.ts';
-import type { Forward, LabelsOf, Loss } from './loss.ts';
 
-export function labelInputs({ labels }: GridShape): LabelsOf<InputSpec> {
-  const perLabel = { shape: [labels], dtype: 'int32' } as const;
-  return {
-    label_positions: perLabel,
-    label_ids: perLabel,
-    label_scales: { shape: [labels], dtype: 'float32' },
-  };
-}
+/** `label_scales` is the weight of each label's loss in the total. */
+type Inputs = Record<'label_positions' | 'label_ids' | 'label_scales', tf.Tensor>;
 
 /** Cross entropy of the positions that carry a label: a token of the vocabulary, or a class. */
-export function labelLoss(
+export const labelLoss: ObjectiveLoss<keyof Inputs> = {
+  inputs: ({ labels }) => ({
+    label_positions: { shape: [labels], dtype: 'int32' },
+    label_ids: { shape: [labels], dtype: 'int32' },
+    label_scales: { shape: [labels], dtype: 'float32' },
+  }),
+  feeds: ({ labelPositions, labelIds }) => ({ label_positions: labelPositions, label_ids: labelIds }),
+  wanted: ({ labelIds, labelCount }) => labelIds.subarray(0, labelCount),
+  loss,
+};
+
+function loss(
   { model, parameters, training, runtime, hidden, smoothing }: Forward,
-  { label_ids: labels, label_scales: scales }: LabelsOf<tf.Tensor>,
+  { label_ids: labels, label_scales: scales }: Inputs,
 ): Loss {
   const { architecture } = model;
   // The last block and the head, the widest layer, are reached by the positions alone that carry a label.

@@ -1,0 +1,27 @@
+import type { FineTuningJob, JobMetric, Wire } from '@graft/client';
+import { useQuery } from '@tanstack/preact-query';
+import { graft } from './graft.ts';
+
+export type Metric = Wire.FineTuningMetric;
+
+/** Descriptions of what may be measured of a job, by the objectives of its task: each name once. */
+export function useMetrics({ peft: { task_type: task }, method }: Pick<FineTuningJob, 'peft' | 'method'>) {
+  const { data } = useQuery({
+    queryKey: ['job-options', '', ''],
+    queryFn: () => graft.fineTuning.jobs.options({}),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const own = (data?.objectives ?? []).filter(
+    (each) =>
+      each.method === method.type && each.tasks.includes(task as Wire.FineTuningObjective['tasks'][number]),
+  );
+  const byName = new Map(own.flatMap(({ metrics }) => metrics).map((metric) => [metric.name, metric]));
+  return [...byName.values()];
+}
+
+/** What a row has of a metric; null: nothing. */
+export function metricValue({ name, field, measured }: Metric, row: JobMetric): number | null {
+  if (!measured.includes(row.kind === 'train' ? 'step' : 'evaluation')) return null;
+  const ofField = field === null ? null : row[field as keyof JobMetric];
+  return row.metrics[name] ?? (typeof ofField === 'number' ? ofField : null);
+}

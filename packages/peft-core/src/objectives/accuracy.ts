@@ -1,0 +1,13 @@
+import type { Metric } from './objective.ts';
+
+/** The share of targets that are right. */
+export const accuracy = {
+  name: 'accuracy',
+  label: 'Accuracy',
+  unit: 'share',
+  better: 'higher',
+  measured: ['step', 'evaluation'],
+  field: 'token_accuracy',
+  forBestModel: 'eval_accuracy',
+  measure: ({ accuracy }) => accuracy,
+} as const satisfies Metric;

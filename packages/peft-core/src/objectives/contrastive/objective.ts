@@ -1,0 +1,54 @@
+import { accuracy } from '../accuracy.ts';
+import type { Objective, Outcome } from '../objective.ts';
+
+/** Pairs of a batch: each has the texts of all others for negatives. */
+const usualBatch = 32;
+
+/** Whether the pairs were ranked in pools; jobs of earlier versions measure them by batches. */
+const isRanked = ({ means }: Outcome) => means.reciprocal_rank !== undefined;
+
+/** Cross entropy of an anchor's own positive among the texts of the batch. */
+export const contrastive = {
+  name: 'contrastive',
+  method: 'supervised',
+  formats: ['pairs'],
+  tasks: ['FEATURE_EXTRACTION'],
+  options: {},
+  refuses: { label_smoothing_factor: 'is of tokens and classes, and FEATURE_EXTRACTION has neither' },
+  metrics: [
+    accuracy,
+    {
+      name: 'recall_at_1',
+      label: 'Recall@1',
+      unit: 'share',
+      better: 'higher',
+      measured: ['evaluation'],
+      field: 'token_accuracy',
+      forBestModel: 'eval_recall_at_1',
+      measure: (outcome) => (isRanked(outcome) ? outcome.accuracy : null),
+    },
+    {
+      name: 'recall_at_10',
+      label: 'Recall@10',
+      unit: 'share',
+      better: 'higher',
+      measured: ['evaluation'],
+      forBestModel: 'eval_recall_at_10',
+      column: 'recallAt10',
+      measure: ({ means }) => means.among_ten ?? null,
+    },
+    {
+      name: 'mrr',
+      label: 'Mean reciprocal rank',
+      unit: 'number',
+      better: 'higher',
+      measured: ['evaluation'],
+      forBestModel: 'eval_mrr',
+      column: 'mrr',
+      measure: ({ means }) => means.reciprocal_rank ?? null,
+    },
+  ],
+  passes: ['policy'],
+  batch: { usual: usualBatch, why: `for ${usualBatch - 1} other pairs, whose texts are negatives` },
+  keepsBatch: true,
+} as const satisfies Objective;

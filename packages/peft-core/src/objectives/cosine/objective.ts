@@ -1,0 +1,32 @@
+import type { Objective } from '../objective.ts';
+import { correlation, ranks } from './correlation.ts';
+
+/** The squared difference of two texts' cosine from their score. */
+export const cosine = {
+  name: 'cosine',
+  method: 'supervised',
+  formats: ['scored_pairs'],
+  examples: 'scored pairs',
+  tasks: ['FEATURE_EXTRACTION'],
+  options: {},
+  refuses: { label_smoothing_factor: 'is of tokens and classes, and FEATURE_EXTRACTION has neither' },
+  metrics: [
+    {
+      name: 'pearson',
+      label: 'Pearson correlation',
+      unit: 'number',
+      better: 'higher',
+      measured: ['evaluation'],
+      measure: ({ wanted, predicted }) => correlation(wanted, predicted),
+    },
+    {
+      name: 'spearman',
+      label: 'Spearman correlation',
+      unit: 'number',
+      better: 'higher',
+      measured: ['evaluation'],
+      measure: ({ wanted, predicted }) => correlation(ranks(wanted), ranks(predicted)),
+    },
+  ],
+  passes: ['policy'],
+} as const satisfies Objective;

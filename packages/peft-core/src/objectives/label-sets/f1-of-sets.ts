@@ -1,0 +1,22 @@
+/**
+ * F1 of all classes together, and the mean of each class's own, 0 where it was neither wanted nor predicted. Source: scikit-learn,
+ * f1_score of multi-label indicators (average "micro" and "macro", zero_division 0).
+ */
+export function f1OfSets(
+  wanted: readonly number[],
+  predicted: readonly number[],
+  classes: number,
+): { micro: number; macro: number } {
+  const hits = new Array<number>(classes).fill(0);
+  const all = new Array<number>(classes).fill(0);
+  for (const [i, value] of wanted.entries()) {
+    hits[i % classes]! += value * predicted[i]!;
+    all[i % classes]! += value + predicted[i]!;
+  }
+  const total = (values: number[]) => values.reduce((sum, value) => sum + value, 0);
+  const f1 = (hits: number, all: number) => (all === 0 ? 0 : (2 * hits) / all);
+  return {
+    micro: f1(total(hits), total(all)),
+    macro: total(hits.map((each, k) => f1(each, all[k]!))) / classes,
+  };
+}

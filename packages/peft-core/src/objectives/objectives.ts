@@ -1,0 +1,59 @@
+import { GraftError } from '../errors.ts';
+import type { TaskType } from '../outlines/outline.ts';
+import { classification } from './classification/objective.ts';
+import { contrastive } from './contrastive/objective.ts';
+import { cosine } from './cosine/objective.ts';
+import { labelSets } from './label-sets/objective.ts';
+import { nextToken } from './next-token/objective.ts';
+import type { Objective } from './objective.ts';
+
+/** Every objective, by name. */
+export const objectives = {
+  [nextToken.name]: nextToken,
+  [classification.name]: classification,
+  [labelSets.name]: labelSets,
+  [contrastive.name]: contrastive,
+  [cosine.name]: cosine,
+};
+
+/** Schemas of the options that objectives add to `training`. */
+export const objectiveOptions = { ...classification.options };
+
+export type ObjectiveName = keyof typeof objectives;
+export type ListedObjective = Objective & { name: ObjectiveName };
+
+export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
+
+/** `method.type` that requests may name. */
+export const trainingMethods: readonly string[] = [...new Set(listedObjectives.map(({ method }) => method))];
+
+const methodsOf = (format: string): string[] =>
+  listedObjectives.filter(({ formats }) => formats.includes(format)).map(({ method }) => method);
+
+/** What a request's method trains on lines of a format; without a method the format's default. Throws `unsupported_method`. */
+export function objectiveOf(format: string, method: string | null = null): ListedObjective {
+  const of = listedObjectives.filter(({ formats }) => formats.includes(format));
+  const found = method === null ? of[0] : of.find((each) => each.method === method);
+  if (found) return found;
+  throw new GraftError(
+    'unsupported_method',
+    `method.type: "${method}" does not train on lines of the format ${format}; use ${methodsOf(format).join(' or ')}`,
+    { param: 'method.type' },
+  );
+}
+
+/** As `objectiveOf`; while the format is not known, or is not one of the task, the first objective of the task. */
+export function objectiveFor(
+  task: TaskType,
+  format?: string | null,
+  method?: string | null,
+): ListedObjective {
+  const ofTask = listedObjectives.filter(({ tasks }) => tasks.includes(task));
+  const ofFormat = ofTask.filter(({ formats }) => formats.includes(format ?? ''));
+  const of = ofFormat.length > 0 ? ofFormat : ofTask;
+  return of.find((each) => each.method === method) ?? of[0]!;
+}
+
+/** The method where it is not the default of the format. So what is derived from a default method is as it was without one. */
+export const namedMethod = (format: string | null, method: string): string | undefined =>
+  method === (format === null ? trainingMethods[0] : methodsOf(format)[0]) ? undefined : method;

@@ -1,0 +1,25 @@
+import { tf } from '@graft/tf-graph';
+import { type EmbeddingsOf, embeddingFeeds, embeddingInputs, embeddings } from '../embeddings/embeddings.ts';
+import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
+
+/** The squared difference of a pair's cosine from its score (sentence-transformers, CosineSimilarityLoss). */
+export const cosineLoss: ObjectiveLoss<keyof EmbeddingsOf<unknown>> = {
+  inputs: embeddingInputs,
+  feeds: embeddingFeeds,
+  wanted: ({ scores, labelCount }) => scores.subarray(0, labelCount),
+  loss,
+};
+
+function loss(forward: Forward, inputs: EmbeddingsOf<tf.Tensor>): Loss {
+  const { labels: count } = forward.grid;
+  const units = embeddings(forward, inputs);
+  const width = units.shape[1]!;
+  const anchors = tf.slice(units, [0, 0], [count, width]);
+  const cosines = tf.sum(tf.mul(anchors, tf.slice(units, [count, 0], [count, width])), -1);
+  const losses = tf.square(tf.sub(cosines, inputs.scores));
+  return {
+    total: tf.sum(tf.mul(losses, inputs.label_scales)),
+    correct: tf.scalar(0),
+    predictions: cosines,
+  };
+}

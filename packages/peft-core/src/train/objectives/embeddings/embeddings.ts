@@ -1,0 +1,66 @@
+/** What objectives over texts that are embedded have in common: their inputs, and the vectors. */
+import { type InputSpec, type TypedArray, tf } from '@graft/tf-graph';
+import type { FilledBatch, GridShape } from '../../../examples/index.ts';
+import { pool, unitRows } from '../../../nn/pooling.ts';
+import { adapterTensors } from '../../../peft-model/peft-model.ts';
+import type { BatchOf, Forward, LossContext } from '../objective-loss.ts';
+import { type Draws, forwardOf, trainingPass } from '../passes.ts';
+
+/** `label_scales` is the weight of each example's loss in the total; `texts` numbers each vector's text, −1 for none. */
+export type EmbeddingsOf<T> = Record<
+  'pool_vectors' | 'pool_weights' | 'label_scales' | 'texts' | 'scores',
+  T
+>;
+
+/** `perToken` is of the positions, `(N)`. */
+export function embeddingInputs(
+  { labels, sequences }: GridShape,
+  perToken: InputSpec,
+): EmbeddingsOf<InputSpec> {
+  const perExample = { shape: [labels], dtype: 'float32' } as const;
+  return {
+    pool_vectors: perToken,
+    pool_weights: { ...perToken, dtype: 'float32' },
+    label_scales: perExample,
+    texts: { shape: [sequences * labels], dtype: 'int32' },
+    scores: perExample,
+  };
+}
+
+export const embeddingFeeds = (
+  { poolVectors, poolWeights, texts, scores }: FilledBatch,
+  length: number,
+): Omit<EmbeddingsOf<TypedArray>, 'label_scales'> => ({
+  pool_vectors: poolVectors.subarray(0, length),
+  pool_weights: poolWeights.subarray(0, length),
+  texts,
+  scores,
+});
+
+/** The unit vectors of a batch on a grid, `(sequences · labels, H)`: of anchors, then positives, then negatives. */
+export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: EmbeddingsOf<tf.Tensor>) {
+  const normed = model.architecture.finalNorm(runtime, hidden);
+  const count = grid.sequences * grid.labels;
+  return unitRows(pool(normed, inputs.pool_vectors, inputs.pool_weights, count));
+}
+
+/** The unit vectors of a batch of texts, `(sequences · labels, H)`. */
+export const embeddingsOf = (context: LossContext): tf.Tensor =>
+  embeddings(forwardOf(context), context.inputs as BatchOf<tf.Tensor> & EmbeddingsOf<tf.Tensor>);
+
+/** The same; with draws as training has its dropout and noise. No activations are kept. */
+export function embedded(
+  batch: Pick<LossContext, 'model' | 'grid' | 'inputs'>,
+  draws: Draws | null,
+): tf.Tensor {
+  const parameters = adapterTensors(batch.model);
+  const constants: tf.Tensor[] = [];
+  const units = embeddingsOf({
+    ...batch,
+    options: {},
+    parameters,
+    training: draws && trainingPass(draws, { constants, checkpointing: false }),
+  });
+  tf.dispose(constants);
+  return units;
+}

@@ -1,0 +1,98 @@
+/** The losses of all objectives, and a program's inputs, feeds and totals by an objective's name. */
+import type { InputSpec, TypedArray, tf } from '@graft/tf-graph';
+import type { FilledBatch, GridShape } from '../../examples/index.ts';
+import type { ObjectiveName } from '../../objectives/objectives.ts';
+import { adapterTensors } from '../../peft-model/peft-model.ts';
+import { contrastiveLoss } from './contrastive/loss.ts';
+import { cosineLoss } from './cosine/loss.ts';
+import { labelSetLoss } from './label-sets/loss.ts';
+import { labelLoss } from './labels/loss.ts';
+import type { BatchOf, Loss, LossContext, LossOptions, ObjectiveLoss } from './objective-loss.ts';
+import { forwardOf } from './passes.ts';
+
+export const losses: Readonly<Record<ObjectiveName, ObjectiveLoss>> = {
+  next_token: labelLoss,
+  classification: labelLoss,
+  label_sets: labelSetLoss,
+  contrastive: contrastiveLoss,
+  cosine: cosineLoss,
+};
+
+/**
+ * Inputs of a function that computes a loss on a grid; with `varies` on as many positions of a list as a batch has. `classes`: of texts
+ * that may have several.
+ */
+export function batchInputs(
+  objective: ObjectiveName,
+  grid: GridShape,
+  varies: boolean,
+  classes = 0,
+): BatchOf<InputSpec> {
+  const perToken: InputSpec = {
+    ...{ shape: [grid.rows * grid.tokens], dtype: 'int32' },
+    ...(varies ? { varies } : {}),
+  };
+  const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
+  const spans = { shape: [grid.spans, 4], dtype: 'int32' } as const;
+  const own = losses[objective].inputs(grid, perToken, classes) as { label_scales: InputSpec };
+  return {
+    ...{ ids: perToken, positions: perToken, segments: perToken, parents: perToken, spans },
+    ...(grid.inputTokens > 0
+      ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
+      : {}),
+    ...own,
+  };
+}
+
+/** A list is as long as a multiple of this: products of odd sizes are slower. */
+const POSITION_MULTIPLE = 16;
+
+/** Feeds of these inputs; losses are summed, each times its class's weight where there are any, and divided by `count`. */
+export function feedsOf(
+  objective: ObjectiveName,
+  batch: FilledBatch,
+  count: number,
+  varies: boolean,
+  classWeights: readonly number[] | null = null,
+): BatchOf<TypedArray> {
+  const { spans, input } = batch;
+  const length = varies ? Math.ceil(batch.length / POSITION_MULTIPLE) * POSITION_MULTIPLE : batch.ids.length;
+  const used = (values: Int32Array) => values.subarray(0, length);
+  return {
+    ids: used(batch.ids),
+    positions: used(batch.positions),
+    segments: used(batch.segments),
+    parents: used(batch.parents),
+    spans,
+    ...(input.ids.length > 0
+      ? {
+          ...{ input_ids: input.ids, input_positions: input.positions, input_segments: input.segments },
+          input_spans: batch.inputSpans,
+        }
+      : {}),
+    label_scales: classWeights
+      ? batch.labelWeights.map((weight, k) => (weight * classWeights[batch.labelIds[k]!]!) / count)
+      : batch.labelWeights.map((weight) => weight / count),
+    ...losses[objective].feeds(batch, length),
+  };
+}
+
+export const lossOf = (objective: ObjectiveName, context: LossContext): Loss =>
+  losses[objective].loss(
+    forwardOf(context),
+    context.inputs as BatchOf<tf.Tensor> & Record<string, tf.Tensor>,
+  );
+
+/** Of `training` what the objective's loss reads. */
+export const lossOptions = (objective: ObjectiveName, training: LossOptions): LossOptions =>
+  Object.fromEntries((losses[objective].options ?? []).map((name) => [name, training[name]]));
+
+/** Losses of a batch, without dropout. */
+export function evaluated(
+  objective: ObjectiveName,
+  batch: Pick<LossContext, 'model' | 'grid' | 'inputs' | 'options'>,
+) {
+  const parameters = adapterTensors(batch.model);
+  const { total, ...rest } = lossOf(objective, { ...batch, parameters, training: null });
+  return { loss: total, ...rest };
+}
