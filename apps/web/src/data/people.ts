@@ -1,15 +1,15 @@
 import { useQuery } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
-import { useMay, useMe } from './session.ts';
+import { useMe, usePermission } from './session.ts';
 
-/** What ids of people and keys are called: names of the team's members; a key by its id. */
+/** Display names for the ids of members and API keys. */
 export function useNames(): { nameOf: (id: string) => string; people: { id: string; name: string }[] } {
   const { person } = useMe();
   const { data = [] } = useQuery({
     queryKey: ['members'],
     queryFn: () => graft.team.members.list({ limit: 1000 }).toArray(1000),
     staleTime: 300_000,
-    enabled: useMay('team:read'),
+    enabled: usePermission('team:read'),
   });
   const people = data.map(({ id, name, email }) => ({ id, name: name || email }));
   const names = new Map(people.map(({ id, name }) => [id, name]));

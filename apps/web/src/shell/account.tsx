@@ -4,15 +4,15 @@ import { Button } from '../components/forms/button.tsx';
 import { Select } from '../components/forms/field.tsx';
 import { toastError } from '../components/toast.tsx';
 import { graft } from '../data/graft.ts';
-import { useEndSession } from '../data/session.ts';
+import { useSignOut } from '../data/session.ts';
 
-/** Who is signed in, in which team, and the way out. */
+/** The signed-in user, the current team and the sign-out button. */
 export function Account({ me }: { me: Me }) {
   const cache = useQueryClient();
-  const signOut = useMutation({ mutationFn: useEndSession(), onError: toastError });
-  const choose = useMutation({
+  const signOut = useMutation({ mutationFn: useSignOut(), onError: toastError });
+  const switchTeam = useMutation({
     mutationFn: (team: string) => graft.sessions.chooseTeam(team),
-    // Everything that was read is of the other team.
+    // All cached data belongs to the previous team.
     onSuccess: () => cache.resetQueries(),
     onError: toastError,
   });
@@ -25,7 +25,7 @@ export function Account({ me }: { me: Me }) {
             label="Team"
             bare
             value={team?.id ?? ''}
-            onValue={choose.mutate}
+            onValue={switchTeam.mutate}
             options={[
               ...(team ? [] : [['', 'No team'] as const]),
               ...teams.map(({ id, name }) => [id, name] as const),
@@ -37,7 +37,7 @@ export function Account({ me }: { me: Me }) {
           </strong>
         )}
         <span class="cut small soft" title={me.person?.email}>
-          {me.person?.email ?? `key ${me.key?.id ?? ''}`}
+          {me.person?.email ?? `API key ${me.key?.id ?? ''}`}
           {me.role && ` · ${me.role}`}
         </span>
       </div>
