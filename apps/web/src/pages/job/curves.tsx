@@ -5,24 +5,24 @@ import { CurveOptions, useCurveView } from '../../components/chart/curve-view.ts
 import type { Line } from '../../components/chart/plot-options.ts';
 import { Problem } from '../../components/problem.tsx';
 import { type Series, useSeries } from '../../data/series.ts';
-import { type Along, linesOf, lossLines, rangeOf, windowSteps } from '../../data/series-lines.ts';
-import { bytes, measure, percent, rough } from '../../text/numbers.ts';
+import { linesOf, lossLines, rangeOf, windowSteps, type XAxis } from '../../data/series-lines.ts';
+import { bytes, compact, measure, percent } from '../../text/numbers.ts';
 
-/** What was measured at each step: one cursor over all, zoomed together. */
+/** A job's metrics per step, in charts with a common cursor and zoom. */
 export function Curves({ job }: { job: FineTuningJob }) {
   const view = useCurveView();
-  const { along, weight, isLog, window, onWindow, formatX } = view;
+  const { xAxis, weight, isLog, window, onWindow, formatX } = view;
   const whole = useSeries(job, null);
   const series = whole.data ?? [];
-  const inWindow = useSeries(job, windowSteps(series, window, along));
+  const inWindow = useSeries(job, windowSteps(series, window, xAxis));
   const shown = window ? (inWindow.data ?? series) : series;
-  const lines = useMemo(() => chartsOf(shown, along, weight, job.training), [shown, along, weight]);
+  const lines = useMemo(() => chartLines(shown, xAxis, weight, job.training), [shown, xAxis, weight]);
   if (whole.error) return <Problem error={whole.error} onRetry={whole.refetch} />;
-  // Of a version that did not say there is none.
+  // Jobs of earlier versions have no memory metric.
   const hasMemory = series.length === 0 || series.some(({ memory_bytes }) => memory_bytes !== null);
   const common = {
     ...{ window, onWindow, formatX, sync: job.id },
-    range: rangeOf(series, along),
+    range: rangeOf(series, xAxis),
     empty: whole.isPending ? '' : 'No values yet',
   };
   return (
@@ -33,34 +33,34 @@ export function Curves({ job }: { job: FineTuningJob }) {
         <Chart title="Token accuracy" lines={lines.accuracy} formatY={percent} {...common} />
         <Chart title="Learning rate" lines={lines.rate} formatY={measure} {...common} />
         <Chart title="Gradient norm" lines={lines.norm} {...common} />
-        <Chart title="Tokens per second" lines={lines.speed} formatY={rough} {...common} />
+        <Chart title="Tokens per second" lines={lines.speed} formatY={compact} {...common} />
         {hasMemory && <Chart title="Memory" lines={lines.memory} formatY={bytes} isFromZero {...common} />}
       </div>
     </section>
   );
 }
 
-function chartsOf(series: Series, along: Along, weight: number, training: FineTuningJob['training']) {
+function chartLines(series: Series, xAxis: XAxis, weight: number, training: FineTuningJob['training']) {
   const train = series.filter(({ kind }) => kind === 'train');
-  const of = (name: string, value: (metric: JobMetric) => number | null, smoothed = weight): Line[] =>
-    linesOf(train, along, [{ name, colour: 0, value, weight: smoothed }]);
+  const trainLine = (name: string, value: (metric: JobMetric) => number | null, smoothed = weight): Line[] =>
+    linesOf(train, xAxis, [{ name, colour: 0, value, weight: smoothed }]);
   const evaluation = (value: (metric: JobMetric) => number | null): Line[] =>
     linesOf(
       series.filter(({ kind }) => kind === 'evaluation'),
-      along,
+      xAxis,
       [{ name: 'evaluation', colour: 1, value, weight: 0, isSparse: true }],
       train,
     );
   const clip = training.max_grad_norm;
   return {
-    loss: [...lossLines(train, along, weight), ...evaluation(({ loss }) => loss)],
+    loss: [...lossLines(train, xAxis, weight), ...evaluation(({ loss }) => loss)],
     accuracy: [
-      ...of('training', ({ token_accuracy }) => token_accuracy),
+      ...trainLine('training', ({ token_accuracy }) => token_accuracy),
       ...evaluation(({ token_accuracy }) => token_accuracy),
     ],
-    rate: of('learning rate', ({ learning_rate }) => learning_rate, 0),
-    norm: of(clip ? `before it is cut at ${measure(clip)}` : 'norm', ({ grad_norm }) => grad_norm),
-    speed: of('speed', ({ tokens_per_second }) => tokens_per_second),
-    memory: of('held', ({ memory_bytes, stretch }) => stretch?.memory_bytes_max ?? memory_bytes, 0),
+    rate: trainLine('learning rate', ({ learning_rate }) => learning_rate, 0),
+    norm: trainLine(clip ? `before clipping at ${measure(clip)}` : 'norm', ({ grad_norm }) => grad_norm),
+    speed: trainLine('speed', ({ tokens_per_second }) => tokens_per_second),
+    memory: trainLine('used', ({ memory_bytes, stretch }) => stretch?.memory_bytes_max ?? memory_bytes, 0),
   };
 }
