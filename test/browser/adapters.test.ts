@@ -232,8 +232,8 @@ test('two versions are compared, with both in the URL', async () => {
   const visit = await bench.visit(bench.acme, '/adapters/compare');
   const { page } = visit;
   await page.getByRole('heading', { name: 'Choose two versions' }).waitFor();
-  await page.getByLabel('A', { exact: true }).fill(second.modelName);
-  await page.getByLabel('B', { exact: true }).fill(third.modelName);
+  await page.getByLabel('Model A', { exact: true }).fill(second.modelName);
+  await page.getByLabel('Model B', { exact: true }).fill(third.modelName);
   const configuration = page.getByRole('region', { name: 'Configuration' });
   await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
   await visit.checkAccess();
@@ -241,7 +241,7 @@ test('two versions are compared, with both in the URL', async () => {
   await page.reload();
   await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
   visit.expect(/status of 404/);
-  await page.getByLabel('B', { exact: true }).fill('ft:none');
+  await page.getByLabel('Model B', { exact: true }).fill('ft:none');
   await page.keyboard.press('Enter');
   await page.getByText("The model 'ft:none' does not exist.").waitFor();
   await visit.leave();

@@ -212,9 +212,9 @@ test('checkpoints are promoted, events and attempts are listed, and each tab has
   await visit.picture('job-checkpoints');
   await page.getByRole('link', { name: 'Try step 10' }).click();
   await page.getByRole('heading', { name: 'Playground' }).waitFor();
-  assert.equal(await page.getByLabel('A', { exact: true }).inputValue(), 'tiny');
+  assert.equal(await page.getByLabel('Model A', { exact: true }).inputValue(), 'tiny');
   assert.match(
-    await page.getByLabel('B', { exact: true }).inputValue(),
+    await page.getByLabel('Model B', { exact: true }).inputValue(),
     /^ft:tiny:acme:kept:\w+:ckpt-step-10$/,
   );
   await page.goBack();

@@ -237,7 +237,7 @@ async function keep(visit: Visit): Promise<void> {
   await page.getByLabel('Tag', { exact: true }).fill('production');
   await button(page, 'Add tag').click();
   await page.getByRole('list', { name: 'Tags' }).getByText('production', { exact: true }).waitFor();
-  await page.locator('.tags-put input:placeholder-shown').waitFor();
+  await page.locator('.tag-form input:placeholder-shown').waitFor();
   await visit.picture('dashboard-adapter', 'window');
   const downloading = page.waitForEvent('download');
   await link(page, 'Download').click();

@@ -334,7 +334,7 @@ test('errors replace the answer: a missing model, a broken connection to the wor
   worker.answer = twoVoices;
   await side(visit, 'B').getByRole('button', { name: 'Try again' }).click();
   await side(visit, 'B').getByText('Roses are red').waitFor();
-  await page.getByLabel('A', { exact: true }).fill('ft:none');
+  await page.getByLabel('Model A', { exact: true }).fill('ft:none');
   await send(visit, 'Hi again');
   await page.getByText("The model 'ft:none' does not exist.").waitFor();
   await visit.leave();
@@ -357,7 +357,7 @@ for (const width of [390, 1280, 2560])
         done(),
       );
       const visit = await bench.visit(bench.acme, addressOf(), { width, scheme });
-      await visit.page.getByLabel('A', { exact: true }).waitFor();
+      await visit.page.getByLabel('Model A', { exact: true }).waitFor();
       await visit.picture(`playground-empty-${width}-${scheme}`);
       await send(visit, `What is ${'very '.repeat(40)}${'long'.repeat(60)}?`);
       await side(visit, 'B').getByText('2 tokens').waitFor();

@@ -37,7 +37,7 @@ async function open(path: string, caller: Caller = ada, options = {}): Promise<V
 
 /** Reads a secret from its dialog, and checks that it is gone when the dialog is closed. */
 async function readSecret(page: Page, label: string): Promise<string> {
-  const text = (await page.getByRole('region', { name: label }).textContent())!;
+  const text = (await page.getByRole('region', { name: label, exact: true }).textContent())!;
   await button(page, 'Done').click();
   await dialog(page).waitFor({ state: 'detached' });
   assert.ok(!(await page.content()).includes(text), 'the secret is still in the page');

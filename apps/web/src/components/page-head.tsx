@@ -28,7 +28,7 @@ export function PageHead({
     <header class="page-head">
       <div class="page-head-text">
         {up && (
-          <Link href={up.href} class="page-up">
+          <Link href={up.href} class="page-parent">
             <Icon name="back" /> {up.text}
           </Link>
         )}

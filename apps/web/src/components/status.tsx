@@ -4,7 +4,7 @@ import '../styles/components/status.css';
 type Tone = 'quiet' | 'wait' | 'live' | 'good' | 'bad';
 
 /** Each status has a distinct icon and label, so that colour is never the only difference. */
-const looks: Record<JobStatus, { label: string; tone: Tone; mark: string }> = {
+const appearances: Record<JobStatus, { label: string; tone: Tone; mark: string }> = {
   validating_files: { label: 'Validating files', tone: 'wait', mark: 'M6 3.2v3L8 7.5' },
   queued: { label: 'Queued', tone: 'wait', mark: 'M4 6h.01M6 6h.01M8 6h.01' },
   running: { label: 'Running', tone: 'live', mark: '' },
@@ -15,13 +15,13 @@ const looks: Record<JobStatus, { label: string; tone: Tone; mark: string }> = {
 };
 
 /** In lifecycle order. */
-export const statuses = Object.keys(looks) as JobStatus[];
+export const statuses = Object.keys(appearances) as JobStatus[];
 
-export const statusLabel = (status: JobStatus): string => looks[status].label;
+export const statusLabel = (status: JobStatus): string => appearances[status].label;
 
 /** `done`: progress of a running job, 0 to 1. */
 export function Status({ status, done = null }: { status: JobStatus; done?: number | null }) {
-  const { label, tone, mark } = looks[status];
+  const { label, tone, mark } = appearances[status];
   return (
     <span class="status" data-tone={tone}>
       <svg viewBox="0 0 12 12" aria-hidden="true">

@@ -16,9 +16,9 @@ let toasts: readonly Toast[] = [];
 let nextId = 1;
 let show: (toasts: readonly Toast[]) => void = () => {};
 
-function change(after: readonly Toast[]): void {
-  toasts = after;
-  show(after);
+function change(next: readonly Toast[]): void {
+  toasts = next;
+  show(next);
 }
 
 const dismiss = (id: number) => change(toasts.filter((toast) => toast.id !== id));

@@ -40,7 +40,7 @@ export function seriesOptions(
     },
     // A zoomed series does not grow.
     staleTime: isFinished(status) || steps ? Number.POSITIVE_INFINITY : 0,
-    placeholderData: (before: Series | undefined) => before,
+    placeholderData: (previous: Series | undefined) => previous,
     refetchOnWindowFocus: false,
   };
 }

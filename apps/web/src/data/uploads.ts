@@ -41,8 +41,8 @@ export function useUploads(): readonly Upload[] {
   return shown;
 }
 
-function show(after: readonly Upload[]): void {
-  all = after;
+function show(next: readonly Upload[]): void {
+  all = next;
   for (const listener of listeners) listener(all);
 }
 

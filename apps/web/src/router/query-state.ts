@@ -14,13 +14,13 @@ export function useQueryState<T extends Record<string, string>>(
     state,
     (changes) =>
       setParams(
-        (before) => {
-          const after = new URLSearchParams(before);
+        (previous) => {
+          const next = new URLSearchParams(previous);
           for (const [name, value] of Object.entries(changes)) {
-            if (value == null || value === '' || value === defaults[name]) after.delete(name);
-            else after.set(name, value);
+            if (value == null || value === '' || value === defaults[name]) next.delete(name);
+            else next.set(name, value);
           }
-          return after;
+          return next;
         },
         { replace: true },
       ),

@@ -19,11 +19,11 @@ export function Account({ me }: { me: Me }) {
   const { team, teams } = me;
   return (
     <div class="account">
-      <div class="account-who">
+      <div class="account-user">
         {teams && teams.length > 1 ? (
           <Select
             label="Team"
-            bare
+            hideLabel
             value={team?.id ?? ''}
             onValue={switchTeam.mutate}
             options={[

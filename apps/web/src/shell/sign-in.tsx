@@ -18,7 +18,7 @@ export function SignIn({ options }: { options: Wire.SignInOptions }) {
   // Operator pages need a recent sign-in.
   if (location.pathname.startsWith('/operator')) params.set('reauthenticate', 'true');
   return (
-    <main class="alone">
+    <main class="standalone">
       <Brand />
       <h1>Sign in</h1>
       {options.provider && (

@@ -51,7 +51,7 @@ export function Chart({
   const data = useMemo(() => alignLines(lines, isLog), [lines, isLog]);
   const latest = useRef({ data, window, onWindow, lines, formatX, formatY });
   latest.current = { data, window, onWindow, lines, formatX, formatY };
-  const look = lines
+  const lineStyles = lines
     .map(({ name, colour, isSparse, isFaint }) => [name, colour, isSparse, isFaint].join())
     .join('|');
 
@@ -97,7 +97,7 @@ export function Chart({
       created.destroy();
       plot.current = null;
     };
-  }, [look, isLog, isFromZero, height, colours, sync]);
+  }, [lineStyles, isLog, isFromZero, height, colours, sync]);
 
   useEffect(() => {
     if (!plot.current) return;
@@ -211,17 +211,13 @@ function windowForKey(key: string, window: Window | null, [low, high]: Window): 
   }
 }
 
-type Shown = {
-  lines: readonly Line[];
-  formatX: (value: number) => string;
-  formatY: (value: number) => string;
-};
+type ShownLines = Required<Pick<ChartProps, 'lines' | 'formatX' | 'formatY'>>;
 
 /** Writes to the DOM directly, so that mouse moves cause no renders. */
 function showValues(
   { cursor: { idx }, data }: uPlot,
   place: HTMLElement | null,
-  { lines, formatX, formatY }: Shown,
+  { lines, formatX, formatY }: ShownLines,
 ): void {
   if (!place) return;
   const parts = lines.flatMap(({ name, isFaint }, i) => {

@@ -19,7 +19,7 @@ export interface Palette {
   series: readonly string[];
 }
 
-export interface PlotLook {
+export interface PlotSettings {
   height: number;
   isLog: boolean;
   isFromZero: boolean;
@@ -37,7 +37,7 @@ const wholeNumbers = Array.from({ length: 13 }, (_, power) =>
 /** uPlot's options for some lines. The chart component shows the title and the values under the cursor. */
 export function plotOptions(
   lines: readonly Line[],
-  { height, isLog, isFromZero, formatX, formatY, palette, font }: PlotLook,
+  { height, isLog, isFromZero, formatX, formatY, palette, font }: PlotSettings,
   width: number,
 ): uPlot.Options {
   const axis = {

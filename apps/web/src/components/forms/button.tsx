@@ -3,14 +3,14 @@ import { Link } from 'wouter-preact';
 import '../../styles/components/button.css';
 import { Icon, type IconName } from '../icon.tsx';
 
-interface Look {
+interface ButtonStyle {
   /** `main`: the page's primary action, at most one. */
   kind?: 'main' | 'plain' | 'quiet' | 'danger';
   small?: boolean;
   icon?: IconName;
 }
 
-export type ButtonProps = Look & {
+export type ButtonProps = ButtonStyle & {
   children: ComponentChildren;
   onClick?: () => unknown;
   /** In progress: clicks are ignored. */
@@ -79,7 +79,7 @@ export function LinkButton({
   icon,
   href,
   children,
-}: Look & { href: string; children: ComponentChildren }) {
+}: ButtonStyle & { href: string; children: ComponentChildren }) {
   return (
     <Link href={href} class="button" data-kind={kind} data-small={small}>
       {icon && <Icon name={icon} />}

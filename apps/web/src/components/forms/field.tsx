@@ -8,10 +8,10 @@ interface Frame {
   /** What is wrong with the value, and what is valid. */
   error?: string | null | undefined;
   /** Shows the label only to screen readers. */
-  bare?: boolean;
+  hideLabel?: boolean | undefined;
 }
 
-function useFieldFrame({ label, hint, error, bare }: Frame) {
+function useFieldFrame({ label, hint, error, hideLabel }: Frame) {
   const id = useId();
   const descriptionIds = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
   return {
@@ -22,7 +22,7 @@ function useFieldFrame({ label, hint, error, bare }: Frame) {
     },
     wrap: (control: ComponentChildren) => (
       <div class="field" data-invalid={Boolean(error)}>
-        <label for={id} class={bare ? 'visually-hidden' : undefined}>
+        <label for={id} class={hideLabel ? 'visually-hidden' : undefined}>
           {label}
         </label>
         {control}
@@ -67,12 +67,12 @@ export function TextField({
   label,
   hint,
   error,
-  bare,
+  hideLabel,
   value,
   onValue,
   ...options
 }: Frame & Editable & InputOptions) {
-  const { control, wrap } = useFieldFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
+  const { control, wrap } = useFieldFrame({ label, hint, error, hideLabel });
   return wrap(
     <input
       {...control}
@@ -91,14 +91,14 @@ export function TextArea({
   value,
   onValue,
   rows = 4,
-  bare,
+  hideLabel,
   ...options
 }: Frame &
   Editable & { rows?: number } & Pick<
     JSX.TextareaHTMLAttributes<HTMLTextAreaElement>,
     'placeholder' | 'maxLength' | 'onKeyDown'
   >) {
-  const { control, wrap } = useFieldFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
+  const { control, wrap } = useFieldFrame({ label, hint, error, hideLabel });
   return wrap(
     <textarea
       {...control}
@@ -114,12 +114,12 @@ export function Select({
   label,
   hint,
   error,
-  bare,
+  hideLabel,
   value,
   onValue,
   options,
 }: Frame & Editable & { options: readonly (readonly [value: string, text: string])[] }) {
-  const { control, wrap } = useFieldFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
+  const { control, wrap } = useFieldFrame({ label, hint, error, hideLabel });
   return wrap(
     <select {...control} value={value} onChange={(event) => onValue(event.currentTarget.value)}>
       {options.map(([each, text]) => (

@@ -28,7 +28,7 @@ export function SearchField({
   return (
     <TextField
       label={label}
-      bare
+      hideLabel
       type="search"
       maxLength={maxLength}
       {...(placeholder && { placeholder })}

@@ -10,7 +10,7 @@ export interface Column<Row> {
   /** CSS width. Columns without one share the remaining width. */
   width?: string;
   /** The column with the row headers. */
-  names?: boolean;
+  isRowHeader?: boolean;
 }
 
 /**
@@ -86,8 +86,8 @@ class TableRow<Row> extends Component<TableRowProps<Row>> {
   override render({ row, columns }: TableRowProps<Row>) {
     return (
       <tr>
-        {columns.map(({ cell, end, names }, i) =>
-          names ? (
+        {columns.map(({ cell, end, isRowHeader }, i) =>
+          isRowHeader ? (
             <th key={i} scope="row">
               {cell(row)}
             </th>

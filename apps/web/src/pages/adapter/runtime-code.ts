@@ -85,7 +85,9 @@ from openai import OpenAI
 client = OpenAI(base_url="${origin}/v1", api_key=os.environ["GRAFT_API_KEY"])
 answer = client.chat.completions.create(
     model=${JSON.stringify(version.model)},
-    messages=${pythonMessages(version)},
+    messages=[
+${pythonMessages(version, '        ')}
+    ],
 )
 print(answer.choices[0].message.content)`;
 }
@@ -212,23 +214,19 @@ ${weightsNote(input)}${input.hub ? '' : `# ${base(input)}: the folder of the bas
 const whenReady = (version: Version, model: string) => `# In another terminal, when the server is ready:
 ${request(`http://127.0.0.1:${port}`, model, version)}`;
 
-const pythonMessages = (version: Version) =>
-  `[
-${exampleMessages(version)
-  .map(({ role, content }) => `        {"role": "${role}", "content": ${JSON.stringify(content)}},`)
-  .join('\n')}
-    ]`;
+/** The example messages as lines of a Python list. */
+const pythonMessages = (version: Version, indent: string) =>
+  exampleMessages(version)
+    .map(({ role, content }) => `${indent}{"role": "${role}", "content": ${JSON.stringify(content)}},`)
+    .join('\n');
 
 function generation(version: Version): string {
   if (!generatesText(version)) return '';
   if (!isChatModel(version))
     return `inputs = tokenizer("Hello!", return_tensors="pt")
 print(tokenizer.decode(model.generate(**inputs, max_new_tokens=100)[0], skip_special_tokens=True))`;
-  const messages = exampleMessages(version).map(
-    ({ role, content }) => `    {"role": "${role}", "content": ${JSON.stringify(content)}},`,
-  );
   return `messages = [
-${messages.join('\n')}
+${pythonMessages(version, '    ')}
 ]
 # For a base model without a chat template, use tokenizer("Hello!", return_tensors="pt") instead.
 inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, return_tensors="pt")

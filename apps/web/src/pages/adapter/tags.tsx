@@ -50,7 +50,7 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
       {version.tags.length > 0 ? (
         <ul class="row tags" aria-label="Tags">
           {version.tags.map((tag) => (
-            <li key={tag} class="tags-tag">
+            <li key={tag} class="tags-item">
               <Tag name={tag} />
               {canWrite && (
                 <IconButton label={`Remove ${tag}`} icon="close" small onClick={() => remove.mutate(tag)} />
@@ -85,10 +85,10 @@ function TagForm({
   };
   const moves = current && current.version !== version;
   return (
-    <form class="tags-put" onSubmit={submit} noValidate>
+    <form class="tag-form" onSubmit={submit} noValidate>
       <TextField
         label="Tag"
-        bare
+        hideLabel
         placeholder="production"
         maxLength={64}
         spellcheck={false}

@@ -101,7 +101,7 @@ const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
     rows={files}
     rowKey={({ path }) => path}
     columns={[
-      { head: 'File', cell: ({ path }) => path, names: true, width: '18rem' },
+      { head: 'File', cell: ({ path }) => path, isRowHeader: true, width: '18rem' },
       { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
       {
         head: 'SHA-256',

@@ -42,7 +42,7 @@ export function Versions({
                   Version {version}
                 </Link>
               ),
-              names: true,
+              isRowHeader: true,
               width: '8rem',
             },
             { head: 'Tags', cell: Tags, width: '14rem' },

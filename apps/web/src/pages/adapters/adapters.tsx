@@ -26,7 +26,7 @@ const columns: Column<Adapter>[] = [
         {name}
       </Link>
     ),
-    names: true,
+    isRowHeader: true,
     width: '12rem',
   },
   {
@@ -126,7 +126,7 @@ function Filters({
       />
       <Select
         label="Base model"
-        bare
+        hideLabel
         value={base}
         onValue={(base) => onFilters({ base })}
         options={[['', 'All base models'], ...all.map((id) => [id, id] as const)]}

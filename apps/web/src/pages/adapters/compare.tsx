@@ -35,8 +35,8 @@ export function CompareAdapters() {
         }
       />
       <div class="adapters-pair">
-        <ModelField label="A" tuned value={a} onValue={(a) => set({ a })} />
-        <ModelField label="B" tuned value={b} onValue={(b) => set({ b })} />
+        <ModelField label="Model A" tuned value={a} onValue={(a) => set({ a })} />
+        <ModelField label="Model B" tuned value={b} onValue={(b) => set({ b })} />
       </div>
       {a && b ? (
         <Comparison a={a} b={b} />
@@ -79,7 +79,7 @@ function Comparison({ a, b }: { a: string; b: string }) {
             rows={metrics}
             rowKey={({ name }) => name}
             columns={[
-              { head: 'Name', cell: ({ name }) => name, names: true },
+              { head: 'Name', cell: ({ name }) => name, isRowHeader: true },
               ...(['a', 'b', 'difference'] as const).map(
                 (side): Column<AdapterComparison['metrics'][number]> => ({
                   head: side === 'difference' ? 'B − A' : side.toUpperCase(),
@@ -100,7 +100,7 @@ function Comparison({ a, b }: { a: string; b: string }) {
           rows={files}
           rowKey={({ path }) => path}
           columns={[
-            { head: 'File', cell: ({ path }) => path, names: true },
+            { head: 'File', cell: ({ path }) => path, isRowHeader: true },
             { head: 'Status', cell: ({ status }) => fileStatuses[status], width: '8rem' },
             { head: 'A', cell: ({ a }) => bytes(a?.bytes), end: true, width: '8rem' },
             { head: 'B', cell: ({ b }) => bytes(b?.bytes), end: true, width: '8rem' },
@@ -135,7 +135,7 @@ const Differences = ({ title, rows }: { title: string; rows: AdapterDifference[]
         rows={rows}
         rowKey={({ field }) => field}
         columns={[
-          { head: 'Field', cell: ({ field }) => field, names: true, width: '16rem' },
+          { head: 'Field', cell: ({ field }) => field, isRowHeader: true, width: '16rem' },
           { head: 'A', cell: (row) => <Value value={row.a} /> },
           { head: 'B', cell: (row) => <Value value={row.b} /> },
         ]}

@@ -37,7 +37,7 @@ export function Deleted() {
               {model}
             </span>
           ),
-          names: true,
+          isRowHeader: true,
         },
         { head: 'Version', cell: ({ version }) => version, end: true, width: '5.5rem' },
         { head: 'Deleted', cell: ({ deleted_at }) => <Time at={deleted_at} />, width: '8rem' },

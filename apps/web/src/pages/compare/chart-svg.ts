@@ -2,7 +2,7 @@
 import type { Line } from '../../components/chart/plot-options.ts';
 import { measure } from '../../text/numbers.ts';
 
-interface Look {
+interface ChartSettings {
   isLog: boolean;
   window: readonly [number, number] | null;
   formatX: (value: number) => string;
@@ -15,7 +15,7 @@ const box = { left: 64, right: width - 24, top: 72, bottom: height - 40 };
 export function chartSvg(
   title: string,
   lines: readonly Line[],
-  { isLog, window, formatX, colours }: Look,
+  { isLog, window, formatX, colours }: ChartSettings,
 ): string {
   const points = lines.map(({ x, y }) =>
     x.flatMap((each, i) => {

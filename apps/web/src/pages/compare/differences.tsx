@@ -22,7 +22,12 @@ export function Differences({ compared }: { compared: readonly Compared[] }) {
           rows={rows}
           rowKey={({ option }) => option}
           columns={[
-            { head: 'Option', names: true, width: '14rem', cell: ({ option }) => <code>{option}</code> },
+            {
+              head: 'Option',
+              isRowHeader: true,
+              width: '14rem',
+              cell: ({ option }) => <code>{option}</code>,
+            },
             ...compared.map((_, i) => ({
               head: (
                 <span class="cut" title={names[i]}>

@@ -27,9 +27,9 @@ export function FinalMetrics({
       columns={[
         {
           head: 'Job',
-          names: true,
+          isRowHeader: true,
           cell: ({ job, name, colour }) => (
-            <span class="beside">
+            <span class="inline">
               <Swatch colour={colour} />
               <Link href={`/jobs/${job.id}`} class="cut" title={job.id}>
                 {name}

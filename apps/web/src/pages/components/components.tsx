@@ -59,7 +59,7 @@ const listing = {
   columns: [
     {
       head: 'ID',
-      names: true,
+      isRowHeader: true,
       cell: ({ id }: { id: string }) => (
         <span class="cut" title={id}>
           {id}
@@ -204,7 +204,7 @@ export function Components() {
                   {row}
                 </span>
               ),
-              names: true,
+              isRowHeader: true,
             },
             { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
           ]}

@@ -70,10 +70,10 @@ function List({ canUpload }: { canUpload: boolean }) {
   return (
     <>
       {unfinished}
-      <div class="files-find">
+      <div class="files-search">
         <TextField
           label="Search by name"
-          bare
+          hideLabel
           type="search"
           placeholder="Search by name"
           value={q}
@@ -92,7 +92,7 @@ function List({ canUpload }: { canUpload: boolean }) {
         columns={[
           {
             head: 'Name',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, filename }) => (
               <Link href={`/files/${id}`} class="cut" title={filename}>
                 {filename}

@@ -4,7 +4,6 @@ import { Link } from 'wouter-preact';
 import '../../styles/pages/sign-in.css';
 import { Button } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { toastError } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
 import { useSession, useSignOut } from '../../data/session.ts';
 import { Brand } from '../../shell/brand.tsx';
@@ -33,7 +32,7 @@ function Opened({ token }: { token: string | null }) {
     if (error instanceof GraftApiError && error.code === 'invalid_invitation') setIsInvalid(true);
   };
   return (
-    <main class="alone">
+    <main class="standalone">
       <Brand />
       {joined ? (
         <Joined joined={joined} />
@@ -49,7 +48,7 @@ function Opened({ token }: { token: string | null }) {
             <p>You were invited to a team that fine-tunes language models with Graft.</p>
           </PageHead>
           {me && !options.provider && (
-            <section class="alone-note">
+            <section class="standalone-note">
               <p>
                 This browser is signed in with an API key{me.team && ` of team ${me.team.name}`}
                 {me.person && ` (${me.person.email})`}. A key cannot accept an invitation. Join below as a
@@ -98,15 +97,11 @@ function InvalidLink({ hasToken, me }: { hasToken: boolean; me: Me | null }) {
 }
 
 function SignOut({ text }: { text: string }) {
-  const signOut = useAction({ run: useSignOut(), invalidates: [], quiet: true });
+  const signOut = useAction({ run: useSignOut(), invalidates: [] });
   return (
     <div class="row">
       <p class="small soft">{text}</p>
-      <Button
-        small
-        busy={signOut.isPending}
-        onClick={() => signOut.mutate(undefined, { onError: toastError })}
-      >
+      <Button small busy={signOut.isPending} onClick={() => signOut.mutate(undefined)}>
         Sign out
       </Button>
     </div>

@@ -3,7 +3,6 @@ import { useLocation } from 'wouter-preact';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { toastError } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { useSessionReset } from '../../data/session.ts';
@@ -18,7 +17,6 @@ export function Joined({ joined: { team, role, person, key } }: { joined: Accept
       await resetSession();
     },
     invalidates: [],
-    quiet: true,
     onDone: () => navigate('/jobs', { replace: true }),
   });
   return (
@@ -33,11 +31,7 @@ export function Joined({ joined: { team, role, person, key } }: { joined: Accept
         sign in to the dashboard, in programs, and with <code>graft login</code>.
       </p>
       <CodeBlock label="API key" text={key} />
-      <Button
-        kind="main"
-        busy={signIn.isPending}
-        onClick={() => signIn.mutate(undefined, { onError: toastError })}
-      >
+      <Button kind="main" busy={signIn.isPending} onClick={() => signIn.mutate(undefined)}>
         Continue
       </Button>
     </section>

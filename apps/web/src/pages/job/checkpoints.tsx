@@ -46,7 +46,7 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
         rows={data ?? []}
         rowKey={({ id }) => id}
         columns={[
-          { head: 'Step', names: true, width: '9rem', cell: (row) => <Step checkpoint={row} /> },
+          { head: 'Step', isRowHeader: true, width: '9rem', cell: (row) => <Step checkpoint={row} /> },
           { head: 'Loss', end: true, width: '6rem', cell: ({ metrics }) => measure(metrics.train_loss) },
           {
             head: 'Eval loss',

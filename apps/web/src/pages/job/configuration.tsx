@@ -118,7 +118,7 @@ const OptionTable = ({ label, rows }: { label: string; rows: Row[] }) => (
     rows={rows}
     rowKey={({ name }) => name}
     columns={[
-      { head: 'Option', names: true, width: '17rem', cell: ({ name }) => <code>{name}</code> },
+      { head: 'Option', isRowHeader: true, width: '17rem', cell: ({ name }) => <code>{name}</code> },
       {
         head: 'Requested',
         width: '11rem',

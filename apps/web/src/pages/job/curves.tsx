@@ -12,18 +12,18 @@ import { bytes, compact, measure, percent } from '../../text/numbers.ts';
 export function Curves({ job }: { job: FineTuningJob }) {
   const view = useCurveView();
   const { xAxis, weight, isLog, window, onWindow, formatX } = view;
-  const whole = useSeries(job, null);
-  const series = whole.data ?? [];
+  const full = useSeries(job, null);
+  const series = full.data ?? [];
   const inWindow = useSeries(job, windowSteps(series, window, xAxis));
   const shown = window ? (inWindow.data ?? series) : series;
   const lines = useMemo(() => chartLines(shown, xAxis, weight, job.training), [shown, xAxis, weight]);
-  if (whole.error) return <Problem error={whole.error} onRetry={whole.refetch} />;
+  if (full.error) return <Problem error={full.error} onRetry={full.refetch} />;
   // Jobs of earlier versions have no memory metric.
   const hasMemory = series.length === 0 || series.some(({ memory_bytes }) => memory_bytes !== null);
   const common = {
     ...{ window, onWindow, formatX, sync: job.id },
     range: rangeOf(series, xAxis),
-    empty: whole.isPending ? '' : 'No values yet',
+    empty: full.isPending ? '' : 'No values yet',
   };
   return (
     <section class="stack" aria-label="Curves">

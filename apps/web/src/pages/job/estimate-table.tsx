@@ -30,7 +30,7 @@ export function EstimateTable({ job, metrics }: { job: FineTuningJob; metrics: V
         rows={rows}
         rowKey={([name]) => name}
         columns={[
-          { head: 'Metric', names: true, cell: ([name]) => name },
+          { head: 'Metric', isRowHeader: true, cell: ([name]) => name },
           { head: 'Estimated', end: true, cell: ([, estimated]) => estimated },
           { head: 'Actual', end: true, cell: ([, , actual]) => actual },
         ]}

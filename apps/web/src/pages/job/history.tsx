@@ -7,7 +7,7 @@ import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { count } from '../../text/numbers.ts';
-import { duration, fullTime } from '../../text/times.ts';
+import { duration } from '../../text/times.ts';
 
 const outcomes: Record<NonNullable<JobAttempt['outcome']>, string> = {
   succeeded: 'succeeded',
@@ -39,7 +39,7 @@ export function History({ job }: { job: FineTuningJob }) {
         columns={[
           {
             head: 'Phase',
-            names: true,
+            isRowHeader: true,
             width: '8rem',
             cell: ({ kind }) => (kind === 'training' ? 'Training' : 'Validating files'),
           },
@@ -54,11 +54,7 @@ export function History({ job }: { job: FineTuningJob }) {
           {
             head: 'Started',
             width: '8rem',
-            cell: ({ started_at: at }) => (
-              <span title={fullTime(at)}>
-                <Time at={at} />
-              </span>
-            ),
+            cell: ({ started_at: at }) => <Time at={at} />,
           },
           {
             head: 'Duration',

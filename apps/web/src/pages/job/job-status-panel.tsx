@@ -6,7 +6,7 @@ import { Time } from '../../components/time.tsx';
 import { useNames } from '../../data/people.ts';
 import { bytes, compact, count, counted, measure, percent } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
-import { jobProgress } from '../jobs/job-status-cell.tsx';
+import { jobProgress, queueText } from '../jobs/job-status-cell.tsx';
 
 /** The job's status, remaining time and latest metrics. */
 export function JobStatusPanel({ job }: { job: FineTuningJob }) {
@@ -55,7 +55,7 @@ function statusDetails(job: FineTuningJob) {
   if (status === 'validating_files' && validation)
     return `${bytes(validation.bytes)} of ${bytes(validation.total_bytes)} read, ${counted(validation.examples, 'example')}`;
   if (status === 'queued' && position !== null) {
-    const place = position === 1 ? 'Next in the queue' : `Position ${count(position)} in the queue`;
+    const place = queueText(position);
     if (estimated_start === null) return place;
     return (
       <>

@@ -91,7 +91,7 @@ function JobError({ job, error }: { job: FineTuningJob; error: NonNullable<FineT
   const total = Number(/(\d+) (?:bad|invalid) lines [^\d]*$/.exec(message)?.[1] ?? 1);
   const reportLink = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
   return (
-    <section class="job-fault" aria-label="Why it failed">
+    <section class="job-error" aria-label="Why it failed">
       <h2>{faultTitles[error.fault]}</h2>
       {details.length === 0 ? (
         <p>{message}</p>

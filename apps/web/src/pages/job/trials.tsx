@@ -57,7 +57,7 @@ export function Trials({ job }: { job: FineTuningJob }) {
           rows={data.data}
           rowKey={({ trial }) => String(trial)}
           columns={[
-            { head: 'Trial', names: true, width: '5rem', cell: ({ trial }) => trial },
+            { head: 'Trial', isRowHeader: true, width: '5rem', cell: ({ trial }) => trial },
             ...swept.map((option) => ({
               head: <code>{option}</code>,
               cell: (trial: JobTrial) => optionText(trial, option),

@@ -28,14 +28,14 @@ export function Filters({ filters, onFilters }: FiltersProps) {
       />
       <Select
         label="Status"
-        bare
+        hideLabel
         value={filters.status}
         onValue={(status) => onFilters({ status })}
         options={[['', 'All statuses'], ...statuses.map((status) => [status, statusLabel(status)] as const)]}
       />
       <Select
         label="Base model"
-        bare
+        hideLabel
         value={filters.model}
         onValue={(model) => onFilters({ model })}
         options={[['', 'All base models'], ...options.map(option)]}
@@ -43,7 +43,7 @@ export function Filters({ filters, onFilters }: FiltersProps) {
       {(people.length > 1 || filters.owner) && (
         <Select
           label="Owner"
-          bare
+          hideLabel
           value={filters.owner}
           onValue={(owner) => onFilters({ owner })}
           options={[

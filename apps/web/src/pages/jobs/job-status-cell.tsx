@@ -42,11 +42,7 @@ function statusDetails({
     case 'validating_files':
       return validation ? counted(validation.examples, 'example') : 'waiting to start';
     case 'queued':
-      return position === null
-        ? ''
-        : position === 1
-          ? 'next in the queue'
-          : `position ${count(position)} in the queue`;
+      return position === null ? '' : queueText(position);
     case 'failed':
       return error?.code.replaceAll('_', ' ') ?? '';
     case 'succeeded':
@@ -55,6 +51,9 @@ function statusDetails({
       return formatSteps(progress);
   }
 }
+
+export const queueText = (position: number): string =>
+  position === 1 ? 'next in the queue' : `position ${count(position)} in the queue`;
 
 const formatSteps = (progress: FineTuningJob['progress']): string =>
   progress === null ? '' : `${count(progress.step)} of ${count(progress.total_steps)} steps`;

@@ -38,7 +38,7 @@ const columns: readonly Column<JobRow>[] = [
   },
   {
     head: 'Job',
-    names: true,
+    isRowHeader: true,
     cell: ({ job }) => (
       <>
         <Link href={`/jobs/${job.id}`} class="cut" title={`${jobName(job)} (${job.id})`}>

@@ -40,9 +40,9 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
   const model = String(draft.start_from ?? draft.model ?? '');
   const uploadError = upload.variables?.model === model ? upload.error : null;
   const setModel = (model: string) => {
-    const after = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
+    const next = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
     // Continued training uses the adapter's own configuration.
-    setDraft(model.startsWith('ft:') ? withValue(after, 'peft', undefined) : after);
+    setDraft(model.startsWith('ft:') ? withValue(next, 'peft', undefined) : next);
   };
   return (
     <>

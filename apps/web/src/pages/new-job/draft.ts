@@ -17,10 +17,11 @@ export const partOf = (draft: Draft, name: string): Record<string, unknown> => {
 /** The draft with a value at a path such as `peft.r`. Undefined removes the value, and its parents if they become empty. */
 export function withValue(draft: Draft, path: string, value: unknown): Draft {
   const [name, ...rest] = path.split('.') as [string, ...string[]];
-  const { [name]: before, ...others } = draft;
-  const after = rest.length === 0 ? value : withValue(isRecord(before) ? before : {}, rest.join('.'), value);
-  const isEmpty = after === undefined || (rest.length > 0 && Object.keys(after as object).length === 0);
-  return isEmpty ? others : { ...draft, [name]: after };
+  const { [name]: previous, ...others } = draft;
+  const next =
+    rest.length === 0 ? value : withValue(isRecord(previous) ? previous : {}, rest.join('.'), value);
+  const isEmpty = next === undefined || (rest.length > 0 && Object.keys(next as object).length === 0);
+  return isEmpty ? others : { ...draft, [name]: next };
 }
 
 /** A draft from an existing job's request, without null, empty and automatic values. */

@@ -23,10 +23,10 @@ export function ModuleField({
   const path = `peft.${name}`;
   const value = partOf(draft, 'peft')[name];
   const named = Array.isArray(value) ? (value as unknown[]) : [];
-  const set = (after: unknown) => setDraft(withValue(draft, path, after));
+  const set = (next: unknown) => setDraft(withValue(draft, path, next));
   const toggle = (module: string) => {
-    const after = named.includes(module) ? named.filter((each) => each !== module) : [...named, module];
-    set(after.length > 0 ? after : undefined);
+    const next = named.includes(module) ? named.filter((each) => each !== module) : [...named, module];
+    set(next.length > 0 ? next : undefined);
   };
   const linear = modules.filter((module) => module.all_linear);
   return (

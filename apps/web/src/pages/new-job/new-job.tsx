@@ -111,7 +111,7 @@ function JobForm({
   // Required fields that are still empty are no errors yet.
   const faults = new Map([...found].filter(([path]) => !(missing.length > 0 && isMissing(path, draft))));
   const plan = check.data?.plan ?? null;
-  const setDraft = (after: Draft) => change(() => after);
+  const setDraft = (next: Draft) => change(() => next);
   const form = { draft, setDraft, faults };
   const submit = (event: Event) => {
     event.preventDefault();
@@ -123,7 +123,7 @@ function JobForm({
         <Choice
           label="View"
           value={view as 'form' | Language}
-          onValue={(after) => setState({ view: after })}
+          onValue={(next) => setState({ view: next })}
           options={[
             ['form', 'Form'],
             ['yaml', 'YAML'],

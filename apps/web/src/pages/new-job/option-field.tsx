@@ -31,7 +31,7 @@ export function OptionField({
 }) {
   const path = `${part}.${name}`;
   const value = partOf(draft, part)[name];
-  const set = (after: unknown) => setDraft(withValue(draft, path, after));
+  const set = (next: unknown) => setDraft(withValue(draft, path, next));
   const fallback = used === undefined ? schema.default : used;
   const hint = (
     <>

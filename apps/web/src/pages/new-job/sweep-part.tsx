@@ -12,12 +12,12 @@ export function SweepPart({ form, options }: { form: Form; options: Wire.FineTun
   const types = Array.isArray(sweep.peft_type) ? (sweep.peft_type as string[]) : [];
   const toggle = (on: boolean) =>
     setDraft(on ? { ...draft, sweep: {} } : withValue(draft, 'sweep', undefined));
-  const setTypes = (after: string[]) =>
-    setDraft({ ...draft, sweep: withValue(sweep, 'peft_type', after.length > 0 ? after : undefined) });
+  const setTypes = (next: string[]) =>
+    setDraft({ ...draft, sweep: withValue(sweep, 'peft_type', next.length > 0 ? next : undefined) });
   // Keeps the sweep on when its last value is removed.
   const sweepForm: Form = {
     ...form,
-    setDraft: (after) => setDraft({ ...after, sweep: isRecord(after.sweep) ? after.sweep : {} }),
+    setDraft: (next) => setDraft({ ...next, sweep: isRecord(next.sweep) ? next.sweep : {} }),
   };
   return (
     <>

@@ -52,10 +52,10 @@ function Editor({
 }) {
   const [text, setText] = useState(() => format.stringify(draft));
   const [error, setError] = useState<string | null>(null);
-  const onValue = (after: string) => {
-    setText(after);
+  const onValue = (next: string) => {
+    setText(next);
     try {
-      const value = format.parse(after);
+      const value = format.parse(next);
       if (!isRecord(value)) throw new Error('Must be an object with the fields of a request.');
       setError(null);
       setDraft(value);

@@ -65,7 +65,7 @@ export function BaseModels() {
         columns={[
           {
             head: 'Base model',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, location, source }) => (
               <>
                 <span class="cut" title={id}>

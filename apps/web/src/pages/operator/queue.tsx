@@ -49,7 +49,7 @@ export function Queue() {
           columns={[
             {
               head: 'Team',
-              names: true,
+              isRowHeader: true,
               cell: ({ name }) => (
                 <span class="cut" title={name}>
                   {name}

@@ -39,7 +39,7 @@ export function Teams() {
         columns={[
           {
             head: 'Team',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, name }) => (
               <>
                 <span class="cut" title={name}>

@@ -44,7 +44,7 @@ export function Workers() {
         columns={[
           {
             head: 'Worker',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, hostname, version }) => (
               <>
                 <span class="cut" title={hostname}>
@@ -222,7 +222,7 @@ function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: 
         error={fieldError(quarantine.error, 'reason')}
         hint="Shown in the list of workers."
       />
-      <div class="stack-s">
+      <div class="stack-small">
         <Choice
           label="Running jobs"
           value={mode}

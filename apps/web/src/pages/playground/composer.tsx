@@ -32,7 +32,7 @@ export function Composer({
     <form class="playground-composer" onSubmit={send}>
       <TextArea
         label={kind === 'chat' ? 'Message' : 'Text to complete'}
-        bare
+        hideLabel
         placeholder={kind === 'chat' ? 'Message' : 'Text to complete'}
         rows={kind === 'chat' ? 2 : 5}
         value={text}

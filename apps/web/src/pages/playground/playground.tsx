@@ -98,19 +98,19 @@ function ChatPage() {
         }
       />
       <div class="playground-models">
-        <ModelField label="A" value={names[0] ?? ''} onValue={(a) => set({ a })} />
+        <ModelField label="Model A" value={names[0] ?? ''} onValue={(a) => set({ a })} />
         <IconButton
           label="Swap models"
           icon="swap"
           disabled={!state.b}
           onClick={() => set({ a: state.b, b: names[0] ?? '' })}
         />
-        <ModelField label="B" value={state.b} onValue={(b) => set({ b })} />
+        <ModelField label="Model B" value={state.b} onValue={(b) => set({ b })} />
       </div>
       <Settings text={state} faults={faults} kind={kind} probabilities={probabilities} onChange={set} />
       {kind === 'chat' && (
         <Disclosure summary="System prompt" needed={system !== ''}>
-          <TextArea label="System prompt" bare rows={3} value={system} onValue={setEdited} />
+          <TextArea label="System prompt" hideLabel rows={3} value={system} onValue={setEdited} />
           {trained.value !== null && (
             <p class="small soft row">
               {system === trained.value ? (

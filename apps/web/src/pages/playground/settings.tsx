@@ -61,7 +61,7 @@ export function Settings({
       >
         <div class="playground-sampling">
           {field('temperature', 'Temperature', '0: always the most likely token')}
-          {field('top_p', 'Top-p', 'Nucleus sampling')}
+          {field('top_p', 'Top-p', 'Cumulative probability')}
           {field('max_tokens', 'Max tokens', 'Per answer')}
           <div class="playground-seed">
             {field('seed', 'Seed', 'Same for both models')}

@@ -70,7 +70,7 @@ export function AuditLog() {
         }
         columns={[
           { head: 'Time', width: '8.5rem', cell: (row) => <Time at={row.created_at} form="clock" /> },
-          { head: 'Action', width: '12rem', names: true, cell: ({ action }) => action },
+          { head: 'Action', width: '12rem', isRowHeader: true, cell: ({ action }) => action },
           { head: 'Target', width: '11rem', cell: ({ target }) => <Id id={target} /> },
           {
             head: 'Actor',

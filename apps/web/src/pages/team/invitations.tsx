@@ -50,7 +50,7 @@ export function Invitations() {
         columns={[
           {
             head: 'Email',
-            names: true,
+            isRowHeader: true,
             cell: ({ email }) => (
               <span class="cut" title={email ?? 'Anyone with the link'}>
                 {email ?? 'Anyone with the link'}

@@ -69,10 +69,10 @@ export function Keys() {
         columns={[
           {
             head: 'Name',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, name }) => (
               <>
-                <span class="beside">
+                <span class="inline">
                   <span class="cut" title={name}>
                     {name}
                   </span>

@@ -77,10 +77,10 @@ export function Members() {
           columns={[
             {
               head: 'Member',
-              names: true,
+              isRowHeader: true,
               cell: (member) => (
                 <>
-                  <span class="beside">
+                  <span class="inline">
                     <span class="cut" title={member.name}>
                       {member.name}
                     </span>
@@ -104,7 +104,7 @@ export function Members() {
                 canEdit ? (
                   <Select
                     label={`Role of ${member.name}`}
-                    bare
+                    hideLabel
                     value={member.role}
                     onValue={(role) => choose(member, role as Role)}
                     options={roleOptions}

@@ -138,7 +138,7 @@ function UsageChart({
         columns={[
           {
             head: groupings.find(([name]) => name === grouping)![1],
-            names: true,
+            isRowHeader: true,
             cell: ({ name }) => (
               <span class="cut" title={name}>
                 {name}

@@ -27,7 +27,7 @@ export function Deliveries({ id }: { id: string }) {
   const webhook = useQuery({ queryKey: ['webhook', id], queryFn: () => graft.webhooks.retrieve(id) });
   return (
     <section class="panel">
-      <Link href="/team/webhooks" class="page-up">
+      <Link href="/team/webhooks" class="page-parent">
         <Icon name="back" /> Webhooks
       </Link>
       {webhook.data ? (
@@ -161,7 +161,7 @@ function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
         <h3>Deliveries</h3>
         <Select
           label="Status"
-          bare
+          hideLabel
           value={only ?? ''}
           onValue={(value) => change({ status: value })}
           options={[['', 'All statuses'], ...statuses.map((each) => [each, each] as const)]}
@@ -179,7 +179,7 @@ function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
         columns={[
           {
             head: 'Event',
-            names: true,
+            isRowHeader: true,
             cell: ({ event_type, data }) => (
               <>
                 <span class="cut" title={event_type}>

@@ -41,7 +41,7 @@ export function Webhooks() {
         columns={[
           {
             head: 'URL',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, url, description }) => (
               <>
                 <Link class="cut" href={`/team/webhooks/${id}`} title={url}>
