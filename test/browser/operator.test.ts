@@ -236,7 +236,7 @@ test('a base model is added, downloaded, limited to one team, hidden and removed
   await page.getByText('Allow some').click();
   await button(page, 'Save').click();
   await page.getByText('Enter at least one team ID').waitFor();
-  await page.getByLabel('Teams').fill(bench.acme.teamId);
+  await page.getByLabel('Team IDs').fill(bench.acme.teamId);
   await button(page, 'Save').click();
   await row(page, 'mine').getByRole('button', { name: '1 team' }).waitFor();
   const found = async (team: Caller) => (await team.send('GET', '/v1/models/mine')).status;

@@ -52,7 +52,7 @@ export function ModelAccess({ model, onClose }: { model: BaseModelObject; onClos
       />
       {rule !== 'everyone' && (
         <TextArea
-          label="Teams"
+          label="Team IDs"
           value={text}
           onValue={setText}
           error={isMissing ? 'Enter at least one team ID, such as team-….' : null}
