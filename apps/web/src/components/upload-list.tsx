@@ -95,7 +95,7 @@ function UploadError({ name, error }: { name: string; error: unknown }) {
   }
   // The message ends with the total if there are more errors than details.
   const total = Number(
-    /(\d+) bad lines in all$/.exec((error as Error).message)?.[1] ??
+    /(\d+) (?:bad|invalid) lines [^\d]*$/.exec((error as Error).message)?.[1] ??
       lines.reduce((sum, { count = 1 }) => sum + count, 0),
   );
   return (
