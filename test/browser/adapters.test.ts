@@ -234,6 +234,8 @@ test('two versions are compared, with both in the URL', async () => {
   await page.getByRole('heading', { name: 'Choose two versions' }).waitFor();
   await page.getByLabel('Model A', { exact: true }).fill(second.modelName);
   await page.getByLabel('Model B', { exact: true }).fill(third.modelName);
+  // The list of models may still be loading.
+  await page.keyboard.press('Enter');
   const configuration = page.getByRole('region', { name: 'Configuration' });
   await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
   await visit.checkAccess();
