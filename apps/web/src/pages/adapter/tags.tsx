@@ -10,7 +10,7 @@ import { useRefetchAdapter } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 
-interface Move {
+interface TagMove {
   tag: string;
   version: number;
   /** The version it points to according to this page; another user may have moved it. */
@@ -21,8 +21,8 @@ interface Move {
 export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterVersion }) {
   const canWrite = usePermission('adapters:write');
   const refetchAdapter = useRefetchAdapter();
-  const put = useMutation({
-    mutationFn: ({ tag, version, expected }: Move) =>
+  const move = useMutation({
+    mutationFn: ({ tag, version, expected }: TagMove) =>
       graft.adapters.tags.move(adapter.id, tag, version, { expected }),
     // Also after a conflict, to show the current state.
     onSettled: () => refetchAdapter(adapter.id),
@@ -30,7 +30,7 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
       const undo = () =>
         previous === null
           ? remove.mutate(tag)
-          : put.mutate({ tag, version: previous, expected: version }, { onError: toastError });
+          : move.mutate({ tag, version: previous, expected: version }, { onError: toastError });
       if (previous !== version)
         toast(`${tag} now points to version ${version}.`, { label: 'Undo', run: undo });
     },
@@ -40,7 +40,7 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
     onSettled: () => refetchAdapter(adapter.id),
     onSuccess: ({ tag }) => {
       const expected = null;
-      const undo = () => put.mutate({ tag, version: version.version, expected }, { onError: toastError });
+      const undo = () => move.mutate({ tag, version: version.version, expected }, { onError: toastError });
       toast(`Tag ${tag} removed.`, { label: 'Undo', run: undo });
     },
     onError: toastError,
@@ -61,7 +61,7 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
       ) : (
         <p class="soft">No tags.</p>
       )}
-      {canWrite && <TagForm adapter={adapter} version={version.version} put={put} />}
+      {canWrite && <TagForm adapter={adapter} version={version.version} move={move} />}
     </div>
   );
 }
@@ -69,11 +69,11 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
 function TagForm({
   adapter,
   version,
-  put,
+  move,
 }: {
   adapter: Adapter;
   version: number;
-  put: UseMutationResult<MovedAdapterTag, Error, Move>;
+  move: UseMutationResult<MovedAdapterTag, Error, TagMove>;
 }) {
   const [text, setText] = useState('');
   const tag = text.trim();
@@ -81,7 +81,7 @@ function TagForm({
   const submit = (event: Event) => {
     event.preventDefault();
     if (tag)
-      put.mutate({ tag, version, expected: current?.version ?? null }, { onSuccess: () => setText('') });
+      move.mutate({ tag, version, expected: current?.version ?? null }, { onSuccess: () => setText('') });
   };
   const moves = current && current.version !== version;
   return (
@@ -94,15 +94,15 @@ function TagForm({
         spellcheck={false}
         autocomplete="off"
         value={text}
-        error={put.error && describeError(put.error).text}
+        error={move.error && describeError(move.error).text}
         onValue={(value) => {
           setText(value);
-          if (put.error) put.reset();
+          if (move.error) move.reset();
         }}
         hint={moves ? `Moves the tag from version ${current.version} to this version.` : null}
       />
-      <Button type="submit" busy={put.isPending} disabled={!tag}>
-        {moves ? 'Move tag' : 'Add tag'}
+      <Button type="submit" busy={move.isPending} disabled={!tag}>
+        {moves ? 'TagMove tag' : 'Add tag'}
       </Button>
     </form>
   );

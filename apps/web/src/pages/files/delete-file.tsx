@@ -31,7 +31,7 @@ export function DeleteFile({
       onConfirm={() => remove.mutate(file.id)}
       onClose={onClose}
     >
-      <p class="words">
+      <p class="wrap-anywhere">
         <strong>{file.filename}</strong>, {bytes(file.bytes)}. Adapters trained on it are kept, but new jobs
         can no longer use it. This cannot be undone.
       </p>

@@ -84,7 +84,7 @@ function PublishedAdapter({
     <section class="panel">
       <h2>Adapter</h2>
       <p class="row">
-        <code class="words">{model}</code>
+        <code class="wrap-anywhere">{model}</code>
         <CopyButton text={model} label="Copy name" />
       </p>
       {proof && <p class="proof">{describeProof(proof)}</p>}

@@ -111,10 +111,10 @@ function Loss({
   last?: number | null | undefined;
 }) {
   const now = last ?? losses.at(-1) ?? null;
-  const words = losses.length > 1 ? `from ${measure(losses[0])} to ${measure(now)}` : 'no values yet';
+  const description = losses.length > 1 ? `from ${measure(losses[0])} to ${measure(now)}` : 'no values yet';
   return (
     <span class="jobs-loss">
-      <Sparkline values={losses} label={`Loss of ${name}: ${words}`} />
+      <Sparkline values={losses} label={`Loss of ${name}: ${description}`} />
       <span class="jobs-loss-now">{measure(now)}</span>
     </span>
   );

@@ -128,7 +128,7 @@ export function BaseModels() {
           onConfirm={() => remove.mutate(removing.id)}
           onClose={() => setRemoving(null)}
         >
-          <p class="words">
+          <p class="wrap-anywhere">
             Removes {removing.id} and its downloaded files. A model in use by jobs or adapters cannot be
             removed; hide it instead.
           </p>

@@ -36,7 +36,7 @@ export function ModelAccess({ model, onClose }: { model: BaseModelObject; onClos
       onSubmit={submit}
       onClose={onClose}
     >
-      <p class="words">
+      <p class="wrap-anywhere">
         {model.id} is visible to {model.limited ? model.allowed_teams.join(', ') || 'no team' : 'all teams'}
         {model.denied_teams.length > 0 && ` except ${model.denied_teams.join(', ')}`}.
       </p>

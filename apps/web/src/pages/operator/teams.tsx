@@ -80,7 +80,9 @@ export function Teams() {
           invalidates={[]}
           onClose={() => setInvited(null)}
         >
-          <p class="words">To team {invited.name}. The invitation is recorded in the team’s audit log.</p>
+          <p class="wrap-anywhere">
+            To team {invited.name}. The invitation is recorded in the team’s audit log.
+          </p>
         </InvitationDialog>
       )}
     </section>
@@ -113,7 +115,7 @@ function TeamForm({ team, onClose }: { team: TeamObject | 'new'; onClose: () => 
       onClose={onClose}
     >
       {existing ? (
-        <p class="words">{existing.name}</p>
+        <p class="wrap-anywhere">{existing.name}</p>
       ) : (
         <TextField
           label="Name"

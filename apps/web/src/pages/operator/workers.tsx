@@ -209,7 +209,7 @@ function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: 
       onSubmit={() => quarantine.mutate({ reason: reason.trim(), drain: mode === 'drain' })}
       onClose={onClose}
     >
-      <p class="words">
+      <p class="wrap-anywhere">
         {worker.hostname} gets no jobs until it is released. Completions go to other workers, if there are
         any.
       </p>

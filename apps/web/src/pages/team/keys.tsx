@@ -152,7 +152,7 @@ export function Keys() {
           onConfirm={() => revoke.mutate(revoking)}
           onClose={() => setRevoking(null)}
         >
-          <p class="words">
+          <p class="wrap-anywhere">
             {revoking.name} stops working immediately and permanently
             {revoking.id === me.key?.id && ', and this session ends'}. This also revokes the keys and open
             invitations created with it, directly or through those keys, and disables webhooks created with

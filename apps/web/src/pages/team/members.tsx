@@ -164,7 +164,7 @@ export function Members() {
           }
           onClose={() => setPending(null)}
         >
-          <p class="words">
+          <p class="wrap-anywhere">
             {pending.role === 'none'
               ? `All keys of ${pending.member.name} (${pending.member.email}) in this team are revoked immediately. Files, jobs and adapters are kept.`
               : 'Only another admin can undo this.'}

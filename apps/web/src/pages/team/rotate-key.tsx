@@ -31,7 +31,7 @@ export function RotateKey({
       onSubmit={() => rotate.mutate(Number(overlap))}
       onClose={onClose}
     >
-      <p class="words">
+      <p class="wrap-anywhere">
         Creates a new key with the permissions of {apiKey.name}. Both keys work until the old one expires.
       </p>
       <Select
