@@ -78,7 +78,7 @@ test('no jobs, an unknown job and too many jobs', async () => {
   const unknown = await bench.visit(bench.acme, `/compare?jobs=${ids[0]},ftjob-nobodys`);
   unknown.expect(/status of 404/);
   await unknown.page.getByText(/No such fine-tuning job/).waitFor();
-  await unknown.page.getByRole('button', { name: 'Remove' }).click();
+  await unknown.page.getByRole('button', { name: 'Remove', exact: true }).click();
   await unknown.page.getByText(/No such fine-tuning job/).waitFor({ state: 'detached' });
   await unknown.page.getByRole('img', { name: /^Training loss: first/ }).waitFor();
   await unknown.leave();
