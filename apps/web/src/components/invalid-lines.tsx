@@ -42,7 +42,7 @@ export function InvalidLines({
         rowKey={({ line, message }) => `${line} ${message}`}
         columns={[
           { head: 'Lines', cell: (error) => linesText(error, showsAll), isRowHeader: true, width: '11rem' },
-          { head: 'Error', cell: ({ message }) => message },
+          { head: 'Issue', cell: ({ message }) => message },
         ]}
       />
       {hasMore && !showsAll && !isExcerpt && (

@@ -97,7 +97,7 @@ function findProblems({ version, database, queue, workers }: Wire.ServiceState, 
     ],
     [
       unversioned > 0,
-      `${workersAre(unversioned)} running a version without a protocol number and may reject completions. Upgrade them.`,
+      `${workersAre(unversioned)} running a version without a protocol number and may reject completions. Upgrade to the version of the API.`,
     ],
     [
       versions.some((each) => each !== version),
