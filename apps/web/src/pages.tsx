@@ -1,7 +1,7 @@
 import type { Me } from '@graft/client';
 import type { FunctionComponent } from 'preact';
 import type { IconName } from './components/icon.tsx';
-import { lazyPage } from './router/lazy-page.tsx';
+import { lazyPage } from './components/lazy-page.tsx';
 
 export interface Page {
   /** A wouter pattern. Its first segment must also be listed in `dashboardPaths` of apps/api/src/plugins/dashboard.ts. */

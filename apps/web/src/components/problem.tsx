@@ -1,7 +1,10 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
-import { needsSignIn } from '../data/session.ts';
 import '../styles/components/problem.css';
 import { Button } from './forms/button.tsx';
+
+/** Operator requests need a recent sign-in; this one was too long ago. */
+export const needsSignIn = (error: unknown): boolean =>
+  error instanceof GraftApiError && error.code === 'reauthentication_required';
 
 interface ErrorDescription {
   title: string;

@@ -1,5 +1,6 @@
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/preact-query';
-import { needsSignIn, watchSession } from './session.ts';
+import { needsSignIn } from '../components/problem.tsx';
+import { watchSession } from './session.ts';
 
 /** Cache of the API's responses. TanStack Query does not retry, because the client does. */
 export const queryClient: QueryClient = new QueryClient({

@@ -1,13 +1,9 @@
-import { GraftApiError, type Me, type Role } from '@graft/client';
+import type { Me, Role } from '@graft/client';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { clearOtherSessions } from './browser-storage.ts';
 import { graft, sessionEndedEvent } from './graft.ts';
 
 export const sessionKey = ['session'];
-
-/** Operator requests need a recent sign-in; this one was too long ago. */
-export const needsSignIn = (error: unknown): boolean =>
-  error instanceof GraftApiError && error.code === 'reauthentication_required';
 
 /** The sign-in methods, and the signed-in user as `me`; null: signed out. */
 export function useSession() {

@@ -2,6 +2,7 @@ import type { Me } from '@graft/client';
 import { useEffect } from 'preact/hooks';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter-preact';
 import '../styles/shell.css';
+import { Brand } from '../components/brand.tsx';
 import { Empty } from '../components/empty.tsx';
 import { ErrorBoundary } from '../components/error-boundary.tsx';
 import { Icon } from '../components/icon.tsx';
@@ -9,7 +10,6 @@ import { PageHead } from '../components/page-head.tsx';
 import { useScrollIntoView } from '../components/use-scroll-into-view.ts';
 import { pages } from '../pages.tsx';
 import { Account } from './account.tsx';
-import { Brand } from './brand.tsx';
 
 /** The frame of every page: navigation, account, content. */
 export function Shell({ me }: { me: Me }) {

@@ -2,12 +2,12 @@ import type { Wire } from '@graft/client';
 import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { useEffect, useState } from 'preact/hooks';
 import '../styles/pages/sign-in.css';
+import { Brand } from '../components/brand.tsx';
 import { Button } from '../components/forms/button.tsx';
 import { TextField } from '../components/forms/field.tsx';
 import { describeError } from '../components/problem.tsx';
 import { graft } from '../data/graft.ts';
 import { sessionKey } from '../data/session.ts';
-import { Brand } from './brand.tsx';
 
 /** Sign-in with the identity provider or an API key. The key is exchanged for an HttpOnly cookie and not stored. */
 export function SignIn({ options }: { options: Wire.SignInOptions }) {

@@ -4,7 +4,6 @@ import { Link } from 'wouter-preact';
 import '../../styles/pages/adapters.css';
 import { Empty } from '../../components/empty.tsx';
 import { LinkButton } from '../../components/forms/button.tsx';
-import { ModelField } from '../../components/forms/model-field.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -14,6 +13,7 @@ import { usePermission } from '../../data/session.ts';
 import { playgroundLink } from '../../router/playground-link.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, measure, none } from '../../text/numbers.ts';
+import { ModelField } from './model-field.tsx';
 
 /** The differences between two adapter versions, of the same adapter or of two. */
 export function CompareAdapters() {

@@ -12,7 +12,6 @@ import { Button, IconButton, LinkButton } from '../../components/forms/button.ts
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
-import { ModelField } from '../../components/forms/model-field.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { InvalidLines } from '../../components/invalid-lines.tsx';
@@ -34,6 +33,7 @@ import { toast, toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { bytes, compact, count, measure, percent } from '../../text/numbers.ts';
 import { dayOf, duration } from '../../text/times.ts';
+import { ModelField } from '../adapters/model-field.tsx';
 
 const fault = new GraftApiError({
   status: 400,

@@ -11,7 +11,6 @@ import { Table } from '../../components/lists/table.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
-import { UploadList } from '../../components/upload-list.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
@@ -20,6 +19,7 @@ import { useQueryState } from '../../router/query-state.ts';
 import { bytes, count } from '../../text/numbers.ts';
 import { DeleteFile } from './delete-file.tsx';
 import { Unfinished, usePendingUploads } from './unfinished.tsx';
+import { UploadList } from './upload-list.tsx';
 
 /** The team's training files, with uploads. */
 export function Files() {

@@ -2,11 +2,11 @@ import type { Model } from '@graft/client';
 import { useMutation, useQuery } from '@tanstack/preact-query';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Select } from '../../components/forms/field.tsx';
-import { UploadList } from '../../components/upload-list.tsx';
 import { graft } from '../../data/graft.ts';
 import { usePermission } from '../../data/session.ts';
 import { uploadFiles } from '../../data/uploads.ts';
 import { counted } from '../../text/numbers.ts';
+import { UploadList } from '../files/upload-list.tsx';
 import { type Draft, faultAt, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';
 

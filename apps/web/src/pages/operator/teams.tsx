@@ -4,13 +4,13 @@ import { Empty } from '../../components/empty.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
-import { InvitationDialog } from '../../components/forms/invitation-dialog.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { count } from '../../text/numbers.ts';
+import { InvitationDialog } from '../team/invitation-dialog.tsx';
 
 const invalidates = [['teams'], ['queue']];
 

@@ -5,13 +5,13 @@ import { Confirm } from '../../components/dialog.tsx';
 import { Empty } from '../../components/empty.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { Select } from '../../components/forms/field.tsx';
-import { InvitationDialog } from '../../components/forms/invitation-dialog.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { usePermission } from '../../data/session.ts';
+import { InvitationDialog } from './invitation-dialog.tsx';
 import { roleHint, roleOptions } from './roles.ts';
 
 const invalidates = [['invitations'], ['audit']];

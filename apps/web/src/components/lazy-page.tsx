@@ -1,6 +1,6 @@
 import type { FunctionComponent } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { Problem } from '../components/problem.tsx';
+import { Problem } from './problem.tsx';
 
 type Loaded = { page: FunctionComponent } | { error: unknown };
 

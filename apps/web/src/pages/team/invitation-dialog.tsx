@@ -2,12 +2,12 @@ import type { CreatedInvitation } from '@graft/client';
 import type { QueryKey } from '@tanstack/preact-query';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
+import { TextField } from '../../components/forms/field.tsx';
+import { FormDialog } from '../../components/forms/form.tsx';
+import { Secret } from '../../components/forms/secret.tsx';
+import { Time } from '../../components/time.tsx';
 import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { invitationLink } from '../../router/invitation-link.ts';
-import { Time } from '../time.tsx';
-import { TextField } from './field.tsx';
-import { FormDialog } from './form.tsx';
-import { Secret } from './secret.tsx';
 
 /** Form to create an invitation; then shows its link once. */
 export function InvitationDialog<Extra extends object>({

@@ -1,6 +1,6 @@
 import { useEffect, useId, useState } from 'preact/hooks';
+import { TextField } from '../../components/forms/field.tsx';
 import { useModels } from '../../data/models.ts';
-import { TextField } from './field.tsx';
 
 /** Suggestions at a time; typing filters them. */
 const maxShown = 200;

@@ -1,12 +1,12 @@
 import { GraftApiError } from '@graft/client';
 import { Link } from 'wouter-preact';
-import '../styles/components/upload-list.css';
-import { discardUpload, resumeUpload, stopUpload, type Upload, useUploads } from '../data/uploads.ts';
-import { bytes, count, counted, percent } from '../text/numbers.ts';
-import { Button, IconButton } from './forms/button.tsx';
-import { InvalidLines } from './invalid-lines.tsx';
-import { Meter } from './lists/meter.tsx';
-import { describeError } from './problem.tsx';
+import '../../styles/components/upload-list.css';
+import { Button, IconButton } from '../../components/forms/button.tsx';
+import { InvalidLines } from '../../components/invalid-lines.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
+import { describeError } from '../../components/problem.tsx';
+import { discardUpload, resumeUpload, stopUpload, type Upload, useUploads } from '../../data/uploads.ts';
+import { bytes, count, counted, percent } from '../../text/numbers.ts';
 
 /** Uploads with their progress and result. */
 export function UploadList() {
