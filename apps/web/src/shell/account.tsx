@@ -17,6 +17,7 @@ export function Account({ me }: { me: Me }) {
     onError: toastError,
   });
   const { team, teams } = me;
+  const user = `${me.person?.email ?? `Key ${me.key?.id ?? ''}`}${me.role ? ` · ${me.role}` : ''}`;
   return (
     <div class="account">
       <div class="account-user">
@@ -36,9 +37,8 @@ export function Account({ me }: { me: Me }) {
             {team?.name ?? (me.is_operator ? 'Operator' : 'No team')}
           </strong>
         )}
-        <span class="cut small soft" title={me.person?.email}>
-          {me.person?.email ?? `API key ${me.key?.id ?? ''}`}
-          {me.role && ` · ${me.role}`}
+        <span class="cut small soft" title={user}>
+          {user}
         </span>
       </div>
       <Button kind="quiet" small busy={signOut.isPending} onClick={() => signOut.mutate()}>
