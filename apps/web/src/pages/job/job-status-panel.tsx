@@ -3,14 +3,14 @@ import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
-import { useNames } from '../../data/people.ts';
+import { useMemberNames } from '../../data/member-names.ts';
 import { bytes, compact, count, counted, measure, percent } from '../../text/numbers.ts';
 import { duration } from '../../text/times.ts';
 import { jobProgress, queueText } from '../jobs/job-status-cell.tsx';
 
 /** The job's status, remaining time and latest metrics. */
 export function JobStatusPanel({ job }: { job: FineTuningJob }) {
-  const { nameOf } = useNames();
+  const { nameOf } = useMemberNames();
   const progress = jobProgress(job);
   const facts: Fact[] = [
     ...jobFacts(job),

@@ -3,8 +3,8 @@ import { Select } from '../../components/forms/field.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { statuses, statusLabel } from '../../components/status.tsx';
 import type { JobFilters } from '../../data/jobs.ts';
+import { useMemberNames } from '../../data/member-names.ts';
 import { useModels } from '../../data/models.ts';
-import { useNames } from '../../data/people.ts';
 
 interface FiltersProps {
   filters: JobFilters;
@@ -12,7 +12,7 @@ interface FiltersProps {
 }
 
 export function Filters({ filters, onFilters }: FiltersProps) {
-  const { people } = useNames();
+  const { members } = useMemberNames();
   const { data: models = [] } = useModels();
   const bases = models.filter(({ base_model }) => base_model === null).map(({ id }) => id);
   const options = filters.model && !bases.includes(filters.model) ? [...bases, filters.model] : bases;
@@ -40,7 +40,7 @@ export function Filters({ filters, onFilters }: FiltersProps) {
         onValue={(model) => onFilters({ model })}
         options={[['', 'All base models'], ...options.map(option)]}
       />
-      {(people.length > 1 || filters.owner) && (
+      {(members.length > 1 || filters.owner) && (
         <Select
           label="Owner"
           hideLabel
@@ -48,8 +48,8 @@ export function Filters({ filters, onFilters }: FiltersProps) {
           onValue={(owner) => onFilters({ owner })}
           options={[
             ['', 'All owners'],
-            ...people.map(({ id, name }) => [id, name] as const),
-            ...(filters.owner && !people.some(({ id }) => id === filters.owner)
+            ...members.map(({ id, name }) => [id, name] as const),
+            ...(filters.owner && !members.some(({ id }) => id === filters.owner)
               ? [option(filters.owner)]
               : []),
           ]}

@@ -3,7 +3,7 @@ import { useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import { Sparkline } from '../../components/chart/sparkline.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
-import { useNames } from '../../data/people.ts';
+import { useMemberNames } from '../../data/member-names.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
 import { measure } from '../../text/numbers.ts';
 import { JobActions } from './job-actions.tsx';
@@ -82,7 +82,7 @@ interface JobTableProps {
 }
 
 export function JobTable({ jobs, losses, selected, onSelectionChange }: JobTableProps) {
-  const { nameOf } = useNames();
+  const { nameOf } = useMemberNames();
   const latest = useRef({ selected, onSelectionChange });
   latest.current = { selected, onSelectionChange };
   const onSelect = useRef((id: string, isSelected: boolean) => {

@@ -3,7 +3,10 @@ import { graft } from './graft.ts';
 import { useMe, usePermission } from './session.ts';
 
 /** Display names for the ids of members and API keys. */
-export function useNames(): { nameOf: (id: string) => string; people: { id: string; name: string }[] } {
+export function useMemberNames(): {
+  nameOf: (id: string) => string;
+  members: { id: string; name: string }[];
+} {
   const { person } = useMe();
   const { data = [] } = useQuery({
     queryKey: ['members'],
@@ -11,13 +14,13 @@ export function useNames(): { nameOf: (id: string) => string; people: { id: stri
     staleTime: 300_000,
     enabled: usePermission('team:read'),
   });
-  const people = data.map(({ id, name, email }) => ({ id, name: name || email }));
-  const names = new Map(people.map(({ id, name }) => [id, name]));
+  const members = data.map(({ id, name, email }) => ({ id, name: name || email }));
+  const names = new Map(members.map(({ id, name }) => [id, name]));
   return {
     nameOf: (id) =>
       id === person?.id
         ? 'you'
         : (names.get(id) ?? (id.startsWith('user-') ? 'a former member' : `key ${id}`)),
-    people,
+    members,
   };
 }
