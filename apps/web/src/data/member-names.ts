@@ -9,7 +9,7 @@ export function useMemberNames(): {
 } {
   const { person } = useMe();
   const { data = [] } = useQuery({
-    queryKey: ['members'],
+    queryKey: ['members', 'names'],
     queryFn: () => graft.team.members.list({ limit: 1000 }).toArray(1000),
     staleTime: 300_000,
     enabled: usePermission('team:read'),
