@@ -1,10 +1,10 @@
 import type { HtmlTagDescriptor, Plugin } from 'vite';
 import { defineConfig } from 'vite';
 
-/** The API that `npm run dashboard -- --dev` shows the pages of. */
+/** The API behind `npm run dashboard -- --dev`. */
 const api = process.env.GRAFT_BASE_URL?.replace(/\/v1\/?$/, '') || 'http://127.0.0.1:8000';
 
-/** The font of the first text, asked for with the page and not after the styles, so that nothing moves when it comes. */
+/** Preloads the main font, so that it is there before the first paint and text does not shift. */
 const preloadFont: Plugin = {
   name: 'preload-font',
   transformIndexHtml: {
@@ -26,12 +26,12 @@ export default defineConfig({
   plugins: [preloadFont],
   build: {
     target: 'es2023',
-    // Inlined, they would be `data:` addresses, which the policy of the pages refuses.
+    // Inlined assets would be `data:` URLs, which the content security policy blocks.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // Each file costs a kilobyte of headers. So all styles are one: they are smaller than the headers of those of the first page,
+    // Each file costs a kilobyte of headers. So all styles are in one file,
     cssCodeSplit: false,
-    // and so is what most pages need, which would be a file for each set of pages that share it.
+    // and so is the code that several pages share.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shared', minShareCount: 4 }] } } },
     reportCompressedSize: false,
   },

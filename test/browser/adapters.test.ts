@@ -1,4 +1,4 @@
-/** The pages of adapters: their list, one adapter with its versions, two versions compared. */
+/** The adapter pages: the list, one adapter with its versions, a comparison of two versions. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { methods } from '@graft/peft-core/config';
@@ -15,7 +15,7 @@ const views: VisitOptions[] = [390, 1280, 2560].flatMap((width) =>
 const long = 'a-name-that-has-no-end-'.repeat(3).slice(0, 64);
 
 let bench: BrowserBench;
-/** Of acme: a version that a job made, and two that went on from it. */
+/** Of acme: a version created by a job, and two that continue from it. */
 let trained: AdapterVersion;
 let second: AdapterVersion;
 let third: AdapterVersion;
@@ -30,7 +30,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** A thousand adapters more, of a team of their own. */
+/** A thousand adapters of another team. */
 async function manyAdapters() {
   const { services, other } = bench;
   const row = await services.db.adapterVersion.findUniqueOrThrow({ where: { id: trained.id } });
@@ -44,31 +44,31 @@ async function manyAdapters() {
       ...row,
       ...{ id: `adptver-many-${i}`, teamId: other.teamId, adapterId, jobId: null, keyId: null },
       modelName: `ft:tiny:other:many-${i}:abcdefgh`,
-      // biome-ignore lint/suspicious/noExplicitAny: JSON columns are read in another type than they are written in
+      // biome-ignore lint/suspicious/noExplicitAny: JSON columns have different types for reading and writing
     })) as any,
   });
 }
 
-test('without adapters the page says where they come from', async () => {
+test('without adapters the page explains how to create them', async () => {
   const visit = await bench.visit(bench.other, '/adapters');
   await visit.page.getByRole('heading', { name: 'No adapters yet' }).waitFor();
   await visit.checkAccess();
   await visit.picture('adapters-none');
   await visit.page.getByText('Deleted', { exact: true }).click();
-  await visit.page.getByRole('heading', { name: 'Nothing was deleted' }).waitFor();
+  await visit.page.getByRole('heading', { name: 'No deleted versions' }).waitFor();
   await visit.leave();
 });
 
-test('the list: search and base model in the address, an adapter a click away', async () => {
+test('the list: search and base model in the URL, and links to adapters', async () => {
   const visit = await bench.visit(bench.acme, '/adapters');
   const { page } = visit;
   const link = page.getByRole('link', { name: 'poet', exact: true });
   await link.waitFor();
   await page.getByLabel('Search by name').fill('nobody');
-  await page.getByRole('heading', { name: 'No adapter is like that' }).waitFor();
+  await page.getByRole('heading', { name: 'No matching adapters' }).waitFor();
   assert.equal(new URL(page.url()).search, '?search=nobody');
   await page.reload();
-  await page.getByRole('button', { name: 'Show all adapters' }).click();
+  await page.getByRole('button', { name: 'Clear filters' }).click();
   await page.getByLabel('Base model').selectOption('tiny');
   await page.waitForURL(/base=tiny/);
   await link.click();
@@ -77,41 +77,41 @@ test('the list: search and base model in the address, an adapter a click away', 
   await visit.leave();
 });
 
-test('a tag is made, moved with a word beforehand, taken back, and removed', async () => {
+test('a tag is added, moved after a hint, restored by undo, and removed', async () => {
   const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=3`);
   const { page } = visit;
   const field = page.getByLabel('Tag', { exact: true });
   const tags = page.getByRole('list', { name: 'Tags' });
   await field.fill('abcdefgh');
   visit.expect(/status of 400/);
-  await page.getByRole('button', { name: 'Add the tag' }).click();
+  await page.getByRole('button', { name: 'Add tag' }).click();
   await page.getByText('could be the end of the name of a version').waitFor();
 
   await field.fill('production');
-  await page.getByRole('button', { name: 'Add the tag' }).click();
+  await page.getByRole('button', { name: 'Add tag' }).click();
   await tags.getByText('production', { exact: true }).waitFor();
   await page.getByRole('link', { name: 'Version 2', exact: true }).click();
-  await page.getByText('No tag points at it.').waitFor();
+  await page.getByText('No tags.').waitFor();
   await field.fill('production');
-  await page.getByText('Moves it from version 3 to this one.').waitFor();
+  await page.getByText('Moves the tag from version 3 to this version.').waitFor();
   await visit.checkAccess();
-  await page.getByRole('button', { name: 'Move the tag' }).click();
+  await page.getByRole('button', { name: 'Move tag' }).click();
   await tags.getByText('production', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Undo' }).last().click();
-  await page.getByText('No tag points at it.').waitFor();
+  await page.getByText('No tags.').waitFor();
   assert.deepEqual(await tagsNow(), [['production', 3]]);
 
-  // Somebody else is faster than a page that was opened before.
+  // Another user moves the tag after this page was loaded.
   await field.fill('production');
-  await page.getByText('Moves it from version 3 to this one.').waitFor();
+  await page.getByText('Moves the tag from version 3 to this version.').waitFor();
   await bench.acme.send('POST', `/v1/adapters/${trained.adapterId}/tags`, { tag: 'production', version: 1 });
   visit.expect(/status of 412/);
-  await page.getByRole('button', { name: 'Move the tag' }).click();
+  await page.getByRole('button', { name: 'Move tag' }).click();
   await page.getByText('The tag production points at version 1; nothing was changed.').waitFor();
 
   await page.getByRole('link', { name: 'Version 1', exact: true }).click();
   await page.getByRole('button', { name: 'Remove production' }).click();
-  await page.getByText('No tag points at it.').waitFor();
+  await page.getByText('No tags.').waitFor();
   await page.getByRole('button', { name: 'Undo' }).last().click();
   await tags.getByText('production', { exact: true }).waitFor();
   assert.deepEqual(await tagsNow(), [['production', 1]]);
@@ -131,7 +131,7 @@ test('notes of an adapter and of a version', async () => {
     ['adapter', 'Writes verse.'],
     ['version', 'The first <b>try</b>.'],
   ] as const) {
-    await page.getByRole('button', { name: `Write a note of the ${of}` }).click();
+    await page.getByRole('button', { name: `Add ${of} note` }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Note').fill('x'.repeat(longestNote + 1));
     visit.expect(/status of 400/);
@@ -144,25 +144,25 @@ test('notes of an adapter and of a version', async () => {
   }
   await page.reload();
   await page.getByText('Writes verse.').waitFor();
-  await page.getByRole('button', { name: 'Edit the note of the adapter' }).click();
+  await page.getByRole('button', { name: 'Edit adapter note' }).click();
   await page.getByRole('dialog').getByLabel('Note').fill('');
   await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByRole('button', { name: 'Write a note of the adapter' }).waitFor();
+  await page.getByRole('button', { name: 'Add adapter note' }).waitFor();
   await visit.leave();
 });
 
-test('a version: lineage that leads on, code for each runtime, its download, the playground', async () => {
+test('a version: lineage with links, code for each runtime, download, playground', async () => {
   const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2`);
   const { page } = visit;
   const lineage = page.getByRole('region', { name: 'Lineage' });
   await lineage.getByRole('link', { name: 'Version poet v2, from poet v1' }).waitFor();
   await lineage.getByRole('img', { name: 'Base model tiny' }).waitFor();
-  await lineage.getByRole('link', { name: /^Data train\.jsonl/ }).waitFor();
+  await lineage.getByRole('link', { name: /^File train\.jsonl/ }).waitFor();
   await lineage.getByRole('link', { name: /^Job .*from tiny, train\.jsonl/ }).waitFor();
 
   const code = page.getByRole('region', { name: /^Code for/ });
   await code.getByText('/v1/chat/completions').waitFor();
-  await page.getByLabel('In', { exact: true }).selectOption('HF PEFT');
+  await page.getByLabel('Runtime', { exact: true }).selectOption('HF PEFT');
   await code.getByText('PeftModel.from_pretrained').waitFor();
   await page.reload();
   await code.getByText('PeftModel.from_pretrained').waitFor();
@@ -172,7 +172,7 @@ test('a version: lineage that leads on, code for each runtime, its download, the
     page.getByRole('link', { name: 'Download' }).click(),
   ]);
   assert.equal(download.suggestedFilename(), 'poet-v2.tar');
-  const address = await page.getByRole('link', { name: 'Try it' }).getAttribute('href');
+  const address = await page.getByRole('link', { name: 'Open in playground' }).getAttribute('href');
   assert.deepEqual(Object.fromEntries(new URL(address!, bench.url).searchParams), {
     a: 'tiny',
     b: second.modelName,
@@ -183,28 +183,28 @@ test('a version: lineage that leads on, code for each runtime, its download, the
   await visit.leave();
 });
 
-test('every runtime that the API can name has code of its own', () => {
+test('every runtime of the API has its own code', () => {
   const known = new Set([
     ...['Graft', ...Object.values(methods).flatMap(({ library }) => library ?? [])],
     ...Object.values(methods).flatMap(({ servedBy }) => Object.keys(servedBy ?? {})),
   ]);
   assert.ok(known.size > 5);
   const version = toWireAdapterVersion(second);
-  const names = codeNames({ ...version, runtimes: [...known, 'one that the page does not know'] });
+  const names = codeNames({ ...version, runtimes: [...known, 'an unknown runtime'] });
   const codes = names.map((name) => codeFor(name, { version, hub: null, origin: bench.url }));
   assert.ok(codes.length > known.size);
   assert.equal(new Set(codes).size, codes.length);
   assert.match(codes.at(-1)!, /versions\/2\/download/);
 });
 
-test('a version is deleted, and comes back: by undo, and from the deleted ones', async () => {
+test('a version is deleted and restored, by undo and from the list of deleted versions', async () => {
   const gone = await storeAdapter(bench, bench.acme, 'short-lived');
   const visit = await bench.visit(bench.acme, `/adapters/${gone.adapterId}`);
   const { page } = visit;
   const remove = async () => {
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
     await visit.checkAccess();
-    await page.getByRole('button', { name: 'Delete it' }).click();
+    await page.getByRole('button', { name: 'Delete version' }).click();
     await page.getByRole('heading', { name: 'Adapters', level: 1 }).waitFor();
   };
   await remove();
@@ -216,10 +216,10 @@ test('a version is deleted, and comes back: by undo, and from the deleted ones',
     .getByRole('row', { name: /short-lived/ })
     .getByRole('button', { name: 'Restore' })
     .click();
-  await page.getByRole('heading', { name: 'Nothing was deleted' }).waitFor();
+  await page.getByRole('heading', { name: 'No deleted versions' }).waitFor();
 
   await page.goto(`/adapters/${gone.adapterId}`);
-  await page.getByRole('button', { name: 'Delete the adapter' }).click();
+  await page.getByRole('button', { name: 'Delete adapter' }).click();
   await page.getByRole('button', { name: 'Delete all versions' }).click();
   await page
     .getByRole('cell', { name: /hours|min|now/ })
@@ -228,12 +228,14 @@ test('a version is deleted, and comes back: by undo, and from the deleted ones',
   await visit.leave();
 });
 
-test('two versions compared, chosen in the address', async () => {
+test('two versions are compared, with both in the URL', async () => {
   const visit = await bench.visit(bench.acme, '/adapters/compare');
   const { page } = visit;
-  await page.getByRole('heading', { name: 'Choose two' }).waitFor();
-  await page.getByLabel('A', { exact: true }).fill(second.modelName);
-  await page.getByLabel('B', { exact: true }).fill(third.modelName);
+  await page.getByRole('heading', { name: 'Choose two versions' }).waitFor();
+  await page.getByLabel('Model A', { exact: true }).fill(second.modelName);
+  await page.getByLabel('Model B', { exact: true }).fill(third.modelName);
+  // The list of models may still be loading.
+  await page.keyboard.press('Enter');
   const configuration = page.getByRole('region', { name: 'Configuration' });
   await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
   await visit.checkAccess();
@@ -241,19 +243,19 @@ test('two versions compared, chosen in the address', async () => {
   await page.reload();
   await configuration.getByRole('row', { name: 'r 2 4' }).waitFor();
   visit.expect(/status of 404/);
-  await page.getByLabel('B', { exact: true }).fill('ft:none');
+  await page.getByLabel('Model B', { exact: true }).fill('ft:none');
   await page.keyboard.press('Enter');
   await page.getByText("The model 'ft:none' does not exist.").waitFor();
   await visit.leave();
 });
 
-test("what is not there, another team's included, is said", async () => {
+test("missing adapters, versions and pages, and another team's, are reported", async () => {
   const visit = await bench.visit(bench.other, `/adapters/${trained.adapterId}`);
   visit.expect(/status of 404/);
   await visit.page.getByRole('heading', { name: 'Not found' }).waitFor();
   await visit.checkAccess();
   await visit.page.goto('/adapters/compare/x');
-  await visit.page.getByRole('heading', { name: 'No such page' }).waitFor();
+  await visit.page.getByRole('heading', { name: 'Page not found' }).waitFor();
   await visit.leave();
   const ours = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=9`);
   ours.expect(/status of 404/);
@@ -261,7 +263,7 @@ test("what is not there, another team's included, is said", async () => {
   await ours.leave();
 });
 
-test('a viewer reads everything and is offered nothing that they may not', async () => {
+test('a viewer reads everything and sees no actions without permission', async () => {
   const viewer = await bench.caller(bench.acme, 'viewer');
   const visit = await bench.visit(viewer, `/adapters/${trained.adapterId}?version=2`);
   const { page } = visit;
@@ -269,12 +271,12 @@ test('a viewer reads everything and is offered nothing that they may not', async
   await page.getByRole('region', { name: 'Lineage' }).getByRole('link').first().waitFor();
   for (const name of [/note/, /Delete/, /tag/])
     assert.equal(await page.getByRole('button', { name }).count(), 0);
-  assert.equal(await page.getByRole('link', { name: 'Try it' }).count(), 0);
+  assert.equal(await page.getByRole('link', { name: 'Open in playground' }).count(), 0);
   await visit.leave();
 });
 
 for (const view of views) {
-  test(`the pages hold at ${view.width} px, ${view.scheme}`, async () => {
+  test(`the pages fit at ${view.width} px, ${view.scheme}`, async () => {
     const visit = await bench.visit(bench.acme, `/adapters/${trained.adapterId}?version=2`, view);
     const { page } = visit;
     await page.getByRole('region', { name: 'Lineage' }).getByRole('link').first().waitFor();
@@ -288,7 +290,7 @@ for (const view of views) {
   });
 }
 
-test('a thousand adapters are fetched as one scrolls', async () => {
+test('a thousand adapters are loaded on scroll', async () => {
   await manyAdapters();
   const visit = await bench.visit(bench.other, '/adapters');
   const { page } = visit;

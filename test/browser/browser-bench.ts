@@ -5,11 +5,11 @@ import { openVisits, type Visit, type VisitOptions } from './visits.ts';
 export type { Visit, VisitOptions };
 
 export interface BrowserBench extends ApiBench {
-  /** A browser of its own, signed in by a caller's key unless that is null, at a path. */
+  /** Opens a path in a separate browser context, signed in with a caller's key unless that is null. */
   visit(caller: Caller | null, path: string, options?: VisitOptions): Promise<Visit>;
 }
 
-/** The dashboard on a real API with its own database. `env`, `settings` and `port`: of the API, beside what tests have. */
+/** The dashboard on a real API with its own database. `env`, `settings` and `port` override the API's test defaults. */
 export async function openBrowserBench(
   env: NodeJS.ProcessEnv = {},
   settings: Parameters<typeof openApiBench>[0] = {},
@@ -17,7 +17,7 @@ export async function openBrowserBench(
 ): Promise<BrowserBench> {
   await buildDashboard();
   const api = await openApiBench({ eventPollMs: 100, streamHeartbeatMs: 15_000, ...settings }, env, port);
-  // Where there is no browser the test ends with that, and does not wait for an API that nobody closes.
+  // Without a browser the API must be closed, or the test would never end.
   const visits = await openVisits(api.url).catch(async (error) => {
     await api.close();
     throw error;

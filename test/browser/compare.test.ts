@@ -1,4 +1,4 @@
-/** Several jobs over one another: chosen in the address, what differs, how they ended, and taken along. */
+/** Comparison of several jobs: curves, differences, final metrics and exports. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
@@ -18,12 +18,12 @@ before(async () => {
 after(async () => await bench?.close());
 
 async function download({ page }: Visit, button: string): Promise<Buffer> {
-  const begun = page.waitForEvent('download');
+  const downloading = page.waitForEvent('download');
   await page.getByRole('button', { name: button, exact: true }).click();
-  return await readFile(await (await begun).path());
+  return await readFile(await (await downloading).path());
 }
 
-test('jobs ticked in the list are laid over one another, and what differs is told', async () => {
+test('jobs selected in the list are compared, with their differences', async () => {
   const visit = await bench.visit(bench.acme, '/jobs');
   const { page } = visit;
   await page.getByLabel('Compare first').check();
@@ -37,20 +37,20 @@ test('jobs ticked in the list are laid over one another, and what differs is tol
   await visit.checkAccess();
   await visit.picture('compare');
 
-  await page.getByLabel('Add a job').selectOption(ids[2]!);
+  await page.getByLabel('Add job').selectOption(ids[2]!);
   await page.waitForURL(new RegExp(ids[2]!));
   await page
     .getByRole('img', { name: /=second from/ })
     .first()
     .waitFor();
-  await page.getByRole('button', { name: 'Take first away' }).click();
+  await page.getByRole('button', { name: 'Remove first' }).click();
   await page.reload();
   await page.getByRole('img', { name: /^Training loss: second from .*; =second from / }).waitFor();
   assert.equal(await page.getByRole('link', { name: 'first', exact: true }).count(), 0);
   await visit.leave();
 });
 
-test('the curves are taken along as PNG, SVG and CSV', async () => {
+test('curves are exported as PNG, SVG and CSV', async () => {
   const visit = await bench.visit(bench.acme, `/compare?jobs=${ids.join()}`);
   await visit.page.getByRole('img', { name: /^Training loss: first from / }).waitFor();
   const png = await download(visit, 'PNG');
@@ -69,7 +69,7 @@ test('the curves are taken along as PNG, SVG and CSV', async () => {
   await visit.leave();
 });
 
-test('nothing chosen, something unknown and far too many are told and lead on', async () => {
+test('no jobs, an unknown job and too many jobs', async () => {
   const empty = await bench.visit(bench.acme, '/compare');
   await empty.page.getByRole('heading', { name: 'Choose jobs to compare' }).waitFor();
   await empty.checkAccess();
@@ -78,7 +78,7 @@ test('nothing chosen, something unknown and far too many are told and lead on', 
   const unknown = await bench.visit(bench.acme, `/compare?jobs=${ids[0]},ftjob-nobodys`);
   unknown.expect(/status of 404/);
   await unknown.page.getByText(/No such fine-tuning job/).waitFor();
-  await unknown.page.getByRole('button', { name: 'Take it away' }).click();
+  await unknown.page.getByRole('button', { name: 'Remove', exact: true }).click();
   await unknown.page.getByText(/No such fine-tuning job/).waitFor({ state: 'detached' });
   await unknown.page.getByRole('img', { name: /^Training loss: first/ }).waitFor();
   await unknown.leave();
@@ -97,7 +97,7 @@ for (const [width, scheme] of [
   [390, 'dark'],
   [2560, 'light'],
 ] as const) {
-  test(`the comparison holds at ${width} px, ${scheme}`, async () => {
+  test(`the comparison fits at ${width} px, ${scheme}`, async () => {
     const visit = await bench.visit(bench.acme, `/compare?jobs=${ids.join()}`, { width, scheme });
     await visit.page.getByRole('img', { name: /^Training loss: first/ }).waitFor();
     await visit.checkAccess();

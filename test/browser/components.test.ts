@@ -1,4 +1,4 @@
-/** Every component in its states, as one page that the tests take a picture of: GRAFT_PICTURES names a folder for them. */
+/** The gallery of components in all their states. GRAFT_PICTURES names a folder for screenshots. */
 import { after, before, test } from 'node:test';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 
@@ -10,12 +10,12 @@ after(async () => await bench?.close());
 
 for (const width of [390, 1280, 2560]) {
   for (const scheme of ['light', 'dark'] as const) {
-    test(`the components hold at ${width} px, ${scheme}`, async () => {
+    test(`the components fit at ${width} px, ${scheme}`, async () => {
       const visit = await bench.visit(bench.acme, '/_components', { width, scheme });
       await visit.page.getByRole('heading', { name: 'Components', level: 1 }).waitFor();
       await visit.checkAccess();
       await visit.picture(`components-${width}-${scheme}`);
-      await visit.page.getByRole('button', { name: 'Ask' }).click();
+      await visit.page.getByRole('button', { name: 'Confirmation' }).click();
       await visit.page.getByRole('dialog').waitFor();
       await visit.checkAccess();
       await visit.page.keyboard.press('Escape');

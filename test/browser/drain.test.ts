@@ -1,4 +1,4 @@
-/** The operator takes a real worker out of service while it trains, by the page's buttons, and back: no job is lost by it. */
+/** The operator quarantines a real worker during training in the dashboard, and releases it. No job is lost. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { FineTuningJob, JobAttempt, JobMetric } from '@graft/client';
@@ -8,7 +8,7 @@ import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench
 let bench: BrowserBench;
 let worker: ForkedWorker;
 let visit: Visit;
-/** The job that waits until the worker is released. */
+/** A job that waits until the worker is released. */
 let waiting: string;
 before(async () => {
   bench = await openBrowserBench();
@@ -21,7 +21,7 @@ after(async () => {
   await bench?.close();
 });
 
-/** Some seconds of training, however quick the machine is; and some minutes, of which the end is not awaited. */
+/** Steps for some seconds of training on any machine, and for some minutes, whose end is not awaited. */
 const [seconds, minutes] = [2_500, 20_000];
 
 async function makeJob(steps: number): Promise<string> {
@@ -52,7 +52,7 @@ async function until(id: string, holds: (job: FineTuningJob) => boolean): Promis
 }
 const isTraining = ({ status, progress }: FineTuningJob) => status === 'running' && (progress?.step ?? 0) > 0;
 
-/** How each attempt to train it ended. */
+/** The outcome of each training attempt. */
 async function outcomesOf(id: string) {
   const { json } = await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}/attempts`);
   return (json.data as JobAttempt[]).filter(({ kind }) => kind === 'training').map(({ outcome }) => outcome);
@@ -61,23 +61,24 @@ async function outcomesOf(id: string) {
 const row = (text: string) => visit.page.getByRole('row').filter({ hasText: text });
 const button = (name: string) => visit.page.getByRole('button', { name, exact: true });
 
-async function takeOut(why: string, how: string): Promise<void> {
-  await button('Take out').click();
-  await visit.page.getByLabel('Why?').fill(why);
-  await visit.page.getByText(how, { exact: true }).click();
-  await button('Take it out').click();
+async function quarantine(reason: string, mode: string): Promise<void> {
+  await button('Quarantine').click();
+  const dialog = visit.page.getByRole('dialog');
+  await dialog.getByLabel('Reason').fill(reason);
+  await dialog.getByText(mode, { exact: true }).click();
+  await dialog.getByRole('button', { name: 'Quarantine' }).click();
 }
 
-test('it finishes what it runs, takes nothing new, is shown to be empty, and works again when it is released', async () => {
+test('a quarantined worker finishes its job and takes no new one until it is released', async () => {
   const first = await makeJob(seconds);
   await until(first, isTraining);
-  await takeOut('gets new memory', 'It finishes what it runs');
-  await row('It finishes what it runs').filter({ hasText: 'out of service' }).waitFor();
+  await quarantine('gets new memory', 'Finish running jobs');
+  await row('Finishing its running jobs').filter({ hasText: 'quarantined' }).waitFor();
   waiting = await makeJob(minutes);
   await bench.untilState(waiting, 'queued');
 
   await until(first, ({ status }) => status === 'succeeded');
-  await row('0 of 1 slot').filter({ hasText: 'It holds no job: its process can be stopped' }).waitFor();
+  await row('0 of 1 slot').filter({ hasText: 'No jobs left. The process can be stopped' }).waitFor();
   await row('gets new memory').waitFor();
   await visit.checkAccess();
   await visit.picture('operator-drained');
@@ -85,13 +86,13 @@ test('it finishes what it runs, takes nothing new, is shown to be empty, and wor
   assert.deepEqual([(await jobOf(waiting)).status, await outcomesOf(waiting)], ['queued', []]);
 
   await button('Release').click();
-  await row('in service').filter({ hasText: '1 of 1 slot' }).waitFor();
+  await row('ready').filter({ hasText: '1 of 1 slot' }).waitFor();
   await until(waiting, isTraining);
 });
 
-test('drained, it lets go of its job at a checkpoint, and goes on from there when it is released', async () => {
-  await takeOut('goes home', 'Drain it');
-  await row('0 of 1 slot').filter({ hasText: 'It holds no job' }).waitFor();
+test('a drained worker releases its job at a checkpoint and resumes it when it is released', async () => {
+  await quarantine('goes home', 'Drain');
+  await row('0 of 1 slot').filter({ hasText: 'No jobs left' }).waitFor();
   const { status, progress } = await jobOf(waiting);
   assert.equal(status, 'queued');
   assert.deepEqual(await outcomesOf(waiting), ['released']);

@@ -1,8 +1,8 @@
 /**
- * Every page with nothing, one and a thousand of all that it lists, and with texts far too long. By itself it tries what breaks
- * soonest: long lists on a telephone and on a laptop. Every page at three widths, light and dark, with a picture of each:
- * `GRAFT_EVERY_PAGE=whole GRAFT_PICTURES=folder node --import tsx --test test/browser/every-page.test.ts`; instead of
- * `whole` the beginning of pages' names tries those alone.
+ * Every page with zero, one and a thousand items and with very long texts. By default only what is most likely to break: long lists
+ * at phone and laptop widths. Every page at three widths, light and dark, with a screenshot of each:
+ * `GRAFT_EVERY_PAGE=whole GRAFT_PICTURES=folder node --import tsx --test test/browser/every-page.test.ts`. Instead of
+ * `whole`, a prefix of page names selects those pages.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -16,9 +16,9 @@ import { layoutFaults } from './layout-faults.ts';
 import { seedService } from './seed-service.ts';
 import { type Seeded, seedTeam } from './seed-team.ts';
 
-const asked = process.env.GRAFT_EVERY_PAGE;
-const isWhole = asked !== undefined;
-const only = asked === undefined || asked === 'whole' ? '' : asked;
+const selection = process.env.GRAFT_EVERY_PAGE;
+const isWhole = selection !== undefined;
+const only = selection === undefined || selection === 'whole' ? '' : selection;
 const counts = isWhole ? [0, 1, 1_000] : [1_000];
 const views: VisitOptions[] = isWhole
   ? [390, 1280, 2560].flatMap((width) => (['light', 'dark'] as const).map((scheme) => ({ width, scheme })))
@@ -27,28 +27,28 @@ const views: VisitOptions[] = isWhole
       { width: 1280, scheme: 'light' },
     ];
 
-/** Pages of long lists and of texts of people, that are tried without being asked for. */
+/** Pages with long lists or user texts, which the default run covers. */
 const lists = new Set([
   ...['jobs', 'job-checkpoints', 'job-history', 'job-sweep', 'compare', 'files', 'adapters', 'adapter'],
   ...['team', 'team-keys', 'team-use', 'team-webhooks', 'team-webhook', 'team-audit'],
   ...['operator-workers', 'operator-queue', 'operator-teams', 'operator-base-models'],
 ]);
 
-/** Taller pictures than these cannot be taken; what is below them is rows like those above. */
+/** Maximum height of a full-page screenshot, in pixels. */
 const tallest = 6_000;
-/** What may move while a page comes, of the measure of browsers: https://web.dev/articles/cls. */
-const mostShift = 0.1;
+/** Allowed cumulative layout shift while a page loads: https://web.dev/articles/cls. */
+const maxShift = 0.1;
 
 interface Shown {
   name: string;
   path: string;
-  /** Null: whoever is not signed in. */
+  /** Null: not signed in. */
   as?: 'operator' | null;
-  /** It says that the thing is not there, and the browser notes the answer. */
+  /** The page shows "not found", and the browser logs the failed request. */
   isMissing?: boolean;
 }
 
-/** What is shown of `seeded`, or of nothing. */
+/** The pages for the seeded team, or for one without data. */
 function shownPages(seeded: Seeded | null): Shown[] {
   const isMissing = seeded === null;
   const { fileId, adapterId, webhookId, models, jobIds } = seeded ?? none;
@@ -103,7 +103,7 @@ const none: Seeded = {
 let bench: BrowserBench;
 let operator: Caller;
 
-test('every page of the dashboard is among those that are looked at', () => {
+test('every page of the dashboard is covered', () => {
   const source = readFileSync(path.join(import.meta.dirname, '../../apps/web/src/pages.tsx'), 'utf8');
   const patterns = [...source.matchAll(/path: '([^']+)'/g)].map(([, path]) => path!);
   assert.ok(patterns.length > 10, `${patterns.length} paths were found`);
@@ -117,7 +117,7 @@ test('every page of the dashboard is among those that are looked at', () => {
 
 for (const count of counts) {
   test(`${isWhole ? `every page whose name begins with '${only}'` : 'every long list'} holds with ${count} of all`, async (t) => {
-    // An installation for each, so that there is no more than so much of anything.
+    // A new installation for each count, so that no list has more items.
     bench = await openBrowserBench();
     t.after(async () => await bench.close());
     operator = await bench.operator();
@@ -143,10 +143,10 @@ for (const count of counts) {
   });
 }
 
-/** What is wrong with a page; of the whole, everything is told at the end, so that one look shows all there is to mend. */
+/** The problems of a page. They are reported together at the end, so that one run shows all. */
 async function look(shown: Shown, admin: Caller, view: VisitOptions, picture: string): Promise<string[]> {
   const caller = shown.as === undefined ? admin : shown.as && operator;
-  // Those that live go on doing so, however long the walk takes.
+  // Keeps live workers alive, however long the test takes.
   await bench.services.sql.query(
     "UPDATE workers SET heartbeat_at = now() WHERE heartbeat_at > now() - interval '30 min'",
   );
@@ -159,7 +159,7 @@ async function look(shown: Shown, admin: Caller, view: VisitOptions, picture: st
   await note(page.getByRole('heading', { level: 1 }).first().waitFor());
   await note(untilQuiet(page));
   const shift = await page.evaluate(shiftOf);
-  if (shift.sum > mostShift) faults.push(`moved by ${shift.sum.toFixed(2)}: ${shift.what}`);
+  if (shift.sum > maxShift) faults.push(`moved by ${shift.sum.toFixed(2)}: ${shift.what}`);
   faults.push(...(await layoutFaults(page)));
   await note(visit.checkAccess());
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
@@ -168,7 +168,7 @@ async function look(shown: Shown, admin: Caller, view: VisitOptions, picture: st
   return faults;
 }
 
-/** Nothing has changed for a while: a stream of changes stays open, so the network never rests. */
+/** Waits until the DOM is stable. The network is never idle, because an event stream stays open. */
 async function untilQuiet(page: Page): Promise<void> {
   await page.waitForFunction(
     () => document.querySelector('main .waiting:not(.components-states *)') === null,
@@ -176,7 +176,7 @@ async function untilQuiet(page: Page): Promise<void> {
   await page.evaluate(
     () =>
       new Promise<void>((resolve) => {
-        // What never rests is looked at as it is.
+        // Pages that never settle are checked after 10 s.
         setTimeout(resolve, 10_000);
         let timer = setTimeout(resolve, 400);
         new MutationObserver(() => {
@@ -187,7 +187,7 @@ async function untilQuiet(page: Page): Promise<void> {
   );
 }
 
-/** How far what was shown has moved since, and what did. */
+/** The cumulative layout shift of the page, and the elements that moved. */
 async function shiftOf(): Promise<{ sum: number; what: string }> {
   interface Shift extends PerformanceEntry {
     value: number;

@@ -1,4 +1,4 @@
-// Training data in the browser: sent whole and in parts, refused by its lines, looked at, and deleted.
+// Files in the browser: uploads with interruptions, invalid lines, reports, deletion.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
@@ -8,7 +8,7 @@ import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 let bench: BrowserBench;
 before(async () => {
   bench = await openBrowserBench();
-  // Larger than what is checked at once: the thread that checks lines has started then.
+  // Large enough to start the thread that validates lines.
   await bench.other.upload(lines(200));
 });
 after(async () => await bench?.close());
@@ -27,7 +27,7 @@ const choose = async (page: Page, name: string, content: string) =>
     .setInputFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(content) });
 const pending = async () => (await bench.acme.send('GET', '/v1/uploads?status=pending')).json.data.length;
 
-test('where nothing is yet the next step is said, and a viewer is not offered what they may not', async () => {
+test('the empty state shows the next step, and a viewer has no upload', async () => {
   const visit = await bench.visit(bench.acme, '/files');
   await visit.page.getByRole('heading', { name: 'No training data yet' }).waitFor();
   await visit.page.getByRole('button', { name: 'Upload files' }).waitFor();
@@ -36,7 +36,7 @@ test('where nothing is yet the next step is said, and a viewer is not offered wh
   await visit.leave();
 
   const viewer = await bench.visit(await bench.caller(bench.acme, 'viewer'), '/files');
-  await viewer.page.getByText('your role is to look').waitFor();
+  await viewer.page.getByText('you have read-only access').waitFor();
   assert.equal(await viewer.page.getByRole('button', { name: 'Upload files' }).count(), 0);
   await viewer.checkAccess();
   await viewer.leave();
@@ -75,21 +75,21 @@ describe('a file is uploaded', () => {
     await visit.leave();
   });
 
-  test('and refused with each bad line by its number; nothing stays of it', async () => {
+  test('and rejected with the numbers of its invalid lines; nothing is kept', async () => {
     const visit = await bench.visit(bench.acme, '/files');
     visit.expect(/status of 400/);
     const { page } = visit;
     await page.getByRole('button', { name: 'Upload files' }).waitFor();
     await choose(page, 'bad.jsonl', [line('a'), '{"messages": [}', line('b'), '{"text": 5}'].join('\n'));
-    const table = page.getByRole('region', { name: 'Bad lines of bad.jsonl' });
+    const table = page.getByRole('region', { name: 'Invalid lines of bad.jsonl' });
     await table.waitFor();
     assert.deepEqual(await table.getByRole('rowheader').allTextContents(), ['2', '4']);
     await table.getByText('is not valid JSON').waitFor();
-    await page.getByText('2 lines cannot be used').waitFor();
+    await page.getByText('2 lines are invalid.').waitFor();
     await visit.checkAccess();
     await visit.picture('files-refused');
     await choose(page, 'worse.jsonl', '{}\n'.repeat(300));
-    const worse = page.getByRole('region', { name: 'Bad lines of worse.jsonl' });
+    const worse = page.getByRole('region', { name: 'Invalid lines of worse.jsonl' });
     await worse.waitFor();
     assert.deepEqual(await worse.getByRole('rowheader').allTextContents(), ['1–300']);
     const roles = Array.from({ length: 117 }, (_, i) => {
@@ -97,19 +97,19 @@ describe('a file is uploaded', () => {
       return JSON.stringify({ messages: [{ role, content: 'a' }] });
     });
     await choose(page, 'worst.jsonl', roles.join('\n'));
-    const worst = page.getByRole('region', { name: 'Bad lines of worst.jsonl' });
+    const worst = page.getByRole('region', { name: 'Invalid lines of worst.jsonl' });
     await worst.waitFor();
     assert.equal(await worst.getByRole('rowheader').count(), 10);
-    await page.getByText('These are 10 of 117 lines.').waitFor();
+    await page.getByText('Showing 10 of 117 lines.').waitFor();
     await page.getByRole('button', { name: 'Show all lines' }).click();
-    await page.getByText('These are 100 of 117 lines.').waitFor();
+    await page.getByText('Showing 100 of 117 lines.').waitFor();
     await visit.checkAccess();
     assert.equal(await pending(), 0);
     await visit.leave();
   });
 });
 
-describe('an upload that is cut off', () => {
+describe('an interrupted upload', () => {
   const content = `${lines(4)}\n${JSON.stringify({
     messages: [
       { role: 'user', content: 'x'.repeat(2_600_000) },
@@ -117,7 +117,7 @@ describe('an upload that is cut off', () => {
     ],
   })}`;
 
-  test('is stopped, gone on with, and sends no part twice', async () => {
+  test('is paused, resumed, and sends no part twice', async () => {
     const visit = await bench.visit(bench.acme, '/files');
     const { page } = visit;
     visit.expect(/ERR_FAILED|ERR_INTERNET_DISCONNECTED/);
@@ -130,18 +130,18 @@ describe('an upload that is cut off', () => {
     });
     await page.getByRole('button', { name: 'Upload files' }).waitFor();
     await choose(page, 'large.jsonl', content);
-    await page.getByText(/Stopped at 40/).waitFor();
-    await page.getByText('The server does not answer').waitFor();
+    await page.getByText(/Paused at 40/).waitFor();
+    await page.getByText('The server does not respond').waitFor();
     assert.equal(await pending(), 1);
     isCut = false;
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Resume' }).click();
     await page.getByText('Ready · 5 examples').waitFor();
     assert.equal(parts, 3);
     assert.equal(await pending(), 0);
     await visit.leave();
   });
 
-  test('is there after a reload, and goes on once its file is chosen again, or is given up', async () => {
+  test('is listed after a reload, and resumes when its file is selected again, or is discarded', async () => {
     const visit = await bench.visit(bench.acme, '/files');
     const { page } = visit;
     visit.expect(/ERR_FAILED|ERR_INTERNET_DISCONNECTED/);
@@ -154,7 +154,7 @@ describe('an upload that is cut off', () => {
     });
     await page.getByRole('button', { name: 'Upload files' }).waitFor();
     await choose(page, 'again.jsonl', content);
-    await page.getByText(/Stopped at 40/).waitFor();
+    await page.getByText(/Paused at 40/).waitFor();
     await page.reload();
     await page.getByRole('heading', { name: 'Unfinished uploads' }).waitFor();
     await visit.checkAccess();
@@ -173,7 +173,7 @@ describe('an upload that is cut off', () => {
   });
 });
 
-test('a file is downloaded and deleted, once one has said so', async () => {
+test('a file is downloaded, and deleted after confirmation', async () => {
   const visit = await bench.visit(bench.acme, '/files?q=three');
   const { page } = visit;
   const row = page.getByRole('row', { name: /three\.jsonl/ });
@@ -185,48 +185,48 @@ test('a file is downloaded and deleted, once one has said so', async () => {
   ]);
   assert.equal(await readFile(await download.path(), 'utf8'), lines(3));
   await row.getByRole('button', { name: 'Delete' }).click();
-  await page.getByRole('button', { name: 'Keep it' }).click();
+  await page.getByRole('button', { name: 'Back' }).click();
   await row.getByRole('button', { name: 'Delete' }).click();
   await visit.checkAccess();
-  await page.getByRole('button', { name: 'Delete the file' }).click();
+  await page.getByRole('button', { name: 'Delete file' }).click();
   await row.waitFor({ state: 'detached' });
   await visit.leave();
 });
 
-describe('what a model sees in a file', () => {
+describe('the report of a file', () => {
   let id: string;
   before(async () => {
     id = await bench.acme.upload(`${line('good')}\n${line('good')}\n${line('much longer than that')}`);
-    // The thread that reads files takes its time to start.
+    // Waits for the thread that reads files.
     const report = async () =>
       (await bench.acme.send('GET', `/v1/files/${id}/report?model=tiny`)).json.status;
     while ((await report()) === 'running') await new Promise((resolve) => setTimeout(resolve, 200));
   });
 
-  test('by its tokens, those that are learnt marked, and lines that are too long', async () => {
+  test('shows tokens, highlights those that count towards the loss, and lists examples that are too long', async () => {
     const visit = await bench.visit(bench.acme, `/files/${id}?model=tiny`);
     const { page } = visit;
-    await page.getByRole('heading', { name: 'Tokens in an example' }).waitFor();
+    await page.getByRole('heading', { name: 'Tokens per example' }).waitFor();
     const first = page.getByRole('article', { name: 'Line 1' });
-    const learnt = (await first.locator('mark .token').allTextContents()).join('');
-    assert.match(learnt, /good/);
-    assert.doesNotMatch(learnt, /Why/);
+    const highlighted = (await first.locator('mark .token').allTextContents()).join('');
+    assert.match(highlighted, /good/);
+    assert.doesNotMatch(highlighted, /Why/);
     assert.match((await first.locator('.token').allTextContents()).join(''), /Why\?/);
-    await page.getByText('is line 1 again').waitFor();
+    await page.getByText('duplicate of line 1').waitFor();
     await visit.checkAccess();
     await visit.picture('file');
 
-    await page.getByLabel('Longest example, in tokens').fill('8');
+    await page.getByLabel('Maximum tokens per example').fill('8');
     await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
     assert.equal(new URL(page.url()).searchParams.get('length'), '8');
     await page.reload();
     await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
-    await page.getByLabel('Longest example, in tokens').fill('-1');
-    await page.getByText('A whole number of at least 1.').waitFor();
+    await page.getByLabel('Maximum tokens per example').fill('-1');
+    await page.getByText('Must be a whole number of at least 1.').waitFor();
     await visit.leave();
   });
 
-  test('of a file that is not there, or another team’s, it says so', async () => {
+  test('a missing file and another team’s file are not found', async () => {
     for (const [caller, path] of [
       [bench.acme, '/files/file-none'],
       [bench.other, `/files/${id}`],
@@ -239,17 +239,17 @@ describe('what a model sees in a file', () => {
     }
   });
 
-  test('a viewer looks at it, and neither trains nor deletes', async () => {
+  test('a viewer can read it, but not train or delete', async () => {
     const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), `/files/${id}?model=tiny`);
-    await visit.page.getByRole('heading', { name: 'Tokens in an example' }).waitFor();
+    await visit.page.getByRole('heading', { name: 'Tokens per example' }).waitFor();
     await visit.page.getByRole('link', { name: 'Download' }).waitFor();
     assert.equal(await visit.page.getByRole('button', { name: 'Delete' }).count(), 0);
-    assert.equal(await visit.page.getByRole('link', { name: 'Train on it' }).count(), 0);
+    assert.equal(await visit.page.getByRole('link', { name: 'Train a model' }).count(), 0);
     await visit.leave();
   });
 });
 
-test('a thousand files and far too long names hold at every width', async () => {
+test('a thousand files and very long names fit at every width', async () => {
   await bench.services.sql.query(
     `INSERT INTO files (id, "team_id", filename, bytes, sha256, path, purpose, status, format, examples, created_at)
      SELECT 'file-many' || i, $1, CASE WHEN i = 1 THEN repeat('a-name-without-an-end-', 11) ELSE 'many-' || i || '.jsonl' END,
@@ -260,17 +260,17 @@ test('a thousand files and far too long names hold at every width', async () => 
   for (const width of [390, 1280, 2560]) {
     for (const scheme of ['light', 'dark'] as const) {
       const visit = await bench.visit(bench.other, '/files', { width, scheme });
-      await visit.page.getByText('200 of 200 and more').waitFor();
+      await visit.page.getByText('200 of 200 loaded').waitFor();
       if (width === 1280) await visit.checkAccess();
       await visit.picture(`files-${width}-${scheme}`);
       await visit.leave();
     }
   }
   const visit = await bench.visit(bench.other, '/files', { width: 390 });
-  await visit.page.getByRole('button', { name: 'Show older files' }).click();
-  await visit.page.getByText('400 of 400 and more').waitFor();
-  await visit.page.getByRole('searchbox', { name: 'Find by name' }).fill('many-333');
-  await visit.page.getByText('1 of 400 and more').waitFor();
+  await visit.page.getByRole('button', { name: 'Show more' }).click();
+  await visit.page.getByText('400 of 400 loaded').waitFor();
+  await visit.page.getByRole('searchbox', { name: 'Search by name' }).fill('many-333');
+  await visit.page.getByText('1 of 400 loaded').waitFor();
   await visit.checkAccess();
   await visit.leave();
 });

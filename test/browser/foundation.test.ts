@@ -1,4 +1,4 @@
-/** What holds on every page: how it is served, its policy, its weight, the way in and out, and what stands at no address. */
+/** All pages: serving, content security policy, size of the first load, sign-in and sign-out, unknown URLs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createApiKey, revokeApiKey } from '@graft/service';
@@ -6,7 +6,7 @@ import { dashboardPaths } from '../../apps/api/src/plugins/dashboard.ts';
 import { type BrowserBench, openBrowserBench } from './browser-bench.ts';
 import { forgetCache } from './visits.ts';
 
-/** Bytes, compressed, until the first page stands: of issue 11. */
+/** Compressed bytes until the first page is shown. */
 const firstLoadBudget = 150_000;
 
 let bench: BrowserBench;
@@ -15,7 +15,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-test('the page is served at every path of its own, with a policy without exceptions, and hides no 404 of the API', async () => {
+test('every dashboard path serves the page with a strict policy, and other paths keep the API’s 404', async () => {
   const html = { accept: 'text/html,application/xhtml+xml' };
   for (const name of dashboardPaths) {
     for (const path of name ? [`/${name}`, `/${name}/x/y?z=1`] : ['/']) {
@@ -46,10 +46,10 @@ test('the first load is within its budget', async () => {
   const visit = await bench.visit(bench.acme, '/sign-in');
   const { page } = visit;
   const network = await forgetCache(page);
-  // Bytes as they came, headers included.
+  // Bytes transferred, including headers.
   const sizes: number[] = [];
   network.on('Network.loadingFinished', ({ encodedDataLength }) => void sizes.push(encodedDataLength));
-  // A stream of changes stays open, so the network never rests.
+  // An event stream stays open, so the network is never idle.
   await page.goto('/jobs', { waitUntil: 'load' });
   await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
   while (sizes.length < 6) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -60,7 +60,7 @@ test('the first load is within its budget', async () => {
   await visit.leave();
 });
 
-test('by a key one comes in, to where one wanted to go, and out again', async () => {
+test('sign-in with a key opens the requested page, and sign-out works', async () => {
   const visit = await bench.visit(null, '/jobs?status=failed');
   const { page } = visit;
   const field = page.getByLabel('API key');
@@ -68,7 +68,7 @@ test('by a key one comes in, to where one wanted to go, and out again', async ()
   await visit.checkAccess();
   await field.fill('my key');
   await page.keyboard.press('Enter');
-  await page.getByText('A key looks like graft_').waitFor();
+  await page.getByText('An API key looks like graft_').waitFor();
 
   visit.expect(/status of 401/);
   await field.fill('graft_aaaaaaaa_bbbbbbbbbbbbbbbbbbbb');
@@ -92,7 +92,7 @@ test('by a key one comes in, to where one wanted to go, and out again', async ()
   await visit.leave();
 });
 
-test('whoever was let out meanwhile is shown the way in, and is then where they were', async () => {
+test('a user whose key was revoked signs in again and returns to the page', async () => {
   const { key, keyId } = await createApiKey(bench.services, bench.acme.teamId, { name: 'x', role: 'member' });
   const visit = await bench.visit(bench.withKey(bench.acme, key), '/jobs');
   const { page } = visit;
@@ -106,16 +106,16 @@ test('whoever was let out meanwhile is shown the way in, and is then where they 
   await visit.leave();
 });
 
-test('an address of no page says so, and leads on', async () => {
+test('an unknown URL shows a message and a link', async () => {
   const visit = await bench.visit(bench.acme, '/jobs/x/y/z');
-  await visit.page.getByRole('heading', { name: 'No such page' }).waitFor();
+  await visit.page.getByRole('heading', { name: 'Page not found' }).waitFor();
   await visit.checkAccess();
-  await visit.page.getByRole('link', { name: 'Go to the first page' }).click();
+  await visit.page.getByRole('link', { name: 'Go to the home page' }).click();
   await visit.page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
   await visit.leave();
 });
 
-test('without a build the API works, and the pages say how to build them', async () => {
+test('without a build the API works, and pages explain how to build them', async () => {
   const { buildApp } = await import('../../apps/api/src/app.ts');
   const app = await buildApp(bench.services, { dashboardFolder: '/nowhere/dist' });
   try {

@@ -1,4 +1,4 @@
-/** The page behind an invitation's link: for nobody, for whoever signed in by a key, and for people of a provider. */
+/** The page of an invitation link: signed out, signed in with a key, and with an identity provider. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const button = (page: Page, name: string) => page.getByRole('button', { name, ex
 const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true });
 const narrow = { width: 390, height: 844 };
 
-/** Neither where one is, nor where one was, nor what the browser keeps. */
+/** The token is neither in the URL, nor in the history, nor in the browser's storage. */
 async function assertForgotten(page: Page, token: string): Promise<void> {
   const kept = await page.evaluate(
     () => location.href + document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage }),
@@ -44,7 +44,7 @@ async function look(visit: Visit, name: string): Promise<void> {
   await visit.picture(`invitation-${name}`);
 }
 
-test('by an old link somebody new joins with a key, goes to the team by it, and the link is used up', async () => {
+test('a new user joins with a link of the old format, gets a key and opens the team; the link works once', async () => {
   const { token } = await invite(admin, { role: 'viewer' });
   for (const options of [{}, narrow]) {
     const visit = await bench.visit(null, '/sign-in', options);
@@ -70,31 +70,31 @@ test('by an old link somebody new joins with a key, goes to the team by it, and 
   await page.getByLabel('Your email').fill('nell@example.com');
   await page.getByLabel('Your name').fill('Nell');
   await page.keyboard.press('Enter');
-  await heading(page, 'This is your key').waitFor();
-  await page.getByText('You are viewer of the team acme, as nell@example.com.').waitFor();
+  await heading(page, 'Your API key').waitFor();
+  await page.getByText('You joined team acme as viewer (nell@example.com).').waitFor();
   await look(visit, 'key-390');
-  const key = (await page.getByRole('region', { name: 'Your key' }).textContent())!;
+  const key = (await page.getByRole('region', { name: 'API key' }).textContent())!;
   const me = (await bench.withKey(bench.acme, key).send('GET', '/v1/me')).json;
   assert.deepEqual([me.person.name, me.role, me.team.name], ['Nell', 'viewer', 'acme']);
-  await button(page, 'Go to the team').click();
+  await button(page, 'Continue').click();
   await heading(page, 'Jobs').waitFor();
   assert.equal(new URL(page.url()).pathname, '/jobs');
   assert.ok(!(await page.content()).includes(key), 'the key is still in the page');
   await page.getByText('nell@example.com').waitFor();
 
-  // The same link once more, of whoever joined: they are told what it is.
+  // The same link again shows that it is invalid.
   await page.goto(`/invitations/accept#${token}`);
   visit.expect(/status of 400/);
   await page.getByLabel('Your email').fill('other@example.com');
   await button(page, 'Join').click();
-  await heading(page, 'This link does not work').waitFor();
+  await heading(page, 'Invalid invitation link').waitFor();
   await look(visit, 'used-390');
-  await page.getByRole('link', { name: 'Go to the first page' }).click();
+  await page.getByRole('link', { name: 'Go to the home page' }).click();
   await heading(page, 'Jobs').waitFor();
   await visit.leave();
 });
 
-test('what is wrong with a link or with who takes it is said, with what to do', async () => {
+test('invalid links and wrong emails are explained, with what to do', async () => {
   const visit = await bench.visit(null, '/invitations/accept', narrow);
   const { page } = visit;
   visit.expect(/status of 400/);
@@ -102,7 +102,7 @@ test('what is wrong with a link or with who takes it is said, with what to do', 
   await heading(page, 'Open the link again').waitFor();
   await look(visit, 'nothing-390');
 
-  const openAnew = async (token: string) => {
+  const openLink = async (token: string) => {
     await page.goto('about:blank');
     await page.goto(`/invitations/accept#${token}`);
     await heading(page, 'Join a team').waitFor();
@@ -115,54 +115,54 @@ test('what is wrong with a link or with who takes it is said, with what to do', 
     [old.id],
   );
   for (const token of ['graft_invite_wrong', revoked.token, old.token]) {
-    await openAnew(token);
+    await openLink(token);
     await page.getByLabel('Your email').fill('late@example.com');
     await button(page, 'Join').click();
-    await heading(page, 'This link does not work').waitFor();
-    await page.getByText('Ask whoever gave it to you for another one').waitFor();
+    await heading(page, 'Invalid invitation link').waitFor();
+    await page.getByText('Ask the person who sent it for a new one').waitFor();
   }
   await page.getByRole('link', { name: 'Sign in' }).click();
   await page.getByLabel('API key').waitFor();
 
-  await openAnew((await invite(admin, { email: 'ada@example.com' })).token);
+  await openLink((await invite(admin, { email: 'ada@example.com' })).token);
   await page.getByLabel('Your email').fill('bob@example.com');
   await button(page, 'Join').click();
-  await page.getByText('The invitation is for another email. Give the one that').waitFor();
+  await page.getByText('The invitation is for another email. Enter the email that').waitFor();
   await look(visit, 'wrong-email-390');
-  // One that was made for an email needs none.
+  // An invitation for an email does not need it again.
   await page.getByLabel('Your email').fill('');
   await button(page, 'Join').click();
-  await page.getByText('as ada@example.com').waitFor();
+  await page.getByText('(ada@example.com)').waitFor();
 
-  await openAnew((await invite(admin)).token);
+  await openLink((await invite(admin)).token);
   await page.getByLabel('Your email').fill('ada@example.com');
   await button(page, 'Join').click();
   await page.getByText('is a member of the team already. Sign in instead').waitFor();
   await visit.leave();
 });
 
-test('whoever is signed in by a key is told so, and joins as somebody new or signs out', async () => {
+test('a user signed in with a key sees this, and joins as a new person or signs out first', async () => {
   const other = await bench.caller(bench.other, 'admin');
   for (const isStaying of [true, false]) {
     const { path } = await invite(admin, { email: `key-${isStaying}@example.com` });
     const visit = await bench.visit(other, path, narrow);
     const { page } = visit;
-    await page.getByText('signed in by a key of the team other').waitFor();
+    await page.getByText('signed in with an API key of team other').waitFor();
     await look(visit, 'by-key-390');
     if (!isStaying) {
       await button(page, 'Sign out').click();
-      await page.getByText('signed in by a key').waitFor({ state: 'detached' });
+      await page.getByText('signed in with an API key').waitFor({ state: 'detached' });
     }
     await button(page, 'Join').click();
-    await button(page, 'Go to the team').click();
+    await button(page, 'Continue').click();
     await page.getByText(`key-${isStaying}@example.com`).waitFor();
-    // The session is the new key's, and what was read of the other team is gone.
+    // The session belongs to the new key, and the other team's data are gone.
     assert.equal(await page.getByText('other', { exact: true }).count(), 0);
     await visit.leave();
   }
 });
 
-test('with a provider people join as who they are, and in no other way', async (t) => {
+test('with an identity provider people join only as themselves', async (t) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const provider = await openTestProvider(`${url}/v1/sign-in/callback`);
@@ -179,11 +179,11 @@ test('with a provider people join as who they are, and in no other way', async (
   const lead = await theirs.caller(theirs.acme, 'admin');
   await joinAtProvider(theirs, lead, provider);
 
-  // Nobody joins by the link alone, and a refusal does not use it up.
+  // The link alone is not enough, and a rejection does not use it up.
   const { token } = await invite(lead, { email: 'guest@example.com' });
   const visit = await theirs.visit(null, `/invitations/accept#${token}`, narrow);
   const { page } = visit;
-  await page.getByRole('link', { name: 'Continue with your organisation' }).waitFor();
+  await page.getByRole('link', { name: 'Continue with SSO' }).waitFor();
   assert.equal(await button(page, 'Join').count(), 0);
   await look(visit, 'provider-390');
   await visit.leave();
@@ -198,31 +198,31 @@ async function joinAtProvider(theirs: BrowserBench, lead: Caller, provider: Test
   const { page } = visit;
   const addresses: string[] = [];
   page.on('request', (request) => void addresses.push(request.url(), request.headers().referer ?? ''));
-  await page.getByRole('link', { name: 'Continue with your organisation' }).click();
+  await page.getByRole('link', { name: 'Continue with SSO' }).click();
   await page.getByText('You are signed in as Eve (eve@example.com)').waitFor();
   assert.ok(addresses.some((address) => address.startsWith(provider.issuer)));
   assert.ok(!addresses.some((address) => address.includes(token)), 'no address on the way has the token');
   await assertForgotten(page, token);
   await look(visit, 'as-person-390');
   await button(page, 'Join as Eve').click();
-  await page.getByText('You are member of the team acme.').waitFor();
+  await page.getByText('You joined team acme as member.').waitFor();
   await heading(page, 'Jobs').waitFor();
 
-  // Signed in already: a wrong email and a second membership are refused, with what to do.
+  // Signed in: a wrong email and a second membership are rejected, with what to do.
   visit.expect(/status of 400/);
-  for (const [body, said] of [
+  for (const [body, advice] of [
     [{ email: 'other@example.com' }, 'ask for an invitation for your email'],
-    [{}, 'There is nothing to join'],
+    [{}, 'You are already a member.'],
   ] as const) {
-    // The second changes nothing of the address but what is behind the #.
+    // The second link differs only in the fragment.
     await page.goto(`/invitations/accept#${(await invite(lead, body)).token}`);
     await button(page, 'Join as Eve').click();
-    await page.getByText(said).waitFor();
+    await page.getByText(advice).waitFor();
     await look(visit, 'as-person-refused-390');
   }
   await page.goto('about:blank');
   await page.goto(`/invitations/accept#${token}`);
   await button(page, 'Join as Eve').click();
-  await heading(page, 'This link does not work').waitFor();
+  await heading(page, 'Invalid invitation link').waitFor();
   await visit.leave();
 }

@@ -1,4 +1,4 @@
-/** One job: its curves from the whole series, what it was asked for, its events, checkpoints, history and result, live. */
+/** A job's page: curves, configuration, events, checkpoints, history and result, with live updates. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
@@ -17,7 +17,7 @@ after(async () => await bench?.close());
 
 const tab = (name: string) => ({ name, exact: true });
 
-test('curves are told in words, smoothed, made logarithmic and zoomed, all in the address', async () => {
+test('curves have a text description, smoothing, log scale and zoom, all in the URL', async () => {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'curved', steps: 2_000 }]);
   const visit = await bench.visit(bench.acme, `/jobs/${id}?tab=curves`);
   const { page } = visit;
@@ -25,12 +25,12 @@ test('curves are told in words, smoothed, made logarithmic and zoomed, all in th
   await loss.waitFor();
   for (const name of ['Token accuracy', 'Learning rate', 'Gradient norm', 'Tokens per second'])
     await page.getByRole('img', { name: new RegExp(`^${name}: .* from `) }).waitFor();
-  await page.getByRole('img', { name: /^Memory: held from 1\.5 GB to 1\.6 GB/ }).waitFor();
+  await page.getByRole('img', { name: /^Memory: used from 1\.5 GB to 1\.6 GB/ }).waitFor();
   await visit.checkAccess();
   await visit.picture('job-curves');
 
-  await page.getByText('Smoother', { exact: true }).click();
-  await page.getByLabel('Logarithmic loss').check();
+  await page.getByText('Very smooth', { exact: true }).click();
+  await page.getByLabel('Log scale').check();
   await page.waitForURL(/smooth=0.95.*log=1|log=1.*smooth=0.95/);
   const box = (await loss.boundingBox())!;
   await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
@@ -56,7 +56,7 @@ test('curves are told in words, smoothed, made logarithmic and zoomed, all in th
   await visit.leave();
 });
 
-test('of a job of a version that did not measure it, no memory is drawn', async () => {
+test('a job of an earlier version has no memory chart', async () => {
   const [id] = await seedJobs(bench, [
     { status: 'succeeded', suffix: 'unmeasured', steps: 20, isWithoutMemory: true },
   ]);
@@ -70,7 +70,7 @@ test('of a job of a version that did not measure it, no memory is drawn', async 
   await visit.leave();
 });
 
-test('300,000 steps are drawn, and how long that takes after their arrival is told', async () => {
+test('300,000 steps are drawn, and the time after their arrival is logged', async () => {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'long', steps: 300_000 }]);
   const visit = await bench.visit(bench.acme, '/_components');
   const { page } = visit;
@@ -84,7 +84,7 @@ test('300,000 steps are drawn, and how long that takes after their arrival is to
   await visit.leave();
 });
 
-test('a job that trains moves by itself, and a finished one opens on what came of it', async () => {
+test('a running job updates live, and a finished job opens on its result', async () => {
   const system = JSON.stringify({
     messages: [
       { role: 'system', content: 'Be brief.' },
@@ -96,21 +96,21 @@ test('a job that trains moves by itself, and a finished one opens on what came o
   const visit = await bench.visit(bench.acme, `/jobs/${version.jobId}`);
   const { page } = visit;
   await page.getByText(version.modelName).first().waitFor();
-  await page.getByRole('heading', { name: 'Where it comes from' }).waitFor();
+  await page.getByRole('heading', { name: 'Lineage' }).waitFor();
   await visit.checkAccess();
-  await page.getByText('Call it or load it in your code').click();
+  await page.getByText('Use in your code').click();
   const code = page.getByRole('region', { name: 'Code for Graft (curl)' });
   await code.getByText('"role":"system","content":"Be brief."').waitFor();
-  await page.getByLabel('In', { exact: true }).selectOption('vLLM');
+  await page.getByLabel('Runtime', { exact: true }).selectOption('vLLM');
   await page.getByRole('region', { name: 'Code for vLLM' }).getByText('--port 8001').waitFor();
   await visit.checkAccess();
   await visit.picture('job-result');
-  await page.getByRole('link', { name: 'Continue from it' }).click();
+  await page.getByRole('link', { name: 'Continue training' }).click();
   await page.getByRole('heading', { name: 'New job' }).waitFor();
   assert.equal(await page.getByLabel('Model', { exact: true }).inputValue(), version.modelName);
   await page.goBack();
-  await page.getByRole('link', { name: 'Try it beside its base' }).click();
-  await page.getByText('Every training example of').waitFor();
+  await page.getByRole('link', { name: 'Compare with base model' }).click();
+  await page.getByText('was trained with this system prompt').waitFor();
   assert.equal(await page.getByRole('textbox', { name: 'System prompt' }).inputValue(), 'Be brief.');
   await page.goBack();
   const download = page.waitForEvent('download');
@@ -158,18 +158,24 @@ test('a job that trains moves by itself, and a finished one opens on what came o
   await page.getByText('3 of 10', { exact: true }).waitFor();
   await page.getByText('2 mins 5 secs left').waitFor();
   await page.getByRole('img', { name: /^Loss: training from 2.5 to 1.5/ }).waitFor();
-  await page.getByRole('img', { name: /^Memory: held from 812\.5 MB to 812\.5 MB/ }).waitFor();
+  await page.getByRole('img', { name: /^Memory: used from 812\.5 MB to 812\.5 MB/ }).waitFor();
   // The page reads the series again with the next step.
   await recordProgress(bench.services, leaseOf(job), {
-    ...{ step: 4, totalSteps: 10, epoch: 1, tokens: 9, tokensPerSecond: 9, secondsRemaining: 125, loss: 1 },
+    step: 4,
+    totalSteps: 10,
+    epoch: 1,
+    tokens: 9,
+    tokensPerSecond: 9,
+    secondsRemaining: 125,
+    loss: 1,
   });
   await page.getByRole('img', { name: /^Perplexity: evaluation/ }).waitFor();
   await page.getByRole('button', { name: 'Cancel', exact: true }).click();
-  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await page.getByRole('button', { name: 'Cancel job' }).click();
   await visit.leave();
 });
 
-test('its configuration tells what was asked for, what is used and why, and the request as code', async () => {
+test('the configuration shows requested and used options with reasons, and the request as code', async () => {
   const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
   const request = { model: 'tiny', training_file, suffix: "it's", training: { learning_rate: 0.001 } };
   const refused = await bench.acme.send('POST', '/v1/fine_tuning/jobs', request);
@@ -180,22 +186,22 @@ test('its configuration tells what was asked for, what is used and why, and the 
   await bench.untilState(json.id, 'queued');
   const visit = await bench.visit(bench.acme, `/jobs/${json.id}?tab=configuration`);
   const { page } = visit;
-  const asked = page.getByRole('row').filter({ hasText: 'learning_rate' }).first();
-  await asked.waitFor();
-  assert.deepEqual((await asked.locator('td').allInnerTexts()).slice(0, 2), ['0.001', '0.001']);
+  const option = page.getByRole('row').filter({ hasText: 'learning_rate' }).first();
+  await option.waitFor();
+  assert.deepEqual((await option.locator('td').allInnerTexts()).slice(0, 2), ['0.001', '0.001']);
   await page
     .getByRole('row')
     .filter({ hasText: 'n_epochs' })
     .getByText('for few examples, which are seen more often')
     .waitFor();
-  const code = page.getByRole('region', { name: 'The request' });
+  const code = page.getByRole('region', { name: 'Request' });
   assert.match((await code.locator('pre').textContent())!, /-d '\{[\s\S]*"note": "it'\\''s"/);
   await page.getByText('Python', { exact: true }).click();
   assert.match(
     (await code.locator('pre').textContent())!,
     /client\.fine_tuning\.jobs\.create\(\n {4}model="tiny",/,
   );
-  await page.getByText('Command', { exact: true }).click();
+  await page.getByText('CLI', { exact: true }).click();
   assert.match(
     (await code.locator('pre').textContent())!,
     /graft jobs create \\\n {2}--model tiny \\\n {2}--data file-/,
@@ -205,7 +211,7 @@ test('its configuration tells what was asked for, what is used and why, and the 
   await visit.leave();
 });
 
-test('checkpoints are promoted, events and attempts are listed, and each part has an address', async () => {
+test('checkpoints are promoted, events and attempts are listed, and each tab has a URL', async () => {
   const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
   const created = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
     model: 'tiny',
@@ -217,14 +223,14 @@ test('checkpoints are promoted, events and attempts are listed, and each part ha
   const visit = await bench.visit(bench.acme, `/jobs/${job.id}`);
   const { page } = visit;
   await page.getByRole('button', tab('Checkpoints')).click();
-  await page.getByRole('link', { name: 'Try it at step 10' }).waitFor();
+  await page.getByRole('link', { name: 'Try step 10' }).waitFor();
   await visit.checkAccess();
   await visit.picture('job-checkpoints');
-  await page.getByRole('link', { name: 'Try it at step 10' }).click();
+  await page.getByRole('link', { name: 'Try step 10' }).click();
   await page.getByRole('heading', { name: 'Playground' }).waitFor();
-  assert.equal(await page.getByLabel('A', { exact: true }).inputValue(), 'tiny');
+  assert.equal(await page.getByLabel('Model A', { exact: true }).inputValue(), 'tiny');
   assert.match(
-    await page.getByLabel('B', { exact: true }).inputValue(),
+    await page.getByLabel('Model B', { exact: true }).inputValue(),
     /^ft:tiny:acme:kept:\w+:ckpt-step-10$/,
   );
   await page.goBack();
@@ -239,7 +245,7 @@ test('checkpoints are promoted, events and attempts are listed, and each part ha
   await visit.checkAccess();
   await page.getByRole('dialog').getByLabel('Adapter').fill('kept');
   await page.getByRole('dialog').getByRole('button', { name: 'Promote' }).click();
-  await page.getByText('It is version 1 of kept.').waitFor();
+  await page.getByText('Promoted to version 1 of kept.').waitFor();
   const adapters = (await bench.acme.send('GET', '/v1/adapters')).json.data.map(
     ({ name }: { name: string }) => name,
   );
@@ -249,14 +255,14 @@ test('checkpoints are promoted, events and attempts are listed, and each part ha
   await page.getByText('Fine-tuning job started').waitFor();
   await visit.checkAccess();
   await page.getByRole('button', tab('History')).click();
-  await page.getByText('It was trained without interruption.').waitFor();
+  await page.getByText('Trained without interruption.').waitFor();
   await visit.checkAccess();
   await page.reload();
-  await page.getByText('It was trained without interruption.').waitFor();
+  await page.getByText('Trained without interruption.').waitFor();
   await visit.leave();
 });
 
-test('a job that fails for 117 lines shows their fault once, and links the report of the file', async () => {
+test('a job with 117 invalid lines shows their error once, and links to the file report', async () => {
   const line = (text: string) => JSON.stringify({ prompt: 'p', completion: text });
   const lines = Array.from({ length: 234 }, (_, i) => line(i % 2 ? 'fine' : 'x'.repeat(80)));
   const training_file = await bench.acme.upload(lines.join('\n'));
@@ -269,21 +275,21 @@ test('a job that fails for 117 lines shows their fault once, and links the repor
   const rows = fault.getByRole('rowheader');
   assert.deepEqual(await rows.allTextContents(), ['1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 107 more']);
   const { height } = (await fault.boundingBox())!;
-  assert.ok(height < 450, `the fault is ${height} px high`);
+  assert.ok(height < 450, `the error is ${height} px high`);
   await visit.checkAccess();
   await visit.picture('job-bad-lines');
-  await fault.getByRole('link', { name: 'The report of the file' }).click();
+  await fault.getByRole('link', { name: 'file report' }).click();
   await page.getByRole('heading', { name: 'Examples that are too long' }).waitFor();
   await page.getByRole('button', { name: 'Show all lines' }).first().click();
-  await page.getByText('These are 100 of 117 lines.').waitFor();
+  await page.getByText('Showing 100 of 117 lines.').waitFor();
   await visit.leave();
 });
 
-test('a failed job says whose fault it is; an unknown one and another team’s are not found', async () => {
+test('a failed job shows the kind of error; unknown jobs and another team’s are not found', async () => {
   const [id] = await seedJobs(bench, [{ status: 'failed', suffix: 'broken', steps: 5 }]);
   const visit = await bench.visit(bench.acme, `/jobs/${id}`);
-  await visit.page.getByRole('heading', { name: 'Graft failed at this job' }).waitFor();
-  await visit.page.getByText('The trainer had no more memory.').waitFor();
+  await visit.page.getByRole('heading', { name: 'Service error' }).waitFor();
+  await visit.page.getByText('The trainer ran out of memory.').waitFor();
   await visit.checkAccess();
   await visit.leave();
   const other = await bench.visit(bench.other, `/jobs/${id}`);
@@ -294,7 +300,7 @@ test('a failed job says whose fault it is; an unknown one and another team’s a
   await other.leave();
 });
 
-test('without a connection the page says so, and goes on when there is one', async () => {
+test('the page shows a lost connection, and recovers when it is back', async () => {
   const [id] = await seedJobs(bench, [{ status: 'succeeded', suffix: 'offline', steps: 9 }]);
   const visit = await bench.visit(bench.acme, '/jobs?search=offline');
   const { page } = visit;
@@ -315,7 +321,7 @@ for (const [width, scheme] of [
   [390, 'light'],
   [2560, 'dark'],
 ] as const) {
-  test(`a job holds at ${width} px, ${scheme}`, async () => {
+  test(`a job fits at ${width} px, ${scheme}`, async () => {
     const [id] = await seedJobs(bench, [
       { status: 'paused', suffix: 'x'.repeat(64), steps: 50, totalSteps: 90 },
     ]);

@@ -1,4 +1,4 @@
-/** The list of jobs: filters in the address, actions with a way back, live rows, a thousand of them, and nobody's. */
+/** The job list: filters in the URL, actions with undo, live rows, a thousand jobs, and no jobs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { leaseOf, recordMetrics, recordProgress } from '@graft/service';
@@ -15,10 +15,10 @@ after(async () => await bench?.close());
 
 const longName = 'a-name-that-goes-on-and-on-until-nobody-wants-to-read-it-anymore';
 
-test('before the first job an example is offered, and one click trains it', async () => {
+test('without jobs the page offers an example, and one click trains it', async () => {
   const visit = await bench.visit(bench.other, '/jobs');
   const { page } = visit;
-  await page.getByRole('heading', { name: 'Nothing has been trained here yet' }).waitFor();
+  await page.getByRole('heading', { name: 'No jobs yet' }).waitFor();
   await visit.checkAccess();
   await visit.picture('first-run');
   await page.getByRole('button', { name: 'Train the example' }).click();
@@ -29,7 +29,7 @@ test('before the first job an example is offered, and one click trains it', asyn
   await visit.leave();
 });
 
-test('a viewer sees jobs and is offered nothing that changes them', async () => {
+test('a viewer sees jobs without actions', async () => {
   const [id] = await seedJobs(bench, [{ status: 'running', suffix: 'watched', steps: 20, totalSteps: 40 }]);
   const viewer = await bench.caller(bench.acme, 'viewer');
   const visit = await bench.visit(viewer, '/jobs?search=watched');
@@ -44,14 +44,14 @@ test('a viewer sees jobs and is offered nothing that changes them', async () => 
   await visit.leave();
 });
 
-test('filters and the search stand in the address, and survive a refresh and the way back', async () => {
+test('filters and the search are in the URL, and survive a reload and going back', async () => {
   await seedJobs(bench, [
     { status: 'failed', suffix: 'billing' },
     { status: 'succeeded', suffix: 'billing-tone', steps: 60 },
     { status: 'succeeded', suffix: longName, steps: 40 },
   ]);
   const visit = await bench.visit(bench.acme, '/jobs');
-  // The seeded job's model is none, and its page opens on its result.
+  // The seeded job's model does not exist, and its page opens on the result.
   visit.expect(/status of 404/);
   const { page } = visit;
   const row = (name: string) => page.getByRole('link', { name, exact: true });
@@ -70,15 +70,15 @@ test('filters and the search stand in the address, and survive a refresh and the
   await page.goBack();
   await row('billing-tone').waitFor();
   await page.getByRole('searchbox', { name: 'Search' }).fill('nobody’s');
-  await page.getByRole('heading', { name: 'No job is like that' }).waitFor();
+  await page.getByRole('heading', { name: 'No matching jobs' }).waitFor();
   await visit.checkAccess();
-  await page.getByRole('button', { name: 'Show all jobs' }).click();
+  await page.getByRole('button', { name: 'Clear filters' }).click();
   await row('billing').waitFor();
   assert.equal(new URL(page.url()).search, '');
   await visit.leave();
 });
 
-test('pausing offers to take it back, cancelling asks, cloning goes to the new job', async () => {
+test('pausing offers undo, cancelling asks for confirmation, cloning opens the new job', async () => {
   await seedJobs(bench, [{ status: 'queued', suffix: 'acted-on' }]);
   const visit = await bench.visit(bench.acme, '/jobs?search=acted-on');
   const { page } = visit;
@@ -92,10 +92,10 @@ test('pausing offers to take it back, cancelling asks, cloning goes to the new j
   await page.getByRole('button', { name: 'Clone acted-on' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Name').fill('-not-a-name');
-  await dialog.getByText('Letters, digits, dots').waitFor();
+  await dialog.getByText('Use letters, digits, dots').waitFor();
   await visit.checkAccess();
   await dialog.getByLabel('Name').fill('acted-twice');
-  await dialog.getByLabel(/Another seed/).check();
+  await dialog.getByLabel(/New random seed/).check();
   await dialog.getByRole('button', { name: 'Clone' }).click();
   await page.getByRole('heading', { name: 'acted-twice', level: 1 }).waitFor();
   await page.getByRole('button', { name: 'Undo' }).click();
@@ -103,37 +103,38 @@ test('pausing offers to take it back, cancelling asks, cloning goes to the new j
 
   await page.getByRole('link', { name: 'Jobs', exact: true }).first().click();
   await page.getByRole('button', { name: 'Cancel acted-on' }).click();
-  await page.getByRole('button', { name: 'Keep it' }).click();
+  await page.getByRole('button', { name: 'Back' }).click();
   await status('Queued').waitFor();
   await page.getByRole('button', { name: 'Cancel acted-on' }).click();
-  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await page.getByRole('button', { name: 'Cancel job' }).click();
   await status('Cancelled').waitFor();
   await visit.leave();
 });
 
-test('what somebody else did is seen, and what is refused is told with its request', async () => {
+test('changes by other users appear, and rejected actions show the request id', async () => {
   const [id] = await seedJobs(bench, [{ status: 'queued', suffix: 'of-two' }]);
   const ada = await bench.visit(bench.acme, '/jobs?search=of-two');
   const bob = await bench.visit(bench.acme, '/jobs?search=of-two');
-  const deaf = await bench.visit(bench.acme, '/_components');
-  await deaf.page.route('**/jobs/changes', (route) => route.abort());
-  deaf.expect(/ERR_FAILED|status of 400/);
-  await deaf.page.goto('/jobs?search=of-two');
-  for (const { page } of [ada, bob, deaf]) await page.getByRole('button', { name: 'Pause of-two' }).waitFor();
+  const offline = await bench.visit(bench.acme, '/_components');
+  await offline.page.route('**/jobs/changes', (route) => route.abort());
+  offline.expect(/ERR_FAILED|status of 400/);
+  await offline.page.goto('/jobs?search=of-two');
+  for (const { page } of [ada, bob, offline])
+    await page.getByRole('button', { name: 'Pause of-two' }).waitFor();
 
   await bob.page.getByRole('button', { name: 'Cancel of-two' }).click();
-  await bob.page.getByRole('button', { name: 'Cancel the job' }).click();
+  await bob.page.getByRole('button', { name: 'Cancel job' }).click();
   await ada.page.getByRole('row').filter({ hasText: 'of-two' }).getByText('Cancelled').waitFor();
   assert.equal(await ada.page.getByRole('button', { name: 'Pause of-two' }).count(), 0);
-  // It asks every few seconds, having no stream: until then it offers what is no longer possible.
-  await deaf.page.getByRole('button', { name: 'Pause of-two' }).click();
-  await deaf.page.getByText(/request req_[0-9a-f]{24}/).waitFor();
-  await deaf.page.getByRole('row').filter({ hasText: 'of-two' }).getByText('Cancelled').waitFor();
+  // Without a stream it polls, and until then still shows the button.
+  await offline.page.getByRole('button', { name: 'Pause of-two' }).click();
+  await offline.page.getByText(/request req_[0-9a-f]{24}/).waitFor();
+  await offline.page.getByRole('row').filter({ hasText: 'of-two' }).getByText('Cancelled').waitFor();
   assert.equal((await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}`)).json.status, 'cancelled');
-  for (const visit of [ada, bob, deaf]) await visit.leave();
+  for (const visit of [ada, bob, offline]) await visit.leave();
 });
 
-test('a loss of many digits stays on its line, beside its curve', async () => {
+test('a loss with many digits stays on its line, next to its curve', async () => {
   const [id] = await seedJobs(bench, [
     { status: 'running', suffix: 'small-loss', steps: 20, totalSteps: 40 },
   ]);
@@ -150,14 +151,14 @@ test('a loss of many digits stays on its line, beside its curve', async () => {
     const isWithin = await loss.evaluate(
       (shown) => shown.getBoundingClientRect().right <= shown.closest('td')!.getBoundingClientRect().right,
     );
-    assert.ok(isWithin, `it is wider than its column at ${width} px`);
+    assert.ok(isWithin, `the loss is wider than its column at ${width} px`);
     await visit.checkAccess();
     await visit.picture(`jobs-small-loss-${width}`);
     await visit.leave();
   }
 });
 
-test('a running job moves in the list by itself', async () => {
+test('a running job updates in the list', async () => {
   const training_file = await bench.acme.upload('{"prompt":"a","completion":"b"}\n');
   const created = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
     model: 'tiny',
@@ -168,7 +169,7 @@ test('a running job moves in the list by itself', async () => {
   const row = visit.page.getByRole('row').filter({ hasText: 'moving' });
   await row.waitFor();
   const job = await runJob(bench, created.json.id);
-  await row.getByText('Training').waitFor();
+  await row.getByText('Running').waitFor();
   const progress = { totalSteps: 40, epoch: 1, tokens: 10, tokensPerSecond: 5, secondsRemaining: 60 };
   for (const step of [10, 30]) {
     await recordMetrics(bench.services, leaseOf(job), [
@@ -188,7 +189,7 @@ test('a running job moves in the list by itself', async () => {
   await visit.leave();
 });
 
-test('a thousand jobs scroll without a task over 100 ms standing in the way for long', async () => {
+test('a thousand jobs scroll without long gaps between frames', async () => {
   const statuses = ['succeeded', 'failed', 'cancelled', 'paused'] as const;
   await seedJobs(
     bench,
@@ -203,7 +204,7 @@ test('a thousand jobs scroll without a task over 100 ms standing in the way for 
   await page.getByRole('link', { name: 'many-999' }).waitFor();
   const longestGap = await watchFrames(page);
   const last = page.getByRole('link', { name: 'many-0', exact: true });
-  // More are fetched as the end comes near, sooner or later by how busy the machine is.
+  // More pages load near the end, at a speed that depends on the machine.
   for (const end = performance.now() + 60_000; (await last.count()) === 0 && performance.now() < end; )
     await page.mouse.wheel(0, 2000);
   await last.waitFor();
@@ -219,7 +220,7 @@ for (const [width, scheme] of [
   [1280, 'light'],
   [2560, 'dark'],
 ] as const) {
-  test(`the list holds at ${width} px, ${scheme}, with names far too long`, async () => {
+  test(`the list fits at ${width} px, ${scheme}, with very long names`, async () => {
     const visit = await bench.visit(bench.acme, '/jobs?search=n', { width, scheme });
     await visit.page
       .getByRole('link', { name: longName })

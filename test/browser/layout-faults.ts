@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core';
 
-/** What of a page nobody can read or reach as it is laid out now, in plain words; at most ten. */
+/** Text and controls of a page that are cut or out of reach; at most ten. */
 export async function layoutFaults(page: Page): Promise<string[]> {
   return await page.evaluate(() => {
     const faults: string[] = [];
-    const tell = (what: string, element: Element) => {
+    const report = (what: string, element: Element) => {
       const text = (element.textContent ?? '').trim().slice(0, 40);
       const place = [element, element.parentElement, element.parentElement?.parentElement]
         .map(
@@ -28,32 +28,32 @@ export async function layoutFaults(page: Page): Promise<string[]> {
       if (!ownText && !isControl) continue;
 
       const { left, right } = element.getBoundingClientRect();
-      if ((right > innerWidth + 1 || left < -1) && !isScrolled(element)) tell('out of reach', element);
+      if ((right > innerWidth + 1 || left < -1) && !isScrolled(element)) report('out of reach', element);
 
       const cuts = style.overflowX === 'hidden' || style.overflowX === 'clip';
       const isCut = element.scrollWidth > element.clientWidth + 1 && style.display !== 'inline';
       if (isCut && cuts && !element.matches('input, select, textarea')) {
-        if (style.textOverflow !== 'ellipsis') tell('cut without an ellipsis', element);
-        else if (!element.closest('[title]')) tell('cut, and nowhere told whole', element);
+        if (style.textOverflow !== 'ellipsis') report('cut without an ellipsis', element);
+        else if (!element.closest('[title]')) report('cut, without a title', element);
       }
       const isLow = element.scrollHeight > element.clientHeight + 2 && style.overflowY === 'hidden';
-      if (isLow && ownText && !element.closest('[title]')) tell('cut below', element);
+      if (isLow && ownText && !element.closest('[title]')) report('cut below', element);
       if (isCut && style.overflowX === 'visible' && !isScrolled(element))
-        tell('wider than its place', element);
+        report('wider than its container', element);
     }
     for (const cell of document.body.querySelectorAll<HTMLTableCellElement>('td, th')) {
-      if (cell.scrollWidth > cell.clientWidth + 1) tell('wider than its column', cell);
+      if (cell.scrollWidth > cell.clientWidth + 1) report('wider than its column', cell);
       if (cell.scope === 'row' && cell.querySelector('.cut') && cell.clientWidth < 110)
-        tell('no room for a name', cell);
+        report('too narrow for a name', cell);
     }
     return [...new Set(faults)].slice(0, 10);
 
-    /** Whether something around it scrolls to it. */
+    /** Whether an ancestor can be scrolled to it. */
     function isScrolled(element: Element): boolean {
       for (let each = element.parentElement; each; each = each.parentElement) {
         const { overflowX } = getComputedStyle(each);
         if (overflowX === 'auto' || overflowX === 'scroll') return each.scrollWidth > each.clientWidth;
-        // What is cut there is told of the text itself.
+        // A clipping ancestor inside the window: the text itself is checked.
         if (overflowX === 'hidden' || overflowX === 'clip') {
           const { left, right } = each.getBoundingClientRect();
           if (right <= innerWidth + 1 && left >= -1) return true;

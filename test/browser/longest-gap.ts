@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 
-/** Watches the page's frames from now on. What it returns answers the longest time between two of them, in milliseconds. */
+/** Watches the page's frames. The returned function gives the longest time between two frames, in milliseconds. */
 export async function watchFrames(page: Page): Promise<() => Promise<number>> {
   await page.evaluate(() => {
     const watched = { gap: 0 };

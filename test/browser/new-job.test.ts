@@ -1,4 +1,4 @@
-// A job is asked for in the browser: by the form, as text, and begun from what is there.
+// Creating a job in the browser: with the form, as text, and from existing files, jobs and adapters.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setQuota } from '@graft/service';
@@ -11,64 +11,64 @@ let file: string;
 before(async () => {
   bench = await openBrowserBench();
   file = await bench.acme.upload(`${chatLine}\n`.repeat(20));
-  // The thread that looks at data takes its time to start.
+  // Starts the thread that reads files.
   await bench.acme.send('POST', '/v1/fine_tuning/checks', { model: 'tiny', training_file: file });
 });
 after(async () => await bench?.close());
 
 const start = ({ page }: Visit) => page.getByRole('button', { name: /^Start/ });
-const asked = ({ page }: Visit) => JSON.parse(new URL(page.url()).searchParams.get('ask') ?? 'null');
+const urlDraft = ({ page }: Visit) => JSON.parse(new URL(page.url()).searchParams.get('ask') ?? 'null');
 const settled = async (visit: Visit) => {
-  await visit.page.getByRole('heading', { name: 'What it comes to' }).waitFor();
-  await visit.page.locator('.outcome[aria-busy=false]').waitFor();
+  await visit.page.getByRole('heading', { name: 'Estimate' }).waitFor();
+  await visit.page.locator('.estimate-panel[aria-busy=false]').waitFor();
 };
 const jobs = async () => (await bench.acme.send('GET', '/v1/fine_tuning/jobs')).json.data;
-/** Where the page goes once a job is there. */
-const made = async (visit: Visit) => {
+/** The created job, which the page opens. */
+const createdJob = async (visit: Visit) => {
   await visit.page.waitForURL(/\/jobs\/ftjob-/);
   return (await bench.acme.send('GET', `/v1/fine_tuning/jobs/${visit.page.url().split('/').at(-1)}`)).json;
 };
 
-test('from a file: what is chosen stands in the fields, and one click starts it', async () => {
+test('from a file: the fields show the chosen values, and one click starts the job', async () => {
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
   assert.equal(await page.getByLabel('n_epochs').getAttribute('placeholder'), '6');
   await page.getByText('Chosen for few examples, which are seen more often.').waitFor();
-  await page.getByText('No worker that could take it is running').waitFor();
+  await page.getByText('No suitable worker is running').waitFor();
   await visit.checkAccess();
   await visit.picture('new-job');
   await start(visit).click();
-  const job = await made(visit);
+  const job = await createdJob(visit);
   assert.deepEqual([job.training_file, job.model, job.peft.peft_type], [file, 'tiny', 'LORA']);
   await visit.leave();
 });
 
-test('what is at fault is told at its field, while it is written, and nothing is sent', async () => {
+test('errors are shown at their fields while typing, and no job is created', async () => {
   const before = (await jobs()).length;
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
   await page.getByLabel('r', { exact: true }).fill('0');
   await page.getByLabel('n_epochs').fill('99');
-  await page.getByRole('heading', { name: '2 things to mend' }).waitFor();
+  await page.getByRole('heading', { name: '2 problems' }).waitFor();
   for (const label of ['r', 'n_epochs'])
     assert.equal(await page.getByLabel(label, { exact: true }).getAttribute('aria-invalid'), 'true');
   await visit.checkAccess();
   await visit.picture('new-job-faults');
-  // It stays in reach, and does nothing.
+  // The button stays focusable, but does nothing.
   await start(visit).click({ force: true });
   await page.getByLabel('r', { exact: true }).fill('4');
   await page.getByLabel('n_epochs').fill('');
   await settled(visit);
   await page.getByLabel('Name', { exact: true }).fill('not a name');
-  await page.getByRole('heading', { name: 'One thing to mend' }).waitFor();
+  await page.getByRole('heading', { name: '1 problem' }).waitFor();
   assert.equal(await page.getByLabel('Name', { exact: true }).getAttribute('aria-invalid'), 'true');
   assert.equal((await jobs()).length, before);
   await visit.leave();
 });
 
-test('methods with when to choose them; their options and the modules of the model; a reload loses nothing', async () => {
+test('methods with recommendations, their options, the model’s modules, and a reload that loses nothing', async () => {
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
@@ -78,7 +78,7 @@ test('methods with when to choose them; their options and the modules of the mod
   await settled(visit);
   await page.getByRole('radio', { name: /^LoRA/ }).check();
   const targets = page.getByRole('group', { name: 'Modules for target_modules' });
-  await page.getByText('Pick from the modules of the model').first().click();
+  await page.getByText('Select from the model’s modules').first().click();
   assert.equal(
     await targets.getByRole('button', { name: 'all-linear' }).getAttribute('aria-pressed'),
     'true',
@@ -88,13 +88,13 @@ test('methods with when to choose them; their options and the modules of the mod
   assert.equal(await page.getByLabel('target_modules', { exact: true }).inputValue(), 'q_proj, v_proj');
   await page.getByLabel('lr_scheduler_type').selectOption('linear');
   await page.waitForFunction(() => location.search.includes('lr_scheduler_type'));
-  const draft = asked(visit);
+  const draft = urlDraft(visit);
   assert.deepEqual(draft.peft.target_modules, ['q_proj', 'v_proj']);
   assert.equal(draft.training.lr_scheduler_type, 'linear');
   await page.reload();
   await settled(visit);
   assert.equal(await page.getByLabel('target_modules', { exact: true }).inputValue(), 'q_proj, v_proj');
-  assert.deepEqual(asked(visit), draft);
+  assert.deepEqual(urlDraft(visit), draft);
   await page.getByLabel('target_modules', { exact: true }).fill('q_prj');
   await page
     .getByText(/q_prj.*matches no/)
@@ -103,10 +103,10 @@ test('methods with when to choose them; their options and the modules of the mod
   await visit.leave();
 });
 
-test('as YAML and JSON it is the same request, and what is no request is told', async () => {
+test('YAML and JSON show the same request, and invalid text is reported', async () => {
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}&view=yaml`);
   const { page } = visit;
-  const yaml = page.getByLabel('The request as YAML');
+  const yaml = page.getByLabel('Request (YAML)');
   await yaml.waitFor();
   assert.match(await yaml.inputValue(), new RegExp(`training_file: ${file}`));
   await yaml.fill(`model: tiny\ntraining_file: ${file}\npeft:\n  peft_type: LORA\n  r: 2\nsuffix: bikes\n`);
@@ -115,10 +115,10 @@ test('as YAML and JSON it is the same request, and what is no request is told', 
   await yaml.fill('model: [');
   await page.getByText(/Flow sequence/).waitFor();
   await yaml.fill('- a');
-  await page.getByText('It must be an object').waitFor();
+  await page.getByText('Must be an object').waitFor();
   await yaml.fill(`model: tiny\ntraining_file: ${file}\npeft:\n  peft_type: LORA\n  r: 2\nsuffix: bikes\n`);
   await page.getByText('JSON', { exact: true }).click();
-  const json = page.getByLabel('The request as JSON');
+  const json = page.getByLabel('Request (JSON)');
   assert.equal(JSON.parse(await json.inputValue()).peft.r, 2);
   await json.fill((await json.inputValue()).replace('"r": 2', '"rank": 2'));
   await page.getByText('is not an option of LORA').waitFor();
@@ -128,12 +128,12 @@ test('as YAML and JSON it is the same request, and what is no request is told', 
   assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'bikes');
   await settled(visit);
   await start(visit).click();
-  assert.deepEqual((await made(visit)).peft.r, 3);
+  assert.deepEqual((await createdJob(visit)).peft.r, 3);
   await visit.leave();
 });
 
-describe('begun from what is there', () => {
-  test('another job, with what was left to Graft left to it again', async () => {
+describe('starting from existing resources', () => {
+  test('another job, whose automatic options are automatic again', async () => {
     const before = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
       model: 'tiny',
       training_file: file,
@@ -152,7 +152,7 @@ describe('begun from what is there', () => {
     await page.getByLabel('Seed', { exact: true }).fill('8');
     await settled(visit);
     await start(visit).click();
-    const job = await made(visit);
+    const job = await createdJob(visit);
     assert.deepEqual(
       [job.seed, job.training.n_epochs, job.metadata, job.training.batch_size],
       [8, 2, { run: 'a=b' }, job.training.batch_size],
@@ -165,18 +165,18 @@ describe('begun from what is there', () => {
     await theirs.leave();
   });
 
-  test('an adapter, which goes on with its own configuration', async () => {
-    const { version } = await publishAdapter(bench, bench.acme, 'begun');
+  test('an adapter, whose configuration is kept', async () => {
+    const { version } = await publishAdapter(bench, bench.acme, 'base');
     const visit = await bench.visit(bench.acme, `/jobs/new?start=${version.modelName}&file=${file}`);
     await settled(visit);
-    await visit.page.getByText('with its own configuration').waitFor();
+    await visit.page.getByText('with the adapter’s configuration').waitFor();
     await visit.checkAccess();
     await start(visit).click();
-    assert.equal((await made(visit)).start_from, version.modelName);
+    assert.equal((await createdJob(visit)).start_from, version.modelName);
     await visit.leave();
   });
 
-  test('a wrong model: it is told before a file is uploaded for it, and none is', async () => {
+  test('a wrong model: the error is shown before a file is uploaded', async () => {
     const files = async () => (await bench.acme.send('GET', '/v1/files?limit=1000')).json.data.length;
     const before = await files();
     const visit = await bench.visit(bench.acme, '/jobs/new?start=tinny');
@@ -188,7 +188,7 @@ describe('begun from what is there', () => {
     await page.locator('input[type=file]').waitFor({ state: 'attached' });
     await upload();
     await page.getByText("The file was not uploaded. The model 'tinny' does not exist.").waitFor();
-    await page.getByRole('heading', { name: 'One thing to mend' }).waitFor();
+    await page.getByRole('heading', { name: '1 problem' }).waitFor();
     const model = page.getByLabel('Model', { exact: true });
     assert.equal(await model.getAttribute('aria-invalid'), 'true');
     assert.equal(await files(), before);
@@ -202,7 +202,7 @@ describe('begun from what is there', () => {
     await visit.leave();
   });
 
-  test('nothing: a file is uploaded on the way', async () => {
+  test('nothing: a file is uploaded in the form', async () => {
     const visit = await bench.visit(bench.acme, '/jobs/new?start=tiny');
     const { page } = visit;
     await page.getByText('Choose a training file').waitFor();
@@ -218,7 +218,7 @@ describe('begun from what is there', () => {
   });
 });
 
-test('a sweep says how many trials it is, and what it needs', async () => {
+test('a sweep shows the number of trials and what is missing', async () => {
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`);
   const { page } = visit;
   await settled(visit);
@@ -228,7 +228,7 @@ test('a sweep says how many trials it is, and what it needs', async () => {
     .getByText(/needs validation data/)
     .first()
     .waitFor();
-  await page.getByText('More options of training').click();
+  await page.getByText('More training options').click();
   await page.getByLabel('validation_split').fill('0.2');
   await page.getByRole('button', { name: 'Start 2 trials' }).waitFor();
   await visit.checkAccess();
@@ -237,33 +237,33 @@ test('a sweep says how many trials it is, and what it needs', async () => {
   await visit.leave();
 });
 
-test('who may not start jobs is told, and a method that the quota keeps is not offered', async () => {
+test('viewers cannot create jobs, and methods outside the quota are disabled', async () => {
   const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), '/jobs/new?start=tiny');
-  await visit.page.getByRole('heading', { name: 'Your role is to look' }).waitFor();
+  await visit.page.getByRole('heading', { name: 'You have read-only access' }).waitFor();
   await visit.checkAccess();
   await visit.leave();
 
   await setQuota(bench.services, bench.other.teamId, { methods: ['IA3'] });
   const other = await bench.visit(bench.other, '/jobs/new?start=tiny');
-  await other.page.getByText('Your team may not train it.').first().waitFor();
+  await other.page.getByText('Not available to your team.').first().waitFor();
   assert.equal(await other.page.getByRole('radio', { name: /^LoRA/ }).isDisabled(), true);
   assert.equal(await other.page.getByRole('radio', { name: /IA/ }).isDisabled(), false);
   await other.leave();
 });
 
-test('a refusal at the last moment stands at its field', async () => {
+test('an error on submission is shown at its field', async () => {
   const last = await bench.acme.upload(chatLine.replace('"b"', '"c"'));
   const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${last}`);
   visit.expect(/status of 400/);
   await settled(visit);
   await bench.acme.send('DELETE', `/v1/files/${last}`);
   await start(visit).click();
-  await visit.page.getByRole('heading', { name: 'One thing to mend' }).waitFor();
+  await visit.page.getByRole('heading', { name: '1 problem' }).waitFor();
   await visit.page.getByText(`No such file: ${last}`).first().waitFor();
   await visit.leave();
 });
 
-test('the form holds at every width, in both schemes', async () => {
+test('the form fits at every width, in both schemes', async () => {
   for (const width of [390, 1280, 2560]) {
     for (const scheme of ['light', 'dark'] as const) {
       const visit = await bench.visit(bench.acme, `/jobs/new?start=tiny&file=${file}`, { width, scheme });

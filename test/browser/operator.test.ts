@@ -1,4 +1,4 @@
-/** The operator's page: by a key of the operator, and by those who are not. */
+/** The operator's pages, for operators and for others. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -37,23 +37,23 @@ const machine = { address: null, hostname: 'train-1', pid: 1, slots: 3, version:
 
 async function open(path: string, options = {}): Promise<Visit> {
   const visit = await bench.visit(operator, path, options);
-  await visit.page.getByRole('navigation', { name: 'Parts of the service' }).waitFor();
+  await visit.page.getByRole('navigation', { name: 'Operator sections' }).waitFor();
   return visit;
 }
 
-test('a key of the operator signs in, sees what is missing, and none of a team', async () => {
+test('an operator key signs in, and sees problems of the service but no team pages', async () => {
   const visit = await bench.visit(null, '/');
   const { page } = visit;
   await page.getByLabel('API key').fill(operator.key);
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'What is wrong' }).waitFor();
-  await page.getByText('No worker takes jobs').waitFor();
+  await page.getByRole('heading', { name: 'Problems' }).waitFor();
+  await page.getByText('No worker is available').waitFor();
   const serving = { ...machine, address: 'http://127.0.0.1:9' };
   await registerWorker(bench.services, { ...serving, id: 'worker-newer', protocol: 1000 });
   await registerWorker(bench.services, { ...serving, id: 'worker-older' });
   await page.reload();
-  await page.getByText("One worker is of a version whose completions protocol is not the API's").waitFor();
-  await page.getByText('One worker is of a version before protocols had numbers').waitFor();
+  await page.getByText('1 worker is using a different completions protocol version than the API').waitFor();
+  await page.getByText('1 worker is running a version without a protocol number').waitFor();
   for (const id of ['worker-newer', 'worker-older']) await removeWorker(bench.services, id);
   assert.deepEqual(
     await page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link').allInnerTexts(),
@@ -64,15 +64,15 @@ test('a key of the operator signs in, sees what is missing, and none of a team',
   await visit.leave();
 });
 
-test('whoever is no operator is told who is, and asks nothing of the API', async () => {
+test('other users see how to get access, and the page sends no requests', async () => {
   const visit = await bench.visit(bench.acme, '/operator/workers');
-  await visit.page.getByRole('heading', { name: 'This is for the operator' }).waitFor();
+  await visit.page.getByRole('heading', { name: 'Operator access required' }).waitFor();
   assert.equal(await visit.page.getByRole('link', { name: 'Operator' }).count(), 0);
   await visit.checkAccess();
   await visit.leave();
 });
 
-test('by a provider the operator signs in again after a pause, and is back where they were', async (t) => {
+test('an operator signed in with an identity provider signs in again after two hours, and returns to the page', async (t) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const provider = await openTestProvider(`${url}/v1/sign-in/callback`);
@@ -90,18 +90,18 @@ test('by a provider the operator signs in again after a pause, and is back where
   t.after(() => theirs.close());
   const { sql } = theirs.services;
   const again = async (page: Page) => {
-    // In the dialog, too, where there is one.
+    // In the dialog, if there is one.
     await page.getByRole('link', { name: 'Sign in again' }).last().click();
   };
 
   const visit = await theirs.visit(null, '/operator/queue');
   const { page } = visit;
-  await page.getByRole('link', { name: 'Continue with your organisation' }).click();
+  await page.getByRole('link', { name: 'Continue with SSO' }).click();
   await page.getByText('Slots').first().waitFor();
   assert.equal(new URL(page.url()).pathname, '/operator/queue');
   visit.expect(/status of 403/);
   await sql.query("UPDATE sessions SET authenticated_at = now() - interval '2 hours'");
-  // What is on the page asks by itself, and what was there is gone.
+  // The page polls, and hides its data.
   await page.getByRole('heading', { name: 'Sign in again' }).waitFor();
   assert.equal(await page.getByText('Slots').count(), 0);
   await visit.checkAccess();
@@ -110,20 +110,20 @@ test('by a provider the operator signs in again after a pause, and is back where
   await page.getByText('Slots').first().waitFor();
   assert.equal(new URL(page.url()).pathname, '/operator/queue');
 
-  // A page that asks for nothing by itself, and a change that is refused.
+  // A page that does not poll, and a rejected change.
   await page.getByRole('link', { name: 'Teams' }).click();
   await row(page, 'acme').waitFor();
   await sql.query("UPDATE sessions SET authenticated_at = now() - interval '2 hours'");
-  await button(page, 'Make a team').click();
+  await button(page, 'Create team').click();
   await page.getByLabel('Name').fill('research');
-  await button(page, 'Make it').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Create', exact: true }).click();
   await again(page);
   await row(page, 'acme').waitFor();
   assert.equal(await theirs.services.db.team.count({ where: { name: 'research' } }), 0);
   await visit.leave();
 });
 
-test('a worker is taken out with a reason, drained of what it runs, and released', async () => {
+test('a worker is quarantined with a reason, drained and released', async () => {
   const { services } = bench;
   const visit = await open('/operator/workers');
   const { page } = visit;
@@ -145,100 +145,100 @@ test('a worker is taken out with a reason, drained of what it runs, and released
     .filter({ hasText: 'NVIDIA H100 PCIe' })
     .filter({ hasText: 'gpu_lost' })
     .waitFor();
-  // It comes by itself.
+  // Updated by polling.
   await row(page, 'train-1').filter({ hasText: `1 of 3 slots` }).filter({ hasText: 'acme' }).waitFor();
   await visit.checkAccess();
   await visit.picture('operator-workers');
   visit.expect(/status of 400/);
-  await button(page, 'Take out').click();
-  await button(page, 'Take it out').click();
+  await button(page, 'Quarantine').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Quarantine' }).click();
   await page.getByRole('alert').waitFor();
-  await page.getByLabel('Why?').fill('its disk '.repeat(40));
+  await page.getByLabel('Reason').fill('its disk '.repeat(40));
   await visit.checkAccess();
-  await button(page, 'Take it out').click();
-  await row(page, 'train-1').filter({ hasText: 'out of service' }).waitFor();
-  const asked = async () =>
+  await page.getByRole('dialog').getByRole('button', { name: 'Quarantine' }).click();
+  await row(page, 'train-1').filter({ hasText: 'quarantined' }).waitFor();
+  const isPreempting = async () =>
     (await services.db.job.findFirstOrThrow({ where: { id: job.id } })).preemptRequestedAt !== null;
-  assert.equal(await asked(), false);
+  assert.equal(await isPreempting(), false);
   await button(page, 'Drain').click();
-  await page.getByLabel('Why?').fill('goes home');
-  await button(page, 'Take it out').click();
-  await page.getByText('leaves at a checkpoint').waitFor();
-  assert.equal(await asked(), true);
+  await page.getByLabel('Reason').fill('goes home');
+  await page.getByRole('dialog').getByRole('button', { name: 'Quarantine' }).click();
+  await page.getByText('leaving at the next checkpoint').waitFor();
+  assert.equal(await isPreempting(), true);
   await button(page, 'Release').click();
-  await row(page, 'train-1').filter({ hasText: 'in service' }).waitFor();
+  await row(page, 'train-1').filter({ hasText: 'ready' }).waitFor();
   await visit.leave();
 });
 
-test('the queue shows whose turn it is, and a team is made, weighed and given an admin', async () => {
+test('the queue shows the next team, and a team is created, edited and gets an admin', async () => {
   const { services } = bench;
   await queueJob(bench, bench.other);
   const visit = await open('/operator/queue');
   const { page } = visit;
   await row(page, 'other').filter({ hasText: 'next' }).waitFor();
-  await row(page, 'acme').filter({ hasText: 'nothing waits' }).waitFor();
+  await row(page, 'acme').filter({ hasText: 'no waiting jobs' }).waitFor();
   await visit.checkAccess();
   await visit.picture('operator-queue');
   await page.getByRole('link', { name: 'Teams' }).click();
   await row(page, 'acme').waitFor();
   visit.expect(/status of 400/);
-  await button(page, 'Make a team').click();
+  await button(page, 'Create team').click();
   await page.getByLabel('Name').fill('Not a name');
-  await button(page, 'Make it').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Create', exact: true }).click();
   await page.getByText('small letters, digits, inner hyphens').waitFor();
   await page.getByLabel('Name').fill('research');
-  await button(page, 'Make it').click();
-  await row(page, 'research').getByRole('button', { name: 'Change' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Create', exact: true }).click();
+  await row(page, 'research').getByRole('button', { name: 'Edit' }).click();
   await page.getByLabel('Weight').fill('many');
   await button(page, 'Save').click();
   await page.getByRole('alert').waitFor();
   await page.getByLabel('Weight').fill('3');
   await button(page, 'Save').click();
-  await page.getByText('research is changed').waitFor();
+  await page.getByText('research updated').waitFor();
   assert.equal((await services.db.team.findFirst({ where: { name: 'research' } }))!.weight, 3);
-  await row(page, 'research').getByRole('button', { name: 'Invite an admin' }).click();
-  await button(page, 'Make the link').click();
-  const link = (await page.getByRole('region', { name: 'The link of the invitation' }).textContent())!;
+  await row(page, 'research').getByRole('button', { name: 'Invite admin' }).click();
+  await button(page, 'Create link').click();
+  const link = (await page.getByRole('region', { name: 'Invitation link' }).textContent())!;
   await visit.checkAccess();
-  await button(page, 'I have kept it').click();
+  await button(page, 'Done').click();
   const token = link.slice(link.indexOf('#') + 1);
   const accept = await operator.send('POST', '/v1/invitations/accept', { token, email: 'lead@example.com' });
   assert.deepEqual([accept.status, accept.json.role], [200, 'admin'], accept.text);
   await visit.leave();
 });
 
-test('a base model is added, fetched, kept to one team, hidden and removed; one that fails says why', async () => {
+test('a base model is added, downloaded, limited to one team, hidden and removed; a failure shows its reason', async () => {
   const visit = await open('/operator/base-models');
   const { page } = visit;
   await row(page, 'tiny').filter({ hasText: 'configured' }).waitFor();
   const add = async (id: string, place: string) => {
-    await button(page, 'Add a base model').click();
-    await page.getByText('A folder', { exact: true }).click();
+    await button(page, 'Add base model').click();
+    await page.getByText('Folder', { exact: true }).click();
     await page.getByLabel('Name').fill(id);
     await page.getByLabel('Folder', { exact: true }).last().fill(place);
-    await button(page, 'Add it').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
   };
   visit.expect(/status of 40[03]/);
   await add('mine', '/not/allowed');
   await page.getByRole('alert').waitFor();
   await visit.checkAccess();
   await page.getByLabel('Folder', { exact: true }).last().fill(join(folder, 'mine'));
-  await button(page, 'Add it').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
   await row(page, 'mine').filter({ hasText: 'ready' }).waitFor({ timeout: 120_000 });
   await add('broken', join(folder, 'broken'));
   await row(page, 'broken').filter({ hasText: 'failed' }).waitFor({ timeout: 120_000 });
   await visit.checkAccess();
   await visit.picture('operator-base-models');
-  await row(page, 'broken').getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('broken is fetched again').waitFor();
+  await row(page, 'broken').getByRole('button', { name: 'Retry' }).click();
+  await page.getByText('Downloading broken again').waitFor();
 
-  await row(page, 'mine').getByRole('button', { name: 'every team' }).click();
+  await row(page, 'mine').getByRole('button', { name: 'all teams' }).click();
   await page.getByText('Allow some').click();
   await button(page, 'Save').click();
-  await page.getByText('Name at least one team').waitFor();
-  await page.getByLabel('Teams').fill(bench.acme.teamId);
+  await page.getByText('Enter at least one team ID').waitFor();
+  await page.getByLabel('Team IDs').fill(bench.acme.teamId);
   await button(page, 'Save').click();
-  await row(page, 'mine').getByRole('button', { name: 'one team' }).waitFor();
+  await row(page, 'mine').getByRole('button', { name: '1 team' }).waitFor();
   const found = async (team: Caller) => (await team.send('GET', '/v1/models/mine')).status;
   assert.deepEqual([await found(bench.acme), await found(bench.other)], [200, 404]);
   await row(page, 'mine').getByRole('button', { name: 'Hide' }).click();
@@ -247,12 +247,12 @@ test('a base model is added, fetched, kept to one team, hidden and removed; one 
   await button(page, 'Undo').click();
   await row(page, 'mine').filter({ hasText: 'ready' }).waitFor();
   await row(page, 'mine').getByRole('button', { name: 'Remove' }).click();
-  await button(page, 'Remove it').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
   await row(page, 'mine').waitFor({ state: 'detached' });
   await visit.leave();
 });
 
-test('a thousand workers and far too long names fit any width, light and dark', async () => {
+test('a thousand workers and very long names fit at any width, light and dark', async () => {
   const { sql } = bench.services;
   await sql.query(
     `INSERT INTO workers (id, hostname, pid, slots, bases, version, quarantined_at, quarantine_reason)
@@ -263,10 +263,10 @@ test('a thousand workers and far too long names fit any width, light and dark', 
     for (const scheme of ['light', 'dark'] as const) {
       const visit = await open('/operator/workers', { width, scheme });
       const { page } = visit;
-      await page.getByText('100 are shown.').waitFor();
+      await page.getByText('Showing 100').waitFor();
       if (width === 1280) {
         await page.getByRole('link', { name: 'Health' }).click();
-        await page.getByText(/\d+ workers are out of service/).waitFor();
+        await page.getByText(/\d+ workers are quarantined/).waitFor();
       }
       await visit.checkAccess();
       await visit.picture(`operator-many-${width}-${scheme}`);

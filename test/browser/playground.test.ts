@@ -1,4 +1,4 @@
-/** The playground, before a worker that says what the test tells it to; the real one is tested with the whole service. */
+/** The playground with a scripted worker; a real one is tested with the whole service. */
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -23,15 +23,15 @@ before(async () => {
 });
 after(async () => await bench?.close());
 beforeEach(async () => {
-  worker = await startScriptedWorker(bench.services, 'worker-talks', says());
-  // It sends no heartbeats, and would be taken for dead where a test takes long.
+  worker = await startScriptedWorker(bench.services, 'worker-chats', says());
+  // The scripted worker sends no heartbeats, and a long test must not declare it dead.
   await bench.services.sql.query("UPDATE workers SET heartbeat_at = now() + interval '1 hour'");
 });
 afterEach(async () => await worker.close());
 
 const isPoet = (body: { adapter: unknown }) => body.adapter !== null;
 
-/** Base and adapter answer in their own words. */
+/** Base model and adapter give different answers. */
 const twoVoices: ScriptedWorker['answer'] = (body, response, request) =>
   says(...(isPoet(body) ? [token('Roses '), token('are red')] : [token('It is '), token('red')]), done())(
     body,
@@ -39,7 +39,7 @@ const twoVoices: ScriptedWorker['answer'] = (body, response, request) =>
     request,
   );
 
-/** Opens an answer, and hands it over. */
+/** Answers that stay open, for the test to continue. */
 function heldAnswers(): { open: ServerResponse[]; answer: ScriptedWorker['answer'] } {
   const open: ServerResponse[] = [];
   return {
@@ -60,7 +60,7 @@ async function send({ page }: Visit, text: string) {
   await page.keyboard.press('Enter');
 }
 
-test('base and adapter answer side by side, with one seed, and the talk goes on', async () => {
+test('base model and adapter answer side by side with one seed, over several turns', async () => {
   worker.answer = twoVoices;
   const visit = await bench.visit(bench.acme, addressOf());
   const { page } = visit;
@@ -70,10 +70,10 @@ test('base and adapter answer side by side, with one seed, and the talk goes on'
   await page.getByLabel('Temperature').fill('3');
   await page.getByText('A number, 0 to 2.').waitFor();
   await send(visit, 'What is a rose?');
-  await page.getByText('Mend the options of sampling first.').waitFor();
+  await page.getByText('Fix the sampling options first.').waitFor();
   await page.getByLabel('Temperature').fill('0.5');
   await page.getByLabel('Seed', { exact: true }).fill('7');
-  await page.getByLabel('Stop at').fill('END\nFIN');
+  await page.getByLabel('Stop sequences').fill('END\nFIN');
   await visit.checkAccess();
   await send(visit, 'What is a rose?');
   await side(visit, 'A').getByText('It is red').waitFor();
@@ -96,27 +96,27 @@ test('base and adapter answer side by side, with one seed, and the talk goes on'
   await send(visit, 'And a violet?');
   await page.getByText('And a violet?').waitFor();
   await side(visit, 'B').nth(1).getByText('Roses are red').waitFor();
-  // Each side goes on from what it said itself.
-  const said = worker.requests.slice(2).map((request) => [isPoet(request), request.messages[2].content]);
-  assert.deepEqual(said.sort(), [
+  // Each side's request contains its own previous answers.
+  const previous = worker.requests.slice(2).map((request) => [isPoet(request), request.messages[2].content]);
+  assert.deepEqual(previous.sort(), [
     [false, 'It is red'],
     [true, 'Roses are red'],
   ]);
   await visit.checkAccess();
 
-  // What is asked is nobody's to see in an address; all else is there.
+  // Prompts are not in the URL; all other state is.
   const address = page.url();
   assert.match(address, /temperature=0\.5/);
   assert.doesNotMatch(decodeURIComponent(address), /rose|brief/i);
   await page.reload();
   await side(visit, 'B').nth(1).getByText('Roses are red').waitFor();
   assert.equal(await page.getByRole('textbox', { name: 'System prompt' }).inputValue(), 'Be brief.');
-  await page.getByRole('button', { name: 'Change sides' }).click();
+  await page.getByRole('button', { name: 'Swap models' }).click();
   await page.waitForURL(/b=tiny/);
   await visit.leave();
 });
 
-test('a model that was trained with a system prompt is asked with it, from the first chat on', async () => {
+test('a model trained with a system prompt gets it from the first chat on', async () => {
   worker.answer = twoVoices;
   const line = (system: string) =>
     JSON.stringify({
@@ -129,9 +129,9 @@ test('a model that was trained with a system prompt is asked with it, from the f
   const { version } = await publishAdapter(bench, bench.acme, 'sorter', 'CAUSAL_LM', line('Sort it.'));
   const visit = await bench.visit(bench.acme, addressOf(version.modelName));
   const { page } = visit;
-  // At once, before the page can know it.
+  // Immediately, before the page has loaded it.
   await send(visit, 'A brake squeals.');
-  // Either may answer first.
+  // Either model may answer first.
   const answered = async (turn: number) => {
     await side(visit, 'A').nth(turn).getByText('It is red').waitFor();
     await side(visit, 'B').nth(turn).getByText('Roses are red').waitFor();
@@ -142,16 +142,16 @@ test('a model that was trained with a system prompt is asked with it, from the f
   assert.deepEqual(worker.requests.map(systemOf), [['Sort it.'], ['Sort it.']]);
   const field = page.getByRole('textbox', { name: 'System prompt' });
   assert.equal(await field.inputValue(), 'Sort it.');
-  await page.getByText(`Every training example of ${version.modelName} begins with it.`).waitFor();
+  await page.getByText(`${version.modelName} was trained with this system prompt.`).waitFor();
   await visit.checkAccess();
   await field.fill('Be brief.');
-  await page.getByText('begins with another one.').waitFor();
+  await page.getByText('was trained with another system prompt.').waitFor();
   await send(visit, 'Again');
   await answered(1);
   assert.deepEqual(worker.requests.slice(2).map(systemOf), [['Be brief.'], ['Be brief.']]);
-  await page.getByRole('button', { name: 'Use that' }).click();
+  await page.getByRole('button', { name: 'Use training prompt' }).click();
   assert.equal(await field.inputValue(), 'Sort it.');
-  // Empty is a choice, too.
+  // An empty prompt is kept empty.
   await field.fill('');
   await send(visit, 'Once more');
   await answered(2);
@@ -159,25 +159,25 @@ test('a model that was trained with a system prompt is asked with it, from the f
   await visit.leave();
 });
 
-test('history: opened again, forgotten, and gone with whoever signs out', async () => {
+test('history: chats are opened, deleted, and removed on sign-out', async () => {
   worker.answer = twoVoices;
   const visit = await bench.visit(bench.acme, addressOf(''));
   const { page } = visit;
   await send(visit, `First ${'word '.repeat(60)}`);
   await side(visit, 'A').getByText('It is red').waitFor();
   assert.equal(await side(visit, 'B').count(), 0);
-  await page.getByRole('button', { name: 'New talk' }).click();
+  await page.getByRole('button', { name: 'New chat' }).click();
   await side(visit, 'A').waitFor({ state: 'detached' });
   await send(visit, 'Second');
   await side(visit, 'A').getByText('It is red').waitFor();
   await page.getByRole('button', { name: 'History' }).click();
-  const talks = page.getByRole('list', { name: 'Talks' });
-  await talks.waitFor();
-  assert.equal(await talks.getByRole('listitem').count(), 2);
+  const chats = page.getByRole('list', { name: 'Chats' });
+  await chats.waitFor();
+  assert.equal(await chats.getByRole('listitem').count(), 2);
   await visit.checkAccess();
   await visit.picture('playground-history');
-  await talks.getByRole('button', { name: 'Forget it' }).first().click();
-  await talks.getByRole('button', { name: /First/ }).click();
+  await chats.getByRole('button', { name: 'Delete chat' }).first().click();
+  await chats.getByRole('button', { name: /First/ }).click();
   await page.getByText(/^First word/).waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('API key').waitFor();
@@ -185,8 +185,8 @@ test('history: opened again, forgotten, and gone with whoever signs out', async 
   await visit.leave();
 });
 
-test('prompts go when the session ends: by signing out in another tab, in the middle of an answer, and by expiry', async () => {
-  const { key } = await createApiKey(bench.services, bench.acme.teamId, { name: 'talks', role: 'member' });
+test('prompts are removed when the session ends: by sign-out in another tab, during an answer, and by expiry', async () => {
+  const { key } = await createApiKey(bench.services, bench.acme.teamId, { name: 'chats', role: 'member' });
   const open = async () => {
     const visit = await bench.visit(bench.withKey(bench.acme, key), addressOf(''));
     await send(visit, 'A secret prompt');
@@ -197,7 +197,7 @@ test('prompts go when the session ends: by signing out in another tab, in the mi
     assert.equal(await page.evaluate(() => localStorage.length), 0);
     assert.equal(await page.getByText('A secret prompt').count(), 0);
   };
-  // An answer that does not end, so that the page that is left is still writing it.
+  // An answer that does not end, so that it is still being generated on sign-out.
   worker.answer = heldAnswers().answer;
   let visit = await open();
   await side(visit, 'A').getByText('Once').waitFor();
@@ -208,7 +208,7 @@ test('prompts go when the session ends: by signing out in another tab, in the mi
   await other.close();
   await visit.leave();
 
-  // It ends on the server, and the next request of any kind is refused.
+  // The session ends on the server, and the next request is rejected.
   worker.answer = twoVoices;
   visit = await open();
   await side(visit, 'A').getByText('It is red').waitFor();
@@ -217,9 +217,9 @@ test('prompts go when the session ends: by signing out in another tab, in the mi
   await bench.services.sql.query('UPDATE sessions SET ended_at = now() WHERE ended_at IS NULL');
   await send(visit, 'A secret prompt');
   await isGone(visit);
-  // Somebody else signs in: nothing of the one before is there, nor what an earlier version has kept.
+  // Another user signs in: the previous user's prompts and those stored by an earlier version are gone.
   await visit.page.evaluate(() =>
-    localStorage.setItem('graft.talks.team.person', '[{"prompt":"A secret prompt"}]'),
+    localStorage.setItem('graft.chats.team.person', '[{"prompt":"A secret prompt"}]'),
   );
   await visit.page.getByLabel('API key').fill(bench.acme.key);
   await visit.page.keyboard.press('Enter');
@@ -228,12 +228,12 @@ test('prompts go when the session ends: by signing out in another tab, in the mi
   await visit.leave();
 });
 
-test('it is streamed, and stop hangs up', async () => {
+test('answers are streamed, and Stop closes the connection', async () => {
   const { open, answer } = heldAnswers();
   worker.answer = answer;
   const visit = await bench.visit(bench.acme, addressOf());
   const { page } = visit;
-  await send(visit, 'Tell me a tale');
+  await send(visit, 'Write a tale');
   await side(visit, 'A').getByText('Once').waitFor();
   await side(visit, 'B').getByText('Once').waitFor();
   open[0]!.write(`${JSON.stringify(token('upon'))}\n`);
@@ -243,15 +243,15 @@ test('it is streamed, and stop hangs up', async () => {
   await hungUp;
   await side(visit, 'A').getByText('Stopped').waitFor();
   await side(visit, 'B').getByText('Stopped').waitFor();
-  // What there is of it stays, and is asked for again as it was.
+  // The partial answer stays, and can be regenerated.
   await page.getByText('Once upon').waitFor();
   worker.answer = twoVoices;
-  await side(visit, 'B').getByRole('button', { name: 'Again' }).click();
+  await side(visit, 'B').getByRole('button', { name: 'Regenerate' }).click();
   await side(visit, 'B').getByText('Roses are red').waitFor();
   await visit.leave();
 });
 
-test('probabilities of tokens, under the pointer and by the keyboard', async () => {
+test('token probabilities, by pointer and by keyboard', async () => {
   const likely = (text: string, logprob: number) => ({
     ...token(text),
     likely: {
@@ -265,23 +265,23 @@ test('probabilities of tokens, under the pointer and by the keyboard', async () 
   worker.answer = says(likely('The', -0.01), likely(' rotor', -2), likely(' <b>', -8), done());
   const visit = await bench.visit(bench.acme, addressOf(''));
   const { page } = visit;
-  await page.getByLabel('Probabilities of tokens').check();
-  for (const kind of ['Chat', 'Plain text']) {
+  await page.getByLabel('Show token probabilities').check();
+  for (const kind of ['Chat', 'Completion']) {
     await page.getByText(kind, { exact: true }).click();
     if (kind === 'Chat') await send(visit, 'What squeals?');
     else {
-      await page.getByRole('button', { name: 'New talk' }).click();
-      await page.getByLabel('Text to go on from').fill('What squeals?');
+      await page.getByRole('button', { name: 'New chat' }).click();
+      await page.getByLabel('Text to complete').fill('What squeals?');
       await page.getByRole('button', { name: 'Send' }).click();
     }
     const text = page.getByRole('group', { name: 'Answer of A' });
     await text.getByText('rotor').hover();
-    const told = side(visit, 'A').getByRole('definition');
-    await told.getByText('13.5%').waitFor();
-    await told.getByText('81.9%').waitFor();
+    const probabilities = side(visit, 'A').getByRole('definition');
+    await probabilities.getByText('13.5%').waitFor();
+    await probabilities.getByText('81.9%').waitFor();
     await text.focus();
     await page.keyboard.press('ArrowRight');
-    await told.getByText('0%', { exact: true }).waitFor();
+    await probabilities.getByText('0%', { exact: true }).waitFor();
     assert.equal(await text.textContent(), 'The rotor <b>');
     await visit.checkAccess();
   }
@@ -295,7 +295,7 @@ test('probabilities of tokens, under the pointer and by the keyboard', async () 
   await visit.leave();
 });
 
-test('a request is copied as curl, which a shell reads as it is', async () => {
+test('a request is copied as a curl command that a shell can run', async () => {
   worker.answer = twoVoices;
   const visit = await bench.visit(bench.acme, addressOf());
   const { page } = visit;
@@ -318,7 +318,7 @@ test('a request is copied as curl, which a shell reads as it is', async () => {
   await visit.leave();
 });
 
-test('errors stand where the answer would: a model that is not there, a worker that breaks off', async () => {
+test('errors replace the answer: a missing model, a broken connection to the worker', async () => {
   worker.answer = (body, response, request) =>
     isPoet(body) ? void response.writeHead(200).end() : twoVoices(body, response, request);
   const visit = await bench.visit(bench.acme, addressOf());
@@ -334,22 +334,22 @@ test('errors stand where the answer would: a model that is not there, a worker t
   worker.answer = twoVoices;
   await side(visit, 'B').getByRole('button', { name: 'Try again' }).click();
   await side(visit, 'B').getByText('Roses are red').waitFor();
-  await page.getByLabel('A', { exact: true }).fill('ft:none');
+  await page.getByLabel('Model A', { exact: true }).fill('ft:none');
   await send(visit, 'Hi again');
   await page.getByText("The model 'ft:none' does not exist.").waitFor();
   await visit.leave();
 });
 
-test('a viewer is told who may', async () => {
+test('a viewer sees how to get access', async () => {
   const visit = await bench.visit(await bench.caller(bench.acme, 'viewer'), addressOf());
-  await visit.page.getByRole('heading', { name: 'You may not call models' }).waitFor();
+  await visit.page.getByRole('heading', { name: 'You cannot call models' }).waitFor();
   await visit.checkAccess();
   await visit.leave();
 });
 
 for (const width of [390, 1280, 2560])
   for (const scheme of ['light', 'dark'] as const)
-    test(`the page holds at ${width} px, ${scheme}`, async () => {
+    test(`the page fits at ${width} px, ${scheme}`, async () => {
       worker.answer = says(
         ...Array.from({ length: 60 }, (_, i) =>
           token(`${'word '.repeat(i % 9)}${'x'.repeat(i === 30 ? 300 : 0)}`),
@@ -357,7 +357,7 @@ for (const width of [390, 1280, 2560])
         done(),
       );
       const visit = await bench.visit(bench.acme, addressOf(), { width, scheme });
-      await visit.page.getByLabel('A', { exact: true }).waitFor();
+      await visit.page.getByLabel('Model A', { exact: true }).waitFor();
       await visit.picture(`playground-empty-${width}-${scheme}`);
       await send(visit, `What is ${'very '.repeat(40)}${'long'.repeat(60)}?`);
       await side(visit, 'B').getByText('2 tokens').waitFor();

@@ -5,26 +5,26 @@ export interface SeededJob {
   status: 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
   suffix?: string;
   model?: string;
-  /** Steps of its series, which falls from 3 and is evaluated ten times. */
+  /** Steps of its metrics: a loss that falls from 3, with ten evaluations. */
   steps?: number;
-  /** Of the series, where it is in the middle of it. */
+  /** Total steps, if the job is still running. */
   totalSteps?: number;
-  /** Of a version whose workers did not tell what memory they held. */
+  /** As if from an earlier version, whose workers did not report memory. */
   isWithoutMemory?: boolean;
-  /** Options of the method other than the others'. */
+  /** Overrides of the method's options. */
   peft?: object;
-  /** Why it failed. */
+  /** Message of a failed job. */
   error?: string;
-  /** A person of the team. */
+  /** Id of a team member. */
   owner?: string;
 }
 
-/** Steps of one statement. */
+/** Steps inserted per statement. */
 const batch = 20_000;
 
 /**
- * Rows of jobs as workers leave them, made past the workers: pages show thousands, and series of hundreds of thousands of steps.
- * Answers their ids, the newest last.
+ * Inserts jobs directly into the database, as workers would leave them, up to thousands of jobs and hundreds of thousands of steps.
+ * Returns their ids, the newest last.
  */
 export async function seedJobs(
   { acme, services }: BrowserBench,
@@ -38,7 +38,7 @@ export async function seedJobs(
       const isOver = ['succeeded', 'failed', 'cancelled'].includes(status);
       const error = {
         code: 'out_of_memory',
-        message: job.error ?? 'The trainer had no more memory.',
+        message: job.error ?? 'The trainer ran out of memory.',
         param: null,
         fault: 'system',
       };
@@ -79,9 +79,9 @@ export async function seedJobs(
     `INSERT INTO jobs SELECT (jsonb_populate_record(j, r)).* FROM jobs j, jsonb_array_elements($2::jsonb) r WHERE j.id = $1`,
     [template.json.id, JSON.stringify(rows)],
   );
-  // By the batch, since a statement may take only so long.
-  const most = Math.max(...rows.map(({ steps }) => steps));
-  for (let from = 1; from <= most; from += batch) {
+  // In batches, because statements have a timeout.
+  const maxSteps = Math.max(...rows.map(({ steps }) => steps));
+  for (let from = 1; from <= maxSteps; from += batch) {
     await services.sql.query(
       `INSERT INTO job_metrics (team_id, job_id, kind, step, epoch, loss, tokens, metrics)
        SELECT $1, r.id, 'train', s, done, 0.4 + 2.6 * exp(-4 * done) + 0.1 * sin(s * 1.7), s * 100,
@@ -99,7 +99,7 @@ export async function seedJobs(
       [team.teamId, JSON.stringify(rows), from, from + batch - 1],
     );
   }
-  // As the server does by itself a minute later: without, it plans for a table of nothing.
+  // The server's autovacuum does this only after a minute; without it, queries are planned for an empty table.
   await services.sql.query('ANALYZE jobs, job_metrics');
   await services.sql.query('DELETE FROM jobs WHERE id = $1', [template.json.id]);
   return rows.map(({ id }) => id);

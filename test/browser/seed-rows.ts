@@ -1,25 +1,25 @@
-/** Rows of any table, made past the API, with texts far too long: what pages must hold. */
+/** Inserts rows into any table, with very long texts, to test the layout of pages. */
 import type { BrowserBench } from './browser-bench.ts';
 
-const sayings = [
-  // Nothing to break it at.
+const texts = [
+  // No break opportunities.
   'Donaudampfschifffahrtsgesellschaftskapitän'.repeat(6),
-  'a name that goes on and on until nobody wants to read it any more '.repeat(4).trim(),
-  // From right to left, which must not turn what stands beside it.
+  'a very long name with many words that does not fit into any table cell '.repeat(4).trim(),
+  // Right to left, which must not affect the text beside it.
   'هذا اسم طويل جدا لا ينتهي ولا يقرؤه أحد '.repeat(6).trim(),
-  // Of many code points each.
+  // Characters of many code points.
   '👩‍👩‍👧‍👦🚀🏳️‍🌈'.repeat(25),
   'short',
 ];
-/** A text of people, the same for the same number. */
-export const text = (n: number) => `${sayings[n % sayings.length]} ${n}`;
-/** As long as the name of a job, an adapter or a tag may be. */
+/** A sample text, always the same for a number. */
+export const text = (n: number) => `${texts[n % texts.length]} ${n}`;
+/** A name of up to the maximum length of job, adapter and tag names. */
 export const name = (n: number) =>
   `${'name-without-an-end.'.repeat(n % 3)}${n}`.padEnd(n % 2 === 0 ? 64 : 1, '_');
 export const digest = 'c'.repeat(64);
 export const many = <T>(count: number, make: (n: number) => T): T[] =>
   Array.from({ length: count }, (_, n) => make(n));
-/** Some time ago, each a little longer. */
+/** The time `n` hours ago. */
 export const ago = (n: number) => new Date(Date.now() - n * 3_600_000).toISOString();
 export const inDays = (n: number) => new Date(Date.now() + n * 86_400_000).toISOString();
 
@@ -27,7 +27,7 @@ type Row = Record<string, unknown>;
 
 export function insertsInto({ services: { sql } }: BrowserBench) {
   return {
-    /** What is not given is as the table has it by itself. */
+    /** Missing columns get the table's defaults. */
     add: async (table: string, rows: readonly Row[]) => {
       if (rows.length === 0) return;
       const names = Object.keys(rows[0]!).join();
@@ -36,7 +36,7 @@ export function insertsInto({ services: { sql } }: BrowserBench) {
         [JSON.stringify(rows)],
       );
     },
-    /** What is not given is as in the row that is there. */
+    /** Missing columns are copied from an existing row. */
     copy: async (table: string, id: string, rows: readonly Row[]) => {
       await sql.query(
         `INSERT INTO ${table} SELECT (jsonb_populate_record(t, r)).* FROM ${table} t, jsonb_array_elements($2::jsonb) r WHERE t.id = $1`,

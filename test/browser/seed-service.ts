@@ -2,7 +2,7 @@ import { queueJob } from '../../apps/api/src/testing/queue-job.ts';
 import type { BrowserBench } from './browser-bench.ts';
 import { ago, digest, inDays, insertsInto, many, text } from './seed-rows.ts';
 
-/** What the operator of the service sees: machines, base models, and teams that want them. */
+/** Data for the operator's pages: workers, base models, and teams with jobs. */
 export async function seedService(bench: BrowserBench, count: number): Promise<void> {
   const { add, copy } = insertsInto(bench);
   await add(

@@ -7,22 +7,22 @@ import type { BrowserBench } from './browser-bench.ts';
 import { seedJobs } from './seed-jobs.ts';
 import { ago, digest, inDays, insertsInto, many, name, text } from './seed-rows.ts';
 
-/** What pages of one thing are shown of. */
+/** Ids for the pages of single resources. */
 export interface Seeded {
   fileId: string;
-  /** Of a job that trains, with checkpoints, events and attempts; of a sweep; of one that failed; of one with an adapter. */
+  /** A running job with checkpoints, events and attempts; a sweep; a failed job; a job with an adapter. */
   jobIds: { trains: string; sweep: string; failed: string; succeeded: string };
   adapterId: string;
-  /** Two models to be compared. */
+  /** Two models to compare. */
   models: [string, string];
   webhookId: string;
 }
 
-/** What a sweep tries, and how many trials that makes. */
+/** A sweep and its number of trials. */
 const grid = { learning_rate: [0.001, 0.0001], r: [8, 16], peft_type: ['LORA', 'IA3'] };
 const trials = 8;
 
-/** Everything that a team has, `count` of each. */
+/** Creates `count` of everything that a team has. */
 export async function seedTeam(bench: BrowserBench, team: Caller, count: number): Promise<Seeded> {
   const { add, copy } = insertsInto(bench);
   const { services } = bench;
@@ -178,20 +178,20 @@ export async function seedTeam(bench: BrowserBench, team: Caller, count: number)
       },
     })),
   );
-  const made = (n: number, of: string) => ({
+  const versionRow = (n: number, of: string) => ({
     ...{ id: `adver-${mark}-${of}-${n}`, job_id: null, parent_id: null, note: n % 3 === 0 ? null : text(n) },
     ...{ created_at: ago(n), artifact: `${digest}-${mark}-${of}-${n}` },
   });
-  const versions = many(count - 1, (n) => ({ ...made(n, 'v'), number: n + 2, model_name: model(n) }));
+  const versions = many(count - 1, (n) => ({ ...versionRow(n, 'v'), number: n + 2, model_name: model(n) }));
   await copy('adapter_versions', version.id, [
     ...versions,
     ...many(count - 1, (n) => ({
-      ...made(n, 'a'),
+      ...versionRow(n, 'a'),
       adapter_id: `adapter-${mark}-${n}`,
       model_name: model(`a${n}`),
     })),
     ...many(count - 1, (n) => ({
-      ...{ ...made(n, 'd'), adapter_id: `adapter-${mark}-${n}`, number: 2, model_name: model(`d${n}`) },
+      ...{ ...versionRow(n, 'd'), adapter_id: `adapter-${mark}-${n}`, number: 2, model_name: model(`d${n}`) },
       deleted_at: ago(1),
     })),
   ]);

@@ -1,4 +1,4 @@
-/** The team's page: people, keys, use, webhooks and the audit log, by an admin and by a viewer. */
+/** The team's pages: members, API keys, usage, webhooks and audit log, for an admin and for a viewer. */
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -8,7 +8,7 @@ import type { Caller } from '../../apps/api/src/testing/open-api-bench.ts';
 import { type BrowserBench, openBrowserBench, type Visit } from './browser-bench.ts';
 
 let bench: BrowserBench;
-/** A person, so that the page is somebody's. */
+/** An admin who is a person, not only a key. */
 let ada: Caller;
 let bob: { name: string; caller: Caller };
 before(async () => {
@@ -31,38 +31,41 @@ const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText
 
 async function open(path: string, caller: Caller = ada, options = {}): Promise<Visit> {
   const visit = await bench.visit(caller, path, options);
-  await visit.page.getByRole('navigation', { name: 'Parts of the team' }).waitFor();
+  await visit.page.getByRole('navigation', { name: 'Team sections' }).waitFor();
   return visit;
 }
 
-/** What is shown once is in the dialog, and nowhere when that is closed. */
+/** Reads a secret from its dialog, and checks that it is gone when the dialog is closed. */
 async function readSecret(page: Page, label: string): Promise<string> {
-  const text = (await page.getByRole('region', { name: label }).textContent())!;
-  await button(page, 'I have kept it').click();
+  const text = (await page.getByRole('region', { name: label, exact: true }).textContent())!;
+  await button(page, 'Done').click();
   await dialog(page).waitFor({ state: 'detached' });
-  assert.ok(!(await page.content()).includes(text), 'it is still in the page');
+  assert.ok(!(await page.content()).includes(text), 'the secret is still in the page');
   return text;
 }
 
-test('an admin invites, changes a role and takes it back, and removes', async () => {
-  const visit = await open('/team');
+test('an admin invites a member, changes a role with undo, and removes the member', async () => {
+  const visit = await bench.visit(ada, '/jobs?status=failed');
   const { page } = visit;
-  // The second row is of the invitation, which may come first.
+  // The filters of jobs have read the members' names.
+  await page.getByLabel('Owner').waitFor();
+  await page.getByRole('link', { name: 'Team', exact: true }).click();
+  // The second matching row is the invitation, which may load first.
   await row(page, 'bob@example.com').first().waitFor();
   await visit.checkAccess();
   await visit.picture('team-people');
 
-  await button(page, 'Invite somebody').click();
+  await button(page, 'Invite member').click();
   await page.getByLabel('Email').fill('not an email');
   visit.expect(/status of 400/);
-  await button(page, 'Make the link').click();
+  await button(page, 'Create link').click();
   await page.getByRole('alert').waitFor();
   assert.equal(await page.getByLabel('Email').getAttribute('aria-invalid'), 'true');
   await visit.checkAccess();
   await page.getByLabel('Email').fill('cleo@example.com');
   await page.getByLabel('Role', { exact: true }).selectOption('viewer');
-  await button(page, 'Make the link').click();
-  const link = await readSecret(page, 'The link of the invitation');
+  await button(page, 'Create link').click();
+  const link = await readSecret(page, 'Invitation link');
   const token = link.slice(link.indexOf('#') + 1);
   const joined = await bench.acme.send('POST', '/v1/invitations/accept', { token });
   assert.deepEqual([joined.status, joined.json.role], [200, 'viewer'], joined.text);
@@ -72,75 +75,75 @@ test('an admin invites, changes a role and takes it back, and removes', async ()
   const role = page.getByLabel('Role of cleo', { exact: false });
   await role.selectOption('member');
   await button(page, 'Undo').click();
-  await page.getByText('is viewer now').waitFor();
+  await page.getByText('is now viewer').waitFor();
   const roleNow = async () =>
     (await bench.services.db.membership.findFirst({ where: { person: { email: 'cleo@example.com' } } }))
       ?.role;
   assert.equal(await roleNow(), 'viewer');
 
   await row(page, 'cleo@example.com').first().getByRole('button', { name: 'Remove' }).click();
-  await button(page, 'Keep it').click();
+  await button(page, 'Back').click();
   assert.equal(await roleNow(), 'viewer');
   await row(page, 'cleo@example.com').first().getByRole('button', { name: 'Remove' }).click();
   await dialog(page).getByRole('button', { name: 'Remove' }).click();
-  await page.getByText('is removed').waitFor();
+  await page.getByText('removed.').waitFor();
   assert.equal(await roleNow(), undefined);
 
-  // The last admin cannot stop being one: it is asked first, and the answer is the API's.
+  // The last admin cannot change their role: the page asks for confirmation, and the API rejects it.
   await page.getByLabel(/^Role of ada/).selectOption('viewer');
-  await button(page, 'Become viewer').click();
+  await button(page, 'Change to viewer').click();
   await page.getByText(/last admin/i).waitFor();
-  await button(page, 'Keep it').click();
+  await button(page, 'Back').click();
 
-  await button(page, 'Invite somebody').click();
-  await button(page, 'Make the link').click();
-  await readSecret(page, 'The link of the invitation');
-  await row(page, 'Whoever has the link').getByRole('button', { name: 'Revoke' }).click();
-  await button(page, 'Revoke it').click();
-  await row(page, 'Whoever has the link').filter({ hasText: 'revoked' }).waitFor();
+  await button(page, 'Invite member').click();
+  await button(page, 'Create link').click();
+  await readSecret(page, 'Invitation link');
+  await row(page, 'Anyone with the link').getByRole('button', { name: 'Revoke' }).click();
+  await button(page, 'Revoke invitation').click();
+  await row(page, 'Anyone with the link').filter({ hasText: 'revoked' }).waitFor();
   await visit.leave();
 });
 
-test('a key is made within limits, shown once, works, is rotated and revoked', async () => {
+test('a key is created with limited permissions, shown once, rotated and revoked', async () => {
   const visit = await open('/team/keys');
   const { page } = visit;
   visit.expect(/status of 400/);
-  await button(page, 'Make a key').click();
-  await button(page, 'Make the key').click();
+  await button(page, 'Create API key').click();
+  await dialog(page).getByRole('button', { name: 'Create' }).click();
   await page.getByRole('alert').waitFor();
-  await page.getByLabel('What is it for?').fill('ci');
-  await page.getByLabel('It may').selectOption('own');
+  await dialog(page).getByLabel('Name').fill('ci');
+  await page.getByLabel('Permissions').selectOption('own');
   await page.getByLabel('Scopes').fill('files:fly');
-  await button(page, 'Make the key').click();
+  await dialog(page).getByRole('button', { name: 'Create' }).click();
   await page.getByText("There is no scope 'files:fly'").waitFor();
   await visit.checkAccess();
   await visit.picture('team-new-key');
   await page.getByLabel('Scopes').fill('files:write, jobs:read');
-  await page.getByLabel('Whose is it?').selectOption('team');
-  await button(page, 'Make the key').click();
-  const key = await readSecret(page, 'The key');
+  await page.getByLabel('Owner').selectOption('team');
+  await dialog(page).getByRole('button', { name: 'Create' }).click();
+  const key = await readSecret(page, 'API key');
   const me = await bench.withKey(bench.acme, key).send('GET', '/v1/me');
   assert.deepEqual([me.json.scopes, me.json.person], [['files:write', 'jobs:read'], null]);
 
-  const made = row(page, 'files:write, jobs:read');
+  const keyRow = row(page, 'files:write, jobs:read');
   await visit.checkAccess();
-  await made.getByRole('button', { name: 'Rotate' }).click();
-  await page.getByLabel('The old key ends').selectOption('0');
-  await button(page, 'Make its successor').click();
-  const next = await readSecret(page, 'The key');
+  await keyRow.getByRole('button', { name: 'Rotate' }).click();
+  await page.getByLabel('Old key expires').selectOption('0');
+  await dialog(page).getByRole('button', { name: 'Rotate' }).click();
+  const next = await readSecret(page, 'API key');
   assert.equal((await bench.withKey(bench.acme, key).send('GET', '/v1/me')).status, 401);
   assert.equal((await bench.withKey(bench.acme, next).send('GET', '/v1/me')).status, 200);
-  await made.getByRole('button', { name: 'Revoke' }).click();
-  await button(page, 'Revoke it').click();
-  await page.getByText('works no more').waitFor();
+  await keyRow.getByRole('button', { name: 'Revoke' }).click();
+  await button(page, 'Revoke key').click();
+  await page.getByText('revoked.').waitFor();
   assert.equal((await bench.withKey(bench.acme, next).send('GET', '/v1/me')).status, 401);
   await visit.leave();
 });
 
-test('use: nothing at first, then by model and day, in the address, with limits and as CSV', async () => {
+test('usage: nothing at first, then by model and day, in the URL, with limits and as CSV', async () => {
   const visit = await open('/team/use');
   const { page } = visit;
-  await page.getByText('Nothing was used in these days').waitFor();
+  await page.getByText('No usage in this period').waitFor();
   await visit.checkAccess();
   const { sql } = bench.services;
   await sql.query(
@@ -157,16 +160,16 @@ test('use: nothing at first, then by model and day, in the address, with limits 
   await page.reload();
   await page.getByRole('progressbar', { name: 'Waiting jobs: 0% of the limit' }).waitFor();
   await page.getByText('0.00 of 12.50').waitFor();
-  await page.getByLabel('Told apart by').selectOption('model');
-  await page.getByLabel('What').selectOption('device_seconds');
+  await page.getByLabel('Group by').selectOption('model');
+  await page.getByLabel('Metric').selectOption('device_seconds');
   await page.getByText('90 days').click();
   await row(page, 'model-8').waitFor();
   assert.equal(new URL(page.url()).search, '?by=model&show=device_seconds&days=90');
   await page.reload();
-  const chart = page.getByRole('img', { name: /^Device time: at most/ });
+  const chart = page.getByRole('img', { name: /^Device time: maximum/ });
   await chart.waitFor();
   assert.equal(await chart.locator('g').count(), 90);
-  // Nine models: the five that used most, and all others as one.
+  // Nine models: the five with the highest usage, and one for all others.
   assert.equal(await page.locator('.bars-legend li').count(), 6);
   await visit.checkAccess();
   await visit.picture('team-use');
@@ -176,64 +179,64 @@ test('use: nothing at first, then by model and day, in the address, with limits 
   await visit.leave();
 });
 
-test('a webhook is added, tested, turned off, given another secret and deleted', async () => {
+test('a webhook is added, tested, disabled, edited and deleted, and its secret rotated', async () => {
   const visit = await open('/team/webhooks');
   const { page } = visit;
-  await page.getByText('Nobody is told yet').waitFor();
+  await page.getByText('No webhooks yet').waitFor();
   visit.expect(/status of 400/);
-  await button(page, 'Add an endpoint').click();
-  await page.getByLabel('Address').fill('ftp://nowhere');
-  await button(page, 'Add it').click();
+  await button(page, 'Add endpoint').click();
+  await page.getByLabel('URL').fill('ftp://nowhere');
+  await dialog(page).getByRole('button', { name: 'Add' }).click();
   await page.getByRole('alert').waitFor();
-  await page.getByLabel('Address').fill('https://hooks.invalid/graft');
-  await page.getByLabel('Note').fill('far too long '.repeat(15).trim());
-  await page.getByLabel('A job runs').check();
-  await button(page, 'Add it').click();
-  assert.match(await readSecret(page, 'The secret'), /^whsec_/);
+  await page.getByLabel('URL').fill('https://hooks.invalid/graft');
+  await page.getByLabel('Description').fill('far too long '.repeat(15).trim());
+  await page.getByLabel('Job running').check();
+  await dialog(page).getByRole('button', { name: 'Add' }).click();
+  assert.match(await readSecret(page, 'Webhook secret'), /^whsec_/);
   await visit.checkAccess();
   await page.getByRole('link', { name: 'https://hooks.invalid/graft' }).click();
-  await page.getByText('Nothing was sent yet').waitFor();
-  await button(page, 'Send a test').click();
+  await page.getByText('No deliveries yet').waitFor();
+  await button(page, 'Send test event').click();
   await row(page, 'webhook.test').filter({ hasText: 'pending' }).waitFor();
-  await row(page, 'webhook.test').getByText('next try').waitFor({ timeout: 30_000 });
+  await row(page, 'webhook.test').getByText('next attempt').waitFor({ timeout: 30_000 });
   await visit.checkAccess();
   await visit.picture('team-deliveries');
   await page.getByLabel('Status').selectOption('delivered');
-  await page.getByText('None is delivered').waitFor();
+  await page.getByText('No delivered deliveries').waitFor();
   assert.equal(new URL(page.url()).search, '?status=delivered');
   await page.getByLabel('Status').selectOption('');
-  await button(page, 'Send again').click();
-  await page.getByText('It is sent again').waitFor();
-  await button(page, 'Turn off').click();
-  await button(page, 'Turn on').click();
-  await page.getByText('It is told again').waitFor();
-  await button(page, 'New secret').click();
-  await button(page, 'Make it').click();
-  assert.match(await readSecret(page, 'The secret'), /^whsec_/);
-  await button(page, 'Change').click();
-  await page.getByLabel('Note').fill('for ops');
+  await button(page, 'Resend').click();
+  await page.getByText('Sending the event again').waitFor();
+  await button(page, 'Disable').click();
+  await button(page, 'Enable').click();
+  await page.getByText('Endpoint enabled').waitFor();
+  await button(page, 'Rotate secret').click();
+  await dialog(page).getByRole('button', { name: 'Rotate' }).click();
+  assert.match(await readSecret(page, 'Webhook secret'), /^whsec_/);
+  await button(page, 'Edit').click();
+  await page.getByLabel('Description').fill('for ops');
   await button(page, 'Save').click();
   await page.getByText('for ops').waitFor();
   await button(page, 'Delete').click();
-  await button(page, 'Delete it').click();
-  await page.getByText('Nobody is told yet').waitFor();
+  await button(page, 'Delete endpoint').click();
+  await page.getByText('No webhooks yet').waitFor();
   await visit.leave();
 });
 
-test('the audit log is filtered in the address, and exported as it is filtered', async () => {
+test('the audit log is filtered in the URL, and exported with the same filters', async () => {
   const visit = await open('/team/audit?action=api_key.*');
   const { page } = visit;
   await page.getByRole('row').nth(1).waitFor();
   await visit.checkAccess();
   await page.getByLabel('Action').fill('webhook.nonesuch');
-  await page.getByText('Nothing like that was done').waitFor();
+  await page.getByText('No matching entries').waitFor();
   await page.getByLabel('Action').fill('webhook.*');
   await row(page, 'webhook.create').waitFor();
   assert.equal(await row(page, 'api_key.create').count(), 0);
   assert.equal(new URL(page.url()).searchParams.get('action'), 'webhook.*');
   await visit.picture('team-audit');
   await page.getByLabel('To', { exact: true }).fill('2020-01-01');
-  await page.getByText('Nothing like that was done').waitFor();
+  await page.getByText('No matching entries').waitFor();
   await page.getByLabel('To', { exact: true }).fill('');
   await row(page, 'webhook.create').waitFor();
   const saving = page.waitForEvent('download');
@@ -243,14 +246,14 @@ test('the audit log is filtered in the address, and exported as it is filtered',
   await visit.leave();
 });
 
-test('a viewer sees people, own keys and use, and is offered nothing that they may not', async () => {
+test('a viewer sees members, own keys and usage, without actions that need permission', async () => {
   const visit = await open('/team', bob.caller);
   const { page } = visit;
   await row(page, 'ada@example.com').waitFor();
   assert.equal(await page.getByRole('combobox').count(), 0);
   assert.deepEqual(
-    await page.getByRole('navigation', { name: 'Parts of the team' }).getByRole('link').allInnerTexts(),
-    ['People', 'API keys', 'Use and limits'],
+    await page.getByRole('navigation', { name: 'Team sections' }).getByRole('link').allInnerTexts(),
+    ['Members', 'API keys', 'Usage and limits'],
   );
   assert.equal(await page.getByRole('heading', { name: 'Invitations' }).count(), 0);
   assert.deepEqual(await page.getByRole('table').getByRole('button').allInnerTexts(), ['Leave']);
@@ -261,7 +264,7 @@ test('a viewer sees people, own keys and use, and is offered nothing that they m
     await page.getByRole('heading', { name: 'Not allowed' }).waitFor();
   }
   await page.goto('/team/keys');
-  await button(page, 'Make a key').click();
+  await button(page, 'Create API key').click();
   assert.deepEqual(await page.getByLabel('Role', { exact: true }).locator('option').allInnerTexts(), [
     'Viewer',
   ]);
@@ -270,12 +273,12 @@ test('a viewer sees people, own keys and use, and is offered nothing that they m
   await button(page, 'Leave').click();
   await dialog(page).getByRole('button', { name: 'Leave' }).click();
   visit.expect(/status of 401/);
-  // The key that this session was exchanged for went with the membership.
+  // Leaving the team revoked the key of this session.
   await page.getByLabel('API key').waitFor();
   await visit.leave();
 });
 
-test('a thousand people and far too long names fit any width, light and dark', async () => {
+test('a thousand members and very long names fit at any width, light and dark', async () => {
   const { sql } = bench.services;
   const [crowd, lead] = [bench.other, await bench.caller(bench.other, 'admin')];
   await sql.query(
@@ -295,7 +298,7 @@ test('a thousand people and far too long names fit any width, light and dark', a
       await visit.picture(`team-many-${width}-${scheme}`);
       if (width === 1280 && scheme === 'light') {
         for (let shown = 100; shown < 1000; shown += 100) {
-          await page.getByText(`${shown} are shown.`).waitFor();
+          await page.getByText(`Showing ${shown}`).waitFor();
           await button(page, 'Show more').click();
         }
         await button(page, 'Show more').waitFor({ state: 'detached' });

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 
-/** Opens a job's page, and answers the milliseconds from the arrival of its values until its six charts are painted. */
+/** Opens a job's page. Returns the milliseconds from the arrival of its metrics until its six charts are painted. */
 export async function timeDrawing(page: Page, path: string): Promise<number> {
   await page.addInitScript(() => {
     const fetched = globalThis.fetch;

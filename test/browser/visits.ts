@@ -1,6 +1,6 @@
 /**
- * A person's browser: a real Chromium on the pages of a running API. What a page writes to the console, throws, or breaks of its
- * policy fails the test that opened it.
+ * Opens pages of a running API in Chromium. Console errors, exceptions and violations of the content security policy fail the test that
+ * opened the page.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -11,15 +11,13 @@ import { findChromium } from '../../scripts/tools/chromium.ts';
 
 export interface Visit {
   page: Page;
-  /**
-   * The next complaints that fit are what is tested: a browser notes each failed request. `visit.expect(/ 404 /)`.
-   */
-  expect(complaint: RegExp): void;
-  /** Nothing that a person with a screen reader, a keyboard or a narrow window stumbles over. */
+  /** Allows console messages that match, such as those of failed requests: `visit.expect(/ 404 /)`. */
+  expect(message: RegExp): void;
+  /** Fails on axe violations and if the page is wider than the window. */
   checkAccess(): Promise<void>;
-  /** Keeps a picture of the page, whole or what the window shows of it, where GRAFT_PICTURES names a folder; else does nothing. */
+  /** Saves a screenshot of the page or window in the folder GRAFT_PICTURES; does nothing without it. */
   picture(name: string, of?: 'page' | 'window'): Promise<void>;
-  /** Closes it, and fails with what it complained of. */
+  /** Closes the page, and fails on unexpected console messages. */
   leave(): Promise<void>;
 }
 
@@ -31,12 +29,12 @@ export interface VisitOptions {
 }
 
 export interface Visits {
-  /** A browser of its own at a path, signed in by a key unless that is null. */
+  /** Opens a path in a separate browser context, signed in with a key unless that is null. */
   visit(key: string | null, path: string, options?: VisitOptions): Promise<Visit>;
   close(): Promise<void>;
 }
 
-/** From now on the page fetches everything anew, as a browser that has never seen it; what it fetches is told by the answer. */
+/** Disables the page's cache, as on a first visit. The returned session reports its network traffic. */
 export async function forgetCache(page: Page): Promise<CDPSession> {
   await page.goto('about:blank');
   const network = await page.context().newCDPSession(page);
@@ -47,7 +45,7 @@ export async function forgetCache(page: Page): Promise<CDPSession> {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** `baseUrl`: where the pages are, as in `http://127.0.0.1:8000`. */
+/** `baseUrl`: origin of the pages, such as `http://127.0.0.1:8000`. */
 export async function openVisits(baseUrl: string): Promise<Visits> {
   const browser = await chromium.launch({ executablePath: findChromium() });
 
@@ -57,19 +55,19 @@ export async function openVisits(baseUrl: string): Promise<Visits> {
       ...{ baseURL: baseUrl, locale, timezoneId: 'UTC', colorScheme: scheme },
       ...{ viewport: { width, height }, reducedMotion: 'reduce' },
     });
-    // Much on a machine that does other work, and still short where something never comes.
+    // Long enough for a busy machine.
     context.setDefaultTimeout(60_000);
-    // tsx gives functions their names by a helper that pages do not have.
+    // tsx compiles functions with a `__name` helper that pages do not have.
     await context.addInitScript('globalThis.__name = (named) => named');
     const page = await context.newPage();
-    const complaints: string[] = [];
+    const messages: string[] = [];
     const expected: RegExp[] = [];
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) {
-        complaints.push(`${message.type()}: ${message.text()} at ${message.location().url}`);
+        messages.push(`${message.type()}: ${message.text()} at ${message.location().url}`);
       }
     });
-    page.on('pageerror', (error) => complaints.push(`thrown: ${error.stack ?? error.message}`));
+    page.on('pageerror', (error) => messages.push(`thrown: ${error.stack ?? error.message}`));
     if (key !== null) {
       const answer = await context.request.post('/v1/sign-in/key', {
         data: { key },
@@ -80,7 +78,7 @@ export async function openVisits(baseUrl: string): Promise<Visits> {
     await page.goto(path);
     return {
       page,
-      expect: (complaint) => void expected.push(complaint),
+      expect: (pattern) => void expected.push(pattern),
       checkAccess: async () => {
         const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(tooWide <= 0, `the page is ${tooWide} px wider than the window`);
@@ -101,7 +99,7 @@ export async function openVisits(baseUrl: string): Promise<Visits> {
       },
       leave: async () => {
         await context.close();
-        const unexpected = complaints.filter((complaint) => !expected.some((each) => each.test(complaint)));
+        const unexpected = messages.filter((text) => !expected.some((each) => each.test(text)));
         assert.deepEqual(unexpected, []);
       },
     };

@@ -8,30 +8,27 @@ import { pages } from './pages.tsx';
 import { Shell } from './shell/shell.tsx';
 import { SignIn } from './shell/sign-in.tsx';
 
-/**
- * Whoever is signed in gets the pages, and whoever is not, at any address but an open page's, the way in; then they are where
- * they wanted to go.
- */
+/** The pages for users who are signed in; for others the sign-in form, which then shows the URL they opened. Public pages need no session. */
 export function App() {
   return (
     <QueryClientProvider client={queryClient}>
-      <Entrance />
+      <SessionGate />
       <Toasts />
     </QueryClientProvider>
   );
 }
 
-function Entrance() {
+function SessionGate() {
   const { data, error, refetch } = useSession();
   const [path] = useLocation();
   if (!data) {
     return error ? (
-      <main class="alone">
+      <main class="standalone">
         <Problem error={error} onRetry={refetch} />
       </main>
     ) : null;
   }
-  const Open = pages.find((page) => page.isOpen && page.path === path)?.page;
-  if (Open) return <Open />;
+  const PublicPage = pages.find((page) => page.isPublic && page.path === path)?.page;
+  if (PublicPage) return <PublicPage />;
   return data.me ? <Shell me={data.me} /> : <SignIn options={data.options} />;
 }

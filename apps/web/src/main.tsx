@@ -4,9 +4,9 @@ import './styles/tokens.css';
 import './styles/base.css';
 import { App } from './app.tsx';
 
-// A tab from before an upgrade asks for code that is no longer there: the new page knows the new names.
+// A tab opened before an upgrade requests files that no longer exist; a reloaded page has the new file names.
 addEventListener('vite:preloadError', () => {
-  // Without a connection there is nothing to load anew, and what is on the page would be lost.
+  // Offline, a reload would fail and lose the page's state.
   if (navigator.onLine) location.reload();
 });
 

@@ -4,26 +4,26 @@ import type { IconName } from './components/icon.tsx';
 import { lazyPage } from './components/lazy-page.tsx';
 
 export interface Page {
-  /** As wouter matches it. Its first part stands in `dashboardPaths` of apps/api/src/plugins/dashboard.ts, too. */
+  /** A wouter pattern. Its first segment must also be listed in `dashboardPaths` of apps/api/src/plugins/dashboard.ts. */
   path: string;
   page: FunctionComponent;
-  /** Shown without the frame around pages, and to whoever is not signed in, too. */
-  isOpen?: true;
-  /** In the navigation, for those whom it is of use to. */
+  /** Shown without the navigation, also to users who are not signed in. */
+  isPublic?: true;
+  /** Its navigation entry, shown to users for whom `for` returns true. */
   nav?: { text: string; icon: IconName; for: (me: Me) => boolean };
 }
 
-const ofTeam = (me: Me) => me.team !== null;
+const hasTeam = (me: Me) => me.team !== null;
 
 const team = lazyPage(async () => (await import('./pages/team/team.tsx')).Team);
 const operator = lazyPage(async () => (await import('./pages/operator/operator.tsx')).Operator);
 
-/** Every page, in the order of the navigation; the first that fits an address is shown. */
+/** Every page, in the order of the navigation. The first match of a URL is shown. */
 export const pages: readonly Page[] = [
   {
     path: '/jobs',
     page: lazyPage(async () => (await import('./pages/jobs/jobs.tsx')).Jobs),
-    nav: { text: 'Jobs', icon: 'jobs', for: ofTeam },
+    nav: { text: 'Jobs', icon: 'jobs', for: hasTeam },
   },
   {
     path: '/jobs/new',
@@ -33,12 +33,12 @@ export const pages: readonly Page[] = [
   {
     path: '/compare',
     page: lazyPage(async () => (await import('./pages/compare/compare.tsx')).Compare),
-    nav: { text: 'Compare', icon: 'compare', for: ofTeam },
+    nav: { text: 'Compare', icon: 'compare', for: hasTeam },
   },
   {
     path: '/files',
     page: lazyPage(async () => (await import('./pages/files/files.tsx')).Files),
-    nav: { text: 'Files', icon: 'data', for: ofTeam },
+    nav: { text: 'Files', icon: 'data', for: hasTeam },
   },
   {
     path: '/files/:id',
@@ -47,7 +47,7 @@ export const pages: readonly Page[] = [
   {
     path: '/adapters',
     page: lazyPage(async () => (await import('./pages/adapters/adapters.tsx')).Adapters),
-    nav: { text: 'Adapters', icon: 'tree', for: ofTeam },
+    nav: { text: 'Adapters', icon: 'tree', for: hasTeam },
   },
   {
     path: '/adapters/compare',
@@ -60,9 +60,9 @@ export const pages: readonly Page[] = [
   {
     path: '/playground',
     page: lazyPage(async () => (await import('./pages/playground/playground.tsx')).Playground),
-    nav: { text: 'Playground', icon: 'talk', for: ofTeam },
+    nav: { text: 'Playground', icon: 'chat', for: hasTeam },
   },
-  { path: '/team', page: team, nav: { text: 'Team', icon: 'people', for: ofTeam } },
+  { path: '/team', page: team, nav: { text: 'Team', icon: 'people', for: hasTeam } },
   { path: '/team/:section/:id?', page: team },
   {
     path: '/operator',
@@ -73,7 +73,7 @@ export const pages: readonly Page[] = [
   {
     path: '/invitations/accept',
     page: lazyPage(async () => (await import('./pages/invitation/invitation.tsx')).Invitation),
-    isOpen: true,
+    isPublic: true,
   },
   {
     path: '/_components',

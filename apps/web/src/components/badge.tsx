@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import '../styles/components/badge.css';
 
-/** A word about a thing. Its colour only underlines what the word says. */
+/** A short label. The colour only repeats what the text says. */
 export const Badge = ({
   tone = 'quiet',
   title,

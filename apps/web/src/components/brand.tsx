@@ -1,4 +1,4 @@
-/** A shoot on a stem: what a graft is. */
+/** Logo: a shoot on a stem. */
 export const Brand = () => (
   <a class="brand" href="/">
     <svg viewBox="0 0 24 24" aria-hidden="true">

@@ -1,11 +1,11 @@
 import '../styles/components/code-block.css';
 import { CopyButton } from './forms/copy-button.tsx';
 
-/** Text to be taken along as it is. */
+/** Code or other text to copy. */
 export const CodeBlock = ({ text, label }: { text: string; label: string }) => (
   <div class="code-block">
     <CopyButton text={text} />
-    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable */}
     <section class="code-text" aria-label={label} tabIndex={0}>
       <pre>{text}</pre>
     </section>

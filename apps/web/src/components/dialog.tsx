@@ -3,7 +3,7 @@ import { useEffect, useId, useRef } from 'preact/hooks';
 import '../styles/components/dialog.css';
 import { Button, IconButton } from './forms/button.tsx';
 
-/** Over the page while it is mounted. Escape and a click beside it close it; the browser keeps focus within. */
+/** A modal dialog, open while mounted. Escape and a click on the backdrop close it. */
 export function Dialog({
   title,
   children,
@@ -20,7 +20,7 @@ export function Dialog({
     if (event.target === ref.current) onClose();
   };
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard closes it by Escape
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by keyboard
     <dialog ref={ref} class="dialog" aria-labelledby={id} onClose={onClose} onClick={onBackdrop}>
       <div class="dialog-body">
         <header>
@@ -33,7 +33,7 @@ export function Dialog({
   );
 }
 
-/** What cannot be undone is asked first. `action` says what the button does, as in "Cancel the job". */
+/** Confirmation of an action that cannot be undone. `action`: label of its button, such as "Cancel job". */
 export function Confirm({
   title,
   action,
@@ -53,7 +53,7 @@ export function Confirm({
     <Dialog title={title} onClose={onClose}>
       {children}
       <footer class="row dialog-actions">
-        <Button onClick={onClose}>Keep it</Button>
+        <Button onClick={onClose}>Back</Button>
         <Button kind="danger" busy={busy ?? false} onClick={onConfirm}>
           {action}
         </Button>

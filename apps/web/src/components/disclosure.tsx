@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import '../styles/components/disclosure.css';
 
-/** What is shown when it is wanted. `needed` opens it, and what is open is closed by hand alone. */
+/** Collapsible content. `needed` opens it; only the user closes it. */
 export function Disclosure({
   summary,
   needed = false,

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import '../styles/components/empty.css';
 
-/** Where nothing is yet: what would be here, and the next step to it. */
+/** Empty state: what would be here, and the next step. */
 export const Empty = ({ title, children }: { title: string; children: ComponentChildren }) => (
   <section class="empty">
     <h2>{title}</h2>

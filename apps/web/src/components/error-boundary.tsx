@@ -1,17 +1,18 @@
 import { Component, type ComponentChildren } from 'preact';
 import { Problem } from './problem.tsx';
 
-/** Keeps a fault of one page from taking the others with it; `of` another page begins anew. */
+/** Shows the error of a page that throws. A new `resetKey` renders the children again. */
 export class ErrorBoundary extends Component<
-  { of: string; children: ComponentChildren },
+  { resetKey: string; children: ComponentChildren },
   { error: unknown }
 > {
   override state = { error: null as unknown };
 
   static override getDerivedStateFromError = (error: unknown) => ({ error });
 
-  override componentDidUpdate(before: { of: string }): void {
-    if (before.of !== this.props.of && this.state.error !== null) this.setState({ error: null });
+  override componentDidUpdate(previous: { resetKey: string }): void {
+    if (previous.resetKey !== this.props.resetKey && this.state.error !== null)
+      this.setState({ error: null });
   }
 
   override render() {

@@ -4,17 +4,17 @@ import { Problem } from './problem.tsx';
 
 type Loaded = { page: FunctionComponent } | { error: unknown };
 
-/** A page whose code is fetched when it is first shown. */
+/** A page whose code is loaded when it is first shown. */
 export function lazyPage(load: () => Promise<FunctionComponent>): FunctionComponent {
-  let kept: Loaded | null = null;
+  let cached: Loaded | null = null;
   return function LazyPage() {
-    const [loaded, setLoaded] = useState(kept);
+    const [loaded, setLoaded] = useState(cached);
     useEffect(() => {
-      if (kept) return;
+      if (cached) return;
       load().then(
         (page) => {
-          kept = { page };
-          setLoaded(kept);
+          cached = { page };
+          setLoaded(cached);
         },
         (error: unknown) => setLoaded({ error }),
       );

@@ -4,7 +4,7 @@ import { Link } from 'wouter-preact';
 import '../styles/components/page-head.css';
 import { Icon } from './icon.tsx';
 
-/** The head of a page, which names the document too. Focus goes to it when the page is come to, so that readers hear where they are. */
+/** A page's heading, which also sets the document title. It gets focus on navigation, so that screen readers announce the page. */
 export function PageHead({
   title,
   up,
@@ -12,7 +12,7 @@ export function PageHead({
   children,
 }: {
   title: string;
-  /** The page that this one is part of. */
+  /** Link to the parent page. */
   up?: { href: string; text: string };
   actions?: ComponentChildren;
   children?: ComponentChildren;
@@ -28,7 +28,7 @@ export function PageHead({
     <header class="page-head">
       <div class="page-head-text">
         {up && (
-          <Link href={up.href} class="page-up">
+          <Link href={up.href} class="page-parent">
             <Icon name="back" /> {up.text}
           </Link>
         )}

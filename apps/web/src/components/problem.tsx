@@ -1,42 +1,40 @@
 import { GraftApiError, GraftConnectionError } from '@graft/client';
-
 import '../styles/components/problem.css';
 import { Button } from './forms/button.tsx';
 
-/** Of an operator, whose last proof of who they are is too old. */
-export const asksToSignIn = (error: unknown): boolean =>
+/** Operator requests need a recent sign-in; this one was too long ago. */
+export const needsSignIn = (error: unknown): boolean =>
   error instanceof GraftApiError && error.code === 'reauthentication_required';
 
-interface Words {
+interface ErrorDescription {
   title: string;
   text: string;
   requestId: string | null;
 }
 
-/** What went wrong, in the words of the API, which say what to do. */
-export function wordsOf(error: unknown): Words {
+/** Title and text for an error. Messages of the API say what to do. */
+export function describeError(error: unknown): ErrorDescription {
   if (error instanceof GraftApiError) {
     const { status, message, requestId } = error;
-    if (asksToSignIn(error)) {
-      const text =
-        'To operate the service, sign in again: every hour or so, and after a pause. You come back to this page.';
+    if (needsSignIn(error)) {
+      const text = 'Operator pages need a recent sign-in. You will return to this page.';
       return { title: 'Sign in again', text, requestId: null };
     }
     if (status === 404) return { title: 'Not found', text: message, requestId };
     if (status === 403) return { title: 'Not allowed', text: message, requestId };
-    if (status >= 500) return { title: 'The server failed', text: message, requestId };
-    return { title: 'That did not work', text: message, requestId };
+    if (status >= 500) return { title: 'Server error', text: message, requestId };
+    return { title: 'Request failed', text: message, requestId };
   }
-  // The code of a page that cannot be fetched fails otherwise than a request of the client.
+  // A page's code that fails to load throws an error of another type.
   if (error instanceof GraftConnectionError || globalThis.navigator?.onLine === false) {
-    const text = 'The server does not answer. What you see may be old; it is tried again as soon as you ask.';
+    const text = 'The server does not respond. The page may be out of date; retry when you are ready.';
     return { title: 'No connection', text, requestId: null };
   }
   const text = error instanceof Error ? error.message : String(error);
-  return { title: 'Something is wrong with this page', text, requestId: null };
+  return { title: 'Unexpected error', text, requestId: null };
 }
 
-/** An error where the thing should be that it is of. */
+/** An error, in place of what could not be shown. */
 export function Problem({
   error,
   onRetry,
@@ -44,25 +42,25 @@ export function Problem({
 }: {
   error: unknown;
   onRetry?: () => unknown;
-  /** What the button says. */
+  /** Label of the retry button. */
   retry?: string;
 }) {
-  const { title, text, requestId } = wordsOf(error);
+  const { title, text, requestId } = describeError(error);
   return (
     <div class="problem" role="alert">
       <h2>{title}</h2>
       <p>{text}</p>
       {requestId && (
         <p class="small soft">
-          Request <code>{requestId}</code>: whoever runs Graft finds it in the log by this.
+          Request ID: <code>{requestId}</code>. The operator can find it in the logs.
         </p>
       )}
-      {asksToSignIn(error) && (
-        <a class="button" data-kind="main" href={signInAgain()}>
+      {needsSignIn(error) && (
+        <a class="button" data-kind="main" href={reauthenticationUrl()}>
           Sign in again
         </a>
       )}
-      {onRetry && !asksToSignIn(error) && (
+      {onRetry && !needsSignIn(error) && (
         <Button icon="refresh" onClick={onRetry}>
           {retry}
         </Button>
@@ -71,7 +69,7 @@ export function Problem({
   );
 }
 
-function signInAgain(): string {
-  const back = { reauthenticate: 'true', return_to: `${location.pathname}${location.search}` };
-  return `/v1/sign-in?${new URLSearchParams(back)}`;
+function reauthenticationUrl(): string {
+  const params = { reauthenticate: 'true', return_to: `${location.pathname}${location.search}` };
+  return `/v1/sign-in?${new URLSearchParams(params)}`;
 }

@@ -1,8 +1,8 @@
 import { Link, useLocation } from 'wouter-preact';
-import '../styles/components/sections.css';
-import { useCurrentInSight } from './current-in-sight.ts';
+import '../styles/components/tabs.css';
+import { useScrollIntoView } from './use-scroll-into-view.ts';
 
-/** The parts of a page, each with an address of its own; the one whose address begins the page's is shown. The first has the page's own. */
+/** Navigation between the sections of a page, each with its own URL. */
 export function Sections({
   label,
   items,
@@ -11,12 +11,12 @@ export function Sections({
   items: readonly (readonly [href: string, text: string])[];
 }) {
   const [path] = useLocation();
-  const here = items.findLast(([href]) => path === href || path.startsWith(`${href}/`))?.[0];
-  const row = useCurrentInSight(here);
+  const current = items.findLast(([href]) => path === href || path.startsWith(`${href}/`))?.[0];
+  const row = useScrollIntoView(current);
   return (
-    <nav class="sections" aria-label={label} ref={row}>
+    <nav class="tabs" aria-label={label} ref={row}>
       {items.map(([href, text]) => (
-        <Link key={href} href={href} aria-current={href === here ? 'page' : undefined}>
+        <Link key={href} href={href} aria-current={href === current ? 'page' : undefined}>
           {text}
         </Link>
       ))}

@@ -3,25 +3,25 @@ import '../styles/components/status.css';
 
 type Tone = 'quiet' | 'wait' | 'live' | 'good' | 'bad';
 
-/** Told by its mark, its word and only then its colour. */
-const looks: Record<JobStatus, { word: string; tone: Tone; mark: string }> = {
-  validating_files: { word: 'Checking files', tone: 'wait', mark: 'M6 3.2v3L8 7.5' },
-  queued: { word: 'Queued', tone: 'wait', mark: 'M4 6h.01M6 6h.01M8 6h.01' },
-  running: { word: 'Training', tone: 'live', mark: '' },
-  paused: { word: 'Paused', tone: 'quiet', mark: 'M4.8 4v4M7.2 4v4' },
-  succeeded: { word: 'Succeeded', tone: 'good', mark: 'M3.6 6.2 5.3 8 8.5 4.3' },
-  failed: { word: 'Failed', tone: 'bad', mark: 'M6 3.2v3.3M6 8.6h.01' },
-  cancelled: { word: 'Cancelled', tone: 'quiet', mark: 'M4.3 4.3l3.4 3.4M7.7 4.3 4.3 7.7' },
+/** Each status has a distinct icon and label, so that colour is never the only difference. */
+const appearances: Record<JobStatus, { label: string; tone: Tone; mark: string }> = {
+  validating_files: { label: 'Validating files', tone: 'wait', mark: 'M6 3.2v3L8 7.5' },
+  queued: { label: 'Queued', tone: 'wait', mark: 'M4 6h.01M6 6h.01M8 6h.01' },
+  running: { label: 'Running', tone: 'live', mark: '' },
+  paused: { label: 'Paused', tone: 'quiet', mark: 'M4.8 4v4M7.2 4v4' },
+  succeeded: { label: 'Succeeded', tone: 'good', mark: 'M3.6 6.2 5.3 8 8.5 4.3' },
+  failed: { label: 'Failed', tone: 'bad', mark: 'M6 3.2v3.3M6 8.6h.01' },
+  cancelled: { label: 'Cancelled', tone: 'quiet', mark: 'M4.3 4.3l3.4 3.4M7.7 4.3 4.3 7.7' },
 };
 
-/** In the order in which a job goes through them. */
-export const statuses = Object.keys(looks) as JobStatus[];
+/** In lifecycle order. */
+export const statuses = Object.keys(appearances) as JobStatus[];
 
-export const statusWord = (status: JobStatus): string => looks[status].word;
+export const statusLabel = (status: JobStatus): string => appearances[status].label;
 
-/** `done`: 0 to 1, of one that trains. */
+/** `done`: progress of a running job, 0 to 1. */
 export function Status({ status, done = null }: { status: JobStatus; done?: number | null }) {
-  const { word, tone, mark } = looks[status];
+  const { label, tone, mark } = appearances[status];
   return (
     <span class="status" data-tone={tone}>
       <svg viewBox="0 0 12 12" aria-hidden="true">
@@ -39,7 +39,7 @@ export function Status({ status, done = null }: { status: JobStatus; done?: numb
           <path d={mark} />
         )}
       </svg>
-      {word}
+      {label}
     </span>
   );
 }

@@ -1,5 +1,5 @@
 import '../styles/components/tabs.css';
-import { useCurrentInSight } from './current-in-sight.ts';
+import { useScrollIntoView } from './use-scroll-into-view.ts';
 
 interface TabsProps<T extends string> {
   label: string;
@@ -8,9 +8,9 @@ interface TabsProps<T extends string> {
   tabs: readonly (readonly [value: T, text: string])[];
 }
 
-/** Parts of a page of which one is shown. Buttons in a row, for the parts stand in the address. */
+/** Tabs as a row of buttons; the selected tab is in the URL. */
 export function Tabs<T extends string>({ label, value, onValue, tabs }: TabsProps<T>) {
-  const row = useCurrentInSight(value);
+  const row = useScrollIntoView(value);
   return (
     <nav class="tabs" aria-label={label} ref={row}>
       {tabs.map(([each, text]) => (

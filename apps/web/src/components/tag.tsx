@@ -1,7 +1,7 @@
 import { Link } from 'wouter-preact';
 import '../styles/components/tag.css';
 
-/** A tag of an adapter, and where it leads: to the version that it points at. */
+/** An adapter's tag, with a link to the version it points to. */
 export const Tag = ({ name, version, href }: { name: string; version?: number; href?: string }) => {
   const text = (
     <>

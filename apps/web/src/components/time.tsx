@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
-import { exactly, fromNow, moment } from '../text/times.ts';
+import { clockTime, fromNow, fullTime } from '../text/times.ts';
 
 const listeners = new Set<(now: number) => void>();
 let ticker: ReturnType<typeof setInterval> | null = null;
 
-/** Unix seconds, told anew every 20 s by one clock for all that show it. */
+/** Current time in Unix seconds, updated every 20 s by one timer for all components. */
 export function useNow(): number {
   const [now, setNow] = useState(() => Date.now() / 1000);
   useEffect(() => {
@@ -22,12 +22,12 @@ export function useNow(): number {
   return now;
 }
 
-/** A time as people say it; the exact one when it is pointed at. `to come`: by the clock. */
+/** A relative time ('ago') or a date and time ('clock'), with the exact time as tooltip. */
 export function Time({ at, form = 'ago' }: { at: number; form?: 'ago' | 'clock' }) {
   const now = useNow();
   return (
-    <time dateTime={new Date(at * 1000).toISOString()} title={exactly(at)}>
-      {form === 'ago' ? fromNow(at, now) : moment(at, now)}
+    <time dateTime={new Date(at * 1000).toISOString()} title={fullTime(at)}>
+      {form === 'ago' ? fromNow(at, now) : clockTime(at, now)}
     </time>
   );
 }

@@ -1,13 +1,13 @@
 import { useEffect, useState } from 'preact/hooks';
 import '../styles/components/toast.css';
 import { Button, IconButton } from './forms/button.tsx';
-import { wordsOf } from './problem.tsx';
+import { describeError } from './problem.tsx';
 
 interface Toast {
   id: number;
   text: string;
   isError: boolean;
-  /** What takes it back, or leads on. */
+  /** A button, such as Undo. */
   action: { label: string; run: () => unknown } | null;
 }
 
@@ -16,31 +16,31 @@ let toasts: readonly Toast[] = [];
 let nextId = 1;
 let show: (toasts: readonly Toast[]) => void = () => {};
 
-function change(after: readonly Toast[]): void {
-  toasts = after;
-  show(after);
+function change(next: readonly Toast[]): void {
+  toasts = next;
+  show(next);
 }
 
 const dismiss = (id: number) => change(toasts.filter((toast) => toast.id !== id));
 
-/** Says what was done. It goes by itself, an error or one with an action only by hand or after the time to act. */
+/** Shows a message for some seconds. Errors stay until they are dismissed. */
 export function toast(text: string, action: Toast['action'] = null): void {
   add({ text, isError: false, action });
 }
 
 export function toastError(error: unknown): void {
-  const { text, requestId } = wordsOf(error);
+  const { text, requestId } = describeError(error);
   add({ text: requestId ? `${text} (request ${requestId})` : text, isError: true, action: null });
 }
 
 function add(fields: Omit<Toast, 'id'>): void {
   const id = nextId++;
-  // Three tell enough; the oldest goes.
+  // At most three toasts; the oldest is removed.
   change([...toasts.slice(-2), { id, ...fields }]);
   if (!fields.isError) setTimeout(() => dismiss(id), shownMs);
 }
 
-/** Where they are shown, once on the page; readers are told of each. */
+/** The list of toasts, once per page. Screen readers announce each. */
 export function Toasts() {
   const [shown, setShown] = useState(toasts);
   useEffect(() => {

@@ -3,38 +3,38 @@ import { type QueryKey, useMutation, useQueryClient } from '@tanstack/preact-que
 import { toast, toastError } from '../components/toast.tsx';
 
 /**
- * Something that is done by the API: what it `touches` is read anew, then it is said (`said`), by a toast. `quiet`: whoever
- * calls shows its error, as a form does.
+ * A change made by the API. Then the queries in `invalidates` are refetched and a toast shows `successMessage`. `quiet`: errors get no
+ * toast, because the caller shows them, as forms do.
  */
-export function useAction<Given, Answer>({
+export function useAction<Input, Result>({
   run,
-  touches,
-  said,
+  invalidates,
+  successMessage,
   quiet = false,
   onDone,
 }: {
-  run: (given: Given) => Promise<Answer>;
-  touches: readonly QueryKey[];
-  said?: (answer: Answer, given: Given) => string;
+  run: (input: Input) => Promise<Result>;
+  invalidates: readonly QueryKey[];
+  successMessage?: (result: Result, input: Input) => string;
   quiet?: boolean;
-  onDone?: (answer: Answer, given: Given) => void;
+  onDone?: (result: Result, input: Input) => void;
 }) {
   const cache = useQueryClient();
   return useMutation({
     mutationFn: run,
-    onSuccess: (answer, given) => {
-      if (said) toast(said(answer, given));
-      onDone?.(answer, given);
-      return Promise.all(touches.map((queryKey) => cache.invalidateQueries({ queryKey })));
+    onSuccess: (result, input) => {
+      if (successMessage) toast(successMessage(result, input));
+      onDone?.(result, input);
+      return Promise.all(invalidates.map((queryKey) => cache.invalidateQueries({ queryKey })));
     },
     ...(quiet ? {} : { onError: toastError }),
   });
 }
 
-/** What the API says is wrong with one field of a form. */
-export const faultOf = (error: unknown, param: string): string | null =>
+/** The API's error about one field of a form. */
+export const fieldError = (error: unknown, param: string): string | null =>
   error instanceof GraftApiError && error.param === param ? error.message : null;
 
-/** An error that no field of the form shows. */
-export const restOf = (error: unknown, shown: readonly string[]): unknown =>
+/** An error that none of the form's fields shows. */
+export const otherError = (error: unknown, shown: readonly string[]): unknown =>
   error instanceof GraftApiError && error.param !== null && shown.includes(error.param) ? null : error;

@@ -1,5 +1,6 @@
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/preact-query';
+import { useQuery, useQueryClient } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
+import { usePages } from './pages.ts';
 
 const pageSize = 100;
 
@@ -8,56 +9,40 @@ export interface AdapterFilters {
   base: string;
 }
 
-/** Pages of the team's adapters, newest first. What was shown stays until what was asked for is there. */
+/** Pages of the team's adapters, newest first. */
 export function useAdapters({ search, base }: AdapterFilters) {
-  return useInfiniteQuery({
-    queryKey: ['adapters', { search, base }],
-    queryFn: ({ pageParam }) =>
-      graft.adapters
-        .list({ limit: pageSize, ...(search && { search }), ...(base && { base_model: base }) })
-        .page(pageParam),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => (page.has_more ? (page.last_id ?? undefined) : undefined),
-    placeholderData: (before) => before,
-  });
+  const filters = { ...(search && { search }), ...(base && { base_model: base }) };
+  return usePages(
+    ['adapters', { search, base }],
+    () => graft.adapters.list({ limit: pageSize, ...filters }),
+    { keepPrevious: true },
+  );
 }
 
-/** Versions that were deleted and can be restored. */
-export function useDeletedVersions() {
-  return useInfiniteQuery({
-    queryKey: ['adapters', 'deleted'],
-    queryFn: ({ pageParam }) => graft.adapters.listDeleted({ limit: pageSize }).page(pageParam),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => (page.has_more ? (page.last_id ?? undefined) : undefined),
-  });
-}
+/** Deleted versions that can be restored. */
+export const useDeletedVersions = () =>
+  usePages(['adapters', 'deleted'], () => graft.adapters.listDeleted({ limit: pageSize }));
 
 export function useAdapter(id: string) {
   return useQuery({ queryKey: ['adapter', id], queryFn: () => graft.adapters.retrieve(id) });
 }
 
-/** Pages of its versions, newest first. */
-export function useVersions(id: string) {
-  return useInfiniteQuery({
-    queryKey: ['adapter', id, 'versions'],
-    queryFn: ({ pageParam }) => graft.adapters.versions.list(id, { limit: pageSize }).page(pageParam),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => (page.has_more ? (page.last_id ?? undefined) : undefined),
-  });
-}
+/** Pages of an adapter's versions, newest first. */
+export const useVersions = (id: string) =>
+  usePages(['adapter', id, 'versions'], () => graft.adapters.versions.list(id, { limit: pageSize }));
 
 export function useVersion(id: string, number: number | null) {
   return useQuery({
     queryKey: ['adapter', id, 'version', number],
     queryFn: () => graft.adapters.versions.retrieve(id, number!),
     enabled: number !== null,
-    // Another of the same adapter stays in sight while this one is fetched.
-    placeholderData: (before) => (before?.adapter_id === id ? before : undefined),
+    // The previous version of the same adapter stays visible during the request.
+    placeholderData: (previous) => (previous?.adapter_id === id ? previous : undefined),
   });
 }
 
-/** To be called when something of an adapter was changed: all that is shown of it, and of lists with it, is read again. */
-export function useAdapterChanged() {
+/** Returns a function that refetches an adapter, and the lists that contain it, after a change. */
+export function useRefetchAdapter() {
   const cache = useQueryClient();
   return (id: string) =>
     Promise.all([
@@ -67,8 +52,8 @@ export function useAdapterChanged() {
     ]);
 }
 
-/** To be called when a part of an adapter, or all of it, was deleted and its page was left: none of it is asked for again. */
-export function useAdapterGone() {
+/** Returns a function that drops an adapter from the cache after a deletion, when its page is closed, and refetches the lists. */
+export function useForgetAdapter() {
   const cache = useQueryClient();
   return (id: string) => {
     cache.removeQueries({ queryKey: ['adapter', id] });

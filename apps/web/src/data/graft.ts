@@ -1,18 +1,18 @@
 import { GraftClient } from '@graft/client';
 
-/** Sent to the window when the API refuses the cookie: the session has ended meanwhile. */
-export const refusedEvent = 'graft-refused';
+/** Dispatched on the window when the API answers 401: the session has ended. */
+export const sessionEndedEvent = 'graft-refused';
 
-/** The API of this server. The browser adds the cookie of the session. */
+/** Client of this server's API. The browser adds the session cookie. */
 export const graft = new GraftClient({
   baseUrl: `${location.origin}/v1`,
   apiKey: null,
-  // Enough for a passing fault; what lasts is shown, and tried again by whoever looks at it.
+  // Enough for a transient error. Pages show persistent ones with a retry button.
   maxRetries: 1,
   timeout: 60_000,
   fetch: async (input, init) => {
     const response = await fetch(input, init);
-    if (response.status === 401) dispatchEvent(new Event(refusedEvent));
+    if (response.status === 401) dispatchEvent(new Event(sessionEndedEvent));
     return response;
   },
 });

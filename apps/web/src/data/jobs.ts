@@ -1,8 +1,7 @@
-import type { FineTuningJob, JobListParams, JobLosses, JobStatus } from '@graft/client';
+import type { FineTuningJob, JobListParams, JobLosses, JobStatus, Page } from '@graft/client';
 import {
   type InfiniteData,
   type QueryClient,
-  useInfiniteQuery,
   useMutation,
   useQueries,
   useQuery,
@@ -10,9 +9,10 @@ import {
 } from '@tanstack/preact-query';
 import { toastError } from '../components/toast.tsx';
 import { graft } from './graft.ts';
-import { type Liveness, useStream } from './live.ts';
+import { useStream } from './live.ts';
+import { usePages } from './pages.ts';
 
-/** Of the list; '' does not filter. */
+/** Filters of the job list; '' does not filter. */
 export interface JobFilters {
   status: string;
   model: string;
@@ -20,18 +20,17 @@ export interface JobFilters {
   search: string;
 }
 
-/** Rows that one page of the list brings. */
+/** Rows per page of the list. */
 const pageSize = 100;
 const pollMs = 4_000;
 
 const listKey = ['jobs'];
 export const jobKey = (id: string) => ['job', id];
 
-type Page = { data: FineTuningJob[]; has_more: boolean; last_id?: string | null };
+export const isFinished = (status: JobStatus): boolean =>
+  ['succeeded', 'failed', 'cancelled'].includes(status);
 
-export const isOver = (status: JobStatus): boolean => ['succeeded', 'failed', 'cancelled'].includes(status);
-
-/** The team's jobs, newest first, more as they are asked for, and told anew as they change. */
+/** Pages of the team's jobs, newest first, kept up to date by a stream of changes. */
 export function useJobs({ status, model, owner, search }: JobFilters) {
   const cache = useQueryClient();
   const liveness = useStream('jobs', (signal) => graft.fineTuning.jobs.changes({ signal, reconnects: 0 }), {
@@ -45,20 +44,13 @@ export function useJobs({ status, model, owner, search }: JobFilters) {
     ...(owner && { created_by: owner }),
     ...(search && { search }),
   };
-  return useInfiniteQuery({
-    queryKey: [...listKey, params],
-    queryFn: ({ pageParam }): Promise<Page> =>
-      graft.fineTuning.jobs.list(params).page(pageParam || undefined),
-    initialPageParam: '',
-    getNextPageParam: (page: Page) => (page.has_more ? page.last_id : undefined),
-    placeholderData: (before) => before,
-    refetchInterval: byPolling(liveness),
+  return usePages([...listKey, params], () => graft.fineTuning.jobs.list(params), {
+    refetchInterval: liveness === 'polling' ? pollMs : false,
+    keepPrevious: true,
   });
 }
 
-const byPolling = (liveness: Liveness) => (liveness === 'polling' ? pollMs : false);
-
-/** `live` false: nothing tells of its changes, and it is asked for every few seconds. */
+/** A job. `isLive` false: no stream reports its changes, so it is polled. */
 export function useJob(id: string, isLive = true) {
   return useQuery({
     queryKey: jobKey(id),
@@ -67,55 +59,55 @@ export function useJob(id: string, isLive = true) {
   });
 }
 
-/** Into the lists and the pages that show them. A list that lacks one which belongs there is read anew. */
+/** Puts changed jobs into the cache. Lists that lack a matching new job are refetched. */
 export function mergeJobs(cache: QueryClient, jobs: readonly FineTuningJob[]): void {
   for (const job of jobs) cache.setQueryData(jobKey(job.id), job);
   for (const { queryKey, state } of cache.getQueryCache().findAll({ queryKey: listKey })) {
-    const list = state.data as InfiniteData<Page> | undefined;
+    const list = state.data as InfiniteData<Page<FineTuningJob>> | undefined;
     if (!list) continue;
     const fresh = new Map(jobs.map((job) => [job.id, job]));
-    const fits = fitting(queryKey[1] as JobListParams);
+    const matches = jobMatcher(queryKey[1] as JobListParams);
     const pages = list.pages.map((page) => {
       if (!page.data.some(({ id }) => fresh.has(id))) return page;
-      return { ...page, data: page.data.map((job) => fresh.get(job.id) ?? job).filter(fits) };
+      return { ...page, data: page.data.map((job) => fresh.get(job.id) ?? job).filter(matches) };
     });
     cache.setQueryData(queryKey, { ...list, pages });
     const known = new Set(list.pages.flatMap(({ data }) => data.map(({ id }) => id)));
     const last = list.pages.at(-1);
     const oldest = last?.has_more ? (last.data.at(-1)?.created_at ?? 0) : 0;
-    if (jobs.some((job) => !known.has(job.id) && fits(job) && job.created_at >= oldest))
+    if (jobs.some((job) => !known.has(job.id) && matches(job) && job.created_at >= oldest))
       void cache.invalidateQueries({ queryKey, exact: true });
   }
 }
 
-/** Whether a list of these parameters has a job, as the server decides it. */
-function fitting({ status, model, created_by, search }: JobListParams): (job: FineTuningJob) => boolean {
-  const part = search?.toLowerCase();
+/** Whether a job belongs to a list with these parameters; the same rules as the server's. */
+function jobMatcher({ status, model, created_by, search }: JobListParams): (job: FineTuningJob) => boolean {
+  const text = search?.toLowerCase();
   return (job) =>
     (!status || job.status === status) &&
     (!model || job.model === model) &&
     (!created_by || job.created_by === created_by) &&
-    (!part ||
-      [job.id, job.suffix, job.model, job.fine_tuned_model].some((text) =>
-        text?.toLowerCase().includes(part),
+    (!text ||
+      [job.id, job.suffix, job.model, job.fine_tuned_model].some((field) =>
+        field?.toLowerCase().includes(text),
       ));
 }
 
-/** Few points of the loss of each job, by its id, asked for by the page of the list; of those that are over once. */
+/** Sampled losses for the sparklines, by job id. One request per list page; finished jobs are read once. */
 export function useLosses(pages: readonly (readonly FineTuningJob[])[]): ReadonlyMap<string, number[]> {
-  const parts = pages.flatMap((page) => {
+  const requests = pages.flatMap((page) => {
     const trained = page.filter(
       ({ progress, trained_tokens }) => progress !== null || trained_tokens !== null,
     );
-    const idsOf = (over: boolean) =>
-      trained.filter(({ status }) => isOver(status) === over).map(({ id }) => id);
+    const ids = (finished: boolean) =>
+      trained.filter(({ status }) => isFinished(status) === finished).map(({ id }) => id);
     return [
-      { ids: idsOf(true), everyMs: false as const },
-      { ids: idsOf(false), everyMs: 10_000 },
+      { ids: ids(true), everyMs: false as const },
+      { ids: ids(false), everyMs: 10_000 },
     ].filter(({ ids }) => ids.length > 0);
   });
   return useQueries({
-    queries: parts.map(({ ids, everyMs }) => ({
+    queries: requests.map(({ ids, everyMs }) => ({
       queryKey: ['losses', ids],
       queryFn: ({ signal }: { signal: AbortSignal }) =>
         graft.fineTuning.jobs.losses(ids, { points: 40, signal }),
@@ -133,28 +125,28 @@ const lossesById = (results: readonly { data: JobLosses[] | undefined }[]): Read
     ),
   );
 
-/** What may be done to a job now. */
-export function actionsOf({ status }: FineTuningJob): Record<JobVerb | 'delete', boolean> {
+/** The actions that a job's status allows. */
+export function availableActions({ status }: FineTuningJob): Record<JobAction | 'delete', boolean> {
   return {
     pause: status === 'running' || status === 'queued',
     resume: status === 'paused',
-    cancel: !isOver(status),
-    delete: isOver(status),
+    cancel: !isFinished(status),
+    delete: isFinished(status),
   };
 }
 
-export type JobVerb = 'pause' | 'resume' | 'cancel';
+export type JobAction = 'pause' | 'resume' | 'cancel';
 
-export function useJobVerb() {
+export function useJobAction() {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, verb }: { id: string; verb: JobVerb }) => graft.fineTuning.jobs[verb](id),
+    mutationFn: ({ id, action }: { id: string; action: JobAction }) => graft.fineTuning.jobs[action](id),
     onSuccess: (job) => mergeJobs(cache, [job]),
     onError: toastError,
   });
 }
 
-/** Deletes a job that is over, for good. */
+/** Permanently deletes a finished job. */
 export function useDeleteJob() {
   const cache = useQueryClient();
   return useMutation({

@@ -1,19 +1,19 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-/** Milliseconds that what comes is gathered for, so that a busy stream is a few renders a second. */
-const gatherMs = 250;
-/** Milliseconds until a stream that could not be had is tried again; meanwhile the page polls. */
-const againMs = 30_000;
+/** Milliseconds between two batches of items, so that a busy stream causes only a few renders per second. */
+const batchMs = 250;
+/** Milliseconds before a failed stream is opened again. Meanwhile the page polls. */
+const retryMs = 30_000;
 
-/** `live`: a stream tells what changes; `polling`: there is none, and the page asks. */
+/** `live`: a stream delivers changes; `polling`: there is no stream, and the page polls. */
 export type Liveness = 'live' | 'polling';
 
 /**
- * Follows a stream while the page is in sight and `on`, and hands over what came by the batch. `onOpen` before each begins: what
- * happened before it is for the page to read. `on` may be a key, whose change begins anew.
+ * Reads a stream while the page is visible and `streamKey` is not null, and passes its items on in batches. `onOpen` is called before
+ * each reconnect, for the page to fetch what it missed. A new `streamKey` opens a new stream.
  */
 export function useStream<T>(
-  on: string | null,
+  streamKey: string | null,
   open: (signal: AbortSignal) => AsyncGenerator<T, void, void>,
   { onItems, onOpen }: { onItems: (items: T[]) => void; onOpen?: () => void },
 ): Liveness {
@@ -22,51 +22,51 @@ export function useStream<T>(
   latest.current = { open, onItems, onOpen };
 
   useEffect(() => {
-    if (on === null) return;
+    if (streamKey === null) return;
     let stream: AbortController | null = null;
-    let again: ReturnType<typeof setTimeout> | undefined;
+    let retryTimer: ReturnType<typeof setTimeout> | undefined;
 
-    async function follow(signal: AbortSignal, isFirst: boolean): Promise<void> {
-      let gathered: T[] = [];
+    async function readStream(signal: AbortSignal, isFirst: boolean): Promise<void> {
+      let batch: T[] = [];
       const flush = () => {
-        const items = gathered;
-        gathered = [];
+        const items = batch;
+        batch = [];
         if (items.length > 0 && !signal.aborted) latest.current.onItems(items);
       };
-      const timer = setInterval(flush, gatherMs);
+      const timer = setInterval(flush, batchMs);
       try {
         if (!isFirst) latest.current.onOpen?.();
         setLiveness('live');
-        for await (const item of latest.current.open(signal)) gathered.push(item);
+        for await (const item of latest.current.open(signal)) batch.push(item);
       } catch {
         if (signal.aborted) return;
         setLiveness('polling');
-        again = setTimeout(begin, againMs, false);
+        retryTimer = setTimeout(start, retryMs, false);
       } finally {
         flush();
         clearInterval(timer);
       }
     }
 
-    function begin(isFirst: boolean): void {
+    function start(isFirst: boolean): void {
       stop();
       if (document.hidden) return;
       stream = new AbortController();
-      void follow(stream.signal, isFirst);
+      void readStream(stream.signal, isFirst);
     }
 
     function stop(): void {
-      clearTimeout(again);
+      clearTimeout(retryTimer);
       stream?.abort();
     }
 
-    const onVisibility = () => (document.hidden ? stop() : begin(false));
+    const onVisibility = () => (document.hidden ? stop() : start(false));
     document.addEventListener('visibilitychange', onVisibility);
-    begin(true);
+    start(true);
     return () => {
       document.removeEventListener('visibilitychange', onVisibility);
       stop();
     };
-  }, [on]);
+  }, [streamKey]);
   return liveness;
 }

@@ -1,52 +1,54 @@
 import { GraftApiError } from '@graft/client';
 import { useQuery, useQueryClient } from '@tanstack/preact-query';
 import { graft } from './graft.ts';
-import { useMay } from './session.ts';
+import { usePermission } from './session.ts';
 
-/** What requests may name as `model`: base models and what the team made of them, newest first. */
+/** Base models and the team's fine-tuned models, newest first: valid values of `model` in requests. */
 export function useModels() {
   return useQuery({
     queryKey: ['models'],
     queryFn: () => graft.models.list(),
-    enabled: useMay('models:read', 'viewer'),
+    enabled: usePermission('models:read', 'viewer'),
     staleTime: 30_000,
   });
 }
 
-/** The system prompt that a model was trained with; null: none, or none that is known. */
-async function systemPromptOf(model: string): Promise<string | null> {
+/** The system prompt that a model was trained with; null: none or unknown. */
+async function readSystemPrompt(model: string): Promise<string | null> {
   try {
     const { adapter, job } = await graft.models.retrieve(model);
     if (adapter) return (await graft.adapters.versions.retrieve(adapter.id, adapter.version)).system_prompt;
     // A checkpoint.
     return job && (await graft.fineTuning.jobs.retrieve(job)).system_prompt;
   } catch (error) {
-    // Half a name that is still being written, or a key that may call the model and read nothing else.
+    // An incomplete model name, or a key that can call the model but not read adapters or jobs.
     if (error instanceof GraftApiError && [403, 404].includes(error.status)) return null;
     throw error;
   }
 }
 
-/** The system prompt of the last of these models that was fine-tuned: `value` as soon as it is known, `read` waits for it. */
+/** The system prompt of the last fine-tuned model in the list: `value` once it is loaded; `read` waits for it. */
 export function useSystemPrompt(models: readonly string[]): {
   model: string | null;
   value: string | null;
   read: () => Promise<string | null>;
 } {
   const cache = useQueryClient();
-  const mayRead = [useMay('models:read', 'viewer'), useMay('adapters:read', 'viewer')].every(Boolean);
+  const canRead = [usePermission('models:read', 'viewer'), usePermission('adapters:read', 'viewer')].every(
+    Boolean,
+  );
   const model = models.findLast((name) => name.startsWith('ft:')) ?? null;
   const query = {
     queryKey: ['system-prompt', model],
-    queryFn: () => systemPromptOf(model!),
+    queryFn: () => readSystemPrompt(model!),
     staleTime: 300_000,
   };
-  const isAsked = model !== null && mayRead;
-  const { data = null } = useQuery({ ...query, enabled: isAsked });
+  const isEnabled = model !== null && canRead;
+  const { data = null } = useQuery({ ...query, enabled: isEnabled });
   return {
     model,
     value: data,
-    // Where it cannot be read the question is asked all the same.
-    read: async () => (isAsked ? await cache.fetchQuery(query).catch(() => null) : null),
+    // The prompt is sent even if the system prompt cannot be read.
+    read: async () => (isEnabled ? await cache.fetchQuery(query).catch(() => null) : null),
   };
 }

@@ -1,19 +1,19 @@
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/preact-query';
-import { asksToSignIn } from '../components/problem.tsx';
+import { needsSignIn } from '../components/problem.tsx';
 import { watchSession } from './session.ts';
 
-/** What was read from the API, and how long it counts. The client tries again by itself. */
+/** Cache of the API's responses. TanStack Query does not retry, because the client does. */
 export const queryClient: QueryClient = new QueryClient({
   queryCache: new QueryCache({
-    // What an operator saw is not shown on, and the way to sign in again is.
+    // Hides operator data when the sign-in is too old; the page shows a link to sign in again.
     onError: (error, query) => {
-      if (asksToSignIn(error)) query.setState({ data: undefined });
+      if (needsSignIn(error)) query.setState({ data: undefined });
     },
   }),
   mutationCache: new MutationCache({
-    // The page asks as well, and then shows the way to sign in again.
+    // The page's queries fail in the same way, and the page then shows the link.
     onError: (error) => {
-      if (asksToSignIn(error)) void queryClient.invalidateQueries({ type: 'active' });
+      if (needsSignIn(error)) void queryClient.invalidateQueries({ type: 'active' });
     },
   }),
   defaultOptions: { queries: { retry: false, staleTime: 5_000 }, mutations: { retry: false } },

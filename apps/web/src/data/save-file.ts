@@ -1,10 +1,10 @@
-/** Gives a text to the browser as a file to be kept. */
-export function saveFile(name: string, type: string, parts: string[]): void {
+/** Downloads data as a file. */
+export function saveFile(name: string, type: string, parts: BlobPart[]): void {
   const url = URL.createObjectURL(new Blob(parts, { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = name;
   link.click();
-  // The click has taken it by then.
+  // The download has started by then.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

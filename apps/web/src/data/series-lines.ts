@@ -3,68 +3,68 @@ import type { Line } from '../components/chart/plot-options.ts';
 import { smooth } from '../components/chart/smooth.ts';
 import type { Series } from './series.ts';
 
-/** What stands on the x axis: steps, or seconds since the first of them. */
-export type Along = 'step' | 'time';
+/** Unit of the x axis: steps, or seconds since the first step. */
+export type XAxis = 'step' | 'time';
 
-interface Drawn {
+interface Curve {
   name: string;
   colour: number;
   value: (metric: JobMetric) => number | null;
-  /** Of smoothing; above 0 the values themselves stand faintly behind. */
+  /** Smoothing weight. Above 0, the raw values are drawn faintly behind. */
   weight: number;
   isSparse?: boolean;
 }
 
-/** Curves of some metrics, `since` the first of which time counts. A curve without a value is none. */
+/** Chart lines of some metrics. Time counts from the first step of `since`. Curves without values are left out. */
 export function linesOf(
   metrics: Series,
-  along: Along,
-  drawn: readonly Drawn[],
+  xAxis: XAxis,
+  curves: readonly Curve[],
   since: Series = metrics,
 ): Line[] {
-  const began = since[0]?.created_at ?? 0;
-  const x = metrics.map((metric) => (along === 'step' ? metric.step : metric.created_at - began));
-  return drawn.flatMap(({ name, colour, value, weight, isSparse = false }) => {
+  const start = since[0]?.created_at ?? 0;
+  const x = metrics.map((metric) => (xAxis === 'step' ? metric.step : metric.created_at - start));
+  return curves.flatMap(({ name, colour, value, weight, isSparse = false }) => {
     const y = metrics.map(value);
     if (y.every((each) => each === null)) return [];
-    const line = { name, colour, ...unequal(x, smooth(y, weight)), isSparse };
-    return weight === 0 ? [line] : [{ name, colour, ...unequal(x, y), isFaint: true }, line];
+    const line = { name, colour, ...uniqueX(x, smooth(y, weight)), isSparse };
+    return weight === 0 ? [line] : [{ name, colour, ...uniqueX(x, y), isFaint: true }, line];
   });
 }
 
-/** Of a summed-up series the mean of each stretch. */
+/** Training loss; of a downsampled series, the mean of each bucket. */
 export const lossLines = (
   train: Series,
-  along: Along,
+  xAxis: XAxis,
   weight: number,
   name = 'training',
   colour = 0,
 ): Line[] =>
-  linesOf(train, along, [{ name, colour, value: ({ loss, stretch }) => stretch?.loss_mean ?? loss, weight }]);
+  linesOf(train, xAxis, [{ name, colour, value: ({ loss, stretch }) => stretch?.loss_mean ?? loss, weight }]);
 
-/** Several steps of one second are one point, the last: an axis goes on and on. */
-function unequal(x: readonly number[], y: readonly (number | null)[]): Pick<Line, 'x' | 'y'> {
+/** Keeps the last of several steps with the same x (one second): uPlot needs strictly increasing values. */
+function uniqueX(x: readonly number[], y: readonly (number | null)[]): Pick<Line, 'x' | 'y'> {
   const isLast = x.map((each, i) => each !== x[i + 1]);
   return { x: x.filter((_, i) => isLast[i]), y: y.filter((_, i) => isLast[i]) };
 }
 
-/** From where to where a series goes on the axis. Null: it has not begun. */
-export function rangeOf(series: Series, along: Along): readonly [number, number] | null {
+/** First and last x of a series; null if it is empty. */
+export function rangeOf(series: Series, xAxis: XAxis): readonly [number, number] | null {
   const [first, last] = [series[0], series.at(-1)];
   if (!first || !last) return null;
-  return along === 'step' ? [first.step, last.step] : [0, last.created_at - first.created_at];
+  return xAxis === 'step' ? [first.step, last.step] : [0, last.created_at - first.created_at];
 }
 
-/** The steps that a window along the axis holds, to ask for them alone; null where the whole is as exact. */
+/** First and last step in a zoom window, to fetch only those; null if the loaded series already has every step. */
 export function windowSteps(
   series: Series,
   window: readonly [number, number] | null,
-  along: Along,
+  xAxis: XAxis,
 ): readonly [number, number] | null {
   if (!window || series.every(({ stretch }) => (stretch?.count ?? 1) === 1)) return null;
-  if (along === 'step') return [Math.max(0, Math.floor(window[0])), Math.ceil(window[1])];
-  const began = series[0]!.created_at;
-  const within = series.filter(({ created_at: at }) => at - began >= window[0] && at - began <= window[1]);
+  if (xAxis === 'step') return [Math.max(0, Math.floor(window[0])), Math.ceil(window[1])];
+  const start = series[0]!.created_at;
+  const within = series.filter(({ created_at: at }) => at - start >= window[0] && at - start <= window[1]);
   if (within.length === 0) return null;
   return [within[0]!.stretch?.first_step ?? within[0]!.step, within.at(-1)!.step];
 }

@@ -2,24 +2,23 @@ import type { FineTuningJob, JobMetric } from '@graft/client';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
 import { useEffect } from 'preact/hooks';
 import { graft } from './graft.ts';
-import { isOver } from './jobs.ts';
+import { isFinished } from './jobs.ts';
 
-/** Stretches that a series is summed up in: about a pixel each. */
+/** Buckets of a downsampled series: about one per pixel. */
 const resolution = 800;
-/** Metrics that a series may grow by, one by one, before it is summed up anew. */
-const mostAdded = 800;
+/** New metrics appended to a series before it is downsampled again. */
+const maxAdded = 800;
 
 export type Series = readonly JobMetric[];
 
-type Of = Pick<FineTuningJob, 'id' | 'status'>;
+type SeriesJob = Pick<FineTuningJob, 'id' | 'status'>;
 
 /**
- * The whole series of a job, or what lies between two steps, summed up by the server; asked again, only what is new is fetched and put
- * behind what is known.
+ * A job's metrics, all or between two steps, downsampled by the server. A refetch reads only new metrics and appends them.
  */
 export function seriesOptions(
   cache: QueryClient,
-  { id, status }: Of,
+  { id, status }: SeriesJob,
   steps: readonly [number, number] | null,
 ) {
   const queryKey = ['series', id, steps];
@@ -30,32 +29,32 @@ export function seriesOptions(
       const known = cache.getQueryData<Series>(queryKey) ?? [];
       const last = known.at(-1)?.step;
       const added = known.filter(({ stretch }) => !stretch).length;
-      if (last === undefined || added > mostAdded) {
+      if (last === undefined || added > maxAdded) {
         const within = steps ? { afterStep: steps[0] - 1, untilStep: steps[1] } : {};
         return await jobs.metrics(id, { signal, resolution, ...within });
       }
-      // A step's evaluation may come after the step itself.
+      // A step's evaluation may be recorded after the step itself.
       const fresh = await jobs.metrics(id, { signal, afterStep: last - 1 });
-      const ofLast = new Set(known.filter(({ step }) => step === last).map(({ kind }) => kind));
-      return [...known, ...fresh.filter(({ step, kind }) => step > last || !ofLast.has(kind))];
+      const lastKinds = new Set(known.filter(({ step }) => step === last).map(({ kind }) => kind));
+      return [...known, ...fresh.filter(({ step, kind }) => step > last || !lastKinds.has(kind))];
     },
-    // What is zoomed into does not move.
-    staleTime: isOver(status) || steps ? Number.POSITIVE_INFINITY : 0,
-    placeholderData: (before: Series | undefined) => before,
+    // A zoomed series does not grow.
+    staleTime: isFinished(status) || steps ? Number.POSITIVE_INFINITY : 0,
+    placeholderData: (previous: Series | undefined) => previous,
     refetchOnWindowFocus: false,
   };
 }
 
-/** The same for a page, with each step that the job tells of while it trains. */
+/** A job's series, refetched for each step that the job reports. */
 export function useSeries(
-  job: Of & Pick<FineTuningJob, 'progress'>,
+  job: SeriesJob & Pick<FineTuningJob, 'progress'>,
   steps: readonly [number, number] | null,
 ) {
   const query = useQuery(seriesOptions(useQueryClient(), job, steps));
   const { refetch } = query;
   useEffect(() => {
-    // What is on its way when the job ends was asked for before its last values were there.
-    if (!steps && query.data) void refetch({ cancelRefetch: isOver(job.status) });
+    // A request in flight when the job ends may miss the last metrics.
+    if (!steps && query.data) void refetch({ cancelRefetch: isFinished(job.status) });
   }, [job.progress?.step, job.status]);
   return query;
 }

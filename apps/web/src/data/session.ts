@@ -1,86 +1,89 @@
 import type { Me, Role } from '@graft/client';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/preact-query';
-import { graft, refusedEvent } from './graft.ts';
-import { keepOnlyOf } from './kept.ts';
+import { clearOtherSessions } from './browser-storage.ts';
+import { graft, sessionEndedEvent } from './graft.ts';
 
 export const sessionKey = ['session'];
 
-/** How one may sign in here, and who is signed in; `me` null: nobody. */
+/** The sign-in methods, and the signed-in user as `me`; null: signed out. */
 export function useSession() {
   return useQuery({
     queryKey: sessionKey,
     queryFn: async () => {
       const options = await graft.sessions.options();
       const me = options.signed_in ? await graft.me() : null;
-      noteSession(me?.session ?? null);
+      setTabSession(me?.session ?? null);
       return { options, me };
     },
     staleTime: 60_000,
   });
 }
 
-/** Tells the other tabs of a session that ended or began. */
+/** Notifies the other tabs when a session starts or ends. */
 const tabs = new BroadcastChannel('graft.session');
-let known: string | null | undefined;
-let ending: number | undefined;
-/** The longest pause that a browser's timer takes, in milliseconds. */
-const longestPause = 2 ** 31 - 1;
+let tabSession: string | null | undefined;
+let endTimer: number | undefined;
+/** Maximum delay of a browser timer, in milliseconds. */
+const maxDelayMs = 2 ** 31 - 1;
 let onEnd = () => {};
 
-/** Of whom this tab is from now on. What another session has kept in this browser goes, prompts among it. */
-function noteSession(session: Me['session']): void {
+/** Sets the session of this tab, and removes what other sessions stored in this browser, such as prompts. */
+function setTabSession(session: Me['session']): void {
   const id = session?.id ?? null;
-  keepOnlyOf(id);
-  if (known !== undefined && known !== id) tabs.postMessage(id);
-  known = id;
-  clearTimeout(ending);
+  clearOtherSessions(id);
+  if (tabSession !== undefined && tabSession !== id) tabs.postMessage(id);
+  tabSession = id;
+  clearTimeout(endTimer);
   if (!session) return;
-  const left = session.expires_at * 1000 - Date.now() + 1_000;
-  ending = window.setTimeout(() => onEnd(), Math.min(Math.max(left, 1_000), longestPause));
+  const remainingMs = session.expires_at * 1000 - Date.now() + 1_000;
+  endTimer = window.setTimeout(() => onEnd(), Math.min(Math.max(remainingMs, 1_000), maxDelayMs));
 }
 
 /**
- * Shows no page, and asks anew who is signed in, when the session's time is over, another tab has another one, or the browser shows
- * a page from before it was left. Pages hold prompts in memory: these go with them.
+ * Unmounts the page and reads the session again when the session expires, when another tab changes it, and when the browser restores
+ * a page from its cache. Pages hold prompts in memory, which are dropped with them.
  */
 export function watchSession(cache: QueryClient): void {
   onEnd = () => {
     cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
     void cache.resetQueries({ queryKey: sessionKey });
   };
-  addEventListener(refusedEvent, () => void cache.invalidateQueries({ queryKey: sessionKey }));
+  addEventListener(sessionEndedEvent, () => void cache.invalidateQueries({ queryKey: sessionKey }));
   tabs.addEventListener('message', ({ data }) => {
-    if (data !== known) onEnd();
+    if (data !== tabSession) onEnd();
   });
   addEventListener('pageshow', ({ persisted }) => {
     if (persisted) onEnd();
   });
 }
 
-/** Each may what those before it may. */
+/** Each role includes the permissions of those before it. */
 const roles: readonly Role[] = ['viewer', 'member', 'admin'];
 
-/** Of a page within the shell, which is shown only to somebody who is signed in. */
+/** The signed-in user. Only for pages inside the shell, which requires a session. */
 export function useMe(): Me {
   return useSession().data!.me!;
 }
 
-/** What is about all models of the team at once: a key that is limited to some is refused there. */
-const aboutAllModels = ['usage:read', 'audit:read', 'webhooks:read', 'webhooks:write', 'integrations:write'];
+/** Scopes that cover all models of the team. The API refuses them to keys that are limited to some models. */
+const teamWideScopes = ['usage:read', 'audit:read', 'webhooks:read', 'webhooks:write', 'integrations:write'];
 
 /**
- * Whether who is signed in may do what takes this scope and at least this role: what they may not is not offered. The API holds
- * it; this only spares a refusal.
+ * Whether the user has a scope and at least a role, to hide actions that the API would refuse. The API enforces permissions; this hook
+ * does not.
  */
-export function useMay(scope: string, least: Role = scope.endsWith(':read') ? 'viewer' : 'member'): boolean {
+export function usePermission(
+  scope: string,
+  minRole: Role = scope.endsWith(':read') ? 'viewer' : 'member',
+): boolean {
   const { role, scopes, models } = useMe();
-  const fits = role !== null && roles.indexOf(role) >= roles.indexOf(least);
-  if (models !== null && aboutAllModels.includes(scope)) return false;
-  return fits && (scopes === null || scopes.includes(scope));
+  const hasRole = role !== null && roles.indexOf(role) >= roles.indexOf(minRole);
+  if (models !== null && teamWideScopes.includes(scope)) return false;
+  return hasRole && (scopes === null || scopes.includes(scope));
 }
 
-/** Forgets all that was read and is of another session, and asks who is signed in now. */
-export function useNewSession() {
+/** Drops the cached data of the previous session, and reads the new one. */
+export function useSessionReset() {
   const cache = useQueryClient();
   return async () => {
     cache.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionKey[0] });
@@ -88,12 +91,12 @@ export function useNewSession() {
   };
 }
 
-export function useEndSession() {
-  const toNewSession = useNewSession();
+export function useSignOut() {
+  const resetSession = useSessionReset();
   return async () => {
     const { end_session_url: url } = await graft.sessions.signOut();
-    noteSession(null);
-    if (url === null) return await toNewSession();
+    setTabSession(null);
+    if (url === null) return await resetSession();
     location.assign(url);
   };
 }

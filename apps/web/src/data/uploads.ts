@@ -3,35 +3,35 @@ import { useEffect, useState } from 'preact/hooks';
 import { graft } from './graft.ts';
 import { queryClient } from './query-client.ts';
 
-/** A file on its way into Graft, whichever page is shown meanwhile. */
-export interface Sending {
+/** An upload, which continues while the user visits other pages. */
+export interface Upload {
   id: number;
   name: string;
   bytes: number;
-  /** `checking`: all is there, and its lines are read. `refused`: they are no examples, or there is no room for them. */
-  state: 'waiting' | 'sending' | 'checking' | 'stopped' | 'refused' | 'done';
-  /** Bytes that are there. */
+  /** `checking`: all parts are sent, and the server validates the lines. `refused`: invalid lines, or a quota is exceeded. */
+  state: 'waiting' | 'uploading' | 'checking' | 'stopped' | 'refused' | 'done';
+  /** Bytes received by the server. */
   sent: number;
-  /** Why it was refused, or stopped by itself. */
+  /** Why it was refused or interrupted. */
   error: unknown;
   file: FileObject | null;
 }
 
-interface Work {
+interface UploadTask {
   source: File;
   stop: AbortController;
   upload: UploadObject | null;
-  /** Told of the file that it becomes. */
+  /** Called with the created file. */
   onDone: ((file: FileObject) => void) | undefined;
 }
 
-let all: readonly Sending[] = [];
-const works = new Map<number, Work>();
-const listeners = new Set<(all: readonly Sending[]) => void>();
+let all: readonly Upload[] = [];
+const tasks = new Map<number, UploadTask>();
+const listeners = new Set<(all: readonly Upload[]) => void>();
 let nextId = 1;
 
-/** All that was begun since the page was loaded, oldest first. */
-export function useSendings(): readonly Sending[] {
+/** All uploads since the page was loaded, oldest first. */
+export function useUploads(): readonly Upload[] {
   const [shown, setShown] = useState(all);
   useEffect(() => {
     setShown(all);
@@ -41,92 +41,93 @@ export function useSendings(): readonly Sending[] {
   return shown;
 }
 
-function show(after: readonly Sending[]): void {
-  all = after;
+function show(next: readonly Upload[]): void {
+  all = next;
   for (const listener of listeners) listener(all);
 }
 
-const change = (id: number, changes: Partial<Sending>) =>
+const change = (id: number, changes: Partial<Upload>) =>
   show(all.map((each) => (each.id === id ? { ...each, ...changes } : each)));
 
-/** Sends files one after the other. */
-export function sendFiles(sources: Iterable<File>, onDone?: (file: FileObject) => void): void {
+/** Uploads files one after the other. */
+export function uploadFiles(sources: Iterable<File>, onDone?: (file: FileObject) => void): void {
   for (const source of sources) {
     const id = nextId++;
-    works.set(id, { source, stop: new AbortController(), upload: null, onDone });
+    tasks.set(id, { source, stop: new AbortController(), upload: null, onDone });
     const { name, size: bytes } = source;
     show([...all, { id, name, bytes, state: 'waiting', sent: 0, error: null, file: null }]);
   }
-  void sendNext();
+  void uploadNext();
 }
 
-/** Goes on where it was: parts that are there are not sent again. */
-export function goOn(id: number): void {
-  works.get(id)!.stop = new AbortController();
+/** Resumes an upload. Parts that the server already has are not sent again. */
+export function resumeUpload(id: number): void {
+  tasks.get(id)!.stop = new AbortController();
   change(id, { state: 'waiting', error: null });
-  void sendNext();
+  void uploadNext();
 }
 
-export const stop = (id: number): void => works.get(id)?.stop.abort();
+export const stopUpload = (id: number): void => tasks.get(id)?.stop.abort();
 
-/** Forgets it, and on the server what is there of it. */
-export async function forget(id: number): Promise<void> {
-  const work = works.get(id);
-  const isOver = all.some((each) => each.id === id && each.state === 'done');
+/** Removes an upload from the list, and its parts from the server unless it is done. */
+export async function discardUpload(id: number): Promise<void> {
+  const task = tasks.get(id);
+  const isDone = all.some((each) => each.id === id && each.state === 'done');
   show(all.filter((each) => each.id !== id));
-  works.delete(id);
-  if (isOver || !work?.upload) return;
-  await graft.uploads.cancel(work.upload.id).catch(() => {});
+  tasks.delete(id);
+  if (isDone || !task?.upload) return;
+  await graft.uploads.cancel(task.upload.id).catch(() => {});
   await queryClient.invalidateQueries({ queryKey: ['uploads'] });
 }
 
-/** Whoever leaves the page while something is sent is asked. */
+/** Asks for confirmation before the page is closed during an upload. */
 addEventListener('beforeunload', (event) => {
-  if (all.some(({ state }) => state === 'sending' || state === 'waiting')) event.preventDefault();
+  if (all.some(({ state }) => state === 'uploading' || state === 'waiting')) event.preventDefault();
 });
 
-/** A hundredth of the file is a step of the meter; what a cut costs is at most 16 MiB. */
+/** One part is 1% of the file, so that progress is visible, and at most 16 MiB, which an interruption may lose. */
 const partBytes = (bytes: number) => Math.min(16 * 2 ** 20, Math.max(2 ** 20, Math.ceil(bytes / 100)));
 
-let isSending = false;
-async function sendNext(): Promise<void> {
+let isUploading = false;
+async function uploadNext(): Promise<void> {
   const next = all.find(({ state }) => state === 'waiting');
-  if (isSending || !next) return;
-  isSending = true;
+  if (isUploading || !next) return;
+  isUploading = true;
   try {
-    await send(next.id, works.get(next.id)!);
+    await uploadFile(next.id, tasks.get(next.id)!);
   } finally {
-    isSending = false;
-    void sendNext();
+    isUploading = false;
+    void uploadNext();
   }
 }
 
-async function send(id: number, work: Work): Promise<void> {
-  const { source, stop } = work;
+async function uploadFile(id: number, task: UploadTask): Promise<void> {
+  const { source, stop } = task;
   try {
-    if (source.size === 0) throw new Refusal('The file is empty: each of its lines must be an example.');
-    change(id, { state: 'sending' });
+    if (source.size === 0) throw new EmptyFileError('The file is empty. Each line must be an example.');
+    change(id, { state: 'uploading' });
     const { file } = await graft.uploads.sendFile({
       file: source,
       partBytes: partBytes(source.size),
       signal: stop.signal,
       onUpload: (upload) => {
-        work.upload = upload;
+        task.upload = upload;
       },
       onResume: ({ sent }) => change(id, { sent }),
-      onProgress: ({ sent, total }) => change(id, { sent, state: sent === total ? 'checking' : 'sending' }),
+      onProgress: ({ sent, total }) => change(id, { sent, state: sent === total ? 'checking' : 'uploading' }),
     });
     change(id, { state: 'done', file });
     await queryClient.invalidateQueries({ queryKey: ['files'] });
-    if (file) work.onDone?.(file);
+    if (file) task.onDone?.(file);
   } catch (error) {
     const isRefused =
-      error instanceof Refusal || (error instanceof GraftApiError && [400, 403, 413].includes(error.status));
+      error instanceof EmptyFileError ||
+      (error instanceof GraftApiError && [400, 403, 413].includes(error.status));
     change(id, { state: isRefused ? 'refused' : 'stopped', error: stop.signal.aborted ? null : error });
-    // The file must be another one, which these parts are none of.
-    if (isRefused && work.upload) await graft.uploads.cancel(work.upload.id).catch(() => {});
+    // Another upload of the corrected file cannot use these parts.
+    if (isRefused && task.upload) await graft.uploads.cancel(task.upload.id).catch(() => {});
   }
   await queryClient.invalidateQueries({ queryKey: ['uploads'] });
 }
 
-class Refusal extends Error {}
+class EmptyFileError extends Error {}

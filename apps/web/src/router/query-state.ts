@@ -1,8 +1,8 @@
 import { useSearchParams } from 'wouter-preact';
 
 /**
- * What a page shows, kept in the address so that a refresh, a link and the way back lose nothing. Setting null, '' or the
- * default takes it out. Several at once are one change of the address.
+ * A page's state in the URL's query, so that reloads, links and the back button keep it. Setting null, '' or the default removes a
+ * parameter. Several changes in one call update the URL once.
  */
 export function useQueryState<T extends Record<string, string>>(
   defaults: T,
@@ -14,13 +14,13 @@ export function useQueryState<T extends Record<string, string>>(
     state,
     (changes) =>
       setParams(
-        (before) => {
-          const after = new URLSearchParams(before);
+        (previous) => {
+          const next = new URLSearchParams(previous);
           for (const [name, value] of Object.entries(changes)) {
-            if (value == null || value === '' || value === defaults[name]) after.delete(name);
-            else after.set(name, value);
+            if (value == null || value === '' || value === defaults[name]) next.delete(name);
+            else next.set(name, value);
           }
-          return after;
+          return next;
         },
         { replace: true },
       ),

@@ -4,28 +4,29 @@ import { Button } from '../components/forms/button.tsx';
 import { Select } from '../components/forms/field.tsx';
 import { toastError } from '../components/toast.tsx';
 import { graft } from '../data/graft.ts';
-import { useEndSession } from '../data/session.ts';
+import { useSignOut } from '../data/session.ts';
 
-/** Who is signed in, in which team, and the way out. */
+/** The signed-in user, the current team and the sign-out button. */
 export function Account({ me }: { me: Me }) {
   const cache = useQueryClient();
-  const signOut = useMutation({ mutationFn: useEndSession(), onError: toastError });
-  const choose = useMutation({
+  const signOut = useMutation({ mutationFn: useSignOut(), onError: toastError });
+  const switchTeam = useMutation({
     mutationFn: (team: string) => graft.sessions.chooseTeam(team),
-    // Everything that was read is of the other team.
+    // All cached data belongs to the previous team.
     onSuccess: () => cache.resetQueries(),
     onError: toastError,
   });
   const { team, teams } = me;
+  const user = `${me.person?.email ?? `Key ${me.key?.id ?? ''}`}${me.role ? ` · ${me.role}` : ''}`;
   return (
     <div class="account">
-      <div class="account-who">
+      <div class="account-user">
         {teams && teams.length > 1 ? (
           <Select
             label="Team"
-            bare
+            hideLabel
             value={team?.id ?? ''}
-            onValue={choose.mutate}
+            onValue={switchTeam.mutate}
             options={[
               ...(team ? [] : [['', 'No team'] as const]),
               ...teams.map(({ id, name }) => [id, name] as const),
@@ -36,9 +37,8 @@ export function Account({ me }: { me: Me }) {
             {team?.name ?? (me.is_operator ? 'Operator' : 'No team')}
           </strong>
         )}
-        <span class="cut small soft" title={me.person?.email}>
-          {me.person?.email ?? `key ${me.key?.id ?? ''}`}
-          {me.role && ` · ${me.role}`}
+        <span class="cut small soft" title={user}>
+          {user}
         </span>
       </div>
       <Button kind="quiet" small busy={signOut.isPending} onClick={() => signOut.mutate()}>

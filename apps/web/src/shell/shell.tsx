@@ -3,25 +3,25 @@ import { useEffect } from 'preact/hooks';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter-preact';
 import '../styles/shell.css';
 import { Brand } from '../components/brand.tsx';
-import { useCurrentInSight } from '../components/current-in-sight.ts';
 import { Empty } from '../components/empty.tsx';
 import { ErrorBoundary } from '../components/error-boundary.tsx';
 import { Icon } from '../components/icon.tsx';
 import { PageHead } from '../components/page-head.tsx';
+import { useScrollIntoView } from '../components/use-scroll-into-view.ts';
 import { pages } from '../pages.tsx';
 import { Account } from './account.tsx';
 
-/** Around every page: where one can go, who one is, and the page. */
+/** The frame of every page: navigation, account, content. */
 export function Shell({ me }: { me: Me }) {
   const [path] = useLocation();
   const entries = pages.flatMap(({ path, nav }) => (nav?.for(me) ? [{ path, ...nav }] : []));
   const isHere = (href: string) => path === href || path.startsWith(`${href}/`);
-  const row = useCurrentInSight(entries.find((entry) => isHere(entry.path))?.path);
-  useEffect(topOfNewPages, []);
+  const row = useScrollIntoView(entries.find((entry) => isHere(entry.path))?.path);
+  useEffect(scrollToTopOnPush, []);
   return (
     <div class="shell">
       <a class="skip" href="#page">
-        Skip to the page
+        Skip to content
       </a>
       <header class="side">
         <Brand />
@@ -35,10 +35,10 @@ export function Shell({ me }: { me: Me }) {
         <Account me={me} />
       </header>
       <main id="page">
-        <ErrorBoundary of={path}>
+        <ErrorBoundary resetKey={path}>
           <Switch>
             <Route path="/">
-              {entries[0] ? <Redirect href={entries[0].path} replace /> : <Nowhere me={me} />}
+              {entries[0] ? <Redirect href={entries[0].path} replace /> : <NoPages me={me} />}
             </Route>
             <Route path="/sign-in">
               <Redirect href="/" replace />
@@ -47,9 +47,9 @@ export function Shell({ me }: { me: Me }) {
               <Route key={path} path={path} component={page} />
             ))}
             <Route>
-              <PageHead title="No such page" />
+              <PageHead title="Page not found" />
               <p>
-                Nothing is at this address. <Link href="/">Go to the first page</Link>.
+                There is no page at this URL. <Link href="/">Go to the home page</Link>.
               </p>
             </Route>
           </Switch>
@@ -59,21 +59,21 @@ export function Shell({ me }: { me: Me }) {
   );
 }
 
-/** A page that is gone to begins at its top; one that is gone back to is where it was left, which browsers see to. */
-function topOfNewPages(): () => void {
+/** Starts new pages at the top; browsers restore the scroll position when going back. */
+function scrollToTopOnPush(): () => void {
   const onPush = () => scrollTo(0, 0);
   addEventListener('pushState', onPush);
   return () => removeEventListener('pushState', onPush);
 }
 
-/** Somebody who is signed in and for whom there is no page. */
-function Nowhere({ me }: { me: Me }) {
+/** For a signed-in user with access to no page. */
+function NoPages({ me }: { me: Me }) {
   return (
-    <Empty title={me.kind === 'person' ? 'You are in no team yet' : 'This is a key of the operator'}>
+    <Empty title={me.kind === 'person' ? 'You are not in a team yet' : 'This is an operator key'}>
       <p>
         {me.kind === 'person'
-          ? 'An admin of a team invites you: open the link of the invitation while you are signed in.'
-          : 'It reads no data of a team. Sign out, and sign in with a key of a team.'}
+          ? 'Ask a team admin for an invitation, and open its link while you are signed in.'
+          : 'It cannot read team data. Sign out, then sign in with a team API key.'}
       </p>
     </Empty>
   );

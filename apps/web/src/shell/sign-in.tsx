@@ -5,49 +5,49 @@ import '../styles/pages/sign-in.css';
 import { Brand } from '../components/brand.tsx';
 import { Button } from '../components/forms/button.tsx';
 import { TextField } from '../components/forms/field.tsx';
-import { wordsOf } from '../components/problem.tsx';
+import { describeError } from '../components/problem.tsx';
 import { graft } from '../data/graft.ts';
 import { sessionKey } from '../data/session.ts';
 
-/** The way in: at the provider, or by a key. The key is exchanged for a cookie that no script can read, and kept nowhere. */
+/** Sign-in with the identity provider or an API key. The key is exchanged for an HttpOnly cookie and not stored. */
 export function SignIn({ options }: { options: Wire.SignInOptions }) {
   useEffect(() => {
     document.title = 'Sign in · Graft';
   }, []);
-  const back = new URLSearchParams({ return_to: `${location.pathname}${location.search}` });
-  // An operator would be asked for it as soon as they are back.
-  if (location.pathname.startsWith('/operator')) back.set('reauthenticate', 'true');
+  const params = new URLSearchParams({ return_to: `${location.pathname}${location.search}` });
+  // Operator pages need a recent sign-in.
+  if (location.pathname.startsWith('/operator')) params.set('reauthenticate', 'true');
   return (
-    <main class="alone">
+    <main class="standalone">
       <Brand />
       <h1>Sign in</h1>
       {options.provider && (
-        <a class="button" data-kind="main" href={`/v1/sign-in?${back}`}>
-          Continue with your organisation
+        <a class="button" data-kind="main" href={`/v1/sign-in?${params}`}>
+          Continue with SSO
         </a>
       )}
-      {options.key && <ByKey isAlone={!options.provider} />}
+      {options.key && <KeyForm isOnlyMethod={!options.provider} />}
     </main>
   );
 }
 
-function ByKey({ isAlone }: { isAlone: boolean }) {
+function KeyForm({ isOnlyMethod }: { isOnlyMethod: boolean }) {
   const cache = useQueryClient();
   const [key, setKey] = useState('');
-  const [fault, setFault] = useState<string | null>(null);
-  const begin = useMutation({
-    mutationFn: (given: string) => graft.sessions.begin(given),
+  const [error, setError] = useState<string | null>(null);
+  const signIn = useMutation({
+    mutationFn: (apiKey: string) => graft.sessions.begin(apiKey),
     onSuccess: async () => {
       setKey('');
       await cache.invalidateQueries({ queryKey: sessionKey });
     },
-    onError: (error) => setFault(wordsOf(error).text),
+    onError: (error) => setError(describeError(error).text),
   });
   const submit = (event: Event) => {
     event.preventDefault();
-    const given = key.trim();
-    if (/^graft_\w+_\w+$/.test(given)) begin.mutate(given);
-    else setFault('A key looks like graft_…_…: paste the whole of it.');
+    const apiKey = key.trim();
+    if (/^graft_\w+_\w+$/.test(apiKey)) signIn.mutate(apiKey);
+    else setError('An API key looks like graft_…_…. Paste the whole key.');
   };
   return (
     <form class="stack" onSubmit={submit} noValidate>
@@ -58,27 +58,27 @@ function ByKey({ isAlone }: { isAlone: boolean }) {
         autocomplete="current-password"
         spellcheck={false}
         value={key}
-        error={fault}
+        error={error}
         onValue={(value) => {
           setKey(value);
-          setFault(null);
+          setError(null);
         }}
         hint={
-          isAlone ? (
+          isOnlyMethod ? (
             <>
-              Graft printed the first one when it started. Others are made with{' '}
+              Graft printed the first key when it started. Create more with{' '}
               <code>graft team keys create</code>.
             </>
           ) : (
-            'Of a team, for when the provider is away.'
+            'A team API key, for when SSO is unavailable.'
           )
         }
       />
-      <Button kind={isAlone ? 'main' : 'plain'} type="submit" busy={begin.isPending}>
+      <Button kind={isOnlyMethod ? 'main' : 'plain'} type="submit" busy={signIn.isPending}>
         Sign in
       </Button>
       <p class="small soft">
-        The key is exchanged for a session of this browser, with the same rights; it is not kept.
+        The key is exchanged for a browser session with the same permissions. It is not stored.
       </p>
     </form>
   );

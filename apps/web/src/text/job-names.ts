@@ -1,9 +1,9 @@
 import type { FineTuningJob } from '@graft/client';
 
-/** What people call a job: its suffix, else the end of its id, as its adapter is called. */
+/** Display name of a job and its adapter: the suffix, else the last 8 characters of the id. */
 export const jobName = ({ id, suffix }: Pick<FineTuningJob, 'id' | 'suffix'>): string =>
   suffix ?? id.slice(-8);
 
-/** The method, as configurations name it. */
+/** PEFT method, as in adapter configs. */
 export const methodName = ({ peft }: Pick<FineTuningJob, 'peft'>): string =>
   peft.peft_type.replaceAll('_', ' ');

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { none, rough } from './numbers.ts';
+import { compact, none } from './numbers.ts';
 
-test('large numbers have a letter that is the same in every locale, behind a space that does not break', () => {
-  const written = [0, 12.34, 999, 999.96, 2_442_240, 999_949, 999_960, 8_030_000_000, 2e16, -1500].map(rough);
+test('large numbers have a suffix that is the same in every locale, after a no-break space', () => {
+  const written = [0, 12.34, 999, 999.96, 2_442_240, 999_949, 999_960, 8_030_000_000, 2e16, -1500].map(
+    compact,
+  );
   assert.deepEqual(
     written.map((text) => text.replaceAll('\u00a0', '_')),
     ['0', '12.3', '999', '1_k', '2.4_M', '999.9_k', '1_M', '8_B', '20,000_T', '-1.5_k'],
   );
-  assert.equal(rough(null), none);
+  assert.equal(compact(null), none);
 });

@@ -16,10 +16,10 @@ export const counted = (value: number | null | undefined, one: string): string =
 const prefixes = ['', 'k', 'M', 'B', 'T'] as const;
 
 /**
- * "1.2 M" for 1,234,567, with a no-break space. Not in the compact notation of Intl, whose letters depend on the locale: in British
+ * "1.2 M" for 1,234,567, with a no-break space. Not Intl's compact notation, whose letters depend on the locale: in British
  * English 2.4 million is "2.4m", which reads as metres or milli.
  */
-export function rough(value: number | null | undefined): string {
+export function compact(value: number | null | undefined): string {
   if (value == null) return none;
   const size = Math.abs(value);
   // 999,950 and more would be written "1,000 k".
@@ -31,7 +31,7 @@ export function rough(value: number | null | undefined): string {
 export const percent = (value: number | null | undefined): string =>
   value == null ? none : share.format(value);
 
-/** A measured value: four digits, and powers of ten where it is very small or large. */
+/** A measured value: four significant digits, in scientific notation where it is very small or large. */
 export function measure(value: number | null | undefined): string {
   if (value == null || !Number.isFinite(value)) return none;
   const size = Math.abs(value);
@@ -40,7 +40,7 @@ export function measure(value: number | null | undefined): string {
 
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 
-/** In powers of 1000, as disks are sold and the API's limits are written. */
+/** In powers of 1000, like disk sizes and the API's limits. */
 export function bytes(value: number | null | undefined): string {
   if (value == null) return none;
   const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
@@ -53,5 +53,5 @@ export function bytes(value: number | null | undefined): string {
 }
 
 const hundredths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-/** In the operator's money, which has no name. */
+/** In the operator's currency, which has no name. */
 export const money = (value: number): string => hundredths.format(value);

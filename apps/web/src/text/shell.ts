@@ -1,2 +1,2 @@
-/** A word of a shell: within single quotes it takes everything for itself but a single quote. */
+/** A text as one word of a POSIX shell: in single quotes every character but the quote is literal. */
 export const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -6,7 +6,7 @@ import { count, measure } from '../../text/numbers.ts';
 import { seriesNames, useColours } from './colours.ts';
 import { type Line, plotOptions } from './plot-options.ts';
 
-/** From and to, on the x axis. */
+/** A range on the x axis. */
 export type Window = readonly [from: number, to: number];
 
 interface ChartProps {
@@ -14,24 +14,24 @@ interface ChartProps {
   /** What a pointer over the title shows. */
   note?: string;
   lines: readonly Line[];
-  /** Shown of it; null: all. Dragging over the plot, and the keys + - ← → 0, ask for another. */
+  /** The visible range; null: all. Dragging over the plot and the keys + - ← → 0 change it. */
   window: Window | null;
   onWindow: (window: Window | null) => void;
-  /** All that a window may be of, where `lines` are of a part of it. */
+  /** The whole x range, if `lines` cover only a part of it. */
   range?: Window | null;
-  /** Charts of one name share their cursor. */
+  /** Charts with the same name share their cursor. */
   sync: string;
   height?: number;
   isLog?: boolean;
-  /** The y axis begins at zero: of what is held, not how it moves. */
+  /** The y axis starts at zero. */
   isFromZero?: boolean;
   formatX?: (value: number) => string;
   formatY?: (value: number) => string;
-  /** In place of curves, where there are none. */
+  /** Shown if there are no lines. */
   empty?: string;
 }
 
-/** Curves, with the values under the cursor in its head. Its place is kept before there are any. */
+/** A line chart with the values under the cursor in its caption. It has its height before there are data. */
 export function Chart({
   title,
   note = '',
@@ -51,10 +51,10 @@ export function Chart({
   const values = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
   const colours = useColours(['ink-soft', 'line', ...seriesNames]);
-  const data = useMemo(() => aligned(lines, isLog), [lines, isLog]);
+  const data = useMemo(() => alignLines(lines, isLog), [lines, isLog]);
   const latest = useRef({ data, window, onWindow, lines, formatX, formatY });
   latest.current = { data, window, onWindow, lines, formatX, formatY };
-  const look = lines
+  const lineStyles = lines
     .map(({ name, colour, isSparse, isFaint }) => [name, colour, isSparse, isFaint].join())
     .join('|');
 
@@ -72,12 +72,12 @@ export function Chart({
       { height, isLog, isFromZero, formatX, formatY, palette, font },
       root.clientWidth,
     );
-    const made = new uPlot(
+    const created = new uPlot(
       {
         ...options,
         cursor: { ...options.cursor!, sync: { key: sync } },
         hooks: {
-          setCursor: [(self) => tellValues(self, values.current, latest.current)],
+          setCursor: [(self) => showValues(self, values.current, latest.current)],
           setSelect: [
             (self) => {
               const { left, width } = self.select;
@@ -91,16 +91,16 @@ export function Chart({
       latest.current.data,
       root,
     );
-    plot.current = made;
-    show(made, latest.current.window);
-    const observer = new ResizeObserver(() => made.setSize({ width: root.clientWidth, height }));
+    plot.current = created;
+    show(created, latest.current.window);
+    const observer = new ResizeObserver(() => created.setSize({ width: root.clientWidth, height }));
     observer.observe(root);
     return () => {
       observer.disconnect();
-      made.destroy();
+      created.destroy();
       plot.current = null;
     };
-  }, [look, isLog, isFromZero, height, colours, sync]);
+  }, [lineStyles, isLog, isFromZero, height, colours, sync]);
 
   useEffect(() => {
     if (!plot.current) return;
@@ -126,17 +126,17 @@ export function Chart({
         style={{ height }}
         hidden={lines.length === 0}
         role="img"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: its keys zoom and move
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keys zoom and pan
         tabIndex={0}
         aria-label={`${title}: ${
           lines
             .filter(({ isFaint }) => !isFaint)
-            .map((line) => inWords(line, formatX, formatY))
+            .map((line) => describeLine(line, formatX, formatY))
             .join('; ') || 'no values yet'
         }`}
         onDblClick={() => onWindow(null)}
         onKeyDown={(event) => {
-          const next = byKey(event.key, window, range ?? rangeOf(data));
+          const next = windowForKey(event.key, window, range ?? rangeOf(data));
           if (next === undefined) return;
           event.preventDefault();
           onWindow(next);
@@ -147,11 +147,11 @@ export function Chart({
 }
 
 function Legend({ lines }: { lines: readonly Line[] }) {
-  const told = lines.filter(({ isFaint }) => !isFaint);
-  if (told.length < 2) return null;
+  const named = lines.filter(({ isFaint }) => !isFaint);
+  if (named.length < 2) return null;
   return (
     <ul class="chart-legend small soft">
-      {told.map(({ name, colour }) => (
+      {named.map(({ name, colour }) => (
         <li key={name}>
           <Swatch colour={colour} />
           <span class="cut" title={name}>
@@ -163,13 +163,13 @@ function Legend({ lines }: { lines: readonly Line[] }) {
   );
 }
 
-/** The colour of a line. */
+/** A line's colour, for legends. */
 export const Swatch = ({ colour }: { colour: number }) => (
   <span class="swatch" style={{ background: `var(--series-${(colour % 8) + 1})` }} />
 );
 
-/** On one x axis, as uPlot has them. A logarithm has no place for what is not above zero. */
-function aligned(lines: readonly Line[], isLog: boolean): uPlot.AlignedData {
+/** The lines on a common x axis, in uPlot's format. A logarithmic axis has no values ≤ 0. */
+function alignLines(lines: readonly Line[], isLog: boolean): uPlot.AlignedData {
   if (lines.length === 0) return [[]];
   const tables = lines.map(
     ({ x, y }): uPlot.AlignedData => [
@@ -187,8 +187,8 @@ function show(plot: uPlot, window: Window | null): void {
   plot.setScale('x', { min, max: max > min ? max : min + 1 });
 }
 
-/** Null: all; undefined: the key is none of these. */
-function byKey(key: string, window: Window | null, [low, high]: Window): Window | null | undefined {
+/** The range after a key press. Null: all; undefined: the key has no function. */
+function windowForKey(key: string, window: Window | null, [low, high]: Window): Window | null | undefined {
   const [from, to] = window ?? [low, high];
   const width = to - from;
   const moved = (by: number): Window => {
@@ -214,17 +214,13 @@ function byKey(key: string, window: Window | null, [low, high]: Window): Window 
   }
 }
 
-type Shown = {
-  lines: readonly Line[];
-  formatX: (value: number) => string;
-  formatY: (value: number) => string;
-};
+type ShownLines = Required<Pick<ChartProps, 'lines' | 'formatX' | 'formatY'>>;
 
-/** Without a render for each movement of the mouse. */
-function tellValues(
+/** Writes to the DOM directly, so that mouse moves cause no renders. */
+function showValues(
   { cursor: { idx }, data }: uPlot,
   place: HTMLElement | null,
-  { lines, formatX, formatY }: Shown,
+  { lines, formatX, formatY }: ShownLines,
 ): void {
   if (!place) return;
   const parts = lines.flatMap(({ name, isFaint }, i) => {
@@ -234,20 +230,20 @@ function tellValues(
   place.textContent = parts.length > 0 ? `${formatX(data[0][idx!]!)}: ${parts.join(', ')}` : '';
 }
 
-/** The value at an index, or the last before it. */
+/** The value at an index, or the last one before it. */
 function nearest(values: uPlot.AlignedData[number], idx: number): number | null {
   for (let i = idx; i >= 0 && i > idx - 500; i--) if (values[i] != null) return values[i]!;
   return null;
 }
 
-/** For who does not see it: where it begins, ends, and is least. */
-function inWords(
+/** Text for screen readers: first, last and minimum value. */
+function describeLine(
   { name, x, y }: Line,
   formatX: (value: number) => string,
   formatY: (value: number) => string,
 ): string {
   const known = y.flatMap((value, i) => (value === null ? [] : [{ at: x[i]!, value }]));
   if (known.length === 0) return `${name}, no values yet`;
-  const least = known.reduce((a, b) => (b.value < a.value ? b : a));
-  return `${name} from ${formatY(known[0]!.value)} to ${formatY(known.at(-1)!.value)}, least ${formatY(least.value)} at ${formatX(least.at)}`;
+  const minimum = known.reduce((a, b) => (b.value < a.value ? b : a));
+  return `${name} from ${formatY(known[0]!.value)} to ${formatY(known.at(-1)!.value)}, minimum ${formatY(minimum.value)} at ${formatX(minimum.at)}`;
 }

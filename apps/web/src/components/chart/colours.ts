@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 const scheme = matchMedia('(prefers-color-scheme: dark)');
 
-/** Canvases take colours and no tokens: what these tokens are, of the scheme that the reader has now. */
+/** The current values of CSS colour variables, for canvases. They follow the light or dark scheme. */
 export function useColours<Name extends string>(names: readonly Name[]): Record<Name, string> {
   const [isDark, setDark] = useState(scheme.matches);
   useEffect(() => {
@@ -10,12 +10,12 @@ export function useColours<Name extends string>(names: readonly Name[]): Record<
     scheme.addEventListener('change', change);
     return () => scheme.removeEventListener('change', change);
   }, []);
-  const [found, setFound] = useState(() => read(names));
-  useEffect(() => setFound(read(names)), [isDark]);
-  return found;
+  const [colours, setColours] = useState(() => readColours(names));
+  useEffect(() => setColours(readColours(names)), [isDark]);
+  return colours;
 }
 
-function read<Name extends string>(names: readonly Name[]): Record<Name, string> {
+function readColours<Name extends string>(names: readonly Name[]): Record<Name, string> {
   const probe = document.createElement('span');
   document.body.append(probe);
   const entries = names.map((name) => {

@@ -1,20 +1,20 @@
 import { useQueryState } from '../../router/query-state.ts';
 import { count } from '../../text/numbers.ts';
-import { span } from '../../text/times.ts';
+import { duration } from '../../text/times.ts';
 import { Button } from '../forms/button.tsx';
 import { Checkbox, Choice } from '../forms/field.tsx';
 import type { Window } from './chart.tsx';
 
 const smoothings = [
-  ['0', 'As it is'],
-  ['0.6', 'Smooth'],
-  ['0.95', 'Smoother'],
+  ['0', 'Raw'],
+  ['0.6', 'Smoothed'],
+  ['0.95', 'Very smooth'],
 ] as const;
 
-/** How curves are looked at, kept in the address. */
+/** Axis, smoothing and zoom of the charts, stored in the URL. */
 export interface CurveView {
-  along: 'step' | 'time';
-  /** Of smoothing, 0 to 1. */
+  xAxis: 'step' | 'time';
+  /** Smoothing, 0 to 1. */
   weight: number;
   isLog: boolean;
   window: Window | null;
@@ -34,28 +34,28 @@ export function useCurveView(): CurveView {
   const ends = [from, to].map((end) => (end === '' ? Number.NaN : Number(end)));
   const isTime = along === 'time';
   return {
-    along: isTime ? 'time' : 'step',
+    xAxis: isTime ? 'time' : 'step',
     weight: smoothings.some(([weight]) => weight === smooth) ? Number(smooth) : 0,
     isLog: log === '1',
     window: ends[0]! < ends[1]! ? [ends[0]!, ends[1]!] : null,
     onWindow: (next) =>
       set({ from: next && String(Math.round(next[0])), to: next && String(Math.round(next[1])) }),
-    formatX: isTime ? span : count,
+    formatX: isTime ? duration : count,
     set,
   };
 }
 
-/** The controls of it. */
+/** Controls of a curve view. */
 export function CurveOptions({
-  view: { along, weight, isLog, window, onWindow, formatX, set },
+  view: { xAxis, weight, isLog, window, onWindow, formatX, set },
 }: {
   view: CurveView;
 }) {
   return (
     <div class="row curve-options">
       <Choice
-        label="Along"
-        value={along}
+        label="X axis"
+        value={xAxis}
         onValue={(next) => set({ along: next, from: null, to: null })}
         options={[
           ['step', 'Steps'],
@@ -68,13 +68,13 @@ export function CurveOptions({
         onValue={(smooth) => set({ smooth })}
         options={smoothings}
       />
-      <Checkbox label="Logarithmic loss" checked={isLog} onChecked={(on) => set({ log: on ? '1' : null })} />
+      <Checkbox label="Log scale" checked={isLog} onChecked={(on) => set({ log: on ? '1' : null })} />
       {window ? (
         <Button small icon="close" onClick={() => onWindow(null)}>
           {formatX(window[0])} to {formatX(window[1])}: show all
         </Button>
       ) : (
-        <span class="small soft">Drag over a curve to look closer.</span>
+        <span class="small soft">Drag to zoom.</span>
       )}
     </div>
   );

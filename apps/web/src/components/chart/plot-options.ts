@@ -5,11 +5,11 @@ export interface Line {
   name: string;
   x: readonly number[];
   y: readonly (number | null)[];
-  /** Of the eight of the palette, from 0. */
+  /** Index into the palette. */
   colour: number;
   /** Few values, drawn as points as well. */
   isSparse?: boolean;
-  /** Behind the others: what a smoothed curve was made of. */
+  /** Drawn faintly: the raw values of a smoothed curve. */
   isFaint?: boolean;
 }
 
@@ -19,7 +19,7 @@ export interface Palette {
   series: readonly string[];
 }
 
-export interface PlotLook {
+export interface PlotSettings {
   height: number;
   isLog: boolean;
   isFromZero: boolean;
@@ -29,15 +29,15 @@ export interface PlotLook {
   font: string;
 }
 
-/** Between two ticks: there is no half a step, no half a second is told, and 1.25 GB would read as 1.3. */
+/** Tick increments: steps and seconds are whole, and 1.25 GB would be shown as 1.3. */
 const wholeNumbers = Array.from({ length: 13 }, (_, power) =>
   [1, 2, 5].map((each) => each * 10 ** power),
 ).flat();
 
-/** What uPlot draws lines by. The head and the values under the cursor are the figure's. */
+/** uPlot's options for some lines. The chart component shows the title and the values under the cursor. */
 export function plotOptions(
   lines: readonly Line[],
-  { height, isLog, isFromZero, formatX, formatY, palette, font }: PlotLook,
+  { height, isLog, isFromZero, formatX, formatY, palette, font }: PlotSettings,
   width: number,
 ): uPlot.Options {
   const axis = {
@@ -50,13 +50,13 @@ export function plotOptions(
     width,
     height,
     legend: { show: false },
-    // uPlot would zoom by itself at the end of a drag; here the page says what is shown.
+    // The page controls the zoom, not uPlot.
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: {
       x: { time: false },
       y: {
         distr: isLog ? 3 : 1,
-        ...(isFromZero && { range: (_plot, _least, most) => [0, 1.1 * (most || 1)] }),
+        ...(isFromZero && { range: (_plot, _min, max) => [0, 1.1 * (max || 1)] }),
       },
     },
     axes: [
@@ -74,7 +74,7 @@ export function plotOptions(
         gap: 4,
         space: 28,
         ...(isFromZero && { incrs: wholeNumbers }),
-        // Of a logarithmic axis uPlot names powers of ten and leaves the rest empty.
+        // On a logarithmic axis uPlot passes null for ticks without a label.
         values: (_plot, values) => values.map((value) => (value == null ? '' : formatY(value))),
       },
     ],

@@ -1,6 +1,5 @@
 /**
- * The mean of each value and those before it, whose weights fall by the factor `weight` (0 to 1) with each step back. Without the
- * pull to zero of the first ones. Gaps stay gaps.
+ * Debiased exponential moving average: weights fall by the factor `weight` (0 to 1) with each step back. Nulls stay null.
  */
 export function smooth(values: readonly (number | null)[], weight: number): (number | null)[] {
   if (weight === 0) return [...values];

@@ -3,7 +3,7 @@ import '../../styles/components/sparkline.css';
 const width = 96;
 const height = 24;
 
-/** How a value went, at a glance; `label` says it in words. Nothing, in the same place, before there are two values. */
+/** A small line chart; `label` describes it for screen readers. Empty, but of the same size, with fewer than two values. */
 export function Sparkline({ values, label }: { values: readonly number[]; label: string }) {
   const finite = values.filter(Number.isFinite);
   const low = Math.min(...finite);

@@ -3,17 +3,17 @@ import { Link } from 'wouter-preact';
 import '../../styles/components/button.css';
 import { Icon, type IconName } from '../icon.tsx';
 
-interface Look {
-  /** `main` is what the page is for, at most one on it. */
+interface ButtonStyle {
+  /** `main`: the page's primary action, at most one. */
   kind?: 'main' | 'plain' | 'quiet' | 'danger';
   small?: boolean;
   icon?: IconName;
 }
 
-export type ButtonProps = Look & {
+export type ButtonProps = ButtonStyle & {
   children: ComponentChildren;
   onClick?: () => unknown;
-  /** Under way: it takes no further click, and says so. */
+  /** In progress: clicks are ignored. */
   busy?: boolean;
   disabled?: boolean;
   type?: 'button' | 'submit';
@@ -22,7 +22,7 @@ export type ButtonProps = Look & {
   'aria-pressed'?: boolean;
 };
 
-/** It stays in the order of the keyboard while it takes no click, so that focus is not lost. */
+/** Stays focusable while disabled, so that focus is not lost. */
 export function Button({
   kind = 'plain',
   small,
@@ -55,7 +55,7 @@ export function Button({
   );
 }
 
-/** A button that is its icon; `label` says to all others what it does. */
+/** A button with only an icon. `label` is its tooltip and accessible name. */
 export function IconButton({
   label,
   icon,
@@ -72,14 +72,14 @@ export function IconButton({
   );
 }
 
-/** Goes to another page, and looks like a button. */
+/** A link that looks like a button. */
 export function LinkButton({
   kind = 'plain',
   small,
   icon,
   href,
   children,
-}: Look & { href: string; children: ComponentChildren }) {
+}: ButtonStyle & { href: string; children: ComponentChildren }) {
   return (
     <Link href={href} class="button" data-kind={kind} data-small={small}>
       {icon && <Icon name={icon} />}

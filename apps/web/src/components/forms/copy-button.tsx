@@ -1,15 +1,15 @@
 import { toast, toastError } from '../toast.tsx';
 import { Button } from './button.tsx';
 
-/** Puts a text on the clipboard, and says so. */
+/** Copies a text to the clipboard and shows a toast. */
 export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
       toast('Copied.');
     } catch {
-      // Browsers give no clipboard to pages of plain http that are not of this machine.
-      toastError(new Error('This page may not use the clipboard: select the text and copy it.'));
+      // Browsers block the clipboard on http pages of other hosts.
+      toastError(new Error('The browser blocks the clipboard here. Select the text and copy it.'));
     }
   };
   return (

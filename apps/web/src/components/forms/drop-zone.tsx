@@ -3,16 +3,16 @@ import { useRef, useState } from 'preact/hooks';
 import '../../styles/components/drop-zone.css';
 import { Button } from './button.tsx';
 
-/** Takes files that are dropped on it, or chosen by its button. */
+/** Accepts files by drag and drop or by a button. */
 export function DropZone({
   label,
   kind = 'main',
   children,
   onFiles,
 }: {
-  /** Of the button. */
+  /** Label of the button. */
   label: string;
-  /** `plain` where the page is for something else. */
+  /** `plain`: uploading is not the page's primary action. */
   kind?: 'main' | 'plain';
   children?: ComponentChildren;
   onFiles: (files: File[]) => void;
@@ -27,11 +27,11 @@ export function DropZone({
   };
   const onPick: JSX.GenericEventHandler<HTMLInputElement> = ({ currentTarget }) => {
     onFiles([...(currentTarget.files ?? [])]);
-    // The same file again is a choice, too.
+    // So that choosing the same file again fires a change event.
     currentTarget.value = '';
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same by keyboard
+    // biome-ignore lint/a11y/noStaticElementInteractions: the button does the same by keyboard
     <div
       class="drop-zone"
       data-over={isOver}

@@ -5,20 +5,24 @@ import '../../styles/components/field.css';
 interface Frame {
   label: string;
   hint?: ComponentChildren;
-  /** What is wrong with the value, and what would be right. */
+  /** What is wrong with the value, and what is valid. */
   error?: string | null | undefined;
-  /** The label is for screen readers alone: where the place says it to others. */
-  bare?: boolean;
+  /** Shows the label only to screen readers. */
+  hideLabel?: boolean | undefined;
 }
 
-function useFrame({ label, hint, error, bare }: Frame) {
+function useFieldFrame({ label, hint, error, hideLabel }: Frame) {
   const id = useId();
-  const told = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
+  const descriptionIds = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
   return {
-    control: { id, 'aria-invalid': error ? true : undefined, 'aria-describedby': told || undefined },
-    around: (control: ComponentChildren) => (
+    control: {
+      id,
+      'aria-invalid': error ? true : undefined,
+      'aria-describedby': descriptionIds || undefined,
+    },
+    wrap: (control: ComponentChildren) => (
       <div class="field" data-invalid={Boolean(error)}>
-        <label for={id} class={bare ? 'visually-hidden' : undefined}>
+        <label for={id} class={hideLabel ? 'visually-hidden' : undefined}>
           {label}
         </label>
         {control}
@@ -63,13 +67,13 @@ export function TextField({
   label,
   hint,
   error,
-  bare,
+  hideLabel,
   value,
   onValue,
   ...options
 }: Frame & Editable & InputOptions) {
-  const { control, around } = useFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
-  return around(
+  const { control, wrap } = useFieldFrame({ label, hint, error, hideLabel });
+  return wrap(
     <input
       {...control}
       type="text"
@@ -87,15 +91,15 @@ export function TextArea({
   value,
   onValue,
   rows = 4,
-  bare,
+  hideLabel,
   ...options
 }: Frame &
   Editable & { rows?: number } & Pick<
     JSX.TextareaHTMLAttributes<HTMLTextAreaElement>,
     'placeholder' | 'maxLength' | 'onKeyDown'
   >) {
-  const { control, around } = useFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
-  return around(
+  const { control, wrap } = useFieldFrame({ label, hint, error, hideLabel });
+  return wrap(
     <textarea
       {...control}
       {...options}
@@ -110,13 +114,13 @@ export function Select({
   label,
   hint,
   error,
-  bare,
+  hideLabel,
   value,
   onValue,
   options,
 }: Frame & Editable & { options: readonly (readonly [value: string, text: string])[] }) {
-  const { control, around } = useFrame({ label, hint, error, ...(bare === undefined ? {} : { bare }) });
-  return around(
+  const { control, wrap } = useFieldFrame({ label, hint, error, hideLabel });
+  return wrap(
     <select {...control} value={value} onChange={(event) => onValue(event.currentTarget.value)}>
       {options.map(([each, text]) => (
         <option key={each} value={each}>
@@ -144,7 +148,7 @@ export function Checkbox({
   );
 }
 
-/** One of a few, all in sight. */
+/** Radio buttons for a few options, shown as a segmented control. */
 export function Choice<T extends string>({
   label,
   value,

@@ -3,7 +3,7 @@ import { Dialog } from '../dialog.tsx';
 import { Problem } from '../problem.tsx';
 import { Button } from './button.tsx';
 
-/** A form over the page. `error` is what no field of it shows. */
+/** A form in a dialog. `error`: an error that no field shows. */
 export function FormDialog({
   title,
   action,
@@ -14,7 +14,7 @@ export function FormDialog({
   onClose,
 }: {
   title: string;
-  /** What the button does, as in "Invite". */
+  /** Label of the submit button, such as "Invite". */
   action: string;
   busy: boolean;
   error: unknown;
@@ -32,7 +32,7 @@ export function FormDialog({
         {children}
         {error != null && <Problem error={error} />}
         <footer class="row dialog-actions">
-          <Button onClick={onClose}>Leave it</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button kind="main" type="submit" busy={busy}>
             {action}
           </Button>

@@ -1,34 +1,36 @@
 import { useEffect, useState } from 'preact/hooks';
 import { TextField } from './field.tsx';
 
-/** Milliseconds after the last key until it is searched for. */
-const restMs = 250;
+/** Milliseconds after the last keystroke before the search starts. */
+const delayMs = 250;
 
-/** A search whose value is told when the typing rests: it may stand in the address, and be asked of the server. */
+/** A search field that calls `onValue` when typing pauses, so that it can update the URL and query the server. */
 export function SearchField({
   label,
   value,
   onValue,
   placeholder,
+  maxLength = 64,
 }: {
   label: string;
   value: string;
   onValue: (value: string) => void;
   placeholder?: string;
+  maxLength?: number;
 }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   useEffect(() => {
     if (text === value) return;
-    const timer = setTimeout(onValue, restMs, text);
+    const timer = setTimeout(onValue, delayMs, text);
     return () => clearTimeout(timer);
   }, [text]);
   return (
     <TextField
       label={label}
-      bare
+      hideLabel
       type="search"
-      maxLength={64}
+      maxLength={maxLength}
       {...(placeholder && { placeholder })}
       value={text}
       onValue={setText}

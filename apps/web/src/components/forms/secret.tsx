@@ -3,7 +3,7 @@ import { CodeBlock } from '../code-block.tsx';
 import { Dialog } from '../dialog.tsx';
 import { Button } from './button.tsx';
 
-/** What the API tells once: it is kept nowhere, and gone when this is closed. */
+/** A secret that the API returns once. It is not stored, and lost when the dialog is closed. */
 export const Secret = ({
   title,
   name,
@@ -12,22 +12,22 @@ export const Secret = ({
   onClose,
 }: {
   title: string;
-  /** What it is, as in "The key". */
+  /** Accessible name, such as "API key". */
   name: string;
   text: string;
-  /** What to do with it. */
+  /** How to use it. */
   children: ComponentChildren;
   onClose: () => void;
 }) => (
   <Dialog title={title} onClose={onClose}>
     <p>
-      <strong>This is shown once.</strong> Nobody can look it up later.
+      <strong>Copy it now.</strong> You will not be able to see it again.
     </p>
     <CodeBlock label={name} text={text} />
     {children}
     <footer class="row dialog-actions">
       <Button kind="main" onClick={onClose}>
-        I have kept it
+        Done
       </Button>
     </footer>
   </Dialog>

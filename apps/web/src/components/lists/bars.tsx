@@ -4,11 +4,11 @@ import '../../styles/components/bars.css';
 export interface Bar {
   /** Unix seconds. */
   at: number;
-  /** As many as there are series. */
+  /** One value per series. */
   parts: readonly number[];
 }
 
-/** Sums over time, one bar a day, stacked by series. What is pointed at is told above; readers hear the whole in a sentence. */
+/** Stacked bar chart of daily sums. The caption shows the bar under the pointer; screen readers get a summary. */
 export function Bars({
   label,
   bars,
@@ -18,36 +18,36 @@ export function Bars({
 }: {
   label: string;
   bars: readonly Bar[];
-  /** Names; the first lies lowest. At most eight. */
+  /** Names, at most eight; the first is at the bottom. */
   series: readonly string[];
   format: (value: number) => string;
   day: (at: number) => string;
 }) {
-  const [pointed, setPointed] = useState<number | null>(null);
+  const [hovered, setHovered] = useState<number | null>(null);
   const sums = bars.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0));
-  const most = Math.max(0, ...sums);
-  const shown = pointed === null ? null : bars[pointed];
-  const told = `${label}: at most ${format(most)} a day, ${format(sums.reduce((a, b) => a + b, 0))} in all.`;
+  const max = Math.max(0, ...sums);
+  const shown = hovered === null ? null : bars[hovered];
+  const summary = `${label}: maximum ${format(max)} per day, total ${format(sums.reduce((a, b) => a + b, 0))}.`;
   return (
     <figure class="bars">
       <figcaption>
         <strong>{shown ? day(shown.at) : label}</strong>
-        <span class="soft">{shown ? format(sums[pointed!]!) : `at most ${format(most)} a day`}</span>
+        <span class="soft">{shown ? format(sums[hovered!]!) : `maximum ${format(max)} per day`}</span>
       </figcaption>
       <svg
         viewBox={`0 0 ${bars.length * 10} 100`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={told}
-        onPointerLeave={() => setPointed(null)}
+        aria-label={summary}
+        onPointerLeave={() => setHovered(null)}
       >
         {bars.map(({ at, parts }, i) => {
           let top = 100;
           return (
-            <g key={at} onPointerEnter={() => setPointed(i)} data-pointed={i === pointed}>
+            <g key={at} onPointerEnter={() => setHovered(i)} data-hovered={i === hovered}>
               <rect class="bars-day" x={i * 10} y={0} width={10} height={100} />
               {parts.map((part, n) => {
-                const height = most === 0 ? 0 : (part / most) * 100;
+                const height = max === 0 ? 0 : (part / max) * 100;
                 top -= height;
                 return (
                   <rect

@@ -5,21 +5,22 @@ import { LongText } from '../long-text.tsx';
 export interface Fact {
   name: string;
   value: ComponentChildren;
-  /** Below the value, in small. */
+  /** Small text below the value. */
   note?: ComponentChildren;
 }
 
-/** Names and values, in as many columns as there is room for. */
+/** Names and values in columns that fill the width. */
 export const Facts = ({ facts }: { facts: readonly Fact[] }) => (
   <dl class="facts">
     {facts.map(({ name, value, note }) => (
       <div key={name}>
         <dt>{name}</dt>
-        <dd>{whole(value)}</dd>
-        {note && <dd class="small soft">{whole(note)}</dd>}
+        <dd>{withDisclosure(value)}</dd>
+        {note && <dd class="small soft">{withDisclosure(note)}</dd>}
       </div>
     ))}
   </dl>
 );
 
-const whole = (text: ComponentChildren) => (typeof text === 'string' ? <LongText text={text} /> : text);
+const withDisclosure = (text: ComponentChildren) =>
+  typeof text === 'string' ? <LongText text={text} /> : text;

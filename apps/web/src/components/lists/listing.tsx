@@ -6,7 +6,7 @@ import { Problem } from '../problem.tsx';
 import { Waiting } from '../waiting.tsx';
 import { type Column, Table } from './table.tsx';
 
-/** What `usePages` answers. */
+/** The part of `usePages`' result used here. */
 interface Paged<Row> {
   data: { pages: Page<Row>[] } | undefined;
   error: unknown;
@@ -16,14 +16,14 @@ interface Paged<Row> {
   refetch: () => unknown;
 }
 
-/** A list that comes by the page: while it comes, when it is empty, and with more to be shown. */
+/** A paginated table with its loading, error and empty states. */
 export function Listing<Row extends { id: string }>({
   pages,
   empty,
   ...table
 }: {
   pages: Paged<Row>;
-  /** In place of a table without rows. */
+  /** Shown if there are no rows. */
   empty: ComponentChildren;
   label: string;
   columns: readonly Column<Row>[];
@@ -40,7 +40,7 @@ export function Listing<Row extends { id: string }>({
           <Button busy={pages.isFetchingNextPage} onClick={pages.fetchNextPage}>
             Show more
           </Button>
-          <span class="small soft">{count(rows.length)} are shown.</span>
+          <span class="small soft">Showing {count(rows.length)}</span>
         </div>
       )}
     </>

@@ -1,6 +1,6 @@
 import '../../styles/components/meter.css';
 
-/** How far something has come: `value` from 0 to 1. */
+/** Progress bar; `value` from 0 to 1. */
 export const Meter = ({ value, label }: { value: number; label: string }) => (
   <span
     class="meter"

@@ -1,15 +1,15 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Button } from '../forms/button.tsx';
 
-/** The part of an endless query that this needs. */
+/** The part of an infinite query used here. */
 interface Pages {
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
   fetchNextPage: () => unknown;
 }
 
-/** Below a long list: fetches its next page when it comes near the window, or by hand. Without one it is nothing. */
-export function More({ of: { hasNextPage, isFetchingNextPage, fetchNextPage } }: { of: Pages }) {
+/** Below a long list: loads the next page when it is scrolled near, or on click. Renders nothing on the last page. */
+export function More({ query: { hasNextPage, isFetchingNextPage, fetchNextPage } }: { query: Pages }) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!place.current || !hasNextPage || isFetchingNextPage) return;

@@ -1,14 +1,14 @@
 import type { ComponentChildren } from 'preact';
 import '../../styles/components/properties.css';
 
-/** Names and values of one thing. */
+/** Two columns: property names and values. */
 export const Properties = ({
-  of,
+  items,
 }: {
-  of: readonly (readonly [name: string, value: ComponentChildren])[];
+  items: readonly (readonly [name: string, value: ComponentChildren])[];
 }) => (
   <dl class="properties">
-    {of.map(([name, value]) => (
+    {items.map(([name, value]) => (
       <div key={name}>
         <dt>{name}</dt>
         <dd>{value}</dd>

@@ -5,17 +5,17 @@ import '../../styles/components/table.css';
 export interface Column<Row> {
   head: ComponentChildren;
   cell: (row: Row) => ComponentChildren;
-  /** Numbers stand at the end, one below the other. */
+  /** Right-aligned, for numbers and actions. */
   end?: boolean;
-  /** Of CSS; what has none shares what is left. */
+  /** CSS width. Columns without one share the remaining width. */
   width?: string;
-  /** The column that names its row. */
-  names?: boolean;
+  /** The column with the row headers. */
+  isRowHeader?: boolean;
 }
 
 /**
- * Rows below a head that stays in sight, unless it is wider than the page: then it scrolls sideways by itself. `label` tells readers
- * what it lists. Columns have fixed widths, so that nothing moves when data come.
+ * A table with a sticky head. A table wider than the page scrolls sideways instead. Columns have fixed widths, so that nothing moves
+ * when data arrive. `label` is its accessible name.
  */
 export function Table<Row>({
   label,
@@ -32,7 +32,7 @@ export function Table<Row>({
 }) {
   const place = useRef<HTMLElement>(null);
   useEffect(() => {
-    // What scrolls holds its head itself; only where it need not, the head can stay while the page scrolls.
+    // A scroll container would catch the sticky head, so only tables that fit get one that sticks to the page.
     const section = place.current!;
     const observer = new ResizeObserver(() => {
       section.dataset.fits = String(section.scrollWidth <= section.clientWidth);
@@ -41,7 +41,7 @@ export function Table<Row>({
     return () => observer.disconnect();
   }, [minWidth]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
     <section class="table-scroll" ref={place} aria-label={label} tabIndex={0}>
       <table style={{ minWidth }}>
         <colgroup>
@@ -74,8 +74,8 @@ interface TableRowProps<Row> {
 }
 
 /**
- * Drawn again only when a field of its row is another one, so that in a list of a thousand that is told of a change a second one row
- * is. Whoever makes `columns` anew each time has them all drawn.
+ * Renders again only when a field of its row changes, so that an update of a long list renders one row. A new `columns` array renders
+ * all rows.
  */
 class TableRow<Row> extends Component<TableRowProps<Row>> {
   override shouldComponentUpdate(next: TableRowProps<Row>): boolean {
@@ -86,8 +86,8 @@ class TableRow<Row> extends Component<TableRowProps<Row>> {
   override render({ row, columns }: TableRowProps<Row>) {
     return (
       <tr>
-        {columns.map(({ cell, end, names }, i) =>
-          names ? (
+        {columns.map(({ cell, end, isRowHeader }, i) =>
+          isRowHeader ? (
             <th key={i} scope="row">
               {cell(row)}
             </th>

@@ -1,5 +1,4 @@
 import type { Adapter } from '@graft/client';
-import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation, useParams } from 'wouter-preact';
 import '../../styles/pages/adapter.css';
@@ -7,31 +6,32 @@ import { Confirm } from '../../components/dialog.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { toast, toastError } from '../../components/toast.tsx';
+import { useAction } from '../../data/action.ts';
 import {
   useAdapter,
-  useAdapterChanged,
-  useAdapterGone,
+  useForgetAdapter,
+  useRefetchAdapter,
   useVersion,
   useVersions,
 } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
+import { counted } from '../../text/numbers.ts';
 import { Note } from './note.tsx';
 import { Version } from './version.tsx';
 import { Versions } from './versions.tsx';
 
 const up = { href: '/adapters', text: 'Adapters' };
 
-/** An adapter, its versions, and one of them, which the address names; else the newest. */
+/** An adapter, its versions, and the details of one: the version in the URL, else the newest. */
 export function AdapterPage() {
   const { id } = useParams<{ id: string }>();
   const [state] = useQueryState({ version: '' });
-  const changed = useAdapterChanged();
+  const refetchAdapter = useRefetchAdapter();
   const { data: adapter, error, refetch } = useAdapter(id);
-  const asked = /^[1-9]\d{0,8}$/.test(state.version) ? Number(state.version) : null;
-  const number = asked ?? adapter?.latest_version ?? null;
+  const requested = /^[1-9]\d{0,8}$/.test(state.version) ? Number(state.version) : null;
+  const number = requested ?? adapter?.latest_version ?? null;
   const versions = useVersions(id);
   const version = useVersion(id, number);
   if (error)
@@ -44,19 +44,19 @@ export function AdapterPage() {
   if (!adapter) return <PageHead title="Adapter" up={up} />;
   const saveNote = async (note: string | null) => {
     await graft.adapters.setNote(id, note);
-    await changed(id);
+    await refetchAdapter(id);
   };
   return (
     <>
       <PageHead title={adapter.name} up={up} actions={<DeleteAll adapter={adapter} />}>
-        <p class="soft">On {adapter.base_model}</p>
+        <p class="soft">Base model: {adapter.base_model}</p>
       </PageHead>
-      <Note of="the adapter" note={adapter.note} save={saveNote} />
+      <Note subject="adapter" note={adapter.note} save={saveNote} />
       <Versions id={id} shown={number} query={versions} />
       {version.error ? (
         <Problem error={version.error} onRetry={version.refetch} />
       ) : (
-        // Not before what stands above it, which would push it down.
+        // After the table above it, which would push it down.
         versions.data && version.data && <Version adapter={adapter} version={version.data} />
       )}
     </>
@@ -64,43 +64,40 @@ export function AdapterPage() {
 }
 
 function DeleteAll({ adapter: { id, name, tags } }: { adapter: Adapter }) {
-  const [isAsked, setAsked] = useState(false);
+  const [isConfirming, setIsConfirming] = useState(false);
   const [, go] = useLocation();
-  const gone = useAdapterGone();
-  const mayWrite = useMay('adapters:write');
-  const { mutate, isPending } = useMutation({
-    mutationFn: () => graft.adapters.delete(id),
-    onSuccess: async ({ versions }) => {
-      toast(`${name} is deleted, with ${versions} version${versions === 1 ? '' : 's'}.`);
+  const forgetAdapter = useForgetAdapter();
+  const canWrite = usePermission('adapters:write');
+  const remove = useAction({
+    run: (adapterId: string) => graft.adapters.delete(adapterId),
+    invalidates: [],
+    successMessage: ({ versions }) => `${name} deleted (${counted(versions, 'version')}).`,
+    onDone: () => {
       go('/adapters?show=deleted');
-      await gone(id);
-    },
-    onError: (error) => {
-      toastError(error);
-      setAsked(false);
+      void forgetAdapter(id);
     },
   });
-  if (!mayWrite) return null;
+  if (!canWrite) return null;
   return (
     <>
       <Button
         disabled={tags.length > 0}
-        {...(tags.length > 0 && { title: 'An adapter with tags cannot be deleted: remove them first.' })}
-        onClick={() => setAsked(true)}
+        {...(tags.length > 0 && { title: 'Remove all tags before you delete the adapter.' })}
+        onClick={() => setIsConfirming(true)}
       >
-        Delete the adapter
+        Delete adapter
       </Button>
-      {isAsked && (
+      {isConfirming && (
         <Confirm
           title={`Delete ${name}?`}
           action="Delete all versions"
-          busy={isPending}
-          onConfirm={mutate}
-          onClose={() => setAsked(false)}
+          busy={remove.isPending}
+          onConfirm={() => remove.mutate(id, { onError: () => setIsConfirming(false) })}
+          onClose={() => setIsConfirming(false)}
         >
           <p>
-            All of its versions go, and nobody can call them any more. For some days each can be restored,
-            among the deleted ones of the adapters.
+            All its versions are deleted and can no longer be called. You can restore them for a few days
+            under Adapters → Deleted.
           </p>
         </Confirm>
       )}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AdapterLineage } from '@graft/client';
-import { layLineage } from './lineage-layout.ts';
+import { layOutLineage } from './lineage-layout.ts';
 
 type Node = AdapterLineage['nodes'][number];
 
@@ -11,8 +11,8 @@ const node = (id: string, type: Node['type'] = 'adapter_version', label: string 
 });
 const edge = (from: string, to: string) => ({ from, to, kind: 'starts' as const });
 
-test('every edge leads to the right, data stand before their job, and checkpoints are counted', () => {
-  const { boxes, edges, columns, rows } = layLineage({
+test('every edge points right, files are before their job, and checkpoints are counted', () => {
+  const { boxes, edges, columns, rows } = layOutLineage({
     nodes: [
       ...[node('v2'), node('v1'), node('base', 'base_model'), node('job1', 'job'), node('job2', 'job')],
       ...[
@@ -34,13 +34,13 @@ test('every edge leads to the right, data stand before their job, and checkpoint
   const job = boxes.find((box) => box.node.id === 'job2')!;
   assert.deepEqual([job.checkpoints, job.from], [2, ['v1', 'Deleted']]);
   const places = boxes.map(({ column, row }) => `${column} ${row}`);
-  assert.equal(new Set(places).size, places.length, 'no two in one place');
+  assert.equal(new Set(places).size, places.length, 'no two in one cell');
 });
 
-test('children stand in the order of their parents, and the first of very many in sight', () => {
+test('children are in the order of their parents, and a long column stays near its start', () => {
   const parents = ['p0', 'p1', 'p2'];
   const children = Array.from({ length: 198 }, (_, i) => `c${i}`);
-  const { boxes, rows } = layLineage({
+  const { boxes, rows } = layOutLineage({
     nodes: [...children, ...parents].map((id) => node(id)),
     edges: children.map((id, i) => edge(parents[2 - (i % 3)]!, id)),
   });
@@ -49,8 +49,8 @@ test('children stand in the order of their parents, and the first of very many i
   assert.deepEqual([rows, boxes[0]!.row], [198, 2]);
 });
 
-test('nothing, and a circle that no server should tell, are laid all the same', () => {
-  assert.deepEqual(layLineage({ nodes: [], edges: [] }), { boxes: [], edges: [], columns: 0, rows: 0 });
-  const { boxes } = layLineage({ nodes: [node('a'), node('b')], edges: [edge('a', 'b'), edge('b', 'a')] });
+test('empty graphs and cycles have a layout too', () => {
+  assert.deepEqual(layOutLineage({ nodes: [], edges: [] }), { boxes: [], edges: [], columns: 0, rows: 0 });
+  const { boxes } = layOutLineage({ nodes: [node('a'), node('b')], edges: [edge('a', 'b'), edge('b', 'a')] });
   assert.equal(boxes.length, 2);
 });

@@ -2,33 +2,41 @@ import type { AdapterLineage } from '@graft/client';
 
 type Node = AdapterLineage['nodes'][number];
 
+export const nodeKinds: Record<Node['type'], string> = {
+  base_model: 'Base model',
+  file: 'File',
+  job: 'Job',
+  adapter_version: 'Version',
+  checkpoint: 'Checkpoint',
+};
+
 export interface Box {
   node: Node;
-  /** Kept checkpoints of a job, which are counted and not drawn. */
+  /** Number of a job's checkpoints, which are not drawn. */
   checkpoints: number;
-  /** What leads to it, by label. */
+  /** Labels of its direct predecessors. */
   from: string[];
-  /** Column and place in it. */
+  /** Position in the grid. */
   column: number;
   row: number;
 }
 
 export interface Layout {
-  /** Column by column, each from the top: the order in which they are read. */
+  /** Column by column, each from the top: the reading order. */
   boxes: Box[];
   edges: { from: Box; to: Box }[];
   columns: number;
   rows: number;
 }
 
-/** Rows that a short column is moved down at most beside a long one: where the graph begins stays in sight. */
-const mostDown = 2;
+/** Maximum rows by which a short column is moved down to centre it, so that the start of the graph stays visible. */
+const maxOffset = 2;
 
 /**
- * Places the graph in columns, so that every edge leads to the right: data and base models stand just before what they go into,
- * and within a column boxes stand by the mean place of what they came from. O(nodes + edges), but for sorting the columns.
+ * Places the graph in columns so that every edge points right. Files and base models are in the column before their first user, and
+ * boxes within a column are sorted by the mean row of their predecessors. O(nodes + edges), plus sorting.
  */
-export function layLineage({ nodes, edges }: Pick<AdapterLineage, 'nodes' | 'edges'>): Layout {
+export function layOutLineage({ nodes, edges }: Pick<AdapterLineage, 'nodes' | 'edges'>): Layout {
   const boxes = new Map<string, Box>();
   for (const node of nodes)
     if (node.type !== 'checkpoint') boxes.set(node.id, { node, checkpoints: 0, from: [], column: 0, row: 0 });
@@ -37,29 +45,29 @@ export function layLineage({ nodes, edges }: Pick<AdapterLineage, 'nodes' | 'edg
     const [from, to] = [boxes.get(fromId), boxes.get(toId)];
     if (from && to) {
       drawn.push({ from, to });
-      to.from.push(labelOf(from.node));
+      to.from.push(nodeLabel(from.node));
     } else if (from) from.checkpoints++;
   }
-  place(boxes, drawn);
-  const columns = columnsOf([...boxes.values()]);
+  assignColumns(boxes, drawn);
+  const columns = groupByColumn([...boxes.values()]);
   const rows = Math.max(0, ...columns.map(({ length }) => length));
   for (const column of columns) {
-    sortByOrigin(column, drawn);
-    const down = Math.min(mostDown, (rows - column.length) / 2);
+    sortByPredecessors(column, drawn);
+    const down = Math.min(maxOffset, (rows - column.length) / 2);
     for (const [i, box] of column.entries()) box.row = i + down;
   }
   return { boxes: columns.flat(), edges: drawn, columns: columns.length, rows };
 }
 
-/** What people call it. */
-export function labelOf({ type, id, label, version }: Node): string {
+/** Display name of a node. */
+export function nodeLabel({ type, id, label, version }: Node): string {
   if (label === null) return type === 'adapter_version' ? 'Deleted version' : 'Deleted';
   if (version) return `${version.adapter_name} v${version.number}`;
   return type === 'job' ? id.slice(-8) : label;
 }
 
-/** Each one column behind the last of what leads to it; what nothing leads to, one before the first that it goes into. */
-function place(boxes: ReadonlyMap<string, Box>, edges: Layout['edges']): void {
+/** Sets columns: one after the last predecessor, or, without predecessors, one before the first successor. */
+function assignColumns(boxes: ReadonlyMap<string, Box>, edges: Layout['edges']): void {
   const [into, outOf] = [groupBy(edges, 'to'), groupBy(edges, 'from')];
   const open = new Map([...boxes.values()].map((box) => [box, into.get(box)?.length ?? 0]));
   const roots = [...open].flatMap(([box, count]) => (count === 0 ? box : []));
@@ -87,7 +95,7 @@ function groupBy(edges: Layout['edges'], end: 'from' | 'to'): Map<Box, Layout['e
   return groups;
 }
 
-function columnsOf(boxes: readonly Box[]): Box[][] {
+function groupByColumn(boxes: readonly Box[]): Box[][] {
   const columns: Box[][] = [];
   for (const box of boxes) {
     columns[box.column] ??= [];
@@ -96,7 +104,7 @@ function columnsOf(boxes: readonly Box[]): Box[][] {
   return columns.filter(Boolean);
 }
 
-function sortByOrigin(column: Box[], edges: Layout['edges']): void {
+function sortByPredecessors(column: Box[], edges: Layout['edges']): void {
   const origins = new Map(column.map((box) => [box, [] as number[]]));
   for (const { from, to } of edges) if (from.column < to.column) origins.get(to)?.push(from.row);
   const mean = (box: Box) => {

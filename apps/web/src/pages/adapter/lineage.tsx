@@ -6,25 +6,20 @@ import '../../styles/pages/lineage.css';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { count, counted } from '../../text/numbers.ts';
-import { type Box, labelOf, layLineage } from './lineage-layout.ts';
+import { type Box, layOutLineage, nodeKinds, nodeLabel } from './lineage-layout.ts';
 
 /** CSS pixels. */
 const size = { width: 160, height: 48, across: 36, down: 14, edge: 2 };
 const xOf = ({ column }: Box) => size.edge + column * (size.width + size.across);
 const yOf = ({ row }: Box) => size.edge + row * (size.height + size.down);
 
-const words = {
-  ...{ base_model: 'Base model', file: 'Data', job: 'Job', adapter_version: 'Version' },
-  checkpoint: 'Checkpoint',
-};
-
-/** What the version came from and what came from it: data → base model → job → version → version. */
+/** Graph of a version's ancestors and descendants: files and base models, jobs, versions. */
 export function Lineage({ version: { adapter_id, version, id } }: { version: AdapterVersion }) {
   const { data, error, refetch } = useQuery({
     queryKey: ['adapter', adapter_id, 'lineage', version],
     queryFn: () => graft.adapters.versions.lineage(adapter_id, version),
   });
-  const layout = useMemo(() => data && layLineage(data), [data]);
+  const layout = useMemo(() => data && layOutLineage(data), [data]);
   if (error) return <Problem error={error} onRetry={refetch} />;
   if (!data || !layout) return <div class="lineage" />;
   const { boxes, edges, columns, rows } = layout;
@@ -32,9 +27,9 @@ export function Lineage({ version: { adapter_id, version, id } }: { version: Ada
   const height = rows * (size.height + size.down) - size.down + 2 * size.edge;
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable */}
       <section class="lineage" aria-label="Lineage" tabIndex={0}>
-        {/* biome-ignore lint/a11y/noSvgWithoutTitle: each box says what it is, and a title would stand over all of them */}
+        {/* biome-ignore lint/a11y/noSvgWithoutTitle: each box has a label, and a title would be a tooltip over all of them */}
         <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
           {edges.map(({ from, to }) => (
             <path key={`${from.node.id} ${to.node.id}`} d={curve(from, to)} />
@@ -44,9 +39,7 @@ export function Lineage({ version: { adapter_id, version, id } }: { version: Ada
           ))}
         </svg>
       </section>
-      {data.truncated && (
-        <p class="small soft">There is more than the {count(data.nodes.length)} that are told.</p>
-      )}
+      {data.truncated && <p class="small soft">Showing the first {count(data.nodes.length)} nodes.</p>}
     </>
   );
 }
@@ -61,38 +54,40 @@ function curve(from: Box, to: Box): string {
 function Node({ box, isHere }: { box: Box; isHere: boolean }) {
   const { node, checkpoints, from } = box;
   const [x, y] = [xOf(box), yOf(box)];
-  const label = labelOf(node);
+  const label = nodeLabel(node);
   const kind =
-    checkpoints > 0 ? `${words[node.type]} · ${counted(checkpoints, 'checkpoint')}` : words[node.type];
+    checkpoints > 0
+      ? `${nodeKinds[node.type]} · ${counted(checkpoints, 'checkpoint')}`
+      : nodeKinds[node.type];
   const origin = from.length > 0 ? `, from ${from.join(', ')}` : '';
   const inside = (
     <>
       <rect x={x} y={y} width={size.width} height={size.height} rx="6" />
       <foreignObject x={x} y={y} width={size.width} height={size.height}>
-        <div class="lineage-text" title={node.label ?? 'It was deleted.'}>
+        <div class="lineage-text" title={node.label ?? 'Deleted'}>
           <span class="cut lineage-kind">{kind}</span> <span class="cut">{label}</span>
         </div>
       </foreignObject>
     </>
   );
-  const look = {
+  const attributes = {
     ...{ class: 'lineage-node', 'data-kind': node.type, 'data-here': isHere },
     'aria-label': `${kind} ${label}${origin}`,
   };
-  const href = hrefOf(box);
+  const href = nodeHref(box);
   return href ? (
-    <Link href={href} aria-current={isHere ? 'true' : undefined} {...look}>
+    <Link href={href} aria-current={isHere ? 'true' : undefined} {...attributes}>
       {inside}
     </Link>
   ) : (
-    // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it is a part of a picture, and leads nowhere
-    <g role="img" {...look}>
+    // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: part of a graphic, not interactive
+    <g role="img" {...attributes}>
       {inside}
     </g>
   );
 }
 
-function hrefOf({ node: { id, type, label, version } }: Box): string | null {
+function nodeHref({ node: { id, type, label, version } }: Box): string | null {
   if (label === null) return null;
   if (version) return `/adapters/${version.adapter_id}?version=${version.number}`;
   if (type === 'job') return `/jobs/${id}`;

@@ -2,57 +2,57 @@ import { useState } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
-import { useMay } from '../../data/session.ts';
+import { fieldError, otherError, useAction } from '../../data/action.ts';
+import { usePermission } from '../../data/session.ts';
 
-/** What people write of a thing, and a way to write it. */
+/** A note, with a dialog to edit it. */
 export function Note({
-  of,
+  subject,
   note,
   save,
 }: {
-  /** As in "the adapter". */
-  of: string;
+  /** What the note describes. */
+  subject: 'adapter' | 'version';
   note: string | null;
-  /** Resolves when what is shown is the new one. */
+  /** Resolves when the new note is shown. */
   save: (note: string | null) => Promise<unknown>;
 }) {
   const [isOpen, setOpen] = useState(false);
-  const mayWrite = useMay('adapters:write');
+  const canWrite = usePermission('adapters:write');
   return (
     <div class="note">
       {note && <p>{note}</p>}
-      {mayWrite && (
+      {canWrite && (
         <Button kind="quiet" small onClick={() => setOpen(true)}>
-          {note ? `Edit the note of ${of}` : `Write a note of ${of}`}
+          {note ? `Edit ${subject} note` : `Add ${subject} note`}
         </Button>
       )}
-      {isOpen && <Edit of={of} note={note} save={save} onClose={() => setOpen(false)} />}
+      {isOpen && <NoteDialog subject={subject} note={note} save={save} onClose={() => setOpen(false)} />}
     </div>
   );
 }
 
-function Edit({ of, note, save, onClose }: Parameters<typeof Note>[0] & { onClose: () => void }) {
+function NoteDialog({ subject, note, save, onClose }: Parameters<typeof Note>[0] & { onClose: () => void }) {
   const [text, setText] = useState(note ?? '');
   const { mutate, isPending, error } = useAction({
     run: (text: string) => save(text.trim() || null),
-    touches: [],
+    invalidates: [],
     quiet: true,
     onDone: onClose,
   });
   return (
     <FormDialog
-      title={`The note of ${of}`}
+      title={`Edit ${subject} note`}
       action="Save"
       busy={isPending}
-      error={restOf(error, ['note'])}
+      error={otherError(error, ['note'])}
       onSubmit={() => mutate(text)}
       onClose={onClose}
     >
       <TextArea
         label="Note"
-        hint="For whoever comes to it later. Empty, it is removed."
-        error={faultOf(error, 'note')}
+        hint="Visible to the team. Leave empty to remove the note."
+        error={fieldError(error, 'note')}
         rows={6}
         value={text}
         onValue={setText}

@@ -16,8 +16,8 @@ const version = {
 const hub = { id: 'HuggingFaceTB/SmolLM2-135M-Instruct', quantization: 'Q4_1' };
 const use = { version, hub, origin: 'https://graft.example' };
 
-/** What a shell makes of the code, with commands that print their last argument and run nothing. */
-function printed(code: string): string[] {
+/** The last argument of each command in the code, as parsed by bash. The commands themselves are not run. */
+function parsedArguments(code: string): string[] {
   const names = [
     'curl',
     'vllm',
@@ -38,9 +38,9 @@ function printed(code: string): string[] {
   return out.split('\0').filter(Boolean);
 }
 
-test('the requests of every server carry the system prompt, and a shell leaves it as it is', () => {
+test('requests to every server contain the system prompt, unchanged by the shell', () => {
   for (const name of ['Graft (curl)', 'vLLM', 'SGLang', 'TGI']) {
-    const body = JSON.parse(printed(codeFor(name, use)).at(-1)!);
+    const body = JSON.parse(parsedArguments(codeFor(name, use)).at(-1)!);
     assert.deepEqual(
       body.messages,
       [
@@ -51,7 +51,7 @@ test('the requests of every server carry the system prompt, and a shell leaves i
     );
   }
   const models = ['Graft (curl)', 'vLLM', 'SGLang', 'TGI'].map(
-    (name) => JSON.parse(printed(codeFor(name, use)).at(-1)!).model,
+    (name) => JSON.parse(parsedArguments(codeFor(name, use)).at(-1)!).model,
   );
   assert.deepEqual(models, [version.model, 'poet', `${hub.id}:poet`, 'poet']);
   assert.match(codeFor('llama.cpp (converted)', use), /llama-cli .* -sys 'Sort it/);
@@ -74,7 +74,7 @@ test('servers are complete: base model, adapter folder, port and a request to th
   assert.match(codeFor('vLLM', use), /--max-lora-rank 32 /);
 });
 
-test('Python code parses, names an id that loads, and applies the chat template', () => {
+test('Python code parses, uses the Hub id, and applies the chat template', () => {
   const names = ['Graft (Python)', 'HF PEFT', 'adapters'];
   for (const name of names) {
     const code = codeFor(name, use);
@@ -88,7 +88,7 @@ test('Python code parses, names an id that loads, and applies the chat template'
   }
 });
 
-test('the code fits the task, the base model, and what is not known', () => {
+test('the code depends on the task, the base model and missing information', () => {
   assert.deepEqual(codeNames(version).slice(0, 4), [
     'Graft (curl)',
     'Graft (Python)',
@@ -101,9 +101,9 @@ test('the code fits the task, the base model, and what is not known', () => {
   );
   const classifier = { ...version, peft: { peft_type: 'X', task_type: 'SEQ_CLS' } as never };
   assert.equal(codeNames(classifier)[0], 'Graft');
-  const ofClassifier = codeFor('HF PEFT', { ...use, version: classifier });
-  assert.match(ofClassifier, /AutoModelForSequenceClassification.from_pretrained\(base, num_labels=N\)/);
-  assert.doesNotMatch(ofClassifier, /generate/);
+  const classifierCode = codeFor('HF PEFT', { ...use, version: classifier });
+  assert.match(classifierCode, /AutoModelForSequenceClassification.from_pretrained\(base, num_labels=N\)/);
+  assert.doesNotMatch(classifierCode, /generate/);
   assert.match(codeFor('Graft', { ...use, version: classifier }), /graft score/);
   const plain = { ...use, version: { ...version, system_prompt: null, base_model: 'org/own' }, hub: null };
   assert.doesNotMatch(codeFor('Graft (curl)', plain), /system/);

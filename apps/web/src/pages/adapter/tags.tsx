@@ -3,44 +3,45 @@ import { type UseMutationResult, useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
-import { wordsOf } from '../../components/problem.tsx';
+import { describeError } from '../../components/problem.tsx';
 import { Tag } from '../../components/tag.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
-import { useAdapterChanged } from '../../data/adapters.ts';
+import { useRefetchAdapter } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 
-interface Move {
+interface TagMove {
   tag: string;
   version: number;
-  /** Where it points as far as this page knows; somebody else may have moved it since. */
+  /** The version it points to according to this page; another user may have moved it. */
   expected: number | null;
 }
 
-/** The tags of a version: names that requests take, and that are moved from one version to another. */
+/** The tags of a version. Requests can use a tag's name, and a tag can be moved to another version. */
 export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterVersion }) {
-  const mayWrite = useMay('adapters:write');
-  const changed = useAdapterChanged();
-  const put = useMutation({
-    mutationFn: ({ tag, version, expected }: Move) =>
+  const canWrite = usePermission('adapters:write');
+  const refetchAdapter = useRefetchAdapter();
+  const move = useMutation({
+    mutationFn: ({ tag, version, expected }: TagMove) =>
       graft.adapters.tags.move(adapter.id, tag, version, { expected }),
-    // Also when somebody was faster: then what they did is shown.
-    onSettled: () => changed(adapter.id),
+    // Also after a conflict, to show the current state.
+    onSettled: () => refetchAdapter(adapter.id),
     onSuccess: ({ tag, version, previous_version: previous }) => {
-      const back = () =>
+      const undo = () =>
         previous === null
           ? remove.mutate(tag)
-          : put.mutate({ tag, version: previous, expected: version }, { onError: toastError });
-      if (previous !== version) toast(`${tag} is version ${version} now.`, { label: 'Undo', run: back });
+          : move.mutate({ tag, version: previous, expected: version }, { onError: toastError });
+      if (previous !== version)
+        toast(`${tag} now points to version ${version}.`, { label: 'Undo', run: undo });
     },
   });
   const remove = useMutation({
     mutationFn: (tag: string) => graft.adapters.tags.remove(adapter.id, tag),
-    onSettled: () => changed(adapter.id),
+    onSettled: () => refetchAdapter(adapter.id),
     onSuccess: ({ tag }) => {
       const expected = null;
-      const back = () => put.mutate({ tag, version: version.version, expected }, { onError: toastError });
-      toast(`The tag ${tag} is removed.`, { label: 'Undo', run: back });
+      const undo = () => move.mutate({ tag, version: version.version, expected }, { onError: toastError });
+      toast(`Tag ${tag} removed.`, { label: 'Undo', run: undo });
     },
     onError: toastError,
   });
@@ -49,58 +50,59 @@ export function Tags({ adapter, version }: { adapter: Adapter; version: AdapterV
       {version.tags.length > 0 ? (
         <ul class="row tags" aria-label="Tags">
           {version.tags.map((tag) => (
-            <li key={tag} class="tags-tag">
+            <li key={tag} class="tags-item">
               <Tag name={tag} />
-              {mayWrite && (
+              {canWrite && (
                 <IconButton label={`Remove ${tag}`} icon="close" small onClick={() => remove.mutate(tag)} />
               )}
             </li>
           ))}
         </ul>
       ) : (
-        <p class="soft">No tag points at it.</p>
+        <p class="soft">No tags.</p>
       )}
-      {mayWrite && <Put adapter={adapter} version={version.version} put={put} />}
+      {canWrite && <TagForm adapter={adapter} version={version.version} move={move} />}
     </div>
   );
 }
 
-function Put({
+function TagForm({
   adapter,
   version,
-  put,
+  move,
 }: {
   adapter: Adapter;
   version: number;
-  put: UseMutationResult<MovedAdapterTag, Error, Move>;
+  move: UseMutationResult<MovedAdapterTag, Error, TagMove>;
 }) {
   const [text, setText] = useState('');
   const tag = text.trim();
-  const there = adapter.tags.find((each) => each.tag === tag);
+  const current = adapter.tags.find((each) => each.tag === tag);
   const submit = (event: Event) => {
     event.preventDefault();
-    if (tag) put.mutate({ tag, version, expected: there?.version ?? null }, { onSuccess: () => setText('') });
+    if (tag)
+      move.mutate({ tag, version, expected: current?.version ?? null }, { onSuccess: () => setText('') });
   };
-  const moves = there && there.version !== version;
+  const moves = current && current.version !== version;
   return (
-    <form class="tags-put" onSubmit={submit} noValidate>
+    <form class="tag-form" onSubmit={submit} noValidate>
       <TextField
         label="Tag"
-        bare
+        hideLabel
         placeholder="production"
         maxLength={64}
         spellcheck={false}
         autocomplete="off"
         value={text}
-        error={put.error && wordsOf(put.error).text}
+        error={move.error && describeError(move.error).text}
         onValue={(value) => {
           setText(value);
-          if (put.error) put.reset();
+          if (move.error) move.reset();
         }}
-        hint={moves ? `Moves it from version ${there.version} to this one.` : null}
+        hint={moves ? `Moves the tag from version ${current.version} to this version.` : null}
       />
-      <Button type="submit" busy={put.isPending} disabled={!tag}>
-        {moves ? 'Move the tag' : 'Add the tag'}
+      <Button type="submit" busy={move.isPending} disabled={!tag}>
+        {moves ? 'TagMove tag' : 'Add tag'}
       </Button>
     </form>
   );

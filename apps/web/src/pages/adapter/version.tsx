@@ -1,5 +1,4 @@
 import type { Adapter, AdapterVersion } from '@graft/client';
-import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { useLocation } from 'wouter-preact';
 import { CodeBlock } from '../../components/code-block.tsx';
@@ -11,26 +10,27 @@ import { Icon } from '../../components/icon.tsx';
 import { Properties } from '../../components/lists/properties.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Time } from '../../components/time.tsx';
-import { toast, toastError } from '../../components/toast.tsx';
-import { useAdapterChanged, useAdapterGone } from '../../data/adapters.ts';
+import { toast } from '../../components/toast.tsx';
+import { useAction } from '../../data/action.ts';
+import { useForgetAdapter, useRefetchAdapter } from '../../data/adapters.ts';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
-import { playgroundWith } from '../../router/playground-with.ts';
+import { usePermission } from '../../data/session.ts';
+import { playgroundLink } from '../../router/playground-link.ts';
 import { bytes, measure } from '../../text/numbers.ts';
 import { Lineage } from './lineage.tsx';
 import { Note } from './note.tsx';
 import { Tags } from './tags.tsx';
-import { UseIt } from './use-it.tsx';
-import { maker } from './versions.tsx';
+import { UsageCode } from './usage-code.tsx';
+import { Creator } from './versions.tsx';
 
-/** One version: what it is, where it came from, and how it is used. */
+/** One version: properties, tags, metrics, usage, lineage and files. */
 export function Version({ adapter, version }: { adapter: Adapter; version: AdapterVersion }) {
-  const changed = useAdapterChanged();
+  const refetchAdapter = useRefetchAdapter();
   const { adapter_id, version: number, metrics } = version;
-  const measured = leavesOf(metrics ?? {});
+  const metricRows = flattenMetrics(metrics ?? {});
   const saveNote = async (note: string | null) => {
     await graft.adapters.versions.setNote(adapter_id, number, note);
-    await changed(adapter_id);
+    await refetchAdapter(adapter_id);
   };
   return (
     <section class="stack">
@@ -41,38 +41,38 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
       <div class="adapter-columns">
         <div class="stack">
           <Properties
-            of={[
+            items={[
               ['Model', <ModelName key="model" name={version.model} />],
-              ['Made by', maker(version)],
+              ['Created by', <Creator key="creator" version={version} />],
               ['Created', <Time key="created" at={version.created_at} />],
               ['Size', bytes(version.bytes)],
               ['Digest', <code key="digest">{version.digest}</code>],
             ]}
           />
-          <Note of="the version" note={version.note} save={saveNote} />
+          <Note subject="version" note={version.note} save={saveNote} />
           <h3>Tags</h3>
           <Tags key={number} adapter={adapter} version={version} />
-          {measured.length > 0 && (
+          {metricRows.length > 0 && (
             <>
-              <h3>Measured</h3>
-              <Properties of={measured.map(([name, value]) => [name.replaceAll('_', ' '), value])} />
+              <h3>Metrics</h3>
+              <Properties items={metricRows.map(([name, value]) => [name.replaceAll('_', ' '), value])} />
             </>
           )}
         </div>
         <div class="stack">
-          <h3>Use it</h3>
-          <UseIt version={version} />
+          <h3>Usage</h3>
+          <UsageCode version={version} />
         </div>
       </div>
-      <h3>Where it came from, and what came from it</h3>
+      <h3>Lineage</h3>
       <Lineage version={version} />
       <h3>Files</h3>
       <Files files={version.files} />
       <Disclosure summary="Configuration">
         <CodeBlock label="Configuration" text={JSON.stringify(version.peft, null, 2)} />
       </Disclosure>
-      <Disclosure summary="What it was made from">
-        <CodeBlock label="What it was made from" text={JSON.stringify(version.lineage, null, 2)} />
+      <Disclosure summary="Training inputs">
+        <CodeBlock label="Training inputs" text={JSON.stringify(version.lineage, null, 2)} />
       </Disclosure>
     </section>
   );
@@ -81,15 +81,15 @@ export function Version({ adapter, version }: { adapter: Adapter; version: Adapt
 const ModelName = ({ name }: { name: string }) => (
   <span class="adapter-model">
     <code>{name}</code>
-    <CopyButton text={name} label="Copy the name" />
+    <CopyButton text={name} label="Copy name" />
   </span>
 );
 
-/** Names and values of what was measured, however deep it stands. */
-function leavesOf(value: object, path = ''): [string, string][] {
+/** Nested metrics as a flat list of names and values. */
+function flattenMetrics(value: object, path = ''): [string, string][] {
   return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
     const name = path ? `${path} ${key}` : key;
-    if (typeof inner === 'object' && inner !== null) return leavesOf(inner, name);
+    if (typeof inner === 'object' && inner !== null) return flattenMetrics(inner, name);
     return inner === null ? [] : [[name, typeof inner === 'number' ? measure(inner) : String(inner)]];
   });
 }
@@ -101,7 +101,7 @@ const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
     rows={files}
     rowKey={({ path }) => path}
     columns={[
-      { head: 'File', cell: ({ path }) => path, names: true, width: '18rem' },
+      { head: 'File', cell: ({ path }) => path, isRowHeader: true, width: '18rem' },
       { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
       {
         head: 'SHA-256',
@@ -116,15 +116,15 @@ const Files = ({ files }: Pick<AdapterVersion, 'files'>) => (
 );
 
 function Actions({ version }: { version: AdapterVersion }) {
-  const [isAsked, setAsked] = useState(false);
-  const mayCall = useMay('completions:write');
-  const mayWrite = useMay('adapters:write');
+  const [isConfirming, setIsConfirming] = useState(false);
+  const canCall = usePermission('completions:write');
+  const canWrite = usePermission('adapters:write');
   const { adapter_id, version: number, model, base_model, download_path, tags } = version;
   return (
     <div class="row">
-      {mayCall && (
-        <LinkButton icon="talk" href={playgroundWith(base_model, model)}>
-          Try it
+      {canCall && (
+        <LinkButton icon="chat" href={playgroundLink(base_model, model)}>
+          Open in playground
         </LinkButton>
       )}
       <LinkButton icon="compare" href={`/adapters/compare?${new URLSearchParams({ b: model })}`}>
@@ -133,60 +133,60 @@ function Actions({ version }: { version: AdapterVersion }) {
       <a class="button" href={download_path} download>
         <Icon name="download" /> Download
       </a>
-      {mayWrite && (
+      {canWrite && (
         <Button
           kind="danger"
           disabled={tags.length > 0}
-          {...(tags.length > 0 && { title: 'A version with a tag cannot be deleted: move its tags first.' })}
-          onClick={() => setAsked(true)}
+          {...(tags.length > 0 && { title: 'Move its tags before you delete the version.' })}
+          onClick={() => setIsConfirming(true)}
         >
           Delete
         </Button>
       )}
-      {isAsked && (
-        <Delete key={`${adapter_id} ${number}`} version={version} onClose={() => setAsked(false)} />
+      {isConfirming && (
+        <DeleteVersion
+          key={`${adapter_id} ${number}`}
+          version={version}
+          onClose={() => setIsConfirming(false)}
+        />
       )}
     </div>
   );
 }
 
-function Delete({ version, onClose }: { version: AdapterVersion; onClose: () => void }) {
-  const changed = useAdapterChanged();
-  const gone = useAdapterGone();
+function DeleteVersion({ version, onClose }: { version: AdapterVersion; onClose: () => void }) {
+  const refetchAdapter = useRefetchAdapter();
+  const forgetAdapter = useForgetAdapter();
   const [, go] = useLocation();
   const { adapter_id, adapter_name, version: number } = version;
-  const restore = useMutation({
-    mutationFn: () => graft.adapters.versions.restore(adapter_id, number),
-    onSuccess: async () => {
-      await changed(adapter_id);
-      go(`/adapters/${adapter_id}?version=${number}`);
+  const restore = useAction({
+    run: async () => {
+      await graft.adapters.versions.restore(adapter_id, number);
+      await refetchAdapter(adapter_id);
     },
-    onError: toastError,
+    invalidates: [],
+    onDone: () => go(`/adapters/${adapter_id}?version=${number}`),
   });
-  const { mutate, isPending } = useMutation({
-    mutationFn: () => graft.adapters.versions.delete(adapter_id, number),
-    onSuccess: async () => {
-      toast(`Version ${number} of ${adapter_name} is deleted.`, { label: 'Undo', run: restore.mutate });
-      // Of the last version the adapter went with it.
+  const undo = { label: 'Undo', run: () => restore.mutate(undefined) };
+  const remove = useAction({
+    run: (id: string) => graft.adapters.versions.delete(id, number),
+    invalidates: [],
+    onDone: () => {
+      toast(`Version ${number} of ${adapter_name} deleted.`, undo);
+      // Deleting the last version also deletes the adapter.
       go('/adapters');
-      await gone(adapter_id);
-    },
-    onError: (error) => {
-      toastError(error);
-      onClose();
+      void forgetAdapter(adapter_id);
     },
   });
   return (
     <Confirm
       title={`Delete version ${number}?`}
-      action="Delete it"
-      busy={isPending}
-      onConfirm={mutate}
+      action="Delete version"
+      busy={remove.isPending}
+      onConfirm={() => remove.mutate(adapter_id, { onError: onClose })}
       onClose={onClose}
     >
-      <p>
-        Nobody can call it any more. For some days it can be restored, among the deleted ones of the adapters.
-      </p>
+      <p>It can no longer be called. You can restore it for a few days under Adapters → Deleted.</p>
     </Confirm>
   );
 }

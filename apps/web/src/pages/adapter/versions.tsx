@@ -9,7 +9,7 @@ import { Waiting } from '../../components/waiting.tsx';
 import type { useVersions } from '../../data/adapters.ts';
 import { bytes } from '../../text/numbers.ts';
 
-/** All versions, of which one is shown below. */
+/** Table of an adapter's versions. */
 export function Versions({
   id,
   shown,
@@ -42,11 +42,11 @@ export function Versions({
                   Version {version}
                 </Link>
               ),
-              names: true,
+              isRowHeader: true,
               width: '8rem',
             },
-            { head: 'Tags', cell: tagsOf, width: '14rem' },
-            { head: 'Made by', cell: maker, width: '10rem' },
+            { head: 'Tags', cell: Tags, width: '14rem' },
+            { head: 'Created by', cell: (version) => <Creator version={version} />, width: '10rem' },
             {
               head: 'Note',
               cell: ({ note }) => (
@@ -59,13 +59,13 @@ export function Versions({
             { head: 'Created', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
           ]}
         />
-        <More of={query} />
+        <More query={query} />
       </div>
     </section>
   );
 }
 
-const tagsOf = ({ tags }: AdapterVersion) => (
+const Tags = ({ tags }: AdapterVersion) => (
   <span class="row">
     {tags.slice(0, 3).map((tag) => (
       <Tag key={tag} name={tag} />
@@ -74,8 +74,8 @@ const tagsOf = ({ tags }: AdapterVersion) => (
   </span>
 );
 
-/** The job, or that it was uploaded. */
-export function maker({ fine_tuning_job_id: job }: AdapterVersion) {
+/** The job that created a version, or "Uploaded". */
+export function Creator({ version: { fine_tuning_job_id: job } }: { version: AdapterVersion }) {
   return job ? (
     <Link href={`/jobs/${job}`} title={job}>
       Job {job.slice(-8)}

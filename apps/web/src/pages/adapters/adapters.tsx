@@ -26,7 +26,7 @@ const columns: Column<Adapter>[] = [
         {name}
       </Link>
     ),
-    names: true,
+    isRowHeader: true,
     width: '12rem',
   },
   {
@@ -38,7 +38,7 @@ const columns: Column<Adapter>[] = [
     ),
     width: '11rem',
   },
-  { head: 'Newest', cell: ({ latest_version }) => latest_version ?? none, end: true, width: '5.5rem' },
+  { head: 'Latest', cell: ({ latest_version }) => latest_version ?? none, end: true, width: '5.5rem' },
   { head: 'Tags', cell: (adapter) => <Tags {...adapter} />, width: '15rem' },
   {
     head: 'Note',
@@ -51,21 +51,21 @@ const columns: Column<Adapter>[] = [
   { head: 'Created', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
 ];
 
-const shownTags = 3;
+const maxTags = 3;
 
-/** Each tag with the version that it points at; of very many the first. */
+/** The first tags of an adapter, with the versions they point to. */
 function Tags({ id, tags }: Adapter) {
   return (
     <span class="row">
-      {tags.slice(0, shownTags).map(({ tag, version }) => (
+      {tags.slice(0, maxTags).map(({ tag, version }) => (
         <Tag key={tag} name={tag} version={version} href={`/adapters/${id}?version=${version}`} />
       ))}
-      {tags.length > shownTags && <span class="small soft">and {tags.length - shownTags} more</span>}
+      {tags.length > maxTags && <span class="small soft">and {tags.length - maxTags} more</span>}
     </span>
   );
 }
 
-/** Every adapter of the team: what jobs made and what was uploaded. */
+/** The team's adapters, trained by jobs or uploaded. */
 export function Adapters() {
   const [state, set] = useQueryState({ search: '', base: '', show: 'kept' as string });
   const isDeleted = state.show === 'deleted';
@@ -75,17 +75,17 @@ export function Adapters() {
         title="Adapters"
         actions={
           <LinkButton icon="compare" href="/adapters/compare">
-            Compare two
+            Compare versions
           </LinkButton>
         }
       />
       <search class="adapters-filters">
         <Choice
-          label="Which"
+          label="Show"
           value={isDeleted ? 'deleted' : 'kept'}
           onValue={(show) => set({ show })}
           options={[
-            ['kept', 'Kept'],
+            ['kept', 'Active'],
             ['deleted', 'Deleted'],
           ]}
         />
@@ -94,7 +94,11 @@ export function Adapters() {
       {isDeleted ? (
         <Deleted />
       ) : (
-        <Kept search={state.search} base={state.base} onAll={() => set({ search: '', base: '' })} />
+        <ActiveAdapters
+          search={state.search}
+          base={state.base}
+          onClear={() => set({ search: '', base: '' })}
+        />
       )}
     </>
   );
@@ -116,22 +120,22 @@ function Filters({
     <>
       <SearchField
         label="Search by name"
-        placeholder="Part of a name"
+        placeholder="Search by name"
         value={search}
         onValue={(search) => onFilters({ search })}
       />
       <Select
         label="Base model"
-        bare
+        hideLabel
         value={base}
         onValue={(base) => onFilters({ base })}
-        options={[['', 'Any base model'], ...all.map((id) => [id, id] as const)]}
+        options={[['', 'All base models'], ...all.map((id) => [id, id] as const)]}
       />
     </>
   );
 }
 
-function Kept({ search, base, onAll }: { search: string; base: string; onAll: () => void }) {
+function ActiveAdapters({ search, base, onClear }: { search: string; base: string; onClear: () => void }) {
   const query = useAdapters({ search, base });
   const { data, error, refetch, isPlaceholderData } = query;
   if (error) return <Problem error={error} onRetry={refetch} />;
@@ -139,24 +143,23 @@ function Kept({ search, base, onAll }: { search: string; base: string; onAll: ()
   const adapters = data.pages.flatMap((page) => page.data);
   if (adapters.length === 0)
     return search || base ? (
-      <Empty title="No adapter is like that">
-        <p>Search for less, or take the base model away.</p>
-        <Button onClick={onAll}>Show all adapters</Button>
+      <Empty title="No matching adapters">
+        <p>Change the search or the base model filter.</p>
+        <Button onClick={onClear}>Clear filters</Button>
       </Empty>
     ) : (
       <Empty title="No adapters yet">
         <p>
-          An adapter is what a job trains: a small file that goes onto its base model. Each job of one name
-          makes the next version. One that was made elsewhere is uploaded with{' '}
-          <code>graft adapters upload</code>.
+          Jobs train adapters: small files that are applied to a base model. Each job with the same name
+          creates the next version. Upload adapters trained elsewhere with <code>graft adapters upload</code>.
         </p>
-        <LinkButton href="/jobs">Go to the jobs</LinkButton>
+        <LinkButton href="/jobs">Go to jobs</LinkButton>
       </Empty>
     );
   return (
     <div class="stack" aria-busy={isPlaceholderData}>
       <Table label="Adapters" columns={columns} rows={adapters} rowKey={({ id }) => id} minWidth="62rem" />
-      <More of={query} />
+      <More query={query} />
     </div>
   );
 }

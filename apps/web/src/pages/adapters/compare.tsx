@@ -9,16 +9,16 @@ import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
-import { playgroundWith } from '../../router/playground-with.ts';
+import { usePermission } from '../../data/session.ts';
+import { playgroundLink } from '../../router/playground-link.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, measure, none } from '../../text/numbers.ts';
 import { ModelField } from './model-field.tsx';
 
-/** What is different between two fine-tuned models, whichever adapters they are of. */
+/** The differences between two adapter versions, of the same adapter or of two. */
 export function CompareAdapters() {
   const [{ a, b }, set] = useQueryState({ a: '', b: '' });
-  const mayCall = useMay('completions:write');
+  const canCall = usePermission('completions:write');
   return (
     <>
       <PageHead
@@ -27,24 +27,24 @@ export function CompareAdapters() {
         actions={
           a &&
           b &&
-          mayCall && (
-            <LinkButton icon="talk" href={playgroundWith(a, b)}>
-              Try both
+          canCall && (
+            <LinkButton icon="chat" href={playgroundLink(a, b)}>
+              Open in playground
             </LinkButton>
           )
         }
       />
       <div class="adapters-pair">
-        <ModelField label="A" tuned value={a} onValue={(a) => set({ a })} />
-        <ModelField label="B" tuned value={b} onValue={(b) => set({ b })} />
+        <ModelField label="Model A" tuned value={a} onValue={(a) => set({ a })} />
+        <ModelField label="Model B" tuned value={b} onValue={(b) => set({ b })} />
       </div>
       {a && b ? (
         <Comparison a={a} b={b} />
       ) : (
-        <Empty title="Choose two">
+        <Empty title="Choose two versions">
           <p>
-            Versions of one adapter or of two, by the names of their models or tags. What differs between
-            their configurations, data, metrics and files is told.
+            Enter model names or tags, of the same adapter or of two. The comparison shows differences in
+            configuration, training inputs, metrics and files.
           </p>
         </Empty>
       )}
@@ -63,23 +63,23 @@ function Comparison({ a, b }: { a: string; b: string }) {
   return (
     <>
       <p>
-        A is <Version of={data.a} />, B is <Version of={data.b} />.{' '}
-        {identical ? 'Their files are the same, byte for byte.' : 'Their files differ.'}
+        A is <VersionLink version={data.a} />, B is <VersionLink version={data.b} />.{' '}
+        {identical ? 'Their files are identical.' : 'Their files differ.'}
       </p>
       <Differences title="Configuration" rows={config} />
-      <Differences title="What they were made from" rows={lineage} />
+      <Differences title="Training inputs" rows={lineage} />
       <section class="stack">
-        <h2>Measured</h2>
+        <h2>Metrics</h2>
         {metrics.length === 0 ? (
-          <p class="soft">Nothing was measured of either.</p>
+          <p class="soft">Neither version has metrics.</p>
         ) : (
           <Table
-            label="Measured"
+            label="Metrics"
             minWidth="36rem"
             rows={metrics}
             rowKey={({ name }) => name}
             columns={[
-              { head: 'Name', cell: ({ name }) => name, names: true },
+              { head: 'Name', cell: ({ name }) => name, isRowHeader: true },
               ...(['a', 'b', 'difference'] as const).map(
                 (side): Column<AdapterComparison['metrics'][number]> => ({
                   head: side === 'difference' ? 'B − A' : side.toUpperCase(),
@@ -100,8 +100,8 @@ function Comparison({ a, b }: { a: string; b: string }) {
           rows={files}
           rowKey={({ path }) => path}
           columns={[
-            { head: 'File', cell: ({ path }) => path, names: true },
-            { head: 'How', cell: ({ status }) => fileWords[status], width: '8rem' },
+            { head: 'File', cell: ({ path }) => path, isRowHeader: true },
+            { head: 'Status', cell: ({ status }) => fileStatuses[status], width: '8rem' },
             { head: 'A', cell: ({ a }) => bytes(a?.bytes), end: true, width: '8rem' },
             { head: 'B', cell: ({ b }) => bytes(b?.bytes), end: true, width: '8rem' },
           ]}
@@ -111,9 +111,13 @@ function Comparison({ a, b }: { a: string; b: string }) {
   );
 }
 
-const fileWords = { same: 'Same', changed: 'Differs', only_a: 'Only in A', only_b: 'Only in B' };
+const fileStatuses = { same: 'Identical', changed: 'Different', only_a: 'Only in A', only_b: 'Only in B' };
 
-const Version = ({ of: { adapter_id, adapter_name, version } }: { of: AdapterComparison['a'] }) => (
+const VersionLink = ({
+  version: { adapter_id, adapter_name, version },
+}: {
+  version: AdapterComparison['a'];
+}) => (
   <Link href={`/adapters/${adapter_id}?version=${version}`}>
     version {version} of {adapter_name}
   </Link>
@@ -123,7 +127,7 @@ const Differences = ({ title, rows }: { title: string; rows: AdapterDifference[]
   <section class="stack">
     <h2>{title}</h2>
     {rows.length === 0 ? (
-      <p class="soft">No difference.</p>
+      <p class="soft">No differences.</p>
     ) : (
       <Table
         label={title}
@@ -131,18 +135,18 @@ const Differences = ({ title, rows }: { title: string; rows: AdapterDifference[]
         rows={rows}
         rowKey={({ field }) => field}
         columns={[
-          { head: 'Field', cell: ({ field }) => field, names: true, width: '16rem' },
-          { head: 'A', cell: (row) => <Value of={row.a} /> },
-          { head: 'B', cell: (row) => <Value of={row.b} /> },
+          { head: 'Field', cell: ({ field }) => field, isRowHeader: true, width: '16rem' },
+          { head: 'A', cell: (row) => <Value value={row.a} /> },
+          { head: 'B', cell: (row) => <Value value={row.b} /> },
         ]}
       />
     )}
   </section>
 );
 
-const Value = ({ of }: { of: unknown }) =>
-  of === undefined ? (
+const Value = ({ value }: { value: unknown }) =>
+  value === undefined ? (
     none
   ) : (
-    <code class="adapters-value">{typeof of === 'string' ? of : JSON.stringify(of)}</code>
+    <code class="adapters-value">{typeof value === 'string' ? value : JSON.stringify(value)}</code>
   );

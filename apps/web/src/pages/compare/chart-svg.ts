@@ -1,8 +1,8 @@
-/** A chart as a picture of its own, for a report: with its title, axes and legend, in the colours that the page has now. */
+/** A chart as a standalone SVG or PNG with title, axes and legend, in the page's current colours. */
 import type { Line } from '../../components/chart/plot-options.ts';
 import { measure } from '../../text/numbers.ts';
 
-interface Look {
+interface ChartSettings {
   isLog: boolean;
   window: readonly [number, number] | null;
   formatX: (value: number) => string;
@@ -15,7 +15,7 @@ const box = { left: 64, right: width - 24, top: 72, bottom: height - 40 };
 export function chartSvg(
   title: string,
   lines: readonly Line[],
-  { isLog, window, formatX, colours }: Look,
+  { isLog, window, formatX, colours }: ChartSettings,
 ): string {
   const points = lines.map(({ x, y }) =>
     x.flatMap((each, i) => {
@@ -75,7 +75,7 @@ export function chartSvg(
   ].join('\n');
 }
 
-/** The picture at twice its size, for screens that show as much. */
+/** The SVG as a PNG of twice its size, for high-resolution screens. */
 export async function chartPng(svg: string): Promise<Blob> {
   const image = new Image();
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
@@ -87,14 +87,14 @@ export async function chartPng(svg: string): Promise<Blob> {
     canvas.height = height * 2;
     canvas.getContext('2d')!.drawImage(image, 0, 0, canvas.width, canvas.height);
     const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-    if (!blob) throw new Error('The browser made no picture of the chart.');
+    if (!blob) throw new Error('The browser could not create an image of the chart.');
     return blob;
   } finally {
     URL.revokeObjectURL(url);
   }
 }
 
-/** From values to places, and round values to mark. */
+/** A linear scale from values to pixels, with ticks at round values. */
 function scale(values: readonly number[], start: number, end: number) {
   const low = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const high = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
@@ -108,7 +108,7 @@ function scale(values: readonly number[], start: number, end: number) {
   return { ticks, place: (value: number) => start + ((value - from) / width) * (end - start) };
 }
 
-/** 1, 2 or 5 times a power of ten, not below `size`. */
+/** The smallest 1, 2 or 5 times a power of ten that is at least `size`. */
 function roundStep(size: number): number {
   const power = 10 ** Math.floor(Math.log10(size));
   return ([1, 2, 5].find((each) => each * power >= size) ?? 10) * power;

@@ -10,7 +10,7 @@ import { Select } from '../../components/forms/field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
-import { isOver, jobKey } from '../../data/jobs.ts';
+import { isFinished, jobKey } from '../../data/jobs.ts';
 import { seriesOptions } from '../../data/series.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
@@ -19,42 +19,44 @@ import { Differences } from './differences.tsx';
 import { ExportButtons } from './export-buttons.tsx';
 import { FinalMetrics } from './final-metrics.tsx';
 
-/** As many as there are colours. */
-const mostJobs = 8;
-/** Milliseconds between looks at jobs that still train. */
-const liveMs = 5_000;
+/** One job per colour of the palette. */
+const maxJobs = 8;
+/** Poll interval for unfinished jobs, in milliseconds. */
+const pollMs = 5_000;
 
-/** Several jobs' curves over one another, and what differs between them. Which, stands in the address. */
+/** Overlaid curves of several jobs, and the differences in their options. The job ids are in the URL. */
 export function Compare() {
   const cache = useQueryClient();
   const [{ jobs }, setState] = useQueryState({ jobs: '' });
-  const ids = [...new Set(jobs.split(',').filter(Boolean))].slice(0, mostJobs);
+  const ids = [...new Set(jobs.split(',').filter(Boolean))].slice(0, maxJobs);
   const setIds = (next: string[]) => setState({ jobs: next.join() });
   const view = useCurveView();
-  const found = useQueries({
+  const results = useQueries({
     queries: ids.map((id) => ({
       queryKey: jobKey(id),
       queryFn: () => graft.fineTuning.jobs.retrieve(id),
       refetchInterval: (query: { state: { data?: FineTuningJob | undefined } }) =>
-        query.state.data && isOver(query.state.data.status) ? (false as const) : liveMs,
+        query.state.data && isFinished(query.state.data.status) ? (false as const) : pollMs,
     })),
   });
-  const known = found.flatMap(({ data }) => data ?? []);
+  const loaded = results.flatMap(({ data }) => data ?? []);
   const series = useQueries({
-    queries: known.map((job) => ({
+    queries: loaded.map((job) => ({
       ...seriesOptions(cache, job, null),
-      refetchInterval: isOver(job.status) ? (false as const) : liveMs,
+      refetchInterval: isFinished(job.status) ? (false as const) : pollMs,
     })),
   });
-  const compared = known.map(
+  const compared = loaded.map(
     (job, i): Compared => ({ job, series: series[i]?.data ?? [], colour: ids.indexOf(job.id) }),
   );
-  const changed = compared.map(({ job, series: each }) => `${job.id} ${job.status} ${each.length}`).join();
+  const fingerprint = compared
+    .map(({ job, series: each }) => `${job.id} ${job.status} ${each.length}`)
+    .join();
   const lines = useMemo(
-    () => comparedLines(compared, view.along, view.weight),
-    [changed, view.along, view.weight],
+    () => comparedLines(compared, view.xAxis, view.weight),
+    [fingerprint, view.xAxis, view.weight],
   );
-  const missing = found.flatMap(({ error }, i) => (error ? [{ id: ids[i]!, error }] : []));
+  const missing = results.flatMap(({ error }, i) => (error ? [{ id: ids[i]!, error }] : []));
   const { window, onWindow, formatX, isLog } = view;
   const common = {
     window,
@@ -70,7 +72,7 @@ export function Compare() {
         title="Compare"
         actions={compared.length > 0 && <ExportButtons compared={compared} lines={lines} view={view} />}
       >
-        <p class="soft">Curves over one another, and what differs.</p>
+        <p class="soft">Training curves and differences in options.</p>
       </PageHead>
       <AddJob ids={ids} onAdd={(id) => setIds([...ids, id])} />
       {missing.map(({ id, error }) => (
@@ -78,13 +80,13 @@ export function Compare() {
           key={id}
           error={error}
           onRetry={() => setIds(ids.filter((each) => each !== id))}
-          retry="Take it away"
+          retry="Remove"
         />
       ))}
       {ids.length === 0 && (
         <Empty title="Choose jobs to compare">
-          <p>Tick them in the list of jobs, or add them here one by one: up to {mostJobs}.</p>
-          <LinkButton href="/jobs">To the jobs</LinkButton>
+          <p>Select jobs in the job list, or add them here. You can compare up to {maxJobs} jobs.</p>
+          <LinkButton href="/jobs">Go to jobs</LinkButton>
         </Empty>
       )}
       {compared.length > 0 && (
@@ -109,15 +111,15 @@ function AddJob({ ids, onAdd }: { ids: readonly string[]; onAdd: (id: string) =>
     select: (page) => page.data,
   });
   const others = (data ?? []).filter(({ id, progress }) => !ids.includes(id) && progress !== null);
-  if (ids.length >= mostJobs) return null;
+  if (ids.length >= maxJobs) return null;
   return (
     <div class="compare-add">
       <Select
-        label="Add a job"
+        label="Add job"
         value=""
         onValue={(id) => id && onAdd(id)}
         options={[
-          ['', others.length > 0 ? 'One of the latest…' : 'There are no others'],
+          ['', others.length > 0 ? 'Select a recent job…' : 'No other jobs'],
           ...others.map((job) => [job.id, `${jobName(job)} · ${methodName(job)} · ${job.model}`] as const),
         ]}
       />

@@ -1,14 +1,14 @@
 import type { FineTuningJob } from '@graft/client';
 import type { Line } from '../../components/chart/plot-options.ts';
 import type { Series } from '../../data/series.ts';
-import { type Along, linesOf, lossLines } from '../../data/series-lines.ts';
+import { linesOf, lossLines, type XAxis } from '../../data/series-lines.ts';
 import { jobName } from '../../text/job-names.ts';
 
-/** A job of the comparison. */
+/** A job in the comparison. */
 export interface Compared {
   job: FineTuningJob;
   series: Series;
-  /** By its place in the address, so that it stays the same. */
+  /** Palette index: the position in the URL, so that a job keeps its colour. */
   colour: number;
 }
 
@@ -17,14 +17,14 @@ export interface ComparedLines {
   evaluation: Line[];
 }
 
-/** Of each job one curve a chart. Jobs of one name are told apart by their ids. */
-export function comparedLines(compared: readonly Compared[], along: Along, weight: number): ComparedLines {
-  const names = namesOf(compared);
+/** One line per job and chart. */
+export function comparedLines(compared: readonly Compared[], xAxis: XAxis, weight: number): ComparedLines {
+  const names = uniqueNames(compared);
   return {
     training: compared.flatMap(({ series, colour }, i) =>
       lossLines(
         series.filter(({ kind }) => kind === 'train'),
-        along,
+        xAxis,
         weight,
         names[i]!,
         colour,
@@ -33,7 +33,7 @@ export function comparedLines(compared: readonly Compared[], along: Along, weigh
     evaluation: compared.flatMap(({ series, colour }, i) =>
       linesOf(
         series.filter(({ kind }) => kind === 'evaluation'),
-        along,
+        xAxis,
         [{ name: names[i]!, colour, value: ({ loss }) => loss, weight: 0, isSparse: true }],
         series,
       ),
@@ -41,7 +41,8 @@ export function comparedLines(compared: readonly Compared[], along: Along, weigh
   };
 }
 
-export function namesOf(compared: readonly Compared[]): string[] {
+/** Display names. Jobs with the same name get the end of their id. */
+export function uniqueNames(compared: readonly Compared[]): string[] {
   const names = compared.map(({ job }) => jobName(job));
   return names.map((name, i) =>
     names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${compared[i]!.job.id.slice(-4)})`,

@@ -1,28 +1,33 @@
 import { Table } from '../../components/lists/table.tsx';
-import { type Compared, namesOf } from './compared-lines.ts';
+import { type Compared, uniqueNames } from './compared-lines.ts';
 
 interface Row {
   option: string;
   values: string[];
 }
 
-/** The options in which they are not all the same, data and seed among them. */
+/** The options that differ between the jobs, including data and seed. */
 export function Differences({ compared }: { compared: readonly Compared[] }) {
-  const names = namesOf(compared);
-  const rows = differencesOf(compared);
+  const names = uniqueNames(compared);
+  const rows = findDifferences(compared);
   return (
     <section class="panel">
-      <h2>What differs</h2>
+      <h2>Differences</h2>
       {rows.length === 0 ? (
-        <p class="soft">Nothing: they have the same configuration, data and seed.</p>
+        <p class="soft">None: the jobs have the same configuration, data and seed.</p>
       ) : (
         <Table
-          label="What differs"
+          label="Differences"
           minWidth={`${14 + 10 * compared.length}rem`}
           rows={rows}
           rowKey={({ option }) => option}
           columns={[
-            { head: 'Option', names: true, width: '14rem', cell: ({ option }) => <code>{option}</code> },
+            {
+              head: 'Option',
+              isRowHeader: true,
+              width: '14rem',
+              cell: ({ option }) => <code>{option}</code>,
+            },
             ...compared.map((_, i) => ({
               head: (
                 <span class="cut" title={names[i]}>
@@ -38,16 +43,16 @@ export function Differences({ compared }: { compared: readonly Compared[] }) {
   );
 }
 
-function differencesOf(compared: readonly Compared[]): Row[] {
+function findDifferences(compared: readonly Compared[]): Row[] {
   const options = compared.map(({ job }): Record<string, unknown> => {
     const { model, start_from, training_file, validation_file, training, peft } = job;
     return { model, start_from, training_file, validation_file, ...training, ...peft };
   });
   const names = [...new Set(options.flatMap((each) => Object.keys(each)))];
   return names
-    .map((option) => ({ option, values: options.map((each) => textOf(each[option])) }))
+    .map((option) => ({ option, values: options.map((each) => formatValue(each[option])) }))
     .filter(({ values }) => new Set(values).size > 1);
 }
 
-const textOf = (value: unknown): string =>
+const formatValue = (value: unknown): string =>
   value === undefined || value === null ? '–' : typeof value === 'string' ? value : JSON.stringify(value);

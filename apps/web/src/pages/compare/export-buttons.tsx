@@ -2,10 +2,11 @@ import { seriesNames, useColours } from '../../components/chart/colours.ts';
 import type { CurveView } from '../../components/chart/curve-view.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { toastError } from '../../components/toast.tsx';
+import { saveFile } from '../../data/save-file.ts';
 import { chartPng, chartSvg } from './chart-svg.ts';
-import { type Compared, type ComparedLines, namesOf } from './compared-lines.ts';
+import { type Compared, type ComparedLines, uniqueNames } from './compared-lines.ts';
 
-/** The loss curves as they are shown, as a picture or as numbers. */
+/** Exports the loss curves as an image or as CSV. */
 export function ExportButtons({
   compared,
   lines,
@@ -21,43 +22,31 @@ export function ExportButtons({
       ...view,
       colours: { ...colours, series: seriesNames.map((name) => colours[name]) },
     });
-  const asPng = async () => {
+  const savePng = async () => {
     try {
-      save(await chartPng(svg()), 'loss.png');
+      saveFile('loss.png', 'image/png', [await chartPng(svg())]);
     } catch (error) {
       toastError(error);
     }
   };
   return (
     <>
-      <Button icon="download" onClick={asPng}>
+      <Button icon="download" onClick={savePng}>
         PNG
       </Button>
-      <Button icon="download" onClick={() => save(new Blob([svg()], { type: 'image/svg+xml' }), 'loss.svg')}>
+      <Button icon="download" onClick={() => saveFile('loss.svg', 'image/svg+xml', [svg()])}>
         SVG
       </Button>
-      <Button
-        icon="download"
-        onClick={() => save(new Blob([csvOf(compared)], { type: 'text/csv' }), 'loss.csv')}
-      >
+      <Button icon="download" onClick={() => saveFile('loss.csv', 'text/csv', [toCsv(compared)])}>
         CSV
       </Button>
     </>
   );
 }
 
-function save(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  // The download has begun by then.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-/** A row for each point that is drawn: long series are summed up. */
-function csvOf(compared: readonly Compared[]): string {
-  const names = namesOf(compared);
+/** One row per point of the charts, which are downsampled for long series. */
+function toCsv(compared: readonly Compared[]): string {
+  const names = uniqueNames(compared);
   const rows = compared.flatMap(({ job, series }, i) =>
     series.map(({ kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, stretch }) =>
       [
@@ -78,7 +67,7 @@ function csvOf(compared: readonly Compared[]): string {
   return `job,name,kind,step,epoch,loss,token_accuracy,learning_rate,grad_norm\n${rows.join('\n')}\n`;
 }
 
-/** Quoted where a comma or a quote is in it; what a spreadsheet would take for a formula is kept a text. */
+/** A CSV cell, quoted if necessary. An apostrophe keeps spreadsheets from reading text as a formula. */
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '';
   const text = typeof value === 'string' ? value.replace(/^[=+@-]/, "'$&") : String(value);

@@ -4,11 +4,11 @@ import { Swatch } from '../../components/chart/chart.tsx';
 import { IconButton } from '../../components/forms/button.tsx';
 import { Table } from '../../components/lists/table.tsx';
 import { Status } from '../../components/status.tsx';
-import { count, measure, percent, rough } from '../../text/numbers.ts';
-import { partDone } from '../jobs/job-standing.tsx';
-import { type Compared, namesOf } from './compared-lines.ts';
+import { compact, count, measure, percent } from '../../text/numbers.ts';
+import { jobProgress } from '../jobs/job-status-cell.tsx';
+import { type Compared, uniqueNames } from './compared-lines.ts';
 
-/** How each ended, or stands: also the legend of the charts. */
+/** Status and metrics of each job; also the legend of the charts. */
 export function FinalMetrics({
   compared,
   onRemove,
@@ -16,8 +16,8 @@ export function FinalMetrics({
   compared: readonly Compared[];
   onRemove: (id: string) => void;
 }) {
-  const names = namesOf(compared);
-  const rows = compared.map((each, i) => ({ ...each, name: names[i]!, ...ends(each.series) }));
+  const names = uniqueNames(compared);
+  const rows = compared.map((each, i) => ({ ...each, name: names[i]!, ...lastAndBest(each.series) }));
   return (
     <Table
       label="Final metrics"
@@ -27,9 +27,9 @@ export function FinalMetrics({
       columns={[
         {
           head: 'Job',
-          names: true,
+          isRowHeader: true,
           cell: ({ job, name, colour }) => (
-            <span class="beside">
+            <span class="inline">
               <Swatch colour={colour} />
               <Link href={`/jobs/${job.id}`} class="cut" title={job.id}>
                 {name}
@@ -39,12 +39,12 @@ export function FinalMetrics({
         },
         {
           head: 'Status',
-          width: '8.5rem',
-          cell: ({ job }) => <Status status={job.status} done={partDone(job)} />,
+          width: '9.5rem',
+          cell: ({ job }) => <Status status={job.status} done={jobProgress(job)} />,
         },
         { head: 'Last loss', end: true, width: '6rem', cell: ({ last }) => measure(last?.loss) },
         { head: 'Best evaluation', end: true, width: '8.5rem', cell: ({ best }) => measure(best?.loss) },
-        { head: 'at step', end: true, width: '5rem', cell: ({ best }) => count(best?.step) },
+        { head: 'At step', end: true, width: '5rem', cell: ({ best }) => count(best?.step) },
         {
           head: 'Accuracy',
           end: true,
@@ -55,20 +55,20 @@ export function FinalMetrics({
           head: 'Tokens',
           end: true,
           width: '5.5rem',
-          cell: ({ job }) => rough(job.trained_tokens ?? job.progress?.tokens),
+          cell: ({ job }) => compact(job.trained_tokens ?? job.progress?.tokens),
         },
         {
           head: 'Tokens/s',
           end: true,
           width: '6rem',
-          cell: ({ job }) => rough(job.progress?.tokens_per_second),
+          cell: ({ job }) => compact(job.progress?.tokens_per_second),
         },
         {
-          head: <span class="visually-hidden">Take away</span>,
+          head: <span class="visually-hidden">Actions</span>,
           end: true,
           width: '3.5rem',
           cell: ({ job, name }) => (
-            <IconButton label={`Take ${name} away`} icon="close" small onClick={() => onRemove(job.id)} />
+            <IconButton label={`Remove ${name}`} icon="close" small onClick={() => onRemove(job.id)} />
           ),
         },
       ]}
@@ -76,7 +76,7 @@ export function FinalMetrics({
   );
 }
 
-function ends(series: Compared['series']): { last: JobMetric | null; best: JobMetric | null } {
+function lastAndBest(series: Compared['series']): { last: JobMetric | null; best: JobMetric | null } {
   const last = series.findLast(({ kind }) => kind === 'train') ?? null;
   const evaluations = series.filter(({ kind }) => kind === 'evaluation');
   const best = evaluations.reduce<JobMetric | null>((a, b) => (a === null || b.loss < a.loss ? b : a), null);

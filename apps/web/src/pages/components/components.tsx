@@ -3,7 +3,6 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 
 import '../../styles/pages/components.css';
-import { BadLines } from '../../components/bad-lines.tsx';
 import { Badge } from '../../components/badge.tsx';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Confirm } from '../../components/dialog.tsx';
@@ -15,6 +14,7 @@ import { Checkbox, Choice, Select, TextArea, TextField } from '../../components/
 import { FormDialog } from '../../components/forms/form.tsx';
 import { SearchField } from '../../components/forms/search-field.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
+import { InvalidLines } from '../../components/invalid-lines.tsx';
 import { Bars } from '../../components/lists/bars.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
@@ -31,20 +31,20 @@ import { Tag } from '../../components/tag.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast, toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
-import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
-import { dayOf, span } from '../../text/times.ts';
+import { bytes, compact, count, measure, percent } from '../../text/numbers.ts';
+import { dayOf, duration } from '../../text/times.ts';
 import { ModelField } from '../adapters/model-field.tsx';
 
 const fault = new GraftApiError({
   status: 400,
-  message: "Invalid 'training.learning_rate': must be > 0. Leave it out, and Graft chooses one.",
+  message: "Invalid 'training.learning_rate': must be > 0. Omit it to let Graft choose one.",
   requestId: 'req_4c1f0a9be27d4e354c1f0a9b',
 });
 const bars = Array.from({ length: 30 }, (_, day) => ({
   at: 1_790_000_000 + day * 86_400,
   parts: [1e6 * (1 + Math.sin(day / 4)), 4e5],
 }));
-const pageOf = (data: { id: string }[]) => ({ pages: [{ object: 'list' as const, data, has_more: false }] });
+const onePage = (data: { id: string }[]) => ({ pages: [{ object: 'list' as const, data, has_more: false }] });
 const paged = {
   error: null,
   hasNextPage: false,
@@ -55,11 +55,11 @@ const paged = {
 const listing = {
   label: 'A list',
   minWidth: '20rem',
-  empty: <Empty title="None yet">What would be here.</Empty>,
+  empty: <Empty title="No items">What would be here.</Empty>,
   columns: [
     {
-      head: 'Id',
-      names: true,
+      head: 'ID',
+      isRowHeader: true,
       cell: ({ id }: { id: string }) => (
         <span class="cut" title={id}>
           {id}
@@ -70,21 +70,21 @@ const listing = {
 };
 const long = 'a-name-without-an-end-'.repeat(12);
 
-/** Every component in each of its states: to look at while one is changed, and for the tests to take a picture of. */
+/** Gallery of every component in its states, for development and for screenshots in tests. */
 export function Components() {
   const [text, setText] = useState('');
   const [choice, setChoice] = useState<'step' | 'time'>('step');
   const [checked, setChecked] = useState(true);
-  const [asks, setAsks] = useState(false);
-  const [shows, setShows] = useState<'form' | 'secret' | null>(null);
+  const [isConfirming, setIsConfirming] = useState(false);
+  const [dialog, setDialog] = useState<'form' | 'secret' | null>(null);
   return (
     <>
       <PageHead
         title="Components"
         up={{ href: '/', text: 'Graft' }}
-        actions={<Button icon="add">An action</Button>}
+        actions={<Button icon="add">Action</Button>}
       >
-        <p class="soft">Each in its states.</p>
+        <p class="soft">Each component in its states.</p>
       </PageHead>
       <Group title="Buttons">
         <Button kind="main">Main</Button>
@@ -92,20 +92,20 @@ export function Components() {
         <Button kind="quiet">Quiet</Button>
         <Button kind="danger">Danger</Button>
         <Button busy>Busy</Button>
-        <Button disabled>Off</Button>
+        <Button disabled>Disabled</Button>
         <Button small icon="pause">
           Small
         </Button>
         <IconButton label="Refresh" icon="refresh" />
         <LinkButton href="/_components" icon="next">
-          Leads on
+          Link
         </LinkButton>
       </Group>
       <Group title="Fields">
-        <TextField label="With a hint" hint="What it takes." value={text} onValue={setText} />
+        <TextField label="With a hint" hint="A hint." value={text} onValue={setText} />
         <TextField
           label="With an error"
-          error="It is too short: 8 characters at least."
+          error="Too short: use at least 8 characters."
           value={text}
           onValue={setText}
         />
@@ -121,7 +121,7 @@ export function Components() {
         <TextArea label="Many lines" value={long} onValue={() => {}} rows={2} />
         <Checkbox label="Yes or no" checked={checked} onChecked={setChecked} />
         <Choice
-          label="Along"
+          label="X axis"
           value={choice}
           onValue={setChoice}
           options={[
@@ -140,28 +140,34 @@ export function Components() {
       </Group>
       <Group title="Numbers and times">
         <span>
-          {[count(1_234_567), rough(1_234_567), percent(0.4213), measure(0.000_012_3), measure(Math.E)].join(
-            ' · ',
-          )}
+          {[
+            count(1_234_567),
+            compact(1_234_567),
+            percent(0.4213),
+            measure(0.000_012_3),
+            measure(Math.E),
+          ].join(' · ')}
         </span>
         <span>{[bytes(0), bytes(999), bytes(48_211), bytes(7.3e9)].join(' · ')}</span>
-        <span>{[span(0.4), span(62), span(3_599), span(4_380), span(200_000)].join(' · ')}</span>
+        <span>
+          {[duration(0.4), duration(62), duration(3_599), duration(4_380), duration(200_000)].join(' · ')}
+        </span>
         <Time at={Date.now() / 1000 - 200} />
         <Time at={Date.now() / 1000 + 7_200} form="clock" />
       </Group>
       <Group title="Badges">
         <Badge>quiet</Badge>
         <Badge tone="good">good</Badge>
-        <Badge tone="wait">waits</Badge>
+        <Badge tone="wait">waiting</Badge>
         <Badge tone="bad">bad</Badge>
         <Badge title={long}>{long}</Badge>
       </Group>
-      <Group title="Parts of a page">
+      <Group title="Sections">
         <Sections
-          label="Examples of parts"
+          label="Example sections"
           items={[
-            ['/_components', 'Here'],
-            ['/jobs', 'Elsewhere'],
+            ['/_components', 'Current'],
+            ['/jobs', 'Other'],
           ]}
         />
       </Group>
@@ -170,13 +176,20 @@ export function Components() {
           facts={[
             { name: 'Name', value: 'Value' },
             { name: 'With a note', value: count(12), note: 'of 40' },
+            { name: 'Unknown', value: count(null) },
             { name: long, value: long },
           ]}
         />
       </Group>
       <Group title="Bars">
-        <Bars label="Tokens" bars={bars} series={['this', long]} format={rough} day={dayOf} />
-        <Bars label="Nothing" bars={[{ at: 0, parts: [0] }]} series={['this']} format={rough} day={dayOf} />
+        <Bars label="Tokens" bars={bars} series={['this', long]} format={compact} day={dayOf} />
+        <Bars
+          label="No values"
+          bars={[{ at: 0, parts: [0] }]}
+          series={['this']}
+          format={compact}
+          day={dayOf}
+        />
       </Group>
       <Group title="Table">
         <Table
@@ -191,18 +204,9 @@ export function Components() {
                   {row}
                 </span>
               ),
-              names: true,
+              isRowHeader: true,
             },
             { head: 'Size', cell: (row) => count(row.length), end: true, width: '8rem' },
-          ]}
-        />
-      </Group>
-      <Group title="Figures">
-        <Facts
-          facts={[
-            { name: 'Examples', value: count(12_400) },
-            { name: 'Name', value: long, note: 'as it was given' },
-            { name: 'Not known', value: count(null) },
           ]}
         />
       </Group>
@@ -210,89 +214,87 @@ export function Components() {
         <DropZone label="Upload files" onFiles={() => {}}>
           <p>…or drop them here.</p>
         </DropZone>
-        <BadLines label="Bad lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
+        <InvalidLines label="Invalid lines" lines={[{ line: 3, message: `is ${long}` }]} total={2} />
       </Group>
-      <Group title="Names and values, tags, the end of a long list">
+      <Group title="Properties, tags, end of a long list">
         <Properties
-          of={[
+          items={[
             ['Short', 'A value'],
             ['Long', long],
           ]}
         />
         <Tag name="production" version={3} />
         <Tag name={long} version={12} href="/_components" />
-        <Disclosure summary="More of it" needed>
-          <p>What is shown when it is wanted.</p>
+        <Disclosure summary="Details" needed>
+          <p>Hidden content.</p>
         </Disclosure>
-        <More of={{ hasNextPage: true, isFetchingNextPage: true, fetchNextPage: () => {} }} />
+        <More query={{ hasNextPage: true, isFetchingNextPage: true, fetchNextPage: () => {} }} />
       </Group>
-      <Group title="Search, and a model by its name">
-        <SearchField label="Search" placeholder="Part of a name" value={text} onValue={setText} />
+      <Group title="Search and model fields">
+        <SearchField label="Search" placeholder="Name" value={text} onValue={setText} />
         <ModelField label="Model" value={text} onValue={setText} />
       </Group>
-      <Group title="A list by the page">
+      <Group title="Paginated list">
         <Listing {...listing} pages={{ ...paged, data: undefined, error: null }} />
         <Listing {...listing} pages={{ ...paged, data: undefined, error: fault }} />
-        <Listing {...listing} pages={{ ...paged, data: pageOf([]) }} />
-        <Listing {...listing} pages={{ ...paged, data: pageOf([{ id: long }]), hasNextPage: true }} />
+        <Listing {...listing} pages={{ ...paged, data: onePage([]) }} />
+        <Listing {...listing} pages={{ ...paged, data: onePage([{ id: long }]), hasNextPage: true }} />
       </Group>
-      <Group title="Nothing, and what went wrong">
+      <Group title="Loading, empty and error states">
         <Waiting height="6rem" />
-        <Empty title="Nothing is here yet">
-          <p>What would be here, and what to do next.</p>
-          <LinkButton href="/_components">The next step</LinkButton>
+        <Empty title="No items yet">
+          <p>What would be here, and the next step.</p>
+          <LinkButton href="/_components">Next step</LinkButton>
         </Empty>
         <Problem error={fault} onRetry={() => {}} />
       </Group>
-      <Group title="Over the page">
-        <Button onClick={() => toast('The job is paused.', { label: 'Undo', run: () => {} })}>
-          Say what was done
-        </Button>
-        <Button onClick={() => toastError(fault)}>Say what failed</Button>
-        <Button onClick={() => setAsks(true)}>Ask</Button>
-        <Button onClick={() => setShows('form')}>Fill in</Button>
-        <Button onClick={() => setShows('secret')}>Tell once</Button>
-        {shows === 'form' && (
+      <Group title="Toasts and dialogs">
+        <Button onClick={() => toast('Job paused.', { label: 'Undo', run: () => {} })}>Success toast</Button>
+        <Button onClick={() => toastError(fault)}>Error toast</Button>
+        <Button onClick={() => setIsConfirming(true)}>Confirmation</Button>
+        <Button onClick={() => setDialog('form')}>Form</Button>
+        <Button onClick={() => setDialog('secret')}>Secret</Button>
+        {dialog === 'form' && (
           <FormDialog
-            title="Make a thing"
-            action="Make it"
+            title="Create item"
+            action="Create"
             busy={false}
             error={fault}
-            onSubmit={() => setShows(null)}
-            onClose={() => setShows(null)}
+            onSubmit={() => setDialog(null)}
+            onClose={() => setDialog(null)}
           >
-            <TextField label="Its name" value={text} onValue={setText} />
+            <TextField label="Item name" value={text} onValue={setText} />
           </FormDialog>
         )}
-        {shows === 'secret' && (
-          <Secret title="The key" name="The key" text={long} onClose={() => setShows(null)}>
-            <p>What to do with it.</p>
+        {dialog === 'secret' && (
+          <Secret title="API key" name="API key" text={long} onClose={() => setDialog(null)}>
+            <p>How to use it.</p>
           </Secret>
         )}
-        {asks && (
+        {isConfirming && (
           <Confirm
-            title="Cancel the job?"
-            action="Cancel the job"
-            onConfirm={() => setAsks(false)}
-            onClose={() => setAsks(false)}
+            title="Cancel job?"
+            action="Cancel job"
+            onConfirm={() => setIsConfirming(false)}
+            onClose={() => setIsConfirming(false)}
           >
-            <p>It stops at once, and what it has trained since its last checkpoint is lost.</p>
+            <p>The job stops immediately. Progress since its last checkpoint is lost.</p>
           </Confirm>
         )}
       </Group>
-      <Group title="Text that may be long">
+      <Group title="Long text">
         <LongText text="Short." />
         <LongText text={long.repeat(4)} />
       </Group>
-      <Group title="Text to take along">
-        <CodeBlock label="An example" text={`curl ${long}\n  -H 'content-type: application/json'`} />
+      <Group title="Code block">
+        <CodeBlock label="Example" text={`curl ${long}\n  -H 'content-type: application/json'`} />
       </Group>
     </>
   );
 }
 
 const Group = ({ title, children }: { title: string; children: ComponentChildren }) => (
-  <section class="components-group">
+  <section class="panel">
     <h2>{title}</h2>
     <div class="components-states">{children}</div>
   </section>

@@ -8,19 +8,19 @@ import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 import { bytes, count, none } from '../../text/numbers.ts';
 import { DeleteFile } from '../files/delete-file.tsx';
 import { Report } from './report.tsx';
 
 const up = { href: '/files', text: 'Files' };
 
-/** One file: what is in it, and what a model would learn from it. */
+/** A file with its token report. */
 export function File() {
   const { id } = useParams<{ id: string }>();
   const [, go] = useLocation();
-  const [mayWrite, mayTrain] = [useMay('files:write'), useMay('jobs:write')];
-  const [asks, setAsks] = useState(false);
+  const [canWrite, canTrain] = [usePermission('files:write'), usePermission('jobs:write')];
+  const [isDeleting, setIsDeleting] = useState(false);
   const {
     data: file,
     error,
@@ -45,13 +45,13 @@ export function File() {
         up={up}
         actions={
           <>
-            {mayWrite && <Button onClick={() => setAsks(true)}>Delete</Button>}
+            {canWrite && <Button onClick={() => setIsDeleting(true)}>Delete</Button>}
             <a class="button" href={`/v1/files/${id}/content`} download={file.filename}>
               Download
             </a>
-            {mayTrain && isData && (
+            {canTrain && isData && (
               <LinkButton kind="main" href={`/jobs/new?file=${id}`}>
-                Train on it
+                Train a model
               </LinkButton>
             )}
           </>
@@ -61,14 +61,16 @@ export function File() {
       </PageHead>
       <Facts
         facts={[
-          { name: 'Kind of examples', value: file.format ?? none },
+          { name: 'Format', value: file.format ?? none },
           { name: 'Examples', value: count(file.examples) },
           { name: 'Size', value: bytes(file.bytes) },
           { name: 'Uploaded', value: <Time at={file.created_at} /> },
         ]}
       />
       {isData && <Report file={file} />}
-      {asks && <DeleteFile file={file} onClose={() => setAsks(false)} onDeleted={() => go('/files')} />}
+      {isDeleting && (
+        <DeleteFile file={file} onClose={() => setIsDeleting(false)} onDeleted={() => go('/files')} />
+      )}
     </>
   );
 }

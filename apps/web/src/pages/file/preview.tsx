@@ -7,7 +7,7 @@ type Token = Sequence['tokens'][number];
 
 const roles: Record<Sequence['role'], string> = { text: 'Text', input: 'Input', target: 'Target' };
 
-/** An example, token by token. Runs of learnt tokens are marked as one, so that a wrong mask is seen at once. */
+/** An example, token by token. Consecutive trained-on tokens share one mark, so that a wrong mask is easy to see. */
 export const Preview = ({ example }: { example: Example }) => (
   <article class="preview" aria-label={`Line ${example.line}`}>
     <h4 class="small">
@@ -24,14 +24,14 @@ export const Preview = ({ example }: { example: Example }) => (
         {example.sequences.length > 1 && <p class="small soft">{roles[sequence.role]}</p>}
         <section
           class="preview-tokens"
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable areas must be focusable
           tabIndex={0}
           aria-label={`Tokens of line ${example.line}, ${sequence.role}`}
         >
-          {runsOf(sequence.tokens).map(({ tokens, learnt }, run) =>
+          {groupRuns(sequence.tokens).map(({ tokens, learnt }, run) =>
             learnt ? (
-              <mark key={run} class="token-learnt">
-                <span class="visually-hidden">[learnt: </span>
+              <mark key={run} class="token-trained">
+                <span class="visually-hidden">[trained on: </span>
                 <Tokens tokens={tokens} />
                 <span class="visually-hidden">]</span>
               </mark>
@@ -51,33 +51,33 @@ export const Preview = ({ example }: { example: Example }) => (
 );
 
 const Tokens = ({ tokens }: { tokens: readonly Token[] }) =>
-  charactersOf(tokens).map(({ ids, text }, i) => (
+  groupCharacters(tokens).map(({ ids, text }, i) => (
     <span key={i} class="token" title={ids.join(' ')}>
-      {shown(text)}
+      {showWhitespace(text)}
     </span>
   ));
 
-/** Tokens, each with those before it that have no text of their own: they are the beginning of its character. */
-function charactersOf(tokens: readonly Token[]): { ids: number[]; text: string }[] {
-  const whole: { ids: number[]; text: string }[] = [];
+/** Joins tokens without text, which are the first bytes of a character, with the token that completes it. */
+function groupCharacters(tokens: readonly Token[]): { ids: number[]; text: string }[] {
+  const characters: { ids: number[]; text: string }[] = [];
   for (const { id, text } of tokens) {
-    const last = whole.at(-1);
-    if (last?.text !== '') whole.push({ ids: [id], text });
+    const last = characters.at(-1);
+    if (last?.text !== '') characters.push({ ids: [id], text });
     else {
       last.ids.push(id);
       last.text = text;
     }
   }
-  return whole;
+  return characters;
 }
 
-/** What cannot be seen is shown by its sign; a break of the line breaks it here, too. */
-function shown(text: string): string {
+/** Replaces invisible characters with symbols; line breaks are kept. */
+function showWhitespace(text: string): string {
   if (text === '') return '∅';
   return text.replaceAll('\r', '␍').replaceAll('\t', '→').replaceAll('\n', '⏎\n');
 }
 
-function runsOf(tokens: readonly Token[]): { learnt: boolean; tokens: Token[] }[] {
+function groupRuns(tokens: readonly Token[]): { learnt: boolean; tokens: Token[] }[] {
   const runs: { learnt: boolean; tokens: Token[] }[] = [];
   for (const token of tokens) {
     const last = runs.at(-1);

@@ -1,7 +1,7 @@
 import type { FileObject, FileReport, ReportResult, ReportTokens } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
-import { BadLines } from '../../components/bad-lines.tsx';
 import { Select, TextField } from '../../components/forms/field.tsx';
+import { InvalidLines } from '../../components/invalid-lines.tsx';
 import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Problem } from '../../components/problem.tsx';
@@ -11,29 +11,29 @@ import { useQueryState } from '../../router/query-state.ts';
 import { bytes, count, counted, percent } from '../../text/numbers.ts';
 import { TokenReport } from './token-report.tsx';
 
-/** What a base model would see in the file; which one and how long a sequence stands in the address. */
+/** The token report of a file. The base model and the maximum length are in the URL. */
 export function Report({ file }: { file: FileObject }) {
   const [{ model, length }, setState] = useQueryState({ model: '', length: '' });
   const models = useModels();
   const bases = (models.data ?? []).filter(({ base_model }) => base_model === null).map(({ id }) => id);
   const chosen = model || bases[0] || '';
-  const longest = Number(length);
-  const isLength = length === '' || (Number.isInteger(longest) && longest >= 1 && longest <= 1_048_576);
+  const maxLength = Number(length);
+  const isLength = length === '' || (Number.isInteger(maxLength) && maxLength >= 1 && maxLength <= 1_048_576);
   const report = useQuery({
     queryKey: ['file-report', file.id, chosen, length],
     queryFn: ({ signal }) =>
       graft.files.report(file.id, {
         signal,
         ...(chosen && { model: chosen }),
-        ...(chosen && length && { maxSeqLength: longest }),
+        ...(chosen && length && { maxSeqLength: maxLength }),
       }),
     enabled: (models.isSuccess || models.isError) && isLength,
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => (state.data?.status === 'running' ? 700 : false),
   });
   return (
-    <section class="file-report" aria-labelledby="file-report" aria-busy={report.data?.status === 'running'}>
-      <h2 id="file-report">What a model sees in it</h2>
+    <section class="stack" aria-labelledby="file-report" aria-busy={report.data?.status === 'running'}>
+      <h2 id="file-report">Preview and token report</h2>
       <div class="file-choice">
         <Select
           label="Model"
@@ -42,24 +42,24 @@ export function Report({ file }: { file: FileObject }) {
           options={bases.length > 0 ? bases.map((id) => [id, id] as const) : [['', 'None']]}
         />
         <TextField
-          label="Longest example, in tokens"
+          label="Maximum tokens per example"
           inputMode="numeric"
-          placeholder={String(report.data?.report?.tokens?.max_seq_length ?? 'as training takes it')}
+          placeholder={String(report.data?.report?.tokens?.max_seq_length ?? 'Automatic')}
           value={length}
-          error={isLength ? null : 'A whole number of at least 1.'}
+          error={isLength ? null : 'Must be a whole number of at least 1.'}
           onValue={(value) => setState({ length: value.trim() })}
         />
       </div>
       {report.error ? (
         <Problem error={report.error} onRetry={report.refetch} />
       ) : (
-        report.data && <State {...report.data} />
+        report.data && <ReportView {...report.data} />
       )}
     </section>
   );
 }
 
-function State({ status, progress, report, error, model }: FileReport) {
+function ReportView({ status, progress, report, error, model }: FileReport) {
   if (status === 'failed') {
     return (
       <p class="field-error" role="alert">
@@ -71,11 +71,11 @@ function State({ status, progress, report, error, model }: FileReport) {
     const share = progress && progress.total_bytes > 0 ? progress.bytes / progress.total_bytes : 0;
     return (
       <div class="file-progress">
-        <Meter value={share} label="The file is read" />
+        <Meter value={share} label="Reading file" />
         <p class="small soft">
           {progress
             ? `${bytes(progress.bytes)} of ${bytes(progress.total_bytes)} read, ${counted(progress.examples, 'example')}.`
-            : 'The file is about to be read.'}
+            : 'Waiting to read the file.'}
         </p>
       </div>
     );
@@ -95,74 +95,68 @@ function Lines({ report: { lines, examples, bad_lines, duplicates, tokens } }: {
         facts={[
           { name: 'Lines', value: count(lines) },
           { name: 'Examples', value: count(examples) },
-          { name: 'Bad lines', value: count(bad_lines.count) },
+          { name: 'Invalid lines', value: count(bad_lines.count) },
           { name: 'Duplicates', value: `${duplicates.exact ? '' : 'about '}${count(duplicates.count)}` },
-          ...(tokens ? factsOf(tokens) : []),
+          ...(tokens ? tokenFacts(tokens) : []),
         ]}
       />
       {bad_lines.count > 0 && (
-        <section class="file-part">
-          <h3>Lines that this model cannot learn from</h3>
-          <BadLines label="Bad lines" lines={bad_lines.listed} total={bad_lines.count} />
-        </section>
+        <LineSection title="Invalid lines" lines={bad_lines.listed} total={bad_lines.count} />
       )}
       {tokens && tokens.too_long.count > 0 && (
-        <section class="file-part">
-          <h3>Examples that are too long</h3>
-          <p class="soft">
-            Longer than {count(tokens.max_seq_length)} tokens. A job splits plain texts and refuses others.
-            Shorten them, train with a larger max_seq_length, or set overlong to truncate or skip.
-          </p>
-          <BadLines
-            label="Examples that are too long"
-            lines={tokens.too_long.listed.map((each) => ({
-              line: each.line,
-              message: `has ${counted(each.tokens, 'token')}`,
-            }))}
-            total={tokens.too_long.count}
-          />
-        </section>
+        <LineSection
+          title="Examples that are too long"
+          text={`Longer than ${count(tokens.max_seq_length)} tokens. A job splits plain text and rejects other examples. Shorten them, increase max_seq_length, or set overlong to truncate or skip.`}
+          lines={tokens.too_long.listed.map((each) => ({
+            line: each.line,
+            message: `has ${counted(each.tokens, 'token')}`,
+          }))}
+          total={tokens.too_long.count}
+        />
       )}
       {tokens && tokens.special_tokens.count > 0 && (
-        <section class="file-part">
-          <h3>Special tokens in content</h3>
-          <p class="soft">
-            {counted(tokens.special_tokens.count, 'special token')} in messages, prompts and completions. A
-            job reads them as plain text, unless allow_special_tokens is true.
-          </p>
-          <BadLines
-            label="Special tokens in content"
-            lines={tokens.special_tokens.listed.map((each) => ({
-              line: each.line,
-              message: `has ${counted(each.count, 'special token')}`,
-            }))}
-          />
-        </section>
+        <LineSection
+          title="Special tokens in content"
+          text={`${counted(tokens.special_tokens.count, 'special token')} in messages, prompts and completions. A job reads them as plain text, unless allow_special_tokens is true.`}
+          lines={tokens.special_tokens.listed.map((each) => ({
+            line: each.line,
+            message: `has ${counted(each.count, 'special token')}`,
+          }))}
+        />
       )}
       {duplicates.count > 0 && (
-        <section class="file-part">
-          <h3>Examples that are there twice</h3>
-          <BadLines
-            label="Duplicates"
-            lines={duplicates.listed.map(({ line, first_line }) => ({
-              line,
-              message: `is line ${count(first_line)} again`,
-            }))}
-            total={duplicates.count}
-          />
-        </section>
+        <LineSection
+          title="Duplicate examples"
+          lines={duplicates.listed.map(({ line, first_line }) => ({
+            line,
+            message: `duplicate of line ${count(first_line)}`,
+          }))}
+          total={duplicates.count}
+        />
       )}
     </>
   );
 }
 
-function factsOf({ total, learnt, too_long }: ReportTokens): Fact[] {
+const LineSection = ({
+  title,
+  text,
+  ...lines
+}: { title: string; text?: string } & Omit<Parameters<typeof InvalidLines>[0], 'label'>) => (
+  <section class="panel file-part">
+    <h3>{title}</h3>
+    {text && <p class="soft">{text}</p>}
+    <InvalidLines label={title} {...lines} />
+  </section>
+);
+
+function tokenFacts({ total, learnt, too_long }: ReportTokens): Fact[] {
   const share = learnt === null || total === 0 ? null : learnt / total;
   return [
-    { name: 'Tokens an epoch', value: count(total) },
+    { name: 'Tokens per epoch', value: count(total) },
     {
-      name: 'Of them learnt',
-      value: learnt === null ? 'by classes' : count(learnt),
+      name: 'Trained on',
+      value: learnt === null ? 'class labels' : count(learnt),
       ...(share !== null && { note: percent(share) }),
     },
     { name: 'Too long', value: count(too_long.count) },

@@ -1,11 +1,10 @@
 import type { FileObject } from '@graft/client';
-import { useMutation, useQueryClient } from '@tanstack/preact-query';
 import { Confirm } from '../../components/dialog.tsx';
-import { toast, toastError } from '../../components/toast.tsx';
+import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { bytes } from '../../text/numbers.ts';
 
-/** Asks, and deletes; `onDeleted` goes elsewhere. */
+/** Confirms and deletes a file. */
 export function DeleteFile({
   file,
   onClose,
@@ -15,28 +14,26 @@ export function DeleteFile({
   onClose: () => void;
   onDeleted?: () => void;
 }) {
-  const cache = useQueryClient();
-  const remove = useMutation({
-    mutationFn: (id: string) => graft.files.delete(id),
-    onSuccess: async () => {
-      toast(`${file.filename} is deleted.`);
+  const remove = useAction({
+    run: (id: string) => graft.files.delete(id),
+    invalidates: [['files']],
+    successMessage: () => `${file.filename} deleted.`,
+    onDone: () => {
       onClose();
       onDeleted?.();
-      await cache.invalidateQueries({ queryKey: ['files'] });
     },
-    onError: toastError,
   });
   return (
     <Confirm
       title="Delete this file?"
-      action="Delete the file"
+      action="Delete file"
       busy={remove.isPending}
       onConfirm={() => remove.mutate(file.id)}
       onClose={onClose}
     >
-      <p class="files-name">
-        <strong>{file.filename}</strong>, {bytes(file.bytes)}. What was trained on it stays; it cannot be
-        trained on again, and it cannot be brought back.
+      <p class="wrap-anywhere">
+        <strong>{file.filename}</strong>, {bytes(file.bytes)}. Adapters trained on it are kept, but new jobs
+        can no longer use it. This cannot be undone.
       </p>
     </Confirm>
   );

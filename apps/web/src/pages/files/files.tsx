@@ -1,7 +1,8 @@
 import type { FileObject } from '@graft/client';
-import { useInfiniteQuery, useQuery } from '@tanstack/preact-query';
+import { useQuery } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { Link } from 'wouter-preact';
+import { usePages } from '../../data/pages.ts';
 import '../../styles/pages/files.css';
 import { Empty } from '../../components/empty.tsx';
 import { Button, LinkButton } from '../../components/forms/button.tsx';
@@ -13,81 +14,75 @@ import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
-import { sendFiles } from '../../data/uploads.ts';
+import { usePermission } from '../../data/session.ts';
+import { uploadFiles } from '../../data/uploads.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { bytes, count } from '../../text/numbers.ts';
 import { DeleteFile } from './delete-file.tsx';
-import { Sendings } from './sendings.tsx';
 import { Unfinished, usePendingUploads } from './unfinished.tsx';
+import { UploadList } from './upload-list.tsx';
 
-const pageSize = 200;
-
-/** The team's training data: what is there, and the way for more. */
+/** The team's training files, with uploads. */
 export function Files() {
-  const mayUpload = useMay('files:write');
+  const canUpload = usePermission('files:write');
   return (
     <>
       <PageHead title="Files">
-        <p class="soft">Examples to train on: JSON lines, one example a line.</p>
+        <p class="soft">Training data as JSONL, one example per line.</p>
       </PageHead>
-      {mayUpload && (
+      {canUpload && (
         <>
-          <DropZone label="Upload files" onFiles={sendFiles}>
+          <DropZone label="Upload files" onFiles={uploadFiles}>
             <p>
-              …or drop them here. Every line is checked, and what is wrong with it is told by its number. A
-              large file goes in parts: choose it again after a break, and it goes on where it was.
+              …or drop them here. Every line is validated, and errors are shown with line numbers. Interrupted
+              uploads resume when you select the same file again.
             </p>
           </DropZone>
-          <Sendings />
+          <UploadList />
         </>
       )}
-      <List mayUpload={mayUpload} />
+      <List canUpload={canUpload} />
     </>
   );
 }
 
-function List({ mayUpload }: { mayUpload: boolean }) {
+function List({ canUpload }: { canUpload: boolean }) {
   const [{ q }, setState] = useQueryState({ q: '' });
-  const [unwanted, setUnwanted] = useState<FileObject | null>(null);
-  const uploads = usePendingUploads(mayUpload);
-  const files = useInfiniteQuery({
-    queryKey: ['files', 'fine-tune'],
-    queryFn: ({ pageParam }) =>
-      graft.files.list({ purpose: 'fine-tune', limit: pageSize }).page(pageParam || undefined),
-    initialPageParam: '',
-    getNextPageParam: (last) => (last.has_more ? last.data.at(-1)?.id : undefined),
-  });
+  const [deleting, setDeleting] = useState<FileObject | null>(null);
+  const uploads = usePendingUploads(canUpload);
+  const files = usePages(['files', 'fine-tune'], () =>
+    graft.files.list({ purpose: 'fine-tune', limit: 200 }),
+  );
   if (files.error && !files.data) return <Problem error={files.error} onRetry={files.refetch} />;
-  // Not one before the other, which would be pushed down.
+  // Both at once, so that neither pushes the other down.
   if (!files.data || uploads.isLoading) return <Waiting />;
   const all = files.data.pages.flatMap(({ data }) => data);
-  const unfinished = mayUpload && <Unfinished />;
+  const unfinished = canUpload && <Unfinished />;
   if (all.length === 0) {
     return (
       <>
         {unfinished}
-        <None mayUpload={mayUpload} />
+        <NoFiles canUpload={canUpload} />
       </>
     );
   }
-  const wanted = q.toLowerCase();
-  const shown = all.filter(({ filename, id }) => filename.toLowerCase().includes(wanted) || id === q);
+  const search = q.toLowerCase();
+  const shown = all.filter(({ filename, id }) => filename.toLowerCase().includes(search) || id === q);
   return (
     <>
       {unfinished}
-      <div class="files-find">
+      <div class="files-search">
         <TextField
-          label="Find by name"
-          bare
+          label="Search by name"
+          hideLabel
           type="search"
-          placeholder="Find by name"
+          placeholder="Search by name"
           value={q}
           onValue={(value) => setState({ q: value })}
         />
         <span class="soft small" role="status">
           {count(shown.length)} of {count(all.length)}
-          {files.hasNextPage && ' and more'}
+          {files.hasNextPage && ' loaded'}
         </span>
       </div>
       <Table
@@ -98,14 +93,14 @@ function List({ mayUpload }: { mayUpload: boolean }) {
         columns={[
           {
             head: 'Name',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, filename }) => (
               <Link href={`/files/${id}`} class="cut" title={filename}>
                 {filename}
               </Link>
             ),
           },
-          { head: 'Kind', cell: ({ format }) => format ?? '–', width: '9rem' },
+          { head: 'Format', cell: ({ format }) => format ?? '–', width: '9rem' },
           { head: 'Examples', cell: ({ examples }) => count(examples), end: true, width: '7rem' },
           { head: 'Size', cell: (file) => bytes(file.bytes), end: true, width: '7rem' },
           { head: 'Uploaded', cell: ({ created_at }) => <Time at={created_at} />, width: '8rem' },
@@ -113,33 +108,33 @@ function List({ mayUpload }: { mayUpload: boolean }) {
             head: <span class="visually-hidden">Actions</span>,
             width: '15.5rem',
             end: true,
-            cell: (file) => <Actions file={file} mayUpload={mayUpload} onDelete={() => setUnwanted(file)} />,
+            cell: (file) => <Actions file={file} canUpload={canUpload} onDelete={() => setDeleting(file)} />,
           },
         ]}
       />
       {files.hasNextPage && (
         <Button busy={files.isFetchingNextPage} onClick={() => files.fetchNextPage()}>
-          Show older files
+          Show more
         </Button>
       )}
-      {unwanted && <DeleteFile file={unwanted} onClose={() => setUnwanted(null)} />}
+      {deleting && <DeleteFile file={deleting} onClose={() => setDeleting(null)} />}
     </>
   );
 }
 
 function Actions({
   file: { id, filename },
-  mayUpload,
+  canUpload,
   onDelete,
 }: {
   file: FileObject;
-  mayUpload: boolean;
+  canUpload: boolean;
   onDelete: () => void;
 }) {
-  const mayTrain = useMay('jobs:write');
+  const canTrain = usePermission('jobs:write');
   return (
     <span class="files-actions">
-      {mayTrain && (
+      {canTrain && (
         <LinkButton small kind="quiet" href={`/jobs/new?file=${id}`}>
           Train <span class="visually-hidden">on {filename}</span>
         </LinkButton>
@@ -147,7 +142,7 @@ function Actions({
       <a class="button" data-kind="quiet" data-small href={`/v1/files/${id}/content`} download={filename}>
         Download <span class="visually-hidden">{filename}</span>
       </a>
-      {mayUpload && (
+      {canUpload && (
         <Button small kind="quiet" onClick={onDelete}>
           Delete <span class="visually-hidden">{filename}</span>
         </Button>
@@ -156,18 +151,18 @@ function Actions({
   );
 }
 
-const None = ({ mayUpload }: { mayUpload: boolean }) => (
+const NoFiles = ({ canUpload }: { canUpload: boolean }) => (
   <Empty title="No training data yet">
     <p>
-      {mayUpload
-        ? 'Upload a file of JSON lines. Each line is one example, in one of these shapes:'
-        : 'Nobody of your team has uploaded any, and your role is to look.'}
+      {canUpload
+        ? 'Upload a JSONL file. Each line is one example in one of these formats:'
+        : 'Your team has no files, and you have read-only access.'}
     </p>
-    {mayUpload && <Formats />}
+    {canUpload && <Formats />}
   </Empty>
 );
 
-/** What a line can be. */
+/** The formats of a line, from the API. */
 function Formats() {
   const { data } = useQuery({
     queryKey: ['job-options', '', ''],

@@ -5,11 +5,11 @@ import { Button } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
 import { toastError } from '../../components/toast.tsx';
 import { graft } from '../../data/graft.ts';
-import { useSendings } from '../../data/uploads.ts';
+import { useUploads } from '../../data/uploads.ts';
 import { bytes, count, percent } from '../../text/numbers.ts';
 
-/** The newest; the others where they are wanted. */
-const mostShown = 3;
+/** Uploads shown at first. */
+const maxShown = 3;
 
 export const usePendingUploads = (enabled = true) =>
   useQuery({
@@ -18,46 +18,46 @@ export const usePendingUploads = (enabled = true) =>
     queryFn: async () => (await graft.uploads.list({ status: 'pending', limit: 100 }).page()).data,
   });
 
-/** Uploads that broke off, here or elsewhere: whoever chooses the same file again goes on with them. */
+/** Interrupted uploads. Selecting the same file again resumes them. */
 export function Unfinished() {
-  const sendings = useSendings();
-  const uploads = usePendingUploads();
-  const isHere = (name: string) =>
-    sendings.some((each) => each.name === name && each.state !== 'done' && each.state !== 'refused');
-  const left = (uploads.data ?? []).filter(({ filename }) => !isHere(filename));
-  if (left.length === 0) return null;
+  const activeUploads = useUploads();
+  const pending = usePendingUploads();
+  const isListed = (name: string) =>
+    activeUploads.some((each) => each.name === name && each.state !== 'done' && each.state !== 'refused');
+  const unfinished = (pending.data ?? []).filter(({ filename }) => !isListed(filename));
+  if (unfinished.length === 0) return null;
   return (
     <section class="files-unfinished" aria-label="Unfinished uploads">
       <h2>Unfinished uploads</h2>
-      <p class="soft small">Choose the same file again, and it goes on where it was.</p>
-      <Uploads of={left.slice(0, mostShown)} />
-      {left.length > mostShown && (
-        <Disclosure summary={`${count(left.length - mostShown)} more`}>
-          <Uploads of={left.slice(mostShown)} />
+      <p class="soft small">Select the same file again to resume the upload.</p>
+      <Uploads uploads={unfinished.slice(0, maxShown)} />
+      {unfinished.length > maxShown && (
+        <Disclosure summary={`${count(unfinished.length - maxShown)} more`}>
+          <Uploads uploads={unfinished.slice(maxShown)} />
         </Disclosure>
       )}
     </section>
   );
 }
 
-function Uploads({ of: uploads }: { of: readonly UploadObject[] }) {
+function Uploads({ uploads }: { uploads: readonly UploadObject[] }) {
   const cache = useQueryClient();
-  const give = useMutation({
+  const discard = useMutation({
     mutationFn: (id: string) => graft.uploads.cancel(id),
     onSettled: () => cache.invalidateQueries({ queryKey: ['uploads'] }),
     onError: toastError,
   });
   return (
     <ul>
-      {uploads.map(({ id, filename, received_bytes, bytes: all, expires_at }) => (
+      {uploads.map(({ id, filename, received_bytes, bytes: total, expires_at }) => (
         <li key={id}>
           <strong class="cut" title={filename}>
             {filename}
           </strong>
           <span class="small soft">
-            {percent(received_bytes / all)} of {bytes(all)} · given up <Time at={expires_at} />
+            {percent(received_bytes / total)} of {bytes(total)} · expires <Time at={expires_at} />
           </span>
-          <Button small kind="quiet" busy={give.isPending} onClick={() => give.mutate(id)}>
+          <Button small kind="quiet" busy={discard.isPending} onClick={() => discard.mutate(id)}>
             Discard <span class="visually-hidden">{filename}</span>
           </Button>
         </li>

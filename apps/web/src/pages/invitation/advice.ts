@@ -1,20 +1,19 @@
 import { GraftApiError } from '@graft/client';
 
-/** How one comes to a team: as the person whom the provider vouched for, or by the link alone. */
-type Way = 'person' | 'link';
+/** How a user joins a team: as a person signed in with the identity provider, or with only the link. */
+type JoinMethod = 'person' | 'link';
 
-const advice: Record<string, Record<Way, string>> = {
+const advice: Record<string, Record<JoinMethod, string>> = {
   wrong_invitation_email: {
-    person: 'Sign out and in again as whom it is for, or ask for an invitation for your email.',
-    link: 'Give the one that the link was sent to, or ask for an invitation for yours.',
+    person: 'Sign in with the invited email, or ask for an invitation for your email.',
+    link: 'Enter the email that was invited, or ask for an invitation for yours.',
   },
   already_member: {
-    person:
-      'There is nothing to join: choose the team beside your name on the pages, and give the link back.',
-    link: 'Sign in instead; whoever lost the key asks an admin of the team how to come in.',
+    person: 'You are already a member. Select the team next to your name.',
+    link: 'Sign in instead. If you lost your key, ask a team admin.',
   },
 };
 
-/** What to do about it, beside what the API says. */
-export const adviceOf = (error: unknown, way: Way): string | undefined =>
-  error instanceof GraftApiError ? advice[error.code ?? '']?.[way] : undefined;
+/** What to do about an error, in addition to the API's message. */
+export const adviceFor = (error: unknown, method: JoinMethod): string | undefined =>
+  error instanceof GraftApiError ? advice[error.code ?? '']?.[method] : undefined;

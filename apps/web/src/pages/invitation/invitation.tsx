@@ -5,19 +5,18 @@ import '../../styles/pages/sign-in.css';
 import { Brand } from '../../components/brand.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { toastError } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
-import { useEndSession, useSession } from '../../data/session.ts';
-import { AsPerson } from './as-person.tsx';
+import { useSession, useSignOut } from '../../data/session.ts';
+import { JoinAsPerson } from './join-as-person.tsx';
 import { JoinForm } from './join-form.tsx';
 import { Joined } from './joined.tsx';
-import { keepForTrip, takeToken } from './token.ts';
+import { storeToken, takeToken } from './token.ts';
 
-/** Behind the link of an invitation: for people who are signed in, and for those who have nothing of Graft yet. */
+/** The page of an invitation link, for signed-in people and for new users. */
 export function Invitation() {
   const [token, setToken] = useState(takeToken);
   useEffect(() => {
-    // Another link in the same tab changes what is behind the # alone.
+    // Another link opened in the same tab changes only the fragment.
     const onHash = () => setToken((before) => takeToken() ?? before);
     addEventListener('hashchange', onHash);
     return () => removeEventListener('hashchange', onHash);
@@ -27,33 +26,33 @@ export function Invitation() {
 
 function Opened({ token }: { token: string | null }) {
   const [joined, setJoined] = useState<AcceptedInvitation | null>(null);
-  const [isUseless, setIsUseless] = useState(false);
+  const [isInvalid, setIsInvalid] = useState(false);
   const { options, me } = useSession().data!;
   const onError = (error: unknown) => {
-    if (error instanceof GraftApiError && error.code === 'invalid_invitation') setIsUseless(true);
+    if (error instanceof GraftApiError && error.code === 'invalid_invitation') setIsInvalid(true);
   };
   return (
-    <main class="alone">
+    <main class="standalone">
       <Brand />
       {joined ? (
-        <Joined as={joined} />
-      ) : token === null || isUseless ? (
-        <Useless isWhole={token !== null} me={me} />
+        <Joined joined={joined} />
+      ) : token === null || isInvalid ? (
+        <InvalidLink hasToken={token !== null} me={me} />
       ) : me?.session?.method === 'oidc' ? (
-        <AsPerson token={token} me={me} onError={onError}>
-          <SignOut text="You can join as somebody else: sign out, and open the link again." />
-        </AsPerson>
+        <JoinAsPerson token={token} me={me} onError={onError}>
+          <SignOut text="To join as someone else, sign out and open the link again." />
+        </JoinAsPerson>
       ) : (
         <>
           <PageHead title="Join a team">
-            <p>You were invited to a team that trains language models with Graft.</p>
+            <p>You were invited to a team that fine-tunes language models with Graft.</p>
           </PageHead>
           {me && !options.provider && (
-            <section class="alone-note">
+            <section class="standalone-note">
               <p>
-                This browser is signed in by a key{me.team && ` of the team ${me.team.name}`}
-                {me.person && `, of ${me.person.email}`}. A key cannot accept an invitation: join below, as a
-                person, and the new key takes its place here.
+                This browser is signed in with an API key{me.team && ` of team ${me.team.name}`}
+                {me.person && ` (${me.person.email})`}. A key cannot accept an invitation. Join below as a
+                person; the new key then replaces it in this browser.
               </p>
               <SignOut text="Or sign out first." />
             </section>
@@ -63,9 +62,9 @@ function Opened({ token }: { token: string | null }) {
               class="button"
               data-kind="main"
               href="/v1/sign-in?return_to=/invitations/accept"
-              onClick={() => keepForTrip(token)}
+              onClick={() => storeToken(token)}
             >
-              Continue with your organisation
+              Continue with SSO
             </a>
           ) : (
             <JoinForm token={token} onJoined={setJoined} onError={onError} />
@@ -76,38 +75,33 @@ function Opened({ token }: { token: string | null }) {
   );
 }
 
-/** Nothing can be done with what the address held. */
-function Useless({ isWhole, me }: { isWhole: boolean; me: Me | null }) {
+/** The URL has no token, or one that cannot be used. */
+function InvalidLink({ hasToken, me }: { hasToken: boolean; me: Me | null }) {
   return (
     <>
-      <PageHead title={isWhole ? 'This link does not work' : 'Open the link again'} />
-      {isWhole ? (
+      <PageHead title={hasToken ? 'Invalid invitation link' : 'Open the link again'} />
+      {hasToken ? (
         <p role="alert">
-          It is wrong, was used or revoked, or is too old: a link works once, and only for so long. Ask
-          whoever gave it to you for another one. If it was you who used it, you are in the team already.
+          The link is wrong, expired, revoked or already used. Ask the person who sent it for a new one. If
+          you used it yourself, you are already in the team.
         </p>
       ) : (
         <p>
-          This address is of an invitation, and the part behind the # is missing, which is the invitation
-          itself. It is taken out of the address as soon as it is read, so that nobody finds it there later:
-          open the whole link once more, as you were given it.
+          The part of the link after the # is missing. It contains the invitation and is removed from the
+          address bar as soon as the page has read it. Open the complete link again.
         </p>
       )}
-      <Link href="/">{me ? 'Go to the first page' : 'Sign in'}</Link>
+      <Link href="/">{me ? 'Go to the home page' : 'Sign in'}</Link>
     </>
   );
 }
 
 function SignOut({ text }: { text: string }) {
-  const signOut = useAction({ run: useEndSession(), touches: [], quiet: true });
+  const signOut = useAction({ run: useSignOut(), invalidates: [] });
   return (
     <div class="row">
       <p class="small soft">{text}</p>
-      <Button
-        small
-        busy={signOut.isPending}
-        onClick={() => signOut.mutate(undefined, { onError: toastError })}
-      >
+      <Button small busy={signOut.isPending} onClick={() => signOut.mutate(undefined)}>
         Sign out
       </Button>
     </div>

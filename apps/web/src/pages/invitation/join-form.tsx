@@ -3,11 +3,11 @@ import { useState } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { TextField } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { adviceOf } from './advice.ts';
+import { adviceFor } from './advice.ts';
 
-/** Makes a new member, and a key for them, of whoever has the link. */
+/** Joins a team as a new member with a new API key. The link is enough. */
 export function JoinForm({
   token,
   onJoined,
@@ -20,19 +20,19 @@ export function JoinForm({
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
   const join = useAction({
-    run: (given: { email?: string; name?: string }) => graft.invitations.accept({ token, ...given }),
-    touches: [],
+    run: (form: { email?: string; name?: string }) => graft.invitations.accept({ token, ...form }),
+    invalidates: [],
     quiet: true,
     onDone: onJoined,
   });
   const { error } = join;
-  const fault = faultOf(error, 'email');
-  const more = adviceOf(error, 'link');
+  const emailError = fieldError(error, 'email');
+  const advice = adviceFor(error, 'link');
   const submit = (event: Event) => {
     event.preventDefault();
     if (join.isPending) return;
-    const given = { ...(email.trim() && { email: email.trim() }), ...(name.trim() && { name: name.trim() }) };
-    join.mutate(given, { onError });
+    const form = { ...(email.trim() && { email: email.trim() }), ...(name.trim() && { name: name.trim() }) };
+    join.mutate(form, { onError });
   };
   return (
     <form class="stack" onSubmit={submit} noValidate>
@@ -43,8 +43,8 @@ export function JoinForm({
         autocomplete="email"
         value={email}
         onValue={setEmail}
-        error={fault && (more ? `${fault} ${more}` : fault)}
-        hint="By it the team knows you. An invitation that was made for an email takes that one alone."
+        error={emailError && (advice ? `${emailError} ${advice}` : emailError)}
+        hint="Identifies you in the team. Must match the invited email, if there is one."
       />
       <TextField
         label="Your name"
@@ -52,10 +52,10 @@ export function JoinForm({
         autocomplete="name"
         value={name}
         onValue={setName}
-        error={faultOf(error, 'name')}
-        hint="What people call you. Without one it is what stands before the @."
+        error={fieldError(error, 'name')}
+        hint="Display name. Defaults to the part of the email before the @."
       />
-      {restOf(error, ['email', 'name']) != null && <Problem error={error} />}
+      {otherError(error, ['email', 'name']) != null && <Problem error={error} />}
       <Button kind="main" type="submit" busy={join.isPending}>
         Join
       </Button>

@@ -3,42 +3,36 @@ import { useLocation } from 'wouter-preact';
 import { CodeBlock } from '../../components/code-block.tsx';
 import { Button } from '../../components/forms/button.tsx';
 import { PageHead } from '../../components/page-head.tsx';
-import { toastError } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { useNewSession } from '../../data/session.ts';
+import { useSessionReset } from '../../data/session.ts';
 
-/** What the new member gets. The key is in this page alone, and gone with it. */
-export function Joined({ as: { team, role, person, key } }: { as: AcceptedInvitation }) {
+/** Shows a new member's API key. It is not stored, and lost when the page is closed. */
+export function Joined({ joined: { team, role, person, key } }: { joined: AcceptedInvitation }) {
   const [, navigate] = useLocation();
-  const toNewSession = useNewSession();
-  const begin = useAction({
+  const resetSession = useSessionReset();
+  const signIn = useAction({
     run: async () => {
       await graft.sessions.begin(key);
-      await toNewSession();
+      await resetSession();
     },
-    touches: [],
-    quiet: true,
+    invalidates: [],
     onDone: () => navigate('/jobs', { replace: true }),
   });
   return (
     <section class="stack">
-      <PageHead title="This is your key">
+      <PageHead title="Your API key">
         <p>
-          You are {role} of the team <strong>{team.name}</strong>, as {person.email}.
+          You joined team <strong>{team.name}</strong> as {role} ({person.email}).
         </p>
       </PageHead>
       <p>
-        <strong>It is shown this once.</strong> Keep it like a password: you sign in by it, in this browser
-        and in others, and programs and the <code>graft</code> command send it (<code>graft login</code>).
+        <strong>Copy it now.</strong> You will not be able to see it again. Keep it like a password: use it to
+        sign in to the dashboard, in programs, and with <code>graft login</code>.
       </p>
-      <CodeBlock label="Your key" text={key} />
-      <Button
-        kind="main"
-        busy={begin.isPending}
-        onClick={() => begin.mutate(undefined, { onError: toastError })}
-      >
-        Go to the team
+      <CodeBlock label="API key" text={key} />
+      <Button kind="main" busy={signIn.isPending} onClick={() => signIn.mutate(undefined)}>
+        Continue
       </Button>
     </section>
   );

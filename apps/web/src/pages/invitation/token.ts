@@ -1,23 +1,24 @@
-const kept = 'graft-invitation';
+const storageKey = 'graft-invitation';
 
-/** Milliseconds that the way to the provider and back may take: as long as the API waits for it. */
-const tripMs = 600_000;
+/** Milliseconds allowed for the sign-in at the identity provider; the same as the API's limit. */
+const signInMs = 600_000;
 
 /**
- * The token of the link, from behind the `#`, or from before the way to the provider. It is taken: neither the address, which
- * histories keep, nor the storage has it any longer. Null: there is none.
+ * The token from the URL's fragment, or the one stored before the sign-in at the provider. It is removed from both, so that no browser
+ * history contains it. Null: none.
  */
 export function takeToken(): string | null {
-  const stored = sessionStorage.getItem(kept);
-  sessionStorage.removeItem(kept);
-  const given = location.hash.slice(1);
-  if (given) {
+  const stored = sessionStorage.getItem(storageKey);
+  sessionStorage.removeItem(storageKey);
+  const token = location.hash.slice(1);
+  if (token) {
     history.replaceState(history.state, '', location.pathname + location.search);
-    return given;
+    return token;
   }
-  const [token = '', until = ''] = stored?.split(' ') ?? [];
-  return token && Date.now() < Number(until) ? token : null;
+  const [storedToken = '', until = ''] = stored?.split(' ') ?? [];
+  return storedToken && Date.now() < Number(until) ? storedToken : null;
 }
 
-/** Keeps the token in this tab alone, while its person is at the provider: no address on that way may have it. */
-export const keepForTrip = (token: string) => sessionStorage.setItem(kept, `${token} ${Date.now() + tripMs}`);
+/** Stores the token in this tab during the sign-in at the provider, so that no URL on the way contains it. */
+export const storeToken = (token: string) =>
+  sessionStorage.setItem(storageKey, `${token} ${Date.now() + signInMs}`);

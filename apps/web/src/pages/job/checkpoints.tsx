@@ -10,21 +10,21 @@ import { Table } from '../../components/lists/table.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { toast } from '../../components/toast.tsx';
-import { faultOf, restOf } from '../../data/action.ts';
+import { fieldError, otherError } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
-import { playgroundWith } from '../../router/playground-with.ts';
+import { usePermission } from '../../data/session.ts';
+import { playgroundLink } from '../../router/playground-link.ts';
 import { jobName } from '../../text/job-names.ts';
 import { bytes, count, measure, percent } from '../../text/numbers.ts';
 
-const kept =
-  'The adapter of each evaluation (of each epoch, without validation data) can be called by its name. The three newest are kept, and the best.';
+const description =
+  'An adapter is saved at each evaluation, or at each epoch without validation data. You can call it by its name. The three newest and the best are kept.';
 
-/** Adapters of the job on the way, to be called and made versions. */
+/** Adapters saved during training, which can be called and promoted to versions. */
 export function Checkpoints({ job }: { job: FineTuningJob }) {
   const [promoted, setPromoted] = useState<JobCheckpoint | null>(null);
-  const mayPromote = useMay('adapters:write');
-  const mayCall = useMay('completions:write');
+  const canPromote = usePermission('adapters:write');
+  const canCall = usePermission('completions:write');
   const { data, error, refetch } = useQuery({
     queryKey: ['checkpoints', job.id],
     queryFn: () => graft.fineTuning.jobs.checkpoints.list(job.id, { limit: 1000 }).toArray(1000),
@@ -32,24 +32,24 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
   if (error) return <Problem error={error} onRetry={refetch} />;
   if (data?.length === 0) {
     return (
-      <Empty title="No adapter of a step is kept">
-        <p>{job.sweep ? 'The trials of a sweep keep none: its best adapter is the result.' : kept}</p>
+      <Empty title="No checkpoints">
+        <p>{job.sweep ? 'Sweeps keep no checkpoints. The result is the best adapter.' : description}</p>
       </Empty>
     );
   }
   return (
     <div class="panel">
-      <p class="soft">{kept}</p>
+      <p class="soft">{description}</p>
       <Table
         label="Checkpoints"
         minWidth="62rem"
         rows={data ?? []}
         rowKey={({ id }) => id}
         columns={[
-          { head: 'Step', names: true, width: '9rem', cell: (row) => <Step checkpoint={row} /> },
+          { head: 'Step', isRowHeader: true, width: '9rem', cell: (row) => <Step checkpoint={row} /> },
           { head: 'Loss', end: true, width: '6rem', cell: ({ metrics }) => measure(metrics.train_loss) },
           {
-            head: 'Evaluation',
+            head: 'Eval loss',
             end: true,
             width: '7rem',
             cell: ({ metrics }) => measure(metrics.valid_loss),
@@ -62,24 +62,24 @@ export function Checkpoints({ job }: { job: FineTuningJob }) {
               percent(metrics.valid_mean_token_accuracy ?? metrics.train_mean_token_accuracy),
           },
           { head: 'Size', end: true, width: '6rem', cell: (row) => bytes(row.bytes) },
-          { head: 'Written', width: '7.5rem', cell: (row) => <Time at={row.created_at} /> },
+          { head: 'Created', width: '7.5rem', cell: (row) => <Time at={row.created_at} /> },
           {
             head: 'Adapter',
             end: true,
             width: '19.5rem',
             cell: (row) => (
               <span class="row checkpoint-actions">
-                {mayCall && (
+                {canCall && (
                   <LinkButton
                     small
-                    icon="talk"
-                    href={playgroundWith(job.model, row.fine_tuned_model_checkpoint)}
+                    icon="chat"
+                    href={playgroundLink(job.model, row.fine_tuned_model_checkpoint)}
                   >
-                    Try it <span class="visually-hidden">at step {count(row.step_number)}</span>
+                    Try <span class="visually-hidden">step {count(row.step_number)}</span>
                   </LinkButton>
                 )}
                 <CopyButton text={row.fine_tuned_model_checkpoint} label="Copy name" />
-                {mayPromote && (
+                {canPromote && (
                   <Button small icon="up" onClick={() => setPromoted(row)}>
                     Promote
                   </Button>
@@ -117,7 +117,7 @@ function Promote({
       graft.fineTuning.jobs.checkpoints.promote(job.id, checkpoint.id, options),
     onSuccess: (version) => {
       onClose();
-      toast(`It is version ${version.version} of ${version.adapter_name}.`);
+      toast(`Promoted to version ${version.version} of ${version.adapter_name}.`);
     },
   });
   return (
@@ -125,19 +125,25 @@ function Promote({
       title={`Promote step ${count(checkpoint.step_number)}`}
       action="Promote"
       busy={promote.isPending}
-      error={restOf(promote.error, ['name', 'note'])}
+      error={otherError(promote.error, ['name', 'note'])}
       onSubmit={() => promote.mutate({ name, ...(note && { note }) })}
       onClose={onClose}
     >
-      <p>It becomes the next version of an adapter, and is kept when the job is gone.</p>
+      <p>Creates the next version of an adapter. The version is kept when the job is deleted.</p>
       <TextField
         label="Adapter"
         value={name}
         onValue={setName}
         maxLength={64}
-        error={faultOf(promote.error, 'name')}
+        error={fieldError(promote.error, 'name')}
       />
-      <TextArea label="Note" value={note} onValue={setNote} rows={2} error={faultOf(promote.error, 'note')} />
+      <TextArea
+        label="Note"
+        value={note}
+        onValue={setNote}
+        rows={2}
+        error={fieldError(promote.error, 'note')}
+      />
     </FormDialog>
   );
 }

@@ -8,24 +8,24 @@ import { Problem } from '../../components/problem.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { asCommand, asCurl, asPython, cleaned } from './request-code.ts';
+import { omitEmpty, toCommand, toCurl, toPython } from './request-code.ts';
 
 const forms = [
-  ['curl', 'curl', asCurl],
-  ['python', 'Python', asPython],
-  ['cli', 'Command', asCommand],
+  ['curl', 'curl', toCurl],
+  ['python', 'Python', toPython],
+  ['cli', 'CLI', toCommand],
 ] as const;
 
-const leftToGraft = 'left to Graft';
+const automatic = 'Automatic';
 
 interface Row {
   name: string;
-  asked: string;
+  requested: string;
   used: string;
-  why: string;
+  reason: string;
 }
 
-/** What was asked for, what came of it and why, and how to ask for it again. */
+/** Requested and used options with reasons, and code that creates the same job. */
 export function Configuration({ job }: { job: FineTuningJob }) {
   const [{ as }, setState] = useQueryState<{ as: string }>({ as: 'curl' });
   const {
@@ -45,12 +45,12 @@ export function Configuration({ job }: { job: FineTuningJob }) {
     <section class="stack" aria-label="Configuration">
       <section class="panel">
         <h2>Training</h2>
-        <OptionTable label="Training" rows={training.filter(isTelling)} />
+        <OptionTable label="Training" rows={training.filter(isNotable)} />
         <details>
-          <summary>Options at their defaults</summary>
+          <summary>Options with default values</summary>
           <OptionTable
-            label="Training options at their defaults"
-            rows={training.filter((row) => !isTelling(row))}
+            label="Training options with default values"
+            rows={training.filter((row) => !isNotable(row))}
           />
         </details>
       </section>
@@ -60,15 +60,15 @@ export function Configuration({ job }: { job: FineTuningJob }) {
       </section>
       <section class="panel">
         <div class="row">
-          <h2>The same job again</h2>
+          <h2>Code for the same job</h2>
           <Choice
-            label="As"
+            label="Language"
             value={form}
             onValue={(next) => setState({ as: next })}
             options={forms.map(([name, text]) => [name, text] as const)}
           />
         </div>
-        <CodeBlock label="The request" text={write(cleaned(request), `${location.origin}/v1`)} />
+        <CodeBlock label="Request" text={write(omitEmpty(request), `${location.origin}/v1`)} />
       </section>
     </section>
   );
@@ -76,34 +76,32 @@ export function Configuration({ job }: { job: FineTuningJob }) {
 
 type Options = Record<string, unknown>;
 
-const askedOf = (options: unknown): Options => (options ?? {}) as Options;
-
 function trainingRows(job: FineTuningJob, request: JobCreateParams): Row[] {
   const { hyperparameters = {} } = request.method?.supervised ?? {};
-  const asked = { ...hyperparameters, ...askedOf(request.training), seed: request.seed };
-  return rowsOf(asked, askedOf(job.training), job.training_reasons ?? {});
+  const requested: Options = { ...hyperparameters, ...request.training, seed: request.seed };
+  return optionRows(requested, { ...job.training }, job.training_reasons ?? {});
 }
 
-/** Options that were asked for first, each group by name. */
-function rowsOf(asked: Options, used: Options, reasons: Record<string, string>): Row[] {
-  const names = [...new Set([...Object.keys(asked), ...Object.keys(used)])];
-  const isAsked = (name: string) => asked[name] !== undefined && asked[name] !== 'auto';
+/** Requested options first, each group sorted by name. */
+function optionRows(requested: Options, used: Options, reasons: Record<string, string>): Row[] {
+  const names = [...new Set([...Object.keys(requested), ...Object.keys(used)])];
+  const isRequested = (name: string) => requested[name] !== undefined && requested[name] !== 'auto';
   return names
-    .sort((a, b) => Number(isAsked(b)) - Number(isAsked(a)) || a.localeCompare(b))
+    .sort((a, b) => Number(isRequested(b)) - Number(isRequested(a)) || a.localeCompare(b))
     .map((name) => ({
       name,
-      asked: isAsked(name) ? textOf(asked[name]) : leftToGraft,
-      used: name in used ? textOf(used[name]) : '–',
-      why: reasons[name] ?? '',
+      requested: isRequested(name) ? formatValue(requested[name]) : automatic,
+      used: name in used ? formatValue(used[name]) : '–',
+      reason: reasons[name] ?? '',
     }));
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+const formatValue = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
-/** What is no default: asked for, or chosen for a reason. */
-const isTelling = ({ asked, why }: Row): boolean => asked !== leftToGraft || why !== '';
+/** Not a default: requested, or chosen for a reason. */
+const isNotable = ({ requested, reason }: Row): boolean => requested !== automatic || reason !== '';
 
-/** Without what is off, null or empty, unless there is a reason to know of it. */
+/** Options that are set: not false, null or empty, unless there is a reason for the value. */
 const methodFacts = ({ peft, training_reasons: reasons }: FineTuningJob): Fact[] =>
   Object.entries(peft)
     .filter(
@@ -111,7 +109,7 @@ const methodFacts = ({ peft, training_reasons: reasons }: FineTuningJob): Fact[]
         reasons?.[name] !== undefined ||
         (value !== null && value !== false && JSON.stringify(value) !== '{}'),
     )
-    .map(([name, value]) => ({ name, value: textOf(value), note: reasons?.[name] }));
+    .map(([name, value]) => ({ name, value: formatValue(value), note: reasons?.[name] }));
 
 const OptionTable = ({ label, rows }: { label: string; rows: Row[] }) => (
   <Table
@@ -120,14 +118,15 @@ const OptionTable = ({ label, rows }: { label: string; rows: Row[] }) => (
     rows={rows}
     rowKey={({ name }) => name}
     columns={[
-      { head: 'Option', names: true, width: '17rem', cell: ({ name }) => <code>{name}</code> },
+      { head: 'Option', isRowHeader: true, width: '17rem', cell: ({ name }) => <code>{name}</code> },
       {
-        head: 'Asked for',
+        head: 'Requested',
         width: '11rem',
-        cell: ({ asked }) => (asked === leftToGraft ? <span class="soft">{asked}</span> : asked),
+        cell: ({ requested }) =>
+          requested === automatic ? <span class="soft">{requested}</span> : requested,
       },
       { head: 'Used', width: '11rem', cell: ({ used }) => used },
-      { head: 'Why', cell: ({ why }) => <span class="small soft">{why}</span> },
+      { head: 'Reason', cell: ({ reason }) => <span class="small soft">{reason}</span> },
     ]}
   />
 );

@@ -6,41 +6,41 @@ import type { Line } from '../../components/chart/plot-options.ts';
 import { Problem } from '../../components/problem.tsx';
 import { type Metric, metricValue, useMetrics } from '../../data/metrics.ts';
 import { type Series, useSeries } from '../../data/series.ts';
-import { type Along, linesOf, lossLines, rangeOf, windowSteps } from '../../data/series-lines.ts';
-import { bytes, measure, percent, rough } from '../../text/numbers.ts';
+import { linesOf, lossLines, rangeOf, windowSteps, type XAxis } from '../../data/series-lines.ts';
+import { bytes, compact, measure, percent } from '../../text/numbers.ts';
 
 const formats: Record<Metric['unit'], (value: number) => string> = {
   share: percent,
   number: measure,
-  per_second: rough,
+  per_second: compact,
   bytes,
 };
 
-/** What was measured at each step, a chart for each metric: one cursor over all, zoomed together. */
+/** A job's metrics per step, a chart each, with a common cursor and zoom. */
 export function Curves({ job }: { job: FineTuningJob }) {
   const view = useCurveView();
-  const { along, weight, isLog, window, onWindow, formatX } = view;
-  const whole = useSeries(job, null);
+  const { xAxis, weight, isLog, window, onWindow, formatX } = view;
+  const full = useSeries(job, null);
   const metrics = useMetrics(job);
-  const series = whole.data ?? [];
-  const inWindow = useSeries(job, windowSteps(series, window, along));
+  const series = full.data ?? [];
+  const inWindow = useSeries(job, windowSteps(series, window, xAxis));
   const shown = window ? (inWindow.data ?? series) : series;
-  const loss = useMemo(() => lossOf(shown, along, weight), [shown, along, weight]);
+  const loss = useMemo(() => lossOf(shown, xAxis, weight), [shown, xAxis, weight]);
   const charts = useMemo(
     () =>
-      metrics.map((metric) => ({ metric, lines: metricLines(metric, shown, along, weight, job.training) })),
-    [metrics.length, shown, along, weight, job.training],
+      metrics.map((metric) => ({ metric, lines: metricLines(metric, shown, xAxis, weight, job.training) })),
+    [metrics.length, shown, xAxis, weight, job.training],
   );
-  if (whole.error) return <Problem error={whole.error} onRetry={whole.refetch} />;
-  // What a version did not measure, or another objective of the task measures, has no chart.
+  if (full.error) return <Problem error={full.error} onRetry={full.refetch} />;
+  // Hides metrics that the version did not measure or that belong to another objective of the task.
   const isShown = (metric: Metric) =>
     series.length === 0
       ? metric.measured.includes('step')
       : series.some((row) => metricValue(metric, row) !== null);
   const common = {
     ...{ window, onWindow, formatX, sync: job.id },
-    range: rangeOf(series, along),
-    empty: whole.isPending ? '' : 'No values yet',
+    range: rangeOf(series, xAxis),
+    empty: full.isPending ? '' : 'No values yet',
   };
   return (
     <section class="stack" aria-label="Curves">
@@ -65,31 +65,31 @@ export function Curves({ job }: { job: FineTuningJob }) {
   );
 }
 
-function lossOf(series: Series, along: Along, weight: number): Line[] {
+function lossOf(series: Series, xAxis: XAxis, weight: number): Line[] {
   const train = series.filter(({ kind }) => kind === 'train');
-  return [...lossLines(train, along, weight), ...evaluationLines(series, along, ({ loss }) => loss)];
+  return [...lossLines(train, xAxis, weight), ...evaluationLines(series, xAxis, ({ loss }) => loss)];
 }
 
-function evaluationLines(series: Series, along: Along, value: (row: JobMetric) => number | null): Line[] {
+function evaluationLines(series: Series, xAxis: XAxis, value: (row: JobMetric) => number | null): Line[] {
   const train = series.filter(({ kind }) => kind === 'train');
   const evaluations = series.filter(({ kind }) => kind === 'evaluation');
   const drawn = { name: 'evaluation', colour: 1, value, weight: 0, isSparse: true };
-  return linesOf(evaluations, along, [drawn], train);
+  return linesOf(evaluations, xAxis, [drawn], train);
 }
 
-/** Metrics whose steps are not drawn as all others are. */
+/** Metrics that are drawn differently. */
 const drawing: Record<
   string,
   { isExact?: true; value?: typeof metricValue; legend?: (training: FineTuningJob['training']) => string }
 > = {
   learning_rate: { isExact: true, legend: () => 'learning rate' },
   grad_norm: {
-    legend: ({ max_grad_norm: clip }) => (clip ? `before it is cut at ${measure(clip)}` : 'norm'),
+    legend: ({ max_grad_norm: clip }) => (clip ? `before clipping at ${measure(clip)}` : 'norm'),
   },
   tokens_per_second: { legend: () => 'speed' },
   memory_bytes: {
     isExact: true,
-    legend: () => 'held',
+    legend: () => 'used',
     value: (metric, row) => row.stretch?.memory_bytes_max ?? metricValue(metric, row),
   },
 };
@@ -97,7 +97,7 @@ const drawing: Record<
 function metricLines(
   metric: Metric,
   series: Series,
-  along: Along,
+  xAxis: XAxis,
   weight: number,
   training: FineTuningJob['training'],
 ): Line[] {
@@ -111,9 +111,9 @@ function metricLines(
   return [
     ...linesOf(
       series.filter(({ kind }) => kind === 'train'),
-      along,
+      xAxis,
       [drawn],
     ),
-    ...evaluationLines(series, along, (row) => metricValue(metric, row)),
+    ...evaluationLines(series, xAxis, (row) => metricValue(metric, row)),
   ];
 }

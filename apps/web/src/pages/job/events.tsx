@@ -1,29 +1,26 @@
 import type { FineTuningJob, JobEvent } from '@graft/client';
-import { useInfiniteQuery } from '@tanstack/preact-query';
 import { Button } from '../../components/forms/button.tsx';
 import { Checkbox } from '../../components/forms/field.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
+import { usePages } from '../../data/pages.ts';
 import { useQueryState } from '../../router/query-state.ts';
-import { exactly, timeOfDay } from '../../text/times.ts';
+import { fullTime, timeOfDay } from '../../text/times.ts';
 
-/** What happened, newest first; the numbers of single steps only where they are asked for. */
+/** The job's events, newest first. Metrics of single steps are optional. */
 export function Events({ job }: { job: FineTuningJob }) {
   const [{ metrics }, setState] = useQueryState({ metrics: '' });
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
-    queryKey: ['events', job.id],
-    queryFn: ({ pageParam }) =>
-      graft.fineTuning.jobs.events.list(job.id, { limit: 100 }).page(pageParam || undefined),
-    initialPageParam: '',
-    getNextPageParam: (page) => (page.has_more ? page.data.at(-1)?.id : undefined),
-  });
+  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = usePages(
+    ['events', job.id],
+    () => graft.fineTuning.jobs.events.list(job.id, { limit: 100 }),
+  );
   if (error) return <Problem error={error} onRetry={refetch} />;
   const events = data?.pages.flatMap((page) => page.data) ?? [];
   const shown = metrics ? events : events.filter(({ type }) => type !== 'metrics');
   return (
     <section class="panel" aria-label="Events">
       <Checkbox
-        label="With the numbers of steps"
+        label="Show step metrics"
         checked={metrics === '1'}
         onChecked={(on) => setState({ metrics: on ? '1' : null })}
       />
@@ -36,7 +33,7 @@ export function Events({ job }: { job: FineTuningJob }) {
       )}
       {hasNextPage && (
         <Button busy={isFetchingNextPage} onClick={() => fetchNextPage()}>
-          Show earlier ones
+          Show more
         </Button>
       )}
     </section>
@@ -45,7 +42,11 @@ export function Events({ job }: { job: FineTuningJob }) {
 
 const Event = ({ event: { created_at, level, message } }: { event: JobEvent }) => (
   <li data-level={level}>
-    <time class="soft small" dateTime={new Date(created_at * 1000).toISOString()} title={exactly(created_at)}>
+    <time
+      class="soft small"
+      dateTime={new Date(created_at * 1000).toISOString()}
+      title={fullTime(created_at)}
+    >
       {timeOfDay(created_at)}
     </time>
     <p>

@@ -7,19 +7,19 @@ import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { count } from '../../text/numbers.ts';
-import { exactly, span } from '../../text/times.ts';
+import { duration } from '../../text/times.ts';
 
 const outcomes: Record<NonNullable<JobAttempt['outcome']>, string> = {
   succeeded: 'succeeded',
   failed: 'failed',
   cancelled: 'cancelled',
   paused: 'paused',
-  released: 'handed on by its worker',
-  lost: 'lost: its worker died or was cut off',
-  environment: 'its worker could not run it',
+  released: 'released',
+  lost: 'lost: worker stopped or unreachable',
+  environment: 'not supported by the worker',
 };
 
-/** Who worked on it from when to when, and what happens next. */
+/** The job's attempts, and when it runs next. */
 export function History({ job }: { job: FineTuningJob }) {
   const { data, error, refetch } = useQuery({
     queryKey: ['attempts', job.id],
@@ -29,8 +29,8 @@ export function History({ job }: { job: FineTuningJob }) {
   if (!data) return <Waiting />;
   return (
     <section class="panel" aria-label="History">
-      <p>{summaryOf(data.data)}</p>
-      {data.outlook && <Outlook outlook={data.outlook} />}
+      <p>{summarize(data.data)}</p>
+      {data.outlook && <Forecast outlook={data.outlook} />}
       <Table
         label="Attempts"
         minWidth="58rem"
@@ -38,10 +38,10 @@ export function History({ job }: { job: FineTuningJob }) {
         rowKey={({ id }) => id}
         columns={[
           {
-            head: 'What',
-            names: true,
+            head: 'Phase',
+            isRowHeader: true,
             width: '8rem',
-            cell: ({ kind }) => (kind === 'training' ? 'Training' : 'Checking files'),
+            cell: ({ kind }) => (kind === 'training' ? 'Training' : 'Validating files'),
           },
           {
             head: 'Worker',
@@ -52,24 +52,20 @@ export function History({ job }: { job: FineTuningJob }) {
             ),
           },
           {
-            head: 'Began',
+            head: 'Started',
             width: '8rem',
-            cell: ({ started_at: at }) => (
-              <span title={exactly(at)}>
-                <Time at={at} />
-              </span>
-            ),
+            cell: ({ started_at: at }) => <Time at={at} />,
           },
           {
-            head: 'Took',
+            head: 'Duration',
             width: '8rem',
-            cell: ({ started_at: from, ended_at: to }) => (to === null ? 'under way' : span(to - from)),
+            cell: ({ started_at: from, ended_at: to }) => (to === null ? 'in progress' : duration(to - from)),
           },
-          { head: 'Steps', width: '9rem', cell: stepsOf },
+          { head: 'Steps', width: '9rem', cell: formatSteps },
           {
-            head: 'End',
+            head: 'Outcome',
             width: '15rem',
-            cell: ({ outcome, reason }) => <End outcome={outcome} reason={reason} />,
+            cell: ({ outcome, reason }) => <Outcome outcome={outcome} reason={reason} />,
           },
         ]}
       />
@@ -77,21 +73,21 @@ export function History({ job }: { job: FineTuningJob }) {
   );
 }
 
-function summaryOf(attempts: readonly JobAttempt[]): string {
+function summarize(attempts: readonly JobAttempt[]): string {
   const trainings = attempts.filter(({ kind }) => kind === 'training');
   const lost = attempts.filter(({ outcome }) => outcome === 'lost').length;
-  if (trainings.length === 0) return 'No worker has begun to train it yet.';
+  if (trainings.length === 0) return 'Training has not started.';
   if (lost === 0)
     return trainings.length === 1
-      ? 'It was trained without interruption.'
-      : `It was taken up ${count(trainings.length)} times, and no attempt was lost.`;
-  return `${count(lost)} of its ${count(attempts.length)} attempts ${lost === 1 ? 'was' : 'were'} lost; each time it went on from its last checkpoint, with the same numbers as without.`;
+      ? 'Trained without interruption.'
+      : `${count(trainings.length)} attempts, none lost.`;
+  return `${count(lost)} of ${count(attempts.length)} attempts ${lost === 1 ? 'was' : 'were'} lost. Each time the job resumed from its last checkpoint, with the same results as without interruption.`;
 }
 
-const stepsOf = ({ from_step: from, last_step: last }: JobAttempt): string =>
+const formatSteps = ({ from_step: from, last_step: last }: JobAttempt): string =>
   last === null ? (from ? `from ${count(from)}` : '–') : `${count(from ?? 0)} to ${count(last)}`;
 
-const End = ({ outcome, reason }: Pick<JobAttempt, 'outcome' | 'reason'>) => (
+const Outcome = ({ outcome, reason }: Pick<JobAttempt, 'outcome' | 'reason'>) => (
   <>
     {outcome ? outcomes[outcome] : '–'}
     {reason && (
@@ -102,19 +98,19 @@ const End = ({ outcome, reason }: Pick<JobAttempt, 'outcome' | 'reason'>) => (
   </>
 );
 
-function Outlook({ outlook }: { outlook: JobOutlook }) {
+function Forecast({ outlook }: { outlook: JobOutlook }) {
   const { run_after: after, has_worker: hasWorker, attempts_left: left, requirements: needs } = outlook;
   return (
     <p class="soft">
-      {!hasWorker && 'No worker that takes jobs now can run it. '}
+      {!hasWorker && 'No available worker can run this job. '}
       {after !== null && (
         <>
-          It waits until <Time at={after} form="clock" />.{' '}
+          Next attempt: <Time at={after} form="clock" />.{' '}
         </>
       )}
       {needs &&
-        `It goes on only where its numbers stay the same: ${needs.gpu ?? needs.device}, ${needs.precision}, ${needs.threads} threads, kernels ${needs.kernels}. `}
-      {`${count(left)} more attempts may be lost before a new checkpoint.`}
+        `It resumes only on workers that give the same results: ${needs.gpu ?? needs.device}, ${needs.precision}, ${needs.threads} threads, kernels ${needs.kernels}. `}
+      {`The job fails if ${count(left)} more attempts are lost before a new checkpoint.`}
     </p>
   );
 }

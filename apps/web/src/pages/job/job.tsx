@@ -4,12 +4,12 @@ import type { ComponentType } from 'preact';
 import { useState } from 'preact/hooks';
 import { Link, useParams } from 'wouter-preact';
 import '../../styles/pages/job.css';
-import { BadLines } from '../../components/bad-lines.tsx';
+import { InvalidLines } from '../../components/invalid-lines.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { graft } from '../../data/graft.ts';
-import { isOver, jobKey, mergeJobs, useJob } from '../../data/jobs.ts';
+import { isFinished, jobKey, mergeJobs, useJob } from '../../data/jobs.ts';
 import { useStream } from '../../data/live.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
@@ -19,8 +19,8 @@ import { Configuration } from './configuration.tsx';
 import { Curves } from './curves.tsx';
 import { Events } from './events.tsx';
 import { History } from './history.tsx';
+import { JobStatusPanel } from './job-status-panel.tsx';
 import { Result } from './result.tsx';
-import { Standing } from './standing.tsx';
 import { Trials } from './trials.tsx';
 
 type Tab = 'curves' | 'result' | 'checkpoints' | 'configuration' | 'events' | 'history';
@@ -34,7 +34,7 @@ const tabs: [Tab, string, ComponentType<{ job: FineTuningJob }>][] = [
   ['history', 'History', History],
 ];
 
-/** One job: how it stands, what it has learned, what it was asked for, and what became of it. */
+/** A job: status, curves, result, checkpoints, configuration, events and history. */
 export function Job() {
   const { id = '' } = useParams<{ id: string }>();
   const { data: job, error, refetch } = useJob(id);
@@ -53,7 +53,7 @@ const up = { href: '/jobs', text: 'Jobs' };
 
 function KnownJob({ job }: { job: FineTuningJob }) {
   useChanges(job);
-  // A job opens on what is news of it. While it is watched nothing jumps: its end does not change the tab.
+  // The first tab depends on the status when the page opens; it does not change when the job ends.
   const [first] = useState<Tab>(() => (job.fine_tuned_model === null ? 'curves' : 'result'));
   const [{ tab }, setState] = useQueryState<{ tab: string }>({ tab: first });
   const [shown, , Shown] = tabs.find(([name]) => name === tab) ?? tabs[0]!;
@@ -70,11 +70,11 @@ function KnownJob({ job }: { job: FineTuningJob }) {
           )}
         </p>
       </PageHead>
-      <Standing job={job} />
-      {job.error && <Fault job={job} error={job.error} />}
+      <JobStatusPanel job={job} />
+      {job.error && <JobError job={job} error={job.error} />}
       {job.sweep && <Trials job={job} />}
       <Tabs
-        label="Of the job"
+        label="Job details"
         value={shown}
         onValue={(next) => setState({ tab: next })}
         tabs={tabs.map(([each, text]) => [each, text] as const)}
@@ -84,23 +84,23 @@ function KnownJob({ job }: { job: FineTuningJob }) {
   );
 }
 
-function Fault({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuningJob['error']> }) {
+function JobError({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuningJob['error']> }) {
   const { code, param, message, details = [] } = error;
   const file = param === 'validation_file' ? job.validation_file : job.training_file;
   const length = (job.training as { max_seq_length?: number }).max_seq_length;
-  const total = Number(/(\d+) bad lines in all$/.exec(message)?.[1] ?? 1);
-  const report = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
+  const total = Number(/(\d+) (?:bad|invalid) lines [^\d]*$/.exec(message)?.[1] ?? 1);
+  const reportLink = `/files/${file}?${new URLSearchParams({ model: job.model, ...(length && { length: String(length) }) })}`;
   return (
-    <section class="job-fault" aria-label="Why it failed">
-      <h2>{faults[error.fault]}</h2>
+    <section class="job-error" aria-label="Why it failed">
+      <h2>{faultTitles[error.fault]}</h2>
       {details.length === 0 ? (
         <p>{message}</p>
       ) : (
         <>
-          <BadLines label="Lines that cannot be used" lines={details} total={total} isCut />
+          <InvalidLines label="Invalid lines" lines={details} total={total} isExcerpt />
           <p>
-            Correct them, upload the file again and start the job anew.{' '}
-            <Link href={report}>The report of the file</Link> lists every line.
+            Fix the file, upload it again and create a new job. The <Link href={reportLink}>file report</Link>{' '}
+            lists every line.
           </p>
         </>
       )}
@@ -109,7 +109,7 @@ function Fault({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuni
         {param && (
           <>
             {' '}
-            at <code>{param}</code>
+            in <code>{param}</code>
           </>
         )}
       </p>
@@ -117,17 +117,17 @@ function Fault({ job, error }: { job: FineTuningJob; error: NonNullable<FineTuni
   );
 }
 
-/** Whose it is to mend. */
-const faults = {
-  user: 'The job cannot be done as it is asked for',
-  system: 'Graft failed at this job',
+/** Who has to fix it. */
+const faultTitles = {
+  user: 'Invalid job',
+  system: 'Service error',
   environment: 'No worker could run this job',
 };
 
-/** What the job tells of itself while it is under way. */
+/** Keeps an unfinished job and its tabs up to date. */
 function useChanges(job: FineTuningJob): void {
   const cache = useQueryClient();
-  const ended = isOver(job.status);
+  const ended = isFinished(job.status);
   const liveness = useStream(
     ended ? null : job.id,
     (signal) => graft.fineTuning.jobs.changes({ signal, reconnects: 0 }),

@@ -1,20 +1,20 @@
-/** A request for a job as code that makes it. The key is read from the environment, wherever it runs. */
+/** A job request as code. The code reads the API key from the environment. */
 import type { JobCreateParams } from '@graft/client';
 import { shellQuoted } from '../../text/shell.ts';
 
 type Write = (request: JobCreateParams, baseUrl: string) => string;
 
-/** Without what says nothing: null, and what is empty. */
-export function cleaned(request: JobCreateParams): JobCreateParams {
-  const clean = (value: unknown): unknown => {
+/** The request without null, empty objects and empty lists. */
+export function omitEmpty(request: JobCreateParams): JobCreateParams {
+  const omit = (value: unknown): unknown => {
     if (Array.isArray(value) || typeof value !== 'object' || value === null) return value;
-    const entries = Object.entries(value).map(([name, each]) => [name, clean(each)] as const);
-    return Object.fromEntries(entries.filter(([, each]) => isTold(each)));
+    const entries = Object.entries(value).map(([name, each]) => [name, omit(each)] as const);
+    return Object.fromEntries(entries.filter(([, each]) => isPresent(each)));
   };
-  return clean(request) as JobCreateParams;
+  return omit(request) as JobCreateParams;
 }
 
-export const asCurl: Write = (request, baseUrl) =>
+export const toCurl: Write = (request, baseUrl) =>
   [
     `curl ${baseUrl}/fine_tuning/jobs \\`,
     `  -H "Authorization: Bearer $GRAFT_API_KEY" \\`,
@@ -22,8 +22,8 @@ export const asCurl: Write = (request, baseUrl) =>
     `  -d ${shellQuoted(JSON.stringify(request, null, 2))}`,
   ].join('\n');
 
-/** What the official client has no parameter for is in `extra_body`. */
-const known = [
+/** Parameters of OpenAI's client; all others go into `extra_body`. */
+const openAiParameters = [
   'model',
   'training_file',
   'validation_file',
@@ -34,10 +34,10 @@ const known = [
   'integrations',
 ];
 
-export const asPython: Write = (request, baseUrl) => {
+export const toPython: Write = (request, baseUrl) => {
   const entries = Object.entries(request);
-  const plain = entries.filter(([name]) => known.includes(name));
-  const extra = Object.fromEntries(entries.filter(([name]) => !known.includes(name)));
+  const plain = entries.filter(([name]) => openAiParameters.includes(name));
+  const extra = Object.fromEntries(entries.filter(([name]) => !openAiParameters.includes(name)));
   const options = [...plain, ...(Object.keys(extra).length > 0 ? [['extra_body', extra] as const] : [])];
   return [
     'import os',
@@ -45,27 +45,29 @@ export const asPython: Write = (request, baseUrl) => {
     '',
     `client = OpenAI(base_url=${JSON.stringify(baseUrl)}, api_key=os.environ["GRAFT_API_KEY"])`,
     'job = client.fine_tuning.jobs.create(',
-    ...options.map(([name, value]) => `    ${name}=${inPython(value, 1)},`),
+    ...options.map(([name, value]) => `    ${name}=${pythonLiteral(value, 1)},`),
     ')',
     'print(job.id)',
   ].join('\n');
 };
 
-function inPython(value: unknown, depth: number): string {
+function pythonLiteral(value: unknown, depth: number): string {
   if (value === null || value === undefined) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value !== 'object') return JSON.stringify(value);
   const [open, close] = Array.isArray(value) ? '[]' : '{}';
   const parts = Array.isArray(value)
-    ? value.map((each) => inPython(each, depth + 1))
-    : Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${inPython(each, depth + 1)}`);
+    ? value.map((each) => pythonLiteral(each, depth + 1))
+    : Object.entries(value).map(
+        ([name, each]) => `${JSON.stringify(name)}: ${pythonLiteral(each, depth + 1)}`,
+      );
   const line = `${open}${parts.join(', ')}${close}`;
   if (line.length <= 80 && !line.includes('\n')) return line;
   const space = '    '.repeat(depth);
   return `${open}\n${parts.map((part) => `${space}    ${part},\n`).join('')}${space}${close}`;
 }
 
-export const asCommand: Write = (request, baseUrl) => {
+export const toCommand: Write = (request, baseUrl) => {
   const { n_epochs, batch_size, learning_rate_multiplier } =
     request.method?.supervised?.hyperparameters ?? {};
   const options: [string, unknown][] = [
@@ -86,17 +88,17 @@ export const asCommand: Write = (request, baseUrl) => {
     ['training', request.training],
     ['sweep', request.sweep],
   ];
-  const given = options.filter(([, value]) => isTold(value) && value !== 'auto');
+  const present = options.filter(([, value]) => isPresent(value) && value !== 'auto');
   const text = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
-  const words = given.map(
+  const flags = present.map(
     ([name, value]) => `--${name} ${/^[\w.:-]+$/.test(text(value)) ? text(value) : shellQuoted(text(value))}`,
   );
   return [
     `# once: npm install --global ${baseUrl.replace(/\/v1$/, '')}/graft-cli.tgz`,
     `export GRAFT_BASE_URL=${baseUrl}`,
-    ['graft jobs create', ...words].join(' \\\n  '),
+    ['graft jobs create', ...flags].join(' \\\n  '),
   ].join('\n');
 };
 
-const isTold = (value: unknown): boolean =>
+const isPresent = (value: unknown): boolean =>
   value != null && !(typeof value === 'object' && Object.keys(value).length === 0);

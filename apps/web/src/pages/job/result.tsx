@@ -9,18 +9,18 @@ import { Icon } from '../../components/icon.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
-import { playgroundWith } from '../../router/playground-with.ts';
+import { usePermission } from '../../data/session.ts';
+import { playgroundLink } from '../../router/playground-link.ts';
 import { bytes, count, counted, measure } from '../../text/numbers.ts';
-import { UseIt } from '../adapter/use-it.tsx';
+import { Lineage } from '../adapter/lineage.tsx';
+import { UsageCode } from '../adapter/usage-code.tsx';
 import { EstimateTable } from './estimate-table.tsx';
-import { Lineage } from './lineage.tsx';
-import { type Proof, proofInWords, versionMetrics } from './version-metrics.ts';
+import { describeProof, type Proof, versionMetrics } from './version-metrics.ts';
 
-/** The adapter that came of it, the proof that it does something, what it cost beside the estimate, and where it comes from. */
+/** The job's adapter, the proof of its effect, estimate and actual cost, and lineage. */
 export function Result({ job }: { job: FineTuningJob }) {
   const model = job.fine_tuned_model;
-  const mayRead = useMay('adapters:read') && useMay('models:read');
+  const canRead = usePermission('adapters:read') && usePermission('models:read');
   const {
     data: version,
     error,
@@ -28,40 +28,45 @@ export function Result({ job }: { job: FineTuningJob }) {
   } = useQuery({
     queryKey: ['version-of', model],
     queryFn: () => graft.adapters.retrieveVersionOf(model!),
-    enabled: model !== null && mayRead,
+    enabled: model !== null && canRead,
     staleTime: 60_000,
   });
-  const isGone = error instanceof GraftApiError && error.status === 404;
-  if (error && !isGone) return <Problem error={error} onRetry={refetch} />;
+  const isDeleted = error instanceof GraftApiError && error.status === 404;
+  if (error && !isDeleted) return <Problem error={error} onRetry={refetch} />;
   const metrics = versionMetrics(version ?? null);
   return (
     <section class="stack" aria-label="Result">
       {model === null ? (
         <Empty title="No adapter yet">
-          <p>{emptyWords[job.status] ?? 'It is published when the job has succeeded.'}</p>
+          <p>{emptyTexts[job.status] ?? 'The adapter is published when the job succeeds.'}</p>
         </Empty>
-      ) : isGone ? (
-        <Empty title="Its adapter was deleted">
+      ) : isDeleted ? (
+        <Empty title="Adapter deleted">
           <p>
-            For some days it can be restored, among the{' '}
-            <Link href="/adapters?show=deleted">deleted ones of the adapters</Link>.
+            You can restore it for a few days under{' '}
+            <Link href="/adapters?show=deleted">deleted adapters</Link>.
           </p>
         </Empty>
       ) : (
-        <Made job={job} model={model} version={version ?? null} proof={metrics?.proof ?? null} />
+        <PublishedAdapter job={job} model={model} version={version ?? null} proof={metrics?.proof ?? null} />
       )}
       <EstimateTable job={job} metrics={metrics} />
-      {version && <Lineage version={version} />}
+      {version && (
+        <section class="panel">
+          <h2>Lineage</h2>
+          <Lineage version={version} />
+        </section>
+      )}
     </section>
   );
 }
 
-const emptyWords: Partial<Record<FineTuningJob['status'], string>> = {
-  failed: 'The job failed. What it had kept by then are its checkpoints.',
-  cancelled: 'The job was cancelled. What it had kept by then are its checkpoints.',
+const emptyTexts: Partial<Record<FineTuningJob['status'], string>> = {
+  failed: 'The job failed. Its checkpoints are kept.',
+  cancelled: 'The job was cancelled. Its checkpoints are kept.',
 };
 
-function Made({
+function PublishedAdapter({
   job,
   model,
   version,
@@ -73,16 +78,16 @@ function Made({
   proof: Proof | null;
 }) {
   const { training_end: end } = job;
-  const mayCall = useMay('completions:write');
-  const mayTrain = useMay('jobs:write');
+  const canCall = usePermission('completions:write');
+  const canTrain = usePermission('jobs:write');
   return (
     <section class="panel">
       <h2>Adapter</h2>
       <p class="row">
-        <code class="model-name">{model}</code>
+        <code class="wrap-anywhere">{model}</code>
         <CopyButton text={model} label="Copy name" />
       </p>
-      {proof && <p class="proof">{proofInWords(proof)}</p>}
+      {proof && <p class="proof">{describeProof(proof)}</p>}
       <Facts
         facts={[
           ...(version
@@ -92,7 +97,7 @@ function Made({
                 {
                   name: 'Digest',
                   value: <code>{version.digest.slice(0, 16)}</code>,
-                  note: 'beginning of the SHA-256 of its files',
+                  note: 'SHA-256 of the files, shortened',
                 },
               ]
             : []),
@@ -103,9 +108,9 @@ function Made({
                   value: count(end.published_step),
                   note:
                     end.reason === 'early_stopping'
-                      ? `stopped early, of ${count(end.total_steps)} planned`
+                      ? `stopped early (${count(end.total_steps)} planned)`
                       : end.best &&
-                        `best ${end.best.metric} ${measure(end.best.value)} at ${count(end.best.step)}`,
+                        `best ${end.best.metric} ${measure(end.best.value)} at step ${count(end.best.step)}`,
                 },
               ]
             : []),
@@ -114,25 +119,25 @@ function Made({
       {version && (
         <>
           <p class="row">
-            {mayCall && (
-              <LinkButton kind="main" icon="talk" href={playgroundWith(version.base_model, model)}>
-                Try it beside its base
+            {canCall && (
+              <LinkButton kind="main" icon="chat" href={playgroundLink(version.base_model, model)}>
+                Compare with base model
               </LinkButton>
             )}
             <a class="button" href={version.download_path} download>
               <Icon name="download" /> Download
             </a>
-            {mayTrain && (
+            {canTrain && (
               <LinkButton href={`/jobs/new?${new URLSearchParams({ start: model })}`}>
-                Continue from it
+                Continue training
               </LinkButton>
             )}
             <LinkButton href={`/adapters/${version.adapter_id}?version=${version.version}`}>
-              Open the version
+              Open version
             </LinkButton>
           </p>
-          <Disclosure summary="Call it or load it in your code">
-            <UseIt version={version} />
+          <Disclosure summary="Use in your code">
+            <UsageCode version={version} />
           </Disclosure>
         </>
       )}

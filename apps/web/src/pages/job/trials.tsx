@@ -6,40 +6,40 @@ import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { count, measure } from '../../text/numbers.ts';
 
-const words: Record<JobTrial['status'], string> = {
-  waiting: 'waits',
-  running: 'is trained',
-  stopped: 'stopped: others were better',
-  diverged: 'diverged',
-  won: 'the best',
+const statusLabels: Record<JobTrial['status'], string> = {
+  waiting: 'Waiting',
+  running: 'Running',
+  stopped: 'Stopped early',
+  diverged: 'Diverged',
+  won: 'Best',
 };
 
-/** Of equal losses the first continues, which does not make the others worse. */
-/** The loss, and the metric that decides where that is another. */
+/** The validation loss, followed by the deciding metric if that is another one. */
 const evaluationText = (rung: JobTrial['rungs'][number] | undefined): string =>
   [measure(rung?.valid_loss), ...(rung?.value == null ? [] : [`(${measure(rung.value)})`])].join(' ');
 
+/** If trials tie, the first one continues. */
 const statusText = ({ status, tied_with: tied }: JobTrial): string =>
-  tied === null ? words[status] : `stopped: as good as ${tied}, which comes first`;
+  tied === null ? statusLabels[status] : `Stopped early: tied with ${tied}, which is first`;
 
-/** Height of a row of one line. */
+/** Height of a one-line row. */
 const rowRem = 2.45;
 
-/** Every value of each option with every one of the others'. */
-const trialsOf = ({ sweep }: FineTuningJob): number =>
+/** Number of combinations of the swept values. */
+const countTrials = ({ sweep }: FineTuningJob): number =>
   Object.values(sweep ?? {}).reduce(
     (product, values) => product * (Array.isArray(values) ? values.length : 1),
     1,
   );
 
-/** Of a sweep, what it tries. */
+/** The trials of a sweep. */
 export function Trials({ job }: { job: FineTuningJob }) {
   const { data, error, refetch } = useQuery({
     queryKey: ['trials', job.id],
     queryFn: () => graft.fineTuning.jobs.trials(job.id),
   });
-  const varied = Object.keys(job.sweep ?? {});
-  const optionOf = ({ peft, training }: JobTrial, option: string) => {
+  const swept = Object.keys(job.sweep ?? {});
+  const optionText = ({ peft, training }: JobTrial, option: string) => {
     const value = ({ ...training, ...peft } as Record<string, unknown>)[option];
     return typeof value === 'number' ? measure(value) : String(value ?? '–');
   };
@@ -49,22 +49,22 @@ export function Trials({ job }: { job: FineTuningJob }) {
       {error ? (
         <Problem error={error} onRetry={refetch} />
       ) : !data ? (
-        <Waiting height={`${rowRem * (1 + trialsOf(job))}rem`} />
+        <Waiting height={`${rowRem * (1 + countTrials(job))}rem`} />
       ) : (
         <Table
           label="Trials"
-          minWidth={`${35 + 8 * varied.length}rem`}
+          minWidth={`${35 + 8 * swept.length}rem`}
           rows={data.data}
           rowKey={({ trial }) => String(trial)}
           columns={[
-            { head: 'Trial', names: true, width: '5rem', cell: ({ trial }) => trial },
-            ...varied.map((option) => ({
+            { head: 'Trial', isRowHeader: true, width: '5rem', cell: ({ trial }) => trial },
+            ...swept.map((option) => ({
               head: <code>{option}</code>,
-              cell: (trial: JobTrial) => optionOf(trial, option),
+              cell: (trial: JobTrial) => optionText(trial, option),
             })),
             { head: 'Steps', end: true, width: '7rem', cell: ({ step }) => count(step) },
             {
-              head: 'Evaluation',
+              head: 'Eval loss',
               end: true,
               width: '8rem',
               cell: ({ rungs }) => evaluationText(rungs.at(-1)),

@@ -1,18 +1,18 @@
 import type { AdapterVersion } from '@graft/client';
 import { count, measure } from '../../text/numbers.ts';
 
-/** Losses of the trained model, of its files loaded again in a fresh process, and of the base alone. */
+/** Losses of the trained model, of its files loaded in a new process, and of the base model. */
 export interface Proof {
   live_loss: number;
   reloaded_loss: number;
   base_loss: number;
-  /** Of an adapter that was trained on a quantised base: its loss on the one as it is served, of which `base_loss` is then, too. */
+  /** For an adapter trained on a quantized base: the loss on the base as served, to which `base_loss` then refers too. */
   served_loss?: number;
   examples: number;
   measured_on: 'validation' | 'training';
 }
 
-/** What a version that was trained here tells of its training, as far as it does. */
+/** Training metrics of a version, as far as it has them. */
 export interface VersionMetrics {
   steps?: number;
   final_loss?: number | null;
@@ -25,7 +25,7 @@ export interface VersionMetrics {
 export const versionMetrics = (version: Pick<AdapterVersion, 'metrics'> | null): VersionMetrics | null =>
   version?.metrics ?? null;
 
-export function proofInWords({
+export function describeProof({
   live_loss,
   reloaded_loss,
   base_loss,
@@ -33,15 +33,14 @@ export function proofInWords({
   examples,
   measured_on,
 }: Proof): string {
-  const where =
-    measured_on === 'validation' ? 'examples that it was not trained on' : 'of its training examples';
+  const examplesText = measured_on === 'validation' ? 'validation examples' : 'training examples';
   const loss = served_loss ?? reloaded_loss;
   const change = base_loss === 0 ? 0 : (loss - base_loss) / base_loss;
   const amount = `${measure(Math.abs(change) * 100)} %`;
   return [
-    `On ${count(examples)} ${where} the base model has a loss of ${measure(base_loss)}, and with this adapter ${measure(loss)}: ${amount} ${change < 0 ? 'less' : 'more'}.`,
+    `On ${count(examples)} ${examplesText}, the loss is ${measure(base_loss)} for the base model and ${measure(loss)} with this adapter: ${amount} ${change < 0 ? 'lower' : 'higher'}.`,
     served_loss === undefined
-      ? `That was measured with its files, loaded again in a fresh process, where they did as the trained model had (${measure(live_loss)}).`
-      : `That was measured with its files, loaded again in a fresh process, on the base as it is served; on the quantised one of training they did as the trained model had (${measure(live_loss)}).`,
+      ? `Measured with the adapter's files in a new process, where the loss matches the trained model's (${measure(live_loss)}).`
+      : `Measured with the adapter's files in a new process, on the base model as served. On the quantized base of training, the loss matches the trained model's (${measure(live_loss)}).`,
   ].join(' ');
 }

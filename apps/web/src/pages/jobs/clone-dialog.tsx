@@ -6,63 +6,63 @@ import { LinkButton } from '../../components/forms/button.tsx';
 import { Checkbox, TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
 import { toast } from '../../components/toast.tsx';
-import { faultOf, restOf } from '../../data/action.ts';
+import { fieldError, otherError } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { mergeJobs, useJobVerb } from '../../data/jobs.ts';
+import { mergeJobs, useJobAction } from '../../data/jobs.ts';
 import { jobName } from '../../text/job-names.ts';
 
-const suffix = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const validName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** The same job once more, under another name or with another seed. */
+/** Creates a copy of a job, with another name or seed. */
 export function CloneDialog({ job, onClose }: { job: FineTuningJob; onClose: () => void }) {
   const cache = useQueryClient();
   const [, go] = useLocation();
-  const cancel = useJobVerb();
+  const jobAction = useJobAction();
   const [name, setName] = useState(job.suffix ?? '');
-  const [isSeedNew, setSeedNew] = useState(false);
-  const isFaulty = name !== '' && !suffix.test(name);
+  const [hasNewSeed, setHasNewSeed] = useState(false);
+  const isInvalid = name !== '' && !validName.test(name);
   const clone = useMutation({
     mutationFn: (changes: { suffix: string | null; seed?: null }) =>
       graft.fineTuning.jobs.clone(job.id, changes),
-    onSuccess: (made) => {
-      mergeJobs(cache, [made]);
+    onSuccess: (created) => {
+      mergeJobs(cache, [created]);
       onClose();
-      go(`/jobs/${made.id}`);
-      toast(`${jobName(made)} is made.`, {
+      go(`/jobs/${created.id}`);
+      toast(`${jobName(created)} created.`, {
         label: 'Undo',
-        run: () => cancel.mutate({ id: made.id, verb: 'cancel' }),
+        run: () => jobAction.mutate({ id: created.id, action: 'cancel' }),
       });
     },
   });
   const submit = () => {
-    if (!isFaulty) clone.mutate({ suffix: name || null, ...(isSeedNew ? { seed: null } : {}) });
+    if (!isInvalid) clone.mutate({ suffix: name || null, ...(hasNewSeed ? { seed: null } : {}) });
   };
   return (
     <FormDialog
       title={`Clone ${jobName(job)}`}
       action="Clone"
       busy={clone.isPending}
-      error={restOf(clone.error, ['suffix'])}
+      error={otherError(clone.error, ['suffix'])}
       onSubmit={submit}
       onClose={onClose}
     >
-      <p>A new job with the same data and options. What was left to Graft is chosen anew.</p>
+      <p>Creates a new job with the same data and options. Automatic options are chosen again.</p>
       <TextField
         label="Name"
-        hint="Part of the model’s name. Left empty, it is made of the job’s id."
+        hint="Part of the model name. Defaults to the end of the job id."
         maxLength={64}
         value={name}
         onValue={setName}
         error={
-          isFaulty
-            ? 'Letters, digits, dots, dashes and underscores; the first a letter or a digit.'
-            : faultOf(clone.error, 'suffix')
+          isInvalid
+            ? 'Use letters, digits, dots, dashes and underscores. Start with a letter or digit.'
+            : fieldError(clone.error, 'suffix')
         }
       />
-      <Checkbox label={`Another seed than ${job.seed}`} checked={isSeedNew} onChecked={setSeedNew} />
+      <Checkbox label={`New random seed (now ${job.seed})`} checked={hasNewSeed} onChecked={setHasNewSeed} />
       <div class="row">
         <LinkButton small href={`/jobs/new?job=${job.id}`}>
-          Change more first
+          Edit all options
         </LinkButton>
       </div>
     </FormDialog>

@@ -7,29 +7,27 @@ import { Button } from '../../components/forms/button.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { graft } from '../../data/graft.ts';
 import { mergeJobs } from '../../data/jobs.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 
-/** Before the first job: what will happen here, and an example that can be trained at once. */
+/** Shown before the team's first job: an explanation, and an example to train. */
 export function FirstRun() {
-  const mayTrain = useMay('jobs:write');
-  const mayUpload = useMay('files:write');
+  const canTrain = usePermission('jobs:write');
+  const canUpload = usePermission('files:write');
   return (
     <section class="first-run">
-      <h2>Nothing has been trained here yet</h2>
+      <h2>No jobs yet</h2>
       <p>
-        A job takes a base model and a file of examples, and trains an adapter: a small file that changes what
-        the model answers. You watch it learn, try it beside its base, and take it along or call it from here.
+        A job trains an adapter from a base model and a file of examples. An adapter is a small file that
+        changes the model's answers. You can follow the training, compare the result with the base model, call
+        it through the API, or download it.
       </p>
-      {mayTrain && mayUpload ? (
+      {canTrain && canUpload ? (
         <Example />
       ) : (
-        <p class="soft">
-          With your role you see what others train. A member of the team begins the first job.
-        </p>
+        <p class="soft">You have read-only access. A team member can start the first job.</p>
       )}
       <p class="small soft">
-        Programs do the same by the API, in the wire format of OpenAI’s clients:{' '}
-        <a href="/docs">its documentation</a>.
+        The API is compatible with OpenAI’s clients: <a href="/docs">API reference</a>.
       </p>
     </section>
   );
@@ -57,8 +55,8 @@ function Example() {
     <div class="first-run-example">
       <h3>Try it with an example</h3>
       <p>
-        240 messages to a bicycle shop, each with the team that it belongs to and how urgent it is. The model
-        learns to sort them, which takes a few minutes on two cores.
+        240 messages to a bicycle shop, labelled with a team and an urgency. The model learns to classify
+        them, which takes a few minutes on two CPU cores.
       </p>
       <blockquote>
         <p>“Gear cable broke, leaving for the Alps first thing tomorrow.”</p>
@@ -68,8 +66,7 @@ function Example() {
       </blockquote>
       {bases?.length === 0 ? (
         <p>
-          There is no base model yet: the operator of this service adds one with{' '}
-          <code>graft admin base-models add</code>.
+          There is no base model yet. The operator can add one with <code>graft admin base-models add</code>.
         </p>
       ) : (
         <Button

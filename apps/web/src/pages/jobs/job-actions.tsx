@@ -4,110 +4,112 @@ import { useLocation } from 'wouter-preact';
 import { Confirm } from '../../components/dialog.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { toast } from '../../components/toast.tsx';
-import { actionsOf, type JobVerb, useDeleteJob, useJobVerb } from '../../data/jobs.ts';
-import { useMay } from '../../data/session.ts';
+import { availableActions, type JobAction, useDeleteJob, useJobAction } from '../../data/jobs.ts';
+import { usePermission } from '../../data/session.ts';
 import { jobName } from '../../text/job-names.ts';
 import { CloneDialog } from './clone-dialog.tsx';
 
-/** Pausing and resuming take each other back; cancelling cannot be, and asks. */
+/** Buttons for a job. Pausing and resuming offer an undo; cancelling and deleting ask for confirmation. */
 export function JobActions({ job, isSmall = false }: { job: FineTuningJob; isSmall?: boolean }) {
-  const [asked, setAsked] = useState<'cancel' | 'clone' | 'delete' | null>(null);
-  const act = useJobVerb();
-  const erase = useDeleteJob();
+  const [dialog, setDialog] = useState<'cancel' | 'clone' | 'delete' | null>(null);
+  const jobAction = useJobAction();
+  const deleteJob = useDeleteJob();
   const [path, go] = useLocation();
-  if (!useMay('jobs:write')) return null;
+  if (!usePermission('jobs:write')) return null;
   const name = jobName(job);
-  const can = actionsOf(job);
-  const undoable = (verb: 'pause' | 'resume', told: string, opposite: JobVerb) =>
-    act.mutate(
-      { id: job.id, verb },
+  const available = availableActions(job);
+  const runWithUndo = (action: 'pause' | 'resume', message: string, undo: JobAction) =>
+    jobAction.mutate(
+      { id: job.id, action },
       {
         onSuccess: () =>
-          toast(told, { label: 'Undo', run: () => act.mutate({ id: job.id, verb: opposite }) }),
+          toast(message, { label: 'Undo', run: () => jobAction.mutate({ id: job.id, action: undo }) }),
       },
     );
-  const busy = act.isPending;
-  const Act = isSmall ? SmallButton : LabelledButton;
+  const busy = jobAction.isPending;
+  const ActionButton = isSmall ? SmallButton : LabelledButton;
   return (
     <span class="job-actions">
-      {can.pause && (
-        <Act
+      {available.pause && (
+        <ActionButton
           label={`Pause ${name}`}
           text="Pause"
           icon="pause"
           busy={busy}
-          onClick={() => undoable('pause', `${name} pauses at its next checkpoint.`, 'resume')}
+          onClick={() => runWithUndo('pause', `${name} will pause at its next checkpoint.`, 'resume')}
         />
       )}
-      {can.resume && (
-        <Act
+      {available.resume && (
+        <ActionButton
           label={`Resume ${name}`}
           text="Resume"
           icon="play"
           busy={busy}
-          onClick={() => undoable('resume', `${name} is in the queue again.`, 'pause')}
+          onClick={() => runWithUndo('resume', `${name} queued again.`, 'pause')}
         />
       )}
-      {can.cancel && (
-        <Act
+      {available.cancel && (
+        <ActionButton
           label={`Cancel ${name}`}
           text="Cancel"
           icon="cancel"
           busy={busy}
-          onClick={() => setAsked('cancel')}
+          onClick={() => setDialog('cancel')}
         />
       )}
-      <Act label={`Clone ${name}`} text="Clone" icon="clone" onClick={() => setAsked('clone')} />
-      {can.delete && (
-        <Act
+      <ActionButton label={`Clone ${name}`} text="Clone" icon="clone" onClick={() => setDialog('clone')} />
+      {available.delete && (
+        <ActionButton
           label={`Delete ${name}`}
           text="Delete"
           icon="trash"
-          busy={erase.isPending}
-          onClick={() => setAsked('delete')}
+          busy={deleteJob.isPending}
+          onClick={() => setDialog('delete')}
         />
       )}
-      {asked === 'delete' && (
+      {dialog === 'delete' && (
         <Confirm
           title={`Delete ${name}?`}
-          action="Delete the job"
-          busy={erase.isPending}
+          action="Delete job"
+          busy={deleteJob.isPending}
           onConfirm={() =>
-            erase.mutate(job.id, {
-              // Its own page has nothing more to show.
+            deleteJob.mutate(job.id, {
+              // The deleted job's page has nothing to show.
               onSuccess: () => path.includes(job.id) && go('/jobs'),
-              onSettled: () => setAsked(null),
+              onSettled: () => setDialog(null),
             })
           }
-          onClose={() => setAsked(null)}
+          onClose={() => setDialog(null)}
         >
           <p>
-            Its events, curves and checkpoints are gone for good. The adapter that it made stays, and so does
-            what it used in your team's usage.
+            Its events, curves and checkpoints are deleted permanently. Its adapter and your team's usage
+            records are kept.
           </p>
         </Confirm>
       )}
-      {asked === 'cancel' && (
+      {dialog === 'cancel' && (
         <Confirm
           title={`Cancel ${name}?`}
-          action="Cancel the job"
+          action="Cancel job"
           busy={busy}
-          onConfirm={() => act.mutate({ id: job.id, verb: 'cancel' }, { onSettled: () => setAsked(null) })}
-          onClose={() => setAsked(null)}
+          onConfirm={() =>
+            jobAction.mutate({ id: job.id, action: 'cancel' }, { onSettled: () => setDialog(null) })
+          }
+          onClose={() => setDialog(null)}
         >
-          <p>It stops for good. Its checkpoints and its curves stay; it cannot be resumed, only cloned.</p>
+          <p>A cancelled job cannot be resumed, only cloned. Its checkpoints and curves are kept.</p>
         </Confirm>
       )}
-      {asked === 'clone' && <CloneDialog job={job} onClose={() => setAsked(null)} />}
+      {dialog === 'clone' && <CloneDialog job={job} onClose={() => setDialog(null)} />}
     </span>
   );
 }
 
-const SmallButton = ({ text: _, ...rest }: Labelled) => <IconButton small {...rest} />;
+const SmallButton = ({ text: _, ...rest }: ActionProps) => <IconButton small {...rest} />;
 
-type Labelled = Parameters<typeof IconButton>[0] & { text: string };
+type ActionProps = Parameters<typeof IconButton>[0] & { text: string };
 
-const LabelledButton = ({ label, text, icon, ...rest }: Labelled) => (
+const LabelledButton = ({ label, text, icon, ...rest }: ActionProps) => (
   <Button icon={icon} title={label} {...rest}>
     {text}
   </Button>

@@ -3,42 +3,42 @@ import { useRef } from 'preact/hooks';
 import { Link } from 'wouter-preact';
 import { Sparkline } from '../../components/chart/sparkline.tsx';
 import { type Column, Table } from '../../components/lists/table.tsx';
-import { useNames } from '../../data/people.ts';
+import { useMemberNames } from '../../data/member-names.ts';
 import { jobName, methodName } from '../../text/job-names.ts';
 import { measure } from '../../text/numbers.ts';
 import { JobActions } from './job-actions.tsx';
-import { JobEnd, JobStanding } from './job-standing.tsx';
+import { JobEnd, JobStatusCell } from './job-status-cell.tsx';
 
-/** Jobs that can be laid over one another. */
-const mostPicked = 8;
+/** Jobs that can be compared. */
+const maxSelected = 8;
 const noLosses: number[] = [];
 
 interface JobRow {
   job: FineTuningJob;
   losses: number[];
   owner: string;
-  isPicked: boolean;
-  /** The same for every row and every time. */
-  onPick: (id: string, isPicked: boolean) => void;
+  isSelected: boolean;
+  /** The same function for all rows and renders. */
+  onSelect: (id: string, isSelected: boolean) => void;
 }
 
 const columns: readonly Column<JobRow>[] = [
   {
     head: <span class="visually-hidden">Compare</span>,
     width: '2.75rem',
-    cell: ({ job, isPicked, onPick }) => (
+    cell: ({ job, isSelected, onSelect }) => (
       <input
         type="checkbox"
         class="jobs-pick"
         aria-label={`Compare ${jobName(job)}`}
-        checked={isPicked}
-        onChange={(event) => onPick(job.id, event.currentTarget.checked)}
+        checked={isSelected}
+        onChange={(event) => onSelect(job.id, event.currentTarget.checked)}
       />
     ),
   },
   {
     head: 'Job',
-    names: true,
+    isRowHeader: true,
     cell: ({ job }) => (
       <>
         <Link href={`/jobs/${job.id}`} class="cut" title={`${jobName(job)} (${job.id})`}>
@@ -50,7 +50,7 @@ const columns: readonly Column<JobRow>[] = [
       </>
     ),
   },
-  { head: 'Status', width: '13rem', cell: ({ job }) => <JobStanding job={job} /> },
+  { head: 'Status', width: '13rem', cell: ({ job }) => <JobStatusCell job={job} /> },
   {
     head: 'Loss',
     width: '12rem',
@@ -65,7 +65,7 @@ const columns: readonly Column<JobRow>[] = [
       </span>
     ),
   },
-  { head: 'End', width: '7.5rem', cell: ({ job }) => <JobEnd job={job} /> },
+  { head: 'Finished', width: '7.5rem', cell: ({ job }) => <JobEnd job={job} /> },
   {
     head: <span class="visually-hidden">Actions</span>,
     width: '7.5rem',
@@ -77,25 +77,25 @@ const columns: readonly Column<JobRow>[] = [
 interface JobTableProps {
   jobs: readonly FineTuningJob[];
   losses: ReadonlyMap<string, number[]>;
-  picked: readonly string[];
-  onPicked: (picked: readonly string[]) => void;
+  selected: readonly string[];
+  onSelectionChange: (selected: readonly string[]) => void;
 }
 
-export function JobTable({ jobs, losses, picked, onPicked }: JobTableProps) {
-  const { nameOf } = useNames();
-  const latest = useRef({ picked, onPicked });
-  latest.current = { picked, onPicked };
-  const onPick = useRef((id: string, isPicked: boolean) => {
-    const others = latest.current.picked.filter((each) => each !== id);
-    latest.current.onPicked(isPicked ? [...others, id].slice(-mostPicked) : others);
+export function JobTable({ jobs, losses, selected, onSelectionChange }: JobTableProps) {
+  const { nameOf } = useMemberNames();
+  const latest = useRef({ selected, onSelectionChange });
+  latest.current = { selected, onSelectionChange };
+  const onSelect = useRef((id: string, isSelected: boolean) => {
+    const others = latest.current.selected.filter((each) => each !== id);
+    latest.current.onSelectionChange(isSelected ? [...others, id].slice(-maxSelected) : others);
   });
   const rows = jobs.map(
     (job): JobRow => ({
       job,
       losses: losses.get(job.id) ?? noLosses,
       owner: job.created_by === null ? '–' : nameOf(job.created_by),
-      isPicked: picked.includes(job.id),
-      onPick: onPick.current,
+      isSelected: selected.includes(job.id),
+      onSelect: onSelect.current,
     }),
   );
   return <Table label="Jobs" rows={rows} rowKey={({ job }) => job.id} minWidth="62rem" columns={columns} />;
@@ -111,10 +111,10 @@ function Loss({
   last?: number | null | undefined;
 }) {
   const now = last ?? losses.at(-1) ?? null;
-  const words = losses.length > 1 ? `from ${measure(losses[0])} to ${measure(now)}` : 'none yet';
+  const description = losses.length > 1 ? `from ${measure(losses[0])} to ${measure(now)}` : 'no values yet';
   return (
     <span class="jobs-loss">
-      <Sparkline values={losses} label={`Loss of ${name}: ${words}`} />
+      <Sparkline values={losses} label={`Loss of ${name}: ${description}`} />
       <span class="jobs-loss-now">{measure(now)}</span>
     </span>
   );

@@ -1,37 +1,36 @@
 import { useState } from 'preact/hooks';
 import { Empty } from '../../components/empty.tsx';
 import { Button, LinkButton } from '../../components/forms/button.tsx';
+import { More } from '../../components/lists/more.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { type JobFilters, useJobs, useLosses } from '../../data/jobs.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { count } from '../../text/numbers.ts';
 import { Filters } from './filters.tsx';
 import { FirstRun } from './first-run.tsx';
 import { JobTable } from './job-table.tsx';
-import { useInSight } from './use-in-sight.ts';
 
 const unfiltered: JobFilters = { status: '', model: '', owner: '', search: '' };
 
-/** Every job of the team, as it is now. */
+/** The team's jobs, updated live. */
 export function Jobs() {
   const [filters, setFilters] = useQueryState({ ...unfiltered });
-  const mayTrain = useMay('jobs:write');
-  const [picked, setPicked] = useState<readonly string[]>([]);
-  const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, isPlaceholderData } =
-    useJobs(filters);
+  const canTrain = usePermission('jobs:write');
+  const [selected, setSelected] = useState<readonly string[]>([]);
+  const query = useJobs(filters);
+  const { data, error, refetch, hasNextPage, isFetchingNextPage, isPlaceholderData } = query;
   const pages = data?.pages.map((page) => page.data) ?? [];
   const jobs = pages.flat();
   const losses = useLosses(pages);
-  const end = useInSight(() => hasNextPage && !isFetchingNextPage && fetchNextPage());
   const isFiltered = Object.values(filters).some(Boolean);
   const isFirst = data !== undefined && jobs.length === 0 && !isFiltered;
 
-  const compare = picked.length > 1 && (
-    <LinkButton icon="compare" href={`/compare?jobs=${picked.join()}`}>
-      Compare {picked.length}
+  const compare = selected.length > 1 && (
+    <LinkButton icon="compare" href={`/compare?jobs=${selected.join()}`}>
+      Compare {selected.length}
     </LinkButton>
   );
   return (
@@ -41,7 +40,7 @@ export function Jobs() {
         actions={
           <>
             {compare}
-            {mayTrain && (
+            {canTrain && (
               <LinkButton kind="main" icon="add" href="/jobs/new">
                 New job
               </LinkButton>
@@ -53,17 +52,18 @@ export function Jobs() {
       {error && <Problem error={error} onRetry={refetch} />}
       {!data && !error && <Waiting />}
       {data && jobs.length === 0 && isFiltered && (
-        <Empty title="No job is like that">
-          <p>Take a filter away, or search for less.</p>
-          <Button onClick={() => setFilters(unfiltered)}>Show all jobs</Button>
+        <Empty title="No matching jobs">
+          <p>Change or remove a filter.</p>
+          <Button onClick={() => setFilters(unfiltered)}>Clear filters</Button>
         </Empty>
       )}
       {jobs.length > 0 && (
         <div aria-busy={isPlaceholderData}>
-          <JobTable jobs={jobs} losses={losses} picked={picked} onPicked={setPicked} />
-          <div ref={end} class="small soft jobs-end" role="status">
-            {isFetchingNextPage ? 'More are fetched…' : hasNextPage ? '' : `${count(jobs.length)} shown`}
+          <JobTable jobs={jobs} losses={losses} selected={selected} onSelectionChange={setSelected} />
+          <div class="small soft jobs-end" role="status">
+            {isFetchingNextPage ? 'Loading more…' : hasNextPage ? '' : `${count(jobs.length)} shown`}
           </div>
+          <More query={query} />
         </div>
       )}
     </>

@@ -3,26 +3,26 @@ import { useMutation, useQuery } from '@tanstack/preact-query';
 import { DropZone } from '../../components/forms/drop-zone.tsx';
 import { Select } from '../../components/forms/field.tsx';
 import { graft } from '../../data/graft.ts';
-import { useMay } from '../../data/session.ts';
-import { sendFiles } from '../../data/uploads.ts';
+import { usePermission } from '../../data/session.ts';
+import { uploadFiles } from '../../data/uploads.ts';
 import { counted } from '../../text/numbers.ts';
-import { Sendings } from '../files/sendings.tsx';
+import { UploadList } from '../files/upload-list.tsx';
 import { type Draft, faultAt, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';
 
-/** What is trained, and on what. */
+/** Fields for the model and the files. */
 export function DataPart({ form, models, change }: { form: Form; models: readonly Model[]; change: Change }) {
   const { draft, setDraft, faults } = form;
-  const mayUpload = useMay('files:write');
+  const canUpload = usePermission('files:write');
   const files = useQuery({
     queryKey: ['files', 'choice'],
     queryFn: async () => (await graft.files.list({ purpose: 'fine-tune', limit: 1000 }).page()).data,
   });
-  const choice = (files.data ?? []).map(
+  const fileOptions = (files.data ?? []).map(
     ({ id, filename, examples }) => [id, `${filename} · ${counted(examples, 'example')}`] as const,
   );
   const set = (path: string) => (value: string) => setDraft(withValue(draft, path, value || undefined));
-  // A file may be large: one that could not be trained on is not sent.
+  // Checks the model before a large upload.
   const upload = useMutation({
     mutationFn: async ({ sources, model }: { sources: File[]; model: string }) => {
       const isListed = model === '' || models.some(({ id }) => id === model);
@@ -34,28 +34,28 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
         const fault = faults.find(({ param }) => param === 'model' || param === 'start_from');
         if (fault) throw new Error(fault.message);
       }
-      sendFiles(sources, ({ id }) => change((now) => withValue(now, 'training_file', id)));
+      uploadFiles(sources, ({ id }) => change((current) => withValue(current, 'training_file', id)));
     },
   });
   const model = String(draft.start_from ?? draft.model ?? '');
-  const refused = upload.variables?.model === model ? upload.error : null;
+  const uploadError = upload.variables?.model === model ? upload.error : null;
   const setModel = (model: string) => {
-    const after = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
-    // An adapter goes on with its own configuration.
-    setDraft(model.startsWith('ft:') ? withValue(after, 'peft', undefined) : after);
+    const next = withValue(withValue(draft, 'model', model || undefined), 'start_from', undefined);
+    // Continued training uses the adapter's own configuration.
+    setDraft(model.startsWith('ft:') ? withValue(next, 'peft', undefined) : next);
   };
   return (
     <>
       <div class="new-job-fields">
         <Select
           label="Model"
-          hint="A base model, or one of the team’s adapters to go on from."
+          hint="A base model, or one of your team’s adapters to continue from."
           error={faultAt(faults, 'model') ?? faultAt(faults, 'start_from')}
           value={model}
           onValue={setModel}
           options={[
-            ['', 'Choose one'],
-            ...withOwn(
+            ['', 'Select…'],
+            ...withSelected(
               models.map(({ id }) => [id, id] as const),
               draft.start_from ?? draft.model,
             ),
@@ -66,43 +66,39 @@ export function DataPart({ form, models, change }: { form: Form; models: readonl
           error={faultAt(faults, 'training_file')}
           value={String(draft.training_file ?? '')}
           onValue={set('training_file')}
-          options={[['', 'Choose one'], ...withOwn(choice, draft.training_file)]}
+          options={[['', 'Select…'], ...withSelected(fileOptions, draft.training_file)]}
         />
         <Select
           label="Validation file"
-          hint="Or let a share of the training file be held out: validation_split, below."
+          hint="Optional. To hold out a part of the training file instead, set validation_split."
           error={faultAt(faults, 'validation_file')}
           value={String(draft.validation_file ?? '')}
           onValue={set('validation_file')}
-          options={[['', 'None'], ...withOwn(choice, draft.validation_file)]}
+          options={[['', 'None'], ...withSelected(fileOptions, draft.validation_file)]}
         />
       </div>
-      {mayUpload && (
+      {canUpload && (
         <>
-          <DropZone
-            label="Upload a file"
-            kind="plain"
-            onFiles={(sources) => upload.mutate({ sources, model })}
-          >
-            <p>…or drop it here: it becomes the training file.</p>
+          <DropZone label="Upload file" kind="plain" onFiles={(sources) => upload.mutate({ sources, model })}>
+            <p>…or drop it here to use it as the training file.</p>
           </DropZone>
-          {refused && (
+          {uploadError && (
             <p class="field-error" role="alert">
-              The file was not uploaded. {refused.message}
+              The file was not uploaded. {uploadError.message}
             </p>
           )}
-          <Sendings />
+          <UploadList />
         </>
       )}
     </>
   );
 }
 
-/** Of what the draft is by then. */
-export type Change = (after: (now: Draft) => Draft) => void;
+/** Updates the current draft. */
+export type Change = (update: (current: Draft) => Draft) => void;
 
-/** With what is chosen already, though the list does not have it: it may be older than what is listed. */
-const withOwn = (options: readonly (readonly [string, string])[], own: unknown) =>
-  typeof own !== 'string' || own === '' || options.some(([id]) => id === own)
+/** The options plus the selected value, which may be missing from the list because it is older. */
+const withSelected = (options: readonly (readonly [string, string])[], selected: unknown) =>
+  typeof selected !== 'string' || selected === '' || options.some(([id]) => id === selected)
     ? options
-    : [...options, [own, own] as const];
+    : [...options, [selected, selected] as const];

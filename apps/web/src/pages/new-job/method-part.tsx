@@ -3,13 +3,13 @@ import { useId } from 'preact/hooks';
 import { faultAt, partOf, withValue } from './draft.ts';
 import { ModuleField } from './module-field.tsx';
 import { type Form, OptionField } from './option-field.tsx';
-import { propertiesOf } from './schema.ts';
+import { listProperties } from './schema.ts';
 
 type Method = Wire.FineTuningMethod;
 
-/** Which method, with when to choose it, and its options: those of a usual configuration first. */
+/** The list of methods with a recommendation for each, and the options of the selected one, the most common first. */
 export function MethodPart({
-  form: given,
+  form: baseForm,
   options,
   plan,
 }: {
@@ -18,23 +18,23 @@ export function MethodPart({
   plan: Wire.FineTuningPlan | null;
 }) {
   const { methods, model, default_peft } = options;
-  // What is trained where nothing is said stands in the fields; what is changed of it is then said whole.
-  const draft = { peft: default_peft, ...given.draft };
-  const form: Form = { ...given, draft };
+  // The fields show the default configuration. A change of one option adds the whole configuration to the draft.
+  const draft = { peft: default_peft, ...baseForm.draft };
+  const form: Form = { ...baseForm, draft };
   const { setDraft, faults } = form;
   const group = useId();
   if (model?.peft) {
     return (
       <p>
-        Training goes on from <code>{model.start_from}</code> with its own configuration:{' '}
-        <strong>{String(model.peft.peft_type)}</strong>, which cannot be changed.
+        Training continues from <code>{model.start_from}</code> with the adapter’s configuration (
+        <strong>{String(model.peft.peft_type)}</strong>), which cannot be changed.
       </p>
     );
   }
   const peft = partOf(draft, 'peft');
-  const chosen = String(peft.peft_type ?? default_peft.peft_type);
-  const method = methods.find(({ peft_type }) => peft_type === chosen);
-  const choose = ({ peft_type, usual, usual_needs_model }: Method) => {
+  const selected = String(peft.peft_type ?? default_peft.peft_type);
+  const method = methods.find(({ peft_type }) => peft_type === selected);
+  const select = ({ peft_type, usual, usual_needs_model }: Method) => {
     const task = peft.task_type === undefined ? {} : { task_type: peft.task_type };
     setDraft(withValue(draft, 'peft', { peft_type, ...task, ...(usual_needs_model ? {} : usual) }));
   };
@@ -48,13 +48,13 @@ export function MethodPart({
             <input
               type="radio"
               name={group}
-              checked={each.peft_type === chosen}
+              checked={each.peft_type === selected}
               disabled={!each.permitted}
-              onChange={() => choose(each)}
+              onChange={() => select(each)}
             />
             <span>
               <strong>{each.title}</strong>
-              <span class="small">{each.permitted ? each.when : 'Your team may not train it.'}</span>
+              <span class="small">{each.permitted ? each.when : 'Not available to your team.'}</span>
             </span>
           </label>
         ))}
@@ -64,7 +64,7 @@ export function MethodPart({
           {fault}
         </p>
       )}
-      {method && <MethodOptions key={chosen} form={form} method={method} model={model} plan={plan} />}
+      {method && <MethodOptions key={selected} form={form} method={method} model={model} plan={plan} />}
     </>
   );
 }
@@ -80,11 +80,12 @@ function MethodOptions({
   model: Wire.FineTuningOptions['model'];
   plan: Wire.FineTuningPlan | null;
 }) {
-  const given = partOf(form.draft, 'peft');
-  const all = propertiesOf(method.options).filter(([name]) => name !== 'peft_type');
-  const isFirst = (name: string) => name === 'task_type' || name in method.usual || name === 'target_modules';
-  const taken = plan?.peft as Record<string, unknown> | undefined;
-  const fieldOf = ([name, schema]: (typeof all)[number]) => {
+  const current = partOf(form.draft, 'peft');
+  const all = listProperties(method.options).filter(([name]) => name !== 'peft_type');
+  const isCommon = (name: string) =>
+    name === 'task_type' || name in method.usual || name === 'target_modules';
+  const used = plan?.peft as Record<string, unknown> | undefined;
+  const renderField = ([name, schema]: (typeof all)[number]) => {
     if (method.module_options.includes(name))
       return (
         <ModuleField key={name} form={form} name={name} schema={schema} modules={model?.modules ?? []} />
@@ -96,25 +97,25 @@ function MethodOptions({
         part="peft"
         name={name}
         schema={schema}
-        {...(taken && taken.peft_type === method.peft_type && { taken: taken[name] ?? null })}
+        {...(used && used.peft_type === method.peft_type && { used: used[name] ?? null })}
         reason={plan?.training_reasons[name]}
       />
     );
   };
-  const rest = all.filter(([name]) => !isFirst(name));
-  const isOpen = rest.some(([name]) => name in given);
+  const rest = all.filter(([name]) => !isCommon(name));
+  const isOpen = rest.some(([name]) => name in current);
   return (
     <>
-      <div class="new-job-fields">{all.filter(([name]) => isFirst(name)).map(fieldOf)}</div>
+      <div class="new-job-fields">{all.filter(([name]) => isCommon(name)).map(renderField)}</div>
       {rest.length > 0 && (
         <details class="new-job-more" open={isOpen}>
-          <summary>More options of {method.title}</summary>
-          <div class="new-job-fields">{rest.map(fieldOf)}</div>
+          <summary>More {method.title} options</summary>
+          <div class="new-job-fields">{rest.map(renderField)}</div>
         </details>
       )}
       <p class="small soft">
         <a href={method.paper} target="_blank" rel="noreferrer">
-          What {method.title} is
+          About {method.title}
         </a>
       </p>
     </>

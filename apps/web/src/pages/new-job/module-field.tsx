@@ -4,11 +4,11 @@ import { TextField } from '../../components/forms/field.tsx';
 import { count } from '../../text/numbers.ts';
 import { faultAt, partOf, withValue } from './draft.ts';
 import type { Form } from './option-field.tsx';
-import { readText, type Schema, textOf } from './schema.ts';
+import { formatValue, parseValue, type Schema } from './schema.ts';
 
 type Module = Wire.TrainableModel['modules'][number];
 
-/** An option that names modules: written, or picked from those of the model. */
+/** An option that names modules, as text or selected from the model's modules. */
 export function ModuleField({
   form: { draft, setDraft, faults },
   name,
@@ -23,10 +23,10 @@ export function ModuleField({
   const path = `peft.${name}`;
   const value = partOf(draft, 'peft')[name];
   const named = Array.isArray(value) ? (value as unknown[]) : [];
-  const set = (after: unknown) => setDraft(withValue(draft, path, after));
+  const set = (next: unknown) => setDraft(withValue(draft, path, next));
   const toggle = (module: string) => {
-    const after = named.includes(module) ? named.filter((each) => each !== module) : [...named, module];
-    set(after.length > 0 ? after : undefined);
+    const next = named.includes(module) ? named.filter((each) => each !== module) : [...named, module];
+    set(next.length > 0 ? next : undefined);
   };
   const linear = modules.filter((module) => module.all_linear);
   return (
@@ -37,18 +37,18 @@ export function ModuleField({
         error={faultAt(faults, path)}
         spellcheck={false}
         autocomplete="off"
-        placeholder="as it is left"
-        value={textOf(value)}
+        placeholder="Default"
+        value={formatValue(value)}
         onValue={(text) => {
-          const said = readText(text, schema);
-          // One name of a module is a list of it; all else that is text is an expression.
-          const isName = typeof said === 'string' && modules.some((module) => module.name === said);
-          set(/,\s*$/.test(text) ? text : isName ? [said] : said);
+          const parsed = parseValue(text, schema);
+          // One module name becomes a list; other text is a regular expression.
+          const isName = typeof parsed === 'string' && modules.some((module) => module.name === parsed);
+          set(/,\s*$/.test(text) ? text : isName ? [parsed] : parsed);
         }}
       />
       {modules.length > 0 && (
         <details>
-          <summary class="small">Pick from the modules of the model</summary>
+          <summary class="small">Select from the model’s modules</summary>
           <fieldset class="row">
             <legend class="visually-hidden">Modules for {name}</legend>
             {name === 'target_modules' && linear.length > 0 && (
@@ -66,7 +66,7 @@ export function ModuleField({
                 key={module.name}
                 small
                 aria-pressed={named.includes(module.name)}
-                title={about(module)}
+                title={describeModule(module)}
                 onClick={() => toggle(module.name)}
               >
                 {module.name} <span class="soft">{module.kind}</span>
@@ -79,7 +79,7 @@ export function ModuleField({
   );
 }
 
-const about = ({ kind, count: many, in: width, out }: Module) =>
-  [`${count(many)} of kind ${kind}`, width !== null && (out === null ? `${width} wide` : `${width} → ${out}`)]
+const describeModule = ({ kind, count: many, in: width, out }: Module) =>
+  [`${count(many)} × ${kind}`, width !== null && (out === null ? `${width} wide` : `${width} → ${out}`)]
     .filter(Boolean)
     .join(', ');

@@ -9,23 +9,23 @@ const priorities = [
   ['low', 'low'],
 ] as const;
 
-/** What names a job, and where it stands among the team's. */
+/** Fields for name, priority, seed and metadata. */
 export function NamePart({ form: { draft, setDraft, faults } }: { form: Form }) {
-  // A pair that is still being written is none yet.
-  const [metadata, setMetadata] = useState(() => linesOf(draft));
+  // As typed: an incomplete line is no pair yet.
+  const [metadata, setMetadata] = useState(() => formatPairs(draft));
   const set = (path: string, value: unknown) => setDraft(withValue(draft, path, value));
   return (
     <div class="new-job-fields">
       <TextField
         label="Name"
-        hint="Of the adapter, and part of the model’s name: letters, digits, dots and dashes."
+        hint="Name of the adapter, and part of the model name. Letters, digits, dots and dashes."
         error={faultAt(faults, 'suffix')}
         value={String(draft.suffix ?? '')}
         onValue={(text) => set('suffix', text || undefined)}
       />
       <Select
         label="Priority"
-        hint="Among your team’s jobs."
+        hint="Relative to your team’s other jobs."
         error={faultAt(faults, 'priority')}
         value={draft.priority === 'normal' ? '' : String(draft.priority ?? '')}
         onValue={(value) => set('priority', value || undefined)}
@@ -33,7 +33,7 @@ export function NamePart({ form: { draft, setDraft, faults } }: { form: Form }) 
       />
       <TextField
         label="Seed"
-        hint="The same one, and all else the same, makes the same adapter."
+        hint="The same seed and settings reproduce the same adapter."
         inputMode="numeric"
         error={faultAt(faults, 'seed')}
         placeholder="42"
@@ -42,25 +42,25 @@ export function NamePart({ form: { draft, setDraft, faults } }: { form: Form }) 
       />
       <TextArea
         label="Metadata"
-        hint="One a line, as in run=a: jobs are found by them."
+        hint="One key=value pair per line, to find jobs by."
         error={faultAt(faults, 'metadata')}
         rows={2}
         value={metadata}
         onValue={(text) => {
           setMetadata(text);
-          set('metadata', pairsOf(text));
+          set('metadata', parsePairs(text));
         }}
       />
     </div>
   );
 }
 
-const linesOf = (draft: Draft) =>
+const formatPairs = (draft: Draft) =>
   Object.entries(partOf(draft, 'metadata'))
     .map(([key, value]) => `${key}=${value}`)
     .join('\n');
 
-function pairsOf(text: string): Record<string, string> | undefined {
+function parsePairs(text: string): Record<string, string> | undefined {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const pairs = lines.map((line) => {
     const at = line.indexOf('=');

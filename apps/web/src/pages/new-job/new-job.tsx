@@ -12,13 +12,13 @@ import { toast, toastError } from '../../components/toast.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { graft } from '../../data/graft.ts';
 import { useModels } from '../../data/models.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { type Change, DataPart } from './data-part.tsx';
-import { type Draft, type Faults, faultsOf, partOf } from './draft.ts';
+import { type Draft, type Faults, groupFaults, partOf } from './draft.ts';
+import { EstimatePanel } from './estimate-panel.tsx';
 import { MethodPart } from './method-part.tsx';
 import { NamePart } from './name-part.tsx';
-import { Outcome } from './outcome.tsx';
 import { SweepPart } from './sweep-part.tsx';
 import { type Language, TextView } from './text-view.tsx';
 import { TrainingPart } from './training-part.tsx';
@@ -27,17 +27,17 @@ import { useDraft } from './use-draft.ts';
 
 const up = { href: '/jobs', text: 'Jobs' };
 
-/** A request for a job: a form made of what the API says that one can ask for, or the same as text. */
+/** Creates a job, with a form generated from the API's option schemas, or as YAML or JSON. */
 export function NewJob() {
-  const mayTrain = useMay('jobs:write');
+  const canTrain = usePermission('jobs:write');
   const { draft, change, from, error, refetch } = useDraft();
   const models = useModels();
-  if (!mayTrain) {
+  if (!canTrain) {
     return (
       <>
         <PageHead title="New job" up={up} />
-        <Empty title="Your role is to look">
-          <p>A member or an admin of your team starts jobs; an admin can make you a member.</p>
+        <Empty title="You have read-only access">
+          <p>Members and admins can create jobs. Ask a team admin to change your role.</p>
         </Empty>
       </>
     );
@@ -48,21 +48,21 @@ export function NewJob() {
       <PageHead title="New job" up={up}>
         {from && (
           <p class="soft">
-            As <code>{from}</code> was asked for. Change what shall be other.
+            Copied from <code>{from}</code>.
           </p>
         )}
       </PageHead>
       {fault ? (
         <Problem error={fault} onRetry={() => (error ? refetch() : models.refetch())} />
       ) : (
-        draft && models.data && <Writing draft={draft} change={change} models={models.data} />
+        draft && models.data && <JobForm draft={draft} change={change} models={models.data} />
       )}
     </>
   );
 }
 
-function Writing({
-  draft: given,
+function JobForm({
+  draft: initial,
   change,
   models,
 }: {
@@ -73,9 +73,9 @@ function Writing({
   const [, go] = useLocation();
   const cache = useQueryClient();
   const [{ view }, setState] = useQueryState({ view: 'form' });
-  // With one base model there is nothing to choose.
+  // Preselects the first base model.
   const [first] = models.filter(({ base_model }) => base_model === null);
-  const draft = given.model === undefined && first ? { model: first.id, ...given } : given;
+  const draft = initial.model === undefined && first ? { model: first.id, ...initial } : initial;
   const model = typeof draft.model === 'string' ? draft.model : '';
   const start = typeof draft.start_from === 'string' ? draft.start_from : '';
   const isKnown = models.some(({ id }) => id === model);
@@ -87,18 +87,18 @@ function Writing({
     staleTime: 60_000,
   });
   const check = useCheck(draft);
-  const [refused, setRefused] = useState<{ of: string; faults: Faults } | null>(null);
+  const [rejected, setRejected] = useState<{ request: string; faults: Faults } | null>(null);
   const create = useMutation({
     mutationFn: (body: Draft) => graft.fineTuning.jobs.create(body as unknown as JobCreateParams),
     onSuccess: async (job) => {
-      toast('The job is in the queue.');
+      toast('Job queued.');
       go(`/jobs/${job.id}`);
       await cache.invalidateQueries({ queryKey: ['jobs'] });
     },
     onError: (error, body) => {
       if (!(error instanceof GraftApiError) || error.status >= 500) return toastError(error);
-      const told = error.details.length > 0 ? error.details : [error];
-      setRefused({ of: JSON.stringify(body), faults: faultsOf(told) });
+      const details = error.details.length > 0 ? error.details : [error];
+      setRejected({ request: JSON.stringify(body), faults: groupFaults(details) });
     },
   });
 
@@ -106,12 +106,12 @@ function Writing({
     ...(model ? [] : ['a model']),
     ...(typeof draft.training_file === 'string' ? [] : ['a training file']),
   ];
-  const isRefused = refused?.of === JSON.stringify(draft);
-  const found = isRefused ? refused.faults : faultsOf(check.data?.faults ?? []);
-  // What is not chosen yet is no fault of whoever is choosing.
+  const isRejected = rejected?.request === JSON.stringify(draft);
+  const found = isRejected ? rejected.faults : groupFaults(check.data?.faults ?? []);
+  // Required fields that are still empty are no errors yet.
   const faults = new Map([...found].filter(([path]) => !(missing.length > 0 && isMissing(path, draft))));
   const plan = check.data?.plan ?? null;
-  const setDraft = (after: Draft) => change(() => after);
+  const setDraft = (next: Draft) => change(() => next);
   const form = { draft, setDraft, faults };
   const submit = (event: Event) => {
     event.preventDefault();
@@ -121,9 +121,9 @@ function Writing({
     <form class="new-job" onSubmit={submit} noValidate>
       <div class="new-job-parts">
         <Choice
-          label="Shown as"
+          label="View"
           value={view as 'form' | Language}
-          onValue={(after) => setState({ view: after })}
+          onValue={(next) => setState({ view: next })}
           options={[
             ['form', 'Form'],
             ['yaml', 'YAML'],
@@ -147,20 +147,20 @@ function Writing({
             <Part title="Training">
               <TrainingPart form={form} options={options.data} plan={plan} />
             </Part>
-            <Part title="Several at once">
+            <Part title="Sweep">
               <SweepPart form={form} options={options.data} />
             </Part>
-            <Part title="About the job">
+            <Part title="Job details">
               <NamePart form={form} />
             </Part>
           </>
         )}
       </div>
-      <Outcome
+      <EstimatePanel
         plan={plan}
         faults={faults}
         missing={missing}
-        isOld={check.isOld}
+        isStale={check.isStale}
         error={check.error}
         onRetry={check.refetch}
         onChange={(training) =>
@@ -178,7 +178,7 @@ const isMissing = (path: string, draft: Draft) =>
 function Part({ title, children }: { title: string; children: ComponentChildren }) {
   const id = useId();
   return (
-    <section class="new-job-part" aria-labelledby={id}>
+    <section class="stack" aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
       {children}
     </section>

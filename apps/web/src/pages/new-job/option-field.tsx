@@ -1,6 +1,6 @@
 import { Select, TextField } from '../../components/forms/field.tsx';
 import { type Draft, type Faults, faultAt, partOf, withValue } from './draft.ts';
-import { choicesOf, readText, type Schema, takesNumber, textOf, wordOf } from './schema.ts';
+import { acceptsNumber, formatValue, listChoices, parseValue, type Schema, valueLabel } from './schema.ts';
 
 export interface Form {
   draft: Draft;
@@ -9,15 +9,15 @@ export interface Form {
 }
 
 /**
- * A field for an option, made of its schema. Left empty, it is left to Graft: the value that is then taken stands in it, grey, and why
- * below it.
+ * A field for an option, generated from its schema. If it is empty, Graft chooses the value, which is shown as the placeholder with
+ * the reason below.
  */
 export function OptionField({
   form: { draft, setDraft, faults },
   part,
   name,
   schema,
-  taken,
+  used,
   reason,
 }: {
   form: Form;
@@ -25,49 +25,48 @@ export function OptionField({
   part: string;
   name: string;
   schema: Schema;
-  /** What is taken where the field is empty; undefined: it is not known yet. */
-  taken?: unknown;
+  /** The value used if the field is empty; undefined: not known yet. */
+  used?: unknown;
   reason?: string | undefined;
 }) {
   const path = `${part}.${name}`;
   const value = partOf(draft, part)[name];
-  const set = (after: unknown) => setDraft(withValue(draft, path, after));
-  const fallback = taken === undefined ? schema.default : taken;
-  const label = name;
+  const set = (next: unknown) => setDraft(withValue(draft, path, next));
+  const fallback = used === undefined ? schema.default : used;
   const hint = (
     <>
       {value === undefined && reason && <span class="new-job-reason">Chosen {reason}. </span>}
       {schema.description}
     </>
   );
-  const frame = { label, hint, error: faultAt(faults, path) };
-  const choices = choicesOf(schema);
+  const frame = { label: name, hint, error: faultAt(faults, path) };
+  const choices = listChoices(schema);
   if (choices && (value === undefined || choices.includes(value))) {
-    const left = fallback === undefined ? 'left to Graft' : `${wordOf(fallback)} (as it is left)`;
+    const empty = fallback === undefined ? 'Automatic' : `${valueLabel(fallback)} (default)`;
     return (
       <Select
         {...frame}
         value={value === undefined ? '' : JSON.stringify(value)}
         onValue={(text) => set(text === '' ? undefined : JSON.parse(text))}
-        options={[['', left], ...choices.map((each) => [JSON.stringify(each), wordOf(each)] as const)]}
+        options={[['', empty], ...choices.map((each) => [JSON.stringify(each), valueLabel(each)] as const)]}
       />
     );
   }
   return (
     <TextField
       {...frame}
-      {...(takesNumber(schema) && { inputMode: 'decimal' as const })}
+      {...(acceptsNumber(schema) && { inputMode: 'decimal' as const })}
       spellcheck={false}
       autocomplete="off"
-      placeholder={fallback === undefined ? 'left to Graft' : fallback === null ? 'none' : textOf(fallback)}
-      value={textOf(value)}
-      onValue={(text) => set(keepsText(text, schema))}
+      placeholder={fallback === undefined ? 'Automatic' : fallback === null ? 'none' : formatValue(fallback)}
+      value={formatValue(value)}
+      onValue={(text) => set(parseInput(text, schema))}
     />
   );
 }
 
-/** A number or a list that is still being written stays as it is: `1e`, `0.`, `1,`. */
-function keepsText(text: string, schema: Schema): unknown {
-  const value = readText(text, schema);
-  return value !== undefined && textOf(value) !== text && /[.,e\s-]$|\.0+$/i.test(text) ? text : value;
+/** Parses text, but keeps incomplete numbers and lists as typed: `1e`, `0.`, `1,`. */
+function parseInput(text: string, schema: Schema): unknown {
+  const value = parseValue(text, schema);
+  return value !== undefined && formatValue(value) !== text && /[.,e\s-]$|\.0+$/i.test(text) ? text : value;
 }

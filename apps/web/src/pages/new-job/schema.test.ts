@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { methods, TrainingOptionsSchema } from '@graft/peft-core/config';
-import { draftOf, faultAt, faultsOf, withValue } from './draft.ts';
-import { choicesOf, readText, type Schema, textOf } from './schema.ts';
+import { draftFromRequest, faultAt, groupFaults, withValue } from './draft.ts';
+import { formatValue, listChoices, parseValue, type Schema } from './schema.ts';
 
 const option = (type: keyof typeof methods, name: string) =>
   methods[type].schema.properties[name] as unknown as Schema;
 const training = (name: keyof typeof TrainingOptionsSchema.properties) =>
   TrainingOptionsSchema.properties[name] as unknown as Schema;
 
-test('what a field says is what its schema makes of it', () => {
+test('text is parsed by the schema of its field', () => {
   const cases: [string, Schema, unknown][] = [
     ['', option('LORA', 'r'), undefined],
     ['16', option('LORA', 'r'), 16],
@@ -34,34 +34,34 @@ test('what a field says is what its schema makes of it', () => {
     ['A text, with a comma', option('PROMPT_TUNING', 'prompt_tuning_init_text'), 'A text, with a comma'],
     ['{"q_proj": 4', option('LORA', 'rank_pattern'), '{"q_proj": 4'],
   ];
-  for (const [text, schema, value] of cases) assert.deepEqual(readText(text, schema), value, text);
+  for (const [text, schema, value] of cases) assert.deepEqual(parseValue(text, schema), value, text);
 });
 
-test('every default is read again as it is written', () => {
+test('every default survives formatting and parsing', () => {
   for (const { schema } of Object.values(methods)) {
     for (const [name, each] of Object.entries(schema.properties) as unknown as [string, Schema][]) {
-      if (each.default === undefined || choicesOf(each)) continue;
-      const text = textOf(each.default);
-      if (text !== '') assert.deepEqual(readText(text, each), each.default, name);
+      if (each.default === undefined || listChoices(each)) continue;
+      const text = formatValue(each.default);
+      if (text !== '') assert.deepEqual(parseValue(text, each), each.default, name);
     }
   }
 });
 
-test('few values are chosen from, many are written', () => {
-  assert.deepEqual(choicesOf(training('packing')), [true, false]);
-  assert.deepEqual(choicesOf(training('gradient_checkpointing')), ['auto', true, false]);
-  assert.deepEqual(choicesOf(option('LORA', 'init_lora_weights')), [true, false, 'gaussian', 'orthogonal']);
-  for (const name of ['r', 'target_modules']) assert.equal(choicesOf(option('LORA', name)), null);
+test('options with few values have choices, others have none', () => {
+  assert.deepEqual(listChoices(training('packing')), [true, false]);
+  assert.deepEqual(listChoices(training('gradient_checkpointing')), ['auto', true, false]);
+  assert.deepEqual(listChoices(option('LORA', 'init_lora_weights')), [true, false, 'gaussian', 'orthogonal']);
+  for (const name of ['r', 'target_modules']) assert.equal(listChoices(option('LORA', name)), null);
 });
 
-test('a value goes in and out of a request, with what held nothing else', () => {
+test('a value is set and removed, with parents that become empty', () => {
   const draft = withValue(withValue({ model: 'tiny' }, 'peft.r', 4), 'training.n_epochs', 2);
   assert.deepEqual(draft, { model: 'tiny', peft: { r: 4 }, training: { n_epochs: 2 } });
   assert.deepEqual(withValue(draft, 'peft.r', undefined), { model: 'tiny', training: { n_epochs: 2 } });
   assert.deepEqual(withValue({ peft: 5 }, 'peft.r', 4), { peft: { r: 4 } });
 });
 
-test('a request that was made is written without what it leaves to Graft', () => {
+test('a draft from a request has no automatic or empty values', () => {
   const request = {
     ...{ model: 'tiny', training_file: 'file-1', validation_file: null, metadata: {}, sweep: null, seed: 0 },
     method: {
@@ -69,14 +69,14 @@ test('a request that was made is written without what it leaves to Graft', () =>
       supervised: { hyperparameters: { n_epochs: 2, batch_size: 'auto' as const } },
     },
   };
-  assert.deepEqual(draftOf(request), {
+  assert.deepEqual(draftFromRequest(request), {
     ...{ model: 'tiny', training_file: 'file-1', seed: 0 },
     method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } },
   });
 });
 
-test('a fault is found at its field, and one in a list at the list', () => {
-  const faults = faultsOf([
+test('an error is found at its field, and an error in a list at the list', () => {
+  const faults = groupFaults([
     { param: 'integrations[0].type', message: 'a' },
     { param: null, message: 'b' },
     { param: 'peft.r', message: 'c' },

@@ -1,4 +1,4 @@
-/** JSON Schema as far as the options of jobs use it, and how their values are written in fields. */
+/** The subset of JSON Schema that job options use, and conversion of their values to and from text. */
 export interface Schema {
   type?: string;
   enum?: unknown[];
@@ -10,54 +10,56 @@ export interface Schema {
   properties?: Record<string, Schema>;
 }
 
-export const propertiesOf = (schema: unknown): [name: string, schema: Schema][] =>
+export const listProperties = (schema: unknown): [name: string, schema: Schema][] =>
   Object.entries((schema as Schema).properties ?? {});
 
-const formsOf = (schema: Schema): Schema[] => schema.anyOf?.flatMap(formsOf) ?? [schema];
+const listVariants = (schema: Schema): Schema[] => schema.anyOf?.flatMap(listVariants) ?? [schema];
 
-/** Every value that it takes, where they are few; else null. */
-export function choicesOf(schema: Schema): unknown[] | null {
+/** All valid values, if the schema lists them; else null. */
+export function listChoices(schema: Schema): unknown[] | null {
   const choices: unknown[] = [];
-  for (const form of formsOf(schema)) {
-    if (form.const !== undefined) choices.push(form.const);
-    else if (form.enum) choices.push(...form.enum);
-    else if (form.type === 'boolean') choices.push(true, false);
-    else if (form.type !== 'null') return null;
+  for (const variant of listVariants(schema)) {
+    if (variant.const !== undefined) choices.push(variant.const);
+    else if (variant.enum) choices.push(...variant.enum);
+    else if (variant.type === 'boolean') choices.push(true, false);
+    else if (variant.type !== 'null') return null;
   }
   return choices.length > 0 ? choices : null;
 }
 
-/** Whether it takes a list, and of what. */
-export const listOf = (schema: Schema): Schema | null =>
-  formsOf(schema).find(({ type }) => type === 'array')?.items ?? null;
-const takes = (schema: Schema, type: string) => formsOf(schema).some((form) => form.type === type);
-export const takesNumber = (schema: Schema): boolean => takes(schema, 'integer') || takes(schema, 'number');
+/** The schema of a list's items; null: not a list. */
+export const itemSchema = (schema: Schema): Schema | null =>
+  listVariants(schema).find(({ type }) => type === 'array')?.items ?? null;
+const accepts = (schema: Schema, type: string) =>
+  listVariants(schema).some((variant) => variant.type === type);
+export const acceptsNumber = (schema: Schema): boolean =>
+  accepts(schema, 'integer') || accepts(schema, 'number');
 
-/** A value as it stands in a field: lists with commas between, text as it is, all else as JSON. */
-export function textOf(value: unknown): string {
+/** A value as text: lists separated by commas, strings unchanged, others as JSON. */
+export function formatValue(value: unknown): string {
   if (value === undefined) return '';
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((each) => typeof each !== 'object')) return value.join(', ');
   return JSON.stringify(value);
 }
 
-/**
- * What a field says: nothing where it is empty. What it cannot mean stays text, for the API to say what it should be.
- */
-export function readText(text: string, schema: Schema): unknown {
-  const said = text.trim();
-  if (said === '') return undefined;
-  if (takesNumber(schema) && Number.isFinite(Number(said))) return Number(said);
-  const item = listOf(schema);
-  const isMany = said.includes(',') || !(takes(schema, 'string') || takesNumber(schema));
-  if (item && !/^[[{]/.test(said) && said !== 'null' && isMany) {
-    const parts = said.split(',').map((part) => part.trim());
-    return parts.filter((part) => part !== '').map((part) => (item.type === 'string' ? part : plain(part)));
+/** The value of a text; undefined if it is empty. Invalid text stays a string, so that the API reports the error. */
+export function parseValue(text: string, schema: Schema): unknown {
+  const trimmed = text.trim();
+  if (trimmed === '') return undefined;
+  if (acceptsNumber(schema) && Number.isFinite(Number(trimmed))) return Number(trimmed);
+  const item = itemSchema(schema);
+  const isList = trimmed.includes(',') || !(accepts(schema, 'string') || acceptsNumber(schema));
+  if (item && !/^[[{]/.test(trimmed) && trimmed !== 'null' && isList) {
+    const parts = trimmed.split(',').map((part) => part.trim());
+    return parts
+      .filter((part) => part !== '')
+      .map((part) => (item.type === 'string' ? part : parseJson(part)));
   }
-  return takes(schema, 'string') && !/^([[{]|null$)/.test(said) ? said : plain(said);
+  return accepts(schema, 'string') && !/^([[{]|null$)/.test(trimmed) ? trimmed : parseJson(trimmed);
 }
 
-function plain(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -66,9 +68,9 @@ function plain(text: string): unknown {
   }
 }
 
-/** A value in words: `yes` for true. */
-export function wordOf(value: unknown): string {
+/** A value as a label: `yes` for true. */
+export function valueLabel(value: unknown): string {
   if (value === true) return 'yes';
   if (value === false) return 'no';
-  return value === null || value === undefined ? 'none' : textOf(value);
+  return value === null || value === undefined ? 'none' : formatValue(value);
 }

@@ -2,9 +2,9 @@ import type { Wire } from '@graft/client';
 import { Checkbox } from '../../components/forms/field.tsx';
 import { isRecord, partOf, withValue } from './draft.ts';
 import { type Form, OptionField } from './option-field.tsx';
-import { propertiesOf } from './schema.ts';
+import { listProperties } from './schema.ts';
 
-/** Several values tried in one job. */
+/** Options for a sweep: a job that tries several values. */
 export function SweepPart({ form, options }: { form: Form; options: Wire.FineTuningOptions }) {
   const { draft, setDraft, faults } = form;
   const isOn = isRecord(draft.sweep);
@@ -12,12 +12,12 @@ export function SweepPart({ form, options }: { form: Form; options: Wire.FineTun
   const types = Array.isArray(sweep.peft_type) ? (sweep.peft_type as string[]) : [];
   const toggle = (on: boolean) =>
     setDraft(on ? { ...draft, sweep: {} } : withValue(draft, 'sweep', undefined));
-  const setTypes = (after: string[]) =>
-    setDraft({ ...draft, sweep: withValue(sweep, 'peft_type', after.length > 0 ? after : undefined) });
-  // Taken out one by one, the last value would turn it off.
-  const kept: Form = {
+  const setTypes = (next: string[]) =>
+    setDraft({ ...draft, sweep: withValue(sweep, 'peft_type', next.length > 0 ? next : undefined) });
+  // Keeps the sweep on when its last value is removed.
+  const sweepForm: Form = {
     ...form,
-    setDraft: (after) => setDraft({ ...after, sweep: isRecord(after.sweep) ? after.sweep : {} }),
+    setDraft: (next) => setDraft({ ...next, sweep: isRecord(next.sweep) ? next.sweep : {} }),
   };
   return (
     <>
@@ -31,10 +31,10 @@ export function SweepPart({ form, options }: { form: Form; options: Wire.FineTun
             </p>
           )}
           <div class="new-job-fields">
-            {propertiesOf(options.sweep)
+            {listProperties(options.sweep)
               .filter(([name]) => name !== 'peft_type')
               .map(([name, schema]) => (
-                <OptionField key={name} form={kept} part="sweep" name={name} schema={schema} />
+                <OptionField key={name} form={sweepForm} part="sweep" name={name} schema={schema} />
               ))}
           </div>
           <fieldset class="new-job-sweep">

@@ -7,14 +7,14 @@ import { type Draft, isRecord } from './draft.ts';
 
 export type Language = 'json' | 'yaml';
 
-interface Writing {
-  write: (draft: Draft) => string;
-  read: (text: string) => unknown;
+interface Format {
+  stringify: (draft: Draft) => string;
+  parse: (text: string) => unknown;
 }
 
-const json: Writing = { write: (draft) => JSON.stringify(draft, null, 2), read: JSON.parse };
+const json: Format = { stringify: (draft) => JSON.stringify(draft, null, 2), parse: JSON.parse };
 
-/** The request as text, the same as the form: what is changed here is changed there. */
+/** Editor for the request as text. It edits the same draft as the form. */
 export function TextView({
   language,
   draft,
@@ -24,53 +24,51 @@ export function TextView({
   draft: Draft;
   setDraft: (draft: Draft) => void;
 }) {
-  const writing = useQuery({
-    queryKey: ['writing', language],
-    queryFn: async (): Promise<Writing> => {
+  const format = useQuery({
+    queryKey: ['format', language],
+    queryFn: async (): Promise<Format> => {
       if (language === 'json') return json;
-      // Only whoever wants it fetches it. Aliases make of a few lines as many as one likes.
+      // Loaded on demand. Aliases are not allowed, because a few lines of them can expand without limit.
       const { parse, stringify } = await import('yaml');
-      return { write: stringify, read: (text) => parse(text, { maxAliasCount: 0 }) ?? {} };
+      return { stringify, parse: (text) => parse(text, { maxAliasCount: 0 }) ?? {} };
     },
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (writing.error) return <Problem error={writing.error} onRetry={writing.refetch} />;
-  if (!writing.data) return <Waiting height="60rem" />;
-  return (
-    <Editor key={language} language={language} writing={writing.data} draft={draft} setDraft={setDraft} />
-  );
+  if (format.error) return <Problem error={format.error} onRetry={format.refetch} />;
+  if (!format.data) return <Waiting height="60rem" />;
+  return <Editor key={language} language={language} format={format.data} draft={draft} setDraft={setDraft} />;
 }
 
 function Editor({
   language,
-  writing,
+  format,
   draft,
   setDraft,
 }: {
   language: Language;
-  writing: Writing;
+  format: Format;
   draft: Draft;
   setDraft: (draft: Draft) => void;
 }) {
-  const [text, setText] = useState(() => writing.write(draft));
-  const [fault, setFault] = useState<string | null>(null);
-  const onValue = (after: string) => {
-    setText(after);
+  const [text, setText] = useState(() => format.stringify(draft));
+  const [error, setError] = useState<string | null>(null);
+  const onValue = (next: string) => {
+    setText(next);
     try {
-      const value = writing.read(after);
-      if (!isRecord(value)) throw new Error('It must be an object with the fields of a request.');
-      setFault(null);
+      const value = format.parse(next);
+      if (!isRecord(value)) throw new Error('Must be an object with the fields of a request.');
+      setError(null);
       setDraft(value);
-    } catch (error) {
-      setFault((error as Error).message);
+    } catch (thrown) {
+      setError((thrown as Error).message);
     }
   };
   return (
     <div class="new-job-text">
       <TextArea
-        label={`The request as ${language.toUpperCase()}`}
-        hint="What POST /v1/fine_tuning/jobs takes. The form shows the same."
-        error={fault}
+        label={`Request (${language.toUpperCase()})`}
+        hint="Body of POST /v1/fine_tuning/jobs, in sync with the form."
+        error={error}
         rows={24}
         value={text}
         onValue={onValue}

@@ -1,19 +1,13 @@
 import type { JobCreateParams } from '@graft/client';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
-import { useEffect, useState } from 'preact/hooks';
 import { graft } from '../../data/graft.ts';
+import { useDebouncedValue } from '../../data/use-debounced-value.ts';
 import type { Draft } from './draft.ts';
 
-const settleMs = 350;
-
-/** What the API says of the request, a moment after its last change: faults by field, or what it comes to. */
+/** The API's check of a draft, 350 ms after its last change: errors by field, or the estimate. */
 export function useCheck(draft: Draft) {
   const text = JSON.stringify(draft);
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), settleMs);
-    return () => clearTimeout(timer);
-  }, [text]);
+  const settled = useDebouncedValue(text, 350);
   const check = useQuery({
     queryKey: ['job-check', settled],
     queryFn: ({ signal }) =>
@@ -22,5 +16,5 @@ export function useCheck(draft: Draft) {
     staleTime: 30_000,
     gcTime: 60_000,
   });
-  return { ...check, isOld: settled !== text || check.isPlaceholderData };
+  return { ...check, isStale: settled !== text || check.isPlaceholderData };
 }

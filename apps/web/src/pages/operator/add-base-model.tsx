@@ -2,16 +2,16 @@ import type { NewBaseModel } from '@graft/client';
 import { useState } from 'preact/hooks';
 import { Choice, TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 
-type From = 'hub' | 'folder' | 's3';
+type Source = 'hub' | 'folder' | 's3';
 
-const places: Record<From, { label: string; placeholder: string; hint: string }> = {
-  hub: { label: 'On the Hub', placeholder: 'organisation/name', hint: 'Must be allowed by GRAFT_HUB_ALLOW.' },
-  folder: { label: 'Folder', placeholder: '/models/name', hint: 'Absolute, and the same on every machine.' },
+const sources: Record<Source, { label: string; placeholder: string; hint: string }> = {
+  hub: { label: 'Repository', placeholder: 'organization/name', hint: 'Must be allowed by GRAFT_HUB_ALLOW.' },
+  folder: { label: 'Folder', placeholder: '/models/name', hint: 'Absolute path, the same on every machine.' },
   s3: {
-    label: 'Prefix',
+    label: 'Bucket prefix',
     placeholder: 's3://bucket/prefix',
     hint: 'Must be allowed by GRAFT_BASE_MODEL_SOURCES.',
   },
@@ -19,29 +19,29 @@ const places: Record<From, { label: string; placeholder: string; hint: string }>
 
 export function AddBaseModel({ onClose }: { onClose: () => void }) {
   const [id, setId] = useState('');
-  const [from, setFrom] = useState<From>('hub');
-  const [place, setPlace] = useState('');
+  const [source, setSource] = useState<Source>('hub');
+  const [location, setLocation] = useState('');
   const [revision, setRevision] = useState('');
   const add = useAction({
     run: (form: NewBaseModel) => graft.admin.baseModels.add(form),
-    touches: [['base-models']],
+    invalidates: [['base-models']],
     quiet: true,
-    said: (model) => `${model.id} is fetched in the background.`,
+    successMessage: (model) => `Downloading ${model.id} in the background.`,
     onDone: onClose,
   });
   const submit = () =>
     add.mutate({
       id: id.trim(),
-      [from]: place.trim(),
-      ...(from === 'hub' && revision.trim() !== '' && { revision: revision.trim() }),
+      [source]: location.trim(),
+      ...(source === 'hub' && revision.trim() !== '' && { revision: revision.trim() }),
     });
-  const { label, placeholder, hint } = places[from];
+  const { label, placeholder, hint } = sources[source];
   return (
     <FormDialog
-      title="Add a base model"
-      action="Add it"
+      title="Add base model"
+      action="Add"
       busy={add.isPending}
-      error={restOf(add.error, ['id', from, 'revision'])}
+      error={otherError(add.error, ['id', source, 'revision'])}
       onSubmit={submit}
       onClose={onClose}
     >
@@ -51,36 +51,36 @@ export function AddBaseModel({ onClose }: { onClose: () => void }) {
         spellcheck={false}
         value={id}
         onValue={setId}
-        error={faultOf(add.error, 'id')}
-        hint="What requests will name as model."
+        error={fieldError(add.error, 'id')}
+        hint="The value of model in requests."
       />
       <Choice
-        label="From"
-        value={from}
-        onValue={setFrom}
+        label="Source"
+        value={source}
+        onValue={setSource}
         options={[
-          ['hub', 'The Hub'],
-          ['folder', 'A folder'],
-          ['s3', 'A bucket'],
+          ['hub', 'Hugging Face Hub'],
+          ['folder', 'Folder'],
+          ['s3', 'S3 bucket'],
         ]}
       />
       <TextField
         label={label}
         placeholder={placeholder}
         spellcheck={false}
-        value={place}
-        onValue={setPlace}
-        error={faultOf(add.error, from)}
+        value={location}
+        onValue={setLocation}
+        error={fieldError(add.error, source)}
         hint={hint}
       />
-      {from === 'hub' && (
+      {source === 'hub' && (
         <TextField
           label="Revision"
           placeholder="main"
           spellcheck={false}
           value={revision}
           onValue={setRevision}
-          error={faultOf(add.error, 'revision')}
+          error={fieldError(add.error, 'revision')}
           hint="A branch, tag or commit."
         />
       )}

@@ -15,42 +15,42 @@ import { bytes } from '../../text/numbers.ts';
 import { AddBaseModel } from './add-base-model.tsx';
 import { ModelAccess } from './model-access.tsx';
 
-const touches = [['base-models']];
+const invalidates = [['base-models']];
 
-/** What jobs are trained on: those of the configuration, and those that are added while Graft runs. */
+/** Base models from the configuration, and those added while Graft runs. */
 export function BaseModels() {
   const models = usePages(['base-models'], () => graft.admin.baseModels.list({ limit: 100 }), {
     refetchInterval: 2_000,
   });
   const [isAdding, setIsAdding] = useState(false);
-  const [opened, setOpened] = useState<BaseModelObject | null>(null);
-  const [asked, setAsked] = useState<BaseModelObject | null>(null);
+  const [editing, setEditing] = useState<BaseModelObject | null>(null);
+  const [removing, setRemoving] = useState<BaseModelObject | null>(null);
   const retry = useAction({
     run: (id: string) => graft.admin.baseModels.retry(id),
-    touches,
-    said: ({ id }) => `${id} is fetched again.`,
+    invalidates,
+    successMessage: ({ id }) => `Downloading ${id} again.`,
   });
   const hide = useAction({
     run: ({ id, hidden }: { id: string; hidden: boolean }) => graft.admin.baseModels.update(id, { hidden }),
-    touches,
+    invalidates,
     onDone: ({ id, hidden }) =>
-      toast(hidden ? `No team finds ${id} any more.` : `Teams find ${id} again.`, {
+      toast(hidden ? `${id} is hidden from all teams.` : `${id} is visible again.`, {
         label: 'Undo',
         run: () => hide.mutate({ id, hidden: !hidden }),
       }),
   });
   const remove = useAction({
     run: (id: string) => graft.admin.baseModels.delete(id),
-    touches,
-    said: ({ id }) => `${id} is removed.`,
-    onDone: () => setAsked(null),
+    invalidates,
+    successMessage: ({ id }) => `${id} removed.`,
+    onDone: () => setRemoving(null),
   });
   return (
-    <section class="section">
+    <section class="panel">
       <div class="section-head">
-        <p class="soft">Teams find those that are ready, unless they are hidden or for other teams.</p>
+        <p class="soft">Teams see models that are ready, not hidden, and accessible to them.</p>
         <Button icon="add" kind="main" onClick={() => setIsAdding(true)}>
-          Add a base model
+          Add base model
         </Button>
       </div>
       <Listing
@@ -59,32 +59,32 @@ export function BaseModels() {
         minWidth="60rem"
         empty={
           <Empty title="No base models">
-            <p>Add one by a folder, from the Hub or a bucket: nothing can be trained without.</p>
+            <p>Add one from the Hugging Face Hub, a folder or a bucket. Training needs a base model.</p>
           </Empty>
         }
         columns={[
           {
             head: 'Base model',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, location, source }) => (
               <>
                 <span class="cut" title={id}>
                   {id}
                 </span>
                 <span class="cut small soft" title={location ?? undefined}>
-                  {location ?? (source === 'bundled' ? 'comes with Graft' : 'of the configuration')}
+                  {location ?? (source === 'bundled' ? 'included with Graft' : 'from the configuration')}
                 </span>
               </>
             ),
           },
-          { head: 'Kind', width: '6rem', cell: ({ model_type }) => model_type ?? '–' },
-          { head: 'State', width: '14rem', cell: (model) => <State of={model} /> },
+          { head: 'Type', width: '6rem', cell: ({ model_type }) => model_type ?? '–' },
+          { head: 'Status', width: '14rem', cell: (model) => <ModelStatus model={model} /> },
           {
-            head: 'Found by',
+            head: 'Visible to',
             width: '9rem',
             cell: (model) => (
-              <Button small kind="quiet" onClick={() => setOpened(model)}>
-                {foundBy(model)}
+              <Button small kind="quiet" onClick={() => setEditing(model)}>
+                {describeAccess(model)}
               </Button>
             ),
           },
@@ -102,7 +102,7 @@ export function BaseModels() {
                 <span class="row end">
                   {state === 'failed' && (
                     <Button small onClick={() => retry.mutate(model.id)}>
-                      Try again
+                      Retry
                     </Button>
                   )}
                   {state === 'ready' && (
@@ -110,7 +110,7 @@ export function BaseModels() {
                       {hidden ? 'Show' : 'Hide'}
                     </Button>
                   )}
-                  <Button small kind="quiet" onClick={() => setAsked({ state, hidden, ...model })}>
+                  <Button small kind="quiet" onClick={() => setRemoving({ state, hidden, ...model })}>
                     Remove
                   </Button>
                 </span>
@@ -119,18 +119,18 @@ export function BaseModels() {
         ]}
       />
       {isAdding && <AddBaseModel onClose={() => setIsAdding(false)} />}
-      {opened && <ModelAccess model={opened} onClose={() => setOpened(null)} />}
-      {asked && (
+      {editing && <ModelAccess model={editing} onClose={() => setEditing(null)} />}
+      {removing && (
         <Confirm
-          title="Remove the base model?"
-          action="Remove it"
+          title="Remove base model?"
+          action="Remove"
           busy={remove.isPending}
-          onConfirm={() => remove.mutate(asked.id)}
-          onClose={() => setAsked(null)}
+          onConfirm={() => remove.mutate(removing.id)}
+          onClose={() => setRemoving(null)}
         >
-          <p class="words">
-            {asked.id} and what was fetched of it go. While jobs or adapters use it that is refused: hide it
-            then.
+          <p class="wrap-anywhere">
+            Removes {removing.id} and its downloaded files. A model in use by jobs or adapters cannot be
+            removed; hide it instead.
           </p>
         </Confirm>
       )}
@@ -138,22 +138,23 @@ export function BaseModels() {
   );
 }
 
-function foundBy({ limited, allowed_teams, denied_teams }: BaseModelObject): string {
-  if (limited) return allowed_teams.length === 1 ? 'one team' : `${allowed_teams.length} teams`;
-  return denied_teams.length === 0 ? 'every team' : `all but ${denied_teams.length}`;
+function describeAccess({ limited, allowed_teams, denied_teams }: BaseModelObject): string {
+  if (limited) return allowed_teams.length === 1 ? '1 team' : `${allowed_teams.length} teams`;
+  return denied_teams.length === 0 ? 'all teams' : `all but ${denied_teams.length}`;
 }
 
-function State({ of: model }: { of: BaseModelObject }) {
+function ModelStatus({ model }: { model: BaseModelObject }) {
   const { state, hidden, bytes_done, bytes_total, error } = model;
-  if (hidden) return <Badge title="No team finds it; what uses it goes on.">hidden</Badge>;
+  if (hidden)
+    return <Badge title="Hidden from teams. Jobs and adapters that use it continue to work.">hidden</Badge>;
   if (state === 'fetching' || state === 'queued') {
     return (
       <>
         <span class="small">
-          {state === 'queued' ? 'waits' : 'is fetched'}: {bytes(bytes_done)}
+          {state === 'queued' ? 'waiting' : 'downloading'}: {bytes(bytes_done)}
           {bytes_total !== null && ` of ${bytes(bytes_total)}`}
         </span>
-        <Meter value={bytes_total ? bytes_done / bytes_total : 0} label={`${model.id}: fetched`} />
+        <Meter value={bytes_total ? bytes_done / bytes_total : 0} label={`Download of ${model.id}`} />
         {error && <Reason text={error.message} />}
       </>
     );

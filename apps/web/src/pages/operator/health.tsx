@@ -4,10 +4,10 @@ import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
-import { count } from '../../text/numbers.ts';
-import { useQueue, useService } from './reads.ts';
+import { count, counted } from '../../text/numbers.ts';
+import { useQueue, useService } from './queries.ts';
 
-/** Whether the service can do its work; what is wrong comes first, with what to do. */
+/** Health of the service: problems with their remedy first, then figures and versions. */
 export function Health() {
   const service = useService();
   const queue = useQueue();
@@ -16,19 +16,20 @@ export function Health() {
     const error = service.error ?? queue.error;
     return error ? <Problem error={error} onRetry={retry} /> : <Waiting height="24rem" />;
   }
-  const { version, node, started_at, storage, database, queue: bell, workers } = service.data;
+  const { version, node, started_at, storage, database, queue: jobQueue, workers } = service.data;
   const { slots, teams } = queue.data;
-  const sum = (of: (team: Wire.TeamInQueue) => number) => teams.reduce((total, team) => total + of(team), 0);
+  const sum = (value: (team: Wire.TeamInQueue) => number) =>
+    teams.reduce((total, team) => total + value(team), 0);
   const waiting = sum((team) => team.queued + team.dispatched);
-  const faults = faultsOf(service.data, waiting);
-  const versions = workers?.versions.map((each) => each ?? 'not told') ?? [];
+  const problems = findProblems(service.data, waiting);
+  const versions = workers?.versions.map((each) => each ?? 'unknown') ?? [];
   return (
     <>
-      <section class="section">
-        <h2>{faults.length === 0 ? 'All is well' : 'What is wrong'}</h2>
-        {faults.length > 0 && (
-          <ul class="faults">
-            {faults.map((text) => (
+      <section class="panel">
+        <h2>{problems.length === 0 ? 'No problems' : 'Problems'}</h2>
+        {problems.length > 0 && (
+          <ul class="problems">
+            {problems.map((text) => (
               <li key={text}>{text}</li>
             ))}
           </ul>
@@ -36,19 +37,19 @@ export function Health() {
         <Facts
           facts={[
             { name: 'Slots in use', value: `${count(sum((team) => team.running))} of ${count(slots)}` },
-            { name: 'Jobs that wait', value: count(waiting) },
+            { name: 'Waiting jobs', value: count(waiting) },
             { name: 'Teams with jobs', value: count(teams.length) },
-            { name: 'Workers that take jobs', value: count(workers?.ready) },
-            { name: 'Postgres', value: <Answers is={database.state} />, note: database.version },
+            { name: 'Available workers', value: count(workers?.ready) },
+            { name: 'Postgres', value: <ServiceBadge state={database.state} />, note: database.version },
             {
               name: 'Queue',
-              value: <Answers is={bell.state} />,
-              note: `${bell.backend}, ${count(bell.waiting)} rings wait`,
+              value: <ServiceBadge state={jobQueue.state} />,
+              note: `${jobQueue.backend}, ${counted(jobQueue.waiting, 'message')} waiting`,
             },
           ]}
         />
       </section>
-      <section class="section">
+      <section class="panel">
         <h2>Versions</h2>
         <Facts
           facts={[
@@ -62,9 +63,9 @@ export function Health() {
               ),
             },
             { name: 'Workers', value: versions.join(', ') || 'none' },
-            { name: 'Schema', value: database.migration ?? 'not known' },
+            { name: 'Schema', value: database.migration ?? 'unknown' },
             { name: 'Node', value: node },
-            { name: 'Files are in', value: storage === 's3' ? 'a bucket' : 'the data folder' },
+            { name: 'File storage', value: storage === 's3' ? 'S3 bucket' : 'data folder' },
           ]}
         />
       </section>
@@ -72,34 +73,38 @@ export function Health() {
   );
 }
 
-const Answers = ({ is: state }: { is: 'ok' | 'missing' }) => (
-  <Badge tone={state === 'ok' ? 'good' : 'bad'}>{state === 'ok' ? 'answers' : 'does not answer'}</Badge>
+const ServiceBadge = ({ state }: { state: 'ok' | 'missing' }) => (
+  <Badge tone={state === 'ok' ? 'good' : 'bad'}>{state === 'ok' ? 'healthy' : 'unavailable'}</Badge>
 );
 
-function faultsOf({ version, database, queue, workers }: Wire.ServiceState, waiting: number): string[] {
+function findProblems({ version, database, queue, workers }: Wire.ServiceState, waiting: number): string[] {
   const { ready = 0, silent = 0, quarantined = 0, versions = [] } = workers ?? {};
-  const { other_protocol: refusing = 0, unknown_protocol: unsure = 0 } = workers ?? {};
-  const idle = waiting === 0 ? '' : `, and ${waiting === 1 ? 'a job waits' : `${count(waiting)} jobs wait`}`;
-  const told: [boolean, string][] = [
-    [database.state !== 'ok', 'Postgres does not answer: nothing is taken or told until it does.'],
-    [queue.state !== 'ok', 'The queue does not answer: jobs start some seconds later than they could.'],
-    [workers !== null && ready === 0, `No worker takes jobs${idle}. Start one with npm run start:worker.`],
-    [silent > 0, `${workersAre(silent)} silent. What they held goes elsewhere when its lease has run out.`],
-    [quarantined > 0, `${workersAre(quarantined)} out of service. The list of workers says why.`],
+  const { other_protocol: incompatible = 0, unknown_protocol: unversioned = 0 } = workers ?? {};
+  const idle =
+    waiting === 0 ? '' : `, and ${waiting === 1 ? '1 job is' : `${count(waiting)} jobs are`} waiting`;
+  const checks: [boolean, string][] = [
+    [database.state !== 'ok', 'Postgres is unavailable: no requests are processed until it recovers.'],
+    [queue.state !== 'ok', 'The queue is unavailable: jobs start a few seconds later than usual.'],
+    [workers !== null && ready === 0, `No worker is available${idle}. Start one with npm run start:worker.`],
     [
-      refusing > 0,
-      `${workersAre(refusing)} of a version whose completions protocol is not the API's: no completions from there. Upgrade the older of the two.`,
+      silent > 0,
+      `${workersAre(silent)} not responding. Other workers take over their jobs when the leases expire.`,
+    ],
+    [quarantined > 0, `${workersAre(quarantined)} quarantined. See the reason under Workers.`],
+    [
+      incompatible > 0,
+      `${workersAre(incompatible)} using a different completions protocol version than the API and cannot serve completions. Upgrade the older of the two.`,
     ],
     [
-      unsure > 0,
-      `${workersAre(unsure)} of a version before protocols had numbers: completions may be refused there. Upgrade them.`,
+      unversioned > 0,
+      `${workersAre(unversioned)} running a version without a protocol number and may reject completions. Upgrade to the version of the API.`,
     ],
     [
       versions.some((each) => each !== version),
-      'Not all processes are of one version: an upgrade is under way, or was left half done.',
+      'Processes run different versions: an upgrade is in progress or incomplete.',
     ],
   ];
-  return told.flatMap(([holds, text]) => (holds ? [text] : []));
+  return checks.flatMap(([holds, text]) => (holds ? [text] : []));
 }
 
-const workersAre = (number: number) => (number === 1 ? 'One worker is' : `${count(number)} workers are`);
+const workersAre = (number: number) => (number === 1 ? '1 worker is' : `${count(number)} workers are`);

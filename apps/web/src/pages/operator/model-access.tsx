@@ -7,59 +7,59 @@ import { graft } from '../../data/graft.ts';
 
 type Rule = 'everyone' | 'allow' | 'deny';
 
-/** Which teams find a base model. For the others it is as one that does not exist. */
+/** Which teams can see a base model. For other teams it does not exist. */
 export function ModelAccess({ model, onClose }: { model: BaseModelObject; onClose: () => void }) {
   const [rule, setRule] = useState<Rule>('everyone');
   const [text, setText] = useState('');
-  const [isNone, setIsNone] = useState(false);
+  const [isMissing, setIsMissing] = useState(false);
   const change = useAction({
     run: ({ rule, teams }: { rule: Rule; teams: string[] }) =>
       rule === 'deny'
         ? graft.admin.baseModels.deny(model.id, teams)
         : graft.admin.baseModels.allow(model.id, rule === 'everyone' ? null : teams),
-    touches: [['base-models']],
+    invalidates: [['base-models']],
     quiet: true,
-    said: ({ id }) => `Who finds ${id} is changed.`,
+    successMessage: ({ id }) => `Access to ${id} updated.`,
     onDone: onClose,
   });
   const submit = () => {
     const teams = text.split(/[\s,]+/).filter(Boolean);
-    setIsNone(rule !== 'everyone' && teams.length === 0);
+    setIsMissing(rule !== 'everyone' && teams.length === 0);
     if (rule === 'everyone' || teams.length > 0) change.mutate({ rule, teams });
   };
   return (
     <FormDialog
-      title="Who finds it?"
+      title="Model access"
       action="Save"
       busy={change.isPending}
       error={change.error}
       onSubmit={submit}
       onClose={onClose}
     >
-      <p class="words">
-        {model.id}: {model.limited ? `only ${model.allowed_teams.join(', ') || 'no team'}` : 'every team'}
-        {model.denied_teams.length > 0 && `, and not ${model.denied_teams.join(', ')}`}.
+      <p class="wrap-anywhere">
+        {model.id} is visible to {model.limited ? model.allowed_teams.join(', ') || 'no team' : 'all teams'}
+        {model.denied_teams.length > 0 && ` except ${model.denied_teams.join(', ')}`}.
       </p>
       <Choice
         label="Rule"
         value={rule}
         onValue={setRule}
         options={[
-          ['everyone', 'Every team'],
+          ['everyone', 'All teams'],
           ['allow', 'Allow some'],
           ['deny', 'Deny some'],
         ]}
       />
       {rule !== 'everyone' && (
         <TextArea
-          label="Teams"
+          label="Team IDs"
           value={text}
           onValue={setText}
-          error={isNone ? 'Name at least one team by its id, as team-….' : null}
+          error={isMissing ? 'Enter at least one team ID, such as team-….' : null}
           hint={
             rule === 'allow'
-              ? 'Ids, with spaces between. From then on only these find it, and those allowed before.'
-              : 'Ids, with spaces between. Jobs that were accepted go on.'
+              ? 'Team IDs, separated by spaces. Only these teams, and those allowed before, can see the model.'
+              : 'Team IDs, separated by spaces. Accepted jobs continue.'
           }
         />
       )}

@@ -18,7 +18,7 @@ const items = [
   ['/operator/base-models', 'Base models'],
 ] as const;
 
-/** The service itself: its machines, whose turn it is, what it trains on. It shows nothing that is a team's. */
+/** Pages for the operator: health, workers, queue, teams and base models. They show no team data. */
 export function Operator() {
   const { section = '' } = useParams<{ section?: string }>();
   const { is_operator } = useMe();
@@ -26,10 +26,10 @@ export function Operator() {
     return (
       <>
         <PageHead title="Operator" />
-        <Empty title="This is for the operator">
+        <Empty title="Operator access required">
           <p>
-            Whoever runs Graft signs in with a key of the operator, made by{' '}
-            <code>graft admin operator-keys create</code>, or by a group at the provider.
+            Sign in with an operator key, created with <code>graft admin operator-keys create</code>, or
+            through an operator group of your identity provider.
           </p>
         </Empty>
       </>
@@ -38,7 +38,7 @@ export function Operator() {
   return (
     <>
       <PageHead title="Operator" />
-      <Sections label="Parts of the service" items={items} />
+      <Sections label="Operator sections" items={items} />
       {section === '' && <Health />}
       {section === 'workers' && <Workers />}
       {section === 'queue' && <Queue />}

@@ -7,49 +7,49 @@ import { Problem } from '../../components/problem.tsx';
 import { Time } from '../../components/time.tsx';
 import { Waiting } from '../../components/waiting.tsx';
 import { count, percent } from '../../text/numbers.ts';
-import { span } from '../../text/times.ts';
-import { useQueue } from './reads.ts';
+import { duration } from '../../text/times.ts';
+import { useQueue } from './queries.ts';
 
 type TeamInQueue = Wire.TeamInQueue;
 
-/** Whose turn it is, and whether each team has its share of the slots. */
+/** The order of teams in the queue, and each team's share of the slots. */
 export function Queue() {
   const queue = useQueue();
   if (!queue.data) {
     return queue.error ? <Problem error={queue.error} onRetry={queue.refetch} /> : <Waiting height="24rem" />;
   }
   const { slots, teams } = queue.data;
-  const sum = (of: (team: TeamInQueue) => number) => teams.reduce((total, team) => total + of(team), 0);
-  const underWay = (team: TeamInQueue) => team.running + team.dispatched;
-  const wants = (team: TeamInQueue) => underWay(team) + team.queued > 0;
-  const weights = sum((team) => (wants(team) ? team.weight : 0));
-  const held = sum(underWay);
+  const sum = (value: (team: TeamInQueue) => number) => teams.reduce((total, team) => total + value(team), 0);
+  const activeJobs = (team: TeamInQueue) => team.running + team.dispatched;
+  const isCompeting = (team: TeamInQueue) => activeJobs(team) + team.queued > 0;
+  const weights = sum((team) => (isCompeting(team) ? team.weight : 0));
+  const activeTotal = sum(activeJobs);
   return (
-    <section class="section">
+    <section class="panel">
       <Facts
         facts={[
-          { name: 'Slots', value: count(slots), note: 'of workers that take jobs' },
+          { name: 'Slots', value: count(slots), note: 'of available workers' },
           { name: 'Running', value: count(sum((team) => team.running)) },
-          { name: 'Sent to workers', value: count(sum((team) => team.dispatched)) },
+          { name: 'Dispatched', value: count(sum((team) => team.dispatched)) },
           { name: 'Waiting', value: count(sum((team) => team.queued)) },
-          { name: 'Files are read', value: count(sum((team) => team.validating)) },
+          { name: 'Validating', value: count(sum((team) => team.validating)) },
           { name: 'Paused', value: count(sum((team) => team.paused)) },
         ]}
       />
       {teams.length === 0 ? (
-        <Empty title="No team has a job">
-          <p>When several have, they take turns here: each as often as its weight says.</p>
+        <Empty title="No jobs">
+          <p>Teams with waiting jobs are listed here and take turns in proportion to their weights.</p>
         </Empty>
       ) : (
         <Table
-          label="Teams in the order of their turns"
+          label="Teams in queue order"
           minWidth="62rem"
           rows={teams}
           rowKey={({ id }) => id}
           columns={[
             {
               head: 'Team',
-              names: true,
+              isRowHeader: true,
               cell: ({ name }) => (
                 <span class="cut" title={name}>
                   {name}
@@ -58,13 +58,13 @@ export function Queue() {
             },
             { head: 'Weight', width: '5rem', end: true, cell: ({ weight }) => count(weight) },
             {
-              head: 'Share now, and by weight',
+              head: 'Current and fair share',
               width: '13rem',
               cell: (team) => (
                 <Shares
                   name={team.name}
-                  has={held === 0 ? 0 : underWay(team) / held}
-                  due={wants(team) ? team.weight / weights : 0}
+                  current={activeTotal === 0 ? 0 : activeJobs(team) / activeTotal}
+                  fair={isCompeting(team) ? team.weight / weights : 0}
                 />
               ),
             },
@@ -72,42 +72,42 @@ export function Queue() {
               head: 'Running',
               width: '7rem',
               end: true,
-              cell: (team) => `${count(underWay(team))} of ${count(team.running_limit)}`,
+              cell: (team) => `${count(activeJobs(team))} of ${count(team.running_limit)}`,
             },
             { head: 'Waiting', width: '6rem', end: true, cell: ({ queued }) => count(queued) },
             { head: 'Paused', width: '5rem', end: true, cell: ({ paused }) => count(paused) },
             {
-              head: 'Waits since',
+              head: 'Waiting since',
               width: '9rem',
               cell: ({ waiting_since }) => (waiting_since === null ? '–' : <Time at={waiting_since} />),
             },
-            { head: 'Its turn', width: '9rem', cell: (team) => turnOf(team) },
+            { head: 'Next turn', width: '9rem', cell: nextTurn },
           ]}
         />
       )}
       <p class="small soft">
-        A turn costs the time of a slot, divided by the weight. Whose had least is next; a team that comes
-        back begins where the others are. Weights and limits are set under Teams.
+        Each job counts its slot time divided by the team’s weight. The team with the lowest total is next; a
+        returning team starts at the level of the others. Set weights and limits under Teams.
       </p>
     </section>
   );
 }
 
-const Shares = ({ name, has, due }: { name: string; has: number; due: number }) => (
+const Shares = ({ name, current, fair }: { name: string; current: number; fair: number }) => (
   <span class="shares small">
     <span>
-      <Meter value={has} label={`${name}: share now`} />
-      <span>{percent(has)}</span>
+      <Meter value={current} label={`${name}: current share`} />
+      <span>{percent(current)}</span>
     </span>
     <span class="soft">
-      <Meter value={due} label={`${name}: share by weight`} />
-      <span>{percent(due)}</span>
+      <Meter value={fair} label={`${name}: fair share`} />
+      <span>{percent(fair)}</span>
     </span>
   </span>
 );
 
-function turnOf({ queued, ahead, running, dispatched, running_limit }: TeamInQueue): string {
-  if (queued === 0) return 'nothing waits';
-  if (running + dispatched >= running_limit) return 'at its limit';
-  return ahead < 1 / 60 ? 'next' : `${span(ahead * 60)} after`;
+function nextTurn({ queued, ahead, running, dispatched, running_limit }: TeamInQueue): string {
+  if (queued === 0) return 'no waiting jobs';
+  if (running + dispatched >= running_limit) return 'at the limit';
+  return ahead < 1 / 60 ? 'next' : `${duration(ahead * 60)} behind`;
 }

@@ -6,25 +6,25 @@ import { TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time } from '../../components/time.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
 import { count } from '../../text/numbers.ts';
 import { InvitationDialog } from '../team/invitation-dialog.tsx';
 
-const touches = [['teams'], ['queue']];
+const invalidates = [['teams'], ['queue']];
 
-/** Every team, with its share of the machines; what is in it, its operator does not see. */
+/** All teams with their weights and limits. The operator cannot see team data. */
 export function Teams() {
   const teams = usePages(['teams'], () => graft.admin.teams.list({ limit: 100 }));
   const [edited, setEdited] = useState<TeamObject | 'new' | null>(null);
   const [invited, setInvited] = useState<TeamObject | null>(null);
   return (
-    <section class="section">
+    <section class="panel">
       <div class="section-head">
-        <p class="soft">Teams share the machines by weight, and have at most so many jobs at once.</p>
+        <p class="soft">Teams share the workers by weight, up to their limit of running jobs.</p>
         <Button icon="add" kind="main" onClick={() => setEdited('new')}>
-          Make a team
+          Create team
         </Button>
       </div>
       <Listing
@@ -33,13 +33,13 @@ export function Teams() {
         minWidth="50rem"
         empty={
           <Empty title="No teams yet">
-            <p>A team owns files, jobs and adapters. Make one, and invite its first admin.</p>
+            <p>A team owns files, jobs and adapters. Create one and invite its first admin.</p>
           </Empty>
         }
         columns={[
           {
             head: 'Team',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, name }) => (
               <>
                 <span class="cut" title={name}>
@@ -52,8 +52,8 @@ export function Teams() {
             ),
           },
           { head: 'Weight', width: '6rem', end: true, cell: ({ weight }) => count(weight) },
-          { head: 'Jobs at once', width: '8rem', end: true, cell: (team) => count(team.running_limit) },
-          { head: 'Made', width: '8rem', cell: (team) => <Time at={team.created_at} /> },
+          { head: 'Max running jobs', width: '9rem', end: true, cell: (team) => count(team.running_limit) },
+          { head: 'Created', width: '8rem', cell: (team) => <Time at={team.created_at} /> },
           {
             head: <span class="visually-hidden">Actions</span>,
             width: '15rem',
@@ -61,67 +61,69 @@ export function Teams() {
             cell: (team) => (
               <span class="row end">
                 <Button small kind="quiet" onClick={() => setEdited(team)}>
-                  Change
+                  Edit
                 </Button>
                 <Button small kind="quiet" onClick={() => setInvited(team)}>
-                  Invite an admin
+                  Invite admin
                 </Button>
               </span>
             ),
           },
         ]}
       />
-      {edited && <EditTeam of={edited} onClose={() => setEdited(null)} />}
+      {edited && <TeamForm team={edited} onClose={() => setEdited(null)} />}
       {invited && (
         <InvitationDialog
-          title="Invite an admin"
-          more={{ role: 'admin' as const }}
+          title="Invite admin"
+          extra={{ role: 'admin' as const }}
           run={(form) => graft.admin.teams.invite(invited.id, form)}
-          touches={[]}
+          invalidates={[]}
           onClose={() => setInvited(null)}
         >
-          <p class="words">Of {invited.name}. It stands in the team’s audit log.</p>
+          <p class="wrap-anywhere">
+            To team {invited.name}. The invitation is recorded in the team’s audit log.
+          </p>
         </InvitationDialog>
       )}
     </section>
   );
 }
 
-function EditTeam({ of: team, onClose }: { of: TeamObject | 'new'; onClose: () => void }) {
-  const before = team === 'new' ? null : team;
+function TeamForm({ team, onClose }: { team: TeamObject | 'new'; onClose: () => void }) {
+  const existing = team === 'new' ? null : team;
   const [name, setName] = useState('');
-  const [weight, setWeight] = useState(String(before?.weight ?? 1));
-  const [limit, setLimit] = useState(String(before?.running_limit ?? 8));
+  const [weight, setWeight] = useState(String(existing?.weight ?? 1));
+  const [limit, setLimit] = useState(String(existing?.running_limit ?? 8));
   const save = useAction({
     run: (form: { weight: number; running_limit: number }) =>
-      before
-        ? graft.admin.teams.update(before.id, form)
+      existing
+        ? graft.admin.teams.update(existing.id, form)
         : graft.admin.teams.create({ name: name.trim(), ...form }),
-    touches,
+    invalidates,
     quiet: true,
-    said: (saved) =>
-      before ? `${saved.name} is changed.` : `${saved.name} is made. Invite its first admin.`,
+    successMessage: (saved) =>
+      existing ? `${saved.name} updated.` : `${saved.name} created. Invite its first admin.`,
     onDone: onClose,
   });
   return (
     <FormDialog
-      title={before ? 'Change the team' : 'Make a team'}
-      action={before ? 'Save' : 'Make it'}
+      title={existing ? 'Edit team' : 'Create team'}
+      action={existing ? 'Save' : 'Create'}
       busy={save.isPending}
-      error={restOf(save.error, ['name', 'weight', 'running_limit'])}
+      error={otherError(save.error, ['name', 'weight', 'running_limit'])}
       onSubmit={() => save.mutate({ weight: Number(weight), running_limit: Number(limit) })}
       onClose={onClose}
     >
-      {before ? (
-        <p class="words">{before.name}</p>
+      {existing ? (
+        <p class="wrap-anywhere">{existing.name}</p>
       ) : (
         <TextField
           label="Name"
           autofocus
           value={name}
           onValue={setName}
-          error={faultOf(save.error, 'name')}
-          hint="Small letters, digits and hyphens. It stands in the names of the team’s models."
+          error={fieldError(save.error, 'name')}
+          hint="Lowercase letters, digits and hyphens. Part of the team’s model names."
         />
       )}
       <TextField
@@ -129,15 +131,15 @@ function EditTeam({ of: team, onClose }: { of: TeamObject | 'new'; onClose: () =
         inputMode="numeric"
         value={weight}
         onValue={setWeight}
-        error={faultOf(save.error, 'weight')}
-        hint="With 3 it has three turns where others have one."
+        error={fieldError(save.error, 'weight')}
+        hint="A team with weight 3 gets three turns for each turn of a team with weight 1."
       />
       <TextField
-        label="Jobs at once"
+        label="Max running jobs"
         inputMode="numeric"
         value={limit}
         onValue={setLimit}
-        error={faultOf(save.error, 'running_limit')}
+        error={fieldError(save.error, 'running_limit')}
       />
     </FormDialog>
   );

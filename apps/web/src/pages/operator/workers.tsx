@@ -7,26 +7,28 @@ import { Choice, TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
 import { Listing } from '../../components/lists/listing.tsx';
 import { Time, useNow } from '../../components/time.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { bytes, count, counted, measure } from '../../text/numbers.ts';
-import { useWorkers } from './reads.ts';
-import { stateOf, WorkerBadge } from './worker-state.tsx';
+import { useWorkers } from './queries.ts';
 
-const touches = [['workers'], ['queue']];
+const invalidates = [['workers'], ['queue']];
 
-/** The machines: what they have, what they hold, and whether they get more. */
+/** Seconds after its last heartbeat during which a worker counts as alive; the same as the dispatcher's. */
+const aliveSeconds = 60;
+
+/** Workers with their hardware, leases and status. */
 export function Workers() {
   const now = useNow();
   const workers = useWorkers();
-  const [leaving, setLeaving] = useState<WorkerObject | null>(null);
+  const [quarantining, setQuarantining] = useState<WorkerObject | null>(null);
   const release = useAction({
     run: ({ id }: WorkerObject) => graft.admin.workers.release(id),
-    touches,
-    said: ({ hostname }) => `The worker on ${hostname} gets jobs again.`,
+    invalidates,
+    successMessage: ({ hostname }) => `The worker on ${hostname} accepts jobs again.`,
   });
   return (
-    <section class="section">
+    <section class="panel">
       <Listing
         pages={workers}
         label="Workers"
@@ -34,15 +36,15 @@ export function Workers() {
         empty={
           <Empty title="No workers">
             <p>
-              A worker trains jobs and answers completions. Start one beside the API, or on any machine that
-              reaches its database and files, with <code>npm run start:worker</code>.
+              Workers train jobs and serve completions. Start one next to the API, or on any machine that can
+              reach the database and files, with <code>npm run start:worker</code>.
             </p>
           </Empty>
         }
         columns={[
           {
             head: 'Worker',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, hostname, version }) => (
               <>
                 <span class="cut" title={hostname}>
@@ -52,7 +54,7 @@ export function Workers() {
                   {id}
                 </code>
                 <span class="cut small soft" title={version ?? undefined}>
-                  {version === null ? 'version not told' : version}
+                  {version ?? 'unknown version'}
                 </span>
               </>
             ),
@@ -63,7 +65,7 @@ export function Workers() {
             cell: ({ device, gpus, memory_bytes, threads, flops }) => (
               <>
                 <span>
-                  {device?.toUpperCase() ?? 'not told'}, {bytes(memory_bytes)}
+                  {device?.toUpperCase() ?? 'unknown device'}, {bytes(memory_bytes)}
                 </span>
                 {gpus?.map((model) => (
                   <div class="cut small soft" title={model} key={model}>
@@ -80,7 +82,7 @@ export function Workers() {
           {
             head: 'Leases',
             width: '12rem',
-            cell: (worker) => <Leases of={worker} now={now} />,
+            cell: (worker) => <Leases worker={worker} now={now} />,
           },
           {
             head: 'Serves',
@@ -88,18 +90,18 @@ export function Workers() {
             cell: ({ base_models, load }) => (
               <>
                 <span class="cut small" title={base_models.join(', ') || undefined}>
-                  {base_models.join(', ') || 'nothing yet'}
+                  {base_models.join(', ') || 'none'}
                 </span>
-                {load > 0 && <span class="small soft">{counted(load, 'answer')} under way</span>}
+                {load > 0 && <span class="small soft">{counted(load, 'completion')} in progress</span>}
               </>
             ),
           },
           {
-            head: 'State',
+            head: 'Status',
             width: '11rem',
             cell: (worker) => (
               <>
-                <WorkerBadge state={stateOf(worker, now)} />{' '}
+                <WorkerStatus worker={worker} now={now} />{' '}
                 <span class="small soft">
                   <Time at={worker.heartbeat_at} />
                 </span>
@@ -113,9 +115,9 @@ export function Workers() {
                     {fault}
                   </div>
                 ))}
-                {worker.quarantined_at !== null && <div class="small soft">{comingOf(worker)}</div>}
+                {worker.quarantined_at !== null && <div class="small soft">{drainText(worker)}</div>}
                 {worker.consecutive_faults > 0 && (
-                  <div class="small soft">{counted(worker.consecutive_faults, 'fault')} in a row</div>
+                  <div class="small soft">{counted(worker.consecutive_faults, 'consecutive failure')}</div>
                 )}
               </>
             ),
@@ -126,19 +128,14 @@ export function Workers() {
             end: true,
             cell: (worker) => (
               <span class="row end">
-                {worker.gpu_faults.map((fault) => (
-                  <div class="cut small soft" title={fault} key={fault}>
-                    {fault}
-                  </div>
-                ))}
                 {worker.quarantined_at !== null && (
                   <Button small onClick={() => release.mutate(worker)}>
                     Release
                   </Button>
                 )}
                 {(worker.quarantined_at === null || worker.leases.some(({ leaving }) => !leaving)) && (
-                  <Button small kind="quiet" onClick={() => setLeaving(worker)}>
-                    {worker.quarantined_at === null ? 'Take out' : 'Drain'}
+                  <Button small kind="quiet" onClick={() => setQuarantining(worker)}>
+                    {worker.quarantined_at === null ? 'Quarantine' : 'Drain'}
                   </Button>
                 )}
               </span>
@@ -146,22 +143,22 @@ export function Workers() {
           },
         ]}
       />
-      {leaving && <TakeOut worker={leaving} onClose={() => setLeaving(null)} />}
+      {quarantining && <QuarantineDialog worker={quarantining} onClose={() => setQuarantining(null)} />}
     </section>
   );
 }
 
-/** What becomes of one that is out of service; of leases that leave each says so. */
-function comingOf({ leases }: WorkerObject): string {
-  if (leases.length === 0) return 'It holds no job: its process can be stopped.';
-  return leases.some(({ leaving }) => leaving) ? '' : 'It finishes what it runs.';
+/** What happens to the jobs of a quarantined worker. Leases that are being drained have a badge instead. */
+function drainText({ leases }: WorkerObject): string {
+  if (leases.length === 0) return 'No jobs left. The process can be stopped.';
+  return leases.some(({ leaving }) => leaving) ? '' : 'Finishing its running jobs.';
 }
 
-/** That are told of one worker. */
-const mostLeases = 4;
+/** Leases shown per worker. */
+const maxLeases = 4;
 
-/** Whose jobs it holds. Which they are is their teams' to know. */
-function Leases({ of: { leases, slots }, now }: { of: WorkerObject; now: number }) {
+/** The teams whose jobs a worker holds. The jobs themselves are not visible to the operator. */
+function Leases({ worker: { leases, slots }, now }: { worker: WorkerObject; now: number }) {
   return (
     <>
       <span class="small soft">
@@ -169,68 +166,76 @@ function Leases({ of: { leases, slots }, now }: { of: WorkerObject; now: number 
       </span>
       {leases.length > 0 && (
         <ul class="leases small">
-          {leases.slice(0, mostLeases).map(({ team_id, team_name, lease_epoch, since, until, leaving }) => (
+          {leases.slice(0, maxLeases).map(({ team_id, team_name, lease_epoch, since, until, leaving }) => (
             <li key={`${team_id} ${lease_epoch} ${since}`}>
               <span class="cut" title={`${team_name}, lease epoch ${lease_epoch}`}>
                 {team_name}, <Time at={since} />
               </span>
-              {leaving && <Badge tone="wait">leaves at a checkpoint</Badge>}
-              {until < now && <Badge tone="bad">lease has run out</Badge>}
+              {leaving && <Badge tone="wait">leaving at the next checkpoint</Badge>}
+              {until < now && <Badge tone="bad">lease expired</Badge>}
             </li>
           ))}
-          {leases.length > mostLeases && <li class="soft">and {count(leases.length - mostLeases)} more</li>}
+          {leases.length > maxLeases && <li class="soft">and {count(leases.length - maxLeases)} more</li>}
         </ul>
       )}
     </>
   );
 }
 
-function TakeOut({ worker, onClose }: { worker: WorkerObject; onClose: () => void }) {
+/** A worker's status: silent, quarantined, draining or ready. */
+function WorkerStatus({ worker, now }: { worker: WorkerObject; now: number }) {
+  if (worker.heartbeat_at < now - aliveSeconds) return <Badge tone="bad">not responding</Badge>;
+  if (worker.quarantined_at !== null) return <Badge tone="bad">quarantined</Badge>;
+  return worker.draining ? <Badge tone="wait">stopping</Badge> : <Badge tone="good">ready</Badge>;
+}
+
+function QuarantineDialog({ worker, onClose }: { worker: WorkerObject; onClose: () => void }) {
   const [reason, setReason] = useState(worker.quarantine_reason ?? '');
-  const [how, setHow] = useState<'finish' | 'drain'>(worker.quarantined_at === null ? 'finish' : 'drain');
-  const take = useAction({
+  const [mode, setMode] = useState<'finish' | 'drain'>(worker.quarantined_at === null ? 'finish' : 'drain');
+  const quarantine = useAction({
     run: (form: { reason: string; drain: boolean }) =>
       graft.admin.workers.quarantine(worker.id, form.reason, { drain: form.drain }),
-    touches,
+    invalidates,
     quiet: true,
-    said: ({ hostname }) => `The worker on ${hostname} gets no jobs any more.`,
+    successMessage: ({ hostname }) => `The worker on ${hostname} no longer accepts jobs.`,
     onDone: onClose,
   });
   return (
     <FormDialog
-      title="Take the worker out of service"
-      action="Take it out"
-      busy={take.isPending}
-      error={restOf(take.error, ['reason'])}
-      onSubmit={() => take.mutate({ reason: reason.trim(), drain: how === 'drain' })}
+      title="Quarantine worker"
+      action="Quarantine"
+      busy={quarantine.isPending}
+      error={otherError(quarantine.error, ['reason'])}
+      onSubmit={() => quarantine.mutate({ reason: reason.trim(), drain: mode === 'drain' })}
       onClose={onClose}
     >
-      <p class="words">
-        {worker.hostname} gets no jobs until it is released. Completions go to others where there are some.
+      <p class="wrap-anywhere">
+        {worker.hostname} gets no jobs until it is released. Completions go to other workers, if there are
+        any.
       </p>
       <TextField
-        label="Why?"
+        label="Reason"
         autofocus
         maxLength={500}
         value={reason}
         onValue={setReason}
-        error={faultOf(take.error, 'reason')}
-        hint="For others who look at this list."
+        error={fieldError(quarantine.error, 'reason')}
+        hint="Shown in the list of workers."
       />
-      <div class="stack-s">
+      <div class="stack-small">
         <Choice
-          label="What it runs"
-          value={how}
-          onValue={setHow}
+          label="Running jobs"
+          value={mode}
+          onValue={setMode}
           options={[
-            ['finish', 'It finishes what it runs'],
-            ['drain', 'Drain it'],
+            ['finish', 'Finish running jobs'],
+            ['drain', 'Drain'],
           ]}
         />
         <p class="small soft">
-          {how === 'finish'
-            ? 'That may take as long as its longest job.'
-            : 'What it runs stops at a checkpoint and goes on from there on another worker, at no attempt.'}
+          {mode === 'finish'
+            ? 'This may take as long as the longest job.'
+            : 'Running jobs stop at a checkpoint and resume from it on another worker. This does not count as a lost attempt.'}
         </p>
       </div>
     </FormDialog>

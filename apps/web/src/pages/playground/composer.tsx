@@ -1,29 +1,29 @@
 import { useState } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
-import type { Kind } from './talk.ts';
+import type { Kind } from './chat.ts';
 
-/** Where a prompt is written. Enter sends it, with Shift it is a new line; a plain text is sent by the button alone. */
+/** The prompt input. Enter sends a chat message, Shift+Enter adds a line; plain text is sent only by the button. */
 export function Composer({
   kind,
   fault,
-  isWriting,
+  isGenerating,
   onSend,
   onStop,
 }: {
   kind: Kind;
-  /** Why nothing can be sent; null: it can. */
+  /** Why the prompt cannot be sent; null: it can. */
   fault: string | null;
-  isWriting: boolean;
+  isGenerating: boolean;
   onSend: (prompt: string) => void;
   onStop: () => void;
 }) {
   const [text, setText] = useState('');
-  const [isRefused, setRefused] = useState(false);
+  const [showsFault, setShowsFault] = useState(false);
   const send = (event: Event) => {
     event.preventDefault();
-    if (isWriting || text.trim() === '') return;
-    setRefused(fault !== null);
+    if (isGenerating || text.trim() === '') return;
+    setShowsFault(fault !== null);
     if (fault !== null) return;
     onSend(text);
     if (kind === 'chat') setText('');
@@ -31,18 +31,18 @@ export function Composer({
   return (
     <form class="playground-composer" onSubmit={send}>
       <TextArea
-        label={kind === 'chat' ? 'Message' : 'Text to go on from'}
-        bare
-        placeholder={kind === 'chat' ? 'A message' : 'A text that is gone on from'}
+        label={kind === 'chat' ? 'Message' : 'Text to complete'}
+        hideLabel
+        placeholder={kind === 'chat' ? 'Message' : 'Text to complete'}
         rows={kind === 'chat' ? 2 : 5}
         value={text}
-        error={isRefused ? fault : null}
+        error={showsFault ? fault : null}
         onValue={setText}
         onKeyDown={(event) => {
           if (kind === 'chat' && event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);
         }}
       />
-      {isWriting ? (
+      {isGenerating ? (
         <Button icon="cancel" onClick={onStop}>
           Stop
         </Button>

@@ -2,42 +2,41 @@ import { useState } from 'preact/hooks';
 import { Dialog } from '../../components/dialog.tsx';
 import { Button, IconButton } from '../../components/forms/button.tsx';
 import { Time } from '../../components/time.tsx';
-import { forgetTalk, type KeptTalk, readHistory } from './history.ts';
+import { deleteChat, readHistory, type StoredChat } from './history.ts';
 
-/** The talks that this browser keeps. */
+/** The chats stored in this browser. */
 export function HistoryDialog({
-  of,
+  storageKey,
   onOpen,
   onClose,
 }: {
-  /** Key of the history. */
-  of: string;
-  onOpen: (talk: KeptTalk) => void;
+  storageKey: string;
+  onOpen: (chat: StoredChat) => void;
   onClose: () => void;
 }) {
-  const [talks, setTalks] = useState(() => readHistory(of));
-  const forget = (id: string) => {
-    forgetTalk(of, id);
-    setTalks(readHistory(of));
+  const [chats, setChats] = useState(() => readHistory(storageKey));
+  const remove = (id: string) => {
+    deleteChat(storageKey, id);
+    setChats(readHistory(storageKey));
   };
   return (
     <Dialog title="History" onClose={onClose}>
-      <p class="small soft">It is kept in this browser alone, until you sign out.</p>
-      {talks.length === 0 ? (
-        <p>Nothing yet: what you ask stands here.</p>
+      <p class="small soft">Stored only in this browser, until you sign out.</p>
+      {chats.length === 0 ? (
+        <p>No chats yet.</p>
       ) : (
-        <ul class="playground-history" aria-label="Talks">
-          {talks.map((talk) => (
-            <li key={talk.id}>
-              <Button kind="quiet" onClick={() => onOpen(talk)}>
-                <span class="cut" title={talk.turns[0]?.prompt}>
-                  {talk.turns[0]?.prompt ?? ''}
+        <ul class="playground-history" aria-label="Chats">
+          {chats.map((chat) => (
+            <li key={chat.id}>
+              <Button kind="quiet" onClick={() => onOpen(chat)}>
+                <span class="cut" title={chat.turns[0]?.prompt}>
+                  {chat.turns[0]?.prompt ?? ''}
                 </span>
                 <span class="small soft">
-                  <Time at={talk.at} />
+                  <Time at={chat.at} />
                 </span>
               </Button>
-              <IconButton label="Forget it" icon="close" small onClick={() => forget(talk.id)} />
+              <IconButton label="Delete chat" icon="close" small onClick={() => remove(chat.id)} />
             </li>
           ))}
         </ul>

@@ -1,9 +1,9 @@
 import type { Me } from '@graft/client';
-import { keptName, readKept, removeKept, writeKept } from '../../data/kept.ts';
-import { type Asked, type Kind, newAnswer, type Turn, textOf } from './talk.ts';
+import { readStored, removeStored, storageKey, writeStored } from '../../data/browser-storage.ts';
+import { type AnswerRequest, answerText, type Kind, newAnswer, type Turn } from './chat.ts';
 
-/** A talk as it is kept: texts alone. */
-export interface KeptTalk {
+/** A chat as stored in the browser: only its texts. */
+export interface StoredChat {
   id: string;
   /** Unix seconds of its last answer. */
   at: number;
@@ -12,29 +12,29 @@ export interface KeptTalk {
   turns: { prompt: string; answers: { model: string; text: string }[] }[];
 }
 
-/** Newer talks push older ones out. */
-const mostTalks = 50;
+/** Older chats are removed. */
+const maxChats = 50;
 
-/** Of one session in one team. The end of the session removes it (data/kept.ts). */
+/** Storage key of a session's chats in a team. The end of the session removes them (data/browser-storage.ts). */
 export const historyKey = ({ team, session }: Me): string =>
-  keptName(session?.id ?? null, 'talks', team?.id ?? '');
+  storageKey(session?.id ?? null, 'talks', team?.id ?? '');
 
-export const newTalkId = (): string => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
+export const newChatId = (): string => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`;
 
-/** Newest first; what is no history of ours is none. */
-export function readHistory(key: string): KeptTalk[] {
+/** Newest first; empty if the stored data are invalid. */
+export function readHistory(key: string): StoredChat[] {
   try {
-    const kept: unknown = JSON.parse(readKept(key) ?? '[]');
-    return Array.isArray(kept) ? kept.filter(isTalk) : [];
+    const stored: unknown = JSON.parse(readStored(key) ?? '[]');
+    return Array.isArray(stored) ? stored.filter(isStoredChat) : [];
   } catch {
     return [];
   }
 }
 
-/** Another version of Graft may have kept them in another form. */
-function isTalk(value: unknown): value is KeptTalk {
-  const { id, at, kind, system, turns } = (value ?? {}) as Partial<KeptTalk>;
-  const isTurn = ({ prompt, answers }: KeptTalk['turns'][number]) =>
+/** Other versions of Graft may have stored another format. */
+function isStoredChat(value: unknown): value is StoredChat {
+  const { id, at, kind, system, turns } = (value ?? {}) as Partial<StoredChat>;
+  const isTurn = ({ prompt, answers }: StoredChat['turns'][number]) =>
     typeof prompt === 'string' &&
     answers.every(({ model, text }) => typeof model === 'string' && typeof text === 'string');
   return (
@@ -46,44 +46,44 @@ function isTalk(value: unknown): value is KeptTalk {
   );
 }
 
-/** Keeps a talk, the newest now, and of the others as many as there is room for. */
-export function keepTalk(key: string, talk: KeptTalk): void {
-  const others = readHistory(key).filter(({ id }) => id !== talk.id);
-  for (let talks = [talk, ...others].slice(0, mostTalks); talks.length > 0; talks = talks.slice(0, -1)) {
+/** Stores a chat as the newest, and as many of the others as fit. */
+export function storeChat(key: string, chat: StoredChat): void {
+  const others = readHistory(key).filter(({ id }) => id !== chat.id);
+  for (let chats = [chat, ...others].slice(0, maxChats); chats.length > 0; chats = chats.slice(0, -1)) {
     try {
-      writeKept(key, JSON.stringify(talks));
+      writeStored(key, JSON.stringify(chats));
       return;
     } catch {
-      // The browser's room is full: the oldest goes.
+      // The browser's storage is full: try again without the oldest.
     }
   }
 }
 
-export function forgetTalk(key: string, gone: string): void {
-  const left = readHistory(key).filter(({ id }) => id !== gone);
-  if (left.length > 0) writeKept(key, JSON.stringify(left));
-  else removeKept(key);
+export function deleteChat(key: string, deletedId: string): void {
+  const remaining = readHistory(key).filter(({ id }) => id !== deletedId);
+  if (remaining.length > 0) writeStored(key, JSON.stringify(remaining));
+  else removeStored(key);
 }
 
-export const keptTurns = (turns: readonly Turn[]): KeptTalk['turns'] =>
+export const turnsToStore = (turns: readonly Turn[]): StoredChat['turns'] =>
   turns.map(({ prompt, answers }) => ({
     prompt,
-    answers: answers.map((answer) => ({ model: answer.asked.model, text: textOf(answer) })),
+    answers: answers.map((answer) => ({ model: answer.request.model, text: answerText(answer) })),
   }));
 
-/** Turns to go on from; asking again goes by `asked`, which is what the page would ask now. */
-export function turnsOf(
-  { kind, system, turns }: KeptTalk,
-  now: Pick<Asked, 'sampling' | 'probabilities'>,
+/** Restores turns. Their requests have the page's current sampling options. */
+export function restoreTurns(
+  { kind, system, turns }: StoredChat,
+  options: Pick<AnswerRequest, 'sampling' | 'probabilities'>,
 ): Turn[] {
   return turns.map(({ prompt, answers }, at) => ({
     prompt,
     answers: answers.map(({ model, text }, side) => {
-      const earlier = turns.slice(0, at).map(({ prompt, answers }) => ({
+      const previous = turns.slice(0, at).map(({ prompt, answers }) => ({
         ...{ prompt, answer: answers[side]?.text ?? '' },
       }));
-      const asked = { ...now, kind, model, system, prompt, before: kind === 'chat' ? earlier : [] };
-      return { ...newAnswer(asked), state: 'done' as const, pieces: [{ text, tokens: [] }] };
+      const request = { ...options, kind, model, system, prompt, before: kind === 'chat' ? previous : [] };
+      return { ...newAnswer(request), state: 'done' as const, pieces: [{ text, tokens: [] }] };
     }),
   }));
 }

@@ -6,29 +6,29 @@ import { Button, IconButton } from '../../components/forms/button.tsx';
 import { TextArea } from '../../components/forms/field.tsx';
 import { PageHead } from '../../components/page-head.tsx';
 import { useModels, useSystemPrompt } from '../../data/models.ts';
-import { useMay, useMe } from '../../data/session.ts';
+import { useMe, usePermission } from '../../data/session.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { ModelField } from '../adapters/model-field.tsx';
+import { type AnswerRequest, answerText, type Kind, type Turn } from './chat.ts';
 import { Composer } from './composer.tsx';
-import { historyKey, keepTalk, keptTurns, newTalkId, readHistory, turnsOf } from './history.ts';
+import { historyKey, newChatId, readHistory, restoreTurns, storeChat, turnsToStore } from './history.ts';
 import { HistoryDialog } from './history-dialog.tsx';
 import { parseSampling, samplingDefaults } from './sampling.ts';
 import { Settings } from './settings.tsx';
-import { type Asked, type Kind, type Turn, textOf } from './talk.ts';
 import { Turns } from './turns.tsx';
-import { useTalk } from './use-talk.ts';
+import { useChat } from './use-chat.ts';
 
-/** One prompt to two models side by side, with the same seed. What is asked is kept in the browser, and not in the address. */
+/** Sends one prompt to two models with the same seed. Prompts are stored in the browser, not in the URL. */
 export function Playground() {
-  return useMay('completions:write') ? (
-    <Talking />
+  return usePermission('completions:write') ? (
+    <ChatPage />
   ) : (
     <>
       <PageHead title="Playground" />
-      <Empty title="You may not call models">
+      <Empty title="You cannot call models">
         <p>
-          It takes the role member, and with a key the scope <code>completions:write</code>. An admin of the
-          team gives them.
+          This needs the member role, and for keys the scope <code>completions:write</code>. Ask a team admin
+          for access.
         </p>
       </Empty>
     </>
@@ -37,44 +37,44 @@ export function Playground() {
 
 const defaults = { a: '', b: '', kind: 'chat' as string, probabilities: '', talk: '', ...samplingDefaults };
 
-function Talking() {
+function ChatPage() {
   const [state, set] = useQueryState(defaults);
   const history = historyKey(useMe());
   const { data: models = [] } = useModels();
-  /** As the person wrote it; null: they have not, and it is the one that the model was trained with. */
-  const [written, setWritten] = useState<string | null>(null);
-  const [isHistory, setHistory] = useState(false);
+  /** The system prompt as edited; null: not edited, so the one that the model was trained with is used. */
+  const [edited, setEdited] = useState<string | null>(null);
+  const [showsHistory, setShowsHistory] = useState(false);
   const { sampling, faults } = parseSampling(state);
   const kind: Kind = state.kind === 'text' ? 'text' : 'chat';
   const probabilities = state.probabilities !== '';
   const names = [state.a || (models[0]?.id ?? ''), state.b].filter(Boolean);
   const trained = useSystemPrompt(names);
-  const system = written ?? trained.value ?? '';
-  /** The talk in sight; the address is behind it when it has just begun. */
+  const system = edited ?? trained.value ?? '';
+  /** Id of the visible chat. A new chat has an id before the URL does. */
   const shown = useRef<string | null>(null);
 
-  const { turns, isWriting, stop, send, again, open } = useTalk((turns) => {
+  const { turns, isGenerating, stop, send, regenerate, open } = useChat((turns) => {
     const at = Math.floor(Date.now() / 1000);
-    keepTalk(history, { id: shown.current!, at, kind, system, turns: keptTurns(turns) });
+    storeChat(history, { id: shown.current!, at, kind, system, turns: turnsToStore(turns) });
   });
 
   useEffect(() => {
     if (shown.current === state.talk) return;
     shown.current = state.talk;
-    const kept = readHistory(history).find(({ id }) => id === state.talk);
-    open(kept ? turnsOf(kept, { sampling, probabilities }) : []);
-    setWritten(kept?.system ?? null);
+    const stored = readHistory(history).find(({ id }) => id === state.talk);
+    open(stored ? restoreTurns(stored, { sampling, probabilities }) : []);
+    setEdited(stored?.system ?? null);
   }, [state.talk]);
 
-  const ask = async (prompt: string) => {
-    const system = (written ?? (await trained.read()) ?? '').trim();
-    shown.current ||= newTalkId();
+  const submit = async (prompt: string) => {
+    const system = (edited ?? (await trained.read()) ?? '').trim();
+    shown.current ||= newChatId();
     set({ talk: shown.current });
     send(
       prompt,
       names.map((model, side) => ({
         ...{ kind, model, system, prompt, sampling, probabilities },
-        before: kind === 'chat' ? saidBefore(turns, side) : [],
+        before: kind === 'chat' ? previousTurns(turns, side) : [],
       })),
     );
   };
@@ -82,7 +82,7 @@ function Talking() {
     names.length === 0
       ? 'Choose a model first.'
       : Object.keys(faults).length > 0
-        ? 'Mend the options of sampling first.'
+        ? 'Fix the sampling options first.'
         : null;
   return (
     <>
@@ -90,36 +90,36 @@ function Talking() {
         title="Playground"
         actions={
           <>
-            <Button onClick={() => setHistory(true)}>History</Button>
+            <Button onClick={() => setShowsHistory(true)}>History</Button>
             <Button icon="add" disabled={turns.length === 0} onClick={() => set({ talk: null })}>
-              New talk
+              New chat
             </Button>
           </>
         }
       />
       <div class="playground-models">
-        <ModelField label="A" value={names[0] ?? ''} onValue={(a) => set({ a })} />
+        <ModelField label="Model A" value={names[0] ?? ''} onValue={(a) => set({ a })} />
         <IconButton
-          label="Change sides"
+          label="Swap models"
           icon="swap"
           disabled={!state.b}
           onClick={() => set({ a: state.b, b: names[0] ?? '' })}
         />
-        <ModelField label="B" value={state.b} onValue={(b) => set({ b })} />
+        <ModelField label="Model B" value={state.b} onValue={(b) => set({ b })} />
       </div>
       <Settings text={state} faults={faults} kind={kind} probabilities={probabilities} onChange={set} />
       {kind === 'chat' && (
         <Disclosure summary="System prompt" needed={system !== ''}>
-          <TextArea label="System prompt" bare rows={3} value={system} onValue={setWritten} />
+          <TextArea label="System prompt" hideLabel rows={3} value={system} onValue={setEdited} />
           {trained.value !== null && (
             <p class="small soft row">
               {system === trained.value ? (
-                `Every training example of ${trained.model} begins with it.`
+                `${trained.model} was trained with this system prompt.`
               ) : (
                 <>
-                  Every training example of {trained.model} begins with another one.
-                  <Button small onClick={() => setWritten(null)}>
-                    Use that
+                  {trained.model} was trained with another system prompt.
+                  <Button small onClick={() => setEdited(null)}>
+                    Use training prompt
                   </Button>
                 </>
               )}
@@ -127,28 +127,28 @@ function Talking() {
           )}
         </Disclosure>
       )}
-      <Turns turns={turns} onAgain={again} />
-      <Composer kind={kind} fault={fault} isWriting={isWriting} onSend={ask} onStop={stop} />
-      {isHistory && (
+      <Turns turns={turns} onRegenerate={regenerate} />
+      <Composer kind={kind} fault={fault} isGenerating={isGenerating} onSend={submit} onStop={stop} />
+      {showsHistory && (
         <HistoryDialog
-          of={history}
+          storageKey={history}
           onOpen={({ id, kind, turns }) => {
             const [a, b] = turns.at(-1)?.answers ?? [];
             set({ talk: id, kind, a: a?.model ?? null, b: b?.model ?? null });
-            setHistory(false);
+            setShowsHistory(false);
           }}
-          onClose={() => setHistory(false)}
+          onClose={() => setShowsHistory(false)}
         />
       )}
     </>
   );
 }
 
-/** Of a side that came later, what the first one said; what got no answer is left out. */
-function saidBefore(turns: readonly Turn[], side: number): Asked['before'] {
+/** The previous turns of one side, without unanswered ones. A model added later gets the first side's answers. */
+function previousTurns(turns: readonly Turn[], side: number): AnswerRequest['before'] {
   return turns.flatMap(({ prompt, answers }) => {
     const answer = answers[side] ?? answers[0];
-    const text = answer ? textOf(answer) : '';
+    const text = answer ? answerText(answer) : '';
     return text === '' ? [] : { prompt, answer: text };
   });
 }

@@ -1,9 +1,9 @@
 import { graft } from '../../data/graft.ts';
+import type { Answer, AnswerRequest, Piece } from './chat.ts';
 import { chatBody, textBody } from './requests.ts';
-import type { Answer, Asked, Piece } from './talk.ts';
 
-/** What came of an answer: text, why it ended, or at last how many tokens it has. */
-export interface News {
+/** A chunk of a streamed answer; the last one has the token count. */
+export interface AnswerChunk {
   piece: Piece;
   finish: Answer['finish'];
   count: number | null;
@@ -11,13 +11,19 @@ export interface News {
 
 const streamed = { stream: true as const, stream_options: { include_usage: true } };
 
-/** An answer as it comes. Throws what the client throws, also in the middle. */
-export async function* readAnswer(asked: Asked, signal: AbortSignal): AsyncGenerator<News, void, void> {
-  yield* asked.kind === 'chat' ? readChat(asked, signal) : readText(asked, signal);
+/** Streams an answer. Throws the client's errors, also mid-stream. */
+export async function* readAnswer(
+  request: AnswerRequest,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerChunk, void, void> {
+  yield* request.kind === 'chat' ? readChat(request, signal) : readText(request, signal);
 }
 
-async function* readChat(asked: Asked, signal: AbortSignal): AsyncGenerator<News, void, void> {
-  const chunks = await graft.chat.completions.create({ ...chatBody(asked), ...streamed }, { signal });
+async function* readChat(
+  request: AnswerRequest,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerChunk, void, void> {
+  const chunks = await graft.chat.completions.create({ ...chatBody(request), ...streamed }, { signal });
   for await (const { choices, usage } of chunks) {
     const [choice] = choices;
     const tokens = (choice?.logprobs?.content ?? []).map(({ token, logprob, top_logprobs: top }) => ({
@@ -31,15 +37,18 @@ async function* readChat(asked: Asked, signal: AbortSignal): AsyncGenerator<News
   }
 }
 
-async function* readText(asked: Asked, signal: AbortSignal): AsyncGenerator<News, void, void> {
-  const chunks = await graft.completions.create({ ...textBody(asked), ...streamed }, { signal });
+async function* readText(
+  request: AnswerRequest,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerChunk, void, void> {
+  const chunks = await graft.completions.create({ ...textBody(request), ...streamed }, { signal });
   for await (const { choices, usage } of chunks) {
     const [choice] = choices;
-    const told = choice?.logprobs;
-    const tokens = (told?.tokens ?? []).map((token, i) => ({
+    const logprobs = choice?.logprobs;
+    const tokens = (logprobs?.tokens ?? []).map((token, i) => ({
       token,
-      logprob: told!.token_logprobs[i]!,
-      top: Object.entries(told!.top_logprobs[i] ?? {}).map(([token, logprob]) => ({ token, logprob })),
+      logprob: logprobs!.token_logprobs[i]!,
+      top: Object.entries(logprobs!.top_logprobs[i] ?? {}).map(([token, logprob]) => ({ token, logprob })),
     }));
     yield {
       piece: { text: choice?.text ?? '', tokens },

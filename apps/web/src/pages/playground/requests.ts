@@ -1,9 +1,9 @@
 import type { ChatCompletionParams, CompletionParams } from '@graft/client';
 import { shellQuoted } from '../../text/shell.ts';
-import type { Asked } from './talk.ts';
+import type { AnswerRequest } from './chat.ts';
 
-/** Alternatives that are told for each token. */
-const mostLikely = 5;
+/** Alternatives returned for each token (`top_logprobs`). */
+const topTokens = 5;
 
 /** The body of POST /chat/completions. */
 export function chatBody({
@@ -13,7 +13,7 @@ export function chatBody({
   prompt,
   sampling,
   probabilities,
-}: Asked): ChatCompletionParams {
+}: AnswerRequest): ChatCompletionParams {
   return {
     model,
     messages: [
@@ -25,24 +25,24 @@ export function chatBody({
       { role: 'user', content: prompt },
     ],
     ...samplingBody(sampling),
-    ...(probabilities && { logprobs: true, top_logprobs: mostLikely }),
+    ...(probabilities && { logprobs: true, top_logprobs: topTokens }),
   };
 }
 
 /** The body of POST /completions. */
-export function textBody({ model, prompt, sampling, probabilities }: Asked): CompletionParams {
-  return { model, prompt, ...samplingBody(sampling), ...(probabilities && { logprobs: mostLikely }) };
+export function textBody({ model, prompt, sampling, probabilities }: AnswerRequest): CompletionParams {
+  return { model, prompt, ...samplingBody(sampling), ...(probabilities && { logprobs: topTokens }) };
 }
 
-const samplingBody = ({ stop, ...numbers }: Asked['sampling']) => ({
+const samplingBody = ({ stop, ...numbers }: AnswerRequest['sampling']) => ({
   ...numbers,
   ...(stop.length > 0 && { stop }),
 });
 
-/** The same request for a shell; the key is the shell's own. `origin` is this server's. */
-export function curlOf(asked: Asked, origin: string): string {
+/** The request as a curl command, which reads the API key from the environment. `origin`: this server. */
+export function toCurl(request: AnswerRequest, origin: string): string {
   const [path, body] =
-    asked.kind === 'chat' ? ['chat/completions', chatBody(asked)] : ['completions', textBody(asked)];
+    request.kind === 'chat' ? ['chat/completions', chatBody(request)] : ['completions', textBody(request)];
   return `curl ${origin}/v1/${path} \\
   -H "Authorization: Bearer $GRAFT_API_KEY" -H "Content-Type: application/json" \\
   -d ${shellQuoted(JSON.stringify(body, null, 2))}`;

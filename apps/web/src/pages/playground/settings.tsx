@@ -1,10 +1,10 @@
 import { Disclosure } from '../../components/disclosure.tsx';
 import { IconButton } from '../../components/forms/button.tsx';
 import { Checkbox, Choice, TextArea, TextField } from '../../components/forms/field.tsx';
-import { anySeed, type parseSampling, type SamplingText } from './sampling.ts';
-import type { Kind } from './talk.ts';
+import type { Kind } from './chat.ts';
+import { type parseSampling, randomSeed, type SamplingText } from './sampling.ts';
 
-/** How answers are drawn. Closed, one line says it. */
+/** Mode and sampling options. The collapsed section shows a summary. */
 export function Settings({
   text,
   faults,
@@ -34,16 +34,16 @@ export function Settings({
     <div class="playground-settings">
       <div class="row">
         <Choice
-          label="What is asked"
+          label="Mode"
           value={kind}
           onValue={(kind) => onChange({ kind })}
           options={[
             ['chat', 'Chat'],
-            ['text', 'Plain text'],
+            ['text', 'Completion'],
           ]}
         />
         <Checkbox
-          label="Probabilities of tokens"
+          label="Show token probabilities"
           checked={probabilities}
           onChecked={(on) => onChange({ probabilities: on ? 'yes' : '' })}
         />
@@ -54,23 +54,23 @@ export function Settings({
           <>
             Sampling{' '}
             <span class="soft small">
-              temperature {temperature}, top-p {top_p}, {max_tokens} tokens at most, seed {seed}
+              temperature {temperature}, top-p {top_p}, max tokens {max_tokens}, seed {seed}
             </span>
           </>
         }
       >
         <div class="playground-sampling">
-          {field('temperature', 'Temperature', '0 takes the most probable token')}
-          {field('top_p', 'Top-p', 'Share of probability')}
-          {field('max_tokens', 'Tokens at most', 'Of an answer')}
+          {field('temperature', 'Temperature', '0: always the most likely token')}
+          {field('top_p', 'Top-p', 'Cumulative probability')}
+          {field('max_tokens', 'Max tokens', 'Per answer')}
           <div class="playground-seed">
-            {field('seed', 'Seed', 'The same for both')}
-            <IconButton label="Another seed" icon="refresh" onClick={() => onChange({ seed: anySeed() })} />
+            {field('seed', 'Seed', 'Same for both models')}
+            <IconButton label="Random seed" icon="refresh" onClick={() => onChange({ seed: randomSeed() })} />
           </div>
           <TextArea
-            label="Stop at"
+            label="Stop sequences"
             rows={1}
-            hint="A text in each line"
+            hint="One per line"
             value={text.stop}
             error={faults.stop}
             onValue={(stop) => onChange({ stop })}

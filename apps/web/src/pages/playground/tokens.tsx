@@ -1,34 +1,34 @@
 import { useState } from 'preact/hooks';
 import { percent } from '../../text/numbers.ts';
-import type { Piece } from './talk.ts';
+import type { Piece } from './chat.ts';
 
-/** Least probability of each class of tokens; below the last one a token was a surprise. */
+/** Minimum probability of each colour class; tokens below the last one are the least likely. */
 const steps = [0.9, 0.5, 0.1, 0.01];
 
 const probability = (logprob: number) => Math.exp(logprob);
-/** Of the least probable token in it. */
-const classOf = ({ tokens }: Piece) => {
-  const least = probability(Math.min(...tokens.map(({ logprob }) => logprob)));
-  return steps.findIndex((step) => least >= step) === -1
+/** Colour class of a piece, by its least likely token. */
+const colourClass = ({ tokens }: Piece) => {
+  const minimum = probability(Math.min(...tokens.map(({ logprob }) => logprob)));
+  return steps.findIndex((step) => minimum >= step) === -1
     ? steps.length
-    : steps.findIndex((step) => least >= step);
+    : steps.findIndex((step) => minimum >= step);
 };
 
-/** Text whose tokens tell how probable they were: under the pointer, or by the arrow keys. */
+/** Text that shows the probabilities of a token, selected by pointer or arrow keys. */
 export function Tokens({ pieces, label }: { pieces: readonly Piece[]; label: string }) {
-  const [chosen, setChosen] = useState<number | null>(null);
-  const choose = (target: EventTarget | null) => {
+  const [selected, setSelected] = useState<number | null>(null);
+  const select = (target: EventTarget | null) => {
     const at = (target as HTMLElement | null)?.dataset?.i;
-    if (at !== undefined) setChosen(Number(at));
+    if (at !== undefined) setSelected(Number(at));
   };
   const move = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
     event.preventDefault();
-    const from = chosen ?? (by > 0 ? -1 : pieces.length);
-    setChosen(Math.min(pieces.length - 1, Math.max(0, from + by)));
+    const from = selected ?? (by > 0 ? -1 : pieces.length);
+    setSelected(Math.min(pieces.length - 1, Math.max(0, from + by)));
   };
-  const piece = chosen === null ? undefined : pieces[chosen];
+  const piece = selected === null ? undefined : pieces[selected];
   return (
     <>
       {/* biome-ignore-start lint/a11y: the arrow keys do what the pointer does */}
@@ -37,26 +37,26 @@ export function Tokens({ pieces, label }: { pieces: readonly Piece[]; label: str
         role="group"
         aria-label={label}
         tabIndex={0}
-        onPointerOver={({ target }) => choose(target)}
-        onClick={({ target }) => choose(target)}
+        onPointerOver={({ target }) => select(target)}
+        onClick={({ target }) => select(target)}
         onKeyDown={move}
       >
         {pieces.map((piece, i) =>
           piece.tokens.length === 0 ? (
             piece.text
           ) : (
-            <span key={i} data-i={i} data-step={classOf(piece)} data-chosen={i === chosen}>
+            <span key={i} data-i={i} data-step={colourClass(piece)} data-selected={i === selected}>
               {piece.text}
             </span>
           ),
         )}
       </div>
       {/* biome-ignore-end lint/a11y: the arrow keys do what the pointer does */}
-      <div class="tokens-told" aria-live="polite">
+      <div class="token-details" aria-live="polite">
         {piece && piece.tokens.length > 0 ? (
           piece.tokens.map(({ token, logprob, top }, i) => (
             <dl key={i}>
-              <Row token={token} logprob={logprob} isTaken />
+              <Row token={token} logprob={logprob} isSampled />
               {top
                 .filter((other) => other.token !== token)
                 .map((other) => (
@@ -65,17 +65,17 @@ export function Tokens({ pieces, label }: { pieces: readonly Piece[]; label: str
             </dl>
           ))
         ) : (
-          <p class="small soft">Point at a token, or press → here, for how probable it was.</p>
+          <p class="small soft">Hover over a token, or focus the text and press →, to see its probability.</p>
         )}
       </div>
     </>
   );
 }
 
-function Row({ token, logprob, isTaken }: { token: string; logprob: number; isTaken?: boolean }) {
+function Row({ token, logprob, isSampled }: { token: string; logprob: number; isSampled?: boolean }) {
   const value = probability(logprob);
   return (
-    <div data-taken={isTaken}>
+    <div data-sampled={isSampled}>
       <dt>
         <code>{JSON.stringify(token).slice(1, -1) || '∅'}</code>
       </dt>

@@ -2,24 +2,24 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Button } from '../../components/forms/button.tsx';
 import { CopyButton } from '../../components/forms/copy-button.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { counted, rough } from '../../text/numbers.ts';
-import { span } from '../../text/times.ts';
-import { curlOf } from './requests.ts';
-import { type Answer, isOpen, type Turn, textOf } from './talk.ts';
+import { compact, counted } from '../../text/numbers.ts';
+import { duration } from '../../text/times.ts';
+import { type Answer, answerText, isOpen, type Turn } from './chat.ts';
+import { toCurl } from './requests.ts';
 import { Tokens } from './tokens.tsx';
 
 const sides = ['A', 'B'] as const;
 
-/** What was asked, and the answers side by side. */
+/** The prompts, with their answers side by side. */
 export function Turns({
   turns,
-  onAgain,
+  onRegenerate,
 }: {
   turns: readonly Turn[];
-  onAgain: (turn: number, side: number) => void;
+  onRegenerate: (turn: number, side: number) => void;
 }) {
   const newest = useRef<HTMLLIElement>(null);
-  // One that was just asked comes into sight.
+  // Scrolls to a new turn.
   useEffect(() => {
     if (turns.at(-1)?.answers.some(isOpen)) newest.current?.scrollIntoView();
   }, [turns.length]);
@@ -30,10 +30,15 @@ export function Turns({
           <p class="playground-prompt">{prompt}</p>
           <div class="playground-answers">
             {answers.map((answer, side) => (
-              <Side key={side} name={sides[side]!} answer={answer} onAgain={() => onAgain(turn, side)} />
+              <Side
+                key={side}
+                name={sides[side]!}
+                answer={answer}
+                onRegenerate={() => onRegenerate(turn, side)}
+              />
             ))}
           </div>
-          {isSame(answers) && <p class="small soft">Both wrote the same.</p>}
+          {isSame(answers) && <p class="small soft">Both answers are identical.</p>}
         </li>
       ))}
     </ol>
@@ -41,18 +46,18 @@ export function Turns({
 }
 
 const isSame = ([a, b]: readonly Answer[]) =>
-  a?.state === 'done' && b?.state === 'done' && textOf(a) !== '' && textOf(a) === textOf(b);
+  a?.state === 'done' && b?.state === 'done' && answerText(a) !== '' && answerText(a) === answerText(b);
 
-function Side({ name, answer, onAgain }: { name: string; answer: Answer; onAgain: () => void }) {
-  const { asked, state, pieces, error } = answer;
-  const text = textOf(answer);
+function Side({ name, answer, onRegenerate }: { name: string; answer: Answer; onRegenerate: () => void }) {
+  const { request, state, pieces, error } = answer;
+  const text = answerText(answer);
   const label = `Answer of ${name}`;
   return (
     <article class="playground-side" data-side={name} aria-label={label} aria-busy={isOpen(answer)}>
       <header>
         <strong>{name}</strong>
-        <span class="cut small soft" title={asked.model}>
-          {asked.model}
+        <span class="cut small soft" title={request.model}>
+          {request.model}
         </span>
       </header>
       {pieces.some(({ tokens }) => tokens.length > 0) ? (
@@ -61,33 +66,33 @@ function Side({ name, answer, onAgain }: { name: string; answer: Answer; onAgain
         <p class="playground-text">{text}</p>
       )}
       {state === 'failed' ? (
-        <Problem error={error} onRetry={onAgain} />
+        <Problem error={error} onRetry={onRegenerate} />
       ) : (
         <footer class="row">
-          <span class="small soft playground-figures">{figuresOf(answer)}</span>
+          <span class="small soft playground-figures">{describeAnswer(answer)}</span>
           {!isOpen(answer) && (
             <>
-              <Button kind="quiet" small icon="refresh" onClick={onAgain}>
-                Again
+              <Button kind="quiet" small icon="refresh" onClick={onRegenerate}>
+                Regenerate
               </Button>
               <CopyButton text={text} />
             </>
           )}
-          <CopyButton text={curlOf(asked, location.origin)} label="Copy as curl" />
+          <CopyButton text={toCurl(request, location.origin)} label="Copy as curl" />
         </footer>
       )}
     </article>
   );
 }
 
-function figuresOf({ state, finish, tokens, firstMs, totalMs }: Answer): string {
+function describeAnswer({ state, finish, tokens, firstMs, totalMs }: Answer): string {
   if (state === 'waiting') return 'Waiting for a worker…';
-  if (state === 'writing') return 'Writing…';
-  const told: string[] = [];
-  if (state === 'stopped') told.push('Stopped');
-  if (finish === 'length') told.push('Cut at the most tokens');
-  if (tokens !== null) told.push(counted(tokens, 'token'));
-  if (tokens !== null && totalMs) told.push(`${rough((tokens * 1000) / totalMs)} tokens/s`);
-  if (firstMs !== null) told.push(`first after ${span(firstMs / 1000)}`);
-  return told.join(' · ');
+  if (state === 'generating') return 'Generating…';
+  const parts: string[] = [];
+  if (state === 'stopped') parts.push('Stopped');
+  if (finish === 'length') parts.push('Reached max tokens');
+  if (tokens !== null) parts.push(counted(tokens, 'token'));
+  if (tokens !== null && totalMs) parts.push(`${compact((tokens * 1000) / totalMs)} tokens/s`);
+  if (firstMs !== null) parts.push(`first token after ${duration(firstMs / 1000)}`);
+  return parts.join(' · ');
 }

@@ -5,30 +5,30 @@ import { Listing } from '../../components/lists/listing.tsx';
 import { LongText } from '../../components/long-text.tsx';
 import { Time } from '../../components/time.tsx';
 import { graft } from '../../data/graft.ts';
-import { useLater } from '../../data/later.ts';
 import { usePages } from '../../data/pages.ts';
+import { useDebouncedValue } from '../../data/use-debounced-value.ts';
 import { useQueryState } from '../../router/query-state.ts';
 
 const filters = { action: '', actor: '', target: '', since: '', until: '' };
 
-/** Who did what in the team. */
+/** The team's audit log. */
 export function AuditLog() {
   const [state, change] = useQueryState(filters);
-  // Asked for once the typing has paused.
-  const asked = useLater(paramsOf(state));
-  const entries = usePages(['audit', asked], () => graft.team.audit.list({ ...asked, limit: 100 }));
-  const exported = (format: string) =>
-    `/v1/audit/export?${new URLSearchParams({ ...asText(asked), format, limit: '100000' })}`;
-  const isFiltered = Object.keys(asked).length > 0;
+  // Requested when typing pauses.
+  const params = useDebouncedValue(toParams(state));
+  const entries = usePages(['audit', params], () => graft.team.audit.list({ ...params, limit: 100 }));
+  const exportLink = (format: string) =>
+    `/v1/audit/export?${new URLSearchParams({ ...toStrings(params), format, limit: '100000' })}`;
+  const isFiltered = Object.keys(params).length > 0;
   return (
-    <section class="section">
+    <section class="panel">
       <div class="section-head">
-        <p class="soft">Newest first. Nothing is ever changed or removed here.</p>
+        <p class="soft">Newest first. Entries cannot be changed or removed.</p>
         <div class="row">
-          <a class="button" href={exported('csv')} download="audit.csv">
+          <a class="button" href={exportLink('csv')} download="audit.csv">
             <Icon name="download" /> CSV
           </a>
-          <a class="button" href={exported('jsonl')} download="audit.jsonl">
+          <a class="button" href={exportLink('jsonl')} download="audit.jsonl">
             <Icon name="download" /> JSON
           </a>
         </div>
@@ -41,14 +41,14 @@ export function AuditLog() {
           onValue={(action) => change({ action })}
         />
         <TextField
-          label="Who"
-          placeholder="id of a key or person"
+          label="Actor"
+          placeholder="Key or member ID"
           value={state.actor}
           onValue={(actor) => change({ actor })}
         />
         <TextField
-          label="To what"
-          placeholder="its id"
+          label="Target"
+          placeholder="ID"
           value={state.target}
           onValue={(target) => change({ target })}
         />
@@ -60,27 +60,27 @@ export function AuditLog() {
         label="Audit log"
         minWidth="56rem"
         empty={
-          <Empty title={isFiltered ? 'Nothing like that was done' : 'Nothing was done yet'}>
+          <Empty title={isFiltered ? 'No matching entries' : 'No entries yet'}>
             <p>
               {isFiltered
-                ? 'Loosen a filter: all of them hold at once.'
-                : 'What people and keys do stands here.'}
+                ? 'Change or remove a filter. An entry must match all of them.'
+                : 'Actions of members and API keys are recorded here.'}
             </p>
           </Empty>
         }
         columns={[
-          { head: 'When', width: '8.5rem', cell: (row) => <Time at={row.created_at} form="clock" /> },
-          { head: 'Action', width: '12rem', names: true, cell: ({ action }) => action },
-          { head: 'To what', width: '11rem', cell: ({ target }) => <Id of={target} /> },
+          { head: 'Time', width: '8.5rem', cell: (row) => <Time at={row.created_at} form="clock" /> },
+          { head: 'Action', width: '12rem', isRowHeader: true, cell: ({ action }) => action },
+          { head: 'Target', width: '11rem', cell: ({ target }) => <Id id={target} /> },
           {
-            head: 'Who',
+            head: 'Actor',
             width: '11rem',
             cell: ({ person_id, key_id, system }) => (
-              <Id of={person_id ?? key_id ?? system ?? 'the operator, or Graft'} />
+              <Id id={person_id ?? key_id ?? system ?? 'Operator or Graft'} />
             ),
           },
           {
-            head: 'More',
+            head: 'Details',
             cell: ({ detail }) =>
               detail !== null && (
                 <code class="small soft">
@@ -94,25 +94,25 @@ export function AuditLog() {
   );
 }
 
-const Id = ({ of: id }: { of: string }) => (
+const Id = ({ id }: { id: string }) => (
   <code class="cut small" title={id}>
     {id}
   </code>
 );
 
-/** Days are the reader's: from the first moment of the one to the last of the other. */
-function paramsOf({ action, actor, target, since, until }: typeof filters) {
-  const second = (day: string, after: number) => {
+/** Query parameters of the filters. Dates are whole days in the user's time zone. */
+function toParams({ action, actor, target, since, until }: typeof filters) {
+  const unixTime = (day: string, addedDays: number) => {
     const date = new Date(`${day}T00:00`);
-    date.setDate(date.getDate() + after);
+    date.setDate(date.getDate() + addedDays);
     return Number.isNaN(date.getTime()) ? undefined : Math.floor(date.getTime() / 1000);
   };
   const all = {
     action: action.trim() || undefined,
     actor: actor.trim() || undefined,
     target: target.trim() || undefined,
-    since: second(since, 0),
-    until: second(until, 1),
+    since: unixTime(since, 0),
+    until: unixTime(until, 1),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Parameters<
     typeof graft.team.audit.list
@@ -120,5 +120,5 @@ function paramsOf({ action, actor, target, since, until }: typeof filters) {
     object;
 }
 
-const asText = (params: object) =>
+const toStrings = (params: object) =>
   Object.fromEntries(Object.entries(params).map(([name, value]) => [name, String(value)]));

@@ -6,41 +6,41 @@ import { TextField } from '../../components/forms/field.tsx';
 import { FormDialog } from '../../components/forms/form.tsx';
 import { Secret } from '../../components/forms/secret.tsx';
 import { Time } from '../../components/time.tsx';
-import { faultOf, restOf, useAction } from '../../data/action.ts';
+import { fieldError, otherError, useAction } from '../../data/action.ts';
 import { invitationLink } from '../../router/invitation-link.ts';
 
-/** Asks whom an invitation is for, makes it, and shows its link once. */
-export function InvitationDialog<More extends object>({
+/** Form to create an invitation; then shows its link once. */
+export function InvitationDialog<Extra extends object>({
   title,
-  more,
+  extra,
   run,
-  touches,
+  invalidates,
   children,
   onClose,
 }: {
   title: string;
-  /** What else is asked for, by the fields in `children`. */
-  more: More;
-  run: (form: { email: string | null } & More) => Promise<CreatedInvitation>;
-  touches: readonly QueryKey[];
+  /** Values of the fields in `children`. */
+  extra: Extra;
+  run: (form: { email: string | null } & Extra) => Promise<CreatedInvitation>;
+  invalidates: readonly QueryKey[];
   children: ComponentChildren;
   onClose: () => void;
 }) {
   const [email, setEmail] = useState('');
-  const [made, setMade] = useState<CreatedInvitation | null>(null);
-  const invite = useAction({ run, touches, quiet: true, onDone: setMade });
-  if (made) {
+  const [created, setCreated] = useState<CreatedInvitation | null>(null);
+  const invite = useAction({ run, invalidates, quiet: true, onDone: setCreated });
+  if (created) {
     return (
       <Secret
-        title="The invitation"
-        name="The link of the invitation"
-        text={invitationLink(made.token)}
+        title="Invitation created"
+        name="Invitation link"
+        text={invitationLink(created.token)}
         onClose={onClose}
       >
         <p>
-          Give it to one person, over a safe channel: whoever uses it first, in a browser or with{' '}
-          <code>graft join LINK</code>, becomes {made.role} of the team. It works until{' '}
-          <Time at={made.expires_at} form="clock" />.
+          Send it to one person over a secure channel. The first person who opens it, in a browser or with{' '}
+          <code>graft join LINK</code>, joins the team as {created.role}. It expires{' '}
+          <Time at={created.expires_at} form="clock" />.
         </p>
       </Secret>
     );
@@ -48,10 +48,10 @@ export function InvitationDialog<More extends object>({
   return (
     <FormDialog
       title={title}
-      action="Make the link"
+      action="Create link"
       busy={invite.isPending}
-      error={restOf(invite.error, ['email'])}
-      onSubmit={() => invite.mutate({ email: email.trim() || null, ...more })}
+      error={otherError(invite.error, ['email'])}
+      onSubmit={() => invite.mutate({ email: email.trim() || null, ...extra })}
       onClose={onClose}
     >
       <TextField
@@ -60,8 +60,8 @@ export function InvitationDialog<More extends object>({
         autofocus
         value={email}
         onValue={setEmail}
-        error={faultOf(invite.error, 'email')}
-        hint="Without one the link is for whoever uses it first."
+        error={fieldError(invite.error, 'email')}
+        hint="Optional. Without an email, the first person who opens the link can join."
       />
       {children}
     </FormDialog>

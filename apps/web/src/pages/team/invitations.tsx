@@ -10,31 +10,31 @@ import { Time } from '../../components/time.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
-import { useMay } from '../../data/session.ts';
+import { usePermission } from '../../data/session.ts';
 import { InvitationDialog } from './invitation-dialog.tsx';
 import { roleHint, roleOptions } from './roles.ts';
 
-const touches = [['invitations'], ['audit']];
+const invalidates = [['invitations'], ['audit']];
 
-/** Links that make people members. */
+/** Invitation links to the team. */
 export function Invitations() {
-  const may = useMay('team:write', 'admin');
+  const canEdit = usePermission('team:write', 'admin');
   const invitations = usePages(['invitations'], () => graft.team.invitations.list({ limit: 50 }));
   const [isInviting, setIsInviting] = useState(false);
-  const [asked, setAsked] = useState<Invitation | null>(null);
+  const [revoking, setRevoking] = useState<Invitation | null>(null);
   const revoke = useAction({
     run: ({ id }: Invitation) => graft.team.invitations.revoke(id),
-    touches,
-    said: () => 'The link works no more.',
-    onDone: () => setAsked(null),
+    invalidates,
+    successMessage: () => 'Invitation revoked.',
+    onDone: () => setRevoking(null),
   });
   return (
-    <section class="section">
+    <section class="panel">
       <div class="section-head">
         <h2>Invitations</h2>
-        {may && (
+        {canEdit && (
           <Button icon="add" onClick={() => setIsInviting(true)}>
-            Invite somebody
+            Invite member
           </Button>
         )}
       </div>
@@ -43,31 +43,31 @@ export function Invitations() {
         label="Invitations"
         minWidth="44rem"
         empty={
-          <Empty title="Nobody was invited">
-            <p>An invitation is a link that works once. Give it to one person, over a safe channel.</p>
+          <Empty title="No invitations">
+            <p>An invitation is a link that works once. Send it to one person over a secure channel.</p>
           </Empty>
         }
         columns={[
           {
-            head: 'For',
-            names: true,
+            head: 'Email',
+            isRowHeader: true,
             cell: ({ email }) => (
-              <span class="cut" title={email ?? 'Whoever has the link'}>
-                {email ?? 'Whoever has the link'}
+              <span class="cut" title={email ?? 'Anyone with the link'}>
+                {email ?? 'Anyone with the link'}
               </span>
             ),
           },
           { head: 'Role', width: '7rem', cell: ({ role }) => role },
-          { head: 'Made', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
-          { head: 'State', width: '12rem', cell: (row) => <State of={row} /> },
+          { head: 'Created', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
+          { head: 'Status', width: '12rem', cell: (row) => <InvitationStatus invitation={row} /> },
           {
             head: <span class="visually-hidden">Actions</span>,
             width: '7rem',
             end: true,
             cell: (row) =>
-              may &&
+              canEdit &&
               isOpen(row) && (
-                <Button small kind="quiet" onClick={() => setAsked(row)}>
+                <Button small kind="quiet" onClick={() => setRevoking(row)}>
                   Revoke
                 </Button>
               ),
@@ -75,15 +75,15 @@ export function Invitations() {
         ]}
       />
       {isInviting && <Invite onClose={() => setIsInviting(false)} />}
-      {asked && (
+      {revoking && (
         <Confirm
-          title="Revoke the invitation?"
-          action="Revoke it"
+          title="Revoke invitation?"
+          action="Revoke invitation"
           busy={revoke.isPending}
-          onConfirm={() => revoke.mutate(asked)}
-          onClose={() => setAsked(null)}
+          onConfirm={() => revoke.mutate(revoking)}
+          onClose={() => setRevoking(null)}
         >
-          <p>Its link stops working at once. You can make another.</p>
+          <p>The link stops working immediately. You can create a new one.</p>
         </Confirm>
       )}
     </section>
@@ -93,13 +93,13 @@ export function Invitations() {
 const isOpen = (row: Invitation) =>
   row.accepted_at === null && row.revoked_at === null && row.expires_at > Date.now() / 1000;
 
-function State({ of: row }: { of: Invitation }) {
-  if (row.accepted_at !== null) return <Badge tone="good">accepted</Badge>;
-  if (row.revoked_at !== null) return <Badge>revoked</Badge>;
-  if (!isOpen(row)) return <Badge>ended</Badge>;
+function InvitationStatus({ invitation }: { invitation: Invitation }) {
+  if (invitation.accepted_at !== null) return <Badge tone="good">accepted</Badge>;
+  if (invitation.revoked_at !== null) return <Badge>revoked</Badge>;
+  if (!isOpen(invitation)) return <Badge>expired</Badge>;
   return (
     <>
-      <Badge tone="wait">open</Badge> <Time at={row.expires_at} />
+      <Badge tone="wait">expires</Badge> <Time at={invitation.expires_at} />
     </>
   );
 }
@@ -109,10 +109,10 @@ function Invite({ onClose }: { onClose: () => void }) {
   const [days, setDays] = useState('7');
   return (
     <InvitationDialog
-      title="Invite somebody"
-      more={{ role, expires_in: Number(days) * 86_400 }}
+      title="Invite member"
+      extra={{ role, expires_in: Number(days) * 86_400 }}
       run={(form) => graft.team.invitations.create(form)}
-      touches={touches}
+      invalidates={invalidates}
       onClose={onClose}
     >
       <Select
@@ -123,12 +123,12 @@ function Invite({ onClose }: { onClose: () => void }) {
         hint={roleHint}
       />
       <Select
-        label="The link works for"
+        label="Expires in"
         value={days}
         onValue={setDays}
         options={[
-          ['1', 'A day'],
-          ['7', 'A week'],
+          ['1', '1 day'],
+          ['7', '7 days'],
           ['30', '30 days'],
         ]}
       />

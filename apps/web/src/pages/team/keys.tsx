@@ -11,46 +11,46 @@ import { Time } from '../../components/time.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
-import { useMay, useMe } from '../../data/session.ts';
+import { useMe, usePermission } from '../../data/session.ts';
 import { NewKey } from './new-key.tsx';
 import { RotateKey } from './rotate-key.tsx';
 
-/** What programs of the team come in by: an admin sees all keys, others their own. */
+/** API keys: admins see all keys of the team, others their own. */
 export function Keys() {
   const me = useMe();
-  const may = useMay('keys:write', 'viewer');
+  const canEdit = usePermission('keys:write', 'viewer');
   const isAdmin = me.role === 'admin';
   const keys = usePages(['keys'], () => graft.team.keys.list({ limit: 100 }));
-  const [isMaking, setIsMaking] = useState(false);
-  const [made, setMade] = useState<CreatedApiKey | null>(null);
-  const [rotated, setRotated] = useState<ApiKey | null>(null);
-  const [asked, setAsked] = useState<ApiKey | null>(null);
+  const [isCreating, setIsCreating] = useState(false);
+  const [created, setCreated] = useState<CreatedApiKey | null>(null);
+  const [rotating, setRotating] = useState<ApiKey | null>(null);
+  const [revoking, setRevoking] = useState<ApiKey | null>(null);
   const [keepsDescendants, setKeepsDescendants] = useState(false);
   const revoke = useAction({
     run: ({ id }: ApiKey) =>
       graft.team.keys.revoke(id, { descendants: keepsDescendants ? 'keep' : 'revoke' }),
-    touches: [['keys'], ['invitations'], ['webhooks'], ['audit']],
-    said: ({ id, revoked }, { name }) => describeRevocation(id, name, revoked),
-    onDone: () => setAsked(null),
+    invalidates: [['keys'], ['invitations'], ['webhooks'], ['audit']],
+    successMessage: ({ id, revoked }, { name }) => describeRevocation(id, name, revoked),
+    onDone: () => setRevoking(null),
   });
   const show = (key: CreatedApiKey) => {
-    setIsMaking(false);
-    setRotated(null);
-    setMade(key);
+    setIsCreating(false);
+    setRotating(null);
+    setCreated(key);
   };
-  /** Whoever rotates a key gets to know its successor. */
-  const mayRotate = (key: ApiKey) =>
+  /** Rotating reveals the new key, so only its owner may do it. */
+  const canRotate = (key: ApiKey) =>
     key.replaced_by === null && (key.person_id === null || key.person_id === me.person?.id);
   return (
-    <section class="section">
+    <section class="panel">
       <div class="section-head">
         <p class="soft">
-          {isAdmin ? 'All keys of the team.' : 'Your keys.'} A key is shown once, when it is made; nobody can
-          look it up.
+          {isAdmin ? 'All API keys of the team.' : 'Your API keys.'} A key is shown only once, when you create
+          it.
         </p>
-        {may && (
-          <Button icon="add" kind="main" onClick={() => setIsMaking(true)}>
-            Make a key
+        {canEdit && (
+          <Button icon="add" kind="main" onClick={() => setIsCreating(true)}>
+            Create API key
           </Button>
         )}
       </div>
@@ -61,22 +61,22 @@ export function Keys() {
         empty={
           <Empty title="No keys yet">
             <p>
-              Programs, and the command line, come in by a key. Make one for each, so that you can end it
-              alone.
+              Programs and the command line authenticate with API keys. Create one for each, so that you can
+              revoke them separately.
             </p>
           </Empty>
         }
         columns={[
           {
             head: 'Name',
-            names: true,
+            isRowHeader: true,
             cell: ({ id, name }) => (
               <>
-                <span class="beside">
+                <span class="inline">
                   <span class="cut" title={name}>
                     {name}
                   </span>
-                  {id === me.key?.id && <Badge>this session’s</Badge>}
+                  {id === me.key?.id && <Badge>this session</Badge>}
                 </span>
                 <code class="cut small soft" title={id}>
                   {id}
@@ -85,13 +85,13 @@ export function Keys() {
             ),
           },
           { head: 'Role', width: '5.5rem', cell: ({ role }) => role },
-          { head: 'Of', width: '6.5rem', cell: (key) => ownerOf(key, me.person?.id) },
+          { head: 'Owner', width: '6.5rem', cell: (key) => describeOwner(key, me.person?.id) },
           {
-            head: 'Limits',
+            head: 'Permissions',
             width: '11rem',
             cell: (key) => (
-              <span class="cut small" title={limitsOf(key)}>
-                {limitsOf(key)}
+              <span class="cut small" title={describePermissions(key)}>
+                {describePermissions(key)}
               </span>
             ),
           },
@@ -100,17 +100,17 @@ export function Keys() {
             width: '7.5rem',
             cell: (key) => (key.last_used_at === null ? 'never' : <Time at={key.last_used_at} />),
           },
-          { head: 'State', width: '8rem', cell: (key) => <State of={key} /> },
+          { head: 'Status', width: '8rem', cell: (key) => <KeyStatus apiKey={key} /> },
           {
             head: <span class="visually-hidden">Actions</span>,
             width: '11rem',
             end: true,
             cell: (key) =>
-              may &&
-              isLiving(key) && (
+              canEdit &&
+              isActive(key) && (
                 <span class="row end">
-                  {mayRotate(key) && (
-                    <Button small kind="quiet" onClick={() => setRotated(key)}>
+                  {canRotate(key) && (
+                    <Button small kind="quiet" onClick={() => setRotating(key)}>
                       Rotate
                     </Button>
                   )}
@@ -119,7 +119,7 @@ export function Keys() {
                     kind="quiet"
                     onClick={() => {
                       setKeepsDescendants(false);
-                      setAsked(key);
+                      setRevoking(key);
                     }}
                   >
                     Revoke
@@ -129,31 +129,37 @@ export function Keys() {
           },
         ]}
       />
-      {isMaking && <NewKey onMade={show} onClose={() => setIsMaking(false)} />}
-      {rotated && <RotateKey of={rotated} onMade={show} onClose={() => setRotated(null)} />}
-      {made && (
-        <Secret title={`The key ${made.name}`} name="The key" text={made.key} onClose={() => setMade(null)}>
+      {isCreating && <NewKey onCreated={show} onClose={() => setIsCreating(false)} />}
+      {rotating && <RotateKey apiKey={rotating} onCreated={show} onClose={() => setRotating(null)} />}
+      {created && (
+        <Secret
+          title={`API key ${created.name}`}
+          name="API key"
+          text={created.key}
+          onClose={() => setCreated(null)}
+        >
           <p>
-            Programs find it as <code>GRAFT_API_KEY</code>, and so does the command line after{' '}
+            Set it as <code>GRAFT_API_KEY</code> for programs. For the command line, use{' '}
             <code>graft login</code>.
           </p>
         </Secret>
       )}
-      {asked && (
+      {revoking && (
         <Confirm
-          title="Revoke the key?"
-          action="Revoke it"
+          title="Revoke API key?"
+          action="Revoke key"
           busy={revoke.isPending}
-          onConfirm={() => revoke.mutate(asked)}
-          onClose={() => setAsked(null)}
+          onConfirm={() => revoke.mutate(revoking)}
+          onClose={() => setRevoking(null)}
         >
-          <p class="words">
-            {asked.name} stops working at once, everywhere, for good
-            {asked.id === me.key?.id && ', and with it this session'}. So do all keys that it made, and that
-            those made, with the invitations that they left open; webhooks that they made are disabled.
+          <p class="wrap-anywhere">
+            {revoking.name} stops working immediately and permanently
+            {revoking.id === me.key?.id && ', and this session ends'}. This also revokes the keys and open
+            invitations created with it, directly or through those keys, and disables webhooks created with
+            them.
           </p>
           <Checkbox
-            label="Keep the keys that it made"
+            label="Keep keys created with it"
             checked={keepsDescendants}
             onChecked={setKeepsDescendants}
           />
@@ -164,39 +170,39 @@ export function Keys() {
 }
 
 function describeRevocation(id: string, name: string, revoked: Wire.DeletedApiKey['revoked']): string {
-  const more: [string[], string][] = [
-    [revoked.keys.filter((key) => key !== id), 'keys that it made'],
+  const groups: [string[], string][] = [
+    [revoked.keys.filter((key) => key !== id), 'keys created with it'],
     [revoked.invitations, 'invitations'],
     [revoked.webhooks, 'webhooks'],
   ];
-  const ended = more.filter(([ids]) => ids.length > 0).map(([ids, what]) => `${ids.length} ${what}`);
-  const also = ended.length > 0 ? ` Also ended: ${ended.join(', ')}.` : '';
-  const left = revoked.kept.length > 0 ? ` ${revoked.kept.length} keys that it made still work.` : '';
+  const counts = groups.filter(([ids]) => ids.length > 0).map(([ids, what]) => `${ids.length} ${what}`);
+  const also = counts.length > 0 ? ` Also revoked: ${counts.join(', ')}.` : '';
+  const kept = revoked.kept.length > 0 ? ` ${revoked.kept.length} keys created with it still work.` : '';
   const check =
     revoked.members.length > 0
-      ? ` ${revoked.members.length} members joined by its invitations: check them.`
+      ? ` Check the ${revoked.members.length} members who joined with its invitations.`
       : '';
-  return `The key ${name} works no more.${also}${left}${check}`;
+  return `API key ${name} revoked.${also}${kept}${check}`;
 }
 
-const isLiving = ({ revoked_at, expires_at }: ApiKey) =>
+const isActive = ({ revoked_at, expires_at }: ApiKey) =>
   revoked_at === null && (expires_at === null || expires_at > Date.now() / 1000);
 
-const ownerOf = ({ person_id }: ApiKey, me: string | undefined) =>
+const describeOwner = ({ person_id }: ApiKey, me: string | undefined) =>
   person_id === null ? 'the team' : person_id === me ? 'you' : 'a member';
 
-function limitsOf({ scopes, models }: ApiKey): string {
-  const told = [scopes?.join(', '), models && `models ${models.join(', ')}`].filter(Boolean);
-  return told.join('; ') || 'none';
+function describePermissions({ scopes, models }: ApiKey): string {
+  const parts = [scopes?.join(', '), models && `models ${models.join(', ')}`].filter(Boolean);
+  return parts.join('; ') || 'all';
 }
 
-function State({ of: key }: { of: ApiKey }) {
+function KeyStatus({ apiKey: key }: { apiKey: ApiKey }) {
   if (key.revoked_at !== null) return <Badge>revoked</Badge>;
-  if (!isLiving(key)) return <Badge>ended</Badge>;
-  if (key.expires_at === null) return <Badge tone="good">works</Badge>;
+  if (!isActive(key)) return <Badge>expired</Badge>;
+  if (key.expires_at === null) return <Badge tone="good">active</Badge>;
   return (
     <>
-      <Badge tone={key.replaced_by === null ? 'good' : 'wait'}>ends</Badge> <Time at={key.expires_at} />
+      <Badge tone={key.replaced_by === null ? 'good' : 'wait'}>expires</Badge> <Time at={key.expires_at} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 import type { Role } from '@graft/client';
 
-/** From the least to the most. */
+/** In order of increasing permissions. */
 export const roleOptions: readonly (readonly [Role, string])[] = [
   ['viewer', 'Viewer'],
   ['member', 'Member'],
@@ -8,14 +8,14 @@ export const roleOptions: readonly (readonly [Role, string])[] = [
 ];
 
 export const roleHint =
-  'A viewer reads, a member also trains and calls models, an admin also manages people and keys.';
+  'Viewers read. Members also train and call models. Admins also manage members and API keys.';
 
 const day = 86_400;
 
-/** Seconds as the API takes them, by what people say; '' is no end. */
-export const keyEnds: readonly (readonly [string, string])[] = [
+/** Seconds until expiry; '' is never. */
+export const expiryOptions: readonly (readonly [string, string])[] = [
   [String(30 * day), 'In 30 days'],
   [String(90 * day), 'In 90 days'],
-  [String(365 * day), 'In a year'],
+  [String(365 * day), 'In 1 year'],
   ['', 'Never'],
 ];

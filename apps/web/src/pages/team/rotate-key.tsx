@@ -5,42 +5,44 @@ import { FormDialog } from '../../components/forms/form.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 
-/** Makes the successor of a key, with the same rights. */
+/** Creates a key's successor with the same permissions. */
 export function RotateKey({
-  of: key,
-  onMade,
+  apiKey,
+  onCreated,
   onClose,
 }: {
-  of: ApiKey;
-  onMade: (key: CreatedApiKey) => void;
+  apiKey: ApiKey;
+  onCreated: (key: CreatedApiKey) => void;
   onClose: () => void;
 }) {
   const [overlap, setOverlap] = useState('3600');
   const rotate = useAction({
-    run: (seconds: number) => graft.team.keys.rotate(key.id, { overlap: seconds }),
-    touches: [['keys'], ['audit']],
+    run: (seconds: number) => graft.team.keys.rotate(apiKey.id, { overlap: seconds }),
+    invalidates: [['keys'], ['audit']],
     quiet: true,
-    onDone: onMade,
+    onDone: onCreated,
   });
   return (
     <FormDialog
-      title="Rotate the key"
-      action="Make its successor"
+      title="Rotate API key"
+      action="Rotate"
       busy={rotate.isPending}
       error={rotate.error}
       onSubmit={() => rotate.mutate(Number(overlap))}
       onClose={onClose}
     >
-      <p class="words">The successor of {key.name} has the same rights. Until the old one ends, both work.</p>
+      <p class="wrap-anywhere">
+        Creates a new key with the permissions of {apiKey.name}. Both keys work until the old one expires.
+      </p>
       <Select
-        label="The old key ends"
+        label="Old key expires"
         value={overlap}
         onValue={setOverlap}
         options={[
-          ['0', 'At once'],
-          ['3600', 'In an hour'],
-          ['86400', 'In a day'],
-          ['604800', 'In a week'],
+          ['0', 'Immediately'],
+          ['3600', 'In 1 hour'],
+          ['86400', 'In 1 day'],
+          ['604800', 'In 7 days'],
         ]}
       />
     </FormDialog>

@@ -6,30 +6,30 @@ export type Sums = Record<Measure | 'requests', number>;
 
 export interface Group {
   name: string;
-  /** Of all days; of what is stored the last. */
+  /** Totals of all days; for stored bytes, the last day. */
   sums: Sums;
 }
 
-/** As the API groups, and as people say it. */
+/** The API's groupings, with labels. */
 export const groupings: readonly (readonly [string, string])[] = [
-  ['', 'The whole team'],
+  ['', 'Team'],
   ['model', 'Model'],
-  ['api_key_id', 'Key'],
+  ['api_key_id', 'API key'],
   ['job_id', 'Job'],
 ];
 
-const nobody: Record<string, string> = {
+const ungroupedLabels: Record<string, string> = {
   model: 'no model',
-  api_key_id: 'people who are signed in',
+  api_key_id: 'signed-in users',
   job_id: 'no job',
 };
 
-/** Series that a chart tells apart; what is used least is drawn as one. */
-const mostSeries = 6;
+/** Series in a chart. The smallest are combined. */
+const maxSeries = 6;
 const others = 'all others';
 
-/** Sums by group, the most of the measure first, and a bar for each day, whose buckets may be several. */
-export function byGroup(
+/** Totals by group, sorted by the measure, and one bar per day; a day may have several buckets. */
+export function groupUsage(
   buckets: readonly UsageBucket[],
   grouping: string,
   measure: Measure,
@@ -41,10 +41,10 @@ export function byGroup(
     const day = days.get(start_time) ?? new Map<string, number>();
     days.set(start_time, day);
     for (const result of results) {
-      const name = nameOf(result, grouping);
+      const name = groupName(result, grouping);
       const group = groups.get(name) ?? { name, sums: { ...none } };
       groups.set(name, group);
-      const used = sumsOf(result);
+      const used = toSums(result);
       for (const key of Object.keys(none) as (keyof Sums)[]) {
         if (key !== 'stored_bytes' || start_time === last) group.sums[key] += used[key];
       }
@@ -53,10 +53,10 @@ export function byGroup(
   }
   const sorted = [...groups.values()].sort((a, b) => b.sums[measure] - a.sums[measure]);
   const names = sorted.map(({ name }) => name);
-  const drawn = names.length > mostSeries ? names.slice(0, mostSeries - 1) : names;
+  const drawn = names.length > maxSeries ? names.slice(0, maxSeries - 1) : names;
   const rest = names.slice(drawn.length);
   const bars = [...days].map(([at, values]) => {
-    const sum = (of: string[]) => of.reduce((total, name) => total + (values.get(name) ?? 0), 0);
+    const sum = (included: string[]) => included.reduce((total, name) => total + (values.get(name) ?? 0), 0);
     return { at, parts: [...drawn.map((name) => sum([name])), ...(rest.length > 0 ? [sum(rest)] : [])] };
   });
   return { groups: sorted, bars, series: rest.length > 0 ? [...drawn, others] : drawn };
@@ -67,14 +67,14 @@ const none: Sums = {
   ...{ stored_bytes: 0, cost: 0, requests: 0 },
 };
 
-const sumsOf = (result: UsageResult): Sums => ({
+const toSums = (result: UsageResult): Sums => ({
   ...{ trained_tokens: result.trained_tokens, device_seconds: result.device_seconds },
   ...{ completion_tokens: result.input_tokens + result.output_tokens, stored_bytes: result.stored_bytes },
   ...{ cost: result.cost, requests: result.num_model_requests },
 });
 
-function nameOf(result: UsageResult, grouping: string): string {
+function groupName(result: UsageResult, grouping: string): string {
   if (grouping === '') return 'all';
   const name = { model: result.model, api_key_id: result.api_key_id, job_id: result.job_id }[grouping];
-  return name ?? nobody[grouping] ?? '';
+  return name ?? ungroupedLabels[grouping] ?? '';
 }

@@ -16,19 +16,18 @@ import { Waiting } from '../../../components/waiting.tsx';
 import { useAction } from '../../../data/action.ts';
 import { graft } from '../../../data/graft.ts';
 import { usePages } from '../../../data/pages.ts';
-import { useMay } from '../../../data/session.ts';
+import { usePermission } from '../../../data/session.ts';
 import { useQueryState } from '../../../router/query-state.ts';
 import { count } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
-import { WebhookSecret } from './webhook-secret.tsx';
-import { WebhookState } from './webhooks.tsx';
+import { WebhookSecret, WebhookStatus } from './webhooks.tsx';
 
-/** One endpoint, and what was sent to it. */
+/** A webhook endpoint and its deliveries. */
 export function Deliveries({ id }: { id: string }) {
   const webhook = useQuery({ queryKey: ['webhook', id], queryFn: () => graft.webhooks.retrieve(id) });
   return (
-    <section class="section">
-      <Link href="/team/webhooks" class="page-up">
+    <section class="panel">
+      <Link href="/team/webhooks" class="page-parent">
         <Icon name="back" /> Webhooks
       </Link>
       {webhook.data ? (
@@ -42,38 +41,38 @@ export function Deliveries({ id }: { id: string }) {
   );
 }
 
-type Asked = 'delete' | 'rotate' | 'edit';
+type OpenDialog = 'delete' | 'rotate' | 'edit';
 
 function Endpoint({ webhook }: { webhook: Webhook }) {
   const { id } = webhook;
-  const may = useMay('webhooks:write', 'admin');
+  const canEdit = usePermission('webhooks:write', 'admin');
   const [, go] = useLocation();
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const [made, setMade] = useState<WebhookWithSecret | null>(null);
-  const close = () => setAsked(null);
-  const touches = [['webhook', id], ['webhooks'], ['audit']];
+  const [dialog, setDialog] = useState<OpenDialog | null>(null);
+  const [created, setCreated] = useState<WebhookWithSecret | null>(null);
+  const close = () => setDialog(null);
+  const invalidates = [['webhook', id], ['webhooks'], ['audit']];
   const test = useAction({
     run: (endpoint: string) => graft.webhooks.test(endpoint),
-    touches: [['deliveries', id]],
-    said: () => 'A webhook.test is on its way.',
+    invalidates: [['deliveries', id]],
+    successMessage: () => 'Sending a webhook.test event.',
   });
-  const turn = useAction({
+  const toggle = useAction({
     run: (enabled: boolean) => graft.webhooks.update(id, { enabled }),
-    touches: [...touches, ['deliveries', id]],
-    said: ({ enabled }) => (enabled ? 'It is told again.' : 'Nothing is sent there any more.'),
+    invalidates: [...invalidates, ['deliveries', id]],
+    successMessage: ({ enabled }) => (enabled ? 'Endpoint enabled.' : 'Endpoint disabled.'),
   });
   const rotate = useAction({
     run: (endpoint: string) => graft.webhooks.rotateSecret(endpoint),
-    touches,
-    onDone: (answer) => {
+    invalidates,
+    onDone: (result) => {
       close();
-      setMade(answer);
+      setCreated(result);
     },
   });
   const remove = useAction({
     run: (endpoint: string) => graft.webhooks.delete(endpoint),
-    touches: [['webhooks'], ['audit']],
-    said: () => 'The endpoint is deleted.',
+    invalidates: [['webhooks'], ['audit']],
+    successMessage: () => 'Endpoint deleted.',
     onDone: () => go('/team/webhooks'),
   });
   return (
@@ -82,60 +81,60 @@ function Endpoint({ webhook }: { webhook: Webhook }) {
         <h2 class="clamp" title={webhook.url}>
           {webhook.url}
         </h2>
-        {may && (
+        {canEdit && (
           <div class="row">
             <Button busy={test.isPending} disabled={!webhook.enabled} onClick={() => test.mutate(id)}>
-              Send a test
+              Send test event
             </Button>
-            <Button onClick={() => setAsked('edit')}>Change</Button>
-            <Button busy={turn.isPending} onClick={() => turn.mutate(!webhook.enabled)}>
-              {webhook.enabled ? 'Turn off' : 'Turn on'}
+            <Button onClick={() => setDialog('edit')}>Edit</Button>
+            <Button busy={toggle.isPending} onClick={() => toggle.mutate(!webhook.enabled)}>
+              {webhook.enabled ? 'Disable' : 'Enable'}
             </Button>
-            <Button onClick={() => setAsked('rotate')}>New secret</Button>
-            <Button kind="danger" onClick={() => setAsked('delete')}>
+            <Button onClick={() => setDialog('rotate')}>Rotate secret</Button>
+            <Button kind="danger" onClick={() => setDialog('delete')}>
               Delete
             </Button>
           </div>
         )}
       </div>
       <Properties
-        of={[
+        items={[
           [
-            'State',
+            'Status',
             <>
-              <WebhookState of={webhook} /> {webhook.disabled_reason}
+              <WebhookStatus webhook={webhook} /> {webhook.disabled_reason}
             </>,
           ],
-          ['Is told', webhook.events.join(', ')],
-          ['Note', webhook.description ?? 'none'],
-          ['Id', <code key="id">{id}</code>],
+          ['Events', webhook.events.join(', ')],
+          ['Description', webhook.description ?? 'none'],
+          ['ID', <code key="id">{id}</code>],
         ]}
       />
-      <Sent id={id} may={may} />
-      {asked === 'edit' && <WebhookForm of={webhook} onDone={close} onClose={close} />}
-      {asked === 'rotate' && (
+      <DeliveryList id={id} canEdit={canEdit} />
+      {dialog === 'edit' && <WebhookForm webhook={webhook} onDone={close} onClose={close} />}
+      {dialog === 'rotate' && (
         <Confirm
-          title="Make a new secret?"
-          action="Make it"
+          title="Rotate secret?"
+          action="Rotate"
           busy={rotate.isPending}
           onConfirm={() => rotate.mutate(id)}
           onClose={close}
         >
-          <p>For a day the one before signs as well, so that your server can change in between.</p>
+          <p>The old secret also signs events for one day, so that you can update your server.</p>
         </Confirm>
       )}
-      {asked === 'delete' && (
+      {dialog === 'delete' && (
         <Confirm
-          title="Delete the endpoint?"
-          action="Delete it"
+          title="Delete endpoint?"
+          action="Delete endpoint"
           busy={remove.isPending}
           onConfirm={() => remove.mutate(id)}
           onClose={close}
         >
-          <p>With its deliveries, for good. What is pending is not sent any more.</p>
+          <p>Deletes its deliveries permanently. Pending events are not sent.</p>
         </Confirm>
       )}
-      {made && <WebhookSecret secret={made.secret} onClose={() => setMade(null)} />}
+      {created && <WebhookSecret secret={created.secret} onClose={() => setCreated(null)} />}
     </>
   );
 }
@@ -143,7 +142,7 @@ function Endpoint({ webhook }: { webhook: Webhook }) {
 const statusTones = { pending: 'wait', delivered: 'good', failed: 'bad' } as const;
 const statuses = Object.keys(statusTones) as WebhookDelivery['status'][];
 
-function Sent({ id, may }: { id: string; may: boolean }) {
+function DeliveryList({ id, canEdit }: { id: string; canEdit: boolean }) {
   const [{ status }, change] = useQueryState({ status: '' });
   const only = statuses.find((each) => each === status);
   const deliveries = usePages(
@@ -153,19 +152,19 @@ function Sent({ id, may }: { id: string; may: boolean }) {
   );
   const resend = useAction({
     run: (delivery: string) => graft.webhooks.deliveries.resend(id, delivery),
-    touches: [['deliveries', id]],
-    said: () => 'It is sent again.',
+    invalidates: [['deliveries', id]],
+    successMessage: () => 'Sending the event again.',
   });
   return (
     <>
       <div class="section-head">
-        <h3>What was sent</h3>
+        <h3>Deliveries</h3>
         <Select
           label="Status"
-          bare
+          hideLabel
           value={only ?? ''}
           onValue={(value) => change({ status: value })}
-          options={[['', 'All'], ...statuses.map((each) => [each, each] as const)]}
+          options={[['', 'All statuses'], ...statuses.map((each) => [each, each] as const)]}
         />
       </div>
       <Listing
@@ -173,14 +172,14 @@ function Sent({ id, may }: { id: string; may: boolean }) {
         label="Deliveries"
         minWidth="54rem"
         empty={
-          <Empty title={only ? `None is ${only}` : 'Nothing was sent yet'}>
-            <p>Send a test to see whether it arrives. What is over is kept for 30 days.</p>
+          <Empty title={only ? `No ${only} deliveries` : 'No deliveries yet'}>
+            <p>Send a test event to check the endpoint. Finished deliveries are kept for 30 days.</p>
           </Empty>
         }
         columns={[
           {
             head: 'Event',
-            names: true,
+            isRowHeader: true,
             cell: ({ event_type, data }) => (
               <>
                 <span class="cut" title={event_type}>
@@ -197,10 +196,10 @@ function Sent({ id, may }: { id: string; may: boolean }) {
             width: '7rem',
             cell: (row) => <Badge tone={statusTones[row.status]}>{row.status}</Badge>,
           },
-          { head: 'Made', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
-          { head: 'Tries', width: '5rem', end: true, cell: ({ attempts }) => count(attempts) },
+          { head: 'Created', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
+          { head: 'Attempts', width: '6rem', end: true, cell: ({ attempts }) => count(attempts) },
           {
-            head: 'Last answer',
+            head: 'Last response',
             width: '16rem',
             cell: ({ last_status, last_error, next_attempt_at }) => (
               <>
@@ -209,7 +208,7 @@ function Sent({ id, may }: { id: string; may: boolean }) {
                 </span>
                 {next_attempt_at !== null && (
                   <span class="small soft">
-                    next try <Time at={next_attempt_at} />
+                    next attempt <Time at={next_attempt_at} />
                   </span>
                 )}
               </>
@@ -220,9 +219,9 @@ function Sent({ id, may }: { id: string; may: boolean }) {
             width: '8rem',
             end: true,
             cell: (row) =>
-              may && (
+              canEdit && (
                 <Button small kind="quiet" onClick={() => resend.mutate(row.id)}>
-                  Send again
+                  Resend
                 </Button>
               ),
           },

@@ -4,45 +4,44 @@ import { Link } from 'wouter-preact';
 import { Badge } from '../../../components/badge.tsx';
 import { Empty } from '../../../components/empty.tsx';
 import { Button } from '../../../components/forms/button.tsx';
+import { Secret } from '../../../components/forms/secret.tsx';
 import { Listing } from '../../../components/lists/listing.tsx';
 import { Time } from '../../../components/time.tsx';
 import { graft } from '../../../data/graft.ts';
 import { usePages } from '../../../data/pages.ts';
-import { useMay } from '../../../data/session.ts';
+import { usePermission } from '../../../data/session.ts';
 import { counted } from '../../../text/numbers.ts';
 import { WebhookForm } from './webhook-form.tsx';
-import { WebhookSecret } from './webhook-secret.tsx';
-
-/** Where the team is told of its jobs. */
+/** The team's webhook endpoints. */
 export function Webhooks() {
-  const may = useMay('webhooks:write', 'admin');
+  const canEdit = usePermission('webhooks:write', 'admin');
   const webhooks = usePages(['webhooks'], () => graft.webhooks.list());
-  const [isMaking, setIsMaking] = useState(false);
-  const [made, setMade] = useState<WebhookWithSecret | null>(null);
-  const add = may && (
-    <Button icon="add" kind="main" onClick={() => setIsMaking(true)}>
-      Add an endpoint
+  const [isAdding, setIsAdding] = useState(false);
+  const [created, setCreated] = useState<WebhookWithSecret | null>(null);
+  const addButton = canEdit && (
+    <Button icon="add" kind="main" onClick={() => setIsAdding(true)}>
+      Add endpoint
     </Button>
   );
   return (
-    <section class="section">
+    <section class="panel">
       <div class="section-head">
-        <p class="soft">Graft tells your server when jobs end, signed and at least once.</p>
-        {add}
+        <p class="soft">Graft sends signed events to your server, at least once.</p>
+        {addButton}
       </div>
       <Listing
         pages={webhooks}
         label="Webhook endpoints"
         minWidth="44rem"
         empty={
-          <Empty title="Nobody is told yet">
-            <p>An endpoint is an address of yours that takes a POST by https.</p>
+          <Empty title="No webhooks yet">
+            <p>An endpoint is an HTTPS URL of your server that accepts POST requests.</p>
           </Empty>
         }
         columns={[
           {
-            head: 'Address',
-            names: true,
+            head: 'URL',
+            isRowHeader: true,
             cell: ({ id, url, description }) => (
               <>
                 <Link class="cut" href={`/team/webhooks/${id}`} title={url}>
@@ -57,40 +56,48 @@ export function Webhooks() {
             ),
           },
           {
-            head: 'Is told',
+            head: 'Events',
             width: '12rem',
-            cell: ({ events }) => `${counted(events.length, 'kind')} of events`,
+            cell: ({ events }) => counted(events.length, 'event type'),
           },
-          { head: 'State', width: '13rem', cell: (row) => <WebhookState of={row} /> },
+          { head: 'Status', width: '13rem', cell: (row) => <WebhookStatus webhook={row} /> },
           { head: 'Added', width: '8rem', cell: (row) => <Time at={row.created_at} /> },
         ]}
       />
-      {isMaking && (
+      {isAdding && (
         <WebhookForm
-          onClose={() => setIsMaking(false)}
+          onClose={() => setIsAdding(false)}
           onDone={(webhook) => {
-            setIsMaking(false);
-            if ('secret' in webhook) setMade(webhook);
+            setIsAdding(false);
+            if ('secret' in webhook) setCreated(webhook);
           }}
         />
       )}
-      {made && <WebhookSecret secret={made.secret} onClose={() => setMade(null)} />}
+      {created && <WebhookSecret secret={created.secret} onClose={() => setCreated(null)} />}
     </section>
   );
 }
 
-export function WebhookState({ of: row }: { of: Webhook }) {
-  if (!row.enabled) {
+export const WebhookSecret = ({ secret, onClose }: { secret: string; onClose: () => void }) => (
+  <Secret title="Webhook secret" name="Webhook secret" text={secret} onClose={onClose}>
+    <p>
+      Your server verifies the signatures of events with it, for example with a Standard Webhooks library.
+    </p>
+  </Secret>
+);
+
+export function WebhookStatus({ webhook }: { webhook: Webhook }) {
+  if (!webhook.enabled) {
     return (
-      <Badge tone="bad" {...(row.disabled_reason && { title: row.disabled_reason })}>
-        off
+      <Badge tone="bad" {...(webhook.disabled_reason && { title: webhook.disabled_reason })}>
+        disabled
       </Badge>
     );
   }
-  if (row.failing_since === null) return <Badge tone="good">works</Badge>;
+  if (webhook.failing_since === null) return <Badge tone="good">active</Badge>;
   return (
     <>
-      <Badge tone="wait">fails</Badge> since <Time at={row.failing_since} />
+      <Badge tone="wait">failing</Badge> since <Time at={webhook.failing_since} />
     </>
   );
 }

@@ -12,30 +12,30 @@ import { toast } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
 import { usePages } from '../../data/pages.ts';
-import { useMay, useMe } from '../../data/session.ts';
+import { useMe, usePermission } from '../../data/session.ts';
 import { Invitations } from './invitations.tsx';
 import { roleOptions } from './roles.ts';
 
-const touches = [['members'], ['audit']];
+const invalidates = [['members'], ['audit']];
 
-/** Who is in the team, as what; and who was invited. */
-export function People() {
+/** The team's members with their roles, and invitations. */
+export function Members() {
   const cache = useQueryClient();
   const me = useMe();
-  const may = useMay('team:write', 'admin');
-  const mayInvite = useMay('team:read', 'admin');
+  const canEdit = usePermission('team:write', 'admin');
+  const canInvite = usePermission('team:read', 'admin');
   const members = usePages(['members'], () => graft.team.members.list({ limit: 100 }));
-  const [asked, setAsked] = useState<{ member: TeamMember; role: Role | 'none' } | null>(null);
+  const [pending, setPending] = useState<{ member: TeamMember; role: Role | 'none' } | null>(null);
   const isMe = ({ id }: TeamMember) => id === me.person?.id;
 
   const setRole = useAction({
     run: ({ member, role }: { member: TeamMember; role: Role }) =>
       graft.team.members.setRole(member.id, role),
-    touches,
+    invalidates,
     onDone: (_, { member, role }) => {
-      setAsked(null);
-      const text = `${member.name} is ${role} now.`;
-      // Whoever gives up being an admin cannot take that back.
+      setPending(null);
+      const text = `${member.name} is now ${role}.`;
+      // An admin who changed their own role cannot undo it.
       if (isMe(member)) void cache.resetQueries();
       else
         toast(text, {
@@ -47,46 +47,46 @@ export function People() {
   const remove = useAction({
     run: (member: TeamMember) =>
       isMe(member) ? graft.team.members.leave() : graft.team.members.remove(member.id),
-    touches,
-    said: ({ keys_left: left }, member) => {
-      if (isMe(member)) return 'You have left the team.';
+    invalidates,
+    successMessage: ({ keys_left: keys }, member) => {
+      if (isMe(member)) return 'You left the team.';
       const check =
-        left.length > 0 ? ` Check the keys that they made and that still work: ${left.join(', ')}.` : '';
-      return `${member.name} is removed.${check}`;
+        keys.length > 0 ? ` Check the keys they created, which still work: ${keys.join(', ')}.` : '';
+      return `${member.name} removed.${check}`;
     },
     onDone: (_, member) => {
-      setAsked(null);
+      setPending(null);
       if (isMe(member)) void cache.resetQueries();
     },
   });
   const choose = (member: TeamMember, role: Role) =>
-    isMe(member) ? setAsked({ member, role }) : setRole.mutate({ member, role });
+    isMe(member) ? setPending({ member, role }) : setRole.mutate({ member, role });
 
   return (
     <>
-      <section class="section">
+      <section class="panel">
         <Listing
           pages={members}
           label="Members"
           minWidth="44rem"
           empty={
-            <Empty title="Nobody is in the team">
-              <p>It has keys of its own, and no people. {may && 'Invite the first below.'}</p>
+            <Empty title="No members">
+              <p>The team has API keys but no members. {canEdit && 'Invite the first member below.'}</p>
             </Empty>
           }
           columns={[
             {
-              head: 'Person',
-              names: true,
+              head: 'Member',
+              isRowHeader: true,
               cell: (member) => (
                 <>
-                  <span class="beside">
+                  <span class="inline">
                     <span class="cut" title={member.name}>
                       {member.name}
                     </span>
                     {isMe(member) && <Badge>you</Badge>}
                     {member.disabled && (
-                      <Badge tone="bad" title="By the operator: none of their keys works.">
+                      <Badge tone="bad" title="Disabled by the operator. None of their keys work.">
                         disabled
                       </Badge>
                     )}
@@ -101,10 +101,10 @@ export function People() {
               head: 'Role',
               width: '10rem',
               cell: (member) =>
-                may ? (
+                canEdit ? (
                   <Select
                     label={`Role of ${member.name}`}
-                    bare
+                    hideLabel
                     value={member.role}
                     onValue={(role) => choose(member, role as Role)}
                     options={roleOptions}
@@ -114,11 +114,11 @@ export function People() {
                 ),
             },
             {
-              head: 'Came by',
+              head: 'Joined through',
               width: '10rem',
               cell: ({ source }) =>
                 source === 'oidc' ? (
-                  <span title="A group at the provider gives it, and takes it.">a group</span>
+                  <span title="Membership follows a group of the identity provider.">SSO group</span>
                 ) : (
                   'invitation'
                 ),
@@ -129,8 +129,8 @@ export function People() {
               width: '7rem',
               end: true,
               cell: (member) =>
-                (may || isMe(member)) && (
-                  <Button small kind="quiet" onClick={() => setAsked({ member, role: 'none' })}>
+                (canEdit || isMe(member)) && (
+                  <Button small kind="quiet" onClick={() => setPending({ member, role: 'none' })}>
                     {isMe(member) ? 'Leave' : 'Remove'}
                   </Button>
                 ),
@@ -138,30 +138,36 @@ export function People() {
           ]}
         />
       </section>
-      {/* Not before what stands above it, which would push it down. */}
-      {mayInvite && !members.isPending && <Invitations />}
-      {asked && (
+      {/* After the members are loaded, so that they do not push it down. */}
+      {canInvite && !members.isPending && <Invitations />}
+      {pending && (
         <Confirm
           title={
-            asked.role === 'none'
-              ? isMe(asked.member)
+            pending.role === 'none'
+              ? isMe(pending.member)
                 ? 'Leave the team?'
-                : 'Remove from the team?'
+                : 'Remove member?'
               : 'Change your own role?'
           }
-          action={asked.role === 'none' ? (isMe(asked.member) ? 'Leave' : 'Remove') : `Become ${asked.role}`}
+          action={
+            pending.role === 'none'
+              ? isMe(pending.member)
+                ? 'Leave'
+                : 'Remove'
+              : `Change to ${pending.role}`
+          }
           busy={remove.isPending || setRole.isPending}
           onConfirm={() =>
-            asked.role === 'none'
-              ? remove.mutate(asked.member)
-              : setRole.mutate({ member: asked.member, role: asked.role })
+            pending.role === 'none'
+              ? remove.mutate(pending.member)
+              : setRole.mutate({ member: pending.member, role: pending.role })
           }
-          onClose={() => setAsked(null)}
+          onClose={() => setPending(null)}
         >
-          <p class="words">
-            {asked.role === 'none'
-              ? `All keys of ${asked.member.name} (${asked.member.email}) in this team stop working at once, for good. Files, jobs and adapters stay.`
-              : 'Only another admin can give it back to you.'}
+          <p class="wrap-anywhere">
+            {pending.role === 'none'
+              ? `All keys of ${pending.member.name} (${pending.member.email}) in this team are revoked immediately. Files, jobs and adapters are kept.`
+              : 'Only another admin can undo this.'}
           </p>
         </Confirm>
       )}

@@ -5,8 +5,8 @@ import { useModels } from '../../data/models.ts';
 import { useQueryState } from '../../router/query-state.ts';
 import { codeFor, codeNames } from './runtime-code.ts';
 
-/** Code that uses the version, for each runtime that takes its files as they are. */
-export function UseIt({ version }: { version: AdapterVersion }) {
+/** Code that uses a version, for each compatible runtime. */
+export function UsageCode({ version }: { version: AdapterVersion }) {
   const [{ runtime }, set] = useQueryState({ runtime: '' });
   const { data: models = [] } = useModels();
   const hub = models.find(({ id }) => id === version.base_model)?.hub ?? null;
@@ -15,11 +15,11 @@ export function UseIt({ version }: { version: AdapterVersion }) {
   return (
     <>
       <Select
-        label="In"
+        label="Runtime"
         value={shown}
         onValue={(runtime) => set({ runtime })}
         options={names.map((each) => [each, each] as const)}
-        hint="These take its files as they are."
+        hint="These runtimes load the adapter's files directly."
       />
       <CodeBlock
         label={`Code for ${shown}`}
@@ -27,8 +27,7 @@ export function UseIt({ version }: { version: AdapterVersion }) {
       />
       {version.system_prompt !== null && (
         <p class="small soft">
-          The code sends the system prompt that every training example begins with: without it the answers
-          differ.
+          The code includes the system prompt of the training data. Answers differ without it.
         </p>
       )}
     </>

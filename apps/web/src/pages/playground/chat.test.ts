@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type AnswerRequest, addPiece, type Piece } from './chat.ts';
 import { chatBody, textBody } from './requests.ts';
 import { parseSampling, samplingDefaults } from './sampling.ts';
-import { type Asked, addPiece, type Piece } from './talk.ts';
 
 const { sampling } = parseSampling(samplingDefaults);
-const asked: Asked = {
+const request: AnswerRequest = {
   ...{ kind: 'chat', model: 'tiny', system: '', prompt: 'b', sampling, probabilities: false },
   before: [{ prompt: 'a', answer: 'A' }],
 };
 
-test('options of sampling are read, and each fault is told at its field', () => {
+test('sampling options are parsed, and each error is reported at its field', () => {
   assert.deepEqual(sampling, { temperature: 0.7, top_p: 1, max_tokens: 256, seed: 1, stop: [] });
   const faultsOf = (text: object) => Object.keys(parseSampling({ ...samplingDefaults, ...text }).faults);
   for (const temperature of ['', ' ', 'x', '2.1', '-1', 'NaN', 'Infinity'])
@@ -22,30 +22,30 @@ test('options of sampling are read, and each fault is told at its field', () => 
   assert.deepEqual(parseSampling({ ...samplingDefaults, stop: 'a\n\nb\n' }).sampling.stop, ['a', 'b']);
 });
 
-test('what is asked holds what was said before, and options only where there are some', () => {
-  const said = [
+test('a request contains the previous turns, and options only if they are set', () => {
+  const messages = [
     { role: 'user', content: 'a' },
     { role: 'assistant', content: 'A' },
     { role: 'user', content: 'b' },
   ];
   const { temperature, top_p, max_tokens, seed } = sampling;
   const numbers = { temperature, top_p, max_tokens, seed };
-  assert.deepEqual(chatBody(asked), { model: 'tiny', messages: said, ...numbers });
-  const more = { ...asked, system: 'S', probabilities: true, sampling: { ...sampling, stop: ['x'] } };
+  assert.deepEqual(chatBody(request), { model: 'tiny', messages, ...numbers });
+  const more = { ...request, system: 'S', probabilities: true, sampling: { ...sampling, stop: ['x'] } };
   assert.deepEqual(chatBody(more), {
-    ...{ model: 'tiny', messages: [{ role: 'system', content: 'S' }, ...said], ...numbers, stop: ['x'] },
+    ...{ model: 'tiny', messages: [{ role: 'system', content: 'S' }, ...messages], ...numbers, stop: ['x'] },
     ...{ logprobs: true, top_logprobs: 5 },
   });
   assert.deepEqual(textBody({ ...more, sampling }), { model: 'tiny', prompt: 'b', ...numbers, logprobs: 5 });
 });
 
-test('tokens without text of their own go with the text that comes next', () => {
-  const taken = (token: string) => ({ token, logprob: -1, top: [] });
+test('tokens without text are joined with the next text', () => {
+  const sampled = (token: string) => ({ token, logprob: -1, top: [] });
   const pieces: Piece[] = [];
   addPiece(pieces, { text: '', tokens: [] });
-  addPiece(pieces, { text: 'a', tokens: [taken('a')] });
-  addPiece(pieces, { text: '', tokens: [taken('\uFFFD')] });
-  addPiece(pieces, { text: '½', tokens: [taken('\uFFFD')] });
+  addPiece(pieces, { text: 'a', tokens: [sampled('a')] });
+  addPiece(pieces, { text: '', tokens: [sampled('\uFFFD')] });
+  addPiece(pieces, { text: '½', tokens: [sampled('\uFFFD')] });
   addPiece(pieces, { text: '', tokens: [] });
   assert.deepEqual(
     pieces.map(({ text, tokens }) => [text, tokens.length]),

@@ -3,40 +3,39 @@ import { type Fact, Facts } from '../../components/lists/facts.tsx';
 import { Meter } from '../../components/lists/meter.tsx';
 import { Status } from '../../components/status.tsx';
 import { Time } from '../../components/time.tsx';
-import { isOver } from '../../data/jobs.ts';
-import { useNames } from '../../data/people.ts';
-import { bytes, count, counted, measure, percent, rough } from '../../text/numbers.ts';
-import { span } from '../../text/times.ts';
-import { partDone } from '../jobs/job-standing.tsx';
+import { useMemberNames } from '../../data/member-names.ts';
+import { bytes, compact, count, counted, measure, percent } from '../../text/numbers.ts';
+import { duration } from '../../text/times.ts';
+import { jobProgress, queueText } from '../jobs/job-status-cell.tsx';
 
-/** Where the job is, how long it still takes, and its latest numbers. */
-export function Standing({ job }: { job: FineTuningJob }) {
-  const { nameOf } = useNames();
-  const part = partDone(job);
+/** The job's status, remaining time and latest metrics. */
+export function JobStatusPanel({ job }: { job: FineTuningJob }) {
+  const { nameOf } = useMemberNames();
+  const progress = jobProgress(job);
   const facts: Fact[] = [
-    ...numbersOf(job),
+    ...jobFacts(job),
     {
-      name: 'Begun by',
+      name: 'Started by',
       value: job.created_by === null ? '–' : nameOf(job.created_by),
       note: <Time at={job.created_at} />,
     },
   ];
   return (
-    <section class="job-standing-panel" aria-label="How it stands">
-      <div class="job-standing-head">
-        <Status status={job.status} done={part} />
-        <span class="soft">{timeLeft(job)}</span>
+    <section class="job-status-panel" aria-label="Status">
+      <div class="job-status-head">
+        <Status status={job.status} done={progress} />
+        <span class="soft">{statusDetails(job)}</span>
       </div>
       <Meter
-        value={isOver(job.status) && job.status === 'succeeded' ? 1 : (part ?? 0)}
-        label={`${percent(part ?? 0)} done`}
+        value={job.status === 'succeeded' ? 1 : (progress ?? 0)}
+        label={`${percent(progress ?? 0)} done`}
       />
       <Facts facts={facts} />
     </section>
   );
 }
 
-function timeLeft(job: FineTuningJob) {
+function statusDetails(job: FineTuningJob) {
   const {
     status,
     progress,
@@ -48,19 +47,19 @@ function timeLeft(job: FineTuningJob) {
   if (job.finished_at !== null)
     return (
       <>
-        ended <Time at={job.finished_at} />
+        finished <Time at={job.finished_at} />
       </>
     );
   if (status === 'running' && progress?.seconds_remaining != null)
-    return `${span(progress.seconds_remaining)} left`;
+    return `${duration(progress.seconds_remaining)} left`;
   if (status === 'validating_files' && validation)
     return `${bytes(validation.bytes)} of ${bytes(validation.total_bytes)} read, ${counted(validation.examples, 'example')}`;
   if (status === 'queued' && position !== null) {
-    const place = position === 1 ? 'Next in the queue' : `Place ${count(position)} in the queue`;
+    const place = queueText(position);
     if (estimated_start === null) return place;
     return (
       <>
-        {place}, begins about <Time at={estimated_start} form="clock" />
+        {place}, starts about <Time at={estimated_start} form="clock" />
         {estimated_start_latest !== null && (
           <>
             , <Time at={estimated_start_latest} form="clock" /> at the latest
@@ -69,11 +68,11 @@ function timeLeft(job: FineTuningJob) {
       </>
     );
   }
-  if (status === 'paused') return 'It goes on from its last checkpoint when it is resumed.';
+  if (status === 'paused') return 'Resuming continues from the last checkpoint.';
   return '';
 }
 
-function numbersOf({ progress, trained_tokens: trained, priority, training }: FineTuningJob): Fact[] {
+function jobFacts({ progress, trained_tokens: trained, priority, training }: FineTuningJob): Fact[] {
   const epochs = 'n_epochs' in training && typeof training.n_epochs === 'number' ? training.n_epochs : null;
   return [
     {
@@ -81,18 +80,18 @@ function numbersOf({ progress, trained_tokens: trained, priority, training }: Fi
       value: progress ? `${count(progress.step)} of ${count(progress.total_steps)}` : '–',
       note: progress && `epoch ${measure(progress.epoch)}${epochs === null ? '' : ` of ${epochs}`}`,
     },
-    { name: 'Loss', value: measure(progress?.loss), note: 'of the last step' },
+    { name: 'Loss', value: measure(progress?.loss), note: 'at the last step' },
     {
       name: 'Speed',
-      value: progress ? `${rough(progress.tokens_per_second)} tokens/s` : '–',
-      note: `${rough(trained ?? progress?.tokens ?? 0)} tokens trained`,
+      value: progress ? `${compact(progress.tokens_per_second)} tokens/s` : '–',
+      note: `${compact(trained ?? progress?.tokens ?? 0)} tokens trained`,
     },
     ...(progress?.gpu ? [gpuFact(progress.gpu)] : []),
     { name: 'Priority', value: priority },
   ];
 }
 
-/** Memory of the card that a job is computed on, which is not that of its process. */
+/** Memory in use on the whole GPU, by all processes. */
 function gpuFact(gpu: NonNullable<NonNullable<FineTuningJob['progress']>['gpu']>): Fact {
   const { model, memory_used_bytes: used, memory_total_bytes: total, utilization, temperature } = gpu;
   const notes = [

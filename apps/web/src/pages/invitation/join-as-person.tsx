@@ -7,11 +7,11 @@ import { Problem } from '../../components/problem.tsx';
 import { toast } from '../../components/toast.tsx';
 import { useAction } from '../../data/action.ts';
 import { graft } from '../../data/graft.ts';
-import { useNewSession } from '../../data/session.ts';
-import { adviceOf } from './advice.ts';
+import { useSessionReset } from '../../data/session.ts';
+import { adviceFor } from './advice.ts';
 
-/** Whoever the provider vouched for joins as who they are, and needs no key. */
-export function AsPerson({
+/** Joins a team as the person signed in with the identity provider, who needs no key. */
+export function JoinAsPerson({
   token,
   me,
   onError,
@@ -23,17 +23,17 @@ export function AsPerson({
   children: ComponentChildren;
 }) {
   const [, navigate] = useLocation();
-  const toNewSession = useNewSession();
+  const resetSession = useSessionReset();
   const join = useAction({
     run: async () => {
       const joined = await graft.sessions.acceptInvitation(token);
-      await toNewSession();
+      await resetSession();
       return joined;
     },
-    touches: [],
+    invalidates: [],
     quiet: true,
     onDone: ({ team, role }) => {
-      toast(`You are ${role} of the team ${team.name}.`);
+      toast(`You joined team ${team.name} as ${role}.`);
       navigate('/jobs', { replace: true });
     },
   });
@@ -43,13 +43,13 @@ export function AsPerson({
     <>
       <PageHead title="Join a team">
         <p>
-          You are signed in as <strong>{name}</strong> ({email}), and were invited to a team.
+          You are signed in as <strong>{name}</strong> ({email}) and were invited to a team.
         </p>
       </PageHead>
       {error !== null && (
         <>
           <Problem error={error} />
-          <p>{adviceOf(error, 'person')}</p>
+          <p>{adviceFor(error, 'person')}</p>
         </>
       )}
       <Button
@@ -58,7 +58,7 @@ export function AsPerson({
         onClick={() => join.mutate(undefined, { onError })}
       >{`Join as ${name}`}</Button>
       {children}
-      <Link href="/">Go to the first page</Link>
+      <Link href="/">Go to the home page</Link>
     </>
   );
 }

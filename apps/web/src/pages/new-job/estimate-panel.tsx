@@ -2,18 +2,18 @@ import type { Wire } from '@graft/client';
 import { Button } from '../../components/forms/button.tsx';
 import { Facts } from '../../components/lists/facts.tsx';
 import { Problem } from '../../components/problem.tsx';
-import { bytes, count, measure, percent, rough } from '../../text/numbers.ts';
-import { span } from '../../text/times.ts';
+import { bytes, compact, count, counted, measure, percent } from '../../text/numbers.ts';
+import { duration } from '../../text/times.ts';
 import type { Faults } from './draft.ts';
 
 type Plan = Wire.FineTuningPlan;
 
-/** What the job comes to, or what is in its way; and the button. */
-export function Outcome({
+/** The job's estimate, or what is missing or invalid, and the button that creates it. */
+export function EstimatePanel({
   plan,
   faults,
   missing,
-  isOld,
+  isStale,
   error,
   onRetry,
   onChange,
@@ -21,28 +21,28 @@ export function Outcome({
 }: {
   plan: Plan | null;
   faults: Faults;
-  /** What is still to be chosen. */
+  /** Required fields that are empty. */
   missing: readonly string[];
-  isOld: boolean;
+  isStale: boolean;
   error: unknown;
   onRetry: () => unknown;
-  /** Takes over options with which it fits. */
+  /** Applies options that make the job fit. */
   onChange: (training: Record<string, unknown>) => void;
   isBusy: boolean;
 }) {
   const isReady = missing.length === 0 && faults.size === 0;
   return (
-    <section class="outcome" aria-label="What it comes to" aria-busy={isOld}>
-      <div class="outcome-text" role="status">
+    <section class="estimate-panel" aria-label="Estimate" aria-busy={isStale}>
+      <div class="estimate-panel-text" role="status">
         {faults.size > 0 && <FaultList faults={faults} />}
         {missing.length > 0 ? (
-          <p class="soft">Choose {missing.join(' and ')}: then this says what the job comes to.</p>
+          <p class="soft">Choose {missing.join(' and ')} to see an estimate.</p>
         ) : faults.size > 0 ? null : error ? (
           <Problem error={error} onRetry={onRetry} />
         ) : plan ? (
           <PlanView plan={plan} onChange={onChange} />
         ) : (
-          <p class="soft">The data are looked at…</p>
+          <p class="soft">Estimating…</p>
         )}
       </div>
       <Button kind="main" type="submit" busy={isBusy} disabled={!isReady}>
@@ -54,7 +54,7 @@ export function Outcome({
 
 const FaultList = ({ faults }: { faults: Faults }) => (
   <>
-    <h2>{faults.size === 1 ? 'One thing to mend' : `${count(faults.size)} things to mend`}</h2>
+    <h2>{counted(faults.size, 'problem')}</h2>
     <ul>
       {[...faults].map(([param, message]) => (
         <li key={param}>
@@ -69,14 +69,14 @@ function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<
   const { trainable_parameters: trained, total_parameters: total, workers, seconds, fits } = plan;
   return (
     <>
-      <h2>What it comes to</h2>
+      <h2>Estimate</h2>
       <Facts
         facts={[
-          { name: 'Time', value: span(seconds) },
+          { name: 'Time', value: duration(seconds) },
           { name: 'Memory', value: bytes(plan.peak_memory_bytes) },
           { name: 'Steps', value: count(plan.steps) },
-          { name: 'Tokens', value: rough(plan.tokens) },
-          { name: 'Trained', value: rough(trained), note: percent(trained / total) },
+          { name: 'Tokens', value: compact(plan.tokens) },
+          { name: 'Trainable parameters', value: compact(trained), note: percent(trained / total) },
           { name: 'Learning rate', value: measure(plan.training.learning_rate) },
         ]}
       />
@@ -87,18 +87,18 @@ function PlanView({ plan, onChange }: { plan: Plan; onChange: (training: Record<
       ))}
       <p class="small soft">
         {workers === 0
-          ? 'No worker that could take it is running: it waits until one is.'
+          ? 'No suitable worker is running. The job will wait for one.'
           : fits === null
-            ? `${count(workers)} running ${workers === 1 ? 'worker' : 'workers'} could take it; not all say what memory they have.`
+            ? `${counted(workers, 'suitable worker')} running. Not all of them report their memory.`
             : fits
-              ? `It fits: ${plan.device === 'gpu' ? 'a GPU' : 'a CPU'} with ${bytes(plan.memory_bytes)} for it is running.`
+              ? `Fits: a ${plan.device === 'gpu' ? 'GPU' : 'CPU'} worker with ${bytes(plan.memory_bytes)} available is running.`
               : null}
       </p>
       {fits === false && (
-        <div class="outcome-unfit" role="alert">
+        <div class="estimate-panel-unfit" role="alert">
           <p>
-            It does not fit: the largest running worker has {bytes(plan.memory_bytes)}.
-            {plan.changes.length > 0 ? ' It would with:' : ' No option changes that enough.'}
+            Does not fit: the largest running worker has {bytes(plan.memory_bytes)}.
+            {plan.changes.length > 0 ? ' Try:' : ' No change of options would make it fit.'}
           </p>
           {plan.changes.map(({ training, peak_memory_bytes }) => (
             <Button

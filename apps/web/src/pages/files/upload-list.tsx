@@ -1,0 +1,110 @@
+import { GraftApiError } from '@graft/client';
+import { Link } from 'wouter-preact';
+import '../../styles/components/upload-list.css';
+import { Button, IconButton } from '../../components/forms/button.tsx';
+import { InvalidLines } from '../../components/invalid-lines.tsx';
+import { Meter } from '../../components/lists/meter.tsx';
+import { describeError } from '../../components/problem.tsx';
+import { discardUpload, resumeUpload, stopUpload, type Upload, useUploads } from '../../data/uploads.ts';
+import { bytes, count, counted, percent } from '../../text/numbers.ts';
+
+/** Uploads with their progress and result. */
+export function UploadList() {
+  const uploads = useUploads();
+  if (uploads.length === 0) return null;
+  return (
+    <ul class="upload-list" aria-label="Uploads">
+      {uploads.map((upload) => (
+        <li key={upload.id}>
+          <Row {...upload} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Row(upload: Upload) {
+  const { id, name, state, file, error } = upload;
+  const isActive = state === 'uploading' || state === 'waiting';
+  return (
+    <>
+      <div class="upload">
+        <strong class="cut" title={name}>
+          {name}
+        </strong>
+        <span class="small soft" role="status">
+          {statusText(upload)}
+        </span>
+        <span class="row">
+          {isActive && (
+            <Button small kind="quiet" icon="pause" onClick={() => stopUpload(id)}>
+              Pause
+            </Button>
+          )}
+          {state === 'stopped' && (
+            <Button small icon="play" onClick={() => resumeUpload(id)}>
+              Resume
+            </Button>
+          )}
+          {file && <Link href={`/files/${file.id}`}>Open</Link>}
+          {!isActive && state !== 'checking' && (
+            <IconButton
+              label={state === 'stopped' ? `Discard ${name}` : `Dismiss ${name}`}
+              icon="close"
+              small
+              onClick={() => discardUpload(id)}
+            />
+          )}
+        </span>
+      </div>
+      {(isActive || state === 'checking' || state === 'stopped') && (
+        <Meter value={upload.bytes === 0 ? 0 : upload.sent / upload.bytes} label={`Upload of ${name}`} />
+      )}
+      {error !== null && <UploadError name={name} error={error} />}
+    </>
+  );
+}
+
+function statusText({ state, sent, bytes: total, file }: Upload): string {
+  const progress = `${percent(total === 0 ? 0 : sent / total)} of ${bytes(total)}`;
+  switch (state) {
+    case 'waiting':
+      return `Waiting · ${bytes(total)}`;
+    case 'uploading':
+      return progress;
+    case 'checking':
+      return 'Uploaded · Validating';
+    case 'stopped':
+      return `Paused at ${progress}`;
+    case 'refused':
+      return 'Rejected';
+    case 'done':
+      return `Ready · ${counted(file?.examples, 'example')}`;
+  }
+}
+
+function UploadError({ name, error }: { name: string; error: unknown }) {
+  const lines = error instanceof GraftApiError ? error.details.filter(({ line }) => line !== undefined) : [];
+  if (lines.length === 0) {
+    const { text, requestId } = describeError(error);
+    return (
+      <p class="field-error" role="alert">
+        {text} {requestId && <span class="small soft">Request {requestId}</span>}
+      </p>
+    );
+  }
+  // The message ends with the total if there are more errors than details.
+  const total = Number(
+    /(\d+) (?:bad|invalid) lines [^\d]*$/.exec((error as Error).message)?.[1] ??
+      lines.reduce((sum, { count = 1 }) => sum + count, 0),
+  );
+  return (
+    <>
+      <p role="alert">
+        {total === 1 ? '1 line is invalid' : `${count(total)} lines are invalid`}. Fix the file and upload it
+        again.
+      </p>
+      <InvalidLines label={`Invalid lines of ${name}`} lines={lines} total={total} />
+    </>
+  );
+}

@@ -1,0 +1,79 @@
+/** Types of the playground. A chat has turns; a turn is one prompt with the answers of one or two models (sides). */
+
+export type Kind = 'chat' | 'text';
+
+export interface Sampling {
+  temperature: number;
+  top_p: number;
+  max_tokens: number;
+  /** The same for both models. */
+  seed: number;
+  stop: string[];
+}
+
+/** A token and the natural logarithm of its probability at temperature 1. */
+export interface TokenLogprob {
+  token: string;
+  logprob: number;
+}
+
+export interface SampledToken extends TokenLogprob {
+  /** The most likely tokens at this position. */
+  top: TokenLogprob[];
+}
+
+/** A piece of streamed text, with its tokens if they were requested. */
+export interface Piece {
+  text: string;
+  tokens: SampledToken[];
+}
+
+/** A request for one answer, complete enough to send it again. */
+export interface AnswerRequest {
+  kind: Kind;
+  model: string;
+  system: string;
+  /** Previous turns of this side, oldest first; only for `chat`. */
+  before: { prompt: string; answer: string }[];
+  prompt: string;
+  sampling: Sampling;
+  probabilities: boolean;
+}
+
+export interface Answer {
+  state: 'waiting' | 'generating' | 'done' | 'stopped' | 'failed';
+  request: AnswerRequest;
+  pieces: Piece[];
+  /** Why it ended; `length`: at max_tokens. */
+  finish: 'stop' | 'length' | null;
+  /** Number of tokens. */
+  tokens: number | null;
+  /** Milliseconds to the first piece and to the end. */
+  firstMs: number | null;
+  totalMs: number | null;
+  error: unknown;
+}
+
+export interface Turn {
+  prompt: string;
+  answers: Answer[];
+}
+
+export const answerText = ({ pieces }: Pick<Answer, 'pieces'>): string =>
+  pieces.map(({ text }) => text).join('');
+
+export const isOpen = ({ state }: Answer): boolean => state === 'waiting' || state === 'generating';
+
+export const newAnswer = (request: AnswerRequest): Answer => ({
+  ...{ state: 'waiting', request, pieces: [], finish: null, tokens: null },
+  ...{ firstMs: null, totalMs: null, error: null },
+});
+
+/** Appends a piece. Tokens without text, such as parts of a character, are joined with the next text. */
+export function addPiece(pieces: Piece[], { text, tokens }: Piece): void {
+  const last = pieces.at(-1);
+  if (last?.text === '') {
+    last.text = text;
+    last.tokens = [...last.tokens, ...tokens];
+  } else if (text !== '' || tokens.length > 0) pieces.push({ text, tokens });
+}

@@ -1,0 +1,105 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import {
+  type Answer,
+  type AnswerRequest,
+  addPiece,
+  isOpen,
+  newAnswer,
+  type Piece,
+  type Turn,
+} from './chat.ts';
+import { readAnswer } from './read-answer.ts';
+
+/** The turns of a chat and actions on them. `onChange` is called after each new prompt and each complete answer. */
+export function useChat(onChange: (turns: readonly Turn[]) => void) {
+  const [turns, setTurns] = useState<readonly Turn[]>([]);
+  const latest = useRef(turns);
+  const latestOnChange = useRef(onChange);
+  latestOnChange.current = onChange;
+  const running = useRef(new Set<AbortController>());
+  /** Incremented for each opened chat, to ignore late answers to the previous one. */
+  const chatCount = useRef(0);
+
+  const set = (after: readonly Turn[]) => {
+    latest.current = after;
+    setTurns(after);
+  };
+  const stop = () => {
+    for (const controller of running.current) controller.abort();
+  };
+  // Stop when the page is closed.
+  useEffect(() => stop, []);
+
+  /** Requests one side's answer to a turn and replaces the existing one. */
+  const fetchAnswer = async (turn: number, side: number, request: AnswerRequest) => {
+    const controller = new AbortController();
+    running.current.add(controller);
+    const startedIn = chatCount.current;
+    const change = (changes: Partial<Answer>) => {
+      if (startedIn === chatCount.current) set(withAnswer(latest.current, turn, side, changes));
+    };
+    const pieces: Piece[] = [];
+    const start = performance.now();
+    let frame = 0;
+    change(newAnswer(request));
+    try {
+      for await (const { piece, finish, count } of readAnswer(request, controller.signal)) {
+        addPiece(pieces, piece);
+        if (finish) change({ finish });
+        if (count !== null) change({ tokens: count });
+        if (piece.text && latest.current[turn]?.answers[side]?.firstMs === null)
+          change({ state: 'generating', firstMs: performance.now() - start });
+        // At most one update per frame.
+        frame ||= requestAnimationFrame(() => {
+          frame = 0;
+          change({ pieces: [...pieces] });
+        });
+      }
+      change({ state: 'done' });
+    } catch (error) {
+      change(controller.signal.aborted ? { state: 'stopped' } : { state: 'failed', error });
+    } finally {
+      cancelAnimationFrame(frame);
+      running.current.delete(controller);
+      change({ pieces, totalMs: performance.now() - start });
+      if (startedIn === chatCount.current) latestOnChange.current(latest.current);
+    }
+  };
+
+  return {
+    turns,
+    isGenerating: turns.some(({ answers }) => answers.some(isOpen)),
+    stop,
+    /** Sends a prompt to all sides. */
+    send: (prompt: string, requests: readonly AnswerRequest[]) => {
+      const at = latest.current.length;
+      set([...latest.current, { prompt, answers: requests.map(newAnswer) }]);
+      for (const [side, request] of requests.entries()) void fetchAnswer(at, side, request);
+      latestOnChange.current(latest.current);
+    },
+    regenerate: (turn: number, side: number) =>
+      void fetchAnswer(turn, side, latest.current[turn]!.answers[side]!.request),
+    /** Opens another chat and stops unfinished answers of this one. */
+    open: (turns: readonly Turn[]) => {
+      stop();
+      chatCount.current++;
+      set(turns);
+    },
+  };
+}
+
+function withAnswer(
+  turns: readonly Turn[],
+  at: number,
+  side: number,
+  changes: Partial<Answer>,
+): readonly Turn[] {
+  return turns.map((turn, i) =>
+    i === at
+      ? {
+          ...turn,
+          answers: turn.answers.map((answer, j) => (j === side ? { ...answer, ...changes } : answer)),
+        }
+      : turn,
+  );
+}
