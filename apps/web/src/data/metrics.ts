@@ -22,6 +22,6 @@ export function useMetrics({ peft: { task_type: task }, method }: Pick<FineTunin
 /** What a row has of a metric; null: nothing. */
 export function metricValue({ name, field, measured }: Metric, row: JobMetric): number | null {
   if (!measured.includes(row.kind === 'train' ? 'step' : 'evaluation')) return null;
-  const ofField = field === null ? null : row[field as keyof JobMetric];
-  return row.metrics[name] ?? (typeof ofField === 'number' ? ofField : null);
+  const fieldValue = field === null ? null : row[field as keyof JobMetric];
+  return row.metrics[name] ?? (typeof fieldValue === 'number' ? fieldValue : null);
 }
