@@ -87,6 +87,34 @@ test('what the columns of metrics held is in one object, of the rows of every ve
   assert.ok(rows.length >= 2 * inserted.size);
 });
 
+test('metrics that a process of the version before writes by column are stored by name', async () => {
+  const { rows } = await sql.query<{ team: string; job: string }>(
+    "SELECT team_id AS team, job_id AS job FROM job_metrics WHERE job_id LIKE 'newest-%' LIMIT 1",
+  );
+  const { team, job } = rows[0]!;
+  const write = (loss: number) =>
+    sql.query(
+      `INSERT INTO job_metrics AS old (team_id, job_id, kind, step, epoch, loss, token_accuracy, learning_rate, grad_norm, tokens,
+         tokens_per_second, memory_bytes)
+       VALUES ($1, $2, 'train', 77, 0.5, $3, 0.25, 1e-4, NULL, 12, 3.5, 8000000000)
+       ON CONFLICT (team_id, job_id, kind, step) DO UPDATE SET
+         loss = excluded.loss, token_accuracy = excluded.token_accuracy, learning_rate = excluded.learning_rate,
+         memory_bytes = excluded.memory_bytes
+       WHERE (old.loss, old.token_accuracy) IS DISTINCT FROM (excluded.loss, excluded.token_accuracy)`,
+      [team, job, loss],
+    );
+  await write(2);
+  // As after a lost attempt.
+  await write(1.5);
+  const { rows: written } = await sql.query(
+    `SELECT loss, metrics, num_nonnulls(token_accuracy, learning_rate, tokens_per_second, memory_bytes) AS columns
+     FROM job_metrics WHERE job_id = $1 AND step = 77`,
+    [job],
+  );
+  const metrics = { token_accuracy: 0.25, learning_rate: 1e-4, tokens_per_second: 3.5, memory_bytes: 8e9 };
+  assert.deepEqual(written, [{ loss: 1.5, metrics, columns: 0 }]);
+});
+
 test('a job made by a personal key belongs to the person, however it ended', async () => {
   const { rows } = await sql.query<{ id: string; owner: string | null; state: string }>(
     'SELECT id, person_id AS owner, state FROM jobs',
