@@ -16,7 +16,7 @@ import { sealedForWebhook } from '../webhooks/seal-secret.ts';
 import { countUses, readSecretUses } from './secret-uses.ts';
 
 type Context = Pick<Services, 'db' | 'sql' | 'secrets' | 'env'>;
-/** Rows read at a time. */
+/** Maximum number of rows read at a time. */
 const batch = 200;
 
 export interface Rotation {

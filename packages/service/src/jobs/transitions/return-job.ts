@@ -84,7 +84,7 @@ export async function countReturn(tx: Transaction, held: Job): Promise<number> {
   return (await madeCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
 }
 
-/** running → failed: the job was released `returnLimit` times. */
+/** running → failed: workers have released the job too often. */
 export async function failReturned(tx: Transaction, held: Job, reason: string): Promise<Job | null> {
   const guard = holds(leaseOf(held), 'running');
   return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });

@@ -4,7 +4,7 @@
 export interface StartEstimate {
   /** The job has started by then in half of the simulations. */
   median: number;
-  /** In nine of ten. */
+  /** The job has started by then in nine of ten simulations. */
   late: number;
 }
 
