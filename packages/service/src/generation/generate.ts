@@ -19,14 +19,15 @@ const pollMilliseconds = 200;
 type GenerationServices = Database & { secrets: Secrets; log: Logger };
 
 /**
- * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`, and `worker_version_mismatch` where the only
- * workers speak another protocol; 502 `worker_failed`, without the worker's reason; below 500 the user's fault, with code, message and param of the worker.
+ * Why there is no answer, or only a part of one. Statuses: 503 `no_worker_available`, or `worker_version_mismatch` if the only
+ * workers use another protocol; 502 `worker_failed`, without the worker's reason; below 500 for a user error, with the worker's code,
+ * message and param.
  */
 export class GenerationError extends Error {
   readonly code: string;
   readonly status: number;
   readonly param: string | null;
-  /** Tokens that a worker has read and written for what is then the user's fault. */
+  /** Tokens that a worker had read and written before it reported a user error. */
   readonly used: { promptTokens: number; completionTokens: number };
 
   constructor(
@@ -49,9 +50,9 @@ export class GenerationError extends Error {
 }
 
 /**
- * Has a worker answer. Resolves once the first event is there, so that an earlier fault can be answered by a status; later
- * faults are thrown while the events are read. Workers that are gone, busy, stopping or of another protocol are passed over, for
- * `waitMs` at the most; `first` is asked before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
+ * Lets a worker answer. Resolves when the first event has arrived, so that the API can answer an earlier error with a status; later
+ * errors are thrown while the events are read. Skips workers that are gone, busy, stopping or of another protocol, for at most
+ * `waitMs`; tries `first` before any other. Aborting `signal` makes the worker stop. Throws GenerationError.
  */
 export async function generate(
   services: GenerationServices,
@@ -82,10 +83,10 @@ export async function generate(
   }
 }
 
-/** Why a worker gives no answer, where another one may. */
+/** Why a worker does not answer although another one may. */
 type PassedOver = 'away' | 'busy' | 'other protocol';
 
-/** What a worker answers that does not know the route, the media type or the fields of a request. */
+/** Statuses of a worker that does not know the route, the media type or the fields of a request. */
 const notUnderstood = [400, 404, 405, 415, 422];
 
 async function ask(
@@ -144,14 +145,14 @@ async function* eventsOf(
     }
   } catch (error) {
     if (error instanceof GenerationError) throw error;
-    // An aborted request broke off on purpose, and nobody reads what is thrown.
+    // An aborted request ends on purpose, and no caller reads the error.
     if (!signal.aborted) services.log.error({ err: error }, 'worker broke off');
     throw workerFailed(error);
   }
   throw workerFailed();
 }
 
-/** A user's fault keeps its code and message; a fault of the worker does not tell its reason. */
+/** Converts an error line: a user error keeps its code and message; the reason of a worker's error is hidden. */
 function reported(line: Extract<GenerationLine, { type: 'error' }>): GenerationError {
   if (line.status === 503) return noWorker();
   if (line.status >= 500) return workerFailed();

@@ -15,16 +15,16 @@ import { currentBehalf } from '../database/on-behalf-of.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { PickedWorker } from '../workers/worker-registry.ts';
 
-// Until a worker is connected to, TLS included; a packet that is dropped is otherwise waited for for minutes.
+// Limit for connecting, TLS included; after a dropped packet it would otherwise take minutes.
 const connectMilliseconds = 5_000;
-// Of silence: a worker may have to fetch and load a base model before its first token.
+// Limit of silence: a worker may have to fetch and load a base model before its first token.
 const idleMilliseconds = 300_000;
 
 /**
- * Sends one request, of the team that this runs for, to a worker's internal server, on a connection of its own, and resolves to its
- * answer. Nothing is sent, the token least of all, before the other end has proved to be that worker: by the certificate of its row, or
- * where the operator has set an authority, by one of that. Rejects when the worker cannot be reached or proved; aborting `signal`
- * breaks the connection.
+ * Sends one request, for the team of the current scope, to a worker's internal server on a separate connection, and returns the response.
+ * Sends nothing, in particular no token, before the server has proved to be that worker: by the certificate in its row, or, if the
+ * operator has set a certificate authority, by a certificate of that authority. Rejects if the worker cannot be reached or verified;
+ * aborting `signal` closes the connection.
  */
 export async function postToWorker(
   worker: Pick<PickedWorker, 'id' | 'address' | 'certificate' | 'proof'>,
@@ -73,14 +73,14 @@ export async function postToWorker(
     socket.once(isEncrypted ? 'secureConnect' : 'connect', () => clearTimeout(late)),
   );
   sent.once('close', () => clearTimeout(late));
-  // Without a listener, one that breaks off while its answer is read would end this process; the reader is told.
+  // Without a listener, an error while the response is read would end this process; the reader gets the error anyway.
   sent.on('error', () => {});
   sent.end(body);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   return response;
 }
 
-/** The certificate of a worker's row and no other one; it names no host, since it is not looked up by one. */
+/** Trusts only the certificate of the worker's row; it contains no host name to check. */
 function ownOf(certificate: string): https.RequestOptions {
   return { ca: certificate, checkServerIdentity: () => undefined };
 }

@@ -1,29 +1,29 @@
 /**
  * Vocabulary
- * - integration: a team's account at a service that tracks experiments: its URL and its secret.
- * - tracker: what Graft knows of one kind of service (`trackers/`).
- * - run: what a service calls the record of one job.
+ * - integration: a team's account at an experiment tracking service: its URL and its secret.
+ * - tracker: the client of one kind of service (`trackers/`).
+ * - run: the service's record of one job.
  */
 import type { Integration as IntegrationRow } from '../generated/client.ts';
 
 export const integrationTypes = ['wandb', 'mlflow', 'trackio'] as const;
 export type IntegrationType = (typeof integrationTypes)[number];
 
-/** One of a team's; it has at most one of each type. */
+/** A team's integration; a team has at most one of each type. */
 export interface Integration {
   id: string;
   teamId: string;
   type: IntegrationType;
   url: string;
-  /** Of HTTP's basic scheme; null: the secret is a key or a token, or there is none. */
+  /** User name for HTTP basic authentication; null: the secret is a key or token, or there is none. */
   username: string | null;
-  /** The secret itself is never given out. */
+  /** The secret itself is never returned. */
   hasSecret: boolean;
   createdAt: Date;
   updatedAt: Date;
 }
 
-/** Where each of them is unless the team says otherwise; null: everybody runs their own. */
+/** Default URLs of the services; null for services that every team hosts itself. */
 export const defaultUrls: Record<IntegrationType, string | null> = {
   wandb: 'https://api.wandb.ai',
   mlflow: null,

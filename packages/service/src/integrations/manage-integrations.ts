@@ -12,26 +12,26 @@ import { defaultUrls, type Integration, type IntegrationType, integrationOf } fr
 
 type Context = Database & { secrets: SealingKeys; env: { integrationAllow: string[] } };
 
-/** What is absent stays as it is, or is the default; null takes it away. */
+/** Absent fields keep their value, or get the default; null removes the value. */
 interface IntegrationChanges {
   url?: string | undefined;
   username?: string | null | undefined;
   secret?: string | null | undefined;
 }
 
-/** Which addresses a team's servers may have. */
+/** Rules for the addresses that a team's servers may have. */
 export function integrationRules({ integrationAllow }: { integrationAllow: string[] }): EgressRules {
   return createEgressRules(integrationAllow, 'GRAFT_INTEGRATION_ALLOW');
 }
 
-/** By team and type, which name a row as its id does: of two that make it at once either's secret opens. */
+/** Seals by team and type, which identify a row like its id: of two concurrent creations, the secret of either can be opened. */
 export function sealedForIntegration({ teamId, type }: { teamId: string; type: string }): SealedFor {
   return { purpose: 'secrets of integrations, 1', row: [teamId, type] };
 }
 
 /**
- * Makes or changes a team's integration of this type. Jobs whose metrics it did not take are tried again at once. A secret never
- * follows its integration to another server: with another URL it is to be given anew. Throws GraftError `invalid_integration`.
+ * Creates or changes a team's integration of this type. Jobs whose metrics the service did not accept are retried immediately. A secret
+ * is never sent to another server: a change of the URL's origin requires a new secret. Throws GraftError `invalid_integration`.
  */
 export async function putIntegration(
   context: Context,
@@ -65,7 +65,7 @@ export async function putIntegration(
         create: { id, teamId, type, ...values },
         update: values,
       });
-      // Long past: due by any clock.
+      // A time in the past is due by any clock.
       await tx.jobIntegration.updateMany({
         where: { teamId, type, status: 'active', failures: { gt: 0 } },
         data: { nextAttemptAt: new Date(0), refusals: 0 },
@@ -107,13 +107,13 @@ function refusal(param: string, why: string): GraftError {
   return new GraftError('invalid_integration', `${param}: ${why}.`, { param });
 }
 
-/** At most one of each type. */
+/** Lists a team's integrations, at most one of each type. */
 export async function listIntegrations({ db }: Database, teamId: string): Promise<Integration[]> {
   const rows = await db.integration.findMany({ where: { teamId }, orderBy: { type: 'asc' } });
   return rows.map(integrationOf);
 }
 
-/** Null: the team has none of this type. */
+/** Null if the team has no integration of this type. */
 export async function getIntegration(
   { db }: Database,
   teamId: string,
@@ -123,7 +123,7 @@ export async function getIntegration(
   return row && integrationOf(row);
 }
 
-/** With its secret. Jobs that still send to it give up, and say so. Null: the team has none of this type. */
+/** Deletes an integration and its secret. Jobs that still send to it stop, and log an event. Null if the team has none of this type. */
 export async function deleteIntegration(
   db: Database,
   teamId: string,

@@ -1,4 +1,4 @@
-/** Where a job's metrics shall be sent: OpenAI's shape for wandb, and the same for the others. */
+/** Where to send a job's metrics: OpenAI's request shape for wandb, and the same shape for the other trackers. */
 export type JobIntegrationRequest =
   | { type: 'wandb'; wandb: WandbSettings }
   | { type: 'mlflow'; mlflow: MlflowSettings }
@@ -8,7 +8,7 @@ export type WandbSettings = {
   project: string;
   /** Default: the job's id. */
   name?: string | null;
-  /** Whose project; default: that of the key. */
+  /** User or team that owns the project; default: the API key's own entity. */
   entity?: string | null;
   tags?: string[];
 };

@@ -1,14 +1,14 @@
 /**
  * Vocabulary
- * - job: a request to train one adapter. Its row in Postgres is the truth; the queue only rings a bell.
+ * - job: a request to train one adapter. Its row in Postgres is the source of truth; the queue only notifies workers.
  * - lease: the right to work on a job, `{id, epoch, token}`. Every dispatch raises the *lease epoch*, and every claim
- *   draws a random *lease token*; a write that carries another epoch or token changes nothing. Such a writer is *fenced*: it
- *   stops and writes nothing more. The epoch orders leases. The token distinguishes two of one epoch, which exist when a
- *   failover of Postgres loses a claim and the job is claimed again.
+ *   draws a random *lease token*. A write with another epoch or token changes nothing; its writer is *fenced*: it must
+ *   stop and write nothing more. The epoch orders leases. The token distinguishes two leases of one epoch, which exist when
+ *   a Postgres failover loses a claim and the job is claimed again.
  * - attempt: one claim of the job by a worker, for validation or training.
- * - requirements: what the first claim fixed of the machine, so that each attempt computes the same numbers.
- * - sweep: a job that tries several configurations, its *trials*, and publishes the best of them.
- * - progress, metrics, checkpoint: what a worker reports while it holds the lease.
+ * - requirements: the properties of the machine that the first claim fixes, so that each attempt computes the same numbers.
+ * - sweep: a job that tries several configurations, its *trials*, and publishes the best one.
+ * - progress, metrics, checkpoint: written by the worker that holds the lease.
  */
 
 import type {
@@ -59,7 +59,7 @@ export function wireStatus(state: JobState): WireStatus {
   return state;
 }
 
-/** How a job's priority is told. */
+/** Priorities as named in the API. */
 export const priorities = { low: -1, normal: 0, high: 1 } as const;
 export type Priority = keyof typeof priorities;
 
@@ -76,9 +76,9 @@ export interface JobError {
   code: string;
   message: string;
   param: string | null;
-  /** A user fault is never retried; one of the system may be this job's doing; one of the environment is a worker's. */
+  /** `user`: never retried. `system`: retried a few times, as the job may be the cause. `environment`: the worker is the cause. */
   fault: 'user' | 'system' | 'environment';
-  /** What is wrong with lines of a file, each fault once. */
+  /** Errors in lines of a file, one entry per kind of error. */
   details?: ErrorDetail[];
 }
 
@@ -87,19 +87,19 @@ export interface JobProgress {
   totalSteps: number;
   /** Training epoch, fractional. */
   epoch: number;
-  /** Trained so far. */
+  /** Tokens trained so far. */
   tokens: number;
   tokensPerSecond: number;
   secondsRemaining: number | null;
   loss?: number;
-  /** The card that it is computed on, as read a few seconds ago. Absent: a processor, or of a version before it was read. */
+  /** The GPU that the job runs on, read a few seconds ago. Absent on a CPU, and in progress written by versions that did not read it. */
   gpu?: GpuReading;
 }
 
-/** What a worker reads of a card; null: the card does not tell. */
+/** What a worker reads of a GPU; null where the GPU does not report the value. */
 export interface GpuReading {
   model: string;
-  /** Of all processes on it. */
+  /** Memory used by all processes on the GPU. */
   usedBytes: number | null;
   totalBytes: number | null;
   /** 0 to 1. */
@@ -108,63 +108,63 @@ export interface GpuReading {
   temperature: number | null;
 }
 
-/** What a sweep was asked for. */
+/** The sweep as requested. */
 export interface JobSweep {
   grid: Sweep;
-  /** `peft` of the request; null: it had none. */
+  /** `peft` of the request; null if the request had none. */
   peft: unknown;
-  /** How its trials are compared. Absent: early, of a version before the other. */
+  /** How trials are compared. Absent: `early`, by a version that knew no other way. */
   comparison?: Comparison;
 }
 
-/** What a job comes to, told before it runs: on the worker that would start it best. */
+/** Estimate of a job's cost before it runs, for the worker that suits it best. */
 export interface JobEstimate extends TrainingEstimate {
-  /** Whether one trainer of a live worker may hold as much; null: of none is that known. */
+  /** Whether the job fits the memory limit of one trainer on a live worker; null if no worker reports its limit. */
   fits: boolean | null;
-  /** What the numbers are for. */
+  /** The machine that the numbers apply to. */
   machine: Pick<Machine, 'device' | 'precision'>;
-  /** Of the live workers that could take the job, the most that a trainer may hold; null: none tells. */
+  /** Largest memory limit of a trainer among the live workers that could run the job; null if none reports it. */
   memoryBytes: number | null;
-  /** How many these workers are. */
+  /** Number of these workers. */
   workers: number;
-  /** With which options it would fit, if it does not. */
+  /** Changes of options with which the job would fit, if it does not. */
   changes: FittingChange[];
 }
 
-/** How the training of a job ended that succeeded: of a sweep, its winner's. */
+/** How the training of a succeeded job ended; of a sweep, its winner's training. */
 export interface TrainingEnd {
   /** The last optimizer step. */
   step: number;
-  /** Those that were planned. */
+  /** The number of planned optimizer steps. */
   totalSteps: number;
   reason: 'completed' | 'early_stopping';
-  /** Whose adapter is published: the last step, or with `load_best_model_at_end` the best evaluation's. */
+  /** Step of the published adapter: the last one, or with `load_best_model_at_end` the step of the best evaluation. */
   publishedStep: number;
   /** Null without validation data. */
   best: { step: number; metric: string; value: number } | null;
-  /** The last so many evaluations were no gain. */
+  /** Number of evaluations since the last improvement. */
   evaluationsWithoutGain: number;
 }
 
-/** Of a validation under way. */
+/** Progress of a running validation. */
 export interface ValidationProgress {
-  /** Read so far, of all files. */
+  /** Bytes read so far, of all files. */
   bytes: number;
   totalBytes: number;
   /** Examples checked so far. */
   examples: number;
 }
 
-/** What a job needs of every worker that goes on with it. */
+/** Properties that every worker that continues the job must have. */
 export interface JobRequirements {
   precision: 'fp32' | 'bf16';
   threads: number;
   device: 'cpu' | 'gpu';
-  /** An instruction set of the kernels, `xla`, or `stock`. Absent: of a version without them, stock. */
+  /** An instruction set of the kernels, `xla`, or `stock`. Absent in jobs of versions without kernels: stock. */
   kernels?: string;
-  /** The model of GPU, as nvidia-smi names it. Absent: on a processor, or of a version that took any. */
+  /** GPU model as named by nvidia-smi. Absent on a CPU, and in jobs of versions that accepted any GPU. */
   gpu?: string;
-  /** Examples that are computed at once at most, since more did not fit: `batch_size` is computed in so many more passes. */
+  /** Maximum number of examples per pass, set when more did not fit into memory: `batch_size` is split into several passes. */
   microBatch?: number;
 }
 
@@ -184,11 +184,11 @@ export interface JobAttempt {
   kind: AttemptKind;
   workerId: string;
   startedAt: Date;
-  /** Null: under way. Of a lost one, its last sign of life. */
+  /** Null while the attempt runs. For a lost attempt, its last sign of life. */
   endedAt: Date | null;
-  /** The checkpoint it could go on from; 0: none. Null for a validation. */
+  /** Step of the checkpoint that the attempt could resume from; 0 if there was none. Null for a validation. */
   fromStep: number | null;
-  /** The last step it reported; null while under way, and for a validation. */
+  /** Last step that the attempt reported; null while it runs, and for a validation. */
   lastStep: number | null;
   outcome: AttemptOutcome | null;
   reason: string | null;
@@ -205,43 +205,43 @@ export interface Job {
   suffix: string | null;
   seed: number;
   trainingFileId: string;
-  /** The system message that every example of the training file begins with; null: they differ, have none, or it is not known. */
+  /** The system message that all examples of the training file share; null if they differ, have none, or it is not known. */
   systemPrompt: string | null;
   validationFileId: string | null;
   method: string;
   hyperparameters: Hyperparameters;
-  /** Of a sweep: its first trial's, and from its end on the winner's. */
+  /** Of a sweep, the first trial's configuration; the winner's once the job ends. */
   peft: PeftConfig;
-  /** As requested. */
+  /** Training options as requested. */
   training: TrainingOptions;
-  /** Every number fixed; null until the data were validated. */
+  /** Training options with every number fixed; null until the data are validated. */
   resolvedTraining: ResolvedTraining | null;
-  /** Null: it trains one configuration. Its trials are `listTrials`. */
+  /** Null if the job trains one configuration. `listTrials` returns the trials. */
   sweep: JobSweep | null;
   metadata: Record<string, string> | null;
-  /** Among the jobs of its team: -1 low, 0 normal, 1 high. */
+  /** Order among the jobs of its team: -1 low, 0 normal, 1 high. */
   priority: number;
-  /** The adapter version that training goes on from, which stays until the job is over; null: fresh values. */
+  /** The adapter version to continue training from, which is kept until the job ends; null: freshly initialised weights. */
   startFromId: string | null;
-  /** Its own name, `ft:…`. */
+  /** Model name of that version, `ft:…`. */
   startFromModel: string | null;
-  /** Where its metrics are sent, as requested. */
+  /** Trackers that receive its metrics, as requested. */
   integrations: JobIntegrationRequest[];
   progress: JobProgress | null;
   error: JobError | null;
   /** Set with the state succeeded. */
   fineTunedModel: string | null;
-  /** Set when it ends, however it does: each step once. Null: none was trained. */
+  /** Set when the job ends, in any state; counts each step once. Null if no tokens were trained. */
   trainedTokens: number | null;
-  /** What it will train, at most; null until the data were validated. */
+  /** Maximum number of tokens that the job trains on; null until the data are validated. */
   plannedTokens: number | null;
-  /** Null until the data were validated, and of jobs of earlier versions. */
+  /** Null until the data are validated, and for jobs of earlier versions. */
   dataCounts: DataCounts | null;
-  /** Null until the data were validated, of jobs of earlier versions, and where it could not be made. */
+  /** Null until the data are validated, for jobs of earlier versions, and if the estimate failed. */
   estimate: JobEstimate | null;
-  /** Set with the state succeeded; null of one that an earlier version trained. */
+  /** Set with the state succeeded; null for a job that an earlier version trained. */
   trainingEnd: TrainingEnd | null;
-  /** W3C's `traceparent` of the request that created it. */
+  /** W3C `traceparent` of the request that created the job. */
   traceContext: string | null;
   leaseEpoch: number;
   leaseToken: string | null;
@@ -250,19 +250,19 @@ export interface Job {
   attempts: number;
   attemptsSinceCheckpoint: number;
   lastCheckpointStep: number | null;
-  /** The one under way included, since one got further than every other before it. */
+  /** Validation attempts, including the current one, since an attempt last got further than all earlier ones. */
   validationAttempts: number;
   validationProgress: ValidationProgress | null;
   /** Null until the first claim. */
   requirements: JobRequirements | null;
-  /** Attempts that a worker could not run, since one made a new checkpoint. */
+  /** Number of releases by workers that could not run the job, since the last new checkpoint. */
   environmentFaults: number;
-  /** The worker that could not run it: any other that can comes first. */
+  /** A worker that could not run the job: any other capable worker is preferred. */
   avoidWorker: string | null;
   runAfter: Date;
   cancelRequestedAt: Date | null;
   pauseRequestedAt: Date | null;
-  /** Since then its worker is to let it go at a checkpoint, for another team. */
+  /** When its worker was asked to release the job at a checkpoint, for another team. */
   preemptRequestedAt: Date | null;
   createdAt: Date;
   dispatchedAt: Date | null;
@@ -270,28 +270,28 @@ export interface Job {
   finishedAt: Date | null;
 }
 
-/** `ft:{base}:{team}:{suffix}:{id}`: the name a job's model has once it succeeds. */
+/** `ft:{base}:{team}:{suffix}:{id}`: the model name of a job that succeeds. */
 export function fineTunedModelName(job: Pick<Job, 'id' | 'model' | 'suffix'>, teamName: string): string {
   return `ft:${job.model}:${teamName}:${job.suffix ?? ''}:${job.id.slice(-8)}`;
 }
 
-/** What became of the lines of a job's files. */
+/** How the lines of a job's files are used. */
 export interface DataCounts {
   training: ExampleCounts;
-  /** Null: there is no validation file. */
+  /** Null without a validation file. */
   validation: ExampleCounts | null;
-  /** Null without a validation file; absent of jobs that an earlier version validated. */
+  /** Null without a validation file; absent in jobs that an earlier version validated. */
   overlap?: Overlap | null;
-  /** Tokens of the longest example, and of a soft prompt before it; absent of jobs that an earlier version validated. */
+  /** Tokens of the longest example, including a soft prompt before it; absent in jobs that an earlier version validated. */
   longest?: number;
 }
 
-/** The job's lease as its row has it now. */
+/** Returns the lease that the job's row holds. */
 export function leaseOf(job: Pick<Job, 'id' | 'leaseEpoch' | 'leaseToken'>): Lease {
   return { id: job.id, epoch: job.leaseEpoch, token: job.leaseToken };
 }
 
-/** A row of `jobs` as Prisma reads it, in the types that its writers keep to. */
+/** Converts a row of `jobs` as Prisma reads it to the types that its writers ensure. */
 export function jobOf(row: JobRow): Job {
   const { requestHash: _, trainedTokens, plannedTokens, ...columns } = row;
   return {

@@ -7,20 +7,20 @@ import { removeBelow } from '../storage/disk/remove-below.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 import { unfinishedJobs } from './collect-garbage.ts';
 
-/** How often every process with a data folder looks, in milliseconds: what is deleted is gone from all machines that run soon after. */
+/** Interval, in milliseconds, at which every process with a data folder runs this: deleted data soon leave all running machines. */
 export const collectDeletedMs = 60_000;
-/** How long the files of a job that is over, or of none, stay: its trainer may be about to end. */
+/** How long the files of an ended or deleted job stay: its trainer may still be stopping. */
 const endedMs = 10 * 60_000;
-/** Names asked for at once. */
+/** Maximum number of names per query. */
 const batch = 500;
 
 type Context = Pick<Services, 'db' | 'sql' | 'env'>;
 
 /**
- * Removes from this machine's data folder what was deleted anywhere: of the cache, files and adapters that no row names any more and
- * copies for jobs that are over; of jobs without a row, whatever there is. A row that is gone is its own tombstone, so that a machine
- * which was away for long finds out too. What is removed by mistake is fetched again. `parts`: the process completes uploads, whose
- * parts are in its cache; others may not read their rows. Answers how many entries were removed.
+ * Removes from this machine's data folder what was deleted anywhere: from the cache, files and adapters that no row refers to any more and
+ * copies for ended jobs; and all data of jobs without a row. The missing row itself marks data as deleted, so that a machine that was
+ * off for long removes them too. Data removed by mistake are fetched again. `parts`: whether the process completes uploads, whose parts
+ * are in its cache; other processes may not read the rows of parts. Returns the number of removed entries.
  */
 export async function collectDeleted(
   services: Context,
@@ -37,7 +37,7 @@ export async function collectDeleted(
       const needed = await readNeeded(some);
       for (const name of some) {
         if (needed.has(name)) continue;
-        // A trainer may still write some of them.
+        // A trainer may still write to some entries.
         await removeBelow(folder, path.join(folder, name));
         removed += 1;
       }
@@ -45,7 +45,7 @@ export async function collectDeleted(
   };
 
   const before = new Date((now ?? (await databaseTime(services))).getTime() - endedMs);
-  /** Those among the names that were used or written since then. */
+  /** Returns the names whose entries were used or written since `before`. */
   const recent = async (folder: string, names: string[]) => {
     const times = await Promise.all(names.map((name) => stat(path.join(folder, name)).catch(() => null)));
     return names.filter((_, i) => times[i] && times[i].mtime >= before);
@@ -57,14 +57,14 @@ export async function collectDeleted(
       ...(await db.file.findMany(naming)),
       ...(parts ? await db.uploadPart.findMany(naming) : []),
     ];
-    // An API on this machine may be reading parts.
+    // An API process on this machine may be reading parts.
     const perhaps = parts ? [] : await recent(path.join(cache, 'files'), digests);
     return new Set([...rows.map(({ sha256 }) => sha256), ...perhaps]);
   });
   await removeUnless(path.join(cache, 'artifacts'), async (names) => {
     const artifact = { in: names };
     const rows = [
-      // One that is deleted and can be restored is fetched again then.
+      // A deleted version that is restored is fetched again.
       ...(await db.adapterVersion.findMany({
         where: { artifact, deletedAt: null },
         select: { artifact: true },
@@ -78,7 +78,7 @@ export async function collectDeleted(
     await removeUnless(folder, async (ids) => {
       const rows = await db.job.findMany({ where: { id: { in: ids } }, select: { id: true } });
       const needed = new Set(rows.map(({ id }) => id));
-      // A worker's proof that it can write belongs to no job, and is over soon.
+      // A worker's write test of the folder belongs to no job, and ends soon.
       for (const id of await recent(
         folder,
         ids.filter((each) => !needed.has(each)),

@@ -184,7 +184,7 @@ test('of an adapter the deleted versions go and the others stay, whoever has the
   await services.artifacts.localFolder(stored.artifact);
 });
 
-/** Stands for a collector that is frozen, at the moment when it has found an object without a row, until `meanwhile` is done. */
+/** Simulates a collector that freezes after it has found an object without a row, until `meanwhile` is done. */
 function frozenBeforeRemoving(meanwhile: () => Promise<void>): Services {
   let done = false;
   const remove = async (name: string) => {
@@ -207,7 +207,7 @@ test('content that is published again while the collector removes it stays', asy
     again = await publish('the same');
     published = await publishAdapterVersion(services, leaseOf(job), { ...testAdapter, ...again });
   });
-  // As seen a day after the first was written; the second is then not yet of today, but has a row.
+  // Collects as of a day later: both objects are then older than a day, but the second one has a row.
   assert.equal((await collectGarbage(collector, tomorrow())).artifacts, 1);
   assert.equal(again!.digest, old.digest);
   await assert.rejects(services.artifacts.localFolder(old.artifact), { code: 'artifact_missing' });
@@ -215,7 +215,7 @@ test('content that is published again while the collector removes it stays', asy
   assert.deepEqual(await collectGarbage(services, tomorrow()), nothing);
 });
 
-/** The name that the object would have if it had been made this many hours ago. */
+/** Returns the name that the object would have if it had been created this many hours earlier. */
 const aged = (name: string, hours: number) =>
   name.replace(/[0-9a-f]{8}$/, (made) =>
     (Number.parseInt(made, 16) - hours * 3600).toString(16).padStart(8, '0'),

@@ -4,17 +4,17 @@ import { isTerminal, type JobState } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
-/** What no row needs is kept this long: somebody may still be about to make the row. See `object-name.ts`. */
+/** How long objects without a row are kept: a process may be about to insert the row. See `object-name.ts`. */
 const graceMs = 24 * 3600 * 1000;
-/** Names asked for at once. */
+/** Maximum number of names per query. */
 const batch = 500;
 
 /**
- * Removes the rows of adapter versions that were deleted longer ago than they are kept, and from the stores:
- * files, parts of uploads and artifacts that were made more than a day ago and that no row names, checkpoints of jobs that
- * were over a day ago, and what unfinished uploads hold. Safe beside itself and beside any publication, since what it finds
- * without a row stays without one. `now` is Postgres's. Answers how many objects were removed. Throws when the data folder is
- * not this installation's.
+ * Deletes the rows of adapter versions whose retention after deletion is over, and from the stores: files, parts of uploads and
+ * artifacts created more than a day ago that no row refers to, checkpoints of jobs that ended more than a day ago, and the data of
+ * unfinished uploads. Safe concurrently with itself and with any publication, because an object without a row at that age never gets
+ * one. `now` is the time of Postgres. Returns the number of removed objects. Throws if the data folder does not belong to this
+ * installation.
  */
 export async function collectGarbage(
   services: Pick<Services, 'db' | 'sql' | 'env' | 'files' | 'artifacts' | 'checkpoints' | 'abandonUploads'>,
@@ -64,7 +64,7 @@ export async function collectGarbage(
   return removed;
 }
 
-/** Which of these jobs were not over at `time`. A job that is over, or has no row, never goes on. */
+/** Returns which of these jobs had not ended at `time`. A job that has ended, or has no row, never continues. */
 export async function unfinishedJobs(
   { db }: Pick<Services, 'db'>,
   ids: readonly string[],

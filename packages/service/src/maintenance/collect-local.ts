@@ -11,10 +11,10 @@ import { unfinishedJobs } from './collect-garbage.ts';
 const graceMs = 24 * 3600 * 1000;
 
 /**
- * Removes from this machine's data folder, a day after they were last written: what jobs that are over have staged, held of the
- * cache or left as checkpoints, drafts that nobody finished, and what trainers of dead workers saw of it; at once, base models that are added no more. Every process
- * with a data folder runs it; two at once do no harm. Answers how many entries were removed. Throws when the data folder is not
- * this installation's.
+ * Removes from this machine's data folder, a day after the last write: staged files, held cache copies and checkpoints of ended
+ * jobs, unfinished drafts, and the folders that trainers of dead workers saw. Removes base models that are no longer added without that
+ * delay. Every process with a data folder runs this, also concurrently. Returns the number of removed entries. Throws if the data folder
+ * does not belong to this installation.
  */
 export async function collectLocal(
   services: Pick<Services, 'db' | 'sql' | 'env'>,
@@ -25,7 +25,7 @@ export async function collectLocal(
   const before = new Date((now ?? (await databaseTime(services))).getTime() - graceMs);
   let removed = 0;
   const remove = async (entry: string) => {
-    // A trainer may still write some of them.
+    // A trainer may still write to some entries.
     await removeBelow(path.dirname(entry), entry);
     removed += 1;
   };
@@ -44,7 +44,7 @@ export async function collectLocal(
   return removed + (await removeForgotten(services));
 }
 
-/** Names in a folder whose time of writing is before `time`. */
+/** Returns the names in a folder that were last written before `time`. */
 async function writtenBefore(folder: string, time: Date): Promise<string[]> {
   const names: string[] = [];
   for (const name of await readdir(folder).catch(() => [])) {

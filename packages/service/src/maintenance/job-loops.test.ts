@@ -44,12 +44,12 @@ test('two workers run the loops: a queued job rings once, a lost one runs again,
     const job = await createTestJob(services, team, 'queued');
     await until(async () => (await stateOf(job.id)) === 'running');
     assert.equal(rings.filter(({ id }) => id === job.id).length, 1);
-    // Nobody renews the lease of 2 s: swept after it, and, 1 s later, dispatched with a new epoch.
+    // No worker renews the lease of 2 s: swept after it, and, 1 s later, dispatched with a new epoch.
     await until(async () => claims.filter(({ id }) => id === job.id).length === 2);
     const [first, second] = claims.filter(({ id }) => id === job.id);
     assert.equal(second!.epoch, first!.epoch + 2, 'one epoch by the sweeper, one by the dispatcher');
 
-    // Dispatched, but its ring never came.
+    // Dispatched, but its ring was lost.
     const silent = await createTestJob(services, team, 'dispatched');
     await services.sql.query("UPDATE jobs SET dispatched_at = now() - interval '1 minute' WHERE id = $1", [
       silent.id,
@@ -70,7 +70,7 @@ test('after an outage that nobody swept through, holders of leases get one more 
     "UPDATE jobs SET lease_until = now() - interval '1 minute' WHERE state = 'running'",
   );
   await services.sql.query("UPDATE loop_turns SET until = now() - interval '1 minute' WHERE name = 'sweep'");
-  // As a process does that has only just started: it has seen nothing of the outage.
+  // Like a process that has just started and has seen nothing of the outage.
   const loops = startJobLoops(services);
   try {
     const graceful = "SELECT 1 FROM loop_turns WHERE name = 'grace' AND until > now()";

@@ -23,13 +23,13 @@ import { collectGarbage } from './collect-garbage.ts';
 import { collectLocal } from './collect-local.ts';
 import { scrubObjects, slowScrub } from './scrub-objects.ts';
 
-/** Seconds until a ring that nobody answered is rung again. */
+/** Seconds after which a ring without a claim is repeated. */
 const ringAgainSeconds = 15;
 
 /**
- * Dispatcher, preemption where the operator wants it, sweeper and reconciler: every worker's parent process runs these loops, and takes turns with
- * the others (`runExclusive`). A pass that fails (Postgres or the queue away) is tried again; a job that fails stops no
- * other. `close` waits for the passes under way.
+ * Starts dispatcher, preemption if the operator enables it, sweeper and reconciler. Every worker's parent process runs these loops, and
+ * takes turns with the others (`runExclusive`). A pass that fails (Postgres or the queue unavailable) is retried; a job that fails
+ * does not stop the others. `close` waits for running passes.
  */
 export function startJobLoops(services: Services): {
   close(): Promise<void>;
@@ -39,13 +39,13 @@ export function startJobLoops(services: Services): {
   const onFault = (what: string): JobFaultListener => {
     const known = new Set<string>();
     return ({ id, error }) => {
-      // Its next pass will fail alike.
+      // Logged once: the next passes fail in the same way.
       if (!known.has(id)) log.error({ err: error, jobId: id }, `${what} a job failed`);
       known.add(id);
     };
   };
   const ring = async (lease: Dispatch) =>
-    // A ring that fails is made up for by the reconciler.
+    // The reconciler repeats a ring that fails.
     await queue.ring(lease).catch((error: unknown) => {
       log.warn({ err: error, jobId: lease.id }, 'ringing for a job failed');
     });
@@ -69,7 +69,7 @@ export function startJobLoops(services: Services): {
         await queue.ring(lease);
     }),
     loop('scrub', 60, async (_, signal) => void (await scrubObjects(services, { ...slowScrub, signal }))),
-    // Of this machine's own processes and folders, so on each.
+    // These concern the machine's own processes and folders, so they run on each machine.
     repeat('sweep-neighbours', 1000, neighbourSweeper(services, onFault('sweeping')), log),
     repeat(
       'collect-deleted',
@@ -87,7 +87,7 @@ export function startJobLoops(services: Services): {
   };
 }
 
-/** What removes rows of many kinds, and so is the API's, whose processes take turns: workers may not. */
+/** Starts the loops that delete rows of many kinds. Only API processes run them, in turns: workers lack the permission. */
 export function startHousekeeping(services: Services): { close(): Promise<void> } {
   const loop = loopsOf(services);
   const loops = [
@@ -103,7 +103,7 @@ export function startHousekeeping(services: Services): { close(): Promise<void> 
   return { close: async () => void (await Promise.all(loops.map((running) => running.stop()))) };
 }
 
-/** Starts a loop that one process at a time runs. */
+/** Returns a function that starts a loop which one process at a time runs. */
 function loopsOf(services: Services) {
   return (name: string, seconds: number, pass: (turn: Turn, stopping: AbortSignal) => Promise<void>) =>
     repeat(
@@ -115,9 +115,9 @@ function loopsOf(services: Services) {
 }
 
 /**
- * When no process has swept for half a lease, Postgres was away, or cut off from all of them, and the holders of leases
- * could not renew them either: they get one full lease to do so. That is read from Postgres, so that a process that has
- * only just started knows it too.
+ * If no process has swept for half a lease, Postgres was unavailable, or cut off from all processes, and lease holders
+ * could not renew their leases either: they get one full lease to do so. The time is read from Postgres, so that a process that
+ * has just started knows it too.
  */
 function sweeper(
   services: Pick<Services, 'db' | 'sql' | 'log' | 'env'>,
@@ -136,7 +136,7 @@ function sweeper(
   };
 }
 
-/** Takes jobs from workers of this machine that are dead, long before their leases run out. */
+/** Sweeps the jobs of this machine's dead workers, long before their leases run out. */
 function neighbourSweeper(services: Services, onFault: JobFaultListener): () => Promise<void> {
   const { leaseSeconds } = services.env;
   return async () => {
@@ -144,7 +144,7 @@ function neighbourSweeper(services: Services, onFault: JobFaultListener): () => 
     if (dead.length === 0) return;
     tellSwept(services, await sweepExpiredLeases(services, { leaseSeconds, dead, onFault }));
     await removeDeadNeighbours(services, dead);
-    // What their trainers saw of the data folder: second names of teams' files, which outlive the first.
+    // Their trainers' views of the data folder hold hard links to teams' files, which would outlive the originals.
     const { slots } = dataFolder(services.env.dataDir);
     for (const id of dead) await removeBelow(slots, path.join(slots, id));
   };

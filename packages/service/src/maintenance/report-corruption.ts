@@ -7,10 +7,10 @@ import { instruments } from '../observe/instruments.ts';
 import type { Services } from '../services.ts';
 import { checkOwnDataFolder } from '../storage/prove-data-folder.ts';
 
-/** A stored object by its row. */
+/** Identifies a stored object by its row. */
 export type ObjectRow =
   | { kind: 'file'; teamId: string; id: string }
-  /** `checkpoint`: the adapter of a step along the way. */
+  /** `checkpoint`: the adapter of an intermediate step. */
   | {
       kind: 'artifact' | 'checkpoint';
       teamId: string;
@@ -21,15 +21,15 @@ export type ObjectRow =
 
 const damages = new Set(['file_corrupt', 'file_missing', 'artifact_corrupt', 'artifact_missing']);
 
-/** Whether the error says that stored bytes are gone or not those of their row. */
+/** Whether the error means that stored bytes are missing or do not match their row. */
 export function isDamage(error: unknown): error is GraftError {
   return error instanceof GraftError && damages.has(error.code);
 }
 
 /**
- * Remembers in the row, the first time, that its bytes are damaged: with an audit row, for an adapter an event of its job, and a
- * line in the log. They are read through before each further use. False: this process looked in a folder that is not the
- * installation's, which is told in the log and says nothing of the object.
+ * Records in the row, the first time, that its bytes are damaged, with an audit row, an event of the job for an adapter, and a log line.
+ * Damaged objects are verified before each further use. Returns false if this process looked in a data folder that is not the
+ * installation's: that is logged, and the object may be intact.
  */
 export async function reportCorruption(
   services: Pick<Services, 'db' | 'log' | 'env'>,

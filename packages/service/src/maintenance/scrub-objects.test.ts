@@ -94,7 +94,7 @@ test('what cannot be read is neither damaged nor in the way of the others', asyn
   const [first, second] = [await publish('cannot be read'), await publish('can be read')];
   const folder = dataFolder(services.env.dataDir).artifact(first.artifact);
   await rename(folder, `${folder}.aside`);
-  // A link to itself: an error of the file system that root meets too.
+  // A link to itself: a file system error that root gets too.
   await symlink(folder, folder);
   await assert.rejects(scrubObjects(services, weekly), { code: 'ELOOP' });
   const read = async ({ modelName }: { modelName: string }) =>

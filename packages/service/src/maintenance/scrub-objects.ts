@@ -7,14 +7,14 @@ type ScrubServices = Pick<Services, 'db' | 'sql' | 'log' | 'env' | 'files' | 'ar
 
 export interface ScrubOptions {
   bytesPerSecond: number;
-  /** No further object is begun after this. */
+  /** No further object is started after this time. */
   passMs: number;
-  /** An object is read again when it was read this long ago. */
+  /** An object is read again when its last read was this long ago. */
   againMs: number;
   signal?: AbortSignal;
 }
 
-/** So many that cannot be read end a pass: the store is away. */
+/** This number of unreadable objects ends a pass: the store is probably unavailable. */
 const mostFaults = 10;
 
 export const slowScrub: ScrubOptions = {
@@ -24,11 +24,11 @@ export const slowScrub: ScrubOptions = {
 };
 
 /**
- * Reads stored files and artifacts through, the longest unread first, and compares them with their rows' digests. What differs is
- * reported, and refused from then on; what is right again is served again. What cannot be read, of which nothing is known, is
- * left for the next pass, and the fault is thrown at the end: one bad sector stops no scrub. Throws when Postgres is away, and
- * when the data folder is not this installation's.
- * Answers how many were read and how many of them are damaged.
+ * Reads stored files and artifacts, the longest unread first, and compares them with the digests in their rows. A mismatch is reported,
+ * and the object is refused from then on; an object that matches again is served again. An object that cannot be read, which says
+ * nothing about its content, is left for the next pass, and the error is thrown at the end: one bad sector does not stop the scrub.
+ * Throws if Postgres is unavailable, and if the data folder does not belong to this installation.
+ * Returns the number of objects read, and how many of them are damaged.
  */
 export async function scrubObjects(
   services: ScrubServices,
@@ -57,7 +57,7 @@ export async function scrubObjects(
         faults.push({ id: object.row.id, error });
         continue;
       }
-      // The folder was taken away meanwhile.
+      // The data folder was removed or unmounted meanwhile.
       if (damage && !(await reportCorruption(services, object.row, damage))) throw damage;
       await object.mark({ verifiedAt: now, ...(damage ? {} : { corruptAt: null }) });
       done.read += 1;
@@ -70,12 +70,12 @@ export async function scrubObjects(
 
 interface ScrubObject {
   row: ObjectRow;
-  /** Throws what `verify` of the store throws. */
+  /** Throws what the store's `verify` throws. */
   read(): Promise<void>;
   mark(data: { verifiedAt: Date; corruptAt?: null }): Promise<unknown>;
 }
 
-/** Never read, or else the one that was read longest ago, before `before`; none of `passedOver`. */
+/** Filters: never read, else read before `before`, longest ago first; without the ids in `passedOver`. */
 const dues = (before: Date, passedOver: string[]) => {
   const id = { notIn: passedOver };
   return [

@@ -2,10 +2,10 @@ import { Redis } from 'ioredis';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 
-/** Never waits for a Redis that is away or hangs: a command is then rejected, within two seconds. */
+/** Opens a connection that never waits for an unavailable or hanging Redis: its commands are rejected within two seconds. */
 export function connectRedis(url: string, onError: (error: Error) => void): Redis {
   const redis = new Redis(url, {
-    // Servers and proxies without HELLO stay usable.
+    // RESP 2, so that servers and proxies without HELLO work.
     protocol: 2,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
@@ -15,7 +15,7 @@ export function connectRedis(url: string, onError: (error: Error) => void): Redi
   return redis.on('error', onError);
 }
 
-/** Two Grafts on one Redis stay apart by the id that each one's Postgres holds: all keys begin so. */
+/** Returns the prefix of all keys: the id of this installation in Postgres separates several Grafts on one Redis. */
 export async function redisPrefix({ db }: Pick<Database, 'db'>): Promise<string> {
   const installation = await asSystem(() => db.installation.findFirstOrThrow());
   return `graft-${installation.id.slice(0, 8)}`;

@@ -1,4 +1,4 @@
-/** The same behaviour on both backends; what happens when Redis is away stands in redis-away.test.ts. */
+/** The same behaviour on both backends; redis-away.test.ts tests an unavailable Redis. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -62,7 +62,7 @@ for (const backend of ['postgres', 'redis'] as const) {
         concurrency: 1,
       });
       await until(() => heard.length === 2);
-      // The answer is booked just after the handler.
+      // BullMQ records the completion just after the handler returns.
       await sleep(200);
       await services.queue.ring(lease);
       await until(() => heard.length === 3);

@@ -1,4 +1,4 @@
-/** A job that waits for a worker to claim it. */
+/** A dispatched job that waits for a worker to claim it. */
 export interface Dispatch {
   id: string;
   /** The lease epoch that the claim will have. */
@@ -6,23 +6,23 @@ export interface Dispatch {
 }
 
 /**
- * The doorbell between dispatcher and workers: it carries ids only, may be lost, and may ring twice. Postgres decides
- * what a ring means (`claimJob`).
+ * The notifications ("rings") from dispatcher to workers. A ring carries only ids, may be lost, and may arrive twice. Postgres decides
+ * what it means (`claimJob`).
  */
 export interface JobQueue {
-  /** Which backend rings: for logs and `/readyz`. */
+  /** The backend of the queue: for logs and `/readyz`. */
   backend: 'redis' | 'postgres';
-  /** Rings for a dispatched job. Rejects within a second or two when the queue is down: the reconciler rings again. */
+  /** Notifies workers of a dispatched job. Rejects within a second or two if the queue is down: the reconciler repeats the ring. */
   ring(lease: Dispatch): Promise<void>;
   /**
-   * Calls `handler` for each ring, at most `concurrency` at a time. The ring counts as answered when the handler
-   * settles; what it throws is logged. `close` waits for running handlers, whose `signal` is aborted.
+   * Calls `handler` for each ring, at most `concurrency` at a time. A ring is done when the handler settles; errors that it
+   * throws are logged. `close` aborts `signal` and waits for running handlers.
    */
   consume(
     handler: (lease: Dispatch, signal: AbortSignal) => Promise<void>,
     options: { concurrency: number },
   ): Promise<{ close(): Promise<void> }>;
-  /** Rings waiting. Rejects when the queue is down. */
+  /** Returns the number of waiting rings. Rejects if the queue is down. */
   depth(): Promise<number>;
   close(): Promise<void>;
 }

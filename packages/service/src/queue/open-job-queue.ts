@@ -13,21 +13,21 @@ import type { Dispatch, JobQueue } from './job-queue.ts';
 interface QueueSettings {
   db: PrismaClient;
   databaseUrl: string;
-  /** The same database, by a login that may make BullMQ's tables. */
+  /** URL of the same database with a login that may create BullMQ's tables. */
   ownerUrl: string;
-  /** That may use those tables. */
+  /** Role that may use these tables. */
   role: string;
-  /** Absent: BullMQ's Postgres backend in the schema `bullmq` of the same database. */
+  /** Absent: use BullMQ's Postgres backend, in the schema `bullmq` of the same database. */
   redisUrl: string | undefined;
   log: Logger;
 }
 
 const queueName = 'jobs';
 
-/** A ring that was answered is forgotten, whatever came of it: Postgres knows. */
+/** Processed rings are removed, whatever their outcome: Postgres holds the state. */
 const ringOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 
-/** Opens the doorbell. A Redis that is down now only makes `ring` reject until it is back. */
+/** Opens the queue. If Redis is down now, `ring` rejects until Redis is back. */
 export async function openJobQueue(settings: QueueSettings): Promise<JobQueue> {
   const warn = rarely((error: Error) => settings.log.warn({ err: error }, 'the queue is in trouble'));
   return settings.redisUrl === undefined
@@ -71,8 +71,8 @@ async function openOnPostgres(
 }
 
 /**
- * Brings BullMQ's tables up to date. It takes a lock on them whenever it looks: who waited for it too long asks again. A login that
- * may not make any leaves that to others; whether they have is seen when the queue is opened.
+ * Migrates BullMQ's tables. BullMQ locks them even to check them, so this retries if it waits for the lock too long. A login that may
+ * not create tables leaves that to other processes; opening the queue shows whether they have done it.
  */
 async function migrateQueue(
   ownerUrl: string,
@@ -108,7 +108,7 @@ async function openOnRedis(
   warn: (error: Error) => void,
 ): Promise<JobQueue> {
   const prefix = await redisPrefix({ db });
-  // A ring that fails is rung again by the reconciler.
+  // The reconciler repeats a ring that fails.
   const producer = connectRedis(redisUrl!, warn);
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, 2_000);
@@ -128,7 +128,7 @@ async function openOnRedis(
     backend: 'redis',
     queue,
     createWorker: (processor, concurrency) => {
-      // A consumer has nothing to reject: it waits for Redis to come back.
+      // A consumer has no command to reject: it waits for Redis to come back.
       const connection = new Redis(redisUrl!, {
         protocol: 2,
         maxRetriesPerRequest: null,
@@ -147,7 +147,7 @@ async function openOnRedis(
   });
 }
 
-/** What is used of BullMQ, alike on both of its backends. */
+/** The part of BullMQ that both of its backends share. */
 interface Backend {
   backend: JobQueue['backend'];
   queue: {
@@ -176,7 +176,7 @@ function assemble(
   return {
     backend,
     ring: async (lease) => {
-      // BullMQ takes no id of digits alone and none with a colon. It ignores a second job of an id that is still waiting.
+      // BullMQ accepts no id that consists only of digits or contains a colon. It ignores a second job with an id that still waits.
       const { id, epoch } = lease;
       await withinSeconds(5, queue.add('job', { id, epoch }, { ...ringOptions, jobId: `${id}_${epoch}` }));
     },
@@ -194,10 +194,10 @@ function assemble(
       return {
         close: async () => {
           closing.abort();
-          // With the backend away BullMQ would wait for it for ever, unless told not to.
+          // If the backend is unavailable, BullMQ would wait for it for ever, unless forced to close.
           const closed = worker.close(!isReachable());
           await Promise.all(running);
-          // Everything that matters is done by now.
+          // No work depends on closing the BullMQ worker.
           await withinSeconds(2, closed).catch(warn);
         },
       };
@@ -225,7 +225,7 @@ async function withinSeconds<T>(seconds: number, work: Promise<T>): Promise<T> {
   }
 }
 
-/** At most one call in half a minute gets through: a queue that is down fails several times a second. */
+/** Limits calls to one in 30 seconds: a queue that is down fails several times a second. */
 function rarely<T>(act: (value: T) => void): (value: T) => void {
   let last = Number.NEGATIVE_INFINITY;
   return (value) => {

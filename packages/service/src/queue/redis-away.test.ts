@@ -50,7 +50,7 @@ describe('Redis away', { skip: missing }, () => {
     await stopRedis();
   });
 
-  /** Seconds that it took to reject. */
+  /** Returns the seconds until the promise rejects. */
   async function secondsToReject(work: Promise<unknown>): Promise<number> {
     const start = performance.now();
     await assert.rejects(work);
@@ -68,7 +68,7 @@ describe('Redis away', { skip: missing }, () => {
     assert.ok((await secondsToReject(services.queue.depth())) < 3);
 
     await startRedis();
-    // What the reconciler does.
+    // Repeats the ring as the reconciler does.
     for (const end = performance.now() + 30_000; !heard.includes(3); await sleep(200)) {
       assert.ok(performance.now() < end, 'heard again in time');
       await services.queue.ring({ id: 'ftjob-a', epoch: 3 }).catch(() => {});

@@ -1,4 +1,4 @@
-/** Reports on files: asked for by a team, computed by one process at a time, which leases them, and kept for a while. */
+/** Reports on files: requested by a team, computed by one process at a time under a lease, and kept for some days. */
 import { createHash } from 'node:crypto';
 import { GraftError } from '@graft/peft-core/config';
 import type { ExampleReport } from '@graft/peft-core/examples';
@@ -10,11 +10,11 @@ import type { JobError, ValidationProgress } from '../jobs/job.ts';
 export interface FileReport {
   teamId: string;
   key: string;
-  /** Of the file's bytes. */
+  /** Digest of the file's bytes. */
   sha256: string;
-  /** Catalogue id of the base model whose tokens are counted; null: none are. */
+  /** Catalogue id of the base model whose tokens are counted; null if none are counted. */
   model: string | null;
-  /** Null: the longest that training takes by default. */
+  /** Null: the default of training. */
   maxSeqLength: number | null;
   status: 'running' | 'ready' | 'failed';
   progress: ValidationProgress | null;
@@ -24,25 +24,25 @@ export interface FileReport {
   finishedAt: Date | null;
 }
 
-/** The right to compute a report, which is lost unless it is renewed. */
+/** The right to compute a report, lost unless it is renewed in time. */
 export interface ReportLease {
   teamId: string;
   key: string;
-  /** Unique. */
+  /** Unique per claim. */
   holder: string;
 }
 
-/** Raised by whoever changes what a report says: those that were kept before count no more. */
+/** Increase this when the content of reports changes: stored reports of earlier versions are then ignored. */
 const reportVersion = 2;
-/** Days after which a report is computed anew, since a base model may have changed. */
+/** Days after which a report is computed again, because a base model may have changed. */
 const keptDays = 7;
-/** Reports of one team; the oldest go first. Each takes some 200 kB at most. */
+/** Maximum number of reports kept per team; the oldest are deleted first. A report has at most about 200 kB. */
 const keptReports = 50;
-/** Reports of one team that wait or are computed. */
+/** Maximum number of reports per team that wait or are being computed. */
 const mostRunning = 16;
-/** Seconds after which a report that failed for a fault of the system may be tried again. */
+/** Seconds after which a report that failed with a system error may be requested again. */
 const retrySeconds = 30;
-/** Processes that may be lost over one report. */
+/** Maximum number of processes lost while they computed one report. */
 const attemptLimit = 3;
 
 function reportOf(row: ReportRow): FileReport {
@@ -56,7 +56,7 @@ function reportOf(row: ReportRow): FileReport {
   };
 }
 
-/** The report as it is; when there is none that counts, a new one that is running. Throws GraftError `too_many_reports`. */
+/** Returns the stored report, or a new running one if there is no valid report. Throws GraftError `too_many_reports`. */
 export async function requestFileReport(
   db: Database,
   teamId: string,
@@ -105,16 +105,16 @@ async function removeSurplus(tx: Transaction, teamId: string): Promise<void> {
 }
 
 /**
- * Leases the report that is next for `leaseSeconds`: the oldest of the team whose turn was longest ago, among the teams of whose
- * reports none is computed now. One whose process was lost three times fails. Null: there is none. Renew it with
- * `heartbeatFileReport`, end it with `finishFileReport` or `releaseFileReport`.
+ * Leases the next report for `leaseSeconds`: the oldest report of the team whose turn was longest ago, among teams of whose
+ * reports none is being computed. A report whose process was lost three times fails. Null if there is none. Renew the lease with
+ * `heartbeatFileReport`; end it with `finishFileReport` or `releaseFileReport`.
  */
 export async function claimFileReport(
   db: Database,
   { holder, leaseSeconds }: { holder: string; leaseSeconds: number },
 ): Promise<(FileReport & { lease: ReportLease }) | null> {
   return await inTransaction(db, async (tx) => {
-    // Two claims at once would both see a team at rest.
+    // Two concurrent claims would both see an idle team.
     await lock(tx, 'graft:reports:claim');
     const lost: JobError = {
       code: 'report_failed',
@@ -143,7 +143,7 @@ export async function claimFileReport(
   });
 }
 
-/** False: the file is deleted, or another process has the report. */
+/** Renews the lease. False if the file was deleted, or another process has the report. */
 export async function heartbeatFileReport(
   { sql }: Database,
   { teamId, key, holder }: ReportLease,
@@ -157,7 +157,7 @@ export async function heartbeatFileReport(
   return rowCount === 1;
 }
 
-/** running → ready or failed. False: the lease is lost. */
+/** running → ready or failed. False if the lease is lost. */
 export async function finishFileReport(
   { db }: Database,
   { teamId, key, holder }: ReportLease,
@@ -174,7 +174,7 @@ export async function finishFileReport(
   return count === 1;
 }
 
-/** It waits for its turn again, and this attempt does not count. */
+/** Releases the lease: the report waits for its turn again, and this attempt does not count. */
 export async function releaseFileReport(
   { db }: Database,
   { teamId, key, holder }: ReportLease,
@@ -185,7 +185,7 @@ export async function releaseFileReport(
   });
 }
 
-/** Removes reports that are too old, and those whose file is gone, which they quote. Answers how many. */
+/** Deletes reports that are too old, or whose file was deleted, because reports quote the file. Returns their number. */
 export async function forgetFileReports({ sql }: Database): Promise<number> {
   const { rowCount } = await sql.query(
     `DELETE FROM file_reports AS report WHERE report.ended_at < now() - make_interval(days => $1)

@@ -30,7 +30,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-/** Another process on the same folder. */
+/** Simulates another process on the same data folder. */
 const another = async (): Promise<Services> => ({ ...services, secrets: await loadSecrets(services.env) });
 const uses = async () => {
   const all = await readSecretUses(services);
@@ -74,7 +74,7 @@ test('rotated by several at once and again: one new version, nothing stops worki
     assert.equal((await verifyKey(process, `Bearer ${operator.key}`))?.kind, 'operator');
     assert.ok(await verifySession(process, session.token, limits, null));
   }
-  // The test team's own key, which nobody has used.
+  // Version 1 is still needed by the invitation and by the test team's own key, which no request has used.
   assert.deepEqual(await uses(), { 'GRAFT_PEPPER 2 current': 5, 'GRAFT_PEPPER 1 held': 2 });
   await acceptInvitation(services, token, { name: 'New' });
   assert.ok(await verifyApiKey(services, `Bearer ${team.key}`));
@@ -97,7 +97,7 @@ test('rotated by several at once and again: one new version, nothing stops worki
 
 test('killed between the new version and the rows it goes on; what no version opens is counted', async () => {
   const file = (version: number) => path.join(services.env.dataDir, `secrets/pepper.${version}`);
-  // All that a process leaves that is killed before the first row.
+  // The state after a process is killed before it has written the first row.
   await writeFile(file(3), 'a-version-without-rows');
   const { made, resealed } = await rotateSecrets(services);
   assert.deepEqual([made, resealed], [[], 2]);

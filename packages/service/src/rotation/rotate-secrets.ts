@@ -16,25 +16,25 @@ import { sealedForWebhook } from '../webhooks/seal-secret.ts';
 import { countUses, readSecretUses } from './secret-uses.ts';
 
 type Context = Pick<Services, 'db' | 'sql' | 'secrets' | 'env'>;
-/** Rows read at a time. */
+/** Maximum number of rows read at a time. */
 const batch = 200;
 
 export interface Rotation {
-  /** Versions that were made now, in files of the data folder. */
+  /** Versions created now, in files of the data folder. */
   made: { setting: SecretRing['setting']; version: number }[];
-  /** What the operator must set in every process, of rings that the environment holds. */
+  /** Secrets of rings that the environment holds: the operator must set them in every process. */
   toSet: { setting: SecretRing['setting']; version: number; secret: string }[];
-  /** Secrets that are now encrypted by the current version. */
+  /** Number of secrets now encrypted by the current version. */
   resealed: number;
-  /** Those that no version opens: their teams must give them again. */
+  /** Number of secrets that no version opens: their teams must enter them again. */
   unreadable: number;
 }
 
 const newSecret = () => randomBytes(32).toString('hex');
 
 /**
- * Makes a new version of each secret that has a single one, or with `again` of all of them, and encrypts what is stored encrypted by the
- * current version. Run again, or by several at once, it goes on where it was, and makes no further version.
+ * Creates a new version of each secret that has a single one, or with `again` of all, and re-encrypts stored secrets with the current
+ * version. A repeated or concurrent call without `again` continues the work, and creates no further version.
  */
 export async function rotateSecrets(context: Context, { again = false } = {}): Promise<Rotation> {
   const { pepper, sealing } = context.secrets;
@@ -56,7 +56,7 @@ export async function rotateSecrets(context: Context, { again = false } = {}): P
 async function makeVersion(context: Context, ring: SecretRing, version: number): Promise<void> {
   const file = fileOf(context, ring, version);
   await readOrMake(file, newSecret);
-  // Made by root, it is still for the user whose Graft reads it.
+  // If root creates it, give it to the user whose Graft reads it.
   if (process.getuid?.() === 0) {
     const { uid, gid } = await stat(path.dirname(file));
     await chown(file, uid, gid);
@@ -66,7 +66,7 @@ async function makeVersion(context: Context, ring: SecretRing, version: number):
 }
 
 /**
- * Removes an old version of a ring in files. Throws GraftError `secret_in_use` while anything needs it, unless `force`, and
+ * Deletes an old version of a ring in files. Throws GraftError `secret_in_use` while any row needs it, unless `force`, and
  * `secret_version_not_found`.
  */
 export async function dropSecret(
@@ -135,7 +135,7 @@ async function resealAll({ db, secrets }: Context, rotation: Rotation): Promise<
   ) => {
     const secret = await unseal(secrets, of, row);
     if (secret === null) rotation.unreadable += 1;
-    // Zero rows where its team has changed it meanwhile: by the current version, or the next run finds it.
+    // Zero rows if its team has changed it meanwhile: it then has the current version, or the next run finds it.
     else rotation.resealed += (await write(seal(secrets, of, secret))).count;
   };
   for (let last = ''; ; ) {

@@ -5,20 +5,20 @@ import type { Secrets } from '../secrets/secrets.ts';
 const kinds = ['apiKeys', 'operatorKeys', 'sessions', 'invitations', 'sealed'] as const;
 type Kind = (typeof kinds)[number];
 
-/** What still needs one version of a secret. `sealed`: encrypted secrets of webhooks and integrations. */
+/** Number of rows that still need one version of a secret. `sealed`: encrypted secrets of webhooks and integrations. */
 export interface SecretUse extends Record<Kind, number> {
   setting: SecretRing['setting'];
   version: number;
-  /** current: new rows use it; held: it verifies and opens; absent: rows name it, and this process does not have it. */
+  /** current: used for new rows; held: only verifies and opens; absent: rows refer to it, but this process does not have it. */
   state: 'current' | 'held' | 'absent';
-  /** When the last of them ends by itself. Null: some never do, or there are none. */
+  /** When the last of these rows expires. Null if some never expire, or there are none. */
   endsAt: Date | null;
-  /** Keys that no request has shown since the version stopped being the current one: 20 at most. */
+  /** Keys that no request has used since the version stopped being the current one: at most 20. */
   keyIds: string[];
 }
 
 interface Group {
-  /** As a seal names it: `pepper:1`. */
+  /** Version as named in a seal: `pepper:1`. */
   name: string;
   kind: Kind;
   count: number;
@@ -37,7 +37,7 @@ const living = `SELECT 'pepper:' || k.pepper_version AS name, 'apiKeys' AS kind,
   UNION ALL SELECT sealed_by, 'sealed', NULL, expires_at FROM webhook_secrets
   UNION ALL SELECT sealed_by, 'sealed', NULL, NULL FROM integrations WHERE sealed IS NOT NULL`;
 
-/** Every version that this process has, or that a row needs which still works: by setting, newest first. */
+/** Lists every version that this process has, or that a valid row needs: by setting, newest first. */
 export async function readSecretUses({
   sql,
   secrets,
@@ -93,7 +93,7 @@ function useOf(
   };
 }
 
-/** Rows that stop working, or cannot be read, without this version. */
+/** Returns the number of rows that stop working, or cannot be read, without this version. */
 export function countUses(use: SecretUse): number {
   return kinds.reduce((sum, kind) => sum + use[kind], 0);
 }

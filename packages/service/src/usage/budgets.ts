@@ -1,4 +1,4 @@
-/** What teams may spend in a month: set by the operator, warned of and stopped by Graft. */
+/** Monthly budgets of teams: set by the operator; Graft warns at and enforces them. */
 import { GraftError } from '@graft/peft-core/config';
 import { type Actor, graftItself } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
@@ -10,26 +10,26 @@ import { readCost } from './read-usage.ts';
 import { monthOf } from './usage.ts';
 
 export interface BudgetSettings {
-  /** In the prices' money, for a calendar month of UTC. */
+  /** Amount per calendar month (UTC), in the currency of the prices. */
   monthly: number;
-  /** Share of it at which the team is warned; 0 to 1. */
+  /** Share of the budget at which the team is warned; 0 to 1. */
   warnAt: number;
-  /** Whether nothing new begins once it is spent. */
+  /** Whether no new work starts once the budget is spent. */
   stops: boolean;
 }
 
 export interface Budget extends BudgetSettings {
-  /** This month. */
+  /** Amount spent this month. */
   spent: number;
   state: 'within' | 'warning' | 'exceeded';
   start: Date;
-  /** When the next month begins, and with it a new budget. */
+  /** When the next month and its new budget start. */
   resetsAt: Date;
 }
 
 export const defaultBudget = { warnAt: 0.8, stops: true };
 
-/** Null: the team has no budget, and spends what it likes. */
+/** Null if the team has no budget, and so no limit. */
 export async function readBudget(db: Database, teamId: string): Promise<Budget | null> {
   const row = await db.db.teamBudget.findFirst({ where: { teamId } });
   if (!row) return null;
@@ -42,7 +42,7 @@ export async function readBudget(db: Database, teamId: string): Promise<Budget |
   return { monthly, warnAt, stops, spent, state, start, resetsAt };
 }
 
-/** Sets a team's budget; what was told of the one before may be told again. Null: no such team. Throws GraftError `invalid_budget`. */
+/** Sets a team's budget; notices of the previous budget may be sent again. Null if no such team. Throws GraftError `invalid_budget`. */
 export async function setBudget(
   db: Database,
   teamId: string,
@@ -73,7 +73,7 @@ export async function setBudget(
   return isSet ? await readBudget(db, teamId) : null;
 }
 
-/** False: the team has none. */
+/** Removes a team's budget. False if the team has none. */
 export async function removeBudget(db: Database, teamId: string, by: Actor | null): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.teamBudget.deleteMany({ where: { teamId } });
@@ -85,8 +85,8 @@ export async function removeBudget(db: Database, teamId: string, by: Actor | nul
 }
 
 /**
- * Tells teams whose budget is nearly or all spent: an event and an audit row for each, once a month and budget. Every process may call it;
- * one at a time does it. Answers how many were told.
+ * Notifies teams whose budget is nearly or fully spent: an event and an audit row per level, once per month and budget. Every process may
+ * call it; one at a time does the work. Returns the number of notices.
  */
 export async function watchBudgets(db: Database, stopping?: AbortSignal): Promise<number> {
   const turn = await runExclusive(db, 'watch-budgets', async () => {

@@ -1,25 +1,25 @@
 import type { Database } from '../database/database.ts';
 
-/** Where the ledger does not say what the rows say that it counts. */
+/** A difference between the ledger and the rows that it counts. */
 export interface UsageDifference {
   teamId: string;
   kind: 'trained_tokens' | 'device_seconds' | 'stored_bytes' | 'metrics';
   /** A job, an attempt, a file, a part, a version or a kept checkpoint. */
   subject: string;
-  /** Of the row; null: there is none. */
+  /** Value of the row; null if there is no row. */
   counted: number | null;
-  /** Of the ledger. For `metrics`: the job's `trained_tokens`, against the last of its metrics. */
+  /** Value of the ledger. For `metrics`: the job's `trained_tokens`, compared with the tokens of its last metric. */
   entered: number;
 }
 
-/** Differences that one check tells. */
+/** Maximum number of differences that a check reports. */
 export const mostDifferences = 1000;
 
 /**
- * Compares the ledger with what it counts, of all teams, as they are at one moment: the tokens of every job that has ended with its
- * entries, and those of one that succeeded with its metrics; the seconds of every attempt that has ended; the bytes of every file, part,
- * version and kept checkpoint that there is, and that nothing is entered for one that is not. To the token, the millisecond and the byte. Reads all of
- * them: for the operator. Answers the first `mostDifferences`; none: they agree.
+ * Compares the ledger with the rows that it counts, for all teams, in one snapshot: the tokens of every ended job with its entries, and
+ * those of a succeeded job with its metrics; the seconds of every ended attempt; the bytes of every existing file, part, version and
+ * kept checkpoint, and that deleted ones have none. Exact to the token, the millisecond and the byte. Reads all rows: for the operator.
+ * Returns the first `mostDifferences`; an empty list if they agree.
  */
 export async function checkUsage({ sql }: Pick<Database, 'sql'>): Promise<UsageDifference[]> {
   const { rows } = await sql.query<UsageDifference>(

@@ -1,12 +1,12 @@
-/** Entries of the ledger that transitions and completions write. Those of stored bytes are written by triggers of their tables. */
+/** Ledger entries that transitions and completions write. Triggers of the tables write those of stored bytes. */
 import type { Database, Transaction } from '../database/database.ts';
 import { Prisma } from '../generated/client.ts';
 
 type JobOf = { id: string; teamId: string };
 
 /**
- * SQL: the tokens that a job has trained, each of its steps once: those in its metrics, which a resumed attempt goes on with, or what
- * the ledger has, when a damaged checkpoint has made it begin further back. Null: it has trained none.
+ * SQL: the tokens that a job has trained, each of its steps once: those in its metrics, which a resumed attempt continues, or those in
+ * the ledger, if a damaged checkpoint made it resume from an earlier step. Null if it has trained none.
  */
 export const tokensOfJob = Prisma.sql`greatest(
   (SELECT metric.tokens FROM job_metrics metric
@@ -14,7 +14,7 @@ export const tokensOfJob = Prisma.sql`greatest(
   (SELECT sum(entry.quantity)::bigint FROM usage_ledger entry
    WHERE entry.team_id = jobs.team_id AND entry.subject = jobs.id AND entry.kind = 'trained_tokens'))`;
 
-/** The job's row is locked: its ledger has the tokens up to the checkpoint at `step`. Fewer than it had are no news. */
+/** Raises the ledger to the tokens up to the checkpoint at `step`; never lowers it. The caller has locked the job's row. */
 export async function enterCheckpoint(tx: Transaction, job: JobOf, step: number): Promise<void> {
   const tokens = Prisma.sql`greatest(entered, coalesce((
     SELECT tokens FROM job_metrics
@@ -22,7 +22,7 @@ export async function enterCheckpoint(tx: Transaction, job: JobOf, step: number)
   await enterDifference(tx, job, tokens);
 }
 
-/** The job has ended: its ledger's sum is its `trained_tokens`. */
+/** Makes the ledger's sum equal to the `trained_tokens` of an ended job. */
 export async function enterTrainedTokens(tx: Transaction, job: JobOf): Promise<void> {
   await enterDifference(tx, job, Prisma.sql`coalesce(trained_tokens, 0)`);
 }
@@ -38,9 +38,9 @@ async function enterDifference(tx: Transaction, { teamId, id }: JobOf, total: Pr
 }
 
 /**
- * The seconds of an attempt to train, up to its end or, while it is under way, to now. Every attempt counts, also one that is lost and
- * whose steps another repeats: it had the device. Of a lost one, whose last sign of life may be older than its last entry, this takes
- * back what is too much.
+ * Enters the seconds of a training attempt, up to its end or, while it runs, to now. Every attempt counts, even a lost one whose steps
+ * another attempt repeats: it had the device. The last sign of life of a lost attempt may be older than its last entry; then this
+ * subtracts the excess.
  */
 export async function enterDeviceSeconds(
   tx: Transaction,
@@ -59,9 +59,9 @@ export async function enterDeviceSeconds(
       AND attempt.kind = 'training' AND ${seconds} <> entered`;
 }
 
-/** What one completion took, whether it came to its end or was cut off. */
+/** Usage of one completion, finished or interrupted. */
 export interface CompletionUse {
-  /** Of the answer. */
+  /** Id of the answer. */
   id: string;
   keyId: string | null;
   /** The base or fine-tuned model that answered. */
@@ -71,7 +71,7 @@ export interface CompletionUse {
   outputTokens: number;
 }
 
-/** One statement: both kinds or none. */
+/** Writes both entries in one statement: both or none. */
 export async function enterCompletion(
   { sql }: Pick<Database, 'sql'>,
   teamId: string,

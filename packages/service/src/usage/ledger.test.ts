@@ -1,4 +1,4 @@
-/** The ledger says what jobs, attempts and stored rows say, whatever becomes of them. */
+/** The ledger agrees with jobs, attempts and stored rows, whatever happens to them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { publishUpload } from '../adapters/publish-upload.ts';
@@ -29,7 +29,7 @@ import { addPart, cancelUpload, createUpload } from '../uploads/upload-records.t
 import { checkUsage } from './check-usage.ts';
 
 let services: Services;
-/** As the API has it: under row-level security. */
+/** Services with row-level security, as the API uses them. */
 let fenced: Services;
 let close: () => Promise<void>;
 let team: TestTeam;
@@ -45,7 +45,7 @@ after(async () => {
   await services.close();
 });
 
-/** Sums by subject. */
+/** Returns sums by subject. */
 async function sums(kind: string, of = team.id): Promise<Record<string, number>> {
   const { rows } = await services.sql.query<{ subject: string; sum: number }>(
     `SELECT subject, sum(quantity)::float8 AS sum FROM usage_ledger WHERE team_id = $1 AND kind = $2
@@ -67,7 +67,7 @@ async function checkpoint(lease: Lease, step: number, from: number): Promise<voi
   assert.ok(await recordCheckpoint(services, lease, { ...written, series: series(from, step) }));
 }
 
-/** The worker is gone: its lease, of 60 s, ran out a second ago, and its last sign of life was 61 s ago. */
+/** Simulates a lost worker: its lease of 60 s ran out a second ago, and its last sign of life was 61 s ago. */
 async function lose({ id }: Job): Promise<void> {
   await services.sql.query(
     `UPDATE jobs SET lease_until = now() - interval '1 second', worker_id = 'gone' WHERE id = $1`,
@@ -103,7 +103,7 @@ describe('a job', () => {
     assert.ok(soFar >= 200 && soFar < 220, String(soFar));
     await recordMetrics(services, first, series(5, 7));
     await lose(job);
-    // Its last sign of life came before its last entry: what was too much is taken back.
+    // Its last sign of life was before its last entry: the excess is subtracted.
     const lost = (await sums('device_seconds'))[`${job.id}/${first.epoch}`]!;
     assert.ok(lost < soFar && lost >= 138, String(lost));
 

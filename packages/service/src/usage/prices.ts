@@ -11,9 +11,9 @@ import { dayOf, priceUnits, type UsageKind } from './usage.ts';
 export interface UsagePrice {
   id: string;
   kind: UsageKind;
-  /** Catalogue id of a base model, or `*`: all that have no price of their own. */
+  /** Catalogue id of a base model, or `*`: all models without a separate price. */
   model: string;
-  /** Of a unit (`priceUnits`), in the operator's money. */
+  /** Price per unit (`priceUnits`), in the operator's currency. */
   price: number;
   validFrom: Date;
   createdAt: Date;
@@ -21,10 +21,10 @@ export interface UsagePrice {
 
 export interface NewPrice {
   kind: UsageKind;
-  /** Default: all. */
+  /** Default: all models. */
   model?: string | undefined;
   price: number;
-  /** Default: now; of stored bytes, today. */
+  /** Default: now; for stored bytes, the start of today. */
   validFrom?: Date | undefined;
 }
 
@@ -34,12 +34,12 @@ const priceOf = ({ price, kind, ...columns }: PriceRow): UsagePrice => ({
   price: Number(price),
 });
 
-/** As many as tell of a year of days: each is looked at in every sum. */
+/** Maximum number of prices, enough for a year of daily changes. Every sum reads all of them. */
 export const mostPrices = 1000;
 
 /**
- * Sets what a unit costs from a time on, until the next price of the same kind and model; one of the same time is replaced. What was used
- * before that time costs what it did. Throws GraftError `invalid_price`.
+ * Sets the price of a unit from a time on, until the next price of the same kind and model; replaces a price of the same time. Earlier
+ * usage keeps its price. Throws GraftError `invalid_price`.
  */
 export async function setPrice(db: Database, input: NewPrice, by: Actor | null): Promise<UsagePrice> {
   const { kind, model = '*', price } = input;
@@ -81,7 +81,7 @@ export async function setPrice(db: Database, input: NewPrice, by: Actor | null):
   });
 }
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists prices, newest first. Throws GraftError `invalid_cursor`. */
 export async function listPrices(
   { db }: Database,
   options: { after?: string | undefined; limit: number },
@@ -94,7 +94,7 @@ export async function listPrices(
   });
 }
 
-/** The one before it is valid again for that time. False: there is no such price. */
+/** Removes a price; the previous price then applies to its period. False if there is no such price. */
 export async function removePrice(db: Database, id: string, by: Actor | null): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const row = await tx.usagePrice.findFirst({ where: { id } });

@@ -2,11 +2,11 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Database } from '../database/database.ts';
 import { dayOf, daySeconds, priceOfOne, type UsageKind } from './usage.ts';
 
-/** What a day's use may be told apart by. */
+/** Dimensions by which usage can be grouped. */
 export const usageGroups = ['team', 'model', 'key', 'job', 'kind'] as const;
 export type UsageGroup = (typeof usageGroups)[number];
 
-/** What somebody used on one day. What it is not told apart by is null. */
+/** Usage on one day. A dimension that is not grouped by is null. */
 export interface DayUse {
   teamId: string | null;
   model: string | null;
@@ -17,13 +17,13 @@ export interface DayUse {
   deviceSeconds: number;
   inputTokens: number;
   outputTokens: number;
-  /** Completions. */
+  /** Number of completions. */
   requests: number;
-  /** At the end of the day, or now. */
+  /** At the end of the day; for today, now. */
   storedBytes: number;
-  /** Bytes times the days that they were stored, over 2^30. */
+  /** Bytes times the days for which they were stored, divided by 2^30. */
   storedGibDays: number;
-  /** By the prices of its time. */
+  /** By the prices at the time of use. */
   cost: number;
 }
 
@@ -35,7 +35,7 @@ export interface UsageBucket {
 
 export interface UsagePage {
   buckets: UsageBucket[];
-  /** Where the next page begins; null: this is the last. */
+  /** Start of the next page; null on the last page. */
   next: string | null;
 }
 
@@ -43,23 +43,23 @@ export interface UsageQuery {
   start: Date;
   end: Date;
   groupBy: readonly UsageGroup[];
-  /** Of all teams, this one alone. */
+  /** When reading all teams: only this one. */
   onlyTeam?: string | undefined;
-  /** Days of a page at the most. */
+  /** Maximum number of days per page. */
   days: number;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   page?: string | undefined;
 }
 
-/** Days of one query, and results of one page: what a request may cost. */
+/** Maximum days per query, and days and results per page: they bound the cost of a request. */
 export const mostUsageDays = 366;
 export const mostPageDays = 31;
 export const mostPageResults = 1000;
 
 /**
- * What a team, or with null every team, used: a bucket for each day of UTC that the range touches, of which a page has `days`, or fewer
- * when they hold more than `mostPageResults`; the rest of a day then comes with the next page. Teams are told apart by `team` alone, and
- * to whoever asks for all of them models are base models: names of fine-tuned ones are their team's. Throws GraftError `invalid_value`,
+ * Returns the usage of a team, or with null of every team: one bucket per UTC day that the range touches. A page has `days` buckets, or
+ * fewer if they hold more than `mostPageResults` results; the rest of a day is then on the next page. Only `team` groups by team. For all
+ * teams, models are base models, because the names of fine-tuned models belong to their teams. Throws GraftError `invalid_value`,
  * `invalid_cursor`.
  */
 export async function readUsage(
@@ -94,7 +94,7 @@ export async function readUsage(
   return { buckets, next };
 }
 
-/** What a team has used since a time, in the prices' money. */
+/** Returns the cost of a team's usage in a period, in the currency of the prices. */
 export async function readCost(
   db: Pick<Database, 'sql'>,
   teamId: string,
@@ -117,7 +117,7 @@ function rangeOf({ start, end }: Pick<UsageQuery, 'start' | 'end'>): { first: Da
       },
     );
   }
-  // Nothing is used tomorrow.
+  // There is no usage after today.
   const tomorrow = dayOf(new Date(Date.now() + daySeconds * 1000));
   const last = new Date(dayOf(new Date(end.getTime() - 1)).getTime() + daySeconds * 1000);
   return { first, end: new Date(Math.max(first.getTime(), Math.min(last.getTime(), tomorrow.getTime()))) };
@@ -158,7 +158,7 @@ function badPage(): GraftError {
 interface Row {
   /** Unix seconds. */
   day: number;
-  /** Of each group, in their order; empty: of none. */
+  /** One value per group, in the order of the groups; empty string: none. */
   parts: string[];
   use: number[];
 }
@@ -194,7 +194,7 @@ function useOf({ parts, use }: Row, groups: readonly UsageGroup[]): DayUse {
   };
 }
 
-/** One more than a page has tells whether there is another. */
+/** Reads one row more than a page has, to see whether there is another page. */
 async function readRows(
   sql: Database['sql'],
   teamId: string | null,
@@ -223,7 +223,7 @@ async function readRows(
     job: `coalesce(entry.job_id, '')`,
     kind: 'entry.kind',
   };
-  // Lists of columns, each with a comma before it.
+  // Lists of columns, each preceded by a comma.
   const list = (of: (group: UsageGroup) => string) => groups.map((group) => `, ${of(group)}`).join('');
   const named = list((group) => `${columns[group]} AS by_${group}`);
   const by = list((group) => `by_${group}`);

@@ -8,10 +8,10 @@ import { takeSend } from './take-send.ts';
 import { tellOutbox } from './tell-outbox.ts';
 import { type DeliveryStatus, deliveryOf, testEvent, type WebhookDelivery } from './webhook.ts';
 
-/** Seconds from an event, or from its resending, until it is given up. */
+/** Seconds from an event, or from its resending, until its delivery fails. */
 export const retrySeconds = 24 * 3600;
 
-/** Of one endpoint, newest first. Throws GraftError `invalid_cursor`. */
+/** Lists the deliveries of one endpoint, newest first. Throws GraftError `invalid_cursor`. */
 export async function listDeliveries(
   { db }: Database,
   teamId: string,
@@ -32,8 +32,8 @@ export async function listDeliveries(
 }
 
 /**
- * Sends it again, delivered or not, under the same webhook-id, and for another day. One that is being sent already is left as it is.
- * Null: no such delivery of this endpoint in this team. Throws SendLimitExceeded.
+ * Sends a delivery again, delivered or not, under the same webhook-id, with another day to arrive. Leaves a delivery that is being sent
+ * unchanged. Null if this team's endpoint has no such delivery. Throws SendLimitExceeded.
  */
 export async function resendDelivery(
   db: Database,
@@ -67,7 +67,7 @@ export async function resendDelivery(
 }
 
 /**
- * Sends a `webhook.test` to this endpoint alone. Answers the event's id; null: no such endpoint in this team. Throws GraftError
+ * Sends a `webhook.test` event to this endpoint only. Returns the event's id; null if the team has no such endpoint. Throws GraftError
  * `webhook_disabled`, SendLimitExceeded.
  */
 export async function testWebhook(

@@ -1,4 +1,4 @@
-/** URLs that would lead inside. A canary on every loopback address counts connections, not requests: there must be none. */
+/** URLs that would reach internal addresses. A canary on every loopback address counts connections, not requests: there must be none. */
 import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
@@ -13,11 +13,11 @@ import { listDeliveries } from './deliveries.ts';
 import { createWebhook } from './manage-endpoints.ts';
 import { type DnsServer, openDnsServer, type Zone } from './testing/dns-server.ts';
 
-/** A port that public receivers may have, so that the port alone refuses nothing here. */
+/** A port that public receivers may use, so that the rules do not refuse URLs for their port. */
 const port = 8443;
 const at = (hosts: string[], scheme = 'https') => hosts.map((host) => `${scheme}://${host}:${port}/hook`);
 
-/** Each of these is loopback under another name: without rules, the canary is reached. */
+/** Each of these is another name of loopback: without rules, it reaches the canary. */
 const loopback = at([
   ...[
     '127.0.0.1',
@@ -58,7 +58,7 @@ const loopback = at([
   ...['zero.evil.test', 'first.evil.test', 'every.evil.test'],
 ]);
 
-/** Addresses inside that no test can listen on. */
+/** Internal addresses on which no test can listen. */
 const elsewhere = [
   ...at([
     '169.254.169.254',
@@ -116,7 +116,7 @@ const elsewhere = [
   ...at(['many.evil.test', 'nothing.evil.test', 'localhost', 'a.localhost']),
 ];
 
-/** Refused for their form, whatever they lead to. */
+/** Refused for their form, whatever they resolve to. */
 const malformed = [
   ...at(['127.0.0.1', 'loop.evil.test', '[::1]'], 'http'),
   ...at(
@@ -156,7 +156,7 @@ const zone: Zone = {
   'nat64.evil.test': () => ['64:ff9b::7f00:1'],
   'ula.evil.test': () => ['fd00::1'],
   'many.evil.test': () => Array.from({ length: 24 }, (_, i) => `127.0.1.${i}`),
-  // Opened by the operator at first, the canary ever after.
+  // First a host that the operator allows, then always the canary.
   'rebind.evil.test': (asked) => [asked === 1 ? '127.0.0.9' : '127.0.0.1'],
 };
 
@@ -179,7 +179,7 @@ const canaries = ['::', '127.0.0.1'].map(() =>
 );
 before(async () => {
   dns = await openDnsServer(zone);
-  // Dual stack: every address of this machine. Without IPv6 only IPv4's.
+  // Dual stack: every address of this machine. Without IPv6 only the IPv4 addresses.
   const [both, four] = canaries as [(typeof canaries)[0], (typeof canaries)[0]];
   await new Promise<void>((resolve, reject) => {
     both.once('error', () => four.once('error', reject).listen(port, '0.0.0.0', resolve));
@@ -196,7 +196,7 @@ function egressOf(rules: EgressRules, limits: { connectMs?: number } = {}): Egre
   return { rules, resolve, connectMs: 1_000, wholeMs: 2_000, ...limits };
 }
 
-/** Without regard to what was refused when the endpoint was made: it may have been made under other rules. */
+/** Sends even if creating the endpoint was refused: it may have been created under other rules. */
 async function post(url: string, egress: Egress): Promise<unknown> {
   return URL.canParse(url) ? await postPinned(new URL(url), message, egress) : null;
 }
@@ -228,7 +228,7 @@ describe('hostile URLs', () => {
       const rules = createEgressRules(allow);
       connections = [];
       for (const url of [...loopback, ...elsewhere]) {
-        // Whatever was said of it when the endpoint was made.
+        // Refused when sending, whatever the result was when creating the endpoint.
         await assert.rejects(post(url, egressOf(rules)), EgressError, url);
       }
       for (const url of malformed) {
@@ -238,7 +238,7 @@ describe('hostile URLs', () => {
             { code: 'invalid_webhook_url', param: 'url' },
             url,
           );
-        // Those of a public host are not tried from here.
+        // URLs of a public host are not requested from here.
         if (!URL.canParse(url) || url.includes('example.com')) continue;
         await assert.rejects(post(url, egressOf(rules)), url);
       }
@@ -316,7 +316,7 @@ describe('hostile URLs', () => {
     assert.equal((await postPinned(url, message, egress)).status, 200);
     assert.equal(received, 1);
     assert.equal(dns.asked.get('rebind.evil.test A'), 1);
-    // Next time it is asked again, and leads to the canary.
+    // The next request resolves the name again, and reaches the canary.
     url.port = String(port);
     await assert.rejects(postPinned(url, message, egress), EgressError);
     assert.equal(dns.asked.get('rebind.evil.test A'), 2);
@@ -344,7 +344,7 @@ describe('hostile URLs', () => {
       );
       if (made) endpoints.push({ teamId: team.id, id: made.endpoint.id });
     }
-    // Of addresses none is even taken.
+    // URLs with an address are already refused at creation.
     assert.ok(endpoints.length >= 10 && endpoints.length <= 20, `${endpoints.length} of names`);
     for (const each of teams) await createTestJob(services, each, 'cancelled');
     const resolve = createResolve(createEgressRules([]), { timeoutMs: 500, servers: [dns.address] });

@@ -96,7 +96,7 @@ test('rotated again and again, no secret is taken away before its time, and few 
     (await living()).map(({ expiresAt }) => expiresAt === null),
     [false, false, true],
   );
-  // One that got out.
+  // For a leaked secret.
   await rotate(0);
   assert.equal((await living()).length, 1);
 });

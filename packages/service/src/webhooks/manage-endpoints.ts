@@ -21,13 +21,13 @@ import {
 
 type Context = Database & { secrets: SealingKeys; env: { webhookAllow: string[] } };
 
-/** The endpoint with its new secret: the only time that it can be shown. */
+/** The endpoint with its new secret, which is shown only this once. */
 export interface WithSecret {
   endpoint: WebhookEndpoint;
   secret: string;
 }
 
-/** Throws GraftError `invalid_webhook_url`, `too_many_webhooks`. */
+/** Creates an endpoint. Throws GraftError `invalid_webhook_url`, `too_many_webhooks`. */
 export async function createWebhook(
   context: Context,
   teamId: string,
@@ -37,7 +37,7 @@ export async function createWebhook(
   const url = parseWebhookUrl(input.url, createEgressRules(context.env.webhookAllow)).href;
   return await waitForRow(`webhooks of ${teamId}`, async () =>
     inTransaction(context, async (tx) => {
-      // Of two at once the second counts the first.
+      // Of two concurrent calls the second counts the endpoint of the first.
       const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
         SELECT pg_try_advisory_xact_lock(hashtextextended(${`graft:webhooks:${teamId}`}, 0)) AS held`;
       if (!lock?.held) throw new RowBusy();
@@ -81,7 +81,7 @@ async function addSecret(
   return secret;
 }
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists endpoints, newest first. Throws GraftError `invalid_cursor`. */
 export async function listWebhooks(
   { db }: Database,
   teamId: string,
@@ -99,7 +99,7 @@ export async function listWebhooks(
   });
 }
 
-/** Null: no such endpoint in this team. */
+/** Null if the team has no such endpoint. */
 export async function getWebhook(
   { db }: Database,
   teamId: string,
@@ -110,8 +110,8 @@ export async function getWebhook(
 }
 
 /**
- * Absent fields stay. Enabling it, or another URL, forgets its failures, and what is still pending is sent at once. Null: no
- * such endpoint in this team. Throws GraftError `invalid_webhook_url`.
+ * Changes an endpoint; absent fields keep their values. Enabling it, or another URL, clears its failures and sends pending deliveries
+ * immediately. Null if the team has no such endpoint. Throws GraftError `invalid_webhook_url`.
  */
 export async function updateWebhook(
   context: Context,
@@ -138,7 +138,7 @@ export async function updateWebhook(
     const row = await tx.webhookEndpoint.update({
       where: { teamId_id: { teamId, id } },
       data: {
-        // Who says where events go answers for it: with that key it ends.
+        // The key that sets the URL is responsible for it: revoking that key ends the endpoint.
         ...(url !== undefined && { url, madeByKey: by.keyId }),
         ...(fields.description !== undefined && { description: fields.description }),
         ...(fields.events && { events: [...new Set(fields.events)] }),
@@ -164,7 +164,7 @@ export async function updateWebhook(
   });
 }
 
-/** With its secrets and deliveries. False: no such endpoint in this team. */
+/** Deletes an endpoint with its secrets and deliveries. False if the team has no such endpoint. */
 export async function deleteWebhook(db: Database, teamId: string, id: string, by: Actor): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.webhookEndpoint.deleteMany({ where: { teamId, id } });
@@ -175,7 +175,7 @@ export async function deleteWebhook(db: Database, teamId: string, id: string, by
 }
 
 /**
- * A new secret, beside which those before go on signing for `overlapSeconds` at most. Null: no such endpoint in this team. Throws
+ * Creates a new secret; the previous ones also sign for at most `overlapSeconds`. Null if the team has no such endpoint. Throws
  * GraftError `too_many_webhook_secrets`.
  */
 export async function rotateWebhookSecret(
@@ -196,7 +196,7 @@ export async function rotateWebhookSecret(
       data: { expiresAt },
     });
     await tx.webhookSecret.deleteMany({ where: { ...owned, expiresAt: { lte: now } } });
-    // A client that repeats a rotation whose answer was lost must not take the secret away that its receiver has.
+    // A client that repeats a rotation after a lost answer must not invalidate the secret that its receiver has.
     const old = await tx.webhookSecret.findMany({
       where: owned,
       orderBy: { expiresAt: 'asc' },
@@ -216,7 +216,7 @@ export async function rotateWebhookSecret(
   });
 }
 
-/** The row, which no other transaction changes until this one ends, and Postgres's clock. */
+/** Locks the endpoint's row until the transaction ends; returns it with the time of Postgres. */
 async function lockEndpoint(tx: Transaction, teamId: string, id: string) {
   const [locked] = await tx.$queryRaw<{ now: Date }[]>`
     SELECT now() AS now FROM webhook_endpoints WHERE team_id = ${teamId} AND id = ${id} FOR UPDATE`;

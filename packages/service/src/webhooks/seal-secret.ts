@@ -1,8 +1,8 @@
-/** Secrets that sign webhooks. */
+/** Secrets that sign webhooks, and their encryption. */
 import { randomBytes } from 'node:crypto';
 import type { SealedFor } from '../secrets/sealed-secret.ts';
 
-/** Whose secret it is: no other row's ciphertext opens under it. */
+/** The row that a secret belongs to: the ciphertext of another row cannot be opened under it. */
 export interface SecretOwner {
   teamId: string;
   endpointId: string;

@@ -1,10 +1,10 @@
 import { GraftError } from '@graft/peft-core/config';
 import type { Transaction } from '../database/database.ts';
 
-/** Test events and resent deliveries of one endpoint: so many at once, and one more whenever so many seconds have passed. */
+/** Rate limit of test events and resent deliveries per endpoint: a burst, then one more every `secondsEach` seconds. */
 export const sendLimit = { burst: 10, secondsEach: 6 };
 
-/** Too many test events and resent deliveries were asked for. */
+/** Thrown when an endpoint exceeds the limit of test events and resent deliveries. */
 export class SendLimitExceeded extends GraftError {
   /** Seconds until one more may be sent. */
   readonly retryAfter: number;
@@ -21,12 +21,12 @@ export class SendLimitExceeded extends GraftError {
 }
 
 /**
- * Counts one test event or resent delivery of an endpoint, over all processes, with the transaction that sends it. Throws
+ * Counts one test event or resent delivery of an endpoint, over all processes, in the transaction that sends it. Throws
  * SendLimitExceeded.
  */
 export async function takeSend(tx: Transaction, teamId: string, id: string): Promise<void> {
   const { burst, secondsEach } = sendLimit;
-  // The row has the time at which all that was taken would have been taken at the steady rate.
+  // `sends_until` is the time at which all sends so far would be done at the steady rate.
   const taken = await tx.$executeRaw`
     UPDATE webhook_endpoints
     SET sends_until = greatest(sends_until, now()) + make_interval(secs => ${secondsEach})

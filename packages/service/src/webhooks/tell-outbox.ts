@@ -1,7 +1,7 @@
 import type { Transaction } from '../database/database.ts';
 import type { testEvent, WebhookEvent } from './webhook.ts';
 
-/** Writes an event to be told outside, in the transaction that makes it true. `id` is that of what it is of. */
+/** Writes an event to the outbox, in the transaction that makes it true. `id` is the id of the event's subject. */
 export async function tellOutbox(
   tx: Transaction,
   { teamId, id }: { teamId: string; id: string },

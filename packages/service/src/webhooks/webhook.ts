@@ -1,14 +1,14 @@
 /**
  * Vocabulary
- * - event: something that happened, told by a row of the outbox that was written with it.
- * - endpoint: a URL of a team's that wants some types of events.
- * - delivery: one event for one endpoint. It is pending until the receiver answers 2xx (delivered), or a day is over (failed).
- * - subject: what an event is of, such as a job. Deliveries of one subject to one endpoint go in order.
- * - secret: what signs. A rotation makes another, and both sign until the old one expires.
+ * - event: something that happened, published by a row of the outbox that is written in the same transaction.
+ * - endpoint: a URL of a team that subscribes to some types of events.
+ * - delivery: one event for one endpoint. Pending until the receiver answers 2xx (delivered), or a day has passed (failed).
+ * - subject: the object of an event, such as a job. Deliveries of one subject to one endpoint are sent in order.
+ * - secret: signs deliveries. A rotation creates another one, and both sign until the old one expires.
  */
 import type { WebhookDelivery as DeliveryRow, WebhookEndpoint as EndpointRow } from '../generated/client.ts';
 
-/** Types of events that an endpoint may ask for. OpenAI's, and below them ours. */
+/** Types of events that an endpoint may subscribe to: OpenAI's, then Graft's own. */
 export const webhookEvents = [
   'fine_tuning.job.succeeded',
   'fine_tuning.job.failed',
@@ -20,14 +20,14 @@ export const webhookEvents = [
 ] as const;
 export type WebhookEvent = (typeof webhookEvents)[number];
 
-/** What an endpoint gets that does not say. */
+/** Events of an endpoint that names none. */
 export const defaultWebhookEvents: readonly WebhookEvent[] = webhookEvents.slice(0, 3);
 
-/** What anybody may ask to be sent, to try an endpoint; its subject is the endpoint. */
+/** Event that a user may send to test an endpoint; its subject is the endpoint. */
 export const testEvent = 'webhook.test';
 
 export const mostEndpoints = 20;
-/** Secrets of one endpoint that sign at the same time. */
+/** Maximum number of secrets of one endpoint that sign at the same time. */
 export const mostSecrets = 3;
 
 export interface WebhookEndpoint {
@@ -37,10 +37,10 @@ export interface WebhookEndpoint {
   description: string | null;
   events: WebhookEvent[];
   createdAt: Date;
-  /** Since then it gets nothing. */
+  /** Since when it is disabled and gets no deliveries; null while it is enabled. */
   disabledAt: Date | null;
   disabledReason: string | null;
-  /** The first failure since anything was last delivered. */
+  /** Time of the first failure since the last successful delivery; null if there is none. */
   failingSince: Date | null;
 }
 

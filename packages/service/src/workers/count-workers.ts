@@ -4,23 +4,23 @@ import { Prisma } from '../generated/client.ts';
 import { lives } from '../jobs/turns/may-take.ts';
 
 export interface WorkerCounts {
-  /** They live and take jobs. */
+  /** Workers that are live and accept jobs. */
   ready: number;
   draining: number;
   quarantined: number;
-  /** No sign of life for a minute. */
+  /** Workers without a heartbeat for a minute. */
   silent: number;
-  /** Of Graft that those that live are of; null: one that did not say. */
+  /** Graft versions of live workers; null for a worker that did not report its version. */
   versions: (string | null)[];
-  /** Those that live, serve, and speak another protocol than this process: they answer no completions of it. */
+  /** Live serving workers with another protocol than this process: they cannot answer its completions. */
   otherProtocol: number;
-  /** Those that live and serve, and are of a version before that number: they may refuse completions. */
+  /** Live serving workers of versions before protocol numbers: they may refuse completions. */
   unknownProtocol: number;
 }
 
 const serves = Prisma.sql`${lives} AND address IS NOT NULL`;
 
-/** How many workers there are of each kind; one that is several is the last of them. */
+/** Counts workers by state: of silent, quarantined and draining, the first that applies; ready otherwise. */
 export async function countWorkers({ sql }: Pick<Database, 'sql'>): Promise<WorkerCounts> {
   const { rows } = await sql.query<WorkerCounts>(Prisma.sql`
     SELECT count(*) FILTER (WHERE NOT ${lives})::int AS silent,

@@ -3,17 +3,17 @@ import { Prisma } from '../generated/client.ts';
 import type { WorkerCapabilities } from '../jobs/turns/may-take.ts';
 import { takesJobs } from '../jobs/turns/may-take.ts';
 
-/** Workers that say the same of themselves. */
+/** Workers with identical capabilities. */
 export interface LiveMachine {
-  /** Null: they say nothing. */
+  /** Null if the workers report none. */
   capabilities: WorkerCapabilities | null;
   workers: number;
 }
 
-/** Kinds that are told; of more, those with the least memory are left out. */
+/** Maximum number of kinds listed; beyond that, those with the least memory are left out. */
 const mostKinds = 32;
 
-/** What workers that live and take jobs say of themselves: those first that do not tell their memory, then those with the most. */
+/** Lists capabilities of live workers that accept jobs: first those without a known memory limit, then by descending limit. */
 export async function liveMachines({ sql }: Pick<Database, 'sql'>): Promise<LiveMachine[]> {
   const { rows } = await sql.query<LiveMachine>(
     Prisma.sql`SELECT capabilities, count(*)::int AS workers FROM workers WHERE ${takesJobs}

@@ -1,4 +1,4 @@
-/** What the operator sees of workers, and does with them. Workers belong to the installation, not to a team. */
+/** Lists and controls workers for the operator. Workers belong to the installation, not to a team. */
 
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
@@ -27,14 +27,14 @@ export type WorkerRecord = Pick<
   | 'protocol'
 > & { capabilities: WorkerCapabilities | null; leases: WorkerLease[] };
 
-/** A job that a worker holds: whose, and until when unless it is renewed. Which job it is, is its team's. */
+/** A job that a worker holds: its team, and the end of the lease unless renewed. Only the team may see which job it is. */
 export interface WorkerLease {
   teamId: string;
   teamName: string;
   leaseEpoch: number;
   since: Date;
   until: Date;
-  /** It was asked to checkpoint and go elsewhere. */
+  /** Whether it was asked to checkpoint and move to another worker. */
   isLeaving: boolean;
 }
 
@@ -76,7 +76,7 @@ async function withLeases(db: Pick<Transaction, 'job' | 'jobAttempt'>, rows: Row
   }));
 }
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists workers, newest first. Throws GraftError `invalid_cursor`. */
 export async function listWorkers(
   { db }: Database,
   options: { after?: string | undefined; limit: number },
@@ -91,8 +91,8 @@ export async function listWorkers(
 }
 
 /**
- * The operator takes a worker out of service, for the reason given, or back into it. It finishes what it runs, unless it is to
- * `drain`: then that goes elsewhere, from a checkpoint. Null: no such worker.
+ * Takes a worker out of service, with a reason, or puts it back. The worker finishes its running jobs; with `drain` they continue on
+ * other workers from a checkpoint instead. Null if there is no such worker.
  */
 export async function setWorkerService(
   db: Database,

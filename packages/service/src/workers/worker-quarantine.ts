@@ -1,9 +1,9 @@
-/** A worker that cannot do its work takes no more of it: it would fail job after job as fast as they come. */
+/** Quarantine: a worker that cannot work gets no jobs, as it would fail one job after another. */
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import { instruments } from '../observe/instruments.ts';
 
-/** Faults of its own in a row after which a worker is quarantined. */
+/** Number of consecutive environment errors after which a worker is quarantined. */
 const faultLimit = 3;
 
 export interface WorkerHealth {
@@ -16,15 +16,15 @@ const health = `consecutive_faults AS "consecutiveFaults", quarantined_at AS "qu
   quarantine_reason AS "quarantineReason"`;
 
 /**
- * Counts a fault of the worker's environment; the third in a row quarantines it: it gets no jobs until
- * `clearWorkerFaults`. `reason` in plain words, for operators. Null: the row is gone; register again.
+ * Counts an environment error of the worker; the third in a row quarantines it: it gets no jobs until
+ * `clearWorkerFaults`. `reason` is in plain language, for operators. Null if the row is gone: register again.
  */
 export async function recordWorkerFault(
   { sql }: Pick<Database, 'sql'>,
   id: string,
   reason: string,
 ): Promise<WorkerHealth | null> {
-  // It comes to light in the middle of a team's job.
+  // The error may occur within the scope of a team's job, so widen the scope.
   const { rows } = await asSystem(() =>
     sql.query<WorkerHealth>(
       `UPDATE workers SET consecutive_faults = consecutive_faults + 1,
@@ -40,7 +40,7 @@ export async function recordWorkerFault(
   return rows[0] ?? null;
 }
 
-/** Quarantines the worker at once: it knows that it cannot work. Null: the row is gone. */
+/** Quarantines a worker that knows that it cannot work. Null if the row is gone. */
 export async function quarantineWorker(
   { sql }: Pick<Database, 'sql'>,
   id: string,
@@ -54,7 +54,7 @@ export async function quarantineWorker(
   return rows[0] ?? null;
 }
 
-/** The worker has proved itself: it counts from none again and gets jobs. Null: the row is gone. */
+/** Clears the quarantine and the count of errors after the worker has passed its check. Null if the row is gone. */
 export async function clearWorkerFaults(
   { sql }: Pick<Database, 'sql'>,
   id: string,

@@ -83,7 +83,7 @@ test('what a worker has measured since is told by a heartbeat, and stays when on
   const row = await services.db.worker.findUniqueOrThrow({ where: { id: 'w1' } });
   assert.deepEqual(row.capabilities, capabilities);
   assert.equal(row.slots, 1);
-  // While a card is lost.
+  // While a GPU is lost.
   await heartbeatWorker(services, 'w1', { ...status, slots: 0 });
   assert.equal((await services.db.worker.findUniqueOrThrow({ where: { id: 'w1' } })).slots, 0);
 });

@@ -6,28 +6,28 @@ import type { Secrets } from '../secrets/secrets.ts';
 
 export interface WorkerInfo {
   id: string;
-  /** `https://host:port` of the internal server, or http on this machine alone; null while it serves nothing. */
+  /** `https://host:port` of the internal server, or http for a server on the same machine; null while the worker does not serve. */
   address: string | null;
-  /** PEM, which it shows there. Absent or null: it listens in the clear, or shows one of the operator's authority. */
+  /** TLS certificate of the internal server, PEM. Absent or null: the server has no TLS, or a certificate of the operator's authority. */
   certificate?: string | null;
   hostname: string;
   pid: number;
-  /** Jobs it trains at once. */
+  /** Number of jobs that it trains concurrently. */
   slots: number;
-  /** Absent or null: not known, any job may be tried. */
+  /** Absent or null if not known: the worker may try any job. */
   capabilities?: WorkerCapabilities | null;
-  /** Of Graft, as `versionText` has it. */
+  /** Graft version, as formatted by `versionText`. */
   version?: string;
-  /** `generationProtocol` of its Graft. */
+  /** `generationProtocol` of its Graft version. */
   protocol?: number;
 }
 
-/** Seconds after its last heartbeat during which a worker is chosen to serve. */
+/** Seconds after its last heartbeat for which a worker is chosen to serve. */
 const servingAliveSeconds = 30;
 
 /**
- * Adds the worker, or replaces its row when it is registered again; a quarantine stays. Its process is told so that
- * workers of the same machine see when it is dead.
+ * Adds the worker, or replaces its row if it registers again; keeps a quarantine. Stores the identity of its process, so that
+ * workers on the same machine notice when the process is dead.
  */
 export async function registerWorker(
   db: Database & { secrets: Pick<Secrets, 'internalToken'> },
@@ -63,19 +63,19 @@ export async function registerWorker(
 export interface WorkerStatus {
   /** Jobs in training. */
   running: number;
-  /** Catalogue ids of base models loaded for serving. */
+  /** Catalogue ids of the base models loaded for serving. */
   bases: string[];
-  /** Requests being answered. */
+  /** Number of requests being answered. */
   load: number;
-  /** It takes no more work. */
+  /** Whether it no longer accepts work. */
   draining: boolean;
-  /** Absent: those that it was registered with. */
+  /** Absent: those of the registration. */
   capabilities?: WorkerCapabilities;
-  /** Jobs it trains at once now, fewer while a card is lost. Absent: as many as it was registered with. */
+  /** Number of jobs that it trains concurrently now, lower while a GPU is lost. Absent: the number of the registration. */
   slots?: number;
 }
 
-/** False: the row is gone (another process tidied up); register again. */
+/** Updates the worker's row. False if the row is gone (another process deleted it): register again. */
 export async function heartbeatWorker(db: Database, id: string, status: WorkerStatus): Promise<boolean> {
   const { rowCount } = await db.sql.query(
     `UPDATE workers SET heartbeat_at = now(), running = $2, bases = $3, load = $4, draining = $5,
@@ -102,7 +102,7 @@ export async function removeDeadWorkers(db: Database): Promise<void> {
   await db.sql.query("DELETE FROM workers WHERE heartbeat_at < now() - interval '1 hour'");
 }
 
-/** Workers of this machine whose processes have ended without a word: nobody need wait until their leases run out. */
+/** Finds workers of this machine whose processes ended without notice: their jobs need not wait until the leases run out. */
 export async function findDeadNeighbours(db: Database): Promise<string[]> {
   const { rows } = await db.sql.query<{ id: string; process: string }>(
     'SELECT id, process FROM workers WHERE process_namespace = $1 AND process IS NOT NULL',
@@ -111,7 +111,7 @@ export async function findDeadNeighbours(db: Database): Promise<string[]> {
   return rows.filter(({ process }) => hasEnded(process)).map(({ id }) => id);
 }
 
-/** Removes the dead that hold no job any more: they are not asked to serve either. */
+/** Removes dead workers that hold no job any more, so that they are not chosen to serve either. */
 export async function removeDeadNeighbours(db: Database, ids: string[]): Promise<void> {
   await db.sql.query(
     `DELETE FROM workers WHERE id = ANY($1)
@@ -120,20 +120,20 @@ export async function removeDeadNeighbours(db: Database, ids: string[]): Promise
   );
 }
 
-/** A worker that may be asked, and where. */
+/** A worker chosen to answer, and its address. */
 export interface PickedWorker {
   id: string;
   address: string;
-  /** Null: its Graft is older than that number, and may or may not understand this one. */
+  /** Null: its Graft is older than protocol numbers, and may not understand this version. */
   protocol: number | null;
   certificate: string | null;
-  /** Null: its Graft is older than that. */
+  /** Null: its Graft is older than proofs. */
   proof: Uint8Array | null;
 }
 
 /**
- * The living worker that should answer a request for a base model: one that is not quarantined before one that is, one
- * that has it loaded before one that has not, then the least loaded. `except` names workers that just refused. Null: none.
+ * Chooses the live worker to answer a request for a base model: not quarantined before quarantined, then with the model loaded, then
+ * the least loaded. `except` lists workers that just refused. Null if there is none.
  */
 export async function pickWorker(
   db: Database,

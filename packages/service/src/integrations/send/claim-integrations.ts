@@ -5,7 +5,7 @@ import { metricColumns, type StoredMetric } from '../../jobs/records/read-metric
 import type { IntegrationType } from '../integration.ts';
 import type { TrackerRun } from '../trackers/tracker.ts';
 
-/** What of a job's metrics was sent to one place; this process sends until its lease is over. */
+/** What was sent of a job's metrics to one service; this process may send until the lease ends. */
 export interface ClaimedIntegration {
   teamId: string;
   jobId: string;
@@ -18,7 +18,7 @@ export interface ClaimedIntegration {
   token: string;
 }
 
-/** Takes what is due, teams in turn, and of one team a few at a time, so that a service that is slow holds up no other team. */
+/** Claims what is due, teams in turn and a few per team, so that a slow service does not delay other teams. */
 export async function claimIntegrations(
   { sql }: Pick<Database, 'sql'>,
   { count, perTeam, leaseSeconds }: { count: number; perTeam: number; leaseSeconds: number },
@@ -48,8 +48,8 @@ export async function claimIntegrations(
 }
 
 /**
- * The next metrics that were not sent, by step, that of the training first. Each kind has a place of its own: an evaluation is written
- * after the step that it follows.
+ * Returns the next unsent metrics by step, training before evaluation. Each kind has a separate position, because an evaluation is
+ * written after the step that it follows.
  */
 export async function readUnsent(
   { sql }: Pick<Database, 'sql'>,

@@ -1,4 +1,4 @@
-/** Jobs' metrics on their way to a server that speaks wandb's wire, over real Postgres. */
+/** Sends jobs' metrics to a server with wandb's protocol, on real Postgres. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { leaseOf } from '../../jobs/job.ts';
@@ -164,7 +164,7 @@ test('no address inside is reached that the operator has not opened', async () =
       message: /not on the internet; the operator of this server can open it \(GRAFT_INTEGRATION_ALLOW\)/,
     });
     const { id } = await putIntegration(closed, team.id, 'wandb', { secret }, by);
-    // As a name that leads inside only when it is looked up.
+    // Like a name that resolves to an internal address only when it is looked up.
     await closed.db.integration.updateMany({ where: { id }, data: { url: 'https://inside.example' } });
     const job = await startMetricJob(closed, team, project);
     await trainSteps(closed, job, 1, 3);
@@ -189,7 +189,7 @@ test('a job that never ran has nothing to send, and one team’s secret is no ot
 
   const row = (await services.db.integration.findFirst({ where: { teamId: team.id } }))!;
   assert.ok(!Buffer.from(row.sealed!).includes(secret));
-  // The ciphertext of another row opens nothing.
+  // The ciphertext of another row cannot be opened.
   const { id } = await putIntegration(services, other.id, 'wandb', { url: wandb.url, secret: 'own' }, by);
   await services.db.integration.updateMany({ where: { id }, data: { sealed: row.sealed } });
   const theirs = await startMetricJob(services, other, project);

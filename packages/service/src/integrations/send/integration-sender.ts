@@ -24,19 +24,19 @@ import {
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
-/** Limits and rhythms of sending. The defaults are for production; tests shorten them. */
+/** Limits and intervals of sending. The defaults are for production; tests shorten them. */
 export interface IntegrationTimes extends SendingLimits {
-  /** How often what is due is looked for, and the metrics of a running job. */
+  /** Interval at which the sender looks for due integrations, and for new metrics of a running job. */
   pollMs: number;
-  /** Jobs' integrations that this process sends to at once, and about how many of one team all do. */
+  /** Maximum number of job integrations that this process sends to concurrently, and roughly, per team, that all processes do. */
   concurrency: number;
   perTeam: number;
   leaseSeconds: number;
   connectMs: number;
   wholeMs: number;
-  /** Metrics in one request. */
+  /** Maximum number of metrics per request. */
   batch: number;
-  /** Default: DNS, as the machine is set up. */
+  /** Default: the machine's DNS resolver. */
   resolve?: Resolve;
 }
 
@@ -55,9 +55,9 @@ const defaults: IntegrationTimes = {
 };
 
 /**
- * Sends the metrics of jobs to the services that their teams track experiments with. What was sent stands in Postgres, beside the
- * metrics: nothing is kept in memory, no job waits for it, and whichever API comes next resumes where the last one stopped. `close`
- * breaks off what is under way, which is then sent again.
+ * Sends jobs' metrics to the experiment trackers of their teams. Postgres records what was sent, beside the metrics: nothing is kept in
+ * memory, no job waits for it, and any API process continues where the last one stopped. `close` interrupts running requests, which
+ * are then sent again.
  */
 export function startIntegrationSender(
   services: SendServices,
@@ -76,7 +76,7 @@ export function startIntegrationSender(
     const sent = asTeam(claimed.teamId, async () =>
       sendMetrics(services, claimed, { times, egress, deadline, signal: closing.signal }),
     )
-      // Postgres is away: its lease runs out, and somebody goes on.
+      // If Postgres is unavailable, the lease runs out and another process continues.
       .catch((error: unknown) =>
         log.warn({ err: error, teamId: claimed.teamId, jobId: claimed.jobId }, 'sending metrics failed'),
       )
@@ -109,7 +109,7 @@ export function startIntegrationSender(
 interface Sending {
   times: IntegrationTimes;
   egress: Egress;
-  /** `performance.now()` until which the lease is surely held. */
+  /** `performance.now()` until which the lease is certainly held. */
   deadline: number;
   signal: AbortSignal;
 }
@@ -124,7 +124,7 @@ async function sendMetrics(
     await sendAll(services, first, sending);
   } catch (error) {
     if (!(error instanceof TrackerError)) throw error;
-    // Broken off by this process itself: at once again, elsewhere.
+    // This process itself interrupted it: another one may retry immediately.
     if (signal.aborted) return await recordIdle(services, first, 0);
     const outcome = await recordFailure(services, first, error, times);
     const { teamId, jobId, type } = first;
@@ -148,7 +148,7 @@ async function sendAll(
   if (typeof integration === 'string') return await giveUp(services, claimed, integration);
   const tracker = createTracker(claimed.settings, job, integration, { egress, signal });
   for (;;) {
-    // Read before its metrics: all that a finished job has written is there.
+    // Read before the metrics: if the job has ended, all its metrics are then there.
     job = await getJob(services, teamId, jobId);
     if (!job) return;
     const points = await readUnsent(services, claimed, times.batch);
@@ -176,7 +176,7 @@ async function sendAll(
   }
 }
 
-/** With its secret, opened; or why there is none, in words. */
+/** Returns the integration with its opened secret, or a message why there is none. */
 async function openIntegration(
   { db, secrets }: Pick<SendServices, 'db' | 'secrets'>,
   teamId: string,

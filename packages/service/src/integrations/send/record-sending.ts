@@ -5,21 +5,21 @@ import type { TrackerError, TrackerRun } from '../trackers/tracker.ts';
 import type { ClaimedIntegration } from './claim-integrations.ts';
 
 export interface SendingLimits {
-  /** Seconds until the second attempt; each further pause is twice as long. */
+  /** Seconds until the second attempt; each further delay is twice as long. */
   firstSeconds: number;
   longestSeconds: number;
-  /** Answers in a row that refuse, after which it is given up. */
+  /** Number of consecutive refusals after which sending stops. */
   mostRefusals: number;
-  /** Seconds in which nothing was taken, after which it is given up. */
+  /** Seconds without success after which sending stops. */
   giveUpSeconds: number;
 }
 
-/** All of them change only what this process still has claimed. */
+/** Matches only what this process still has claimed. */
 const held = ({ teamId, jobId, type, token }: ClaimedIntegration) => ({
   ...{ teamId, jobId, type, status: 'active', leaseToken: token },
 });
 
-/** Keeps the run that a service has made, and tells people of it. False: another process sends by now. */
+/** Stores the run that a service has created, and adds an event. False if another process sends now. */
 export async function recordRun(
   db: Database,
   claimed: ClaimedIntegration,
@@ -35,7 +35,7 @@ export async function recordRun(
   });
 }
 
-/** Some points were taken. False: another process sends by now. */
+/** Records that the service accepted some points. False if another process sends now. */
 export async function recordSent(
   { db }: Pick<Database, 'db'>,
   claimed: ClaimedIntegration,
@@ -51,7 +51,7 @@ export async function recordSent(
   return count === 1;
 }
 
-/** All that there is was sent: again in `pollSeconds` while the job runs, when it runs again, or when it is over. */
+/** Records that everything is sent. Next check: in `pollSeconds` while the job runs, else when it runs again or ends. */
 export async function recordIdle(
   { sql }: Pick<Database, 'sql'>,
   { teamId, jobId, type, token }: ClaimedIntegration,
@@ -67,7 +67,7 @@ export async function recordIdle(
   );
 }
 
-/** The run is over there, too. */
+/** Records that the run has ended at the service, too. */
 export async function recordFinished(
   { db }: Pick<Database, 'db'>,
   claimed: ClaimedIntegration,
@@ -78,7 +78,7 @@ export async function recordFinished(
   });
 }
 
-/** Sends no more, and says why. */
+/** Stops sending, and adds an event with the reason. */
 export async function giveUp(db: Database, claimed: ClaimedIntegration, reason: string): Promise<void> {
   await inTransaction(db, async (tx) => {
     await lockJob(tx, claimed);
@@ -87,7 +87,7 @@ export async function giveUp(db: Database, claimed: ClaimedIntegration, reason: 
 }
 
 /**
- * Sets when it is tried again, and tells people of the first failure of a series; or gives it up. Answers which.
+ * Schedules the next attempt, with an event for the first failure of a series; or stops sending. Returns which.
  */
 export async function recordFailure(
   db: Database,
@@ -97,7 +97,7 @@ export async function recordFailure(
 ): Promise<'again' | 'given up' | 'lost'> {
   const { teamId, jobId, type, token } = claimed;
   const { firstSeconds, longestSeconds, mostRefusals, giveUpSeconds } = limits;
-  // Between three quarters and five quarters: what failed together does not come back together.
+  // A factor of 0.75 to 1.25, so that requests that failed together do not retry together.
   const jitter = 0.75 + Math.random() / 2;
   const asked = Math.min(error.retryAfter ?? 0, longestSeconds);
   const refusal = error.kind === 'refused' ? 1 : 0;
@@ -134,7 +134,7 @@ async function giveUpWithin(tx: Transaction, claimed: ClaimedIntegration, reason
   await tell(tx, claimed, { level: 'warn', message });
 }
 
-/** Events of a job are committed in their order. */
+/** Locks the job, so that its events are committed in order. */
 async function lockJob(tx: Transaction, { teamId, jobId }: ClaimedIntegration): Promise<void> {
   await tx.$queryRaw`SELECT id FROM jobs WHERE team_id = ${teamId} AND id = ${jobId} FOR NO KEY UPDATE`;
 }

@@ -7,12 +7,12 @@ import type { Services } from '../../services.ts';
 import { createTestJob, type TestTeam } from '../../testing/job-fixtures.ts';
 import type { IntegrationTimes } from '../send/integration-sender.ts';
 
-/** Short waits. */
+/** Settings with short delays. */
 export const quick: Partial<IntegrationTimes> = {
   ...{ pollMs: 20, firstSeconds: 0.05, longestSeconds: 0.2, mostRefusals: 3, batch: 7 },
 };
 
-/** A running job that sends its metrics there. */
+/** Creates a running job that sends its metrics to these services. */
 export async function startMetricJob(
   services: Services,
   team: TestTeam,
@@ -21,7 +21,7 @@ export async function startMetricJob(
   return await createTestJob(services, team, 'running', { integrations });
 }
 
-/** As a worker does: training steps `from` to `to`, and an evaluation after every fifth, written later. */
+/** Writes metrics as a worker does: training steps `from` to `to`, then an evaluation after every fifth step. */
 export async function trainSteps(services: Services, job: Job, from: number, to: number): Promise<void> {
   const train: JobMetric[] = [];
   const evaluations: JobMetric[] = [];
@@ -49,7 +49,7 @@ export async function trainSteps(services: Services, job: Job, from: number, to:
   await recordMetrics(services, leaseOf(job), evaluations);
 }
 
-/** What was sent of a job, once `holds` does. */
+/** Waits until `holds` is true of the job's record of sent metrics. */
 export async function untilSent(
   services: Services,
   job: Job,

@@ -11,7 +11,7 @@ export interface TrackingServer {
   close(): Promise<void>;
 }
 
-/** What the trackio server takes metrics by. */
+/** The token that the trackio server requires for writing. */
 export const writeToken = 'a-write-token-of-a-test';
 
 const trackioScript = `
@@ -22,10 +22,10 @@ time.sleep(10**6)
 
 import { freePort } from '../../testing/free-port.ts';
 
-/** Two at once would install it twice. */
+/** Shared, because two concurrent calls would install it twice. */
 let environment: Promise<string> | undefined;
 
-/** The server from the Python registry, on a port and a folder of its own. Starting takes seconds, installing the first time minutes. */
+/** Starts the server from PyPI on a free port with a new folder. Starting takes seconds; the first installation takes minutes. */
 export async function openTrackingServer(kind: 'mlflow' | 'trackio'): Promise<TrackingServer> {
   environment ??= pythonEnvironment(undefined, 'tracking');
   const python = await environment;
@@ -43,13 +43,13 @@ export async function openTrackingServer(kind: 'mlflow' | 'trackio'): Promise<Tr
   const child = spawn(python, options, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own: mlflow's server starts others.
+    // A separate process group: mlflow's server starts child processes.
     detached: true,
     env: {
       ...process.env,
       HOME: folder,
       MLFLOW_DISABLE_TELEMETRY: 'true',
-      // Seven processes more, of what the tests do not use.
+      // Saves seven processes that the tests do not use.
       MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
       DO_NOT_TRACK: 'true',
       GRADIO_ANALYTICS_ENABLED: 'False',

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What a run of Weights & Biases holds after the requests of its client. */
+/** The content of a Weights & Biases run after the requests of its client. */
 export interface RecordedRun {
   variables: Record<string, unknown>;
-  /** How often it was asked for. */
+  /** How often it was requested. */
   upserts: number;
   history: Record<string, number>[];
   summary: Record<string, number>;
@@ -18,12 +18,12 @@ export interface WandbServer {
   /** `Authorization` of every request. */
   authorizations: Set<string>;
   requests: number;
-  /** What becomes of the next requests: a status or a body instead of an answer, or `lost`: it is done, and not answered. */
+  /** Outcomes of the next requests: a status or body instead of an answer, or `lost`: processed without an answer. */
   next: (number | object | 'lost' | 'answered')[];
   close(): Promise<void>;
 }
 
-/** A server that speaks the wire of wandb's client, as far as it makes a run and streams its history, and records it. */
+/** Records the requests of wandb's client: supports the parts of its protocol that create a run and stream its history. */
 export async function openWandbServer(port = 0): Promise<WandbServer> {
   const runs: WandbServer['runs'] = new Map();
   const recorded: WandbServer = {

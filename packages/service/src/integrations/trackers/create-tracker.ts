@@ -8,17 +8,17 @@ import { configOf, type Tracker, TrackerError, type TrackerRun } from './tracker
 import { createTrackioTracker, isHubToken } from './trackio.ts';
 import { createWandbTracker } from './wandb.ts';
 
-/** Characters of a run's names and page together, as JSON. Those of real servers have some hundreds. */
+/** Maximum characters of a run's names and URL together, as JSON. Those of real servers have some hundred. */
 const longestRun = 8_000;
 
-/** The secret is the team's, opened. */
+/** The team's account, with its opened secret. */
 type Account = Pick<Integration, 'url' | 'username'> & { secret: string | null };
 interface Way {
   egress: Egress;
   signal: AbortSignal;
 }
 
-/** The tracker of a job's integration. */
+/** Creates the tracker for a job's integration. */
 export function createTracker(request: JobIntegrationRequest, job: Job, account: Account, way: Way): Tracker {
   const { type } = request;
   const tracker = trackerOf(request, job, account, way);
@@ -29,7 +29,7 @@ export function createTracker(request: JobIntegrationRequest, job: Job, account:
   };
 }
 
-/** Trackers read an answer as its service gives it; where there is something else they trip over what is not there. */
+/** Trackers access an answer's fields unchecked; on any other answer that is a TypeError, which this reports as an odd answer. */
 async function judged<T>(type: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -39,7 +39,7 @@ async function judged<T>(type: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** A run is kept and told of, so what a server makes up must not be of any size. */
+/** Checks the size of a run, which is stored and shown, because the server may return anything. */
 function checkRun(type: string, run: TrackerRun): TrackerRun {
   if (typeof run.id !== 'string' || JSON.stringify(run).length > longestRun) throw odd(type);
   return run;

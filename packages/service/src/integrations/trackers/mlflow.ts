@@ -1,4 +1,4 @@
-/** MLflow's REST API, 2.0: https://mlflow.org/docs/latest/rest-api.html */
+/** Client of MLflow's REST API 2.0: https://mlflow.org/docs/latest/rest-api.html */
 
 import type { MlflowSettings } from '../../jobs/job-integration.ts';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
@@ -7,7 +7,7 @@ import { type Tracker, TrackerError, type TrackerRun, valuesOf } from './tracker
 
 /** Limits of runs/log-batch. */
 const most = { metrics: 1000, params: 100, paramCharacters: 500 };
-/** By which the run of a job is found again. */
+/** The tag by which the run of a job is found. */
 const jobTag = 'graft.job_id';
 
 interface ExperimentAnswer {
@@ -46,7 +46,7 @@ export function createMlflowTracker(
     const found = await findExperiment();
     if (found !== null) return found;
     const answer = await call('POST', 'experiments/create', { name: settings.experiment });
-    // Another job of the team was quicker.
+    // Another job of the team was faster.
     const made = codeOf(answer) === 'RESOURCE_ALREADY_EXISTS' ? await findExperiment() : null;
     if (made !== null) return made;
     return bodyOf<{ experiment_id: string }>('experiments/create', answer, codeOf(answer)).experiment_id;
@@ -85,13 +85,13 @@ export function createMlflowTracker(
         key,
         value: String(value).slice(0, most.paramCharacters),
       }));
-      // The same value again is no change.
+      // Logging the same value again changes nothing.
       for (const part of parts(params, most.params))
         await post('runs/log-batch', { run_id: id, params: part });
       return { id, url: `${url}/#/experiments/${experimentId}/runs/${id}` };
     },
     async send(run, points) {
-      // Equal in time, step and value: a repetition that MLflow leaves out.
+      // MLflow drops repeated metrics of equal time, step and value.
       for (const part of parts(points.flatMap(metricsOf), most.metrics))
         await post('runs/log-batch', { run_id: run.id, metrics: part });
       return run;

@@ -1,4 +1,4 @@
-/** Jobs' metrics in the real servers of MLflow and trackio, which tell what they hold by their own APIs. */
+/** Sends jobs' metrics to real MLflow and trackio servers, and reads them back by the servers' APIs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { leaseOf } from '../../jobs/job.ts';
@@ -55,7 +55,7 @@ test('mlflow: one run of the experiment has every step, its options, and its end
   const first = startIntegrationSender(services, times);
   await untilSent(services, job, ({ sent }) => sent === 14);
   await first.close();
-  // As a worker that was killed before it could write down what it had sent.
+  // As if the worker was killed before it could record what it had sent.
   await services.db.jobIntegration.updateMany({
     where: { jobId: job.id },
     data: { run: {}, trainStep: 3, evaluationStep: -1, sent: 3 },

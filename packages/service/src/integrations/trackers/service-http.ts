@@ -1,26 +1,26 @@
 import { type Egress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
 import { TrackerError } from './tracker.ts';
 
-/** Bytes of an answer that are read; those that count are some kilobytes. */
+/** Maximum bytes of an answer that are read; useful answers have some kilobytes. */
 const mostBytes = 256 * 1024;
 const bodyMs = 10_000;
 
 export interface Ask {
   method: 'GET' | 'POST';
-  /** Behind the integration's URL. */
+  /** Appended to the integration's URL. */
   path: string;
   body?: unknown;
 }
 
 export interface Answered {
   status: number;
-  /** Parsed; null: it was no JSON. */
+  /** Parsed JSON; null if the body is no JSON. */
   body: unknown;
 }
 
 export type AskService = (ask: Ask) => Promise<Answered>;
 
-/** How a tracker asks its server, at the integration's URL, with its secret. Throws TrackerError `away`. */
+/** Returns the function by which a tracker sends requests to its server, with the secret. It throws TrackerError `away`. */
 export function createAsk(
   { url, headers }: { url: string; headers: Record<string, string> },
   egress: Egress,
@@ -47,12 +47,12 @@ export function createAsk(
   };
 }
 
-/** Throws TrackerError `refused` unless the answer is a success. `code`: a word that the service says beside. */
+/** Throws TrackerError `refused` unless the answer is a success. `code`: an error code from the answer. */
 export function checkSuccess(what: string, { status }: Answered, code?: unknown): void {
   if (status < 200 || status >= 300) throw refusedBy(what, status, code);
 }
 
-/** The same, and it has a body. */
+/** Like `checkSuccess`; also requires a body and returns it. */
 export function bodyOf<T>(what: string, answer: Answered, code?: unknown): T {
   checkSuccess(what, answer, code);
   if (answer.body !== null) return answer.body as T;
@@ -70,7 +70,7 @@ function refusedBy(what: string, status: number, code?: unknown): TrackerError {
     );
   if (status >= 300 && status < 400)
     return new TrackerError('refused', `It answered ${status} to ${what}: redirects are not followed.`);
-  // What else it says may quote anything.
+  // Other text of the answer is not quoted: it may contain anything.
   const word = typeof code === 'string' && /^[A-Z_]{1,64}$/.test(code) ? ` ${code}` : '';
   return new TrackerError('refused', `It answered ${status}${word} to ${what}.`);
 }

@@ -1,28 +1,28 @@
 import type { Job } from '../../jobs/job.ts';
 import type { StoredMetric } from '../../jobs/records/read-metrics.ts';
 
-/** What a service calls a job's run, and where people see it; with what else its tracker wants to find again. */
+/** The service's id of a job's run and its web page, with further data that the tracker needs later. */
 export interface TrackerRun {
   id: string;
   url: string | null;
   [more: string]: unknown;
 }
 
-/** How one kind of service takes metrics. Each call may be repeated: the same again changes nothing. All throw TrackerError. */
+/** A client of one kind of service. Each call may be repeated: repeating it changes nothing. All throw TrackerError. */
 export interface Tracker {
-  /** Makes the run, or finds the one that was made for this job. */
+  /** Creates the run of this job, or finds the existing one. */
   open(): Promise<TrackerRun>;
-  /** Sends points behind the `sent` ones that were. Answers the run as it is to be kept. */
+  /** Sends points that follow the first `sent` ones. Returns the run to store. */
   send(run: TrackerRun, points: readonly StoredMetric[], sent: number): Promise<TrackerRun>;
   finish(run: TrackerRun, job: Pick<Job, 'state' | 'finishedAt'>): Promise<void>;
 }
 
-/** Why a service took nothing, in words for the team. */
+/** Why a service accepted nothing, in words for the team. */
 export class TrackerError extends Error {
   override readonly name = 'TrackerError';
-  /** `refused`: it answered, and will answer the same again; `away`: it may take it later. */
+  /** `refused`: it answered, and a retry would get the same answer; `away`: it may accept a retry. */
   readonly kind: 'refused' | 'away';
-  /** Seconds that it asked to be left alone for. */
+  /** Seconds that it asked to wait before a retry. */
   readonly retryAfter: number | null;
 
   constructor(kind: 'refused' | 'away', message: string, retryAfter: number | null = null) {
@@ -32,7 +32,7 @@ export class TrackerError extends Error {
   }
 }
 
-/** A point as numbers by the names that Hugging Face's Trainer gives them. */
+/** Returns a point's numbers under the names that Hugging Face's Trainer uses. */
 export function valuesOf({
   kind,
   loss,
@@ -49,7 +49,7 @@ export function valuesOf({
   return Object.fromEntries(numbers.map(([name, value]) => [`${prefix}/${name}`, value]));
 }
 
-/** What a job trains on and how, by dotted names. No text of a file is in it. */
+/** Returns what a job trains on and how, by dotted names, without any text of a file. */
 export function configOf(job: Job): Record<string, string | number | boolean> {
   const config: Record<string, string | number | boolean> = {};
   const add = (name: string, value: unknown) => {

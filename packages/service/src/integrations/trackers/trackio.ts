@@ -1,4 +1,4 @@
-/** The HTTP API of trackio's server, `POST /api/bulk_log`, as its own client uses it. */
+/** Client of trackio's server: `POST /api/bulk_log`, used as trackio's own client does. */
 import type { TrackioSettings } from '../../jobs/job-integration.ts';
 import { type AskService, bodyOf } from './service-http.ts';
 import { type Tracker, TrackerError, valuesOf } from './tracker.ts';
@@ -16,7 +16,7 @@ export function createTrackioTracker(
   const { project, group = null } = settings;
   const run = settings.name ?? jobId;
   return {
-    // A run is there with its first metric.
+    // The first metric creates the run.
     open: async () => ({ id: jobId, url: `${url}/?project=${encodeURIComponent(project)}` }),
     async send(kept, points, sent) {
       const logs = points.map((point, i) => ({
@@ -25,7 +25,7 @@ export function createTrackioTracker(
         run_id: jobId,
         metrics: valuesOf(point),
         step: point.step,
-        // One id is stored once, however often it is sent.
+        // An id is stored once, however often it is sent.
         log_id: `${jobId}:${point.kind}:${point.step}`,
         config: sent === 0 && i === 0 ? { ...config, ...(group !== null && { _Group: group }) } : null,
       }));
@@ -46,12 +46,12 @@ export function createTrackioTracker(
       bodyOf('bulk_log', answer);
       return kept;
     },
-    // It knows no end of a run.
+    // trackio has no end of a run.
     finish: async () => {},
   };
 }
 
-/** A token of the Hugging Face Hub, for a Space, is sent otherwise than the write token of a server. */
+/** Whether the secret is a Hugging Face Hub token, for a Space, which is sent differently from a server's write token. */
 export function isHubToken(secret: string): boolean {
   return secret.startsWith('hf_');
 }

@@ -1,6 +1,6 @@
 /**
- * The wire of Weights & Biases' own client: `upsertBucket` by GraphQL makes or resumes a run, `file_stream` takes its history as lines
- * with an offset.
+ * Client of Weights & Biases, using the protocol of the official client: the GraphQL mutation `upsertBucket` creates or resumes a run;
+ * `file_stream` receives its history as lines with an offset.
  */
 
 import type { WandbSettings } from '../../jobs/job-integration.ts';
@@ -31,7 +31,7 @@ interface UpsertAnswer {
 interface WandbRun extends TrackerRun {
   entity: string;
   project: string;
-  /** When it began, in seconds. */
+  /** Start of the run, Unix seconds. */
   began: number;
   summary: Record<string, number>;
 }
@@ -53,7 +53,7 @@ export function createWandbTracker(
           query: upsertBucket,
           operationName: 'UpsertBucket',
           variables: {
-            // The same name is the same run, whoever asks.
+            // The same name refers to the same run, regardless of the sender.
             name: jobId,
             project: settings.project,
             entity: settings.entity ?? null,
@@ -93,7 +93,7 @@ export function createWandbTracker(
         path: streamOf(run),
         body: {
           files: {
-            // Lines that are there already are written over by the same.
+            // Repeated lines overwrite existing ones with the same content.
             'wandb-history.jsonl': { offset: sent, content: lines.map((line) => JSON.stringify(line)) },
             'wandb-summary.json': { offset: 0, content: [JSON.stringify(summary)] },
           },
@@ -113,7 +113,7 @@ export function createWandbTracker(
   };
 }
 
-/** `_step` counts lines, which must only ever grow; the step of the training is a metric, which the plots run over. */
+/** `_step` counts lines and must only grow; the training step is a metric, and the x axis of plots. */
 function lineOf(run: WandbRun, point: StoredMetric, line: number): Record<string, number> {
   const time = point.createdAt.getTime() / 1000;
   return {
@@ -125,7 +125,7 @@ function lineOf(run: WandbRun, point: StoredMetric, line: number): Record<string
   };
 }
 
-/** Every value in a `{value}`; `_wandb.m` are its client's define_metric calls, which say what plots run over. */
+/** Wraps every value in `{value}`; `_wandb.m` holds the client's define_metric calls, which set the x axis of plots. */
 function wireConfig(config: Record<string, unknown>): Record<string, { value: unknown }> {
   const metrics = [
     { '1': stepMetric, '6': [3] },
@@ -136,7 +136,7 @@ function wireConfig(config: Record<string, unknown>): Record<string, { value: un
   return { ...wire, _wandb: { value: { m: metrics } } };
 }
 
-/** Where people look: of the public service another host than its API's. */
+/** Returns the URL of the web pages: the public service has another host for them than for its API. */
 function pageOf(url: string): string {
   return url.replace(/^https:\/\/api\.wandb\.ai$/, 'https://wandb.ai');
 }

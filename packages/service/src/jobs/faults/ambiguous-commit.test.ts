@@ -1,4 +1,4 @@
-/** The connection breaks at the COMMIT of each transition: it is done once or not at all, and its caller is told which. */
+/** Breaks the connection at the COMMIT of each transition: it happens once or not at all, and its caller learns which. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connectDatabase, type Database } from '../../database/database.ts';
@@ -48,7 +48,7 @@ const claim = { workerId: 'w', leaseSeconds: 60 };
 const request = { requestHash: 'same', idempotencyKey: 'once' };
 const checkpoint = { step: 5, metrics: {}, path: 'x', bytes: 1, digest: 'd', seconds: 1, series: [] };
 
-/** From a job in this state. */
+/** Transitions from a job in this state. */
 const transitions: [name: string, from: JobState, act: Act][] = [
   ['create', 'validating', (db, _, team) => createJob(db, team.id, newTestJob(team, request))],
   ['claim a validation', 'validating', (db, { id }) => claimValidation(db, { ...claim, id })],
@@ -65,7 +65,7 @@ const transitions: [name: string, from: JobState, act: Act][] = [
   ['resume', 'paused', (db, { id }, team) => resumeJob(db, team.id, id, by)],
 ];
 
-/** Those that need something to have been asked, claimed or lost before. */
+/** Transitions that need an earlier request, claim or loss. */
 const prepared: [name: string, from: JobState, prepare: Act, act: Act][] = [
   [
     'cancel as asked',
@@ -99,7 +99,7 @@ const prepared: [name: string, from: JobState, prepare: Act, act: Act][] = [
   ]),
 ];
 
-/** All that Postgres holds of a team, but for ids and times. */
+/** Returns everything that Postgres holds of a team, except ids and times. */
 async function truthOf(team: TestTeam): Promise<object> {
   const { db } = services;
   const where = { teamId: team.id };

@@ -1,4 +1,4 @@
-/** A process whose clock is an hour off writes and compares the time of Postgres. */
+/** A process whose clock is off by an hour writes and compares the time of Postgres. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createApiKey } from '../../keys/create-api-key.ts';
@@ -21,7 +21,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-/** Times in any row that are an hour or so from now. */
+/** Returns times in any row that are about an hour from now. */
 async function strangeTimes(): Promise<string[]> {
   const { rows: columns } = await services.sql.query<{ table: string; column: string }>(
     `SELECT table_name AS table, column_name AS column FROM information_schema.columns
@@ -53,7 +53,7 @@ for (const hours of [-1, 1]) {
     await sql.query("UPDATE jobs SET run_after = run_after + interval '10 minutes' WHERE state = 'queued'");
     const queued = await createTestJob(services, team, 'queued');
 
-    // Nothing is lost, late, dead or too early.
+    // Nothing counts as lost, late, dead or too early.
     assert.deepEqual(await sweepExpiredLeases(services, { leaseSeconds: 0 }), []);
     assert.ok(await heartbeatJob(services, leaseOf(running), { leaseSeconds: 60 }));
     assert.equal(await claimValidation(services, { workerId: 'v2', leaseSeconds: 60 }), null);
@@ -62,7 +62,7 @@ for (const hours of [-1, 1]) {
     const dispatched = (await dispatchJobs(services)).map(({ id }) => id);
     assert.deepEqual(dispatched, [queued.id], 'and not the one that is to wait');
     assert.deepEqual(await staleDispatched(services, { seconds: 15 }), []);
-    // What is over is over.
+    // What has expired by the clock of Postgres counts as expired.
     await sql.query("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE id = $1", [running.id]);
     assert.equal((await sweepExpiredLeases(services, { leaseSeconds: 0 }))[0]!.id, running.id);
 

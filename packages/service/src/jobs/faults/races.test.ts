@@ -1,4 +1,4 @@
-/** Requests, workers and sweepers at the same moment: one of them ends the job. RACE_ROUNDS: how often each is tried. */
+/** Requests, workers and sweepers act at the same moment: one of them ends the job. RACE_ROUNDS: rounds of each race. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,17 +24,17 @@ before(async () => {
 after(async () => await services.close());
 
 const by = { keyId: 'key-test' };
-/** Told of a job that goes on. */
+/** Outbox topics of a job that continues. */
 const unended = ['fine_tuning.job.running', 'fine_tuning.job.paused'];
 
-/** What a user asks of a job that may be over by then. */
+/** Sends a user's request for a job that may have ended. */
 async function ask(request: typeof cancelJob, job: Job): Promise<void> {
   await request(services, team.id, job.id, by).catch((error: { code?: string }) => {
     if (error.code !== 'invalid_job_state') throw error;
   });
 }
 
-/** As a worker does whose trainer has finished. */
+/** Acts like a worker whose trainer has finished. */
 async function complete(job: Job): Promise<void> {
   const lease = leaseOf(job);
   if (await publishAdapterVersion(services, lease, testAdapter)) return;
@@ -42,13 +42,13 @@ async function complete(job: Job): Promise<void> {
   if (asked?.cancelRequested) await cancelRunningJob(services, lease);
 }
 
-/** As a worker does that is told to stop. */
+/** Acts like a worker that is asked to stop. */
 async function stop(job: Job): Promise<void> {
   const lease = leaseOf(job);
   (await pauseRunningJob(services, lease)) ?? (await releaseJob(services, lease));
 }
 
-/** The worker is taken for lost. */
+/** Acts as if the worker was lost. */
 async function sweep(job: Job): Promise<void> {
   await services.sql.query(
     "UPDATE jobs SET lease_until = now() - interval '1 s' WHERE id = $1 AND state = 'running'",
@@ -85,7 +85,7 @@ describe('one outcome', () => {
         );
         const first = (await getJob(services, team.id, job.id))!;
         if (ends) assert.ok(isTerminal(first.state), first.state);
-        // Whatever else comes too late changes nothing; what is not over can still be ended.
+        // Requests that are too late change nothing; a job that has not ended can still be ended.
         await ask(cancelJob, first);
         await complete(job);
         const last = (await getJob(services, team.id, job.id))!;

@@ -1,4 +1,4 @@
-/** One job that cannot be changed, because a frozen process holds it or its row is broken, stops no other. */
+/** One job that cannot be changed, because a frozen process holds it or its row is broken, blocks no other job. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type pg from 'pg';
@@ -32,7 +32,7 @@ after(async () => await services.close());
 beforeEach(async () => {
   team = await createTestTeam(services);
   frozen = await services.sql.connect();
-  // Longer than Postgres would let it: the machine may be slow.
+  // Longer than Postgres would allow: the machine may be slow.
   await frozen.query('SET idle_in_transaction_session_timeout = 0');
   await frozen.query('BEGIN');
 });
@@ -48,7 +48,7 @@ async function jobs(state: JobState): Promise<[locked: Job, broken: Job, well: J
   const [locked, broken, well] = made as [Job, Job, Job];
   const { sql } = services;
   await sql.query("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
-  // After the trigger, which must let it through once.
+  // The trigger is disabled for this one update, and refuses all later ones.
   await sql.query('ALTER TABLE jobs DISABLE TRIGGER refuse');
   await sql.query("UPDATE jobs SET suffix = 'broken' WHERE id = $1", [broken.id]);
   await sql.query('ALTER TABLE jobs ENABLE TRIGGER refuse');

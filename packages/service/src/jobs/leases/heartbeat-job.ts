@@ -1,10 +1,10 @@
-/** What a worker asks of its running job every second: single statements, past Prisma. */
+/** Queries that a worker runs for its running job every second: single statements, without Prisma for speed. */
 import { type Database, statementWithin } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { Lease } from '../job.ts';
 import { holds } from '../transitions/change-job.ts';
 
-/** What a user, or the operator's rule of preemption, has asked of a running job. */
+/** What a user, or the operator's preemption rule, requests of a running job. */
 interface JobFlags {
   cancelRequested: boolean;
   pauseRequested: boolean;
@@ -14,12 +14,12 @@ interface JobFlags {
 const flags = Prisma.sql`cancel_requested_at IS NOT NULL AS "cancelRequested", pause_requested_at IS NOT NULL AS "pauseRequested",
   preempt_requested_at IS NOT NULL AS "preemptRequested"`;
 
-/** Milliseconds until a renewal is given up, so that another, on another connection, still comes in time. */
+/** Timeout of one lease renewal in milliseconds, short enough that a retry on another connection is still in time. */
 export function renewalMs(leaseSeconds: number): number {
   return Math.max(2_500, leaseSeconds * 250);
 }
 
-/** Extends the lease. Null: fenced; kill the trainer and write nothing. */
+/** Extends the lease. Returns null when fenced: kill the trainer and write nothing. */
 export async function heartbeatJob(
   { sql }: Database,
   lease: Lease,
@@ -35,7 +35,7 @@ export async function heartbeatJob(
   return rows[0] ?? null;
 }
 
-/** A read, cheap enough to poll between heartbeats: a running job must stop within two seconds. Null: fenced. */
+/** Reads the flags, cheap enough to poll between heartbeats: a running job must stop within two seconds. Null when fenced. */
 export async function readJobFlags({ sql }: Database, lease: Lease): Promise<JobFlags | null> {
   const { rows } = await sql.query<JobFlags>(
     Prisma.sql`SELECT ${flags} FROM jobs WHERE ${holds(lease, 'running')}`,

@@ -1,4 +1,4 @@
-/** The series that a running job reports, up to once a second, read by `read-metrics.ts`: SQL, past Prisma. */
+/** The metric series that a running job reports, up to once a second, read by `read-metrics.ts`. Plain SQL, without Prisma for speed. */
 import { createHash } from 'node:crypto';
 import type { Database, Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
@@ -11,16 +11,16 @@ export interface JobMetric {
   /** Training epoch, fractional. */
   epoch: number | null;
   loss: number;
-  /** Cumulative. Of an evaluation null. */
+  /** Cumulative number of tokens; null for an evaluation. */
   tokens: number | null;
-  /** What else was measured, by name: `objectives/<name>/objective.ts` and `trainingMetrics` of peft-core describe each. */
+  /** Further metrics by name: `objectives/<name>/objective.ts` and `trainingMetrics` of peft-core describe each. */
   metrics: Record<string, number>;
-  /** Of a sweep, whose steps count those of all trials: the trial's number, and the step of its own. */
+  /** In a sweep, where `step` counts the steps of all trials: the trial's number, and the step within the trial. */
   trial?: number | null;
   trialStep?: number | null;
 }
 
-/** Replaces the running job's progress. False: fenced. */
+/** Replaces the running job's progress. False when fenced. */
 export async function recordProgress(
   { sql }: Database,
   lease: Lease,
@@ -33,8 +33,8 @@ export async function recordProgress(
 }
 
 /**
- * SQL: metrics into the table, as JSON; one that is there already is overwritten if it differs. Names of its `metrics` that the new one
- * lacks are kept: the series of a checkpoint does not hold all of them.
+ * SQL: inserts metrics, given as JSON; overwrites an existing row if it differs. Keeps names in the `metrics` of the old row that the
+ * new one lacks, because the series of a checkpoint does not hold all of them.
  */
 const upsert = (
   teamId: Prisma.Sql | string,
@@ -53,8 +53,8 @@ const upsert = (
     IS DISTINCT FROM (excluded.epoch, excluded.loss, excluded.tokens, old.metrics || excluded.metrics)`;
 
 /**
- * Adds the metrics of some steps of a running job; a step written before (by a lost attempt) is overwritten.
- * False: fenced.
+ * Adds the metrics of some steps of a running job; overwrites a step that a lost attempt wrote before.
+ * False when fenced.
  */
 export async function recordMetrics({ sql }: Database, lease: Lease, metrics: JobMetric[]): Promise<boolean> {
   const { rows } = await sql.query<{ held: boolean }>(
@@ -65,7 +65,7 @@ export async function recordMetrics({ sql }: Database, lease: Lease, metrics: Jo
   return rows[0]?.held ?? false;
 }
 
-/** As `recordMetrics`, in a transaction that holds the lease. */
+/** Like `recordMetrics`, within a transaction that holds the lease. */
 export async function upsertMetrics(
   tx: Transaction,
   job: { id: string; teamId: string },
@@ -75,12 +75,12 @@ export async function upsertMetrics(
   await tx.$executeRaw(upsert(job.teamId, job.id, metrics));
 }
 
-/** Rows a statement takes: some megabytes as JSON. */
+/** Rows per statement: some megabytes as JSON. */
 export const rowsAtOnce = 10_000;
 
 /**
- * Of a series up to a step, what the job's rows are not: in stretches of `rowsAtOnce` steps, compared by their digests,
- * so that a series of 300,000 steps that is there already costs a second.
+ * Returns the metrics of a series up to step `upTo` that the job's rows lack. Compares digests of blocks of `rowsAtOnce` steps,
+ * so that a series of 300,000 steps that is stored already costs one second.
  */
 export async function lackingMetrics(
   { sql }: Database,
@@ -112,7 +112,7 @@ export async function lackingMetrics(
   );
 }
 
-/** As `lackingMetrics` has Postgres make it. */
+/** Computes the digest of `lackingMetrics` as Postgres does. */
 function digestOf(rows: readonly JobMetric[], names: ReadonlySet<string>): string {
   const bytes = Buffer.alloc(rows.length * 8 * (4 + names.size));
   let at = 0;

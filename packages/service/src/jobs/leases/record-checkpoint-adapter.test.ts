@@ -98,7 +98,7 @@ test('a step is one checkpoint: the same files are known, and other files replac
   assert.equal(known!.artifact, stored.artifact);
   assert.equal(await findCheckpointAdapter(services, job, 3, []), null);
   assert.equal(await findCheckpointAdapter(services, { ...job, teamId: other.id }, 3, stored.files), null);
-  // An object so old may be given no row, but this one has it.
+  // No row may start to refer to an object of this age, but this row already does.
   const { artifact } = stored;
   const old = artifact.replace(/[0-9a-f]{8}$/, (at) => (Number.parseInt(at, 16) - 13 * 3600).toString(16));
   const folders = dataFolder(services.env.dataDir);
@@ -159,7 +159,7 @@ const end: TrainingEnd = {
   best: { step: 4, metric: 'eval_loss', value: 0.5 },
 };
 
-/** Bytes that the ledger has of what this job keeps. */
+/** Returns the bytes in the ledger for the checkpoint adapters that this job keeps. */
 async function meteredOf(job: Job): Promise<number> {
   const { rows } = await services.sql.query(
     "SELECT coalesce(sum(quantity), 0)::int AS bytes FROM usage_ledger WHERE job_id = $1 AND model LIKE '%:ckpt-step-%'",
@@ -177,7 +177,7 @@ test('they stay when the job is over, hide and come back with its model, and go 
     ...stored,
     trainingEnd: end,
   });
-  // Step 10 was made by an attempt that was lost, and went further than training did in the end.
+  // A lost attempt made step 10, and got further than training did in the end.
   assert.deepEqual(await stepsOf(job), [6, 4]);
   const kept = await services.db.checkpointAdapter.aggregate({
     where: { jobId: job.id },

@@ -10,18 +10,18 @@ import type { AdapterFile, StoredArtifact } from '../../storage/artifact-store.t
 import { fineTunedModelName, type Lease } from '../job.ts';
 import { underLease } from './write-under-lease.ts';
 
-/** So many of a job's newest are kept, and the best. OpenAI keeps those of the last three epochs. */
+/** Number of the newest adapters kept per job, besides the best. OpenAI keeps those of the last three epochs. */
 export const keptCheckpointAdapters = 3;
 
 export interface NewCheckpointAdapter extends StoredArtifact {
   step: number;
   lineage: Record<string, unknown>;
   metrics: CheckpointAdapter['metrics'];
-  /** Step of the best evaluation so far; null without any. */
+  /** Step of the best evaluation so far; null if there was none. */
   bestStep: number | null;
 }
 
-/** The adapter that the job has of this step, if that has just these files: a resumed run makes again what it made before. */
+/** Returns the job's adapter of this step if it has exactly these files: a resumed run produces the same adapters again. */
 export async function findCheckpointAdapter(
   { db }: Database,
   job: { id: string; teamId: string },
@@ -42,8 +42,8 @@ const listing = (files: readonly AdapterFile[]): string =>
     .join('\n');
 
 /**
- * Makes a stored adapter the one of its step, for all to use, and gives up those that are neither among the newest nor the best.
- * Safe to repeat. Answers the objects that no row names any more; null: fenced, nothing was written.
+ * Makes a stored adapter the job's adapter of its step, visible to users, and deletes adapters that are neither among the newest nor
+ * the best. Safe to repeat. Returns the stored objects that no row refers to any more; null when fenced, and nothing is written.
  */
 export async function recordCheckpointAdapter(
   db: Database,
@@ -62,7 +62,7 @@ export async function recordCheckpointAdapter(
     const { digest, artifact, bytes, files } = stored;
     const values = {
       ...{ digest, bytes, files: json(files), lineage: json(lineage), metrics: json(metrics) },
-      // An old object may not be given a row: only a new name is written.
+      // A row must not start to refer to an old object: only a new name is written.
       ...(before?.artifact === artifact ? {} : { artifact }),
     };
     const modelName = checkpointModelName(fineTunedModelName(job, job.team.name), step);

@@ -18,11 +18,11 @@ export interface Checkpoint {
   /** Relative to the data folder. */
   path: string;
   bytes: number;
-  /** SHA-256 of its manifest; null of one that an earlier version wrote. */
+  /** SHA-256 of its manifest; null for a checkpoint of an earlier version. */
   digest: string | null;
-  /** How long writing it took; null of one that an earlier version wrote. */
+  /** How long writing it took; null for a checkpoint of an earlier version. */
   seconds: number | null;
-  /** When its folder was given up for newer ones; null while it is kept. */
+  /** When its folder was released in favour of newer ones; null while it is kept. */
   removedAt: Date | null;
   createdAt: Date;
 }
@@ -30,14 +30,14 @@ export interface Checkpoint {
 export type NewCheckpoint = Pick<Checkpoint, 'step' | 'metrics' | 'path' | 'bytes'> & {
   digest: string;
   seconds: number;
-  /** Of steps up to this one, what is not written yet. */
+  /** Metrics of steps up to this one that are not written yet. */
   series: readonly JobMetric[];
 };
 
 /**
- * Makes a checkpoint that is complete and durable on disk one to go on from: its row, all metrics up to its step, and what the job
- * has used so far, in one transaction. A step beyond every earlier one starts the count of attempts anew. Safe to repeat. Null:
- * fenced.
+ * Records a checkpoint that is complete and durable on disk, so that attempts can resume from it: writes its row, all metrics up to
+ * its step, and the usage so far, in one transaction. A step beyond all earlier checkpoints resets the count of attempts. Safe to
+ * repeat. Null when fenced.
  */
 export async function recordCheckpoint(
   db: Database,
@@ -49,7 +49,7 @@ export async function recordCheckpoint(
     const job = await changeJob(
       tx,
       holds(lease, 'running'),
-      // 1, not 0: the running attempt is the first since this checkpoint.
+      // 1, not 0: the running attempt is the first one since this checkpoint.
       Prisma.sql`last_checkpoint_step = greatest(last_checkpoint_step, ${step}),
         attempts_since_checkpoint = CASE WHEN ${step} > coalesce(last_checkpoint_step, -1)
                                          THEN 1 ELSE attempts_since_checkpoint END`,
@@ -66,7 +66,7 @@ export async function recordCheckpoint(
       create: { id: newId('checkpoint'), ...where.teamId_jobId_step, ...values },
       update: values,
     });
-    // A commit whose answer was lost is made again.
+    // The caller repeats a commit whose outcome it could not learn: the event is added once.
     if (before?.path !== path || before.digest !== digest) {
       await insertEvent(tx, job, {
         message: `Checkpoint created at step ${step}: ${sizeOf(bytes)} in ${seconds.toFixed(1)} s`,
@@ -77,7 +77,7 @@ export async function recordCheckpoint(
   });
 }
 
-/** Those that a new attempt may go on from, newest first. */
+/** Returns the checkpoints that a new attempt can resume from, newest first. */
 export async function listKeptCheckpoints(
   { db }: Database,
   teamId: string,
@@ -90,7 +90,7 @@ export async function listKeptCheckpoints(
   return rows.map(checkpointOf);
 }
 
-/** Says that the folders of these steps' checkpoints are about to be removed. False: fenced; remove nothing. */
+/** Records that the folders of these steps' checkpoints are about to be removed. False when fenced: remove nothing. */
 export async function giveUpCheckpoints(
   db: Database,
   lease: Lease,
@@ -104,9 +104,9 @@ export async function giveUpCheckpoints(
 }
 
 /**
- * A new attempt goes on from the checkpoint at `step` (0: from the beginning), which holds `series`: the job's metrics are
- * made exactly that, and the rows of later checkpoints, which the lost attempt wrote, are removed. Only what is lacking is
- * written, and only the last part of that, as a rule all, in the transaction. Safe to repeat. False: fenced.
+ * Starts a new attempt from the checkpoint at `step` (0: from the beginning), which holds `series`. Makes the job's metrics equal to
+ * `series`, and removes the rows of later checkpoints, which a lost attempt wrote. Writes only missing metrics, and only the last
+ * batch of them, usually all, in the transaction. Safe to repeat. False when fenced.
  */
 export async function resumeFromCheckpoint(
   db: Database,
@@ -123,7 +123,7 @@ export async function resumeFromCheckpoint(
     const past = { teamId: job.teamId, jobId: job.id, step: { gt: step } };
     await tx.jobMetric.deleteMany({ where: past });
     await tx.checkpoint.deleteMany({ where: past });
-    // Every step up to there is in the series, but not every one was evaluated.
+    // The series has every step up to `step`, but not every step has an evaluation.
     await tx.$executeRaw`
       DELETE FROM job_metrics WHERE team_id = ${job.teamId} AND job_id = ${job.id}
         AND kind = 'evaluation' AND NOT step = ANY (${evaluated})`;

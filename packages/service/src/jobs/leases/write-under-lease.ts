@@ -1,4 +1,4 @@
-/** Rows that belong to a job and may be written only by the holder of its lease. */
+/** Writes rows that belong to a job and that only the holder of its lease may write. */
 import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import type { JobState, Lease } from '../job.ts';
@@ -6,9 +6,9 @@ import { insertEvent, type NewJobEvent } from '../records/job-event.ts';
 import { holds } from '../transitions/change-job.ts';
 
 /**
- * Runs `write` in a transaction during which the lease cannot be lost. One at a time for each job: its events are committed in
- * the order of their `seq`, so whoever reads on behind one misses none. False: the lease is not held, or the job is in none
- * of the states; nothing was written.
+ * Runs `write` in a transaction during which the lease cannot be lost. Transactions of one job run one at a time: its events are
+ * committed in the order of their `seq`, so that a reader who continues after one misses none. Returns false, having written
+ * nothing, if the lease is not held or the job is in none of the states.
  */
 export async function underLease(
   db: Database,
@@ -26,7 +26,7 @@ export async function underLease(
   });
 }
 
-/** Adds an event to a job under lease (validating or running). False: fenced, nothing written. */
+/** Adds an event to a job under lease (validating or running). False when fenced, and nothing is written. */
 export async function appendEvent(db: Database, lease: Lease, event: NewJobEvent): Promise<boolean> {
   return await underLease(
     db,
@@ -37,8 +37,8 @@ export async function appendEvent(db: Database, lease: Lease, event: NewJobEvent
 }
 
 /**
- * The same, unless the job has an event about this already: an attempt that goes on from a checkpoint comes to it again. `about` is
- * kept in the event's data. False: fenced, nothing written.
+ * Like `appendEvent`, but only if the job has no event about `about`: an attempt that resumes from a checkpoint reaches the same point
+ * again. The event's data keep `about`. False when fenced, and nothing is written.
  */
 export async function appendEventOnce(
   db: Database,

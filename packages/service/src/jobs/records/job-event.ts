@@ -4,7 +4,7 @@ import { newId } from '../../ids.ts';
 
 export interface JobEvent {
   id: string;
-  /** Grows with every event of the installation: read on with `readJobNews`. */
+  /** Grows with every event of the installation; `readJobNews` reads the events after a given one. */
   seq: number;
   jobId: string;
   level: 'info' | 'warn' | 'error';
@@ -21,7 +21,7 @@ export interface NewJobEvent {
   data?: Record<string, unknown>;
 }
 
-/** Adds an event in the caller's transaction, so that it exists exactly when the transition does. */
+/** Adds an event in the caller's transaction, so that it exists exactly if the transition does. */
 export async function insertEvent(
   tx: Transaction,
   job: { id: string; teamId: string },

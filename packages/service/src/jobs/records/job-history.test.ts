@@ -70,7 +70,7 @@ test('who reads events on behind the last one misses none that was written at th
     return news!.events.map(({ message }) => message).filter((message) => /^(first|second)$/.test(message));
   };
   const seen = await look();
-  // Time enough for the second, were it free to overtake.
+  // Long enough for the second transaction to overtake, if it could.
   await Promise.race([second, sleep(300)]);
   seen.push(...(await look()));
   goOn();
@@ -169,7 +169,7 @@ test('a checkpoint comes with the metrics up to it, and made again after a lost 
 test('a new attempt makes the metrics those of its checkpoint, whatever lost attempts left', async () => {
   const job = await createTestJob(services, team, 'running');
   const lease = leaseOf(job);
-  // A hole at 2, another value at 1, an evaluation that was none, and what is past the checkpoint.
+  // A gap at 2, another value at 1, an evaluation that did not happen, and metrics after the checkpoint.
   await recordMetrics(services, lease, [
     train(1, 9),
     evaluation(1),
@@ -241,7 +241,7 @@ test('a checkpoint whose folder is given up stays in the history, and is none to
     ],
   );
   assert.deepEqual(await listKeptCheckpoints(services, other.id, job.id), []);
-  // A later attempt that went back makes it anew.
+  // A later attempt that resumed from an earlier step makes it again.
   await recordCheckpoint(services, lease, { ...checkpoint(2), path: 'd/2' });
   assert.equal((await listKeptCheckpoints(services, team.id, job.id)).length, 3);
 });
@@ -323,7 +323,7 @@ test('jobs page newest first within a team, and by metadata', async () => {
     jobs.unshift(await createTestJob(services, mine, 'validating', { metadata }));
   }
   await createTestJob(services, theirs, 'validating');
-  // Rows of the same microsecond are told apart by their id.
+  // Rows with the same microsecond are ordered by their id.
   await services.sql.query('UPDATE jobs SET created_at = now() WHERE team_id = $1', [mine.id]);
   const found: string[] = [];
   for (let after: string | undefined; ; after = found.at(-1)) {

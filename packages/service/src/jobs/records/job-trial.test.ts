@@ -1,4 +1,4 @@
-// The rows of a sweep's trials: made with the job, told by whoever holds its lease, and by nobody else.
+// The rows of a sweep's trials are created with the job, and only the holder of its lease updates them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig, parseSweep, resolveTraining, trialsOf } from '@graft/peft-core/config';

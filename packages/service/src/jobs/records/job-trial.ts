@@ -4,27 +4,27 @@ import type { JobTrial as TrialRow } from '../../generated/client.ts';
 import type { Lease } from '../job.ts';
 import { underLease } from '../leases/write-under-lease.ts';
 
-/** How far a trial of a sweep has come. */
+/** State of a trial of a sweep. */
 export interface TrialState {
   /** From 1. */
   trial: number;
-  /** `waiting`: it may go on; `stopped`: others continued, which were better or, at the end, the first of equal ones; `diverged`: its loss was not a number. */
+  /** `waiting`: may continue. `stopped`: others were better, or equal and earlier at the end. `diverged`: its loss was not a number. */
   status: 'waiting' | 'running' | 'stopped' | 'diverged' | 'won';
-  /** Its own optimizer steps done. */
+  /** The trial's own optimizer steps done. */
   step: number;
-  /** Validation losses where it was compared with others; null: not a number. `value`: of metric_for_best_model, if that is no loss. */
+  /** Validation losses at the comparisons with other trials; null: not a number. `value`: metric_for_best_model, if that is no loss. */
   rungs: { step: number; loss: number | null; value?: number | null }[];
 }
 
 export interface JobTrial extends TrialState {
   peft: PeftConfig;
-  /** As requested. */
+  /** Training options as requested. */
   training: TrainingOptions;
-  /** Null until the data were validated. */
+  /** Null until the data are validated. */
   resolvedTraining: ResolvedTraining | null;
 }
 
-/** Of a job's sweep, in order; none of a job without. */
+/** Returns the trials of a job's sweep in order; an empty list for a job without a sweep. */
 export async function listTrials(
   { db }: Pick<Database, 'db'>,
   teamId: string,
@@ -38,7 +38,7 @@ function trialOf({ teamId: _team, jobId: _job, ...columns }: TrialRow): JobTrial
   return columns as unknown as JobTrial;
 }
 
-/** With the job that is made in the same transaction. */
+/** Inserts the trials in the transaction that creates the job. */
 export async function insertTrials(
   tx: Transaction,
   job: { id: string; teamId: string },
@@ -53,7 +53,7 @@ export async function insertTrials(
   });
 }
 
-/** Every number fixed, of all trials in order. */
+/** Stores the training options with every number fixed, for all trials in order. */
 export async function resolveTrials(
   tx: Transaction,
   job: { id: string; teamId: string },
@@ -66,7 +66,7 @@ export async function resolveTrials(
     });
 }
 
-/** Replaces what is told of all trials of a running job. False: fenced. */
+/** Replaces the state of all trials of a running job. False when fenced. */
 export async function recordTrials(
   db: Database,
   lease: Lease,

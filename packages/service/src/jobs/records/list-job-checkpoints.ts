@@ -9,9 +9,9 @@ import type { Database } from '../../database/database.ts';
 import type { Page } from '../../database/read-page.ts';
 import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 
-/** What a job has of one step: what training could go on from, the adapter that is kept for people, or both. */
+/** What a job has stored for one step: a checkpoint to resume training from, an adapter for users, or both. */
 export interface ListedCheckpoint {
-  /** The adapter's, if there is one. */
+  /** Id of the adapter if there is one, else of the checkpoint. */
   id: string;
   step: number;
   state: Checkpoint | null;
@@ -19,8 +19,8 @@ export interface ListedCheckpoint {
 }
 
 /**
- * By descending step, a step once; with `kept` only those whose adapter is kept. `after` is any id of the last one. Throws GraftError
- * `invalid_cursor`.
+ * Lists checkpoints by descending step, one entry per step; with `kept` only steps whose adapter is kept. `after` is the id of the last
+ * entry's checkpoint or adapter. Throws GraftError `invalid_cursor`.
  */
 export async function listJobCheckpoints(
   { db }: Database,
@@ -37,7 +37,7 @@ export async function listJobCheckpoints(
       throw new GraftError('invalid_cursor', `No such object to list after: ${after}`, { param: 'after' });
     below = { step: { lt: last.step } };
   }
-  // The page is within the first of both; one more tells whether there is another.
+  // The page lies within the first `limit` rows of both tables; one more row shows whether there is a next page.
   const page = { orderBy: { step: 'desc' }, take: limit + 1 } as const;
   const states = kept ? [] : await db.checkpoint.findMany({ where: { ...of, ...below }, ...page });
   const adapters = await db.checkpointAdapter.findMany({

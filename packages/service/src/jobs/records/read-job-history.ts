@@ -4,7 +4,7 @@ import type { JobAttempt } from '../job.ts';
 import { type Checkpoint, checkpointOf } from '../leases/record-checkpoint.ts';
 import { eventOf, type JobEvent } from './job-event.ts';
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists events, newest first. Throws GraftError `invalid_cursor`. */
 export async function listEvents(
   { db }: Database,
   teamId: string,
@@ -19,7 +19,7 @@ export async function listEvents(
   });
 }
 
-/** By descending step. Throws GraftError `invalid_cursor`. */
+/** Lists checkpoints by descending step. Throws GraftError `invalid_cursor`. */
 export async function listCheckpoints(
   { db }: Database,
   teamId: string,
@@ -34,7 +34,7 @@ export async function listCheckpoints(
   });
 }
 
-/** Validations and training attempts of the job, by lease epoch: those beyond `after`, at most `limit`. */
+/** Lists validation and training attempts by lease epoch: those after epoch `after`, at most `limit`. */
 export async function listAttempts(
   { db }: Pick<Database, 'db'>,
   teamId: string,

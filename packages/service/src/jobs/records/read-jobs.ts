@@ -4,7 +4,7 @@ import type { Job as JobRow } from '../../generated/client.ts';
 import { jobsWithin, type ModelLimit } from '../../keys/model-limit.ts';
 import { isTerminal, type Job, jobOf, jobStates, type WireStatus, wireStatus } from '../job.ts';
 
-/** Null: no such job in this team. Clients poll it, so past Prisma, which takes four times as long. */
+/** Returns null if the team has no such job. Clients poll it, so it avoids Prisma, which takes four times as long. */
 export async function getJob(
   { sql }: Pick<Database, 'sql'>,
   teamId: string,
@@ -33,14 +33,14 @@ export interface JobFilter {
   metadata?: Record<string, string> | undefined;
   /** Id of a person or a key. */
   createdBy?: string | undefined;
-  /** Part of the id, the suffix, the model or the name of the fine-tuned model, in any case. */
+  /** Part of the id, the suffix, the model or the name of the fine-tuned model, case-insensitive. */
   search?: string | undefined;
   created?: TimeSpan;
-  /** Only jobs of models within it. */
+  /** Only jobs whose models the limit allows. */
   models?: ModelLimit;
 }
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists jobs, newest first. Throws GraftError `invalid_cursor`. */
 export async function listJobs(
   { db }: Database,
   teamId: string,
@@ -75,7 +75,7 @@ export async function listJobs(
   });
 }
 
-/** Of a team's jobs those that are not over, those made since `since`, and `ids`; newest first, at most `limit`. */
+/** Lists a team's unfinished jobs, those created since `since`, and those in `ids`; newest first, at most `limit`. */
 export async function listJobsUnderWay(
   { db }: Database,
   teamId: string,

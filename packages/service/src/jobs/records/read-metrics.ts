@@ -1,20 +1,20 @@
-/** The series that a job reports, which may have a million steps: read by the page, or summed up. SQL, past Prisma. */
+/** Reads a job's metric series, which may have a million steps, page by page or downsampled. Plain SQL, without Prisma for speed. */
 import type { Database } from '../../database/database.ts';
 import type { JobMetric } from '../leases/job-metrics.ts';
 
 export type StoredMetric = JobMetric & { createdAt: Date };
 
-/** One point for a stretch of steps: the metrics of its last step, its losses, and the most memory. */
+/** One point for a range of steps: the metrics of its last step, statistics of its losses, and the maximum memory. */
 export interface MetricStretch extends StoredMetric {
   stretch: {
     firstStep: number;
     lastStep: number;
-    /** Metrics in it. */
+    /** Number of metrics in the range. */
     count: number;
     lossMin: number;
     lossMax: number;
     lossMean: number;
-    /** Null: none of its metrics has it. */
+    /** Null if none of its metrics has a memory value. */
     memoryBytesMax: number | null;
   };
 }
@@ -24,8 +24,8 @@ export const metricColumns = `m.kind, m.step, m.epoch, m.loss, m.tokens::float8 
   m.trial_step AS "trialStep", m.created_at AS "createdAt"`;
 
 /**
- * The metrics of the next `limit` steps behind `afterStep`, ascending. A step may have two, of training and of evaluation,
- * which no page tears apart.
+ * Returns the metrics of the next `limit` steps after `afterStep`, ascending. A step may have two metrics, of training and of
+ * evaluation, which are always on the same page.
  */
 export async function readMetrics(
   { sql }: Database,
@@ -34,7 +34,7 @@ export async function readMetrics(
   { afterStep = -1, limit }: { afterStep?: number | undefined; limit: number },
 ): Promise<{ data: StoredMetric[]; hasMore: boolean }> {
   const { rows } = await sql.query<StoredMetric>(
-    // Each kind by itself is read in the order of the primary key, and no further than the page.
+    // Read separately, each kind follows the order of the primary key, and no further than the page.
     `SELECT ${metricColumns}
      FROM unnest(ARRAY['evaluation', 'train']) AS kinds(kind)
      CROSS JOIN LATERAL (
@@ -54,8 +54,9 @@ export async function readMetrics(
 }
 
 /**
- * The series behind `afterStep`, up to `untilStep`, in at most `resolution` stretches of equal width for each kind of metric, ascending; of a sweep cut
- * where another trial begins. Postgres sums up, so that a million steps are no more to read than a thousand.
+ * Downsamples the series after `afterStep`, up to `untilStep`, to at most `resolution` ranges of equal width per kind of metric,
+ * ascending. In a sweep, a range also ends where another trial starts. Postgres aggregates, so that a million steps return no more
+ * data than a thousand.
  */
 export async function readMetricStretches(
   { sql }: Database,
@@ -94,8 +95,8 @@ export async function readMetricStretches(
 }
 
 /**
- * Of each job its training losses at about `points` steps spread evenly over its series, ascending: enough to draw how it went, by
- * that many look-ups in the primary key, however long the series is.
+ * Returns for each job its training losses at about `points` steps spread evenly over its series, ascending: enough for a small
+ * chart, by that many look-ups in the primary key, independent of the length of the series.
  */
 export async function sampleLosses(
   { sql }: Database,

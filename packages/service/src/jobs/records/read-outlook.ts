@@ -3,23 +3,23 @@ import type { Job, JobRequirements } from '../job.ts';
 import { attemptLimit } from '../transitions/fail-job.ts';
 import { hasWorker } from '../turns/may-take.ts';
 
-/** What a job waits for, beyond its state. */
+/** What a job waits for, besides its state. */
 export interface JobOutlook {
-  /** When it may run next, where that is not yet. */
+  /** When it may run next; null if it may run now. */
   runAfter: Date | null;
-  /** It goes to any other worker that can run it before this one. */
+  /** The worker that gets the job only if no other worker can run it. */
   avoidsWorker: string | null;
-  /** Quarantined workers among those that had it. */
+  /** Quarantined workers among those that have run the job. */
   quarantined: string[];
-  /** Training attempts that may still be lost before a new checkpoint, the one under way included. */
+  /** Number of training attempts that may still be lost before a new checkpoint, including the current one. */
   attemptsLeft: number;
-  /** What its first attempt fixed; null before it. */
+  /** Requirements that its first attempt fixed; null before that. */
   requirements: JobRequirements | null;
-  /** Whether a worker that lives and takes jobs can run it. */
+  /** Whether a live worker that accepts jobs can run it. */
   hasWorker: boolean;
 }
 
-/** What happens next to a job that is not over. */
+/** Returns what happens next to a job that has not ended. */
 export async function readOutlook(database: Pick<Database, 'db' | 'sql'>, job: Job): Promise<JobOutlook> {
   const { db } = database;
   const had = await db.jobAttempt.findMany({

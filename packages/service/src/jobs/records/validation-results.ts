@@ -2,18 +2,18 @@ import { type Database, json } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { DataCounts, JobError } from '../job.ts';
 
-/** Results are forgotten after this time, so that a fault of an old Graft does not live on. */
+/** Results expire after this time, so that an error caused by an old version of Graft does not persist. */
 const keptDays = 7;
-/** Results of one team; the oldest go first. */
+/** Maximum number of results per team; the oldest are deleted first. */
 const keptResults = 1000;
 const oldest = () => new Date(Date.now() - keptDays * 24 * 3600 * 1000);
-/** A longer one, in characters as JSON, is not kept: such a file is read again. */
+/** Maximum length of a stored error, in characters of JSON; files with a longer error are read again. */
 const longestError = 128 * 1024;
 
 /**
- * What an earlier validation of the team's said about the same files, model and options, all of which `key` is a digest of:
- * `{error}`, null for files that are fine, the tokens of the training file, null where they were not counted, and what became of
- * the lines. Null: none is known.
+ * Returns the result of an earlier validation by this team of the same files, model and options, which `key` is a digest of: the error
+ * (null if the files are valid), the tokens of the training file (null if not counted), and the counts of its lines. Null if no
+ * result is stored.
  */
 export async function findValidationResult(
   { db }: Database,
@@ -29,12 +29,12 @@ export async function findValidationResult(
   };
 }
 
-/** Deletes those that are too old. Answers how many. */
+/** Deletes expired results. Returns their number. */
 export async function forgetValidationResults({ db }: Database): Promise<number> {
   return (await db.validationResult.deleteMany({ where: { createdAt: { lte: oldest() } } })).count;
 }
 
-/** Keeps a result: files that are fine, or a user's fault. A system's may pass, and is not kept. */
+/** Stores a result: valid files, or a user error. System errors may be temporary and are not stored. */
 export async function keepValidationResult(
   { db }: Database,
   teamId: string,

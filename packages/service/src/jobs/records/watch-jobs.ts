@@ -1,4 +1,4 @@
-/** What every open event stream waits for, in one statement: SQL, past Prisma. */
+/** Reads what all open event streams wait for, in one statement. Plain SQL, without Prisma for speed. */
 import type { Database } from '../../database/database.ts';
 import { asSystem } from '../../database/on-behalf-of.ts';
 import { isTerminal, type JobState } from '../job.ts';
@@ -14,13 +14,13 @@ export interface WatchedJob {
 export interface JobNews {
   /** Oldest first. */
   events: JobEvent[];
-  /** There are further ones already. */
+  /** There are more events than these. */
   more: boolean;
-  /** The job has ended, or is gone, and there are no further events. */
+  /** The job has ended or was deleted, and there are no further events. */
   finished: boolean;
 }
 
-/** Events of one job that one look brings. */
+/** Maximum number of events of one job per read. */
 const mostEvents = 100;
 
 type Row = { place: number; state: JobState | null } & (
@@ -29,8 +29,8 @@ type Row = { place: number; state: JobState | null } & (
 );
 
 /**
- * The events of each job behind the last one seen, and whether it has ended: in the order of `watched`. One snapshot for
- * all, so that a finished job's last events are there with the news of its end. They may be of many teams.
+ * Returns the events of each job after the last one seen, and whether the job has ended, in the order of `watched`. One snapshot serves
+ * all jobs, so that a finished job's last events are returned together with its end. The jobs may belong to many teams.
  */
 export async function readJobNews({ sql }: Database, watched: WatchedJob[]): Promise<JobNews[]> {
   const { rows } = await asSystem(() =>

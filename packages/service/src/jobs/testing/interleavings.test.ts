@@ -1,7 +1,7 @@
 /**
- * Random interleavings of everything that can happen to a job, on real SQL: what the transitions answer and leave must be
- * what job-model.ts says, for operations at the same moment what it says of one of their orders. GRAFT_MODEL_RUNS sets
- * how many (`npm run chaos` tries 10,000), GRAFT_MODEL_SEED repeats a run.
+ * Random interleavings of everything that can happen to a job, on real SQL. The answers and rows of the transitions must match
+ * job-model.ts; for concurrent operations they must match the model for one of their orders. GRAFT_MODEL_RUNS sets
+ * the number of runs (`npm run chaos` tries 10,000), GRAFT_MODEL_SEED repeats a run.
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -22,11 +22,11 @@ let services: Services;
 let team: TestTeam;
 before(async () => {
   services = await openTestServices();
-  // The disk's speed is not what is tested.
+  // Durable commits would only slow the test down.
   await services.sql.query(
     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
   );
-  // Nothing is taken from a lease's holder in the first lease of Postgres's life.
+  // No lease expires within one lease duration after Postgres starts.
   await services.sql.query(
     'SELECT pg_sleep(greatest(0, $1 - extract(epoch FROM now() - pg_postmaster_start_time())))',
     [leaseSeconds + 1],
@@ -39,7 +39,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-/** An operation whose lease is said by how many epochs it is behind; or, to get anywhere, one of those that suit the state. */
+/** An operation whose lease is `behind` epochs old, or, so that stories make progress, one of the operations that suit the state. */
 type Draft = { suits: number } | { operation: Unleased; behind: number };
 type Unleased = Operation extends infer T ? (T extends Operation ? Omit<T, 'lease'> : never) : never;
 
@@ -110,10 +110,10 @@ function operationOf(draft: Draft, { state, epoch }: ModelJob): Operation {
   return { ...operations[draft.suits % operations.length], lease: epoch } as Operation;
 }
 
-/** These pass by a row that another transaction holds at that moment, and come again. */
+/** Operations that skip a row that another transaction holds at that moment, and try again later. */
 const skipsLocked = new Set<Operation['type']>(['claim validation', 'dispatch', 'sweep']);
 
-/** The jobs that the model allows after these operations in some order, given what they answered. */
+/** Returns the jobs that the model allows after these operations in some order, given their answers. */
 function allowed(job: ModelJob, operations: Operation[], answers: Answer[], isAlone = true): ModelJob[] {
   if (operations.length === 0) return [job];
   return operations.flatMap((operation, index) => {
@@ -126,12 +126,12 @@ function allowed(job: ModelJob, operations: Operation[], answers: Answer[], isAl
     const after = then(apply(job, operation));
     if (alone || !skipsLocked.has(operation.type)) return after;
     if (given === 'nothing') return [...after, ...allowed(job, rest, restAnswers, false)];
-    // A backoff of a second that began in this moment may have passed before its end.
+    // A backoff of one second that started in this moment may have passed before the moment ends.
     return job.due ? after : [...after, ...then(apply({ ...job, due: true }, operation))];
   });
 }
 
-/** Whether its time has come decides nothing about a job that does not wait for it. */
+/** Leaves `due` out for a job that does not wait, where it affects nothing. */
 function rowOf({ fromStep: _, due, ...row }: ModelJob): string {
   const waits = row.state === 'queued' || row.state === 'validating';
   return JSON.stringify(waits ? { ...row, due } : row, [...Object.keys(row), 'due'].sort());
@@ -152,7 +152,7 @@ async function takeMoment(subject: Subject, job: ModelJob, drafts: Draft[]): Pro
   return next;
 }
 
-/** Healthy workers and no more faults: the job must end within a few rounds. */
+/** With healthy workers and no further faults, the job must end within a few rounds. */
 async function finish(subject: Subject, job: ModelJob): Promise<ModelJob> {
   const act = async (operation: Unleased) => {
     job = await takeMoment(subject, job, [{ operation, behind: 0 }]);
@@ -175,7 +175,7 @@ async function finish(subject: Subject, job: ModelJob): Promise<ModelJob> {
   return job;
 }
 
-/** What must hold of the rows around a job that is over, whatever happened to it. */
+/** Checks what must hold of the rows around an ended job, whatever happened to it. */
 async function checkEnd({ jobId }: Subject, { state }: ModelJob): Promise<void> {
   const { rows } = await services.sql.query<Record<string, number>>(
     `SELECT (SELECT count(*)::int FROM adapter_versions WHERE job_id = $1) AS versions,

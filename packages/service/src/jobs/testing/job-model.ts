@@ -1,6 +1,6 @@
 /**
- * The state machine of a job as its users are promised it, written a second time and without SQL: what
- * interleavings.test.ts holds the transitions against. One job, any number of workers, most of them outdated.
+ * The state machine of a job as documented for users, implemented a second time and without SQL: interleavings.test.ts
+ * checks the transitions against it. One job and any number of workers, most of them with outdated leases.
  */
 import type { JobState } from '../job.ts';
 
@@ -11,7 +11,7 @@ export type Operation =
   | { type: 'finish validation'; lease: number; ok: boolean }
   | { type: 'release validation'; lease: number }
   | { type: 'dispatch' }
-  /** A doorbell: late, twice or for an epoch that is over. */
+  /** A notification of the queue: late, duplicate, or for an outdated epoch. */
   | { type: 'claim'; lease: number }
   | { type: 'heartbeat'; lease: number }
   | { type: 'checkpoint'; lease: number; step: number }
@@ -25,16 +25,16 @@ export type Operation =
   | { type: 'pause' }
   | { type: 'resume' }
   | { type: 'sweep' }
-  /** Whoever holds the lease is gone, or cut off, for longer than the lease lasts. */
+  /** The holder of the lease is dead, or cut off, for longer than the lease lasts. */
   | { type: 'lease runs out' }
   | { type: 'backoff passes' };
 
-/** What the row of a job says, as far as it decides anything. */
+/** The columns of a job's row that affect decisions. */
 export interface ModelJob {
   state: JobState;
   epoch: number;
   lease: 'none' | 'held' | 'expired';
-  /** Whether `run_after` has come. */
+  /** Whether `run_after` has passed. */
   due: boolean;
   cancelAsked: boolean;
   pauseAsked: boolean;
@@ -44,7 +44,7 @@ export interface ModelJob {
   furthestBytes: number;
   checkpoint: number | null;
   environmentFaults: number;
-  /** The checkpoint that the running attempt began from. */
+  /** The checkpoint that the running attempt started from. */
   fromStep: number;
   versions: number;
 }
@@ -66,7 +66,7 @@ export const newModelJob: ModelJob = {
   versions: 0,
 };
 
-/** What whoever asked is told: `fenced` and `nothing` change nothing. */
+/** The result that the caller receives: `fenced` and `nothing` change nothing. */
 export type Answer = 'done' | 'fenced' | 'nothing' | 'refused';
 
 type Outcome = [answer: Answer, job: ModelJob];
@@ -74,7 +74,7 @@ type Outcome = [answer: Answer, job: ModelJob];
 const lossLimit = 3;
 const returnLimit = 20;
 
-/** What the operation answers, and the job after it. */
+/** Returns the answer to an operation, and the job after it. */
 export function apply(job: ModelJob, operation: Operation): Outcome {
   const refuse = (answer: Answer): Outcome => [answer, job];
   const become = (changes: Partial<ModelJob>): Outcome => ['done', { ...job, ...changes }];
@@ -85,7 +85,7 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
     attempts: job.attempts - 1,
     attemptsSinceCheckpoint: Math.max(0, job.attemptsSinceCheckpoint - 1),
   };
-  /** The attempt is over and the job is not: it waits, or is paused when that was asked. */
+  /** Ends the attempt but not the job, which is queued, or paused if a pause was requested. */
   const putBack = (changes: Partial<ModelJob>) =>
     become({
       state: job.pauseAsked ? 'paused' : 'queued',
@@ -94,7 +94,7 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       due: false,
       ...changes,
     });
-  /** The attempt is not charged, but counted: so often is too often. */
+  /** Refunds the attempt, but counts the release: after `returnLimit` of them the job fails. */
   const giveBack = (due: boolean) => {
     const faults = (job.checkpoint ?? 0) > job.fromStep ? 1 : job.environmentFaults + 1;
     return faults >= returnLimit ? end('failed') : putBack({ ...refunded, environmentFaults: faults, due });
@@ -153,7 +153,7 @@ export function apply(job: ModelJob, operation: Operation): Outcome {
       });
     }
     case 'publish':
-      // Whoever published, and lost the answer, is told again.
+      // A worker that published but missed the answer gets it again.
       if (holds('succeeded')) return refuse('done');
       if (!holds('running') || job.cancelAsked) return refuse('fenced');
       return end('succeeded', { versions: job.versions + 1 });

@@ -1,4 +1,4 @@
-/** The operations of job-model.ts, carried out by the real transitions. */
+/** Carries out the operations of job-model.ts with the real transitions. */
 import { GraftError, type ResolvedTraining } from '@graft/peft-core/config';
 import type { Services } from '../../services.ts';
 import { testAdapter } from '../../testing/job-fixtures.ts';
@@ -21,16 +21,16 @@ import {
 } from '../transitions/validate-job.ts';
 import type { Answer, ModelJob, Operation } from './job-model.ts';
 
-/** The job that operations are about, in a database in which no other is unfinished. */
+/** The job that operations act on, in a database without other unfinished jobs. */
 export interface Subject {
   services: Services;
   teamId: string;
   jobId: string;
-  /** The request that made it, with its idempotency key. */
+  /** The request that created it, with its idempotency key. */
   request: NewJob;
 }
 
-/** Far longer than a moment of a story takes; between moments `holdTime` renews it. */
+/** Far longer than one moment of a story takes; between moments `holdTime` renews it. */
 export const leaseSeconds = 10;
 const workerId = 'worker-model';
 const resolvedTraining = { n_epochs: 3 } as ResolvedTraining;
@@ -113,7 +113,7 @@ export async function runOperation(subject: Subject, operation: Operation): Prom
   }
 }
 
-/** Of this epoch, as its holder knows it. */
+/** Returns the lease of this epoch as its holder knows it. */
 async function readLease({ services, teamId, jobId }: Subject, epoch: number): Promise<Lease> {
   const job = await services.db.job.findFirst({ where: { teamId, id: jobId, leaseEpoch: epoch } });
   return { id: jobId, epoch, token: job?.leaseToken ?? null };
@@ -131,7 +131,7 @@ async function asked(request: Promise<unknown>): Promise<Answer> {
   }
 }
 
-/** Leases run out and backoffs pass when an operation says so, not when a machine is slow. */
+/** Renews leases and backoffs, so that they run out only when an operation says so, not because the machine is slow. */
 export async function holdTime({ services, jobId }: Subject): Promise<void> {
   await services.sql.query(
     `UPDATE jobs SET
@@ -142,7 +142,7 @@ export async function holdTime({ services, jobId }: Subject): Promise<void> {
   );
 }
 
-/** The row of the job in the terms of the model, but for `fromStep`, which is its attempt's. */
+/** Reads the job's row in the terms of the model, without `fromStep`, which belongs to the attempt. */
 export async function readModelJob({ services, jobId }: Subject): Promise<Omit<ModelJob, 'fromStep'>> {
   const { rows } = await services.sql.query<Omit<ModelJob, 'fromStep'>>(
     `SELECT state, lease_epoch AS epoch, run_after <= now() AS due,

@@ -3,21 +3,21 @@ import { Prisma } from '../../generated/client.ts';
 import { randomText } from '../../ids.ts';
 import { type Job, type JobState, jobOf, type Lease } from '../job.ts';
 
-/** Hears of a job that a loop could not change, and left aside so that the others come on. */
+/** Receives the error of a job that a loop could not change and skipped, so that the other jobs are processed. */
 export type JobFaultListener = (fault: { id: string; error: unknown }) => void;
 
-/** SQL: the job of this lease, while that is held and the job is in one of these states. */
+/** SQL: matches the job of this lease, while the lease is held and the job is in one of these states. */
 export function holds({ id, epoch, token }: Lease, ...states: [JobState, ...JobState[]]): Prisma.Sql {
   return Prisma.sql`id = ${id} AND lease_epoch = ${epoch} AND lease_token IS NOT DISTINCT FROM ${token}::text
     AND state IN (${Prisma.join(states)})`;
 }
 
-/** Of a claim. In lower case: it names folders, and some disks do not tell cases apart. */
+/** Draws the token of a claim. Lower case, because it names folders and some file systems ignore case. */
 export function newLeaseToken(): string {
   return randomText(24).toLowerCase();
 }
 
-/** The guarded update that every transition is. Null: the guard holds for no job, whoever asked is fenced. */
+/** Runs the guarded update that every transition consists of. Null if no job matches the guard: the caller is fenced. */
 export async function changeJob(
   tx: Transaction,
   guard: Prisma.Sql,
@@ -30,8 +30,8 @@ export async function changeJob(
 }
 
 /**
- * Locks the job until the transaction ends, so that it cannot change under a decision. Null: there is none. `noWait`:
- * rejects at once when another transaction has locked it (`isRowLocked`).
+ * Locks the job until the transaction ends, so that it cannot change while the caller decides. Null if there is no such job.
+ * `noWait`: rejects immediately if another transaction has locked it (`isRowLocked`).
  */
 export async function lockJob(
   tx: Transaction,
@@ -46,7 +46,7 @@ export async function lockJob(
   return job ?? null;
 }
 
-/** As `lockJob`, of many jobs, without those that another transaction has locked. */
+/** Like `lockJob` for many jobs; skips those that another transaction has locked. */
 export async function lockFreeJobs(tx: Transaction, guard: Prisma.Sql): Promise<Job[]> {
   return await readRows(
     tx,
@@ -54,7 +54,7 @@ export async function lockFreeJobs(tx: Transaction, guard: Prisma.Sql): Promise<
   );
 }
 
-/** The rows as they are now: this transaction holds their locks. */
+/** Reads the current rows, whose locks this transaction holds. */
 async function readRows(tx: Transaction, found: { id: string }[]): Promise<Job[]> {
   if (found.length === 0) return [];
   const rows = await tx.job.findMany({ where: { id: { in: found.map(({ id }) => id) } } });

@@ -14,9 +14,9 @@ import { beginAttempt } from './job-attempts.ts';
 import { wakeIntegrations } from './wake-integrations.ts';
 
 /**
- * dispatched → running, attempt + 1, lease taken for `leaseSeconds`. The first claim by a worker that says what it can
- * do fixes the job's requirements. Null: the bell was rung twice, or late, or the job is not for this worker (it cannot
- * meet the requirements, is quarantined, or could not run it before and another can); there is nothing to do.
+ * dispatched → running, attempt + 1, lease for `leaseSeconds`. The first claim by a worker that reports its capabilities
+ * fixes the job's requirements. Null, with nothing to do, if the notification was late or a duplicate, or if the job is not for this
+ * worker (it does not meet the requirements, is quarantined, or could not run the job before and another worker can).
  */
 export async function claimJob(
   db: Database,
@@ -47,9 +47,9 @@ export async function claimJob(
 }
 
 /**
- * `claimJob` of the one that this worker should have (`firstDispatched`), and when that was asked for, by `performance.now()`. A
- * job that cannot be claimed, because a frozen process holds its row or it is broken, is passed over: no slot stays empty
- * for it. This rejects with its fault when there is no other. Null: there is none.
+ * Calls `claimJob` for the job that this worker should run next (`firstDispatched`). Also returns the start time of the claim, by
+ * `performance.now()`. Skips a job that cannot be claimed because a frozen process holds its row or the row is broken, so that no slot
+ * stays empty for it; rejects with its error if there is no other job. Null if there is no job.
  */
 export async function claimNextJob(
   db: Database,
@@ -68,7 +68,7 @@ export async function claimNextJob(
     try {
       const job = await claimJob(db, next, options);
       if (job) return { job, claimedAt };
-      // Another slot was quicker: then the one behind.
+      // Another slot was faster: try the next job.
     } catch (error) {
       if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
       fault = error;
@@ -77,7 +77,7 @@ export async function claimNextJob(
   }
 }
 
-/** SQL: what a job that is first run on such a worker requires from then on. */
+/** SQL: the requirements of a job whose first attempt runs on a worker with these capabilities. */
 function requirementsOn(capabilities: WorkerCapabilities | null): Prisma.Sql {
   if (!capabilities) return Prisma.sql`NULL::jsonb`;
   const { device, threads, precisions, kernels: [kernels = 'stock'] = [], gpus: [gpu] = [] } = capabilities;

@@ -72,7 +72,7 @@ test('one idempotency key makes one job, also when both requests come at once', 
   const answers = await Promise.all([1, 2, 3, 4].map(() => createJob(services, team.id, input)));
   assert.equal(new Set(answers.map(({ job }) => job.id)).size, 1);
   assert.equal(answers.filter(({ created }) => created).length, 1);
-  // The same key of another team is another key.
+  // Idempotency keys are separate for each team.
   const foreign = newTestJob(other, { idempotencyKey: 'key-1', requestHash: input.requestHash });
   assert.ok((await createJob(services, other.id, foreign)).created);
   await assert.rejects(createJob(services, team.id, { ...input, requestHash: 'another body' }), {
@@ -80,7 +80,7 @@ test('one idempotency key makes one job, also when both requests come at once', 
   });
 });
 
-/** A request of a person who is signed in, without a key. */
+/** A request of a signed-in person, without a key. */
 const bySession = (personId: string, changes: Partial<NewJob> = {}) =>
   newTestJob(team, { keyId: null, personId, ...changes } as Partial<NewJob>);
 
@@ -107,7 +107,7 @@ test('of two people without keys, and of two keys, each has their own Idempotenc
     again.map(({ created, job }) => [created, job.id]),
     made.map(({ job }) => [false, job.id]),
   );
-  // Another body is a fault for whom it is a second body, and for nobody else.
+  // Another body is an error only for the requester who used the key before.
   const other = bySession('user-ada', { ...same, requestHash: 'another body' });
   await assert.rejects(createJob(services, team.id, other), { code: 'idempotency_key_reused' });
   assert.ok((await createJob(services, team.id, bySession('user-eve', { ...same }))).created);

@@ -34,36 +34,36 @@ interface JobRequest {
   hyperparameters: Hyperparameters;
   peft: PeftConfig;
   training: TrainingOptions;
-  /** What is asked for, and the trials that it makes; `peft` is then the first one's. Default: none. */
+  /** The sweep as requested, and its trials; `peft` is then that of the first trial. Default: none. */
   sweep?: (JobSweep & { trials: readonly SweepTrial[] }) | null;
   metadata: Record<string, string> | null;
   /** Default: normal. */
   priority?: Priority | undefined;
-  /** The adapter version that training goes on from. Default: fresh values. */
+  /** The adapter version to continue training from. Default: freshly initialised weights. */
   startFrom?: { id: string; modelName: string } | null;
-  /** Where its metrics are sent: at most one of each type. */
+  /** Trackers that receive the job's metrics: at most one of each type. */
   integrations?: JobIntegrationRequest[];
-  /** What its options cost that people may not expect: an event each. */
+  /** Costs of its options that users may not expect: an event each. */
   warnings?: readonly string[];
   /** SHA-256 of the canonical request body. */
   requestHash: string;
   /** From the `Idempotency-Key` header. */
   idempotencyKey: string | null;
-  /** The client says that it repeats a request (`x-stainless-retry-count` > 0): an identical job that the same key, or the
-   *  same person without one, created within the last two minutes is answered instead of a second one. */
+  /** Whether the client reports that it repeats a request (`x-stainless-retry-count` > 0). Then an identical job that the same key, or
+   *  the same person without a key, created within the last two minutes is returned instead of a second one. */
   isRetry: boolean;
 }
 
-/** How long an Idempotency-Key stands for the job that it made. */
+/** How long an Idempotency-Key refers to the job that it created. */
 const keptHours = 24;
 
 /**
- * ∅ → validating, in one transaction with the idempotency row and the audit row. `created` is false when the job of
- * an earlier identical request is answered.
+ * ∅ → validating, in one transaction with the idempotency row and the audit row. `created` is false if the job of
+ * an earlier identical request is returned.
  *
  * Throws GraftError `file_not_found` (the file is unknown or another team's), `model_not_found` (the version to start from was
- * deleted), `idempotency_key_reused` (same Idempotency-Key of the same requester, other body, within a day), QuotaExceeded; what `isRowLocked` knows when another
- * transaction holds the file, or an identical request, for two seconds.
+ * deleted), `idempotency_key_reused` (the same requester used the Idempotency-Key with another body within a day), or QuotaExceeded;
+ * throws an error that `isRowLocked` recognises if another transaction holds the file, or an identical request, for two seconds.
  */
 export async function createJob(
   db: Database,
@@ -71,7 +71,7 @@ export async function createJob(
   input: NewJob,
 ): Promise<{ job: Job; created: boolean }> {
   const token = repetitionOf(teamId, input);
-  // Those that nothing ties together never wait for one another.
+  // Requests that cannot be repetitions of each other never wait for one another.
   const id = newId('job');
   const quota = await readQuota(db, teamId);
   return await waitForRow(
@@ -150,13 +150,13 @@ async function create(
   return { job, created: true };
 }
 
-/** What requests have in common that may be one request sent twice. Null: this one says nothing of the kind. */
+/** Returns a string that requests share if they may be one request sent twice. Null if this request cannot be a repetition. */
 function repetitionOf(teamId: string, input: NewJob): string | null {
   const { idempotencyKey: key, isRetry, requestHash } = input;
   return key || isRetry ? `graft:create:${teamId}:${actorOf(input)}:${key ?? requestHash}` : null;
 }
 
-/** Whose requests may be one request sent twice: those of one key, or of one person without a key. */
+/** Returns the requester within whom repetitions are recognised: one key, or one person without a key. */
 function actorOf({ keyId, personId }: { keyId: string | null; personId?: string | null }): string {
   return keyId ?? personId ?? '';
 }
@@ -168,7 +168,7 @@ async function findEarlier(
   token: string,
 ): Promise<Job | null> {
   const { idempotencyKey: key, requestHash, keyId, personId = null } = input;
-  // Two identical requests at once: the second waits for the first, and then finds its rows.
+  // Of two identical concurrent requests the second waits for the first, and then finds its rows.
   const [lock] = await tx.$queryRaw<{ held: boolean }[]>`
     SELECT pg_try_advisory_xact_lock(hashtextextended(${token}, 0)) AS held`;
   if (!lock?.held) throw new RowBusy();
@@ -196,7 +196,7 @@ async function findEarlier(
   return latest ? await readJob(tx, teamId, latest.id) : null;
 }
 
-/** The row of this requester's Idempotency-Key; also of an earlier version, if the row's job is this requester's. */
+/** Finds the row of this requester's Idempotency-Key, or a row of an earlier version if its job is this requester's. */
 async function findKey(
   tx: Transaction,
   teamId: string,
@@ -210,7 +210,7 @@ async function findKey(
   return job && actorOf(job) === actor ? earlier : null;
 }
 
-/** Forgets the keys of earlier days, a batch at a time; called every hour. */
+/** Deletes expired keys in batches; called every hour. */
 export async function forgetIdempotencyKeys({ sql }: Pick<Database, 'sql'>): Promise<void> {
   const batch = 5_000;
   let forgotten: number | null;
@@ -234,7 +234,7 @@ async function checkFile(
   fileId: string,
   param: string,
 ): Promise<{ systemPrompt: string | null }> {
-  // The share lock makes a deletion at the same moment wait until the job that uses the file exists.
+  // Because of the share lock, a concurrent deletion waits until the job that uses the file exists.
   const [file] = await tx.$queryRaw<{ systemPrompt: string | null }[]>`
     SELECT system_prompt AS "systemPrompt" FROM files
     WHERE team_id = ${teamId} AND id = ${fileId} FOR KEY SHARE NOWAIT`;
@@ -242,7 +242,7 @@ async function checkFile(
   return file;
 }
 
-/** A deletion of the version at the same moment waits until the job that starts from it exists. */
+/** Locks the version, so that a concurrent deletion waits until the job that starts from it exists. */
 async function holdVersion(
   tx: Transaction,
   teamId: string,

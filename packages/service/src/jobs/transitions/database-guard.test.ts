@@ -1,4 +1,4 @@
-/** The checks and triggers of the migrations: the last line of defence behind the guarded updates. */
+/** The constraints and triggers of the migrations: the last line of defence behind the guarded updates. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Services } from '../../services.ts';
@@ -22,7 +22,7 @@ describe('the database itself', () => {
           code: 'GJ001',
         });
       }
-      // An update that changes nothing is none.
+      // An update that changes nothing is not a transition.
       await services.sql.query('UPDATE jobs SET state = state WHERE id = $1', [job.id]);
     });
   }

@@ -10,13 +10,13 @@ import type { CheckpointStore } from '../../storage/checkpoint-store.ts';
 import { isTerminal, wireStatus } from '../job.ts';
 import { lockJob } from './change-job.ts';
 
-/** Rows that one statement removes: some hundred milliseconds. */
+/** Rows that one statement removes, which takes some hundred milliseconds. */
 const batch = 5_000;
 
 /**
- * Deletes a job that is over, with its events, metrics, attempts, trials, checkpoints and what was requested. The adapter that it
- * made stays, without its job, or is deleted too: `adapter`, as `deleteVersions` does it. Usage entries stay, which hold counts and ids, and
- * audit rows. Killed in the middle it has removed some rows, and is done by asking again. False: no such job in this team. Throws
+ * Deletes an ended job with its request, events, metrics, attempts, trials and checkpoints. Keeps the adapter that it created, without
+ * its job, unless `adapter` deletes it too, as `deleteVersions` does. Keeps audit rows and usage entries, which hold only counts and
+ * ids. If interrupted, some rows are removed, and a repeated call completes the deletion. False if the team has no such job. Throws
  * GraftError `job_not_ended`, and with `adapter` what `deleteVersions` throws.
  */
 export async function deleteJob(
@@ -34,7 +34,7 @@ export async function deleteJob(
   if (!found) return false;
   if (!isTerminal(found.state as never)) throw notEnded(id, found.state);
   if (adapter && found.adapterVersion) await deleteVersions(services, teamId, found.adapterVersion, by);
-  // They may be millions. No more come: the job is over for good.
+  // There may be millions of rows. None are added, because the job has ended.
   for (const table of ['job_metrics', 'job_events']) {
     for (let count = batch; count === batch; ) {
       const { rowCount } = await sql.query(
@@ -50,7 +50,7 @@ export async function deleteJob(
       const job = await lockJob(tx, Prisma.sql`team_id = ${teamId} AND id = ${id}`, { noWait: true });
       if (!job) return false;
       if (!isTerminal(job.state)) throw notEnded(id, job.state);
-      // Else the version would go with its job.
+      // Without this, the version would be deleted with its job.
       await tx.adapterVersion.updateMany({ where: { teamId, jobId: id }, data: { jobId: null } });
       await tx.idempotencyKey.deleteMany({ where: { teamId, jobId: id } });
       await tx.job.deleteMany({ where: { teamId, id } });
@@ -59,7 +59,7 @@ export async function deleteJob(
       return true;
     }),
   );
-  // What cannot be removed now is collected, as is what other machines have.
+  // The garbage collector removes what cannot be removed now, and copies on other machines.
   if (deleted) await checkpoints.remove(`checkpoints/${id}`).catch(() => {});
   return deleted;
 }

@@ -106,7 +106,7 @@ test('dispatchers at the same moment never give out one job twice', async () => 
   await queue(team, 12);
   await addWorker('w1', 6);
   const rounds = await Promise.all([1, 2, 3, 4].map(() => dispatchJobs(services)));
-  // What each left to the others comes with the next pass.
+  // The next pass dispatches what each dispatcher left to the others.
   const all = ids([...rounds.flat(), ...(await dispatchJobs(services))]);
   assert.equal(new Set(all).size, all.length);
   assert.equal(all.length, 12);

@@ -1,4 +1,4 @@
-/** Who is next, decided in SQL: teams take turns by their weights (team-turns.ts), and each team's jobs by priority and age. */
+/** Decides in SQL which job is next: teams take turns by their weights (team-turns.ts), and each team's jobs by priority and age. */
 import type { Database } from '../../database/database.ts';
 import { isDatabaseAway, isRowLocked } from '../../database/database-away.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
@@ -10,12 +10,12 @@ import { advanceClock, atWork, rank, takeTurn, turnsOf } from '../turns/team-tur
 import type { JobFaultListener } from './change-job.ts';
 
 /**
- * queued → dispatched, lease epoch + 1, for as many jobs as the living workers may have waiting: at most two per
- * slot dispatched or running, so that order is decided here and not by the queue. Next is always the first job of
- * the team whose turn it is and that is below its running limit, among those that a living worker can run; of
- * jobs with the same requirements no more are out than two per slot that meets them. A job that another transaction has
- * locked is left for the next pass, and so are all of a team that is locked, and one that cannot be changed, which `onFault`
- * hears of. `onLease` is told of each at once: ring the queue for it.
+ * queued → dispatched, lease epoch + 1, for as many jobs as the live workers can hold: at most two per slot dispatched
+ * or running, so that the order is decided here and not by the queue. Next is always the first job of the team whose turn it
+ * is and that is below its running limit, among the jobs that a live worker can run. At most two jobs with the same requirements
+ * are out per slot that meets them. Jobs that another transaction has locked, and all jobs of a locked team, wait for the next
+ * pass, as does a job that cannot be changed, which `onFault` reports. Calls `onLease` immediately for each dispatched job, to
+ * notify the queue.
  */
 export async function dispatchJobs(
   db: Database,
@@ -26,7 +26,7 @@ export async function dispatchJobs(
   for (let next = await nextToRun(db, passedOver); next; next = await nextToRun(db, passedOver)) {
     const { id, teamId } = next;
     const lease = await dispatchJob(db, next).catch((error: unknown) => {
-      // An attempt of the team's is ending, and its process is frozen.
+      // A frozen process is ending an attempt of this team.
       if (isRowLocked(error)) return 'team locked' as const;
       if (isDatabaseAway(error)) throw error;
       options.onFault?.({ id, error });
@@ -74,12 +74,12 @@ async function nextToRun(
   return rows[0] ?? null;
 }
 
-/** SQL over a row of `teams`: with so many jobs dispatched or running it may have one more. */
+/** SQL over a row of `teams`: with this number of jobs dispatched or running, the team may have one more. */
 const mayHaveMore = (jobs: Prisma.Sql): Prisma.Sql => Prisma.sql`(${jobs} < teams.running_limit)`;
 
 /**
- * Null: it is locked or queued no more, or its team is at its limit. One at a time for each team: two dispatchers that
- * counted at the same moment would go beyond the limit.
+ * Null if the job is locked or no longer queued, or if its team is at its limit. Dispatches of one team run one at a time: two
+ * dispatchers that count at the same moment would exceed the limit.
  */
 async function dispatchJob(
   db: Database,
@@ -104,9 +104,9 @@ async function dispatchJob(
 }
 
 /**
- * The dispatched job that a worker with a free slot should claim, whichever it was rung for: one of the team that has the fewest
- * running for its weight, of these the one dispatched first. So a team that has just come need not wait until all that was
- * dispatched before has begun. Null: there is none for it, besides those that it passes over.
+ * Returns the dispatched job that a worker with a free slot should claim, whichever job it was notified of: from the team with the
+ * fewest running jobs for its weight, the job dispatched first. So a team that has just arrived need not wait until everything
+ * dispatched before it has started. Null if there is none for this worker, apart from `passedOver`.
  */
 export async function firstDispatched(
   { sql }: Pick<Database, 'sql'>,
@@ -123,8 +123,8 @@ export async function firstDispatched(
 }
 
 /**
- * Dispatched jobs that nobody claimed for `seconds`: their bell may be lost (queue restarted empty, or down when it
- * should have rung). Ringing again is harmless. With `worker`, only those that it may take.
+ * Returns dispatched jobs that no worker claimed for `seconds`: their notification may be lost (queue restarted empty, or
+ * unavailable at the time). Notifying again is harmless. With `worker`, only jobs that it may claim.
  */
 export async function staleDispatched(
   { sql }: Pick<Database, 'sql'>,
@@ -139,8 +139,8 @@ export async function staleDispatched(
 }
 
 /**
- * dispatched → queued for those that nobody claimed for `seconds` and that no living worker can run: the one that could is
- * gone, and they would keep the room of jobs that others can run. Answers their ids.
+ * dispatched → queued for jobs that no worker claimed for `seconds` and that no live worker can run: the capable worker is
+ * gone, and these jobs would block slots for jobs that others can run. Returns their ids.
  */
 export async function takeBackDispatched(
   { sql }: Pick<Database, 'sql'>,

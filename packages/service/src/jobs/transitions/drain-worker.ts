@@ -5,8 +5,8 @@ import { insertEvent } from '../records/job-event.ts';
 import { changeJob, holds } from './change-job.ts';
 
 /**
- * Asks what runs on a worker to leave it (`preemptRequestedAt`), as `preemptForStarved` does of one job: it checkpoints each and puts
- * it back into the queue, at no attempt. Only after the worker is quarantined in the same transaction, or it would take them again.
+ * Asks the running jobs of a worker to leave it (`preemptRequestedAt`), as `preemptForStarved` asks one job: the worker checkpoints each
+ * and requeues it with the attempt refunded. Call only after the same transaction quarantines the worker, or it would claim them again.
  */
 export async function drainWorker(tx: Transaction, workerId: string): Promise<void> {
   const held = await tx.job.findMany({

@@ -16,15 +16,15 @@ export type Ending =
       fineTunedModel: string;
       trainedTokens: number;
       trainingEnd: TrainingEnd | null;
-      /** Of a sweep: whose configuration becomes the job's. */
+      /** Of a sweep, the trial whose configuration becomes the job's. */
       winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | null;
     }
   | { state: 'failed'; error: JobError }
   | { state: 'cancelled' };
 
 /**
- * The one way in which a job ends: its row, its attempt, what it used, its events and its outbox row, in the caller's transaction.
- * `fence` raises the lease epoch: the caller does not hold the lease, and whoever does must stop. Null: `guard` holds for no job.
+ * Ends a job; no other code does. Writes its row, its attempt, its usage, its events and its outbox row, in the caller's transaction.
+ * `fence` raises the lease epoch, for callers that do not hold the lease: its holder must stop. Null if no job matches `guard`.
  */
 export async function endJob(
   tx: Transaction,
@@ -79,7 +79,7 @@ function configurationOf(winner: Pick<JobTrial, 'peft' | 'resolvedTraining'> | n
     resolved_training = ${JSON.stringify(winner.resolvedTraining)}::jsonb`;
 }
 
-/** What people are told of an end that was not simply the last step. */
+/** Returns the event messages of an end that was not simply the last step. */
 function endMessages(end: TrainingEnd | null): string[] {
   if (!end) return [];
   const { step, totalSteps, reason, best, publishedStep, evaluationsWithoutGain: without } = end;
@@ -96,7 +96,7 @@ function endMessages(end: TrainingEnd | null): string[] {
   return messages;
 }
 
-/** As the job has it on the wire. */
+/** The end in the API's format. */
 function endData({ step, totalSteps, reason, publishedStep, best }: TrainingEnd) {
   return { step, total_steps: totalSteps, reason, published_step: publishedStep, best };
 }

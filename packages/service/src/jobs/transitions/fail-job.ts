@@ -10,17 +10,17 @@ import { endJob } from './end-job.ts';
 import { endAttempt } from './job-attempts.ts';
 import { returnHeld } from './return-job.ts';
 
-/** Attempts that may be lost since the last new checkpoint; the last of them fails the job. */
+/** Maximum number of attempts lost since the last new checkpoint; the last of them fails the job. */
 export const attemptLimit = 3;
 
 /** SQL: when a job that lost an attempt may run again: 1 s, 4 s, … after the first, second, … */
 export const retryAfter = Prisma.sql`now() + make_interval(secs => least(power(4, attempts_since_checkpoint - 1), 60))`;
 
 /**
- * The attempt of a running job failed. A fault of the environment gives the job back (`returnJob`). running → failed for
- * a user's fault or a broken base model, which no other attempt mends, or when this was the third attempt since the last
- * new checkpoint; else → queued, to run again after a while, or → paused when that was asked. A job that was asked to
- * cancel goes to cancelled. Null: fenced.
+ * Records that the attempt of a running job failed. An environment error releases the job (`returnJob`). running → failed for
+ * a user error or a broken base model, which no retry fixes, or if this was the third attempt since the last new checkpoint.
+ * Otherwise → queued, to run again after a backoff, or → paused if a pause was requested. → cancelled if a cancel was requested.
+ * Null when fenced.
  */
 export async function failJob(db: Database, lease: Lease, error: JobError): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {

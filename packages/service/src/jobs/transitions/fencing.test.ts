@@ -1,4 +1,4 @@
-/** Every write of a worker, in every state, with every kind of lease: only the holder's changes anything. */
+/** Every write of a worker, in every state, with every kind of lease: only the write of the holder changes anything. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -54,10 +54,10 @@ const progress = { step: 1, totalSteps: 2, epoch: 0.5, tokens: 64, tokensPerSeco
 
 interface Write {
   run(lease: Lease): Promise<unknown>;
-  /** States in which the holder of the lease may do it. */
+  /** States in which the holder of the lease may write. */
   legal: JobState[];
   again?: JobState[];
-  /** Asked of a running job first. */
+  /** Requested of a running job before the write. */
   ask?: 'cancel' | 'pause';
 }
 
@@ -98,7 +98,7 @@ const writes: Record<string, Write> = {
   publishAdapterVersion: {
     run: (lease) => publishAdapterVersion(services, lease, testAdapter),
     legal: ['running'],
-    // Under the lease that published it is answered what was.
+    // Repeated under the lease that published, it returns what was published.
     again: ['succeeded'],
   },
   releaseJob: { run: (lease) => releaseJob(services, lease), legal: ['running'] },
@@ -119,7 +119,7 @@ const writes: Record<string, Write> = {
   },
 };
 
-/** Everything a write could have touched. */
+/** Returns everything that a write could have changed. */
 async function snapshot(jobId: string): Promise<unknown> {
   const { rows } = await services.sql.query(
     `SELECT (SELECT to_jsonb(j) FROM jobs j WHERE id = $1) AS job,
@@ -134,7 +134,7 @@ async function snapshot(jobId: string): Promise<unknown> {
   return rows[0];
 }
 
-/** A job in this state, claimed where the state is that of a lease. */
+/** Creates a job in this state, claimed if the state requires a lease. */
 async function jobUnderLease(state: JobState): Promise<Job> {
   const job = await createTestJob(services, team, state);
   const claim = { workerId: 'v', leaseSeconds: 60, id: job.id };
@@ -154,7 +154,7 @@ for (const [name, { run, legal, ask, again }] of Object.entries(writes)) {
         const stale = [
           { ...lease, epoch: lease.epoch - 1 },
           { ...lease, epoch: lease.epoch + 1 },
-          // A claim draws the token.
+          // A claim needs no token: it draws one.
           ...(name === 'claimJob' ? [] : [{ ...lease, token: newLeaseToken() }]),
           ...(name === 'claimJob' || lease.token === null ? [] : [{ ...lease, token: null }]),
         ];

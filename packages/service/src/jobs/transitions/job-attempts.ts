@@ -1,4 +1,4 @@
-/** The history of a job's leases: who worked on it from when to when, how far that came, and how it ended. */
+/** The history of a job's attempts: which worker ran each, from when to when, how far it got, and how it ended. */
 import type { Transaction } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import { instruments } from '../../observe/instruments.ts';
@@ -7,7 +7,7 @@ import type { AttemptKind, AttemptOutcome, Job } from '../job.ts';
 import { insertEvent } from '../records/job-event.ts';
 import { chargeAttempt } from '../turns/team-turns.ts';
 
-/** Notes that the worker begins, under the epoch that `job` has now; tells the job when the attempt before was lost. */
+/** Records that the worker starts, under the current epoch of `job`; adds an event if the attempt before was lost. */
 export async function beginAttempt(
   tx: Transaction,
   job: Job,
@@ -25,7 +25,7 @@ export async function beginAttempt(
   });
   if (before?.outcome !== 'lost') return;
   const seconds = Math.max(0, Math.round(before.seconds));
-  // Before the commit: one that fails, which is rare, counts once too often.
+  // Counted before the commit: a commit that fails, which is rare, makes the count too high by one.
   instruments.recoveries.inc();
   instruments.recoverySeconds.observe(Math.max(0, before.seconds));
   const goesOn =
@@ -41,9 +41,9 @@ export async function beginAttempt(
 }
 
 /**
- * Closes the job's attempt that is under way, if there is one, enters how long it had the device, and charges its team for it. A
- * lost one ended with its last sign of life, which is `leaseSeconds` before its lease ran out: call this while the row still has
- * that lease.
+ * Ends the job's current attempt, if there is one, records how long it held the device, and charges its team for that time. A lost
+ * attempt ended with its last sign of life, `leaseSeconds` before its lease ran out: call this while the row still has that
+ * lease.
  */
 export async function endAttempt(
   tx: Transaction,

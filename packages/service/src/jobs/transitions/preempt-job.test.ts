@@ -35,7 +35,7 @@ async function claimNext(): Promise<Job> {
   return (await claimJob(services, lease!, { workerId: 'w1', leaseSeconds: 600 }))!;
 }
 
-/** As if all that waits or runs had done so for this many minutes. */
+/** Moves all waiting and running times back by this many minutes. */
 async function letPass(minutes: number): Promise<void> {
   await services.sql.query("UPDATE job_attempts SET started_at = started_at - $1 * interval '1 minute'", [
     minutes,

@@ -7,10 +7,11 @@ import { canRun, takesJobs } from '../turns/may-take.ts';
 import { changeJob, holds } from './change-job.ts';
 
 /**
- * Asks one running job to make room (`preemptRequestedAt`) when a team has waited for `seconds` and has none running: the job that
- * began first, at least as long ago, of the team that has most running for its weight, where the one that waits can run on
- * that worker and every slot that it could have is taken. Its worker checkpoints it and puts it back into the queue. One at a time. What
- * its team has dispatched besides goes back into the queue, so that the slot is for whose turn it is. Null: nobody has to.
+ * Requests preemption of one running job (`preemptRequestedAt`) if a team has waited for `seconds` and runs no job. Chooses, from the
+ * team with the most running jobs for its weight, the job that started first and at least `seconds` ago, on a worker that can run the
+ * waiting job. Preempts only if all slots that could run the waiting job are occupied, and one job at a time. The worker checkpoints
+ * the job and requeues it. Other dispatched jobs of its team are requeued too, so that the slot goes to the team whose turn it is.
+ * Null if no job must be preempted.
  */
 export async function preemptForStarved(db: Database, { seconds }: { seconds: number }): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {

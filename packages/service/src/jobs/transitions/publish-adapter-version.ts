@@ -11,14 +11,14 @@ import { endJob } from './end-job.ts';
 export interface NewAdapterVersion extends MadeVersion {
   trainedTokens: number;
   trainingEnd?: TrainingEnd;
-  /** Of a sweep, which trial's it is. */
+  /** Of a sweep, the trial that the adapter belongs to. */
   winner?: Pick<JobTrial, 'peft' | 'resolvedTraining'>;
 }
 
 /**
- * running → succeeded, with the adapter, its version and the outbox row, in one transaction: the only way anything
- * is ever published that was trained here. Who asks again under the same lease, because it could not know, is answered what was published.
- * Null: fenced, or a cancel was asked before the commit (`heartbeatJob` tells which).
+ * running → succeeded, with the adapter, its version and the outbox row, in one transaction: no other code publishes an
+ * adapter that was trained here. A worker that asks again under the same lease, because it did not receive the answer, gets the published
+ * version. Null when fenced, or if a cancel was requested before the commit (`heartbeatJob` distinguishes these).
  */
 export async function publishAdapterVersion(
   db: Database,
@@ -26,7 +26,7 @@ export async function publishAdapterVersion(
   input: NewAdapterVersion,
 ): Promise<{ job: Job; version: AdapterVersion } | null> {
   return await inTransaction(db, async (tx) => {
-    // The lock holds back a cancel from here to the commit.
+    // The lock delays a cancel from here to the commit.
     const guard = Prisma.sql`${holds(lease, 'running')} AND cancel_requested_at IS NULL`;
     const running = await lockJob(tx, guard);
     if (!running) return await readPublished(tx, lease);
@@ -57,10 +57,10 @@ async function insertTrained(tx: Transaction, job: Job, input: NewAdapterVersion
   const { teamId, id: jobId, keyId, model: baseModel, systemPrompt } = job;
   const { trainingEnd, trainedTokens: _, winner, ...made } = input;
   const { peft } = winner ?? job;
-  // Of an attempt that was lost, whose run went further than this one, as another version's may.
+  // Adapters of a lost attempt that got further than this one, which is possible if another version of Graft ran it.
   if (trainingEnd)
     await tx.checkpointAdapter.deleteMany({ where: { teamId, jobId, step: { gt: trainingEnd.step } } });
-  // The last evaluation, whose adapter is published itself, may have been the best.
+  // The last evaluation may have been the best; its adapter is published itself.
   if (trainingEnd?.best)
     await tx.checkpointAdapter.updateMany({
       where: { teamId, jobId, isBest: true, step: { not: trainingEnd.best.step } },

@@ -1,4 +1,4 @@
-/** What becomes of a job that a worker cannot run, and which worker may take which job. */
+/** What happens to a job that a worker cannot run, and which worker may claim which job. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, test } from 'node:test';
 import type { Dispatch } from '../../queue/job-queue.ts';
@@ -39,7 +39,7 @@ async function addWorker(
   await registerWorker(services, { id, address: null, hostname: 'here', pid: 1, slots, capabilities });
 }
 
-/** Queued → dispatched → running, by this worker. Null: it may not take it. */
+/** Queued → dispatched → running, by this worker. Null if it may not claim the job. */
 async function take(
   lease: Dispatch,
   workerId: string,

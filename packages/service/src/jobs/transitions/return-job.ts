@@ -10,27 +10,27 @@ import { endAttempt } from './job-attempts.ts';
 
 const backoffMinutes = [1, 2, 5, 10];
 
-/** So many times may workers give a job back without a new checkpoint between; the last of them fails it. */
+/** Maximum number of times workers may release a job without a new checkpoint between; the last of them fails the job. */
 export const returnLimit = 20;
-/** The same in all: that its machine is to blame a trainer says itself, and one that was taken over could say so after each step. */
+/** The same limit over all attempts: the trainer itself reports environment errors, and a compromised one could do so after each step. */
 export const returnLimitInAll = 200;
 
-/** Minutes until a job that could not be run is tried again, after so many times in all. */
+/** Minutes until a job that could not be run is retried, by the number of releases so far. */
 export function returnMinutes(times: number): number {
   return backoffMinutes[Math.min(times, backoffMinutes.length) - 1]!;
 }
 
-/** A fault of the environment: this worker cannot run the job, whose fault it is not. */
+/** An environment error: this worker cannot run the job, and the job is not the cause. */
 export interface Return {
   workerId: string;
-  /** In plain words, shown to the team: no paths, no addresses. */
+  /** In plain language, shown to the team: without paths or addresses. */
   reason: string;
 }
 
 /**
- * running → queued with the attempt refunded, to run again after some minutes, on another worker where one lives that
- * can. → failed when that has happened too often, without a new checkpoint between or in all. A job that was asked to cancel or
- * pause goes to cancelled or paused instead. Null: fenced.
+ * running → queued with the attempt refunded, to run again after some minutes, preferably on another live worker that can
+ * run it. → failed if this happened too often, without a new checkpoint between or in total. A job with a requested cancel or
+ * pause goes to cancelled or paused instead. Null when fenced.
  */
 export async function returnJob(db: Database, lease: Lease, why: Return): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
@@ -39,7 +39,7 @@ export async function returnJob(db: Database, lease: Lease, why: Return): Promis
   });
 }
 
-/** As `returnJob`, of a running job that this transaction has locked. */
+/** Like `returnJob`, for a running job that this transaction has locked. */
 export async function returnHeld(
   tx: Transaction,
   held: Job,
@@ -79,18 +79,18 @@ export async function returnHeld(
   return job;
 }
 
-/** How often workers have given this job back with its attempt refunded, this time included, since its last new checkpoint. */
+/** Returns how often workers have released this job with a refund since its last new checkpoint, including this time. */
 export async function countReturn(tx: Transaction, held: Job): Promise<number> {
   return (await madeCheckpoint(tx, held)) ? 1 : held.environmentFaults + 1;
 }
 
-/** running → failed: it was given back `returnLimit` times. */
+/** running → failed: workers have released the job too often. */
 export async function failReturned(tx: Transaction, held: Job, reason: string): Promise<Job | null> {
   const guard = holds(leaseOf(held), 'running');
   return await endJob(tx, guard, { state: 'failed', error: tooOften(reason) });
 }
 
-/** Whether the attempt under way made a checkpoint beyond the one it could begin from. */
+/** Returns whether the current attempt made a checkpoint beyond the one it started from. */
 async function madeCheckpoint(
   tx: Transaction,
   { teamId, id, leaseEpoch, lastCheckpointStep }: Job,

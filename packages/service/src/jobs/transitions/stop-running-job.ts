@@ -1,4 +1,4 @@
-/** How a worker lets go of a job that is not done: because a user asked, or because the worker itself stops. */
+/** Transitions by which a worker releases an unfinished job: because a user asked, or because the worker itself stops. */
 import type { Database } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 import { Prisma } from '../../generated/client.ts';
@@ -10,11 +10,11 @@ import { endJob } from './end-job.ts';
 import { endAttempt } from './job-attempts.ts';
 import { countReturn, failReturned, returnLimit } from './return-job.ts';
 
-/** SQL: gives the lease up; the attempt does not count. */
+/** SQL: releases the lease; the attempt does not count. */
 const letGo = Prisma.sql`pause_requested_at = NULL, preempt_requested_at = NULL, lease_until = NULL, worker_id = NULL,
   attempts = attempts - 1, attempts_since_checkpoint = greatest(attempts_since_checkpoint - 1, 0)`;
 
-/** running → cancelled, by the worker that was asked to and has stopped its trainer. Null: fenced. */
+/** running → cancelled, by the worker that was asked to cancel and has stopped its trainer. Null when fenced. */
 export async function cancelRunningJob(db: Database, lease: Lease): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const guard = Prisma.sql`${holds(lease, 'running')} AND cancel_requested_at IS NOT NULL`;
@@ -22,7 +22,7 @@ export async function cancelRunningJob(db: Database, lease: Lease): Promise<Job 
   });
 }
 
-/** running → paused, by the worker that was asked to and has checkpointed; the attempt is refunded. Null: fenced. */
+/** running → paused, by the worker that was asked to pause and has checkpointed; the attempt is refunded. Null when fenced. */
 export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const job = await changeJob(
@@ -39,21 +39,21 @@ export async function pauseRunningJob(db: Database, lease: Lease): Promise<Job |
 }
 
 export interface Release {
-  /** For the job's events. */
+  /** Shown in the job's events. */
   reason: string;
   /**
-   * The worker could not renew its lease in time. It may be the job that keeps it from that, by the memory it takes: so each
-   * counts as one of the times that a job may be given back without a new checkpoint between, and the last fails it.
+   * The worker could not renew its lease in time. The job itself may be the cause, by the memory it uses: so this counts towards the
+   * maximum number of releases without a new checkpoint between, and the last one fails the job.
    */
   isLate?: boolean;
-  /** It ran out of memory: it runs again with so many examples at a time, on whatever worker. */
+  /** Set if the job ran out of memory: it runs again, on any worker, with this number of examples per pass. */
   microBatch?: number;
 }
 
 /**
- * running → queued, for a worker that stops in good order (SIGTERM: checkpointed), makes room for another team, or was cut off
- * from Postgres and still has the lease; or whose job ran out of memory and is to try with less: the attempt is refunded. A job that was asked to cancel or pause goes to cancelled or
- * paused instead. Null: fenced.
+ * running → queued with the attempt refunded, for a worker that shuts down cleanly (SIGTERM: checkpointed), that preempts the job
+ * for another team, or that was cut off from Postgres and still has the lease; or for a job that ran out of memory and must retry
+ * with less. A job with a requested cancel or pause goes to cancelled or paused instead. Null when fenced.
  */
 export async function releaseJob(
   db: Database,

@@ -1,4 +1,4 @@
-/** What each transition does to the row; that nobody else may do it stands in fencing.test.ts. */
+/** What each transition does to the row; fencing.test.ts checks that only the lease holder may do it. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { findFineTunedModel, getAdapter, listAdapterVersions } from '../../adapters/read-adapters.ts';
@@ -41,7 +41,7 @@ after(async () => await services.close());
 const read = async (id: string) => (await getJob(services, team.id, id))!;
 const claim = { workerId: 'worker-1', leaseSeconds: 60 };
 const validator = { workerId: 'validator-1', leaseSeconds: 60 };
-/** No grace: Postgres has been up for longer than nothing. */
+/** Without a grace period: Postgres has been up for longer than 0 s. */
 const successor = { workerId: 'validator-2', leaseSeconds: 0 };
 
 async function outboxOf(job: Job): Promise<string[]> {
@@ -215,7 +215,7 @@ describe('release', () => {
       assert.deepEqual([released.state, released.attempts, released.environmentFaults], ['queued', 0, times]);
       lease = await startAgain(job);
     }
-    // A good stop is not counted.
+    // A clean stop is not counted.
     assert.equal((await releaseJob(services, lease))!.environmentFaults, returnLimit - 1);
     lease = await startAgain(job);
     const failed = (await releaseJob(services, lease, late))!;

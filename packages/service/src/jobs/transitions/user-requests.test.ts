@@ -48,7 +48,7 @@ describe('what a user may ask in which state', () => {
         const after = (await verbs[verb](services, team.id, job.id, by))!;
         assert.equal(after.state, outcome);
         const asked = state === 'running';
-        // Whoever held the old epoch is fenced; a running job keeps its worker until that has seen the request.
+        // The holder of the old epoch is fenced; a running job keeps its worker until the worker has seen the request.
         assert.equal(after.leaseEpoch, job.leaseEpoch + (asked || verb === 'resume' ? 0 : 1));
         assert.equal(after.cancelRequestedAt !== null, asked && verb === 'cancel');
         assert.equal(after.pauseRequestedAt !== null, asked && verb === 'pause');

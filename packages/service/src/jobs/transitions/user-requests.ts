@@ -1,4 +1,4 @@
-/** What a user may ask of a job: to cancel, pause or resume, or another priority. */
+/** Requests of users for a job: cancel, pause, resume, or another priority. */
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
@@ -21,14 +21,14 @@ import { changeJob, holds, lockJob } from './change-job.ts';
 import { endJob } from './end-job.ts';
 
 /**
- * Null: no such job in this team. Throws GraftError `invalid_job_state` where the job's state forbids it, and what
- * `isRowLocked` knows when another transaction holds the job for two seconds.
+ * Null if the team has no such job. Throws GraftError `invalid_job_state` if the job's state forbids the request, and an error that
+ * `isRowLocked` recognises if another transaction holds the job for two seconds.
  */
 type UserRequest = (db: Database, teamId: string, id: string, by: Actor) => Promise<Job | null>;
 
 /**
- * validating, queued, dispatched, paused → cancelled at once, lease epoch + 1; a running job is asked
- * (`cancelRequestedAt`), and its worker stops it within two seconds. Asking twice is the same as once.
+ * validating, queued, dispatched, paused → cancelled immediately, lease epoch + 1. A running job only records the request
+ * (`cancelRequestedAt`), and its worker stops it within two seconds. Repeating the request changes nothing.
  */
 export const cancelJob = request('cancel', {
   allows: (job) => !isTerminal(job.state),
@@ -39,8 +39,8 @@ export const cancelJob = request('cancel', {
 });
 
 /**
- * queued, dispatched → paused at once, lease epoch + 1; a running job is asked (`pauseRequestedAt`), and its worker
- * checkpoints and pauses it.
+ * queued, dispatched → paused immediately, lease epoch + 1. A running job only records the request (`pauseRequestedAt`), and
+ * its worker checkpoints and pauses it.
  */
 export const pauseJob = request('pause', {
   allows: ({ state }) => state === 'queued' || state === 'dispatched' || state === 'running',
@@ -56,7 +56,7 @@ export const pauseJob = request('pause', {
   },
 });
 
-/** paused → queued; a running job that was asked to pause but has not yet goes on running. */
+/** paused → queued. A running job whose requested pause has not happened yet keeps running. */
 export const resumeJob = request('resume', {
   allows: (job) => job.state === 'paused' || (job.state === 'running' && job.pauseRequestedAt !== null),
   act: async (tx, job, guard) => {
@@ -68,7 +68,7 @@ export const resumeJob = request('resume', {
   },
 });
 
-/** Another priority for a job that is not over; one that runs has it when it waits again. */
+/** Changes the priority of a job that has not ended; a running job uses it when it is queued again. */
 export async function setJobPriority(
   db: Database,
   teamId: string,
@@ -111,7 +111,7 @@ function request(
     );
 }
 
-/** Acts on the locked job, in whose state the request is allowed. */
+/** Changes the locked job, whose state allows the request. */
 type Action = (tx: Transaction, job: Job, guard: Prisma.Sql) => Promise<Job | null>;
 
 /** 400, not 409: clients retry a 409. */

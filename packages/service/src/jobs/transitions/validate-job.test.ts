@@ -25,7 +25,7 @@ beforeEach(async () => {
 after(async () => await services.close());
 
 const first = { workerId: 'v-1', leaseSeconds: 60 };
-/** No grace: Postgres has been up for longer than nothing. */
+/** Without a grace period: Postgres has been up for longer than 0 s. */
 const successor = { workerId: 'v-2', leaseSeconds: 0 };
 
 const read = async (job: Job) => (await getJob(services, job.teamId, job.id))!;
@@ -36,7 +36,7 @@ async function queue(team: TestTeam, count: number): Promise<Job[]> {
   return jobs;
 }
 
-/** As when the process that holds it died `seconds` ago. */
+/** Acts as if the process that holds the job died `seconds` ago. */
 async function expire(job: Job, seconds = 1): Promise<void> {
   await services.sql.query(
     'UPDATE jobs SET lease_until = now() - make_interval(secs => $2) WHERE id = $1 AND lease_until IS NOT NULL',

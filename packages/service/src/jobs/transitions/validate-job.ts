@@ -1,4 +1,4 @@
-/** Validation is leased work as training is: claimed by one process, renewed, fenced, and its attempts counted. */
+/** Validation is leased work like training: one process claims it, renews its lease, can be fenced, and its attempts are counted. */
 import { overlapRemark, type ResolvedTraining } from '@graft/peft-core/config';
 import type { ExampleCounts } from '@graft/peft-core/examples';
 import { type Database, statementWithin, type Transaction } from '../../database/database.ts';
@@ -26,14 +26,14 @@ import { hasExpired } from './expiry/lease-expiry.ts';
 import { beginAttempt, endAttempt } from './job-attempts.ts';
 import { returnLimit, returnMinutes } from './return-job.ts';
 
-/** Validations that may break without getting further than an earlier one; the last of them fails the job. */
+/** Maximum number of validations that break without getting further than an earlier one; the last of them fails the job. */
 const brokenLimit = 3;
 /**
- * The same of processes that were lost while they validated: they may have been killed for any other reason, and a whole service
- * may be killed again and again.
+ * The same limit for processes that were lost while they validated. Higher, because they may have been killed for another reason, and a
+ * whole service may be killed repeatedly.
  */
 const lostLimit = 8;
-/** After the first losses at once; then with growing distance, so that they are not all of one crash loop. */
+/** Seconds until a retry, by the number of losses: none at first, then growing, so that a crash loop does not use up all attempts. */
 const lostSeconds = [0, 0, 15, 60, 120, 300, 600];
 
 const validatorLost: JobError = {
@@ -44,10 +44,10 @@ const validatorLost: JobError = {
 };
 
 /**
- * Takes a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: the one named, or else
- * the first of the team whose turn it is (team-turns.ts); with `onlyIdleTeams` of a team with none under way. `workerId`
- * names any process. Null: there is none. One that cannot be claimed is passed over; this rejects with its fault when
- * there is no other. Renew it with `heartbeatValidation`; end it with `finishValidation`, `returnValidation` or
+ * Claims a job in state validating for `leaseSeconds`, lease epoch + 1, validation attempt + 1: job `id`, or else the first job of
+ * the team whose turn it is (team-turns.ts); with `onlyIdleTeams` only of teams without a running validation. `workerId` names any
+ * process. Null if there is no such job. Skips a job that cannot be claimed; rejects with its error if there is no other.
+ * Renew the lease with `heartbeatValidation`; end it with `finishValidation`, `returnValidation` or
  * `releaseValidation`.
  */
 export async function claimValidation(db: Database, options: ClaimOptions): Promise<Job | null> {
@@ -68,7 +68,7 @@ export async function claimValidation(db: Database, options: ClaimOptions): Prom
         return claimed.job;
       } catch (error) {
         if (isDatabaseAway(error) && !isRowLocked(error)) throw error;
-        // One that cannot be claimed holds up no other.
+        // A job that cannot be claimed does not delay the others.
         fault = error;
       }
     }
@@ -82,7 +82,7 @@ interface ClaimOptions {
   onlyIdleTeams?: boolean;
 }
 
-/** Null: another has it, or it is over. */
+/** Null if another process has claimed the job, or it has ended. */
 async function claim(
   db: Database,
   id: string,
@@ -91,7 +91,7 @@ async function claim(
   return await inTransaction(db, async (tx) => {
     const [next] = await lockFreeJobs(tx, Prisma.sql`id = ${id} AND ${mayBeValidated(leaseSeconds)}`);
     if (!next) return null;
-    // Whoever held it is gone, and no sweeper has come by yet.
+    // Its holder is gone, and no sweeper has found that yet.
     if (next.leaseUntil) {
       const freed = await loseValidation(tx, next, leaseSeconds);
       if (freed?.state !== 'validating') return null;
@@ -109,15 +109,15 @@ async function claim(
   });
 }
 
-/** SQL over a row of `jobs`: it waits for validation, and nobody is at it. */
+/** SQL over a row of `jobs`: it waits for validation, and no process validates it. */
 const mayBeValidated = (leaseSeconds: number): Prisma.Sql =>
   Prisma.sql`(jobs.state = 'validating' AND jobs.run_after <= now() AND (jobs.lease_until IS NULL OR ${hasExpired(leaseSeconds, Prisma.sql`jobs.lease_until`)}))`;
 
-/** Candidates of one look: as many of a team as others may be at in the same moment, and of all teams. */
+/** Maximum number of candidates per query: of one team, enough for concurrent claims by other processes, and of all teams. */
 const mostOfTeam = 8;
 const mostOfAll = 32;
 
-/** Ids of the jobs whose validation is next, in the order of their turns. Another process may be about to take some of them. */
+/** Returns the ids of the jobs to validate next, in the order of their turns. Another process may be about to claim some of them. */
 async function nextToValidate(
   { sql }: Database,
   { id, leaseSeconds, onlyIdleTeams = false }: ClaimOptions,
@@ -139,8 +139,8 @@ async function nextToValidate(
 }
 
 /**
- * Extends the lease, and shows how far validation has come. One that gets further than every earlier one starts the
- * count of attempts anew. Null: fenced or cancelled; stop, and write nothing.
+ * Extends the lease and publishes the progress. A validation that gets further than all earlier ones resets the count of
+ * attempts. Null when fenced or cancelled: stop, and write nothing.
  */
 export async function heartbeatValidation(
   { sql }: Pick<Database, 'sql'>,
@@ -166,22 +166,22 @@ export async function heartbeatValidation(
 export type ValidationOutcome =
   | {
       ok: true;
-      /** Every number fixed. */
+      /** Training options with every number fixed. */
       resolvedTraining: ResolvedTraining;
-      /** The same of a sweep's trials, in order; the first is `resolvedTraining`. */
+      /** The same for a sweep's trials, in order; the first is `resolvedTraining`. */
       trials?: readonly ResolvedTraining[];
-      /** What it will train, at most. */
+      /** Maximum number of tokens that the job trains on. */
       plannedTokens?: number;
-      /** What became of the lines of its files. */
+      /** How the lines of its files are used. */
       dataCounts?: DataCounts;
-      /** Null or absent: it could not be told. */
+      /** Null or absent if the estimate failed. */
       estimate?: JobEstimate | null;
     }
   | { ok: false; error: JobError; estimate?: JobEstimate };
 
 /**
- * validating → queued, or → failed with the reason, which may be that the team's quota has no room for its tokens. Null: fenced
- * (cancelled meanwhile, or another took over).
+ * validating → queued, or → failed with the reason, which may be that its tokens exceed the team's quota. Null when fenced
+ * (cancelled meanwhile, or claimed by another process).
  */
 export async function finishValidation(
   db: Database,
@@ -225,7 +225,7 @@ export async function finishValidation(
   });
 }
 
-/** What the owner of a job should know of its lines, in sentences. */
+/** Returns what the owner of a job should know about its lines, in sentences. */
 function remarksOn({ training, validation, overlap }: DataCounts, options: ResolvedTraining): string[] {
   const all = (name: keyof ExampleCounts) => training[name] + (validation?.[name] ?? 0);
   const [truncated, skipped, special] = [all('truncated'), all('skipped'), all('special_tokens')];
@@ -246,7 +246,7 @@ function remarksOn({ training, validation, overlap }: DataCounts, options: Resol
   return remarks;
 }
 
-/** SQL: what the job comes to. */
+/** SQL: sets the job's estimate. */
 function told(estimate: JobEstimate | null): Prisma.Sql {
   return Prisma.sql`estimate = ${estimate && JSON.stringify(estimate)}::jsonb`;
 }
@@ -262,7 +262,7 @@ async function refusalOf(admission: Promise<void>): Promise<JobError | null> {
   }
 }
 
-/** Gives a validation back, lease epoch + 1 and the attempt refunded, because the process stops. Null: fenced. */
+/** Releases a validation, lease epoch + 1 and the attempt refunded, because the process stops. Null when fenced. */
 export async function releaseValidation(db: Database, lease: Lease): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
     const guard = Prisma.sql`${holds(lease, 'validating')} AND lease_until IS NOT NULL`;
@@ -275,9 +275,9 @@ export async function releaseValidation(db: Database, lease: Lease): Promise<Job
 }
 
 /**
- * As `returnJob`: this process cannot validate (its base model is away), which is not the job's fault. Gives the validation
- * back as `releaseValidation` does, to be tried again after some minutes, or → failed with `error` when that has happened too
- * often. Null: fenced.
+ * Like `returnJob`: this process cannot validate (its base model is unavailable), and the job is not the cause. Releases the
+ * validation as `releaseValidation` does, to be retried after some minutes, or → failed with `error` if that has happened too
+ * often. Null when fenced.
  */
 export async function returnValidation(db: Database, lease: Lease, error: JobError): Promise<Job | null> {
   return await inTransaction(db, async (tx) => {
@@ -301,14 +301,14 @@ export async function returnValidation(db: Database, lease: Lease, error: JobErr
   });
 }
 
-/** SQL: nobody validates the job any more, and who did is fenced. */
+/** SQL: no process validates the job any more, and the former holder is fenced. */
 const letGo = Prisma.sql`lease_epoch = lease_epoch + 1, lease_until = NULL, worker_id = NULL`;
 /** SQL: the attempt does not count. */
 const refunded = Prisma.sql`validation_attempts = greatest(validation_attempts - 1, 0)`;
 
 /**
- * The holder's own attempt broke, but it lives on to say so (its thread ran out of memory): counted as a lost process is. The
- * job waits for another attempt at once, or → failed. Null: fenced.
+ * Records that the holder's own attempt broke while its process survived (its thread ran out of memory); counts like a lost process. The
+ * job waits for another attempt without a delay, or → failed. Null when fenced.
  */
 export async function breakValidation(
   db: Database,
@@ -321,7 +321,7 @@ export async function breakValidation(
   });
 }
 
-/** The lease of this locked job has run out, or, with `reason`, its holder broke: it waits for validation again, or → failed. */
+/** Ends the attempt of a locked job whose lease expired or, with `reason`, whose holder broke. It waits for validation again, or → failed. */
 export async function loseValidation(
   tx: Transaction,
   lost: Job,

@@ -1,7 +1,7 @@
 import type { Transaction } from '../../database/database.ts';
 import type { Job } from '../job.ts';
 
-/** A job that begins to run, or is over, has something to send: in the transaction that makes it so. */
+/** Schedules sending to trackers for a job that starts to run or ends, in the transaction of that change. */
 export async function wakeIntegrations(
   tx: Transaction,
   { teamId, id, integrations }: Pick<Job, 'teamId' | 'id' | 'integrations'>,

@@ -31,7 +31,7 @@ test('what varied is told as it varied, and the same each time', () => {
   const estimate = estimateStarts(history);
   assert.deepEqual(estimate(2), { median: 60, late: 600 });
   const { median, late } = estimate(41)!;
-  // Forty jobs of 168 s on the average.
+  // Forty jobs of 168 s on average.
   assert.ok(Math.abs(median - 6720) < 1500, `${median}`);
   assert.ok(late > median && late < 1.6 * 6720, `${late}`);
   assert.deepEqual(estimateStarts(history)(41), { median, late });

@@ -1,33 +1,33 @@
-/** When a waiting job should start: what the jobs that ran tell, played through many times. */
+/** Estimates when a waiting job starts: simulates the queue many times with durations of past jobs. */
 
 /** Seconds from now. */
 export interface StartEstimate {
-  /** In half of the cases the job has started by then. */
+  /** The job has started by then in half of the simulations. */
   median: number;
-  /** In nine of ten. */
+  /** The job has started by then in nine of ten simulations. */
   late: number;
 }
 
-/** Playing through takes the API's event loop a few milliseconds; places beyond go on at the same pace. */
+/** The simulation takes the API's event loop a few milliseconds; places beyond `mostPlaces` are extrapolated at the same pace. */
 const rounds = 40;
 const mostPlaces = 500;
 
 export interface SlotHistory {
   slots: number;
-  /** Jobs before the first of those that wait. */
+  /** Jobs ahead of the first waiting job. */
   dispatched: number;
-  /** How many are asked for. */
+  /** Number of places to estimate. */
   queued: number;
-  /** Seconds: for how long each running job has held its slot, and what it says is left, if it says so. */
+  /** Seconds that each running job has held its slot, and that it reports as remaining; null if it reports none. */
   running: { held: number; left: number | null }[];
-  /** Seconds for which jobs held their slots. */
+  /** Seconds that past jobs held their slots. */
   ran: number[];
 }
 
 /**
- * For places in the queue, from 1: draws what each job before takes from those that ran, and gives each slot that is free to the
- * next. What is left of a running one is what it says, or else drawn from those that took longer than it has. Null: nothing
- * is known. The draws are the same at each call, so that an estimate does not flicker.
+ * Estimates starts by place in the queue, from 1. Each simulation draws the duration of every job ahead from past jobs, and gives each
+ * slot that becomes free to the next job. The rest of a running job is what it reports, or else drawn from past jobs that took longer
+ * than it has so far. Returns null without past jobs or slots. The draws are the same at each call, so that an estimate does not flicker.
  */
 export function estimateStarts(history: SlotHistory): (place: number) => StartEstimate | null {
   const { slots, dispatched, queued, ran } = history;
@@ -39,7 +39,7 @@ export function estimateStarts(history: SlotHistory): (place: number) => StartEs
     const draw = createDraw(round);
     const free = freeTimes(history, sorted, draw);
     for (let place = 1 - dispatched; place <= places; place++) {
-      // The slot that is free first takes it.
+      // The slot that is free first takes the job.
       const at = free.shift()!;
       insert(free, at + pick(sorted, draw()));
       if (place >= 1) starts[place - 1]!.push(at);
@@ -58,12 +58,12 @@ export function estimateStarts(history: SlotHistory): (place: number) => StartEs
   };
 }
 
-/** When each slot is free for another job, ascending. */
+/** Returns when each slot is free for another job, ascending. */
 function freeTimes({ slots, running }: SlotHistory, sorted: number[], draw: () => number): number[] {
   const free: number[] = [];
   for (const { held, left } of running.slice(0, slots)) {
     const longer = sorted.filter((seconds) => seconds > held);
-    // One that has taken longer than all before may take as long again.
+    // A job that has taken longer than all past jobs may take up to as long again.
     const rest = longer.length > 0 ? pick(longer, draw()) - held : held * draw();
     insert(free, left ?? rest);
   }
@@ -82,12 +82,12 @@ function insert(times: number[], time: number): void {
   times.splice(low, 0, time);
 }
 
-/** The value that the share `q` of the ascending `values` is at or below. */
+/** Returns the quantile `q` of the ascending `values`. */
 function pick(values: number[], q: number): number {
   return values[Math.min(values.length - 1, Math.floor(q * values.length))]!;
 }
 
-/** Numbers in [0, 1) by mulberry32. */
+/** Returns a generator of numbers in [0, 1): mulberry32. */
 function createDraw(seed: number): () => number {
   let state = (seed + 1) * 0x9e3779b9;
   return () => {

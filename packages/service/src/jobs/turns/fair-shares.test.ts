@@ -1,4 +1,4 @@
-/** The figures that fair shares are held to, over real rows: jobs are claimed and ended without being trained. */
+/** Checks the documented figures of fair shares on real rows: jobs are claimed and ended without training. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { ResolvedTraining } from '@graft/peft-core/config';
@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 after(async () => await services?.close());
 
-/** As many jobs as that, alike, a millisecond apart and the last of them now. */
+/** Inserts `count` identical jobs, a millisecond apart, the last of them now. */
 async function fill(team: TestTeam, count: number, state: JobState): Promise<void> {
   const model = await createTestJob(services, team, 'validating');
   const columns = ['model', 'seed', 'training_file_id', 'hyperparameters', 'peft', 'training'].join(', ');
@@ -45,10 +45,10 @@ async function addWorker(slots: number): Promise<void> {
   await registerWorker(services, { id: 'w1', address: null, hostname: 'here', pid: 1, slots });
 }
 
-/** A worker's slots, each of which takes the job whose turn it is. */
+/** A worker's slots, each of which claims the job whose turn it is. */
 class Slots {
   readonly running: Job[] = [];
-  /** In the order in which they began. */
+  /** In the order in which they started. */
   readonly begun: Job[] = [];
 
   async fill(count: number): Promise<void> {
@@ -61,14 +61,14 @@ class Slots {
     }
   }
 
-  /** The one that began first ends; and the worker lives on, however slow this machine is. */
+  /** Ends the job that started first, and keeps the worker live, however slow the machine is. */
   async release(): Promise<void> {
     await services.sql.query('UPDATE workers SET heartbeat_at = now()');
     await failJob(services, leaseOf(this.running.shift()!), userFault);
   }
 }
 
-/** Dispatches and runs jobs until so many have been dispatched; answers them in that order. */
+/** Dispatches and runs jobs until this number has been dispatched; returns their teams in that order. */
 async function runQueue(slots: number, dispatches: number): Promise<string[]> {
   const running = new Slots();
   const teams = new Map<string, string>();
@@ -85,7 +85,7 @@ async function runQueue(slots: number, dispatches: number): Promise<string[]> {
 
 const countOf = (ids: string[], id: string) => ids.filter((other) => other === id).length;
 
-/** 1 where all have the same; 1 / n where one has all. */
+/** Jain's fairness index: 1 if all shares are equal, 1 / n if one team has everything. */
 function jain(shares: number[]): number {
   const sum = shares.reduce((total, share) => total + share, 0);
   return sum ** 2 / (shares.length * shares.reduce((total, share) => total + share ** 2, 0));
@@ -162,7 +162,7 @@ for (const slots of [1, 4]) {
     const before = running.begun.length;
     for (let release = 0; release < 20; release++) {
       await running.release();
-      // A worker claims at once, and the dispatcher comes by afterwards.
+      // A worker claims immediately; the dispatcher runs afterwards.
       await running.fill(slots);
       await dispatchJobs(services);
     }

@@ -1,48 +1,48 @@
-/** Which worker may take which job: by what it can do, and by what came of it before. SQL over `jobs` and `workers`. */
+/** Decides which worker may claim which job: by capabilities, and by the outcome of earlier attempts. SQL over `jobs` and `workers`. */
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { JobRequirements } from '../job.ts';
 
-/** What a worker can do for jobs that need the same numbers from every attempt. */
+/** Capabilities of a worker, for jobs that need the same numbers from every attempt. */
 export interface WorkerCapabilities {
   device: 'cpu' | 'gpu';
-  /** A job that is first run here computes with so many; one that needs more is not for this worker. */
+  /** Threads of a job whose first attempt runs here; a job that requires more is not for this worker. */
   threads: number;
-  /** Models of its GPUs, as nvidia-smi names them: a job goes on with the one that it was begun on. Absent: of a version before that. */
+  /** Models of its GPUs as named by nvidia-smi: a job continues on the model that it started on. Absent in versions before that. */
   gpus?: string[];
-  /** Why cards of it take no jobs, for the operator. Absent: all do. */
+  /** Why some of its GPUs accept no jobs, for the operator. Absent if all accept jobs. */
   gpuFaults?: string[];
-  /** The first is what "auto" means here. */
+  /** The first one is the meaning of "auto" on this worker. */
   precisions: [JobRequirements['precision'], ...JobRequirements['precision'][]];
-  /** What layers can be made of, as its trainers found; what jobs that are first run here take comes first. Absent: stock alone. */
+  /** Kernels that its trainers found; jobs whose first attempt runs here use the first one. Absent: only stock. */
   kernels?: string[];
-  /** What one of its trainers may hold at most. Absent: not known, as of a worker of an earlier version. */
+  /** Memory limit of one of its trainers. Absent if not known, as for a worker of an earlier version. */
   memoryBytes?: number;
-  /** Floating-point operations in a second of large matrix products, as measured there in some of its precisions. */
+  /** Floating-point operations per second of large matrix products, measured on the worker in some of its precisions. */
   flops?: Partial<Record<JobRequirements['precision'], number>>;
-  /** It trains sweeps. Absent: of a version before them, which does not get any (a trigger of `jobs`). */
+  /** It can train sweeps. Absent in versions before sweeps, which get none (by a trigger of `jobs`). */
   sweeps?: true;
-  /** What keeps its trainers from the rest of the machine. Absent: of a version before it was known. */
+  /** Mechanisms that isolate its trainers from the rest of the machine. Absent in versions that did not report them. */
   confinement?: string[];
 }
 
-/** Seconds after its last heartbeat during which a worker counts as alive. */
+/** Seconds after its last heartbeat for which a worker counts as live. */
 const workerAliveSeconds = 60;
 
-/** SQL over a row of `workers`: it has given a sign of life of late. */
+/** SQL over a row of `workers`: its last heartbeat is recent. */
 export const lives = Prisma.sql`(workers.heartbeat_at > now() - make_interval(secs => ${workerAliveSeconds}))`;
 
-/** SQL over a row of `workers`: it lives and takes jobs. */
+/** SQL over a row of `workers`: it is live and accepts jobs. */
 export const takesJobs = Prisma.sql`(NOT workers.draining AND workers.quarantined_at IS NULL AND workers.slots > 0
   AND ${lives})`;
 
-/** SQL over rows of `workers` and `jobs`: the worker can run the job as its requirements say. */
+/** SQL over rows of `workers` and `jobs`: the worker meets the job's requirements. */
 export const canRun = Prisma.sql`graft_can_run(workers.capabilities, jobs.requirements, jobs.resolved_training)`;
 
-/** So long a job waits for another worker than the one that could not run it; then the others are busy. */
+/** How long a job waits for a worker other than the one that could not run it; after that the others count as busy. */
 const preferOthersSeconds = 60;
 
-/** SQL over a row of `jobs`: this worker may take it. */
+/** SQL over a row of `jobs`: this worker may claim it. */
 export function mayTake(worker: { id: string; capabilities: WorkerCapabilities | null }): Prisma.Sql {
   const { id } = worker;
   const capabilities = worker.capabilities && JSON.stringify(worker.capabilities);
@@ -53,7 +53,7 @@ export function mayTake(worker: { id: string; capabilities: WorkerCapabilities |
       OR NOT EXISTS (SELECT 1 FROM workers WHERE workers.id <> ${id} AND ${takesJobs} AND ${canRun})))`;
 }
 
-/** Whether a living worker that takes jobs can run this one. */
+/** Returns whether a live worker that accepts jobs can run this one. */
 export async function hasWorker({ sql }: Pick<Database, 'sql'>, id: string): Promise<boolean> {
   const { rows } = await sql.query<{ has: boolean }>(
     Prisma.sql`SELECT EXISTS (

@@ -5,24 +5,24 @@ import { estimateStarts, type StartEstimate } from './estimate-starts.ts';
 import { takesJobs } from './may-take.ts';
 import { atWork, rank, turnsOf } from './team-turns.ts';
 
-/** Milliseconds for which positions count as new, and for those of a job that has begun to wait since. */
+/** Milliseconds for which positions count as fresh, in general and for a job that they do not contain yet. */
 const freshMs = 1_000;
 const newcomerMs = 250;
 
-/** Attempts, the latest, that tell how long jobs hold their slots. */
+/** Number of latest attempts that the estimate of slot durations uses. */
 const mostRan = 200;
 
-/** Where a queued job stands. */
+/** The place of a queued job. */
 export interface QueuePlace {
   /** 1 is next in the dispatcher's order. */
   position: number;
-  /** Null: no job has run yet, or no worker takes jobs. */
+  /** Null if no job has run yet, or no worker accepts jobs. */
   start: StartEstimate | null;
 }
 
 /**
- * Where queued jobs stand if nothing changes until their turn, and when that should be. Answers those of the given jobs
- * that wait. One query numbers all that wait, and serves every caller of this process for a second: a position may be that old.
+ * Returns the places of those given jobs that wait, if nothing changes until their turn, and when they should start. One query numbers
+ * all waiting jobs, and serves every caller of this process for a second: a position may be that old.
  */
 export type QueuePlaces = (ids: string[]) => Promise<Map<string, QueuePlace>>;
 
@@ -33,7 +33,7 @@ export function createQueuePlaces({ sql }: Pick<Database, 'sql'>): QueuePlaces {
   async function read(maxAgeMs: number): Promise<Map<string, QueuePlace>> {
     if (performance.now() - readAt > maxAgeMs) {
       readAt = performance.now();
-      // A place in the order of all teams, told to those whose jobs they are.
+      // Positions count the jobs of all teams; each caller receives only those of the jobs that it asks about.
       numbered = asSystem(() => numberAll(sql));
       numbered.catch(() => {
         readAt = Number.NEGATIVE_INFINITY;
@@ -51,20 +51,20 @@ export function createQueuePlaces({ sql }: Pick<Database, 'sql'>): QueuePlaces {
 }
 
 interface Outlook {
-  /** Of all that wait, in the order of their turns. */
+  /** Ids of all waiting jobs, in the order of their turns. */
   ids: string | null;
-  /** Of living workers. */
+  /** Slots of live workers. */
   slots: number;
-  /** Jobs that were dispatched and have no slot yet. */
+  /** Dispatched jobs that have no slot yet. */
   dispatched: number;
-  /** Seconds for which each running attempt has held its slot, and what it says is left. */
+  /** Seconds that each running attempt has held its slot, and that it reports as remaining. */
   running: { held: number; left: number | null }[];
-  /** Seconds for which the latest attempts held their slots. */
+  /** Seconds that the latest attempts held their slots. */
   ran: number[];
 }
 
 async function numberAll(sql: Database['sql']): Promise<Map<string, QueuePlace>> {
-  // One text, not ten thousand rows: it takes the driver a tenth of the time.
+  // One string instead of ten thousand rows takes the driver a tenth of the time.
   const { rows } = await sql.query<Outlook>(Prisma.sql`
     WITH at_work AS MATERIALIZED (${atWork('training')}), waiting AS (
       SELECT jobs.id, jobs.team_id, jobs.created_at,

@@ -3,10 +3,10 @@ import { Prisma } from '../../generated/client.ts';
 import { takesJobs } from './may-take.ts';
 import { atWork, turnsOf } from './team-turns.ts';
 
-/** Teams that are told; of more, those whose turns come last are left out. */
+/** Maximum number of teams listed; beyond that, the teams whose turns are last are left out. */
 const mostTeams = 1000;
 
-/** What a team has in the queue, and when its turn comes. */
+/** A team's jobs in the queue, and when its turn is. */
 export interface TeamInQueue {
   id: string;
   name: string;
@@ -17,20 +17,20 @@ export interface TeamInQueue {
   dispatched: number;
   running: number;
   paused: number;
-  /** Since when the job that waits longest could run; null: none waits. */
+  /** Since when the job that has waited longest could run; null if none waits. */
   waitingSince: Date | null;
-  /** Units beyond the clock at which its next turn begins, by its weight: 0 is next. */
+  /** Units of virtual time from the clock to the start of its next turn: 0 is next. */
   ahead: number;
 }
 
 export interface Queue {
-  /** Of workers that live and take jobs. */
+  /** Slots of live workers that accept jobs. */
   slots: number;
-  /** Those with jobs that are not over, the one whose turn is next first. */
+  /** Teams with unfinished jobs, the team whose turn is next first. */
   teams: TeamInQueue[];
 }
 
-/** The queue of all teams by fair turns (docs/fairness.md): how much of whose, and no job by its name. */
+/** Reads the queue of all teams by fair turns (docs/fairness.md): counts per team, without the jobs' names. */
 export async function readQueue({ sql }: Pick<Database, 'sql'>): Promise<Queue> {
   const count = (state: string) => Prisma.sql`count(*) FILTER (WHERE state = ${state})::int`;
   const [slots, teams] = await Promise.all([

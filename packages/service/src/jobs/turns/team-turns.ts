@@ -1,9 +1,9 @@
 /**
  * Fair shares: deficit round robin over teams by weight, kept as virtual time (docs/decisions/0014-fair-shares.md).
  *
- * - virtual time of a team: the units of work that it has had, divided by its weight; one who was away comes back at the clock.
- * - clock: the virtual time at which the last turn was taken.
- * - unit: what every piece of work costs at least, charged when it begins; what it takes beyond that is added while it runs,
+ * - virtual time of a team: the units of work that it has had, divided by its weight; a team that was idle returns at the clock.
+ * - clock: the virtual time at which the last turn started.
+ * - unit: the minimum cost of a piece of work, charged when it starts; its cost beyond that is added while it runs,
  *   and charged when it ends.
  */
 import type { Database, Transaction } from '../../database/database.ts';
@@ -11,25 +11,25 @@ import { isDatabaseAway } from '../../database/database-away.ts';
 import { Prisma } from '../../generated/client.ts';
 import type { AttemptKind, Job } from '../job.ts';
 
-/** Seconds of a slot, or of a validating thread. */
+/** Seconds of a slot, or of a validating thread, per unit. */
 const unitSeconds: Record<AttemptKind, number> = { training: 60, validation: 5 };
 
 /**
- * Units beyond the clock with which a team comes out of one long piece of work at most: it had the machine while perhaps nobody
- * else wanted it, so that the others do not shut it out for as long.
+ * Maximum number of units beyond the clock that one long piece of work can leave a team with: the team may have used the machine while no
+ * other team wanted it, so that the others must not shut it out for as long.
  */
 const mostOwed = 30;
 
-/** SQL over a row of `jobs`: its place among its team's; as `jobs_live_idx` has it. */
+/** SQL over a row of `jobs`: its order among its team's jobs, as in `jobs_live_idx`. */
 export const rank = Prisma.sql`((jobs.created_at AT TIME ZONE 'UTC') - jobs.priority * interval '24 hours')`;
 
-/** SQL over a row of `jobs`: its team has this under way. */
+/** SQL over a row of `jobs`: its team has this kind of work running. */
 const isUnderWay: Record<AttemptKind, Prisma.Sql> = {
   training: Prisma.sql`jobs.state IN ('dispatched', 'running')`,
   validation: Prisma.sql`(jobs.state = 'validating' AND jobs.lease_until >= now())`,
 };
 
-/** SQL: of each team that has work under way how much, and the units that it has taken beyond those charged: `{team_id, jobs, surplus}`. */
+/** SQL: per team with running work, the number of jobs and the units used beyond those charged: `{team_id, jobs, surplus}`. */
 export function atWork(kind: AttemptKind): Prisma.Sql {
   return Prisma.sql`
     SELECT jobs.team_id, count(*)::int AS jobs, sum(${unitsOver(kind, Prisma.sql`now()`)}) AS surplus
@@ -38,12 +38,12 @@ export function atWork(kind: AttemptKind): Prisma.Sql {
     WHERE ${isUnderWay[kind]} GROUP BY jobs.team_id`;
 }
 
-/** SQL over a row of `job_attempts`: what it has taken until `end` beyond its first unit. */
+/** SQL over a row of `job_attempts`: the units that it used until `end` beyond its first. */
 function unitsOver(kind: AttemptKind, end: Prisma.Sql): Prisma.Sql {
   return Prisma.sql`greatest(0, extract(epoch FROM ${end} - job_attempts.started_at)::float8 / ${unitSeconds[kind]}::float8 - 1)`;
 }
 
-/** SQL: joins `turns` to `teams` and `at_work`: `start`, the virtual time at which the team's next turn begins. */
+/** SQL: joins `turns` to `teams` and `at_work`; `start` is the virtual time at which the team's next turn starts. */
 export function turnsOf(kind: AttemptKind): Prisma.Sql {
   return Prisma.sql`CROSS JOIN LATERAL (
     SELECT greatest(clock.virtual_time,
@@ -52,7 +52,7 @@ export function turnsOf(kind: AttemptKind): Prisma.Sql {
     WHERE clock.kind = ${kind}) AS turns`;
 }
 
-/** Charges the team for the first unit of a piece of work that begins. Answers the virtual time at which it does, for `advanceClock`. */
+/** Charges the team for the first unit of a piece of work that starts. Returns the virtual time of its start, for `advanceClock`. */
 export async function takeTurn(tx: Transaction, teamId: string, kind: AttemptKind): Promise<number> {
   const [turn] = await tx.$queryRaw<{ start: number }[]>`
     WITH at_work AS (${atWork(kind)}), next AS (
@@ -70,8 +70,8 @@ export async function takeTurn(tx: Transaction, teamId: string, kind: AttemptKin
 }
 
 /**
- * After the turn's transaction, in a statement of its own: a lock of the one clock must not wait for whoever is frozen. The next turn
- * makes up for one that Postgres, away at this moment, has not heard of.
+ * Advances the clock after the turn's transaction, in a separate statement: a lock on the only clock must not wait for a frozen process. If
+ * Postgres is unavailable at this moment, the next turn makes up for it.
  */
 export async function advanceClock(
   { sql }: Pick<Database, 'sql'>,
@@ -89,8 +89,8 @@ export async function advanceClock(
 }
 
 /**
- * Charges what an attempt took beyond its first unit. When a turn of the team is being taken at this moment it stays uncharged:
- * nobody's end of a job waits for that.
+ * Charges what an attempt used beyond its first unit. If a turn of the team starts at the same moment, the units stay uncharged:
+ * the end of a job must not wait for that.
  */
 export async function chargeAttempt(
   tx: Transaction,

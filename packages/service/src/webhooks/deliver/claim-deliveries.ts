@@ -1,6 +1,6 @@
 import type { Database } from '../../database/database.ts';
 
-/** A delivery that this process may send until its lease is over. */
+/** A delivery that this process may send until its lease ends. */
 export interface ClaimedDelivery {
   id: string;
   teamId: string;
@@ -10,32 +10,32 @@ export interface ClaimedDelivery {
   type: string;
   subject: string;
   eventAt: Date;
-  /** Which attempt this is. */
+  /** Number of this attempt. */
   attempt: number;
   /**
-   * When the lease of this claim ends, as Postgres writes it. With `attempt` it names the claim: two have the same number where a
-   * failover of Postgres loses the first.
+   * When the lease of this claim ends, as formatted by Postgres. Together with `attempt` it identifies the claim: two claims have the same
+   * attempt number if a Postgres failover loses the first.
    */
   leaseUntil: string;
-  /** Still valid, newest first. */
+  /** Valid secrets, newest first. */
   secrets: { id: string; sealed: Uint8Array; sealedBy: string }[];
 }
 
 export interface ClaimLimits {
-  /** Deliveries to claim. */
+  /** Maximum number of deliveries to claim. */
   count: number;
-  /** Under way at once, by all processes together and about: of one endpoint, of one team. */
+  /** Approximate maximum of concurrent deliveries by all processes: per endpoint, and per team. */
   perEndpoint: number;
   perTeam: number;
   leaseSeconds: number;
 }
 
-/** Failures of an endpoint in a row after which it is tried with one delivery at a time. */
+/** Number of consecutive failures after which an endpoint gets only one delivery at a time. */
 export const carefulAfter = 3;
 
 /**
- * Takes deliveries that are due: the earliest of each subject only, and teams in turn, so that neither a team's many endpoints nor one
- * endpoint that is slow or away keeps others waiting.
+ * Claims due deliveries: only the earliest of each subject, and teams in turn, so that neither a team with many endpoints nor a slow or
+ * unavailable endpoint delays others.
  */
 export async function claimDeliveries(
   { sql }: Pick<Database, 'sql'>,

@@ -1,16 +1,16 @@
 import type { Database } from '../../database/database.ts';
 
-/** Days that told events, and deliveries that are over, are kept. */
+/** Days that published events and ended deliveries are kept. */
 export const keptDays = { outbox: 7, deliveries: 30 };
 
 export interface PruneLimits {
-  /** Rows of one statement, so that none holds locks for long. */
+  /** Maximum rows per statement, so that no statement holds locks for long. */
   batch: number;
-  /** Statements of one pass and table: the next pass goes on. */
+  /** Maximum statements per pass and table: the next pass continues. */
   batches: number;
 }
 
-/** Removes what has been over for long. Events that were not told yet stay. Answers how many rows went. */
+/** Deletes old rows of published events, ended deliveries and expired secrets. Returns the numbers of deleted rows. */
 export async function pruneDeliveries(
   { sql }: Pick<Database, 'sql'>,
   { batch, batches }: PruneLimits = { batch: 1_000, batches: 50 },

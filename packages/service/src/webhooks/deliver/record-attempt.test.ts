@@ -29,7 +29,7 @@ test('of two claims with one number, where a failover of Postgres has lost the f
   const claim = async () =>
     (await claimDeliveries(services, limits)).find(({ teamId }) => teamId === team.id)!;
   const lost = await claim();
-  // As a standby has the row that became the primary before it received the claim.
+  // The row on a standby that became the primary before it received the claim.
   await services.sql.query('UPDATE webhook_deliveries SET attempts = 0, lease_until = NULL WHERE id = $1', [
     lost.id,
   ]);

@@ -5,25 +5,25 @@ import { inTransaction } from '../../database/in-transaction.ts';
 import { type ClaimedDelivery, carefulAfter } from './claim-deliveries.ts';
 
 export interface RetryPauses {
-  /** Seconds until the second attempt; each further pause is twice as long, with jitter. */
+  /** Seconds until the second attempt; each further delay is twice as long, with jitter. */
   firstSeconds: number;
   longestSeconds: number;
-  /** The longest pause of an endpoint that fails, until it is tried with something else. */
+  /** Maximum delay, in seconds, of all deliveries to an endpoint that fails. */
   endpointSeconds: number;
 }
 
-/** What became of an attempt that did not deliver. */
+/** The outcome of an attempt that did not deliver. */
 export interface AttemptFailure {
-  /** Of the receiver's answer; null: there was none. */
+  /** Status of the receiver's answer; null if there was none. */
   status: number | null;
-  /** For the team. */
+  /** Shown to the team. */
   reason: string;
-  /** Seconds that the receiver asked to be left alone for. */
+  /** Seconds that the receiver asked to wait before a retry. */
   retryAfter: number | null;
 }
 
 /**
- * pending → delivered, whoever sends it now: it has arrived. The endpoint works, and so all that waits for it is due.
+ * pending → delivered, even if another process has claimed it now: it has arrived. The endpoint works, so its waiting deliveries are due.
  */
 export async function recordDelivered(
   { sql }: Pick<Database, 'sql'>,
@@ -43,8 +43,8 @@ export async function recordDelivered(
 }
 
 /**
- * Sets when it is tried again: for the last time when its day is over, after which it is failed. An endpoint that fails again and
- * again is left alone for a while, whatever else is due. Nothing when another process has the delivery by now.
+ * Schedules the next attempt; the last one is at the delivery's expiry, after which it is failed. An endpoint that fails repeatedly
+ * gets no deliveries for a while. Does nothing if another process has claimed the delivery since.
  */
 export async function recordFailure(
   { sql }: Pick<Database, 'sql'>,
@@ -52,7 +52,7 @@ export async function recordFailure(
   { status, reason, retryAfter }: AttemptFailure,
   { firstSeconds, longestSeconds, endpointSeconds }: RetryPauses,
 ): Promise<void> {
-  // Between three quarters and five quarters: what failed together does not come back together.
+  // A factor of 0.75 to 1.25, so that deliveries that failed together do not retry together.
   const jitter = 0.75 + Math.random() / 2;
   await sql.query(
     `WITH failed AS (
@@ -80,8 +80,8 @@ export async function recordFailure(
 }
 
 /**
- * Deliveries whose day is over without an attempt at its end. An endpoint that is disabled gets none; others have two minutes for it,
- * in which they may be left alone.
+ * Fails expired deliveries that got no last attempt. A disabled endpoint gets none; others have two minutes for it, as their deliveries
+ * may be delayed.
  */
 export async function giveUpExpired({ sql }: Pick<Database, 'sql'>): Promise<number> {
   const { rowCount } = await sql.query(
@@ -99,7 +99,7 @@ export async function giveUpExpired({ sql }: Pick<Database, 'sql'>): Promise<num
   return rowCount ?? 0;
 }
 
-/** Disables endpoints to which nothing was delivered since their first failure, so long ago. Answers their ids. */
+/** Disables endpoints that have failed without any delivery for `retrySeconds`. Returns their ids. */
 export async function disableFailing(
   database: Database,
   { retrySeconds }: { retrySeconds: number },
@@ -123,7 +123,7 @@ export async function disableFailing(
   return disabled;
 }
 
-/** False: it is disabled already, or works again. */
+/** Disables an endpoint. False if it is disabled already, or works again. */
 export async function disableEndpoint(
   database: Database,
   { teamId, id, reason, failingBefore }: { teamId: string; id: string; reason: string; failingBefore?: Date },

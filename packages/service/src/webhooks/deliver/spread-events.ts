@@ -1,13 +1,13 @@
 import type { Database } from '../../database/database.ts';
 import { testEvent } from '../webhook.ts';
 
-/** Rows of the outbox that one statement takes. */
+/** Maximum rows of the outbox per statement. */
 const batch = 200;
 
 /**
- * Makes the outbox's new events deliveries, one for each endpoint that wants them; answers how many rows it took. One statement,
- * so that a process that is frozen or killed leaves no half of it. Of two at once the second waits for the first and takes what is
- * left: in the order of the outbox, so that an event is never a delivery before an earlier one of its subject is.
+ * Turns new events of the outbox into deliveries, one per endpoint that subscribes to the event; returns the number of events. A single
+ * statement, so that a frozen or killed process leaves nothing half done. A concurrent call waits for the first, then processes the
+ * rest: in the order of the outbox, so that an event never becomes a delivery before an earlier event of its subject.
  */
 export async function spreadEvents(
   { sql }: Pick<Database, 'sql'>,

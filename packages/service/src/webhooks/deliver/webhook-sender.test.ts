@@ -35,7 +35,7 @@ const quick: Partial<WebhookSettings> = {
   firstSeconds: 0.02,
   longestSeconds: 0.05,
   endpointSeconds: 0.05,
-  // Long: on a machine that stands still for a second, an answer is late.
+  // Long, because answers are late on a machine that freezes for a second.
   connectMs: 20_000,
   wholeMs: 25_000,
   sweepMs: 50,
@@ -155,7 +155,7 @@ test('a receiver that fails ten times gets each event once when it recovers, in 
   t.after(receiver.close);
   const endpoint = await addEndpoint(receiver.url);
   await startSender(t);
-  // A second process beside it.
+  // A second, concurrent process.
   await startSender(t);
   const jobs = await Promise.all([1, 2, 3, 4, 5].map(() => runningJob()));
   await receiver.until(3);
@@ -182,7 +182,7 @@ test('a later event of a job waits for the earlier one, and other jobs do not', 
     response.writeHead(event.data.id === stuck.id && event.type.endsWith('running') ? 500 : 200).end();
   });
   t.after(receiver.close);
-  // What happened before was told to nobody.
+  // No endpoint received what happened before.
   await startSender(t);
   await until(
     'all is told',
@@ -209,7 +209,7 @@ test('a later event of a job waits for the earlier one, and other jobs do not', 
     ],
   );
   await until('it is tried again', async () => (await ofStuck())[0]!.attempts >= 3);
-  // Given up, it no longer holds up the one behind it.
+  // Once failed, it no longer blocks the delivery behind it.
   const [{ id } = { id: '' }] = await ofStuck();
   await services.db.webhookDelivery.update({ where: { id }, data: { expiresAt: new Date() } });
   await until('the earlier is given up', async () =>
@@ -381,7 +381,7 @@ test('what a process had that died is sent by another when its lease is over, an
   );
   await untilOver(endpoint, 1);
   assert.equal((await deliveriesOf(endpoint))[0]!.attempts, 2);
-  // It was only frozen, and records its attempt at last: nothing changes.
+  // The first process was only frozen, and records its attempt late: nothing changes.
   const failure = { status: 500, reason: 'late', retryAfter: null };
   await recordFailure(services, claimed!, failure, {
     firstSeconds: 1,

@@ -32,18 +32,18 @@ import { spreadEvents } from './spread-events.ts';
 
 type SendServices = Database & { env: ServiceEnv; log: Logger; secrets: Secrets };
 
-/** Limits and rhythms of sending. The defaults are for production; tests shorten them. */
+/** Limits and intervals of sending. The defaults are for production; tests shorten them. */
 export interface WebhookSettings extends RetryPauses, Omit<ClaimLimits, 'count'> {
-  /** How often new events and due deliveries are looked for, where nothing is known to wait. */
+  /** Interval at which the sender looks for new events and due deliveries when none is known to wait. */
   pollMs: number;
-  /** Deliveries that this process sends at once. */
+  /** Maximum number of deliveries that this process sends concurrently. */
   concurrency: number;
   connectMs: number;
   wholeMs: number;
-  /** A delivery is given up, and an endpoint disabled, that fails for so long. */
+  /** Seconds of failures after which a delivery is failed and an endpoint disabled. */
   retrySeconds: number;
   sweepMs: number;
-  /** Default: DNS, as the machine is set up. */
+  /** Default: the machine's DNS resolver. */
   resolve?: Resolve;
 }
 
@@ -63,8 +63,8 @@ const defaults: WebhookSettings = {
 };
 
 /**
- * Sends what the outbox holds to the endpoints of its teams, at least once. Any number of processes may: a delivery is one's by an
- * expiring row. `close` takes nothing more and waits for what is under way.
+ * Sends the events of the outbox to the endpoints of their teams, at least once. Any number of processes may run it: each claims
+ * deliveries by leases in their rows. `close` claims nothing more and waits for running deliveries.
  */
 export function startWebhookSender(
   services: SendServices,
@@ -79,7 +79,7 @@ export function startWebhookSender(
 
   const send = (delivery: ClaimedDelivery, claimedAt: number) => {
     const sent = attempt(services, delivery, { settings, egress, claimedAt })
-      // Postgres is away: its lease runs out, and somebody sends it again.
+      // If Postgres is unavailable, the lease runs out and another process sends it again.
       .catch((error: unknown) =>
         log.warn({ err: error, teamId: delivery.teamId }, 'recording a webhook failed'),
       )
@@ -136,7 +136,7 @@ async function attempt(
   { settings, egress, claimedAt }: { settings: WebhookSettings; egress: Egress; claimedAt: number },
 ): Promise<void> {
   const failure = await post(services, delivery, egress, () => {
-    // A process that was frozen no longer has what it claimed.
+    // A process that was frozen may have lost its claim.
     const held = (performance.now() - claimedAt) / 1000 < settings.leaseSeconds / 2;
     if (!held) throw new EgressError('The sender was held up.');
   });
@@ -146,14 +146,14 @@ async function attempt(
   }
   instruments.webhookAttempts.inc({ outcome: 'failed' });
   if (failure.status === 410) {
-    // What the specification says of this status.
+    // The Standard Webhooks specification asks senders to disable an endpoint that answers 410.
     const { teamId, endpointId: id } = delivery;
     await disableEndpoint(services, { teamId, id, reason: 'The receiver answered 410 Gone.' });
   }
   await recordFailure(services, delivery, failure, settings);
 }
 
-/** The status of the answer that took it, or why nobody did. */
+/** Returns the status of a successful answer, or the failure. */
 async function post(
   { secrets }: SendServices,
   delivery: ClaimedDelivery,
@@ -178,7 +178,7 @@ async function post(
   }
 }
 
-/** OpenAI's body, with the headers of the Standard Webhooks specification. Null: every secret was sealed by a version that was dropped. */
+/** OpenAI's body, with the headers of the Standard Webhooks specification. Null if no key is left that opens a secret of the endpoint. */
 async function signedMessage(
   { teamId, endpointId, eventId, type, subject, eventAt, secrets }: ClaimedDelivery,
   keys: SealingKeys,

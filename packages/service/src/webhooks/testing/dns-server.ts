@@ -2,20 +2,20 @@ import { createSocket } from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 
-/** What a name server says: addresses of either family, or another name. `asked` counts from 1, of this name and family. */
+/** Answers of a name server: addresses of either family, or another name. `asked` counts the queries of this name and family, from 1. */
 export type Zone = Record<string, (asked: number) => (string | { cname: string })[]>;
 
 export interface DnsServer {
-  /** `host:port`, as `Resolver.setServers` takes it. */
+  /** `host:port`, as `Resolver.setServers` expects it. */
   address: string;
-  /** Questions by `name A` and `name AAAA`. */
+  /** Number of queries by `name A` and `name AAAA`. */
   asked: Map<string, number>;
   close(): Promise<void>;
 }
 
 const types = { A: 1, CNAME: 5, AAAA: 28 };
 
-/** A real name server over UDP, whose answers may change from question to question. TTL 0. */
+/** Starts a real name server over UDP, whose answers may change from query to query. TTL 0. */
 export async function openDnsServer(zone: Zone): Promise<DnsServer> {
   const socket = createSocket('udp4');
   const asked = new Map<string, number>();
@@ -30,7 +30,7 @@ export async function openDnsServer(zone: Zone): Promise<DnsServer> {
       return family === type ? [recordOf(type, addressBytes(answer))] : [];
     });
     const header = Buffer.from(query.subarray(0, 12));
-    // A recursive answer: no such name where there is none.
+    // Recursive answer; NXDOMAIN if the zone does not have the name.
     header.writeUInt16BE(found ? 0x8180 : 0x8183, 2);
     header.writeUInt16BE(1, 4);
     header.writeUInt16BE(records.length, 6);
@@ -55,7 +55,7 @@ function questionOf(query: Buffer): { name: string; type: number; end: number } 
   return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 };
 }
 
-/** Of the name that was asked for, at offset 12. */
+/** Encodes a record of the queried name, which is at offset 12. */
 function recordOf(type: number, data: Buffer): Buffer {
   const head = Buffer.alloc(12);
   head.writeUInt16BE(0xc00c, 0);

@@ -6,7 +6,7 @@ export interface Received {
   body: string;
   // biome-ignore lint/suspicious/noExplicitAny: what arrives is what is tested
   event: any;
-  /** The status it was answered with; null: `answer` saw to it. */
+  /** The status of the answer; null if `answer` sent it. */
   status: number | null;
 }
 
@@ -14,14 +14,14 @@ export interface Receiver {
   url: string;
   port: number;
   requests: Received[];
-  /** What it answers: a status, or whatever a function does. */
+  /** How it answers: with a status, or by a function. */
   answer: number | ((request: Received, response: ServerResponse) => void);
-  /** Waits until it has so many requests. */
+  /** Waits until it has received this many requests. */
   until(count: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A real HTTP server that keeps what it is sent. */
+/** Starts a real HTTP server that stores the requests that it receives. */
 export async function openReceiver(answer: Receiver['answer'] = 200): Promise<Receiver> {
   const waiting = new Set<() => void>();
   const server = createServer(async (request, response) => {

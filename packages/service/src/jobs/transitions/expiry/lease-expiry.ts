@@ -1,13 +1,13 @@
-/** When a lease counts as lost: by Postgres's clock, and not while its holder could not have renewed it. */
+/** Decides when a lease counts as lost: by the clock of Postgres, and only if its holder could have renewed it. */
 import type { Database } from '../../../database/database.ts';
 import { Prisma } from '../../../generated/client.ts';
 
-/** The row of `loop_turns` that tells until when nothing expires. */
+/** The row of `loop_turns` that holds the time until which no lease expires. */
 const grace = 'grace';
 
 /**
- * SQL: the lease has run out, and its holder could have renewed it: Postgres has been up for a whole lease, and it is a
- * lease ago that `giveGrace` was called.
+ * SQL: the lease has run out, and its holder could have renewed it: Postgres has been up for at least the lease's duration, and the
+ * period of `giveGrace` is over.
  */
 export function hasExpired(leaseSeconds: number, leaseUntil = Prisma.sql`lease_until`): Prisma.Sql {
   return Prisma.sql`(${leaseUntil} < now()
@@ -15,7 +15,7 @@ export function hasExpired(leaseSeconds: number, leaseUntil = Prisma.sql`lease_u
     AND NOT EXISTS (SELECT 1 FROM loop_turns WHERE name = ${grace} AND until > now()))`;
 }
 
-/** From now on no lease expires for `seconds`: nobody had heard of Postgres for so long that holders may have lost theirs. */
+/** Stops leases from expiring for `seconds`: Postgres was unreachable for so long that holders may have been unable to renew. */
 export async function giveGrace({ sql }: Pick<Database, 'sql'>, seconds: number): Promise<void> {
   await sql.query(
     `INSERT INTO loop_turns (name, holder, until) VALUES ($1, '', now() + make_interval(secs => $2))

@@ -20,7 +20,7 @@ before(async () => {
 });
 after(async () => await services.close());
 
-/** No grace: Postgres has been up for longer than nothing. */
+/** Without a grace period: Postgres has been up for longer than 0 s. */
 const now = { leaseSeconds: 0 };
 const by = { keyId: 'key-test' };
 
@@ -136,7 +136,7 @@ test('what was asked before the worker was lost is done', async () => {
 test('after Postgres has started, workers have one lease to renew theirs', async () => {
   const job = await createTestJob(services, team, 'running');
   await expire(job);
-  // Longer than any Postgres has run that tests are run on.
+  // Longer than any Postgres that runs tests has been up.
   assert.deepEqual(await sweepExpiredLeases(services, { leaseSeconds: 100 * 365 * 86_400 }), []);
   assert.equal((await sweepExpiredLeases(services, now)).length, 1);
 });

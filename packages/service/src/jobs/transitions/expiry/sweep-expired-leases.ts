@@ -20,11 +20,11 @@ const workerLost: JobError = {
 };
 
 /**
- * running → queued, paused, failed or cancelled for every job whose lease has run out: its worker is gone. So is that of
- * a validation, which another process then begins again, or which fails. Lease epoch + 1, so that a worker that only
- * seemed gone is fenced. Nothing is swept while `hasExpired` says that the holders could not have renewed, but what `dead`
- * workers held: their processes are known to have ended, and their leases need not run out. Each job is a transaction of its own: one that is locked is left for the next pass, and so is one that cannot be changed, which
- * `onFault` hears of.
+ * running → queued, paused, failed or cancelled for every job whose lease has expired, because its worker is gone. An expired
+ * validation waits for another process to start it again, or fails. Lease epoch + 1, so that a worker that only seemed gone is
+ * fenced. While `hasExpired` is false because holders could not have renewed, sweeps only the jobs of `dead` workers, whose processes are
+ * known to have ended and whose leases need not run out. Each job has a separate transaction: a locked job is left for the next pass, as
+ * is a job that cannot be changed, which `onFault` reports.
  */
 export async function sweepExpiredLeases(
   db: Database,
