@@ -49,7 +49,7 @@ export function claimWork<Claim>(
   };
 }
 
-/** Maximum interval of heartbeats: a cancel must take effect within two seconds. */
+/** Maximum milliseconds between heartbeats: a cancel must take effect within two seconds. */
 const heartbeatMs = 1000;
 
 /** Renews a lease until `release`. `lost` fires when `renew` resolves to nothing: the work was cancelled or claimed by another process. */

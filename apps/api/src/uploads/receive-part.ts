@@ -13,7 +13,7 @@ interface ReceivedPart {
 }
 
 /**
- * Streams the field `data` of a multipart body into the store. An aborted upload leaves nothing behind. If `incoming` has no more space,
+ * Streams the field `data` of a multipart body into the store. An aborted upload leaves nothing behind. If `incoming` lacks space,
  * drops what was stored and only digests the rest: a part that was sent before may be sent again even without space. Throws ApiError, such
  * as `part_too_large`, or GraftError.
  */

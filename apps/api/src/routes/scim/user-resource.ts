@@ -85,7 +85,7 @@ export function withAttributes(
   return { ...user, attributes: JSON.parse(JSON.stringify({ ...user.attributes, ...changes })) };
 }
 
-/** Reads a whole User. `active`: the previous value, used if the body has none, so that renaming reactivates nobody. */
+/** Reads a whole User. `active`: the previous value, used if the body has none, so that a change of name reactivates nobody. */
 export function readUser(body: unknown, active: boolean): ScimUserInput {
   if (!isObject(body)) throw new ScimError(400, 'The body must be a User.', 'invalidSyntax');
   let user: ScimUserInput = { userName: '', externalId: null, attributes: {}, active };
