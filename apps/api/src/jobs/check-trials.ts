@@ -77,7 +77,7 @@ export function lengthRead({ max_seq_length }: TrainingOptions, limits: LengthLi
   return max_seq_length ?? mostSeqLength(limits);
 }
 
-/** Whether another trial's check covers this one. A check may take seconds, so of trials that differ only in rank the largest is checked. */
+/** Whether another trial's check covers this one: a check may take seconds, so of trials that differ only in rank one is checked. */
 function isCovered(index: number, trials: readonly SweepTrial[]): boolean {
   const [own, others] = apart(trials[index]!);
   return trials.some((trial, i) => {

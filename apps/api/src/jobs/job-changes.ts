@@ -1,7 +1,7 @@
 import { asTeam, isDatabaseAway, listJobsUnderWay, type Services } from '@graft/service';
 import type { JobWriter, WireJob } from './job-writer.ts';
 
-/** Maximum number of a team's jobs in one poll. Changes of older jobs beyond that are reported only once these have ended. */
+/** Maximum number of a team's jobs in one poll. Changes of older jobs beyond that are reported only after newer jobs have ended. */
 const mostJobs = 500;
 /** Overlap of polls, so that a job that starts and ends between two polls is reported. */
 const overlapMs = 10_000;

@@ -23,7 +23,7 @@ export interface JobOptions {
   hasValidationFile: boolean;
   /** Number of trials, if the job is a trial of a sweep. */
   trials?: number;
-  /** `peft` was already checked against the base model. */
+  /** Skips checking `peft` against the base model, since another check covers it. */
   isChecked?: boolean;
 }
 
