@@ -1,31 +1,31 @@
 import { type ErrorCode, errorCodes } from './error-codes.ts';
 
-/** One of several faults: a field of the request, or a line of a file (1-based). */
+/** One of several errors: in a field of the request, or in a line of a file (1-based). */
 export interface FaultDetail {
   param?: string;
   line?: number;
   message: string;
-  /** Where several lines have it: how many, and which, as ranges. */
+  /** For an error that several lines share: number of lines, and their ranges. */
   count?: number;
   lines?: [first: number, last: number][];
 }
 
 interface ApiErrorOptions {
   param?: string | null;
-  /** Given when it is not the code's usual status. */
+  /** Overrides the usual status of the code. */
   status?: number;
   headers?: Record<string, string>;
   details?: FaultDetail[];
   cause?: unknown;
 }
 
-/** An error as the client sees it. Thrown anywhere below a route. */
+/** An error as shown to the client. May be thrown anywhere below a route. */
 export class ApiError extends Error {
   readonly code: string;
   readonly status: number;
   readonly param: string | null;
   readonly headers: Record<string, string>;
-  /** Every fault by itself; empty where the message says all. */
+  /** All errors; empty if the message already contains everything. */
   readonly details: FaultDetail[];
 
   constructor(code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
@@ -39,7 +39,7 @@ export class ApiError extends Error {
   }
 }
 
-/** OpenAI's `type`, which tells the client's faults from the server's. */
+/** OpenAI's `type`, which separates client errors from server errors. */
 function errorType(status: number): string {
   if (status === 429) return 'rate_limit_error';
   return status >= 500 ? 'server_error' : 'invalid_request_error';
@@ -49,7 +49,7 @@ export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string; details?: FaultDetail[] };
 }
 
-/** The body of every error answer: OpenAI's four keys, always, and Graft's `details` where there are any. */
+/** The body of every error response: OpenAI's four keys, plus Graft's `details` if there are any. */
 export function errorBody(
   status: number,
   code: string,

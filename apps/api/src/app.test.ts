@@ -17,7 +17,7 @@ async function get(path: string, headers: Record<string, string> = {}) {
   return await answerOf(await fetch(bench.url + path, { headers }));
 }
 
-/** Sends bytes as they are and answers what comes back until the server closes. */
+/** Sends raw bytes and returns what the server sends until it closes. */
 async function raw(text: string) {
   const socket = connect(Number(new URL(bench.url).port), '127.0.0.1');
   socket.write(text);

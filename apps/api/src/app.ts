@@ -91,14 +91,14 @@ import { budgets } from './usage/budgets.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Open for as long as the app is. */
+    /** Open as long as the app is. */
     services: Services;
   }
 }
 
 /**
- * The API over open services: the caller listens with it, closes it, then closes the services. Closing stops taking
- * requests, ends streams, and waits for the requests under way.
+ * Builds the API on open services. The caller listens, closes the app, then closes the services. Closing the app stops accepting
+ * requests, ends streams, and waits for running requests.
  */
 export async function buildApp(services: Services, overrides: Partial<ApiSettings> = {}) {
   const settings = { ...loadApiSettings(), ...overrides };
@@ -176,10 +176,10 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
     app.log,
   );
   app.addHook('onClose', async () => await eraser.stop());
-  // Here and not in workers: of these there may be none, and a job that is cancelled in the queue is told of all the same.
+  // Runs in the API rather than in workers: there may be no worker, and a job cancelled in the queue also sends webhooks.
   const sender = startWebhookSender(services, settings.webhooks);
   app.addHook('onClose', async () => await sender.close());
-  // A worker cannot open the key of a team's tracker.
+  // Runs in the API, since a worker cannot decrypt the key of a team's tracker.
   const metrics = startIntegrationSender(services);
   app.addHook('onClose', async () => await metrics.close());
   const housekeeping = startHousekeeping(services);
@@ -188,7 +188,7 @@ export async function buildApp(services: Services, overrides: Partial<ApiSetting
   app.addHook('onClose', async () => await channel.stop());
   const exporter = startAuditExporter(services);
   app.addHook('onClose', async () => await exporter.close());
-  // A model is added before any worker needs it, and validation needs it first.
+  // Runs in the API, since validation needs a new base model before any worker does.
   const fetcher = startModelFetcher(services);
   app.addHook('onClose', async () => await fetcher.stop());
 

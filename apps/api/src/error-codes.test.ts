@@ -8,7 +8,7 @@ import { errorCodes } from './error-codes.ts';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folders = ['apps/api/src', 'apps/worker/src', 'packages/service/src', 'packages/peft-core/src'];
 
-/** Codes that no team meets, and who does. */
+/** Codes that no team sees, and where they occur. */
 const hidden: Record<string, string> = {
   api_key_exists: 'admin command',
   team_exists: 'admin command',
@@ -33,7 +33,7 @@ const hidden: Record<string, string> = {
   checkpoint_unwritable: 'the same',
 };
 
-/** Made of a template in the sources. */
+/** Codes that the sources build from a template. */
 const composed = [
   'invalid_training_file',
   'invalid_validation_file',
@@ -44,7 +44,7 @@ const composed = [
 /** Files whose errors only the command's local verbs show: `graft score` and `graft merge`. */
 const local = /^(packages\/peft-core\/src\/(score\/|peft-model\/merge-adapter\.ts))|\.test\.ts$|\/testing\//;
 
-/** A quoted code as `code` of an object, or as first argument of what makes an error: a class, or one of these functions. */
+/** Matches a quoted code as `code` of an object, or as the first argument of a class or function that creates an error. */
 const uses =
   /(?:\bcode: (?:[^,;{}()']*\? )?|\b(?:GraftError|ApiError|GenerationError|BadExample|gone|error|badLines)\(\s*)'([a-z]+(?:_[a-z]+)+)'(?: : '([a-z_]+)')?/g;
 
@@ -65,7 +65,7 @@ async function codesInSources(): Promise<Map<string, string>> {
 
 test('every code that the sources throw or write on a job is in the table', async () => {
   const found = await codesInSources();
-  // The expression finds the forms in use.
+  // Checks that the expression finds all forms in use.
   for (const code of ['invalid_json', 'example_empty', 'worker_lost', 'file_truncated', 'training_diverged'])
     assert.ok(found.has(code), code);
   const missing = [...found].filter(([code]) => !(code in errorCodes) && !(code in hidden));
@@ -79,8 +79,8 @@ test('no code that a retry cannot mend has a status that clients retry', () => {
   const retried = Object.entries(errorCodes).filter(([, [status]]) => mended.includes(status));
   assert.deepEqual(
     retried.map(([code]) => code),
-    // Directories speak SCIM, which asks for 409. A budget and a month's tokens free with the month, which the answer tells clients
-    // not to wait for. A team is below its other limits again when a job, an upload or a report of its is over.
+    // SCIM requires 409. A budget and a month's tokens reset with the month, and the response disables automatic retries. The team's
+    // other limits free up when one of its jobs, uploads or reports ends.
     [
       'scim_user_exists',
       'quota_exceeded',

@@ -1,6 +1,6 @@
 /**
- * Every stable `code` of an error answer or of a failed job, its usual HTTP status and what it means: /docs lists them.
- * Clients retry 408, 409, 429 and ≥ 500, so nothing that a retry cannot mend has one of those.
+ * Every stable `code` of an error response or a failed job, with its usual HTTP status and its meaning, as listed in /docs.
+ * Clients retry 408, 409, 429 and ≥ 500, so errors that a retry cannot fix never use those.
  */
 export const errorCodes = {
   // Requests
@@ -192,7 +192,7 @@ export const errorCodes = {
   unsupported_task: [400, 'The model cannot be used for `peft.task_type`, or to write text.'],
   data_unfit_for_task: [400, 'Lines of this kind are not what `peft.task_type` learns from.'],
   estimate_timeout: [400, 'An estimate took too long: the tokenizer is slow with lines of the files.'],
-  // On a failed job, as `error.code`: the data or the options
+  // `error.code` of a failed job: errors in data or options
   invalid_training_file: [400, 'Examples are too long or empty; the message lists the lines of all of them.'],
   invalid_validation_file: [400, 'The same of the validation file.'],
   invalid_labels: [400, 'The labels of the training file make no classes.'],
@@ -223,7 +223,7 @@ export const errorCodes = {
   ],
   training_diverged: [400, 'The loss is not a number any more: try a smaller learning rate.'],
   adapter_without_effect: [400, 'Training changed no weight of the adapter.'],
-  // On a failed job, as `error.code`: the service, after three attempts
+  // `error.code` of a failed job: service errors, after three attempts
   adapter_not_reproduced: [500, 'The files, loaded again, are not the trained model.'],
   adapter_mismatch: [500, 'The adapter does not fit the base model.'],
   training_failed: [500, 'Training stopped because of a fault of the service.'],

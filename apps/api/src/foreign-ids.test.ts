@@ -1,7 +1,7 @@
 /**
- * Every route that takes an id, whether in its path, its query string or its body, is asked for what is another team's and
- * for what does not exist: the answers are the same. The routes are those of the OpenAPI document; one with an id that the
- * tables here do not know fails.
+ * Requests objects of another team and objects that do not exist, from every route with an id in its path, its query string or its body:
+ * the responses must be identical. The routes are those of the OpenAPI document. A route with an id that the tables here do not contain
+ * fails.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -38,7 +38,7 @@ let bench: ApiBench;
 let asking: Caller;
 let asked: Caller;
 let routes: Route[];
-/** By the name of a path's parameter: what is the other team's, and what nobody has. */
+/** By path parameter: an id of the other team, and one that does not exist. */
 let ids: Record<string, { theirs: string; unknown: string }>;
 const receiver = createServer((_request, response) => response.writeHead(500).end());
 
@@ -80,7 +80,7 @@ async function routesOfTeams(): Promise<Route[]> {
   );
 }
 
-/** One of everything, of this team. */
+/** Creates one object of each kind for this team. */
 async function thingsOf(team: Caller): Promise<typeof ids> {
   const post = async (path: string, body: object) => {
     const answer = await team.send('POST', path, body);
@@ -128,7 +128,7 @@ async function thingsOf(team: Caller): Promise<typeof ids> {
     key_id: { theirs: key.id, unknown: key.id.replace(/.{8}$/, '00000000') },
     webhook_id: row(webhook.id),
     delivery_id: row(delivery),
-    // Below an id that is not known: these are never looked at.
+    // Below an unknown id these are never checked.
     version: { theirs: '1', unknown: '1' },
     tag: { theirs: 'production', unknown: 'production' },
   };
@@ -150,7 +150,7 @@ function adapterForm(parent: string): FormData {
   return form;
 }
 
-/** A body that would be taken, where one is needed. */
+/** A valid body for routes that require one. */
 const bodies: Record<string, () => unknown> = {
   'POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/clone': () => ({}),
   'POST /v1/uploads/{upload_id}/parts': () => formOf('{}\n'),
@@ -166,7 +166,7 @@ const bodies: Record<string, () => unknown> = {
   'POST /v1/webhooks/{webhook_id}/rotate_secret': () => ({}),
 };
 
-/** What the caller has itself, above an id that is another's. */
+/** An object of the caller's, as parent of another team's id. */
 async function ownAbove(name: string): Promise<string> {
   if (name === 'fine_tuning_job_id') {
     const training_file = await asking.upload(chatLine);
@@ -178,10 +178,10 @@ async function ownAbove(name: string): Promise<string> {
   return json.id;
 }
 
-/** No id, but which of the caller's own: every team has them by the same names. */
+/** Path parameters that are not ids: every team has the same values. */
 const ofTheCaller = ['type'];
 
-/** Below these, an id is of what stands above it alone. */
+/** Ids that are only meaningful below the parent in the path. */
 const ofTheOneAbove = ['version', 'tag'];
 
 function same(theirs: Answer, unknown: Answer, told: string, swap: (text: string) => string): void {
@@ -214,7 +214,7 @@ test('an id in a path', async () => {
 });
 
 test('what a list goes on after', async () => {
-  /** Of what a list is. */
+  /** The kind of object in each list. */
   const listed: Record<string, string> = {
     '/v1/files': 'file_id',
     '/v1/uploads': 'upload_id',
@@ -228,7 +228,7 @@ test('what a list goes on after', async () => {
     '/v1/team/keys': 'key_id',
     '/v1/webhooks': 'webhook_id',
   };
-  /** A number to go on from, whoever's entry has it. */
+  /** Lists that continue after a number, which is not an id of a team. */
   const byNumber = ['/v1/audit', '/v1/audit/export'];
   const lists = routes.filter(
     ({ path, query, ids: names }) =>
@@ -246,7 +246,7 @@ test('what a list goes on after', async () => {
   }
 });
 
-/** Names in bodies and query strings that look like ids, and are none of a thing that a team has. */
+/** Names in bodies and query strings that look like ids but refer to no object of a team. */
 const noReference = new Set(['user', 'metadata', 'after', 'prompt_cache_key', 'safety_identifier']);
 const looksLikeReference = /(^|_)(id|ids|file|files|model|parent|version|start_from|a|b)$/;
 
@@ -268,7 +268,7 @@ test('an id in a body or a query string', async () => {
   const own = mine.modelName;
   const compare = (a: string, b: string) => `/v1/adapters/compare?${new URLSearchParams({ a, b })}`;
   type Send = (id: string) => [path: string, body?: unknown];
-  /** What takes the request for a job. */
+  /** Requests to routes that accept a job request. */
   const takesJob = (name: string): Record<string, [of: string, send: Send]> => {
     const path = `/v1/fine_tuning/${name}`;
     const job = { model: 'tiny', training_file: file };
@@ -322,7 +322,7 @@ test('an id in a body or a query string', async () => {
       (id) => [`/v1/files/${file}/report?${new URLSearchParams({ model: id })}`],
     ],
   };
-  /** Of the operator, or of the one in the path. */
+  /** Fields that refer to an object of the operator, or of the path. */
   const others = new Set([
     'GET /v1/adapters base_model',
     'GET /v1/fine_tuning/jobs model',
@@ -342,7 +342,7 @@ test('an id in a body or a query string', async () => {
     const method = told.split(' ')[0]!;
     const { theirs, unknown } = ids[of]!;
     const nobodys = await asking.send(method, ...send(unknown));
-    // A check tells faults as its answer.
+    // A check of a job returns faults with status 200.
     const isRefused = nobodys.status >= 400 || nobodys.json.faults?.length > 0;
     assert.ok(isRefused && nobodys.status < 500, `${told}: ${nobodys.text}`);
     same(await asking.send(method, ...send(theirs)), nobodys, told, (text) =>

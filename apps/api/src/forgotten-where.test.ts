@@ -1,4 +1,4 @@
-/** Every filter by team is cut out of the API's statements: the second fence answers as the first one did. */
+/** Removes every filter by team from the API's statements, to check that row-level security alone gives the same responses. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { leaseOf, recordMetrics } from '@graft/service';
@@ -7,9 +7,9 @@ import { publishAdapter } from './testing/publish-adapter.ts';
 import { runJob } from './testing/run-job.ts';
 
 let bench: ApiBench;
-/** Of the team `other`. */
+/** Objects of the team `other`. */
 const theirs = { file: '', job: '', running: '', adapter: '', model: '' };
-/** Statements that lost their filter. */
+/** Statements whose filter was removed. */
 let forgotten: string[] = [];
 
 before(async () => {
@@ -26,7 +26,7 @@ before(async () => {
   await recordMetrics(bench.services, leaseOf(running), [{ kind: 'train', step: 1, ...metric }]);
   Object.assign(theirs, { job: version.jobId, adapter: version.adapterId, model: version.modelName });
 
-  // What is in the pool, and what comes into it.
+  // Applies to present and future clients of the pool.
   const seen = new WeakSet<object>();
   bench.app.services.sql.on('acquire', (client) => {
     if (seen.has(client)) return;
@@ -53,7 +53,7 @@ async function rowsOf(team: string): Promise<unknown[]> {
     tables.map(async (table) => {
       const select = `SELECT * FROM ${table} WHERE team_id = $1 ORDER BY 1, 2, 3, 4`;
       const { rows } = await bench.services.sql.query(select, [team]);
-      // Set by the outbox's own loop, meanwhile.
+      // The outbox's loop sets delivered_at meanwhile.
       return rows.map(({ delivered_at: _, ...row }) => row);
     }),
   );

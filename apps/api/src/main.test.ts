@@ -60,7 +60,7 @@ test('the process serves, validates a job, never loads TensorFlow, logs no secre
       body: JSON.stringify({ model: 'tiny', training_file: file.id, metadata: { note: 'the secret note' } }),
     });
     const job = (await create.json()) as { id: string };
-    // The stream ends the wait: its second event says that the files are validated.
+    // The second event of the stream, after validation, ends the wait.
     const events = await fetch(`${ready.address}/v1/fine_tuning/jobs/${job.id}/events?stream=true`, {
       headers,
     });

@@ -1,8 +1,8 @@
-/** The API process: opens the services, serves, and on SIGTERM, SIGINT or the loss of its supervisor closes in order. */
+/** The API process: opens the services, serves, and shuts down on SIGTERM, SIGINT or the loss of its supervisor. */
 import { openServices } from '@graft/service';
 import { buildApp } from './app.ts';
 
-/** Milliseconds that requests under way have to finish. */
+/** Milliseconds that running requests have to finish. */
 const drainMs = 25_000;
 
 async function start() {
@@ -16,10 +16,10 @@ async function start() {
 
 let closing = false;
 async function close(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
-  // A second signal does not wait.
+  // A second signal exits immediately.
   if (closing) process.exit(1);
   closing = true;
-  // When it is still starting, starting is finished first, so that everything opened is closed.
+  // Waits for a start in progress, so that everything opened is closed.
   const { services, app } = await started;
   services.log.info({ signal }, 'closing');
   setTimeout(() => {
@@ -30,7 +30,7 @@ async function close(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   await services.close();
   process.exit();
 }
-// The supervisor was killed: without it nobody would stop this process any more.
+// The supervisor was killed: without it nothing would stop this process.
 process.on('disconnect', () => void close('disconnect'));
 process.on('SIGTERM', close);
 process.on('SIGINT', close);
@@ -39,6 +39,6 @@ const started = start();
 started.catch((error: Error) => {
   if (process.connected) process.send?.({ type: 'failed', message: error.message });
 });
-// It may have been killed before anything listened.
+// The supervisor may have been killed before the listener was added.
 if (process.connected === false) void close('disconnect');
 await started;

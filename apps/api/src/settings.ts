@@ -4,66 +4,66 @@ import type { OpenLimits } from './plugins/limits/open-limits.ts';
 import type { RateLimits } from './plugins/limits/rate-limits.ts';
 import { loadSignInSettings, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
-/** Limits and rhythms of the API process. The defaults are for production; tests shorten them. */
+/** Limits and intervals of the API process. Defaults are for production; tests shorten them. */
 export interface ApiSettings {
-  /** Headers that take longer to arrive are given up with 408. */
+  /** Headers that take longer to arrive are rejected with 408. */
   headersTimeoutMs: number;
-  /** A body that takes longer to arrive, but for an upload's, is given up with 408. */
+  /** A body, other than an upload, that takes longer to arrive is rejected with 408. */
   bodyTimeoutMs: number;
-  /** An upload without a byte for this long is cut off. */
+  /** An upload without progress for this time is aborted. */
   uploadIdleMs: number;
-  /** Seconds until an upload in parts that nobody has completed is given up. */
+  /** Seconds until an incomplete upload in parts expires. */
   uploadExpirySeconds: number;
-  /** Uploads in parts that a team may have pending. */
+  /** Maximum pending uploads in parts per team. */
   openUploads: number;
-  /** How long a completion waits for another one of the same upload before 503. */
+  /** How long the completion of an upload waits for another completion of the same upload before 503. */
   completionWaitMs: number;
-  /** How often reports on files that no process of this machine was told of are looked for. */
+  /** Interval at which reports on files are searched for that were requested on other machines. */
   reportSweepMs: number;
-  /** How long one report may take. */
+  /** Maximum duration of a report. */
   reportTimeoutMs: number;
-  /** How long it may take to tell what a job comes to. */
+  /** Maximum duration of an estimate. */
   estimateTimeoutMs: number;
-  /** A job that no live worker has the memory for fails once its files are validated. */
+  /** A job that exceeds the memory of every live worker fails after validation. */
   refuseUnfitJobs: boolean;
-  /** The longest any request, a slow upload too, may take to arrive. */
+  /** Maximum time for any request to arrive, slow uploads included. */
   requestTimeoutMs: number;
-  /** A connection on which nothing moves for this long is closed: between requests, or when its client does not read. */
+  /** A connection without progress for this time is closed, between requests or while its client does not read. */
   stallMs: number;
-  /** Connections of all clients together. */
+  /** Maximum connections of all clients. */
   maxConnections: number;
   openLimits: OpenLimits;
   rateLimits: RateLimits;
-  /** How often the processes tell each other how many requests came. */
+  /** Interval at which processes exchange their request counts. */
   rateSyncMs: number;
   signIn: SignInSettings;
-  /** Addresses of proxies whose X-Forwarded-For is believed. */
+  /** Addresses of proxies whose X-Forwarded-For is trusted. */
   trustProxy: string[];
-  /** How often new events are looked for, for all event streams at once. */
+  /** Interval at which new events are polled, for all event streams together. */
   eventPollMs: number;
-  /** A silent event stream sends a comment this often, so that proxies keep it open. */
+  /** Interval of comments on an idle event stream, which make proxies keep it open. */
   streamHeartbeatMs: number;
   /** How long a completion waits for a worker before 503. */
   workerWaitMs: number;
-  /** What decides sampling parameters that a request does not have, and does not say who decides. */
+  /** Default source of sampling parameters that a request omits. */
   generationConfig: 'model' | 'none';
-  /** How often jobs whose validation was abandoned are looked for. */
+  /** Interval at which abandoned validations are searched for. */
   validationSweepMs: number;
-  /** How long checking a job's regular expressions against its model may take. */
+  /** Maximum duration of checking a job's regular expressions against its model. */
   checkTimeoutMs: number;
-  /** Where sending webhooks differs from its defaults: tests. */
+  /** Overrides of the webhook defaults, for tests. */
   webhooks: Partial<WebhookSettings>;
-  /** How long checking the files of an uploaded adapter may take. */
+  /** Maximum duration of checking the files of an uploaded adapter. */
   adapterCheckTimeoutMs: number;
-  /** Where `npm run dashboard` has built the dashboard. */
+  /** Output folder of `npm run dashboard`. */
   dashboardFolder: string;
-  /** What `npm run pack:client` has written: the `graft` command as a package. */
+  /** Output of `npm run pack:client`: the `graft` command as a package. */
   clientPackage: string;
-  /** Answers that do not match their schema fail: tests. */
+  /** Fails responses that do not match their schema, for tests. */
   checkResponses: boolean;
 }
 
-/** Reads the settings from `env`. Throws one Error that names every faulty variable. */
+/** Reads the settings from `env`. Throws one Error that names every invalid variable. */
 export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettings {
   const reader = settingReader(env);
   const { read } = reader;
@@ -121,7 +121,7 @@ export function loadApiSettings(env: NodeJS.ProcessEnv = process.env): ApiSettin
     dashboardFolder: fileURLToPath(new URL('../../web/dist', import.meta.url)),
     clientPackage: fileURLToPath(new URL('../../cli/dist/graft-cli.tgz', import.meta.url)),
     checkResponses: false,
-    // Last, as it also throws what is wrong with the settings above.
+    // Last, since it also throws the errors of the settings above.
     signIn: loadSignInSettings(reader),
   };
 }

@@ -11,12 +11,12 @@ import type { FastifyError } from 'fastify';
 import { ApiError } from './api-error.ts';
 import { type ErrorCode, errorCodes } from './error-codes.ts';
 
-/** Seconds after which a client may try again when Postgres is away or no worker is free. */
+/** Seconds after which a client may retry if Postgres is unavailable or no worker is free. */
 const retryAfterSeconds = 5;
-/** The same when the row that a request would change is locked. */
+/** Seconds after which a client may retry if the row to change is locked. */
 const rowRetryAfterSeconds = 2;
 
-/** Faults of the storage that a client may know of. */
+/** Storage errors that are shown to clients. */
 const ofStorage = new Set(['storage_away', 'storage_full', 'file_corrupt', 'artifact_corrupt']);
 
 export function toApiError(error: FastifyError | ApiError | GraftError | Error): ApiError {
@@ -42,8 +42,8 @@ export function toApiError(error: FastifyError | ApiError | GraftError | Error):
 }
 
 /**
- * User faults keep code, message and param, and so do faults of base models and of the storage, which are worded for clients;
- * other system faults tell the client nothing.
+ * User errors keep code, message and param, and so do errors of base models and storage, whose messages are written for clients. Other
+ * system errors reveal nothing.
  */
 function fromGraftError(error: GraftError): ApiError {
   const ofModel = error.code === 'base_model_unavailable' || isLastingModelFault(error.code);
@@ -59,7 +59,7 @@ function fromGraftError(error: GraftError): ApiError {
   return Object.assign(new ApiError('bad_request', error.message, options), { code: error.code });
 }
 
-/** 429 where time alone makes room; where that is not soon, clients are told not to try again by themselves. */
+/** 429 if the quota frees up with time alone. If not soon, `x-should-retry: false` stops automatic retries. */
 function fromQuota({ message, param, frees }: QuotaExceeded): ApiError {
   if (frees === null) return new ApiError('quota_exceeded', message, { param, status: 403 });
   const seconds =

@@ -9,35 +9,35 @@ declare module 'fastify' {
 }
 
 /**
- * What a route asks of its caller: a team's key or person with a scope and a role, the operator, anyone with a valid key
- * or session (one of `caller` and `operator` is null then, or both, of a person in no team), or nobody at all.
+ * Access that a route requires: a team's key or member with a scope and a role, the operator, anyone with a valid key or session (then
+ * `caller` or `operator` is null, or both for a person without a team), or nothing.
  */
 export type Access = TeamAccess | 'operator' | 'anyone' | 'public';
 
 export type TeamAccess = ReadAccess | WriteAccess;
 
 interface ReadAccess {
-  /** The kind of thing that it reads. */
+  /** Kind of object that the route reads. */
   scope: Extract<Scope, `${string}:read`>;
-  /** The least role. Default: any for reading, member for the rest. */
+  /** Minimum role. Default: any role to read, member to write. */
   role?: Role;
-  /** How the models are found that a request touches, for keys limited to some. */
+  /** How Graft finds the models that a request uses, to check keys limited to some models. */
   models: ModelUse;
 }
 
 interface WriteAccess {
-  /** The kind of thing that it writes. */
+  /** Kind of object that the route writes. */
   scope: Extract<Scope, `${string}:write`>;
   role?: Role;
   models: ModelUse;
   /**
-   * `own`: the answer shows what the request sent or made. Otherwise the scope that guards what it shows: a key without it is answered
-   * a receipt, since writing does not include reading.
+   * `own`: the response shows only what the request sent or created. Otherwise the scope that guards the response: a key without that
+   * scope gets a receipt, since a write scope does not include reading.
    */
   answer: 'own' | Extract<Scope, `${string}:read`>;
 }
 
-/** A route that declares less would be open to keys that must not use it: the app does not start with it. */
+/** Throws at startup when a route declares too little, which would open it to keys that must not use it. */
 export function demandAccess({ method, url, config }: RouteOptions): void {
   const fault = faultOf(config?.access);
   if (fault !== null) throw new Error(`${method} ${url} needs config.access${fault}`);

@@ -1,21 +1,21 @@
 import { allowsJob, allowsModel, allowsNewVersion, type Identity, type ModelLimit } from '@graft/service';
 import { ApiError } from '../api-error.ts';
 
-/** Something that a request touches, and whether a limit allows it. */
+/** An object that a request uses, and whether a model limit allows it. */
 export interface Touched {
-  /** Of the request, what names it. */
+  /** Request parameter that names the object. */
   param: string;
-  /** As the refusal calls it. What was found by an id is not called by the name of a model, which the caller may not know. */
+  /** Description for the error message. An object found by id is not described by its model name, which the caller may not know. */
   what: string;
   isWithin(limit: ModelLimit): boolean;
 }
 
-/** A model that the request names itself, whether or not there is such a model. */
+/** A model that the request names directly, whether or not it exists. */
 export function touchedModel(name: string, param = 'model'): Touched {
   return { param, what: `'${name}'`, isWithin: (limit) => allowsModel(limit, name) };
 }
 
-/** What was found by an id, and the model that it is, or is of. */
+/** An adapter version, or a checkpoint's adapter, that was found by an id. */
 export function touchedVersion({ modelName }: { modelName: string }, what: string, param: string): Touched {
   return { param, what, isWithin: (limit) => allowsModel(limit, modelName) };
 }
@@ -27,7 +27,7 @@ export function touchedJob(
   return { param, what: `the model of ${job.id}`, isWithin: (limit) => allowsJob(limit, job) };
 }
 
-/** The adapter that a job, an upload or a promoted checkpoint makes a version of. */
+/** The adapter to which a job, an upload or a promoted checkpoint adds a version. */
 export function touchedNewVersion(of: Parameters<typeof allowsNewVersion>[1], param: string): Touched {
   return {
     param,
@@ -36,7 +36,7 @@ export function touchedNewVersion(of: Parameters<typeof allowsNewVersion>[1], pa
   };
 }
 
-/** Throws `model_not_allowed` where the caller's key is limited to other models. */
+/** Throws `model_not_allowed` if the caller's key is limited to other models. */
 export function checkModels({ models: limit }: Pick<Identity, 'models'>, touched: readonly Touched[]): void {
   const refused = touched.find((one) => !one.isWithin(limit));
   if (refused) throw notAllowed(limit, `${refused.what} is not within that`, refused.param);

@@ -5,17 +5,17 @@ import { useOf } from './model-uses.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What the caller's key is limited to, for a route that answers, of many models, those within it. */
+    /** The caller's model limit, for routes that return only the models within it. */
     modelLimit(): ModelLimit;
-    /** Throws `model_not_allowed`: for a route that learns only from the body what it touches. */
+    /** Throws `model_not_allowed`. For routes that know the models in use only once they read the body. */
     checkModels(touched: readonly Touched[]): void;
     keepsToLimit: boolean;
   }
 }
 
 /**
- * Refuses a key limited to some models where a request touches others, by the `config.access.models` of its route: the only place that
- * decides it. Of a route that has to look itself, an answer is not sent unless it has looked.
+ * Refuses a request that uses models outside the limit of the caller's key, by `config.access.models` of the route. No other code decides
+ * this. A route that must check the limit itself fails if it responds without checking.
  */
 export const modelAccess = fp(async (app) => {
   app.decorateRequest('keepsToLimit', false);

@@ -1,6 +1,6 @@
 /**
- * Every route of a team is asked, by a key limited to one model, for what is another model's. The routes are those of the OpenAPI
- * document: one that is neither in `asks` nor in `withoutModels` of testing/model-asks.ts fails, and so does one that lets the key through.
+ * Requests objects of another model from every route of a team, with a key limited to one model. The routes are those of the OpenAPI
+ * document. A route that is neither in `asks` nor in `withoutModels` of testing/model-asks.ts fails, and so does one that accepts the key.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -31,9 +31,9 @@ import type { TeamAccess } from './access.ts';
 import { modelAccess } from './model-access.ts';
 
 let bench: ApiBench;
-/** May use all models. */
+/** Key for all models. */
 let admin: Caller;
-/** May use those of `poet` alone. */
+/** Key for the models of `poet` only. */
 let limited: Caller;
 let mine: Things;
 let theirs: Things;
@@ -62,7 +62,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** All that could have been changed. */
+/** All rows that a request could have changed. */
 async function stateOf(): Promise<unknown> {
   const tables = [
     'adapters',
@@ -77,7 +77,7 @@ async function stateOf(): Promise<unknown> {
   const rows = tables.map(
     (table) => `SELECT '${table}' AS name, to_jsonb(t) - 'updated_at' AS row FROM ${table} t`,
   );
-  // A job that is validated or waits moves by itself.
+  // A job that is validating or queued changes by itself.
   const { rows: found } = await bench.services.sql.query(
     `SELECT name, row FROM (${rows.join(' UNION ALL ')}) all_rows
      WHERE name <> 'jobs' OR row->>'state' IN ('running', 'succeeded') ORDER BY 1, row::text`,
@@ -85,7 +85,7 @@ async function stateOf(): Promise<unknown> {
   return found;
 }
 
-/** The code by which a request is refused; a check answers it among the faults. */
+/** The error code of a response; a check of a job returns it among the faults. */
 function codeOf({ json, status }: Answer): string | null {
   if (status === 200) return json?.faults?.[0]?.code ?? null;
   return json?.error?.code ?? null;
@@ -151,7 +151,7 @@ test('lists and streams leave out what is beyond the limit, page by page', async
       path,
     );
   }
-  // Nor is what is beyond it anything to go on from.
+  // A list cannot continue after an object beyond the limit either.
   for (const [path, after] of [
     ['/v1/fine_tuning/jobs', theirs.job],
     ['/v1/models', theirs.model],
@@ -300,7 +300,7 @@ test('the same requests about its own model get through', async () => {
 });
 
 test('a key without a limit gets through with the requests that were refused', async () => {
-  // The test before has deleted its own.
+  // The previous test has deleted the objects of `mine`.
   mine = await thingsOf(bench, admin, { name: 'another', file });
   for (const [route, askOf] of Object.entries(asks)) {
     if (routes.get(route)!.models === 'all') continue;

@@ -15,59 +15,59 @@ import { type Touched, touchedJob, touchedModel, touchedNewVersion, touchedVersi
 type Find = (services: Services, request: FastifyRequest, limit: ModelLimit) => Promise<Touched[]>;
 
 interface Use {
-  /** What a request touches, by its parts alone. What is not found is the route's to answer. */
+  /** Finds the models in use from the request alone. The route reports objects that do not exist. */
   find?: Find;
-  /** The route itself keeps to `request.modelLimit()`, or calls `request.checkModels`; an answer without that is refused. */
+  /** The route itself applies `request.modelLimit()` or calls `request.checkModels`. A response without either is refused. */
   byRoute?: true;
 }
 
-/** Every way in which a route touches models. `config.access.models` of each route names one of them. */
+/** Every way in which routes use models. `config.access.models` of each route names one. */
 export const modelUses = {
-  /** No model, or nothing of one that a limit is about: files, people, keys. */
+  /** No model, or nothing that a model limit covers: files, people, keys. */
   none: {},
-  /** All of the team's at once, so that no limit allows it: sums, logs, and what is sent about every job. */
+  /** All of the team's models, so that no limited key is allowed: totals, logs, and notifications about every job. */
   all: {},
-  /** A list, of which the answer has what the limit allows. */
+  /** A list. The response contains only what the limit allows. */
   filtered: { byRoute: true },
-  /** What is known only while the body is read. */
+  /** Models that are known only while the body is read. */
   body: { byRoute: true },
-  /** The one that the body or the path names. */
+  /** The model that the body or the path names. */
   model: { find: async (_, request) => [touchedModel(namedModel(request))] },
-  /** What a job starts from and makes: `model`, `start_from` and `suffix` of the body or the query. */
+  /** What a job starts from and creates: `model`, `start_from` and `suffix` of the body or the query. */
   start: {
     find: async (services, { caller, body, query }) =>
       await touchedByStart(services, caller, (body ?? query) as Start),
   },
-  /** A job, and what its copy starts from and makes. */
+  /** A job, and what its copy starts from and creates. */
   clone: { find: touchedByClone },
-  /** The job of the path. */
+  /** The job in the path. */
   job: { find: async (services, request) => (await jobOfPath(services, request)).touched },
-  /** The jobs of the query. */
+  /** The jobs in the query. */
   jobs: { find: touchedJobs },
-  /** The kept adapter of a checkpoint. */
+  /** The stored adapter of a checkpoint. */
   checkpoint: { find: async (services, request) => (await checkpointOfPath(services, request)).touched },
-  /** The same, and the adapter that it becomes a version of. */
+  /** A checkpoint's adapter, and the adapter to which it becomes a new version. */
   promotion: { find: touchedByPromotion },
-  /** At least one version of an adapter; the answer has what the limit allows. */
+  /** At least one version of an adapter. The response contains only what the limit allows. */
   adapter: { find: touchedAdapter, byRoute: true },
   /** All versions of an adapter. */
   versions: { find: touchedVersions },
-  /** A version of the path, which may be deleted. */
+  /** The version in the path, which may be deleted. */
   version: { find: touchedVersionOfPath },
-  /** The same; the answer has of other versions what the limit allows. */
+  /** The version in the path. Of other versions the response contains only those that the limit allows. */
   lineage: { find: touchedVersionOfPath, byRoute: true },
-  /** The tag of the path. */
+  /** The tag in the path. */
   tag: { find: touchedTag },
-  /** A tag, and the version that it shall point at: otherwise a tag would lead to any version. */
+  /** A tag and its new version. Without this check a tag would give access to any version. */
   'moved tag': { find: touchedByMove },
-  /** The two models of a comparison. */
+  /** Both models of a comparison. */
   compared: {
     find: async (_, { query }) => {
       const { a, b } = query as { a: string; b: string };
       return [touchedModel(a, 'a'), touchedModel(b, 'b')];
     },
   },
-  /** The base model of the query, if it has one. */
+  /** The base model in the query, if there is one. */
   report: {
     find: async (_, { query }) => {
       const { model } = query as { model?: string };
@@ -80,7 +80,7 @@ export type ModelUse = keyof typeof modelUses;
 
 export const useOf = (name: ModelUse): Use => modelUses[name];
 
-/** Of a request for a job, what names its start. A body that nothing has checked yet may have anything there. */
+/** The parts of a job request that name its start. The body is not validated yet and may contain anything. */
 interface Start {
   model?: unknown;
   start_from?: unknown;
@@ -104,7 +104,7 @@ export async function touchedByStart(
   if (start?.startsWith('ft:')) touched.push(touchedModel(start, 'start_from'));
   else if (started) touched.push(touchedVersion(started, `the version ${start}`, 'start_from'));
   if (typeof model !== 'string') return touched;
-  // Beside the adapter that training continues, its base model adds nothing.
+  // The base model of an adapter that training continues needs no separate check.
   const isBaseOfStart = started !== null && started.baseModel === model;
   if (!isBaseOfStart) touched.unshift(touchedModel(model));
   if (typeof suffix !== 'string') return touched;
@@ -140,7 +140,7 @@ async function checkpointOfPath(services: Services, request: FastifyRequest) {
   const { job, touched } = await jobOfPath(services, request);
   const of = { jobId: job?.id ?? '', id };
   const checkpoint = job && (await getCheckpointAdapter(services, request.caller.teamId, of));
-  // Of one that is not kept there is no model but the job's.
+  // Without a stored adapter only the job's model is used.
   if (!checkpoint) return { job, checkpoint, touched };
   const what = `the model of the checkpoint ${id}`;
   return { job, checkpoint, touched: [touchedVersion(checkpoint, what, 'checkpoint_id')] };
@@ -149,7 +149,7 @@ async function checkpointOfPath(services: Services, request: FastifyRequest) {
 async function touchedByPromotion(services: Services, request: FastifyRequest): Promise<Touched[]> {
   const { job, checkpoint, touched } = await checkpointOfPath(services, request);
   const { name } = request.body as { name?: string };
-  // Without a name it becomes a version of its job's own adapter.
+  // Without a name the checkpoint becomes a version of its job's own adapter.
   if (!checkpoint || name === undefined || name === (job.suffix ?? job.id.slice(-8))) return touched;
   const { baseModel } = checkpoint;
   const { teamName } = request.caller;

@@ -1,4 +1,4 @@
-/** Writing does not include reading: what a key with a write scope alone is answered by each route that shows more than it was sent. */
+/** Responses to a key with only a write scope, of each route that shows more than it was sent. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Scope } from '@graft/service';
@@ -19,7 +19,7 @@ after(async () => await bench?.close());
 
 type Ask = [path: string, body?: unknown];
 
-/** Every route that has something to hide, with a request that it carries out. */
+/** A valid request for every route whose response a scope guards. */
 async function asksOf(): Promise<Record<string, Ask>> {
   const post = async (path: string, body: object) => (await admin.send('POST', path, body)).json;
   const { version } = await publishAdapter(bench, admin, 'secretary');
@@ -97,7 +97,7 @@ test('a key that may write and not read is answered what was changed, and no mor
     );
     assert.ok(answer.json.object && !answer.text.includes('secretary'), `${route}: ${answer.text}`);
   }
-  // The same with the scope that reads it.
+  // The same request with the read scope.
   const reads = await bench.caller(bench.acme, 'member', { scopes: ['adapters:write', 'adapters:read'] });
   const [path, body] = asks['POST /v1/adapters/{adapter_id}/note']!;
   const whole = await reads.send('POST', path, body);
@@ -112,7 +112,7 @@ test('a secret that exists nowhere else is in the receipt', async () => {
   const rotated = await caller.send('POST', `/v1/webhooks/${hook}/rotate_secret`, {});
   assert.deepEqual([rotated.status, Object.keys(rotated.json).sort()], [202, ['id', 'object', 'secret']]);
   const successor = await caller.send('POST', `/v1/team/keys/${key}/rotate`, {});
-  // Who rotates a key has all of its rights: the answer is whole.
+  // The creator of a key has all of its rights, so the response is complete.
   assert.deepEqual([successor.status, successor.json.name], [200, 'x']);
   assert.match(successor.json.key, /^graft_/);
 });

@@ -12,16 +12,16 @@ export const ReceiptSchema = named('Receipt', {
 
 const shown = Object.keys(ReceiptSchema.properties);
 
-/** The status of a receipt: it was done as it would be with a key that may read. */
+/** Status of a receipt: the request succeeded just as it would for a key that may read. */
 export const receiptStatus = 202;
 
-/** The scope that guards what a route's answer shows; null: none does. */
+/** The scope that guards the response of a route, or null if none does. */
 export function guardOfAnswer(access: Access | undefined) {
   if (typeof access !== 'object' || !('answer' in access) || access.answer === 'own') return null;
   return access.answer;
 }
 
-/** A key that may write something and not read it is answered what it changed, and nothing that it could not know. */
+/** Reduces the response to a key that may write an object but not read it to what the key changed. */
 export const receipts = fp(async (app) => {
   app.addHook('preSerialization', async (request, reply, payload) => {
     const guard = guardOfAnswer(request.routeOptions.config.access);

@@ -1,21 +1,21 @@
 import { asSystem, isDatabaseAway, type JobState, type Services } from '@graft/service';
 
-/** Where agents wait for jobs, all at once. */
+/** Polls the jobs that agents wait for, all together. */
 export interface JobWatch {
-  /** Resolves once the job is over or paused, after `ms`, or when `signal` fires, whichever comes first. */
+  /** Resolves when the job has ended or is paused, after `ms`, or when `signal` fires, whichever comes first. */
   untilOver(job: { teamId: string; id: string }, ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
 const over: JobState[] = ['succeeded', 'failed', 'cancelled', 'paused'];
-/** Milliseconds between two looks. */
+/** Milliseconds between two polls. */
 const pollMs = 1000;
-/** Jobs that one statement asks for; more take several, one after another. */
+/** Maximum number of jobs in one statement. */
 const mostAtOnce = 500;
 
 /**
- * Looks for all waiting agents' jobs together, every second: a thousand agents cost as many statements a second as one does. While
- * Postgres is away they wait on.
+ * Polls the jobs of all waiting agents together every second: a thousand agents cost as many statements per second as one. Agents keep
+ * waiting while Postgres is unavailable.
  */
 export function createJobWatch({ db, log }: Pick<Services, 'db' | 'log'>): JobWatch {
   const waiting = new Set<{ job: { teamId: string; id: string }; end(): void }>();

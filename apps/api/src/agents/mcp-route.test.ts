@@ -1,4 +1,4 @@
-/** The official client of the Model Context Protocol, over HTTP. */
+/** Tests with the official client of the Model Context Protocol, over HTTP. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Client } from '@modelcontextprotocol/client';
@@ -24,7 +24,7 @@ describe('the endpoint for agents', () => {
     const create = tools.find(({ name }) => name === 'create_fine_tuning_job')!;
     assert.deepEqual(create.inputSchema.required, ['model', 'training_file']);
     assert.ok('peft' in create.inputSchema.properties!);
-    // What both take is described once.
+    // Arguments that both tools share are described once.
     const estimate = tools.find(({ name }) => name === 'estimate_fine_tuning_job')!;
     for (const argument of ['method', 'peft', 'training', 'sweep']) {
       assert.ok(argument in create.inputSchema.properties!, argument);
@@ -70,7 +70,7 @@ describe('the endpoint for agents', () => {
     assert.equal(over.json.status, 'cancelled');
     await client.close();
 
-    // It is the same job that everyone sees, and no other team's.
+    // Other routes see the job too, and other teams do not.
     assert.equal((await bench.acme.send('GET', `/v1/fine_tuning/jobs/${id}`)).status, 200);
     const stranger = await connect(bench.other);
     for (const name of ['get_fine_tuning_job', 'wait_for_fine_tuning_job', 'cancel_fine_tuning_job']) {

@@ -14,14 +14,14 @@ const message = (description: string, example: object) => ({
 });
 
 /**
- * POST /mcp: the Model Context Protocol over HTTP, without sessions. Its tools are routes of the API, each asked with the
- * caller's own key, so that scopes, roles, limits and messages are theirs. Registered before the routes that it knows.
+ * POST /mcp: the Model Context Protocol over HTTP, without sessions. Each tool requests a route of the API with the caller's own key, so
+ * that scopes, roles, limits and messages are those of the route. Must be registered before the routes that become tools.
  */
 export const mcpRoutes = fp(async (app) => {
   const known: ToolRoute[] = [];
-  /** Of a request that a tool makes: fires when the agent hangs up. */
+  /** Set while a tool makes a request: fires when the agent disconnects. */
   const agentGone = new AsyncLocalStorage<AbortSignal>();
-  // As if the tool's own client had hung up, which every route notices that waits.
+  // Looks to the route as if the tool's own client had disconnected; every route that waits handles that.
   app.addHook('onRequest', (_request, reply, done) => {
     const signal = agentGone.getStore();
     const destroy = () => void reply.raw.destroy();
@@ -49,7 +49,7 @@ export const mcpRoutes = fp(async (app) => {
     tools = createTools(known, (id) => app.getSchema(id));
   });
 
-  /** Loaded when an agent first asks: an API that none uses starts a quarter of a second sooner. */
+  /** Loaded on the first request of an agent, so that an API without agents starts a quarter of a second sooner. */
   let handler: Promise<McpHandler> | null = null;
   app.addHook('onClose', async () => await (await handler)?.close());
 
@@ -79,7 +79,7 @@ export const mcpRoutes = fp(async (app) => {
       },
     },
     async (request, reply) => {
-      // A tool waits for the requests that it makes, and each of them takes a turn of its own.
+      // A tool waits for the requests that it makes, and each of them takes its own turn.
       reply.endTurn();
       const gone = hangUp(reply);
       const means: ToolMeans = {
@@ -101,10 +101,10 @@ export const mcpRoutes = fp(async (app) => {
     },
   );
 
-  /** Within the process, and yet through every hook of a request. */
+  /** Makes requests within the process; each runs all hooks of a request. */
   function askAs({ headers, ip, id }: FastifyRequest, gone: AbortSignal): Ask {
     const { authorization, cookie } = headers;
-    // That a session's request comes from its own page was checked when it came.
+    // The session's original request was already checked to come from its own page.
     const who = authorization
       ? { authorization }
       : {

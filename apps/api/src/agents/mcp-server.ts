@@ -3,7 +3,7 @@ import { createMcpHandler, Server } from '@modelcontextprotocol/server';
 import type { Access } from '../access/access.ts';
 import type { Tool, ToolMeans } from './tools.ts';
 
-/** Who calls, and what the tools do on their behalf. */
+/** The caller, and what tools may do on the caller's behalf. */
 export interface McpCaller {
   /** Null: the operator, who has no team. */
   identity: Identity | null;
@@ -16,16 +16,16 @@ fine_tuned_model is the model to give to chat. What went wrong is told in error,
 
 export type McpHandler = ReturnType<typeof openMcpHandler>;
 
-/** What answers messages. Each comes with its caller: `authInfo.extra.caller`, an McpCaller. */
+/** Creates the handler of MCP messages. Each message has its caller, an McpCaller, in `authInfo.extra.caller`. */
 export function openMcpHandler(tools: readonly Tool[]) {
   return createMcpHandler(
     ({ authInfo }) => createMcpServer(tools, authInfo!.extra!.caller as McpCaller),
-    // Nothing here changes that one could subscribe to.
+    // The tools never change, so there is nothing to subscribe to.
     { maxSubscriptions: 0, keepAliveMs: 0 },
   );
 }
 
-/** A server for one request: it knows the tools that the caller's key may use, and each asks a route of the API with that key. */
+/** Creates a server for one request, with the tools that the caller's key may use. */
 function createMcpServer(tools: readonly Tool[], { identity, means }: McpCaller): Server {
   const server = new Server(
     { name: 'graft', version: '0.1.0' },
@@ -54,7 +54,7 @@ function refusal(text: string) {
   return { content: [{ type: 'text' as const, text }], isError: true };
 }
 
-/** As the route itself would say; it is asked all the same. */
+/** The same decision as the route makes; the route still checks again. */
 function mayUse(identity: Identity | null, access: Access, reads: boolean): boolean {
   if (!identity || typeof access === 'string') return false;
   const { scope, role = reads ? 'viewer' : 'member' } = access;

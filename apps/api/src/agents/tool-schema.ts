@@ -1,6 +1,6 @@
 import type { JSONObject } from '@modelcontextprotocol/server';
 
-/** JSON Schema as tools show it: whole in itself, and no deeper than a model needs to read. */
+/** JSON Schema of a tool: self-contained, and no deeper than a model needs. */
 export type ToolSchema = {
   type: 'object';
   properties: Record<string, JSONObject>;
@@ -20,14 +20,14 @@ interface Schema {
   [keyword: string]: unknown;
 }
 
-/** What a route takes in one of these places. */
+/** Input schemas of a route. */
 export interface RouteInput {
   params?: unknown;
   querystring?: unknown;
   body?: unknown;
 }
 
-/** Below this many objects inside one another, only what they are for is told; the route says what is wrong with them. */
+/** Below this depth of nested objects only descriptions are shown; the route reports what is wrong with the values. */
 const deepest = 2;
 
 const kept = [
@@ -46,7 +46,7 @@ const kept = [
   'maxItems',
 ];
 
-/** The arguments of a tool that asks a route: what its path, query string and body take, side by side. */
+/** Returns the arguments of a tool: the parameters of the route's path, query string and body, merged. */
 export function toolSchemaOf(
   { params, querystring, body }: RouteInput,
   resolve: (id: string) => unknown,
@@ -58,7 +58,7 @@ export function toolSchemaOf(
     properties: Object.fromEntries(
       properties.map(([name, schema]) => [argumentName(name), shown(schema, resolve, deepest)]),
     ),
-    // What has a default may be left out.
+    // Parameters with a default are optional.
     required: places.flatMap(({ properties = {}, required = [] }) =>
       required.filter((name) => properties[name]?.default === undefined).map(argumentName),
     ),
@@ -66,7 +66,7 @@ export function toolSchemaOf(
   };
 }
 
-/** A path that ends in a wildcard takes the id of a model, which may hold slashes. */
+/** A wildcard at the end of a path is a model id, which may contain slashes. */
 export const argumentName = (name: string): string => (name === '*' ? 'model' : name);
 
 function resolved(schema: Schema, resolve: (id: string) => unknown): Schema {

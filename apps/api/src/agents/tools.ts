@@ -1,10 +1,10 @@
 import type { Access } from '../access/access.ts';
 import { argumentName, type RouteInput, type ToolSchema, toolSchemaOf } from './tool-schema.ts';
 
-/** A route of the API, as its declaration tells of it. */
+/** A route of the API, as declared. */
 export interface ToolRoute {
   method: string;
-  /** With the prefix, such as `/v1/files/:file_id`. */
+  /** Path with prefix, such as `/v1/files/:file_id`. */
   path: string;
   access: Access;
   summary: string;
@@ -12,11 +12,11 @@ export interface ToolRoute {
   input: RouteInput;
 }
 
-/** What a tool asks of the API, on behalf of whoever calls it. */
+/** A request that a tool makes to the API on behalf of its caller. */
 export interface ToolRequest {
   method: string;
   url: string;
-  /** Sent as JSON, or as a form. */
+  /** Sent as JSON or as a form. */
   body?: object;
 }
 
@@ -27,10 +27,10 @@ export interface ToolAnswer {
 
 export type Ask = (request: ToolRequest) => Promise<ToolAnswer>;
 
-/** What a tool does on behalf of its caller. Where that hangs up, `ask` rejects and `untilOver` resolves. */
+/** What a tool may do on behalf of its caller. When the caller disconnects, `ask` rejects and `untilOver` resolves. */
 export interface ToolMeans {
   ask: Ask;
-  /** Resolves once a job of the caller's team is over or paused, or after `ms`. */
+  /** Resolves when a job of the caller's team has ended or is paused, or after `ms`. */
   untilOver(jobId: string, ms: number): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export interface Tool {
   call(args: Arguments, means: ToolMeans): Promise<ToolAnswer>;
 }
 
-/** Tools that ask one route each: its summary, its parameters and its access are theirs. */
+/** Tools that request one route each. The route determines description, parameters and access. */
 const routes: [
   name: string,
   method: string,
@@ -54,7 +54,7 @@ const routes: [
     hidden?: string[];
     destroys?: true;
     reads?: true;
-    /** Arguments that another tool describes: their schemas are long, and an agent reads all tools. */
+    /** Arguments that refer to another tool's description: the schemas are long, and an agent reads all tools. */
     as?: { tool: string; arguments: string[] };
   },
 ][] = [
@@ -94,8 +94,8 @@ const routes: [
 ];
 
 /**
- * Characters of training data that a call may carry. They come as a JSON string in a body of 1 MB, where each quotation mark and line
- * break takes a byte more: up to two fifths of short lines. Only lines with much that is not ASCII, or is escaped already, take more.
+ * Maximum characters of training data in a call. The data is a JSON string in a body of 1 MB, where each quotation mark and line break
+ * takes one more byte: up to two fifths of short lines. Lines with much non-ASCII or already escaped text take more.
  */
 const mostData = 700_000;
 
@@ -122,7 +122,7 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
         ...(readOnlyHint ? {} : { destructiveHint: more.destroys ?? false }),
       },
       access: route.access,
-      // A tool answers whole: a stream of events would end with the job alone.
+      // A tool returns one response: a stream of events would end only with the job.
       call: async ({ stream: _, stream_options: __, ...args }, { ask }) => await ask(requestOf(route, args)),
     };
   });
@@ -133,7 +133,7 @@ export function createTools(known: readonly ToolRoute[], resolve: (id: string) =
   ];
 }
 
-/** Arguments go to the path, then to the body of a request that has one, else to the query string. */
+/** Puts arguments into the path, then into the body if the route has one, else into the query string. */
 function requestOf({ method, path, input }: ToolRoute, args: Arguments): ToolRequest {
   const left = new Map(Object.entries(args));
   const filled = path.replace(/:(\w+)|\*/g, (_, name: string | undefined) => {
@@ -181,7 +181,7 @@ function uploadTool(route: ToolRoute): Tool {
   };
 }
 
-/** Below what clients of agents wait for one answer. */
+/** Seconds; shorter than the response timeout of MCP clients. */
 const longestWait = 50;
 const over = ['succeeded', 'failed', 'cancelled', 'paused'];
 
@@ -207,7 +207,7 @@ function waitTool(route: ToolRoute): Tool {
       const before = await ask(request);
       if (before.status !== 200 || over.includes(JSON.parse(before.text).status)) return before;
       await untilOver(String(fine_tuning_job_id), milliseconds);
-      // By the route again: what the key may see may have changed.
+      // Requested again, since the key's permissions may have changed.
       return await ask(request);
     },
   };

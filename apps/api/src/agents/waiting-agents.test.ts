@@ -1,4 +1,4 @@
-/** What agents wait for holds nothing that other requests need, their own team's and other teams'. */
+/** Agents that wait block no requests of their team or of other teams. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { startScriptedWorker, token } from '../testing/scripted-worker.ts';
 
 let bench: ApiBench;
 before(async () => {
-  // What a tool asks of the API is a part of the agent's request, and no other one: else no key could have all of its requests wait.
+  // Requests of a tool do not count separately from the agent's, or no key could have all of its requests wait.
   const most = { requests: 8, uploads: 24, streams: 24, completions: 24 };
   bench = await openApiBench({
     openLimits: {
@@ -37,7 +37,7 @@ async function newJob(team: Caller): Promise<string> {
   return created.json.id;
 }
 
-/** A call of a tool as one request, whose body may be padded. */
+/** Calls a tool with one request, whose body may be padded. */
 async function post(team: Caller, name: string, args: object, padding = 0, signal?: AbortSignal) {
   const params = { name, arguments: args, ...(padding > 0 && { _meta: { padding: 'x'.repeat(padding) } }) };
   const response = await fetch(`${bench.url}/v1/mcp`, {
@@ -69,12 +69,12 @@ for (const [what, padding] of [
       ),
     );
     const ended = Promise.all(waits);
-    // A wait that fails does so here, and not when it is read below.
+    // Avoids an unhandled rejection before the result is awaited below.
     ended.catch(() => {});
     await sleep(1500);
     for (let i = 0; i < 20; i++) assert.equal((await bench.other.send('GET', '/v1/files')).status, 200);
     assert.equal((await bench.other.send('POST', '/v1/files', undefined)).status, 415);
-    // With another key: one key of such a team has all its requests open.
+    // With another key, since one key of such a team has all its requests open.
     const others = await Promise.all(teams.map((team) => bench.caller(team, 'member')));
     for (const [i, team] of others.entries()) {
       const cancelled = await team.send('POST', `/v1/fine_tuning/jobs/${jobs[i]}/cancel`);

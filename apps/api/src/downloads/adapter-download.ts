@@ -8,18 +8,18 @@ import {
 import type { Download } from './download.ts';
 import { createTar, tarDigest } from './tar.ts';
 
-/** How many digests of tars are kept, about 100 bytes each. They stay valid, since an adapter version never changes. */
+/** Number of cached tar digests, about 100 bytes each. Digests never expire, since an adapter version never changes. */
 const rememberedDigests = 10_000;
 
-/** What is downloaded: a version, or the adapter of a job's checkpoint. */
+/** The subject of a download: an adapter version, or the adapter of a checkpoint. */
 type Downloaded = Pick<
   AdapterVersion | CheckpointAdapter,
   'artifact' | 'digest' | 'files' | 'teamId' | 'id' | 'jobId' | 'modelName' | 'corruptAt'
 >;
 
 /**
- * Makes the download of an adapter version, or of the adapter of a checkpoint: a tar of the files that Hugging Face PEFT loads. Throws GraftError
- * `artifact_missing`, `artifact_corrupt`: bytes that are not those of the version's row are never digested for the client.
+ * Creates downloads of adapter versions and of checkpoints' adapters: a tar of the files that Hugging Face PEFT loads. Throws GraftError
+ * `artifact_missing` or `artifact_corrupt`: files that do not match the version's row are never digested or sent.
  */
 export function createAdapterDownloads(
   services: Pick<Services, 'artifacts' | 'db' | 'log' | 'env'>,
@@ -46,7 +46,7 @@ export function createAdapterDownloads(
         },
       })),
     );
-    // Kept as promises, so that two requests at once read the files once.
+    // Caches promises, so that two concurrent requests read the files once.
     let digest = digests.get(of.digest);
     if (!digest) {
       digest = tarDigest(tar);

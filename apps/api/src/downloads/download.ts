@@ -4,31 +4,31 @@ import { ApiError } from '../api-error.ts';
 import { hasCurrent } from './entity-tags.ts';
 import { parseRange } from './parse-range.ts';
 
-/** Bytes that never change, ready to be sent whole or in part. */
+/** Immutable bytes that can be sent whole or in part. */
 export interface Download {
   filename: string;
   contentType: string;
   bytes: number;
-  /** Hexadecimal SHA-256 of the whole. */
+  /** Hexadecimal SHA-256 of all bytes. */
   sha256: string;
-  /** The bytes from `start` up to, without, `end`. Rejects, before any byte, when they are not those of `sha256`. */
+  /** The bytes from `start` to `end` (exclusive). Rejects before the first byte if the content does not match `sha256`. */
   read(start: number, end: number): Promise<AsyncIterable<Buffer>>;
 }
 
-/** Answers GET and HEAD: digest, length, ETag (If-None-Match → 304), one Range (If-Range) → 206 or 416. */
+/** Responds to GET and HEAD: digest, length, ETag (If-None-Match → 304), one Range (If-Range) → 206 or 416. */
 export async function sendDownload(
   request: FastifyRequest,
   reply: FastifyReply,
   download: Download,
 ): Promise<FastifyReply> {
-  // The store may be on a disk or a network that is slow.
+  // The store may be on a slow disk or network.
   reply.endTurn();
   const { bytes, sha256 } = download;
   const etag = `"sha256-${sha256}"`;
   const headers = {
     etag,
     'accept-ranges': 'bytes',
-    // Private, because it is the team's. Revalidation by ETag costs nothing.
+    // Private, because the content belongs to the team. Revalidation by ETag is cheap.
     'cache-control': 'private, no-cache',
   };
   if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).headers(headers).send();
@@ -42,7 +42,7 @@ export async function sendDownload(
     });
   }
   const { start, end } = range ?? { start: 0, end: bytes };
-  // For HEAD an empty stream: without a stream Fastify would answer a length of 0.
+  // An empty stream for HEAD: without a stream Fastify would send a length of 0.
   const body = request.method === 'HEAD' || start === end ? [] : await download.read(start, end);
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${bytes}`);
   reply.headers({
@@ -50,7 +50,7 @@ export async function sendDownload(
     'content-type': download.contentType,
     'content-length': end - start,
     'content-disposition': `attachment; filename="${asciiName(download.filename)}"; filename*=UTF-8''${encodeName(download.filename)}`,
-    // The digest of the whole, whatever part is sent (RFC 9530), and again in hexadecimal for sha256sum.
+    // Digest of all bytes, even if only a part is sent (RFC 9530), and again in hexadecimal for sha256sum.
     'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
     'x-content-sha256': sha256,
   });
@@ -61,7 +61,7 @@ function asciiName(name: string): string {
   return name.replaceAll(/[^\x20-\x7e]|["\\]/g, '_');
 }
 
-/** As RFC 8187 has it. `name` holds no lone surrogates, since it came as UTF-8. */
+/** Encodes a name as in RFC 8187. `name` was received as UTF-8 and so contains no lone surrogates. */
 function encodeName(name: string): string {
   return encodeURIComponent(name).replaceAll(
     /['()*]/g,

@@ -24,7 +24,7 @@ test('a poller that has the answer gets 304 until something changes', async () =
     assert.deepEqual([again.status, again.text, again.headers.get('etag')], [304, '', etag], known);
     assert.equal(again.headers.get('content-type'), null);
   }
-  // The tag of an answer opens nothing to others.
+  // The ETag gives no access to other teams.
   assert.equal((await other.send('GET', path, undefined, { 'if-none-match': etag })).status, 404);
 
   await acme.send('POST', `${path}/cancel`);

@@ -1,12 +1,12 @@
-/** Part of a resource: from `start` up to, without, `end`. */
+/** Part of a resource, from `start` to `end` (exclusive). */
 export interface ByteRange {
   start: number;
   end: number;
 }
 
 /**
- * The one range of a Range header on a resource of `bytes` bytes. Null: send everything (no header, another unit,
- * several ranges, or not valid: RFC 9110 lets a server ignore those).
+ * Parses the single range of a Range header for a resource of `bytes` bytes. Null: send everything (no header, another unit, several
+ * ranges, or an invalid range; RFC 9110 allows a server to ignore those).
  */
 export function parseRange(header: string | undefined, bytes: number): ByteRange | 'unsatisfiable' | null {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header?.replaceAll(' ', '') ?? '');

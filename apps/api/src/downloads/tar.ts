@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { pack } from 'tar-stream';
 
-/** A file that goes into a tar. */
+/** A file in a tar. */
 export interface TarEntry {
   path: string;
   bytes: number;
@@ -16,8 +16,8 @@ export interface Tar {
 const blockSize = 512;
 
 /**
- * A tar whose bytes depend on its entries alone (sorted by path, no owner, times zero). Any range of it can be made without
- * the rest, and its digest is always the same.
+ * Creates a tar whose bytes depend only on its entries (sorted by path, no owner, times zero). Any range can be read without the rest, and
+ * the digest is always the same.
  */
 export async function createTar(entries: TarEntry[]): Promise<Tar> {
   const segments: Pick<TarEntry, 'bytes' | 'read'>[] = [];
@@ -41,7 +41,7 @@ export async function createTar(entries: TarEntry[]): Promise<Tar> {
   };
 }
 
-/** Hexadecimal SHA-256 of the whole tar: reads all of it. */
+/** Hexadecimal SHA-256 of the tar. Reads all of it. */
 export async function tarDigest(tar: Tar): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of tar.read(0, tar.bytes)) hash.update(chunk);

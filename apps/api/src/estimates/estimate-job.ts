@@ -21,11 +21,11 @@ import {
 import type { FileThreads } from '../job-files/file-threads.ts';
 import { validationKey } from '../job-files/validation-key.ts';
 
-/** Options that save memory and change no result but by rounding, in the order in which they are tried. */
+/** Options that save memory and change results only by rounding, in the order in which they are tried. */
 const memoryOptions = ['mini_batch_size', 'gradient_checkpointing'] as const;
 export type MemoryOption = (typeof memoryOptions)[number];
 
-/** All that decides what a job comes to. */
+/** Everything that an estimate depends on. */
 export interface PlannedJob {
   model: LocalBaseModel;
   trainingFile: FileRecord;
@@ -34,20 +34,20 @@ export interface PlannedJob {
   method: string;
   peft: PeftConfig;
   training: ResolvedTraining;
-  /** Options that are left to Graft, and turned on where a job fits no live worker without. */
+  /** Options left to Graft, turned on if the job fits no live worker without them. */
   leaves: readonly MemoryOption[];
-  /** The longest example that is read, in tokens. */
+  /** Maximum tokens read of an example. */
   lengthRead: number;
-  /** Whether max_seq_length is left to Graft, and the data were not read whole yet: it is that of the longest example seen. */
+  /** Whether Graft chooses max_seq_length and has not read all data yet: it is then the length of the longest example seen. */
   leavesLength: boolean;
-  /** Of a sweep; none of another job. */
+  /** Trials of a sweep; empty for other jobs. */
   trials: readonly SweepTrial<ResolvedTraining>[];
 }
 
 /**
- * What a job comes to on the workers that live now, and its options: with mini-batches and gradient checkpointing where they are left
- * to Graft, and the job fits none of them without. Throws GraftError for what is wrong with files, options or model, as
- * validation tells it, `estimate_timeout` after `timeoutMs`; the signal's reason, ThreadDied.
+ * Estimates a job on the workers that are live now, and resolves its options: turns on mini-batches and gradient checkpointing if they are
+ * left to Graft and the job fits no worker without them. Throws a GraftError for errors in files, options or model, with the messages of
+ * validation; `estimate_timeout` after `timeoutMs`; the signal's reason; ThreadDied.
  */
 export async function estimateJob(
   services: Services,
@@ -95,11 +95,11 @@ export async function estimateJob(
   }
   const { code, message, param, fault } = report;
   const error = new GraftError(code, message, { param, fault });
-  // The tokenizer is the operator's, so its faults are not the user's.
+  // The operator provides the tokenizer, so its errors are not user errors.
   throw isLastingModelFault(code) ? baseModelFault(error, model.id, [model.path]) : error;
 }
 
-/** What is held out depends on seeds, where something is. */
+/** The held-out examples depend on seeds if there is a validation split. */
 export function sampleKeyOf({
   model,
   trainingFile,
@@ -133,6 +133,6 @@ async function pathOf(services: Services, file: FileRecord): Promise<string> {
   });
 }
 
-/** Options that a request leaves to Graft, of those that save memory. */
+/** Memory-saving options that a request leaves to Graft. */
 export const leftToGraft = (training: TrainingOptions): MemoryOption[] =>
   memoryOptions.filter((option) => training[option] === undefined || training[option] === 'auto');

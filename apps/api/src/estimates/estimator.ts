@@ -5,9 +5,9 @@ import { createFileThreads } from '../job-files/file-threads.ts';
 import { createFairQueue, QueueFull } from '../threads/fair-queue.ts';
 import { estimateJob, type PlannedJob } from './estimate-job.ts';
 
-/** Tells what jobs come to that nobody has created. */
+/** Estimates jobs that have not been created. */
 export interface Estimator {
-  /** Throws as `estimateJob` does, and ApiError `too_many_requests` when too many wait. */
+  /** Throws as `estimateJob` does, and ApiError `too_many_requests` if too many estimates wait. */
   estimate(
     teamId: string,
     job: PlannedJob,
@@ -16,7 +16,7 @@ export interface Estimator {
   close(): Promise<void>;
 }
 
-/** Two at once, of different teams, which take turns: one team's slow files hold up no other's. */
+/** Runs two estimates at a time, of different teams in turn, so that slow files of one team delay no other team. */
 export function createEstimator(services: Services, options: { timeoutMs: number }): Estimator {
   const { timeoutMs } = options;
   const threads = createFileThreads();

@@ -1,4 +1,4 @@
-// What a job shows of its estimate, and how one ends that no live worker has the memory for.
+// The estimate that a job shows, and jobs that fail since no live worker has enough memory.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ async function addWorker({ services }: ApiBench, id: string, memoryBytes?: numbe
   });
 }
 
-/** The job as it is once it has come to this state. */
+/** Creates a job and waits for this state. */
 async function jobIn(bench: ApiBench, state: 'queued' | 'failed', training_file: string, more: object = {}) {
   const body = {
     model: 'tiny',
@@ -53,7 +53,7 @@ async function jobIn(bench: ApiBench, state: 'queued' | 'failed', training_file:
 
 test('a job shows what it comes to; one that fits no live worker fails, and says what would help', async () => {
   await onBench({}, async (bench) => {
-    // They have little in common, so that fewer at once are less.
+    // Lines without a common prefix, so that smaller batches need less memory.
     const lines = Array.from({ length: 12 }, (_, i) =>
       chatLine.replace('"a"', `"${`${i}`.repeat(20).slice(0, 20)}"`),
     );
@@ -65,7 +65,7 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
       training: { batch_size: 4, gradient_checkpointing: false },
       seed: 1,
     });
-    // What the request leaves out is warned of in the answer; a job has events for that.
+    // The response has warnings about missing options; a job has events for them.
     assert.deepEqual({ ...job.estimate, warnings: [] }, json);
     const need = job.estimate.peak_memory_bytes as number;
 
@@ -93,7 +93,7 @@ test('a job shows what it comes to; one that fits no live worker fails, and says
   });
 });
 
-/** Settings of a bench whose base model has many layers, whose activations take most of the memory. */
+/** Settings of a bench with a base model of many layers, whose activations take most of the memory. */
 async function deepModel(t: TestContext): Promise<{ GRAFT_BASE_MODELS: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-deep-'));
   t.after(() => rm(folder, { recursive: true }));
@@ -155,7 +155,7 @@ test('a batch of pairs that fits no live worker is embedded in mini-batches, and
     assert.match(job.training_reasons.mini_batch_size, /more memory than any worker has/);
     assert.match(job.training_reasons.batch_size, /31 other pairs/);
     assert.equal(job.estimate.fits, true);
-    // Recomputed it would fit as it is.
+    // With checkpointing it would fit without other changes.
     const training = { mini_batch_size: null, gradient_checkpointing: false };
     const refused = await jobIn(bench, 'failed', file, { peft, training });
     assert.match(refused.error.message, /it would fit with training\.mini_batch_size \d/);

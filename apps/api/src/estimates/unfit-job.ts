@@ -1,7 +1,7 @@
 import type { FittingChange } from '@graft/peft-core/estimate';
 import type { JobError, JobEstimate } from '@graft/service';
 
-/** Why a job is not begun that no live worker has the memory for; null where one has, or one does not tell. */
+/** The error for a job that exceeds the memory of every live worker. Null if a worker has enough or does not report its memory. */
 export function unfitJob({ fits, peakMemoryBytes, memoryBytes, changes }: JobEstimate): JobError | null {
   if (fits !== false) return null;
   const ways = changes.map(inWords).join(', or ');
@@ -24,7 +24,7 @@ function inWords({ training }: FittingChange, place: number): string {
   return (place === 0 ? 'training.' : '') + options.join(' and ');
 }
 
-/** Rounded so that what is needed never looks like what is there. */
+/** Rounds so that the memory required never appears to fit when it does not. */
 function inBytes(bytes: number, round: (value: number) => number): string {
   return bytes < 1e9 ? `${round(bytes / 1e6)} MB` : `${(round(bytes / 1e8) / 10).toFixed(1)} GB`;
 }

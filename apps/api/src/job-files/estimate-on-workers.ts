@@ -10,19 +10,19 @@ import {
 import { isGraftKernels } from '@graft/peft-core/precision';
 import type { JobEstimate, LiveMachine } from '@graft/service';
 
-/** Workers that could take the job. */
+/** A kind of live worker that could run the job. */
 interface Candidate extends Machine {
-  /** What one trainer may hold there; null: not known. */
+  /** Memory available to one trainer; null: unknown. */
   memoryBytes: number | null;
   workers: number;
 }
 
-/** What is assumed where no worker says otherwise. */
+/** Assumed if no worker reports anything else. */
 const unknownMachine = { device: 'cpu', threads: 1, kernels: false, flops: null, memoryBytes: null } as const;
 
 /**
- * What a job, or a sweep of such trials, comes to on the live worker that would start it best: the fastest of those in which it fits, else one that does not
- * tell its memory, else the one with the most. With no live worker that could take it, on a processor of unknown speed.
+ * Estimates a job, or a sweep of such trials, on the best live worker: the fastest with enough memory, else one that does not report its
+ * memory, else the one with the most memory. Without a suitable live worker: on a CPU of unknown speed.
  */
 export function estimateOnWorkers(jobs: readonly EstimatedJob[], live: readonly LiveMachine[]): JobEstimate {
   const [first] = jobs as [EstimatedJob];
@@ -52,7 +52,7 @@ export function estimateOnWorkers(jobs: readonly EstimatedJob[], live: readonly 
   };
 }
 
-/** None, where these workers cannot compute in the precision that is asked for. "auto" is each worker's first. */
+/** Empty if these workers cannot compute in the requested precision. "auto" is each worker's first precision. */
 function candidateOf(
   wanted: ResolvedTraining['precision'],
   { capabilities, workers }: LiveMachine,
@@ -66,7 +66,7 @@ function candidateOf(
   return [{ device, threads, kernels, precision, memoryBytes, flops: flops[precision] ?? null, workers }];
 }
 
-/** The trial that takes the most memory. */
+/** The trial that needs the most memory. */
 function largest(jobs: readonly EstimatedJob[], machine: Machine): EstimatedJob {
   const peak = (job: EstimatedJob) => estimateTraining(job, machine).peakMemoryBytes;
   return jobs.reduce((most, job) => (peak(job) > peak(most) ? job : most));

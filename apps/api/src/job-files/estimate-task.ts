@@ -8,17 +8,17 @@ import { estimateOnWorkers } from './estimate-on-workers.ts';
 import { keepSample, keptSample, type SampleKey } from './kept-samples.ts';
 import { type FileFault, faultOf, type ValidationTask } from './validation-task.ts';
 
-/** A job's files, of which a bounded part is looked at. */
+/** A job's files, of which a bounded part is read. */
 export interface EstimateTask
   extends Omit<ValidationTask, keyof ReadingOptions | 'sample'>,
     SampleKey,
     Pick<SampledSource, 'counts'> {
   /** `method.type` of the job. */
   method: string;
-  /** Of a sweep; none of another job. */
+  /** Trials of a sweep; empty for other jobs. */
   trials: readonly SweepTrial<ResolvedTraining>[];
   live: LiveMachine[];
-  /** As PlannedJob has them. */
+  /** As in PlannedJob, like the next two. */
   lengthRead: number;
   leavesLength: boolean;
   leavesCheckpointing: boolean;

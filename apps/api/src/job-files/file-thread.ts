@@ -1,20 +1,20 @@
-/** Thread: reads jobs' files with the tokenizers of their base models. */
+/** Thread that reads the files of jobs with the tokenizers of their base models. */
 import { parentPort } from 'node:worker_threads';
 import { loadTokenizer, type Tokenizer, unpackTokenizer } from '@graft/peft-core/text';
 import type { ValidationProgress } from '@graft/service';
 import { type EstimateReport, type EstimateTask, estimateFiles } from './estimate-task.ts';
 import { faultOf, type ValidationReport, type ValidationTask, validateFiles } from './validation-task.ts';
 
-/** The tokenizer that a task takes. */
+/** The tokenizer that a task uses. */
 export interface TaskTokenizer {
-  /** Names the tokenizer; its files, packed, come along unless the thread's task before had the same. */
+  /** Identifies the tokenizer. The packed files are sent only if the thread's previous task used another tokenizer. */
   tokenizerKey: string;
   tokenizerFiles: Uint8Array | null;
 }
 
 export type FileTask = TaskTokenizer & ({ validate: ValidationTask } | { estimate: EstimateTask });
 
-/** What the thread says: that it is at it, how far it is, then how it ended. A fault of the program comes as text. */
+/** Message from the thread: started, progress, then the result. A program error is sent as text. */
 export type FileMessage =
   | { begun: true }
   | { progress: ValidationProgress }

@@ -66,7 +66,7 @@ test('several files are read at once; a thread keeps its tokenizer; one that was
     const longer = { ...ok, tokens: 95_000 + 3 * 5000, counts: { ...ok.counts, longest: 19 + 3 } };
     assert.deepEqual(await files.validate(opening, quiet()), longer);
     const stop = new AbortController();
-    // In the midst of lines that take long, each within the limits of a template.
+    // Stops within slow lines, each within the limits of a template.
     const template = '{% for i in range(60000) %}{% endfor %}{{ messages[0].content }}';
     const endless = { ...task, tokenizerKey: 'endless' };
     endless.tokenizerFiles = packed({ ...tokenizerFiles, chatTemplate: template });
@@ -94,7 +94,7 @@ test('an estimate reads no file that its thread has just validated', async () =>
     assert.equal((await files.validate(task, quiet())).ok, true);
     const report = await estimate(sample.sampleKey);
     assert.ok(report.ok);
-    // Three epochs of 5,000 lines, eight a step.
+    // Three epochs of 5,000 lines, eight per step.
     assert.deepEqual([report.estimate.steps, report.estimate.tokens], [1875, 285_000]);
     // Nineteen tokens, rounded up.
     assert.equal(report.training.max_seq_length, 24);
@@ -106,7 +106,7 @@ test('an estimate reads no file that its thread has just validated', async () =>
 
 test('a thread without memory is a fault that says so, and the process lives', async () => {
   const files = createFileThreads({ heapMb: 8 });
-  // A thread keeps no process alive.
+  // The threads do not keep the process alive.
   const alive = setInterval(() => {}, 1000);
   try {
     for (let i = 0; i < 2; i++)

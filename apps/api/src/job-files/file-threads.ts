@@ -5,21 +5,21 @@ import type { EstimateReport, EstimateTask } from './estimate-task.ts';
 import type { FileMessage, FileTask, TaskTokenizer } from './file-thread.ts';
 import type { ValidationReport, ValidationTask } from './validation-task.ts';
 
-/** Heap of a thread. It holds one line at a time, at most 4 MiB, or for an estimate those of some 30 MiB; the rest is the tokenizer. */
+/** Heap of a thread: one line of at most 4 MiB, or about 30 MiB of lines for an estimate; the rest is for the tokenizer. */
 const defaultHeapMb = 1024;
-/** An unused thread, and its memory, is ended after this time. */
+/** An idle thread ends after this time, which frees its memory. */
 const idleMs = 60_000;
 
 /**
- * Each task has a thread of its own. `task.tokenizerFiles` go to a thread that has others. Rejects with ThreadDied when the thread
- * ends by itself, and when `signal` fires, which stops it at once, in the midst of a line too.
+ * Runs each task in its own thread. Sends `task.tokenizerFiles` only to a thread that has other ones. Rejects with ThreadDied if the thread
+ * ends by itself, and when `signal` fires, which stops the thread immediately, even within a line.
  */
 export interface FileThreads {
   validate(
     task: ValidationTask & TaskTokenizer,
     options: { signal: AbortSignal; onProgress(progress: ValidationProgress): void },
   ): Promise<ValidationReport>;
-  /** Rejects with ThreadTimeout after `timeoutMs`; until a new thread has loaded its modules it does not count. */
+  /** Rejects with ThreadTimeout after `timeoutMs`. The time that a new thread takes to load its modules does not count. */
   estimate(
     task: EstimateTask & TaskTokenizer,
     options: { signal: AbortSignal; timeoutMs: number },
@@ -27,7 +27,7 @@ export interface FileThreads {
   close(): Promise<void>;
 }
 
-/** A thread ended before it reported: a fault of the system, which may strike again on the same file. */
+/** A thread ended before it reported: a system error that may happen again with the same file. */
 export class ThreadDied extends Error {}
 
 interface Thread {
@@ -36,7 +36,7 @@ interface Thread {
   idle: NodeJS.Timeout | undefined;
 }
 
-/** Reads files in threads, so that the event loop stays free; a thread serves one task after another. */
+/** Creates threads that read files, so that the event loop stays free. A thread runs one task at a time. */
 export function createFileThreads({ heapMb = defaultHeapMb } = {}): FileThreads {
   const free: Thread[] = [];
   const all = new Set<Thread>();
@@ -78,10 +78,10 @@ export function createFileThreads({ heapMb = defaultHeapMb } = {}): FileThreads 
     thread.tokenizerKey = task.tokenizerKey;
     try {
       const asked = known ? { ...task, tokenizerFiles: null } : task;
-      // What it reports is of the task's kind.
+      // The report matches the kind of task.
       return (await ask(thread.worker, asked, options)) as Report;
     } catch (error) {
-      // The thread is broken, or busy with a task that was given up.
+      // The thread is broken, or still busy with an abandoned task.
       await end(thread);
       throw error;
     } finally {

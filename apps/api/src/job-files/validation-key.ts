@@ -4,10 +4,10 @@ import type { FileRecord } from '@graft/service';
 import type { TaskTokenizer } from './file-thread.ts';
 import type { ValidationTask } from './validation-task.ts';
 
-/** Raised by whoever changes what validation accepts or says: results that were kept before count no more. */
+/** Increase when the checks or messages of validation change: earlier results then no longer apply. */
 const validationVersion = 4;
 
-/** SHA-256 of all that a validation's result depends on, so that one result serves every job that is alike. */
+/** SHA-256 of everything that a validation's result depends on, so that similar jobs share one result. */
 export function validationKey(
   files: { training: FileRecord; validation: FileRecord | null },
   {
@@ -31,7 +31,7 @@ export function validationKey(
     ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, textStride, repeatsBos },
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     ...(classWeights ? { classWeights } : {}),
-    // Absent, so that the key is what it was before there were methods, where it is the format's default.
+    // Omitted for the format's default method, so that keys are the same as before methods existed.
     method: namedMethod(files.training.format, method),
     training: files.training.sha256,
     validation: files.validation?.sha256 ?? null,

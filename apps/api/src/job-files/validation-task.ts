@@ -6,7 +6,7 @@ import type { Tokenizer } from '@graft/peft-core/text';
 import type { DataCounts, ValidationProgress } from '@graft/service';
 import { keepSample, type SampleKey } from './kept-samples.ts';
 
-/** A job's files, which are tokenised as training will. */
+/** A job's files, tokenised as in training. */
 export interface ValidationTask extends ReadingOptions {
   /** Paths. */
   trainingFile: string;
@@ -14,28 +14,28 @@ export interface ValidationTask extends ReadingOptions {
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  /** What the sizes of the examples are kept by, for the job's estimate. */
+  /** Key under which the example sizes are cached for the job's estimate. */
   sample: SampleKey;
 }
 
-/** A GraftError's parts, since errors of a class do not cross threads as such. */
+/** The parts of a GraftError, since class instances do not survive a transfer between threads. */
 export interface FileFault {
   ok: false;
   code: string;
   message: string;
   param: string;
   fault: 'user' | 'system' | 'environment';
-  /** Of bad lines. */
+  /** Errors by line. */
   details?: ErrorDetail[];
 }
 
 export type ValidationReport = { ok: true; tokens: number; counts: DataCounts } | FileFault;
 
-/** Of bad lines a job shows the first faults, and the first ranges of lines of each; the report of the file has more. */
+/** A job shows this many errors, and this many ranges of lines of each. The report of the file has more. */
 const mostFaults = 10;
 const mostRanges = 20;
 const progressMilliseconds = 200;
-
+/** Checks the files and reports every unusable example. */
 /** Reports every example that cannot be used. */
 export async function validateFiles(
   task: ValidationTask,
@@ -47,7 +47,7 @@ export async function validateFiles(
   const { virtualTokens, prefixLength } = leadingPositions(task.peft);
   let examples = 0;
   let longest = 0;
-  /** Of the training file, once through. */
+  /** Tokens of the training file, for one epoch. */
   let tokens = 0;
   let told = 0;
   try {
@@ -87,7 +87,7 @@ export async function validateFiles(
   }
 }
 
-/** What the owner of a job is shown of a GraftError. Throws any other error. */
+/** Converts a GraftError for the owner of the job. Throws any other error. */
 export function faultOf(error: unknown): FileFault {
   if (!(error instanceof GraftError)) throw error;
   const { code, message, details } = error;
@@ -108,7 +108,7 @@ export function faultOf(error: unknown): FileFault {
   };
 }
 
-/** Messages quote users' text, and Postgres keeps no U+0000 and no halves of characters. */
+/** Makes a message storable: it may quote user text, and Postgres accepts neither U+0000 nor lone surrogates. */
 function storable(message: string): string {
   return Buffer.from(message.replaceAll('\u0000', '\\u0000')).toString();
 }

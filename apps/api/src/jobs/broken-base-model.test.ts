@@ -1,4 +1,4 @@
-// Base models whose files are broken, met through the API: the operator's fault, which no retry mends and whose path stays here.
+// Base models with broken files: the operator's error, which no retry fixes and whose path is not shown.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

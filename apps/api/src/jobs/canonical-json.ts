@@ -1,4 +1,4 @@
-/** JSON with sorted keys: equal for requests that ask for the same. */
+/** JSON with sorted keys: identical for equivalent requests. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part) =>
     typeof part === 'object' && part !== null && !Array.isArray(part)

@@ -2,7 +2,7 @@ import { type Identity, type JobIntegrationRequest, listIntegrations, type Servi
 import { ApiError } from '../api-error.ts';
 
 /**
- * Where a job's metrics shall go: at most one place of each type, and one that the team has set up. Throws ApiError
+ * Checks the destinations of a job's metrics: at most one of each type, and only types that the team has set up. Throws ApiError
  * `missing_required_parameter`, `unknown_parameter`, `invalid_value`, `integration_not_found` (400).
  */
 export async function checkIntegrations(

@@ -1,4 +1,4 @@
-// What a request for a job may not hold: it is refused before anything is written.
+// Job requests that are rejected before anything is written.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertError } from '../testing/assert-error.ts';

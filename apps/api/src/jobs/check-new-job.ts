@@ -11,11 +11,11 @@ export type CreateJobBody = Static<typeof CreateJobSchema>;
 
 interface Headers {
   idempotencyKey: string | null;
-  /** The client says that it repeats a request. */
+  /** The client marks the request as a retry. */
   isRetry: boolean;
 }
 
-/** Checks all of a request for a job that can be checked without reading its files. Throws ApiError or GraftError; writes nothing. */
+/** Checks everything about a job request except the content of its files. Throws ApiError or GraftError; writes nothing. */
 export async function checkNewJob(
   services: Services,
   checker: OptionChecker,

@@ -40,10 +40,10 @@ import { checkPeftOfStart, findStart, keepSplitOfStart } from './find-start.ts';
 import { openBaseModel } from './open-base-model.ts';
 import type { OptionChecker } from './option-checker.ts';
 
-/** What is to be trained, on what and how. */
+/** Model, data and options of a requested training. */
 export type TrainingBody = Static<typeof EstimateJobSchema>;
 
-/** The same, checked. */
+/** A checked training request. */
 export interface CheckedTraining {
   baseModel: string;
   startFrom: AdapterVersion | null;
@@ -52,33 +52,33 @@ export interface CheckedTraining {
   /** `method.type`, or the default of the training file's format. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** Of a sweep: of its first trial. */
+  /** Of a sweep: the configuration of its first trial. */
   peft: PeftConfig;
   training: TrainingOptions;
-  /** Null: it trains one configuration, which is its only trial. */
+  /** Null: trains one configuration, which is the only trial. */
   sweep: Sweep | null;
   trials: SweepTrial[];
-  /** Null: none was given. */
+  /** Null: not given. */
   seed: number | null;
-  /** Null: it takes long to open. */
+  /** Null: opening the model takes too long. */
   model: LocalBaseModel | null;
-  /** The longest example that the job takes, in tokens. */
+  /** Maximum tokens of an example. */
   lengthRead: number;
-  /** Every number of each trial as it will be fixed, as far as that is known without the base model. */
+  /** Every training value of each trial, resolved as far as is possible without the base model. */
   resolved: ResolvedTraining[];
-  /** Of what `peft` leaves out. */
+  /** Warnings about options missing in `peft`. */
   warnings: PeftWarning[];
 }
 
-/** A request that waits while its options are checked, and whose turn ends meanwhile. */
+/** A request that waits for the check of its options and does not occupy its turn meanwhile. */
 export type Waiting = Pick<FastifyReply, 'withoutTurn'>;
 
-/** Milliseconds to open a base model. Where that takes longer, the options are checked against it when the files are validated. */
+/** Milliseconds to open a base model. If that takes longer, options are checked against the model when the files are validated. */
 const openModelPatience = 10_000;
 
 /**
- * Checks all of a request for a job that can be checked without reading its files: model, files, purpose, PEFT config,
- * training options, target modules, quota. Throws ApiError or GraftError; writes nothing.
+ * Checks everything about a job request except the content of its files: model, files, purpose, PEFT config, training options, target
+ * modules, quota. Throws ApiError or GraftError; writes nothing.
  */
 export async function checkTraining(
   services: Services,
@@ -123,7 +123,7 @@ export async function checkTraining(
     );
   }
 
-  // Before a base model is fetched that the team may not train.
+  // First, so that no base model is fetched that the team may not train.
   checkTrialQuota(quota, baseModel, { sweep, trials, training });
   const model = await reply.withoutTurn(
     async () => await openBaseModel(services, baseModel, AbortSignal.timeout(openModelPatience)),
@@ -131,7 +131,7 @@ export async function checkTraining(
   const waiting: Pick<OptionChecker, 'check'> = {
     check: async (...args) => await reply.withoutTurn(async () => await checker.check(...args)),
   };
-  // Only to find faults: the values are fixed when the files are validated, and then the base model is here.
+  // Only finds errors: the values are resolved when the files are validated, by which time the base model is available.
   const hasValidationFile = validationFile !== null;
   const options = { method, hyperparameters, startFrom, hasValidationFile, sweep };
   const team = { id: caller.teamId, quota };
@@ -146,7 +146,7 @@ export async function checkTraining(
   };
 }
 
-/** `method` says how to train; the top-level hyperparameters of old clients are its short form. */
+/** Returns the hyperparameters from `method`, or the top-level ones of older clients. */
 function checkMethod(body: TrainingBody): Hyperparameters {
   const { method } = body;
   const isOther = ([name, value]: [string, unknown]) =>
@@ -168,7 +168,7 @@ function checkMethod(body: TrainingBody): Hyperparameters {
   return given ?? body.hyperparameters ?? {};
 }
 
-/** All options are parsed even when the first is at fault, so that every fault is reported together. */
+/** Parses all options even if the first is invalid, to report all errors together. */
 function parseOptions(
   body: TrainingBody,
   startFrom: AdapterVersion | null,
@@ -205,7 +205,7 @@ function parseOptions(
   return { training: training!, sweep, trials };
 }
 
-/** Another team's file is answered like an unknown one. */
+/** Treats another team's file as unknown. */
 async function checkFile(
   services: Services,
   caller: Identity,

@@ -17,14 +17,14 @@ import { checkJobQuota, type FileRecord, type LocalBaseModel, type TeamQuota } f
 import type { OptionChecker } from './option-checker.ts';
 import { type JobOptions, resolveOptions } from './resolve-options.ts';
 
-/** Of a job what its trials have in common: it is a sweep, or has one. */
+/** What all trials of a job share. A job that is no sweep has one trial. */
 interface Common extends Omit<JobOptions, 'peft' | 'training' | 'trials'> {
   sweep: Sweep | null;
 }
 
 /**
- * Fixes every training value of a job's trials, and checks each against base model and quota, as `resolveOptions` and `checkJobQuota`
- * do, for the training file `file`. A fault names the trial and the field of the sweep.
+ * Resolves every training value of a job's trials for the training file `file`, and checks each trial against base model and quota with
+ * `resolveOptions` and `checkJobQuota`. Errors name the trial and the field of the sweep.
  */
 export async function checkTrials(
   checker: Pick<OptionChecker, 'check'>,
@@ -52,13 +52,13 @@ export async function checkTrials(
   return resolved;
 }
 
-/** What is known of the training file. */
+/** Known properties of the training file. */
 interface TrainedFile extends Pick<FileRecord, 'format' | 'examples' | 'answerCharacters'> {
-  /** Of all data; left out: not known. */
+  /** Longest example in tokens, over all data; undefined: unknown. */
   longestExample?: number;
 }
 
-/** What limits the length of a job's examples. */
+/** Returns the limits on the length of a job's examples. */
 export function lengthLimits(
   { format }: Pick<FileRecord, 'format'>,
   { overlong = 'error' }: TrainingOptions,
@@ -72,12 +72,12 @@ export function lengthLimits(
   };
 }
 
-/** The longest example that a job takes: what it asks for, or all that its base model and the team's quota allow. */
+/** Maximum tokens of a job's examples: the requested length, or the maximum of base model and quota. */
 export function lengthRead({ max_seq_length }: TrainingOptions, limits: LengthLimits): number {
   return max_seq_length ?? mostSeqLength(limits);
 }
 
-/** A check may take seconds, so of those that differ in their rank alone the largest is checked for all, once. */
+/** Whether another trial's check covers this one: a check may take seconds, so of trials that differ only in rank one is checked. */
 function isCovered(index: number, trials: readonly SweepTrial[]): boolean {
   const [own, others] = apart(trials[index]!);
   return trials.some((trial, i) => {
@@ -87,13 +87,13 @@ function isCovered(index: number, trials: readonly SweepTrial[]): boolean {
   });
 }
 
-/** The rank of a trial, and the rest of its configuration. */
+/** Splits the configuration of a trial into its rank and the rest. */
 function apart({ peft }: SweepTrial): [rank: number, rest: object] {
   const { r = 0, ...rest } = peft as { r?: number };
   return [r, rest];
 }
 
-/** Throws what `checkJobQuota` throws of the first trial that the team may not have; before anything is fetched for it. */
+/** Throws the error of `checkJobQuota` for the first trial beyond the quota. Called before anything is fetched. */
 export function checkTrialQuota(
   quota: TeamQuota | null,
   model: string,
@@ -112,7 +112,7 @@ export function checkTrialQuota(
   }
 }
 
-/** The configuration that leaves the fewest positions to text: what fits beside it fits beside all. */
+/** The configuration that leaves the fewest positions for text: examples that fit with it fit with all. */
 export function longestLead(trials: readonly Pick<SweepTrial, 'peft'>[]): PeftConfig {
   const lead = ({ peft }: Pick<SweepTrial, 'peft'>) => {
     const { virtualTokens, prefixLength } = leadingPositions(peft);

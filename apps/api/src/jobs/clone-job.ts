@@ -7,9 +7,9 @@ import type { CreateJobBody } from './check-new-job.ts';
 export type CloneJobBody = Static<typeof CloneJobSchema>;
 
 /**
- * The request that makes `job` again, with `changes` over it: with the same seed unless one is given (null: a new one), and with the
- * numbers that were left to Graft left to it again. Of `peft`, `training` and the hyperparameters those options change that are
- * given; a `peft` of another method replaces it. A `sweep` replaces the job's; `null` makes a plain job of it.
+ * Returns the request that repeats `job` with `changes`: with the same seed unless one is given (null: a new one). Values that the job left
+ * to Graft are left to it again. The given options of `peft`, `training` and the hyperparameters override those of the job; a `peft` of
+ * another method replaces it. `sweep` replaces the job's; null requests a job without a sweep.
  */
 export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   const { hyperparameters, method, peft, training, sweep: _, ...rest } = changes;
@@ -39,7 +39,7 @@ export function cloneRequest(job: Job, changes: CloneJobBody): CreateJobBody {
   };
 }
 
-/** One that is given by either name is the one that counts. */
+/** A seed given under either name overrides the job's. */
 function seedOf(job: Job, { seed, training }: CloneJobBody): number | null {
   if (seed !== undefined) return seed;
   return isObject(training) && training.seed !== undefined ? null : job.seed;
@@ -49,8 +49,8 @@ const sweepOf = (job: Pick<Job, 'sweep'>, { sweep }: CloneJobBody): unknown =>
   sweep === undefined ? (job.sweep?.grid ?? null) : sweep;
 
 /**
- * Without its seed, which would contradict a new one, and without a learning rate where several are to be tried. A plain job like a
- * finished sweep has its winner's.
+ * The training options without the seed, which would contradict a new one, and without the learning rate if the sweep varies it. A job
+ * without a sweep that repeats a finished sweep uses the winner's learning rate.
  */
 function trainingOf({ training, ...job }: Job, changes: CloneJobBody): object {
   const { seed: _, learning_rate: rate, ...others } = training;
@@ -63,7 +63,7 @@ function trainingOf({ training, ...job }: Job, changes: CloneJobBody): object {
   return { ...others, ...seed, ...(chosen !== undefined && { learning_rate: chosen }) };
 }
 
-/** What training goes on from, and by which configuration: an adapter brings its own along. */
+/** The adapter and the configuration that training starts from. An adapter has its own configuration. */
 function startOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
   const { model, start_from: startFrom, peft } = changes;
   const isTuned = model?.startsWith('ft:') ?? false;
@@ -76,7 +76,7 @@ function startOf(job: Job, changes: CloneJobBody): Partial<CreateJobBody> {
   return { start_from: null, ...(wanted !== undefined && { peft: wanted }) };
 }
 
-/** The configuration that was asked for, without the rank where several are to be tried. Null: none was. */
+/** The requested configuration, without the rank if the sweep varies it. Null if none was requested. */
 function besideSweep(job: Job, changes: CloneJobBody): Record<string, unknown> | null {
   const sweep = sweepOf(job, changes);
   const asked: unknown = isObject(sweep) && job.sweep ? job.sweep.peft : job.peft;
@@ -85,7 +85,7 @@ function besideSweep(job: Job, changes: CloneJobBody): Record<string, unknown> |
   return isObject(sweep) && sweep.r !== undefined ? others : asked;
 }
 
-/** Options given over those before. What is no object is for the parser to refuse. */
+/** Merges the given options into the previous ones. The parser rejects a value that is not an object. */
 function over(before: object, given: unknown): unknown {
   if (given === undefined) return before;
   return isObject(given) ? { ...before, ...given } : given;

@@ -1,10 +1,10 @@
 import { isDatabaseAway, type JobNews, readJobNews, type Services, type WatchedJob } from '@graft/service';
 
-/** Where event streams wait, all at once. */
+/** Polls the events of all event streams together. */
 export interface EventFeed {
   /**
-   * The events behind the last one seen, as soon as there are some, or the end of the job; null after `ms`, or when `signal`
-   * fires. `behind`: there may be some already, so it does not wait for the next look.
+   * Returns the events after the last one seen as soon as there are some, or the end of the job; null after `ms`, or when `signal`
+   * fires. `behind`: events may exist already, so the call does not wait for the next poll.
    */
   next(
     job: WatchedJob,
@@ -16,19 +16,19 @@ export interface EventFeed {
 interface Waiting {
   job: WatchedJob;
   behind: boolean;
-  /** Gives the news, or null. */
+  /** Resolves the call with the news, or null. */
   answer(news: JobNews | null): void;
 }
 
-/** Streams that one statement serves; more take several, one after another. */
+/** Maximum number of streams in one statement. */
 const mostAtOnce = 200;
-/** Milliseconds in which streams that begin together gather. */
+/** Milliseconds in which simultaneously opened streams are collected into one poll. */
 const gatherMs = 20;
 
 /**
- * Looks for the events of all waiting streams together, every `pollMs`: a thousand streams cost as many statements a second
- * as one does. A stream whose client does not read does not wait, so nothing is held for it. While Postgres is away streams
- * wait on, and then go on behind the last event they saw.
+ * Polls the events of all waiting streams together every `pollMs`: a thousand streams cost as many statements per second as one. A stream
+ * whose client does not read is not waiting, so nothing is buffered for it. While Postgres is unavailable streams wait, and then continue
+ * after the last event that they saw.
  */
 export function createEventFeed(services: Services, pollMs: number): EventFeed {
   const waiting = new Set<Waiting>();
@@ -57,7 +57,7 @@ export function createEventFeed(services: Services, pollMs: number): EventFeed {
     schedule();
   }
 
-  /** A look that is due or under way is the only one of its kind. */
+  /** At most one poll of each kind is scheduled or running. */
   function schedule(): void {
     if (waiting.size === 0) return;
     timers.regular ??= setTimeout(look, pollMs, 'regular');

@@ -18,8 +18,8 @@ import {
 import { ApiError } from '../api-error.ts';
 
 /**
- * What a job begins with: a base model, and perhaps a version of one of the team's adapters on it, which `start_from` names, or `model`
- * as OpenAI's requests do. Throws ApiError `model_not_found` (400), `invalid_start`.
+ * Finds what a job starts from: a base model, and optionally a version of one of the team's adapters for it, named by `start_from`, or by
+ * `model` as in OpenAI's requests. Throws ApiError `model_not_found` (400), `invalid_start`.
  */
 export async function findStart(
   services: Services,
@@ -52,7 +52,7 @@ export async function findStart(
   return { baseModel: version.baseModel, startFrom: version };
 }
 
-/** By its name, a tag's, or its id. Another team's is answered like an unknown one. */
+/** Finds a version by its name, a tag or its id. Treats another team's version as unknown. */
 async function findVersion(services: Services, caller: Identity, text: string): Promise<AdapterVersion> {
   const isName = text.startsWith('ft:');
   const version = isName
@@ -66,7 +66,7 @@ async function findVersion(services: Services, caller: Identity, text: string): 
   });
 }
 
-/** A checkpoint goes with newer ones, and what a job starts from must stay. */
+/** Rejects a checkpoint as a start: newer checkpoints replace it, while the start of a job must be kept. */
 async function refuseCheckpoint(
   services: Services,
   { teamId }: Identity,
@@ -97,18 +97,18 @@ async function modelNotFound(
 }
 
 /**
- * The configuration of an adapter that training goes on from, which a request may repeat, whole or in part, and not change: with
- * another rank the weights would not fit, with another scale they would mean something else. Throws GraftError `invalid_start`.
+ * Returns the configuration of the adapter that training continues from. A request may repeat it, whole or in part, but not change it:
+ * with another rank the weights would not fit, with another scale they would mean something else. Throws GraftError `invalid_start`.
  */
 export function checkPeftOfStart(given: unknown, ofStart: PeftConfig): PeftConfig {
   if (given === undefined) return ofStart;
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
-  // What is left to Graft is what the adapter has.
+  // Options left to Graft are those of the adapter.
   const wanted = isObject
     ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== 'auto'))
     : null;
   const type = wanted?.peft_type ?? ofStart.peft_type;
-  // Of another method its options mean nothing here, but its name says enough.
+  // Options of another method are meaningless here; the method's name suffices for the error.
   if (wanted && type !== ofStart.peft_type) throw differs('peft_type', ofStart);
   const parsed = parsePeftConfig(wanted ? { ...ofStart, ...wanted } : given) as unknown as Record<
     string,
@@ -120,7 +120,7 @@ export function checkPeftOfStart(given: unknown, ofStart: PeftConfig): PeftConfi
   return ofStart;
 }
 
-/** What the training of the adapter held out stays held out: a request that names no `validation_seed` has the same one. */
+/** Keeps the held-out examples of the adapter's training held out: the default `validation_seed` is that of the adapter. */
 export function keepSplitOfStart(training: TrainingOptions, start: AdapterVersion | null): TrainingOptions {
   const { validation_seed: seed } = (start?.lineage.training ?? {}) as Partial<ResolvedTraining>;
   if (seed === undefined || !training.validation_split || training.validation_seed !== undefined)

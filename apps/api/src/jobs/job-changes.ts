@@ -1,30 +1,30 @@
 import { asTeam, isDatabaseAway, listJobsUnderWay, type Services } from '@graft/service';
 import type { JobWriter, WireJob } from './job-writer.ts';
 
-/** Jobs of a team that one look takes; of more those that are older are not told of until these are over. */
+/** Maximum number of a team's jobs in one poll. Changes of older jobs beyond that are reported only after newer jobs have ended. */
 const mostJobs = 500;
-/** A job that begins and ends between two looks is still told of. */
+/** Overlap of polls, so that a job that starts and ends between two polls is reported. */
 const overlapMs = 10_000;
 
-/** Where the streams of a team's jobs wait, all of a team for one look. */
+/** Streams of changes to a team's jobs, with one poll for all streams of a team. */
 export interface JobChanges {
   /**
-   * The jobs of the team that are under way, then each one that has changed, with the changes that its reader was too slow for summed
-   * up. Null after `ms` without any. Ends when `signal` fires.
+   * Yields the team's jobs in progress, then each changed job. Changes that a slow reader has not consumed are merged. Yields null after
+   * `ms` without changes. Ends when `signal` fires.
    */
   follow(teamId: string, ms: number, signal: AbortSignal): AsyncGenerator<WireJob[] | null, void, void>;
   close(): void;
 }
 
 interface Reader {
-  /** What it has not been told yet, by id. */
+  /** Changes not yet sent, by job id. */
   waiting: Map<string, WireJob>;
   wake: () => void;
 }
 
 interface Watched {
   readers: Set<Reader>;
-  /** The jobs of the last look that were under way, as they were told. */
+  /** Jobs of the last poll that were in progress, as sent. */
   known: Map<string, WireJob>;
   timer: NodeJS.Timeout | null;
 }
@@ -54,7 +54,7 @@ export function createJobChanges(services: Services, { wireAll }: JobWriter, pol
       const before = team.known.get(job.id);
       return before === undefined || lastingPart(before) !== lastingPart(job);
     });
-    // What has just ended stays known until it is too old to be read anew.
+    // A job that has ended is kept until it is too old to be read again.
     const isKept = (job: WireJob) => !isOver(job) || job.created_at * 1000 >= since.getTime();
     team.known = new Map(jobs.filter(isKept).map((job) => [job.id, job]));
     return changed;
@@ -88,7 +88,7 @@ export function createJobChanges(services: Services, { wireAll }: JobWriter, pol
   };
 }
 
-/** Resolves when something waits, when `ms` have passed, or when the reader is gone. */
+/** Resolves when there are changes, after `ms`, or when the reader is gone. */
 async function nextChange(reader: Reader, ms: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = () => {
@@ -105,7 +105,7 @@ async function nextChange(reader: Reader, ms: number, signal: AbortSignal): Prom
 
 const isOver = ({ status }: WireJob) => ['succeeded', 'failed', 'cancelled'].includes(status);
 
-/** Without what moves with the clock alone. */
+/** The job without fields that change with time alone. */
 function lastingPart(job: WireJob): string {
   const { estimated_start, estimated_start_latest, estimated_finish, ...lasting } = job;
   return JSON.stringify(lasting);

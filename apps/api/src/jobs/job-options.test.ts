@@ -257,7 +257,7 @@ test('a job goes on from an adapter version, by name, tag or id, and keeps it fr
   const mine = { model: 'tiny', training_file: file, start_from: version.modelName };
   assertError(await limited.send('POST', path, mine), 403, 'model_not_allowed');
 
-  // What its training held out stays held out.
+  // The held-out examples of the adapter's training stay held out.
   await bench.services.sql.query(
     `UPDATE adapter_versions SET lineage = lineage || '{"training":{"validation_seed":7}}' WHERE id = $1`,
     [version.id],
@@ -270,7 +270,7 @@ test('a job goes on from an adapter version, by name, tag or id, and keeps it fr
   assert.equal(await splitSeed({ validation_split: 0.5 }), 7);
   assert.equal(await splitSeed({ validation_split: 0.5, validation_seed: 8 }), 8);
 
-  // A clone starts there, too, unless it says otherwise.
+  // A clone starts from the same adapter by default.
   const clone = await acme.send('POST', `${path}/${ids[0]}/clone`, {});
   assert.equal(clone.json.start_from, version.modelName);
   const fresh = await acme.send('POST', `${path}/${ids[0]}/clone`, { start_from: null });

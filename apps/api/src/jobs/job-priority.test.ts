@@ -22,7 +22,7 @@ test('a job of high priority is before the others of its team, and another prior
     await bench.untilState(json.id, 'queued');
   }
   const order = async () => {
-    // Positions may be a second old.
+    // Positions are cached for a second.
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const { data } = (await bench.acme.send('GET', path)).json;
     const placed = data.toSorted(

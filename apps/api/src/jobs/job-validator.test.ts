@@ -63,7 +63,7 @@ test('of more than a hundred bad examples the fault is described once, with ever
       ],
     ],
   );
-  // The result that is kept has them, too.
+  // The cached result has the details too.
   const again = await create({ training_file });
   await bench.untilState(again.json.id, 'failed');
   assert.deepEqual((await bench.acme.send('GET', `${path}/${again.json.id}`)).json.error, error);
@@ -85,7 +85,7 @@ test('examples without a token to learn fail the job with every line', async () 
   for (const [why, lines] of Object.entries(files)) {
     const { json } = await create({
       training_file: await bench.acme.upload(lines.join('\n')),
-      // In a completion it is plain text otherwise.
+      // In a completion it would be plain text otherwise.
       training: { allow_special_tokens: true },
     });
     await bench.untilState(json.id, 'failed');
@@ -178,7 +178,7 @@ test("labels that make no classes, or are not the training file's, fail the job"
 test('a job whose validating process died is picked up', async () => {
   const { json } = await create({ metadata: { unique: 'orphan' } });
   await bench.untilState(json.id, 'queued');
-  // As the process that died left it: claimed, its lease run out.
+  // As a process that died leaves it: claimed, with an expired lease.
   await bench.services.sql.query(
     "UPDATE jobs SET state = 'validating', resolved_training = NULL, lease_until = now() - interval '1 s' WHERE id = $1",
     [json.id],

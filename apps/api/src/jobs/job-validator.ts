@@ -41,28 +41,28 @@ import type { OptionChecker } from './option-checker.ts';
 import { plannedTokens } from './planned-tokens.ts';
 
 interface ValidatorOptions {
-  /** How often jobs are looked for whose validation was abandoned. */
+  /** Interval at which abandoned validations are searched for. */
   sweepMs: number;
-  /** How long it may take to tell what a job comes to. */
+  /** Maximum duration of an estimate. */
   estimateTimeoutMs: number;
-  /** A job that no live worker has the memory for fails, and is not queued. */
+  /** A job that exceeds the memory of every live worker fails instead of being queued. */
   refuseUnfitJobs: boolean;
 }
 
-/** A validation under way. */
+/** A running validation. */
 interface Validation extends Pick<ValidatorOptions, 'estimateTimeoutMs' | 'refuseUnfitJobs'> {
   services: Services;
   checker: OptionChecker;
   files: FileThreads;
   job: Job;
-  /** Fires when the process stops, and when the job was cancelled or taken over. */
+  /** Fires when the process stops, and when the job is cancelled or claimed by another process. */
   signal: AbortSignal;
   onProgress(progress: ValidationProgress): void;
 }
 
 /**
- * Moves jobs from validating to queued or failed: this process's own at once, and within a sweep those that a process left
- * behind when it died. Several at a time; the last thread takes only jobs of a team that has none under way anywhere.
+ * Moves jobs from validating to queued or failed: immediately for jobs created in this process, and within a sweep for those of a process
+ * that died. Runs several at a time; the last thread takes only jobs of a team that has no validation running in any process.
  */
 export function startJobValidator(
   services: Services,
@@ -88,7 +88,7 @@ export function startJobValidator(
   });
 }
 
-/** Answers the state that the job is in afterwards, or `broken`, `fenced`, `returned` or `released` where it goes on elsewhere. */
+/** Returns the resulting state of the job, or `broken`, `fenced`, `returned` or `released` if another process continues the validation. */
 async function validateJob(
   what: Omit<Validation, 'signal' | 'onProgress'>,
   stop: AbortSignal,
@@ -123,7 +123,7 @@ async function validateJob(
     services.log.info({ jobId: job.id, state }, 'job validated');
     return state;
   } catch (error) {
-    // Cancelled, or another process has it.
+    // Cancelled, or claimed by another process.
     if (held.lost.aborted) return 'fenced';
     if (!stop.aborted) throw error;
     await releaseValidation(services, lease);
@@ -133,21 +133,21 @@ async function validateJob(
   }
 }
 
-/** How a validation ends, faults of the program included; a GraftError: not at all here and now. Throws when it was given up. */
+/** The outcome of a validation, program errors included. A GraftError: it cannot run here now. Throws if the validation was stopped. */
 async function outcomeOf(validation: Validation): Promise<ValidationOutcome | ThreadDied | GraftError> {
   try {
     return await examine(validation);
   } catch (error) {
     if (validation.signal.aborted) throw error;
     if (error instanceof ThreadDied) return error;
-    // The catalogue has the model: it may be here again later, and is elsewhere.
+    // The model is in the catalogue: it may be available here later, and on other servers now.
     if (error instanceof GraftError && error.code === 'base_model_unavailable') return error;
     validation.services.log.error({ err: error, jobId: validation.job.id }, 'validation failed');
     return { ok: false, error: jobErrorOf(error) };
   }
 }
 
-/** What Postgres answers, once it answers: that it is away is nobody's fault. Throws when `signal` fires. */
+/** Runs the query, and retries while Postgres is unavailable, which is not the job's fault. Throws when `signal` fires. */
 async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -159,7 +159,7 @@ async function whenBack<T>(signal: AbortSignal, query: () => Promise<T>): Promis
   }
 }
 
-/** Checks the options again, since the base model may have been missing when the job was created, and reads the files. */
+/** Checks the options again, since the base model may have been unavailable when the job was created, and reads the files. */
 async function examine(validation: Validation): Promise<ValidationOutcome> {
   const { services, checker, files, job, signal, onProgress } = validation;
   const model = await openBaseModel(services, job.model, signal);
@@ -173,7 +173,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const asked: SweepTrial[] = job.sweep
     ? await whenBack(signal, () => listTrials(services, job.teamId, job.id))
     : [job];
-  // The quota again: the base model may have been missing when the job was created, and with it the length that is the default.
+  // Checks the quota again: without the base model the default length was unknown when the job was created.
   const quota = await whenBack(signal, () => readQuota(services, job.teamId));
   const resolve = async (file: Parameters<typeof checkTrials>[4], by: Pick<OptionChecker, 'check'>) => {
     const resolved = await checkTrials(
@@ -214,11 +214,11 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     training: resolvedTraining,
     leaves: leftToGraft(job.training),
     lengthRead: longestRead,
-    // It is settled before the estimate is made.
+    // The length is resolved before the estimate.
     leavesLength: false,
   };
   const valid = async (tokens: number, dataCounts: DataCounts): Promise<ValidationOutcome> => {
-    // What was left to Graft is fixed by the data as they were read.
+    // Options left to Graft are resolved from the data as read.
     const { training: counts, longest = longestRead } = dataCounts;
     const cut = [counts, dataCounts.validation].some((each) => each && each.truncated + each.skipped > 0);
     const file = { ...training, examples: counts.examples, longestExample: cut ? longestRead : longest };
@@ -246,7 +246,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   };
   const sample = { sampleKey: sampleKeyOf(planned), training: resolvedTraining };
   const report = await files.validate({ ...what, ...paths, sample }, { signal, onProgress });
-  // The tokenizer is the operator's, so its faults are not the user's.
+  // The operator provides the tokenizer, so its errors are not user errors.
   if (!report.ok && isLastingModelFault(report.code))
     throw baseModelFault(new GraftError(report.code, report.message), job.model, [model.path]);
   const error = report.ok ? null : errorOf(report);
@@ -256,7 +256,7 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   return report.ok ? await valid(report.tokens, report.counts) : { ok: false, error: error! };
 }
 
-/** Null, and the options as they are, where it cannot be told: a job is not refused for that. Throws when the validation was given up. */
+/** Estimates the job. If that fails: null and unchanged options, since no job fails for that. Throws if the validation was stopped. */
 async function estimateOf(
   { services, files, job, signal, estimateTimeoutMs: timeoutMs }: Validation,
   planned: PlannedJob,
@@ -280,7 +280,7 @@ function errorOf({ code, message, param, fault, details }: Pick<JobError, keyof 
   return { code, message, param, fault, ...(details && { details }) };
 }
 
-/** What the job shows: messages of GraftErrors in full; the details of other errors are in the log alone. */
+/** The error shown on the job: the full message of a GraftError; details of other errors are only logged. */
 function jobErrorOf(error: unknown): JobError {
   if (error instanceof GraftError) return errorOf(error);
   return {

@@ -4,7 +4,7 @@ import { type JobSchema, toWireJob } from '../schemas/jobs/fine-tuning-job.ts';
 
 export type WireJob = Static<typeof JobSchema>;
 
-/** Jobs as the API tells them, those that wait with their places in the queue. */
+/** Converts jobs to the API's format, queued ones with their places in the queue. */
 export interface JobWriter {
   wire(job: Job): Promise<WireJob>;
   wireAll(jobs: Job[]): Promise<WireJob[]>;

@@ -1,4 +1,4 @@
-// Validations that take longer than a lease, of teams that do not wait for each other, by processes that die.
+// Validations that take longer than a lease, of several teams, and in processes that die.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,10 +15,10 @@ import { type ApiBench, type Caller, chatLine, openApiBench } from '../testing/o
 import { startJobValidator } from './job-validator.ts';
 import { createOptionChecker } from './option-checker.ts';
 
-/** Each line takes the thread some 60 ms, as if it were of a much larger file. */
+/** Makes each line take about 60 ms, to imitate a much larger file. */
 const slowTemplate =
   '{% for i in range(12000) %}{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}';
-/** So long that a machine with much else to do renews it in time. */
+/** Long enough for a busy machine to renew it in time. */
 const leaseSeconds = 2;
 
 const estimates = { estimateTimeoutMs: 30_000, refuseUnfitJobs: true };
@@ -49,7 +49,7 @@ after(async () => {
 });
 
 let written = 0;
-/** A file like no other, so that no result of another is known. Of 2 kB a line, so that it comes in several pieces. */
+/** Lines of a unique file, so that no cached result applies. 2 kB per line, so that the file is read in several pieces. */
 const lines = (count: number) =>
   Array.from({ length: count }, () =>
     JSON.stringify({ ...JSON.parse(chatLine), number: written++, more: 'x'.repeat(2000) }),
@@ -130,7 +130,7 @@ test("a team's large files do not hold back another's small one; cancelled ones 
   const start = performance.now();
   for (const job of giants)
     assert.equal((await bench.acme.send('POST', `${path}/${job}/cancel`)).json.status, 'cancelled');
-  // Its thread is free, or the next file of the team would wait for minutes.
+  // Its thread must be free, or the team's next file would wait for minutes.
   const next = await create(bench.acme, 'tiny', await bench.acme.upload(lines(1)));
   await bench.untilState(next, 'queued');
   assert.ok(performance.now() - start < 20_000);
@@ -150,7 +150,7 @@ test('a second job on the same data is validated without reading the file, in it
     const file = await bench.acme.upload(text);
     const [first, again] = [await create(bench.acme, 'tiny', file), await bench.acme.upload(text)];
     await bench.untilState(first, state);
-    // Without its bytes the file cannot be read any more.
+    // Without its bytes the file cannot be read again.
     const stored = await getFile(bench.services, bench.acme.teamId, again);
     await rm(await bench.services.files.localPath(stored!, first));
     const second = await create(bench.acme, 'tiny', again);
@@ -158,7 +158,7 @@ test('a second job on the same data is validated without reading the file, in it
     const [one, two] = [await show(first), await show(second)];
     assert.deepEqual(two.error, one.error);
     assert.deepEqual(two.training.max_seq_length, one.training.max_seq_length);
-    // Other options are another question.
+    // Other options have another key.
     const shorter = await bench.acme.send('POST', path, {
       model: 'tiny',
       training_file: again,
@@ -206,7 +206,7 @@ test('over-long examples are cut or left out where a job asks for it, and it cou
     ['2 examples are left out: longer than max_seq_length, 256 tokens'],
   ];
   assert.deepEqual(await data(await create(texts, { overlong: 'skip' })), skipped);
-  // As the result of the first validation has it.
+  // From the cached result.
   assert.deepEqual(await data(await create(texts, { overlong: 'skip' })), skipped);
   assert.deepEqual(await data(await create(marked, {})), [
     { examples: 1, truncated: 0, skipped: 0, special_tokens: 1 },
@@ -254,7 +254,7 @@ test('the length is that of the longest example, and long texts are split, which
   const soft = { peft: { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 9 } };
   assert.equal((await fixed(asked(20), {}, soft)).training.max_seq_length, 32);
 
-  // 601 tokens of a line in pieces of the model's 256: a token of each is seen in the next, too.
+  // 601 tokens in one line, split into pieces of the model's 256. Each piece repeats one token of the previous one.
   const book = JSON.stringify({ text: 'x'.repeat(600) });
   const split = await fixed(`${book}\n${JSON.stringify({ text: 'x' })}`);
   assert.deepEqual([split.training.max_seq_length, split.training.text_stride], [256, 0]);
@@ -292,13 +292,13 @@ test('validation examples that are also training examples are counted in the job
     ],
   ];
   assert.deepEqual(await created({ training_file: training, validation_file: held }), expected);
-  // As the result of the first validation has it.
+  // From the cached result.
   assert.deepEqual(await created({ training_file: training, validation_file: held }), expected);
   assert.deepEqual(await created({ training_file: training }), [null, []]);
 });
 
 test('a process that is killed while it validates is followed by another after one lease', async () => {
-  // Its own validator looks for work at its start alone: the job is the child's.
+  // The bench's validator searches for work only at its start, so the child gets the job.
   const quiet = await openApiBench({ validationSweepMs: 3_600_000 }, env);
   const { databaseUrl, dataDir, cacheDir, redisUrl } = quiet.services.env;
   const child = fork(new URL('../main.ts', import.meta.url), {
@@ -349,7 +349,7 @@ test('Postgres away while a file is read is a pause, not a fault', async () => {
     env: { ...bench.services.env, databaseUrl: proxy.url },
     log: bench.services.log,
   });
-  // The bench's own validator is busy with another file of this team.
+  // Keeps the bench's validator busy with another file of this team.
   const busy = await create(bench.acme, 'slow', await bench.acme.upload(lines(4000)));
   await until('the large file', isUnderWay(busy));
   const validator = startJobValidator(services, checker, { ...estimates, sweepMs: 50 });

@@ -1,8 +1,8 @@
 import { contextOf, endSpan, inSpan, instruments, type Job, startSpan } from '@graft/service';
 
 /**
- * Times a validation, and shows it in the trace of the request that created the job. `validate` answers the state that the job
- * is in afterwards, or what else became of the validation.
+ * Times a validation and records it in the trace of the request that created the job. `validate` returns the resulting state of the job,
+ * or how the validation ended otherwise.
  */
 export async function observeValidation(job: Job, validate: () => Promise<string>): Promise<void> {
   const began = performance.now();

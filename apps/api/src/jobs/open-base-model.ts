@@ -2,9 +2,9 @@ import { GraftError } from '@graft/peft-core/config';
 import { isLastingModelFault, type LocalBaseModel, type Services } from '@graft/service';
 
 /**
- * A model of the catalogue. Null: it has no such id, or `signal` fired during the download, which goes on.
- * Throws GraftError: a lasting fault of the model's files as it is, or `base_model_unavailable` for what may pass. These are
- * system faults, since the operator chose the model, and their messages hold no path.
+ * Opens a model of the catalogue. Null: the id is unknown, or `signal` fired during the download, which continues in the background.
+ * Throws GraftError: permanent errors in the model's files unchanged, `base_model_unavailable` for temporary ones. These are system
+ * errors, since the operator chose the model, and their messages contain no path.
  */
 export async function openBaseModel(
   services: Services,

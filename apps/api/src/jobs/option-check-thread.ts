@@ -1,4 +1,4 @@
-/** Thread: matches a job's regular expressions with the modules of its base model. */
+/** Thread that matches a job's regular expressions with the modules of its base model. */
 import { parentPort } from 'node:worker_threads';
 import { checkAgainstModel } from '@graft/peft-core/check';
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
@@ -10,7 +10,7 @@ export interface OptionCheck {
   modelConfig: Record<string, unknown>;
 }
 
-/** A GraftError's parts, since errors of a class do not cross threads as such. */
+/** The parts of a GraftError, since class instances do not survive a transfer between threads. */
 export type OptionFault = Pick<GraftError, 'code' | 'message' | 'param' | 'fault'>;
 
 answerCalls<OptionCheck | null, OptionFault | null>(parentPort!, (check) => {

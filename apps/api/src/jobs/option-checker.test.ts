@@ -16,10 +16,10 @@ before(async () => {
 });
 after(async () => await rm(folder, { recursive: true }));
 
-/** Only names are matched here. */
+/** Not needed, since only names are matched. */
 const tensors = null;
 const lora = (target_modules: string) => parsePeftConfig({ peft_type: 'LORA', target_modules });
-/** A hundred states and more, of which most are alive at every character. */
+/** An expensive expression: over a hundred states, most of them active at every character. */
 const dear = '(?:.?){100}.*';
 
 test('an expression that takes long is matched apart while the event loop goes on, and its fault comes back', async () => {

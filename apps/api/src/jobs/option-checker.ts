@@ -8,20 +8,20 @@ import type { OptionCheck, OptionFault } from './option-check-thread.ts';
 
 export interface OptionChecker {
   /**
-   * Checks a PEFT config against its base model. Throws GraftErrors that name the option; ApiError `service_unavailable`
-   * when too many checks wait.
+   * Checks a PEFT config against its base model. Throws GraftErrors that name the option; ApiError `service_unavailable` if too many
+   * checks wait.
    */
   check(teamId: string, peft: PeftConfig, model: Pick<LocalBaseModel, 'config' | 'tensors'>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Steps of matching that the event loop does itself: some milliseconds. Names, the usual case, take none. */
+/** Maximum matching steps on the event loop, a few milliseconds. Plain names, the usual case, need none. */
 const stepsAtOnce = 20_000;
 const heapMb = 256;
-/** To load the thread's modules, before its first check. */
+/** Milliseconds to load the thread's modules before its first check. */
 const startMs = 30_000;
 
-/** Small checks are done at once; regular expressions that take longer go to a thread, one at a time, turn by turn. */
+/** Runs small checks inline; slower regular expressions run in a thread, one at a time, with teams in turn. */
 export function createOptionChecker(checkTimeoutMs: number): OptionChecker {
   const thread = createThread<OptionCheck | null, OptionFault | null>(
     new URL('./option-check-thread.ts', import.meta.url),

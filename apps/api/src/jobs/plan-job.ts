@@ -3,7 +3,7 @@ import { leftToGraft, type PlannedJob } from '../estimates/estimate-job.ts';
 import type { CheckedTraining } from './check-training.ts';
 import { longestLead } from './check-trials.ts';
 
-/** What a checked request decides of what it comes to. Throws ApiError `service_unavailable` while its base model is fetched. */
+/** Returns what the estimate of a checked request depends on. Throws ApiError `service_unavailable` while its base model is fetched. */
 export function planJob(checked: CheckedTraining): PlannedJob {
   const { baseModel, model, trainingFile, validationFile, seed, trials, resolved } = checked;
   if (!model) {

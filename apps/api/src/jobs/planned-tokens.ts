@@ -7,8 +7,8 @@ import {
 } from '@graft/peft-core/config';
 
 /**
- * What a job trains at most: the tokens of its training file, a validation split included, times its epochs, or the part of them that
- * `max_steps` comes to; of a sweep, of so many `trials`, the steps of all. `examples`: lines of the file.
+ * Maximum tokens that a job trains on: the tokens of its training file, a validation split included, times its epochs, or the share that
+ * `max_steps` covers; for a sweep of `trials` trials, the steps of all trials. `examples`: lines of the file.
  */
 export function plannedTokens(
   training: ResolvedTraining,

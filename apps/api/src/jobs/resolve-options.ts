@@ -11,25 +11,25 @@ import { outlineOf } from '@graft/peft-core/outlines';
 import type { LocalBaseModel } from '@graft/service';
 import type { OptionChecker } from './option-checker.ts';
 
-/** Options of a job, parsed. */
+/** Parsed options of a job. */
 export interface JobOptions {
   peft: PeftConfig;
   training: TrainingOptions;
   /** `method.type` of the job. */
   method: string;
   hyperparameters: Hyperparameters;
-  /** What training goes on from: its configuration is one that this base model has. */
+  /** What training continues from, or null. Its configuration is known to fit the base model. */
   startFrom: object | string | null;
   hasValidationFile: boolean;
-  /** Of a trial of a sweep: how many that has. */
+  /** Number of trials, if the job is a trial of a sweep. */
   trials?: number;
-  /** `peft` has been checked against the base model. */
+  /** Skips checking `peft` against the base model, since another check covers it. */
   isChecked?: boolean;
 }
 
 /**
- * Fixes every training value that a job left to Graft, and checks its options against the base model where that is at
- * hand. Throws peft-core's GraftErrors, which name the option, and what the checker throws.
+ * Resolves every training value that a job left to Graft, and checks its options against the base model if that is available. Throws
+ * peft-core's GraftErrors, which name the option, and the errors of the checker.
  */
 export async function resolveOptions(
   checker: Pick<OptionChecker, 'check'>,

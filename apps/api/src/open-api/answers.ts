@@ -6,7 +6,7 @@ import type { Answer } from './document.ts';
 const header = (description: string, type = 'string') => ({ description, schema: { type } });
 const integer = (description: string) => header(description, 'integer');
 
-/** Headers of answers, under the names that they have in the document. */
+/** Response headers, by their names in the document. */
 export const headers: Record<string, object> = {
   'X-Request-Id': header('Names this request in the log of the server.'),
   'RateLimit-Limit': integer(
@@ -32,10 +32,10 @@ export const headersNamed = (...names: string[]): Record<string, object> =>
 
 const counted = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'];
 
-/** Those of every answer of the API, errors included. */
+/** Headers of every response, errors included. */
 export const headersOfAll = ['X-Request-Id', ...counted];
 
-/** What an answer of each of these statuses is called, and what it carries beside what all do. */
+/** Component name of the error response of each status, and its headers beyond the common ones. */
 const errors: Record<number, [name: string, ...headers: string[]]> = {
   400: ['BadRequest'],
   401: ['Unauthorized', 'WWW-Authenticate'],
@@ -55,13 +55,13 @@ const errors: Record<number, [name: string, ...headers: string[]]> = {
   503: ['ServiceUnavailable', 'Retry-After'],
 };
 
-/** A reference to the error answer of a status; undefined where it has none of its own. */
+/** A reference to the error response of a status; undefined if the status has none. */
 export function errorAnswer(status: string): Answer | undefined {
   const error = errors[Number(status)];
   return error && { $ref: `#/components/responses/${error[0]}` };
 }
 
-/** Every error answer once, with the codes that it may have. */
+/** Returns every error response, with its possible codes. */
 export function errorAnswers(): Record<string, Answer> {
   const codes = Object.entries(errorCodes);
   return Object.fromEntries(
@@ -87,9 +87,9 @@ export function errorAnswers(): Record<string, Answer> {
   );
 }
 
-/** The statuses of errors that the edge of the API may answer before a route's own work begins. */
+/** Error statuses that may be returned before the route's handler runs. */
 export function edgeStatuses(access: Access | undefined, hasBody: boolean): number[] {
-  // The paths outside of /v1, which orchestrators ask.
+  // Routes outside /v1, for orchestrators.
   if (access === undefined) return [405];
   const asksForKey = access === 'public' ? [] : [401, 403];
   return [400, ...asksForKey, 405, 408, ...(hasBody ? [413, 415] : []), 429, 431, 500, 503];

@@ -1,9 +1,9 @@
 import { nameOf, type OpenApiDocument, type Parameter, type Schema } from './document.ts';
 
 /**
- * The types of the TypeScript client, as the text of a module: the named schemas of the document, and what each operation takes
- * in its query string. `npm run openapi` writes it. Made here, since openapi-typescript needs the compiler's API in JavaScript, which
- * TypeScript 7 has not.
+ * Returns the types of the TypeScript client as module source: the named schemas of the document, and the query parameters of each
+ * operation. `npm run openapi` writes the file. Implemented here since openapi-typescript needs the compiler's JavaScript API, which
+ * TypeScript 7 does not have.
  */
 export function clientTypesOf({ paths, components }: OpenApiDocument): string {
   const schemas = Object.entries(components.schemas).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -56,7 +56,7 @@ function membersOf({ properties = {}, required = [] }: Schema, indent: string): 
   return `{\n${members.join('')}${indent}}`;
 }
 
-/** Its own, or that of the only alternative to null. */
+/** The schema's description, or that of its only alternative to null. */
 function descriptionOf({ description, anyOf }: Schema): string | undefined {
   if (description !== undefined || !anyOf) return description;
   const others = anyOf.filter(({ type }) => type !== 'null');
@@ -107,7 +107,7 @@ function literal(value: unknown): string {
   return typeof value === 'string' ? `'${value.replaceAll("'", "\\'")}'` : String(value);
 }
 
-/** Of different types, null last. */
+/** The union of distinct types, null last. */
 function union(types: string[]): string {
   const all = new Set(types.flatMap((type) => (type.includes('{') ? [type] : type.split(' | '))));
   const nullable = all.delete('null');

@@ -7,8 +7,8 @@ import { pythonSample } from './python-samples.ts';
 type Told = Operation & { 'x-graft-access'?: Access };
 
 /**
- * Adds what holds of all operations alike, so that no route says it again: the error answers of the edge, headers, an example of
- * what is sent and answered, and how Python asks. Called once, when somebody first reads the document.
+ * Adds what all operations share, so that routes need not repeat it: common error responses, headers, examples of request and response,
+ * and a Python sample. Called once, when the document is first read.
  */
 export function completeDocument(document: OpenApiDocument): OpenApiDocument {
   const { components, paths } = document;
@@ -20,7 +20,7 @@ export function completeDocument(document: OpenApiDocument): OpenApiDocument {
       for (const parameter of operation.parameters ?? []) {
         if (parameter.schema?.type === 'object')
           Object.assign(parameter, { style: 'deepObject', explode: true });
-        // Validation fills it in.
+        // Validation fills in the default.
         if (parameter.schema?.default !== undefined) parameter.required = false;
       }
       const sent = operation.requestBody?.content['application/json'];
@@ -32,7 +32,7 @@ export function completeDocument(document: OpenApiDocument): OpenApiDocument {
       }
       const sample = pythonSample(`${method.toUpperCase()} ${path}`, operation);
       operation['x-codeSamples'] = [{ lang: 'python', ...sample }];
-      // The page at /docs shows no x-codeSamples.
+      // The page at /docs does not show x-codeSamples.
       const told = operation.description ? [operation.description] : [];
       operation.description = [...told, `\`\`\`python\n${sample.source}\`\`\``].join('\n\n');
     }
@@ -73,7 +73,7 @@ function completeAnswers(operation: Told, path: string, method: string): void {
   operation.responses = all;
 }
 
-/** What the plugin writes where a schema says nothing. */
+/** The description that the plugin writes if a schema has none. */
 const nothingSaid = 'Default Response';
 
 function described({ description = nothingSaid }: Answer): string {

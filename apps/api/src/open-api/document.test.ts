@@ -1,4 +1,4 @@
-/** The document of the API: of every operation all that a reader needs, examples that its schemas accept, and the client's types. */
+/** The API's document: complete for every operation, with examples that match its schemas, and the client's types. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -26,7 +26,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** An answer, wherever it stands. */
+/** Resolves a reference to a shared response. */
 function resolved(answer: Answer): Answer {
   return answer.$ref ? api.components.responses![nameOf(answer.$ref)]! : answer;
 }
@@ -79,7 +79,7 @@ describe('every operation', () => {
         const text = JSON.stringify(media.example);
         if (text === undefined || text.includes(unknownValue))
           faults.push(`${name} needs a value in example-values.ts: ${text}`);
-        // References are from the root of the document.
+        // References start at the root of the document.
         const schema = JSON.parse(JSON.stringify(media.schema).replaceAll('"#/', '"document#/'));
         if (!ajv.validate(schema, media.example)) faults.push(`${name}: ${ajv.errorsText()} in ${text}`);
       }

@@ -1,4 +1,4 @@
-/** The parts of an OpenAPI document that are completed and read here. */
+/** The parts of an OpenAPI document that this module completes and reads. */
 
 /** The part of JSON Schema that the API's schemas use. */
 export interface Schema {
@@ -59,5 +59,5 @@ export interface OpenApiDocument {
   };
 }
 
-/** What a `$ref` of the document names. */
+/** The name of the component that a `$ref` refers to. */
 export const nameOf = (reference: string): string => reference.split('/').at(-1)!;

@@ -1,6 +1,6 @@
 const size = 48_211;
 
-/** Counts, sizes and measurements, as `exampleValues`. */
+/** Counts, sizes and measurements, in the format of `exampleValues`. */
 export const exampleNumbers: Record<string, unknown> = {
   bytes: size,
   total_bytes: size,

@@ -9,7 +9,7 @@ import {
 import { toWireFormats } from '../schemas/jobs/job-options.ts';
 import { exampleNumbers } from './example-numbers.ts';
 
-/** What the examples of the document hold: one small team, whose job trained the adapter `bikes`. */
+/** Values for the document's examples: one small team, whose job trained the adapter `bikes`. */
 
 const created = 1_790_000_000;
 const fileId = 'file-4c1f0a9be27d4e35';
@@ -26,7 +26,7 @@ const objective = objectiveFor('CAUSAL_LM');
 const metric = objective.metrics[0]!;
 const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 
-/** By `Schema.field`, or by the name of a field of any schema. A field that may be null is null unless it has a value here. */
+/** By `Schema.field`, or by a field name in any schema. A nullable field without a value here is null. */
 export const exampleValues: Record<string, unknown> = {
   // Times
   created_at: created,
@@ -51,7 +51,7 @@ export const exampleValues: Record<string, unknown> = {
   'FileReport.finished_at': created + 2,
   'FineTuningJobAttempt.ended_at': created + 600,
 
-  // Of errors, workers, versions and the service
+  // Errors, workers, versions and the service
   details: [],
   warnings: [],
   runtimes: ['Graft', 'HF PEFT'],
@@ -255,7 +255,7 @@ export const exampleValues: Record<string, unknown> = {
   'Receipt.object': 'fine_tuning.job',
   'FineTuningJob.priority': 'normal',
 
-  // Of a schema without a name: that of /readyz
+  // Unnamed schema: /readyz
   '.type': 'server_error',
   '.code': 'service_unavailable',
   '.message': 'Not ready: Postgres does not answer, or takes no writes.',
@@ -306,9 +306,9 @@ export const exampleValues: Record<string, unknown> = {
 
 const sampling = { model, max_tokens: 64, temperature: 0.7 };
 
-/** Examples of whole requests, where what must be sent alone would not show what it is for. */
+/** Examples of whole requests whose required fields alone would not show their purpose. */
 export const wholeExamples: Record<string, unknown> = {
-  // What is off is absent.
+  // Disabled options are omitted.
   ResolvedTraining: resolveTraining({ peft: parsePeftConfig(defaultPeft), exampleCount: 240 }),
   CreateFineTuningJob: {
     model: base,

@@ -1,18 +1,18 @@
 import { nameOf, type OpenApiDocument, type Schema } from './document.ts';
 import { exampleValues, wholeExamples } from './example-values.ts';
 
-/** Stands where no value is known; no example of the document has it. */
+/** Placeholder for an unknown value; no example in the document contains it. */
 export const unknownValue = '…';
 
-/** Examples of a document's schemas, put together from the values of their fields. */
+/** Builds examples of a document's schemas from the values of their fields. */
 export function createExamples({ components }: Pick<OpenApiDocument, 'components'>) {
-  /** Of what a client sends: only what it must send, or what a table says of the whole. */
+  /** An example request: only required fields, or the whole example from the table. */
   const ofRequest = (schema: Schema): unknown =>
     exampleOf(schema, '', '', (all, required) => {
       const must = all.filter((name) => required.includes(name));
       return must.length > 0 ? must : all.slice(0, 1);
     });
-  /** Of what the API answers: every field. */
+  /** An example response: all fields. */
   const ofAnswer = (schema: Schema): unknown => exampleOf(schema, '', '', (all) => all);
 
   type Choose = (all: string[], required: string[]) => string[];
@@ -28,7 +28,7 @@ export function createExamples({ components }: Pick<OpenApiDocument, 'components
     if (schema.enum) return schema.enum[0];
     if (schema.default !== undefined) return schema.default;
     if (schema.anyOf) {
-      // What may be null is told where a value is known.
+      // A nullable field is only shown with a known value.
       if (schema.anyOf.some(({ type }) => type === 'null') && field !== '') return null;
       return exampleOf(schema.anyOf[0]!, owner, field, choose);
     }
@@ -62,12 +62,12 @@ interface Page {
   data: { id: string }[];
 }
 
-/** A page names its first and its last object. */
+/** Adds the ids of the page's first and last object. */
 function withIds(page: Page): object {
   return { ...page, first_id: page.data[0]?.id, last_id: page.data.at(-1)?.id };
 }
 
-/** Of a field of this schema, or of a field of any; undefined: not known. */
+/** The value of a field of this schema, or of this field in any schema; undefined: unknown. */
 function known(owner: string, field: string): unknown {
   const own = exampleValues[`${owner}.${field}`];
   return own === undefined ? exampleValues[field] : own;

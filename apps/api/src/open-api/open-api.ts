@@ -11,14 +11,14 @@ import type { OpenApiDocument } from './document.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What OpenAPI says of a body that the route reads itself. */
+    /** OpenAPI description of a body that the route reads itself. */
     documentedBody?: object;
-    /** The answer may also be server-sent events, whose data are these. */
+    /** The response may also be server-sent events; the schema of their data. */
     streams?: object;
   }
 }
 
-/** OpenAPI 3.1, from the schemas that validate: a page at /docs, JSON at /docs/json. Registered before the routes. */
+/** Serves OpenAPI 3.1, built from the validation schemas: a page at /docs, JSON at /docs/json. Must be registered before the routes. */
 export const openApi = fp(async (app) => {
   await app.register(swagger, {
     openapi: {
@@ -36,7 +36,7 @@ export const openApi = fp(async (app) => {
         url,
         route.method === 'GET',
       );
-      // Which key a route takes, for people and for the tests that try every route.
+      // Documents which key a route accepts, for readers and for the tests that try every route.
       const tellAccess = access && { 'x-graft-access': access };
       const whole = guardOfAnswer(access) === null ? told : withReceipt(told);
       return { ...named, schema: { ...whole, ...(body && { body }), ...tellAccess } };
@@ -51,14 +51,14 @@ export const openApi = fp(async (app) => {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     uiHooks: {
-      // One copy for everyone who asks, however many leave it unread.
+      // Shares one copy between all requests, even those whose clients do not read it.
       preHandler: (request, reply, next) => {
         if (request.routeOptions.url !== '/docs/json') return next();
         document ??= Buffer.from(JSON.stringify(app.swagger()));
         reply.type('application/json; charset=utf-8').send(document);
       },
     },
-    // Other than answers of data, this page may run its own scripts and call this server, and no other.
+    // Unlike data responses, this page may run its own scripts and call this server, but no other.
     staticCSP:
       "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
   });
@@ -66,7 +66,7 @@ export const openApi = fp(async (app) => {
 
 function withStream(schema: FastifySchema, event: object): FastifySchema {
   const events = {
-    // A stream is many events; OpenAPI 3.1 has no schema of one, so it stands beside.
+    // OpenAPI 3.1 has no schema for a stream of events, so the event's schema is an extension.
     'text/event-stream': { schema: { type: 'string', 'x-graft-event': event } },
   };
   const answers = schema.response as Record<string, object>;
@@ -77,26 +77,26 @@ function withStream(schema: FastifySchema, event: object): FastifySchema {
   return { ...schema, response };
 }
 
-/** What a key is answered that may not read what the answer would show. */
+/** Documents the response to a key that may not read what the route returns. */
 function withReceipt(schema: FastifySchema): FastifySchema {
   const description = 'Done, for a key without the scope that guards the answer: x-graft-access.answer.';
   const receipt = ref(ReceiptSchema, { description });
   return { ...schema, response: { ...(schema.response as object), [receiptStatus]: receipt } };
 }
 
-/** A route's answers, whose good one comes in other types, too. */
+/** Adds other content types to the successful response of a route. */
 function besideJson(answers: Record<string, object>, description: string, others: object) {
   const content = { 'application/json': { schema: answers[200] }, ...others };
   return { ...answers, 200: { description, content } };
 }
 
-/** To If-None-Match with the ETag of an answer before. */
+/** The response to If-None-Match with the ETag of an earlier response. */
 const unchanged = { description: 'Unchanged since the ETag that If-None-Match names.', type: 'null' };
 
-/** The answers of a route that documents no JSON of its own, which is a download, and what each GET may answer. */
+/** Documents downloads, for a route without a JSON schema, and 304 for GET requests. */
 function withBytes(schema: FastifySchema, url: string, isRead: boolean): FastifySchema {
   const own = schema.response as Record<string, object> | undefined;
-  // Left to the plugin, `produces` would be the type of errors, too.
+  // The plugin would apply `produces` to errors too.
   const { produces = [], ...rest } = schema;
   const types = produces.length > 0 ? produces : ['application/octet-stream'];
   const content = Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]));
@@ -110,7 +110,7 @@ function withBytes(schema: FastifySchema, url: string, isRead: boolean): Fastify
   return { ...rest, response: { ...maybe, ...answers } };
 }
 
-/** A path ends in a wildcard where an id may hold slashes; OpenAPI knows only names. */
+/** Names the wildcard of a path whose id may contain slashes, since OpenAPI has only named parameters. */
 function nameWildcard(
   schema: FastifySchema | undefined,
   url: string,

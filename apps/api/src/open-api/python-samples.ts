@@ -7,7 +7,7 @@ const file = '"file-4c1f0a9be27d4e35"';
 const upload = '"upload_4e354c1f0a9be27d"';
 const training = 'open("train.jsonl", "rb")';
 
-/** Calls of OpenAI's Python client, of the endpoints that it has. Its answers are the same objects. */
+/** Calls of OpenAI's Python client, for the endpoints that it supports. Graft returns the same objects. */
 export const openAiCalls: Record<string, string> = {
   'POST /v1/files': `client.files.create(file=${training}, purpose="fine-tune")`,
   'GET /v1/files': 'client.files.list(limit=20)',
@@ -50,7 +50,7 @@ export const openAiCalls: Record<string, string> = {
 
 const server = 'http://127.0.0.1:8000';
 
-/** How Python asks an operation, such as `POST /v1/files`: by OpenAI's client where it has the endpoint, else by httpx. */
+/** Python sample for an operation such as `POST /v1/files`: with OpenAI's client if it supports the endpoint, else with httpx. */
 export function pythonSample(name: string, operation: Operation): { label: string; source: string } {
   const call = openAiCalls[name];
   if (call === undefined) return { label: 'httpx', source: httpxSample(name, operation) };
@@ -93,9 +93,9 @@ function httpxSample(name: string, operation: Operation): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What is done with the answer. */
+/** The lines that use the response. */
 function ending({ responses }: Operation): string[] {
-  // httpx follows no redirect by itself, and takes it for no success.
+  // httpx does not follow redirects by default, and raise_for_status would fail.
   if ('302' in responses) return ['print(answer.headers["location"])'];
   const isJson = Object.entries(responses).some(
     ([status, { content }]) => status < '300' && content && 'application/json' in content,
@@ -106,7 +106,7 @@ function ending({ responses }: Operation): string[] {
   ];
 }
 
-/** Of POST /v1/adapters, the only upload that OpenAI's client does not have. */
+/** Form of POST /v1/adapters, the only upload that OpenAI's client does not support. */
 const formLines = [
   '    data={"base_model": "smollm2-135m-instruct", "name": "bikes"},',
   '    files=[',
@@ -121,7 +121,7 @@ const queryValues: Record<string, unknown> = {
   name: 'acme',
 };
 
-/** Ids of paths whose names do not say whose they are. */
+/** Example ids for path parameters. */
 const pathValues: Record<string, string> = {
   base_model_id: 'smollm2-135m-instruct',
   checkpoint_id: 'ftckpt_c3a94e578d2b6f10',
@@ -143,7 +143,7 @@ function pathValue(path: string, field: string): string {
   return String(value);
 }
 
-/** A value as Python writes it. */
+/** Formats a value as a Python literal. */
 function python(value: unknown): string {
   if (value === null) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';

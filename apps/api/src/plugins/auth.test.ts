@@ -1,4 +1,4 @@
-/** What every route asks of its caller, and that no route asks nothing. */
+/** Access that every route requires; no route requires none. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** Every route under /v1, with a path that can be asked for. */
+/** Every route under /v1, with a path to request. */
 async function routesOf({ url }: ApiBench) {
   const document = (await (await fetch(`${url}/docs/json`)).json()) as {
     paths: Record<string, Record<string, { 'x-graft-access'?: Access }>>;
@@ -36,7 +36,7 @@ async function routesOf({ url }: ApiBench) {
     );
 }
 
-/** The stable code of what a caller is answered; null for none. What it is streamed is not waited for: some has no end. */
+/** The error code of the response, or null. Does not wait for streams, since some are endless. */
 async function codeOf({ key }: Caller, { method, url }: (typeof routes)[number]): Promise<string | null> {
   const answer = await fetch(bench.url + url, { method, headers: { authorization: `Bearer ${key}` } });
   if (answer.headers.get('content-type')?.startsWith('application/json'))
@@ -88,7 +88,7 @@ test('a key with one scope gets through to the routes of that scope, and no othe
   for (const scope of Object.keys(scopes) as Scope[]) {
     const caller = await bench.caller(bench.acme, 'admin', { scopes: [scope] });
     for (const route of routes) {
-      // A team that is deleted is of no use to the rest of the test.
+      // The rest of the test needs the team.
       if (route.method === 'DELETE' && route.url === '/v1/team') continue;
       const code = await codeOf(caller, route);
       const { access } = route;
@@ -121,7 +121,7 @@ test('each role gets through to what its rank allows; the operator to nothing of
     assert.equal(await codeOf(operator, route), 'team_key_required', told);
     const least = access.role ?? (method === 'GET' ? 'viewer' : 'member');
     if (method === 'DELETE' && route.url === '/v1/team') continue;
-    // Keys say who may make which by themselves: routes/team/keys.test.ts.
+    // Roles for this route are tested in routes/team/keys.test.ts.
     if (route.url === '/v1/team/keys' && method === 'POST') continue;
     const ranks = { viewer: [viewer, 0], member: [member, 1] } as const;
     const least_ = ['viewer', 'member', 'admin'].indexOf(least);

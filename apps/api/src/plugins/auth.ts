@@ -24,19 +24,19 @@ import type { SignInSettings } from '../sign-in/sign-in-settings.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks, of a route of a team. The team comes from the key or the session; a person's session may name another of theirs. */
+    /** The caller of a team's route. The key or the session determines the team; a person's session may name another of their teams. */
     caller: Identity;
-    /** Who asks, of a route of the operator. */
+    /** The caller of an operator's route. */
     operator: Operator;
-    /** By which they ask; null: by a key. */
+    /** The caller's session; null: the caller uses a key. */
     session: VerifiedSession | null;
   }
 }
 
 /**
- * Demands a valid `Authorization: Bearer` key or the cookie of a session, and what its `config.access` says, of every route in
- * the scope that it is registered in. What follows runs for the caller's team, so that Postgres shows it no other's rows. Of both
- * at once the key counts, which somebody sent on purpose, and a wrong one is refused.
+ * Requires a valid `Authorization: Bearer` key or a session cookie, and the route's `config.access`, for every route in the scope in which
+ * it is registered. The rest of the request runs for the caller's team, so that Postgres shows no other team's rows. A key takes
+ * precedence over a session, since the client sent it on purpose; a wrong key is refused even with a valid session.
  */
 export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   const cookie = cookies(signIn);
@@ -64,7 +64,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
         headers: challenge,
       });
     }
-    // Who it is, is not known yet; a header is its sender's.
+    // The caller is not known yet, so each header has its own turns.
     const verify = () => app.turns.run(header, () => verifyKey(app.services, header, signIn.limits));
     const found = await app.rates.lookUp(request, header, verify);
     if (!found) {
@@ -85,7 +85,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   ): Promise<void> {
     checkSameOrigin(request, signIn.publicUrl);
     const asked = request.headers['graft-team'];
-    // What cannot be the name of a team is the name of none.
+    // A value that cannot be a team name matches no team.
     const team = asked === undefined ? null : typeof asked === 'string' && isText(asked) ? asked : '';
     const verify = () =>
       app.turns.run(token, () =>
@@ -98,7 +98,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     }
     request.session = session;
     const { identity, operator } = session;
-    // An operator who is also a member of a team is the one or the other, by what the route is.
+    // For an operator who is also a member of a team, the route decides which role applies.
     if (access === 'operator') {
       if (operator) request.operator = operator;
     } else if (identity) {
@@ -111,7 +111,8 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
     }
   }
 
-  // Hooks that call back, since what an async one says ends with it. The second: a body arrives in the socket's turn, not the request's.
+  // Hooks with a callback, since the context set in an async hook ends with it. Set again before validation: the body arrives in the
+  // context of the socket, not of the request.
   const forItsTeam = ({ caller, operator }: FastifyRequest, _reply: FastifyReply, done: () => void) => {
     if (caller) asTeam(caller.teamId, done);
     else if (operator) asSystem(done);
@@ -123,7 +124,7 @@ export const auth = fp<{ signIn: SignInSettings }>(async (app, { signIn }) => {
   await app.register(receipts);
 });
 
-/** What can be the id or the name of a team. */
+/** Whether the text can be the id or the name of a team. */
 const isText = (text: string): boolean => /^[\w-]{1,100}$/.test(text);
 
 const challenge = { 'www-authenticate': 'Bearer realm="graft"' };
@@ -175,7 +176,7 @@ function checkTeam(request: FastifyRequest, { scope, role = leastRole(request) }
   checkScope(caller, scope);
 }
 
-/** Throws `insufficient_scope`. A route that takes one more than its own says so itself. */
+/** Throws `insufficient_scope`. Routes that require a second scope call it themselves. */
 export function checkScope({ scopes }: Identity, scope: Scope): void {
   if (allowsScope(scopes, scope)) return;
   throw new ApiError(

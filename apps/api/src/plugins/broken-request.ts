@@ -8,7 +8,7 @@ const answers: Record<string, [status: string, code: ErrorCode]> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'headers_too_large'],
 };
 
-/** Answers what Node cannot read as HTTP. It never becomes a request, so the answer is written to the bare socket. */
+/** Responds to bytes that Node cannot parse as HTTP. No request object exists, so the response is written directly to the socket. */
 export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

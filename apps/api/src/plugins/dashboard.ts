@@ -5,8 +5,8 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 /**
- * First parts of the dashboard's paths, `''` for its root. Each answers with the one page, whatever follows; all other paths stay
- * the API's, so that an unknown one is a 404 in its form. apps/web/src/pages.tsx says what they show.
+ * First segments of the dashboard's paths, `''` for its root. Every path below them returns the same page. All other paths belong to the
+ * API, so that an unknown one is a 404 in the API's format. apps/web/src/pages.tsx lists the pages.
  */
 export const dashboardPaths = [
   '',
@@ -22,7 +22,7 @@ export const dashboardPaths = [
   '_components',
 ];
 
-/** Scripts and styles come from this server alone and stand in no page; charts and downloads are made of blobs. */
+/** Allows scripts and styles only from this server and never inline; charts and downloads use blobs. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -36,8 +36,8 @@ const contentSecurityPolicy = [
 ].join('; ');
 
 /**
- * The dashboard, from the folder that `npm run dashboard` builds it into. Files under /assets have a hash in their names and are
- * kept for ever; the page is asked for anew each time. Without a build its paths say how to make one, and the API works on.
+ * Serves the dashboard from the folder into which `npm run dashboard` builds it. Files under /assets have a hash in their names and are
+ * cached forever; the page is revalidated each time. Without a build its paths explain how to build it, and the API still works.
  */
 export const dashboard = fp<{ folder: string }>(async (app, { folder }) => {
   const page = await readFile(join(folder, 'index.html'), 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -63,7 +63,7 @@ export const dashboard = fp<{ folder: string }>(async (app, { folder }) => {
   if (page === null) return;
   await app.register(fastifyStatic, {
     root: folder,
-    // A route for each file: no other path is looked for on the disk.
+    // One route per file, so that no other path is looked up on disk.
     wildcard: false,
     index: false,
     decorateReply: false,

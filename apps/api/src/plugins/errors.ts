@@ -4,7 +4,7 @@ import fp from 'fastify-plugin';
 import { type ApiError, errorBody } from '../api-error.ts';
 import { toApiError } from '../to-api-error.ts';
 
-/** Every error, thrown or found by Fastify itself, leaves in OpenAI's form, without stack, path or SQL. */
+/** Sends every error, also Fastify's own, in OpenAI's format, without stack, path or SQL. */
 export const errors = fp(async (app) => {
   app.setErrorHandler(answerError);
 });

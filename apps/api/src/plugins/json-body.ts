@@ -4,14 +4,14 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 export const jsonBodyLimit = 1024 * 1024;
-/** Levels of nesting. The deepest real bodies, tool schemas in a chat, have far fewer. */
+/** Maximum nesting. The deepest real bodies, tool schemas in a chat, have far fewer levels. */
 const depthLimit = 32;
-/** Values in a body. A chat of 4,096 messages has half as many; all that is done with a body costs time for each. */
+/** Maximum values in a body, since every value costs processing time. A chat of 4,096 messages has half as many. */
 const valueLimit = 24_000;
 
 /**
- * Reads application/json: UTF-8 only, 1 MB, bounded nesting, no `__proto__` keys. An empty body is no body: clients
- * send the header with `POST …/cancel`, too. Refuses bodies that are compressed, of any type: their bytes are not what limits count.
+ * Reads application/json: UTF-8 only, 1 MB, bounded nesting, no `__proto__` keys. Treats an empty body as no body: clients also send the
+ * header with `POST …/cancel`. Refuses compressed bodies of any type, since the limits count the bytes received.
  */
 export const jsonBody = fp(async (app) => {
   app.addHook('onRequest', async ({ headers }) => {
@@ -26,7 +26,7 @@ export const jsonBody = fp(async (app) => {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser(
-    // The second is what directories send (routes/scim).
+    // Directories send the second type (routes/scim).
     ['application/json', 'application/scim+json'],
     { parseAs: 'buffer', bodyLimit: jsonBodyLimit },
     async (request: FastifyRequest, body: Buffer) => {

@@ -2,12 +2,12 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 /**
- * Answers requests that no route takes, before their bodies are read: OPTIONS of a known path with its methods in Allow,
- * another method with 405 and Allow, an unknown path with 404. Registered before the routes.
+ * Responds before the body is read to requests without a route: OPTIONS of a known path with its methods in Allow, another method with 405
+ * and Allow, an unknown path with 404. Must be registered before the routes.
  */
 export const knownPaths = fp(async (app) => {
   const routes: { parts: string[]; methods: string[] }[] = [];
-  /** Methods of the paths without parameters. */
+  /** Methods of paths without parameters. */
   const written = new Map<string, string[]>();
 
   app.addHook('onRoute', ({ url, method }) => {
@@ -19,7 +19,7 @@ export const knownPaths = fp(async (app) => {
 
   app.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0]!;
-    // `/adapters/compare` is no adapter, whatever the method: the route that says so stands for the path.
+    // For `/adapters/compare`, which is no adapter id, the methods of the literal path apply.
     const own = request.is404 || request.routeOptions.url?.includes(':') ? written.get(path) : undefined;
     if (own ? own.includes(request.method) : !request.is404) return;
     const methods = new Set(
@@ -36,7 +36,7 @@ export const knownPaths = fp(async (app) => {
   });
 });
 
-/** Whether a path is one of a route's, whose parts are texts, `:parameters`, and `*` for all that follows. */
+/** Whether a path matches a route, whose segments are literals, `:parameters`, or `*` for all remaining segments. */
 function fits(parts: string[], path: string): boolean {
   const given = path.split('/');
   for (const [i, part] of parts.entries()) {

@@ -11,7 +11,7 @@ after(async () => await bench?.close());
 const get = async (path: string, headers: Record<string, string> = {}) =>
   await answerOf(await fetch(bench.url + path, { headers }));
 
-/** Label sets of the requests' histogram, without its buckets. */
+/** Label sets of the request histogram, without its buckets. */
 async function seriesOf(): Promise<string[]> {
   const { text } = await get('/metrics');
   return [...text.matchAll(/^graft_http_request_duration_seconds_count(\{.*\}) /gm)].map(

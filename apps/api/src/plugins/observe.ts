@@ -15,17 +15,17 @@ import { ApiError } from '../api-error.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Of this request; it does nothing where tracing is off. */
+    /** Span of this request; has no effect if tracing is off. */
     span: Span | null;
   }
 }
 
-/** Not a tenant's business, nor what they do: no span, and no time in the histogram. */
+/** Requests without a tenant: no span, and not in the histogram. */
 const unobserved = new Set(['/metrics', '/healthz', '/readyz']);
 
 /**
- * Times every request by route and status, opens its span (below the `traceparent` that it came with), and serves GET /metrics
- * to those who may read it. To others that path does not exist.
+ * Times every request by route and status, opens its span (as a child of the request's `traceparent`), and serves GET /metrics to
+ * authorised readers. For others that path does not exist.
  */
 export const observe = fp(async (app) => {
   const { services } = app;
@@ -51,7 +51,7 @@ export const observe = fp(async (app) => {
     const route = routeOf(request);
     if (unobserved.has(route)) return;
     const { statusCode } = reply;
-    // An unknown path may come with any method: one series for all of those.
+    // Unknown paths may be requested with any method: one series for all methods.
     const method = route === 'unknown' ? 'any' : request.method;
     instruments.httpSeconds.observe({ method, route, status: String(statusCode) }, reply.elapsedTime / 1000);
     if (!request.span) return;
@@ -71,7 +71,7 @@ export const observe = fp(async (app) => {
   });
 });
 
-/** Its pattern, never its URL: ids in there are without number. */
+/** The route's pattern rather than the URL, whose ids would make the number of series unbounded. */
 function routeOf(request: FastifyRequest): string {
   return request.routeOptions.url ?? 'unknown';
 }

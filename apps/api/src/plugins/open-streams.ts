@@ -7,22 +7,22 @@ import fp from 'fastify-plugin';
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Sends what `produce` yields as it comes. The signal fires when the client hangs up or the server closes;
-     * `produce` must then return.
+     * Streams what `produce` yields. The signal fires when the client disconnects or the server closes; `produce` must then
+     * return.
      */
     stream(contentType: string, produce: (signal: AbortSignal) => AsyncGenerator<string>): FastifyReply;
   }
 }
 
-/** By what a stream was asked for; null: nobody was asked. */
+/** What authorised a stream; null: nothing. */
 type Opener = { key: string } | { session: string; team: string } | null;
 
-/** Milliseconds between two looks whether the keys and sessions of open streams are still let in. */
+/** Milliseconds between two checks of the keys and sessions of open streams. */
 const keyCheckMs = 500;
 
 /**
- * Long answers (server-sent events), which a closing server must end rather than wait for. They end within a second when
- * their key or session does: its next request, which every other route sees, may never come.
+ * Adds long responses (server-sent events), which end when the server closes. They also end within a second when their key or session
+ * does: other routes check a key on its next request, which may never come here.
  */
 export const openStreams = fp<{ sessions: SessionLimits }>(async (app, { sessions }) => {
   const open = new Map<AbortController, Opener>();
@@ -35,7 +35,7 @@ export const openStreams = fp<{ sessions: SessionLimits }>(async (app, { session
       controller.abort();
       open.delete(controller);
     });
-    // A proxy that buffers would hold events back.
+    // A buffering proxy would delay events.
     this.headers({ 'content-type': contentType, 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     return this.send(Readable.from(inThisContext(produce(controller.signal)), { objectMode: false }));
   });
@@ -54,7 +54,7 @@ export const openStreams = fp<{ sessions: SessionLimits }>(async (app, { session
   app.addHook('onClose', async () => await keyChecks.stop());
 });
 
-/** The same, each step run for whom this runs: a stream asks for the next piece whenever its client has read. */
+/** Runs each step of the generator in the current async context: a stream requests the next piece whenever its client has read. */
 function inThisContext(pieces: AsyncGenerator<string>): AsyncIterable<string> {
   const resource = new AsyncResource('stream');
   const next = () => resource.runInAsyncScope(() => pieces.next());
@@ -67,7 +67,7 @@ function openerOf({ caller, session }: FastifyRequest): Opener {
   return caller.keyId === null ? null : { key: caller.keyId };
 }
 
-/** Ends the streams whose keys or sessions ended, by themselves or with a membership. While Postgres is away they go on. */
+/** Ends streams whose key or session has ended, also by loss of a membership. Streams continue while Postgres is unavailable. */
 async function endDead(
   services: Services,
   limits: SessionLimits,

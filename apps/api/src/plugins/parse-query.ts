@@ -1,8 +1,8 @@
 import { parse } from 'node:querystring';
 
-/** Reads a query string; `metadata[key]=value`, once per key, becomes `{metadata: {key: value}}`. */
+/** Parses a query string; `metadata[key]=value`, once per key, becomes `{metadata: {key: value}}`. */
 export function parseQuery(text: string): Record<string, unknown> {
-  // Objects without a prototype, so that a client's `__proto__` is a name like any other.
+  // Objects without a prototype, so that a client's `__proto__` is an ordinary name.
   const query: Record<string, unknown> = Object.create(null);
   const metadata: Record<string, unknown> = Object.create(null);
   for (const [name, value] of Object.entries(parse(text))) {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import fp from 'fastify-plugin';
 
-/** A client's own id is not used, since it may be neither unique nor one line. */
+/** Creates a request id. A client's own id is not used, since it may be neither unique nor a single line. */
 export function newRequestId(): string {
   return `req_${randomBytes(12).toString('hex')}`;
 }
 
-/** One log line per request, from an allow-list of fields; `x-request-id` on every response. */
+/** Writes one log line per request, from an allow-list of fields, and sets `x-request-id` on every response. */
 export const requestLog = fp(async (app) => {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
@@ -15,11 +15,11 @@ export const requestLog = fp(async (app) => {
     request.log.info(
       {
         method: request.method,
-        // Not the URL itself: ids of models and queries may tell what a team works on.
+        // Not the URL itself: model ids and queries may reveal what a team works on.
         route: request.routeOptions.url ?? null,
         statusCode: reply.statusCode,
         ms: Math.round(reply.elapsedTime),
-        // Of the client, as GRAFT_TRUST_PROXY lets it be known.
+        // The client's address, as far as GRAFT_TRUST_PROXY allows it to be determined.
         address: request.ip,
         teamId: request.caller?.teamId,
         keyId: request.caller?.keyId ?? request.operator?.keyId,

@@ -8,30 +8,30 @@ import { describeFaults } from './validation-faults.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Compiles what checks requests, before they come, and one schema at a time, between those that have come. */
+    /** Compiles the request validators ahead of requests, one schema at a time, and lets pending requests run in between. */
     compileValidators(): Promise<void>;
   }
 }
 
 interface SchemaCompilersOptions {
-  /** Schemas with an `$id`, which others refer to. */
+  /** Schemas with an `$id`, which other schemas refer to. */
   shared: TSchema[];
-  /** Answers that do not match their schema throw. */
+  /** Throws if a response does not match its schema. */
   checkResponses: boolean;
 }
 
-/** Values in a body up to which all its faults are told together. */
+/** Maximum number of values in a body for which all errors are reported. */
 const manyValues = 1000;
 
 const options: Options = {
-  // Unknown keys are faults, never dropped in silence.
+  // Unknown keys are errors and never silently dropped.
   removeAdditional: false,
   useDefaults: true,
   allowUnionTypes: true,
   strictTypes: false,
 };
 
-/** Ajv takes JSON bodies exactly as they are; query strings, paths and headers, text by nature, with coercion. */
+/** Validates JSON bodies without coercion; query strings, paths and headers, which are text, with coercion. */
 export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, checkResponses }) => {
   for (const schema of shared) app.addSchema(schema);
   const withShared = (more: Options) => {
@@ -65,7 +65,7 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
       }
       const validate = validator();
       if (validate(data)) return { value: data };
-      // Looking for all faults of a large body would take seconds: of that, the first one is told.
+      // Finding all errors of a large body would take seconds, so only the first is reported.
       const first = validate.errors ?? [];
       if (hasMoreValues(data, manyValues)) return { error: describeFaults(first, body) };
       const inAll = findAll();
@@ -79,7 +79,7 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
     return (data) => {
       const validate = validator();
       const text = JSON.stringify(data);
-      // What the client will parse: undefined keys are gone by then.
+      // Checks what the client will parse, without undefined keys.
       if (!validate(JSON.parse(text))) {
         throw new Error(`${url} ${httpStatus}: ${answers.errorsText(validate.errors)} in ${text}`);
       }
@@ -88,7 +88,7 @@ export const schemaCompilers = fp<SchemaCompilersOptions>(async (app, { shared, 
   });
 });
 
-/** Compiling takes milliseconds a schema, a second for all: a process that starts answers without it. */
+/** Computes on first use. Compiling takes milliseconds per schema, a second for all: a starting process can respond before that. */
 function onceNeeded<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {
@@ -97,7 +97,7 @@ function onceNeeded<T>(make: () => T): () => T {
   };
 }
 
-/** Names of the parts of a query or a path that are whole numbers. */
+/** Names of the integer parameters of a query or a path. */
 function numbersOf(schema: unknown): string[] {
   const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
   return Object.entries(properties)
@@ -105,17 +105,17 @@ function numbersOf(schema: unknown): string[] {
     .map(([name]) => name);
 }
 
-/** Text that Ajv would take for a number, and then not hold against its bounds: 1e400 is infinite, 0x10 is not decimal. */
+/** Text that Ajv would coerce to a number but not check against its bounds: 1e400 is infinite, 0x10 is not decimal. */
 function isOddNumber(value: unknown): boolean {
   return typeof value === 'string' && !/^-?\d{1,15}$/.test(value);
 }
 
-/** A validator that stops at the first fault, and one that finds all. */
+/** A validator that stops at the first error, and one that finds all. */
 function firstAndAll(withShared: (more: Options) => Ajv2020, more: Options): [Ajv2020, Ajv2020] {
   return [withShared(more), withShared({ ...more, allErrors: true })];
 }
 
-/** Whether `data` holds more than `most` values, counted no further. */
+/** Whether `data` contains more than `most` values. Stops counting there. */
 function hasMoreValues(data: unknown, most: number): boolean {
   const open = [data];
   for (let count = 0; open.length > 0; count++) {
@@ -130,7 +130,7 @@ function hasMoreValues(data: unknown, most: number): boolean {
   return false;
 }
 
-/** The schema without the parts that are only documented. */
+/** The schema without the parts that only document. */
 function validated(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(validated);
   if (typeof schema !== 'object' || schema === null) return schema;

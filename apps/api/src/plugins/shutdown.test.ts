@@ -23,7 +23,7 @@ test('closing ends streams, finishes answers under way, and takes no more', asyn
   });
   while (worker.requests.length === 0) await sleep(10);
 
-  // Services are closed after the app, so the worker must leave its table first.
+  // Services close after the app, so the worker must be removed from the table first.
   const closed = worker.close.bind(worker);
   const closing = bench.app.close();
   const stream = await events;

@@ -4,11 +4,11 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../api-error.ts';
 
 /**
- * Closes what Node leaves open when a server closes. Requests under way are waited for, and idle connections are not.
+ * Closes what Node leaves open when a server closes: waits for running requests, but not for idle connections.
  */
 export const shutdown = fp(async (app) => {
   let closing = false;
-  // Connections that have not sent a request: browsers and clients open some ahead.
+  // Connections without a request yet: browsers and clients open some in advance.
   const silent = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
     silent.add(socket);
@@ -20,11 +20,11 @@ export const shutdown = fp(async (app) => {
     closing = true;
     for (const socket of silent) socket.destroy();
   });
-  // The answer's headers promised a connection that stays open, so it is ended here.
+  // The response's headers promised keep-alive, so the connection is ended here.
   app.addHook('onResponse', async (request) => {
     if (closing) request.raw.socket.end();
   });
-  // A new request on an open connection is told to try again, elsewhere if there is another server.
+  // A new request on an open connection gets 503, so that the client retries, if possible on another server.
   app.addHook('onRequest', async () => {
     if (!closing) return;
     throw new ApiError('service_unavailable', 'The server is restarting; try again.', {

@@ -8,7 +8,7 @@ import { turns } from './turns.ts';
 
 const app = Fastify({ forceCloseConnections: true });
 let url: string;
-/** Teams whose requests have been begun, in order. */
+/** Teams whose requests have started, in order. */
 const begun: string[] = [];
 let answer: () => void;
 let answered: Promise<void>;

@@ -5,38 +5,38 @@ import { createFairQueue, type FairQueue } from '../threads/fair-queue.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Whose request is worked on next. */
+    /** Decides which request is processed next. */
     turns: FairQueue;
-    /** Waits until a body of `bytes` may be parsed; where turns are taken. */
+    /** Waits until a body of `bytes` may be parsed. Defined only where requests take turns. */
     turnToParse?(request: FastifyRequest, bytes: number): Promise<void>;
   }
   interface FastifyReply {
-    /** Lets others go on: what follows waits for the client or a worker, not for Postgres. */
+    /** Ends the turn, since the rest of the request waits for the client or a worker, not for Postgres. */
     endTurn(): void;
     /**
-     * Runs work that may wait for something other than Postgres: a thread, a fetch, a disk. If it does, the turn ends meanwhile, and
-     * the request takes another one when the work is done; if the work fails, it takes none.
+     * Runs work that may wait for something other than Postgres: a thread, a download, a disk. If it waits, the turn ends, and the
+     * request takes another turn when the work is done. If the work fails, it takes none.
      */
     withoutTurn<T>(work: () => Promise<T>): Promise<T>;
   }
 }
 
 /**
- * Requests worked on at once: somewhat more than there are connections to Postgres, which are handed out in the order in
- * which they are asked for, and of one team fewer than those, so that its requests wait for each other and not others for them.
+ * Maximum requests in progress: somewhat more than there are connections to Postgres, which are assigned in the order of the requests for
+ * them. Fewer per team than there are connections, so that a team's requests wait for each other instead of delaying other teams.
  */
 const running = { perOwner: 8, all: 24 };
-/** Requests that wait are bounded by those that may be open. */
+/** Not limited here: waiting requests are limited as open requests. */
 const waiting = { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY };
 
-/** Parsing and checking what is larger than this holds the event loop for milliseconds: of one team one after the other. */
+/** Parsing and checking a larger body blocks the event loop for milliseconds, so a team's bodies are parsed one after another. */
 const largeBytes = 4096;
 const parsed = { perOwner: 1, all: 24 };
 
 /**
- * A team that sends a thousand requests at once takes turns with all others. From a body's arrival to its answer's first byte. A
- * request that waits for anything but Postgres must end its turn first (`endTurn`, `withoutTurn`): three teams' waiting requests
- * hold all turns, and a request that asks the API itself would wait for a turn that it holds.
+ * Lets teams take turns, so that a team with a thousand concurrent requests does not delay others. A turn lasts from a body's arrival to
+ * the first byte of the response. A request that waits for anything but Postgres must end its turn first (`endTurn`, `withoutTurn`):
+ * waiting requests of three teams could hold all turns, and a request that calls the API itself would wait for its own turn.
  */
 export const turns = fp(async (app) => {
   const queue = createFairQueue({ running, waiting });
@@ -48,7 +48,7 @@ export const turns = fp(async (app) => {
     if (bytes <= largeBytes) return;
     const { socket } = request;
     const turn = await largeBodies.turn(turnOf(request));
-    // Ends with the answer, which a client that has hung up does not get.
+    // The turn ends with the response, which a disconnected client does not get.
     if (socket.destroyed) {
       turn();
       throw hungUp();
@@ -59,7 +59,7 @@ export const turns = fp(async (app) => {
     };
     socket.once('close', end);
     parseEnds.set(request, end);
-    // What has arrived meanwhile, of others, comes first.
+    // Lets other requests that have arrived meanwhile go first.
     await new Promise(setImmediate);
   });
 
@@ -88,9 +88,9 @@ export const turns = fp(async (app) => {
     return result;
   });
   app.addHook('preHandler', async (request, reply) => {
-    // An upload's body is read by its route, which waits for the client most of the time.
+    // An upload's body is read by its route, which mostly waits for the client.
     if (request.routeOptions.config.longBody) return;
-    // Without a key, everybody who has none takes one turn after the other.
+    // All requests without a key share the turns of one owner.
     await take(reply);
   });
   app.addHook('onSend', async (_request, reply) => reply.endTurn());

@@ -8,12 +8,12 @@ interface Fault {
   message: string;
 }
 
-/** Faults that are told. */
+/** Maximum number of errors reported. */
 const mostFaults = 20;
-/** Ajv's errors that are looked at: a fault in a union is several of them. */
+/** Maximum number of Ajv's errors processed: an error in a union consists of several. */
 const mostErrors = 200;
 
-/** One error out of those that Ajv found: its message lists the first faults, its code and param are the first one's. */
+/** Combines Ajv's errors into one: its message lists the first errors; its code and param are those of the first. */
 export function describeFaults(errors: ErrorObject[], body: boolean): ApiError {
   const faults = dropDuplicates(
     resolveUnions(errors.slice(0, mostErrors)).map((error) => describe(error, body)),
@@ -50,7 +50,7 @@ function describe(error: ErrorObject, body: boolean): Fault {
   return { code: 'invalid_value', param: path, message: `Invalid '${path}': ${requirement(error)}.` };
 }
 
-/** Keys are the client's, and may be as long as the body. */
+/** Shortens a path for a message: its keys come from the client and may be as long as the body. */
 export function shortened(path: string): string {
   return path.length > 200 ? `${path.slice(0, 200)}…` : path;
 }
@@ -65,8 +65,8 @@ function requirement(error: ErrorObject): string {
 }
 
 /**
- * Replaces the errors of a failed union (anyOf). Where branches accepted the value's type and found a fault deeper or in
- * a bound, only their errors are kept; otherwise one error joins the types of all branches by "or".
+ * Replaces the errors of a failed union (anyOf). If branches accept the value's type but find an error deeper inside or in a bound, only
+ * their errors are kept; otherwise one error joins the types of all branches with "or".
  */
 function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
   let rest = errors;
@@ -100,12 +100,12 @@ function resolveUnions(errors: ErrorObject[]): ErrorObject[] {
   return rest;
 }
 
-/** Whether one value, by its path, is another one or lies in it. */
+/** Whether a value, given by its path, is another value or part of it. */
 function isWithin(path: string, other: string): boolean {
   return path === other || path.startsWith(`${other}/`);
 }
 
-/** `/method/hyperparameters/0` as `method.hyperparameters[0]`. */
+/** Converts `/method/hyperparameters/0` to `method.hyperparameters[0]`. */
 function paramPath(instancePath: string): string {
   return instancePath
     .split('/')

@@ -3,8 +3,8 @@ import { ApiError } from '../api-error.ts';
 import { shortened } from './validation-faults.ts';
 
 /**
- * Refuses, once for all routes, values that JSON or a URL can spell and nothing behind the edge can hold: U+0000 and lone
- * surrogates, which Postgres has no place for, and numbers beyond a double's range, which JSON.parse reads as infinity.
+ * Refuses, for all routes, values that JSON or a URL can express but the service cannot store: U+0000 and lone surrogates, which Postgres
+ * does not accept, and numbers beyond a double's range, which JSON.parse reads as infinity.
  */
 export const wireValues = fp(async (app) => {
   app.addHook('preValidation', async (request) => {
@@ -23,8 +23,8 @@ interface WireFault {
 }
 
 /**
- * The first fault in a parsed value; the body's limits bound depth and number of values. Paths are put together on the way
- * back from a fault alone: a body may hold ten thousands of values.
+ * Finds the first error in a parsed value. The limits on bodies bound depth and number of values. Paths are built only on the way back
+ * from an error, since a body may contain tens of thousands of values.
  */
 function findFault(value: unknown): WireFault | null {
   if (typeof value === 'string') return textFault(value);
@@ -49,7 +49,7 @@ function findFault(value: unknown): WireFault | null {
 
 function textFault(text: string): WireFault | null {
   if (text.includes('\0')) return { path: '', message: 'holds U+0000' };
-  // With the flag u, halves of pairs are found and pairs are not.
+  // With the flag u only lone surrogates match, not pairs.
   if (/\p{Surrogate}/u.test(text)) return { path: '', message: 'holds a lone surrogate' };
   return null;
 }

@@ -17,9 +17,9 @@ import type { ReportAnswer, ReportCall, ReportModel } from './report-thread.ts';
 
 export type ReportThread = Thread<ReportCall, ReportAnswer>;
 
-/** Heap of the thread. It holds one line at a time, at most 4 MiB; the rest is the tokenizer. Counts are outside, 200 MiB at most. */
+/** Heap of the thread, for one line of at most 4 MiB and the tokenizer. Counts are outside the heap, 200 MiB at most. */
 const heapMb = 1024;
-/** Bytes that the thread is sent at once: few enough that a heavy line shows in time. */
+/** Bytes per message to the thread: few enough that a slow line is noticed in time. */
 const chunkBytes = 256 * 1024;
 
 export function createReportThread(): ReportThread {
@@ -27,8 +27,8 @@ export function createReportThread(): ReportThread {
 }
 
 /**
- * Streams a file through the thread, which computes what the report asks for. Throws GraftError for what is wrong with model or
- * bytes, `report_timeout` after `timeoutMs`, another error when the thread broke, and the signal's reason.
+ * Streams a file through the thread, which computes the report. Throws GraftError for errors in the model or the file, `report_timeout`
+ * after `timeoutMs`, another error if the thread crashed, and the signal's reason.
  */
 export async function computeReport(
   services: Services,
@@ -50,14 +50,14 @@ export async function computeReport(
     if (!('error' in answer)) return answer;
     const { code, message, param, fault } = answer.error;
     const error = new GraftError(code, message, { param, fault });
-    // The tokenizer is the operator's, so its faults are not the user's.
+    // The operator provides the tokenizer, so its errors are not user errors.
     throw opened && isLastingModelFault(code) ? baseModelFault(error, opened.id, [opened.path]) : error;
   };
 
   await ask({ kind: 'begin', model });
   let bytes = 0;
   for await (const chunk of inPieces(await openFile(services, services.files, file))) {
-    // It has no length any more once it was handed over.
+    // The chunk has no length once it is transferred.
     bytes += chunk.length;
     const answer = await ask({ kind: 'write', chunk }, [chunk.buffer]);
     if ('examples' in answer) onProgress({ bytes, totalBytes: file.bytes, examples: answer.examples });
@@ -82,7 +82,7 @@ async function openFile(services: Services, files: FileStore, file: FileRecord) 
   });
 }
 
-/** The thread's answer, or the signal's reason as soon as that fires. */
+/** The thread's answer, or the signal's reason as soon as the signal fires. */
 async function asked(
   thread: ReportThread,
   call: ReportCall,
@@ -106,7 +106,7 @@ async function asked(
   }
 }
 
-/** The same bytes in larger pieces, each with memory of its own that can be handed over. */
+/** Joins the chunks to larger ones, each with its own transferable memory. */
 async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let held: Buffer[] = [];
   let bytes = 0;

@@ -16,12 +16,12 @@ import {
 import { claimWork, holdLease, type LeasedWork } from '../threads/leased-work.ts';
 import { computeReport, createReportThread, type ReportThread } from './compute-report.ts';
 
-/** Reports that one process computes at once, of different teams: one team's large file holds up no other's small one. */
+/** Reports that one process computes at a time, of different teams, so that one team's large file does not delay another's small one. */
 const threads = 2;
 
 /**
- * Computes the reports that teams ask for: of one team one at a time, whatever process has it, teams by turns. What a process
- * leaves behind when it dies is found within a lease.
+ * Computes requested reports, one per team at a time across all processes, with teams in turn. Reports of a process that died are claimed
+ * again within a lease.
  */
 export function startFileReporter(
   services: Services,
@@ -68,7 +68,7 @@ async function computeUnderLease(
     const result = await computeReport(services, thread, report, file, { timeoutMs, signal, onProgress });
     await finishFileReport(services, lease, { result });
   } catch (error) {
-    // The thread may be in the midst of a line that takes for ever.
+    // The thread may be stuck in a line that takes forever.
     if (signal.aborted) await thread.close();
     if (held.lost.aborted) return;
     if (stop.aborted) return await releaseFileReport(services, lease);
@@ -80,7 +80,7 @@ async function computeUnderLease(
   }
 }
 
-/** What the team sees: messages of GraftErrors in full; the details of other errors are in the log alone. */
+/** The error shown to the team: the full message of a GraftError; details of other errors are only logged. */
 function errorOf(error: unknown): JobError {
   if (error instanceof GraftError) {
     const { code, message, param, fault } = error;

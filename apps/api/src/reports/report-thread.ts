@@ -1,4 +1,4 @@
-/** Thread: reports on one file at a time, whose bytes it is sent. */
+/** Thread that reports on one file at a time, whose bytes are sent to it. */
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { createExampleReporter, type ExampleReport, type ExampleReporter } from '@graft/peft-core/examples';
@@ -7,7 +7,7 @@ import { answerCalls } from '@graft/peft-core/threads';
 import type { JobError } from '@graft/service';
 
 export interface ReportModel {
-  /** Packed. */
+  /** Packed files. */
   tokenizerFiles: Uint8Array;
   /** The base model's config.json. */
   config: Record<string, unknown>;
@@ -15,12 +15,12 @@ export interface ReportModel {
 }
 
 export type ReportCall =
-  /** Forgets what was begun before. */
+  /** Discards an unfinished report. */
   { kind: 'begin'; model: ReportModel | null } | { kind: 'write'; chunk: Uint8Array } | { kind: 'end' };
 
 export type ReportAnswer = { examples: number } | { report: ExampleReport } | { error: JobError };
 
-// A bad line costs an error of JSON.parse, and its stack more than all else.
+// A bad line costs a JSON.parse error, whose stack would take most of the time.
 Error.stackTraceLimit = 0;
 let reporter: ExampleReporter = createExampleReporter(null);
 

@@ -18,7 +18,7 @@ import { chatLogprobs } from '../serving/logprobs.ts';
 import { refuseUnsupported } from '../serving/sampling.ts';
 import type { ApiSettings } from '../settings.ts';
 
-/** /chat/completions: a conversation continued by a base or fine-tuned model, on a worker. */
+/** /chat/completions: continues a conversation with a base or fine-tuned model, on a worker. */
 export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
   app,
   { settings },
@@ -48,7 +48,7 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
       await app.checkBudget(request.caller.teamId);
       const model = await findModel(services, request.caller, body.model);
       const messages = body.messages.map(({ role, content }) => ({
-        // The templates of open models know only the older name, `system`.
+        // Chat templates of open models only know the older name, `system`.
         role: role === 'developer' ? 'system' : role,
         content: typeof content === 'string' ? content : content.map((part) => part.text).join(''),
       }));
@@ -73,14 +73,14 @@ export const chatCompletionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSett
   );
 };
 
-/** How many of the most probable tokens are told; null: no probabilities. Throws where the body asks for some without the others. */
+/** Number of most probable tokens to return per token; null: no probabilities. Throws if `top_logprobs` comes without `logprobs`. */
 function logprobsOf({ logprobs, top_logprobs }: Static<typeof CreateChatCompletionSchema>): number | null {
   if (logprobs) return top_logprobs ?? 0;
   if (!top_logprobs) return null;
   throw new ApiError('invalid_value', "'top_logprobs' needs 'logprobs': true.", { param: 'top_logprobs' });
 }
 
-/** As the worker takes them; empty without any. Throws where the template cannot be given them. */
+/** The template arguments in the worker's format; empty if there are none. Throws if the template does not accept them. */
 function templateKwargsOf({ chat_template_kwargs: kwargs }: Static<typeof CreateChatCompletionSchema>) {
   if (!kwargs || Object.keys(kwargs).length === 0) return {};
   const fault = templateKwargsFault(kwargs);

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { FastifyPluginAsync } from 'fastify';
 import { ApiError } from '../api-error.ts';
 
-/** The `graft` command as a package of this Graft's version, for machines without its folder: docs/cli.md. No key is needed. */
+/** The `graft` command as a package of this version, for machines without Graft's folder (docs/cli.md). Needs no key. */
 export const clientPackageRoutes: FastifyPluginAsync<{ file: string }> = async (app, { file }) => {
-  // Some 200 kB, kept in memory: no request reads the disk.
+  // About 200 kB, kept in memory, so that requests do not read the disk.
   const content = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
     app.log.warn('the graft command is not packed: npm run pack:client');

@@ -1,4 +1,4 @@
-/** Several answers to one prompt, and a conversation that goes on with an answer as a client has it. */
+/** Several choices for one prompt, and conversations that continue with a response as the client received it. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -96,7 +96,7 @@ test('several answers to one prompt, each with a seed of its own', async () => {
 test('all answers are asked of one worker at once, for the team, and streamed as they come', async () => {
   const teams: unknown[] = [];
   const held: (() => void)[] = [];
-  // No answer begins before all are asked for, and then each says a word in turn.
+  // No response starts before all three are requested; then each sends tokens in turn.
   const together: ScriptedWorker['answer'] = async (_body, response, request) => {
     teams.push(request.headers['x-graft-team']);
     await new Promise<void>((resolve) => {
@@ -132,7 +132,7 @@ test('where a worker has room for one answer, the others come after it', async (
       return;
     }
     most = Math.max(most, ++answering);
-    // Longer than a request waits for a worker that is free.
+    // Longer than a request waits for a free worker.
     await sleep(600);
     answering--;
     await says(token(`seed ${body.seed}`), done())(body, response, request);

@@ -45,7 +45,7 @@ describe('probabilities of tokens', () => {
   });
   const lines = [
     { type: 'token', text: 'Hel', likely: likely('Hel', -0.5, 'Bon') },
-    // A part of a character, which the next token completes.
+    // Part of a character, which the next token completes.
     { type: 'token', text: '', likely: likely('\uFFFD', -0.25, 'a') },
     { type: 'token', text: '½', likely: likely('\uFFFD', -0.125, 'b') },
     {

@@ -1,4 +1,4 @@
-// How tokens are chosen, and variables of the chat template: what a request may ask, and what a worker is asked.
+// Sampling parameters and variables of the chat template: which ones requests may have, and what workers receive.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { modelDefaultsHeader } from '@graft/service';
@@ -26,7 +26,7 @@ afterEach(async () => {
   await strictWorkers.closeAll();
 });
 
-/** A worker that answers, and the header of each request to it. */
+/** Starts a worker, and records a header of each request to it. */
 async function startWorker({ start }: typeof workers) {
   const headers: (string | undefined)[] = [];
   const worker = await start((body, response, request) => {

@@ -37,7 +37,7 @@ function eventsOf(text: string) {
     .map((data) => (data === '[DONE]' ? data : JSON.parse(data)));
 }
 
-/** Answers are held against their schemas by the server under test, and pieces of a stream here. */
+/** Checks chunks of a stream against their schema. The server under test checks other responses itself. */
 function assertPieces(schema: TSchema, pieces: unknown[]): void {
   const ajv = new Ajv2020();
   for (const piece of pieces) assert.ok(ajv.validate(schema, piece), ajv.errorsText());

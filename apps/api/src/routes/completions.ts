@@ -18,7 +18,7 @@ import type { ApiSettings } from '../settings.ts';
 /** OpenAI's default for this route. */
 const defaultMaxTokens = 16;
 
-/** /completions: a text continued by a base or fine-tuned model, on a worker. */
+/** /completions: continues a text with a base or fine-tuned model, on a worker. */
 export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
   app,
   { settings },
@@ -73,7 +73,7 @@ export const completionRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings
 };
 
 function chunksOf(head: object): ChunkFormat {
-  /** Where the next token of each choice begins. */
+  /** Offset of the next token of each choice in its text. */
   const offsets: number[] = [];
   const choice = (
     index: number,

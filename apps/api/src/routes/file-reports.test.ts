@@ -56,7 +56,7 @@ describe('the report on a file', () => {
     const { json } = await reportOf(acme, id, '?model=tiny&max_seq_length=22');
     const { tokens } = json.report;
     assert.deepEqual([json.max_seq_length, tokens.max_seq_length, tokens.task], [22, 22, 'CAUSAL_LM']);
-    // "user: a</s>assistant: b</s>", whose last two tokens are learnt.
+    // "user: a</s>assistant: b</s>", whose last two tokens count towards the loss.
     assert.deepEqual([tokens.total, tokens.learnt], [3 * 21 + 2, 3 * 2 + 2]);
     assert.deepEqual(tokens.too_long, { count: 1, listed: [{ line: 4, tokens: 23 }] });
     const [first] = tokens.preview[0].sequences;
@@ -92,7 +92,7 @@ describe('the report on a file', () => {
     assertError(foreign, 404, 'file_not_found', 'file_id');
     assert.equal(foreign.text.replaceAll(id, '?'), unknown.text.replaceAll('file-none', '?'));
     assert.equal((await reportOf(await bench.caller(acme, 'viewer'), id)).json.status, 'ready');
-    // The same bytes of another team are another report.
+    // Another team's report on the same bytes is separate.
     const own = await other.upload(line('secret'));
     await reportOf(other, own);
     assert.equal(await bench.services.db.fileReport.count({ where: { teamId: other.teamId } }), 1);
@@ -128,7 +128,7 @@ describe('reports as leased work', () => {
   let services: ApiBench['services'];
   let stopped: ApiBench;
   before(async () => {
-    // Its own reporter sees none of these: it has been closed.
+    // This bench's reporter is closed, so it claims none of these.
     stopped = await openApiBench();
     await stopped.app.close();
     services = stopped.services;
@@ -174,7 +174,7 @@ describe('reports as leased work', () => {
     assert.equal(await claim('fourth'), null);
     const failed = await requestFileReport(services, teamId, about('lost'));
     assert.deepEqual([failed.status, failed.error?.code], ['failed', 'report_failed']);
-    // After a while it may be tried anew.
+    // May be retried after a while.
     await services.db.fileReport.updateMany({
       where: { teamId, key: failed.key },
       data: { finishedAt: new Date(Date.now() - 60_000) },
@@ -208,7 +208,7 @@ test('what is a week old or has lost its file is forgotten', async () => {
   const sha256 = await digestOf(old);
   const finishedAt = new Date(Date.now() - 8 * 24 * 3600 * 1000);
   await services.db.fileReport.updateMany({ where: { teamId, sha256 }, data: { finishedAt } });
-  // Left by a deletion that another one of the same bytes crossed.
+  // Left by the deletion of a file with the same bytes at the same time.
   await services.db.fileReport.create({ data: { teamId, key: 'lost', sha256: 'none', status: 'ready' } });
   assert.equal(await forgetFileReports(services), 2);
   assert.equal(await services.db.fileReport.count({ where: { teamId, sha256: await digestOf(kept) } }), 1);

@@ -7,7 +7,7 @@ import { FileReportQuery, FileReportSchema, toWireFileReport } from '../schemas/
 import { ref } from '../schemas/schema.ts';
 import type { LeasedWork } from '../threads/leased-work.ts';
 
-/** /files/…/report: what a file holds, and what a model would learn from it. */
+/** /files/…/report: the content of a file, and which of its tokens a model would be trained on. */
 export const fileReportRoutes: FastifyPluginAsyncTypebox<{ reporter: LeasedWork }> = async (
   app,
   { reporter },

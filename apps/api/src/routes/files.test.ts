@@ -15,7 +15,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** Every stored or half-stored upload. */
+/** All completely or partly stored uploads. */
 async function storedFiles(): Promise<string[]> {
   const entries = await readdir(join(bench.services.env.dataDir, 'files'), {
     recursive: true,
@@ -24,7 +24,7 @@ async function storedFiles(): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-/** Waits for what a connection alone decides: nothing answers an upload that is cut off. */
+/** Waits for the number of stored files, since an aborted upload gets no response. */
 async function untilStored(count: number): Promise<void> {
   const end = performance.now() + 30_000;
   for (;;) {
@@ -40,7 +40,7 @@ async function rows(): Promise<number> {
   return rows[0]!.n;
 }
 
-/** `refused` answers an error and leaves neither row nor bytes. */
+/** Checks that `refused`, which fails with an error, leaves neither row nor bytes. */
 async function leavesNothing(refused: () => Promise<void>): Promise<void> {
   const before = [await rows(), (await storedFiles()).length];
   await refused();
@@ -156,7 +156,7 @@ describe('files', () => {
 
   test('a fault that many lines have is described once, and every line is in its details', async () => {
     const bad = (count: number) => '{}\n'.repeat(count);
-    // Lines 1-150 and, after a good one and blank ones, 155-156.
+    // Lines 1-150 and, after a valid one and blank ones, 155-156.
     const lines = `${bad(150)}${chatLine}\n\n  \n\r\n${bad(1)}{"messages": [`;
     const answer = await bench.acme.send('POST', '/v1/files', uploadForm(lines));
     const message = assertError(answer, 400, 'invalid_jsonl');
@@ -179,7 +179,7 @@ describe('files', () => {
         [156, undefined, undefined],
       ],
     );
-    // Larger than what the event loop checks itself: its details come from a thread.
+    // Beyond what the event loop checks itself, so that the details come from a thread.
     const long = await bench.acme.send('POST', '/v1/files', uploadForm(bad(5000)));
     assertError(long, 400, 'invalid_jsonl');
     assert.deepEqual(
@@ -199,7 +199,7 @@ describe('files', () => {
     assert.match(message, /line 10 [^\n]*; and 107 more bad lines: 117 bad lines in all$/);
     assert.doesNotMatch(message, /line 11 /);
     assert.equal(some.json.error.details.length, 100);
-    // Scattered lines are listed up to a bound.
+    // Scattered lines are listed up to a limit.
     const scattered = Array.from({ length: 4000 }, (_, i) => (i % 2 ? '{"text":"a"}' : '{}')).join('\n');
     const { json } = await bench.acme.send('POST', '/v1/files', uploadForm(scattered));
     const [fault] = json.error.details;
@@ -302,7 +302,7 @@ describe('files', () => {
             '--bb\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n' +
             `--bb\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n${chatLine}\n${chatLine}`,
         );
-        // The bytes that came are in a temporary file.
+        // The received bytes are in a temporary file.
         await untilStored(before + 1);
         if (ending === 'destroy') socket.destroy();
         await closed;

@@ -36,13 +36,13 @@ const tags = ['Files'];
 
 const lineFormats = formats.map(({ fields }) => `\`${fields}\``).join(', ');
 
-/** /files: training data, JSON lines. */
+/** /files: training data as JSON lines. */
 export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (app, { settings }) => {
   const { services } = app;
   const maxBytes = services.env.maxUploadBytes;
   const checks = createUploadChecks();
   app.addHook('onClose', checks.close);
-  // The store refuses a file over the limit. The parser would cut it off without an error, so it has no limit.
+  // The store rejects a file over the limit. The parser would truncate it without an error, so the parser has no limit.
   await app.register(multipart, {
     limits: { files: 1, fields: 8, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
@@ -50,7 +50,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
   app.post(
     '/files',
     {
-      // The store limits the file, and the parser the other fields.
+      // The store limits the file, the parser the other fields.
       bodyLimit: Number.MAX_SAFE_INTEGER,
       config: {
         access: { scope: 'files:write', models: 'none', answer: 'own' },
@@ -83,7 +83,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
           };
           return toWireFile(await createFile(services, teamId, file, incoming));
         } catch (error) {
-          // Whether there is a row is not known then. Without one the bytes are collected a day later.
+          // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
           if (!isDatabaseAway(error)) await services.files.remove(upload.path).catch(() => {});
           throw error;
         }

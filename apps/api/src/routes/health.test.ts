@@ -77,7 +77,7 @@ test('Postgres away: 503 with Retry-After on every route, and well again afterwa
     assert.equal((await get('/v1/files')).status, 200);
     assert.equal((await get('/readyz')).json.checks.postgres, 'ok');
 
-    // A standby, as it looks from here.
+    // Looks like a standby to the API.
     const { pathname } = new URL(database.url);
     await services.sql.query(`ALTER DATABASE "${pathname.slice(1)}" SET default_transaction_read_only = on`);
     await proxy.cut();

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { errorBody } from '../api-error.ts';
 import { ErrorSchema } from '../schemas/error.ts';
 
-/** Milliseconds that a dependency has to answer. */
+/** Milliseconds until a dependency counts as missing. */
 const patience = 2_000;
 
 const Checks = Type.Object({
@@ -14,7 +14,7 @@ const Checks = Type.Object({
 
 const tags = ['Health'];
 
-/** Whether the process lives, and whether it can do its work. Open to all: the answers say nothing of any team. */
+/** Liveness and readiness of the process. Public: the responses contain nothing about teams. */
 export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -77,7 +77,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   );
 };
 
-/** What a dependency answers, if it does in time. */
+/** The result of a dependency, or `missing` if it does not respond in time. */
 export async function inTime<T>(
   work: Promise<T>,
 ): Promise<{ state: 'ok'; value: T } | { state: 'missing'; value?: undefined; error: unknown }> {

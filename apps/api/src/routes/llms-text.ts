@@ -4,9 +4,9 @@ interface Documented {
   paths?: Record<string, Record<string, { summary?: string }>>;
 }
 
-/** /llms.txt, as llmstxt.org has it: what a language model needs to use this API, and where the rest is. No key is needed. */
+/** /llms.txt as in llmstxt.org: what a language model needs to use this API, with links to the rest. Needs no key. */
 export const llmsTextRoutes: FastifyPluginAsync = async (app) => {
-  // Written once, from the same document as /docs, so that it knows every route.
+  // Built once from the document behind /docs, so that it contains every route.
   let text: string | null = null;
   app.get('/llms.txt', { schema: { hide: true } }, async (_request, reply) => {
     text ??= llmsText(app.swagger() as Documented);

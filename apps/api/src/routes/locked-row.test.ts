@@ -19,7 +19,7 @@ test('fifty requests for a job that a frozen transaction holds: 503 for them, an
   const { json: stuck } = await createOfAcme();
   await bench.untilState(stuck.id, 'queued');
 
-  /** Milliseconds of the slowest of some requests of the other team, one after the other. */
+  /** Milliseconds of the slowest of several sequential requests of the other team. */
   const slowest = async () => {
     let worst = 0;
     for (let i = 0; i < 6; i++) {
@@ -33,7 +33,7 @@ test('fifty requests for a job that a frozen transaction holds: 503 for them, an
   const calm = await slowest();
 
   const frozen = await services.sql.connect();
-  // Longer than Postgres would let it: the machine may be slow.
+  // Disables Postgres' timeout, since the machine may be slow.
   await frozen.query('SET idle_in_transaction_session_timeout = 0');
   const path = `/v1/fine_tuning/jobs/${stuck.id}/cancel`;
   try {
@@ -45,7 +45,7 @@ test('fifty requests for a job that a frozen transaction holds: 503 for them, an
       assertError(answer, 503, 'resource_busy');
       assert.match(answer.headers.get('retry-after')!, /^\d+$/);
     }
-    // As slow as a lock is waited for, it would be, if they took the connections.
+    // If the requests occupied all connections, it would take as long as the lock timeout.
     assert.ok(flooded < Math.max(2000, 5 * calm), `${calm} ms, then ${flooded} ms`);
   } finally {
     frozen.release(true);

@@ -11,15 +11,15 @@ const encoder = { model_type: 'bert', max_position_embeddings: 64, pad_token_id:
 const models: Record<string, Record<string, unknown>> = {
   llama: { max_position_embeddings: 64 },
   bert: encoder,
-  // Saved without a pooler, which this class of transformers has not.
+  // Saved without a pooler, which this class of transformers does not have.
   tagger: { ...encoder, architectures: ['BertForTokenClassification'] },
-  // Its tokenizer has <pad> and <unk>, 258 and 259, and its table has no rows for them.
+  // Its tokenizer has <pad> and <unk>, 258 and 259, for which the embedding has no rows.
   short: { max_position_embeddings: 64, vocab_size: 258 },
 };
 
 let folder: string;
 let bench: ApiBench;
-/** By task: a file that the task learns from. */
+/** By task: a training file for that task. */
 let files: Record<string, string>;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'graft-refusals-'));
@@ -59,7 +59,7 @@ async function jobCount(): Promise<number> {
   return rows[0]!.n;
 }
 
-/** A 400 that names the field, and no job. */
+/** Checks for a 400 that names the field, and that no job is created. */
 function refuses(what: string, request: Request, [code, param, message]: [string, string, RegExp]): void {
   test(what, async () => {
     const before = await jobCount();
@@ -147,7 +147,7 @@ describe('what HF PEFT has and Graft has not', () => {
       `peft.${option}`,
       /not implemented/,
     ]);
-  // Of the other methods Graft has every option; what another method has is none of theirs.
+  // Graft supports every option of the other methods, and rejects options of a different method.
   for (const peft of [
     { peft_type: 'IA3' },
     { peft_type: 'LN_TUNING' },
@@ -200,7 +200,7 @@ test('"learning_rate": "auto" is the method\'s', async () => {
   assert.equal(answer.json.training.learning_rate, 'auto');
   await bench.untilState(answer.json.id, 'queued');
   const job = await bench.acme.send('GET', `/v1/fine_tuning/jobs/${answer.json.id}`);
-  // Four times what it is of a long run: this one has few steps.
+  // Four times the default for a long run, since this run has few steps.
   assert.equal(job.json.training.learning_rate, 0.1);
   const message = assertError(
     await create({ peft: { peft_type: 'IA3' }, training: { learning_rate: 'fast' } }),

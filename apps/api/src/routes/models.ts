@@ -23,10 +23,10 @@ import { ref } from '../schemas/schema.ts';
 import { modelNotFound } from '../serving/find-model.ts';
 
 const tags = ['Models'];
-// Ids of Hub models hold slashes, and clients do not always escape them: hence the wildcards.
+// Wildcards, since ids of Hub models contain slashes, and clients do not always escape them.
 const ModelParams = Type.Object({ '*': Type.String({ description: 'Id of the model.' }) });
 
-/** /models: base models, and what the team's jobs and uploads made of them. */
+/** /models: base models, and the team's fine-tuned models. */
 export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -48,11 +48,11 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const known = await services.baseModels.list(request.caller.teamId);
       const models = known.filter(({ id }) => allowsModel(allowed, id));
       const last = models.findIndex(({ id }) => id === after);
-      // Behind a fine-tuned model there are no base models.
+      // Base models come first, so there are none after a fine-tuned model.
       const left = after === undefined || last !== -1 ? models.slice(last + 1) : [];
       const base = left.slice(0, limit).map(toWireBaseModel);
       if (left.length > limit) return toWireList({ data: base, hasMore: true }, (model) => model);
-      // One fine-tuned model more tells whether there is another page, even where base models fill this one.
+      // Reads at least one fine-tuned model to know whether there is another page, even if base models fill this one.
       const page = await listFineTunedModels(services, request.caller.teamId, {
         after: last === -1 ? after : undefined,
         limit: Math.max(limit - base.length, 1),
@@ -85,7 +85,7 @@ export const modelRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const checkpoint = tuned ? null : await findCheckpointModel(services, teamId, id);
       if (checkpoint) return toWireCheckpointModel(checkpoint);
       if (!tuned) throw modelNotFound(id);
-      // Under the name that was asked for, which may be a tag's.
+      // Under the requested name, which may be that of a tag.
       return { ...toWireFineTunedModel(tuned), id };
     },
   );

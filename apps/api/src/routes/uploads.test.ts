@@ -40,7 +40,7 @@ const send = async (team: Caller, id: string, bytes: Uint8Array) =>
 const complete = async (team: Caller, id: string, part_ids: string[], more: object = {}) =>
   await team.send('POST', `/v1/uploads/${id}/complete`, { part_ids, ...more });
 
-/** Sends the content in pieces of `size`, the last first; answers the parts' ids in order. */
+/** Sends the content in parts of `size`, the last one first. Returns the parts' ids in order. */
 async function sendAll(team: Caller, id: string, bytes = content, size = 5000): Promise<string[]> {
   const ids: string[] = [];
   for (let i = Math.ceil(bytes.length / size) - 1; i >= 0; i--) {
@@ -97,7 +97,7 @@ describe('an upload in parts', () => {
     });
     assert.equal(told, 1);
 
-    // The same completion again is answered as the first was; another one is not.
+    // Repeating the same completion returns the same response; another completion fails.
     assert.deepEqual((await complete(acme, id, parts)).json, done.json);
     assertError(await complete(acme, id, parts.toReversed()), 400, 'invalid_upload_state');
     assertError(await send(acme, id, content.subarray(0, 10)), 400, 'invalid_upload_state');
@@ -113,7 +113,7 @@ describe('an upload in parts', () => {
     assert.equal(new Set(answers.map(({ json }) => json.id)).size, 1, JSON.stringify(answers));
     assert.equal(await storedFiles(), before + 1);
     const part = answers[0]!.json.id;
-    // The halves are alike, so the one part is the whole file.
+    // The halves are identical, so one part is used twice.
     const done = await complete(acme, id, [part, part]);
     assert.equal(done.json.file.bytes, 2 * half.length, done.text);
 
@@ -345,7 +345,7 @@ describe('uploads of a team', () => {
     assertError(await send(acme, id, content), 400, 'invalid_upload_state');
     assertError(await acme.send('POST', `/v1/uploads/${id}/cancel`), 400, 'invalid_upload_state');
     assert.equal(await expireUploads(services), 1);
-    // One that is being completed is left alone until nobody does any more.
+    // An upload that is being completed is kept until its claim expires.
     assert.equal(await storedFiles(), before + others.length);
     await services.sql.query('UPDATE uploads SET claim_until = now() WHERE id = $1', [claimed]);
     assert.equal(await expireUploads(services), 1);

@@ -40,7 +40,7 @@ const reading = { access: { scope: 'files:read', models: 'none' } } as const;
 const writing = { access: { scope: 'files:write', models: 'none', answer: 'own' } } as const;
 const cancelling = { access: { ...writing.access, answer: 'files:read' } } as const;
 
-/** /uploads: training data sent in parts, which survive a connection that breaks. */
+/** /uploads: training data uploaded in parts, which survive a broken connection. */
 export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
   app,
   { settings },
@@ -49,7 +49,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
   const maxBytes = services.env.maxUploadBytes;
   const checks = createUploadChecks();
   app.addHook('onClose', checks.close);
-  // The store refuses a part over the limit. The parser would cut it off without an error, so it has no limit.
+  // The store rejects a part over the limit. The parser would truncate it without an error, so the parser has no limit.
   await app.register(multipart, {
     limits: { files: 1, fields: 2, fieldNameSize: 100, fieldSize: 1024, fileSize: Number.POSITIVE_INFINITY },
   });
@@ -181,7 +181,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
           if (part.path !== received.path) await remove(received.path);
           return toWirePart(part);
         } catch (error) {
-          // Whether there is a row is not known then. Without one the bytes are collected a day later.
+          // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
           if (!isDatabaseAway(error)) await remove(received.path);
           throw error;
         }
@@ -207,7 +207,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> 
     },
     async (request, reply) => {
       reply.hold('uploads');
-      // The parts are read and written meanwhile, which is no work for Postgres.
+      // Reading and writing the parts does not use Postgres.
       reply.endTurn();
       const { part_ids: partIds, md5 } = request.body;
       const uploadId = request.params.upload_id;

@@ -35,14 +35,14 @@ import {
 } from '../schemas/webhook.ts';
 
 const tags = ['Webhooks'];
-/** Reading is the admins' too: a receiver's URL often holds its token. */
+/** Reading also requires an admin, since a receiver's URL often contains its token. */
 const reading = { access: { scope: 'webhooks:read', role: 'admin', models: 'all' } } as const;
-/** An endpoint receives the events of every job. */
+/** All models, since an endpoint receives the events of every job. */
 const ofAll = { scope: 'webhooks:write', role: 'admin', models: 'all' } as const;
 const writing = { access: { ...ofAll, answer: 'own' } } as const;
 const changing = { access: { ...ofAll, answer: 'webhooks:read' } } as const;
 
-/** /webhooks: where a team is told of its jobs. docs/webhooks.md says what arrives there. */
+/** /webhooks: endpoints that receive a team's events. docs/webhooks.md describes them. */
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -4,7 +4,7 @@ import { AdapterParams, AdapterVersionSchema } from './adapter.ts';
 import { After, limit } from './list.ts';
 import { closed, named, nullable, ref, Time, unixSeconds } from './schema.ts';
 
-/** The parts of an upload, which is read as it comes and not as a whole. */
+/** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadAdapterSchema = Type.Object(
   {
     base_model: Type.String({ description: 'Id of the base model that it was trained on.' }),
@@ -88,7 +88,7 @@ export const DeletedAdapterSchema = named('DeletedAdapter', {
   versions: Type.Integer({ description: 'How many versions were deleted.' }),
 });
 
-/** A deleted version, as only those who may restore it see it. */
+/** A deleted version, visible only to those who may restore it. */
 export const DeletedVersionSchema = named('DeletedAdapterVersion', {
   ...AdapterVersionSchema.properties,
   deleted_at: Time,

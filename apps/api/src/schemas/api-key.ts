@@ -38,7 +38,7 @@ export const CreatedApiKeySchema = named('CreatedApiKey', {
   key: Type.String({ description: 'The whole key. It is shown this once.' }),
 });
 
-/** `absent`: what a key has that is created without them. */
+/** `absent`: documents the value of a new key if the field is absent. */
 const limits = (absent: string) => ({
   scopes: Type.Optional(
     nullable(Type.Array(Type.String(), { maxItems: 64 }), {
@@ -144,7 +144,7 @@ export const ListApiKeysQuery = Type.Object({ after: After, limit: limit(20, 100
 export const ApiKeyParams = Type.Object({ key_id: Type.String() });
 export const TeamKeyParams = Type.Object({ team_id: Type.String(), key_id: Type.String() });
 
-/** Unix seconds of a time that may not have come. */
+/** Unix seconds of a time, or null. */
 export const secondsOrNull = (date: Date | null): number | null => (date ? unixSeconds(date) : null);
 
 export function toWireApiKey(record: ApiKeyRecord): Static<typeof ApiKeySchema> {

@@ -55,7 +55,7 @@ export const ExportAuditQuery = Type.Object(
   closed,
 );
 
-/** The filter of a query, as the service takes it. */
+/** Converts the query's filter to the service's. */
 export function auditFilter({ since, until, ...query }: Static<typeof ListAuditQuery>) {
   const moment = (seconds: number | undefined) =>
     seconds === undefined ? undefined : new Date(seconds * 1000);
@@ -98,7 +98,7 @@ export function toCsvAuditEntry(record: AuditRecord): string {
   return `${columns.map((name) => cell(name === 'detail' ? detail : (entry[name] ?? ''))).join(',')}\r\n`;
 }
 
-/** What a spreadsheet would take for a formula is text. */
+/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe. */
 function cell(value: string | number): string {
   const text = String(value);
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
@@ -149,7 +149,7 @@ export const AuditCheckQuery = Type.Object(
   closed,
 );
 
-/** A chain's name in the database: of the installation's, nothing. */
+/** A chain's name in the database; empty for that of the installation. */
 export const chainOf = (id: string) => (id === installation ? '' : id);
 
 export function toWireAuditChain({ chain, sequence, hash }: AuditHead): Static<typeof AuditChainSchema> {

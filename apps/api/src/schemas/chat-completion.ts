@@ -6,7 +6,7 @@ import { closed, named, nullable, Time } from './schema.ts';
 
 const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, closed);
 
-/** Clients send an answer back as it came, with all the fields that a message of theirs has. */
+/** Clients send a response back unchanged, with all fields that a message of theirs has. */
 const EmptyPart = Type.Optional(
   nullable(Type.Array(Type.Unknown(), { maxItems: 0 }), {
     description: 'Accepted only when null or empty.',
@@ -29,7 +29,7 @@ const MessageSchema = Type.Object(
   closed,
 );
 
-/** Each with the values that change nothing. */
+/** Each parameter with the values that have no effect. */
 export const unsupportedChatParameters = {
   audio: [],
   frequency_penalty: [0],
@@ -120,7 +120,7 @@ export const ChatCompletionSchema = named('ChatCompletion', {
   usage: UsageSchema,
 });
 
-/** A piece of a streamed answer. */
+/** A chunk of a streamed response. */
 export const ChatCompletionChunkSchema = named('ChatCompletionChunk', {
   id: Type.String(),
   object: Type.Literal('chat.completion.chunk'),

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { FinishReason, samplingProperties, unsupported } from './sampling.ts';
 import { closed, named, nullable, Time } from './schema.ts';
 
-/** Each with the values that change nothing. */
+/** Each parameter with the values that have no effect. */
 export const unsupportedCompletionParameters = {
   best_of: [1],
   echo: [false],
@@ -31,7 +31,7 @@ export const CreateCompletionSchema = named(
   closed,
 );
 
-/** What a whole answer and a piece of a streamed one have alike. */
+/** Fields that a response and a chunk of a streamed one share. */
 const head = {
   id: Type.String(),
   object: Type.Literal('text_completion'),
@@ -61,7 +61,7 @@ export const CompletionSchema = named('Completion', {
   usage: UsageSchema,
 });
 
-/** A piece of a streamed answer. */
+/** A chunk of a streamed response. */
 export const CompletionChunkSchema = named('CompletionChunk', {
   ...head,
   choices: Type.Array(

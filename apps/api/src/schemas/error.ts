@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { named, ref } from './schema.ts';
 
-/** What is wrong with a line of a file, and with all other lines that have the same fault. */
+/** An error in a line of a file, and all other lines with the same error. */
 export const LineFaultFields = {
   line: Type.Optional(
     Type.Integer({
@@ -40,7 +40,7 @@ export const ErrorSchema = named('Error', {
   }),
 });
 
-/** The error answers of a route, for its `response`. */
+/** The error responses of a route, for its `response`. */
 export function errorResponses(...statuses: number[]) {
   return Object.fromEntries(statuses.map((status) => [status, ref(ErrorSchema)]));
 }

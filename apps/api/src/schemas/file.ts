@@ -20,7 +20,7 @@ export const FileSchema = named('File', {
   examples: Type.Union([Type.Integer(), Type.Null()], { description: 'Training examples in the file.' }),
 });
 
-/** The parts of an upload, which is read as it comes and not as a whole. */
+/** The parts of an upload, documented only: the body is streamed rather than validated as a whole. */
 export const UploadSchema = Type.Object(
   {
     purpose: Type.Literal('fine-tune'),
@@ -35,7 +35,7 @@ export const DeletedFileSchema = named('DeletedFile', {
   deleted: Type.Boolean(),
 });
 
-/** Files of one page. OpenAI's clients may ask for 10,000. */
+/** Maximum files per page. OpenAI's clients may request 10,000. */
 export const mostFiles = 1000;
 
 export const ListFilesQuery = Type.Object(

@@ -5,7 +5,7 @@ import { closed, named, namedSchemas, nullable, Time, unixSeconds } from './sche
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
 const runName = Type.Optional(nullable(Name('Of the run; the job’s id unless given.')));
 
-/** OpenAI's shape for `wandb`, and the same for the others. That `type` and settings belong together is checked elsewhere. */
+/** OpenAI's format for `wandb`, and the same for other types. Other code checks that `type` and settings match. */
 export const JobIntegrationSchema = Type.Unsafe<JobIntegrationRequest>(
   Type.Object(
     {

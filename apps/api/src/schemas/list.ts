@@ -2,10 +2,10 @@ import type { Page, TimeSpan } from '@graft/service';
 import { type TSchema, Type } from 'typebox';
 import { nullable, ref } from './schema.ts';
 
-/** The year 9999: as far as Postgres and JavaScript both go. */
+/** End of the year 9999, the limit of both Postgres and JavaScript. */
 const latest = 253_402_300_799;
 
-/** OpenAI's list, one page of it. Page on with `after = last_id` until `has_more` is false. */
+/** One page of a list, in OpenAI's format. The next page is `after = last_id`, until `has_more` is false. */
 export function listOf<T extends TSchema>(item: T) {
   return Type.Object({
     object: Type.Literal('list'),
@@ -43,7 +43,7 @@ export function limit(byDefault: number, maximum: number) {
   return Type.Integer({ minimum: 1, maximum, default: byDefault });
 }
 
-/** Query parameters of lists of what was made at some time. */
+/** Query parameters that limit a list by creation time. */
 export const createdBetween = {
   created_after: Type.Optional(
     Type.Integer({
@@ -61,7 +61,7 @@ export const createdBetween = {
   ),
 };
 
-/** Them as the service takes them. */
+/** Converts `createdBetween` to the service's format. */
 export function createdSpan(query: {
   created_after?: number | undefined;
   created_before?: number | undefined;

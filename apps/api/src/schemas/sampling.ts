@@ -2,10 +2,10 @@ import { Type } from 'typebox';
 
 import { nullable, parsedElsewhere } from './schema.ts';
 
-/** Answers that one request may ask for: each costs a worker what a request of its own would. */
+/** Maximum `n` of a request: each choice costs a worker as much as a separate request. */
 export const mostChoices = 8;
 
-/** The parameters that both kinds of completion have. */
+/** Parameters that both kinds of completion share. */
 export const samplingProperties = {
   model: Type.String({
     minLength: 1,
@@ -77,7 +77,7 @@ export const samplingProperties = {
   user: Type.Optional(nullable(Type.String({ description: 'Accepted and not used.' }))),
 };
 
-/** Parameters of OpenAI that Graft accepts only at a value that changes nothing: one of these, null, or an empty one. */
+/** Parameters of OpenAI that Graft accepts only with a value without effect: one of these, null, or an empty value. */
 export function unsupported<Name extends string>(parameters: Record<Name, readonly unknown[]>) {
   const schema = (harmless: readonly unknown[]) =>
     Type.Optional(

@@ -1,6 +1,6 @@
 import { type Static, type TProperties, type TSchema, type TSchemaOptions, Type } from 'typebox';
 
-/** A reference to a schema with an `$id`, so that OpenAPI shows it once, under its name. */
+/** A reference to a schema with an `$id`, so that OpenAPI contains that schema once, under its name. */
 export function ref<T extends TSchema>(schema: T, more: object = {}) {
   return Type.Unsafe<Static<T>>({ $ref: `${idOf(schema)}#`, ...more });
 }
@@ -11,10 +11,10 @@ function idOf(schema: TSchema): string {
   return $id;
 }
 
-/** Every schema with a name of its own in OpenAPI. */
+/** Every schema with a name in OpenAPI. */
 export const namedSchemas: TSchema[] = [];
 
-/** An object that OpenAPI shows once, under this name; `ref` refers to it. */
+/** An object schema that OpenAPI contains once, under this name; `ref` refers to it. */
 export function named<P extends TProperties>($id: string, properties: P, options: TSchemaOptions = {}) {
   const schema = Type.Object(properties, { $id, ...options });
   namedSchemas.push(schema);
@@ -22,12 +22,12 @@ export function named<P extends TProperties>($id: string, properties: P, options
 }
 
 /**
- * Keyword of a part that OpenAPI shows and peft-core's parser checks instead of the schema: the parser knows the rules
- * between fields and names the nearest key.
+ * Keyword of a part that OpenAPI documents and peft-core's parser checks instead of the schema: the parser knows the rules between fields
+ * and suggests the nearest key.
  */
 export const parsedElsewhere = 'x-graft-parsed-elsewhere';
 
-/** `schema` in the documentation, anything in validation. */
+/** `schema` in the documentation; validation accepts anything. */
 export function documented<T extends TSchema>(schema: T) {
   return Type.Unsafe<unknown>({ $ref: `${idOf(schema)}#`, [parsedElsewhere]: true });
 }
@@ -36,12 +36,11 @@ export function nullable<T extends TSchema>(schema: T, options: TSchemaOptions =
   return Type.Union([schema, Type.Null()], options);
 }
 
-/** Unix seconds. */
 export const Time = Type.Integer({ description: 'Unix seconds.' });
 
 export function unixSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 
-/** Unknown keys of a body are errors. */
+/** Makes unknown keys of a body errors. */
 export const closed = { additionalProperties: false } as const;

@@ -20,7 +20,7 @@ export const SessionSchema = named('Session', {
   expires_at: Time,
 });
 
-/** Of `/me`. */
+/** The session in `/me`. */
 export const SignedInSchema = Type.Object({ id: Type.String(), method: Method, expires_at: Time });
 export const TeamOfPersonSchema = Type.Object({ id: Type.String(), name: Type.String(), role: RoleSchema });
 
@@ -50,7 +50,7 @@ export const SignInQuery = Type.Object(
   closed,
 );
 
-/** What the provider adds is its own. */
+/** Parameters of the callback. The provider may add others. */
 export const CallbackQuery = Type.Object({
   code: Type.Optional(Type.String({ maxLength: 8192 })),
   state: Type.Optional(Type.String({ maxLength: 1024 })),

@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox';
 import { closed, named, nullable, Time, unixSeconds } from './schema.ts';
 
 const noLimit = 'Null: no limit.';
-/** As large as a number in JSON is exact. */
+/** A nullable amount up to the largest exact integer in JSON. */
 const amount = (description: string) =>
   nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), {
     description: `${description} ${noLimit}`,
@@ -99,7 +99,7 @@ export function toWireQuota(teamId: string, quota: TeamQuota, use: QuotaUse): St
   };
 }
 
-/** What a request names, by the service's names. */
+/** Converts the fields of a request to the service's names. */
 export function quotaChange(body: Static<typeof UpdateTeamQuotaSchema>): Partial<TeamQuota> {
   const change = {
     runningJobs: body.running_jobs,

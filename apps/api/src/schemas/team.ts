@@ -183,7 +183,7 @@ export const RevokedInvitationSchema = named('RevokedInvitation', {
   deleted: Type.Literal(true),
 });
 
-/** For every list of people, teams, invitations and workers. */
+/** Query of lists of people, teams, invitations and workers. */
 export const ListQuery = Type.Object({ after: After, limit: limit(20, 1000) }, closed);
 export const DeleteTeamQuery = Type.Object(
   { name: Type.String({ maxLength: 64, description: 'The name of the team, to be sure.' }) },

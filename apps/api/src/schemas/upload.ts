@@ -51,7 +51,7 @@ export const CreateUploadSchema = named(
   closed,
 );
 
-/** The body of a part, which is read as it comes. */
+/** The body of a part, documented only: it is streamed. */
 export const PartBodySchema = Type.Object(
   {
     data: Type.Unsafe<unknown>({

@@ -110,7 +110,7 @@ export const AdminUsageQuery = Type.Object(
   closed,
 );
 
-/** The wire's names of groups, in the service's. */
+/** Converts the API's names of groups to the service's. */
 export function groupsOf(text: string | undefined): UsageGroup[] {
   return (text?.split(',') ?? []).map((name) => groups[name as keyof typeof groups]);
 }
@@ -144,7 +144,7 @@ export function toWireUsage({ buckets, next }: UsagePage): Static<typeof UsagePa
   return { object: 'page', data, has_more: next !== null, next_page: next };
 }
 
-/** Columns are the wire's, with the day before them; as RFC 4180 has it. */
+/** CSV as in RFC 4180. Columns are the API's fields, with the day first. */
 export function toCsv(page: Static<typeof UsagePageSchema>): string {
   const columns = Object.keys(UsageResultSchema.properties).filter((name) => name !== 'object');
   const lines = page.data.flatMap(({ start_time, results }) =>
@@ -156,7 +156,7 @@ export function toCsv(page: Static<typeof UsagePageSchema>): string {
   return [['date', ...columns], ...lines].map((line) => `${line.map(csvCell).join(',')}\r\n`).join('');
 }
 
-/** A table program would compute what begins like a formula, so that gets an apostrophe before it. Numbers stay numbers. */
+/** A CSV cell. Text that a spreadsheet would read as a formula gets an apostrophe; numbers stay numbers. */
 function csvCell(value: unknown): string {
   if (typeof value !== 'string') return value === null ? '' : String(value);
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;

@@ -69,7 +69,7 @@ export const WebhookChangesSchema = named(
 );
 
 const day = 24 * 3600;
-/** Seconds that the secrets before a new one go on signing, unless it is said. */
+/** Default of seconds for which earlier secrets keep signing after a new one is created. */
 export const usualOverlap = day;
 
 export const RotationSchema = named(

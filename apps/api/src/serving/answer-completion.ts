@@ -8,25 +8,25 @@ import type { findModel } from './find-model.ts';
 import { meterAnswer } from './meter-answer.ts';
 import { samplingOf } from './sampling.ts';
 
-/** A completion of one of the two kinds, checked. */
+/** A validated completion request of either kind. */
 interface Completion<Head, Choice> {
   body: Static<TObject<typeof samplingProperties>>;
   model: Awaited<ReturnType<typeof findModel>>;
   prompt:
     | { prompt: string }
     | { messages: { role: string; content: string }[]; chat_template_kwargs?: Record<string, unknown> };
-  /** Of the prompt. */
+  /** Length of the prompt. */
   characters: number;
   maxTokens: number | null;
-  /** Most probable tokens per token; null: no probabilities. */
+  /** Number of most probable tokens returned per token; null: no probabilities. */
   logprobs: number | null;
-  /** The fields of the answer before `choices`. */
+  /** The fields of the response before `choices`. */
   head: Head;
   choice(answer: WholeAnswer['choices'][number], index: number): Choice;
   chunks: ChunkFormat;
 }
 
-/** Sends a completion to a worker and answers it, metered: whole, or with `stream` as server-sent events. */
+/** Sends a completion request to a worker and responds, metered: at once, or with `stream` as server-sent events. */
 export async function answerCompletion<Head extends { id: string }, Choice>(
   app: FastifyInstance,
   request: FastifyRequest,

@@ -4,18 +4,18 @@ import { errorBody } from '../api-error.ts';
 import { toApiError } from '../to-api-error.ts';
 import type { ChoiceEvent } from './choices.ts';
 
-/** The whole of an answer: as many choices as were asked for. */
+/** A complete response with all requested choices. */
 export interface WholeAnswer {
   choices: {
     text: string;
-    /** Null where none were asked for. */
+    /** Null if not requested. */
     likely: LikelyTokens[] | null;
     finishReason: 'stop' | 'length';
   }[];
   usage: Usage;
 }
 
-/** `tellsLikely`: whether probabilities were asked for. */
+/** `tellsLikely`: whether probabilities were requested. */
 export async function readWhole(
   events: AsyncGenerator<ChoiceEvent>,
   tellsLikely: boolean,
@@ -34,17 +34,20 @@ export async function readWhole(
   throw new Error('generateChoices() ends with usage or throws');
 }
 
-/** How one kind of completion writes a choice of a chunk. */
+/** How one kind of completion formats a choice of a chunk. */
 export interface ChunkFormat {
-  /** What every chunk begins with. */
+  /** Fields at the start of every chunk. */
   head: object;
-  /** Before the first token of a choice; null for none. */
+  /** Sent before the first token of a choice; null for none. */
   opening(index: number): object | null;
   token(text: string, index: number, likely: LikelyTokens[] | null): object;
   closing(finishReason: 'stop' | 'length', index: number): object;
 }
 
-/** Server-sent events: one chunk per token, of all choices as they come, `[DONE]` at the end. A fault in between becomes an `error` chunk, which is the last. */
+/**
+ * Streams server-sent events: one chunk per token, of all choices as they arrive, then `[DONE]`. An error becomes an `error` chunk, which
+ * is the last.
+ */
 export function streamAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -91,7 +94,7 @@ function dataOf(chunk: object): string {
   return `data: ${JSON.stringify(chunk)}\n\n`;
 }
 
-/** Fires when the client hangs up before it has its answer. */
+/** Fires when the client disconnects before it has the complete response. */
 export function hangUp(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   if (reply.raw.destroyed) controller.abort();

@@ -10,18 +10,18 @@ import {
 } from '@graft/service';
 import { merged } from './merged.ts';
 
-/** What is said of a choice, by its index; and at the end what all of them took. */
+/** An event of a choice, with its index; at the end the usage of all choices. */
 export type ChoiceEvent = (GenerationEvent & { index: number }) | { type: 'usage'; usage: Usage };
 
 const seeds = 2 ** 31;
 
-/** Of a moment without a worker that answers. */
+/** Temporary errors: no worker can respond at the moment. */
 const mayPass = ['no_worker_available', 'worker_version_mismatch'];
 
 /**
- * `n` answers to one request, all at once and on one worker where it has room for them, so that the prompt is read there once. A choice
- * that finds no room waits until another of them is done. With a seed the choice of index i is what that seed plus i gives alone. Resolves
- * once the first event is there; throws GenerationError as `generate` does, for the first choice that fails, and then ends the others.
+ * Generates `n` responses to one request, concurrently and on one worker if it has capacity, so that the prompt is processed once. A choice
+ * without capacity waits until another one is done. With a seed, choice i equals a single response with that seed plus i. Resolves with the
+ * first event; throws GenerationError as `generate` does, for the first choice that fails, and then aborts the others.
  */
 export async function generateChoices(
   services: Pick<Services, 'sql' | 'db' | 'secrets' | 'log'>,
@@ -37,7 +37,7 @@ export async function generateChoices(
   async function* choice(index: number): AsyncGenerator<GenerationEvent & { index: number }, void> {
     const seed = request.seed === null ? null : (request.seed + index) % seeds;
     for (;;) {
-      // One of them waits for a worker that is free: all of them asking again and again would be a burden of its own.
+      // Only the last choice waits for a free worker: if all of them polled, they would load the database.
       const waitMs = room.isLast ? options.waitMs : 0;
       let events: AsyncGenerator<GenerationEvent>;
       try {
@@ -53,7 +53,7 @@ export async function generateChoices(
     }
   }
 
-  // Asked for here and now: what reads the answer runs for nobody's team.
+  // Started here, since the reader of the response later runs without a team's context.
   const events = merged(
     Array.from({ length: n }, (_, index) => choice(index)),
     () => ending.abort(),
@@ -61,7 +61,7 @@ export async function generateChoices(
   return await startReading(withUsage(events));
 }
 
-/** Who of the choices is answered or asks for it, so that one that finds no room knows whether to wait for another's. */
+/** Tracks which choices are running, so that a choice without a worker knows whether to wait for another choice. */
 class Room {
   #inside: number;
   readonly #waiting = new Set<() => void>();
@@ -75,7 +75,7 @@ class Room {
     return this.#inside === 1;
   }
 
-  /** True once another choice is done, or all of them are to end; false where no other is under way. */
+  /** True when another choice is done, or all must end; false if no other choice is running. */
   async afterAnother(): Promise<boolean> {
     if (this.isLast) return false;
     this.#inside--;
@@ -95,7 +95,7 @@ class Room {
   }
 }
 
-/** The same events, and what they took in all. */
+/** Appends the total usage to the events. */
 async function* withUsage(
   events: AsyncGenerator<GenerationEvent & { index: number }>,
 ): AsyncGenerator<ChoiceEvent> {
@@ -104,10 +104,10 @@ async function* withUsage(
   for await (const event of events) {
     yield event;
     if (event.type === 'token') continue;
-    // The prompt counts once, as in OpenAI's answers.
+    // The prompt counts once, as with OpenAI.
     usage.prompt_tokens = event.usage.prompt_tokens;
     usage.completion_tokens += event.usage.completion_tokens;
-    // What one choice finds of another is not what the caller had sent before.
+    // Tokens cached by another choice of the same request do not count as cached.
     const found = event.usage.prompt_tokens_details?.cached_tokens;
     if (found !== undefined) cached = Math.min(cached ?? found, found);
   }

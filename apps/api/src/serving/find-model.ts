@@ -9,7 +9,8 @@ import {
 import { ApiError } from '../api-error.ts';
 
 /**
- * The model that a request names, which must write text; `name` is its own, where the request has a tag's. Throws `model_not_found` (404), `unsupported_task`.
+ * Finds the model that a request names, which must generate text. `name` is the model's own name, even if the request names a tag. Throws
+ * `model_not_found` (404), `unsupported_task`.
  */
 export async function findModel(
   services: Services,
@@ -22,7 +23,7 @@ export async function findModel(
     (await findFineTunedModel(services, caller.teamId, model)) ??
     (await findCheckpointModel(services, caller.teamId, model));
   if (!version) throw modelNotFound(model);
-  // What was trained on a base model is of no use without it.
+  // An adapter cannot be used without its base model.
   if (!(await services.baseModels.permits(version.baseModel, caller.teamId))) throw modelNotFound(model);
   const { base_model: trainedOn, peft } = version.lineage as {
     base_model: { digest: string };

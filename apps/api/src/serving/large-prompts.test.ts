@@ -1,4 +1,4 @@
-/** Large prompts of a team are sent to workers one after the other. */
+/** A team's large prompts are sent to workers one after another. */
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { after, before, test } from 'node:test';
@@ -8,7 +8,7 @@ import { done, type ScriptedWorker, says, startScriptedWorker, token } from '../
 
 let bench: ApiBench;
 let worker: ScriptedWorker;
-/** Prompts that the worker has, by their first letters, and the answers it owes. */
+/** First letters of the prompts that the worker has received, and the responses it has not sent. */
 const asked: string[] = [];
 const owed: ServerResponse[] = [];
 before(async () => {

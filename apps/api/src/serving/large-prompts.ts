@@ -5,8 +5,8 @@ import { createFairQueue } from '../threads/fair-queue.ts';
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Asks workers for an answer to a prompt of so many characters; of a team's large prompts one after the other, until the answer begins
-     * or is refused. Throws where the client has hung up by then.
+     * Requests a response from workers to a prompt of `characters` characters. A team's large prompts are sent one after another, each when
+     * the previous response has started or was refused. Throws if the client has disconnected by then.
      */
     askWorkers<T>(
       prompt: { teamId: string; characters: number; signal: AbortSignal },
@@ -16,16 +16,16 @@ declare module 'fastify' {
 }
 
 /**
- * Characters. A context of 32,000 tokens takes about as many. Sending what is larger to a worker, and reading it there, holds the event
- * loops of both for milliseconds.
+ * Characters; a context of 32,000 tokens has about as many. Sending a larger prompt to a worker, and parsing it there, blocks both event
+ * loops for milliseconds.
  */
 const largeCharacters = 128 * 1024;
 
-/** A turn waits for a worker alone, which waits for no turn here. */
+/** Cannot deadlock: a turn only waits for a worker, which waits for no turn here. */
 export const largePrompts = fp(async (app) => {
   const queue = createFairQueue({
     running: { perOwner: 1, all: Number.POSITIVE_INFINITY },
-    // Bounded by the completions that may be open.
+    // Limited by the number of open completions.
     waiting: { perOwner: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY },
   });
   app.decorate('askWorkers', async ({ teamId, characters, signal }, ask) => {

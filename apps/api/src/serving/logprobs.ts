@@ -1,10 +1,10 @@
 import type { LikelyTokens } from '@graft/service';
 
-/** A token's text may end within a character: such a piece has no text of its own. */
+/** UTF-8 bytes of a token's text. Null if the text ends within a character. */
 const bytesOf = (token: string): number[] | null =>
   token.includes('\uFFFD') ? null : [...Buffer.from(token, 'utf8')];
 
-/** As chat completions tell them; null where none were asked for. */
+/** Log probabilities in the format of chat completions; null if not requested. */
 export function chatLogprobs(tokens: readonly LikelyTokens[] | null) {
   if (tokens === null) return null;
   const likelihood = ({ token, logprob }: Omit<LikelyTokens, 'top'>) => ({
@@ -19,7 +19,7 @@ export function chatLogprobs(tokens: readonly LikelyTokens[] | null) {
   return { content, refusal: null };
 }
 
-/** As completions tell them; `from` is where the first token begins in the text. */
+/** Log probabilities in the format of completions; `from` is the offset of the first token in the text. */
 export function completionLogprobs(tokens: readonly LikelyTokens[] | null, from = 0) {
   if (tokens === null) return null;
   let offset = from;

@@ -1,4 +1,4 @@
-/** What stands in the ledger of completions that are refused after their prompt was read. */
+/** Ledger entries of completions that are refused after their prompt was processed. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertError } from '../testing/assert-error.ts';
@@ -24,7 +24,7 @@ const refusal = {
   param: 'prompt',
 };
 
-/** New entries of the ledger since the last call: the tokens of each kind. */
+/** Number of ledger entries already returned by `entries`, which returns the kind and tokens of new ones. */
 let known = 0;
 async function entries(): Promise<[string, number][]> {
   const { rows } = await bench.services.sql.query<{ kind: string; quantity: number }>(

@@ -1,19 +1,19 @@
 import { asTeam, enterCompletion, GenerationError, type Identity, type Services } from '@graft/service';
 import type { ChoiceEvent } from './choices.ts';
 
-/** The answer that is metered: its id, and who answers what for whom. */
+/** The response to meter: its id, the caller and the model. */
 interface Metered {
   id: string;
   caller: Identity;
-  /** As the answer's adapter or base model is named. */
+  /** Name of the adapter or base model. */
   model: string;
   baseModel: string;
 }
 
 /**
- * The same events; what they took stands in the ledger before the last of them is told. Of an answer that is cut off, by its client, its
- * worker or the end of this process's serving, what had come counts: of a choice under way that is what its last line said. Of one that is
- * refused for its prompt, what was read of that. Throws what `choices` rejects with.
+ * Passes events through, and records their usage in the ledger before the last event. A response that the client, the worker or a shutdown
+ * of this process cuts off is recorded as far as it got: for an unfinished choice, the counts of its last event. A response refused for its
+ * prompt is recorded with the tokens processed of that prompt. Throws what `choices` rejects with.
  */
 export async function meterAnswer(
   services: Pick<Services, 'sql' | 'log'>,
@@ -21,20 +21,20 @@ export async function meterAnswer(
   choices: Promise<AsyncGenerator<ChoiceEvent>>,
 ): Promise<AsyncGenerator<ChoiceEvent, void>> {
   let inputTokens = 0;
-  /** Of each choice. */
+  /** By choice. */
   const outputTokens: number[] = [];
   const inAll = () => outputTokens.reduce((sum, each) => sum + each, 0);
   let isEntered = false;
   const enter = async () => {
     isEntered = true;
     const use = { id, keyId: caller.keyId, model, baseModel, inputTokens, outputTokens: inAll() };
-    // A stream is read by its client, for whom nobody has said anything.
+    // A stream is read outside the team's context, so that is set again.
     await asTeam(caller.teamId, async () => await enterCompletion(services, caller.teamId, use));
   };
   const count = (event: Exclude<ChoiceEvent, { type: 'usage' }>) => {
     const { index } = event;
     if (event.type === 'token') {
-      // A worker of an earlier version sends text alone: about a token.
+      // A worker of an earlier version sends text without counts: about one token per event.
       inputTokens = event.prompt_tokens ?? inputTokens;
       outputTokens[index] = event.completion_tokens ?? (outputTokens[index] ?? 0) + 1;
     } else {
@@ -47,7 +47,7 @@ export async function meterAnswer(
     await enter().catch((error) => services.log.error({ err: error }, 'a completion was not metered'));
   };
   const countRefusal = (error: unknown) => {
-    // Other choices have the same prompt; what was written of the one that failed has come before.
+    // All choices share the prompt; output tokens of the failed choice were counted before.
     if (error instanceof GenerationError) inputTokens = Math.max(inputTokens, error.used.promptTokens);
   };
 

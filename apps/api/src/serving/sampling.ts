@@ -7,7 +7,7 @@ import type { ApiSettings } from '../settings.ts';
 
 type Sampling = Static<TObject<typeof samplingProperties>>;
 
-/** How tokens are chosen, in the form of a request to the worker, with OpenAI's defaults filled in; what the model's decide is named besides. */
+/** Sampling parameters of a request to the worker, with OpenAI's defaults, and which of them the model's own settings may override. */
 export function samplingOf(
   body: Sampling,
   maxTokens: number | null,
@@ -32,7 +32,7 @@ export function samplingOf(
   };
 }
 
-/** Throws `unsupported_parameter` for each parameter with a value that would change something. */
+/** Throws `unsupported_parameter` if a parameter has a value that would have an effect. */
 export function refuseUnsupported(
   body: Record<string, unknown>,
   unsupported: Record<string, readonly unknown[]>,

@@ -21,7 +21,7 @@ async function chat(more: object = {}) {
 }
 
 test('one of another version is passed over, and alone it is a 503 that says so', async () => {
-  // As Fastify refuses a field that a schema of an earlier version does not have.
+  // The response of Fastify to a field that an earlier version's schema does not have.
   const older = await start((_body, response) => {
     response
       .writeHead(400, { 'content-type': 'application/json' })
@@ -38,7 +38,7 @@ test('one of another version is passed over, and alone it is a 503 that says so'
     response.writeHead(503, { 'x-graft-protocol': '2' }).end('{}');
   };
   assertError(await chat(), 503, 'worker_version_mismatch');
-  // Its row says it: it is not even asked.
+  // The worker's row has its version, so no request is sent.
   await bench.services.sql.query("UPDATE workers SET protocol = 2 WHERE id = 'worker-0'");
   const { length } = older.requests;
   assertError(await chat(), 503, 'worker_version_mismatch');

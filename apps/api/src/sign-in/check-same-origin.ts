@@ -3,12 +3,12 @@ import { ApiError } from '../api-error.ts';
 
 const safe = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** The header that a program sends which is no browser. A page of another site cannot without being asked for CORS. */
+/** Header of clients other than browsers. A page of another site cannot send it without a CORS preflight. */
 export const sameOriginHeader = 'x-graft-csrf';
 
 /**
- * A browser adds its cookies to whatever a page asks for: what changes something must come from a page of ours. Browsers say
- * so by Sec-Fetch-Site or Origin, others by the header `X-Graft-CSRF`, with any value. Throws `cross_site_request`.
+ * Checks that a request that changes something comes from a page of this origin, since browsers add cookies to requests of any page.
+ * Browsers prove it by Sec-Fetch-Site or Origin, other clients by the header `X-Graft-CSRF` with any value. Throws `cross_site_request`.
  */
 export function checkSameOrigin(
   { method, headers, protocol, host }: FastifyRequest,

@@ -5,8 +5,8 @@ import type { SignInSettings } from './sign-in-settings.ts';
 type Name = 'session' | 'sign_in';
 
 /**
- * The cookie of a session, and that of a sign-in under way. Behind https `__Host-`: no other host, one below the same
- * domain included, can set it. Scripts cannot read it, and other sites' pages send it only when a person follows a link.
+ * The cookies of a session and of a sign-in in progress. Over https with the prefix `__Host-`: no other host, subdomains of the same domain
+ * included, can set them. Scripts cannot read them, and other sites send them only when a person follows a link.
  */
 export function cookies({ publicUrl }: Pick<SignInSettings, 'publicUrl'>) {
   const isSecure = ({ protocol }: FastifyRequest) =>
@@ -20,7 +20,7 @@ export function cookies({ publicUrl }: Pick<SignInSettings, 'publicUrl'>) {
       return cookie === undefined ? undefined : parseCookie(cookie)[nameOf(name, request)];
     },
 
-    /** `seconds` 0: the browser forgets it. */
+    /** `seconds` 0 deletes the cookie. */
     set(name: Name, reply: FastifyReply, value: string, seconds: number): void {
       const { request } = reply;
       const cookie = stringifySetCookie({
@@ -32,9 +32,9 @@ export function cookies({ publicUrl }: Pick<SignInSettings, 'publicUrl'>) {
         secure: isSecure(request),
         sameSite: 'lax' as const,
       });
-      // Fastify keeps the cookies that were set before.
+      // Fastify keeps the cookies set before.
       reply.header('set-cookie', cookie).header('cache-control', 'no-store');
-      // The browser's cache has files and answers that the session has read.
+      // The browser's cache contains files and responses that the session has read.
       if (name === 'session' && seconds <= 0) reply.header('clear-site-data', '"cache"');
     },
   };

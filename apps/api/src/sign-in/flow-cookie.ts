@@ -1,23 +1,23 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import type { SecretRing } from '@graft/service';
 
-/** A sign-in between the redirect to the provider and the way back. Only this browser has it, and cannot read it. */
+/** State of a sign-in between the redirect to the provider and the return. Stored only in the browser, encrypted. */
 export interface Flow {
   state: string;
   nonce: string;
   codeVerifier: string;
   returnTo: string;
   team: string | null;
-  /** The person proves anew to the provider who they are, after the flow began. */
+  /** The provider must authenticate the person again after the flow starts. */
   reauthenticate: boolean;
   /** Unix milliseconds. */
   endsAt: number;
 }
 
-/** Seconds that somebody may take at the provider. */
+/** Seconds that a person may take at the provider. */
 export const flowSeconds = 600;
 
-/** Sealed, so that it costs a stranger's request no row: AES-256-GCM by a key of the pepper, of any version. */
+/** Encrypts the flow, so that anonymous requests need no database row: AES-256-GCM with a key derived from any version of the pepper. */
 export function flowSeal(pepper: Pick<SecretRing, 'current' | 'versions'>) {
   const keyOf = ({ secret }: { secret: string }) =>
     new Uint8Array(hkdfSync('sha256', secret, '', 'graft sign-in flow', 32));
@@ -29,7 +29,7 @@ export function flowSeal(pepper: Pick<SecretRing, 'current' | 'versions'>) {
       return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
     },
 
-    /** Null: not sealed by this, or too old. */
+    /** Null: not encrypted with these keys, or expired. */
     open(text: string): Flow | null {
       const bytes = Buffer.from(text, 'base64url');
       if (bytes.length < 29) return null;
@@ -53,7 +53,7 @@ function openBy(key: Uint8Array, bytes: Buffer): Flow | null {
   }
 }
 
-/** A path of this server to go on to. Anything else, another host spelt as a path too, is the default. */
+/** Returns the path on this server to continue at, or the default for anything else, such as another host spelled as a path. */
 export function parseReturnTo(text: string | undefined, origin: string): string {
   const byDefault = '/v1/me';
   if (text === undefined || text.length > 1024 || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(text))

@@ -2,17 +2,17 @@ import type { ProviderLogout } from '@graft/service';
 import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { ApiError } from '../api-error.ts';
 
-/** The member of `events` that makes a token one of back-channel logout. */
+/** The member of `events` that identifies a token as a back-channel logout token. */
 const event = 'http://schemas.openid.net/event/backchannel-logout';
-/** Seconds that a token is good for, whatever it says itself, and that clocks may differ. */
+/** Maximum age of a token in seconds, whatever its own expiry, and tolerated clock skew. */
 const limits = { age: 600, skew: 30 };
-/** Of public keys alone: whoever knows a client's secret is not the provider. */
+/** Only asymmetric algorithms: anyone who knows a client secret could otherwise sign as the provider. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
 /**
- * Verifies a logout token as OpenID Connect Back-Channel Logout 1.0 has it: signed by the provider, of one of `issuers` for `clientId`,
- * fresh, with the event and without a nonce, so that no ID token passes for one. Throws ApiError `invalid_logout_token`, and what `keys`
- * throws when the provider is away.
+ * Verifies a logout token as in OpenID Connect Back-Channel Logout 1.0: signed by the provider, of one of `issuers` for `clientId`, recent,
+ * with the event and without a nonce, so that no ID token is accepted. Throws ApiError `invalid_logout_token`, and the errors of `keys`
+ * when the provider is unavailable.
  */
 export async function readLogoutToken(
   token: string,

@@ -1,4 +1,4 @@
-/** What is believed of a provider: its issuer, its tenants, and tokens that its own keys have signed. */
+/** Checks of a provider: its issuer, its tenants, and the signatures of its tokens. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -47,7 +47,7 @@ async function clientOf(file: object): Promise<OidcClient> {
 
 let flows = 0;
 
-/** Goes to the provider as Ada and comes back. */
+/** Signs in at the provider as Ada. */
 async function signIn(client: OidcClient): Promise<Vouched> {
   const flow: Flow = {
     state: `state-${++flows}`,
@@ -60,7 +60,7 @@ async function signIn(client: OidcClient): Promise<Vouched> {
   };
   const at = await client.authorizationUrl(flow);
   at.searchParams.set('login_hint', 'ada');
-  // The browser, unlike Graft, is sent to the real place.
+  // The browser, unlike Graft, goes to the real address.
   const back = await openBrowser().follow(at.href.replace(/^https:\/\/[^/]+/, provider.issuer), callback);
   const { searchParams } = new URL(back);
   // RFC 9207's parameter, which Entra does not send.
@@ -85,7 +85,7 @@ describe('an issuer of many tenants', () => {
   const tenants = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
   const issuerOf = (tenant: string) => `${entra}/${tenant}/v2.0`;
 
-  /** This machine's requests to Entra reach the test's provider, whose metadata are Entra's. */
+  /** Redirects this process' requests to Entra to the test's provider, with Entra's metadata. */
   function imitateEntra(named = issuerOf('{tenantid}')): void {
     globalThis.fetch = async (input, init) => {
       const url = new URL(String(input));
@@ -105,7 +105,7 @@ describe('an issuer of many tenants', () => {
     };
   }
 
-  /** A token of this tenant, of somebody there who calls themselves as they please. */
+  /** A token of this tenant for somebody there who claims any email. */
   function forgeTenant(tid: string, iss = issuerOf(tid)): void {
     provider.forge = (claims) => ({
       ...{ ...claims, tid, iss, email: 'victim@example.com' },
@@ -147,7 +147,7 @@ describe('an issuer of many tenants', () => {
       forgeTenant(tenant);
       const { issuer, subject, email } = await signIn(client);
       assert.deepEqual([issuer, subject], [issuerOf(tenant), 'ada']);
-      // Every tenant's administrator writes the emails of their own people, but not that their domain is proved.
+      // An administrator can set any email for the people of a tenant, but cannot prove another domain.
       assert.equal(email, null);
     }
     const unproved = provider.forge!;
@@ -191,7 +191,7 @@ describe('an issuer of many tenants', () => {
     }
     imitateEntra(issuerOf(tenants[1]!));
     await failed(await clientOf({ issuer: issuerOf(tenants[0]!) }), /issuer/);
-    // Elsewhere too.
+    // Also with other providers.
     provider.failing = (request, response) =>
       request.url!.includes('openid-configuration') &&
       answer(response, { issuer: `${provider.issuer}/{tenantid}` });
@@ -203,7 +203,7 @@ describe('an ID token', () => {
   const metadata = { alg: 'RS256', kid: 'test' };
   let other: Awaited<ReturnType<typeof generateKeyPair>>;
   let otherJwk: JWK;
-  /** What the provider answers at its keys' address; null: its own. */
+  /** Keys that the provider publishes; null: its own. */
   let keys: JWK[] | null;
   let keyRequests: number;
   before(async () => {
@@ -245,7 +245,7 @@ describe('an ID token', () => {
         const [header, , signature] = (await provider.signAsItself(claims)).split('.');
         return `${header}.${encode({ ...claims, name: 'Eve' })}.${signature}`;
       },
-      // A key that the token brings along is its sender's.
+      // Keys inside the token are not trusted.
       (claims) =>
         new SignJWT(claims).setProtectedHeader({ ...metadata, jwk: otherJwk }).sign(other.privateKey),
       (claims) =>
@@ -268,7 +268,7 @@ describe('an ID token', () => {
     t.mock.timers.tick(61_000);
     assert.equal((await signIn(client)).subject, 'ada');
     assert.equal(keyRequests, 2);
-    // The former one has been taken away.
+    // The former key is no longer published.
     provider.sign = provider.signAsItself;
     await failed(client);
   });

@@ -8,32 +8,32 @@ import { readLogoutToken } from './logout-token.ts';
 import { ProviderAway, providerFetch } from './provider-fetch.ts';
 import { isEntra, type OidcSettings } from './sign-in-settings.ts';
 
-/** Milliseconds that what the provider says of itself is believed; its keys are read again when one is unknown. */
+/** Milliseconds for which the provider's metadata is cached; its keys are fetched again when a key is unknown. */
 const believedMs = 3600_000;
-/** Seconds by which clocks of two machines may differ. */
+/** Tolerated clock skew between two machines, in seconds. */
 const clockTolerance = 30;
-/** Groups of one person that are looked at. */
+/** Maximum number of groups of a person. */
 const mostGroups = 20_000;
-/** Sign-ins of one process that a provider checks at a time; those of one address leave room for others. */
+/** Maximum concurrent sign-ins at the provider, per address and per process. */
 const running = { perOwner: 8, all: 64 };
-/** Those that wait until they may. */
+/** Maximum waiting sign-ins. */
 const waiting = { perOwner: 24, all: 1024 };
 
 export interface OidcClient {
-  /** Where a browser is sent to sign in. Throws ApiError `sign_in_failed`, `sign_in_unavailable`. */
+  /** The URL for a browser to sign in at. Throws ApiError `sign_in_failed`, `sign_in_unavailable`. */
   authorizationUrl(flow: Flow): Promise<URL>;
   /**
-   * Who came back from this address with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`, `invalid_groups`,
-   * `too_many_requests`.
+   * Returns the person who returned from this address with these parameters. Throws ApiError `sign_in_failed`, `sign_in_unavailable`,
+   * `invalid_groups`, `too_many_requests`.
    */
   finish(parameters: URLSearchParams, flow: Flow, address: string): Promise<Vouched>;
-  /** Where a browser is sent to sign out at the provider. Null: it has no such place, or is away. */
+  /** The URL for a browser to sign out at the provider. Null: the provider has none or is unavailable. */
   endSessionUrl(): Promise<URL | null>;
-  /** What a logout token of the provider says. Throws ApiError `invalid_logout_token`, `sign_in_unavailable`. */
+  /** Verifies and reads a logout token of the provider. Throws ApiError `invalid_logout_token`, `sign_in_unavailable`. */
   readLogout(token: string): Promise<ProviderLogout>;
 }
 
-/** A provider of OpenID Connect, which is asked for the first time when somebody signs in: Graft starts and works without it. */
+/** Client of an OpenID Connect provider, first contacted when somebody signs in: Graft starts and works without it. */
 export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient {
   const redirectUri = new URL('/v1/sign-in/callback', publicUrl).href;
   let known: { configuration: Promise<openid.Configuration>; until: number } | null = null;
@@ -50,7 +50,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     return asked.configuration;
   }
 
-  /** `work` on the provider, its faults as a client may know them. */
+  /** Runs `work` on the provider and converts its errors for the client. */
   async function asking<T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> {
     try {
       return await work(
@@ -67,7 +67,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
     }
   }
 
-  /** `work` when it is this address's turn. */
+  /** Runs `work` when it is the address's turn. */
   async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T> {
     const end = await queue.turn(address).catch(() => {
       throw new ApiError('too_many_requests', 'Too many sign-ins wait for the provider; try again.', {
@@ -87,7 +87,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           nonce,
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
           code_challenge_method: 'S256',
-          // `max_age` has it answer `auth_time` as well.
+          // `max_age` also makes the provider return `auth_time`.
           ...(reauthenticate && { prompt: 'login', max_age: '0' }),
         }),
       ),
@@ -109,13 +109,13 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
           const token = tokens.claims()!;
           if (flow.reauthenticate) checkProof(token, flow);
           checkTenant(token.iss, oidc);
-          // Many providers keep emails and groups out of tokens.
+          // Many providers omit emails and groups from tokens.
           const isAsked = config.serverMetadata().userinfo_endpoint !== undefined && !isWhole(token, oidc);
           const more = isAsked ? await openid.fetchUserInfo(config, tokens.access_token, token.sub) : {};
-          // An email and what is said of it come from one source: userinfo may speak of another email than the token.
+          // Email and its verification must come from one source: userinfo may have another email than the token.
           const isAlike = token.email === undefined || token.email === (more as Partial<Claims>).email;
           const claims = isAlike ? { ...more, ...token } : { ...withoutEmail(more), ...token };
-          // Of the signed token alone.
+          // Only from the signed token.
           const authenticatedAt = token.auth_time === undefined ? null : new Date(token.auth_time * 1000);
           return { ...vouchedBy(claims, oidc), authenticatedAt };
         }),
@@ -139,7 +139,7 @@ export function createOidcClient(oidc: OidcSettings, publicUrl: URL): OidcClient
   };
 }
 
-/** The provider's keys, read again at most once in half a minute for a token of an unknown one. */
+/** The provider's keys, fetched again for a token with an unknown key, at most once in half a minute. */
 function keysAt(address: string, { timeoutMs }: OidcSettings): JWTVerifyGetKey {
   const fetchKeys = providerFetch(timeoutMs);
   return createRemoteJWKSet(new URL(address), {
@@ -168,7 +168,7 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
       [openid.customFetch]: providerFetch(oidc.timeoutMs),
       timeout: oidc.timeoutMs / 1000,
       execute: [
-        // By the provider's published keys, which are read again at most once a minute for a token of an unknown one.
+        // Verifies with the provider's published keys, fetched again for a token with an unknown key, at most once a minute.
         openid.enableNonRepudiationChecks,
         ...(oidc.issuer.protocol === 'http:' ? [openid.allowInsecureRequests] : []),
       ],
@@ -183,8 +183,8 @@ async function discover(oidc: OidcSettings): Promise<openid.Configuration> {
 }
 
 /**
- * The issuer that the provider's metadata name is the configured one. openid-client takes any from Entra and B2C, where it is
- * `{tenantid}` for the tenant of whoever signs in: only with a list of tenants, which `checkTenant` compares with.
+ * Checks that the issuer in the provider's metadata is the configured one. openid-client accepts any issuer from Entra and B2C, where it is
+ * `{tenantid}` for the user's tenant. That is allowed only with a list of tenants, against which `checkTenant` compares.
  */
 function checkIssuer(named: string, { issuer, allowedIssuers }: OidcSettings): void {
   const isFine =
@@ -198,7 +198,7 @@ function checkTenant(named: string, { allowedIssuers }: OidcSettings): void {
   if (allowedIssuers.length > 0 && !allowedIssuers.includes(named)) throw wrongIssuer(named);
 }
 
-/** The proof is not from before the flow began. */
+/** Checks that the person authenticated after the flow started. */
 function checkProof({ auth_time: at }: openid.IDToken, { endsAt }: Flow): void {
   if (at !== undefined && at >= endsAt / 1000 - flowSeconds - clockTolerance) return;
   throw new ApiError(
@@ -256,14 +256,14 @@ function vouchedBy(claims: Claims, oidc: OidcSettings): Vouched {
   };
 }
 
-/** Entra's own claim: the tenant has proved that the domain of the email is its. */
+/** Entra's own claim: the tenant has proved that it owns the domain of the email. */
 function isOfOwnDomain({ xms_edov: isProved }: Claims, { issuer }: OidcSettings): boolean {
   return isEntra(issuer) && [true, 1, '1', 'true'].includes(isProved as never);
 }
 
 /**
- * Of the groups those that the configuration names. Absent, there are none. What is no list of texts, or is kept elsewhere, is
- * refused: it must not pass for none, which would take memberships away.
+ * Returns the groups that the configuration names; none if the claim is absent. Throws if the claim is not a list of strings or refers to
+ * another source: it must not be treated as empty, which would remove memberships.
  */
 function groupsIn(claims: Claims, { groupsClaim, teams, operatorGroups }: OidcSettings): string[] {
   const named = new Set([...teams.map(({ group }) => group), ...operatorGroups]);

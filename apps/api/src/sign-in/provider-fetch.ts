@@ -1,11 +1,11 @@
 import type { CustomFetch, CustomFetchOptions } from 'openid-client';
 
-/** The provider does not answer, or not usefully: later it may. */
+/** The provider is temporarily unavailable or does not respond correctly. */
 export class ProviderAway extends Error {
   override readonly name = 'ProviderAway';
 }
 
-/** Bytes of an answer: discovery, keys, tokens, what it says of a person. */
+/** Maximum bytes of a response: metadata, keys, tokens, userinfo. */
 const mostBytes = 2 ** 20;
 
 interface Answer {
@@ -15,8 +15,8 @@ interface Answer {
 }
 
 /**
- * `fetch` for what a provider is asked: bounded in time and size, and never to where it redirects. Those who ask at the same time
- * for the same public thing, such as its keys, share one request.
+ * Creates a `fetch` for requests to a provider, limited in time and size, that never follows redirects. Concurrent requests for the same
+ * public resource, such as the keys, share one request.
  */
 export function providerFetch(timeoutMs: number): CustomFetch {
   const pending = new Map<string, Promise<Answer>>();
@@ -54,7 +54,7 @@ async function ask(
     }
     const bytes = await readBounded(response);
     const kept = new Headers(response.headers);
-    // Of the bytes as they were sent.
+    // These headers describe the bytes as sent, before decoding.
     for (const name of ['content-encoding', 'content-length']) kept.delete(name);
     return { status: response.status, headers: kept, bytes };
   } catch (error) {
@@ -67,7 +67,7 @@ async function readBounded({ body }: Response): Promise<Uint8Array<ArrayBuffer>>
   if (body === null) return new Uint8Array();
   const parts: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop ends the connection.
+  // Leaving the loop closes the connection.
   for await (const part of body as unknown as AsyncIterable<Uint8Array>) {
     size += part.length;
     if (size > mostBytes) throw new ProviderAway(`its answer has more than ${mostBytes} bytes`);

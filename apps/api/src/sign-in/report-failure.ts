@@ -2,7 +2,7 @@ import { findSubject, instruments, type Services, type Vouched } from '@graft/se
 import type { FastifyRequest } from 'fastify';
 import { toApiError } from '../to-api-error.ts';
 
-/** What a sign-in learns of whoever signs in. */
+/** What is known so far about the person who signs in. */
 interface Attempt {
   vouched?: Pick<Vouched, 'issuer' | 'subject'> & { email?: string | null };
   /** The public part of a key. */
@@ -12,8 +12,8 @@ interface Attempt {
 }
 
 /**
- * Runs a sign-in. If it fails, logs reason, address and, where known, the person, and counts it. What the provider and the browser
- * sent is not logged, but for single words such as `invalid_grant`: anything else could be a code or a token.
+ * Runs a sign-in. If it fails, counts it and logs the reason, the address and, if known, the person. Data from the provider and the browser
+ * is not logged, except single words such as `invalid_grant`: anything else could be a code or a token.
  */
 export async function reportFailure<T>(
   services: Services,
@@ -41,7 +41,7 @@ export async function reportFailure<T>(
   }
 }
 
-/** The parameter at fault, and the codes and claims that the causes name. */
+/** The invalid parameter, and the codes and claims that the causes name. */
 function detailsOf(error: unknown): string[] {
   const { param, cause } = error as { param?: string | null; cause?: unknown };
   const details = param ? [param] : [];

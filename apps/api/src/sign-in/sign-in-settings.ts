@@ -3,38 +3,38 @@ import { type GroupRules, roles, type SessionLimits, type SettingReader } from '
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 
-/** How people sign in. */
+/** Settings for signing in. */
 export interface SignInSettings {
-  /** Where browsers reach Graft: an origin. Null: whatever a request says, which is enough for sessions of keys. */
+  /** Origin at which browsers reach Graft. Null: taken from each request, which is enough for sessions of keys. */
   publicUrl: URL | null;
-  /** Null: keys are exchanged for sessions. */
+  /** Null: people exchange keys for sessions. */
   oidc: OidcSettings | null;
   limits: SessionLimits;
 }
 
-/** A provider of OpenID Connect, and what its groups give. */
+/** An OpenID Connect provider, and what membership in its groups grants. */
 export interface OidcSettings extends GroupRules {
   issuer: URL;
-  /** Of a provider with several tenants, those whose people sign in, as their tokens name them. Empty: `issuer` alone. */
+  /** Issuers of the accepted tenants, for a provider with several tenants. Empty: only `issuer`. */
   allowedIssuers: string[];
   clientId: string;
   clientSecret: string | undefined;
   clientAuthentication: 'client_secret_basic' | 'client_secret_post';
   scopes: string[];
   groupsClaim: string;
-  /** Emails are the provider's own, which does not say that they are verified. */
+  /** Treats emails as verified, for a provider that issues its own emails without saying that they are verified. */
   assumeEmailVerified: boolean;
-  /** Keys are exchanged for sessions all the same. */
+  /** People may exchange keys for sessions as well. */
   allowKeySessions: boolean;
-  /** Days after their last sign-in that keys of people work; 0: for ever. */
+  /** Days after a person's last sign-in for which their keys work; 0: forever. */
   keyLapseDays: number;
-  /** Milliseconds until an answer of the provider is given up. */
+  /** Timeout of requests to the provider, in milliseconds. */
   timeoutMs: number;
 }
 
 const text = Type.String({ minLength: 1, maxLength: 256 });
 
-/** The file that `GRAFT_OIDC_CONFIG` names: docs/sign-in.md. */
+/** The file that `GRAFT_OIDC_CONFIG` names, described in docs/sign-in.md. */
 const FileSchema = Type.Object(
   {
     issuer: Type.String({ minLength: 1, maxLength: 1024 }),
@@ -64,7 +64,7 @@ const FileSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** Throws one Error that names the faults, never a secret; those that `reader` has already found come first. */
+/** Throws one Error that names all errors, those that `reader` has already found first, and never a secret. */
 export function loadSignInSettings({ read, check }: SettingReader): SignInSettings {
   const url = read('GRAFT_PUBLIC_URL');
   const file = read('GRAFT_OIDC_CONFIG');
@@ -79,7 +79,7 @@ export function loadSignInSettings({ read, check }: SettingReader): SignInSettin
   };
   check();
   const publicUrl = url === undefined ? null : parsePublicUrl(url);
-  // Without a provider nobody could sign in again.
+  // Without a provider nobody could sign in again, so keys do not lapse.
   if (file === undefined) return { publicUrl, oidc: null, limits: { ...limits, keyLapseDays: 0 } };
   if (publicUrl === null) {
     throw new Error('GRAFT_OIDC_CONFIG needs GRAFT_PUBLIC_URL: the provider sends people back there');
@@ -124,7 +124,7 @@ function readOidcFile(path: string, clientSecret: string | undefined): OidcSetti
   };
 }
 
-/** What the provider publishes decides who anybody is: in the clear only on this machine. */
+/** Parses the issuer, whose data decides who anyone is: plain http is allowed only on this machine. */
 function parseIssuer(param: string, value: string): URL {
   const url = URL.canParse(value) ? new URL(value) : null;
   const isHere = url !== null && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
@@ -132,23 +132,23 @@ function parseIssuer(param: string, value: string): URL {
   throw new Error(`${param} in the file of GRAFT_OIDC_CONFIG must begin with https://`);
 }
 
-/** Where Microsoft Entra ID signs people in, of all its clouds. */
+/** Whether a URL is a Microsoft Entra ID sign-in host, in any of its clouds. */
 export function isEntra({ hostname }: URL): boolean {
   return /(^|\.)(microsoftonline\.(com|us|de|cn)|windows\.net)$/.test(hostname);
 }
 
-/** Entra's names for the people of every tenant, and the place where one goes. */
+/** Entra's paths for people of all tenants, and the placeholder of a tenant. */
 const everyTenant = /^\/(common|organizations|consumers|\{tenantid\}|%7btenantid%7d)(\/|$)/i;
 
 const isOfEveryTenant = (url: URL): boolean =>
   /(\{|%7b)tenantid(\}|%7d)/i.test(url.href) || (isEntra(url) && everyTenant.test(url.pathname));
 
-/** An id that no administrator of another tenant can give to a group of theirs. */
+/** A group id that no administrator of another tenant can assign to their own group. */
 const objectId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * Anybody can have a tenant, in which they give people any email and groups any name. So the tenants are listed, and of several
- * neither an email that only a tenant vouches for counts, nor a group's name.
+ * Anyone can create a tenant, and there assign any email to people and any name to groups. So all tenants must be listed, and with several
+ * tenants neither emails that only a tenant asserts nor group names are accepted.
  */
 function checkTenants(file: Static<typeof FileSchema>): void {
   const fault = (param: string, message: string) =>

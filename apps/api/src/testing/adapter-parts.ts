@@ -2,20 +2,20 @@ import { fileTensorsFor } from '@graft/peft-core/check';
 import { type PeftConfig, parsePeftConfig } from '@graft/peft-core/config';
 import type { Answer, ApiBench, Caller } from './open-api-bench.ts';
 
-/** A tensor as a header describes it and the bytes after it hold it. */
+/** A tensor of a safetensors file. */
 export interface PartTensor {
   dtype: string;
   shape: number[];
   data: Uint8Array;
 }
 
-/** An adapter as HF PEFT saves it: its config, and its tensors by key. */
+/** An adapter as saved by HF PEFT: its config, and its tensors by key. */
 export interface AdapterParts {
   config: Record<string, unknown>;
   tensors: Map<string, PartTensor>;
 }
 
-/** A sound adapter for the base model `tiny`, with numbers that differ by `seed`. */
+/** A valid adapter for the base model `tiny`, with weights that depend on `seed`. */
 export async function soundAdapter(
   bench: ApiBench,
   options: Record<string, unknown> = {},
@@ -45,7 +45,7 @@ function savedFields(peft: PeftConfig): Record<string, unknown> {
   };
 }
 
-/** A safetensors file; a header that is not the tensors' own is written as it is given. */
+/** Builds a safetensors file. `header` replaces the header of the tensors. */
 export function safetensorsOf(
   tensors: ReadonlyMap<string, PartTensor>,
   header?: string | Uint8Array,
@@ -72,7 +72,7 @@ export function filesOf({ config, tensors }: AdapterParts): UploadFile[] {
   ];
 }
 
-/** One upload; fields that are undefined are left out. */
+/** Uploads an adapter. Undefined fields are omitted. */
 export async function sendAdapter(
   caller: Caller,
   files: UploadFile[],

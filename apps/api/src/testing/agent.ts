@@ -1,6 +1,6 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 
-/** The official client of the Model Context Protocol, with a key. `url`: of the API. */
+/** Connects the official client of the Model Context Protocol with a key. `url`: of the API. */
 export async function connectAgent(url: string, key: string): Promise<Client> {
   const client = new Client({ name: 'test', version: '1' });
   const requestInit = { headers: { authorization: `Bearer ${key}` } };
@@ -8,7 +8,7 @@ export async function connectAgent(url: string, key: string): Promise<Client> {
   return client;
 }
 
-/** What the tool answered, as JSON where it is an object. */
+/** Calls a tool and returns its result, parsed if it is a JSON object. */
 export async function callTool(client: Client, name: string, args: Record<string, unknown> = {}) {
   const { content, isError } = await client.callTool({ name, arguments: args });
   const [first] = content;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Answer } from './open-api-bench.ts';
 
-/** The answer is an error in OpenAI's form: the four keys, perhaps Graft's `details`, a code, and a request id. */
+/** Asserts an error in OpenAI's format: the four keys, optionally Graft's `details`, a code, and a request id. Returns the message. */
 export function assertError(
   answer: Pick<Answer, 'status' | 'json' | 'headers'>,
   status: number,

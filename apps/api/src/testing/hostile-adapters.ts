@@ -10,7 +10,7 @@ import {
   wrongTensors,
 } from './hostile-weights.ts';
 
-/** Some hundreds of uploads that somebody may try, all made from a sound one; the same for the same `seed`. */
+/** Several hundred hostile uploads, all derived from a valid one; the same for the same `seed`. */
 export function hostileAdapters(sound: AdapterParts, seed = 1): HostileAdapter[] {
   const random = randomOf(seed);
   return [

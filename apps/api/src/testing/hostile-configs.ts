@@ -1,4 +1,4 @@
-/** Configs that are none, and options that no adapter has or that this one has not. */
+/** Invalid configs, and options that no adapter has or that this adapter does not have. */
 import { type AdapterParts, filesOf } from './adapter-parts.ts';
 import { bytesOf, type HostileAdapter, withConfig } from './hostile-parts.ts';
 
@@ -116,7 +116,7 @@ export function wrongOptions(sound: AdapterParts): HostileAdapter[] {
     values.map((value) => {
       const changed = { ...sound.config, [option]: value };
       const files = filesOf({ ...sound, config: changed });
-      // What is fine by itself has other tensors than those that were sent.
+      // A valid change requires other tensors than those sent.
       return {
         what: `${option} ${JSON.stringify(value).slice(0, 60)}`,
         files,

@@ -1,7 +1,7 @@
-/** What hostile uploads are made of. */
+/** Building blocks of hostile uploads. */
 import { type AdapterParts, type PartTensor, safetensorsOf, type UploadFile } from './adapter-parts.ts';
 
-/** An upload that must be refused, and what the refusal must name: in the message or as the parameter. */
+/** An upload that must be rejected, and what the message or the parameter of the error must name. */
 export interface HostileAdapter {
   what: string;
   files: UploadFile[];
@@ -57,7 +57,7 @@ export function withConfig(
   };
 }
 
-/** How files of other formats begin. */
+/** First bytes of files in other formats. */
 export const magics: Record<string, number[]> = {
   zip: [0x50, 0x4b, 3, 4],
   'empty zip': [0x50, 0x4b, 5, 6],
@@ -75,7 +75,7 @@ export const magics: Record<string, number[]> = {
   'a pickle of protocol 0': [...Buffer.from("cos\nsystem\n(S'id'\ntR.")],
 };
 
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+/** Returns a generator of numbers in [0, 1), the same for the same seed (mulberry32). */
 export function randomOf(seed: number): () => number {
   let state = seed;
   return () => {

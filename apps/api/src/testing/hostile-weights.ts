@@ -1,4 +1,4 @@
-/** Weights that are none: broken headers, wrong tensors, other formats, cut files. */
+/** Invalid weights: broken headers, wrong tensors, other formats, truncated files. */
 import { type AdapterParts, type PartTensor, safetensorsOf } from './adapter-parts.ts';
 import { bytesOf, type HostileAdapter, magics, withTensors, withWeights } from './hostile-parts.ts';
 
@@ -61,7 +61,7 @@ export function brokenHeaders(sound: AdapterParts): HostileAdapter[] {
   ];
 }
 
-/** Each fault at each of the tensors in turn. */
+/** Every error in each tensor in turn. */
 export function brokenEntries(sound: AdapterParts): HostileAdapter[] {
   const keys = [...sound.tensors.keys()];
   const bad: [field: string, value: unknown][] = [

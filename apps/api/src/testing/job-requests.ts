@@ -6,9 +6,9 @@ export const jobsPath = '/v1/fine_tuning/jobs';
 
 /** Requests of one team for jobs on the model `tiny`. */
 export interface JobRequests {
-  /** Asks for a job on `file`, with more of the body. */
+  /** Requests a job on `file`, with more fields of the body. */
   create(more?: object, headers?: Record<string, string>): Promise<Answer>;
-  /** The request is answered 400 and makes no job. Returns the message. */
+  /** Asserts that the request fails with 400 and creates no job. Returns the message. */
   refuses(more: object, code: string, param?: string | null): Promise<string>;
 }
 

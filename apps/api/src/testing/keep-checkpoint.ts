@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Job, leaseOf, listJobCheckpoints, recordCheckpointAdapter } from '@graft/service';
 import type { ApiBench } from './open-api-bench.ts';
 
-/** Keeps the adapter of a step of a running job, as its worker does at an evaluation. Answers the checkpoint's id. */
+/** Stores the adapter of a step of a running job, as its worker does at an evaluation. Returns the checkpoint's id. */
 export async function keepCheckpoint(
   { services }: ApiBench,
   job: Job,

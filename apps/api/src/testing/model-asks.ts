@@ -1,11 +1,11 @@
-/** How every route of a team is asked for what is of one model: model-limits.test.ts. */
+/** Requests to every route of a team about one model, for model-limits.test.ts. */
 import assert from 'node:assert/strict';
 import { keepCheckpoint } from './keep-checkpoint.ts';
 import type { ApiBench, Caller } from './open-api-bench.ts';
 import { publishAdapter } from './publish-adapter.ts';
 import { runJob } from './run-job.ts';
 
-/** What one model has: all of it is made under one name, which stands in every answer about it. */
+/** Objects of one model. All have one name, which is part of every response about them. */
 export interface Things {
   job: string;
   runningJob: string;
@@ -15,7 +15,7 @@ export interface Things {
   version: string;
 }
 
-/** Version 1 with a tag, version 2 deleted, and a running job with a kept checkpoint. */
+/** Creates version 1 with a tag, a deleted version 2, and a running job with a stored checkpoint. */
 export async function thingsOf(
   bench: ApiBench,
   admin: Caller,
@@ -39,13 +39,13 @@ export async function thingsOf(
   };
 }
 
-/** What a request names beside the things that it is about. */
+/** What a request names besides its subject. */
 interface Beside {
-  /** Those of the model that the key may use. */
+  /** Objects of the model that the key may use. */
   mine: Things;
   /** A training file. */
   file: string;
-  /** What the adapter of the things is called. */
+  /** Name of the subject's adapter. */
   name: string;
 }
 
@@ -56,7 +56,7 @@ export const jobs = '/v1/fine_tuning/jobs';
 const query = (path: string, values: Record<string, string>) => `${path}?${new URLSearchParams(values)}`;
 const webhook = '/v1/webhooks/{webhook_id}';
 
-/** What may start a job of another model, or make a version of one; `at`: of a path that takes the request for a job. */
+/** Bodies that start a job of another model, or add a version to one. `at`: path of a route that accepts a job request. */
 const starts = (at: string, { model, version }: Things, { mine, file, name }: Beside): Ask[] => [
   [at, { training_file: file, suffix: 'poet', model }],
   [at, { training_file: file, suffix: 'poet', model: 'tiny', start_from: model }],
@@ -64,7 +64,7 @@ const starts = (at: string, { model, version }: Things, { mine, file, name }: Be
   [at, { training_file: file, model: mine.model, suffix: name }],
 ];
 
-/** How each route is asked for `of`, whose things are called `name`. In an order in which each finds what it asks for. */
+/** Requests about `of`, named `name`, by route. Ordered so that each finds its subject. */
 export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   'GET /v1/fine_tuning/jobs/{fine_tuning_job_id}': (of) => [
     [`${jobs}/${of.job}`],
@@ -165,7 +165,7 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   ],
   'DELETE /v1/models/{model}': ({ model }) => [[`/v1/models/${model}`]],
   'DELETE /v1/adapters/{adapter_id}': ({ adapter }) => [[`/v1/adapters/${adapter}`]],
-  // Of all models at once.
+  // About all models.
   'GET /v1/usage': () => [['/v1/usage?start_time=0']],
   'GET /v1/usage/budget': () => [['/v1/usage/budget']],
   'GET /v1/audit': () => [['/v1/audit']],
@@ -186,13 +186,13 @@ export const asks: Record<string, (of: Things, beside: Beside) => Ask[]> = {
   'DELETE /v1/team': () => [['/v1/team?name=acme']],
 };
 
-/** Lists, whose answers leave out what is beyond the limit. */
+/** Lists whose responses omit what is beyond the limit. */
 export const lists = ['/v1/fine_tuning/jobs', '/v1/models', '/v1/adapters', '/v1/adapters/deleted'];
 
-/** Asked apart: a stream without an end, and a form. */
+/** Tested separately: an endless stream, and a form. */
 export const apart = ['GET /v1/fine_tuning/jobs/changes', 'POST /v1/adapters'];
 
-/** Routes that touch no model: each was looked at. */
+/** Routes that use no model, each checked by hand. */
 export const withoutModels = [
   'GET /v1/files',
   'POST /v1/files',

@@ -5,33 +5,33 @@ import { Provider } from 'oidc-provider';
 
 export interface TestProvider {
   issuer: string;
-  /** What it says of people, by their subject. */
+  /** Claims of people, by subject. */
   people: Map<string, Record<string, unknown>>;
-  /** The subject of whoever comes without a `login_hint`. */
+  /** Subject of a person who arrives without a `login_hint`. */
   visitor: string;
-  /** Changes the claims of the ID tokens that it signs: what a provider that is mistaken or malicious would send. */
+  /** Changes the claims of ID tokens, to imitate a faulty or malicious provider. */
   forge: ((claims: Record<string, unknown>) => Record<string, unknown>) | null;
-  /** Makes whole ID tokens of those claims, by default signed with the provider's own key. */
+  /** Signs ID tokens with those claims, by default with the provider's own key. */
   sign: (claims: Record<string, unknown>) => Promise<string> | string;
-  /** Makes `claims` a token that the provider's own key has signed. */
+  /** Signs `claims` with the provider's own key. */
   signAsItself(claims: Record<string, unknown>): Promise<string>;
-  /** Instead of answering. */
+  /** Handles a request in place of the provider if it returns true. */
   failing: ((request: IncomingMessage, response: ServerResponse) => boolean) | null;
   close(): Promise<void>;
 }
 
-/** The client that Graft is, with this place to come back to. */
+/** Graft's client at the provider. */
 export const testClient = { id: 'graft', secret: 'a secret of the test, long enough' };
 
 /**
- * A real provider over HTTP: oidc-provider, with a sign-in that lets in whoever a `login_hint` names, and a door in front that can
- * fail, and sign other ID tokens by the provider's own key.
+ * Starts a real provider over HTTP: oidc-provider, with a sign-in that accepts anyone that a `login_hint` names, behind a server that can
+ * fail and can replace ID tokens by others.
  */
 export async function openTestProvider(redirectUri: string): Promise<TestProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const key = { ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256', kid: 'test' };
   const server = createServer();
-  // A connection that ends while a browser takes it up again is a failed request: on a busy machine seconds pass between two.
+  // A connection that closes just as a browser reuses it fails a request: on a busy machine seconds pass between two requests.
   server.keepAliveTimeout = 300_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -61,7 +61,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
       accountId: sub,
       claims: async () => ({ sub, ...people.get(sub) }),
     }),
-    // Its own refuses addresses of this machine, and gives up when that is busy.
+    // The provider's default refuses local addresses, and times out on a busy machine.
     fetch: async (url, options) => {
       const { method, headers, body } = options ?? {};
       const init = { ...(method && { method }), ...(headers && { headers }), ...(body && { body }) };
@@ -87,7 +87,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
     },
   };
 
-  /** Whoever comes is signed in as the one named by `login_hint`, and agrees to all. */
+  /** Signs in the person named by `login_hint`, and grants everything. */
   async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
     if (prompt.name === 'login') {
@@ -103,7 +103,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
     await provider.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
   }
 
-  /** The token endpoint's answer with another ID token. */
+  /** Replaces the ID token in the response of the token endpoint. */
   function forging(response: ServerResponse): void {
     const end = response.end.bind(response) as (chunk: unknown) => ServerResponse;
     response.end = ((chunk: Buffer | string) => {
@@ -131,7 +131,7 @@ export async function openTestProvider(redirectUri: string): Promise<TestProvide
   return opened;
 }
 
-/** A browser, as far as signing in needs one: it keeps cookies by host and follows redirects when told to. */
+/** A minimal browser for signing in: it stores cookies by host and follows redirects on request. */
 export function openBrowser() {
   const jars = new Map<string, Map<string, string>>();
   async function request(url: string, init: RequestInit = {}): Promise<Response> {
@@ -150,7 +150,7 @@ export function openBrowser() {
   return {
     request,
     jar: (url: string) => jars.get(new URL(url).host) ?? new Map<string, string>(),
-    /** Follows redirects until one leads to an address that begins so, which is answered and not opened. */
+    /** Follows redirects up to the first address that starts with `until`, which is returned without being requested. */
     async follow(url: string, until: string): Promise<string> {
       for (let at = url, hops = 0; hops < 12; hops++) {
         const response = await request(at);

@@ -20,9 +20,9 @@ export interface Caller {
   teamId: string;
   teamName: string;
   key: string;
-  /** One request; a plain object as `body` is sent as JSON. */
+  /** Sends a request; a plain object as `body` is sent as JSON. */
   send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
-  /** Uploads lines as a training file and answers its id. */
+  /** Uploads lines as a training file and returns its id. */
   upload(lines: string): Promise<string>;
 }
 
@@ -36,19 +36,19 @@ export interface Answer {
 }
 
 export interface ApiBench {
-  /** The owner's view of the app's database: what a test looks at is not fenced. */
+  /** The services with the owner's view of the database, so that tests see all rows. */
   services: Services;
   app: Awaited<ReturnType<typeof buildApp>>;
   /** `http://127.0.0.1:<port>` */
   url: string;
-  /** Two teams; the model `tiny` is known to both. */
+  /** Two teams, which both can use the model `tiny`. */
   acme: Caller;
   other: Caller;
-  /** A caller of a team with another role, and perhaps limits. */
+  /** Creates a key of a team with another role, and optional limits. */
   caller(team: Caller, role: Role, limits?: Partial<NewApiKey>): Promise<Caller>;
-  /** The operator: of no team, its ids are empty. */
+  /** A caller with an operator's key. It has no team, so its ids are empty. */
   operator(): Promise<Caller>;
-  /** Whoever sends this key. */
+  /** A caller with this key. */
   withKey(team: Pick<Caller, 'teamId' | 'teamName'>, key: string): Caller;
   untilState(jobId: string, state: JobState): Promise<void>;
   close(): Promise<void>;
@@ -56,7 +56,7 @@ export interface ApiBench {
 
 export const chatLine = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}';
 
-/** A listening API over real services, with answers checked against their schemas and short waits. */
+/** Starts an API on real services, which checks responses against their schemas and has short timeouts. */
 export async function openApiBench(
   settings: Partial<ApiSettings> = {},
   env: NodeJS.ProcessEnv = {},

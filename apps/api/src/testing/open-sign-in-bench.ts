@@ -13,11 +13,11 @@ export interface SignInBench {
   bench: ApiBench;
   provider: TestProvider;
   url: string;
-  /** Where the provider sends people back. */
+  /** URL to which the provider returns people. */
   callback: string;
-  /** Adds somebody of these groups to the provider, and returns their subject. */
+  /** Adds a person in these groups to the provider, and returns their subject. */
   person(sub: string, groups: unknown, more?: object): string;
-  /** Goes to the provider as `sub`; returns the address that it sends back to, which is not opened. */
+  /** Signs in at the provider as `sub`. Returns the address to which the provider redirects, without opening it. */
   goTo(browser: Browser, sub: string, query?: string, headers?: Record<string, string>): Promise<string>;
   comeBack(
     browser: Browser,
@@ -27,7 +27,7 @@ export interface SignInBench {
   close(): Promise<void>;
 }
 
-/** An API at which people sign in with a real provider, which has to know beforehand where the API listens. */
+/** Starts an API at which people sign in with a real provider, which must know the API's address beforehand. */
 export async function openSignInBench(
   file: object,
   {

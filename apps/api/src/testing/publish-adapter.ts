@@ -5,7 +5,7 @@ import { type AdapterVersion, leaseOf, publishAdapterVersion } from '@graft/serv
 import { type ApiBench, type Caller, chatLine } from './open-api-bench.ts';
 import { runJob } from './run-job.ts';
 
-/** A job of `team` taken to success, with an adapter for `task` of two files. The weights are random bytes: nobody loads them. */
+/** Completes a job of `team`, with an adapter for `task` in two files. The weights are random bytes, which nothing loads. */
 export async function publishAdapter(
   bench: ApiBench,
   team: Caller,

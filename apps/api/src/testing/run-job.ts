@@ -3,10 +3,10 @@ import type { ApiBench } from './open-api-bench.ts';
 
 const workerId = 'worker-test';
 
-/** Does to a queued job what dispatcher and worker do until it runs. Other queued jobs are dispatched, too. */
+/** Brings a queued job to running, as dispatcher and worker do. Other queued jobs are dispatched too. */
 export async function runJob({ services, untilState }: ApiBench, id: string): Promise<Job> {
   await untilState(id, 'queued');
-  // Room for every job of the tests.
+  // Enough slots for every job of the tests.
   await registerWorker(services, { id: workerId, address: null, hostname: 'test', pid: 1, slots: 1000 });
   await services.sql.query('UPDATE teams SET running_limit = 1000');
   const lease = (await dispatchJobs(services)).find((each) => each.id === id);

@@ -9,14 +9,14 @@ export interface ScriptedWorker {
   // biome-ignore lint/suspicious/noExplicitAny: requests are what is tested
   requests: any[];
   answer: Answer;
-  /** Once it is started, that is done; again, it is a sign of life. */
+  /** Registers the worker, which already happens at the start; later calls are heartbeats. */
   register(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * A registered worker that speaks the internal protocol over real HTTP and says what a test tells it to; the real
- * worker is tested end to end elsewhere.
+ * Starts a registered worker that speaks the internal protocol over real HTTP and responds as the test specifies. Other tests cover the
+ * real worker end to end.
  */
 export async function startScriptedWorker(
   services: Services,
@@ -53,7 +53,7 @@ export async function startScriptedWorker(
   return worker;
 }
 
-/** The workers of a test file: `start` adds one, `closeAll` ends those that were started since. */
+/** The workers of a test file: `start` adds one, `closeAll` closes those started since the last call. */
 export function scriptedWorkers(services: () => Services) {
   const workers: ScriptedWorker[] = [];
   return {
@@ -68,7 +68,7 @@ export function scriptedWorkers(services: () => Services) {
   };
 }
 
-/** Answers these lines at once. */
+/** Responds with these lines immediately. */
 export function says(...lines: object[]): Answer {
   return (_body, response) => {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });

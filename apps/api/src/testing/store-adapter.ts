@@ -5,7 +5,7 @@ import { parsePeftConfig } from '@graft/peft-core/config';
 import { type AdapterVersion, newId, publishUpload } from '@graft/service';
 import type { ApiBench, Caller } from './open-api-bench.ts';
 
-/** A version that was made elsewhere, without the checks of an upload: its weights are random, and nobody loads them. */
+/** Stores a version as if uploaded, without the checks of an upload: its weights are random, and nothing loads them. */
 export async function storeAdapter(
   { services }: Pick<ApiBench, 'services'>,
   { teamId }: Caller,

@@ -1,22 +1,22 @@
-/** Runs work, some of it at a time, turn by turn for those who wait. */
+/** Runs limited concurrent work, with waiting owners in turn. */
 export interface FairQueue {
-  /** Runs `work` when it is `owner`'s turn. Rejects with QueueFull when too much waits already. */
+  /** Runs `work` when it is `owner`'s turn. Rejects with QueueFull if too much work waits. */
   run<T>(owner: string, work: () => Promise<T>): Promise<T>;
-  /** The same for work that ends elsewhere: resolves when it may begin, to what must be called at its end. */
+  /** Like `run`, for work that ends elsewhere: resolves when it may start, to a function that must be called at its end. */
   turn(owner: string): Promise<() => void>;
 }
 
 export class QueueFull extends Error {}
 
 interface Limits {
-  /** What may run at once: of one owner, and of all. */
+  /** Maximum concurrent work, per owner and in total. */
   running: { perOwner: number; all: number };
-  /** What may wait, so that nobody fills the queue for others. */
+  /** Maximum waiting work, so that no owner fills the queue. */
   waiting: { perOwner: number; all: number };
 }
 
 export function createFairQueue({ running, waiting }: Limits): FairQueue {
-  /** Those who wait, in the order of their turns; each starts one piece of work. */
+  /** Waiting owners in the order of their turns, each with functions that start its work. */
   const owners = new Map<string, (() => void)[]>();
   const underWay = new Map<string, number>();
   let allUnderWay = 0;
@@ -31,7 +31,7 @@ export function createFairQueue({ running, waiting }: Limits): FairQueue {
       allUnderWay++;
       allWaiting--;
       const start = works.shift()!;
-      // Behind all others until its next turn.
+      // Goes behind all others until its next turn.
       owners.delete(owner);
       if (works.length > 0) owners.set(owner, works);
       start();

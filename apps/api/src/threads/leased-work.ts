@@ -1,23 +1,23 @@
 import { repeat, type Services } from '@graft/service';
 
-/** Work that processes claim from Postgres, under leases. */
+/** Work that processes claim from Postgres with leases. */
 export interface LeasedWork {
-  /** There is something to claim. */
+  /** Signals that there may be something to claim. */
   wake(): void;
-  /** Stops claiming, fires the signal of the work under way, and resolves when it has ended. */
+  /** Stops claiming, fires the signal of running work, and resolves when that work has ended. */
   close(): Promise<void>;
 }
 
 interface Claims<Claim> {
   name: string;
   sweepMs: number;
-  /** Maximum under way. */
+  /** Maximum running work. */
   most: number;
-  /** Null: there is nothing. */
+  /** Null: nothing to claim. */
   claim(underWay: number): Promise<Claim | null>;
-  /** Does not reject. */
+  /** Must not reject. */
   work(claimed: Claim, stopping: AbortSignal): Promise<void>;
-  /** When all work has ended. */
+  /** Called when all work has ended. */
   closed(): Promise<unknown>;
 }
 
@@ -49,10 +49,10 @@ export function claimWork<Claim>(
   };
 }
 
-/** Between heartbeats at most: a cancel must take at most two seconds. */
+/** Maximum milliseconds between heartbeats: a cancel must take effect within two seconds. */
 const heartbeatMs = 1000;
 
-/** Renews a lease until `release`. `lost` fires once `renew` resolves to nothing: cancelled, or another process has it. */
+/** Renews a lease until `release`. `lost` fires when `renew` resolves to nothing: the work was cancelled or claimed by another process. */
 export function holdLease(
   name: string,
   { log, env }: Pick<Services, 'log' | 'env'>,

@@ -1,17 +1,17 @@
-/** Thread: holds the files of an uploaded adapter against their base model. */
+/** Thread that checks the files of an uploaded adapter against the base model. */
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '@graft/peft-core/config';
 import { type CheckedAdapter, checkAdapterFiles } from '@graft/peft-core/files';
 import { answerCalls } from '@graft/peft-core/threads';
 
 export interface AdapterCheck {
-  /** Absolute; made by this server. */
+  /** Absolute path, chosen by this server. */
   folder: string;
   /** config.json of the base model, and the digest of its weights. */
   base: { config: Record<string, unknown>; digest: string };
 }
 
-/** A GraftError's parts, since errors of a class do not cross threads as such. */
+/** The parts of a GraftError, since class instances do not survive a transfer between threads. */
 export type AdapterFault = Pick<GraftError, 'code' | 'message' | 'param'>;
 
 answerCalls<AdapterCheck | null, CheckedAdapter | AdapterFault | null>(parentPort!, (check) => {

@@ -7,19 +7,19 @@ import type { AdapterCheck, AdapterFault } from './adapter-check-thread.ts';
 
 interface AdapterChecker {
   /**
-   * Checks a folder that was received. Throws GraftErrors that name file, key or option; ApiError `service_unavailable` when too
-   * many checks wait.
+   * Checks a received folder. Throws GraftErrors that name file, key or option; ApiError `service_unavailable` if too many checks
+   * wait.
    */
   check(teamId: string, check: AdapterCheck): Promise<CheckedAdapter>;
   close(): Promise<void>;
 }
 
-/** Of the thread: a header of 4 MiB becomes some 50 MB of objects. */
+/** Heap of the thread: a header of 4 MiB becomes about 50 MB of objects. */
 const heapMb = 256;
-/** To load the thread's modules, before its first check. */
+/** Milliseconds to load the thread's modules before its first check. */
 const startMs = 30_000;
 
-/** Checks one adapter at a time, turn by turn for those who wait, each for at most `timeoutMs`. */
+/** Checks one adapter at a time, with waiting teams in turn, each for at most `timeoutMs`. */
 export function createAdapterChecker(timeoutMs: number): AdapterChecker {
   const thread = createThread<AdapterCheck | null, CheckedAdapter | AdapterFault | null>(
     new URL('./adapter-check-thread.ts', import.meta.url),

@@ -25,20 +25,20 @@ import type { UploadChecks } from './upload-checks.ts';
 
 interface Completion {
   uploadId: string;
-  /** In the file's order. */
+  /** In the order of the file. */
   partIds: readonly string[];
-  /** Of the whole, hexadecimal. */
+  /** Hexadecimal digest of the whole file. */
   md5: string | undefined;
 }
 
-/** Between looks at an upload that somebody else puts together. */
+/** Milliseconds between checks of an upload that another request completes. */
 const lookMs = 250;
 
 /**
- * Makes a file of an upload's parts: streams them through the check of lines into the store, then writes its row. Of several
- * completions at once one does it, and the others answer what it made; the same completion later does so, too. Whatever goes
- * wrong, no bytes are left and the upload stays pending. Null: no such upload in this team. Throws what `claimUpload` throws,
- * GraftError for lines that are no examples, ApiError `md5_mismatch`, `resource_busy`.
+ * Creates a file from an upload's parts: streams them through the check of lines into the store, then writes the file's row. Of several
+ * concurrent completions one does the work, and the others, like a later identical completion, return its result. After any error no bytes
+ * remain and the upload stays pending. Null: no such upload in this team. Throws the errors of `claimUpload`, GraftError for lines that are
+ * no examples, ApiError `md5_mismatch`, `resource_busy`.
  */
 export async function completeParts(
   services: Services,
@@ -102,12 +102,12 @@ async function assemble(
       if (finished) return finished;
       throw takenAway();
     } catch (error) {
-      // Whether there is a row is not known then. Without one the bytes are collected a day later.
+      // The row may exist if the database is unavailable, so the bytes stay. Without a row they are collected a day later.
       if (!isDatabaseAway(error)) await services.files.remove(stored.path).catch(() => {});
       throw error;
     }
   } catch (error) {
-    // A cancelled upload's parts are removed while they are read.
+    // The parts of an upload may be removed while they are read, if it is cancelled.
     const isLost = lost.signal.aborted || !(await renewClaim(services, claim).catch(() => true));
     if (!isLost) await releaseClaim(services, claim).catch(() => {});
     throw isLost && !isDatabaseAway(error) ? takenAway() : error;
@@ -116,7 +116,7 @@ async function assemble(
   }
 }
 
-/** The bytes of parts, one part at a time. Throws GraftError `file_corrupt` for one that is not what was sent. */
+/** The bytes of the parts in order. Throws GraftError `file_corrupt` for a part that differs from what was sent. */
 async function* bytesOf(
   { files }: Services,
   parts: readonly UploadPart[],

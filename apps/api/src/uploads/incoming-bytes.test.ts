@@ -1,4 +1,4 @@
-/** Uploads that are not finished take disk: they count towards the quota of stored bytes while they arrive, however many at once. */
+/** Unfinished uploads count towards the quota of stored bytes while they arrive, even with many concurrent ones. */
 import assert from 'node:assert/strict';
 import { readdir, stat } from 'node:fs/promises';
 import { type ClientRequest, request as httpRequest } from 'node:http';
@@ -30,7 +30,7 @@ async function teamWithQuota(storedBytes = quota): Promise<Caller> {
   return await bench.caller({ ...bench.acme, teamId: json.id, teamName: name }, 'member');
 }
 
-/** Examples of about so many bytes. */
+/** Examples of about `bytes` bytes. */
 function examples(bytes: number): string {
   const line = `{"messages":[{"role":"user","content":"${'a'.repeat(50_000)}"},{"role":"assistant","content":"b"}]}\n`;
   return line.repeat(Math.floor(bytes / line.length));
@@ -63,7 +63,7 @@ interface SlowUpload {
   hangUp(): void;
 }
 
-/** Sends a file but for its last bytes, and then waits. */
+/** Sends a file except its last bytes, and then waits. */
 function slowUpload(
   team: Caller,
   path: string,
@@ -115,7 +115,7 @@ for (const known of [true, false])
     );
     try {
       const open = () => uploads.filter(({ answer }) => !answer);
-      // Of unknown length each has a share first, so perhaps none fits.
+      // Each upload of unknown length first reserves a share, so perhaps none fits.
       await until('refusals', () => open().length <= 1);
       for (const { answer } of uploads)
         if (answer) assert.deepEqual(answer, { status: 403, code: 'quota_exceeded' });
@@ -179,7 +179,7 @@ test('parts that are sent 16 times at once take no more than the upload has anno
     assert.ok((await received()) <= lines.length);
     for (const { finish } of parts) finish();
     await until('answers', () => parts.every(({ answer }) => answer));
-    // Whoever came when the part was there already gets it, and the others are asked to send it again.
+    // Uploads that arrive once the part is stored get it; others must be sent again.
     for (const { answer } of parts) assert.ok(answer!.status === 200 || answer!.code === 'resource_busy');
     assert.ok((await onDisk()) - before <= quota);
     assert.equal(await used(team), lines.length);

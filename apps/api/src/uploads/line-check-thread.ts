@@ -1,4 +1,4 @@
-/** Thread: checks the lines of uploads, each its own, a few at a time. */
+/** Thread that checks the lines of several uploads, a chunk at a time. */
 import { parentPort } from 'node:worker_threads';
 import { type ErrorDetail, GraftError } from '@graft/peft-core/config';
 import type { DatasetSummary, JsonlChecker } from '@graft/peft-core/examples';
@@ -8,12 +8,12 @@ import { createLineChecker } from './line-checker.ts';
 export type LineCall =
   | { kind: 'write'; upload: number; chunk: Uint8Array }
   | { kind: 'end'; upload: number }
-  /** The upload broke off. */
+  /** The upload was aborted. */
   | { kind: 'drop'; upload: number };
 
 export type LineAnswer = DatasetSummary | { code: string; message: string; details: ErrorDetail[] } | null;
 
-// A bad line costs an error of JSON.parse, and its stack more than all else.
+// A bad line costs a JSON.parse error, whose stack would take most of the time.
 Error.stackTraceLimit = 0;
 const checkers = new Map<number, JsonlChecker>();
 

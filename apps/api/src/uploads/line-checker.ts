@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/peft-core/config';
 import { createJsonlChecker, type JsonlChecker } from '@graft/peft-core/examples';
 
-/** peft-core's checker with an error of the request's `file`. */
+/** peft-core's checker, whose errors name the request's `file`. */
 export function createLineChecker(): JsonlChecker {
   const checker = createJsonlChecker();
   return {

@@ -1,4 +1,4 @@
-/** The official `openai` client for Node: uploads in parts and files, as its users call them. */
+/** Uploads in parts and files with the official `openai` client for Node. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';

@@ -2,24 +2,24 @@ import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../api-error.ts';
 
-/** The parts of a multipart body as they come, and the bytes of one that is a file. */
+/** The parts of a multipart body as they arrive, and the bytes of a file part. */
 export interface MultipartBody {
   parts(): AsyncIterable<Multipart>;
   bytes(part: MultipartFile): AsyncIterable<Buffer>;
 }
 
 interface MultipartOptions {
-  /** Milliseconds without a byte after which the client is cut off. */
+  /** Milliseconds without data after which the client is disconnected. */
   idleMs: number;
-  /** The field that holds a file. */
+  /** Name of the field with the file. */
   file: string;
   /** Default 1. */
   mostFiles?: number;
 }
 
 /**
- * Reads a multipart body by `read`, and cuts off a client that is silent. Throws ApiError `unsupported_media_type`,
- * `upload_incomplete`, and what `read` throws; the rest of the body is then dropped. Names of files are as they were sent.
+ * Reads a multipart body with `read`, and disconnects a silent client. Throws ApiError `unsupported_media_type`, `upload_incomplete`, and
+ * the errors of `read`; the rest of the body is then dropped. File names are as sent.
  */
 export async function readMultipart<T>(
   request: FastifyRequest,
@@ -35,7 +35,7 @@ export async function readMultipart<T>(
       bytes: (part) => unlessSilent(request, bytesOf(part), idleMs),
     });
   } catch (error) {
-    // The rest of the body is read and dropped, so that a client that sends first and then reads sees the answer.
+    // Reads and drops the rest of the body, so that a client that sends everything before it reads gets the response.
     request.raw.unpipe();
     request.raw.resume();
     throw error;
@@ -53,8 +53,8 @@ export function missingParameter(name: string): ApiError {
 }
 
 /**
- * The pieces as they come. The request is cut off when the next one takes longer than `ms` milliseconds: the sender's silence, since
- * the time that a piece is worked on does not count.
+ * Yields the pieces as they arrive. Disconnects if the next piece takes longer than `ms` milliseconds; the time that the reader takes for a
+ * piece does not count.
  */
 async function* unlessSilent<T>(
   request: FastifyRequest,
@@ -65,7 +65,7 @@ async function* unlessSilent<T>(
   const iterator = pieces[Symbol.asyncIterator]();
   let lost = false;
   let onClose = () => {};
-  // The parser may have begun too late to hear of it, and would wait for ever.
+  // The parser may have started after the event, and would wait forever.
   const gone = new Promise<never>((_, reject) => {
     onClose = () => {
       if (raw.complete) return;
@@ -85,17 +85,17 @@ async function* unlessSilent<T>(
     }
   } finally {
     raw.off('close', onClose);
-    // What waits for a piece that never comes would not return.
+    // return() may itself wait for a piece that never comes.
     const returned = iterator.return?.();
     if (lost) returned?.catch(() => {});
     else await returned;
   }
 }
 
-/** The parts, of which `mostFiles` may be files. Throws an ApiError for what the parser finds. */
+/** The parts, at most `mostFiles` of them files. Throws an ApiError for errors of the parser. */
 async function* partsOf(request: FastifyRequest, file: string, mostFiles: number): AsyncGenerator<Multipart> {
   try {
-    // Names are taken as they are sent: whoever looks at one sees what it tries.
+    // Keeps names as sent, so that attempts at other paths are visible.
     yield* request.parts({ preservePath: true });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
@@ -110,7 +110,7 @@ async function* partsOf(request: FastifyRequest, file: string, mostFiles: number
   }
 }
 
-/** The bytes of a file part. Throws an ApiError when they break off. */
+/** The bytes of a file part. Throws an ApiError if they end early. */
 async function* bytesOf(part: MultipartFile): AsyncGenerator<Buffer> {
   try {
     yield* part.file as AsyncIterable<Buffer>;

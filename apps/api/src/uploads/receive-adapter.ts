@@ -7,23 +7,23 @@ import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 import { counted } from './receive-upload.ts';
 
-/** What stands beside the files. */
+/** The fields of the form besides the files. */
 export interface AdapterFields {
   base_model: string;
   name: string;
-  /** Name of the model that it was trained further from; null: of the base. */
+  /** Name of the model from which training continued; null: the base model. */
   parent: string | null;
   note: string | null;
 }
 
 interface AdapterLimits {
-  /** Bytes of the weights. */
+  /** Maximum bytes of the weights. */
   bytes: number;
-  /** Milliseconds without a byte after which the upload is cut off. */
+  /** Milliseconds without data after which the upload is aborted. */
   idleMs: number;
 }
 
-/** Each field with what it must look like, in words. */
+/** Pattern of each field, and its description. */
 const fieldRules: Record<keyof AdapterFields, [pattern: RegExp, rule: string]> = {
   base_model: [/^[^\p{C}]{1,256}$/u, 'must be the id of a base model'],
   name: [
@@ -34,7 +34,7 @@ const fieldRules: Record<keyof AdapterFields, [pattern: RegExp, rule: string]> =
   note: [/^[^\0\p{Surrogate}]{1,10000}$/su, 'must be a text of at most 10000 characters'],
 };
 
-/** The parser's limits: the longest note, in UTF-8. */
+/** Limits of the parser. A field holds at most the longest note in UTF-8. */
 export const multipartLimits = {
   files: 3,
   fields: 8,
@@ -45,9 +45,9 @@ export const multipartLimits = {
 };
 
 /**
- * Streams a multipart upload into `folder`: fields, and `file` once for each of the adapter's files, in any order. The names that
- * files are stored under are this server's; one that is sent is only compared with them. `onField` may refuse a field as soon as it is
- * there. Throws ApiError or GraftError; the folder is then the caller's to remove.
+ * Streams a multipart upload into `folder`: fields, and `file` once for each of the adapter's files, in any order. The server chooses the
+ * names of stored files; the names sent are only compared with them. `onField` may reject a field as soon as it arrives. Throws ApiError or
+ * GraftError; the caller must then remove the folder.
  */
 export async function receiveAdapter(
   request: FastifyRequest,

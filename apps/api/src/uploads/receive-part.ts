@@ -6,16 +6,16 @@ import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 
 interface ReceivedPart {
-  /** Key in the store, where they have no row yet; null: they had no place there. */
+  /** Key in the store, without a row yet; null: not stored for lack of space. */
   path: string | null;
   bytes: number;
   sha256: string;
 }
 
 /**
- * Streams the field `data` of a multipart body into the store. What breaks off leaves nothing behind. Where `incoming` has no place
- * for more, what was stored is dropped and the rest only digested: a part that was sent before may come again though nothing is left.
- * Throws ApiError, among them `part_too_large`, or GraftError.
+ * Streams the field `data` of a multipart body into the store. An aborted upload leaves nothing behind. If `incoming` lacks space,
+ * drops what was stored and only digests the rest: a part that was sent before may be sent again even without space. Throws ApiError, such
+ * as `part_too_large`, or GraftError.
  */
 export async function receivePart(
   request: FastifyRequest,
@@ -71,7 +71,7 @@ async function storeOrDigest(
   };
   async function* withPlace(): AsyncGenerator<Buffer> {
     for (let piece = await next(); piece !== null; piece = await next()) {
-      // One that is too large is the store's to refuse.
+      // The store rejects a part that is too large.
       if (bytes <= limit && !(await incoming.add(piece.length))) throw new NoPlace();
       yield piece;
     }

@@ -5,7 +5,7 @@ import { ApiError } from '../api-error.ts';
 import { missingParameter, readMultipart, unknownParameter } from './read-multipart.ts';
 import type { UploadChecks } from './upload-checks.ts';
 
-/** A training file whose bytes are in the store and whose lines are examples; it has no row yet. */
+/** A stored training file whose lines are valid examples; it has no row yet. */
 export interface ReceivedUpload extends DatasetSummary {
   filename: string;
   path: string;
@@ -15,15 +15,15 @@ export interface ReceivedUpload extends DatasetSummary {
 
 interface UploadLimits {
   bytes: number;
-  /** Milliseconds without a byte after which the upload is cut off. */
+  /** Milliseconds without data after which the upload is aborted. */
   idleMs: number;
 }
 
 const defaultFilename = 'upload.jsonl';
 
 /**
- * Streams a multipart upload (`purpose`, `file`, in any order) into the store and checks every line on the way. A failed
- * upload, such as one whose client hangs up, leaves nothing behind. Throws ApiError or GraftError, among them QuotaExceeded.
+ * Streams a multipart upload (`purpose`, `file`, in any order) into the store and checks every line meanwhile. A failed upload, for example
+ * of a client that disconnects, leaves nothing behind. Throws ApiError or GraftError, QuotaExceeded among them.
  */
 export async function receiveUpload(
   request: FastifyRequest,
@@ -58,7 +58,7 @@ export async function receiveUpload(
   });
 }
 
-/** The bytes as they come, each piece once it counts towards the team's quota. Throws QuotaExceeded. */
+/** Yields each piece once it is counted towards the team's quota. Throws QuotaExceeded. */
 export async function* counted(
   bytes: AsyncIterable<Buffer>,
   incoming: IncomingBytes,
@@ -69,7 +69,7 @@ export async function* counted(
   }
 }
 
-/** Stores the bytes of a training file under a new key while its lines are checked. Throws GraftError. */
+/** Stores a training file under a new key while its lines are checked. Throws GraftError. */
 export async function storeChecked(
   bytes: AsyncIterable<Buffer>,
   files: FileStore,
@@ -103,7 +103,7 @@ export function filesAreKept(): ApiError {
   return new ApiError('unsupported_parameter', message, { param: 'expires_after' });
 }
 
-/** The client's name for the file without folders and control characters. It is only shown, never a path. */
+/** The client's file name without folders and control characters. Only displayed, never used as a path. */
 export function cleanName(name: string | undefined): string {
   const last = (name ?? '').split(/[/\\]/).at(-1)!;
   const clean = last.replaceAll(/\p{C}/gu, '').trim().slice(0, 255);

@@ -1,4 +1,4 @@
-/** What clients see of a store and a database that fail in the middle of an upload or a download. */
+/** Responses when the store or the database fails in the middle of an upload or a download. */
 import assert from 'node:assert/strict';
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** The API on the bench's rows and store, but reaching Postgres under another address, and with some services changed. */
+/** Runs the API on the bench's rows and store, with another address of Postgres and some services changed. */
 async function withApi(
   databaseUrl: string,
   work: (
@@ -111,7 +111,7 @@ test('when Postgres stays away the bytes stay: nobody knows whether they have a 
   }
 });
 
-/** Changes one bit of a stored file; answers how to change it back. */
+/** Flips one bit of a stored file. Returns a function that restores it. */
 async function flipBit(file: string): Promise<() => Promise<void>> {
   const content = await readFile(file);
   const changed = Buffer.from(content);

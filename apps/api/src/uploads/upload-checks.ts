@@ -4,13 +4,13 @@ import { createThread } from '@graft/peft-core/threads';
 import type { LineAnswer, LineCall } from './line-check-thread.ts';
 import { createLineChecker } from './line-checker.ts';
 
-/** Checks the lines of one upload as they come. */
+/** Checks the lines of one upload as they arrive. */
 export interface UploadCheck {
-  /** Takes the next bytes; resolves when the check has room for more. */
+  /** Accepts the next bytes; resolves when the check can accept more. */
   write(chunk: Uint8Array): Promise<void>;
   /** Throws GraftError `invalid_jsonl` with every bad line, or `empty_file`. */
   end(): Promise<DatasetSummary>;
-  /** Forgets an upload that broke off. */
+  /** Forgets an aborted upload. */
   drop(): void;
 }
 
@@ -19,14 +19,14 @@ export interface UploadChecks {
   close(): Promise<void>;
 }
 
-/** Bytes that the event loop checks itself, since that takes less than asking a thread. */
+/** Maximum bytes checked on the event loop, which is faster than a call to the thread. */
 const bytesAtOnce = 8 * 1024;
-/** Of the thread: lines of 4 MiB become objects of some hundred megabytes for a moment. */
+/** Heap of the thread: lines of 4 MiB temporarily become several hundred megabytes of objects. */
 const heapMb = 768;
 
 /**
- * Checks lines in a thread, so that no line holds up the event loop. All uploads share it, a chunk of each at a time: the
- * next one of an upload is sent when the one before is done.
+ * Checks lines in a thread, so that no line blocks the event loop. All uploads share the thread, with one chunk at a time each: an upload
+ * sends its next chunk when the previous one is checked.
  */
 export function createUploadChecks(): UploadChecks {
   const thread = createThread<LineCall, LineAnswer>(
@@ -44,10 +44,10 @@ export function createUploadChecks(): UploadChecks {
 
     async function send(chunk: Uint8Array): Promise<void> {
       await done;
-      // A copy of its own, which can be handed over: chunks are cut from larger buffers.
+      // Copied, so that the memory can be transferred: chunks are parts of larger buffers.
       const own = new Uint8Array(chunk);
       done = thread.call({ kind: 'write', upload, chunk: own }, { transfer: [own.buffer] });
-      // Whoever writes next, or ends, is told.
+      // The next write or end reports the error.
       done.catch(() => {});
     }
 

@@ -5,21 +5,21 @@ import { ApiError } from '../api-error.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Throws `budget_exceeded` while the team of a request may begin nothing new, for its money of this month is spent. */
+    /** Throws `budget_exceeded` if the request's team may start nothing new, because its budget of this month is spent. */
     checkBudget(teamId: string): Promise<void>;
   }
 }
 
-/** For so long what was found of a team is taken for true: what is begun meanwhile is spent beyond the budget. */
+/** How long a result is cached. What starts meanwhile may exceed the budget. */
 const freshMs = 2_000;
-/** How often teams are looked at whether they are to be warned. */
+/** Interval at which teams are checked for warnings. */
 const watchMs = 30_000;
-/** Teams that are remembered; with more, those asked for longest ago are forgotten. */
+/** Maximum number of cached teams; beyond that, the oldest entries are dropped. */
 const mostTeams = 1_000;
 
 type Found = { at: number; refusal: Promise<ApiError | null> };
 
-/** Budgets of teams: nothing new begins when one is spent, and its team is told. What runs goes on. */
+/** Enforces the budgets of teams: when one is spent, nothing new starts and the team is notified. Running work continues. */
 export const budgets = fp(async (app) => {
   const { services } = app;
   const found = new Map<string, Found>();
@@ -27,7 +27,7 @@ export const budgets = fp(async (app) => {
     const now = performance.now();
     let entry = found.get(teamId);
     if (!entry || now - entry.at > freshMs) {
-      // Asked once, however many wait for it: a sum over a month costs more than what else a request asks.
+      // Queried once for all concurrent requests: a total over a month costs more than the rest of a request.
       entry = { at: now, refusal: findRefusal(services, teamId) };
       found.delete(teamId);
       found.set(teamId, entry);
@@ -58,10 +58,10 @@ async function findRefusal(services: FastifyInstance['services'], teamId: string
   return new ApiError(
     'budget_exceeded',
     `This team's budget is ${money(monthly)} a month, and ${money(spent)} is spent: nothing new begins until ${resetsAt.toISOString()}, or until the operator raises it. What runs goes on.`,
-    // A client that waits for the next month by itself would seem to hang.
+    // Waiting for the next month automatically would look like a hang.
     { headers: { 'retry-after': String(seconds), 'x-should-retry': 'false' } },
   );
 }
 
-/** As many digits as tell it from another amount. */
+/** An amount with at most 8 significant digits. */
 const money = (amount: number): string => String(Number(amount.toPrecision(8)));

@@ -28,7 +28,7 @@ test('a request of this process is known, and kept no longer than it takes', asy
     assert.deepEqual(json(), { body: { a: 1 } });
   }
   assert.deepEqual(parts, [false, true, true, true, true, true]);
-  // The last one may be on the stack still.
+  // The last request may still be on the stack.
   const alive = () => kept.slice(1, -1).filter((each) => each.deref() !== undefined).length;
   for (let i = 0; i < 50 && alive() > 0; i++) {
     await new Promise((resolve) => setTimeout(resolve, 20));

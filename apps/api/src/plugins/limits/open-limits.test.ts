@@ -25,7 +25,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** Opens event streams, as many as `team` asks for, and answers how to hang up. */
+/** Opens `count` event streams, and returns the controller that closes them. */
 async function openStreams(team: Caller, jobId: string, count: number) {
   const hangUp = new AbortController();
   const path = `${bench.url}/v1/fine_tuning/jobs/${jobId}/events?stream=true`;
@@ -43,7 +43,7 @@ async function newJob(team: Caller): Promise<string> {
   return (await team.send('POST', '/v1/fine_tuning/jobs', { model: 'tiny', training_file })).json.id;
 }
 
-/** Until the server has seen what the client did. */
+/** Waits until the server has noticed what the client did. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   for (let i = 0; i < 200; i++) {
     if (await holds()) return;
@@ -62,7 +62,7 @@ test('streams are capped by key and by address, and free again when the client h
   assert.equal(third.json.error.type, 'rate_limit_error');
   assert.match(third.json.error.message, /key has 2 streams open, and 2 is the limit/);
   assert.match(third.headers.get('retry-after')!, /^\d+$/);
-  // What is no stream is answered all the same, and another team has its own.
+  // Other requests still succeed, and another team has its own limit.
   assert.equal((await bench.acme.send('GET', '/v1/files')).status, 200);
   const others = await openStreams(bench.other, theirs, 1);
   const beyond = await bench.other.send('GET', events(theirs));
@@ -84,7 +84,7 @@ test('uploads and requests of a key are capped', async () => {
     );
     return socket;
   };
-  /** One that was answered was refused: another request was still open as it came. */
+  /** Opens the request again if it was refused, because another request was still open when it arrived. */
   const reopened = (socket: Socket, path: string, headers: string) => {
     if (socket.readableLength === 0) return socket;
     socket.destroy();
@@ -126,7 +126,7 @@ test('completions are capped by key, and by team over all its keys', async () =>
     await bench.caller(bench.acme, 'member'),
     await bench.caller(bench.acme, 'member'),
   ];
-  // There is no worker: each waits for one.
+  // Each waits for a worker, of which there is none.
   const complete = (caller: Caller) =>
     caller.send('POST', '/v1/completions', { model: 'tiny', prompt: 'a', max_tokens: 1 });
   for (const [callers, limit] of [
@@ -140,7 +140,7 @@ test('completions are capped by key, and by team over all its keys', async () =>
     const others = answers.filter(({ status }) => status === 503);
     assert.equal(others.length, callers.length - 1);
   }
-  // They count no more.
+  // They no longer count.
   assert.equal((await complete(one)).status, 503);
 });
 

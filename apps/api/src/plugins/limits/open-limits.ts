@@ -5,42 +5,42 @@ import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
 import { isPart } from './is-part.ts';
 
-/** What a client keeps open, and is counted while it does. */
+/** What a client keeps open and is limited in. */
 type Held = 'requests' | 'uploads' | 'streams' | 'completions';
 
-/** Whose it is. */
+/** Whom a limit applies to. */
 type Holder = 'key' | 'team' | 'address';
 
-/** How many of each may be open at once. */
+/** Maximum number of each that may be open at a time. */
 export interface OpenLimits {
   perKey: Record<Held, number>;
-  /** All its keys together. */
+  /** All keys of the team together. */
   perTeam: Record<Held, number>;
-  /** An address may be a proxy's, with many keys behind it. Of IPv6 a /64 counts as one, since one client has all of it. */
+  /** An address may be a proxy with many keys. A whole IPv6 /64 counts as one address, since one client controls all of it. */
   perAddress: Record<Held, number> & { connections: number };
 }
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** Counts this request as one more of these until it is answered. Throws `too_many_requests` past a limit. */
+    /** Counts this request as one of these until the response ends. Throws `too_many_requests` beyond a limit. */
     hold(kind: Held): void;
   }
   interface FastifyContextConfig {
-    /** Answered however much its address has open: what an orchestrator probes. */
+    /** Not limited by address: the probes of an orchestrator. */
     unlimited?: boolean;
   }
 }
 
-/** Seconds after which a client may try again: something it has open itself must end first. */
+/** Seconds until the client may retry: one of its own open requests must end first. */
 const retryAfter = { 'retry-after': '5' };
 
 /**
- * Caps what one key, one team and one address may have open, so that no client takes the memory, the sockets and the turns of all
- * others. Requests are counted by address here and by key in `auth`; routes hold uploads and completions, and `stream` holds streams.
+ * Limits what one key, one team and one address may have open, so that no client takes all memory, sockets and turns. Requests are
+ * counted here by address and in `auth` by key; routes count uploads and completions, and `stream` counts streams.
  */
 export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => {
   const open = new Map<string, number>();
-  /** What each answer is counted as. */
+  /** The counts that each response adds to. */
   const held = new WeakMap<FastifyReply, string[]>();
 
   const limitsOf = { key: limits.perKey, team: limits.perTeam, address: limits.perAddress };
@@ -68,16 +68,16 @@ export const openLimits = fp<{ limits: OpenLimits }>(async (app, { limits }) => 
   }
 
   app.decorateReply('hold', function (this: FastifyReply, kind) {
-    // A closed answer will never be closed again.
+    // The response is already closed, so its count would never be released.
     if (this.raw.destroyed) return;
     const { caller, operator, session, ip } = this.request;
-    // A client whose requests all wait for parts of theirs would keep itself out.
+    // Otherwise a client whose requests all wait for internal requests would block itself.
     if (kind === 'requests' && isPart(this.request.raw)) return;
     const by = caller ?? operator ?? session;
     const key = by && ('keyId' in by && by.keyId ? by.keyId : by.personId);
     if (key) take(this, kind, 'key', key);
     if (caller) take(this, kind, 'team', caller.teamId);
-    // The request itself was counted by address when it came.
+    // The request was counted by address on arrival.
     if (kind !== 'requests') take(this, kind, 'address', normalizeIP(ip));
   });
 

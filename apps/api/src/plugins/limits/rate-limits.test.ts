@@ -15,7 +15,7 @@ let secondUrl: string;
 const rateLimits = { perKey: 20, perAddress: 200, wrongKeysPerAddress: 10, signInsPerAddress: 0 };
 const limits = { rateLimits, rateSyncMs: 50 };
 before(async () => {
-  // With their counts in Postgres, where the test can see them; packages/service tests both stores.
+  // Counts are in Postgres, where the test can read them; packages/service tests both stores.
   bench = await openApiBench(limits, { REDIS_URL: '', GRAFT_METRICS_LOOPBACK: 'true' });
   fenced = openFenced(bench.services);
   second = await buildApp({ ...bench.services, ...fenced.database }, limits);
@@ -27,7 +27,7 @@ after(async () => {
   await bench?.close();
 });
 
-/** A minute that has just begun is not over before the test is. */
+/** Waits for the next minute if the current one might end before the test does. */
 async function roomInMinute(): Promise<void> {
   const left = 60_000 - (Date.now() % 60_000);
   if (left < 25_000) await sleep(left + 50);
@@ -55,7 +55,7 @@ test('a key has so many requests a minute on all processes together, and is told
   assert.match(told('ratelimit-reset')!, /^\d+$/);
   assert.equal(told('x-ratelimit-reset-requests'), `${told('ratelimit-reset')}s`);
   for (let i = 0; i < 11; i++) await ask(bench.url, key);
-  // One more of the other process is what it hears of the first by.
+  // A request to the other process makes it read the first one's counts.
   for (let seen = 0; seen < 12; await sleep(60)) {
     const { rows } = await bench.services.sql.query(
       "SELECT count FROM rate_counts WHERE name LIKE 'key%' ORDER BY count DESC",
@@ -72,7 +72,7 @@ test('a key has so many requests a minute on all processes together, and is told
   assert.equal(refused.json.error.type, 'rate_limit_error');
   assert.equal(refused.headers.get('retry-after'), refused.headers.get('ratelimit-reset'));
   assert.equal(refused.headers.get('ratelimit-remaining'), '0');
-  // Another key, of another team or of the same, has its own.
+  // Another key, of another team or of the same, has its own count.
   assert.equal((await ask(secondUrl, await keyOf(bench.acme))).status, 200);
   assert.equal((await ask(secondUrl, bench.other.key)).status, 200);
 });
@@ -91,7 +91,7 @@ test('wrong keys are limited by address before Postgres is asked, and those that
   const known = await keyOf(bench.other);
   assert.equal((await ask(secondUrl, known)).status, 200);
   const wrong = (i: number) => `graft_${String(i).padStart(12, 'a')}_${'b'.repeat(32)}`;
-  // It watches, and changes nothing.
+  // Only observes the calls.
   const { mock } = t.mock.method(fenced.database.sql, 'query');
   const lookUps = () =>
     mock.calls.filter(({ arguments: [text] }) => String(text).includes('FROM api_keys')).length;

@@ -6,27 +6,27 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { ApiError } from '../../api-error.ts';
 
-/** Requests a minute; 0: no limit. */
+/** Requests per minute; 0: no limit. */
 export interface RateLimits {
   perKey: number;
   perAddress: number;
-  /** Of these, those with an API key, a session or an invitation's token that is wrong. */
+  /** Requests with a wrong API key, session or invitation token. */
   wrongKeysPerAddress: number;
-  /** Of these, those that begin a sign-in at the provider or come back from one. */
+  /** Requests that start a sign-in at the provider or return from one. */
   signInsPerAddress: number;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Not counted: what a monitor scrapes. */
+    /** Not counted: endpoints that a monitoring system scrapes. */
     unmetered?: boolean;
   }
   interface FastifyInstance {
-    /** Counts of secrets: API keys, sessions' cookies and tokens of invitations. Throws `rate_limit_exceeded`. */
+    /** Counts of requests and of secrets: API keys, session cookies and invitation tokens. Throws `rate_limit_exceeded`. */
     rates: {
       /**
-       * Looks a secret up with `find`, unless this address has sent too many wrong ones in this minute; one that was right lately is
-       * looked up all the same. It is wrong where `find` resolves to null or throws a GraftError of one of `wrongCodes`.
+       * Looks up a secret with `find`, unless this address has sent too many wrong secrets this minute; a secret that was recently right
+       * is looked up in any case. A secret is wrong if `find` resolves to null or throws a GraftError with one of `wrongCodes`.
        */
       lookUp<T>(
         request: FastifyRequest,
@@ -40,13 +40,13 @@ declare module 'fastify' {
   }
 }
 
-/** A secret is known for so long after it was right, and so many of them are. */
+/** How long, and how many, secrets are remembered after they were right. */
 const knownMs = 10 * 60_000;
 const mostKnown = 10_000;
 
 /**
- * Counts requests of each minute by address, when they come, and by key, when that is known, over all API processes. Each answer says
- * how many are left of whichever runs out first. What an orchestrator probes and scrapes is not counted.
+ * Counts requests per minute across all API processes: by address on arrival, and by key once that is known. Each response reports the
+ * remaining requests of the limit that is reached first. The probes and scrapes of an orchestrator are not counted.
  */
 export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app, { limits, syncMs }) => {
   const { services } = app;
@@ -125,7 +125,7 @@ export const rateLimits = fp<{ limits: RateLimits; syncMs: number }>(async (app,
 
 type Checked = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>;
 
-/** Tells the client where it stands, unless it has heard of something tighter, and throws past the limit. */
+/** Sets the rate-limit headers, unless a tighter limit is already reported, and throws beyond the limit. */
 function hold(
   reply: FastifyReply,
   state: Checked,
@@ -153,12 +153,12 @@ function hold(
   );
 }
 
-/** Nothing that keeps keys in memory keeps them readable. */
+/** Digest of a secret, so that memory holds no readable keys. */
 function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('base64');
 }
 
-/** The shared counts as the plugin takes them. Its windows of a minute are theirs. */
+/** Adapts the shared counts to the plugin. Both use windows of a minute. */
 function storeOf(counts: SharedCounts) {
   type Answer = (error: Error | null, result?: { current: number; ttl: number }) => void;
   return class Store {

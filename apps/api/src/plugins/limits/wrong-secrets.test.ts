@@ -1,4 +1,4 @@
-/** Secrets that come in a body or a cookie are guessed as keys in a header are, and count against the same limit. */
+/** Wrong secrets in a body or a cookie count against the same limit as wrong keys in a header. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ const most = 5;
 let bench: ApiBench | undefined;
 beforeEach(async () => {
   await bench?.close();
-  // Counts of a minute that has just begun are not over before the test is.
+  // Waits for the next minute if the current one might end before the test does.
   const left = 60_000 - (Date.now() % 60_000);
   if (left < 15_000) await sleep(left + 50);
   bench = await openApiBench(
@@ -53,7 +53,7 @@ test('wrong tokens at /v1/invitations/accept, which count with wrong keys elsewh
   const accept = async (given: string) => await post('/v1/invitations/accept', { token: given, name: 'A' });
   for (let i = 0; i < most - 1; i++)
     assertError(await accept(`invite_${wrongId(i)}_${secret}`), 400, 'invalid_invitation', 'token');
-  // What is wrong in the request besides its token is no guess.
+  // An error elsewhere in the request is no wrong secret.
   const noEmail = await createInvitation(
     bench!.services,
     bench!.acme.teamId,

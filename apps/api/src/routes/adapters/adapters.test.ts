@@ -23,7 +23,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** A request whose answer is bytes. */
+/** Requests a download. */
 async function download(headers: Record<string, string> = {}, method = 'GET') {
   const { adapterId } = versions[1]!;
   const response = await fetch(`${bench.url}/v1/adapters/${adapterId}/versions/2/download`, {
@@ -76,7 +76,7 @@ describe('adapters', () => {
     };
     assert.deepEqual(await found('OE'), ['poet']);
     assert.deepEqual(await found('e'), ['clerk', 'poet']);
-    // Letters that a LIKE takes for any others stand for themselves.
+    // Wildcards of LIKE match only themselves.
     for (const search of ['_', '%', 'po%', 'p_et', '\\', 'none']) assert.deepEqual(await found(search), []);
     assert.deepEqual(await found('poet', other), []);
     assertError(await acme.send('GET', '/v1/adapters?search='), 400, 'invalid_value', 'search');

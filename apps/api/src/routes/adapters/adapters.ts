@@ -22,7 +22,7 @@ const tags = ['Adapters'];
 const reads = (models: 'filtered' | 'adapter' | 'version') =>
   ({ access: { scope: 'adapters:read', models } }) as const;
 
-/** /adapters: what jobs made and what was uploaded, version by version, and their files. */
+/** /adapters: adapters trained by jobs or uploaded, their versions and files. */
 export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   const downloadOf = createAdapterDownloads(services);
@@ -121,7 +121,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const version = await findVersion(services, request.caller.teamId, request.params);
       const filename = `${version.adapterName}-v${version.number}.tar`;
-      // Its files may have to be fetched and are digested once.
+      // The files may have to be downloaded first, and are digested once.
       reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('artifact', version, filename));
     },

@@ -215,7 +215,7 @@ test('what is not there, not kept, not allowed or not theirs', async () => {
     assert.ok(!foreign.text.includes(bench.acme.teamId));
     if (method !== 'GET') assertError(await ask(viewer, id), 403, 'insufficient_role');
   }
-  // Another job of the team's has no such checkpoint.
+  // Another job of the team has no such checkpoint.
   const elsewhere = await runningJob(bench.acme, 'clerk');
   const way = `/v1/fine_tuning/jobs/${elsewhere.id}/checkpoints/${id}/download`;
   assertError(await bench.acme.send('GET', way), 404, 'checkpoint_not_found');

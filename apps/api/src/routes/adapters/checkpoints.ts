@@ -32,7 +32,7 @@ import { findJob } from '../jobs/find-job.ts';
 const tags = ['Fine-tuning'];
 const path = '/fine_tuning/jobs/:fine_tuning_job_id/checkpoints/:checkpoint_id';
 
-/** /fine_tuning/jobs/{id}/checkpoints/{id}/…: adapters of steps along the way, to download and to make versions. */
+/** /fine_tuning/jobs/{id}/checkpoints/{id}/…: downloads adapters of checkpoints, or promotes them to versions. */
 export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   const downloadOf = createAdapterDownloads(services);
@@ -75,7 +75,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { job, checkpoint } = await find(request.caller, request.params);
       const filename = `${job.suffix ?? job.id.slice(-8)}-step-${checkpoint.step}.tar`;
-      // Its files may have to be fetched and are digested once.
+      // The files may have to be downloaded first, and are digested once.
       reply.endTurn();
       return await sendDownload(request, reply, await downloadOf('checkpoint', checkpoint, filename));
     },
@@ -102,14 +102,14 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const before = await findPromoted(services, checkpoint, name);
       if (before) return toWireAdapterVersion(before);
       reply.hold('uploads');
-      // Its copy is stored like an upload.
+      // The copy is stored like an upload.
       const incoming = await receiveBytes(services, caller.teamId, checkpoint.bytes);
       try {
         const copying = copyOf(checkpoint);
         const stored = await reply
           .withoutTurn(() => copying)
           .catch(async (error: unknown) => {
-            // The client has hung up meanwhile.
+            // The client has disconnected meanwhile.
             await copying.then(({ artifact }) => services.artifacts.remove(artifact)).catch(() => {});
             throw error;
           });
@@ -120,7 +120,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
           if (version.artifact !== stored.artifact) await services.artifacts.remove(stored.artifact);
           return toWireAdapterVersion(version);
         } catch (error) {
-          // Whether there is a row is not known then. Without one the files are collected a day later.
+          // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
           if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
           throw error;
         }
@@ -130,7 +130,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 
-  /** Its files as another object of the store. */
+  /** Copies the checkpoint's files to a new object in the store. */
   async function copyOf(checkpoint: CheckpointAdapter) {
     const folder = await services.artifacts.stage(newId('version'), 0);
     try {
@@ -160,7 +160,7 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 
-  /** The verified files of the checkpoint, in a folder of this machine. */
+  /** Copies the verified files of the checkpoint into a local folder. */
   async function copyTo(folder: string, checkpoint: CheckpointAdapter): Promise<void> {
     const { artifact, files, teamId, id, jobId, modelName, corruptAt } = checkpoint;
     try {

@@ -25,7 +25,7 @@ const restores = { access: { scope: 'adapters:write', models: 'version', answer:
 const kept =
   'It can be restored for some days (the operator says how many), and is then removed with its files.';
 
-/** Deleting adapters and their versions, and giving them back. */
+/** Deletes and restores adapters and their versions. */
 export const adapterDeletionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

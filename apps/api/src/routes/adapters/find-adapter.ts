@@ -8,7 +8,7 @@ import {
 } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 
-/** With its versions and tags within `models`. Throws `adapter_not_found`, of another team's as of none. */
+/** Returns the adapter with its versions and tags within `models`. Throws `adapter_not_found`, also for another team's adapter. */
 export async function findAdapter(
   services: Pick<Services, 'db' | 'sql'>,
   teamId: string,

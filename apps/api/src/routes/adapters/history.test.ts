@@ -11,7 +11,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** An upload that is there. */
+/** Uploads an adapter successfully. */
 async function upload(options: { r?: number; seed?: number; parent?: string; name?: string } = {}) {
   const { r = 2, seed = 1, ...fields } = options;
   const answer = await sendAdapter(bench.acme, filesOf(await soundAdapter(bench, { r }, seed)), fields);
@@ -47,7 +47,7 @@ test('two versions are compared: options, files, what both have', async () => {
     { name: 'validation.loss', a: null, b: 3, difference: null },
   ]);
   assert.ok(mixed.lineage.some(({ field }: { field: string }) => field === 'base_model.digest'));
-  // By tags as by versions.
+  // Tags can be compared like versions.
   await acme.send('POST', `/v1/adapters/${b.adapter_id}/tags`, { tag: 'production', version: b.version });
   const tagged = (await compare(a.model, 'ft:tiny:acme:made-elsewhere:production')).json;
   assert.deepEqual(tagged.config, json.config);
@@ -91,11 +91,11 @@ test('lineage: from the base through parents, and on to what was started from it
   const ids = whole.nodes.map(({ id }: { id: string }) => id);
   for (const { id } of [child, grandchild, sibling]) assert.ok(ids.includes(id));
   assert.equal(whole.truncated, false);
-  // Edges lead from and to what is told.
+  // Edges only connect returned nodes.
   for (const { from, to } of whole.edges) assert.ok(ids.includes(from) && ids.includes(to));
 
   assertError(await other.send('GET', path), 404, 'adapter_not_found');
-  // Of one that is deleted nothing is told but that it was.
+  // Of a deleted version only its existence is shown.
   await acme.send('DELETE', `/v1/adapters/${trained.adapterId}/versions/1`);
   const after = (await acme.send('GET', path)).json;
   const gone = after.nodes.find(({ id }: { id: string }) => id === trained.id);

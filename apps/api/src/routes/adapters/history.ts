@@ -32,7 +32,7 @@ const reads = (models: 'compared' | 'lineage') => ({ access: { scope: 'adapters:
 const writes = (models: 'versions' | 'version') =>
   ({ access: { scope: 'adapters:write', models, answer: 'adapters:read' } }) as const;
 
-/** What adapters came from, how they differ, and what people write of them. */
+/** Lineage, comparison and notes of adapters. */
 export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -100,7 +100,7 @@ export const adapterHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { teamId } = caller;
       const { adapter_id: adapterId } = request.params;
       await setNote(services, teamId, { adapterId, number: null }, request.body.note, caller);
-      // Of one that is not there nothing was written, and this says so.
+      // Nothing was written if the adapter does not exist; findAdapter then throws.
       return toWireAdapter(await findAdapter(services, teamId, adapterId));
     },
   );

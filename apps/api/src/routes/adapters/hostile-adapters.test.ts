@@ -1,4 +1,4 @@
-/** Hundreds of uploads that must cost nothing: each a clear refusal, nothing left behind, memory and event loop left alone. */
+/** Hundreds of hostile uploads: each is rejected clearly, leaves nothing behind, and takes neither memory nor the event loop. */
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -80,7 +80,7 @@ test('the largest checks leave the event loop free', async () => {
     }
     await checks;
     const whole = performance.now() - start;
-    // Held against what the checks take, since a busy machine slows both.
+    // Relative to the duration of the checks, since a busy machine slows both.
     assert.ok(longest < whole / 3, `${longest} ms of ${whole} ms`);
   } finally {
     await checker.close();

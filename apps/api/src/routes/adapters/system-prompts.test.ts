@@ -1,4 +1,4 @@
-// An adapter whose examples all begin with the same system message answers as trained when chats begin with it, too.
+// An adapter whose training examples all start with one system message responds as trained only if chats start with it too.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertError } from '../../testing/assert-error.ts';
@@ -70,7 +70,7 @@ test('so it is for a file uploaded in parts, and on a checkpoint and the version
   const checkpoint = await keepCheckpoint(bench, job, 10);
   const list = await get(`/v1/fine_tuning/jobs/${job.id}/checkpoints`);
   const model = list.data[0].fine_tuned_model_checkpoint;
-  // The name is a model like others, which says where its prompt is.
+  // The checkpoint's name works like any model, and points to its prompt.
   const { id, base_model, adapter, job: of } = await get(`/v1/models/${encodeURIComponent(model)}`);
   assert.deepEqual([id, base_model, adapter, of], [model, 'tiny', null, job.id]);
   const other = await bench.other.send('GET', `/v1/models/${encodeURIComponent(model)}`);

@@ -117,7 +117,7 @@ test('an adapter has a hundred tags, and no more', async () => {
   const statuses: number[] = [];
   async function mover(): Promise<void> {
     for (let tag = tags.shift(); tag !== undefined; tag = tags.shift()) {
-      // On a slow machine some wait for the adapter too long: 503, to be tried again.
+      // On a slow machine some wait too long for the adapter: 503, to be retried.
       let { status } = await move({ tag, version: 3 });
       while (status === 503) ({ status } = await move({ tag, version: 3 }));
       statuses.push(status);

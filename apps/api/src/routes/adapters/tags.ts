@@ -20,7 +20,7 @@ const reads = { access: { scope: 'adapters:read', models: 'adapter' } } as const
 const moves = { access: { scope: 'adapters:write', models: 'moved tag', answer: 'adapters:read' } } as const;
 const removes = { access: { scope: 'adapters:write', models: 'tag', answer: 'own' } } as const;
 
-/** /adapters/{id}/tags: names that completions take, and that are moved from version to version. */
+/** /adapters/{id}/tags: model names for completions that can be moved from version to version. */
 export const adapterTagRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -38,7 +38,7 @@ describe('an adapter that was made elsewhere', () => {
       [1, null, 'From the lab.', 2, 'tiny'],
     );
     assert.match(version.lineage.base_model.digest, /^[0-9a-f]{64}$/);
-    // Of adapter_config.json below.
+    // adapter_config.json is checked below.
     const told = (content: string | Uint8Array) => ({ bytes: content.length, sha256: sha256(content) });
     assert.deepEqual(
       version.files.filter(({ path }: { path: string }) => path !== 'adapter_config.json'),
@@ -110,7 +110,7 @@ describe('an adapter that was made elsewhere', () => {
       assert.equal(config.base_model_name_or_path, 'tiny');
       assert.deepEqual([config.revision, config.auto_mapping], [null, null]);
       assert.doesNotMatch(JSON.stringify(config), /passwd|refs|theirs/i);
-      // What makes the adapter what it is has stayed.
+      // Options that define the adapter are unchanged.
       for (const [field, value] of Object.entries(options)) assert.deepEqual(config[field], value, field);
     });
 

@@ -27,10 +27,10 @@ import { createAdapterChecker } from '../../uploads/adapter-checker.ts';
 import { comingBytes } from '../../uploads/coming-bytes.ts';
 import { type AdapterFields, multipartLimits, receiveAdapter } from '../../uploads/receive-adapter.ts';
 
-/** Milliseconds to open a base model, which may have to be fetched first. */
+/** Milliseconds to open a base model, which may have to be downloaded first. */
 const openModelPatience = 30_000;
 
-/** POST /adapters: an adapter that was made elsewhere, checked as if it were hostile. */
+/** POST /adapters: uploads an adapter trained elsewhere, and treats its files as hostile. */
 export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
   app,
   { settings },
@@ -43,7 +43,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
   app.post(
     '/adapters',
     {
-      // Each part has a limit of its own.
+      // Each part has its own limit.
       bodyLimit: Number.MAX_SAFE_INTEGER,
       config: {
         longBody: true,
@@ -78,7 +78,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
           incoming,
           { bytes: services.env.maxUploadBytes, idleMs: settings.uploadIdleMs },
           async (name, value) => {
-            // Known before gigabytes are sent for nothing, where the fields come before the files.
+            // Checked early, so that no gigabytes are sent in vain if the fields come before the files.
             if (name === 'base_model' && !(await services.baseModels.has(value, teamId)))
               throw unknownBase(value);
             sent[name] = value;
@@ -91,7 +91,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
         const { peft } = await checker.check(teamId, { folder, base: { config, digest } });
         refuseOtherTasks(peft);
         checkStoredWeights(peft, base.config, base.tensors);
-        // Loaders act on what the config names, wherever the files are downloaded to: the sender's paths and names do not pass.
+        // Loaders act on what the config names, wherever the files are downloaded, so the sender's paths and names are replaced.
         await rewriteAdapterConfig(folder, peft, base.id);
         const stored = await services.artifacts.publish(folder);
         try {
@@ -106,7 +106,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
           };
           return toWireAdapterVersion(await publishUpload(services, teamId, upload, caller, incoming));
         } catch (error) {
-          // Whether there is a row is not known then. Without one the files are collected a day later.
+          // The row may exist if the database is unavailable, so the files stay. Without a row they are collected a day later.
           if (!isDatabaseAway(error)) await services.artifacts.remove(stored.artifact).catch(() => {});
           throw error;
         }
@@ -141,7 +141,7 @@ export const adapterUploadRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSetti
 
 type SentFields = Partial<Record<keyof AdapterFields, string>>;
 
-/** What the fields that have arrived touch: the adapter that gets a version, once both halves of its name are known, and the parent. */
+/** What the fields received so far use: the adapter that gets a version, once base model and name are known, and the parent. */
 function touchedBy({ base_model: baseModel, name, parent }: SentFields, teamName: string): Touched[] {
   return [
     ...(baseModel !== undefined && name !== undefined

@@ -159,7 +159,7 @@ test('a drained worker lets go of what it runs, and whose that is stands in its 
   assert.deepEqual(kept.leases.map(told), [{ ...lease, lease_epoch: paused.leaseEpoch }, lease]);
   const drained = (await operator.send('POST', path, { reason: 'slow', drain: true })).json;
   const leaving = drained.leases.map((row: { leaving: boolean }) => row.leaving).toSorted();
-  // The one that is pausing leaves anyway, as its team asked.
+  // The pausing job leaves anyway, at its team's request.
   assert.deepEqual(leaving, [false, true]);
   const asked = await services.db.job.findMany({ where: { preemptRequestedAt: { not: null } } });
   assert.deepEqual(
@@ -198,7 +198,7 @@ test('the queue tells how much of which team waits, whose turn is next first, an
   const { waiting_since: _, ...of } = first;
   assert.deepEqual(of, { ...settings, ...counts, id: idle.teamId, name: idle.teamName, ahead: 0 });
   assert.deepEqual([second.id, second.running, second.queued, second.paused], [busy.teamId, 1, 1, 1]);
-  // The first unit of what it runs.
+  // Its running job is charged one minute at the start.
   assert.ok(second.ahead > 0.9 && second.ahead < 3, `${second.ahead}`);
   assert.doesNotMatch(text, /ftjob/);
   assertError(await bench.acme.send('GET', '/v1/admin/queue'), 403, 'operator_required');

@@ -15,7 +15,7 @@ import { ref } from '../../schemas/schema.ts';
 import { ListQuery } from '../../schemas/team.ts';
 import { operation } from './operation.ts';
 
-/** /admin/audit: whether the audit log is as it was written. No entry is shown. */
+/** /admin/audit: verifies that the audit log is unchanged. Shows no entries. */
 export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -30,7 +30,7 @@ import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { operation } from './operation.ts';
 
-/** /admin/base-models: what the operator adds while Graft runs, and which teams see which model. `fetcher` is woken when there is something to do. */
+/** /admin/base-models: base models added at runtime, and which teams can use which model. Wakes `fetcher` when there is work for it. */
 export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake(): void } }> = async (
   app,
   { fetcher },
@@ -39,7 +39,7 @@ export const adminBaseModelRoutes: FastifyPluginAsyncTypebox<{ fetcher: { wake()
   const { db, env } = services;
   const sources = [...env.baseModelSources, ...env.hubAllow.map((glob) => `hub:${glob}`)];
 
-  /** Null: there is no such model. */
+  /** Null: no such model. */
   async function read(id: string) {
     const access = async () => (await readAccess(db, [id])).get(id)!;
     const entry = (await services.baseModels.configured()).find((model) => model.id === id);

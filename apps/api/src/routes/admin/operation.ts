@@ -3,8 +3,8 @@ import type { TSchema } from 'typebox';
 import { errorResponses } from '../../schemas/error.ts';
 
 /**
- * The options of a route of the operator. It answers `answer`, or an error: 400 where it takes a body or a query, 404 where it takes an
- * id, and those of `errors`.
+ * Options of an operator's route that responds with `answer`. Its errors are 400 if it has a body or a query, 404 if it has an id, and
+ * `errors`.
  */
 export function operation<A extends TSchema, S extends FastifySchema>(
   summary: string,

@@ -30,13 +30,13 @@ import {
 import { identityNotFound } from '../sign-in/me.ts';
 import { operation } from './operation.ts';
 
-/** /admin/people: everybody whom the service knows. */
+/** /admin/people: all people of the service. */
 export const adminPeopleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
   async function find(id: string): Promise<PersonRecord> {
     const person = await findPerson(services, id);
-    // By their id alone: an email could be another person's tomorrow.
+    // Only by id: an email may belong to another person tomorrow.
     if (person?.id !== id) throw personNotFound(id);
     return person;
   }

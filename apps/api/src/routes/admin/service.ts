@@ -5,7 +5,7 @@ import { QueueSchema, ServiceStateSchema, toWireQueue, toWireWorkers } from '../
 import { inTime } from '../health.ts';
 import { operation } from './operation.ts';
 
-/** /admin/service and /admin/queue: how the service is, and whose turn it is. */
+/** /admin/service and /admin/queue: the state of the service and of the queue. */
 export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
   const version = versionText(await readCodeVersion());

@@ -34,7 +34,7 @@ import { teamNotFound } from '../team/team.ts';
 import { operation } from './operation.ts';
 import { personNotFound } from './people.ts';
 
-/** /admin/teams/{id}/keys and members: who gets into a team, as its audit log records. Nothing else of a team. */
+/** /admin/teams/{id}/keys and members: who has access to a team, as recorded in its audit log. Shows nothing else of a team. */
 export const adminTeamAccessRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

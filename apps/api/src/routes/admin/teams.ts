@@ -26,13 +26,13 @@ import {
 import { teamNotFound } from '../team/team.ts';
 import { operation } from './operation.ts';
 
-/** /admin/teams: the operator's. What a team has, its operator does not see. */
+/** /admin/teams: manages teams. The operator does not see a team's data. */
 export const adminTeamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
   async function find(id: string): Promise<Team> {
     const team = await findTeam(services, id);
-    // By its id alone: a name could be another team's tomorrow.
+    // Only by id: a name may belong to another team tomorrow.
     if (team?.id !== id) throw teamNotFound(id);
     return team;
   }

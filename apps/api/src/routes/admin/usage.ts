@@ -32,7 +32,7 @@ import { teamNotFound } from '../team/team.ts';
 import { answerUsage, budgetNotFound } from '../usage/usage.ts';
 import { operation } from './operation.ts';
 
-/** /admin/usage, /admin/prices and the budgets of teams: who used what, and what it costs. Nothing else of a team. */
+/** /admin/usage, /admin/prices and budgets of teams: usage and costs. Shows nothing else of a team. */
 export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -88,7 +88,7 @@ export const adminUsageRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   );
 
-  /** Throws `team_not_found`. */
+  /** Returns the id of an existing team. Throws `team_not_found`. */
   async function known(id: string): Promise<string> {
     if ((await findTeam(services, id))?.id !== id) throw teamNotFound(id);
     return id;

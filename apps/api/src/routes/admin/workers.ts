@@ -25,7 +25,7 @@ import {
 } from '../../schemas/worker.ts';
 import { operation } from './operation.ts';
 
-/** /admin/workers and /admin/keys: the service's machines, and the operator's own keys. */
+/** /admin/workers and /admin/keys: the workers of the service, and the operator's keys. */
 export const adminWorkerRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

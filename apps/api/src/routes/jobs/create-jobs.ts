@@ -21,7 +21,7 @@ import { findJob } from './find-job.ts';
 
 const tags = ['Fine-tuning'];
 
-/** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create a job again. */
+/** POST /fine_tuning/jobs and …/{id}/clone, and the request that would create an existing job again. */
 export const createJobRoutes: FastifyPluginAsyncTypebox<{
   validator: Pick<LeasedWork, 'wake'>;
   checker: OptionChecker;
@@ -36,7 +36,7 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
   ): Promise<WireJob> {
     const idempotency = {
       idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
-      // OpenAI's clients say so; they send no idempotency key.
+      // OpenAI's clients mark retries this way and send no idempotency key.
       isRetry: Number(headers['x-stainless-retry-count'] ?? 0) > 0,
     };
     const input = await checkNewJob(services, checker, caller, body, idempotency, reply);
@@ -83,7 +83,7 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request, reply) => {
       const { caller, params, body } = request;
-      // The answer shows what the other job was asked for, and writing does not include reading.
+      // The response shows the options of the other job, and a write scope does not include reading.
       checkScope(caller, 'jobs:read');
       const job = await findJob(services, caller.teamId, params.fine_tuning_job_id);
       return await create(request, reply, cloneRequest(job, body));
@@ -108,10 +108,10 @@ export const createJobRoutes: FastifyPluginAsyncTypebox<{
   );
 };
 
-/** Null means as much as nothing in a request, and a hyperparameter that is "auto" as much as one that is left out. */
+/** Removes what only repeats defaults: null, and hyperparameters that are "auto". */
 function withoutDefaults(request: CreateJobBody): CreateJobBody {
   const given = Object.entries(request).filter(([, value]) => value !== null);
-  // `cloneRequest` names the method.
+  // `cloneRequest` always sets the method.
   const method = request.method!;
   const chosen = Object.entries(hyperparametersOf(method) ?? {}).filter(([, value]) => value !== 'auto');
   return {

@@ -16,8 +16,7 @@ import {
 } from '../../testing/open-api-bench.ts';
 
 const path = '/v1/fine_tuning/estimates';
-/** Takes a thread for ever. */
-/** Nearly as many steps as a template may take, for each line. */
+/** Takes nearly the maximum steps of a template, for each line. */
 const slowTemplate = "{% for i in range(45000) %}{{ '' }}{% endfor %}{{ messages[0].content }}";
 
 let folder: string;
@@ -43,7 +42,7 @@ after(async () => {
 const ask = async (body: object, team: Caller = bench.acme) =>
   await team.send('POST', path, { model: 'tiny', training_file: lines, ...body });
 
-/** Runs `body` while workers live that say this of themselves. */
+/** Runs `body` while workers with these capabilities are live. */
 async function withWorkers(all: (Partial<WorkerCapabilities> | null)[], body: () => Promise<void>) {
   const ids = all.map((_, i) => `worker-${i}`);
   const usual = { device: 'cpu', threads: 2, precisions: ['fp32'] } satisfies WorkerCapabilities;
@@ -65,7 +64,7 @@ test('what a job would come to, before any worker lives', async () => {
   const { trainable_parameters, total_parameters, peak_memory_bytes, tokens, steps, ...rest } = json;
   for (const number of [trainable_parameters, total_parameters, peak_memory_bytes, tokens])
     assert.ok(Number.isSafeInteger(number) && number > 0, `${number}`);
-  // Six epochs, as of all that are few and short, of 20 examples, 8 a step.
+  // Six epochs, the default for few and short examples, of 20 examples, eight per step.
   assert.equal(steps, 18);
   assert.deepEqual(rest, {
     object: 'fine_tuning.estimate',
@@ -129,7 +128,7 @@ describe('which worker it is told for', () => {
     await withWorkers([gpu], async () => {
       const { json } = await ask({});
       assert.deepEqual([json.fits, json.device, json.memory_bytes], [true, 'gpu', 24e9]);
-      // A tiny model's. A process on a processor holds Node and TensorFlow's library besides.
+      // Memory of a tiny model. On a CPU, Node and the TensorFlow library would add to it.
       assert.ok(json.peak_memory_bytes > 100e3 && json.peak_memory_bytes < 10e6, json.peak_memory_bytes);
     });
     await withWorkers([{ ...gpu, memoryBytes: 50e3 }], async () => {
@@ -204,11 +203,11 @@ describe('what it may cost', () => {
     const id = 'y'.repeat(3.9 * 2 ** 20);
     const training_file = await bench.acme.upload(`${JSON.stringify({ id, text: 'abc' })}\n`.repeat(16));
     const { json } = await ask({ training_file });
-    // Six epochs, as of all that are few and short, of 16 lines of four tokens.
+    // Six epochs, the default for few and short examples, of 16 lines with four tokens.
     assert.deepEqual([json.tokens, json.steps], [384, 12]);
   });
 
-  /** A request that takes longer than an estimate may. */
+  /** A request that takes longer than the maximum duration of an estimate. */
   const slow = async (signal: AbortSignal) => {
     const response = await fetch(bench.url + path, {
       method: 'POST',
@@ -238,10 +237,10 @@ describe('what it may cost', () => {
     assert.equal(quick.status, 200, quick.text);
     gone.abort();
     const before = performance.now();
-    // The server sees a moment later that they are gone.
+    // The server notices a moment later that the clients are gone.
     while ((await ask({})).status === 429) await sleep(50);
     assert.ok(performance.now() - before < 12_000, 'it waits for no deadline');
-    // One was under way, and four waited.
+    // One was running, and four waited.
     const answers = (await settled).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     assert.equal(answers.length, 3);
     for (const answer of answers) {

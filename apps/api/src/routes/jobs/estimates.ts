@@ -9,7 +9,7 @@ import { EstimateJobSchema } from '../../schemas/jobs/fine-tuning-job.ts';
 import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
 
-/** /fine_tuning/estimates: what a job would come to. */
+/** /fine_tuning/estimates: estimates a job without creating it. */
 export const estimateRoutes: FastifyPluginAsyncTypebox<{
   estimator: Estimator;
   checker: OptionChecker;
@@ -19,7 +19,7 @@ export const estimateRoutes: FastifyPluginAsyncTypebox<{
   app.post(
     '/fine_tuning/estimates',
     {
-      // It creates nothing, and says no more of files than a job that failed.
+      // Reading suffices: it creates nothing, and reveals no more about files than a failed job.
       config: { access: { scope: 'jobs:read', role: 'viewer', models: 'start' } },
       schema: {
         tags: ['Fine-tuning'],

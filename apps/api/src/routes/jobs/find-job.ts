@@ -1,7 +1,7 @@
 import { getJob, type Job, type Services } from '@graft/service';
 import { ApiError } from '../../api-error.ts';
 
-/** A job of the team. Throws `job_not_found`. */
+/** Returns a job of the team. Throws `job_not_found`. */
 export async function findJob(services: Services, teamId: string, id: string): Promise<Job> {
   const job = await getJob(services, teamId, id);
   if (!job) throw jobNotFound(id);

@@ -141,7 +141,7 @@ describe('creating jobs', () => {
     const retried = await create(body, { 'x-stainless-retry-count': '1' });
     assert.equal(retried.json.id, first.json.id);
     assert.equal(retried.headers.get('idempotent-replayed'), 'true');
-    // Without the header the same request means a second job, and another body is another request.
+    // Without the header the same request creates a second job, and another body is another request.
     assert.notEqual((await create(body)).json.id, first.json.id);
     const other = await create({ metadata: { unique: 'other' } }, { 'x-stainless-retry-count': '1' });
     assert.notEqual(other.json.id, first.json.id);
@@ -390,7 +390,7 @@ describe('reading and steering jobs', () => {
     assert.equal((await list(`limit=2&after=${first.last_id}`)).data[0].step_number, 1);
 
     const post = async (verb: string) => (await bench.acme.send('POST', `${path}/${job.id}/${verb}`)).json;
-    // A running job is asked; its worker obeys.
+    // Pausing a running job is a request to its worker.
     assert.equal((await post('pause')).status, 'running');
     assert.equal((await post('cancel')).status, 'running');
   });

@@ -12,7 +12,7 @@ import { findJob, jobNotFound } from './find-job.ts';
 
 const tags = ['Fine-tuning'];
 
-/** /fine_tuning/jobs: list, read, change and delete jobs; cancel, pause and resume them. */
+/** /fine_tuning/jobs: lists, reads, changes and deletes jobs; cancels, pauses and resumes them. */
 export const fineTuningJobRoutes: FastifyPluginAsyncTypebox<{ writer: JobWriter }> = async (
   app,
   { writer: { wire, wireAll } },

@@ -16,7 +16,7 @@ async function createJob(): Promise<string> {
   return answer.json.id;
 }
 
-/** Dispatched and claimed: what `dispatchJobs` and a worker do. */
+/** Dispatches and claims a job, as `dispatchJobs` and a worker do. */
 async function claim(id: string, workerId: string): Promise<void> {
   const { rows } = await bench.services.sql.query(
     `UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, dispatched_at = now()
@@ -64,7 +64,7 @@ test('who had the job, from when to when, and what happens next; page by page', 
     gpu: 'NVIDIA L4',
     micro_batch: 2,
   });
-  // As earlier versions wrote it.
+  // The format of earlier versions.
   const { gpu: _, microBatch: __, ...earlier } = onGpu;
   await bench.services.db.job.update({ where: { id }, data: { requirements: earlier } });
   assert.deepEqual((await attemptsOf(id)).json.outlook.requirements, {

@@ -8,7 +8,7 @@ import { toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 import { findJob } from './find-job.ts';
 
-/** /fine_tuning/jobs/{id}/attempts: who worked on a job from when to when, how that ended, and what happens next. */
+/** /fine_tuning/jobs/{id}/attempts: which process worked on a job when, how each attempt ended, and what happens next. */
 export const jobAttemptRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

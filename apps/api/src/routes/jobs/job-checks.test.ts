@@ -1,4 +1,4 @@
-// What a job would be refused for, as an answer: all that a new job is refused for, by field, and nothing is created.
+// Checks of job requests: all errors of a new job, by field, in a successful response, and nothing is created.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setQuota } from '@graft/service';
@@ -133,7 +133,7 @@ test('what peft leaves out and costs much is warned of, before the job and in it
   const reasons = (await bench.acme.send('GET', `/v1/fine_tuning/jobs/${job.json.id}`)).json.training_reasons;
   assert.match(reasons.target_modules, /"all-linear" learns more/);
 
-  // Nothing of it where Graft chooses: the job has the values.
+  // No warning if Graft chooses the values, which the job then has.
   for (const [given, r] of [
     [{ peft_type: 'LORA' }, 16],
     [{ ...peft, lora_alpha: 'auto', target_modules: 'auto' }, 2],

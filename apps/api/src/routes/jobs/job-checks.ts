@@ -18,12 +18,12 @@ import { ref } from '../../schemas/schema.ts';
 import { hangUp } from '../../serving/answer.ts';
 import { toApiError } from '../../to-api-error.ts';
 
-/** Of a request that is at fault. */
+/** Statuses of invalid requests. */
 const refusals = [400, 403, 422];
 const ofModel = ['model', 'start_from'];
 const body = ref(CreateJobSchema);
 
-/** /fine_tuning/checks: what a job would be refused for, for whoever is still writing the request. */
+/** /fine_tuning/checks: reports the errors of a job request that a user is still writing. */
 export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
   estimator: Estimator;
   checker: OptionChecker;
@@ -62,7 +62,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     },
   );
 
-  /** Where the request as a whole is not one yet: a wrong model is known before a file is chosen for it, or uploaded. */
+  /** Checks only the model if the request is incomplete, so that a wrong model is reported before a file is chosen or uploaded. */
   async function modelFaults({
     caller,
     body,
@@ -103,7 +103,7 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
   }
 };
 
-/** As a new job is parsed; its faults are thrown as they would be there. */
+/** Parses the body as for a new job, and throws the same errors. */
 function parse(request: FastifyRequest): CreateJobBody {
   const validate = request.compileValidationSchema(body, 'body') as unknown as (
     data: unknown,

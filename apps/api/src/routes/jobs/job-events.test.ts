@@ -25,7 +25,7 @@ interface Message {
   comment?: string;
 }
 
-/** Opens an event stream; `next` answers one message after the other, null at the end. */
+/** Opens an event stream; `next` returns one message after another, null at the end. */
 async function openStream(id: string, headers: Record<string, string> = {}) {
   const hangUp = new AbortController();
   const response = await fetch(`${bench.url}/v1/fine_tuning/jobs/${id}/events?stream=true`, {

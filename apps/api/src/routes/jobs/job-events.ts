@@ -9,7 +9,7 @@ import { ref } from '../../schemas/schema.ts';
 import type { ApiSettings } from '../../settings.ts';
 import { findJob } from './find-job.ts';
 
-/** /fine_tuning/jobs/{id}/events: what happened to a job, by the page or as it happens. */
+/** /fine_tuning/jobs/{id}/events: the events of a job, as pages or as a stream. */
 export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = async (
   app,
   { settings },
@@ -42,7 +42,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
     },
   );
 
-  /** `seq` of the event that the client saw last; 0 for no event, or none of this job. */
+  /** `seq` of the last event that the client saw; 0 for none, or if the job has no such event. */
   async function positionOf(job: Job, lastEventId: string | string[] | undefined): Promise<number> {
     if (typeof lastEventId !== 'string') return 0;
     const event = await services.db.jobEvent.findFirst({
@@ -55,7 +55,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }
   async function* follow({ teamId, id }: Job, from: number, signal: AbortSignal): AsyncGenerator<string> {
     const job = { teamId, jobId: id, seq: from };
     let behind = true;
-    // At once, so that the client has its headers before the first event.
+    // Sent immediately, so that the client gets the headers before the first event.
     yield ': stream of events\n\n';
     while (!signal.aborted) {
       const news = await feed.next(job, { behind, ms: settings.streamHeartbeatMs, signal });

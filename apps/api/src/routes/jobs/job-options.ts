@@ -12,10 +12,10 @@ import {
 } from '../../schemas/jobs/job-options.ts';
 import { ref } from '../../schemas/schema.ts';
 
-/** Milliseconds to open a base model, which may have to be fetched first. */
+/** Milliseconds to open a base model, which may have to be downloaded first. */
 const openModelPatience = 10_000;
 
-/** /fine_tuning/options: what a form for a new job is made of. */
+/** /fine_tuning/options: everything that a form for a new job needs. */
 export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -1,4 +1,4 @@
-/** What a page of many jobs reads: curves in one answer, changes in one stream, whose a job is, and finding it. */
+/** What pages with many jobs read: curves in one response, changes in one stream, the creator of a job, and search. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import {

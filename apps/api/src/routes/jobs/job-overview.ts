@@ -11,7 +11,7 @@ import { jobNotFound } from './find-job.ts';
 
 const tags = ['Fine-tuning'];
 
-/** What a page of many jobs shows: their curves in one answer, and what changes among them in one stream. */
+/** Data for pages with many jobs: all loss curves in one response, and all changes in one stream. */
 export const jobOverviewRoutes: FastifyPluginAsyncTypebox<{
   settings: ApiSettings;
   writer: JobWriter;

@@ -15,7 +15,7 @@ import { findJob } from './find-job.ts';
 
 const tags = ['Fine-tuning'];
 
-/** /fine_tuning/jobs/{id}/checkpoints and /metrics: what training has recorded. */
+/** /fine_tuning/jobs/{id}/checkpoints and /metrics: the checkpoints and metrics of training. */
 export const jobRecordRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

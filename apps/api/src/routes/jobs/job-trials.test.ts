@@ -1,4 +1,4 @@
-// Sweeps as requests have them: what they make, what they come to, and what is refused. How they are trained is in apps/worker.
+// Requests for sweeps: their trials, estimates and errors. apps/worker tests how they are trained.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { rungsOf, sweepSteps } from '@graft/peft-core/config';
@@ -14,7 +14,7 @@ let create: JobRequests['create'];
 let refuses: JobRequests['refuses'];
 before(async () => {
   bench = await openApiBench();
-  // Each with a prompt of its own: those with the same one are on one side of a split.
+  // Each with a separate prompt, since a split keeps examples with the same prompt together.
   const lines = Array.from({ length: 40 }, (_, i) => chatLine.replace('"content":"', `"content":"${i} `));
   file = await bench.acme.upload(lines.join('\n'));
   ({ create, refuses } = jobRequests(bench, file));
@@ -56,7 +56,7 @@ describe('a sweep', () => {
     );
     for (const { object, status, step, rungs, training: fixed } of trials) {
       assert.deepEqual([object, status, step, rungs], ['fine_tuning.job.trial', 'waiting', 0, []]);
-      // 36 examples, twice, measured at each quarter.
+      // 36 examples, two epochs, evaluated at each quarter.
       assert.deepEqual([fixed.seed, fixed.eval_steps], [5, 18]);
     }
     const steps = sweepSteps(4, rungsOf(4, 72, 18));
@@ -150,7 +150,7 @@ describe('a sweep', () => {
       state(4, 'stopped', at(2.5)),
     ]);
     assert.deepEqual(await ties(), [null, null, 2, null]);
-    // That the second went on and was stopped later changes nothing of it; what is not a number ties with nothing.
+    // That the second trial continued and stopped later does not matter; a loss that is not a number ties with nothing.
     const later = [...at(2), { step: 72, loss: 9 }];
     await record([
       state(1, 'stopped', at(null)),

@@ -6,7 +6,7 @@ import { TrialListSchema, toWireTrials } from '../../schemas/jobs/job-trial.ts';
 import { ref } from '../../schemas/schema.ts';
 import { findJob } from './find-job.ts';
 
-/** /fine_tuning/jobs/{id}/trials: what a sweep tries, and how far each has come. */
+/** /fine_tuning/jobs/{id}/trials: the trials of a sweep and their progress. */
 export const jobTrialRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

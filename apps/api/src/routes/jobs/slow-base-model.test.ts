@@ -1,4 +1,4 @@
-/** What a request waits for that is not Postgres holds no turn: all turns held, no team's request would be answered. */
+/** Requests that wait for something other than Postgres hold no turn. If they held all turns, no team's requests would proceed. */
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +10,7 @@ let bench: ApiBench;
 let hub: Server;
 let isAsked: Promise<void>;
 before(async () => {
-  // It takes connections, as a hub behind a broken network does, and answers nothing.
+  // Accepts connections but never responds, like a hub behind a broken network.
   hub = createServer();
   isAsked = new Promise((resolve) => hub.once('request', () => resolve()));
   await new Promise<void>((resolve) => hub.listen(0, '127.0.0.1', resolve));

@@ -1,7 +1,7 @@
-/** What a directory reads before it sends anything (RFC 7643, 5 to 7). */
+/** What a directory reads before it sends anything (RFC 7643, sections 5 to 7). */
 import { userSchema } from './user-resource.ts';
 
-/** Users of one page. */
+/** Maximum users per page. */
 export const mostListed = 200;
 
 export const serviceProviderConfig = (base: string) => ({

@@ -3,15 +3,15 @@ import { ScimError } from './scim-error.ts';
 import { attributeOf, userSchema, withAttributes } from './user-resource.ts';
 
 const patchSchema = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
-/** Operations of one request. */
+/** Maximum operations per request. */
 const mostOperations = 100;
 
 type Json = Record<string, unknown>;
 type Emails = NonNullable<ScimUserInput['attributes']['emails']>;
 
 /**
- * What a PATCH makes of a User (RFC 7644, 3.5.2), as directories spell it: Entra writes `Replace` with a path, or a value whose keys are
- * paths; Okta writes `replace` and a value with attributes. Attributes that are not kept are passed over. Throws ScimError.
+ * Applies a PATCH to a User (RFC 7644, 3.5.2), in the variants that directories send: Entra sends `Replace` with a path, or a value whose
+ * keys are paths; Okta sends `replace` with a value of attributes. Ignores attributes that Graft does not store. Throws ScimError.
  */
 export function patchUser(before: ScimUserInput, body: unknown): ScimUserInput {
   const { schemas, Operations: operations } = (body ?? {}) as Json;
@@ -51,7 +51,7 @@ export function patchUser(before: ScimUserInput, body: unknown): ScimUserInput {
   return user;
 }
 
-/** An email by its type, or the primary one, with the attribute behind it: `emails[type eq "work"].value`. */
+/** Path of an email by type, or of the primary one, and an attribute of it: `emails[type eq "work"].value`. */
 const emailPath = /^emails\[(type|primary) eq (?:"([^"]{1,64})"|(true|false))\](?:\.(value|type|primary))?$/i;
 
 function change(user: ScimUserInput, verb: string, path: string, value: unknown): ScimUserInput {
@@ -60,7 +60,7 @@ function change(user: ScimUserInput, verb: string, path: string, value: unknown)
   const email = emailPath.exec(name);
   if (email) return changeEmail(user, verb, email, value);
   const set = attributeOf(name);
-  // Names of what is not kept differ from those that are none: a path is checked as far as it is read.
+  // Ignores attributes that Graft does not store, but rejects text that is not a path.
   if (!set) {
     if (/^[\w.:$-]+(?:\[[^[\]]*\](?:\.\w+)?)?$/.test(name)) return user;
     throw new ScimError(400, `'${path.slice(0, 100)}' is no path.`, 'invalidPath');

@@ -1,4 +1,4 @@
-/** An error as SCIM has it (RFC 7644, 3.12). */
+/** An error in SCIM's format (RFC 7644, 3.12). */
 export class ScimError extends Error {
   readonly status: number;
   readonly scimType: string | undefined;

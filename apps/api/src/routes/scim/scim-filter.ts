@@ -10,7 +10,7 @@ const names = new Map<string, ScimFilter['attribute']>([
   ['emails[type eq "work"].value', 'email'],
 ]);
 
-/** What directories look people up by: one attribute that equals a text. Throws ScimError `invalidFilter`. */
+/** Parses the filters that directories send: one attribute equals a string. Throws ScimError `invalidFilter`. */
 export function parseScimFilter(text: string | undefined): ScimFilter | null {
   if (text === undefined) return null;
   const match = /^\s*(\S+(?: eq "work"\]\.value)?)\s+eq\s+("(?:[^"\\\p{Cc}]|\\["\\/])*")\s*$/iu.exec(text);

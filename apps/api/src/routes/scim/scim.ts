@@ -19,17 +19,17 @@ import { readUser, toWireUser, userSchema } from './user-resource.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The token by which a directory asks. */
+    /** Id of the token of the calling directory. */
     directory: string;
   }
 }
 
 const mediaType = 'application/scim+json; charset=utf-8';
-/** What one person takes; directories send one at a time. */
+/** Maximum bytes of a body; directories send one person at a time. */
 const bodyLimit = 64 * 1024;
 const endpoints = ['ServiceProviderConfig', 'ResourceTypes', 'Schemas', 'Users'];
 
-/** /scim/v2: SCIM 2.0 for people, by which a directory such as Entra or Okta says who has left. Not in OpenAPI: it is a standard. */
+/** /scim/v2: SCIM 2.0 for people, with which a directory such as Entra or Okta reports leavers. Not in OpenAPI, since it is a standard. */
 export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async (app, { signIn }) => {
   const { services } = app;
   const schema = { hide: true };
@@ -97,7 +97,7 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
   }
 
   app.get<{ Querystring: Search }>('/Users', { schema }, (request) => search(request, request.query));
-  // The same with the query in a body (RFC 7644, 3.4.3); people are all that there is.
+  // The same search with the query in the body (RFC 7644, 3.4.3). People are the only resource.
   for (const path of ['/.search', '/Users/.search']) {
     app.post(path, { schema, bodyLimit }, (request) => search(request, (request.body ?? {}) as Search));
   }
@@ -136,7 +136,7 @@ export const scimRoutes: FastifyPluginAsync<{ signIn: SignInSettings }> = async 
     return await reply.code(204).send();
   });
 
-  // What else a directory may ask for is answered as it expects errors.
+  // Unknown paths and methods get errors in SCIM's format.
   app.all('/*', { schema }, async (request) => {
     const [, endpoint] = /^\/scim\/v2\/([^/?]+)/.exec(request.url) ?? [];
     if (request.method !== 'GET' && endpoint !== undefined && endpoints.includes(endpoint)) {

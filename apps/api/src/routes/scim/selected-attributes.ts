@@ -1,4 +1,4 @@
-/** Which attributes of a resource are answered (RFC 7644, 3.9). */
+/** Attributes of a resource to return or to omit (RFC 7644, 3.9). */
 export interface Selection {
   attributes?: string | string[] | undefined;
   excludedAttributes?: string | string[] | undefined;
@@ -6,7 +6,7 @@ export interface Selection {
 
 type Json = Record<string, unknown>;
 
-/** Answered always, as the schema has it. */
+/** Always returned, as the schema requires. */
 const always = new Set(['schemas', 'id']);
 
 const namesOf = (given: unknown): string[] | null => {
@@ -15,7 +15,7 @@ const namesOf = (given: unknown): string[] | null => {
   return names.length > 0 ? names.map((name) => name.replace(/^urn:.*:(?=[^:]+$)/, '')) : null;
 };
 
-/** The resource with the attributes that were asked for, or without those that were not wanted, and parts of them (`name.givenName`). */
+/** The resource with only the requested attributes, or without the excluded ones, including sub-attributes (`name.givenName`). */
 export function selectAttributes(resource: object, { attributes, excludedAttributes }: Selection): Json {
   const [wanted, unwanted] = [namesOf(attributes), namesOf(excludedAttributes)];
   if (wanted) return keep(resource as Json, wanted);
@@ -25,7 +25,7 @@ export function selectAttributes(resource: object, { attributes, excludedAttribu
 const partsOf = (names: string[], name: string): string[] =>
   names.filter((each) => each.startsWith(`${name}.`)).map((each) => each.slice(name.length + 1));
 
-/** `change` on an object, or on each of a list. */
+/** Applies `change` to an object, or to each item of a list. */
 function within(value: unknown, change: (part: Json) => Json): unknown {
   if (Array.isArray(value)) return value.map((each) => change(each as Json));
   return typeof value === 'object' && value !== null ? change(value as Json) : value;

@@ -1,10 +1,10 @@
-/** A User of SCIM 2.0 (RFC 7643), read from what directories send, and written as they expect it. */
+/** Reads a SCIM 2.0 User (RFC 7643) as directories send it, and writes it as they expect it. */
 import type { ScimAttributes, ScimUser, ScimUserInput } from '@graft/service/scim';
 import { ScimError } from './scim-error.ts';
 
 export const userSchema = 'urn:ietf:params:scim:schemas:core:2.0:User';
 
-/** Characters of a text, and emails of one person, that are kept. */
+/** Maximum characters of a text, and maximum stored emails of a person. */
 const most = { characters: 254, emails: 10 };
 
 type Json = Record<string, unknown>;
@@ -21,7 +21,7 @@ function readText(name: string, value: unknown): string {
   throw fault(name, `a text of 1 to ${most.characters} characters`);
 }
 
-/** Entra sends "True" and "False" where its application does not follow the standard to the letter. */
+/** Entra sends "True" and "False" unless it is set to follow the standard strictly. */
 function readBoolean(name: string, value: unknown): boolean {
   const text = typeof value === 'string' ? value.toLowerCase() : value;
   if (text === true || text === 'true') return true;
@@ -51,7 +51,7 @@ function readEmails(value: unknown): NonNullable<ScimAttributes['emails']> {
 
 type SetAttribute = (user: ScimUserInput, value: unknown) => ScimUserInput;
 
-/** By the names of the schema, whose case does not count (RFC 7643, 2.1). Undefined: not kept. */
+/** The setter of an attribute, by its case-insensitive name (RFC 7643, 2.1). Undefined: not stored. */
 export const attributeOf = (name: string): SetAttribute | undefined =>
   Object.hasOwn(attributes, name.toLowerCase()) ? attributes[name.toLowerCase()] : undefined;
 
@@ -81,17 +81,17 @@ export function withAttributes(
   user: ScimUserInput,
   changes: { [K in keyof ScimAttributes]: ScimAttributes[K] | undefined },
 ): ScimUserInput {
-  // Through JSON, as it is stored: what is undefined is not there.
+  // Converted to JSON and back, as when stored, to drop undefined attributes.
   return { ...user, attributes: JSON.parse(JSON.stringify({ ...user.attributes, ...changes })) };
 }
 
-/** A whole User. `active` when it does not say: what it was, so that a change of a name lets nobody in. */
+/** Reads a whole User. `active`: the previous value, used if the body has none, so that a change of name reactivates nobody. */
 export function readUser(body: unknown, active: boolean): ScimUserInput {
   if (!isObject(body)) throw new ScimError(400, 'The body must be a User.', 'invalidSyntax');
   let user: ScimUserInput = { userName: '', externalId: null, attributes: {}, active };
   for (const [name, value] of Object.entries(body)) {
     const set = attributeOf(name);
-    // Null is as absent (RFC 7643, 2.5).
+    // Null means absent (RFC 7643, 2.5).
     if (set && value !== null) user = set(user, value);
   }
   if (user.userName === '') throw fault('userName', `a text of 1 to ${most.characters} characters`);

@@ -6,7 +6,7 @@ import type { OidcClient } from '../../sign-in/oidc-client.ts';
 
 const form = 'application/x-www-form-urlencoded';
 
-/** /sign-in/backchannel-logout, of OpenID Connect Back-Channel Logout 1.0: where the provider reports sessions that it has ended. */
+/** /sign-in/backchannel-logout (OpenID Connect Back-Channel Logout 1.0): the provider reports sessions that it has ended. */
 export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: OidcClient | null }> = async (
   app,
   { provider },
@@ -14,13 +14,13 @@ export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: Oidc
   const { services } = app;
   const prune = repeat(
     'prune-logout-tokens',
-    // A token is known for eleven minutes; a round removes 5,000.
+    // A token is remembered for eleven minutes; a run removes 5,000.
     60_000,
     async () => void (await pruneLogoutTokens(services)),
     services.log,
   );
   app.addHook('onClose', async () => await prune.stop());
-  // Of this route alone: no other reads forms.
+  // Only for this route: no other route reads forms.
   app.addContentTypeParser(
     form,
     { parseAs: 'string', bodyLimit: 16 * 1024 },
@@ -32,7 +32,7 @@ export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: Oidc
     {
       bodyLimit: 16 * 1024,
       config: { access: 'public' },
-      // For the provider, which knows the form from its own standard: clients have no use for it.
+      // Hidden, since only the provider uses it, and knows the format from the standard.
       schema: { hide: true, body: LogoutTokenSchema },
     },
     async (request, reply) => {
@@ -40,7 +40,7 @@ export const backchannelLogoutRoutes: FastifyPluginAsyncTypebox<{ provider: Oidc
         throw new ApiError('sign_in_not_configured', 'No provider is configured that people sign in at.');
       }
       reply.header('cache-control', 'no-store');
-      // What waits for the provider's keys must not hold up others.
+      // Waiting for the provider's keys must not block other requests.
       reply.endTurn();
       const logout = await provider.readLogout(request.body.logout_token);
       const sessions = await endProviderSessions(services, logout);

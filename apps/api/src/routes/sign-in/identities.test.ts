@@ -1,4 +1,4 @@
-/** What a person is known as at two providers, and what becomes of sessions and sign-ins when that is unlinked. */
+/** Identities of a person at two providers, and what happens to sessions and sign-ins when one is unlinked. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -12,7 +12,7 @@ import { assertError } from '../../testing/assert-error.ts';
 import { openBrowser, openTestProvider, type TestProvider, testClient } from '../../testing/oidc-provider.ts';
 import { type ApiBench, answerOf, type Caller, openApiBench } from '../../testing/open-api-bench.ts';
 
-/** Where people sign in, at a provider. One Graft whose people move to another provider has two for a while: `old` and `now`. */
+/** An API with its provider. While people move from one provider to another, one Graft has two of these: `old` and `now`. */
 interface Door {
   url: string;
   provider: TestProvider;
@@ -70,13 +70,13 @@ after(async () => {
 
 type Browser = ReturnType<typeof openBrowser>;
 
-/** Adds somebody to a provider. */
+/** Adds a person to a provider. */
 function person({ provider }: Door, sub: string, email: string, more: object = {}): string {
   provider.people.set(sub, { email, email_verified: true, name: sub, groups: ['research'], ...more });
   return sub;
 }
 
-/** Goes to the provider, and answers the address that it comes back to, which is not opened. */
+/** Signs in at the provider, and returns the callback address without opening it. */
 async function goTo(browser: Browser, { url }: Door, sub: string): Promise<string> {
   const start = await browser.request(`${url}/v1/sign-in`);
   const at = new URL(start.headers.get('location')!);
@@ -125,7 +125,7 @@ test('a person unlinks what they were at the former provider: its sessions end a
     ],
   );
   const id = await identityAt(browser, old);
-  // One Graft is one host, and its cookie goes to both.
+  // Both APIs are one Graft, whose cookie would go to both.
   await send(gone, 'GET', '/v1/me');
   gone.jar(now.url).set('graft_session', gone.jar(old.url).get('graft_session')!);
   assert.equal((await send(gone, 'GET', '/v1/me')).status, 200);
@@ -188,7 +188,7 @@ test('the operator unlinks the last one: who comes by it later is as new', async
   const eve = await personId(browser);
   const path = `/v1/admin/people/${eve}/identities`;
   const [first] = (await operator.send('GET', path)).json.data;
-  // Somebody else of the same email: the provider has made their account anew.
+  // Another person with the same email: the provider has created the account again.
   person(now, 'eve-2', 'eve@example.com');
   assertError((await tryToSignIn(now, 'eve-2')).answer, 403, 'identity_conflict');
   const made = await answerOf(
@@ -206,12 +206,12 @@ test('the operator unlinks the last one: who comes by it later is as new', async
   const key = bench.withKey(bench.acme, made.json.key);
   assert.deepEqual((await key.send('GET', '/v1/me')).json.role, 'member', 'memberships and keys stay');
 
-  // Without an email that the provider vouches for nobody is linked; with another one it is another person.
+  // Without a verified email nobody is linked; with another email it is another person.
   person(now, 'eve-1', 'eve@example.com', { email_verified: false });
   assertError((await tryToSignIn(now, 'eve-1')).answer, 403, 'email_not_verified');
   person(now, 'eve-1', 'else@example.com');
   assert.notEqual(await personId(await signIn(now, 'eve-1')), eve);
-  // The new account takes the place of the former one, and the audit log tells.
+  // The new account replaces the former one, and the audit log records it.
   assert.equal(await personId(await signIn(now, 'eve-2')), eve);
   browser.jar(now.url).set('graft_session', kept);
   assertError(await send(browser, 'GET', '/v1/me'), 401, 'invalid_session');

@@ -1,4 +1,4 @@
-/** Sessions that keys are exchanged for, where no provider is configured. */
+/** Sessions in exchange for keys, without a provider. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createApiKey, createPerson, putMember, revokeApiKey, updatePerson } from '@graft/service';

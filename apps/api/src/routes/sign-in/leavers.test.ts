@@ -1,4 +1,4 @@
-/** People who left, as the provider reports them: sessions that it ends, and keys whose person signs in no more. */
+/** People who have left: sessions that the provider ends, and keys whose person no longer signs in. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -104,7 +104,7 @@ describe('back-channel logout', () => {
   test('signing out at the provider ends the session that came of it, and keys go on', async () => {
     const [browser, other] = [await signIn(person('ann')), await signIn('ann')];
     const key = await makeKey(browser, 'person');
-    // The provider asks, and sends the token of its own making to Graft as the person agrees.
+    // The provider asks for confirmation, and sends its logout token to Graft when the person agrees.
     const asked = await browser.request(`${provider.issuer}/session/end?client_id=${testClient.id}`);
     const xsrf = /name="xsrf" value="([^"]+)"/.exec(await asked.text())![1]!;
     const agreed = await browser.request(`${provider.issuer}/session/end/confirm`, {
@@ -132,7 +132,7 @@ describe('back-channel logout', () => {
     assert.equal(done.headers.get('cache-control'), 'no-store');
     for (const browser of [first, second]) assertError(await me(browser), 401, 'invalid_session');
     assert.equal((await me(stranger)).status, 200);
-    // Back again, an old token does not throw them out.
+    // After a new sign-in, an old token does not end the session.
     await signIn('bob', first);
     assertError(await logOut(token), 400, 'invalid_logout_token', 'logout_token');
     assert.equal((await me(first)).status, 200);
@@ -222,7 +222,7 @@ describe('keys of people who sign in no more', () => {
     });
     assertError(await answerOf(again), 401, 'key_lapsed');
     assert.equal((await ofTeam.send('GET', '/v1/me')).status, 200);
-    // Who does not have the secret learns nothing.
+    // Without the right secret the response reveals nothing.
     const wrong = `${own.key.slice(0, -1)}${own.key.endsWith('a') ? 'b' : 'a'}`;
     assertError(await bench.withKey(bench.acme, wrong).send('GET', '/v1/me'), 401, 'invalid_api_key');
 

@@ -37,7 +37,7 @@ import { teamNotFound } from '../team/team.ts';
 
 const tags = ['Signing in'];
 
-/** /me: who asks, and the sessions and identities that are theirs. */
+/** /me: the caller, and the caller's sessions and identities. */
 export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (app, { signIn }) => {
   const { services } = app;
 
@@ -71,7 +71,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       key: by?.keyId ? { id: by.keyId, expires_at: secondsOrNull(by.expiresAt) } : null,
       person: person && { id: person.id, email: person.email, name: person.name },
       is_operator: session ? session.operator !== null : !caller,
-      // A key acts in its team alone, and does not tell its person's others.
+      // A key acts only in its team, and does not reveal the person's other teams.
       teams: ofPerson ? await listTeamsOfPerson(services, session.personId!) : null,
       session: session && {
         id: session.id,
@@ -132,7 +132,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
       const { id, personId } = ownSession(request);
       const { token } = request.body;
       const accept = () => acceptInvitationAs(services, token, personId);
-      // Null is no answer of `accept`.
+      // `accept` never resolves to null.
       const joined = await app.rates.lookUp(request, token, accept, ['invalid_invitation']);
       const { teamId, teamName, role } = joined!;
       await chooseTeam(services, id, teamId);
@@ -239,7 +239,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = a
     },
   );
 
-  /** Without a provider, people come back by whichever is configured next. */
+  /** Whether people sign in through this issuer now. Without a provider any issuer counts, since the next one configured may be it. */
   function isWayIn(issuer: string): boolean {
     const { oidc } = signIn;
     if (oidc === null || oidc.allowedIssuers.includes(issuer)) return true;
@@ -251,7 +251,7 @@ export function identityNotFound(id: string): ApiError {
   return new ApiError('identity_not_found', `No such identity: ${id}`, { param: 'identity_id' });
 }
 
-/** The session of somebody whom the provider vouched for. */
+/** The session of a person who signed in at the provider. */
 function ownSession({ session }: FastifyRequest): { id: string; personId: string } {
   if (session?.method === 'oidc' && session.personId !== null) {
     return { id: session.id, personId: session.personId };

@@ -1,4 +1,4 @@
-/** Signing in at a real provider, and what an attacker tries there. */
+/** Signing in at a real provider, and attacks on it. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import {
@@ -79,7 +79,7 @@ describe('signing in', () => {
       { id: acme.teamId, name: 'acme', role: 'member' },
       { id: other.teamId, name: 'other', role: 'viewer' },
     ]);
-    // The secret is nowhere.
+    // The secret is not stored.
     const token = browser.jar(url).get('graft_session')!;
     const { rows } = await bench.services.sql.query('SELECT to_jsonb(s)::text AS row FROM sessions s');
     assert.ok(rows.length > 0 && rows.every(({ row }) => !row.includes(token.split('_').at(-1))));
@@ -111,7 +111,7 @@ describe('signing in', () => {
     assert.equal((await key.send('GET', '/v1/me')).json.role, 'member');
     person('cy', ['research', 'research-leads', 'graft-operators']);
     const second = await signIn(sub, 'reauthenticate=true');
-    // The first session too: rights are those of the moment.
+    // The first session changes too: rights are those of the moment.
     assert.deepEqual([(await me(browser)).json.role, (await me(browser)).json.is_operator], ['admin', true]);
     assert.equal((await send(second, 'GET', '/v1/admin/teams')).status, 200);
     person('cy', ['guests']);
@@ -167,7 +167,7 @@ describe('signing in', () => {
     const lead = await bench.caller(bench.acme, 'admin', { personId: operator.id });
     const open = async (callersTeam: string) =>
       (await createInvitation(services, callersTeam, { email: null, role: 'admin' }, null)).token;
-    // From before there was a provider.
+    // From before a provider was configured.
     const taken = await acceptInvitation(services, await open(bench.acme.teamId), { email });
     const elsewhere = await acceptInvitation(services, await open(bench.other.teamId), { email });
     const thief = bench.withKey(bench.acme, taken.key);
@@ -187,7 +187,7 @@ describe('signing in', () => {
       .json;
     assert.deepEqual(data[0].detail, { reason: 'first_sign_in', role: 'admin' });
 
-    // Once vouched for, nobody gets a key in that name by a link, also without the provider; later sign-ins revoke nothing.
+    // Once a person has signed in, no invitation link creates a key in that name, even without the provider. Later sign-ins revoke nothing.
     const again = acceptInvitation(services, await open(bench.other.teamId), { email });
     await assert.rejects(again, { code: 'sign_in_required' });
     const own = (await send(browser, 'POST', '/v1/team/keys', { name: 'mine' })).json;
@@ -249,7 +249,7 @@ describe('what an attacker tries', () => {
     await failed(openBrowser(), address, 'state');
     assert.equal((await comeBack(browser, address)).status, 302);
     await failed(browser, address, 'state');
-    // The cookie too, kept by somebody: the code is used up at the provider.
+    // A replay with the cookie fails too: the code is used up at the provider.
     browser.jar(url).set('graft_sign_in', flow);
     await failed(browser, address);
     browser.jar(url).set('graft_sign_in', `${flow.slice(0, -2)}AA`);
@@ -295,7 +295,7 @@ describe('what an attacker tries', () => {
       provider.forge = (claims) => ({ ...claims, ...change });
       await failed(browser, address);
     }
-    // What the others differ by, and no more.
+    // The same token without a change is accepted.
     const browser = openBrowser();
     const address = await goTo(browser, sub);
     provider.forge = (claims) => claims;
@@ -334,7 +334,7 @@ describe('what an attacker tries', () => {
     assert.notEqual(now, before);
     browser.jar(url).set('graft_session', before);
     assertError(await me(browser), 401, 'invalid_session');
-    // One that was planted is not taken up.
+    // A planted session is not adopted.
     browser
       .jar(url)
       .set('graft_session', 'graft_session_planted00000_0123456789012345678901234567890123456789');

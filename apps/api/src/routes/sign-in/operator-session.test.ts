@@ -1,4 +1,4 @@
-/** What an operator's session may do: for an hour after a sign-in, and not after a pause. */
+/** Rights of an operator's session: for an hour after a sign-in, and not after a pause. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createOperatorKey } from '@graft/service';
@@ -39,7 +39,7 @@ async function signIn(browser: Browser, query = again): Promise<string | null> {
   return back.location;
 }
 
-/** As if this had been so many minutes ago. */
+/** Moves the time in `column` back by `minutes`. */
 async function age(browser: Browser, column: string, minutes: number): Promise<void> {
   const id = browser.jar(sign.url).get('graft_session')!.split('_').slice(1, 3).join('_');
   const { rowCount } = await sign.bench.services.sql.query(
@@ -52,7 +52,7 @@ async function age(browser: Browser, column: string, minutes: number): Promise<v
 test('a person operates only after they signed in just now, and in teams goes on all the same', async () => {
   const browser = openBrowser();
   await signIn(browser, 'team=other');
-  // When they signed in at the provider is not known: it may have been days ago.
+  // The time of the sign-in at the provider is unknown: it may have been days ago.
   const refused = await operate(browser);
   assertError(refused, 403, 'reauthentication_required');
   assert.match(refused.json.error.message, /\/v1\/sign-in\?reauthenticate=true/);
@@ -83,7 +83,7 @@ test('after a pause of operating they sign in again, whatever else they did mean
   for (const _ of [1, 2]) assert.equal((await operate(browser)).status, 200);
   await age(browser, 'operator_used_at', 16);
   assert.equal((await send(browser, '/v1/files')).status, 200);
-  // Being refused is no use.
+  // A refused request does not count as use.
   for (const _ of [1, 2]) assertError(await operate(browser), 403, 'reauthentication_required');
 });
 
@@ -98,7 +98,7 @@ test('the provider must ask anew, and say when', async () => {
     sign.provider.forge = (claims) => ({ ...claims, auth_time });
     assertError(await sign.comeBack(browser, address), 400, 'sign_in_failed');
   }
-  // A clock that is ahead gives no more time.
+  // A provider's clock that is ahead does not extend the time.
   const address = await sign.goTo(browser, 'ada', again);
   sign.provider.forge = (claims) => ({ ...claims, auth_time: now + 86_400 });
   assert.equal((await sign.comeBack(browser, address)).status, 302);
@@ -120,10 +120,10 @@ test('a key of the operator is a session of an hour, which ends with a pause', a
   await age(browser, 'last_used_at', 16);
   assertError(await operate(browser), 401, 'invalid_session');
   await begin();
-  // Of the version before, which gave it a week.
+  // A session of the previous version, which lasted a week.
   await age(browser, 'created_at', 61);
   assertError(await operate(browser), 401, 'invalid_session');
-  // A team's key is for longer.
+  // A session of a team's key lasts longer.
   await send(browser, '/v1/sign-in/key', { key: sign.bench.acme.key });
   await age(browser, 'last_used_at', 16);
   assert.equal((await send(browser, '/v1/files')).status, 200);

@@ -1,4 +1,4 @@
-/** What strangers may ask of sign-in, and what is logged of those who fail. */
+/** Limits on sign-in requests of strangers, and the log of failed sign-ins. */
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
@@ -37,10 +37,10 @@ beforeEach(() => {
 after(async () => await sign?.close());
 
 let addresses = 0;
-/** The header of a proxy for somebody at an address of their own. */
+/** A proxy's header with a separate client address. */
 const from = (address = `203.0.113.${++addresses}`) => ({ 'x-forwarded-for': address });
 
-/** The callback of a sign-in that `browser` has begun, with a code that nobody was given. */
+/** The callback of a sign-in that `browser` has started, with a made-up code. */
 async function bogus(browser: Browser, headers: Record<string, string>): Promise<string> {
   const start = await browser.request(`${sign.url}/v1/sign-in`, { headers });
   assert.equal(start.status, 302);
@@ -76,7 +76,7 @@ test('64 bogus callbacks of one address that wait for the provider block nobody 
     held.push(response);
     return true;
   };
-  // Each twice and more: the cookie is its sender's.
+  // Uses each cookie several times, as an attacker could.
   const attacks = Array.from({ length: 64 }, (_, i) => {
     const { browser, address } = browsers[i % browsers.length]!;
     const cookie = [...browser.jar(sign.url)].map((pair) => pair.join('=')).join('; ');

@@ -36,7 +36,7 @@ import { backchannelLogoutRoutes } from './backchannel-logout.ts';
 const tags = ['Signing in'];
 const redirect = { 302: Type.Null({ description: 'On to where Location says.' }) };
 
-/** /sign-in and /sign-out: how somebody gets a session, and ends it. */
+/** /sign-in and /sign-out: start and end sessions. */
 export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
   app,
   { signIn },
@@ -63,7 +63,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     );
   }
 
-  /** Whoever signs in anew leaves what this browser had before: its id must not live on. */
+  /** Starts a session and ends the browser's previous one, whose id must not stay valid. */
   async function startSession(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -86,7 +86,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
     return await app.rates.lookUp(request, token, verify);
   }
 
-  /** The team that this browser's session works in. */
+  /** The current team of this browser's session. */
   async function teamNow(request: FastifyRequest): Promise<string | null> {
     const session = await findSession(request, cookie.read('session', request));
     return session?.identity?.teamId ?? null;
@@ -120,7 +120,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       };
       const url = await reportFailure(services, request, async () => {
         await app.rates.countSignIn(request, reply);
-        // What waits for the provider must not hold up others who have no key.
+        // Waiting for the provider must not block other requests without a key.
         reply.endTurn();
         return await provider.authorizationUrl(flow);
       });
@@ -169,7 +169,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
       const { oidc, provider } = withProvider();
       return await reportFailure(services, request, async (attempt) => {
         const flow = seal.open(cookie.read('sign_in', request) ?? '');
-        // Used up, however it ends.
+        // The flow is used up, whatever the result.
         cookie.set('sign_in', reply, '', 0);
         if (!flow || flow.state !== request.query.state) {
           throw new ApiError(
@@ -205,7 +205,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
   app.post(
     '/sign-in/key',
     {
-      // Nobody is known yet: what a stranger may send is small.
+      // Small, since anyone may send it.
       bodyLimit: 8 * 1024,
       config: { access: 'public' },
       schema: {
@@ -276,5 +276,5 @@ export const signInRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }>
   );
 };
 
-/** The public part of what has the shape of a key. */
+/** The public part of a text in the format of a key. */
 const keyIdOf = (key: string) => (parseApiKey(key) ?? parseOperatorKey(key))?.keyId;

@@ -84,7 +84,7 @@ test('an export has all, oldest first, in lines or as CSV that no spreadsheet ru
   assertError(await admin.send('GET', '/v1/audit/export?after=x'), 400, 'invalid_cursor', 'after');
 });
 
-/** Sends with these headers, as a browser does with its cookie and a program with its key. */
+/** A caller that sends these headers, as a browser does with its cookie and a program with its key. */
 function callerWith(headers: Record<string, string>): Caller {
   const { teamId, teamName } = bench.acme;
   const send: Caller['send'] = async (method, path, body, more = {}) => {
@@ -98,7 +98,7 @@ function callerWith(headers: Record<string, string>): Caller {
   return { teamId, teamName, key: '', send, upload };
 }
 
-/** What a member does that is recorded, each resource with its own; answers the actions of its entries. */
+/** Performs every recorded action of a member, each on a separate resource. Returns the actions of the entries. */
 async function doEverything(by: Caller, name: string): Promise<void> {
   const done = async (method: string, path: string, body?: unknown) => {
     const answer = await by.send(method, path, body);

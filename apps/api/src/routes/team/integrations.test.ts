@@ -46,7 +46,7 @@ test('an admin sets up a service; members see where it is, and nobody its secret
   assertError(await reads.send('POST', `${path}/wandb`, { secret: 'x' }), 403, 'insufficient_scope');
   for (const answer of [made, mlflow, list]) assert.ok(!answer.text.includes(canary));
 
-  // Not in the database either, nor in what is written of it.
+  // The key is neither in the database nor in the audit log.
   const { rows } = await bench.services.sql.query(
     `SELECT (SELECT string_agg(i::text, '') FROM integrations i) AS rows,
             (SELECT string_agg(a::text, '') FROM audit_log a WHERE action LIKE 'integration.%') AS audit`,

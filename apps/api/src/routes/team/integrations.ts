@@ -21,12 +21,12 @@ import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Integrations'];
 const reading = { access: { scope: 'integrations:read', models: 'none' } } as const;
-/** Metrics of every job go there. */
+/** All models, since metrics of every job are sent to an integration. */
 const ofAll = { scope: 'integrations:write', role: 'admin', models: 'all' } as const;
 const writing = { access: { ...ofAll, answer: 'integrations:read' } } as const;
 const deleting = { access: { ...ofAll, answer: 'own' } } as const;
 
-/** /integrations: the accounts that a team tracks its experiments with. docs/integrations.md says what is sent there. */
+/** /integrations: a team's accounts for experiment tracking. docs/integrations.md describes what is sent. */
 export const integrationRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -20,7 +20,7 @@ import type { SignInSettings } from '../../sign-in/sign-in-settings.ts';
 
 const tags = ['Team'];
 
-/** /team/invitations, and /invitations/accept for who has the link and no key yet. */
+/** /team/invitations, and /invitations/accept for people who have the link but no key yet. */
 export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSettings }> = async (
   app,
   { signIn },
@@ -108,7 +108,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
   app.post(
     '/invitations/accept',
     {
-      // Nobody is known yet: what a stranger may send is small.
+      // Small, since anyone may send it.
       bodyLimit: 8 * 1024,
       config: { access: 'public' },
       schema: {
@@ -130,7 +130,7 @@ export const invitationRoutes: FastifyPluginAsyncTypebox<{ signIn: SignInSetting
       }
       const { token, email, name } = request.body;
       const accept = () => acceptInvitation(services, token, { email, name });
-      // Null is no answer of `accept`.
+      // `accept` never resolves to null.
       const accepted = (await app.rates.lookUp(request, token, accept, ['invalid_invitation']))!;
       const { person } = accepted;
       return {

@@ -15,7 +15,7 @@ after(async () => await bench?.close());
 const unknown = 'x'.repeat(12);
 const idOf = ({ key }: Caller) => key.split('_')[1]!;
 
-/** A member of acme with a key of their own. */
+/** A member of acme with a personal key. */
 async function person(role: Role): Promise<Caller & { personId: string }> {
   const { id } = await createPerson(bench.services, {
     email: `${role}${Math.random()}@example.com`,

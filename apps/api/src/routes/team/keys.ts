@@ -27,12 +27,12 @@ import { listOf, toWireList } from '../../schemas/list.ts';
 import { ref } from '../../schemas/schema.ts';
 
 const tags = ['Team'];
-/** Whatever the role: everybody may have keys of their own. What is beyond that is checked below. */
+/** Any role, since everyone may have their own keys. The routes check everything beyond that. */
 const reading = { access: { scope: 'keys:read', role: 'viewer', models: 'none' } } as const;
-/** The maker of a key has its rights, and can read them at /v1/me with the new key. */
+/** The creator of a key has all its rights, and could read them at /v1/me with the new key. */
 const writing = { access: { scope: 'keys:write', role: 'viewer', models: 'none', answer: 'own' } } as const;
 
-/** /team/keys: an admin's are all keys of the team, anybody else's their own. */
+/** /team/keys: all keys of the team for admins, their own keys for others. */
 export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -151,7 +151,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async ({ caller, params, query }) => {
       const { id } = await find(caller, params.key_id);
-      // One that was revoked already is as good as revoked, but may have descendants that were kept.
+      // Not an error if the key is already revoked, since it may have descendants that were kept.
       const revoked = await revokeApiKey(services, caller.teamId, id, {
         by: caller,
         descendants: query.descendants ?? 'revoke',
@@ -164,7 +164,7 @@ export const teamKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
 const asStored = (limit: readonly string[] | null) => (limit ? [...limit] : null);
 
-/** Null: the team. */
+/** The person who owns the new key; null: the team. */
 function ownerOf(caller: Identity, owner: 'person' | 'team' | undefined): string | null {
   if (owner !== 'team' && caller.personId !== null) return caller.personId;
   if (owner === 'person') {

@@ -15,7 +15,7 @@ import {
 
 const tags = ['Team'];
 
-/** /team/members: the people of the team. They come by invitation. */
+/** /team/members: the people of the team, who join by invitation. */
 export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -21,7 +21,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** A team of its own with a file, so that tests do not count each other's. */
+/** A new team with a file, so that tests do not count each other's objects. */
 async function teamWith(quota: object): Promise<Caller & { file: string }> {
   const name = `team-${Math.random().toString(36).slice(2, 10)}`;
   const { json } = await operator.send('POST', '/v1/admin/teams', { name });
@@ -112,7 +112,7 @@ test('200 creates at once on two APIs make as many jobs as the quota says, and a
         const headers = { authorization: `Bearer ${team.key}`, 'content-type': 'application/json' };
         for (;;) {
           const response = await fetch(urls[i % 2] + jobs, { method: 'POST', headers, body });
-          // Two seconds were not enough for its turn: as the answer says, again.
+          // Its turn took longer than two seconds: retried, as the response says.
           if (response.status !== 503) return await answerOf(response);
           await response.arrayBuffer();
         }
@@ -130,7 +130,7 @@ test('200 creates at once on two APIs make as many jobs as the quota says, and a
     assert.equal(await bench.services.db.job.count({ where: { teamId: team.teamId } }), 50);
     assert.equal((await team.send('GET', '/v1/team/quota')).json.use.queued_jobs, 50);
 
-    // Paused ones count: else a team would pause what waits and send more.
+    // Paused jobs count, or a team could pause its queued jobs and send more.
     await bench.untilState(made[0]!.json.id, 'queued');
     assert.equal((await team.send('POST', `${jobs}/${made[0]!.json.id}/pause`)).status, 200);
     const create = async () => await team.send('POST', jobs, { model: 'tiny', training_file: team.file });
@@ -173,7 +173,7 @@ test('models, methods, ranks and lengths that the team may not use are refused b
   assertError(await create({ training: { max_seq_length: 33 } }), 403, 'quota_exceeded', length);
   const fitting = await create({ training: { max_seq_length: 32 } });
   assert.equal(fitting.status, 200);
-  // What is left to Graft keeps within the quota, lengths too: the model's context is 64.
+  // Values left to Graft stay within the quota, lengths too: the model's context is 64.
   const short = await team.upload('{"prompt":"a","completion":"b"}');
   const left = await create({ training_file: short });
   await bench.untilState(left.json.id, 'queued');
@@ -187,7 +187,7 @@ test('models, methods, ranks and lengths that the team may not use are refused b
   assert.deepEqual([fitting.json.peft.r, fitting.json.peft.lora_alpha], [8, 64]);
   const { default_peft } = (await team.send('GET', '/v1/fine_tuning/options')).json;
   assert.deepEqual([default_peft.r, default_peft.lora_alpha], [8, 64]);
-  // Another team's quota is no business of this one's.
+  // Another team's quota does not apply.
   const file = await bench.other.upload(chatLine);
   assert.equal((await bench.other.send('POST', jobs, { model: 'tiny', training_file: file })).status, 200);
 });
@@ -215,7 +215,7 @@ test('tokens: of one job, and of the month with what is under way', async () => 
   assert.equal(error.code, 'quota_exceeded');
   assert.match(error.message, new RegExp(`is ${3 * tokens}, and ${2 * tokens} is the limit`));
 
-  // Under way are 3; so many fit, and no more.
+  // Jobs in progress need 3 times `tokens`, so exactly one more of `tokens` fits.
   await setQuota(bench.services, team.teamId, { tokensPerJob: null, tokensPerMonth: 4 * tokens });
   await bench.untilState(await create(1), 'queued');
   const late = await create(1);
@@ -226,7 +226,7 @@ test('tokens: of one job, and of the month with what is under way', async () => 
     told.message,
     new RegExp(`train up to ${4 * tokens}, this job ${tokens}, .*next month begins \\d{4}-\\d\\d-01T00:00`),
   );
-  // What was trained counts to the end of its month, and then no more.
+  // Trained tokens count to the end of their month.
   await bench.services.sql.query(
     `UPDATE jobs SET state = 'succeeded', trained_tokens = $2, finished_at = now() WHERE id = $1`,
     [one, 4 * tokens],
@@ -260,12 +260,12 @@ test('stored bytes: files, announced uploads and what is deleted; uploads of a t
   const send = async () => await team.send('POST', '/v1/files', uploadForm(chatLine));
   assertError(await send(), 403, 'quota_exceeded');
   assert.equal((await team.send('DELETE', `/v1/files/${file}`)).status, 200);
-  // Of several at once one fits.
+  // Of several concurrent uploads one fits.
   const both = await Promise.all([send(), send(), send()]);
   assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 403, 403]);
   const { use } = (await team.send('GET', '/v1/team/quota')).json;
   assert.deepEqual([use.stored_bytes, use.open_uploads], [3 * size, 1]);
-  // What was announced has its room already.
+  // The space of an announced upload is already reserved.
   const part = new FormData();
   part.set('data', new Blob([chatLine]));
   const { json } = await team.send('POST', `/v1/uploads/${upload.json.id}/parts`, part);

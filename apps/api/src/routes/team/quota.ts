@@ -11,7 +11,7 @@ import {
 } from '../../schemas/team-quota.ts';
 import { teamNotFound } from './team.ts';
 
-/** /team/quota and /admin/teams/{id}/quota: what a team may have, read by both and set by the operator. */
+/** /team/quota and /admin/teams/{id}/quota: the limits of a team, read by team and operator and set by the operator. */
 export const quotaRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 

@@ -21,7 +21,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** What somebody without a key sends. */
+/** Accepts an invitation, without a key. */
 async function accept(body: unknown) {
   const response = await fetch(`${bench.url}/v1/invitations/accept`, {
     method: 'POST',
@@ -74,7 +74,7 @@ describe('members', () => {
     const path = `/v1/team/members/${second.personId}`;
     const promoted = await first.send('POST', path, { role: 'admin' });
     assert.deepEqual([promoted.status, promoted.json.role], [200, 'admin']);
-    // The key of an invitation follows the person's role.
+    // The rights of an invitation's key follow the person's role.
     assert.equal((await second.send('GET', '/v1/team/invitations')).status, 200);
     assert.equal((await first.send('POST', path, { role: 'viewer' })).json.role, 'viewer');
     assertError(await second.send('GET', '/v1/team/invitations'), 403, 'insufficient_role');

@@ -7,10 +7,10 @@ import { DeletedTeamSchema, DeleteTeamQuery, TeamSchema, toWireTeam } from '../.
 
 const tags = ['Team'];
 
-/** /team: the caller's. */
+/** /team: the caller's team. */
 export const teamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
-  // Often enough that a deleted team's rows are gone while people still think of it.
+  // Often enough that a deleted team's rows are gone soon after the deletion.
   const purge = repeat(
     'purge-teams',
     600_000,

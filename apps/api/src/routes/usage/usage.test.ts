@@ -23,7 +23,7 @@ afterEach(() => {
 const day = 24 * 3600;
 const today = Math.floor(Date.now() / 1000 / day) * day;
 
-/** Entries of earlier days, as transitions wrote them then. */
+/** Inserts entries of earlier days, as transitions would have written them. */
 async function enter(
   team: string,
   daysAgo: number,
@@ -123,7 +123,7 @@ describe('usage', () => {
       );
     }
 
-    // Page after page the same.
+    // The pages together have the same days.
     const days: unknown[] = [];
     for (let page: string | null = ''; page !== null; ) {
       const answer: Answer = await acme.send('GET', `/v1/usage?${range}&limit=1${page && `&page=${page}`}`);
@@ -318,7 +318,7 @@ describe('a budget', () => {
     await enter(other.teamId, 0, 'input_tokens', 2_000_000);
     assert.deepEqual(await told(), ['budget.exceeded', 'budget.warning']);
     assert.deepEqual(await told(), ['budget.exceeded', 'budget.warning']);
-    // What was found before is taken for true for two seconds.
+    // The earlier result is cached for two seconds.
     await sleep(2_100);
     const refused = await create();
     assertError(refused, 429, 'budget_exceeded');
@@ -363,7 +363,7 @@ test('what the API stored and removed agrees with the ledger', async () => {
   const id = await bench.acme.upload(chatLine);
   await bench.acme.upload(`${chatLine}\n${chatLine}`);
   assert.equal((await bench.acme.send('DELETE', `/v1/files/${id}`)).status, 200);
-  // What `enter` made up counts nothing that there is.
+  // Entries inserted by `enter` match no existing objects.
   assert.deepEqual(
     (await checkUsage(bench.services)).filter(({ subject }) => subject !== 'x'),
     [],

@@ -18,7 +18,7 @@ import {
 const tags = ['Usage'];
 const config = { access: { scope: 'usage:read', models: 'all' } } as const;
 
-/** /usage: what a team used by the day, in the form of OpenAI's usage. docs/usage.md says what is counted when. */
+/** /usage: a team's usage by day, in the format of OpenAI's usage API. docs/usage.md describes what is counted when. */
 export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { services } = app;
 
@@ -63,7 +63,7 @@ export const usageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
 type Query = Omit<Static<typeof UsageQuery>, 'group_by'> & { group_by?: string };
 
-/** One page as it is asked for. `always`: groups that need not be asked for. */
+/** Responds with one page as JSON or CSV. `always`: groups added to the requested ones. */
 export async function answerUsage(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -85,7 +85,7 @@ export async function answerUsage(
     query.format === undefined ? /\btext\/csv\b/i.test(request.headers.accept ?? '') : query.format === 'csv';
   if (!wantsCsv) return page;
   if (page.next_page !== null) reply.header('x-next-page', page.next_page);
-  // A text is sent as it is, whatever the schema of the JSON.
+  // Fastify sends a string unchanged, whatever the JSON schema.
   reply.type('text/csv; charset=utf-8').header('content-disposition', 'attachment; filename="usage.csv"');
   return toCsv(page) as unknown as Static<typeof UsagePageSchema>;
 }

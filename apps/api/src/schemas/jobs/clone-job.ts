@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { named } from '../schema.ts';
 import { CreateJobSchema } from './fine-tuning-job.ts';
 
-/** What shall be other than in the job that is cloned: any of a new job's parameters. */
+/** Overrides of the cloned job: any parameters of a new job. */
 export const CloneJobSchema = named('CloneFineTuningJob', Type.Partial(CreateJobSchema).properties, {
   additionalProperties: false,
   description:

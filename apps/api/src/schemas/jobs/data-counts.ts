@@ -14,7 +14,7 @@ const Counts = {
       'In the content of messages, in prompts and in completions: plain text unless `training.allow_special_tokens`.',
   }),
 };
-/** What became of the lines of a job's files. */
+/** Counts of the examples in a job's files: used, cut, skipped, overlapping. */
 export const DataSchema = named('FineTuningJobData', {
   training: Type.Object(Counts),
   validation: nullable(Type.Object(Counts), { description: 'Null without a validation file.' }),
@@ -40,7 +40,7 @@ export const DataSchema = named('FineTuningJobData', {
   ),
 });
 
-/** As a job shows them; those of earlier versions lack the later ones. */
+/** Counts in the API's format. Jobs of earlier versions lack the newer counts. */
 export function toWireData(counts: DataCounts): Static<typeof DataSchema> {
   return { ...counts, longest: counts.longest ?? null, overlap: counts.overlap ?? null };
 }

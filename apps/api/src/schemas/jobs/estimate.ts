@@ -55,7 +55,7 @@ export const EstimateSchema = named('FineTuningEstimate', {
   ),
 });
 
-/** The same of a job that nobody has created, with all that would be chosen for it. */
+/** The estimate of a job that does not exist, with all resolved options. */
 export const JobPlanSchema = named('FineTuningPlan', {
   ...EstimateSchema.properties,
   peft: ref(PeftConfigSchema, {
@@ -71,7 +71,7 @@ export const JobPlanSchema = named('FineTuningPlan', {
   trials: Type.Integer({ minimum: 1, description: 'Configurations that are trained.' }),
 });
 
-/** What a new job would be refused for, as an answer. */
+/** The errors of a requested job, as a successful response. */
 export const JobCheckSchema = named('FineTuningCheck', {
   object: Type.Literal('fine_tuning.check'),
   faults: Type.Array(
@@ -85,7 +85,7 @@ export const JobCheckSchema = named('FineTuningCheck', {
   plan: nullable(ref(JobPlanSchema), { description: 'What it would come to; null where it is refused.' }),
 });
 
-/** `warnings`: of a job that does not exist yet. */
+/** `warnings`: only for a job that does not exist yet. */
 export function toWireEstimate(
   estimate: JobEstimate,
   warnings?: readonly PeftWarning[],

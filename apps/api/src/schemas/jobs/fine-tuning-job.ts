@@ -30,7 +30,7 @@ import { EstimateSchema, toWireEstimate } from './estimate.ts';
 import { ProgressSchema, toWireProgress } from './job-progress.ts';
 import { MethodSchema } from './method.ts';
 
-// peft-core's own bear their names already.
+// peft-core's schemas already have names.
 namedSchemas.push(
   HyperparametersSchema,
   PeftRequestSchema,
@@ -113,7 +113,7 @@ export const CreateJobSchema = named(
 const { model, start_from, training_file, validation_file, ...more } = CreateJobSchema.properties;
 const { seed, method, hyperparameters, peft, training, sweep } = more;
 
-/** Of a new job what decides how much it comes to. */
+/** The parameters of a new job that determine its estimate. */
 export const EstimateJobSchema = named(
   'EstimateFineTuningJob',
   {
@@ -356,7 +356,7 @@ export function toWireJob(job: Job, place: QueuePlace | null): Static<typeof Job
   };
 }
 
-/** Unix seconds. */
+/** Unix seconds of a time `seconds` from now. */
 function fromNow(seconds: number | null | undefined): number | null {
   return seconds === null || seconds === undefined ? null : Math.ceil(Date.now() / 1000 + seconds);
 }

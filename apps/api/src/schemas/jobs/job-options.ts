@@ -121,7 +121,7 @@ export const JobOptionsQuery = Type.Object(
 export const toWireFormats = (): Static<typeof FormatSchema>[] =>
   formats.map(({ name, title, sample, tasks }) => ({ name, title, sample, tasks: [...tasks] }));
 
-/** `permitted`: methods that the team may train, and the largest rank; null: all, any. */
+/** `permitted`: methods that the team may train (null: all), and the maximum rank (null: any). */
 export function toWireOptions(
   permitted: { methods: readonly PeftType[] | null; maxRank: number | null },
   model: Static<typeof TrainableModelSchema> | null,
@@ -160,7 +160,7 @@ const toWireDescription = (metric: MetricDescription): Static<typeof MetricSchem
   field: metric.field ?? null,
 });
 
-/** What config.json says of a model that is to be trained, and what `start` brings along. Throws what `outlineOf` throws. */
+/** Describes a trainable model from its config.json and `start`. Throws the errors of `outlineOf`. */
 export function toWireTrainable(
   id: string,
   config: Record<string, unknown>,

@@ -128,7 +128,7 @@ export const AttemptSchema = named('FineTuningJobAttempt', {
   reason: nullable(Type.String()),
 });
 
-/** A page like any other, and what happens next. */
+/** A page of attempts, and the forecast of the next one. */
 export const AttemptListSchema = named('FineTuningJobAttemptList', {
   object: Type.Literal('list'),
   data: Type.Array(ref(AttemptSchema)),
@@ -211,7 +211,7 @@ export const ListMetricsQuery = Type.Object(
   closed,
 );
 
-/** Metrics have no ids to page by. */
+/** A page of metrics, which have no ids to page by. */
 export const MetricListSchema = Type.Object({
   object: Type.Literal('list'),
   data: Type.Array(ref(MetricSchema)),
@@ -242,7 +242,7 @@ export const LossCurveListSchema = Type.Object({
   has_more: Type.Boolean({ description: 'Always false.' }),
 });
 
-/** An object of metrics holds any number where a field is an integer. */
+/** Rounds a value for an integer field, since stored metrics may be any number. */
 const whole = (value: number | null | undefined): number | null => (value == null ? null : Math.round(value));
 
 export function toWireMetric(metric: StoredMetric | MetricStretch): Static<typeof MetricSchema> {
@@ -348,7 +348,7 @@ export const DeletedCheckpointSchema = named('DeletedCheckpoint', {
   deleted: Type.Literal(true),
 });
 
-/** Attempts are numbered by their job's lease epochs. */
+/** Attempts are numbered by the lease epochs of their job. */
 export function toWireAttempt(attempt: JobAttempt): Static<typeof AttemptSchema> {
   return {
     id: `attempt-${attempt.leaseEpoch}`,

@@ -35,7 +35,7 @@ const TrialSchema = named('FineTuningJobTrial', {
   }),
 });
 
-/** All of them: there are few. */
+/** All trials on one page. */
 export const TrialListSchema = named('FineTuningJobTrialList', {
   object: Type.Literal('list'),
   data: Type.Array(ref(TrialSchema)),

@@ -6,10 +6,10 @@ const NotAvailable = Type.Optional(
   Type.Unsafe<unknown>({ type: 'null', [parsedElsewhere]: true, description: 'Not available.' }),
 );
 
-/** How a job trains, as OpenAI names it: the objective follows from it and the training file's format. */
+/** How a job trains, in OpenAI's terms. The method and the format of the training file determine the objective. */
 interface Method {
   type: string;
-  /** Of the method that `type` names. */
+  /** Settings of the method that `type` names. */
   [method: string]: unknown;
 }
 
@@ -36,6 +36,6 @@ export const MethodSchema = Type.Unsafe<Method>(
   ),
 );
 
-/** The hyperparameters of a method, which match their schema. */
+/** The hyperparameters of a method that matches its schema. */
 export const hyperparametersOf = (method: Method): Hyperparameters | undefined =>
   (method[method.type] as { hyperparameters?: Hyperparameters } | undefined)?.hyperparameters;
