@@ -129,7 +129,7 @@ describe('TrainerProcess', () => {
     assert.equal(isAlive(pid), false);
     assert.ok(narrow.records[0]?.type === 'start' && narrow.records[0].precision === 'bf16');
     const narrowPid = trainer.pid;
-    // Sums are cut into as many parts as there are threads.
+    // The number of threads determines how sums are split.
     await trainer.run(await requestFor({}, 'bf16', 3), watch().run);
     assert.notEqual(trainer.pid, narrowPid);
   });
@@ -167,7 +167,7 @@ describe('TrainerProcess', () => {
     await reached;
     const pid = trainer.pid!;
     seen.kill.abort();
-    // It would block for ten minutes.
+    // Without the kill, the trainer would block for ten minutes.
     assert.deepEqual(await running, { type: 'killed' });
     assert.equal(isAlive(pid), false);
   });
