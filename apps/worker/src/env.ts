@@ -32,7 +32,7 @@ export interface WorkerEnv {
   proofSeconds: number;
   /** Maximum number of generation requests in the generator's queue. */
   generatorQueue: number;
-  /** Sequences per generation step, how a card stores the base, and the memory (bytes) of the KV cache and of LoRA adapters. */
+  /** Sequences per generation step, how a card stores the base, and the memory (bytes) of the KV cache and of low-rank adapters. */
   generatorLimits: { rows: number; baseDtype: ServedBase; cacheBytes: number; updateBytes: number };
   /** Memory of the generator on a card that it shares with a trainer. Undefined: a quarter. */
   serverCardBytes: number | undefined;
