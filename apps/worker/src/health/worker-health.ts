@@ -27,7 +27,7 @@ export interface HealthOptions {
   workerId: string;
   /** Checks that run at each interval and after each fault. */
   cheap: Proof[];
-  /** Checks that run at start, after a fault, in quarantine, and at every tenth interval. They use the CPU or GPU. */
+  /** Checks that run at start, after a fault, in quarantine, and at every tenth interval: measured speeds vary with the machine's load. */
   thorough: Proof[];
   proofSeconds: number;
   /** Absent: the worker has no cards. */

@@ -17,7 +17,7 @@ export interface OnCard {
   kernelCache?: string | null | undefined;
 }
 
-/** The H100's kernels are compiled at the first start from PTX for later cards. CUDA's default limit may be 256 MiB. */
+/** An H100's kernels are compiled at the first start, from TensorFlow's PTX for newer cards; CUDA's own limit may be 256 MiB. */
 const kernelCacheBytes = 2 ** 30;
 
 /**
