@@ -1,4 +1,4 @@
-// Protocol tests: the child only waits instead of computing. Real training is tested in run-training-job.test.ts.
+// Protocol tests: the child only waits instead of computing. Real training is tested in train-tasks.test.ts.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
