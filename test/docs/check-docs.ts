@@ -4,16 +4,16 @@ import { type DocsService, startDocsService } from './docs-service.ts';
 import { Shell, splitCommands } from './shell.ts';
 import { Placeholders, readSnippets, type Snippet } from './snippets.ts';
 
-/** What became of a snippet. */
+/** The result of a snippet. */
 export interface Outcome {
   snippet: Snippet;
-  /** Null: every command exited with 0, or the snippet is skipped. */
+  /** Null: every command exited with 0, or the snippet was skipped. */
   fault: string | null;
   seconds: number;
 }
 
 const root = path.join(import.meta.dirname, '../..');
-/** Of one command. */
+/** Time limit of one command. */
 const limitSeconds = 90;
 
 /** Every snippet of README.md and of the pages in docs/, in the order in which docs/README.md links to them. */
@@ -26,8 +26,8 @@ export function listSnippets(): Snippet[] {
 }
 
 /**
- * Runs the snippets, one after the other, against a Graft that it starts; those of a page in one shell. Skipped ones are
- * passed on as they are.
+ * Starts Graft and runs the snippets against it, one after another, with one shell for each page. Skipped snippets are reported
+ * without a fault.
  */
 export async function checkDocs(snippets: Snippet[], onOutcome: (outcome: Outcome) => void): Promise<void> {
   const service = await startDocsService();

@@ -7,14 +7,14 @@ import { cacheFolder } from '../../scripts/bootstrap/cache-folder.mjs';
 import { pythonEnvironment } from '../../scripts/golden/environment/python-environment.ts';
 import { freePort, newBootstrapKey, startProcess, whenReady } from '../service/running-graft.ts';
 
-/** A Graft for the snippets, with what they may use. */
+/** A running Graft for the snippets, with the resources that they may use. */
 export interface DocsService {
   origin: string;
-  /** Of an admin of its only team. */
+  /** Key of an admin of the only team. */
   key: string;
-  /** The folder that snippets run in: examples/, and data files of the names that the pages use. */
+  /** Working folder of the snippets: contains examples/, and data files with the names that the pages use. */
   folder: string;
-  /** Of a snippet's process. */
+  /** Environment of a snippet's process. */
   env: NodeJS.ProcessEnv;
   python: string;
   tail(): string;
@@ -24,8 +24,8 @@ export interface DocsService {
 const root = path.join(import.meta.dirname, '../..');
 
 /**
- * Starts API and worker on a free port, with a temporary data folder and a separate database (on the server of DATABASE_URL,
- * or on an embedded one). The bundled base model's name is that of a small random model, so that training takes seconds.
+ * Starts API and worker on a free port, with a temporary data folder and a separate database (on the server of DATABASE_URL, or
+ * embedded). The bundled base model's id refers to a small random model, so that training takes seconds.
  */
 export async function startDocsService(): Promise<DocsService> {
   const scratch = mkdtempSync(path.join(tmpdir(), 'graft-docs-'));
@@ -88,7 +88,7 @@ export async function startDocsService(): Promise<DocsService> {
   return { origin, key, folder, env, python, tail: graft.tail, close };
 }
 
-/** Data files of the names that the pages use, small. */
+/** Writes small data files with the names that the pages use. */
 function writeExamples(folder: string): void {
   mkdirSync(folder);
   cpSync(path.join(root, 'examples'), path.join(folder, 'examples'), { recursive: true });
@@ -103,7 +103,7 @@ function writeExamples(folder: string): void {
   writeFileSync(path.join(folder, 'password'), 'a-password\n');
 }
 
-/** The `graft` command of this checkout, also as `npx graft`; no other package is run. */
+/** Creates the commands `graft` and `npx graft` for this checkout; npx runs no other package. */
 function writeCommands(folder: string): string {
   mkdirSync(folder);
   const command = path.join(root, 'apps/cli/bin/graft.mjs');

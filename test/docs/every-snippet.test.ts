@@ -1,4 +1,4 @@
-/** Every shell and Python snippet of README.md and docs/ runs, against a real Graft: `npm run docs:check`. */
+/** Runs every shell and Python snippet of README.md and docs/ against a real Graft: `npm run docs:check`. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDocs, listSnippets, type Outcome } from './check-docs.ts';

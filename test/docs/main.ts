@@ -1,7 +1,7 @@
 /**
- * Runs every shell and Python snippet of README.md and docs/ against a Graft that it starts: `npm run docs:check`, or with
- * words such as `-- docs/jobs.md` those of README.md, whose job the pages use, and of pages whose path begins with one. A snippet that cannot run here has
- * `<!-- docs:check skip: REASON -->` on the line before it. The exit code is 1 when a snippet fails.
+ * npm run docs:check [-- PAGE …]: runs the shell and Python snippets of README.md and docs/ against a Graft that it starts. With
+ * prefixes such as `docs/jobs.md`, runs only those of matching pages, and of README.md, whose job the pages use. A snippet that cannot
+ * run here has `<!-- docs:check skip: REASON -->` on the line before it. The exit code is 1 when a snippet fails.
  */
 import { checkDocs, listSnippets } from './check-docs.ts';
 

@@ -1,25 +1,25 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 
-/** What a command printed, and its exit code; null: it took too long. */
+/** Output and exit code of a command; null: it exceeded the time limit. */
 export interface Ran {
   output: string;
   code: number | null;
 }
 
-/** Reads commands from file descriptor 3, each ended by a zero byte, and writes their exit codes to 4. Aliases work as in a terminal. */
+/** Reads commands from file descriptor 3, each terminated by a zero byte, and writes exit codes to 4. Aliases work as in a terminal. */
 const loop = `shopt -s expand_aliases; set -o pipefail
 while IFS= read -r -d '' command <&3; do
   eval "$command" <<<"$GRAFT_API_KEY" 3<&- 4>&-
   printf '%s\\n' "$?" >&4
 done`;
 
-/** A shell that keeps variables and aliases from one command to the next. Commands that read standard input get the API key. */
+/** A shell that keeps variables and aliases between commands. Commands that read standard input get the API key. */
 export class Shell {
   private child: ChildProcess | null = null;
   private readonly cwd: string;
   private readonly env: NodeJS.ProcessEnv;
-  /** Of one command. */
+  /** Time limit of one command. */
   private readonly limitSeconds: number;
 
   constructor(cwd: string, env: NodeJS.ProcessEnv, limitSeconds: number) {
@@ -50,14 +50,14 @@ export class Shell {
         resolve(given);
       };
       codes!.once('data', (chunk: Buffer) => finish(Number(chunk.toString())));
-      // `exit`, or a syntax error.
+      // The command called `exit`, or has a syntax error.
       child.once('close', (given) => {
         this.child = null;
         finish(given ?? 1);
       });
       (commands as NodeJS.WritableStream).write(`${command}\0`);
     });
-    // What the command wrote last may arrive after its code.
+    // The last output may arrive after the exit code.
     await new Promise((resolve) => setTimeout(resolve, 20));
     for (const stop of readers) stop();
     child.removeAllListeners('close');
@@ -74,14 +74,14 @@ export class Shell {
       cwd: this.cwd,
       env: this.env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-      // Its own group, so that what it started ends with it.
+      // A separate process group, so that processes started by the shell end with it.
       detached: true,
     });
     return this.child;
   }
 }
 
-/** The commands of a script: lines, joined where a command goes over several. */
+/** Splits a script into commands: one for each line, or for several lines where a command continues. */
 export function splitCommands(script: string): string[] {
   const commands: string[] = [];
   let command = '';

@@ -1,4 +1,4 @@
-"""Writes a small random llama with a tokenizer and a chat template: usage: small_model.py FOLDER"""
+"""Writes a small random Llama model with a tokenizer and a chat template. Usage: small_model.py FOLDER"""
 
 import os
 import sys

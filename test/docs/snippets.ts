@@ -1,12 +1,12 @@
-/** A block of shell or Python in a page of documentation. */
+/** A block of shell or Python code in a documentation page. */
 export interface Snippet {
-  /** The page's path from the repository's root. */
+  /** Path of the page from the repository's root. */
   page: string;
-  /** Of its first line of code. */
+  /** Line number of the first line of code. */
   line: number;
   language: 'sh' | 'python';
   code: string;
-  /** Why this block is not run: the reason in `<!-- docs:check skip: REASON -->` on the line before it. Null: it is run. */
+  /** The reason for skipping the block, from `<!-- docs:check skip: REASON -->` on the line before it. Null: it is run. */
   skip: string | null;
 }
 
@@ -17,7 +17,7 @@ const languages: Record<string, Snippet['language']> = {
   py: 'python',
 };
 
-/** The shell and Python blocks of a page, in its order. Throws where a marker precedes no such block. */
+/** Returns the shell and Python blocks of a page, in order. Throws for a skip marker that is not followed by such a block. */
 export function readSnippets(page: string, markdown: string): Snippet[] {
   const snippets: Snippet[] = [];
   let skip: string | null = null;
@@ -42,12 +42,12 @@ export function readSnippets(page: string, markdown: string): Snippet[] {
 }
 
 /**
- * What the readers of a page fill in themselves. `PREFIX…` is the last word beginning with PREFIX that an earlier
- * snippet printed, such as `ftjob-…`; addresses of examples are those of the running Graft.
+ * Replaces the placeholders in snippets. `PREFIX…` stands for the last word with this prefix that an earlier snippet printed, such as
+ * `ftjob-…`; example addresses are replaced by the address of the running Graft.
  */
 export class Placeholders {
   private readonly words: string[] = [];
-  /** Texts that are replaced first, by these. */
+  /** Texts that are replaced first, and their replacements. */
   private readonly fixed: Record<string, string>;
 
   constructor(fixed: Record<string, string>) {
@@ -58,7 +58,7 @@ export class Placeholders {
     this.words.push(...(output.match(/[A-Za-z]+[-_:][\w:-]+(?:\.[\w:-]+)*/g) ?? []));
   }
 
-  /** Throws where nothing that was printed begins with a prefix. */
+  /** Replaces the placeholders. Throws if no earlier output has a word with the prefix. */
   fill(code: string): string {
     let filled = code;
     for (const [text, value] of Object.entries(this.fixed)) filled = filled.replaceAll(text, value);
@@ -66,7 +66,7 @@ export class Placeholders {
   }
 
   private last(text: string, prefix: string): string {
-    // A model's name, not that of one of its checkpoints.
+    // A model's name, but not the name of a checkpoint.
     const word = this.words.findLast(
       (each) => each.startsWith(prefix) && each.length > prefix.length && !each.includes(':ckpt-'),
     );

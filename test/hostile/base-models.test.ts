@@ -1,4 +1,4 @@
-/** Base models made to harm, which wildcards of GRAFT_HUB_ALLOW admit: the API and whoever trains or answers refuse each by name. */
+/** Malicious base models that wildcards in GRAFT_HUB_ALLOW admit. The API, trainers and generators must reject each with its reason. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { type HostileModel, writeHostileModels } from './base-models/write-model
 
 const seed = Number(process.env.GRAFT_HOSTILE_SEED ?? 20_261_129);
 const count = 500;
-/** Requests for a model at a time. */
+/** Number of concurrent requests. */
 const clients = 4;
 
 let folder: string;
@@ -36,7 +36,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** What a client hears who wants to train the model. One that takes long to open is asked for again. */
+/** The response to a client that wants to train the model. Repeats the request while the model is being opened. */
 async function optionsOf(place: string) {
   for (let tries = 0; ; tries++) {
     const answer = await bench.acme.send('GET', `/v1/fine_tuning/options?model=${place}`);
@@ -44,7 +44,7 @@ async function optionsOf(place: string) {
   }
 }
 
-/** Sends ordinary requests until it is stopped, and tells how many were answered and which were not. */
+/** Sends ordinary requests until stopped; reports how many succeeded and which failed. */
 function ordinaryRequests() {
   let stopped = false;
   let answered = 0;
@@ -80,7 +80,7 @@ test(`the API refuses ${count} hostile base models, each by its file and its fau
     for (let model = waiting.shift(); model; model = waiting.shift()) {
       const before = others.answered();
       const { status, text } = await optionsOf(model.place);
-      // The event loop is this process's: were these hundred megabytes read on it, nobody would be answered meanwhile.
+      // The API runs in this process. If it read the hundred megabytes on the event loop, other requests would get no answer.
       if (/128 MiB of nesting|million values/.test(model.name) && others.answered() < before + 2)
         slow.push(model.name);
       const { message = '' } = status === 400 ? JSON.parse(text).error : {};
@@ -95,7 +95,7 @@ test(`the API refuses ${count} hostile base models, each by its file and its fau
   assert.equal((await optionsOf('sound')).status, 200);
 });
 
-/** As a trainer and a generator do, in processes of their own without threads. */
+/** Reads the model like a trainer or generator does, in this process without threads. */
 async function readAsWorker(place: string): Promise<void> {
   const model = await openBaseModel(path.join(folder, place));
   try {

@@ -4,7 +4,7 @@ const jobs = '/v1/fine_tuning/jobs';
 const chat = '/v1/chat/completions';
 const completions = '/v1/completions';
 
-/** JSON of its own, for what JSON.stringify does not write. */
+/** Literal JSON, for values that JSON.stringify cannot write. */
 const raw = (json: string) => ({ toJSON: () => `\u0001${json}\u0001` });
 const unquoted = (text: string) =>
   text.replaceAll(/"\\u0001(.*?)\\u0001"/gs, (_, json: string) => JSON.parse(`"${json}"`) as string);
@@ -222,7 +222,7 @@ export function hostileBodies({ model, fileId }: HostileContext, draw: () => num
   ];
 }
 
-/** What is no JSON, or not what it seems. */
+/** Invalid JSON, and JSON with unexpected content types or meaning. */
 function broken(valid: string, draw: () => number): HostileRequest[] {
   const texts = [
     '{',
@@ -259,7 +259,7 @@ function broken(valid: string, draw: () => number): HostileRequest[] {
   const cuts = Array.from({ length: 20 }, () => valid.slice(0, 1 + Math.floor(draw() * (valid.length - 1))));
   const flips = Array.from({ length: 20 }, () => {
     const bytes = Buffer.from(valid);
-    // No longer UTF-8.
+    // Invalid UTF-8.
     bytes[Math.floor(draw() * bytes.length)] = 0xff;
     return new Uint8Array(bytes);
   });
@@ -277,7 +277,7 @@ function broken(valid: string, draw: () => number): HostileRequest[] {
   ];
 }
 
-/** What costs seconds where faults, patterns and values are not bounded. */
+/** Requests that take seconds unless the number of faults, patterns and values is limited. */
 function large(job: object, model: string): HostileRequest[] {
   const keys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 4]));
   const many = (item: string, count: number) =>

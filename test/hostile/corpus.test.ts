@@ -4,7 +4,7 @@ import { type ApiBench, chatLine, openApiBench } from '../../apps/api/src/testin
 import { hostileCorpus } from './corpus.ts';
 import { type HostileRequest, sendHostile } from './request.ts';
 
-/** Seconds of CPU. */
+/** CPU seconds above which a request is too expensive. */
 const dear = 2;
 
 let bench: ApiBench;
@@ -17,7 +17,7 @@ before(async () => {
 });
 after(async () => await bench?.close());
 
-/** Every fault of a request's answer, in words. */
+/** Descriptions of the faults in the answer to a request. */
 async function faultsOf(request: HostileRequest): Promise<string[]> {
   const { status, text } = await sendHostile(bench.url, bench.acme.key, request);
   const shown = `${request.name}: ${status} ${text.slice(0, 300)}`;
@@ -36,7 +36,7 @@ test('every hostile request is refused, its fault named, at a bounded cost, and 
   const faults: string[] = [];
   const costs: string[] = [];
   for (const request of corpus) {
-    // What else this process does is counted in, so the cheapest of a few tries tells what the request costs.
+    // The measurement includes other work of this process, so the minimum of several tries is used.
     const tries: number[] = [];
     while (tries.length < 3 && (tries.at(-1) ?? dear) >= dear) {
       const before = process.cpuUsage();
@@ -45,7 +45,7 @@ test('every hostile request is refused, its fault named, at a bounded cost, and 
       if (tries.length === 0) faults.push(...told);
       tries.push((user + system) / 1e6);
     }
-    // Unbounded, the dear ones took 2 to 30 s each; threads and this client are counted in.
+    // Without limits, the expensive requests took 2 to 30 s each. The measurement includes threads and this client.
     if (Math.min(...tries) >= dear) costs.push(`${request.name}: ${tries.join(', ')} s of CPU`);
   }
   assert.deepEqual(faults, []);

@@ -1,13 +1,13 @@
 /**
- * Requests that no client of good will sends, each of which must be answered 4xx, by a message that names what is wrong, and
- * must cost others nothing. A seed makes the same corpus again.
+ * Requests that no well-behaved client sends. Each must get a 4xx answer whose message names the fault, without affecting other
+ * clients. The same seed gives the same requests.
  */
 import { hostileBodies } from './bodies.ts';
 import type { HostileContext, HostileRequest } from './request.ts';
 import { hostileUploads } from './uploads.ts';
 import { hostileUrls } from './urls.ts';
 
-/** Mulberry32: numbers from 0 to below 1. */
+/** Random numbers in [0, 1): mulberry32. */
 function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -3,22 +3,22 @@ import { request as httpRequest } from 'node:http';
 export interface HostileRequest {
   name: string;
   method: string;
-  /** From `/v1` on. */
+  /** Starts with `/v1`. */
   path: string;
   headers: Record<string, string>;
   body: string | Uint8Array<ArrayBuffer> | null;
-  /** What `param` must begin with, where the fault lies in one field. */
+  /** Prefix of the expected `param`, where one field is invalid. */
   field: string | null;
 }
 
-/** What exists for the team that sends the corpus. */
+/** Resources that exist for the team that sends the requests. */
 export interface HostileContext {
   model: string;
   fileId: string;
   jobId: string;
 }
 
-/** Sends a request as it is: fetch would refuse or mend some. `base`: `http://host:port`. */
+/** Sends a request unchanged; fetch would reject or correct some of them. `base`: `http://host:port`. */
 export async function sendHostile(
   base: string,
   key: string,
@@ -47,7 +47,7 @@ export async function sendHostile(
       response.on('error', reject);
       response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
     });
-    // A server that has answered may hang up before it has read all.
+    // After its answer, the server may close the connection before it has read the whole body.
     sent.on('error', (error) => answered || reject(error));
     sent.end(body ?? '');
   });

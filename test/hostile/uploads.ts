@@ -12,7 +12,7 @@ const file = (content: string, name = 'train.jsonl') =>
   part(`form-data; name="file"; filename="${name}"`, content);
 const good = '{"text":"a"}\n';
 
-/** Lines that are no example. */
+/** Lines that are not valid examples. */
 const lines = [
   '{',
   '[]',
@@ -64,7 +64,7 @@ const lines = [
   ...['[', '{"text":', '{"messages":'].map((start) => start + '['.repeat(30_000)),
 ];
 
-/** Multipart bodies and the files in them. */
+/** Multipart bodies with invalid structure or invalid files. */
 export function hostileUploads(draw: () => number): HostileRequest[] {
   const send = (
     name: string,

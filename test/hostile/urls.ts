@@ -1,6 +1,6 @@
 import type { HostileContext, HostileRequest } from './request.ts';
 
-/** Ids that name nothing, in a path. */
+/** Ids that do not exist, as path segments. */
 const ids = [
   '%00',
   'a%00b',
@@ -29,7 +29,7 @@ const numbers = [
   '',
 ];
 
-/** Paths, methods, queries and headers. */
+/** Invalid paths, methods, queries and headers. */
 export function hostileUrls({ jobId }: HostileContext): HostileRequest[] {
   const job = `/v1/fine_tuning/jobs/${jobId}`;
   const get = (path: string, field: string | null = null, headers = {}): HostileRequest => ({

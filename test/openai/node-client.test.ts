@@ -1,4 +1,4 @@
-/** The official OpenAI client for Node on every endpoint that Graft shares with OpenAI. One test goes on where another ended. */
+/** Calls every endpoint that Graft shares with OpenAI with OpenAI's official Node client. The tests depend on each other's order. */
 import assert from 'node:assert/strict';
 import { createReadStream, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ let graft: SuiteGraft;
 let client: OpenAI;
 let data: Buffer;
 const requests: [method: string, path: string][] = [];
-/** What earlier tests made. */
+/** Resources that earlier tests created. */
 let trainingFile: string;
 let trained: OpenAI.FineTuning.FineTuningJob;
 let tuned: string;
@@ -57,7 +57,7 @@ async function fails<E extends APIError>(
     (thrown: unknown) => thrown,
   );
   assert.ok(error instanceof kind && error.requestID, String(error));
-  // Without Graft's own, which tell each fault of a request by itself.
+  // Without Graft's own `details`, which list every fault of a request.
   const { details, ...body } = error.error as Record<string, unknown>;
   assert.deepEqual(Object.keys(body).sort(), ['code', 'message', 'param', 'type']);
   if (code !== undefined) assert.equal(error.code, code, error.message);
@@ -195,7 +195,7 @@ describe('jobs', () => {
     const flaky = connect(graft.settings.member_key, {
       fetch: async (input, init) => {
         const response = await fetch(input, init);
-        // The answer is lost on its way: the client cannot know that the job exists.
+        // The response is lost, so the client cannot know whether the job exists.
         if (tries++ === 0) throw new TypeError('terminated');
         return response;
       },
@@ -302,7 +302,7 @@ describe('models and completions', () => {
       usage = chunk.usage ?? usage;
     }
     assert.equal(text, answer);
-    assert.deepEqual({ ...usage, prompt_tokens_details }, whole.usage); // but for what was known of the prompt
+    assert.deepEqual({ ...usage, prompt_tokens_details }, whole.usage); // except for the number of cached tokens
     const runner = client.chat.completions.stream({ model: tuned, messages, max_tokens: 12, temperature: 0 });
     assert.equal((await runner.finalChatCompletion()).choices[0]?.message.content, answer);
     const more = await ask({ messages: [...messages, choice.message, { role: 'user', content: 'Sure?' }] });

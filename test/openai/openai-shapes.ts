@@ -1,6 +1,6 @@
 /**
- * The fields of OpenAI's objects as its specification has them. The client for Node gives an answer the type that it should have
- * and looks at none of it; this does. Fields of Graft's own may stand beside.
+ * The fields of OpenAI's objects in its specification. OpenAI's Node client casts responses to types without checks; these are the
+ * checks. Additional fields of Graft are allowed.
  */
 import assert from 'node:assert/strict';
 
@@ -23,7 +23,7 @@ const nullOr =
   (check: Check): Check =>
   (value) =>
     value === null || check(value);
-/** A field that the specification does not ask for. */
+/** A field that the specification does not require. */
 const optional =
   (check: Check): Check =>
   (value) =>
@@ -109,7 +109,7 @@ function faultsOf(value: object, shape: Shape): string[] {
     .map(([field]) => `${field}: ${JSON.stringify((value as Record<string, unknown>)[field])}`);
 }
 
-/** Fails with every field that is not what the specification says. */
+/** Fails with the list of fields that do not match the specification. */
 export function shaped(value: unknown, shape: Shape): void {
   assert.ok(record(value), JSON.stringify(value));
   assert.deepEqual(faultsOf(value, shape), []);

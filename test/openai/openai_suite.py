@@ -1,9 +1,9 @@
-"""The official OpenAI client for Python on every endpoint that Graft shares with OpenAI; answers are validated strictly.
+"""Calls every endpoint that Graft shares with OpenAI with OpenAI's official Python client; responses are validated strictly.
 
 usage: openai_suite.py SETTINGS
 
-SETTINGS is a JSON file, suite-graft.ts says of what. Writes a JSON line per check, {"check", "error": null or a traceback}, and at
-the end {"requests": [[method, path], ...]}: what was sent to the service.
+SETTINGS is a JSON file with the fields of SuiteSettings in suite-graft.ts. Writes a JSON line per check, {"check", "error": null or a
+traceback}, and at the end {"requests": [[method, path], ...]}: the requests sent to the service.
 """
 
 import json
@@ -12,7 +12,7 @@ import traceback
 import openai
 from suite import checks, requests
 
-# In this order: the second goes on with what the first has made.
+# In this order: the second module uses what the first has created.
 import training_checks  # noqa: F401, E402, I001
 import serving_checks  # noqa: F401, E402
 

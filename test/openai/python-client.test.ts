@@ -1,4 +1,4 @@
-/** The official OpenAI client for Python, strict about every answer, on every endpoint that Graft shares with OpenAI. */
+/** Calls every endpoint that Graft shares with OpenAI with OpenAI's official Python client, with strict response validation. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

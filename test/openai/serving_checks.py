@@ -1,4 +1,4 @@
-"""Models, completions, and what is refused, with the model that training_checks.py made."""
+"""Checks of models, completions and rejected requests, with the model that training_checks.py trained."""
 
 import json
 import threading
@@ -84,7 +84,7 @@ def chat_n_seed_and_stop():
     assert [choice.index for choice in several.choices] == [0, 1, 2] and len(set(texts)) > 1, texts
     assert texts == [choice.message.content for choice in ask(n=3, **sampled).choices]
     assert texts[0] == ask(**sampled).choices[0].message.content
-    # A prompt is counted once, and what was written for each choice.
+    # The prompt is counted once, the completion of every choice is counted.
     one = ask(**sampled).usage
     assert several.usage.prompt_tokens == one.prompt_tokens and several.usage.completion_tokens > one.completion_tokens
     streamed = ["", "", ""]
@@ -108,7 +108,7 @@ def completions():
     assert client.completions.create(**{**tuned, "prompt": ["How many"]}, max_tokens=6).choices == whole.choices
     # OpenAI's default for this route.
     assert client.completions.create(**tuned).usage.completion_tokens <= 16
-    # Only the last chunk says why it ends; strictly the client wants a reason in each, which OpenAI does not send either.
+    # Only the last chunk has a finish reason. The strict client requires one in each chunk, which OpenAI does not send either.
     chunks = list(lenient.completions.create(**tuned, max_tokens=6, stream=True))
     assert [one.choices[0].finish_reason for one in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert "".join(one.choices[0].text for one in chunks) == whole.choices[0].text
@@ -149,7 +149,7 @@ def what_graft_does_not_have_is_refused_by_name():
     for param, value in {"echo": True, "best_of": 2, "suffix": "x", "logit_bias": {"1": 1}}.items():
         error = raises(openai.BadRequestError, lambda: client.completions.create(model=model, prompt="a", **{param: value}))
         assert (error.code, error.param) == ("unsupported_parameter", param), error
-    # And what changes nothing is taken.
+    # Parameters that change nothing are accepted.
     harmless = {"user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "parallel_tool_calls": False, "tools": []}
     assert ask(max_tokens=2, **harmless).choices
     graded = {"type": "reinforcement", "reinforcement": {"grader": {"type": "multi", "name": "g", "graders": {}}}}
@@ -224,7 +224,7 @@ def another_teams_ids_are_unknown():
 
 @check
 def too_many_streams_are_retried():
-    """The settings of this Graft allow a key two open streams; the client waits as Retry-After says."""
+    """In these settings a key may have two open streams; the client waits as long as Retry-After says."""
     job = long_job(metadata={"kept": "open"})
     headers = {"Authorization": f"Bearer {settings['member_key']}"}
     events = urllib.request.Request(f"{base_url}/fine_tuning/jobs/{job.id}/events?stream=true", headers=headers)

@@ -1,4 +1,4 @@
-/** What OpenAI's specification has of the resources that Graft takes after; Graft need not have all of it. */
+/** The endpoints in OpenAI's specification of the resources that Graft implements; Graft need not have all of them. */
 const ofOpenAi = [
   'POST /v1/files',
   'GET /v1/files',
@@ -29,16 +29,16 @@ const ofOpenAi = [
   'GET /v1/batches',
 ];
 
-/** `METHOD /path` with every parameter named alike. */
+/** `METHOD /path` with all parameters renamed to `{id}`. */
 const alike = (route: string): string => route.replaceAll(/\{\w+\}/g, '{id}');
 
-/** The endpoints that this Graft shares with OpenAI, by the routes of its OpenAPI document. */
+/** The endpoints that this Graft shares with OpenAI, from the routes of its OpenAPI document. */
 export function sharedEndpoints(routes: string[]): string[] {
   const had = new Set(routes.map(alike));
   return ofOpenAi.filter((endpoint) => had.has(endpoint));
 }
 
-/** Those of the endpoints that no request went to. */
+/** The endpoints that were not called. */
 export function neverCalled(endpoints: string[], requests: [method: string, path: string][]): string[] {
   return endpoints.filter((endpoint) => {
     const pattern = new RegExp(`^${endpoint.replaceAll('{id}', '[^/]+')}$`);

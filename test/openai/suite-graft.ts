@@ -13,35 +13,35 @@ import {
   whenReady,
 } from '../service/running-graft.ts';
 
-/** What a suite is told of the Graft that it calls. */
+/** The settings of a suite, which describe the Graft that it calls. */
 export interface SuiteSettings {
   base_url: string;
-  /** Keys of one team: what most calls are made with, and one that may only read. */
+  /** Keys of one team: one for most calls, and a read-only one. */
   member_key: string;
   viewer_key: string;
-  /** Of another team. */
+  /** Key of another team. */
   other_key: string;
-  /** A tiny base model that really trains and answers. */
+  /** A tiny base model that can be trained and generates. */
   model: string;
-  /** A path: 24 examples of chats. */
+  /** Path of a file with 24 chat examples. */
   training_file: string;
-  /** Whether this Graft has /uploads. */
+  /** Whether this Graft has the endpoint /uploads. */
   has_uploads: boolean;
 }
 
 export interface SuiteGraft {
   settings: SuiteSettings;
   folder: string;
-  /** `METHOD /path/{parameter}` of every route, out of its OpenAPI document. */
+  /** `METHOD /path/{parameter}` of every route, from Graft's OpenAPI document. */
   routes: string[];
-  /** The last lines of its log. */
+  /** Returns the last lines of its log. */
   tail: () => string;
   close(): Promise<void>;
 }
 
 const methods = ['get', 'post', 'put', 'patch', 'delete'];
 
-/** API and worker on services of their own, with two teams. A key may have two streams open. */
+/** Starts API and worker on separate services, with two teams. A key may have two open streams. */
 export async function startSuiteGraft(): Promise<SuiteGraft> {
   const folder = scratchFolder('openai-suite');
   const fixture = await tinyFixture();
@@ -56,7 +56,7 @@ export async function startSuiteGraft(): Promise<SuiteGraft> {
     [],
     graftEnvironment({
       PORT: String(port),
-      // The keys are hashed with the secret that lies there.
+      // The pepper in this folder hashes the keys.
       GRAFT_DATA_DIR: services.env.dataDir,
       GRAFT_BASE_MODELS: baseModels,
       GRAFT_BOOTSTRAP_KEY: newBootstrapKey(),

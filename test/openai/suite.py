@@ -1,4 +1,4 @@
-"""What the checks share: settings, clients whose requests are written down, and what earlier checks have seen."""
+"""Shared by the checks: settings, clients that record their requests, and the results of earlier checks."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ lora = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj
 
 
 def connect(key, strict=True, **options):
-    """A client whose requests are written down. Strict ones raise where an answer is not what their types say."""
+    """Returns a client that records its requests. A strict one raises if a response does not match its types."""
     note = {"request": [lambda request: requests.append([request.method, request.url.path])]}
     options = {"max_retries": 2, "timeout": 120, **options}
     http_client = openai.DefaultHttpxClient(event_hooks=note)
@@ -27,9 +27,9 @@ def connect(key, strict=True, **options):
     )
 
 
-# OpenAI's headers of organisation and project mean nothing to Graft, and harm nothing.
+# Graft ignores OpenAI's headers for organisation and project.
 client = connect(settings["member_key"], organization="org-1", project="proj_1")
-# Strictly, the client knows no job that is paused: its enumeration lacks the status that its own API names.
+# The strict client rejects paused jobs, because its enumeration lacks the status that OpenAI's API has.
 lenient = connect(settings["member_key"], strict=False)
 
 
@@ -45,7 +45,7 @@ def raises(kind, call):
         assert type(error) is kind, f"{type(error).__name__}: {error}"
         if isinstance(error, openai.APIStatusError):
             assert error.request_id, "no request id"
-            # Graft's own `details` tell each fault of a request by itself.
+            # Graft's own `details` list every fault of a request.
             own = set(error.body) - {"details"}
             assert error.code and error.message and own == {"message", "type", "param", "code"}, error.body
         return error

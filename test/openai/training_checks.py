@@ -1,4 +1,4 @@
-"""Files, uploads and fine-tuning jobs: one check goes on where another ended."""
+"""Checks of files, uploads and fine-tuning jobs. They depend on each other's order."""
 
 import time
 
@@ -58,7 +58,7 @@ def files_delete():
 
 @check
 def uploads():
-    """Only where this Graft has them."""
+    """Skipped if this Graft has no uploads."""
     if not settings["has_uploads"]:
         return
     with open(training_file, "rb") as data:
@@ -108,7 +108,7 @@ def jobs_create_and_retrieve():
 
 @check
 def jobs_of_old_clients():
-    """`hyperparameters` at the top, deprecated and still sent."""
+    """The deprecated top-level `hyperparameters`, which old clients still send."""
     job = client.fine_tuning.jobs.create(
         model=model, training_file=seen["file"].id, hyperparameters={"n_epochs": 1, "batch_size": "auto"}
     )
@@ -178,7 +178,7 @@ def jobs_pause_resume_cancel():
     wait(job.id, lambda one: one.status in ("running", *finished))
     client.fine_tuning.jobs.cancel(job.id)
     assert wait(job.id, lambda one: one.status in finished).status == "cancelled"
-    # 400, not 409: the client would try a conflict again and again.
+    # 400, not 409: the client would retry a conflict.
     for change in ("cancel", "pause", "resume"):
         error = raises(openai.BadRequestError, lambda: getattr(client.fine_tuning.jobs, change)(job.id))
         assert error.code == "invalid_job_state", error

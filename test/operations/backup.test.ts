@@ -1,6 +1,6 @@
 /**
- * A backup of a running Graft, put into a new database and a new folder: finished adapters download with the right digests, and
- * the job that was running goes on and gives, bit for bit, what it gives where it was left alone.
+ * Restores a backup of a running Graft into a new database and a new folder: finished adapters can be downloaded with the right digests,
+ * and the job that was running resumes and gives bit-identical results to the original.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -101,7 +101,7 @@ async function until({ client }: Graft, id: string, done: (job: FineTuningJob) =
 }
 const succeeded = ({ status }: FineTuningJob) => status === 'succeeded';
 
-/** Downloads an adapter, whose client checks every digest, and answers the weights' own. */
+/** Downloads an adapter (the client checks every digest) and returns the digest of its weights. */
 async function weightsOf({ client }: Graft, model: string | null): Promise<string> {
   const version = await client.adapters.retrieveVersionOf(String(model));
   assert.ok(version);
@@ -135,7 +135,7 @@ test('a running Graft is backed up and goes on in another place', async () => {
   );
   await assert.rejects(backUp(source, backup), /is not empty/);
 
-  // Left alone, the job gives this.
+  // The result of the undisturbed job in the original.
   const control = await until(original, id, succeeded);
   const expected = [
     await weightsOf(original, finished.fine_tuned_model),

@@ -1,6 +1,6 @@
 /**
- * Secrets of every kind are given to a real API, in thousands of broken requests: none of them stands in its log, in its traces,
- * in its database, or in an answer. GRAFT_FUZZ_REQUESTS: how many requests.
+ * Sends secrets of every kind to a real API in thousands of malformed requests: none may appear in its log, traces, database or
+ * answers. GRAFT_FUZZ_REQUESTS: number of requests.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -26,7 +26,7 @@ const requests = Number(process.env.GRAFT_FUZZ_REQUESTS ?? 1000);
 const atOnce = 8;
 
 const canary = () => randomBytes(12).toString('hex');
-/** What no one may ever read again: secrets that Graft was given, has made, or that a request carried where secrets stand. */
+/** Values that must never appear: secrets that Graft was given or has created, or that a request has in place of a secret. */
 const secrets: Record<string, string> = {
   pepper: canary(),
   internalToken: canary(),
@@ -35,7 +35,7 @@ const secrets: Record<string, string> = {
   cookie: canary(),
   query: canary(),
 };
-/** What people wrote: it may stand in its team's rows and answers, and in no log or trace. */
+/** Texts of users, which may appear in their team's rows and answers, but in no log or trace. */
 const prompt = canary();
 const data = canary();
 
@@ -103,7 +103,7 @@ after(async () => {
   await receiver.close();
 });
 
-/** Mulberry32. */
+/** Random integers below a limit: mulberry32. */
 function random(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -114,7 +114,7 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-/** The request with canaries where such things stand. */
+/** The request with canaries in place of its secrets and texts. */
 function baited(request: HostileRequest, draw: (below: number) => number): [key: string, HostileRequest] {
   const words = request.path.includes('completions') ? prompt : data;
   const body = typeof request.body === 'string' ? request.body.slice(0, 20_000) : null;
@@ -218,7 +218,7 @@ test('no secret and no prompt stand in the database', async () => {
     bytes += dump.length;
     for (const [name, secret] of Object.entries({ ...secrets, prompt })) {
       assert.ok(!dump.includes(secret), `${name} in ${table}`);
-      // As bytea is dumped.
+      // In the format in which bytea is dumped.
       assert.ok(!dump.includes(Buffer.from(secret).toString('hex')), `${name} in ${table}, as bytes`);
     }
   }

@@ -1,4 +1,4 @@
-/** Machines of a test's own: network namespaces of Linux on a bridge. What one of them has on its loopback no other reaches. */
+/** Simulated machines for a test: Linux network namespaces on a bridge. None can reach another's loopback interface. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** Why there can be none here; null where there can. */
+/** The reason why namespaces cannot be created here; null where they can. */
 export function whyNoMachines(): string | null {
   if (process.platform !== 'linux' || process.getuid?.() !== 0)
     return 'network namespaces need root on Linux';
@@ -18,17 +18,17 @@ export function whyNoMachines(): string | null {
 
 export interface Machine {
   name: string;
-  /** Its address on the bridge. */
+  /** Its IP address on the bridge. */
   ip: string;
-  /** Starts a program on it, in the repository's root. */
+  /** Starts a program on the machine, in the repository's root. */
   start(command: string, args: string[], env: NodeJS.ProcessEnv): ChildProcess & { tail(): string };
 }
 
 export interface Machines {
-  /** Address of this machine, where the test runs, on the bridge. */
+  /** IP address on the bridge of the machine that runs the test. */
   hostIp: string;
   add(name: string): Machine;
-  /** What listens on this machine's loopback, under an address that the others reach. Resolves to `host:port`. */
+  /** Makes a local server reachable for the other machines. Resolves to `host:port`. */
   publish(port: number, host?: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -60,7 +60,7 @@ export function createMachines(): Machines {
         name,
         ip: address,
         start: (command, args, env) => {
-          // Not `ip netns exec`, which mounts a /sys: that is not allowed in every container.
+          // Not `ip netns exec`, which mounts /sys: some containers do not allow that.
           const child = spawn('nsenter', [`--net=/var/run/netns/${name}`, command, ...args], {
             cwd: root,
             env,

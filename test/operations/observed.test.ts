@@ -1,6 +1,6 @@
 /**
- * What people see of a running Graft: one trace from a client's request to the steps of its job, and the metrics of API and
- * worker, which no tenant can read. Every metric that the dashboard and the alerts name is among them.
+ * Observability of a running Graft: one trace from a client's request to the steps of its job, and the metrics of API and worker,
+ * which no tenant can read. They include every metric that the dashboard and the alerts use.
  */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
@@ -158,7 +158,7 @@ test('one trace leads from the request to validation, attempt, steps and checkpo
 test('API and worker tell their metrics to who has the token, and to nobody else', async () => {
   for (const at of [port, workerPort]) {
     assert.equal((await scrape(at)).status, 404);
-    // A tenant's key opens nothing.
+    // A tenant's key has no access.
     assert.equal((await scrape(at, { authorization: `Bearer ${key}` })).status, 404);
   }
   const ofApi = await (await scrape(port, withToken)).text();

@@ -2,10 +2,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface ReceivedSpan {
-  /** Hexadecimal, as the next two. */
+  /** Hexadecimal, as are the next two. */
   traceId: string;
   spanId: string;
-  /** Empty: a root. */
+  /** Empty for a root span. */
   parentId: string;
   name: string;
   /** `service.name` of the process. */
@@ -15,13 +15,13 @@ export interface ReceivedSpan {
 }
 
 export interface OtlpReceiver {
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** Value for OTEL_EXPORTER_OTLP_ENDPOINT. */
   url: string;
   spans: ReceivedSpan[];
   close(): Promise<void>;
 }
 
-/** A collector for OTLP over HTTP: takes what real exporters send in protobuf (opentelemetry-proto's trace/v1) and keeps it. */
+/** A collector for OTLP over HTTP: stores the spans that real exporters send as protobuf (opentelemetry-proto's trace/v1). */
 export async function openOtlpReceiver(): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const server = createServer(async (request, response) => {
@@ -92,7 +92,7 @@ function messages(message: Buffer, field: number): Buffer[] {
     .map(({ value }) => value as Buffer);
 }
 
-/** The fields of a protobuf message, in order: varints as bigint, all else as bytes. */
+/** The fields of a protobuf message, in order: varints as bigint, all others as bytes. */
 function fields(message: Buffer): { field: number; value: bigint | Buffer }[] {
   const found: { field: number; value: bigint | Buffer }[] = [];
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * "Several machines" of docs/deployment.md, tried: API, worker, and the services that both use, each on a machine of its own, with the
- * settings that stand there. One job and one completion go through.
+ * Tests "Several machines" of docs/deployment.md: API, worker, and the services that both use run on separate machines with the
+ * settings of that section. Runs one job and one completion.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -39,7 +39,7 @@ describe('API and worker on machines of their own', { skip }, () => {
     );
     await writeExamples(join(folder, 'train.jsonl'), 'chat', 16);
     machines = createMachines();
-    // Postgres and Redis are this machine's, which the two others reach by its address on the bridge.
+    // Postgres and Redis run on this machine; the two others reach them by its address on the bridge.
     database = await createTestDatabase();
     databaseUrl = await moved(database.url, 5432);
     redisUrl = await ownRedis();
@@ -50,7 +50,7 @@ describe('API and worker on machines of their own', { skip }, () => {
     await database?.drop();
   });
 
-  /** A Redis of this test's own, where there is a redis-server; else the queue is in Postgres. */
+  /** Starts a separate Redis, where redis-server is installed; otherwise the queue is in Postgres. */
   async function ownRedis(): Promise<string | undefined> {
     const port = await freePort();
     const args = ['--port', String(port), '--save', '', '--appendonly', 'no', '--bind', '127.0.0.1'];
@@ -69,7 +69,7 @@ describe('API and worker on machines of their own', { skip }, () => {
 
   test('with a shared folder', async () => {
     const dataDir = join(folder, 'shared');
-    // The worker makes its own certificate.
+    // The worker creates its certificate.
     await runThrough({ api: { GRAFT_DATA_DIR: dataDir }, worker: { GRAFT_DATA_DIR: dataDir } });
   });
 
@@ -93,14 +93,14 @@ describe('API and worker on machines of their own', { skip }, () => {
         api: own('of-api', certificates.of('api', '127.0.0.1')),
         worker: (ip) => own('of-worker', certificates.of('worker', ip)),
       });
-      // Nothing of the teams is in the folder of the one that the other would have needed.
+      // The folder of the machine without the worker contains no team data.
       assert.deepEqual(await filesOf(join(folder, 'of-api', 'artifacts')), []);
     } finally {
       await s3.close();
     }
   });
 
-  /** Starts both with the settings of docs/deployment.md and sends one job and one completion through them. */
+  /** Starts both with the settings of docs/deployment.md and runs one job and one completion. */
   async function runThrough(own: {
     api: Record<string, string>;
     worker: Record<string, string> | ((ip: string) => Record<string, string>);
@@ -176,7 +176,7 @@ describe('API and worker on machines of their own', { skip }, () => {
   }
 });
 
-/** An authority of this test's own, and certificates of it. */
+/** Creates a test authority and certificates signed by it. */
 function makeCertificates(place: string) {
   mkdirSync(place, { recursive: true });
   const at = (name: string) => join(place, name);
@@ -202,7 +202,7 @@ async function filesOf(place: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
-/** Each setting that this test needs stands in that section. */
+/** Asserts that the section names each setting that this test uses. */
 function assertNamed(names: string[]): void {
   const document = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
   const section = document.slice(document.indexOf('## Several machines'), document.indexOf('## As root'));

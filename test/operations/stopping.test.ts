@@ -1,6 +1,6 @@
 /**
- * `npm start` as people type it, with its embedded Postgres: whatever ends npm ends everything that it started. A second start says in
- * one line what is in its way.
+ * `npm start` as users run it, with its embedded Postgres: whatever ends npm ends every process that it started. A second start reports
+ * in one line why it cannot start.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { freePort, graftEnvironment, isAlive } from '../service/running-graft.ts
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = scratchFolder('stopping');
-// So that Postgres' user can reach its place in it.
+// The Postgres user must be able to enter the folder.
 chmodSync(folder, 0o755);
 const port = await freePort();
 const env = graftEnvironment({
@@ -30,12 +30,12 @@ after(() => {
 
 interface Started {
   child: ChildProcess;
-  /** npm and everything below it, Postgres among them. */
+  /** npm and all its descendants, including Postgres. */
   pids: number[];
   printed(): string;
 }
 
-/** Resolves when the API answers. */
+/** Starts a command; resolves when the API answers. */
 async function start(command: string, args: string[]): Promise<Started> {
   const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   started.add(child.pid!);
@@ -121,7 +121,7 @@ test('so does SIGKILL of npm, which it can tell nobody', async () => {
   await allEnd(running);
 });
 
-/** Runs a command in a terminal of its own, and passes on what it prints. Its end closes the terminal. */
+/** Runs a command in a new terminal and passes its output on. Ending this program closes the terminal. */
 const terminal = `
 import os, pty, sys
 pid, terminal = pty.fork()

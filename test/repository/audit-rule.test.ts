@@ -1,4 +1,4 @@
-/** Audit rows are written in one place, which takes who acts: none can be without an actor. */
+/** Audit rows are written in only one place, which requires an actor. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What can be held of the container files without a container engine: they parse, and what they name is there. */
+/** Checks of the container files that need no container engine: they parse, and the files that they reference exist. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -49,10 +49,10 @@ test('docker-compose.yml has all that Graft needs and may have, each with a heal
     'worker-gpu',
   ]);
   for (const [name, service] of Object.entries(compose.services)) {
-    // It ends before others start.
+    // `migrate` ends before the other services start.
     assert.ok(service.healthcheck || name === 'migrate', `${name} has no health check`);
     for (const volume of service.volumes ?? []) {
-      if (volume.includes(':/models:')) continue; // a folder of the machine
+      if (volume.includes(':/models:')) continue; // a folder on the host
       if (volume.startsWith('./')) {
         assert.ok(existsSync(join(root, volume.split(':')[0]!)), `${name}: ${volume} is not there`);
         continue;
@@ -77,7 +77,7 @@ test('docker-compose.yml has all that Graft needs and may have, each with a heal
   assert.deepEqual(compose.services.s3?.profiles, ['s3']);
 });
 
-/** What docker compose itself makes of the file. */
+/** The configuration that docker compose resolves from the file. */
 function resolved(env: Record<string, string>): { code: number | null; stderr: string; json: string } {
   const ran = spawnSync(
     dockerCompose(),
@@ -105,7 +105,7 @@ test('docker compose takes the file, with every profile, and asks for the secret
   assert.deepEqual(services.prometheus.secrets, [
     { source: 'graft_metrics_token', target: '/run/secrets/graft_metrics_token' },
   ]);
-  // A worker drains in GRAFT_DRAIN_SECONDS and the time for its last writes.
+  // A worker needs GRAFT_DRAIN_SECONDS, and time for its last writes.
   assert.ok(Number(/^(\d+)m?/.exec(services.worker.stop_grace_period)![1]) > 0);
   for (const name of Object.keys(secrets)) {
     const without = resolved({ ...secrets, [name]: '' });
@@ -123,7 +123,7 @@ test('a worker has the rights to start trainers as other users, and no others', 
     );
     assert.match(environment.GRAFT_TRAINER_USER!, /:-10001-10064\}$/);
   }
-  // The worker keeps the capabilities that its container has.
+  // The worker keeps the capabilities that its container is given.
   const [, kept] = /capabilities='-all,(.+)'/.exec(read('docker/start-worker.sh'))!;
   const names = kept!.split(',').map((name) => name.slice(1).toUpperCase());
   assert.deepEqual(names, compose.services.worker!.cap_add);
@@ -219,7 +219,7 @@ test('a password of Postgres may hold anything: containers connect with it', asy
   try {
     await owner.query(`CREATE ROLE ${role} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
     const own = new URL(database.url);
-    // The same URL, of this server.
+    // The same URL, for this server.
     const url = new URL(DATABASE_URL);
     assert.equal(url.password, '');
     Object.assign(url, { host: own.host, pathname: own.pathname, username: role });
@@ -250,7 +250,7 @@ test('Grafana does not start without a password, and the other services need non
   assert.equal(code, 0, stderr);
   const { grafana } = JSON.parse(json).services;
   assert.equal(grafana.environment.GF_SECURITY_ADMIN_PASSWORD, '');
-  // As the container runs it, but for Grafana's own program at the end. Compose doubles a literal dollar.
+  // As in the container, except for Grafana's program at the end. Compose requires a literal dollar to be doubled.
   const [shell, ...args] = grafana.entrypoint.map((part: string) =>
     part.replaceAll('$$', '$').replace('exec /run.sh', 'echo starts'),
   );
@@ -273,7 +273,7 @@ test('every variable that docker-compose.yml reads is a setting', () => {
 });
 
 test('every variable that the sources read is a setting, and every setting is read', () => {
-  // Between Graft's own processes, and of its tests.
+  // Variables between Graft's processes, and of its tests.
   const inner =
     /^GRAFT_(PARENT_PID|LEASE_FD|GPU_(MEMORY|TOTAL)_BYTES|TEST_(SCRATCH|USAGE|NODE_OPTIONS)|MATRIX(_TABLE|_QUARTER|_CHANGED)?)$/;
   const found = new Set<string>();

@@ -1,4 +1,4 @@
-/** The pages of documentation: links lead somewhere, an example comes first, and README.md is short. */
+/** Documentation pages: links resolve, an example comes first, and README.md is short. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const tracked = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
 const pages = tracked.filter((path) => path.endsWith('.md') && existsSync(join(root, path)));
 
-/** As GitHub names the anchors of headings. */
+/** The anchors that GitHub creates for headings. */
 function anchorsOf(markdown: string): Set<string> {
   const headings = markdown.replace(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.+)$/gm);
   return new Set(
@@ -48,7 +48,7 @@ test('pages and headings that sources name are there', () => {
     for (const [name, page, anchor] of read(path).matchAll(
       /\bdocs\/((?:decisions\/)?[\w-]+\.md)(?:#([\w-]+))?/g,
     )) {
-      // A page of another project, and one of a test.
+      // A page of another project, and a page in a test.
       if (page === 'gguf.md' || page === 'a.md') continue;
       const file = join('docs', page!);
       if (!existsSync(join(root, file)) || (anchor && !anchorsOf(read(file)).has(anchor)))

@@ -1,4 +1,4 @@
-/** A model family's name is in the lists of families and in its own two files, and nowhere else except in tests. */
+/** The name of a model family may only be in the lists of families, in the family's two files, and in tests. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,11 +7,11 @@ import { modelTypes } from '../../packages/peft-core/src/outlines/index.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const core = 'packages/peft-core/src';
-/** Families that are a row alone. */
+/** Families that consist of a table row only. */
 const rows = `${core}/outlines/decoders.ts`;
 const lists = [rows, `${core}/outlines/families.ts`, `${core}/models/registry.ts`];
 
-/** Words that hold a family's name and mean something else. `where` is a file or a folder; everywhere without it. */
+/** Texts that contain a family's name with another meaning. `where`: file or folder; absent: everywhere. */
 const others: { text: RegExp; where?: string; meaning: string }[] = [
   { text: /llama\.cpp|llama-cli/gi, meaning: 'the program' },
   {
@@ -36,10 +36,10 @@ const others: { text: RegExp; where?: string; meaning: string }[] = [
   },
 ];
 
-/** Longest first, so that a name within another one is not taken for it. */
+/** Longest first, so that a name within another one does not match. */
 const names = [...modelTypes].sort((a, b) => b.length - a.length);
 
-/** `qwen2` as people write it: any case, a dash or space before the digit, and the digit left out where letters are enough. */
+/** Matches spellings of `qwen2`: any case, a dash or space before the digit, and without the digit for names of 4 letters or more. */
 function pattern(name: string, whole: boolean): RegExp {
   const [, letters, digits] = /^(.*?)(\d*)$/.exec(name) as unknown as [string, string, string];
   if (letters.length >= 4 && !whole) return new RegExp(letters, 'gi');
@@ -47,7 +47,7 @@ function pattern(name: string, whole: boolean): RegExp {
   return new RegExp(`${edge}${letters}${digits && `[-_ ]?${digits}(?![0-9])`}`, 'gi');
 }
 
-/** The families that `text` names besides `own`. */
+/** The families that `text` names, except `own`. */
 function named(file: string, text: string, own: string | undefined): string[] {
   let rest = others
     .filter(({ where }) => where === undefined || file.startsWith(where))
@@ -60,7 +60,7 @@ function named(file: string, text: string, own: string | undefined): string[] {
   });
 }
 
-/** Paths from the root of all that is neither test nor test data, nor written by a tool. */
+/** Paths from the root of all files except tests, test data and generated files. */
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;

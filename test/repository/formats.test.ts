@@ -1,4 +1,4 @@
-/** A format of training data is one thing: outside its file nothing asks for its name, and docs/files.md lists it. */
+/** No code outside a data format's file may compare with its name, and docs/files.md lists every format. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ import { sourceFiles } from './source-tree.ts';
 const root = join(import.meta.dirname, '../..');
 const folder = 'packages/peft-core/src/examples/formats/';
 const names = formats.map(({ name }) => name).join('|');
-/** A comparison of `format` or `….format` with a name; a `case` of a name that is no word of anything else. */
+/** Matches a comparison of `format` or `….format` with a name; and a `case` with a name that has no other meaning. */
 const compared = new RegExp(`\\bformat\\b\\s*[!=]==?\\s*['"](${names})['"]`);
 const switched = new RegExp(`\\bcase ['"](${names.replace(/\b(chat|text|pairs)\|/g, '')})['"]`);
 

@@ -1,4 +1,4 @@
-/** The import arrows of docs/architecture.md are enforced: Biome refuses each of these imports, and allows the others. */
+/** The import rules of docs/architecture.md are enforced: Biome rejects the forbidden imports below, and allows the others. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** [file that imports, what it imports, whether it may] */
+/** [importing file, imported module, whether it is allowed] */
 const cases: [string, string, boolean][] = [
   ['apps/api/src/probe.ts', '@graft/peft-core', false],
   ['apps/api/src/probe.ts', '@graft/tf-graph', false],
@@ -51,7 +51,7 @@ const cases: [string, string, boolean][] = [
   ['packages/peft-core/src/gguf/probe.ts', '../models/registry.ts', false],
 ];
 
-// One import a file, all in a separate tree with this repository's rules.
+// One import per file, all in a separate tree with this repository's rules.
 const folder = scratchFolder('arrows');
 const { $schema: _schema, vcs: _vcs, ...rules } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'));
 writeFileSync(join(folder, 'biome.json'), JSON.stringify(rules));

@@ -1,4 +1,4 @@
-/** The manifests of deploy/kubernetes: kustomize builds every overlay, Kubernetes' schemas take it, and it holds what it promises. */
+/** Manifests of deploy/kubernetes: kustomize builds every overlay; the result matches Kubernetes' schemas and has the required settings. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, '..', '..');
 const folder = join(root, 'deploy/kubernetes');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const python = await kubernetesValidatePython();
-/** The oldest and the newest release that the manifests are checked against. */
+/** The oldest and the newest Kubernetes release whose schemas are used. */
 const releases = ['1.30', '1.36'];
 
 interface Container {
@@ -49,7 +49,7 @@ interface Manifest {
   metadata: { name: string; namespace?: string };
   data?: Record<string, string>;
   stringData?: Record<string, string>;
-  // biome-ignore lint/suspicious/noExplicitAny: each kind has its own, checked by the schemas
+  // biome-ignore lint/suspicious/noExplicitAny: the fields depend on the kind; the schemas check them
   spec: any;
 }
 
@@ -58,7 +58,7 @@ interface Validated {
   faults: object[];
 }
 
-/** All in one Python: it takes seconds to start. */
+/** Validates all manifests in one Python process, because starting Python takes seconds. */
 function validate(given: [yaml: string, release: string][]): Validated[] {
   const script = join(root, 'scripts/tools/validate_manifests.py');
   const input = JSON.stringify(given.map(([yaml_text, version]) => ({ yaml_text, version })));
@@ -75,7 +75,7 @@ function build(overlay: string): string {
 
 const overlays = readdirSync(join(folder, 'overlays')).sort();
 const built = overlays.map(build);
-/** [what is right, what is wrong]: each a change of the overlay `public`. */
+/** [valid text, invalid text]: each is a change to the overlay `public`. */
 const mistakes = [
   ['terminationGracePeriodSeconds: 40', 'terminationGraceSeconds: 40'],
   ['replicas: 2', 'replicas: two'],
@@ -115,7 +115,7 @@ test('what is wrong is found: a field that does not exist, a wrong type, in Kube
 });
 
 const root0 = { runAsNonRoot: false, runAsUser: 0 };
-/** All are among those that the pod security standard "baseline" lets a container have. */
+/** All of them are allowed by the pod security standard "baseline". */
 const toChangeUsers = ['CHOWN', 'DAC_OVERRIDE', 'KILL', 'SETGID', 'SETUID'];
 
 test('trainers are separate users, or where there is no root the kernel must confine them', () => {
@@ -157,7 +157,7 @@ describe('every overlay', () => {
               mount,
             );
         }
-        // What Graft writes to: data, models that it fetches, their digests, temporary files, and what is compiled for a card.
+        // The folders that Graft writes to: data, downloaded models, their digests, temporary files, and kernels compiled for a card.
         const compiled =
           overlay.startsWith('gpu') && spec.containers[0]!.name === 'worker' ? ['/graft-cache/compiled'] : [];
         const mounted = spec.containers[0]!.volumeMounts.map(({ mountPath }) => mountPath).sort();
@@ -242,7 +242,7 @@ test('secrets are files, and a worker has neither the keys of the API nor its lo
     const { containers, volumes } = pod('cpu', name);
     assert.deepEqual(containers[0]!.envFrom, [{ configMapRef: { name: 'graft-config' } }]);
     assert.ok(containers[0]!.env!.every(({ value = '' }) => !/CHANGE-ME/.test(value)));
-    // What the secret has of these an upgrade must not lose: pods took all of it once.
+    // An upgrade must not lose the values of the secret, which earlier pods used as a whole.
     const given = JSON.stringify([volumes.find((volume) => volume.name === 'secrets'), containers[0]!.env]);
     assert.match(given, new RegExp(`"key":"${own}","path":"DATABASE_URL"`));
     for (const secret of [
@@ -287,7 +287,7 @@ test('Prometheus scrapes API and workers with the token, by the names that alert
     const { name, key } = endpoint.authorization.credentials;
     assert.deepEqual([name, key in secret.stringData!], ['graft-secrets', true]);
   }
-  // The label of the pods and of the service, from which the job's name comes.
+  // The label of the pods and of the service, which determines the job's name.
   const jobs = [...read('ops/prometheus/prometheus.yml').matchAll(/job_name: (\S+)/g)].map(
     ([, name]) => name,
   );
@@ -348,7 +348,7 @@ test("KEDA's query counts the jobs that want a slot, on the real schema", async 
         FROM (VALUES (1, 'queued', interval '0'), (2, 'queued', interval '5 minutes'), (3, 'running', interval '0'),
                      (4, 'succeeded', interval '0'), (5, 'dispatched', interval '0')) AS v(i, state, wait)`);
     const { rows } = await client.query({ text: scaled.triggers[0].metadata.query, rowMode: 'array' });
-    // The one that waits after a fault wants none yet.
+    // The job that waits after a fault is not counted yet.
     assert.deepEqual(rows, [['3']]);
   } finally {
     await client.end();

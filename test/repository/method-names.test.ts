@@ -1,6 +1,6 @@
 /**
- * A PEFT method is one thing: outside its folder its name stands in the two lists of methods and in the outlines' default targets
- * alone. Names of options (`lora_alpha`) are the library's own and may stand anywhere.
+ * Outside its folder, the name of a PEFT method may only be in the two lists of methods and in the outlines' default targets. Names of
+ * options (`lora_alpha`) come from PEFT and are allowed everywhere.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ const root = join(import.meta.dirname, '../..');
 const tuners = 'packages/peft-core/src/tuners';
 const lists = [`${tuners}/methods.ts`, `${tuners}/registry.ts`];
 /**
- * Words of other programs that hold a method's name: a method that Graft has not, a tensor's name, a line of a file, and options of
- * the runtimes that serve adapters.
+ * Texts that contain a method's name with another meaning: a method that Graft does not have, a tensor's name, a line of a file, and
+ * options of the runtimes that serve adapters.
  */
 const others = [
   'MULTITASK_PROMPT_TUNING',
@@ -29,7 +29,7 @@ const others = [
   'gguf --lora',
 ];
 
-/** Commands of other programs, whose flags have a method's name. */
+/** Files with commands of other programs, whose flags contain a method's name. */
 const isOfOtherPrograms = /\/adapter\/runtime-code\.ts$/;
 
 interface Named {
@@ -41,19 +41,19 @@ const named: Named[] = Object.entries(methods).map(([type, { title }]) => ({
   patterns: [type, title].map(patternOf),
 }));
 
-/** Options that have a method's name in theirs. */
+/** Options whose names contain a method's name. */
 const options = Object.values(methods)
   .flatMap(({ schema, unimplemented }) => Object.keys({ ...schema.properties, ...unimplemented }))
   .filter((option) => named.some(({ patterns }) => patterns.some((pattern) => option.search(pattern) >= 0)));
 const apart = new RegExp(`\\b(${[...options, ...others].join('|')})\\b`, 'g');
 
-/** The words of a name in any case, with a dash, a space or nothing between them, in the singular or the plural. */
+/** Matches a name in any case, with a dash, a space or nothing between its words, in the singular or plural. */
 function patternOf(name: string): RegExp {
   const words = name.normalize('NFKC').match(/[A-Za-z]+|\d+/g) ?? [];
   return new RegExp(`${words.join('[-_ )]{0,2}').replace(/s$/i, '')}s?`, 'gi');
 }
 
-/** Whether what was found is a word, or a part of a camelCase one, and not letters within a longer word ("explorative"). */
+/** Whether a match is a word or a part of a camelCase word, instead of letters within a longer word ("explorative"). */
 function isWord(text: string, start: number, found: string): boolean {
   const before = text[start - 1] ?? ' ';
   const after = text.slice(start + found.length);
@@ -63,12 +63,12 @@ function isWord(text: string, start: number, found: string): boolean {
   return begins && ends;
 }
 
-/** Names of methods in a file's text that may not stand there. */
+/** Names of methods that may not be in this file. */
 function strayNames(file: string, source: string): string[] {
   const withoutKeys = file.startsWith('packages/peft-core/src/outlines/')
     ? source.replaceAll(new RegExp(`\\b(${Object.keys(methods).join('|')}): \\{`, 'g'), '{')
     : source;
-  // One line: a name may be broken over two lines of a comment.
+  // Joined into one line, because a comment may break a name over two lines.
   const text = withoutKeys
     .normalize('NFKC')
     .replaceAll(/\s*\n[\s*/#]*/g, ' ')

@@ -1,4 +1,4 @@
-/** docs/methods.md says what the registry says. */
+/** docs/methods.md agrees with the registry. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

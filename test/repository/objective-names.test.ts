@@ -1,4 +1,4 @@
-/** An objective is one thing: no code outside its folders and the two lists asks for it by name. */
+/** No code outside the folders of objectives and the two lists may compare with an objective's name. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { sourceFiles } from './source-tree.ts';
 
 const root = join(import.meta.dirname, '../..');
 const own = /^packages\/peft-core\/src\/(train\/)?objectives\//;
-/** Names that formats and learning rates have, too. */
+/** Names that formats and learning rate schedules have as well. */
 const shared = ['classification', 'cosine'];
 
 test('no code outside the folders of objectives asks for one by name', () => {

@@ -1,4 +1,4 @@
-/** Dashboard, alert rules and their runbook speak of metrics that exist; Prometheus' own tool checks rules, queries and unit tests. */
+/** Dashboard, alert rules and runbook use existing metrics; Prometheus' own tool checks rules, queries and unit tests. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name!);
 
 observeProcess();
 const metrics = await registry.getMetricsAsJSON();
-/** Every series that exists, with the suffixes of histograms. */
+/** All existing series, with the suffixes of histograms. */
 const series = new Set(
   metrics.flatMap(({ name, type }) =>
     String(type) === 'histogram' ? ['_bucket', '_sum', '_count'].map((suffix) => name + suffix) : [name],
@@ -52,7 +52,7 @@ test('every alert has a unit test in which it fires, and a section of the runboo
   for (const alert of alerts) {
     assert.match(tests, new RegExp(`alertname: ${alert}\\n\\s+exp_alerts:\\n`), alert);
     assert.match(runbook, new RegExp(`^#+ ${alert}$`, 'm'), alert);
-    // Absolute: what the operator's Prometheus puts before it. Its own configuration sets it.
+    // An absolute URL, with the prefix from an external label that Prometheus' configuration sets.
     const link = `runbook_url: "{{ $externalLabels.graft_runbook }}#${alert.toLowerCase()}"`;
     assert.ok(rules.includes(link), alert);
   }
@@ -89,7 +89,7 @@ test("the dashboard's every query parses, and names metrics that exist", () => {
     assert.ok(named.length > 0, title);
     for (const name of named) assert.ok(series.has(name), `${title}: ${name}`);
   }
-  // promtool parses rules: each query is one here.
+  // promtool checks rules, so each query is written as a rule.
   const file = join(scratchFolder('dashboard'), 'queries.yml');
   const records = queries.map(({ expr }, i) => ({
     record: `q${i}`,

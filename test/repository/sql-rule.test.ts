@@ -1,4 +1,4 @@
-/** Which files may hold raw SQL; all else reads and writes through Prisma's typed client (docs/decisions/0008). */
+/** The files that may contain raw SQL; all others use Prisma's typed client (docs/decisions/0008). */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** Folders and files, each with what it needs SQL for. */
+/** Folders and files, each with the reason for its SQL. */
 const places: Record<string, string> = {
   'packages/service/src/database/': 'the pool, migrations, turns of loops, what became of a COMMIT',
   'packages/service/src/jobs/transitions/': 'guarded transitions, locks, fair picking',
@@ -66,7 +66,7 @@ test('raw SQL stands only in these places', () => {
 });
 
 test('no row is looked up by findUnique, and no transaction is a list', () => {
-  // Prisma gathers both, of all requests that ask at once, and runs them as the team of the first. `inTransaction` takes work.
+  // Prisma batches both across concurrent requests and runs them in the scope of the first one's team. Use `inTransaction`.
   assert.deepEqual(
     files.filter((file) => /\.findUnique|\$transaction\(/.test(readFileSync(join(root, file), 'utf8'))),
     ['packages/service/src/database/in-transaction.ts'],
@@ -106,7 +106,7 @@ test('one file ends jobs and tells the outbox', () => {
   const having = (text: string) =>
     files.filter((file) => readFileSync(join(root, file), 'utf8').includes(text));
   const endJob = 'packages/service/src/jobs/transitions/end-job.ts';
-  // A fetch of a base model ends, too.
+  // The second match ends the download of a base model, not a job.
   const fetches = 'packages/service/src/base-models/added/fetch-lease.ts';
   assert.deepEqual(having('finished_at = '), [fetches, endJob]);
   assert.deepEqual(having('outbox.create('), ['packages/service/src/webhooks/tell-outbox.ts']);

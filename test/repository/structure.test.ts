@@ -1,6 +1,6 @@
 /**
- * How the sources are laid out: no circles of imports, no crowded folder, no long file, and files that are a thought each.
- * STRUCTURE_IN=apps/cli,bench looks at these folders alone.
+ * Limits on the layout of the sources: no import cycles, no crowded folders, no long files, and files with one concept each.
+ * STRUCTURE_IN=apps/cli,bench checks only these folders.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Images are named by tag and digest, and known vulnerabilities fail a run, where a registry tells them. */
+/** Images are referenced by tag and digest, and known vulnerabilities fail the check where the registry reports them. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ test('every image of others has a whole version and the digest of it', () => {
     assert.match(image, /:v?\d+\.\d+(?:\.\d+)?(?:-[a-z-]+)?$/, image);
     assert.match(digest ?? '', /^sha256:[0-9a-f]{64}$/, image);
   }
-  // Nothing is built on another image than those.
+  // No stage is based on another image.
   const from = [...readFileSync(join(root, 'docker/Dockerfile'), 'utf8').matchAll(/^FROM (\S+)/gm)];
   assert.deepEqual([...new Set(from.map(([, base]) => base))].sort(), ['$' + '{NODE_IMAGE}', 'sources']);
 });
@@ -46,7 +46,7 @@ describe('known vulnerabilities', () => {
   });
   let answer: { status: number; body: object };
   let folder: string;
-  /** Of a registry what `npm audit` asks. */
+  /** A registry that answers the requests of `npm audit`. */
   const registry = createServer((request, response) => {
     request.resume();
     const isAudit = request.url?.includes('/security/advisories/bulk');

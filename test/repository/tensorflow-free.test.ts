@@ -1,4 +1,4 @@
-/** Entry points of peft-core that say so load no TensorFlow, whichever way their imports go. Lint sees one import at a time. */
+/** The TensorFlow-free entry points of peft-core do not load TensorFlow, even indirectly. The linter checks only direct imports. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
@@ -9,14 +9,14 @@ const root = join(import.meta.dirname, '../..');
 const entries = packageEntries(root);
 const engine = /^@graft\/tf-graph$|^@tensorflow\//;
 
-/** What a file loads when it is loaded: imports and re-exports but those of types alone. */
+/** The modules that a file loads at run time: imports and re-exports, except type-only ones. */
 function loads(file: string): string[] {
   const source = readFileSync(join(root, file), 'utf8');
   const statements = source.matchAll(/^(?:import|export) (?!type )(?:[^;]*? from )?'([^']+)';/gm);
   return [...statements].map(([, name]) => name ?? '');
 }
 
-/** The files from `entry` to one that loads TensorFlow; null when none does. */
+/** The import path from `entry` to a file that loads TensorFlow; null where there is none. */
 function wayToEngine(entry: string): string[] | null {
   const cameFrom = new Map<string, string | null>([[entry, null]]);
   for (const file of cameFrom.keys()) {

@@ -1,4 +1,4 @@
-"""Runs scim2-tester, a compliance checker of SCIM 2.0 servers, and prints as JSON how many checks ran and what failed.
+"""Runs scim2-tester, a compliance checker for SCIM 2.0 servers, and prints the number of checks and the failures as JSON.
 
 Usage: check_provider.py ADDRESS TOKEN
 """

@@ -1,4 +1,4 @@
-/** SCIM 2.0 as directories speak it, judged by a checker of other people's making. */
+/** SCIM 2.0 as used by directories, verified with an independent compliance checker. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ const patch = (...operations: object[]) => ({
   Operations: operations,
 });
 
-/** Somebody whom a directory keeps, with a key and a session of it in acme. */
+/** A person provisioned by a directory, with a key and a session in the team acme. */
 async function provisioned(email: string) {
   const made = await send('POST', '/Users', user(email, { externalId: `ext-${email}` }));
   assert.equal(made.status, 201, JSON.stringify(made.json));
@@ -211,7 +211,7 @@ test('wrong tokens, keys and bodies are refused as SCIM has it', async () => {
     assert.deepEqual([refused.status, refused.json.status], [400, '400'], JSON.stringify(body));
   }
   assert.equal((await send('PATCH', '/Users/user-none', patch({ op: 'remove', path: 'name' }))).status, 404);
-  // Names that every object has are none of a person.
+  // Names of properties that every object inherits are not attributes of a person.
   const odd = patch(
     { op: 'replace', path: '__proto__', value: 'x' },
     { op: 'add', path: 'constructor', value: 'x' },

@@ -1,6 +1,6 @@
 /**
- * SIGKILL at every write, fsync, rename and mkdir of writing a checkpoint: whoever reads sees nothing of it, or one that
- * verifies and has every bit. strace injects the signal; where it may not, the writer is killed after ever longer times.
+ * SIGKILL at every write, fsync, rename and mkdir during the writing of a checkpoint: readers find either no checkpoint or a complete
+ * and valid one. strace injects the signal; where strace is not allowed, the writer is killed after increasing times.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -34,7 +34,7 @@ const strace = (inject: string[]) => [
 const [tracer = '', ...probe] = [...strace([]), 'true'];
 const hasStrace = spawnSync(tracer, probe).status === 0;
 
-/** Writes the checkpoint of a step whose values are all that step. */
+/** Writes a checkpoint whose values all equal its step. */
 const program = `
   import { MetricLog, writeCheckpoint } from '@graft/peft-core/checkpoints';
   const [folder, step, milliseconds] = process.argv.slice(2);
@@ -61,14 +61,14 @@ before(async () => {
   });
 });
 
-/** Runs the writer, killed at its nth such call in one thread. Answers whether it came to its end. */
+/** Runs the writer, killed at the nth such call in one thread. Returns whether it completed. */
 function write(of: number, nth: number | null): boolean {
   const command = [process.execPath, writer, attempt, String(of)];
   if (nth !== null && hasStrace)
     command.unshift(...strace(['-e', `inject=${calls}:signal=SIGKILL:when=${nth}`]));
   else if (nth !== null) command.push(String(2 * nth));
   const [file, ...args] = command as [string, ...string[]];
-  // One thread makes all calls of files, one after the other.
+  // One thread makes all file system calls, one after another.
   const { status, stderr } = spawnSync(file, args, { env: { ...process.env, UV_THREADPOOL_SIZE: '1' } });
   if (status !== 0) assert.equal(String(stderr), '', 'it was killed, and did not fail');
   return status === 0;

@@ -1,4 +1,4 @@
-/** A whole Graft on the real SmolLM2-135M: 48 clients of a team with prompts that are too long, beside another team's chats. */
+/** A complete Graft on the real SmolLM2-135M: 48 clients of one team send prompts that are too long, beside chats of another team. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { longPrompts } from '../../bench/serving/long-prompts.ts';
@@ -9,7 +9,7 @@ test('each is refused for its length and stands in the ledger with what was read
   const folder = scratchFolder('long-prompts');
   const report = () => {};
   const loads = await longPrompts({ folder, model: await realModel(), clients: 48, chats: 2, report });
-  // 900,000 bytes at 81 a token at most, unread; and 160,000 as they are tokenised.
+  // 900,000 bytes are rejected untokenised, at 81 bytes per token; 160,000 bytes are tokenised.
   const tokens = [0, 11_112, 36_722];
   for (const [i, { name, first, refused, inputTokens }] of loads.entries()) {
     assert.equal(first.length, 2, name);

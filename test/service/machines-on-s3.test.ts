@@ -1,4 +1,4 @@
-// Two machines without a shared folder, on a real S3 server: what one has trained and stored, the other goes on from.
+// Two machines without a shared folder, on a real S3 server: one continues what the other has trained and stored.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -68,7 +68,7 @@ test('a checkpoint of one machine is gone on from on another, which publishes fo
   assert.equal(await first.outcome, 'requeued');
   const newest = (await bench.job(job.id)).lastCheckpointStep!;
 
-  // The first machine burns.
+  // The first machine is lost.
   await rm(join(bench.services.env.dataDir, 'checkpoints'), { recursive: true });
   const second = await startJob(other, await bench.job(job.id), newTrainer());
   assert.equal(await second.outcome, 'succeeded');
@@ -80,7 +80,7 @@ test('a checkpoint of one machine is gone on from on another, which publishes fo
   const { rows } = await other.sql.query('SELECT artifact FROM adapter_versions WHERE job_id = $1', [job.id]);
   const folder = await bench.services.artifacts.localFolder(rows[0].artifact);
   assert.deepEqual(await readdir(folder), ['adapter_config.json']);
-  // Nothing of a job that is over is kept, here or there.
+  // The checkpoints of a finished job are removed from the machine and from the bucket.
   const left: string[] = [];
   for await (const id of other.checkpoints.jobs()) left.push(id);
   assert.deepEqual(left, []);

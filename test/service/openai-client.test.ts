@@ -1,6 +1,6 @@
 /**
- * The official OpenAI client for Python against a whole Graft, on embedded services and on given ones: files, jobs,
- * events, checkpoints, cancellation, chat with the adapter; and the adapter it downloads means the same to HF PEFT.
+ * OpenAI's official Python client with a complete Graft, on embedded and on external services: files, jobs, events, checkpoints,
+ * cancellation, and chat with the adapter. The downloaded adapter gives the same results in HF PEFT.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -30,7 +30,7 @@ const root = join(import.meta.dirname, '..', '..');
 const fixture = await tinyFixture();
 const model = fixture.modelFolder('tied');
 
-/** What openai_client.py tells; only what is looked at here. */
+/** The output of openai_client.py: only the fields that are checked here. */
 type Seen = {
   file: Record<string, unknown>;
   file_retrieved: Record<string, unknown>;
@@ -67,7 +67,7 @@ type Seen = {
 };
 
 const given = process.env.DATABASE_URL !== undefined;
-/** CI runs this file in both. */
+/** CI runs this file with both variants. */
 const variants = [
   given
     ? { name: 'with given services', services: true }
@@ -90,8 +90,8 @@ for (const variant of variants) {
       const trainingFile = join(folder, 'train.jsonl');
       await writeFile(baseModels, JSON.stringify({ 'tiny-llama': { folder: model } }));
       await writeExamples(trainingFile, 'chat', 24);
-      // Where Graft runs as root, Postgres has a user of its own, who would not come into a folder of 0700: its cluster
-      // would be elsewhere, and stay.
+      // If Graft runs as root, Postgres runs as a separate user, who could not enter a folder with mode 0700. Its cluster would then be
+      // in another folder and would not be removed.
       await chmod(folder, 0o755);
       if (variant.services) services = await openTestServices({ role: 'admin' });
       graft = startProcess(
@@ -148,7 +148,7 @@ for (const variant of variants) {
       assert.ok(seen.events.length > 3, JSON.stringify(seen.events));
       assert.ok(seen.events.every((event) => event.object === 'fine_tuning.job.event'));
       const steps = seen.checkpoints.map((checkpoint) => checkpoint.step_number);
-      // The ends of the first three epochs, whose adapters are kept; the last is the model itself.
+      // The last steps of the first three epochs, whose adapters are kept; the adapter of the last epoch is the model itself.
       assert.deepEqual(steps, [18, 12, 6]);
       for (const checkpoint of seen.checkpoints) {
         assert.ok(Number.isFinite(checkpoint.metrics.train_loss), JSON.stringify(checkpoint));
@@ -160,7 +160,7 @@ for (const variant of variants) {
     test('a running job is cancelled', () => {
       assert.equal(seen.seen_running, 'running');
       assert.equal(seen.cancelled, 'cancelled');
-      // The issue asks for 2 s; a busy machine gets a little more.
+      // The requirement is 2 s; a busy machine gets a little more.
       assert.ok(seen.cancel_seconds < 4, `it took ${seen.cancel_seconds} s`);
     });
 

@@ -1,8 +1,8 @@
-"""Drives a Graft with the official OpenAI client, as a user's own program would.
+"""Uses Graft through OpenAI's official Python client, like a user's program.
 
 usage: openai_client.py BASE_URL API_KEY MODEL TRAINING_FILE
 
-Writes what the client received as one JSON object to standard output.
+Writes the client's results to standard output as one JSON object.
 """
 
 import json
@@ -37,7 +37,7 @@ seen["files"] = [one.id for one in client.files.list()]
 with open(training_file, "rb") as data:
     seen["content_is_the_file"] = client.files.content(file.id).content == data.read()
 
-# A job, from creation to its model
+# A job, from its creation to its model
 options = {
     "peft": {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]},
     "training": {"learning_rate": 0.02, "checkpoint_steps": 5, "precision": "fp32"},
@@ -58,7 +58,7 @@ seen["events"] = [one.model_dump() for one in client.fine_tuning.jobs.list_event
 seen["checkpoints"] = [one.model_dump() for one in client.fine_tuning.jobs.checkpoints.list(job.id)]
 seen["models"] = [one.id for one in client.models.list()]
 
-# A job that is cancelled while it runs
+# A job that is cancelled during training
 long_job = client.fine_tuning.jobs.create(
     model=model,
     training_file=file.id,
@@ -71,7 +71,7 @@ client.fine_tuning.jobs.cancel(long_job.id)
 seen["cancelled"] = wait(long_job.id, lambda one: one.status in finished).status
 seen["cancel_seconds"] = time.monotonic() - started
 
-# Calling the adapter, its checkpoint and the base
+# Calls of the adapter, its checkpoints and the base model
 tuned = job.fine_tuned_model
 if tuned:
     seen["model"] = client.models.retrieve(tuned).model_dump()
@@ -95,7 +95,7 @@ if tuned:
     sampled = {"messages": messages, "max_tokens": 8, "temperature": 1.0, "top_p": 0.9, "seed": 5, "model": tuned}
     seen["sampled"] = [client.chat.completions.create(**sampled).choices[0].message.content for _ in range(2)]
 
-# Faults, as the client's own exceptions
+# Errors, as exceptions of the client
 faults = {
     "wrong_key": lambda: openai.OpenAI(base_url=base_url, api_key="graft_unknown1_" + "x" * 32).models.list(),
     "unknown_model": lambda: client.chat.completions.create(model="no-such-model", messages=messages),

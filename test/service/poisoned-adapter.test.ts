@@ -1,4 +1,4 @@
-/** The generator of a worker on the real SmolLM2-135M: an adapter whose logits are NaN answers beside fifteen honest chats. */
+/** The generator of a worker on the real SmolLM2-135M: requests to an adapter whose logits are NaN, beside fifteen valid chats. */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { scratchFolder } from '../golden/fixtures/scratch-folder.ts';
 const model = await realModel();
 const folder = scratchFolder('poisoned-adapter');
 
-/** LoRA on the attention, its values between −`size` and `size`. */
+/** Creates a LoRA adapter on the attention with values between −`size` and `size`. */
 async function lora(name: string, size: number): Promise<string> {
   const base = await openBaseModel(model);
   const peft = parsePeftConfig({ peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-/** Process ids of a process's children and theirs. */
+/** Process ids of all descendants of a process. */
 export function descendants(pid: number): number[] {
   const table = existsSync('/proc/self/stat') ? tableOfProc() : tableOfPs();
   const found: number[] = [];
@@ -16,17 +16,17 @@ export function descendants(pid: number): number[] {
   return found;
 }
 
-/** [process, its parent] of all; small Linux images have no `ps`. */
+/** [process, parent] of all processes, from /proc, because small Linux images have no `ps`. */
 function tableOfProc(): [number, number][] {
   return readdirSync('/proc').flatMap((name): [number, number][] => {
     if (!/^\d+$/.test(name)) return [];
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      // The command's name, in parentheses, may hold spaces: state and parent stand behind it.
+      // The command's name, in parentheses, may contain spaces; state and parent follow it.
       const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
       return [[Number(name), Number(parent)]];
     } catch {
-      return []; // ended meanwhile
+      return []; // the process has ended
     }
   });
 }

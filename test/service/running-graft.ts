@@ -6,18 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** A Graft process of this repository, of a test's own. */
+/** A process of Graft that a test started. */
 export type RunningProcess = {
   pid: number;
-  /** The last lines of both its outputs. */
+  /** Returns the last lines of its standard output and error. */
   tail: () => string;
-  /** Calls with all that comes from now on. */
+  /** Calls the listener with all further output. */
   onOutput: (listener: (text: string) => void) => void;
-  /** Sends the signal and waits until it has ended; resolves to its exit code, null when a signal ended it. */
+  /** Sends the signal and waits for the end; resolves to the exit code, or null after a signal. */
   end: (signal: NodeJS.Signals) => Promise<number | null>;
 };
 
-/** Environment of a Graft: only what it is given, none of the machine's settings for one. */
+/** Environment of a Graft process: the given settings, without those of this machine. */
 export function graftEnvironment(settings: Record<string, string | undefined>): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(GRAFT_|DATABASE_URL$|REDIS_URL$|PORT$|HOST$)/.test(name) || name === 'GRAFT_CACHE_DIR',
@@ -39,7 +39,7 @@ export function newBootstrapKey(): string {
   return `graft_${randomBytes(6).toString('hex')}_${randomBytes(20).toString('hex')}`;
 }
 
-/** Starts a TypeScript entry of the repository, such as scripts/start/main.ts. */
+/** Starts a TypeScript entry point of the repository, such as scripts/start/main.ts. */
 export function startProcess(entry: string, args: string[], env: NodeJS.ProcessEnv): RunningProcess {
   const child = spawn(process.execPath, [join(root, 'scripts/compile/run.mjs'), entry, ...args], {
     cwd: root,
@@ -55,7 +55,7 @@ export function startProcess(entry: string, args: string[], env: NodeJS.ProcessE
     tail = (tail + text).slice(-6000);
   });
   const ended = whenEnded(child);
-  // A test that throws must not leave it behind.
+  // The process must not outlive a test that throws.
   process.on('exit', () => child.kill('SIGKILL'));
   return {
     pid: child.pid ?? 0,
@@ -68,7 +68,7 @@ export function startProcess(entry: string, args: string[], env: NodeJS.ProcessE
   };
 }
 
-/** Waits until `address` answers with success; fails at once when the process has ended. */
+/** Waits until `address` answers with success; fails immediately when the process has ended. */
 export async function whenReady(running: RunningProcess, address: string, seconds = 120): Promise<void> {
   const start = performance.now();
   const deadline = start + 1000 * seconds;

@@ -1,6 +1,7 @@
 /**
- * Jobs that are no LoRA of a decoder through a whole Graft on embedded services: an encoder-decoder, a classifier with bottleneck
- * adapters, a soft prompt that takes turns with a LoRA and their base; from the uploaded lines to answers and downloads.
+ * Jobs other than LoRA on a decoder, through a complete Graft on embedded services: an encoder-decoder, a classifier with bottleneck
+ * adapters, and a soft prompt whose requests alternate with those of a LoRA adapter and of the base model; from the upload to answers
+ * and downloads.
  */
 import assert from 'node:assert/strict';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
@@ -41,7 +42,7 @@ const models: Record<string, Record<string, unknown>> = {
 };
 const colours = ['amber', 'blue', 'cyan'];
 
-/** Each job's base model, method and lines. */
+/** Base model, method and data lines of each job. */
 const jobs = {
   translation: {
     model: 'translator',
@@ -80,7 +81,7 @@ let graft: RunningProcess;
 const ids = {} as Record<Name, string>;
 
 before(async () => {
-  // Where Graft runs as root, Postgres has a user of its own, who must come into this folder.
+  // If Graft runs as root, Postgres runs as a separate user, who must be able to enter this folder.
   await chmod(folder, 0o755);
   for (const [id, config] of Object.entries(models)) await writeTinyModel(join(folder, id), config);
   const entries = Object.keys(models).map((id) => [id, { folder: id }]);
@@ -96,7 +97,7 @@ before(async () => {
     }),
   );
   await whenReady(graft, `http://127.0.0.1:${port}/readyz`);
-  // All wait in the queue at once: the worker goes from one task to the next without a pause.
+  // All jobs are queued together, so that the worker runs different tasks one after another.
   for (const name of Object.keys(jobs) as Name[]) ids[name] = (await createJob(name)).id;
 });
 
@@ -203,7 +204,7 @@ async function createJob(name: Name): Promise<FineTuningJob> {
   });
 }
 
-/** What the job made, once it has succeeded. */
+/** The version that the job published, once the job has succeeded. */
 async function published(name: Name): Promise<{ version: AdapterVersion; model: string }> {
   const deadline = performance.now() + 180_000;
   for (;;) {
@@ -225,7 +226,7 @@ async function published(name: Name): Promise<{ version: AdapterVersion; model: 
   }
 }
 
-/** The published files are the trained model, and not the base. */
+/** Asserts that the published files are the trained model and differ from the base. */
 function assertProven(version: AdapterVersion): void {
   const proof = version.metrics?.proof as { live_loss: number; reloaded_loss: number; base_loss: number };
   assert.ok(Math.abs(proof.live_loss - proof.reloaded_loss) <= 1e-4, JSON.stringify(proof));

@@ -1,4 +1,4 @@
-/** A file in parts through the `graft` command, while command and API are killed: nothing is sent twice, and one file comes of it. */
+/** A multipart upload by the `graft` command while command and API are killed: nothing is sent twice, and exactly one file results. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,7 +25,7 @@ test('the command is killed between parts, the API while it puts them together',
   const folder = scratchFolder('upload-killed');
   await writeTinyModel(join(folder, 'tiny'));
   await writeFile(join(folder, 'models.json'), '{"tiny":{"folder":"tiny"}}');
-  // The API's own database and folder, whose pepper the key is made with.
+  // The API's database and folder; the pepper in the folder hashes the key.
   const services = await openTestServices({ role: 'admin' });
   const { sql } = services;
   const data = services.env.dataDir;
@@ -86,7 +86,7 @@ test('the command is killed between parts, the API while it puts them together',
   assert.equal(await count('files'), 0);
   api = await startApi();
 
-  // The claim of the API that was killed is over before long; until then completion is 503, which the client tries again.
+  // The killed API's claim on the upload expires soon; until then, completing it returns 503, and the client retries.
   let last = await runGraft(['files', 'upload', file, '--json'], { env });
   for (let i = 0; last.code !== 0 && i < 5; i++)
     last = await runGraft(['files', 'upload', file, '--json'], { env });
@@ -95,7 +95,7 @@ test('the command is killed between parts, the API while it puts them together',
   const uploaded = JSON.parse(last.stdout);
   assert.equal(uploaded.sha256, createHash('sha256').update(content).digest('hex'));
   assert.deepEqual([await count('files'), await count('uploads'), await count('upload_parts')], [1, 1, 0]);
-  // Of the parts nothing is left; of the completion that was killed, a draft that is collected after a day.
+  // No parts are left, only a draft of the killed completion, which is garbage-collected after a day.
   const stored = await readdir(join(data, 'files'), { recursive: true, withFileTypes: true });
   const whole = stored.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('incoming'));
   assert.equal(whole.length, 1);

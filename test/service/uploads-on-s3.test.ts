@@ -1,4 +1,4 @@
-/** Uploads in parts where the bytes are in a bucket: the same completion, and nothing left of cancelled and broken ones. */
+/** Multipart uploads to a bucket: they complete as on disk, and cancelled and broken uploads leave nothing. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -61,7 +61,7 @@ test('parts become one object; those of a cancelled upload go; the collector lea
   const whole = await acme.send('GET', `/v1/files/${done.json.file.id}/content`);
   assert.equal(createHash('sha256').update(whole.text).digest('hex'), done.json.file.sha256);
 
-  // Bytes that a process stored and died before it wrote their row.
+  // Bytes of a process that stored them but died before it wrote their row.
   await services.files.receive([Buffer.from('x')] as never, { limit: 9 });
   assert.equal((await collectGarbage(services, tomorrow)).files, 1);
 });

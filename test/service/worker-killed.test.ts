@@ -1,6 +1,6 @@
 /**
- * kill -9 of the worker in the middle of a job: nothing of it goes on computing, another worker resumes the job from
- * its checkpoint, and the one version that is published is, bit for bit, what an undisturbed job gives.
+ * kill -9 of the worker in the middle of a job: none of its processes survives, another worker resumes the job from its checkpoint, and
+ * the one published version is bit-identical to that of an undisturbed job.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -72,7 +72,7 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   assert.ok(orphans.length > 0, 'no trainer was running');
   await worker.end('SIGKILL');
   await withoutProcesses(orphans);
-  // As `npm run start:worker` runs it; the API above is that of `npm run start:api`.
+  // Started like `npm run start:worker`; the API above like `npm run start:api`.
   worker = startProcess('scripts/start/main.ts', ['worker'], env);
 
   const job = await finished(id);
@@ -98,13 +98,13 @@ test('a job whose worker is killed resumes and publishes one version', async () 
   assert.ok(weights(reference));
   assert.equal(weights(versions[0]), weights(reference), 'the resumed training is not the undisturbed one');
 
-  // The second attempt began behind a checkpoint, not at the start.
+  // The second attempt resumed from a checkpoint instead of starting over.
   const told: string[] = [];
   for await (const event of client.fineTuning.jobs.events.list(id)) told.push(event.message);
   const resumedFrom = /resumed from the checkpoint at step (\d+)/.exec(told.join('\n'))?.[1];
   assert.ok(Number(resumedFrom) >= 2 * checkpointSteps, `resumed from ${resumedFrom}:\n${told.join('\n')}`);
 
-  // People are told: by an event, and by the attempts in plain words.
+  // Users are informed by an event and by the list of attempts.
   assert.match(told.join('\n'), /^Worker \S+ lost, resumed from step [\d,]+ after \d+ s$/m);
   const { data: attempts } = await client.fineTuning.jobs.attempts(id);
   assert.deepEqual(

@@ -1,4 +1,4 @@
-/** The least that must work on a version of Node: types stripped, TensorFlow's addon loaded, both processes, one job, one answer. */
+/** The minimum that must work on a version of Node: types are stripped, the addon loads, both processes run, one job, one answer. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -35,7 +35,7 @@ before(async () => {
   await writeFile(join(folder, 'train.jsonl'), lines.join('\n'));
   database = await createTestDatabase();
   const port = await freePort();
-  // Started by this Node, and so are their trainer and generator.
+  // The API, worker, trainer and generator run on the same version of Node.
   graft = startProcess(
     'scripts/start/main.ts',
     [],

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from './errors.ts';
 
-/** For commander: a whole number of at least `least`. */
+/** Parser for commander: a whole number of at least `least`. */
 export const wholeNumber =
   (least: number) =>
   (text: string): number => {
@@ -15,28 +15,28 @@ export const wholeNumber =
 
 const units = { s: 1, m: 60, h: 3600, d: 24 * 3600 } as const;
 
-/** For commander: a time such as 90s, 30m, 12h or 30d, in seconds. */
+/** Parser for commander: a duration such as 90s, 30m, 12h or 30d, in seconds. */
 export function timeSpan(text: string): number {
   const match = /^(\d{1,9})([smhd])$/.exec(text);
   if (!match) throw new InvalidArgumentError('It must be a time such as 90s, 30m, 12h or 30d.');
   return Number(match[1]) * units[match[2] as keyof typeof units];
 }
 
-/** For commander: words with commas between. */
+/** Parser for commander: a list separated by commas. */
 export const words = (text: string): string[] =>
   text
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
 
-/** For commander: any finite number. */
+/** Parser for commander: any finite number. */
 export function anyNumber(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || text.trim() === '') throw new InvalidArgumentError('It must be a number.');
   return value;
 }
 
-/** For commander: a number from `least` to `most`. */
+/** Parser for commander: a number from `least` to `most`. */
 export const numberWithin =
   (least: number, most: number) =>
   (text: string): number => {
@@ -45,7 +45,7 @@ export const numberWithin =
     return value;
   };
 
-/** An option's JSON: inline, or `@path` for a file that holds it. */
+/** Parses an option's JSON, given inline or as `@path` of a file. */
 export function jsonArgument(option: string, text: string): unknown {
   let json = text;
   if (text.startsWith('@')) {
@@ -72,20 +72,20 @@ export function jsonObjectArgument(option: string, text: string): Record<string,
   return value as Record<string, unknown>;
 }
 
-/** Refuses an `--output` folder that holds something, unless it may be written over. */
+/** Throws UsageError if the `--output` folder is not empty, unless `overwrite` is set. */
 export function checkFree(output: string, overwrite = false): void {
   if (overwrite || !existsSync(output) || readdirSync(output).length === 0) return;
   throw new UsageError(`${output} is not empty: choose another --output, or add --overwrite.`);
 }
 
-/** Adds `key=value` to the pairs before it. */
+/** Adds `key=value` to `pairs`. */
 export function addPair(text: string, pairs: Record<string, string> = {}): Record<string, string> {
   const equals = text.indexOf('=');
   if (equals < 1) throw new UsageError(`--metadata must be key=value, not ${text}.`);
   return { ...pairs, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
 
-/** A time as ISO 8601 has it, as Unix seconds. */
+/** Parses an ISO 8601 time as Unix seconds. */
 export function unixTime(text: string): number {
   const time = Date.parse(text);
   if (!/^\d{4}-\d\d/.test(text) || Number.isNaN(time))

@@ -1,4 +1,4 @@
-// The installable command's entry: scripts/cli/pack-client.ts bundles it.
+// Entry of the installable command, which scripts/cli/pack-client.ts bundles.
 import { createClientProgram } from './client-program.ts';
 import { runProgram } from './run-program.ts';
 

@@ -1,4 +1,4 @@
-/** The installable `graft` command, as npm installs it outside of this folder. */
+/** The installable `graft` command, installed by npm outside this folder. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,11 +19,11 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** As a user's shell does, with a cache and a configuration of its own. */
+/** Runs npm as in a user's shell, with a separate cache and configuration. */
 async function npm(command: string, ...args: string[]): Promise<string> {
   const env = {
     ...{ PATH: process.env.PATH, HOME: folder, npm_config_cache: join(folder, '.npm') },
-    // No registry may be asked: the package needs no other.
+    // An unreachable registry: the package has no dependencies.
     npm_config_registry: 'http://127.0.0.1:9/',
     npm_config_audit: 'false',
   };
@@ -37,7 +37,7 @@ test('npx runs it from the file, in a folder that knows nothing of Graft', async
   const help = await run('--help');
   for (const verb of ['login', 'jobs', 'adapters', 'chat', 'team', 'import', 'completion', 'admin'])
     assert.match(help, new RegExp(`^  ${verb} `, 'm'));
-  // Training here, and the operator's verbs that work on the database, need Graft's folder.
+  // Local training and the admin verbs that access the database need Graft's folder.
   const admin = await run('admin', '--help');
   for (const verb of ['teams', 'workers']) assert.match(admin, new RegExp(`^  ${verb} `, 'm'));
   for (const verb of ['train', 'generate', 'bootstrap', 'rescue', 'secrets'])

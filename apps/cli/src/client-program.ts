@@ -18,7 +18,7 @@ import { addTeamVerbs } from './team/team.ts';
 import { addUsageVerb } from './team/usage.ts';
 import { addWebhooksVerbs } from './team/webhooks.ts';
 
-/** `graft` with the verbs that talk to a service: what the installable command is. */
+/** The installable command: `graft` with the verbs that use a service. */
 export function createClientProgram(): Command {
   const program = describedProgram('Fine-tune language models with small adapters on a Graft service.');
   program.addHelpText('after', `${serviceExamples}\n${exitCodes}`);
@@ -41,14 +41,14 @@ export function describedProgram(description: string): Command {
   return (
     new Command('graft')
       .description(description)
-      // Errors come back to run-program.ts, which chooses the exit code.
+      // run-program.ts catches the errors and chooses the exit code.
       .exitOverride()
       .showHelpAfterError('(graft --help lists the verbs)')
       .version('0.1.0')
   );
 }
 
-/** Adds the verbs that talk to a service, in the order of the help. What a verb needs is loaded when it runs. */
+/** Adds the verbs that use a service, in the order of the help. Each verb loads its dependencies when it runs. */
 export function addClientVerbs(program: Command): void {
   program.commandsGroup('On a service:');
   addLoginVerbs(program);

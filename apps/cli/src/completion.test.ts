@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { completionScript } from './completion.ts';
 import { createProgram } from './program.ts';
 
-/** What bash offers after these words, the last of them begun. */
+/** The completions that bash offers for these words, the last of which is incomplete. */
 function offered(...typed: string[]): string[] {
   const words = ['graft', ...typed].map((word) => `'${word}'`).join(' ');
   const ask = `COMP_WORDS=(${words}); COMP_CWORD=${typed.length}; _graft; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -23,7 +23,7 @@ test('bash completes verbs, options and choices, also behind options with values
   assert.deepEqual(offered('admin', 'keys', 'cr'), ['create']);
   assert.deepEqual(offered('completion', 'f'), ['fish']);
   assert.deepEqual(offered('import', 'openai', '--dry'), ['--dry-run']);
-  // No verb: then bash offers files.
+  // No completion, so bash offers files.
   assert.deepEqual(offered('files', 'upload', 'train'), []);
 });
 
@@ -34,7 +34,7 @@ for (const shell of ['zsh', 'fish'] as const) {
       assert.ok(script.includes(`'${words}'`), words);
     }
     const ran = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' });
-    // Where the shell is not installed, only the text is looked at.
+    // Where the shell is not installed, only the text is checked.
     if (ran.error) assert.equal((ran.error as NodeJS.ErrnoException).code, 'ENOENT');
     else assert.equal(ran.status, 0, ran.stderr);
   });

@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander';
 import { createOutput } from './output.ts';
 import { type VerbOptions, verb } from './verb.ts';
 
-/** A command by the words that lead to it, and what may be typed next, each with what it does. */
+/** The words that lead to a command, and the words that may follow, each with a description. */
 interface Place {
   words: string;
   next: [word: string, summary: string][];
@@ -28,7 +28,7 @@ export function addCompletionVerb(program: Command): void {
     });
 }
 
-/** Made of the program itself, so that it knows every verb. Where an option wants a value, the shell offers files. */
+/** Generates the script from the program, so that it has every verb. For the value of an option, the shell offers files. */
 export function completionScript(program: Command, shell: Shell): string {
   const places = placesOf(program, program.name());
   return { bash, zsh, fish }[shell](places);
@@ -50,7 +50,7 @@ function placesOf(command: Command, words: string): Place[] {
   return [{ words, next }, ...below];
 }
 
-/** The path of verbs that was typed, in `place`: bash and zsh share what finds it. */
+/** Shell code that sets `place` to the longest known command in the typed words; used for bash and zsh. */
 function findPlace(places: Place[], typed: string): string {
   const known = places.slice(1).map(({ words }) => `'${words}'`);
   return `  local place=graft word
@@ -119,6 +119,6 @@ ${lines.join('\n')}
 `;
 }
 
-/** One line without what shells and their menus read as more than text. */
+/** Removes line breaks and the characters that shells and their menus interpret. */
 const plain = (text: string): string => text.replaceAll(/[\n:\\`$]/g, ' ');
 const quoted = (text: string): string => `'${text.replaceAll("'", '’')}'`;

@@ -1,30 +1,30 @@
 import { type Fault, faultText } from './draw/fault-text.ts';
 
-/** The command cannot do what was asked, and the message says why and what to do: exit code 1. */
+/** The command failed; the message gives the reason and a fix. Exit code 1. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** The command was called wrongly: exit code 2. */
+/** The command was used incorrectly. Exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
 interface Explanation {
-  /** One line, except where several faults are listed. */
+  /** One line, or several where several faults are listed. */
   message: string;
   exitCode: 1 | 2;
 }
 
-/** What the user reads of an error: what happened and what to do about it, without a stack. */
+/** The error message for the user: what happened and how to fix it, without a stack. */
 export function explainError(error: unknown): Explanation {
   if (!(error instanceof Error)) return { message: String(error), exitCode: 1 };
-  // Told apart by name: loading the client's or the trainer's classes for this would slow every start.
+  // Compared by name, because loading the classes of the client or the trainer would slow down every start.
   switch (error.name) {
     case 'UsageError':
       return { message: error.message, exitCode: 2 };
     case 'CommandError':
-    // A download that is not what the server vouched for.
+    // A download whose digest differs from the server's.
     case 'GraftDigestError':
       return { message: error.message, exitCode: 1 };
     case 'GraftApiError':
@@ -62,7 +62,7 @@ function explainApiError(error: ApiError): string {
 
 const MOST_DETAILS = 10;
 
-/** Training data may have many bad lines: each different fault is shown once, with the number of lines that have it. */
+/** Lists each distinct fault once, with the number of lines that have it, because training data may have many bad lines. */
 function withDetails(error: Error & { details?: readonly Fault[] }): string {
   const details = error.details ?? [];
   if (details.length < 2) return sentence(error.message);

@@ -1,9 +1,9 @@
-/** Exit code of a command that Ctrl-C ended, as shells count (128 + SIGINT). */
+/** Exit code of a command that was ended by Ctrl-C, as in shells (128 + SIGINT). */
 export const INTERRUPTED = 130;
 
 /**
- * Aborts at the first Ctrl-C (or SIGTERM), so that the command can stop in order. A second one ends it at once.
- * Call `release` when there is nothing more to interrupt.
+ * Aborts `signal` at the first Ctrl-C (or SIGTERM), so that the command can stop in order. A second one exits immediately. Call
+ * `release` when there is nothing left to interrupt.
  */
 export function catchInterrupts(): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController();

@@ -1,4 +1,4 @@
-// The options of a job that people change most, as flags beside the JSON of all: for jobs on a service and for training here.
+// Flags for the most common options of a job, besides JSON for all options: for jobs on a service and for local training.
 import { type Command, InvalidArgumentError } from 'commander';
 import { anyNumber, jsonObjectArgument, wholeNumber } from './arguments.ts';
 import { UsageError } from './errors.ts';
@@ -15,13 +15,13 @@ export interface TrainingFlags {
   maxSteps?: number;
 }
 
-/** What is known of a method: the options of a usual configuration, and whether it has a rank. */
+/** A method's default configuration, and whether the method has a rank. */
 export interface KnownMethod {
   usual: Record<string, unknown>;
   hasRank: boolean;
 }
 
-/** Finds a method by its `peft_type`; undefined: the one that a job without `peft` gets. */
+/** Finds a method by its `peft_type`; undefined: the default method of a job. */
 export type FindMethod = (peftType: string | undefined) => Promise<{ peftType: string } & KnownMethod>;
 
 /** Declares the flags of `peft` and `training`. */
@@ -43,14 +43,14 @@ export function takeJobOptions(command: Command): Command {
     );
 }
 
-/** As requests have it: upper case, with underscores. */
+/** Converts a method's name to the form used in requests: upper case, with underscores. */
 function peftType(text: string): string {
   if (!/^[a-z0-9_-]{2,40}$/i.test(text))
     throw new InvalidArgumentError('It must be the name of a method; docs/methods.md has them.');
   return text.toUpperCase().replaceAll('-', '_');
 }
 
-/** `peft` as a request has it; undefined where no flag asks for one. Throws UsageError. */
+/** `peft` for a request; undefined where no flag sets it. Throws UsageError. */
 export async function peftArgument(
   { peft, peftType, rank }: PeftFlags,
   find: FindMethod,
@@ -68,7 +68,7 @@ export async function peftArgument(
   return { peft_type: method.peftType, ...method.usual, ...present({ r: rank }) };
 }
 
-/** `training` as a request has it, with `more` flags; undefined where nothing is asked for. Throws UsageError. */
+/** `training` for a request, with `more` flags; undefined where nothing is set. Throws UsageError. */
 export function trainingArgument(
   { training, learningRate, maxSteps }: TrainingFlags,
   more: Record<string, [flag: string, value: unknown]> = {},
@@ -85,7 +85,7 @@ export function trainingArgument(
   return Object.keys(values).length === 0 ? undefined : values;
 }
 
-/** Options of JSON with those of flags; one in both has no meaning. */
+/** Merges the options in JSON with those from flags. Throws UsageError for an option in both. */
 function withFlags(
   option: string,
   given: Record<string, unknown>,

@@ -7,7 +7,7 @@ await runProgram(() => {
   return createProgram();
 });
 
-/** .env may be for the operator's eyes alone: other users of the command have settings of their own. */
+/** Loads .env. Ignores it where only the operator may read it; other users have their own settings. */
 function takeSettings(): void {
   try {
     loadSettings();

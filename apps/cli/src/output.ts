@@ -1,15 +1,15 @@
 import { type Paint, paintFor } from './draw/paint.ts';
 
-/** Where a verb writes: results on stdout, progress and notes on stderr. */
+/** Output of a verb: results on stdout, progress and notes on stderr. */
 export interface Output {
   json: boolean;
-  /** For human-readable results. */
+  /** Styles of human-readable results. */
   paint: Paint;
-  /** The result: one JSON document with --json, else what `human` makes. */
+  /** Prints the result: a JSON document with --json, otherwise the text of `human`. */
   result(value: unknown, human: () => string): void;
-  /** One JSON line of several, with --json only. */
+  /** Prints one of several JSON lines, only with --json. */
   line(value: unknown): void;
-  /** News for a person, on stderr. */
+  /** Prints a message on stderr. */
   note(text: string): void;
 }
 
@@ -25,7 +25,10 @@ export function createOutput(options: { json?: boolean }): Output {
   };
 }
 
-/** What `human` makes of a result; not of the receipt that a key is answered which may write something and not read it. */
+/**
+ * The text of `human` for a result. A key that may write but not read something gets only a receipt (id and object), for which the
+ * text is generic.
+ */
 export function resultText(value: unknown, human: () => string): string {
   const { id, object, ...more } = (value ?? {}) as Record<string, unknown>;
   const isReceipt = typeof object === 'string' && Object.keys(more).length === 0;

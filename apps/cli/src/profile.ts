@@ -3,12 +3,12 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CommandError } from './errors.ts';
 
-/** What `graft login` saves. The keys belong to this base URL and are sent nowhere else. */
+/** The settings that `graft login` saves. The keys are only sent to this base URL. */
 export interface Profile {
   baseUrl: string;
-  /** Of a team. */
+  /** Key of a team. */
   apiKey?: string;
-  /** For `graft admin`. */
+  /** Operator key, for `graft admin`. */
   operatorKey?: string;
 }
 
@@ -22,7 +22,7 @@ export function profilePath(env = process.env): string {
   return join(folder, 'graft', 'profile.json');
 }
 
-/** Null when there is none. */
+/** Reads the saved profile; null where there is none. */
 export function readProfile(path = profilePath()): Profile | null {
   let text: string;
   try {
@@ -40,12 +40,12 @@ export function readProfile(path = profilePath()): Profile | null {
     const isKey = (key: unknown) => typeof key === 'string';
     if (typeof baseUrl === 'string' && isKey(keys.apiKey ?? keys.operatorKey)) return { baseUrl, ...keys };
   } catch {
-    // Reported below, without the content, which may hold a key.
+    // The error is reported below without the content, which may contain a key.
   }
   throw new CommandError(`${path} is damaged; run \`graft login\` again.`);
 }
 
-/** The file is created with mode 0600, so that no other user can read it at any time. */
+/** Writes the profile. The file is created with mode 0600, so that no other user can ever read it. */
 export function writeProfile(profile: Profile, path = profilePath()): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;
@@ -53,7 +53,7 @@ export function writeProfile(profile: Profile, path = profilePath()): void {
   renameSync(temporary, path);
 }
 
-/** Whether there was one. */
+/** Deletes the profile; returns whether there was one. */
 export function deleteProfile(path = profilePath()): boolean {
   try {
     rmSync(path);

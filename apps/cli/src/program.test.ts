@@ -6,7 +6,7 @@ import { parsePeftConfig, parseTrainingOptions, resolveTraining } from '@graft/p
 import type { Command } from 'commander';
 import { createProgram } from './program.ts';
 
-/** Every command that does something, with the words that lead to it. */
+/** Every command with an action, and the words that lead to it. */
 function verbs(command: Command, words: string[] = ['graft']): { words: string[]; command: Command }[] {
   if (command.commands.length === 0) return [{ words, command }];
   return command.commands.flatMap((child) => verbs(child, [...words, child.name()]));
@@ -18,7 +18,7 @@ function helpOf(command: Command): string {
   return text;
 }
 
-/** The arguments of a command as a shell takes them apart; only quotes are special in our examples. */
+/** Splits a command line like a shell; the examples use no special characters except quotes. */
 function shellWords(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, one, two, bare]) => one ?? two ?? bare!);
 }

@@ -9,7 +9,7 @@ import { addMergeVerb } from './local/merge.ts';
 import { addScoreVerb } from './local/score.ts';
 import { addTrainVerb } from './local/train.ts';
 
-/** Every verb of `graft`, in the order of its help. What a verb needs is loaded when it runs. */
+/** The program with every verb of `graft`, in the order of its help. Each verb loads its dependencies when it runs. */
 export function createProgram(): Command {
   const program = describedProgram(
     'Fine-tune language models with small adapters: on a Graft service, or right here.',

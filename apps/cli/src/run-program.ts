@@ -2,9 +2,9 @@ import { type Command, CommanderError } from 'commander';
 import { printable } from './draw/printable.ts';
 import { explainError } from './errors.ts';
 
-/** Runs what the command line asks of the program; sets the process's exit code. */
+/** Runs the command line and sets the exit code of the process. */
 export async function runProgram(create: () => Command): Promise<void> {
-  // `graft files list | head` closes the pipe early; that is no failure.
+  // `graft files list | head` closes the pipe early, which is not an error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
@@ -13,7 +13,7 @@ export async function runProgram(create: () => Command): Promise<void> {
     await create().parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
-      // commander has written its message; it exits with 0 after --help and --version.
+      // commander has printed its message. Its exit code is 0 after --help and --version.
       process.exitCode = error.exitCode === 0 ? 0 : 2;
     } else {
       const { message, exitCode } = explainError(error);

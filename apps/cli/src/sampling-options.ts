@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { anyNumber, numberWithin, wholeNumber } from './arguments.ts';
 
-/** What the verbs that generate text take beside a temperature. */
+/** Sampling options besides the temperature. */
 export interface SamplingOptions {
   topP?: number;
   topK?: number;
@@ -9,7 +9,7 @@ export interface SamplingOptions {
   repetitionPenalty?: number;
 }
 
-/** Declares these options. */
+/** Adds the sampling options to a command. */
 export const samplingOptions = (command: Command): Command =>
   command
     .option('--top-p <p>', 'sample among the likeliest tokens of this probability together', anyNumber)

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** Writes bytes to a file, which appears only when it is complete, or to stdout (`-`). Answers how many. */
+/** Writes bytes to a file, which appears only when it is complete, or to stdout (`-`). Returns the number of bytes. */
 export async function saveStream(chunks: AsyncIterable<Uint8Array>, path: string): Promise<number> {
   let size = 0;
   async function* counted() {

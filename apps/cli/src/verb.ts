@@ -1,27 +1,27 @@
 import type { Command } from 'commander';
 
 interface VerbSpec {
-  /** With its arguments, as commander takes them: `get <id>`. */
+  /** Name with arguments, in commander's format: `get <id>`. */
   name: string;
   summary: string;
-  /** Commands that can be typed as they are. */
+  /** Complete command lines. */
   examples: string[];
-  /** Talks to a service, with a key of a team or of the operator: takes --base-url and --api-key. */
+  /** The verb uses a service, with a team key or an operator key: adds --base-url and --api-key. */
   remote?: boolean | 'operator';
 }
 
-/** What `verb` gives every verb. */
+/** Options that every verb has. */
 export interface VerbOptions {
   json?: boolean;
 }
 
-/** What it gives those that talk to a service. */
+/** Options of verbs that use a service. */
 export interface RemoteOptions extends VerbOptions {
   baseUrl?: string;
   apiKey?: string;
 }
 
-/** A verb with what all have: --json, --debug, and examples in its help. */
+/** Adds a verb with the common parts: --json, --debug, and examples in its help. */
 export function verb(parent: Command, spec: VerbSpec): Command {
   const command = parent.command(spec.name).description(spec.summary);
   command.option('--json', 'print machine-readable output alone on stdout');
@@ -38,12 +38,12 @@ export function verb(parent: Command, spec: VerbSpec): Command {
   return command.showHelpAfterError(`(graft ${pathOf(command)} --help shows how)`);
 }
 
-/** Several verbs under one noun: `graft files …`. */
+/** Adds a group of verbs: `graft files …`. */
 export function noun(program: Command, name: string, summary: string): Command {
   return program.command(name).description(summary).showHelpAfterError(`(graft ${name} --help shows how)`);
 }
 
-/** The words that lead to it, without `graft`. */
+/** The words that lead to a command, without `graft`. */
 export function pathOf(command: Command): string {
   const names: string[] = [];
   for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());

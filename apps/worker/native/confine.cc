@@ -1,18 +1,18 @@
-// Starts a program that reaches little: node with a trainer or a generator, which compute on what users send.
+// Runs a program with few rights: node with a trainer or a generator, which compute on data that users upload.
 //
-//   confine [OPTION …] -- PROGRAM [ARGUMENT …]     runs PROGRAM in place of this process: same pid, same descriptors 0 to 4
-//   confine --report [OPTION …]                    confines itself alone, and prints the layers that took hold, a line each
+//   confine [OPTION …] -- PROGRAM [ARGUMENT …]     replaces this process by PROGRAM: same pid, same descriptors 0 to 4
+//   confine --report [OPTION …]                    confines only itself and prints the layers that took effect, one per line
 //
 //   --uid N, --gid N    run as this user, without supplementary groups
-//   --run PATH          may read PATH and all below, and execute it
-//   --read PATH         may read PATH and all below
-//   --write PATH        may read and write PATH and all below, but make no links, devices or sockets there
+//   --run PATH          may read and execute PATH and everything below it
+//   --read PATH         may read PATH and everything below it
+//   --write PATH        may read and write PATH and everything below it, but create no links, devices or sockets there
 //   --device PATH       may read, write and control this device
-//   --need LAYERS       end with an error unless each of these layers, separated by commas, takes hold
-//   --processes         may start processes, for loaders of TypeScript during development
-//   --unix-sockets      may make Unix sockets, which the driver of a GPU does, and connect none
+//   --need LAYERS       fail unless each of these layers, separated by commas, takes effect
+//   --processes         may start processes, for TypeScript loaders during development
+//   --unix-sockets      may create Unix sockets, which the GPU driver does, but connect none
 //
-// Paths that do not exist are passed over. Layers: `user`, `capabilities`, `network-namespace`, `no-new-privileges`, `files`
+// Paths that do not exist are skipped. Layers: `user`, `capabilities`, `network-namespace`, `no-new-privileges`, `files`
 // (Landlock), `signals` (Landlock's scopes) and `system-calls` (seccomp). Documentation: docs/security.md.
 #include <dirent.h>
 #include <fcntl.h>
@@ -41,11 +41,11 @@
 
 namespace {
 
-// What nothing else uses, and `env` and shells use for "could not be started".
+// Exit status: `env` and shells use 126 for "could not be started", and nothing else here uses it.
 constexpr int cannotConfine = 126;
-// Descriptors that the program keeps: standard input and output, the channel of messages (3), the lease (4).
+// Descriptors that the program keeps: standard streams (0 to 2), the message channel (3), the lease (4).
 constexpr int keptDescriptors = 5;
-// Threads of one user: TensorFlow makes some for each core, several times over.
+// Threads of one user. TensorFlow starts several thread pools with one thread per core each.
 constexpr rlim_t threadLimit = 8192;
 
 [[noreturn]] void fail(const std::string &what) {
@@ -66,7 +66,7 @@ struct Options {
   char **program = nullptr;
 };
 
-// --- Landlock. Numbers of the kernel's interface, whose header may be older than the kernel. ---
+// --- Landlock. The constants are written out because the installed kernel header may be older than the kernel. ---
 
 constexpr long createRuleset = 444, addRule = 445, restrictSelf = 446;
 constexpr uint64_t EXECUTE = 1, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3, REMOVE_DIR = 1 << 4,
@@ -76,7 +76,7 @@ constexpr uint64_t readAccess = READ_FILE | READ_DIR;
 constexpr uint64_t writeAccess =
     readAccess | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | REFER | TRUNCATE;
 constexpr uint64_t deviceAccess = READ_FILE | WRITE_FILE | IOCTL_DEV;
-// Those that a rule for something that is no folder may name.
+// The rights that Landlock accepts in a rule for a path that is not a folder.
 constexpr uint64_t ofFiles = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 
 struct Ruleset {
@@ -89,10 +89,13 @@ struct __attribute__((packed)) PathRule {
 
 long landlockVersion() { return syscall(createRuleset, nullptr, 0, 1); }
 
-/** Answers the descriptor of the rules, or -1 where the kernel has no Landlock. Before the user changes, who may not see all paths. */
+/**
+ * Returns the descriptor of the ruleset, or -1 where the kernel has no Landlock. Called before the user changes, because the new
+ * user may not be able to open all paths.
+ */
 int makeRuleset(const Options &options, long version) {
   if (version < 1) return -1;
-  // The rights that each version knows: 13, REFER, TRUNCATE, and from the fifth on IOCTL_DEV.
+  // The rights that each version supports: version 1 the first 13, version 2 adds REFER, 3 TRUNCATE, 5 IOCTL_DEV.
   uint64_t known = (1 << 13) - 1;
   if (version >= 2) known |= REFER;
   if (version >= 3) known |= TRUNCATE;
@@ -129,10 +132,10 @@ constexpr uint32_t architecture = AUDIT_ARCH_AARCH64;
 constexpr uint32_t architecture = 0;
 #endif
 
-// What would open a way out: networks, other processes, keys, the kernel's own programs, mounts, namespaces. None of it is needed to compute.
+// System calls that could reach outside: networks, other processes, keys, BPF, mounts, namespaces. Computation needs none of them.
 const std::vector<long> refused = {
     SYS_bind, SYS_connect, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_listen, SYS_accept, SYS_accept4,
-    425, 426, 427,  // io_uring: calls that no filter sees
+    425, 426, 427,  // io_uring: its operations bypass the filter
     SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_tkill,
     424, 434, 438, 440, 448,  // pidfd_send_signal, pidfd_open, pidfd_getfd, process_madvise, process_mrelease
     SYS_migrate_pages, SYS_move_pages,
@@ -142,14 +145,14 @@ const std::vector<long> refused = {
     SYS_name_to_handle_at, SYS_open_by_handle_at, SYS_quotactl, SYS_reboot, SYS_syslog,
     SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load,
     SYS_settimeofday, SYS_clock_settime, SYS_adjtimex, SYS_clock_adjtime, SYS_sethostname, SYS_setdomainname,
-    SYS_linkat, SYS_symlinkat, SYS_mknodat,  // what a worker would follow
+    SYS_linkat, SYS_symlinkat, SYS_mknodat,  // links and devices that the worker would follow
     SYS_shmget, SYS_shmat, SYS_shmctl, SYS_semget, SYS_semop, SYS_semctl, SYS_semtimedop, SYS_msgget, SYS_msgsnd,
     SYS_msgrcv, SYS_msgctl, SYS_mq_open, SYS_mq_unlink, SYS_mq_notify,
 #ifdef __x86_64__
     SYS_link, SYS_symlink, SYS_mknod, SYS_uselib, SYS_ustat, SYS_sysfs, SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_kexec_file_load, SYS_vhangup,
 #endif
 };
-// Those that make a process; threads come by `clone` with CLONE_THREAD.
+// Calls that create a process. Threads are created by `clone` with CLONE_THREAD.
 const std::vector<long> processes = {
     SYS_socketpair,
 #ifdef __x86_64__
@@ -167,7 +170,7 @@ class Filter {
  public:
   void load(size_t offset) { add(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
   void loadCall() { load(offsetof(seccomp_data, nr)); }
-  /** The lower half: on both architectures it comes first. What looks only there treats the upper half as the kernel does, or as 0. */
+  /** Loads the lower half, which is first on both architectures. The kernel ignores the upper half of the arguments that are compared. */
   void loadArgument(int index) { load(offsetof(seccomp_data, args) + 8 * index); }
   void mask(uint32_t bits) { add(BPF_ALU | BPF_AND | BPF_K, bits); }
   void answer(uint32_t action) { add(BPF_RET | BPF_K, action); }
@@ -179,7 +182,7 @@ class Filter {
     add(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0);
     answer(action);
   }
-  /** What `body` adds is for this call alone, and ends by allowing it. */
+  /** Adds the checks of `body` for this call only. The call is allowed if none of them denies it. */
   template <typename Body>
   void forCall(long call, Body body) {
     const size_t at = code.size();
@@ -195,7 +198,7 @@ class Filter {
 
   bool install() {
     sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
-    // Without the flag some kernels slow the whole process down against a fault of processors that a filter does not concern.
+    // Without this flag, some kernels enable speculative-store-bypass mitigation, which slows down the whole process.
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) == 0) return true;
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
   }
@@ -210,7 +213,7 @@ bool installFilter(const Options &options) {
   filter.answerUnlessEqual(architecture, SECCOMP_RET_KILL_PROCESS);
   filter.loadCall();
 #ifdef __x86_64__
-  // The same calls by other numbers.
+  // x32 has the same calls under other numbers.
   filter.answerAbove(0x40000000, denied);
 #endif
   for (const long call : refused) {
@@ -225,7 +228,7 @@ bool installFilter(const Options &options) {
     if (!options.unixSockets) filter.answer(denied);
     filter.answerUnlessEqual(1 /* AF_UNIX */, denied);
   });
-  // As a kernel that does not know it: its flags cannot be looked at. The C library then takes `clone`.
+  // clone3 takes its flags by pointer, which a filter cannot read. With ENOSYS the C library falls back to `clone`.
   filter.answerWhenEqual(435, SECCOMP_RET_ERRNO | ENOSYS);
   filter.forCall(SYS_clone, [&] {
     filter.loadArgument(0);
@@ -236,7 +239,7 @@ bool installFilter(const Options &options) {
     filter.mask(CLONE_THREAD);
     filter.answerUnlessEqual(CLONE_THREAD, denied);
   });
-  // Its own process alone. A program with processes of its own has Landlock's scope.
+  // Signals only to the process itself. A program that may start processes relies on Landlock's signal scope.
   if (!options.processes)
     for (const long call : {SYS_kill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo})
       filter.forCall(call, [&] {
@@ -249,7 +252,7 @@ bool installFilter(const Options &options) {
       filter.answerWhenEqual(0, SECCOMP_RET_ALLOW);
       filter.answerUnlessEqual(self, denied);
     });
-  // Typing into the operator's terminal, which standard output may be.
+  // TIOCSTI and TIOCLINUX insert input into the operator's terminal, which standard output may be.
   filter.forCall(SYS_ioctl, [&] {
     filter.loadArgument(1);
     filter.answerWhenEqual(TIOCSTI, denied);
@@ -265,7 +268,7 @@ void becomeUser(const Options &options) {
   if (options.uid < 0) return;
   const auto uid = static_cast<uid_t>(options.uid);
   const auto gid = static_cast<gid_t>(options.gid);
-  // A user of its own: the threads of no other count.
+  // The limit counts all threads of the user, so it applies only where the program has a separate user.
   const rlimit threads = {threadLimit, threadLimit};
   setrlimit(RLIMIT_NPROC, &threads);
   if (setgroups(0, nullptr) != 0) fail("groups");
@@ -273,7 +276,7 @@ void becomeUser(const Options &options) {
   if (setresuid(uid, uid, uid) != 0) fail("user");
 }
 
-/** Root without capabilities is a user like any other, but for the files that are root's. */
+/** Drops all capabilities: root then has no privileges except access to the files that root owns. */
 bool dropCapabilities() {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -331,7 +334,7 @@ int main(int count, char **values) {
   setrlimit(RLIMIT_CORE, &noCore);
   const long version = landlockVersion();
   const int rules = makeRuleset(options, version);
-  // Only root with the capability may; the filter of system calls refuses networks without it.
+  // Needs CAP_SYS_ADMIN. Without it, the system-call filter still blocks networks.
   layer("network-namespace", unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0);
   becomeUser(options);
   layer("user", options.uid > 0);

@@ -1,5 +1,5 @@
-// Base models that break after their jobs were queued, and before they are asked to answer: the operator's fault, which no
-// attempt mends. Real trainer and generator processes.
+// Base models that break after their jobs are queued or before they are asked to generate: the operator's fault, which no retry
+// fixes. Real trainer and generator processes.
 import assert from 'node:assert/strict';
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ after(async () => {
 const cutWeights = (model: string) => truncate(join(bench.modelFolder(model), 'model.safetensors'), 5000);
 const lines = Array.from({ length: 8 }, (_, i) => JSON.stringify({ text: `Sentence ${i}.` })).join('\n');
 
-/** The job failed at its first attempt, blames no team, tells no path and left nothing. */
+/** Asserts that the job failed at its first attempt, blames no team, exposes no path and left no files. */
 async function assertFailed(job: Job, code: string): Promise<string> {
   const { state, attempts, error } = await bench.job(job.id);
   assert.deepEqual([state, attempts], ['failed', 1]);
@@ -110,7 +110,7 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
       return JSON.parse((await response.text()).trimEnd().split('\n').at(-1)!);
     };
     try {
-      // Once the worker finds it, once its generator does.
+      // The worker detects the first one, its generator the second.
       await bench.services.baseModels.get('asked');
       await cutWeights('asked');
       await writeFile(join(bench.modelFolder('odd'), 'model.safetensors'), 'no header');
@@ -120,7 +120,7 @@ describe('a base model that breaks', { timeout: 120_000 }, () => {
         assert.match(message, new RegExp(`^The base model ${model} .*: model\\.safetensors: `));
         assert.ok(!message.includes(bench.modelFolder(model)), message);
       }
-      // Another worker may have it.
+      // Another worker may have the model.
       await rm(bench.modelFolder('gone'), { recursive: true });
       const { status, code } = await ask('gone');
       assert.deepEqual([status, code], [503, 'base_model_unavailable']);

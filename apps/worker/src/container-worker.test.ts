@@ -1,5 +1,5 @@
-// A worker as its container starts it: as root with the capabilities of docker-compose.yml, by docker/start-worker.sh. What it trains is
-// what an unconfined trainer does, it answers, and its trainer is a user of its own with no rights. No container engine is needed.
+// A worker as its container starts it: as root with the capabilities of docker-compose.yml, by docker/start-worker.sh. It trains the same
+// adapter as an unconfined trainer, it generates, and its trainer runs as a separate user without rights. Needs no container engine.
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,7 +29,7 @@ const added = /cap_add: \[(.+)\]/
   .split(', ')
   .map((name) => `+${name.toLowerCase()}`);
 
-/** Root's home folder, which no other user may pass, without all that is in it but the cache. */
+/** Makes root's home folder passable for other users, who see only its cache. */
 const openHome = `
   set -eu
   cache="$1"; shift
@@ -71,7 +71,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
         ...workerSettings(services),
-        // As `startJob` has it: the numbers follow from them.
+        // Same settings as in `startJob`: the results depend on them.
         GRAFT_TRAINER_THREADS: '1',
         GRAFT_KERNELS: 'stock',
         GRAFT_LOG: 'stdout',
@@ -104,7 +104,7 @@ async function queueJob(): Promise<Job> {
   return await bench.queueJob(lines.join('\n'), { training });
 }
 
-/** The digest of the adapter of a job that an unconfined trainer trains in this process's name. */
+/** Trains the job with an unconfined trainer in this process's user; returns the digest of the adapter. */
 async function trainUnconfined(): Promise<string> {
   const { services } = bench;
   const trainer = new TrainerProcess({
@@ -124,11 +124,11 @@ async function trainUnconfined(): Promise<string> {
   }
 }
 
-/** A job that is trained, the digest of its adapter, and what that answers. */
+/** Trains a job; returns it with the digest of its adapter and an answer generated with the adapter. */
 async function trainAndAsk(during: () => Promise<void>) {
   const { services } = bench;
   const { id } = await queueJob();
-  // The bench's are root's; those of an API in a container are the same user's as the worker's.
+  // The test's files are root's. In a container, the API runs as the same user as the worker.
   execFileSync('chown', ['-R', '1000:1000', services.env.dataDir]);
   await bench.until(id, (job) => job.state === 'running', 60);
   await during();
@@ -166,14 +166,14 @@ async function trainAndAsk(during: () => Promise<void>) {
   return { digest: version!.digest, answer: await answer.text(), capabilities: workers[0]!.capabilities };
 }
 
-/** Of the newest process of a user that runs a file, as /proc/<pid>/status has it, once there is one. */
+/** The fields of /proc/<pid>/status for a user's newest process that runs `file`, once there is one. */
 async function statusOf(user: number, file: string): Promise<Record<string, string>> {
   for (let tries = 0; tries < 1000; tries++) {
     const [pid] = spawnSync('pgrep', ['-n', '-u', String(user), '-f', file], {
       encoding: 'utf8',
     }).stdout.split('\n');
     const text = pid ? await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '') : '';
-    // Before, it is the program that confines it.
+    // Until then the process is still the confine program.
     if (text && !text.startsWith('Name:\tconfine'))
       return Object.fromEntries(text.split('\n').map((line) => line.split(/:\s*/) as [string, string]));
     await sleep(20);

@@ -1,4 +1,4 @@
-// Jobs that this worker cannot run and another can, and what it may touch of others' work. The trainers only wait.
+// Jobs that this worker cannot run but another can, and which files of other attempts it may remove. The trainers only wait.
 import assert from 'node:assert/strict';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,7 +12,7 @@ let bench: WorkerBench;
 let trainer: TrainerProcess;
 
 before(async () => {
-  // Nothing listens there.
+  // Nothing listens on this port.
   bench = await openWorkerBench({ GRAFT_HUB_ALLOW: 'org/*', HF_ENDPOINT: 'http://127.0.0.1:2' });
   trainer = new TrainerProcess({
     entry: new URL('./testing/timed-trainer.ts', import.meta.url),

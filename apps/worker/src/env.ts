@@ -2,43 +2,43 @@ import { settingReader } from '@graft/service';
 import type { Precision } from './devices.ts';
 import type { SandboxMode } from './processes/confinement.ts';
 
-/** How a card holds the base that the generator answers with. */
+/** How the generator stores the base model on a card. */
 export type ServedBase = 'auto' | 'bf16' | 'int8' | 'nf4' | 'fp32';
 
-/** Settings of the worker alone; those it shares with the API are in packages/service (`loadServiceEnv`). */
+/** Settings of the worker only. packages/service (`loadServiceEnv`) has the settings shared with the API. */
 export interface WorkerEnv {
-  /** Trainers at once, at most; undefined: one per GPU, or one on the CPU. 0: this worker only serves. */
+  /** Maximum number of concurrent trainers. Undefined: one per GPU, or one on the CPU. 0: this worker only generates. */
   slots: number | undefined;
   tensorflow: 'cpu' | 'gpu' | undefined;
-  /** A child process that sends nothing for this long while it works is killed. */
+  /** A working child process that sends nothing for this long is killed. */
   stallSeconds: number;
-  /** An unused child process, and the base model in its memory, is ended after this. */
+  /** An unused child process is ended after this long, which frees its base model. */
   idleSeconds: number;
-  /** From SIGTERM until this worker has ended: most of it is for the trainers' checkpoints. */
+  /** Time from SIGTERM until the worker must have ended, mostly for the trainers' checkpoints. */
   drainSeconds: number;
-  /** What jobs that are first run here compute with from then on; undefined: what this machine has. */
+  /** Threads recorded for jobs that start on this worker. Undefined: the number of cores. */
   trainerThreads: number | undefined;
-  /** What one trainer may hold at most; undefined: what this machine has. */
+  /** Memory limit of one trainer. Undefined: the machine's memory. */
   trainerMemoryBytes: number | undefined;
-  /** Precisions that jobs may compute in here, the one for "auto" first; undefined: both, by the device. */
+  /** Precisions that jobs may use here, first the one for "auto". Undefined: both, as the device supports them. */
   trainerPrecisions: Precision[] | undefined;
-  /** What jobs that are first run here are made of: a set of kernels, `stock`, or `auto` for the best that is here. */
+  /** Kernels for jobs that start on this worker: the name of a set, `stock`, or `auto` for the best available. */
   kernels: string;
-  /** Whom trainers and generator run as, where this worker may change users: a range of ids, a name, or `uid:gid`. */
+  /** User that trainers and generator run as, where this worker may change users: a range of ids, a name, or `uid:gid`. */
   trainerUser: string | undefined;
-  /** Whether they are confined: as far as this machine can, not without all that is essential, or not at all. */
+  /** Confinement of trainers and generator: as far as this machine supports it, required, or none. */
   trainerSandbox: SandboxMode;
-  /** How often this worker proves that it can work. */
+  /** Interval of the worker's health checks. */
   proofSeconds: number;
-  /** Generation requests that may wait for the generator. */
+  /** Maximum number of generation requests in the generator's queue. */
   generatorQueue: number;
-  /** Sequences that the generator computes at once, how a card holds the base, and the memory of their keys and values, and of adapters of low rank. */
+  /** Sequences per generation step, how a card stores the base, and the memory (bytes) of the KV cache and of low-rank adapters. */
   generatorLimits: { rows: number; baseDtype: ServedBase; cacheBytes: number; updateBytes: number };
-  /** What the generator may hold of a card that it shares with a trainer; undefined: a quarter. */
+  /** Memory of the generator on a card that it shares with a trainer. Undefined: a quarter. */
   serverCardBytes: number | undefined;
 }
 
-/** Reads the environment; an empty variable counts as unset. Throws one Error that names every faulty variable. */
+/** Reads the environment; an empty variable counts as unset. Throws one Error that names every invalid variable. */
 export function loadWorkerEnv(env: NodeJS.ProcessEnv = process.env): WorkerEnv {
   const { read, check } = settingReader(env);
   const loaded: WorkerEnv = {

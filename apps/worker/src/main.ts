@@ -1,13 +1,13 @@
-/** The worker process: trains jobs that it leases from Postgres, and serves models to the API. */
+/** The worker process: trains jobs leased from Postgres and generates completions for the API. */
 import { openServices } from '@graft/service';
 import { loadWorkerEnv } from './env.ts';
 import { startWorker } from './worker.ts';
 
-// Until it works there is nothing to give back. As process 1 of a container no signal would end it by itself.
+// While starting, there is nothing to release. Without a handler, signals would not end process 1 of a container.
 const leave = () => process.exit(0);
 const signals = ['SIGTERM', 'SIGINT'] as const;
 for (const event of [...signals, 'disconnect']) process.on(event, leave);
-// The supervisor may have been killed before anything listened.
+// The supervisor may have been killed before this process listened.
 if (process.connected === false) leave();
 
 const env = loadWorkerEnv();
@@ -29,7 +29,7 @@ let hurried = false;
 async function stop(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   if (stoppingSince !== null) {
     if (performance.now() - stoppingSince < patienceMilliseconds) return;
-    // Twice: leases then run out, and other workers take over.
+    // Third signal: exit without releasing. The leases expire and other workers take over.
     if (hurried) process.exit(1);
     hurried = true;
     return worker.hurry();
@@ -41,7 +41,7 @@ async function stop(signal: NodeJS.Signals | 'disconnect'): Promise<void> {
   await services.close();
   process.exit(0);
 }
-// The supervisor was killed: without it nobody would stop this process any more.
+// The supervisor was killed, and nothing else would stop this process.
 process.on('disconnect', () => void stop('disconnect'));
 for (const signal of signals) process.on(signal, () => void stop(signal));
 for (const event of [...signals, 'disconnect']) process.off(event, leave);

@@ -1,4 +1,4 @@
-// Workers are stopped one after the other while they train, as in a rolling update: nothing is lost, charged or done twice.
+// A rolling update stops one worker after another during training: nothing may be lost, charged or done twice.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { readMetrics } from '@graft/service';
@@ -10,7 +10,7 @@ let bench: WorkerBench;
 const workers: Worker[] = [];
 
 before(async () => {
-  // Not lost on a machine that is busy.
+  // Long leases, so that they do not expire on a busy machine.
   bench = await openWorkerBench({ GRAFT_LEASE_SECONDS: '60', GRAFT_HEARTBEAT_SECONDS: '5' });
 });
 after(async () => {

@@ -8,8 +8,8 @@ export interface ShutdownStep {
 }
 
 /**
- * Runs the steps one after another, in their order. A step that fails or is not done `milliseconds` after the first began is
- * logged and does not keep the later ones from running: the last ones release what other processes wait for.
+ * Runs the steps in order. A step that fails, or is not done `milliseconds` after the start, is logged, and the later steps still run,
+ * because the last ones release what other processes wait for.
  */
 export async function shutDown(
   steps: ShutdownStep[],
@@ -19,7 +19,7 @@ export async function shutDown(
   const end = performance.now() + milliseconds;
   for (const { name, run } of steps) {
     const started = performance.now();
-    // Past the end the steps that take no time still run.
+    // After the deadline, each step still gets 50 ms.
     const timeout = new AbortController();
     const late = sleep(Math.max(end - started, 50), 'late' as const, { signal: timeout.signal });
     try {

@@ -11,7 +11,7 @@ import { TrainerProcess } from './training/trainer-process.ts';
 let bench: WorkerBench;
 let withBucket: Services;
 const sockets = new Set<Socket>();
-/** Takes whatever is sent, and never answers. */
+/** Accepts all data and never answers. */
 const silent = createServer((socket) => {
   sockets.add(socket.on('error', () => {}));
   socket.resume();
@@ -59,7 +59,7 @@ test('a worker that stops gives its job back in time, though the bucket does not
   const { outcome, stop, hurry } = await startJob(services, job, trainer, { leaseSeconds: 60 });
   await bench.until(job.id, (row) => (row.progress?.step ?? 0) >= 2);
   stop.abort();
-  // Its checkpoint is on the way.
+  // Wait until the upload of its checkpoint has started.
   while (sockets.size === 0) await new Promise((resolve) => setTimeout(resolve, 50));
   hurry.abort();
   assert.equal(await outcome, 'requeued');
@@ -85,7 +85,7 @@ test('training and its checkpoints do not wait for an adapter that the bucket do
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) > (at ?? 0) + 10);
   const { staged } = dataFolder(bench.services.env.dataDir);
   const folders = await readdir(join(staged(job.id, claimed.leaseEpoch, claimed.leaseToken), 'snapshots'));
-  // One is on the way, three wait, and one is being written or removed.
+  // One snapshot is being uploaded, three wait, and one is being written or removed.
   assert.ok(folders.length <= 6, folders.join());
   stop.abort();
   hurry.abort();

@@ -1,4 +1,4 @@
-// A job that goes on from an adapter version, from its row to the version that it makes, by a real trainer on a tiny model.
+// A job that continues from an adapter version: from its row to the published version, with a real trainer on a tiny model.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { findVersionById, readLineage, readMetrics } from '@graft/service';

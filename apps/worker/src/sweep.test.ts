@@ -1,4 +1,4 @@
-// A sweep through the worker with a real trainer: one job, one version, and the same bits and numbers however often it is killed.
+// A sweep with a real trainer: one job, one version, and bit-identical results however often it is killed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { cancelJob, type Job, listTrials, pauseJob, readMetrics, resumeJob } from '@graft/service';
@@ -29,7 +29,7 @@ const lines = (count: number) =>
     JSON.stringify({ text: `Sentence ${i % 5} is like the others.` }),
   ).join('\n');
 
-/** Six trials of 48 steps: 24 to the first rung, from which two go on. */
+/** Six trials of 48 steps: all train 24 steps to the first rung, two continue. */
 const steps = 6 * 24 + 2 * 24;
 const queue = () =>
   bench.queueJob(lines(24), {
@@ -42,7 +42,7 @@ const queue = () =>
 const atCheckpoint = (job: Job, step: number) =>
   bench.until(job.id, (row) => row.state === 'running' && (row.lastCheckpointStep ?? 0) >= step, 90);
 
-/** All that must not depend on how often it was stopped. */
+/** The results that must not depend on how often the job was stopped. */
 async function resultOf(job: Job) {
   const { services, teamId } = bench;
   const { data: metrics } = await readMetrics(services, teamId, job.id, { limit: 1000 });
@@ -102,7 +102,7 @@ describe('a sweep', { timeout: 900_000 }, () => {
       ],
     );
     assert.equal(train.at(-1)?.trial, losses.findLastIndex((loss) => loss < Number.POSITIVE_INFINITY) + 1);
-    // Each step of each trial once.
+    // Each step of each trial counts once.
     assert.equal(row.trainedTokens, train.at(-1)?.tokens);
     assert.equal(whole.entered, row.trainedTokens);
 
@@ -127,7 +127,7 @@ describe('a sweep', { timeout: 900_000 }, () => {
     for (const step of [10, 60, 90, 130]) {
       const row = await bench.job(job.id);
       const { outcome } = await startJob(bench.services, row, trainer);
-      // Its trainer may have been quicker than the one that looks: what it has done before is no sign that it lives.
+      // The trainer may have written checkpoints that were not noticed yet, so wait for a new one as a sign that it runs.
       await atCheckpoint(job, Math.max(step, (row.lastCheckpointStep ?? 0) + 1));
       process.kill(trainer.pid!, 'SIGKILL');
       assert.equal(await outcome, 'requeued');

@@ -1,4 +1,4 @@
-// Whole workers in processes of their own, training a tiny but real model.
+// Complete workers in separate processes, training a tiny but real model.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const sentence = (i: number) => `Sentence ${i} tells the model that ${i} and ${i
 const lines = (count: number) =>
   Array.from({ length: count }, (_, i) => JSON.stringify({ text: sentence(i) })).join('\n');
 
-/** Some ten seconds of training, or more while other tests run. */
+/** Queues a job that trains for about ten seconds, or more while other tests run. */
 async function queueLongJob(): Promise<Job> {
   const training = { n_epochs: 30, batch_size: 8, checkpoint_steps: 20, precision: 'fp32' } as const;
   return await bench.queueJob(lines(128), { training });
@@ -53,7 +53,7 @@ async function assertWhole(job: Job): Promise<void> {
   assert.deepEqual(await readdir(join(bench.services.env.dataDir, 'staging')), []);
 }
 
-/** A process that ended may be in the table for a second, until its new parent notices. */
+/** Waits until a process is gone. One that has ended may stay in the process table for a second, until its new parent reaps it. */
 async function untilGone(pid: number): Promise<void> {
   for (let i = 0; i < 50; i++) {
     try {
@@ -82,7 +82,7 @@ describe('worker', { timeout: 600_000 }, () => {
     const files = rows[0].files.map(({ path }: { path: string }) => path);
     assert.deepEqual(files, ['README.md', 'adapter_config.json', 'adapter_model.safetensors']);
 
-    // Before it took the job.
+    // The worker reported this before it claimed the job.
     const { capabilities } = await bench.services.db.worker.findFirstOrThrow();
     const { precisions, memoryBytes, flops, kernels } = capabilities as unknown as WorkerCapabilities;
     assert.ok(memoryBytes! > 0);
@@ -180,7 +180,7 @@ describe('worker', { timeout: 600_000 }, () => {
 
   it('fails a job whose data cannot be trained on, at once', async () => {
     await startWorker();
-    // A completion is not split, as a text is.
+    // Completions are not split into parts, unlike texts.
     const answer = (completion: string) => JSON.stringify({ prompt: 'How long?', completion });
     const data = [...Array.from({ length: 3 }, () => answer('Short.')), answer('far too long '.repeat(50))];
     const job = await bench.queueJob(data.join('\n'), { training: { max_seq_length: 128 } });

@@ -41,22 +41,22 @@ import { TrainerProcess } from './training/trainer-process.ts';
 
 export interface Worker {
   id: string;
-  /** Where the API reaches it. */
+  /** The URL for the API. */
   address: string;
   /**
-   * Stops in order, within the time to drain; running jobs are checkpointed and released. The services stay open, for
-   * whoever opened them to close.
+   * Stops in order, within the drain time; running jobs are checkpointed and released. The services stay open; the caller that opened
+   * them closes them.
    */
   stop(): Promise<void>;
-  /** While it stops: running jobs are released without a new checkpoint. */
+  /** During `stop`: running jobs are released without a new checkpoint. */
   hurry(): void;
 }
 
-// A cancel must take at most two seconds. The worker learns of it after up to this long.
+// A cancel may take at most two seconds. The worker notices it after at most this long.
 const pollMilliseconds = 750;
-// By then it is better that the API tries another worker, or tells its client to come back.
+// After this time the API should try another worker, or ask its client to retry.
 const generatorWaitMilliseconds = 15_000;
-// Of the time to drain: a trainer that has not written its checkpoint by then is ended, and its job released without.
+// Part of the drain time for checkpoints. A trainer that needs longer is killed, and its job released without a checkpoint.
 const checkpointShare = 0.7;
 
 /** Starts a worker: devices, child processes, internal server, registration, job loops, and last the leases. */
@@ -144,7 +144,7 @@ export async function startWorker(
     version: versionText(code),
     protocol: generationProtocol,
   };
-  // While Postgres is away its first heartbeat waits, and then registers it.
+  // If Postgres is unavailable, the first successful heartbeat registers the worker.
   await registerWorker(services, info).catch((error: unknown) => {
     if (!isDatabaseAway(error)) throw error;
   });
@@ -205,13 +205,13 @@ export async function startWorker(
   log.info({ workerId: id, address, slots: trainers.length, version: code.version }, 'worker started');
 
   const stop = async () => {
-    // First no new work is taken and running work is released, then what others rely on is closed.
+    // First stops accepting work and releases running work, then closes what others depend on.
     draining = true;
     const steps: ShutdownStep[] = [
       {
         name: 'say that no more work is taken, checkpoint and release jobs',
         run: async () => {
-          // Whatever becomes of the row, jobs get their time for a checkpoint.
+          // Even if the row cannot be written, jobs get their time for a checkpoint.
           const told = heartbeat.stop().then(report);
           for (const ended of await Promise.allSettled([leases.stop(), health.stop(), told]))
             if (ended.status === 'rejected') throw ended.reason;

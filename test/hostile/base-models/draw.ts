@@ -1,7 +1,7 @@
-/** What hostile base models are made of: numbers from a seed, and values that are none. */
+/** Building blocks of malicious base models: seeded random numbers, and invalid values. */
 
 export type Json = Record<string, unknown>;
-/** Numbers from a seed, in [0, 1): mulberry32. */
+/** Seeded random numbers in [0, 1): mulberry32. */
 export type Draw = () => number;
 
 export function drawFrom(seed: number): Draw {
@@ -14,7 +14,7 @@ export function drawFrom(seed: number): Draw {
   };
 }
 
-/** Changes one file of a sound folder. */
+/** A change to one file of a valid model folder. */
 export interface Change {
   name: string;
   file: string;
@@ -28,6 +28,6 @@ export const between = (draw: Draw, low: number, high: number) => Math.floor(low
 export const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 export const json = (value: unknown) => JSON.stringify(value);
 
-/** What is no id, and no size. */
+/** Values that are invalid as a size, and as a token id. */
 export const oddNumbers = [-1, -(2 ** 31), 0.5, 1e308, 2 ** 32, 2 ** 53, '7', true, [], {}] as const;
 export const oddIds = [-2, -(2 ** 31), 0.5, 1e308, 2 ** 32, 2 ** 53, '7', true, {}] as const;

@@ -8,7 +8,7 @@ import {
 import { between, type Draw, pick } from './draw.ts';
 import { hostileTemplate } from './patterns-and-templates.ts';
 
-/** A GGUF file with one thing changed. */
+/** A GGUF file with one change. */
 export interface GgufChange {
   name: string;
   gguf: GgufToWrite;

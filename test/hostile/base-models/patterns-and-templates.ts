@@ -1,6 +1,6 @@
 import { between, type Draw, json, MiB, pick } from './draw.ts';
 
-/** Patterns on which an engine that backtracks takes time that doubles, or grows with a power, with each character. */
+/** Regular expressions for which a backtracking engine takes exponential or high polynomial time. */
 export function hostilePattern(draw: Draw): string {
   const a = pick(draw, ['a', '\\w', '\\p{L}', '.', '[a-z]', '\\s', '[^\\r\\n]', '\\S']);
   const end = pick(draw, ['b', '!', '$', '\\d', '(?=z)', '\\z']);

@@ -191,7 +191,7 @@ export function tokenizerChange(draw: Draw, sound: Json): Change {
   };
 }
 
-/** A Sequence in a Sequence, and so on. */
+/** Nested Sequence steps. */
 export function nestedSteps(depth: number): Json {
   let steps: Json = { type: 'Digits' };
   for (let i = 0; i < depth; i++) steps = { type: 'Sequence', pretokenizers: [steps] };

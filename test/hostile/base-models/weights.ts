@@ -77,7 +77,7 @@ export function indexChange(draw: Draw): Change {
   };
 }
 
-/** A few that are as large as a file may be, or larger. */
+/** Changes with files at or above the maximum size. */
 export const largest: Change[] = [
   {
     name: '128 MiB of nesting',
@@ -120,7 +120,7 @@ export function filled(piece: string, length: number) {
   };
 }
 
-/** Takes no place on the disk. */
+/** Creates a sparse file, which needs no disk space. */
 export function sized(length: number) {
   return async (file: string) => {
     const handle = await open(file, 'w');

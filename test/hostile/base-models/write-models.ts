@@ -1,4 +1,4 @@
-/** Folders and files of base models that are made to harm, from a seed. Each is a sound tiny model but for one thing. */
+/** Writes malicious base models from a seed: each is a valid tiny model with one change. */
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeGguf } from '../../../packages/peft-core/src/gguf/testing/write-gguf.ts';
@@ -10,11 +10,11 @@ import { indexChange, largest, weightsChange } from './weights.ts';
 
 export interface HostileModel {
   name: string;
-  /** Folder or file, below the folder that `writeHostileModels` is given. */
+  /** Folder or file, relative to the folder passed to `writeHostileModels`. */
   place: string;
-  /** The file at fault. */
+  /** The changed file. */
   file: string;
-  /** What the refusal says of it. */
+  /** Matches the error message. */
   says: RegExp;
 }
 
@@ -27,7 +27,7 @@ const makers: ((draw: Draw, tokenizer: Json) => Change)[] = [
   indexChange,
 ];
 
-/** Writes `count` of them below `folder`, and one that is sound, `sound`. The same seed makes the same ones. */
+/** Writes `count` malicious models and a valid one, `sound`, below `folder`. The same seed gives the same models. */
 export async function writeHostileModels(
   folder: string,
   count: number,

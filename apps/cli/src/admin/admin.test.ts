@@ -1,4 +1,4 @@
-/** `graft admin` against a real API, with keys of the operator, and its verbs that work on the database. */
+/** `graft admin` against a real API, with operator keys, and its verbs that access the database. */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,14 +29,14 @@ after(async () => {
 
 const idOf = (key: string) => key.split('_').slice(1, -1).join('_');
 
-/** Actors of an action on a target, as the audit log has them. */
+/** The actors of an action on a target, as recorded in the audit log. */
 async function actorsOf(action: string, target?: string) {
   const where = { action, ...(target === undefined ? {} : { target }) };
   const rows = await services.db.auditEntry.findMany({ where, orderBy: { id: 'asc' } });
   return rows.map(({ keyId, system }) => keyId ?? system);
 }
 
-/** Exit code and message. */
+/** Runs a command and returns its exit code and message. */
 async function refusal(args: string[], more: Record<string, string> = {}): Promise<[number | null, string]> {
   const { code, stderr } = await run.graft(args, more);
   return [code, stderr];
@@ -77,7 +77,7 @@ test('a key of a team, a revoked key, no key and no API are refused with what to
     assert.equal(code, 1);
     assert.match(message, /^graft: This takes a key of the operator .*graft admin bootstrap/m);
   }
-  // An operator's key serves as the only one, too.
+  // An operator key also works where it is the only key.
   await run.ok(list, { GRAFT_OPERATOR_KEY: '', GRAFT_API_KEY: env.GRAFT_OPERATOR_KEY });
 
   const revoked = (await run.ok(['admin', 'operator-keys', 'create', '--name', 'x'])).stdout.trim();
@@ -106,7 +106,7 @@ test('login saves a key of the operator beside one of a team, and each verb take
   }
   assert.match((await run.ok(['whoami'], saved)).stdout, /^you are +member of team saved$/m);
   await run.ok(['admin', 'teams', 'list'], saved);
-  // A key in the environment goes before a saved one.
+  // A key in the environment takes precedence over a saved one.
   assert.equal((await run.graft(['admin', 'teams', 'list'], { ...saved, GRAFT_OPERATOR_KEY: 'x' })).code, 1);
 });
 
@@ -269,7 +269,7 @@ test('secrets and tokens of directories are made in the database, without a key'
   const status = (await run.ok(['admin', 'secrets', 'status'], bare)).stdout;
   assert.match(status, /^GRAFT_PEPPER +2 +current +0 /m);
   assert.match(status, /^GRAFT_PEPPER +1 +held /m);
-  // The key that this uses moves to the current version.
+  // The key is rehashed with the current version when it is used.
   await run.ok(['admin', 'teams', 'list']);
   assert.match((await refusal(['admin', 'secrets', 'drop', 'x'], bare))[1], /A version is a number/);
 
@@ -292,7 +292,7 @@ test('verify passes an untouched audit log, and names what was changed or cut of
   await run.ok(ofTeam);
   assert.match((await refusal([...verify, '--chain', 'team-none']))[1], /There is no chain team-none/);
 
-  // An attacker who owns the tables cuts off the end of the chain and repairs its head.
+  // An attacker who owns the tables truncates the chain and repairs its head.
   await services.sql.query(
     `ALTER TABLE audit_log DISABLE TRIGGER USER; ALTER TABLE audit_chains DISABLE TRIGGER USER;
      DELETE FROM audit_log WHERE team_id = '${id}' AND sequence = ${sequence};

@@ -8,7 +8,7 @@ import { addTeamVerbs } from './teams.ts';
 import { addUsageVerbs } from './usage.ts';
 import { addWorkerVerbs } from './workers.ts';
 
-/** `graft admin …`: the verbs that the API answers, for a key of the operator. */
+/** `graft admin …`: the verbs that use the API with an operator key. */
 export function addAdminVerbs(program: Command): Command {
   program.commandsGroup("For the service's operator:");
   const admin = noun(program, 'admin', 'teams, people, keys and workers, with a key of the operator');

@@ -5,15 +5,15 @@ import { CommandError } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import type { VerbOptions } from '../verb.ts';
 
-/** What a verb of `graft admin` prints. */
+/** The output of a verb of `graft admin`. */
 export interface Answer {
-  /** With --json. */
+  /** Printed with --json. */
   value: unknown;
-  /** Without. */
+  /** Printed without --json. */
   text: string | ((paint: Paint) => string);
-  /** On stderr, after the result. */
+  /** Printed on stderr after the result. */
   note?: string;
-  /** Printed after the result, which is a failure: exit code 1. */
+  /** An error message: printed after the result, with exit code 1. */
   failure?: string | undefined;
 }
 
@@ -24,10 +24,10 @@ export function printAnswer(options: VerbOptions, { value, text, note, failure }
   if (failure !== undefined) throw new CommandError(failure);
 }
 
-/** By heading: the name of a field, or what computes the cell. */
+/** Columns by heading: the name of a field, or a function that computes the cell. */
 export type Columns<T> = Record<string, (keyof T & string) | ((row: T) => string)>;
 
-/** Rows as a table. `empty`: printed instead of a table without rows. */
+/** Creates a table from rows. `empty`: printed instead of a table without rows. */
 export function listed<T extends object>(data: T[], columns: Columns<T>, empty: string): Answer {
   const cells = Object.values(columns).map((column) =>
     typeof column === 'function' ? column : (row: T) => String(row[column]),
@@ -39,5 +39,5 @@ export function listed<T extends object>(data: T[], columns: Columns<T>, empty: 
   };
 }
 
-/** A cell for a time that may not have come. */
+/** Formats a time; `never` where there is none. */
 export const time = (seconds: number | null): string => (seconds === null ? 'never' : timestamp(seconds));

@@ -5,7 +5,7 @@ import { noun } from '../verb.ts';
 import { listed } from './answer.ts';
 import { type Admin, found, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
-/** `graft admin audit …`: whether the audit log is as it was written. */
+/** `graft admin audit …`: verifies the integrity of the audit log. */
 export function addAuditVerbs(admin: Command): void {
   const audit = noun(admin, 'audit', 'verify, heads');
   const empty = 'The audit log is empty.';
@@ -55,7 +55,7 @@ function parseHead(text: string): Head {
   return { sequence: Number(sequence), hash };
 }
 
-/** Page after page, to the end or the first fault. `head`: an entry that must be there. */
+/** Checks a chain page by page, up to the end or the first fault. `head`: an entry that must be in the chain. */
 async function checkChain({ audit }: Admin, id: string, head: Head | null): Promise<Wire.AuditCheck> {
   const missing = `There is no chain ${id} of the audit log. \`graft admin audit heads\` shows them.`;
   let check = await found(audit.check(id), missing);

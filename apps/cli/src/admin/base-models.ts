@@ -78,7 +78,7 @@ export function addBaseModelVerbs(admin: Command): void {
   addAccessVerbs(models);
 }
 
-/** A verb on the model of an id. */
+/** Adds a verb that takes the id of a base model. */
 function addVerb<T extends { id: string }>(
   models: Command,
   name: string,
@@ -114,7 +114,7 @@ function addAccessVerbs(models: Command): void {
   );
 }
 
-/** The options that name where a base model is fetched from. */
+/** Adds the options for the source of a base model. */
 export const withSource = (command: Command): Command =>
   command
     .option('--hub <id>', 'organisation/name on the Hub that HF_ENDPOINT names')

@@ -2,7 +2,7 @@ import type { Person } from '@graft/client';
 import { CommandError } from '../errors.ts';
 import { type Admin, wholePage } from './operator-verb.ts';
 
-/** By id or by email. Throws CommandError. */
+/** Finds a person by id or email. Throws CommandError. */
 export async function existingPerson({ people }: Pick<Admin, 'people'>, idOrEmail: string): Promise<Person> {
   const email = idOrEmail.toLowerCase();
   for await (const person of people.list(wholePage))

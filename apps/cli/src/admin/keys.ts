@@ -9,7 +9,7 @@ import { existingPerson } from './existing-person.ts';
 import { existingTeam } from './existing-team.ts';
 import { type Admin, found, given, listVerb, operatorVerb, overApi, wholePage } from './operator-verb.ts';
 
-/** The keys of teams. */
+/** Verbs for the keys of teams. */
 export function addKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'keys', 'create, list, revoke');
 
@@ -79,7 +79,7 @@ export function addKeyVerbs(admin: Command): void {
   );
 }
 
-/** The keys with which the operator uses the API. */
+/** Verbs for the operator's API keys. */
 export function addOperatorKeyVerbs(admin: Command): void {
   const keys = noun(admin, 'operator-keys', 'create, list, revoke');
 
@@ -132,7 +132,7 @@ interface KeyOptions {
   expires?: number;
 }
 
-/** Oldest first. */
+/** All teams, oldest first. */
 const allTeams = async ({ teams }: Admin) => (await teams.list(wholePage).toArray()).toReversed();
 
 const ownerAndEnd = async (admin: Admin, { person, expires: expires_in }: KeyOptions) => ({

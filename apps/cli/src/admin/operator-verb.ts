@@ -7,21 +7,21 @@ import { type Answer, type Columns, listed, printAnswer } from './answer.ts';
 
 export type Admin = GraftClient['admin'];
 
-/** Items of a page of a list that is read whole. */
+/** Page size for lists that are read completely. */
 export const wholePage = { limit: 1_000 };
 
-/** A verb that the API answers, for a key of the operator. `examples`: what is typed after the verb. */
+/** Adds a verb that uses the API with an operator key. `examples`: what follows the verb on the command line. */
 export function operatorVerb(parent: Command, name: string, summary: string, ...examples: string[]): Command {
   return verb(parent, { name, summary, examples: typed(parent, name, examples), remote: 'operator' });
 }
 
-/** Examples as they are typed. */
+/** The examples as complete command lines. */
 export function typed(parent: Command, name: string, examples: string[]): string[] {
   const words = `graft ${pathOf(parent)} ${name.split(' ')[0]}`;
   return (examples.length === 0 ? [''] : examples).map((example) => `${words} ${example}`.trim());
 }
 
-/** The action of such a verb. `work` gets its arguments after the options. */
+/** The action of such a verb. `work` receives the arguments after the options. */
 export const overApi =
   <O extends object, A extends unknown[]>(
     work: (client: GraftClient, options: O, ...args: A) => Promise<Answer>,
@@ -41,7 +41,7 @@ function explain(error: Error & { status?: number }): never {
   );
 }
 
-/** The verb that prints a list as a table. `empty`: printed instead of a table without rows. */
+/** Adds a verb that prints a list as a table. `empty`: printed instead of a table without rows. */
 export function listVerb<T extends { id: string }>(
   parent: Command,
   summary: string,
@@ -55,13 +55,13 @@ export function listVerb<T extends { id: string }>(
   );
 }
 
-/** The API's answer. Throws CommandError with `message` where it is 404. */
+/** The API's answer. Throws CommandError with `message` for a 404. */
 export const found = <T>(answer: Promise<T>, message: string): Promise<T> =>
   answer.catch((error) => {
     throw error.status === 404 ? new CommandError(message) : error;
   });
 
-/** Without what is undefined: the API has a default for it. */
+/** Removes undefined values, for which the API has defaults. */
 export const given = <T extends object>(values: T) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [Name in keyof T]?: Exclude<T[Name], undefined>;

@@ -122,7 +122,7 @@ function addMembershipVerbs(people: Command): void {
     );
 }
 
-/** By what a person signs in. */
+/** Verbs for the identities that a person signs in with. */
 function addIdentityVerbs(people: Command): void {
   const lists = 'list the identities at providers by which a person signs in';
   operatorVerb(people, 'identities <person>', lists, 'ada@example.com').action(

@@ -5,7 +5,7 @@ import type { RemoteOptions } from '../verb.ts';
 import { existingTeam } from './existing-team.ts';
 import { operatorVerb, overApi } from './operator-verb.ts';
 
-/** `none` takes a limit away. As a word, since commander makes an empty text of null. */
+/** Accepts `none`, which removes a limit. It stays a word, because commander turns null into an empty string. */
 const orNone =
   <T>(parse: (text: string) => T) =>
   (text: string): T | 'none' =>
@@ -14,7 +14,7 @@ const orNone =
 const amount = orNone(wholeNumber(0));
 const size = orNone(wholeNumber(1));
 
-/** 500MB, 2GB, 1TB or plain bytes; powers of 1000, as they are shown. */
+/** Parses 500MB, 2GB, 1TB or plain bytes, in powers of 1000, as sizes are printed. */
 function byteCount(text: string): number {
   const match = /^(\d{1,12})(?:([kMGT])?B)?$/.exec(text);
   const value = Number(match?.[1]) * 1000 ** ' kMGT'.indexOf(match?.[2] ?? ' ');
@@ -23,7 +23,7 @@ function byteCount(text: string): number {
   return value;
 }
 
-/** `graft admin teams quota`: shows it, and changes what options name. */
+/** `graft admin teams quota`: prints the quota, after changing what the options set. */
 export function addQuotaVerb(teams: Command): void {
   const summary = 'show what a team may have and ask for, and change it; none takes a limit away';
   const changes = [
@@ -44,7 +44,7 @@ export function addQuotaVerb(teams: Command): void {
     .action(
       overApi(async ({ admin }, options: RemoteOptions & { debug?: boolean }, name: string) => {
         const { json: _json, debug: _debug, baseUrl: _url, apiKey: _key, ...named } = options;
-        // --queued-jobs, which commander names queuedJobs, is queued_jobs.
+        // commander names --queued-jobs queuedJobs; the API's field is queued_jobs.
         const change = Object.entries(named).map(([option, value]) => [
           option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
           value === 'none' ? null : value,

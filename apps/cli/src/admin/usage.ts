@@ -7,7 +7,7 @@ import { time } from './answer.ts';
 import { existingTeam } from './existing-team.ts';
 import { found, given, listVerb, operatorVerb, overApi } from './operator-verb.ts';
 
-/** `graft admin usage show`, and prices. */
+/** `graft admin usage show` and `graft admin prices …`. */
 export function addUsageVerbs(admin: Command): void {
   const usage = noun(admin, 'usage', 'usage by team; check the ledger');
 
@@ -82,7 +82,7 @@ function groups(text: string): Group[] {
   throw new InvalidArgumentError(`Groups are ${groupNames.join(', ')}.`);
 }
 
-/** Unix seconds. */
+/** Parses a time as Unix seconds. */
 function moment(text: string): number {
   const time = Date.parse(text);
   if (Number.isNaN(time)) throw new InvalidArgumentError('It must be a time such as 2027-01-01T00:00:00Z.');

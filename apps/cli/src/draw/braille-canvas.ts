@@ -6,7 +6,7 @@ const DOT_BITS = [
   [0x40, 0x80],
 ] as const;
 
-/** A grid of dots, two across and four down in each character. Row 0 is on top. */
+/** A grid of dots, two columns and four rows per character. Row 0 is at the top. */
 export class BrailleCanvas {
   readonly dotsAcross: number;
   readonly dotsDown: number;
@@ -36,7 +36,7 @@ export class BrailleCanvas {
     }
   }
 
-  /** One array of characters a row; a cell without dots is a space. */
+  /** An array of characters for each row; a cell without dots is a space. */
   rows(): string[][] {
     const rows: string[][] = [];
     for (let start = 0; start < this.#cells.length; start += this.#columns) {

@@ -3,7 +3,7 @@ import type { Paint } from './paint.ts';
 import { bytes, count, duration } from './quantities.ts';
 import { fields } from './table.ts';
 
-/** What a job comes to, for people. */
+/** A job's estimate in human-readable form. */
 export function estimateView(estimate: JobEstimate, paint: Paint): string {
   const { trainable_parameters: trainable, total_parameters: total, seconds } = estimate;
   const share = ((100 * trainable) / total).toPrecision(2);
@@ -29,7 +29,7 @@ export function estimateView(estimate: JobEstimate, paint: Paint): string {
   );
 }
 
-/** In one line, beside a job. */
+/** The estimate in one line, as part of a job's description. */
 export function estimateLine({ peak_memory_bytes: peak, steps, tokens, seconds }: JobEstimate): string {
   const time = seconds === null ? '' : `, about ${duration(seconds)}`;
   return `${bytes(peak)} of memory, ${count(steps)} steps, ${count(tokens)} tokens${time}`;

@@ -1,17 +1,17 @@
 /** A fault of a file or a request, as the API and peft-core report it. */
 export interface Fault {
-  /** The first line that has it. */
+  /** The first line with the fault. */
   line?: number;
   path?: string;
   message: string;
-  /** Where several lines have it: how many, and which, as ranges from first to last. */
+  /** If several lines have the fault: their number, and the lines as ranges from first to last. */
   count?: number;
   lines?: readonly (readonly number[])[];
 }
 
 const mostRanges = 10;
 
-/** `lines 3-9, 12 and 97 more: has no …`, or `line 3 has no …`. */
+/** Formats a fault: `lines 3-9, 12 and 97 more: has no …`, or `line 3 has no …`. */
 export function faultText({ line, path = '', message, count, lines = [] }: Fault): string {
   if (count === undefined || lines.length === 0)
     return `${line === undefined ? path : `line ${line}`} ${message}`.trim();

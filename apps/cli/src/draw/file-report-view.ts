@@ -5,11 +5,11 @@ import { printable } from './printable.ts';
 import { count } from './quantities.ts';
 import { fields } from './table.ts';
 
-/** Lines of a list that are shown; --json has more. */
+/** Maximum number of lines shown from a list; --json has all. */
 const mostListed = 10;
 const barWidth = 40;
 
-/** A report for people: counts, what is wrong, lengths as bars, and examples with what is learnt made visible. */
+/** A file report in human-readable form: counts, faults, a histogram of lengths, and examples with the target tokens marked. */
 export function fileReportView({ model, report }: FileReport, paint: Paint): string {
   if (report === null) return '';
   const { tokens } = report;
@@ -102,7 +102,7 @@ function histogram({ lengths, max_seq_length: limit }: ReportTokens, paint: Pain
   return [`${paint.bold('Tokens of an example')}  ${paint.dim(numbers)}`, ...rows].join('\n');
 }
 
-/** What is learnt is green; without colours it stands in brackets. */
+/** Shows examples with the target tokens in green, or in brackets where there are no colours. */
 function preview({ preview: examples }: ReportTokens, paint: Paint): string {
   if (examples.length === 0) return '';
   const hasColours = paint.good('x') !== 'x';
@@ -110,7 +110,7 @@ function preview({ preview: examples }: ReportTokens, paint: Paint): string {
   const lines = examples.flatMap(({ line, sequences, label }) => [
     paint.dim(`line ${line}${label === null ? '' : `, learnt: ${printable(label)}`}`),
     ...sequences.map(({ role, tokens, left_out: rest }) => {
-      // Runs of tokens alike are painted at once.
+      // Consecutive tokens of the same kind are painted together.
       const runs: { learnt: boolean; text: string }[] = [];
       for (const token of tokens) {
         const last = runs.at(-1);

@@ -1,4 +1,4 @@
-/** What is drawn on: process.stderr, or a terminal in memory in tests. */
+/** The output of a drawing: process.stderr, or a virtual terminal in tests. */
 export interface Terminal {
   isTTY?: boolean;
   columns?: number;
@@ -11,15 +11,15 @@ const SHOW_CURSOR = '\x1b[?25h';
 const CLEAR_BELOW = '\x1b[J';
 const CLEAR_REST_OF_LINE = '\x1b[K';
 
-/** Milliseconds between two drawings; drawing more often only costs time. */
+/** Minimum milliseconds between two drawings. */
 export const REDRAW_MS = 80;
 
-/** The live region of a terminal. Null in a log, and on a terminal that cannot move its cursor. */
+/** The live region of a terminal. Null for a log, and for a terminal that cannot move its cursor. */
 export function liveRegionOn(terminal: Terminal): LiveRegion | null {
   return terminal.isTTY === true && process.env.TERM !== 'dumb' ? new LiveRegion(terminal) : null;
 }
 
-/** Lines at the bottom of a terminal that are drawn again in place. */
+/** Lines at the bottom of a terminal that are redrawn in place. */
 export class LiveRegion {
   readonly #terminal: Terminal;
   #drawnLines = 0;
@@ -33,20 +33,20 @@ export class LiveRegion {
     const width = (this.#terminal.columns ?? 80) - 1;
     const hide = this.#cursorHidden ? '' : HIDE_CURSOR;
     this.#cursorHidden = true;
-    // A line that wraps would count as two, and the next drawing would begin in the wrong place.
+    // A line that wraps would count as two, and the next drawing would start in the wrong place.
     const text = lines.map((line) => `${truncated(line, width)}${CLEAR_REST_OF_LINE}\n`).join('');
     this.#terminal.write(`${hide}${this.#up()}${text}${CLEAR_BELOW}`);
     this.#drawnLines = lines.length;
   }
 
-  /** Takes the lines off the screen, for text that is to stay. The next `draw` puts them below it. */
+  /** Clears the lines, before permanent text is written. The next `draw` puts them below that text. */
   clear(): void {
     this.#terminal.write(`${this.#up()}${CLEAR_BELOW}${this.#cursorHidden ? SHOW_CURSOR : ''}`);
     this.#drawnLines = 0;
     this.#cursorHidden = false;
   }
 
-  /** Leaves the lines where they are. */
+  /** Leaves the lines on the screen. */
   end(): void {
     if (this.#cursorHidden) this.#terminal.write(SHOW_CURSOR);
     this.#drawnLines = 0;
@@ -58,7 +58,7 @@ export class LiveRegion {
   }
 }
 
-/** Cut to `width` visible characters. Colour codes do not count. All our characters are one column wide. */
+/** Truncates a line to `width` visible characters. Colour codes do not count; all other characters are one column wide. */
 function truncated(line: string, width: number): string {
   let visible = 0;
   let cut = '';

@@ -1,19 +1,19 @@
-/** Loss in nats per labelled token after that step. */
+/** Loss after a step, in nats per labelled token. */
 export interface LossPoint {
   step: number;
   loss: number;
-  /** Of an evaluation, what else was measured, by name. */
+  /** Further metrics of an evaluation, by name. */
   metrics?: Readonly<Record<string, number>>;
 }
 
-/** Sorted by step, without NaN and infinite losses, which a run that diverged has. */
+/** Sorts points by step and removes NaN and infinite losses of a diverged run. */
 export function drawablePoints(points: readonly LossPoint[]): LossPoint[] {
   return points
     .filter((point) => Number.isFinite(point.loss) && Number.isFinite(point.step))
     .sort((a, b) => a.step - b.step);
 }
 
-/** At most `most` points: neighbours are averaged. The last step stays the last. */
+/** Reduces to at most `most` points by averaging neighbours. The last step is kept. */
 export function condensedPoints(points: readonly LossPoint[], most: number): readonly LossPoint[] {
   const size = Math.ceil(points.length / most);
   if (size <= 1) return points;
@@ -27,8 +27,8 @@ export function condensedPoints(points: readonly LossPoint[], most: number): rea
 }
 
 /**
- * Weighted mean around each point. The weights are a Gaussian whose sigma is a sixtieth of the run. A moving average
- * would lag behind a falling loss; this does not.
+ * Smooths the points with a Gaussian whose sigma is a sixtieth of the run. A moving average would lag behind a falling loss; this
+ * does not.
  */
 export function smoothedPoints(points: readonly LossPoint[]): LossPoint[] {
   const sigma = Math.max(0.5, points.length / 60);
@@ -48,7 +48,7 @@ export function smoothedPoints(points: readonly LossPoint[]): LossPoint[] {
   });
 }
 
-/** Round values (1, 2 or 5 times a power of ten apart) inside [low, high], about `count` of them. */
+/** About `count` round values in [low, high], with a distance of 1, 2 or 5 times a power of ten. */
 export function axisTicks(low: number, high: number, count: number): number[] {
   if (!(high > low) || count < 1) return [low];
   const rough = (high - low) / count;
@@ -56,13 +56,13 @@ export function axisTicks(low: number, high: number, count: number): number[] {
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) as number;
   const ticks: number[] = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) {
-    // Rounded, or 3 × 0.1 would be 0.30000000000000004.
+    // Rounded, because 3 × 0.1 is 0.30000000000000004.
     ticks.push(Number((index * step).toPrecision(12)));
   }
   return ticks;
 }
 
-/** Every tick with as many decimals as the tick that needs most. */
+/** Formats all ticks with the number of decimals that the most precise tick needs. */
 export function tickLabels(ticks: number[]): string[] {
   const digits = Math.max(...ticks.map((tick) => String(tick).split('.')[1]?.length ?? 0));
   return ticks.map((tick) => tick.toFixed(digits));

@@ -13,15 +13,15 @@ interface LossCurveSvgOptions {
   title: string;
 }
 
-/** User units of the drawing; it scales with its frame. */
+/** Size in SVG user units. */
 const WIDTH = 800;
 const HEIGHT = 420;
 const PLOT = { left: 64, right: 776, top: 72, bottom: 364 };
-/** More points than pixels only make the file larger. */
+/** More points than pixels would only make the file larger. */
 const MOST_POINTS = 1_500;
 
-// Plain classes, not CSS variables, which several viewers do not know. The drawing brings its own background,
-// so it reads well on pages of either kind.
+// Plain classes instead of CSS variables, which some viewers do not support. The drawing has a background, so that it is readable on
+// light and dark pages.
 const STYLE = `
 .page { fill: #ffffff; stroke: #d9dde3 }
 .grid { stroke: #e6e9ee }
@@ -43,7 +43,7 @@ text { fill: #9ea7b3 }
 .dot { fill: #ffa94d; stroke: #0d1117 }
 }`;
 
-/** A self-contained SVG of a run: raw and smoothed training loss, evaluations, axes, legend. */
+/** Draws a run as a self-contained SVG: raw and smoothed training loss, evaluations, axes and legend. */
 export function lossCurveSvg(options: LossCurveSvgOptions): string {
   const training = condensedPoints(drawablePoints(options.training), MOST_POINTS);
   const evaluation = condensedPoints(drawablePoints(options.evaluation), MOST_POINTS);
@@ -108,11 +108,11 @@ function xAxis(firstStep: number, lastStep: number, x: (step: number) => number)
   ];
 }
 
-/** In the upper right corner, with the last value of each line. */
+/** Draws the legend in the upper right corner, with the last value of each line. */
 function legend(training: LossPoint | undefined, evaluation: LossPoint | undefined): string[] {
   const parts: string[] = [];
   const entry = (right: number, label: string, sample: (x: number) => string) => {
-    // The viewer measures text, so its width is estimated here. The sample stands to its left.
+    // The width of the text is estimated, because only the viewer measures text. The sample is to the left of the text.
     const start = right - label.length * 7.1;
     parts.push(`<text x="${right}" y="56" text-anchor="end">${label}</text>`, sample(start - 40));
     return start - 64;
@@ -148,13 +148,13 @@ function rangeOf(losses: readonly number[]): [number, number] {
   const low = losses.reduce((a, b) => Math.min(a, b));
   const high = losses.reduce((a, b) => Math.max(a, b));
   const air = (high - low) * 0.05 || Math.max(Math.abs(high) * 0.1, 0.01);
-  // The axis starts at zero where that leaves little of the height empty.
+  // The axis starts at zero where that leaves little empty space.
   return [low >= 0 && low < (high - low) * 0.5 ? 0 : low - air, high + air];
 }
 
 const XML: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
 
-/** Also drops control characters, which XML 1.0 cannot hold. */
+/** Escapes text, and removes control characters, which XML 1.0 does not allow. */
 function escapeXml(text: string): string {
   return (
     text

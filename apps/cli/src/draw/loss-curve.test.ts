@@ -58,7 +58,7 @@ test('evaluations are marked, and an unfinished run leaves room at the right', (
   const half = drawLossCurve(falling(20), { width: 40, height: 10, evaluation, totalSteps: 40 });
   const lines = half.split('\n');
   const marked = lines.findIndex((line) => line.includes('●'));
-  // Step 20 of 1…40 in the 37 columns right of the axis.
+  // Step 20 of 1…40, in the 37 columns to the right of the axis.
   assert.equal(lines[marked]?.indexOf('●'), 3 + 18);
   assert.ok(lines.slice(0, -2).every((line) => [...line].length <= 24));
   assert.match(lines.at(-1) ?? '', /40$/);
@@ -110,7 +110,7 @@ test('a long run makes a small file', () => {
   assert.ok(lossCurveSvg({ training: falling(100_000), evaluation: [], title: 'long' }).length < 80_000);
 });
 
-/** Tags that are opened and not closed; throws at one that is closed without being open. */
+/** Tags that are opened and not closed. Throws for a closing tag without an opening tag. */
 function unclosedTags(xml: string): string[] {
   const open: string[] = [];
   for (const [, close, name, selfClosing] of xml.matchAll(

@@ -3,18 +3,18 @@ import { axisTicks, drawablePoints, type LossPoint, tickLabels } from './loss-ch
 import { type Paint, plainPaint } from './paint.ts';
 
 interface LossCurveOptions {
-  /** Characters, axis and labels included. */
+  /** Width in characters, including axis and labels. */
   width: number;
-  /** Lines, axis and labels included. */
+  /** Height in lines, including axis and labels. */
   height: number;
-  /** Drawn as ● over the line. */
+  /** Evaluations, drawn as ● over the line. */
   evaluation?: readonly LossPoint[];
-  /** The last step of the whole run: the line then grows from the left instead of being stretched. */
+  /** Last step of the whole run. If set, the line grows from the left instead of being stretched. */
   totalSteps?: number;
   paint?: Paint;
 }
 
-/** The loss over the steps as text for a terminal: lines joined by \n, none longer than `width`. */
+/** Draws the loss over the steps as text for a terminal: lines joined by \n, at most `width` characters each. */
 export function drawLossCurve(points: readonly LossPoint[], options: LossCurveOptions): string {
   const paint = options.paint ?? plainPaint;
   const training = drawablePoints(points);
@@ -49,7 +49,7 @@ export function drawLossCurve(points: readonly LossPoint[], options: LossCurveOp
   return [...lines, ...xAxis(firstStep, lastStep, columns, labelWidth + 1).map(paint.dim)].join('\n');
 }
 
-/** From the lowest to the highest loss, with a margin. A flat line gets a range too. */
+/** The range of losses, with a margin. A constant loss gets a range too. */
 function lossRange(points: readonly LossPoint[]): [low: number, high: number] {
   const losses = points.map((point) => point.loss);
   const low = losses.reduce((a, b) => Math.min(a, b));
@@ -58,7 +58,7 @@ function lossRange(points: readonly LossPoint[]): [low: number, high: number] {
   return [low >= 0 ? Math.max(0, low - air) : low - air, high + air];
 }
 
-/** Where several steps share a column of dots, their mean is drawn. */
+/** Draws the line. Steps in the same column of dots are averaged. */
 function drawLine(
   canvas: BrailleCanvas,
   points: readonly LossPoint[],
@@ -91,7 +91,7 @@ function xAxis(firstStep: number, lastStep: number, columns: number, indent: num
     const text = String(step);
     const column = place(step);
     const start = Math.min(Math.max(0, column - (text.length >> 1)), columns - text.length);
-    // The last step is always labelled, so a tick that would touch it is left out.
+    // The last step is always labelled; a tick that would touch its label is omitted.
     const end = step === lastStep ? columns : columns - String(lastStep).length - 1;
     if (start < free || start + text.length > end) continue;
     axis[column] = '┬';

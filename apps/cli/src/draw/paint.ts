@@ -1,10 +1,10 @@
-/** The few text styles that the command uses; `plainPaint` leaves text as it is. */
+/** The text styles of the command; `plainPaint` leaves text unchanged. */
 export interface Paint {
   dim(text: string): string;
   bold(text: string): string;
-  /** The training loss, and the done part of a progress bar. */
+  /** Training loss, and the completed part of a progress bar. */
   line(text: string): string;
-  /** Evaluations, and warnings. */
+  /** Evaluations and warnings. */
   mark(text: string): string;
   good(text: string): string;
   bad(text: string): string;
@@ -24,13 +24,13 @@ const colourPaint: Paint = {
   bad: sgr(31, 39),
 };
 
-/** Colours on a terminal that takes them; NO_COLOR (no-color.org) turns them off. */
+/** Colours on a terminal that supports them; NO_COLOR (no-color.org) turns them off. */
 export function paintFor(stream: { isTTY?: boolean }): Paint {
   const colours = stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return colours ? colourPaint : plainPaint;
 }
 
-/** ━━━━━━━───── of `width` characters; `part` from 0 to 1. */
+/** A bar of `width` characters such as ━━━━━━━─────; `part` from 0 to 1. */
 export function progressBar(part: number, width: number, paint: Paint): string {
   const done = Math.round(Math.min(1, Math.max(0, part)) * width);
   return paint.line('━'.repeat(done)) + paint.dim('─'.repeat(width - done));

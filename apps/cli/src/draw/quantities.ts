@@ -1,7 +1,7 @@
-/** 1,532,000 */
+/** Formats a number as 1,532,000. */
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-/** 42s, 3m 05s, 2h 07m */
+/** Formats seconds as 42s, 3m 05s or 2h 07m. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const pad = (value: number) => String(value).padStart(2, '0');
@@ -10,7 +10,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3_600)}h ${pad(Math.floor((whole % 3_600) / 60))}m`;
 }
 
-/** 1.4 MB, in powers of 1000 as disks and networks count. */
+/** Formats bytes as 1.4 MB, in powers of 1000, as for disks and networks. */
 export function bytes(value: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let amount = value;
@@ -22,7 +22,7 @@ export function bytes(value: number): string {
   return `${unit === 0 || amount >= 99.5 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`;
 }
 
-/** A Unix time in this machine's time zone: 2026-08-14 09:31 */
+/** Formats a Unix time in this machine's time zone: 2026-08-14 09:31. */
 export function timestamp(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1_000);
   const pad = (value: number) => String(value).padStart(2, '0');
@@ -30,5 +30,5 @@ export function timestamp(unixSeconds: number): string {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}`;
 }
 
-/** A loss with four decimals. */
+/** Formats a loss with four decimals. */
 export const loss = (value: number): string => (Number.isFinite(value) ? value.toFixed(4) : String(value));

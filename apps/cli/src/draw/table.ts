@@ -1,7 +1,7 @@
 import type { Paint } from './paint.ts';
 import { printable } from './printable.ts';
 
-/** Columns as wide as their widest cell, two spaces apart. `empty` stands for a table without rows. */
+/** A table whose columns are as wide as the widest cell, two spaces apart. `empty`: returned if there are no rows. */
 export function table(headings: string[], content: string[][], paint: Paint, empty: string): string {
   const rows = content.map((row) => row.map(oneLine));
   if (rows.length === 0) return empty;
@@ -14,7 +14,7 @@ export function table(headings: string[], content: string[][], paint: Paint, emp
   return [paint.dim(line(headings)), ...rows.map(line)].join('\n');
 }
 
-/** Names and values below one another. */
+/** Names and values, one pair per line. */
 export function fields(entries: [name: string, value: string | null][], paint: Paint): string {
   const shown = entries.filter((entry): entry is [string, string] => entry[1] !== null);
   const width = Math.max(...shown.map(([name]) => name.length));

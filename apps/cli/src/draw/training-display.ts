@@ -2,10 +2,10 @@ import { type LiveRegion, liveRegionOn, REDRAW_MS, type Terminal } from './live-
 import { paintFor } from './paint.ts';
 import { type TrainingState, trainingLine, trainingView } from './training-view.ts';
 
-/** Between two lines in a log. */
+/** Minimum milliseconds between two lines in a log. */
 const LINE_MS = 5_000;
 
-/** Shows a run as it goes: drawn in place on a terminal, elsewhere a line every few seconds. */
+/** Shows the progress of a run: redrawn in place on a terminal, otherwise as a line every few seconds. */
 export class TrainingDisplay {
   readonly #terminal: Terminal;
   readonly #hint: string;
@@ -38,14 +38,14 @@ export class TrainingDisplay {
     this.#shownLine = line;
   }
 
-  /** A line that stays, above what is drawn. */
+  /** Prints a permanent line above the drawing. */
   say(text: string): void {
     this.#live?.clear();
     this.#terminal.write(`${text}\n`);
     if (this.#live !== null && this.#state !== null) this.#draw();
   }
 
-  /** Draws the last state once more and leaves it on the screen, without the hint. */
+  /** Draws the last state, without the hint, and leaves it on the screen. */
   close(): void {
     if (this.#live === null || this.#state === null) return;
     this.#live.draw(this.#lines(''));

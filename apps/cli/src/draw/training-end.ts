@@ -2,14 +2,14 @@ import type { FineTuningJob } from '@graft/client';
 import { count } from './quantities.ts';
 
 interface End {
-  /** The last optimizer step, and those that were planned. */
+  /** The last optimizer step, and the number of planned steps. */
   step: number;
   totalSteps: number;
   publishedStep: number;
   best: { metric: string; value: number } | null;
 }
 
-/** At which step training ended and whose adapter was `made`, where that was not simply the last; else null. */
+/** The step at which training ended and the step whose adapter was `made`; null where both are simply the last step. */
 export function endText({ step, totalSteps, publishedStep, best }: End, made: string): string | null {
   const early = step < totalSteps ? `early at step ${count(step)} of ${count(totalSteps)}` : null;
   const chosen =
@@ -19,7 +19,7 @@ export function endText({ step, totalSteps, publishedStep, best }: End, made: st
   return [early, chosen].filter(Boolean).join('; ') || null;
 }
 
-/** The same of a job. */
+/** The same for a job. */
 export function endOfJob({ training_end: end }: Pick<FineTuningJob, 'training_end'>): string | null {
   if (!end) return null;
   const { step, total_steps: totalSteps, published_step: publishedStep, best } = end;

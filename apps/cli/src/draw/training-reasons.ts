@@ -1,4 +1,4 @@
-/** A line for each option that Graft chose, with its value and why: "n_epochs 3: for up to 5,000 examples". */
+/** One line for each option that Graft chose, with its value and the reason: "n_epochs 3: for up to 5,000 examples". */
 export function reasonLines(training: object, reasons: Readonly<Record<string, string>> | null): string[] {
   const values = training as Record<string, unknown>;
   return Object.entries(reasons ?? {}).map(

@@ -4,14 +4,14 @@ import type { Paint } from './paint.ts';
 import { progressBar } from './paint.ts';
 import { count, duration, loss } from './quantities.ts';
 
-/** What is known of a run at one moment, of a job or of `graft train`. */
+/** The state of a run, of a job or of `graft train`. */
 export interface TrainingState {
   title: string;
-  /** The job's status, or what happens right now. */
+  /** Status of the job, or the current activity. */
   status: string;
   step: number;
   totalSteps: number | null;
-  /** Training epochs done, and of how many. */
+  /** Completed epochs, and the total number. */
   epoch: number | null;
   epochs: number | null;
   tokens: number | null;
@@ -30,10 +30,10 @@ interface Screen {
 const TALLEST_CURVE = 14;
 const SHORTEST_CURVE = 6;
 const WIDEST_CURVE = 100;
-/** Lines besides the curve: title, bar, numbers, empty lines, the hint, and the shell's prompt. */
+/** Number of lines besides the curve: title, bar, numbers, empty lines, the hint, and the shell's prompt. */
 const OTHER_LINES = 7;
 
-/** The screen of a run: title, bar, numbers, loss curve, hint. */
+/** The lines of a run's display: title, bar, numbers, loss curve, hint. */
 export function trainingView(state: TrainingState, hint: string, screen: Screen): string[] {
   const { paint } = screen;
   const lines = [`${paint.bold(state.title)}  ${state.status}`];
@@ -59,7 +59,7 @@ export function trainingView(state: TrainingState, hint: string, screen: Screen)
   return [...lines, '', paint.dim(hint)];
 }
 
-/** The same in one line, for logs. */
+/** The state in one line, for logs. */
 export function trainingLine(state: TrainingState): string {
   if (state.totalSteps === null) return state.status;
   return [`step ${state.step}/${state.totalSteps}`, ...numbers(state)].join('  ');
@@ -83,7 +83,7 @@ function numbers(state: TrainingState): string[] {
   ];
 }
 
-/** `token_accuracy` is in every job's series, also where the objective calls it the accuracy. */
+/** Omits `token_accuracy`, which every job has, where the objective reports it as `accuracy`. */
 function named(metrics: Readonly<Record<string, number>>): string[] {
   const own = Object.entries(metrics).filter(
     ([name]) => name !== 'token_accuracy' || !('accuracy' in metrics),

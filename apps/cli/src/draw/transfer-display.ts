@@ -2,7 +2,7 @@ import { type LiveRegion, liveRegionOn, REDRAW_MS, type Terminal } from './live-
 import { paintFor, progressBar } from './paint.ts';
 import { bytes } from './quantities.ts';
 
-/** Progress of one upload or download. Shown on a terminal only, as a log has no use for it. */
+/** Shows the progress of an upload or download, only on a terminal. */
 export class TransferDisplay {
   readonly #terminal: Terminal;
   readonly #label: string;

@@ -3,7 +3,7 @@ import type { Paint } from './paint.ts';
 import { bytes, count, duration } from './quantities.ts';
 import { table } from './table.ts';
 
-/** Results with their day, told apart by `groups`. */
+/** A table of usage by day and `groups`. */
 export function usageTable(
   results: (UsageResult & { start_time: number })[],
   groups: (keyof UsageResult)[],

@@ -10,14 +10,14 @@ import { saveStream } from '../save-stream.ts';
 import type { FileRow } from './import-report.ts';
 import { NotTaken, type OpenAiFile, type OpenAiSource } from './openai-source.ts';
 
-/** Files of Graft that are looked through for one of the same content. */
+/** Maximum number of files in Graft that are compared by content. */
 const mostGraftFiles = 100_000;
 const tries = 3;
 
 export interface Copier {
-  /** What would be done, by what is known without reading contents. */
+  /** The outcome to expect, determined without reading contents. */
   preview(file: OpenAiFile): FileRow;
-  /** Downloads what is not here, uploads what is not in Graft. */
+  /** Downloads and uploads a file unless it is already present. */
   copy(file: OpenAiFile): Promise<FileRow>;
 }
 
@@ -25,14 +25,14 @@ interface CopierOptions {
   source: OpenAiSource;
   client: GraftClient;
   folder: string;
-  /** The largest file that is taken. */
+  /** Maximum size of a file. */
   maxBytes: number;
-  /** SHA-256 by OpenAI's id, of earlier runs. */
+  /** SHA-256 digests from earlier runs, by OpenAI's file id. */
   known: Map<string, string>;
   output: Output;
 }
 
-/** Copies files by way of a folder. The same content is neither downloaded nor uploaded again, by this run or a later one. */
+/** Copies files through a local folder. The same content is never downloaded or uploaded twice, also not by a later run. */
 export async function createCopier(options: CopierOptions): Promise<Copier> {
   const { source, client, folder, maxBytes, known, output } = options;
   const inGraft = new Map<string, string>();
@@ -55,7 +55,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
       why: `larger than ${bytes(maxBytes)}: raise --max-file-bytes to take it`,
     });
 
-  /** The row of a file that Graft has, by a digest of an earlier run; null when it is not known to. */
+  /** The row of a file whose content Graft has, by the digest of an earlier run; null where that is not known. */
   const there = (file: OpenAiFile): FileRow | null => {
     const sha256 = known.get(file.id);
     const graft_id = sha256 === undefined ? undefined : inGraft.get(sha256);
@@ -69,7 +69,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
     if (same !== undefined) return rowOf(file, { outcome: 'there', sha256, graft_id: same });
     try {
       const uploaded = await client.files.upload({ file: path, filename: file.filename });
-      // What Graft read is what OpenAI sent, or it is not the file.
+      // The digest that Graft computed must equal that of the download.
       if (uploaded.sha256 !== sha256) throw new CommandError(`${uploaded.id} arrived in Graft changed.`);
       inGraft.set(sha256, uploaded.id);
       return rowOf(file, { sha256, graft_id: uploaded.id });
@@ -105,7 +105,7 @@ export async function createCopier(options: CopierOptions): Promise<Copier> {
   };
 }
 
-/** SHA-256 of a file of just this length; null when there is none. */
+/** SHA-256 of a file; null where there is none of this length. */
 async function digestOf(path: string, length: number): Promise<string | null> {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size !== length) return null;
@@ -131,7 +131,7 @@ async function downloadPatiently(
   }
 }
 
-/** Answers the SHA-256. The file appears only whole, and never longer than it was said to be. */
+/** Downloads a file and returns its SHA-256. The file appears only when it is complete and has the announced size. */
 async function download(source: OpenAiSource, file: OpenAiFile, path: string): Promise<string> {
   mkdirSync(join(path, '..'), { recursive: true });
   const hash = createHash('sha256');

@@ -1,4 +1,4 @@
-/** `graft import openai` between a recording server of OpenAI's wire and the API of a real Graft. */
+/** `graft import openai` between a recording server with OpenAI's API and a real Graft API. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -56,7 +56,7 @@ const chat = (text: string): string =>
     ],
   })}\n`;
 
-/** An OpenAI with files and jobs of every kind. */
+/** A server with files and jobs of every kind. */
 async function fullServer(t: TestContext): Promise<OpenAiServer> {
   const server = await openAiServer(t);
   const files: [string, string][] = [
@@ -83,7 +83,7 @@ async function fullServer(t: TestContext): Promise<OpenAiServer> {
   return server;
 }
 
-/** A team of its own, and the command as its member runs it. */
+/** A new team, and the command as run by its member. */
 async function importer(t: TestContext, server: OpenAiServer) {
   const folder = temporaryFolder(t);
   const team = await createTeam(services, { name: `team-${teams++}` });
@@ -194,7 +194,7 @@ test('files are copied and jobs created; a second run copies and creates nothing
   );
   assert.equal(job.peft.peft_type, 'LORA');
 
-  // The report for people, and what creates a job, stand in the folder.
+  // The folder contains the report and the requests that create the jobs.
   const markdown = await readFile(join(folder, 'openai-import/report.md'), 'utf8');
   assert.match(markdown, /^\| ftjob-rft \| .*no graders \|$/m);
   assert.match(markdown, /^- the suffix "new one" becomes new-one \(ftjob-new\)$/m);
@@ -215,7 +215,7 @@ test('files are copied and jobs created; a second run copies and creates nothing
   assert.equal((await client.files.list().toArray()).length, 2);
   assert.equal((await client.fineTuning.jobs.list().toArray()).length, 2);
 
-  // Without the folder, contents are compared: downloaded again, and neither uploaded nor created again.
+  // Without the folder, files are downloaded again and compared by content; nothing is uploaded or created again.
   await rm(join(folder, 'openai-import'), { recursive: true });
   const third = await run([...model, '--create-jobs', '--job', 'ftjob-old']);
   assert.deepEqual(outcomes(third.files), { 'file-train': 'there', 'file-valid': 'there' });
@@ -250,7 +250,7 @@ test('two runs at once make every job once', async (t) => {
   const runs = await Promise.all(
     ['one', 'two'].map((folder) => raw([...model, '--create-jobs', '--folder', folder])),
   );
-  // The slower one says so where it came with a copy of the file of its own.
+  // If the slower run uploaded a second copy of the file, its request differs; it reports that in its result, not as an error.
   for (const { stderr } of runs) assert.doesNotMatch(stderr, /^graft: /m);
   const jobs = await client.fineTuning.jobs.list().toArray();
   assert.deepEqual(jobs.map(({ metadata }) => metadata?.openai_job).sort(), ['ftjob-1', 'ftjob-2']);

@@ -37,9 +37,9 @@ interface Options extends RemoteOptions {
 }
 
 const mostFiles = 10_000;
-/** Jobs of Graft that are looked through for those imported before. */
+/** Maximum number of Graft jobs that are searched for earlier imports. */
 const mostGraftJobs = 100_000;
-/** Of these there is nothing worth training again. */
+/** States of jobs that are not imported. */
 const ended = ['failed', 'cancelled'];
 
 export function addImportVerbs(program: Command): void {
@@ -105,7 +105,7 @@ async function importOpenAi(options: Options): Promise<void> {
   if (!report.dry_run) mkdirSync(join(folder, 'files'), { recursive: true });
   try {
     await takeFiles(files, copier, report, output);
-    // The oldest first, so that versions of one adapter follow each other as they did.
+    // Oldest first, so that the versions of an adapter keep their order.
     for (const job of jobs.toReversed()) {
       report.jobs.push(await takeJob(job, imported, client, options, report.files));
     }
@@ -116,7 +116,7 @@ async function importOpenAi(options: Options): Promise<void> {
   output.result(report, () => describe(report, options, output));
 }
 
-/** The jobs that are asked for, newest first, and the files to copy. Files that are gone become rows at once. */
+/** Reads the selected jobs, newest first, and the files to copy. For files that cannot be read, adds rows to `rows`. */
 async function readSource(
   source: OpenAiSource,
   options: Options,
@@ -175,7 +175,7 @@ async function takeFiles(
   }
 }
 
-/** Graft's jobs by the id that they had at OpenAI. */
+/** Imported jobs in Graft, by their OpenAI id. */
 async function importedBefore(
   client: GraftClient,
   earlier: ImportReport | null,
@@ -233,7 +233,7 @@ async function takeJob(
   const inGraft = withGraftFiles(create, files);
   if (!options.createJobs) return { ...row, differs, create: inGraft, outcome: 'prepared' };
   try {
-    // Two runs at once make one job of it.
+    // The key ensures that two concurrent runs create only one job.
     const { id } = await client.fineTuning.jobs.create(inGraft, {
       idempotencyKey: `openai-import-${job.id}`,
     });

@@ -5,7 +5,7 @@ import { bytes } from '../draw/quantities.ts';
 import { CommandError } from '../errors.ts';
 
 /**
- * What became of a file or a job. `left`: another run would not change it, and `why` says what would; `failed`: another run may
+ * Outcome of a file or a job. `left`: another run would not change it, and `why` gives the reason; `failed`: another run may
  * succeed.
  */
 type Outcome = 'there' | 'left' | 'failed';
@@ -26,9 +26,9 @@ export interface JobRow {
   method: string;
   outcome: Outcome | 'would prepare' | 'would create' | 'prepared' | 'created';
   graft_id: string | null;
-  /** What creates the job in Graft; its files are OpenAI's ids until they are copied. */
+  /** The request that creates the job in Graft. It has OpenAI's file ids until the files are copied. */
   create: JobCreateParams | null;
-  /** What is not as it was at OpenAI, a sentence each. */
+  /** The differences from the job at OpenAI, one sentence each. */
   differs: string[];
   why: string | null;
 }
@@ -42,7 +42,7 @@ export interface ImportReport {
 
 const reportFile = 'report.json';
 
-/** What earlier runs into this folder know; null for none. Throws CommandError for a file that is no report. */
+/** The report of earlier runs into this folder; null where there is none. Throws CommandError for a file that is no report. */
 export function readReport(folder: string): ImportReport | null {
   const path = join(folder, reportFile);
   let text: string;
@@ -58,14 +58,14 @@ export function readReport(folder: string): ImportReport | null {
       return report;
     }
   } catch {
-    // Told below.
+    // The error is thrown below.
   }
   throw new CommandError(
     `${path} is not a report of an import: delete it, and files are compared by content again.`,
   );
 }
 
-/** report.json for the next run, report.md for people, and of every job what creates it. Rows of earlier runs stay. */
+/** Writes report.json for the next run, report.md for people, and each job's request. Rows of earlier runs are kept. */
 export function writeReport(folder: string, report: ImportReport, earlier: ImportReport | null): void {
   const merged: ImportReport = {
     ...report,
@@ -110,7 +110,7 @@ export const jobCells = (row: JobRow): string[] => [
   row.why ?? '',
 ];
 
-/** Every difference once, with the jobs that it is of. */
+/** Each distinct difference, with the jobs that have it. */
 export function differences(jobs: JobRow[]): [difference: string, jobs: string[]][] {
   const found = new Map<string, string[]>();
   for (const { openai_id, differs } of jobs) {

@@ -1,7 +1,7 @@
 import type { Hyperparameters, JobCreateParams } from '@graft/client';
 import { UsageError } from '../errors.ts';
 
-/** A job as OpenAI's API tells it; only what is looked at, and all of it unproved. */
+/** A job of OpenAI's API: only the fields that are used, not validated. */
 export interface OpenAiJob {
   id: string;
   model: string;
@@ -17,19 +17,19 @@ export interface OpenAiJob {
   user_provided_suffix?: unknown;
 }
 
-/** Either what creates the job in Graft, with OpenAI's ids of its files, or why it cannot be taken. */
+/** The request that creates the job in Graft, with OpenAI's file ids, or the reason why the job cannot be imported. */
 export type MappedJob =
   | { create: JobCreateParams; differs: string[]; why: null }
   | { create: null; differs: []; why: string };
 
 export interface MapOptions {
-  /** OpenAI's model, `*` for any, to Graft's base model. */
+  /** Graft's base model by OpenAI's model; `*` matches any. */
   models: Map<string, string>;
-  /** `auto`: Graft chooses all of them. */
+  /** `auto`: Graft chooses all hyperparameters. */
   hyperparameters: 'keep' | 'auto';
 }
 
-/** For commander: `theirs=ours`, collected. */
+/** Parser for commander: collects `theirs=ours` pairs. */
 export function modelMapping(text: string, mapping: Map<string, string> = new Map()): Map<string, string> {
   const [theirs, ours, ...more] = text.split('=');
   if (!theirs || !ours || more.length > 0) {
@@ -45,7 +45,7 @@ export function methodOf(job: OpenAiJob): string {
   return typeof type === 'string' ? type : 'supervised';
 }
 
-/** Metadata that finds an imported job again. */
+/** Metadata key that identifies an imported job. */
 export const originKey = 'openai_job';
 const mostMetadata = 16;
 
@@ -92,7 +92,7 @@ export function mapJob(job: OpenAiJob, options: MapOptions): MappedJob {
   };
 }
 
-/** By its full name, by its name without the date of a snapshot, or by `*`. */
+/** Looks up a model by its full name, by its name without the snapshot date, or by `*`. */
 function mappedModel(model: string, models: Map<string, string>): string | null {
   const undated = model.replace(/-\d{4}-\d{2}-\d{2}$/, '');
   return models.get(model) ?? models.get(undated) ?? models.get('*') ?? null;
@@ -134,7 +134,7 @@ function hyperparametersOf(
   return kept as Hyperparameters;
 }
 
-/** The name that its user gave it, where a suffix of Graft may be like that. */
+/** The suffix that the user chose, with the characters that Graft does not allow replaced. */
 function suffixOf(job: OpenAiJob, differs: string[]): string | null {
   const given = job.user_provided_suffix ?? job.fine_tuned_model?.split(':')[3];
   if (typeof given !== 'string' || given === '') return null;

@@ -2,14 +2,14 @@ import type OpenAI from 'openai';
 import { CommandError, UsageError } from '../errors.ts';
 import type { OpenAiJob } from './map-job.ts';
 
-/** A file as OpenAI's API tells it; only what is looked at. */
+/** A file of OpenAI's API: only the fields that are used. */
 export interface OpenAiFile {
   id: string;
   filename: string;
   bytes: number;
 }
 
-/** Why one file or job cannot be taken; the others may be. `again`: another run may succeed. */
+/** Why one file or job cannot be imported; others may still be. `again`: another run may succeed. */
 export class NotTaken extends Error {
   override readonly name = 'NotTaken';
   readonly again: boolean;
@@ -21,23 +21,23 @@ export class NotTaken extends Error {
 }
 
 export interface OpenAiSource {
-  /** Files of the purpose fine-tune, newest first. Throws CommandError past `most`. */
+  /** Files with the purpose fine-tune, newest first. Throws CommandError where there are more than `most`. */
   files(most: number): Promise<OpenAiFile[]>;
   /** Throws NotTaken. */
   file(id: string): Promise<OpenAiFile>;
-  /** The newest `most`. */
+  /** The newest jobs, at most `most`. */
   jobs(most: number): Promise<OpenAiJob[]>;
   job(id: string): Promise<OpenAiJob>;
-  /** The bytes of a file, as they come. Throws NotTaken, also in between. */
+  /** Streams the bytes of a file. Throws NotTaken, also during the stream. */
   content(id: string): AsyncGenerator<Uint8Array, void, void>;
 }
 
-/** Milliseconds without a byte after which a download is given up. */
+/** Milliseconds without data after which a download is aborted. */
 const idleMs = 60_000;
 
 /**
- * OpenAI, or a server that speaks its wire, through its official client, which waits and tries again as the server says. Only
- * reads. The key comes from the environment, where other users of the machine cannot see it, and is in no message.
+ * Opens OpenAI, or a server with a compatible API, through its official client, which retries as the server requests. Only reads. The
+ * key comes from the environment, where other users of the machine cannot see it, and appears in no message.
  */
 export async function openSource(baseUrl: string | undefined): Promise<OpenAiSource> {
   const apiKey = process.env.OPENAI_API_KEY?.trim();
@@ -49,14 +49,14 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
     throw new UsageError(`--openai-base-url is not an http(s) URL: ${baseUrl}.`);
   }
   const { default: Client } = await import('openai');
-  // Its log would tell requests, whatever OPENAI_LOG says.
+  // The client's log would contain requests, whatever OPENAI_LOG is set to.
   const settings = { apiKey, maxRetries: 5, timeout: 60_000, logLevel: 'off' as const };
   const client = new Client({ ...settings, ...(baseUrl === undefined ? {} : { baseURL: baseUrl }) });
 
   const told = (error: unknown): string =>
     (error instanceof Error ? error.message : String(error)).replaceAll(apiKey, '…').slice(0, 300);
 
-  /** A fault that lets nothing be read at all. */
+  /** Converts an error that prevents reading anything at all. */
   const asCommandError = (error: unknown, what: string): Error => {
     if (error instanceof CommandError) return error;
     const status = (error as { status?: number }).status;
@@ -67,7 +67,7 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
     return new CommandError(`Cannot read ${what} of ${client.baseURL}: ${told(error)}`);
   };
 
-  /** A fault of one file or job. */
+  /** Converts an error that concerns one file or job. */
   const asNotTaken = (error: unknown): Error => {
     if (error instanceof NotTaken) return error;
     const status = (error as { status?: number }).status;
@@ -108,7 +108,7 @@ export async function openSource(baseUrl: string | undefined): Promise<OpenAiSou
   };
 }
 
-/** All pages. A server whose pages go round, or on for ever, is found out. */
+/** Reads all pages. Throws CommandError where pages repeat or never end. */
 async function collect<Item, Row extends { id: string }>(
   list: () => AsyncIterable<Item>,
   check: (item: Item) => Row,
@@ -130,7 +130,7 @@ async function collect<Item, Row extends { id: string }>(
   return [...rows.values()];
 }
 
-/** Ids become names of files, so nothing but an id may pass. */
+/** Ids become file names, so nothing else may pass. */
 const isId = (id: unknown): id is string => typeof id === 'string' && /^[A-Za-z0-9][\w-]{0,127}$/.test(id);
 
 function checkedFile(file: OpenAI.FileObject): OpenAiFile {

@@ -65,7 +65,7 @@ function describe(report: AdapterReport, model: string | null): string {
   return [lines(rows), 'Tensors', lines(tensors), 'Config', lines(config)].join('\n');
 }
 
-/** What must be there for the adapter, in words. */
+/** The requirements of the adapter as text. */
 function needs({ needs }: AdapterReport): string {
   const { base_model, base_sha256, library, tokens, positions, modules, classes } = needs;
   const some = (values: readonly (string | number)[]) =>

@@ -3,8 +3,8 @@ import { CommandError } from '../errors.ts';
 type Precision = 'auto' | 'fp32' | 'bf16';
 
 /**
- * Loads TensorFlow and what stands on it. TensorFlow reads its environment when it loads, once, so the precision of
- * matrix products is decided here.
+ * Loads TensorFlow and the modules that depend on it. TensorFlow reads its environment only once, when it is loaded, so this function
+ * determines the precision of matrix products.
  */
 export async function loadPeftCore(precision: Precision): Promise<typeof import('@graft/peft-core')> {
   const { environmentFor } = await import('@graft/peft-core/precision');

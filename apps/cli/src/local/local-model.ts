@@ -5,13 +5,13 @@ import { UsageError } from '../errors.ts';
 
 export interface LocalModel {
   base: BaseModel;
-  /** As the user gave it: what adapter_config.json names as its base. */
+  /** The name as given by the user, which adapter_config.json records as the base model. */
   name: string;
 }
 
 /**
- * Opens `--model`: a folder, a .gguf file, or an id of the service's catalogue, in which here every `org/name` of the
- * Hub is allowed. Fetches what is not on this machine, telling `note`.
+ * Opens `--model`: a folder, a .gguf file, or an id of the service's catalogue, in which every `org/name` on the Hub is allowed here.
+ * Downloads a model that is not on this machine, and reports progress to `note`.
  */
 export async function openLocalModel(
   name: string,
@@ -22,14 +22,14 @@ export async function openLocalModel(
   const cacheDir = cacheFolder(process.env);
   const resolving = { cacheDir, onProgress: options.note, signal: options.signal };
   const path = await resolveBaseModel(await findModel(name), resolving);
-  // An adapter that tells its base model's digest has it compared: a large model is hashed once, not at every command.
+  // The digest is compared with the one in an adapter. It is cached, so that a large model is hashed only once.
   return { base: await openBaseModel(path, { digestCache: digestFolder(cacheDir) }), name };
 }
 
 type BaseModelSpec = Parameters<typeof import('@graft/peft-core/files').resolveBaseModel>[0];
 
 async function findModel(name: string): Promise<BaseModelSpec> {
-  // A folder that is there wins, whatever it is called.
+  // An existing folder takes precedence, whatever its name.
   if (existsSync(name)) return { folder: resolve(name) };
   const { listBaseModels } = await import('@graft/service/base-models');
   const baseModelsFile = process.env.GRAFT_BASE_MODELS ? resolve(process.env.GRAFT_BASE_MODELS) : undefined;

@@ -16,7 +16,7 @@ const training = ['--training', '{"validation_split":0.25}', '--epochs', '3'];
 before(async (t) => {
   folder = temporaryFolder(t as never);
   await writeTinyModel(join(folder, 'model'));
-  // Each with a prompt of its own: those with the same one are on one side of a split.
+  // Each example has a different prompt, because examples with the same prompt are on one side of a split.
   const example = (i: number) => JSON.stringify({ prompt: `${i}+1=`, completion: `${i + 1}` });
   await writeFile(join(folder, 'train.jsonl'), Array.from({ length: 32 }, (_, i) => example(i)).join('\n'));
 });

@@ -81,7 +81,7 @@ test('train, score, generate and merge, on a folder, without any service', async
   assert.deepEqual(scores[0].input_ids, [50, 43, 49, 61, 51]);
   assert.equal(scores[0].logprobs.length, 4);
   assert.deepEqual(scores[1].input_ids, [50, 43, 49]);
-  // The same tokens in the same place, whether given as text or as ids.
+  // The same tokens in the same positions, whether given as text or as ids.
   assert.deepEqual(scores[1].logprobs, scores[0].logprobs.slice(0, 2));
   assert.ok(scores[0].logprobs.every((each: number) => each < 0));
   assert.notDeepEqual(lines(adapted.stdout)[0].logprobs, scores[0].logprobs);

@@ -68,7 +68,7 @@ async function merge(options: Options): Promise<void> {
   );
 }
 
-/** What a merge of an adapter that was trained on a quantised base changes. */
+/** Describes how a merge changes an adapter that was trained on a quantised base. */
 function whatIsLost(base: MergeBase, quantised: QuantisedBase): string {
   const { base_dtype: dtype, quantised_validation_loss: own, validation_loss: served } = quantised;
   if (base === 'dequantised') {
@@ -81,5 +81,5 @@ function whatIsLost(base: MergeBase, quantised: QuantisedBase): string {
   return `The adapter was trained on the base in ${dtype}: its validation loss was ${figure(own)} there, and is ${figure(served)} on the original weights, ${figure(Math.abs(served - own))} ${served < own ? 'less' : 'more'}. ${offer}`;
 }
 
-/** To six digits. */
+/** Rounds to six significant digits. */
 const figure = (loss: number): string => String(Number(loss.toPrecision(6)));

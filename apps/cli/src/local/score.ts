@@ -64,7 +64,7 @@ async function score(options: Options): Promise<void> {
     await saveStream(scored(), options.output);
     const seconds = (performance.now() - began) / 1_000;
     const text = `Scored ${count(lines)} texts, ${count(tokens)} tokens, in ${duration(seconds)}: ${options.output}`;
-    // The scores themselves may be what stdout carries.
+    // stdout may contain the scores.
     if (options.output === '-') output.note(text);
     else output.result({ output: options.output, texts: lines, tokens, seconds }, () => text);
   } finally {
@@ -72,7 +72,7 @@ async function score(options: Options): Promise<void> {
   }
 }
 
-/** Reads everything once before the model is loaded, so that a bad last line costs nothing. Answers the texts. */
+/** Validates all lines before the model is loaded, so that a bad line fails early. Returns the number of texts. */
 async function checkInput(path: string): Promise<number> {
   const faults: string[] = [];
   let lines = 0;
@@ -100,7 +100,7 @@ interface InputLine {
 
 async function* readLines(path: string): AsyncGenerator<InputLine, void, void> {
   const file = createReadStream(path);
-  // readline swallows the error of a file that cannot be opened.
+  // readline ignores the error of a file that cannot be opened.
   await new Promise<void>((resolve, reject) => {
     file.once('open', () => resolve());
     file.once('error', reject);

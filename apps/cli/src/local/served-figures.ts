@@ -3,12 +3,12 @@ import type { TrainRecord, VerificationOptions } from '@graft/peft-core';
 import { isQuantised } from '@graft/peft-core/config';
 import { type QuantisedBase, writeServedLoss } from '@graft/peft-core/files';
 
-/** The end of a run, with figures of the base as the adapter is used on it; `quantised` of one that was trained on another. */
+/** The end of a run, with metrics on the base as served. `quantised`: set if the adapter was trained on a quantised base. */
 export type FinishedRun = Extract<TrainRecord, { type: 'done' }> & { quantised?: QuantisedBase };
 
 /**
- * Measures an adapter that was trained on a quantised base on the original one, where that fits this machine, and writes its validation loss
- * into the adapter's README.md. Others, and those without validation data, stay as they are.
+ * Evaluates an adapter that was trained on a quantised base on the original base, where that fits in memory, and writes the validation
+ * loss to the adapter's README.md. Other adapters, and those without validation data, are returned unchanged.
  */
 export async function withServedFigures(
   done: Extract<TrainRecord, { type: 'done' }>,
@@ -31,7 +31,7 @@ export async function withServedFigures(
   };
 }
 
-/** Bytes that this process may take: all but a tenth for the system, of a container's where it is in one. */
+/** Bytes that this process may use: the memory of the machine or container without a tenth for the system. */
 function memoryHere(): number {
   const limit = process.constrainedMemory();
   return 0.9 * Math.min(totalmem(), limit > 0 ? limit : Number.POSITIVE_INFINITY);

@@ -1,4 +1,4 @@
-// What a training here takes its options from: the data, tokenised once before it.
+// How local training derives its options from the data, which is tokenised once before training.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -14,7 +14,7 @@ import { jsonObjectArgument } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { type PeftFlags, peftArgument, type TrainingFlags, trainingArgument } from '../job-options.ts';
 
-/** What a command line says of a training. */
+/** The command-line options of a training. */
 export interface AskedTraining extends PeftFlags, TrainingFlags {
   model: string;
   data: string;
@@ -27,13 +27,13 @@ export interface AskedTraining extends PeftFlags, TrainingFlags {
 }
 
 interface SettledTraining {
-  /** One, or those of a sweep. */
+  /** One trial, or those of a sweep. */
   trials: [SweepTrial<ResolvedTraining>, ...SweepTrial<ResolvedTraining>[]];
-  /** Of a sweep's trials; none of a plain training. */
+  /** Names of a sweep's trials; empty for plain training. */
   names: string[];
-  /** Of values that all trials have in common. */
+  /** Reasons for the values that all trials share. */
   reasons: Record<string, string>;
-  /** That validation examples are training examples, too; null where none is. */
+  /** Warning that validation examples are also training examples; null where there are none. */
   overlap: string | null;
 }
 
@@ -84,7 +84,7 @@ export async function settleTraining(options: AskedTraining, base: BaseModel): P
   };
 }
 
-/** What training's options depend on: how many examples the lines are, and how long the longest is of all that are within the context. */
+/** Measures what the options depend on: the number of examples, and the longest example within the context. */
 async function measure(
   { training, validation, format }: { training: RawExample[]; validation: RawExample[]; format: FormatName },
   asked: readonly SweepTrial[],
@@ -166,8 +166,8 @@ async function resolveTrials(
 }
 
 /**
- * The configuration of the adapter to start from. Training goes on with exactly that one: with another rank the weights would
- * not fit, with another scale they would mean something else.
+ * The configuration of the adapter to continue from. Training uses exactly this configuration: with another rank the weights would not
+ * fit, with another scale they would have a different effect.
  */
 async function configOf(folder: string, peft: unknown, base: BaseModel): Promise<PeftConfig> {
   if (peft !== undefined)

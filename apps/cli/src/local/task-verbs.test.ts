@@ -1,4 +1,4 @@
-// The local verbs on every task and on methods other than LoRA: what is scored, what merges, and what an adapter goes on from.
+// The local verbs for every task and for methods other than LoRA: scoring, merging, and continuing from an adapter.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -42,7 +42,7 @@ const train = (model: string, data: string, output: string, peft: object | null,
     '{"precision":"fp32"}',
     ...more,
   );
-/** Scores of `lines`, by the base model or with an adapter. */
+/** The scores of `lines` for the base model, or with an adapter. */
 async function score(model: string, lines: object[], adapter?: string) {
   const file = `score-${model}-${adapter ?? 'base'}.jsonl`;
   await writeLines(file, lines);
@@ -87,7 +87,7 @@ test('score of an encoder-decoder: the target, as text or as token ids', async (
     { input_ids: [50, 43, 49], labels: [51, 33, 257] },
   ];
   const base = await score('translator', input);
-  // Letters are their bytes, and the end of text closes a target.
+  // Token ids of letters follow their bytes, and the end-of-sequence token ends a target.
   assert.deepEqual(
     base[0].input_ids,
     [17, 10, 16].map((id) => id + 33),
@@ -191,7 +191,7 @@ test('train --start-from goes on from an adapter, and refuses one of another sha
   const peft = { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'] };
   const first = await train('decoder', 'texts.jsonl', 'first', peft);
   const files = await readFile(join(folder, 'first/adapter_model.safetensors'));
-  // With a rate that moves nothing, what comes out is what went in, and the first loss is the trained one.
+  // With a negligible learning rate, the output equals the input, and the first loss is that of the trained adapter.
   const more = ['--start-from', 'first', '--learning-rate', '1e-12'];
   const still = await train('decoder', 'texts.jsonl', 'still', null, ...more);
   const lossOf = (ran: Ran) => linesOf(ran.stdout).find(({ type }) => type === 'step').loss;

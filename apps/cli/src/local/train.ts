@@ -25,7 +25,7 @@ interface Options extends VerbOptions, AskedTraining {
   overwrite?: boolean;
 }
 
-/** The fields of lines for `CAUSAL_LM`, or for other tasks. */
+/** The fields of a data line for `CAUSAL_LM`, or for the other tasks. */
 const lineFields = (isCausal: boolean): string =>
   formats
     .filter(({ tasks }) => (tasks[0] === 'CAUSAL_LM') === isCausal)
@@ -67,7 +67,7 @@ export function addTrainVerb(program: Command): void {
     .action(runTraining);
 }
 
-/** With --json every record of the trainer is one line on stdout. */
+/** With --json, prints every record of the trainer as one line on stdout. */
 async function runTraining(options: Options): Promise<void> {
   const output = createOutput(options);
   const checkpointDir = resolve(
@@ -112,10 +112,10 @@ async function runTraining(options: Options): Promise<void> {
         }
         run.take(record);
         if (record.type === 'checkpoint') await pruneLocalCheckpoints(checkpointDir, record.dir);
-        // TensorFlow blocks the event loop for a whole step; here Ctrl-C gets its turn.
+        // TensorFlow blocks the event loop for a whole step; here Ctrl-C can be handled.
         await new Promise((resume) => setImmediate(resume));
       }
-      // Only now is the base that was trained on no longer loaded.
+      // Only now is the training base no longer in memory.
       if (done) {
         const { peft, training } = trials[(done.winner?.trial ?? 1) - 1]!;
         if (isQuantised(training.base_dtype) && done.validationLoss !== null)
@@ -142,7 +142,7 @@ function checkCheckpoints(folder: string, resume = false): void {
   );
 }
 
-/** The adapter of a sweep's winner lies in a folder of its trial. */
+/** Moves the adapter of a sweep's winner from the folder of its trial to the output folder. */
 async function moveTo(
   outputDir: string,
   done: Extract<TrainRecord, { type: 'done' }>,

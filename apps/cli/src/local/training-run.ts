@@ -12,19 +12,19 @@ import type { Output } from '../output.ts';
 import type { FinishedRun } from './served-figures.ts';
 
 interface Options {
-  /** As the user gave it. */
+  /** As given by the user. */
   model: string;
-  /** The adapter's folder. */
+  /** Output folder of the adapter. */
   output: string;
   resume?: boolean;
-  /** File for the loss curve. */
+  /** SVG file for the loss curve. */
   curve?: string;
 }
-/** One run on the screen: takes the trainer's records, shows them, and sums up at the end. */
+/** Displays one run: receives the trainer's records, shows progress, and prints a summary at the end. */
 export class TrainingRun {
   readonly #options: Options;
   readonly #names: readonly string[];
-  /** Rungs that have been told of each trial. */
+  /** Number of rungs reported so far, by trial. */
   readonly #told: number[] = [];
   readonly #writesText: boolean;
   readonly #output: Output;
@@ -33,10 +33,10 @@ export class TrainingRun {
   readonly #began = performance.now();
   #last: TrainRecord | FinishedRun | null = null;
   #checkpointStep: number | null = null;
-  /** How many were written, in what time, and how large the last one is. */
+  /** Number of checkpoints, total seconds spent writing them, and size of the last one. */
   readonly #checkpoints = { count: 0, seconds: 0, bytes: 0 };
 
-  /** @param names of a sweep's trials; none of a plain run */
+  /** @param names of a sweep's trials; empty for a plain run */
   constructor(
     options: Options,
     { peft, training }: SweepTrial<ResolvedTraining>,
@@ -89,7 +89,7 @@ export class TrainingRun {
         state.status = 'training';
         state.totalSteps = record.totalSteps;
         state.step = record.resumedFrom ?? 0;
-        // The whole curve is drawn, not only what follows.
+        // Draws the whole curve, including the steps before the checkpoint.
         if (record.series) {
           const { train, evaluation } = record.series;
           state.training.push(...Array.from(train.loss, (loss, i) => ({ step: i + 1, loss })));
@@ -105,7 +105,7 @@ export class TrainingRun {
         state.epoch = record.epoch;
         state.tokens = record.tokens;
         state.tokensPerSecond = record.tokensPerSecond;
-        // After the last step evaluation and saving still take time, so 0 seconds would be wrong.
+        // After the last step, evaluation and saving still take time, so 0 seconds would be wrong.
         state.secondsRemaining = record.step === record.totalSteps ? null : record.secondsRemaining;
         state.training.push({ step: record.step, loss: record.loss });
         break;
@@ -134,7 +134,7 @@ export class TrainingRun {
     this.#display.update(state);
   }
 
-  /** What trials have come to since it was last told. */
+  /** Reports the rungs that trials reached since the last report. */
   #sayTrials(rows: Extract<TrainRecord, { type: 'trials' }>['trials']): void {
     for (const { trial, status, rungs } of rows) {
       const name = `Trial ${trial} (${this.#names[trial - 1]})`;
@@ -151,7 +151,7 @@ export class TrainingRun {
     this.#display.close();
   }
 
-  /** Sums up. Answers whether the adapter was written. */
+  /** Prints the summary. Returns whether the adapter was written. */
   async finish(): Promise<boolean> {
     this.close();
     const record = this.#last;
@@ -209,7 +209,7 @@ export class TrainingRun {
   }
 }
 
-/** Of an adapter that was trained on a quantised base: which base the validation figures are of. */
+/** For an adapter that was trained on a quantised base: the base of the validation metrics. */
 function ofQuantised({ quantised }: FinishedRun): string | null {
   const trained = quantised?.quantised_validation_loss;
   if (!quantised || trained === undefined || trained === null) return null;

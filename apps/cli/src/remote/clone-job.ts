@@ -44,7 +44,7 @@ export function addCloneJobVerb(jobs: Command): void {
     });
 }
 
-/** `a.b=1` → {a: {b: 1}}. */
+/** Parses `a.b=1` as {a: {b: 1}}. */
 function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
   const equals = text.indexOf('=');
   const names = text.slice(0, equals).split('.');
@@ -62,7 +62,7 @@ function addChange(text: string, before: JobCloneParams = {}): JobCloneParams {
   return changes as JobCloneParams;
 }
 
-/** `__proto__` is a name like any other, for the server to refuse. */
+/** Defines an own property, also for `__proto__`, which the server then rejects. */
 function define(place: object, name: string, value: unknown): void {
   Object.defineProperty(place, name, { value, enumerable: true, writable: true, configurable: true });
 }

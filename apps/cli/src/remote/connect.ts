@@ -3,12 +3,12 @@ import { UsageError } from '../errors.ts';
 import { isOperatorKey, readProfile, sameUrl } from '../profile.ts';
 import type { RemoteOptions } from '../verb.ts';
 
-/** http://127.0.0.1:8000/v1, where `npm start` listens. */
+/** Default address of `npm start`. */
 export const DEFAULT_BASE_URL = 'http://127.0.0.1:8000/v1';
 
 /**
- * Takes flags first, then the environment, then the saved profile. A saved key is sent only to the base URL it was saved for. For the
- * operator, GRAFT_OPERATOR_KEY and a saved key of the operator come before a key of a team.
+ * Creates a client. Flags take precedence over the environment, and the environment over the saved profile. A saved key is only sent
+ * to the base URL it was saved for. For operator verbs, GRAFT_OPERATOR_KEY and a saved operator key take precedence over a team key.
  */
 export async function connect(
   options: RemoteOptions,

@@ -5,8 +5,8 @@ import { explainError } from '../errors.ts';
 import type { Output } from '../output.ts';
 
 /**
- * A conversation in the terminal that begins with the messages of `opening`. The model sees all of it. Ctrl-C ends an
- * answer, Ctrl-D the conversation.
+ * Runs a conversation in the terminal that starts with the messages of `opening`. Each request contains the whole conversation.
+ * Ctrl-C ends an answer, Ctrl-D the conversation.
  */
 export async function converse(
   client: GraftClient,
@@ -66,7 +66,7 @@ export async function converse(
   lines.close();
 }
 
-/** Null at the end of the input. */
+/** Asks for a line; null at the end of the input. */
 async function question(lines: ReturnType<typeof createInterface>, prompt: string): Promise<string | null> {
   const gone = new AbortController();
   const onClose = () => gone.abort();

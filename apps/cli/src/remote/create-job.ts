@@ -64,9 +64,9 @@ async function createAndTell(options: Options): Promise<void> {
   );
 }
 
-/** When the job is refused, what was uploaded for it is deleted again. */
+/** Creates a job. If it is rejected, deletes the files that were uploaded for it. */
 async function createJob(client: GraftClient, options: Options, output: Output): Promise<FineTuningJob> {
-  // Read before anything is uploaded: a typo in an option or in the model's name should not cost an upload.
+  // Validated before the upload, so that a typo in an option or in the model's name does not cost an upload.
   const params = { ...(await trainingParams(client, options)), ...otherParams(options) };
   const { idempotencyKey } = options;
   return await withFiles(
@@ -95,7 +95,7 @@ function otherParams({
   };
 }
 
-/** `mlflow=experiment`, `wandb=project` or `wandb=entity/project`. */
+/** Parses `mlflow=experiment`, `wandb=project` or `wandb=entity/project`. */
 function addIntegration(text: string, before: JobIntegration[] = []): JobIntegration[] {
   const [type, place = ''] = text.split(/=(.*)/s);
   if (place !== '') {

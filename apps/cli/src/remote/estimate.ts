@@ -20,7 +20,7 @@ export function addEstimateVerb(program: Command): void {
     const output = createOutput(options);
     const client = await connect(options);
     const params = await trainingParams(client, options);
-    // It creates nothing, so it leaves no file behind either.
+    // An estimate creates nothing, so uploaded files are deleted afterwards.
     const answer = await withFiles(
       client,
       options,

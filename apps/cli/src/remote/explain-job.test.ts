@@ -46,7 +46,7 @@ const outlook: JobOutlook = {
   has_worker: true,
 };
 
-/** Without the times at the beginning, which are of this machine's zone. */
+/** The paragraphs without the leading times, which depend on this machine's time zone. */
 const told = (...args: Parameters<typeof tell>) =>
   tell(...args).map((line) => line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d {2}/, ''));
 

@@ -1,12 +1,12 @@
 import type { FineTuningJob, GraftClient, JobAttempt, JobOutlook } from '@graft/client';
 import { count, duration, timestamp } from '../draw/quantities.ts';
 
-/** What became of a job so far, for whoever wonders: every attempt in order, and what happens next. */
+/** The history of a job, in every attempt, and its outlook. */
 export interface Explanation {
   job: FineTuningJob;
   attempts: JobAttempt[];
   outlook: JobOutlook | null;
-  /** In plain words, one paragraph each. */
+  /** The explanation, one sentence group per paragraph. */
   paragraphs: string[];
 }
 
@@ -19,7 +19,7 @@ export async function explainJob(client: GraftClient, id: string): Promise<Expla
     page = await jobs.attempts(id, { limit: 1000, after: page.last_id });
     attempts.push(...page.data);
   }
-  // After the attempts: what it tells of is then not older than they are.
+  // Read after the attempts, so that the job is not older than they are.
   const job = await jobs.retrieve(id);
   const { outlook } = page;
   return { job, attempts, outlook, paragraphs: tell(job, attempts, outlook) };
@@ -73,7 +73,7 @@ function endOf({ outcome, reason, kind }: JobAttempt, job: FineTuningJob): strin
   }
 }
 
-/** What was repeated, and how long it took until someone went on. */
+/** The steps that were repeated, and how long it took until another worker continued. */
 function sequel({ outcome, last_step, ended_at, kind }: JobAttempt, next: JobAttempt | undefined): string {
   if (next === undefined || ended_at === null || outcome === 'succeeded') return '';
   const parts: string[] = [];

@@ -120,7 +120,7 @@ export function addJobsVerbs(program: Command): void {
     }).action(async (id: string, options: RemoteOptions) => {
       const job = await (await connect(options)).fineTuning.jobs[move](id);
       createOutput(options).result(job, () =>
-        // A running job does it at its next step.
+        // A running job changes its state at its next step.
         job.status === 'running'
           ? `Asked ${job.id} to ${move}; it is running until its next step.`
           : `${done} ${job.id}; it is ${job.status} now.`,

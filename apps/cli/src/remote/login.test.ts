@@ -26,13 +26,13 @@ test('a key that works is saved for its owner alone, used, sent nowhere else, an
   const list = await runGraft(['files', 'list', '--json'], { env });
   assert.equal(list.code, 0, list.stderr);
 
-  // Another service gets no key of this one.
+  // The saved key is not sent to another service.
   const elsewhere = await runGraft(['files', 'list', '--base-url', other.env.GRAFT_BASE_URL], { env });
   assert.equal(elsewhere.code, 2);
   assert.match(elsewhere.stderr, /the saved key is for http/);
   assert.deepEqual(other.requests, []);
 
-  // The environment goes before the profile.
+  // The environment takes precedence over the profile.
   const wrong = { ...env, GRAFT_API_KEY: 'graft_wrongwrong_secretsecretsecretsecret' };
   assert.equal((await runGraft(['files', 'list'], { env: wrong })).code, 1);
 

@@ -37,7 +37,7 @@ export function addLoginVerbs(program: Command): void {
       throw error instanceof TypeError ? new UsageError(error.message) : error;
     }
     const me = await client.me();
-    // A key of the operator and one of a team are saved beside each other.
+    // An operator key and a team key are saved side by side.
     const kept = saved !== null && sameUrl(saved.baseUrl, baseUrl) ? saved : {};
     writeProfile({ ...kept, baseUrl, ...(isOperatorKey(apiKey) ? { operatorKey: apiKey } : { apiKey }) });
     const path = profilePath();
@@ -58,7 +58,7 @@ export function addLoginVerbs(program: Command): void {
 }
 
 async function ask(question: string, secret: boolean): Promise<string> {
-  // readline echoes what is typed to its output. For a secret that output is dropped, so the question is written apart.
+  // readline echoes the input to its output. For a secret the output is discarded, so the question is written separately.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   if (secret) process.stderr.write(question);
   const lines = createInterface({

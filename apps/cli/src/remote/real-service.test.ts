@@ -24,7 +24,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(keys.stdout.includes(key.split('_')[2] as string), false);
   const ada = { GRAFT_API_KEY: key };
 
-  // A damaged file is refused with every bad line; a good one becomes a job, watched to its end.
+  // A damaged file is rejected with every bad line; a valid file becomes a job, which is watched to its end.
   await writeFile(join(folder, 'bad.jsonl'), '{"text":"a"}\nnope\n{"text":2}\n');
   const refused = await graft(['files', 'upload', 'bad.jsonl'], ada);
   assert.equal(refused.code, 1);
@@ -55,7 +55,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(late.code, 1);
   assert.match(late.stderr, /succeeded/);
 
-  // The adapter comes down as a folder, and answers here as it does there.
+  // The adapter is downloaded as a folder and generates the same locally as on the service.
   const downloaded = await json(['adapters', 'download', model, '--output', 'adapter'], ada);
   for (const file of downloaded.files) {
     assert.equal((await stat(join(folder, 'adapter', file.path))).size, file.bytes);
@@ -68,11 +68,11 @@ test('the verbs against a real service: from the first key to an adapter that an
   const here = await json(generate);
   assert.equal(there.choices[0].message.content, here.text);
 
-  // A sweep is a job like any other; its table tells which trial won, and its adapter answers.
+  // A sweep is a job like any other; its table shows the winning trial, and its adapter generates.
   const sweep = ['--sweep', '{"learning_rate":[0.001,0.01],"peft_type":["LORA","PROMPT_TUNING"]}'];
   const tried = [...create, '--validation', 'train.jsonl', '--epochs', '3', ...sweep];
   const told = await json(['estimate', ...tried.slice(2).filter((_, i) => i !== 4 && i !== 5)], ada);
-  // Six steps each: so few all train to the end.
+  // Six steps each: so few that no trial is stopped early.
   assert.equal(told.steps, 4 * 6);
   const best = /Succeeded in .*: (ft:tiny:research:sums:\w+)/.exec(
     (await ok([...tried, '--watch'], ada)).stdout,
@@ -87,7 +87,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.match((await ok(['jobs', 'trials', jobs[0].id], ada)).stdout, /^This job is no sweep/);
   assert.equal((await json(['chat', '--model', best!, '-m', '2+1=', '--max-tokens', '4'], ada)).model, best);
 
-  // Uploaded, it is another adapter that answers the same, also under a tag that is moved to it.
+  // The uploaded copy is another adapter that generates the same, also through a tag that is moved to it.
   const upload = [
     'adapters',
     'upload',
@@ -112,7 +112,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(moved.code, 1);
   assert.match(moved.stderr, /points at version 1; nothing was changed/);
   const compared = await ok(['adapters', 'compare', model, 'ft:tiny:research:again:production'], ada);
-  // A job says which modules were asked for, a file which ones that came to.
+  // A job has the requested modules, an uploaded file the resolved ones.
   assert.match(compared.stdout, /^OPTION .*\ntarget_modules +"all-linear" +\["model\.layers.*\n\nLINEAGE/);
   assert.match(compared.stdout, /^adapter_model\.safetensors +same/m);
   const lineage = await ok(['adapters', 'lineage', uploaded.adapter_id], ada);
@@ -139,7 +139,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(bad.code, 1);
   assert.match(bad.stderr, /adapter_model\.safetensors is only 4 bytes long/);
 
-  // .env alone leads the operator to the same service, from any folder.
+  // With only .env, the operator reaches the same service from any folder.
   const settings = Object.entries(env).filter(([name]) => /^GRAFT_(BASE_URL|OPERATOR_KEY)$/.test(name));
   await writeFile(join(folder, 'settings'), settings.map(([name, value]) => `${name}=${value}\n`).join(''));
   const teams = await runGraft(['admin', 'teams', 'list', '--json'], {
@@ -148,7 +148,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.equal(teams.code, 0, teams.stderr);
   assert.ok(JSON.parse(teams.stdout).data.some((team: { name: string }) => team.name === 'research'));
 
-  // Another team sees none of it; a revoked key opens nothing.
+  // Another team sees nothing of it, and a revoked key is rejected.
   assert.deepEqual((await json(['jobs', 'list'])).data, []);
   const foreign = await graft(['adapters', 'download', model, '--output', 'stolen']);
   assert.equal(foreign.code, 1);
@@ -159,7 +159,7 @@ test('the verbs against a real service: from the first key to an adapter that an
   assert.match(revoked.stderr, /^graft: .*Set GRAFT_API_KEY, or save a key with `graft login`/);
 });
 
-/** API and worker of a database, data folder and port of their own; answers the environment of the command. */
+/** Starts API and worker with a separate database, data folder and port; returns the environment of the command. */
 async function startGraft(t: TestContext, folder: string): Promise<Record<string, string>> {
   const database = await createTestDatabase();
   t.after(() => database.drop());

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { runGraft, temporaryFolder } from '../testing/run-graft.ts';
 import { KEY, type WireServer, wireServer } from '../testing/wire-server.ts';
 
-/** Runs a verb that must succeed, both for people and for programs. */
+/** Runs a verb that must succeed, with human-readable and with JSON output. */
 async function bothWays(
   t: TestContext,
   args: string[],
@@ -209,7 +209,7 @@ test('adapters download unpacks a folder like any other, and refuses to write ov
   const ran = await runGraft(args, { env: server.env, cwd: folder });
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(ran.stdout, /in adapter: adapter_config\.json, adapter_model\.safetensors, README\.md/);
-  // Nothing else is left behind: no archive, no temporary folder.
+  // No archive or temporary folder is left.
   assert.deepEqual(await readdir(folder), ['adapter']);
   assert.deepEqual((await readdir(join(folder, 'adapter'))).sort(), [
     'README.md',

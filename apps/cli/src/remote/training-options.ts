@@ -21,7 +21,7 @@ import { checkFiles, type FileOptions } from './with-files.ts';
 
 type FineTuningOptions = Awaited<ReturnType<GraftClient['fineTuning']['jobs']['options']>>;
 
-/** What a job trains, on what and how. */
+/** The options of a job: model, data and settings. */
 export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
   model: string;
   seed?: number;
@@ -32,7 +32,7 @@ export interface TrainingOptions extends FileOptions, PeftFlags, TrainingFlags {
   startFrom?: string;
 }
 
-/** Declares the options of every verb that takes a job's. */
+/** Declares the options of every verb that describes a job. */
 export function takeTrainingOptions(command: Command): Command {
   const described = command
     .requiredOption('--model <id>', 'a base model, see `graft models list`')
@@ -52,15 +52,15 @@ export function takeTrainingOptions(command: Command): Command {
 }
 
 /**
- * The options as a request has them, but for the files. Asks the service whether it has the model, before anything is uploaded, and for
- * the usual options of a method that a flag names.
+ * The options for a request, without the files. Checks with the service that the model exists, before anything is uploaded, and reads
+ * the default configuration of a method that is set by a flag.
  */
 export async function trainingParams(
   client: GraftClient,
   options: TrainingOptions,
 ): Promise<Omit<JobEstimateParams, 'training_file' | 'validation_file'>> {
   const { model, seed, sweep, startFrom } = options;
-  // What is wrong here needs no service to be seen.
+  // These errors are detected without the service.
   checkFiles(options);
   const training = trainingArgument(options);
   const given = sweep === undefined ? undefined : jsonObjectArgument('--sweep', sweep);
@@ -76,14 +76,14 @@ export async function trainingParams(
     ...(seed === undefined ? {} : { seed }),
     ...(startFrom === undefined ? {} : { start_from: startFrom }),
     ...hyperparametersOf(options),
-    // The API says what is wrong with it.
+    // The API validates it.
     ...(peft === undefined ? {} : { peft: peft as object as PeftOptions }),
     ...(training === undefined ? {} : { training }),
     ...(given === undefined ? {} : { sweep: given }),
   };
 }
 
-/** Null where the key may not read them. Throws the API's error where there is no such model. */
+/** Reads the service's options; null where the key has no permission. Throws the API's error for an unknown model. */
 async function readOptions(
   client: GraftClient,
   model: string,

@@ -44,7 +44,7 @@ function cellsOf({ trial, status, tied_with: tied, peft, training, step }: JobTr
 function lossAt({ rungs }: JobTrial, end: number): string {
   const rung = rungs.find(({ step }) => step === end);
   if (!rung) return '';
-  // The metric that decides, where that is not the loss.
+  // The metric that decides, where it is not the loss.
   const value = rung.value == null ? '' : ` (${rung.value.toFixed(4)})`;
   return `${rung.valid_loss?.toFixed(4) ?? 'not a number'}${value}`;
 }

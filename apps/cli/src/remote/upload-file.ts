@@ -5,10 +5,10 @@ import { bytes } from '../draw/quantities.ts';
 import { TransferDisplay } from '../draw/transfer-display.ts';
 import { CommandError } from '../errors.ts';
 
-/** Larger files go in parts, so that a connection that breaks costs one part and not the whole. */
+/** Larger files are uploaded in parts, so that a broken connection costs only one part. */
 const wholeBytes = 32 * 2 ** 20;
 
-/** Uploads with progress on stderr. Run again after a cut, it goes on where it was. */
+/** Uploads a file with progress on stderr. An interrupted upload resumes when the command is run again. */
 export async function uploadFile(
   client: GraftClient,
   path: string,

@@ -31,7 +31,7 @@ test('with --json every event, metric and change of the job is a line of its own
   const metrics = lines
     .filter((line) => line.type === 'metric')
     .map(({ metric }) => [metric.kind, metric.step]);
-  // Each once, and the evaluation of the last step, though it came after that step's loss.
+  // Each metric once, including the evaluation of the last step, which came after the loss of that step.
   assert.deepEqual(metrics, [
     ['train', 1],
     ['train', 2],

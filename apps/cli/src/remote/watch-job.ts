@@ -9,13 +9,13 @@ import { catchInterrupts, INTERRUPTED } from '../interrupts.ts';
 import type { Output } from '../output.ts';
 
 const POLL_MS = 1_000;
-/** After a job's end its last events may still be on their way. */
+/** After a job's end, its last events may still arrive for this long. */
 const LAST_EVENTS_MS = 3_000;
 const finalStatuses = new Set(['succeeded', 'failed', 'cancelled']);
 
 /**
- * Follows a job until it is finished and answers the exit code. With --json every event, metric and job change is
- * one line on stdout: {"type": "event" | "metric" | "job", …}.
+ * Follows a job until it ends and returns the exit code. With --json, prints every event, metric and job change as one line on
+ * stdout: {"type": "event" | "metric" | "job", …}.
  */
 export async function watchJob(client: GraftClient, id: string, output: Output): Promise<number> {
   const interrupts = catchInterrupts();
@@ -25,7 +25,7 @@ export async function watchJob(client: GraftClient, id: string, output: Output):
   const ended = new AbortController();
   let events: Promise<void> = Promise.resolve();
   try {
-    // Fails at once for an unknown job, before anything is drawn.
+    // Fails for an unknown job before anything is drawn.
     let job = await client.fineTuning.jobs.retrieve(id, { signal });
     events = followEvents(client, id, AbortSignal.any([signal, ended.signal]), (event) => {
       if (output.json) output.line({ type: 'event', event });
@@ -61,7 +61,7 @@ export async function watchJob(client: GraftClient, id: string, output: Output):
   }
 }
 
-/** The stream only adds events to what polling shows. When it fails, polling goes on. */
+/** Adds events to what polling shows. When the stream fails, polling continues. */
 async function followEvents(
   client: GraftClient,
   id: string,
@@ -75,13 +75,13 @@ async function followEvents(
   }
 }
 
-/** The loss series, fetched piece by piece. */
+/** The loss series, fetched incrementally. */
 class MetricSeries {
   readonly #client: GraftClient;
   readonly #id: string;
   readonly #training = new Map<number, JobMetric>();
   readonly #evaluation = new Map<number, JobMetric>();
-  /** The last step of the metrics, which may be ahead of the job's progress. */
+  /** Last step of the metrics, which may be later than the job's progress. */
   #lastStep = 0;
   #lastProgress = 0;
 
@@ -98,17 +98,17 @@ class MetricSeries {
     return [...this.#evaluation.values()];
   }
 
-  /** Answers what is new. */
+  /** Fetches and returns the new metrics. */
   async refresh(job: FineTuningJob, signal: AbortSignal): Promise<JobMetric[]> {
     if (job.progress === null) return [];
-    // A resumed job begins again at its checkpoint, so the points after that step are dropped.
+    // A resumed job continues from its checkpoint, so the points are fetched again.
     if (job.progress.step < this.#lastProgress) {
       this.#training.clear();
       this.#evaluation.clear();
       this.#lastStep = 0;
     }
     this.#lastProgress = job.progress.step;
-    // The last step is asked for again, as its evaluation comes later than its loss.
+    // The last step is requested again, because its evaluation is later than its loss.
     const options = this.#lastStep > 1 ? { afterStep: this.#lastStep - 1, signal } : { signal };
     const fetched = await this.#client.fineTuning.jobs.metrics(this.#id, options);
     const news = fetched.filter(({ kind, step }) => !this.#seriesOf(kind).has(step));
@@ -154,22 +154,22 @@ function eventLine(event: JobEvent): string {
   return `${time}  ${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}`;
 }
 
-/** Longer prompts, and those of several lines, are read from the job by the shell. */
+/** Longer prompts, and those with several lines, are read from the job by a shell command. */
 const longestOption = 300;
 
-/** The system prompt that the examples begin with: without it the adapter answers something else. */
+/** The option for the system prompt of the training examples, without which the adapter behaves differently. */
 export function systemOption({
   id,
   system_prompt: prompt,
 }: Pick<FineTuningJob, 'id' | 'system_prompt'>): string {
-  // A server of an earlier version does not name it.
+  // A server of an earlier version has no such field.
   if (prompt == null) return '';
   const isShort = prompt.length <= longestOption && printable(prompt) === prompt && !prompt.includes('\n');
   if (isShort) return ` --system '${prompt.replaceAll("'", `'\\''`)}'`;
   return ` --system "$(graft jobs get ${id} --json | jq -r .system_prompt)"`;
 }
 
-/** The closing lines, and the exit code. */
+/** Prints the summary and returns the exit code. */
 async function finish(client: GraftClient, job: FineTuningJob, output: Output): Promise<number> {
   if (output.json) return job.status === 'succeeded' ? 0 : 1;
   const { paint } = output;

@@ -34,7 +34,7 @@ export function addWhoamiVerb(program: Command): void {
   });
 }
 
-/** In a few words: `admin of team research`. */
+/** A short description, such as `admin of team research`. */
 export function whoIs({ kind, team, role }: Me): string {
   if (kind === 'person') return 'signed in, and of no team';
   return team === null ? 'the operator of the service' : `${role} of team ${team.name}`;

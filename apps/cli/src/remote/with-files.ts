@@ -9,15 +9,14 @@ export interface FileOptions {
   validation?: string;
 }
 
-/** The files of a job as a request names them. */
+/** The file ids of a job, for a request. */
 export interface JobFiles {
   training_file: string;
   validation_file?: string;
 }
 
 /**
- * Uploads what is local for a request. What was uploaded for it is deleted again when the request is refused, or with `forNow` at its
- * end.
+ * Uploads local files for a request. Deletes them again when the request is rejected or, with `forNow`, after the request.
  */
 export async function withFiles<T>(
   client: GraftClient,
@@ -50,7 +49,7 @@ export async function withFiles<T>(
     if (forNow) await takeBack();
     return answer;
   } catch (error) {
-    // After a broken connection a job may exist and need its files.
+    // After a connection error the job may exist and need its files.
     const isRefused = (error as Error).name === 'GraftApiError' && (error as GraftApiError).status < 500;
     if (isRefused || forNow) await takeBack();
     throw error;
@@ -59,7 +58,7 @@ export async function withFiles<T>(
 
 type FileArgument = { path: string } | { id: string };
 
-/** Throws UsageError for a name that is neither a file here nor the id of an uploaded one. */
+/** Throws UsageError for an argument that is neither a local file nor the id of an uploaded one. */
 export function checkFiles({ data, validation }: FileOptions) {
   return {
     training: fileOf(data, '--data'),
@@ -67,7 +66,7 @@ export function checkFiles({ data, validation }: FileOptions) {
   };
 }
 
-/** An existing path is uploaded; anything that looks like a file id is taken as one. */
+/** An existing path is a local file; otherwise, anything that looks like a file id is used as one. */
 function fileOf(text: string, option: string): FileArgument {
   if (existsSync(text)) return { path: text };
   if (/^file-[A-Za-z0-9]+$/.test(text)) return { id: text };

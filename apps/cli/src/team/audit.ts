@@ -22,7 +22,7 @@ interface AuditOptions extends RemoteOptions {
   output: string;
 }
 
-/** `graft team audit`: who did what. */
+/** `graft team audit`: prints or exports the audit log. */
 export function addAuditVerb(team: Command): void {
   verb(team, {
     name: 'audit',
@@ -57,7 +57,7 @@ export function addAuditVerb(team: Command): void {
         }).filter(([, value]) => value !== undefined),
       );
       if (options.export) {
-        // Without a limit of its own an export has as many as one answer holds.
+        // Without --limit, an export has as many entries as one response may contain.
         const limit = command.getOptionValueSource('limit') === 'default' ? 100_000 : options.limit;
         const response = await audit.export({ ...filter, limit, format: options.export });
         const bytes = await saveStream(response.bytes(), options.output);

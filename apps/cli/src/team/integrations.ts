@@ -71,7 +71,7 @@ export function addIntegrationsVerbs(program: Command): void {
     });
 }
 
-/** A secret is no argument, which other users of the machine could see. */
+/** The secret is not an argument, because other users of the machine can see arguments. */
 async function paramsOf({ url, username, secretEnv, secretStdin }: Settings): Promise<IntegrationParams> {
   if (secretEnv !== undefined && secretStdin)
     throw new UsageError('--secret-env and --secret-stdin exclude each other.');

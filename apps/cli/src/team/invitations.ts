@@ -74,8 +74,8 @@ export function addInvitationVerbs(team: Command): void {
 }
 
 /**
- * The address of the dashboard's page, and of what `graft join` takes. The token stands behind a #, which no browser sends to a
- * server and no server writes into its log.
+ * The URL of the dashboard's page, which `graft join` accepts as well. The token is in the fragment (after #), which browsers do not send
+ * to the server, so it is in no log.
  */
 export function linkOf(baseUrl: string, { token }: Pick<CreatedInvitation, 'token'>): string {
   return `${baseUrl.replace(/(\/v1)?\/*$/, '')}/invitations/accept#${token}`;

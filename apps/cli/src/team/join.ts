@@ -31,7 +31,7 @@ export function addJoinVerb(program: Command): void {
       });
       const { key, ...told } = accepted;
       const joined = `You are ${told.role} of team ${told.team.name} as ${told.person.email}.`;
-      // It is told this once: a key that was saved before must not cost this one, nor this one that.
+      // The key is shown only once: saving it must not overwrite a saved key, and it must not be lost either.
       if (hasProfile()) {
         output.result({ ...accepted, base_url: baseUrl, profile: null }, () => key);
         output.note(
@@ -47,7 +47,7 @@ export function addJoinVerb(program: Command): void {
     });
 }
 
-/** A damaged one is one: what it holds is not thrown away. */
+/** Whether a profile exists. A damaged one counts, so that it is not overwritten. */
 function hasProfile(): boolean {
   try {
     return readProfile() !== null;
@@ -56,10 +56,10 @@ function hasProfile(): boolean {
   }
 }
 
-/** The path of the page behind a link; links from before there was one have the API's, with `/v1` in front. */
+/** Path of the dashboard's page. Links of earlier versions have the API's path, which starts with `/v1`. */
 const path = '/invitations/accept';
 
-/** `https://…/invitations/accept#graft_invite_…`, or the part behind the #. */
+/** Parses `https://…/invitations/accept#graft_invite_…`, or only the part after the #. */
 function parseLink(link: string, baseUrl: string): { baseUrl: string; token: string } {
   const [address = '', token] = link.split('#', 2);
   if (token === undefined && address.startsWith('graft_invite_')) return { baseUrl, token: address };

@@ -125,7 +125,7 @@ interface CreateOptions extends RemoteOptions {
   ofTeam?: boolean;
 }
 
-/** The id in a whole key, so that whoever has one need not take it apart. */
+/** The id of a key, which may be given as an id or as the whole key. */
 export const idOf = (key: string): string => /^graft_((?:op_)?[^_]+)_/.exec(key)?.[1] ?? key;
 
 function tellKey(output: Output, made: CreatedApiKey): void {

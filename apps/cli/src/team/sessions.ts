@@ -7,7 +7,7 @@ import { createOutput } from '../output.ts';
 import { connect } from '../remote/connect.ts';
 import { noun, type RemoteOptions, verb } from '../verb.ts';
 
-/** `graft sessions …`: browsers that are signed in by your key. */
+/** `graft sessions …`: browsers that are signed in with your key. */
 export function addSessionVerbs(program: Command): void {
   const sessions = noun(program, 'sessions', 'browsers that your key was exchanged in: list, end');
 

@@ -1,4 +1,4 @@
-/** Teams, people and keys by the command, against a real API: from the operator's first team to its end. */
+/** Verbs for teams, people and keys against a real API: from the creation of a team to its deletion. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ test('a team from its first admin to its end', async (t) => {
   const service = await startApi(t, folder);
   const { graft, ok, json } = graftIn(folder, service);
 
-  // The operator makes a team and invites its first admin, who joins and has the key saved.
+  // The operator creates a team and invites its first admin, who joins; the key is saved.
   await ok(['admin', 'teams', 'create', 'research']);
   const weighed = await ok(['admin', 'teams', 'weight', 'research', '3']);
   assert.equal(weighed.stdout, 'research has the weight 3.\n');
@@ -30,7 +30,7 @@ test('a team from its first admin to its end', async (t) => {
   assert.match(who, /^person +Lead <lead@example\.com> \(user-\w+\)$/m);
   assert.match((await ok(['team', 'show'], lead)).stdout, /^team +research$/m);
 
-  // What the operator lets them have, which the lead sees.
+  // The operator sets limits, which the lead can read.
   const limits = ['--queued-jobs', '50', '--stored-bytes', '20GB', '--methods', 'LORA,IA3'];
   const set = await json(['admin', 'teams', 'quota', 'research', ...limits]);
   assert.deepEqual([set.queued_jobs, set.stored_bytes, set.methods], [50, 20e9, ['LORA', 'IA3']]);
@@ -43,9 +43,9 @@ test('a team from its first admin to its end', async (t) => {
   const odd = await graft(['admin', 'teams', 'quota', 'research', '--methods', 'LORE']);
   assert.match(odd.stderr, /'methods\[0\]': must be one of "LORA", /);
 
-  // The lead invites somebody who has a key of another team saved already: it is not lost.
+  // The lead invites a person who already has a saved key of another team, which must not be lost.
   const { link: second } = await json(['team', 'invitations', 'create', '--role', 'viewer'], lead);
-  // Links from before there was a page for them are the API's.
+  // Links of earlier versions are those of the API.
   const former = second.replace('/invitations/', '/v1/invitations/');
   assert.notEqual(former, second);
   const ada = await ok(['join', former, '--email', 'Ada@example.com'], lead);
@@ -77,7 +77,7 @@ test('a team from its first admin to its end', async (t) => {
   await ok(['team', 'keys', 'revoke', rotated], lead);
   assert.equal((await graft(['files', 'list'], { GRAFT_API_KEY: rotated })).code, 1);
 
-  // What was done stands in the log, and goes into a file.
+  // The audit log has the actions and can be exported to a file.
   const log = await json(['team', 'audit', '--action', 'api_key.*', '--limit', '2'], lead);
   assert.deepEqual(
     log.data.map(({ action }: { action: string }) => action),
@@ -88,7 +88,7 @@ test('a team from its first admin to its end', async (t) => {
   assert.match(await readFile(csv, 'utf8'), /^id,created_at,action,.*\r\n\d+,\d+,[\s\S]*,member\.role,/);
   assert.equal((await graft(['team', 'audit', '--since', 'monday'], lead)).code, 2);
 
-  // A browser that the key was exchanged in is listed, and its session ended.
+  // A browser session that was created with the key is listed and can be ended.
   const signIn = await fetch(`${service.GRAFT_BASE_URL}/sign-in/key`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-graft-csrf': '1' },
@@ -100,7 +100,7 @@ test('a team from its first admin to its end', async (t) => {
   assert.match((await ok(['sessions', 'end', '--all'], lead)).stdout, /^Ended 0 sessions/);
   assert.equal((await graft(['sessions', 'end'], lead)).code, 2);
 
-  // The operator stops a person, and reads nothing with a key of their own.
+  // The operator disables a person, and cannot read team data with an operator key.
   await ok(['admin', 'people', 'disable', 'ada@example.com']);
   assert.equal((await graft(['whoami'], asAda)).code, 1);
   await ok(['admin', 'people', 'enable', 'ada@example.com']);

@@ -10,7 +10,7 @@ import { addInvitationVerbs } from './invitations.ts';
 import { addTeamKeyVerbs } from './keys.ts';
 import { addMemberVerbs } from './members.ts';
 
-/** `graft team …`, for whoever runs a team. */
+/** `graft team …`: verbs for the admins of a team. */
 export function addTeamVerbs(program: Command): void {
   const team = noun(program, 'team', 'your team: show, quota, members, invitations, keys, audit, delete');
 

@@ -1,4 +1,4 @@
-/** Usage, prices and budgets by the command, against a real API. */
+/** Verbs for usage, prices and budgets, against a real API. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

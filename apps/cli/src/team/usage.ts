@@ -12,7 +12,7 @@ interface UsageOptions extends RemoteOptions {
   csv?: boolean;
 }
 
-/** `graft usage`: what the team used. */
+/** `graft usage`: the usage of the team. */
 export function addUsageVerb(program: Command): void {
   verb(program, {
     name: 'usage',
@@ -57,6 +57,6 @@ export function addUsageVerb(program: Command): void {
     });
 }
 
-/** Fields of a result, as `--by` names them. */
+/** The fields of a result that `--by` selects. */
 const groupsOf = (by: string | undefined): (keyof UsageResult)[] =>
   (by?.split(',') ?? []) as (keyof UsageResult)[];

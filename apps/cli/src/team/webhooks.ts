@@ -192,7 +192,7 @@ interface UpdateOptions extends RemoteOptions, Settings {
 
 function settingsOf({ event, description }: Settings) {
   return {
-    // The service knows the types, and names them.
+    // The service validates the types and lists the valid ones.
     ...(event && { events: event as WebhookEventType[] }),
     ...(description !== undefined && { description: description === '' ? null : description }),
   };

@@ -7,30 +7,30 @@ export const OPENAI_KEY = 'sk-proj-canary-0123456789abcdef';
 interface ServedFile {
   filename: string;
   content: string;
-  /** Instead of the content: this answer. */
+  /** The error that is returned instead of the content. */
   refused?: { status: number; message: string };
-  /** How often the content breaks off half way before it comes whole. */
+  /** How many downloads break off half way before one is complete. */
   breaks?: number;
-  /** What the object says, where that is not true. */
+  /** The size in the file object, where it differs from the actual size. */
   bytes?: number;
 }
 
 export interface OpenAiServer {
   env: { OPENAI_API_KEY: string; OPENAI_BASE_URL: string };
   requests: { method: string; path: string; authorization: string | undefined }[];
-  /** By id, the oldest first. */
+  /** Files by id, oldest first. */
   files: Map<string, ServedFile>;
-  /** The oldest first. */
+  /** Oldest first. */
   jobs: Record<string, unknown>[];
-  /** So many requests are told to come again, after the seconds of Retry-After. */
+  /** Number of requests that are answered with 429 and Retry-After. */
   tooMany: number;
-  /** Objects of one page, whatever more is asked for. */
+  /** Maximum number of objects in a page, even if more are requested. */
   pageSize: number;
-  /** Every page is the first one, and never the last. */
+  /** Every page is the first one and claims that there are more. */
   pagesGoRound: boolean;
 }
 
-/** A job as OpenAI's specification has it. */
+/** A job in the format of OpenAI's specification. */
 export function openAiJob(id: string, more: object = {}): Record<string, unknown> {
   const hyperparameters = { n_epochs: 3, batch_size: 1, learning_rate_multiplier: 1.8 };
   return {
@@ -58,7 +58,7 @@ export function openAiJob(id: string, more: object = {}): Record<string, unknown
   };
 }
 
-/** What OpenAI's specification says of reading files and jobs, over real HTTP, recorded. Nothing can be changed in it. */
+/** A read-only server that implements OpenAI's specification for files and jobs over real HTTP and records the requests. */
 export async function openAiServer(t: TestContext): Promise<OpenAiServer> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://x');
@@ -67,7 +67,7 @@ export async function openAiServer(t: TestContext): Promise<OpenAiServer> {
     state.requests.push({ method: request.method ?? '', path: path + url.search, authorization });
     response.setHeader('x-request-id', `req_${state.requests.length}`);
     if (authorization !== `Bearer ${OPENAI_KEY}`) {
-      // The real one hides most of the key; this one shows all of it, and must not be repeated.
+      // OpenAI hides most of the key. This server returns all of it, and the command must not print it.
       const given = authorization?.replace('Bearer ', '');
       return fail(response, 401, 'invalid_api_key', `Incorrect API key provided: ${given}.`);
     }

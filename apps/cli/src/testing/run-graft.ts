@@ -18,19 +18,19 @@ export interface RunOptions {
   env?: Record<string, string>;
   cwd?: string;
   stdin?: string;
-  /** Called with all of it so far, at each piece; may send signals. */
+  /** Called with the whole output so far whenever it grows; may send signals. */
   onStdout?: (stdout: string, child: { kill(signal: NodeJS.Signals): boolean }) => void;
   onStderr?: (stderr: string, child: { kill(signal: NodeJS.Signals): boolean }) => void;
 }
 
-/** Runs the real command in a process of its own, without the caller's Graft settings. */
+/** Runs the real command in a separate process, without the caller's Graft settings. */
 export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran> {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(GRAFT_|NODE_(?!OPTIONS)|DATABASE_URL|REDIS_URL)/.test(name),
   );
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    // No saved profile and no .env of whoever runs the tests may be read. NODE_OPTIONS tell where the run has bundles.
+    // The developer's saved profile and .env must not be read. NODE_OPTIONS has the path of the test run's bundles.
     env: {
       ...Object.fromEntries(inherited),
       XDG_CONFIG_HOME: '/nonexistent',
@@ -55,14 +55,14 @@ export function runGraft(args: string[], options: RunOptions = {}): Promise<Ran>
   });
 }
 
-/** A folder that is gone after the test. */
+/** Creates a folder that is removed after the test. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'graft-cli-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** The command in one folder and environment: what it came to; the same where it must succeed; and its `--json`. */
+/** Runs the command in one folder and environment: `graft` returns the result, `ok` requires success, `json` parses `--json`. */
 export function graftIn(folder: string, env: Record<string, string>) {
   const graft = (args: string[], more: Record<string, string> = {}): Promise<Ran> =>
     runGraft(args, { cwd: folder, env: { ...env, ...more } });

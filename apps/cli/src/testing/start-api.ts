@@ -10,7 +10,7 @@ import {
 } from '../../../../test/service/running-graft.ts';
 import { runGraft } from './run-graft.ts';
 
-/** The environment of the command. */
+/** Environment variables for the command. */
 export interface ApiEnvironment extends Record<string, string> {
   DATABASE_URL: string;
   GRAFT_DATA_DIR: string;
@@ -19,8 +19,8 @@ export interface ApiEnvironment extends Record<string, string> {
 }
 
 /**
- * An API process on a separate database, data folder and port, and the first key of the operator. `place`: an existing database and
- * data folder. `settings`: more of the API.
+ * Starts an API process with a separate database, data folder and port, and creates the first operator key. `place`: an existing
+ * database and data folder. `settings`: further settings of the API.
  */
 export async function startApi(
   t: Pick<TestContext, 'after'>,

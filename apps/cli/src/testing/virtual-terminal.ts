@@ -1,6 +1,6 @@
 import type { Terminal } from '../draw/live-region.ts';
 
-/** A terminal in memory that knows the few control sequences that we use. `screen` is what a person would see. */
+/** A terminal in memory that supports the control sequences that the command uses. `screen`: the visible text. */
 export class VirtualTerminal implements Terminal {
   readonly isTTY = true;
   readonly columns: number;
@@ -16,7 +16,7 @@ export class VirtualTerminal implements Terminal {
   }
 
   write(text: string): void {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is read here.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern matches control sequences.
     for (const part of text.matchAll(/\x1b\[(\??[0-9;]*)([A-Za-z])|([^\x1b])/gu)) {
       if (part[3] !== undefined) this.#put(part[3]);
       else this.#control(part[2]!, part[1]!);

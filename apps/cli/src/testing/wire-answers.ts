@@ -1,4 +1,4 @@
-// Answers of testing/wire-server.ts that never change.
+// Constant responses of testing/wire-server.ts.
 import type { Me } from '@graft/client';
 
 export const jobOptions = {

@@ -15,7 +15,7 @@ const fitting: JobEstimate = {
   device: 'cpu',
   precision: 'fp32',
 };
-/** What a job comes to that no worker has the memory for. */
+/** Estimate of a job that needs more memory than any worker has. */
 export const estimate: JobEstimate = {
   ...fitting,
   fits: false,
@@ -27,6 +27,6 @@ export const estimate: JobEstimate = {
   ],
 };
 
-/** With batches of one it fits. */
+/** The job fits with a batch size of one. */
 export const estimateOf = (body: string): JobEstimate =>
   body.includes('"batch_size":1') ? fitting : estimate;

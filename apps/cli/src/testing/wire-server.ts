@@ -21,7 +21,7 @@ import { estimate, estimateOf } from './wire-estimates.ts';
 
 export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
 
-/** A job's life, step by step: each look at the job moves it one step on. */
+/** Number of steps of the job. Each read of the job advances it by one step. */
 const TOTAL_STEPS = 4;
 
 const adapterFiles = {
@@ -34,15 +34,15 @@ const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).di
 export interface WireServer {
   env: { GRAFT_BASE_URL: string; GRAFT_API_KEY: string };
   requests: { method: string; path: string; body: string }[];
-  /** What the archive holds, for tests that put something evil there. */
+  /** Entries of the archive; tests may add malicious ones. */
   archiveEntries: { header: Partial<Header> & { name: string }; content?: string }[];
-  /** How the job ends; null: it never does. */
+  /** The job's final status; null: it never ends. */
   outcome: 'succeeded' | 'failed' | 'cancelled' | null;
 }
 
 /**
- * One file, one job and one adapter in the API's format, over real HTTP: for answers that a healthy service does not give on
- * demand, such as a job that never ends or an archive that means harm. real-service.test.ts has the service itself.
+ * One file, one job and one adapter in the API's format, over real HTTP, for responses that a healthy service does not give on demand,
+ * such as a job that never ends or a malicious archive. real-service.test.ts tests against the real service.
  */
 export async function wireServer(t: TestContext): Promise<WireServer> {
   const server = createServer(async (request, response) => {

@@ -4,14 +4,14 @@ import type { CardWatch } from './card-watch.ts';
 import { askSmi } from './nvidia-smi.ts';
 import { type Card, numberIn, parseMigMemory } from './parse-cards.ts';
 
-/** What nvidia-smi says of a card at a time; null: it does not tell. */
+/** What nvidia-smi reports of a card at one time. Null: nvidia-smi does not report the value. */
 export interface CardReading {
-  /** Of all processes on it. */
+  /** Memory of all processes on the card. */
   usedBytes: number | null;
   totalBytes: number | null;
-  /** Part of the last second or so in which something was computed on it, 0 to 1. Of a MIG device not known. */
+  /** Fraction (0 to 1) of about the last second in which a kernel was running on the card. Unknown for a MIG device. */
   utilization: number | null;
-  /** In degrees Celsius. */
+  /** Degrees Celsius. */
   temperature: number | null;
 }
 
@@ -21,7 +21,7 @@ const query = ['uuid', 'memory.used', 'memory.total', 'utilization.gpu', 'temper
 
 const bytesOf = (mib: number | null): number | null => (mib === null ? null : mib * MiB);
 
-/** By UUID, of those of these cards that answer. Throws `CardFault` where nvidia-smi fails. */
+/** The readings of those of `cards` that nvidia-smi lists, by UUID. Throws `CardFault` where nvidia-smi fails. */
 export async function readCards(cards: readonly Card[]): Promise<Map<string, CardReading>> {
   const output = await askSmi([`--query-gpu=${query.join(',')}`, '--format=csv,noheader,nounits']);
   const lines = output.split(/\r?\n/).map((line) => line.split(',').map((field) => field.trim()));
@@ -45,7 +45,7 @@ export async function readCards(cards: readonly Card[]): Promise<Map<string, Car
   return readings;
 }
 
-/** Reads a worker's cards again and again, for its metrics and the jobs on them. */
+/** Reads a worker's cards periodically, for its metrics and for the jobs that run on them. */
 export class CardReadings {
   readonly #cards: CardWatch;
   readonly #loop: Repeating | null;
@@ -57,7 +57,7 @@ export class CardReadings {
       cards.planned.length > 0 ? repeat('readings of GPUs', milliseconds, () => this.#read(), log) : null;
   }
 
-  /** The last one; null: there is none. */
+  /** The last reading of a device; null where there is none. */
   of(device: Device): CardReading | null {
     return device.kind === 'gpu' ? (this.#last.get(device.uuid) ?? null) : null;
   }
@@ -68,7 +68,7 @@ export class CardReadings {
 
   async #read(): Promise<void> {
     const { planned } = this.#cards;
-    // What is wrong with nvidia-smi the proofs say.
+    // The health checks report what is wrong with nvidia-smi.
     this.#last = await readCards(planned).catch(() => new Map<string, CardReading>());
     for (const [i, card] of planned.entries()) {
       const reading = this.#last.get(card.uuid);
@@ -80,7 +80,7 @@ export class CardReadings {
         [instruments.gpuUtilization, reading?.utilization],
         [instruments.gpuTemperature, reading?.temperature],
       ] as const;
-      // What is not known has no value, in place of the last one.
+      // A gauge without a known value is removed, so that it does not keep the last one.
       for (const [gauge, value] of values) {
         if (value === null || value === undefined) gauge.remove(of);
         else gauge.set(of, value);

@@ -5,18 +5,18 @@ import { lookAtCards, nameOf } from './find-cards.ts';
 import type { Card } from './parse-cards.ts';
 
 /**
- * Which of a worker's cards can be used now. One that is lost takes no job, and the others go on; it is taken back when it proves
- * itself again.
+ * Which of a worker's cards are usable now. A lost card gets no jobs while the others continue; it is used again once it passes the
+ * check.
  */
 export class CardWatch {
   /** The cards that its worker was started with. */
   readonly planned: readonly Card[];
   readonly #onChange: (card: Card, fault: Unfit | null) => void;
-  /** By nvidia-smi, and by what a trainer found there. */
+  /** Faults by card UUID: those that nvidia-smi reports, and those that a trainer found on the card. */
   readonly #listed = new Map<string, Unfit>();
   readonly #tried = new Map<string, Unfit>();
 
-  /** `onChange` gets a card that is out of use from now on, and why; or with null one that is back. */
+  /** `onChange` is called with a card and its fault when the card becomes unusable, and with null when it is usable again. */
   constructor(devices: readonly Device[], onChange: (card: Card, fault: Unfit | null) => void = () => {}) {
     const cards = new Map(
       devices.flatMap((each) => (each.kind === 'gpu' ? [[each.uuid, each] as const] : [])),
@@ -25,18 +25,18 @@ export class CardWatch {
     this.#onChange = onChange;
   }
 
-  /** Why this device cannot be used; null: it can, as far as is known. */
+  /** Why this device cannot be used; null where no fault is known. */
   faultOf(device: Device): Unfit | null {
     if (device.kind !== 'gpu') return null;
     return this.#listed.get(device.uuid) ?? this.#tried.get(device.uuid) ?? null;
   }
 
-  /** Whether nvidia-smi reaches it, as far as is known. */
+  /** Whether nvidia-smi lists the device, as far as is known. */
   isThere(device: Device): boolean {
     return device.kind !== 'gpu' || !this.#listed.has(device.uuid);
   }
 
-  /** What is wrong with cards that are out of use. */
+  /** The faults of the cards that are unusable now. */
   get faults(): { card: Card; fault: Unfit }[] {
     return this.planned.flatMap((card) => {
       const fault = this.faultOf(card);
@@ -44,7 +44,7 @@ export class CardWatch {
     });
   }
 
-  /** Asks nvidia-smi. Throws `Unfit` when no card is left, or when nvidia-smi fails for all. */
+  /** Updates the faults from nvidia-smi. Throws `Unfit` when no card is usable, or when nvidia-smi fails for all of them. */
   async look(): Promise<void> {
     if (this.planned.length === 0) return;
     const found = await lookAtCards(this.planned);
@@ -53,14 +53,14 @@ export class CardWatch {
     if (first && found.size === this.planned.length) throw first;
   }
 
-  /** What came of computing on a device; null: it computes. */
+  /** Records the result of computing on a device; null: it succeeded. */
   tried(device: Device, fault: Unfit | null): void {
     if (device.kind === 'gpu') this.#note(this.#tried, device, fault);
   }
 
   /**
-   * Whether a job's fault is that of its card: then the card is out of use until it proves itself, and the worker is not to blame. Null
-   * where the fault says nothing of the card, or no other card would be left to go on with. `output`: what the trainer wrote.
+   * Decides whether a failed job is the fault of its card. If so, the card is unusable until it passes the check, and the worker is not
+   * blamed. Returns null where the fault is not the card's, or where no other card would be usable. `output`: what the trainer wrote.
    */
   blame(device: Device, { code, output }: { code: string; output: string }): Unfit | null {
     if (device.kind !== 'gpu') return null;

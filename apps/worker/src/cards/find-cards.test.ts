@@ -1,4 +1,4 @@
-// What nvidia-smi prints and exits with: after its manual, NVIDIA's MIG user guide, and reports of its users.
+// What nvidia-smi prints and its exit statuses, from its manual, NVIDIA's MIG user guide and users' bug reports.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { CardFault, type CardFaultCode, cardFaultIn } from '../faults/card-fault.ts';
@@ -172,7 +172,7 @@ describe('what TensorFlow and CUDA say', () => {
     ['gpu_lost', 'CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered'],
     ['gpu_failed', 'CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered'],
     [null, 'OOM when allocating tensor with shape[8,2048] on /device:GPU:0 by allocator GPU_0_bfc'],
-    // As TensorFlow 2.21's build for CUDA says without libcuda.so.1, and with one that does not start.
+    // As logged by TensorFlow 2.21's CUDA build without libcuda.so.1, and with one that fails to start.
     [
       'gpu_libraries_missing',
       'cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)',
@@ -199,7 +199,7 @@ describe('lookAtCards', () => {
     const faults = await lookAtCards(cards);
     assert.deepEqual([...faults.keys()], [uuids.other]);
     assert.match(faults.get(uuids.other)!.message, /NVIDIA H100 PCIe \(GPU-1b7d.*Unknown Error/);
-    // One that is not listed any more, and one that says so itself.
+    // First a card that is no longer listed, then a card that is listed as lost.
     for (const left of [oneCard, twoCards.replace(/81559, Disabled$/, '[GPU requires reset], Disabled')]) {
       smi.says(answering(left));
       const found = await lookAtCards(cards);

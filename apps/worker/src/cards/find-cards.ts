@@ -11,21 +11,21 @@ import {
 
 const csv = '--format=csv,noheader,nounits';
 
-/** What this machine can compute on, and what is wrong with the rest. */
+/** The cards of this machine, and the faults of the unusable ones. */
 export interface FoundCards {
   cards: Card[];
-  /** Of cards that are listed and cannot be used. */
+  /** One for each card that is listed but cannot be used. */
   faults: CardFault[];
 }
 
 /**
- * The cards that nvidia-smi lists; in place of one in MIG mode its MIG devices, each by its own UUID. Throws `CardFault` where
- * nvidia-smi is missing, fails, or lists none.
+ * Finds the cards that nvidia-smi lists. A card in MIG mode is replaced by its MIG devices, each with its own UUID. Throws
+ * `CardFault` where nvidia-smi is missing, fails, or lists none.
  */
 export async function findCards(): Promise<FoundCards> {
   const query = (fields: readonly string[]) => askSmi([`--query-gpu=${fields.join(',')}`, csv]);
   const output = await query([...cardFields, 'mig.mode.current']).catch(async (fault) => {
-    // Of a driver that knows no MIG. Another fault comes again.
+    // Drivers without MIG support reject the field. Any other fault occurs again.
     if (fault instanceof CardFault && fault.code === 'gpu_tool_failed') return await query(cardFields);
     throw fault;
   });
@@ -56,7 +56,7 @@ export async function findCards(): Promise<FoundCards> {
   return { cards, faults };
 }
 
-/** Such as "NVIDIA H100 PCIe (GPU-8f3ac5b0-…)", as operators know a card. */
+/** The name by which operators know a card, such as "NVIDIA H100 PCIe (GPU-8f3ac5b0-…)". */
 export const nameOf = ({ name, uuid }: Pick<Card, 'name' | 'uuid'>): string => `${name} (${uuid})`;
 
 async function migDevices(areAny: boolean) {
@@ -70,8 +70,8 @@ async function migDevices(areAny: boolean) {
 }
 
 /**
- * What is wrong with each of these cards now; nothing of those that are well. One that is lost may make nvidia-smi fail for all: then
- * each is asked after by itself. Throws `CardFault` where the fault is that of the driver or of nvidia-smi.
+ * The faults of these cards by UUID, without the healthy ones. A lost card can make nvidia-smi fail for all cards: then each is
+ * queried separately. Throws `CardFault` where the driver or nvidia-smi is at fault.
  */
 export async function lookAtCards(planned: readonly Card[]): Promise<Map<string, CardFault>> {
   try {
@@ -81,7 +81,7 @@ export async function lookAtCards(planned: readonly Card[]): Promise<Map<string,
     return new Map(gone.map((card) => [card.uuid, goneFault(card, faults)]));
   } catch (fault) {
     if (!(fault instanceof CardFault)) throw fault;
-    // Only what is said of one card need not be so of the others.
+    // Only these faults may concern a single card.
     if (fault.code !== 'gpu_lost' && fault.code !== 'gpu_not_found' && fault.code !== 'gpu_tool_failed')
       throw fault;
     const faults = new Map<string, CardFault>();
@@ -89,7 +89,7 @@ export async function lookAtCards(planned: readonly Card[]): Promise<Map<string,
       const own = await askAfter(card);
       if (own) faults.set(card.uuid, own);
     }
-    // None answers: then it is nvidia-smi or the driver, unless it says otherwise.
+    // No card answers: the driver or nvidia-smi is at fault, unless it reports a lost card.
     if (faults.size === 0 || (faults.size === planned.length && fault.code !== 'gpu_lost')) throw fault;
     return faults;
   }
@@ -100,7 +100,7 @@ function goneFault(card: Card, faults: readonly CardFault[]): CardFault {
   return said ?? new CardFault('gpu_lost', `nvidia-smi no longer lists ${nameOf(card)}.`);
 }
 
-/** Null: it is there. */
+/** Queries one card; null where it is present and usable. */
 async function askAfter(card: Card): Promise<CardFault | null> {
   const uuid = card.parent ?? card.uuid;
   try {

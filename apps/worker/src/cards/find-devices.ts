@@ -4,9 +4,9 @@ import { findCards } from './find-cards.ts';
 import { installedBuild } from './installed-build.ts';
 
 /**
- * The devices of this machine: every GPU that nvidia-smi lists, of one in MIG mode its MIG devices; or the CPU. `wanted` is
- * GRAFT_TENSORFLOW: "cpu" hides the GPUs. With "gpu", and where TensorFlow's build for GPUs is installed, a machine without a usable
- * one is an error (`CardFault`) instead of a slow training on its processor. `onFault` gets what is wrong where that is not fatal.
+ * The devices of this machine: every GPU that nvidia-smi lists (its MIG devices in MIG mode), or else the CPU. `wanted` is
+ * GRAFT_TENSORFLOW: "cpu" hides the GPUs. With "gpu", and where TensorFlow's GPU build is installed, a machine without a usable GPU
+ * is an error (`CardFault`), because training on the CPU would be slow. `onFault` receives the faults that are not fatal.
  */
 export async function findDevices(
   wanted?: 'cpu' | 'gpu',
@@ -29,7 +29,7 @@ export async function findDevices(
   } catch (fault) {
     if (!(fault instanceof CardFault)) throw fault;
     if (wanted === 'gpu' || build === 'gpu') throw fault;
-    // Most machines have no nvidia-smi.
+    // A missing nvidia-smi is normal on a machine without a GPU.
     if (fault.code !== 'gpu_tool_missing') onFault(fault);
     return [{ kind: 'cpu' }];
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-/** For which devices the installed build of TensorFlow is: the bootstrap writes it beside the addon. Without that, the processor's. */
+/** The device kind of the installed TensorFlow build. The bootstrap writes it to graft.json beside the addon; default `cpu`. */
 export function installedBuild(): 'cpu' | 'gpu' {
   try {
     const addon = createRequire(import.meta.url).resolve(

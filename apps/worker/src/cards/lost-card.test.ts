@@ -1,4 +1,4 @@
-// A worker with two cards, as nvidia-smi lists them: real services and processes; the trainers only wait.
+// A worker with two cards, as nvidia-smi lists them. Services and processes are real; the trainers only wait.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -91,7 +91,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 
 const row = async () => await bench.services.db.worker.findUniqueOrThrow({ where: { id: workerId } });
 
-/** Runs jobs, and returns on which cards they were computed. */
+/** Runs jobs and returns the cards that they ran on. */
 async function train(...jobs: Job[]): Promise<Set<string>> {
   await dispatchJobs(bench.services);
   for (const { id } of jobs) await bench.untilState(id, 'succeeded', 60);
@@ -151,7 +151,7 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
       messages,
       /cannot run this job, job goes elsewhere in 1 min: The worker cannot go on: its GPU is lost/,
     );
-    // It proves itself after the job, and here is well.
+    // The card is checked after the job and passes.
     await until(() => changes.length === 2);
     assert.deepEqual(
       changes.map(([, code]) => code),
@@ -169,7 +169,7 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
       await bench.services.db.job.update({ where: { id }, data: { requirements: begun } });
     assert.deepEqual([...(await train(...jobs))], ['NVIDIA L4']);
 
-    // Begun by a version that named no model, and by one of a card that no worker has.
+    // One job was started by a version that recorded no GPU model, the other on a GPU model that no worker has.
     const { gpu: _, ...any } = begun;
     const [old, other, fresh] = [
       await bench.queueTimedJob({ steps: 2 }),

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { CardFault, cardFaultIn, wordsOf } from '../faults/card-fault.ts';
 
-/** It takes up to a second, and tens of seconds where the driver is loaded for each call (no persistence mode). */
+/** A call takes up to a second, or tens of seconds where each call loads the driver (no persistence mode). */
 const patienceMilliseconds = 30_000;
 
-/** What nvidia-smi prints. Throws `CardFault` where it is missing or fails, with its own words. */
+/** Runs nvidia-smi and returns its output. Throws `CardFault` where nvidia-smi is missing or fails, with its output in the message. */
 export async function askSmi(args: readonly string[]): Promise<string> {
   const { error, stdout, stderr } = await new Promise<{
     error: (Error & { code?: number | string | null; killed?: boolean }) | null;

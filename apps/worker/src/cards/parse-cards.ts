@@ -2,29 +2,29 @@ import type { Device } from '../devices.ts';
 
 export type Card = Extract<Device, { kind: 'gpu' }>;
 
-/** What `parseGpus` reads. Drivers before 450 know no MIG, and answer a query for it with status 2. */
+/** The fields that `parseGpus` reads. Drivers before 450 do not know the MIG field and exit with status 2 when it is queried. */
 export const cardFields = ['index', 'uuid', 'name', 'memory.total'] as const;
 
-/** A line of a query in CSV without units, as its fields. */
+/** Splits a line of CSV output without units into fields. */
 const fieldsOf = (line: string): string[] => line.split(',').map((field) => field.trim());
 
-/** A number of such a field; null where the card does not tell: "[N/A]", "[Not Supported]", "[Unknown Error]". */
+/** Parses a numeric field; null for values such as "[N/A]", "[Not Supported]" and "[Unknown Error]". */
 export function numberIn(field: string | undefined): number | null {
   return field !== undefined && /^\d+(?:\.\d+)?$/.test(field) ? Number(field) : null;
 }
 
-/** What one line of `--query-gpu=index,uuid,name,memory.total,mig.mode.current` says. */
+/** One line of `--query-gpu=index,uuid,name,memory.total,mig.mode.current`. */
 export interface ListedCard extends Card {
-  /** MIG mode is on: only its MIG devices compute. */
+  /** MIG mode is on: computation is possible only on the card's MIG devices. */
   isDivided: boolean;
-  /** It is listed, but not there any more: its fields have "[GPU is lost]" or "[GPU requires reset]". */
+  /** The card is listed but unusable: its fields contain "[GPU is lost]" or "[GPU requires reset]". */
   isLost: boolean;
 }
 
 /**
- * Reads what `nvidia-smi --query-gpu=index,uuid,name,memory.total[,mig.mode.current] --format=csv,noheader,nounits` printed.
- * Lines of another form ("No devices were found", driver warnings) are no GPU; a memory of "[N/A]", as on machines that
- * share memory between CPU and GPU, is 0.
+ * Parses the output of `nvidia-smi --query-gpu=index,uuid,name,memory.total[,mig.mode.current] --format=csv,noheader,nounits`.
+ * Skips other lines ("No devices were found", driver warnings). A memory of "[N/A]", as on machines that share memory between CPU
+ * and GPU, is 0.
  */
 export function parseListedCards(output: string): ListedCard[] {
   return output.split(/\r?\n/).flatMap((line) => {
@@ -45,26 +45,26 @@ export function parseListedCards(output: string): ListedCard[] {
   });
 }
 
-/** The same, of cards that are there, as devices. */
+/** Parses the same output into devices, without lost cards. */
 export function parseGpus(output: string): Card[] {
   return parseListedCards(output)
     .filter(({ isLost }) => !isLost)
     .map(({ isDivided: _, isLost: __, ...card }) => card);
 }
 
-/** A MIG device: a part of a card with memory and processors of its own. */
+/** A MIG device: a partition of a card with separate memory and compute units. */
 export interface MigDevice {
-  /** What CUDA_VISIBLE_DEVICES takes: `MIG-<uuid>`, or `MIG-GPU-<uuid>/<gi>/<ci>` of drivers before 470. */
+  /** Value for CUDA_VISIBLE_DEVICES: `MIG-<uuid>`, or `MIG-GPU-<uuid>/<gi>/<ci>` with drivers before 470. */
   uuid: string;
-  /** Of its card. */
+  /** UUID of its card. */
   parent: string;
-  /** Of those of its card. */
+  /** Index among the MIG devices of its card. */
   index: number;
-  /** Such as 1g.5gb, or 1c.3g.20gb of an instance that is divided again. */
+  /** Such as 1g.5gb, or 1c.3g.20gb for a compute instance within a GPU instance. */
   profile: string;
 }
 
-/** Reads the MIG devices of what `nvidia-smi -L` printed. */
+/** Parses the MIG devices from the output of `nvidia-smi -L`. */
 export function parseMigDevices(output: string): MigDevice[] {
   const devices: MigDevice[] = [];
   let parent: string | null = null;
@@ -77,7 +77,7 @@ export function parseMigDevices(output: string): MigDevice[] {
   return devices;
 }
 
-/** Of one MIG device, in MiB. */
+/** Memory of one MIG device in MiB. */
 export interface MigMemory {
   parent: string;
   index: number;
@@ -85,7 +85,7 @@ export interface MigMemory {
   usedMib: number | null;
 }
 
-/** Reads how much memory MIG devices have, of what `nvidia-smi -q -x` printed: no query in CSV tells it. */
+/** Parses the memory of MIG devices from the output of `nvidia-smi -q -x`, because no CSV query reports it. */
 export function parseMigMemory(xml: string): MigMemory[] {
   return xml.split(/<gpu id=/).flatMap((card) => {
     const parent = /<uuid>(GPU-[0-9a-fA-F-]+)<\/uuid>/.exec(card)?.[1];
@@ -103,8 +103,8 @@ export function parseMigMemory(xml: string): MigMemory[] {
 }
 
 /**
- * MiB that a MIG device of this profile has at least, where the driver does not tell: profiles name gigabytes, rounded up by as
- * much as 9 % (a 1g.12gb of an H100 with 94 GB has 11,008 MiB).
+ * Lower bound of the memory (MiB) of a MIG device with this profile, for drivers that do not report it. Profiles name gigabytes,
+ * rounded up by at most 9 % (a 1g.12gb of an H100 with 94 GB has 11,008 MiB).
  */
 export function memoryOfProfile(profile: string): number {
   const gigabytes = Number(/\.(\d+)gb/.exec(profile)?.[1] ?? 0);

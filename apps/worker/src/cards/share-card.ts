@@ -3,27 +3,28 @@ import type { Device } from '../devices.ts';
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
 
-/** How much of its card each child process of a worker may hold, in bytes; undefined: it has no card, or one that does not tell. */
+/** Limits in bytes of the card memory of each child process of a worker. Undefined: no card, or a card of unknown size. */
 export interface CardShares {
-  /** A trainer on this device, beside a generator where that shares the card. */
+  /** Limit of a trainer on this device. A generator that shares the card has its part. */
   trainer(device: Device): number | undefined;
-  /** The same while the generator is closed. */
+  /** Limit of the trainer while the generator is closed. */
   alone(device: Device): number | undefined;
   generator: number | undefined;
-  /** Whether trainers of this device have the generator beside them. */
+  /** Whether the generator runs on this device as well. */
   isShared(device: Device): boolean;
 }
 
 /**
- * What a process takes of a card besides what TensorFlow allocates: CUDA's context, and the code and workspaces of cuBLAS and cuDNN. That
- * is 0.5 to 0.8 GiB on cards with several; TensorFlow itself leaves 1.5 GiB for it, and a tenth is a bound for small ones.
+ * Card memory that a process uses besides TensorFlow's allocations: the CUDA context, and the code and workspaces of cuBLAS and cuDNN.
+ * Measured 0.5 to 0.8 GiB on several cards. TensorFlow itself leaves 1.5 GiB; a tenth is the bound for small cards.
  */
 export function contextBytes(cardBytes: number): number {
   return Math.min(GiB, Math.floor(cardBytes / 10));
 }
 
 /**
- * Limits that add up to what a card has. `serverBytes`: what the operator gives a generator that shares a card; by default a quarter.
+ * Divides the memory of each card so that the limits add up to its size. `serverBytes`: the operator's limit for a generator that
+ * shares a card, default a quarter of the card.
  */
 export function shareCards(
   plan: { trainers: readonly Device[]; generator: Device },
@@ -38,7 +39,7 @@ export function shareCards(
     return bytes - contextBytes(bytes);
   };
   const beside = (whole: number): { trainer: number; generator: number } => {
-    // Its context is the generator's too: the rest is for both.
+    // The generator has a CUDA context too; the rest is divided between both.
     const both = whole - contextBytes(whole);
     const wanted = serverBytes ?? whole / 4;
     const generator = Math.floor(Math.min(wanted, both * 0.9));

@@ -1,8 +1,8 @@
 import { Unfit } from './unfit.ts';
 
 /**
- * What can be wrong with a card, its driver, or how this machine reaches either. Codes are stable: metrics, logs and
- * docs/gpu.md name them.
+ * Faults of a card, of its driver, or of this machine's access to them. The codes are stable: metrics, logs and docs/gpu.md use
+ * them.
  */
 export type CardFaultCode =
   | 'gpu_tool_missing'
@@ -20,17 +20,17 @@ export type CardFaultCode =
   | 'gpu_tool_failed';
 
 interface Kind {
-  /** What nvidia-smi, CUDA or TensorFlow writes of it. */
+  /** Matches the output of nvidia-smi, CUDA or TensorFlow for this fault. */
   pattern?: RegExp;
-  /** What nvidia-smi's exit status says of it, after its manual. */
+  /** Exit status of nvidia-smi for this fault, from its manual. */
   status?: number;
-  /** For teams. */
+  /** Description for teams. */
   plain: string;
-  /** For the operator: what mends it. */
+  /** Fix, for the operator. */
   advice: string;
 }
 
-/** The more telling first: a text may fit several. */
+/** The more specific kinds come first, because a text may match several. */
 const kinds: Readonly<Record<CardFaultCode, Kind>> = {
   gpu_lost: {
     pattern:
@@ -117,18 +117,18 @@ const kinds: Readonly<Record<CardFaultCode, Kind>> = {
   },
 };
 
-/** A fault of one card or of all of a machine: `message` has what was found, the tool's own words, and what mends it. */
+/** A fault of one card or of all cards of a machine. `message` has the finding, the tool's output and the fix. */
 export class CardFault extends Unfit {
   readonly code: CardFaultCode;
 
-  /** `found` is a sentence, with the words of nvidia-smi or TensorFlow in it. */
+  /** `found`: a sentence that quotes nvidia-smi or TensorFlow. */
   constructor(code: CardFaultCode, found: string) {
     super(kinds[code].plain, `${found} (${code}) ${kinds[code].advice}`);
     this.code = code;
   }
 }
 
-/** Which fault such a text is about; null: none that is known. `status`: what nvidia-smi exited with. */
+/** The fault that a text describes; null where none is known. `status`: exit status of nvidia-smi. */
 export function cardFaultIn(text: string, status?: number | null): CardFaultCode | null {
   const all = Object.entries(kinds) as [CardFaultCode, Kind][];
   const byText = all.find(([, { pattern }]) => pattern?.test(text));
@@ -136,15 +136,15 @@ export function cardFaultIn(text: string, status?: number | null): CardFaultCode
   return (byText ?? byStatus)?.[0] ?? null;
 }
 
-/** In plain words, for teams. */
+/** Description of the fault for teams. */
 export const plainFault = (code: CardFaultCode): string => kinds[code].plain;
 
 export const isCardFault = (code: string): code is CardFaultCode => Object.hasOwn(kinds, code);
 
-/** Frames of a stack, and what TensorFlow's log begins with. */
+/** Lines to skip: stack frames, and the header of TensorFlow's log. */
 const beside = /^at |^WARNING: All log messages before absl::InitializeLog/;
 
-/** The first lines of what a program wrote, in one line of so many characters at most. */
+/** The first lines of a program's output, joined into one of at most `most` characters. */
 export function wordsOf(text: string, most = 400): string {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   const words = lines.filter((line) => line !== '' && !beside.test(line)).join(' / ');

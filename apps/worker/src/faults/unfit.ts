@@ -1,4 +1,4 @@
-/** Why a worker cannot work. `message` is for the operator; `plain`, without paths, for the teams whose jobs go elsewhere. */
+/** Why a worker cannot work. `message` is for the operator; `plain`, without paths, for the teams whose jobs move to other workers. */
 export class Unfit extends Error {
   readonly plain: string;
 

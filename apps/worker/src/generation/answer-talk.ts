@@ -1,25 +1,25 @@
 import type { GeneratorMessages } from './generator-protocol.ts';
 
-/** Events of one answer that nobody has read: clients may be slow, and answers have as many tokens as a model's context holds. */
+/** Maximum number of unread events of one answer. Clients may be slow, and an answer may be as long as the model's context. */
 const mostUnread = 200_000;
 
-/** What a generator may say next of one request: its prompt's length once, tokens that grow in number, one end. */
+/** Checks the order of a generator's events for one request: the prompt length once, non-decreasing token counts, one end. */
 export class AnswerTalk {
   readonly #maxTokens: number;
   readonly #unread: () => number;
   #promptTokens: number | null = null;
   #completionTokens = 0;
-  /** Events that brought no new token. */
+  /** Events without a new token. */
   #repeated = 0;
   #isOver = false;
 
-  /** `maxTokens`: that were asked for; null: as many as fit. `unread`: how many events wait for their reader. */
+  /** `maxTokens`: the requested maximum; null: unlimited. `unread`: returns the number of events that the reader has not taken. */
   constructor(maxTokens: number | null, unread: () => number) {
     this.#maxTokens = maxTokens ?? Number.POSITIVE_INFINITY;
     this.#unread = unread;
   }
 
-  /** Null: it may. Else why not. */
+  /** Why the event is invalid; null where it is valid. */
   refuse(event: GeneratorMessages['event']): string | null {
     if (this.#isOver) return `${event.type} after an answer's end`;
     this.#isOver = event.type === 'done' || event.type === 'refused';
@@ -31,7 +31,7 @@ export class AnswerTalk {
     if (event.type === 'read') return null;
     const { completionTokens } = event;
     if (completionTokens < this.#completionTokens) return 'fewer tokens than before';
-    // Text that was held back comes with the token before it.
+    // Text that was held back is sent with the previous token's count.
     if (event.type === 'token' && completionTokens === this.#completionTokens) this.#repeated += 1;
     this.#completionTokens = completionTokens;
     if (this.#repeated > 2 || completionTokens > this.#maxTokens) return 'more tokens than were asked for';

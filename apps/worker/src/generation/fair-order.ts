@@ -1,20 +1,20 @@
-/** Whose request it is, and how much of the generator that team should get, next to the others that want it. */
+/** The team of a request, and the weight of its share of the generator. */
 export interface Share {
   team: string;
   weight: number;
 }
 
-/** Units beyond the clock with which a team comes out of one long answer at most. */
+/** Maximum time (in units) that one long answer may put a team ahead of the clock. */
 const mostOwed = 30;
 
 /**
- * What waits, in the order of its teams' turns: deficit round robin by weight, as jobs are picked (docs/fairness.md). A turn costs a
- * unit when it begins; what it takes beyond that is charged at its end.
+ * A queue of waiting items in the order of their teams' turns: deficit round robin by weight, as for jobs (docs/fairness.md). A turn
+ * costs one unit when it starts; the units that it uses beyond that are charged at its end.
  */
 export class FairOrder<T> {
-  /** By team, in the order in which they began to wait. */
+  /** Waiting items by team, in the order in which the teams started to wait. */
   readonly #waiting = new Map<string, { weight: number; items: T[] }>();
-  /** Virtual times of teams that are ahead of the clock. */
+  /** Virtual times of the teams that are ahead of the clock. */
   readonly #times = new Map<string, number>();
   #clock = 0;
   #length = 0;
@@ -29,13 +29,13 @@ export class FairOrder<T> {
     this.#length++;
   }
 
-  /** The next item; undefined: none waits. */
+  /** The next item; undefined where none waits. */
   get next(): T | undefined {
     const team = this.#nextTeam();
     return team === undefined ? undefined : this.#waiting.get(team)!.items[0];
   }
 
-  /** Takes the next item out. */
+  /** Removes and returns the next item. */
   shift(): T | undefined {
     const team = this.#nextTeam();
     if (team === undefined) return undefined;
@@ -46,14 +46,14 @@ export class FairOrder<T> {
     return item;
   }
 
-  /** Charges a turn that begins, without having waited too. */
+  /** Charges the start of a turn, also for an item that never waited. */
   begin({ team, weight }: Share): void {
     this.#clock = this.#startOf(team);
     this.#times.set(team, this.#clock + 1 / weight);
     for (const [other, time] of this.#times) if (time <= this.#clock) this.#times.delete(other);
   }
 
-  /** Charges what a turn took beyond its first unit. */
+  /** Charges the units that a turn used beyond the first. */
   charge({ team, weight }: Share, units: number): void {
     const time = this.#startOf(team);
     this.#times.set(team, Math.max(time, Math.min(time + units / weight, this.#clock + mostOwed)));
@@ -68,7 +68,10 @@ export class FairOrder<T> {
     else this.#waiting.delete(team);
   }
 
-  /** The last item of the team that has most waiting for its weight, if that is more than this share would have with one more. */
+  /**
+   * The last item of the team with the most waiting items per weight, if that is more than this team's would be with one more item;
+   * otherwise null.
+   */
   surplusOver({ team, weight }: Share): { team: string; item: T } | null {
     let most = ((this.#waiting.get(team)?.items.length ?? 0) + 1) / weight;
     let found: { team: string; item: T } | null = null;

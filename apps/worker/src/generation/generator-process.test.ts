@@ -9,8 +9,8 @@ import { pathToFileURL } from 'node:url';
 import { createLogger } from '@graft/service';
 import { GeneratorBusy, GeneratorProcess } from './generator-process.ts';
 
-// Says the prompts' words, one each 100 ms; "hang" blocks for ever, "die" exits, "fail" is a fault of its own. A prompt that is cancelled is
-// told to the next one: "[…]". Other words are attacks.
+// Answers with the prompt's words, one every 100 ms. "hang" blocks for ever, "die" exits, "fail" is an internal error. The id of a
+// cancelled prompt is included in the next answer: "[…]". Other words are attacks.
 const child = `
   const answering = new Set(), cancelled = [];
   let stopping = false;

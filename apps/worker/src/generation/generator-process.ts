@@ -18,44 +18,44 @@ import {
   type TokenEvent,
 } from './generator-protocol.ts';
 
-/** Tokens that were read and written when it failed. */
+/** Tokens read and generated before the failure. */
 type FailedEvent = Failed & Pick<TokenEvent, 'promptTokens' | 'completionTokens'>;
 export type GeneratorEvent = TokenEvent | DoneEvent | FailedEvent;
 
-/** A request that waits for its turn. */
+/** A request in the queue. */
 interface Waiting {
   baseModel: string;
   share: Share;
-  /** It has the turn, as the running request of this id. */
+  /** Starts the request under this id. */
   wake(id: number): void;
   leave(reason: unknown): void;
 }
 
-/** A request that the child has. */
+/** A request that was sent to the child. */
 interface Running {
   share: Share;
   talk: AnswerTalk;
   put(event: ReadEvent | TokenEvent | DoneEvent | Failed): void;
 }
 
-/** Tokens that every answer costs its team at least; those of the prompt that are read cost an eighth. */
+/** Minimum number of tokens charged for an answer. A prompt token that is not cached counts an eighth. */
 const unitTokens = 32;
 
 export interface GeneratorOptions extends ProcessOptions {
-  /** What the child may hold; `rows` are also the requests that are answered at once. */
+  /** Memory limits of the child; `rows` is also the maximum number of concurrent requests. */
   limits: Pick<ServingLimits, 'rows'> & Partial<ServingLimits>;
-  /** Requests that may wait behind those, and how long each of them may. */
+  /** Maximum length of the queue behind them, and how long a request may wait. */
   queueLimit: number;
   waitMilliseconds: number;
 }
 
-/** Too many requests wait already: try another worker, or later. */
+/** Thrown when too many requests wait: the client should try another worker, or later. */
 export class GeneratorBusy extends Error {}
 
 /**
- * The worker's side of the generator: a child process that answers as many requests at once as a step has rows, all on one base model;
- * the others wait, and teams take turns. A team that has fewer than its part of the rows need not wait for those of others: the child then
- * has more requests than rows, which take turns too.
+ * The worker's side of the generator, a child process that answers up to `rows` requests at a time, all on one base model. Other
+ * requests wait, and teams take turns. A team with fewer running requests than its share of the rows does not wait for other teams:
+ * the child then has more requests than rows, and they take turns too.
  */
 export class GeneratorProcess {
   readonly #options: GeneratorOptions;
@@ -64,10 +64,10 @@ export class GeneratorProcess {
   readonly #running = new Map<number, Running>();
   #ids = 0;
   #closed = false;
-  /** Trainings that have its card for themselves. */
+  /** Number of trainings that use the whole card now. */
   #yielded = 0;
   #baseModel: string | null = null;
-  /** After a fault of the child's own the state of its engine is unknown: nothing more is sent to it. */
+  /** Set after an internal error in the child: the state of its engine is unknown, so nothing more is sent to it. */
   #unsound = false;
   #session: { send(message: GeneratorMessages['call']): void; end: AbortController } | null = null;
 
@@ -76,12 +76,12 @@ export class GeneratorProcess {
     this.#process = new ForkedProcess('generator', { results: ['stopped'], check: checkGenerator }, options);
   }
 
-  /** Of the running child, if any. */
+  /** The process id of the running child; null where none runs. */
   get pid(): number | null {
     return this.#process.pid;
   }
 
-  /** Requests being answered or waiting. */
+  /** Number of running and waiting requests. */
   get load(): number {
     return this.#waiting.length + this.#running.size;
   }
@@ -92,9 +92,9 @@ export class GeneratorProcess {
   }
 
   /**
-   * Answers one request; its last event is `done` or `failed`. Aborting `signal`, or returning early, ends it.
-   * Throws `GeneratorBusy` when the queue is full, its turn does not come in time, or its place in a full queue goes to a team
-   * that has fewer waiting.
+   * Answers one request. The last event is `done` or `failed`. Aborting `signal`, or returning early, cancels the request.
+   * Throws `GeneratorBusy` when the queue is full, when the request waits too long, or when a team with fewer waiting requests takes
+   * its place in a full queue.
    */
   async *generate(
     request: GeneratorRequest,
@@ -146,8 +146,8 @@ export class GeneratorProcess {
   }
 
   /**
-   * Ends the child, which has no request, so that a training has its card for itself. Until the answered function is called requests
-   * throw `GeneratorBusy`. Null: it has requests, and keeps its part.
+   * Ends the idle child so that a training can use the whole card. Requests throw `GeneratorBusy` until the returned function is
+   * called. Returns null where there are requests: the generator then keeps its memory.
    */
   async yieldCard(): Promise<(() => void) | null> {
     if (this.load > 0 || this.#closed) return null;
@@ -165,7 +165,7 @@ export class GeneratorProcess {
     this.#closed = true;
     await this.#process.close();
     await this.#process.slot?.remove();
-    // They find that it is closed.
+    // The woken requests find the generator closed.
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.wake(-1);
   }
 
@@ -176,7 +176,7 @@ export class GeneratorProcess {
     else void this.#serve(message);
   }
 
-  /** From the first request until all are answered. */
+  /** Runs one session with the child, from the first request until all are answered. */
   async #serve(first: Extract<GeneratorMessages['call'], { type: 'generate' }>): Promise<void> {
     const end = new AbortController();
     const unsent: GeneratorMessages['call'][] = [];
@@ -195,7 +195,7 @@ export class GeneratorProcess {
           session.send = send;
           for (const message of unsent) send(message);
         },
-        // The same on every machine, so that answers do not depend on the machine.
+        // fp32 everywhere, so that answers do not depend on the machine.
         precision: 'fp32',
         check: (message) => this.#refuse(message),
         ...(this.#process.slot ? { reads: placesOf(first.request.basePath) } : {}),
@@ -222,7 +222,7 @@ export class GeneratorProcess {
     }
   }
 
-  /** Why the child may not say that; null: it may. What it says of a request that was given up is passed over. */
+  /** Why a message of the child is invalid; null where it is valid. Messages for cancelled requests are ignored. */
   #refuse(message: FromChild<GeneratorMessages>): string | null {
     if (!('id' in message)) return null;
     if (message.id >= this.#ids) return 'an answer to no request';
@@ -274,7 +274,7 @@ export class GeneratorProcess {
     throw new GeneratorBusy('The generator is closing.');
   }
 
-  /** Gives turns to the next requests, as far as they may enter. */
+  /** Starts waiting requests in turn, as long as they may run. */
   #admit(): void {
     while (this.#waiting.next && this.#mayEnter(this.#waiting.next)) this.#wakeNext();
   }
@@ -305,10 +305,10 @@ export class GeneratorProcess {
   }
 }
 
-/** An answer that could not be decoded has left the engine as it was. */
+/** A user's error, or an answer that could not be decoded, leaves the engine intact. */
 const mayHarmEngine = ({ fault, code }: ChildFault): boolean => fault !== 'user' && code !== 'answer_failed';
 
-// A step blocks the child: by then it is quicker to start another than to wait.
+// A step blocks the child. After this time, starting another child is quicker than waiting.
 const stopMilliseconds = 5000;
 const lost: ChildFault = {
   code: 'generator_lost',

@@ -1,4 +1,4 @@
-/** Messages between the worker and its generator: a child process that answers requests with a base model and adapters on it. */
+/** Messages between the worker and its generator, a child process that answers requests with a base model and its adapters. */
 import type { GeneratedText, GenerateRequest, GenerateResult, ServingLimits } from '@graft/peft-core';
 import { Type } from 'typebox';
 import type { ChildFault } from '../processes/child-fault.ts';
@@ -15,33 +15,33 @@ import {
   StopSchema,
 } from '../processes/message-schemas.ts';
 
-/** One request to generate, as plain data. All paths are absolute. */
+/** One generation request, as plain data. All paths are absolute. */
 export interface GeneratorRequest {
   /** Catalogue id of the base model, and its folder or file. */
   baseModel: string;
   basePath: string;
-  /** Folder where its digest is kept. */
+  /** Folder where the digest of the base model is cached. */
   digestCache: string;
-  /** Folder of the adapter's files; null: the plain base model. */
+  /** Folder of the adapter's files; null for the plain base model. */
   adapterDir: string | null;
   options: Omit<GenerateRequest, 'adapter' | 'team' | 'weight' | 'signal' | 'onPromptRead'>;
 }
 
-/** What is said of a request, by the id that it was sent with. */
+/** A message about one request, with the id of the request. */
 interface Of {
   id: number;
 }
 
-/** The prompt was read; it may be refused for what was found. */
+/** The prompt was read. A `refused` event may still follow. */
 export interface ReadEvent {
   type: 'read';
   promptTokens: number;
 }
-/** Tokens as far as this one. */
+/** A new token, with the counts so far. */
 export type TokenEvent = { type: 'token' } & Omit<GeneratedText, 'tokenId'>;
 export type DoneEvent = { type: 'done' } & GenerateResult;
 
-/** A call lasts from the first request to the time when all are answered, and more are sent meanwhile. */
+/** A call lasts from the first request until all are answered; further requests are sent meanwhile. */
 export interface GeneratorMessages {
   call:
     | (Of & {
@@ -56,12 +56,12 @@ export interface GeneratorMessages {
   result: { type: 'stopped' };
 }
 
-/** Text of an answer, which may be anything; `maxLength` in characters. */
+/** Generated text, which may contain anything; `maxLength` in characters. */
 const said = Type.String({ maxLength: 2 ** 18 });
 const likelihood = { token: said, logprob: anyNumber };
 const counts = { promptTokens: count, cachedTokens: count, completionTokens: count };
 
-/** Of all that a generator sends. */
+/** Schemas of all messages from a generator. */
 export const checkGenerator = checkerOf({
   ready: ReadySchema,
   read: Type.Object({ id: large, type: Type.Literal('read'), promptTokens: count }, closed),
@@ -92,7 +92,7 @@ export const checkGenerator = checkerOf({
 const path = Type.String({ maxLength: 4096 });
 const options = Type.Object({}, { additionalProperties: true });
 
-/** Of all that a generator is sent. What is asked of it was checked where it came in. */
+/** Schemas of all messages to a generator. The API has validated `options` and `limits`. */
 export const checkGeneratorCall = checkerOf({
   stop: StopSchema,
   cancel: Type.Object({ id: large, type: Type.Literal('cancel') }, closed),

@@ -1,6 +1,6 @@
 /**
- * The generator: child process of a worker. It answers requests, many at once, with the base model it holds and adapters on it. For
- * a request with another base it closes the one it has: the worker sends one only when no other is being answered.
+ * The generator, a child process of a worker. It answers many requests at a time with one base model and its adapters. A request for
+ * another base model closes the current one; the worker sends such a request only when no other is running.
  */
 
 import type { Generator, ServingLimits } from '@graft/peft-core';

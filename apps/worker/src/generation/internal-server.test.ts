@@ -19,7 +19,7 @@ let bench: WorkerBench;
 let generator: GeneratorProcess;
 let http: FastifyInstance;
 let url: string;
-/** By which the API is known to this worker. */
+/** The token that identifies the API to this worker. */
 let apiToken: string;
 let artifact: string;
 let base_digest: string;
@@ -63,7 +63,7 @@ after(async () => {
   await bench?.close();
 });
 
-/** Every update as large as the weights, so that answers differ from the base model's. */
+/** An adapter whose updates are as large as the weights, so that its answers differ from the base model's. */
 function tinyAdapter(): Parameters<typeof writeAdapter>[1] {
   const peft = parsePeftConfig({
     peft_type: 'LORA',
@@ -300,7 +300,7 @@ describe('internal server', { timeout: 120_000 }, () => {
     assert.deepEqual([missing.type, missing.status, missing.code], ['error', 500, 'artifact_missing']);
     const [long] = await lines(await post({ messages: [{ role: 'user', content: 'x'.repeat(5000) }] }));
     assert.deepEqual([long.type, long.status, long.code], ['error', 400, 'context_length_exceeded']);
-    // By five bytes a token at most; a shorter one is tokenised.
+    // The estimate assumes at most five bytes per token; a shorter prompt is tokenised.
     assert.ok(long.prompt_tokens >= 1000 && long.prompt_tokens < 1010, `${long.prompt_tokens} tokens`);
     const [tokenised] = await lines(await post({ messages: undefined, prompt: 'x'.repeat(1000) }));
     assert.deepEqual([tokenised.code, tokenised.prompt_tokens], ['context_length_exceeded', 1000]);
@@ -318,7 +318,7 @@ describe('internal server', { timeout: 120_000 }, () => {
   it('says 503 with Retry-After when its queue is full, and answers those that wait', async () => {
     const first = await post({ max_tokens: 230, temperature: 1 });
     const pid = generator.pid!;
-    // Frozen amid its first answer, it keeps that for as long as this test needs.
+    // The generator is frozen during its first answer, so this answer stays open throughout the test.
     process.kill(pid, 'SIGSTOP');
     const accepted = [first, post()];
     await untilLoad(2);

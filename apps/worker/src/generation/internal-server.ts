@@ -31,7 +31,7 @@ import type { GeneratorRequest } from './generator-protocol.ts';
 
 // In bytes. The body holds the prompt, which the API limits to less.
 const bodyLimit = 4 * 2 ** 20;
-/** Milliseconds, and connections: whoever gets as far as this port costs no more. */
+/** Milliseconds and connection counts: bound the cost of unauthenticated clients. */
 const limits = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -40,12 +40,12 @@ const limits = {
   maxHeadersCount: 64,
 } as const;
 const readMilliseconds = 30_000;
-// The API tries other workers first and comes back about then.
+// The API tries other workers first and retries this one after about this time.
 const retryAfterSeconds = 2;
 
 /**
- * The worker's HTTP server, for the API only. `POST /internal/generate` follows packages/service/src/channel; a client
- * that hangs up ends its generation. `GET /healthz` answers whoever asks, `GET /metrics` those who may read it.
+ * Creates the worker's HTTP server, which only the API uses. `POST /internal/generate` follows packages/service/src/channel; closing
+ * the connection cancels the generation. `GET /healthz` is public, `GET /metrics` for authorised readers.
  */
 export function createInternalServer(
   worker: { id: string; certificate: OwnCertificate | null },
@@ -76,7 +76,7 @@ export function createInternalServer(
     reply.header(protocolHeader, generationProtocol);
   });
 
-  /** 503, on which an API of any version asks another worker. */
+  /** Replies 503, on which an API of any version tries another worker. */
   function refuseProtocol(reply: FastifyReply, apiProtocol: number | null, reason: string): FastifyReply {
     services.log.error(
       { apiProtocol, workerProtocol: generationProtocol, reason },
@@ -100,7 +100,7 @@ export function createInternalServer(
     method: 'POST',
     url: generationPath,
     schema: { body: GenerationRequestSchema },
-    // Before the body is read, so that callers without the token cost nothing.
+    // Checked before the body is read, so that callers without the token cost nothing.
     onRequest: async (request, reply) => {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const isProved = internalTls === null || (request.raw.socket as TLSSocket).authorized;
@@ -111,7 +111,7 @@ export function createInternalServer(
           param: null,
         });
       const asked = protocolOf(request.headers);
-      // One without a number may be understood all the same: its body shows it.
+      // A request without a protocol number may still be compatible; the validation of its body decides.
       if (asked !== null && asked !== generationProtocol)
         return refuseProtocol(reply, asked, 'It speaks another protocol.');
       return;
@@ -121,7 +121,7 @@ export function createInternalServer(
       reply.raw.once('close', () => gone.abort());
       let lines: AsyncGenerator<string>;
       try {
-        // Waits for the first line before it sends anything, so that a full queue can be answered by a status.
+        // Waits for the first line before sending anything, so that a full queue can be reported by a status code.
         const share = await shareOf(services, request.headers[teamHeader]);
         const body = { ...request.body, model_defaults: modelDefaultsOf(request.headers) };
         lines = await startReading(answer(services, generator, body, gone.signal, share));
@@ -140,7 +140,7 @@ export function createInternalServer(
   return app;
 }
 
-/** HTTP, or TLS, for which a client needs no certificate only to ask for health. */
+/** Creates an HTTP or TLS server. The client certificate is checked per request, because health checks need none. */
 function listenerOf(tls: OwnCertificate | null, handler: RequestListener): Server {
   const server = tls
     ? createTlsServer(
@@ -151,7 +151,7 @@ function listenerOf(tls: OwnCertificate | null, handler: RequestListener): Serve
   return Object.assign(server, limits);
 }
 
-/** Calls `giveUp` when a line is not taken for too long: an API that is frozen must not keep the generator from others. */
+/** Calls `giveUp` when a line is not read in time: a frozen API process must not block the generator for others. */
 async function* readInTime(lines: AsyncGenerator<string>, giveUp: () => void): AsyncGenerator<string> {
   for await (const line of lines) {
     const late = setTimeout(giveUp, readMilliseconds);
@@ -163,7 +163,7 @@ async function* readInTime(lines: AsyncGenerator<string>, giveUp: () => void): A
   }
 }
 
-/** The lines of one answer. Throws `GeneratorBusy`, only before the first line. */
+/** Yields the lines of one answer. Throws `GeneratorBusy`, but only before the first line. */
 async function* answer(
   services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>,
   generator: GeneratorProcess,
@@ -188,7 +188,7 @@ async function* answer(
   }
 }
 
-/** By the weight that the team has now. Without a team, or one that is gone: as if all such were one. */
+/** The team's share by its current weight. Requests without a team, or of a deleted team, share one entry. */
 async function shareOf({ db }: Pick<Services, 'db'>, header: string | string[] | undefined): Promise<Share> {
   const nobodys = { team: '', weight: 1 };
   if (typeof header !== 'string' || header === '') return nobodys;
@@ -196,12 +196,12 @@ async function shareOf({ db }: Pick<Services, 'db'>, header: string | string[] |
     const team = await db.team.findFirst({ where: { id: header }, select: { weight: true } });
     return team ? { team: header, weight: team.weight } : nobodys;
   } catch {
-    // While Postgres is away the answer is tried all the same, which says so better.
+    // While Postgres is unavailable, the generation is attempted anyway: it reports the problem better.
     return nobodys;
   }
 }
 
-/** Finds base model and adapter on this machine. Throws GraftError. */
+/** Resolves the base model and the adapter to paths on this machine. Throws GraftError. */
 async function locate(
   services: Pick<Services, 'baseModels' | 'artifacts' | 'db' | 'log'>,
   body: GenerationRequest,
@@ -273,11 +273,11 @@ function lineOf(event: GeneratorEvent): GenerationLine {
 
 function statusOf({ code, fault }: ChildFault): number {
   if (code === 'generator_lost' || code === 'generator_closing') return 503;
-  // The bytes are nowhere: the API answers that they are gone.
+  // The adapter's files are lost everywhere: 410 Gone.
   if (code === 'artifact_corrupt') return 410;
-  // Not 500: clients would try again, which mends no broken file.
+  // Not 500: clients would retry, which does not repair a broken file.
   if (isLastingModelFault(code)) return 400;
-  // This machine cannot: its copy of the model, its disk, its device or its way to the store is at fault. Another may.
+  // This machine's copy of the model, disk, device or access to the store is at fault. Another worker may succeed.
   if (fault === 'environment') return 503;
   if (fault === 'system') return 500;
   return code === 'model_not_found' ? 404 : 400;

@@ -1,4 +1,4 @@
-// The channel between API and worker over TLS: real handshakes. No answer needs the generator's process.
+// The channel between API and worker over TLS, with real handshakes. No request reaches the generator process.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
@@ -24,7 +24,7 @@ import { createInternalServer } from './internal-server.ts';
 let services: Services;
 let server: FastifyInstance;
 let address: string;
-/** A worker that has made its own certificate. */
+/** A worker with a self-made certificate. */
 let second: FastifyInstance;
 let own: OwnCertificate;
 
@@ -69,7 +69,7 @@ const request: GenerationRequest = {
   seed: null,
 };
 
-/** Code and status of what the API gets; the model is unknown, so a worker that answers says that. */
+/** Code and status that the API receives. The model is unknown, so a worker that the API trusts answers `model_not_found`. */
 async function ask(api: Services): Promise<[string, number]> {
   try {
     await generate(api, request, { waitMs: 0, signal: AbortSignal.timeout(30_000) });
@@ -138,7 +138,7 @@ it('a row that no worker wrote gets no prompt and no token, whatever its address
     seen.push(`${incoming.method} ${incoming.headers.authorization}`);
     response.end();
   };
-  // What somebody has who may write rows of workers, and holds the key of another worker at most.
+  // An attacker who can write worker rows but holds at most another worker's key.
   const thief = makeCertificate('w2');
   const plain = http.createServer(record);
   const secure = https.createServer({ ...thief }, record);
@@ -153,11 +153,11 @@ it('a row that no worker wrote gets no prompt and no token, whatever its address
   await forge('address = $1, certificate = NULL', [`http://127.0.0.1:${portOf(plain)}`]);
   await forge('address = $1, certificate = $2', [`https://127.0.0.1:${portOf(secure)}`, thief.cert]);
   await forge("address = $1, proof = '\\x00'", [`https://127.0.0.1:${portOf(secure)}`]);
-  // As a worker that took the address of another one, with its own proof and the other's certificate.
+  // A worker that registers another worker's address, with its own proof and the other's certificate.
   const row = { id: 'w2', hostname: '', pid: 1, slots: 0, certificate: own.cert };
   await registerWorker(services, { ...row, address: `https://127.0.0.1:${portOf(secure)}` });
   assert.deepEqual(await ask(services), ['no_worker_available', 503]);
-  // A worker of the version before: its row has no proof.
+  // A worker of the previous version has no proof in its row.
   await services.sql.query('UPDATE workers SET proof = NULL');
   assert.deepEqual(await ask(services), ['worker_version_mismatch', 503]);
   assert.deepEqual(seen, []);

@@ -1,4 +1,4 @@
-// Broken workers beside a healthy one: none of the jobs may suffer. Real services and processes; the trainers only wait.
+// Broken workers beside a healthy one: no job may be affected. Real services and processes; the trainers only wait.
 import assert from 'node:assert/strict';
 import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ let folder: string;
 const workers: Worker[] = [];
 
 before(async () => {
-  // Not lost on a machine that is busy.
+  // Long leases, so that they do not expire on a busy machine.
   bench = await openWorkerBench({ GRAFT_LEASE_SECONDS: '60', GRAFT_HEARTBEAT_SECONDS: '5' });
   folder = await mkdtemp(join(tmpdir(), 'graft-broken-'));
 });
@@ -57,7 +57,7 @@ async function trainHere(worker: Worker, count: number): Promise<void> {
 
 describe('broken workers beside a healthy one', { timeout: 300_000 }, () => {
   it('take no job, say why, and none of the jobs notices', async () => {
-    // The healthy one is the first to open the folder that all should share.
+    // The healthy worker must be the first to open the shared folder.
     const healthy = await start();
     await untilRow(healthy, (reason) => reason === null);
     await writeFile(join(folder, 'a-file'), '');
@@ -68,7 +68,7 @@ describe('broken workers beside a healthy one', { timeout: 300_000 }, () => {
       [{ minFreeBytes: 2 ** 60 }, /GRAFT_MIN_FREE_BYTES/],
       [{ trainer: pathToFileURL(join(folder, 'trainer.mjs')) }, /TensorFlow does not compute/],
     ];
-    // One after the other: each has connections of its own, of which a Postgres has a hundred.
+    // One at a time: each worker has separate connections, and Postgres allows a hundred.
     for (const [change, reason] of broken) {
       const worker = await start(change);
       await trainHere(healthy, 2);

@@ -4,9 +4,9 @@ import { type Device, type Precision, resolvePrecision } from '../devices.ts';
 import { Unfit } from '../faults/unfit.ts';
 
 /**
- * What jobs may require of this worker, whose trainers have these devices, all of one kind. Each computes in either precision; `precisions` are the operator's, where set, and the
- * first is what "auto" comes to. `threads` is what a job that is first run here has from then on, so several machines that are
- * to take over from one another agree on it.
+ * The capabilities that jobs may require of this worker. All its trainer devices are of one kind and support both precisions;
+ * `precisions` restricts them to the operator's list, whose first entry is used for "auto". `threads` is recorded in jobs that start
+ * here, so machines that may take over each other's jobs must agree on it.
  */
 export function capabilitiesOf(
   devices: readonly Device[],
@@ -40,9 +40,9 @@ export function capabilitiesOf(
 }
 
 /**
- * What jobs may be made of here, given what the trainers found, best first: what the operator wants (GRAFT_KERNELS) comes first,
- * and is what jobs that are first run here take. Throws `Unfit` where that set is not there. On a GPU a processor's set is passed over,
- * since all workers of an installation may be set alike.
+ * The kernel sets that jobs may use here, of those that the trainers found (`sets`, best first). The operator's choice (GRAFT_KERNELS)
+ * comes first, and jobs that start here use the first. Throws `Unfit` where the chosen set is missing. On a GPU a CPU set is ignored,
+ * because all workers of an installation may have the same settings.
  */
 export function kernelsOf(
   device: WorkerCapabilities['device'],

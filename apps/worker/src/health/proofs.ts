@@ -9,13 +9,13 @@ import type { CardWatch } from '../cards/card-watch.ts';
 import { Unfit } from '../faults/unfit.ts';
 import { canReach, type Sandbox } from '../processes/confinement.ts';
 
-/** Resolves when it holds; throws `Unfit`, or what says that Postgres is away, which proves nothing. */
+/** A health check. Throws `Unfit` when it fails; a Postgres connection error means that the check has no result. */
 export type Proof = () => Promise<void>;
 
-// A shared folder whose server is gone does not fail: it never answers.
+// A shared folder whose server is down does not fail: calls hang.
 const patienceMilliseconds = 30_000;
 
-/** That the data folder is this installation's, keeps what is written, and has room. */
+/** Checks that the data folder belongs to this installation, stores what is written, and has free space. */
 export function dataFolderProof(services: Services, workerId: string): Proof {
   const { dataDir, minFreeBytes } = services.env;
   const plain = 'its data folder cannot be used';
@@ -25,7 +25,7 @@ export function dataFolderProof(services: Services, workerId: string): Proof {
     await probeDataFolder(dataDir, { name: workerId, minFreeBytes });
   };
   return async () => {
-    // A look that hangs keeps a thread of this process: there is never a second.
+    // A hanging check blocks a thread of this process, so a second one is never started.
     underWay ??= look().finally(() => {
       underWay = null;
     });
@@ -40,12 +40,12 @@ export function dataFolderProof(services: Services, workerId: string): Proof {
   };
 }
 
-/** That a GPU that it was started with is still there. One that is lost takes no job, and the others go on. */
+/** Checks that at least one GPU is still usable. A lost GPU gets no jobs while the others continue. */
 export function deviceProof(cards: CardWatch): Proof {
   return async () => await cards.look();
 }
 
-/** That trainers of another user get to the folders that are opened to them. */
+/** Checks that trainers of another user can reach the folders that they need. */
 export function accessProof({ env }: Pick<Services, 'env'>, sandbox: Sandbox | null): Proof {
   const { staging } = dataFolder(env.dataDir);
   return async () => {

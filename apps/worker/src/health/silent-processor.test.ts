@@ -1,5 +1,5 @@
-// A worker that is to compute on a GPU never computes on the processor without a word. TensorFlow's installed build decides which
-// of the ways there are here: the others are in cards/find-cards.test.ts.
+// A worker for a GPU must report an error instead of computing on the CPU. The installed TensorFlow build determines which cases run
+// here; cards/find-cards.test.ts has the others.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createLogger, type Services } from '@graft/service';
@@ -45,7 +45,7 @@ test('GRAFT_TENSORFLOW=gpu starts no worker on a machine without a card, and say
 });
 
 test('a trainer whose TensorFlow finds no GPU proves nothing, and what TensorFlow logged is told', async (t) => {
-  // Also where there is a card: none has this identifier.
+  // No card has this UUID, so this also fails on a machine with a GPU.
   const device = {
     ...{ kind: 'gpu' as const, index: 0, uuid: uuids.h100, name: 'NVIDIA H100 PCIe', memoryMib: 81_559 },
   };

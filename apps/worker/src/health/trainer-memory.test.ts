@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-/** A folder with these files, as the one that `proc` and `sys` are in. */
+/** Creates a folder with these files, for use as the root that contains `proc` and `sys`. */
 async function rootWith(files: Record<string, string>): Promise<string> {
   const root = join(folder, String(++roots));
   for (const [path, text] of Object.entries(files)) {

@@ -7,9 +7,9 @@ import type { Device } from '../devices.ts';
 const GiB = 2 ** 30;
 
 /**
- * Bytes that the trainer of any of these devices may hold at most: of the smallest GPU what is left of its memory by CUDA's context
- * and a generator beside it; or on a CPU, which has one trainer, what this process's machine or container has, less a reserve.
- * Undefined where it is not known, as of a GPU that does not tell its memory, or nothing trains.
+ * Bytes that any trainer of this worker may use. With GPUs: the memory of the smallest one without the CUDA context and a generator
+ * on the same card. On a CPU, which has one trainer: the memory of the machine or container without a reserve. Undefined where
+ * the size is unknown, as for a GPU that does not report it, or where there is no trainer.
  */
 export function trainerMemory(
   trainers: readonly Device[],
@@ -25,17 +25,17 @@ export function trainerMemory(
 }
 
 /**
- * For what runs beside a trainer: this worker's own process, the system, and on a machine that has all of Graft also the API and
- * Postgres, about 1 GiB together. A container with little memory has little of that in it. A generator is not counted: it holds
- * a base model only while completions are asked for.
+ * Subtracts the reserve for other processes: the worker itself, the system, and on a single machine the API and Postgres, together
+ * about 1 GiB. A small container has few of them, so the reserve is at most a tenth. A generator is not counted: it holds a base
+ * model only while completions are requested.
  */
 export function withoutReserve(bytes: number): number {
   return Math.round(bytes - Math.min(GiB, bytes / 10));
 }
 
 /**
- * Bytes that Linux lets this process's control groups use, the smallest limit of the group and those around it, by the
- * controllers of version 2 and 1; infinite without one. `root` is where `proc` and `sys` are.
+ * The memory limit of this process's control groups in bytes: the smallest of its group and all parent groups, for cgroup v1 and v2.
+ * Infinity without a limit. `root` is the folder that contains `proc` and `sys`.
  */
 export function memoryLimit(root = '/'): number {
   const groups = textOf(join(root, 'proc/self/cgroup')).matchAll(/^\d+:([^:\n]*):(\/.*)$/gm);
@@ -43,20 +43,20 @@ export function memoryLimit(root = '/'): number {
     const file = limitFileOf(controllers!.split(','));
     if (!file) return [];
     const folders = withFoldersAround(posix.normalize(path!));
-    // "max", and a group that is another name space's, have no number.
+    // "max", and groups outside this namespace, give NaN.
     return folders.map((folder) => Number.parseInt(textOf(join(root, file.below, folder, file.name)), 10));
   });
   return Math.min(...limits.filter((limit) => limit > 0));
 }
 
-/** Version 2 has one tree for all controllers, which it does not name. */
+/** cgroup v2 has one hierarchy for all controllers and lists no names. */
 function limitFileOf(controllers: string[]): { below: string; name: string } | null {
   if (controllers.includes('')) return { below: 'sys/fs/cgroup', name: 'memory.max' };
   if (controllers.includes('memory')) return { below: 'sys/fs/cgroup/memory', name: 'memory.limit_in_bytes' };
   return null;
 }
 
-/** /a/b, /a and / */
+/** /a/b gives /a/b, /a and /. */
 function withFoldersAround(path: string): string[] {
   return path === '/' ? [path] : [path, ...withFoldersAround(dirname(path))];
 }

@@ -9,7 +9,7 @@ import { WorkerHealth } from './worker-health.ts';
 
 let services: Services;
 let health: WorkerHealth;
-/** What is wrong with this worker. */
+/** The fault that the checks report; null: healthy. */
 let wrong: Unfit | null;
 let thorough: number;
 const workerId = 'worker-of-this-test';
@@ -110,7 +110,7 @@ test('a broken base model is no sign of a broken worker; faults that only its ro
   const ofModel = { ...fault, code: 'invalid_safetensors', param: 'model' };
   for (let i = 0; i < 4; i++) await health.judge(ofModel, 'team-a');
   assert.deepEqual([health.takesJobs, (await row()).consecutiveFaults], [true, 0]);
-  // As when the answer to a clearing was lost.
+  // As if clearing the row had failed.
   await services.sql.query('UPDATE workers SET consecutive_faults = 2');
   assert.equal((await health.judge(fault, 'team-a')).quarantined, true);
   assert.equal(health.takesJobs, false);
@@ -128,11 +128,11 @@ test("one team's jobs, however many kill trainers, keep a worker that proves its
     await until(() => health.takesJobs);
     return (performance.now() - began) / 1000;
   };
-  // proofSeconds is 1: from 0.1 s doubled each time, at most 1 s, or 5 s.
+  // proofSeconds is 1: the pause doubles from 0.1 s to at most 1 s (one team) or 5 s.
   for (let i = 0; i < 5; i++) await pause(['a', 'a', 'a']);
   const ofTwo = await pause(['a', 'b', 'a']);
   assert.ok(ofTwo > 3, `after faults of two teams' jobs: ${ofTwo} s`);
-  // On a machine that is busy it may take longer once.
+  // A busy machine may be slow once.
   for (let i = 0; i < 4; i++) if ((await pause(['a', 'a', 'a'])) < ofTwo / 2) return;
   assert.fail("after faults of one team's jobs it takes as long");
 });

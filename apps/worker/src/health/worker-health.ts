@@ -16,7 +16,7 @@ import { CardFault } from '../faults/card-fault.ts';
 import { Unfit } from '../faults/unfit.ts';
 import type { Proof } from './proofs.ts';
 
-/** Where a job was computed, and what the child process wrote there of late. */
+/** The device of a job, and the recent output of its child process. */
 export interface Slot {
   device: Device;
   output: string;
@@ -25,33 +25,33 @@ export interface Slot {
 export interface HealthOptions {
   services: Services;
   workerId: string;
-  /** Looked at again and again, and after each fault. */
+  /** Checks that run at each interval and after each fault. */
   cheap: Proof[];
-  /** At the start, after a fault, while in quarantine, and now and then: a machine is as fast as what else it does lets it be. */
+  /** Checks that run at start, after a fault, in quarantine, and at every tenth interval: measured speeds vary with the machine's load. */
   thorough: Proof[];
   proofSeconds: number;
-  /** Absent: it has none. */
+  /** Absent: the worker has no cards. */
   cards?: Pick<CardWatch, 'blame'>;
 }
 
-// So many faults of the system or the environment in a row, whatever the jobs.
+// Number of consecutive system or environment faults, of any jobs, that leads to quarantine.
 const faultLimit = 3;
-// Every so many looks at a worker that takes jobs are thorough.
+// Every tenth check of a worker in service is thorough.
 const thoroughEvery = 10;
 
 /**
- * Whether this worker may take jobs. It starts in quarantine, proves itself, and goes back there when a proof fails or when
- * faults come in a row: it would fail job after job as fast as they come. There it tries again after ever longer pauses, and
- * comes back by itself. What it finds stands in its row and in the log.
+ * Decides whether this worker may claim jobs. It starts in quarantine, and leaves it when all checks pass. A failed check or several
+ * consecutive faults put it back, because it would otherwise fail one job after another. In quarantine the checks are repeated with
+ * growing pauses. The reason is written to the worker's row and to the log.
  */
 export class WorkerHealth {
   readonly #options: HealthOptions;
   readonly #loop: Repeating;
-  /** Why it takes no jobs; null: it does. */
+  /** Why the worker claims no jobs; null: it claims jobs. */
   #unfit: Unfit | null = new Unfit('it has not proved itself yet', 'It has not proved itself yet.');
-  /** Whether its row says so. */
+  /** Whether the worker's row has this state. */
   #told = false;
-  /** In a row: the teams whose jobs they befell. */
+  /** The teams of the jobs that failed consecutively. */
   #faults: string[] = [];
   #suspect = false;
   #failures = 0;
@@ -70,27 +70,27 @@ export class WorkerHealth {
     return this.#unfit === null;
   }
 
-  /** Calls `listener` when `takesJobs` has changed. */
+  /** Sets the listener that is called when `takesJobs` changes. */
   onChange(listener: () => void): void {
     this.#onChange = listener;
   }
 
-  /** Its row is a new one. */
+  /** Writes the state again, because the worker has a new row. */
   registeredAgain(): void {
     this.#told = false;
   }
 
   /**
-   * Looks for what may be behind a fault that seems a job's: the same fault as one of the environment when a proof fails.
-   * Counts it, unless the user's or the base model's files are to blame, or one card of several, which then takes no jobs;
-   * `quarantined` when it was one too many. `slot`: where the job was computed.
+   * Checks whether the worker caused a job's fault. If a check fails, returns that environment fault instead. Counts the fault, unless
+   * the user's or the base model's files are to blame, or one card of several, which then gets no further jobs. `quarantined`:
+   * the count reached the limit. `slot`: where the job ran.
    */
   async judge(
     fault: JobError,
     teamId: string,
     slot: Slot = { device: { kind: 'cpu' }, output: '' },
   ): Promise<{ fault: JobError; quarantined: boolean }> {
-    // It is asked on behalf of the job's team, which sees neither the installation nor may write a worker's row.
+    // The caller is in the scope of the job's team, which may neither read the installation's rows nor write a worker's.
     return await asSystem(async () => await this.#judge(fault, teamId, slot));
   }
 
@@ -111,7 +111,7 @@ export class WorkerHealth {
     this.#suspect = true;
     const { services, workerId } = this.#options;
     const row = await recordWorkerFault(services, workerId, judged.message).catch(ignoreAway);
-    // The row counts, too, and may know of more: this worker would wait for jobs that it is not given.
+    // The row may have a higher count. Without it, a quarantined worker would wait for jobs that it does not get.
     const count = Math.max(this.#faults.length, row?.consecutiveFaults ?? 0);
     const isTooMany = this.takesJobs && (count >= faultLimit || Boolean(row?.quarantinedAt));
     if (unfit) this.#quarantine(unfit);
@@ -122,7 +122,7 @@ export class WorkerHealth {
     return { fault: judged, quarantined: unfit !== null || isTooMany };
   }
 
-  /** Between two jobs of a slot, which is held until then: after a fault everything is proved before another is taken. */
+  /** Called after each job, before the slot claims another. After a fault, all checks run first. */
   async jobLeft(succeeded: boolean): Promise<void> {
     if (this.#suspect) {
       this.#suspect = false;
@@ -157,7 +157,7 @@ export class WorkerHealth {
     }
     const unfit = await this.#findUnfit([...cheap, ...thorough], { strict: true });
     if (unfit) return this.#quarantine(unfit);
-    // The row first: it decides whether this worker may claim.
+    // The row first: it determines whether this worker may claim jobs.
     await clearWorkerFaults(services, workerId);
     this.#faults = [];
     this.#unfit = null;
@@ -175,7 +175,7 @@ export class WorkerHealth {
       this.#told = false;
       services.log.error({ workerId, reason: unfit.message }, 'this worker takes no jobs');
     }
-    // One team's jobs alone may be what kills trainers: then the others do not wait for long.
+    // The jobs of a single team may be what kills the trainers: then other teams do not wait long.
     const longest = new Set(this.#faults).size === 1 ? proofSeconds : proofSeconds * 5;
     const seconds = Math.min((proofSeconds / 10) * 2 ** this.#failures, longest);
     this.#failures += 1;
@@ -184,7 +184,7 @@ export class WorkerHealth {
     if (wasFit) this.#onChange();
   }
 
-  /** Null: all hold; unless `strict`, as far as can be said while Postgres is away. */
+  /** The first failed check; null where all pass. Unless `strict`, checks that cannot run because Postgres is unavailable are ignored. */
   async #findUnfit(proofs: Proof[], { strict = false } = {}): Promise<Unfit | null> {
     for (const proof of proofs) {
       try {
@@ -198,7 +198,7 @@ export class WorkerHealth {
   }
 }
 
-/** For the team whose job it befell. */
+/** The fault as the job's team sees it. */
 function unfitFault(unfit: Unfit): JobError {
   return {
     code: unfit instanceof CardFault ? unfit.code : 'worker_unfit',

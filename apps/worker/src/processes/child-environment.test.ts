@@ -36,7 +36,7 @@ it('keeps secrets from a child and passes what computing needs', () => {
     TF_CPP_MIN_LOG_LEVEL: '2',
     CUDA_VISIBLE_DEVICES: '',
     GRAFT_PARENT_PID: String(process.pid),
-    // Its NODE_OPTIONS among them, in place of the parent's.
+    // Includes NODE_OPTIONS, in place of the parent's.
     ...environmentFor('fp32'),
   });
 });
@@ -56,7 +56,7 @@ it('sets precision, threads and card', () => {
   assert.equal(environment.TF_DETERMINISTIC_OPS, '1');
   assert.equal(environment.TF_DISABLE_SCATTER_OP_DETERMINISM, '1');
   assert.equal(childEnvironment(gpu, 'bf16', 3, { TF_DETERMINISTIC_OPS: '0' }).TF_DETERMINISTIC_OPS, '0');
-  // What a job of either precision computes in float32 is float32.
+  // float32 computations use full float32 (no TF32) in both precisions.
   for (const precision of ['bf16', 'fp32'] as const)
     assert.equal(childEnvironment(gpu, precision, 3, {}).NVIDIA_TF32_OVERRIDE, '0');
 });
@@ -74,7 +74,7 @@ it('limits what a child may hold of its card, and keeps what CUDA compiles', () 
   );
   const operators = childEnvironment(gpu, 'bf16', 3, { CUDA_CACHE_PATH: '/fast' }, on);
   assert.equal(operators.CUDA_CACHE_PATH, '/fast');
-  // A card that does not tell its memory, and a processor.
+  // A card that does not report its memory, and a CPU.
   const silent = childEnvironment({ ...gpu, memoryMib: 0 }, 'bf16', 3, {}, on);
   const cpu = childEnvironment({ kind: 'cpu' }, 'bf16', 3, {}, on);
   for (const { GRAFT_GPU_MEMORY_BYTES: bytes } of [silent, cpu]) assert.equal(bytes, undefined);
@@ -102,7 +102,7 @@ it('keeps compiled code of each team and user apart, where nobody else gets to',
 it('removes compiled code that is too much: of a team that has too much, and what was used least recently', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'graft-kernels-'));
   try {
-    await trimKernelCaches(folder); // there is none yet
+    await trimKernelCaches(folder); // the folder does not exist yet
     const kept = async (team: string, bytes: number, secondsAgo: number) => {
       const place = kernelCacheFolder(folder, null, team);
       await mkdir(join(place, 'xla'));

@@ -3,24 +3,27 @@ import { compilerFlags, environmentFor } from '@graft/peft-core/precision';
 import type { Device, Precision } from '../devices.ts';
 
 /**
- * What a child process may know of its parent's environment. An allow-list, because a trainer runs on users' data
- * and must not know keys, peppers, tokens or database URLs, nor those that are added later under new names.
+ * The variables that a child process inherits. An allow-list, because a trainer processes users' data and must not see keys, peppers,
+ * tokens or database URLs, including any that are added later.
  */
 const inherited =
   /^(?:PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|XDG_CACHE_HOME|LD_LIBRARY_PATH|LD_PRELOAD|NODE_ENV|GRAFT_CACHE_DIR|GRAFT_TENSORFLOW|(?:TF|OMP|KMP|DNNL|ONEDNN|MKL|OPENBLAS|CUDA|NVIDIA|NCCL|XLA|MALLOC)_\w+)$/;
 
-/** What a child on a GPU gets besides. */
+/** Additional settings of a child on a GPU. */
 export interface OnCard {
-  /** Of the card's memory it may hold so many bytes; undefined: all. */
+  /** Limit of card memory in bytes; undefined: the whole card. */
   bytes?: number | undefined;
-  /** Where CUDA keeps code that it has compiled for this card; null: nowhere, it compiles at each start. */
+  /** Folder where CUDA caches compiled code; null: compile at each start. */
   kernelCache?: string | null | undefined;
 }
 
-/** An H100's are compiled at the first start, from what TensorFlow has for cards that came later; CUDA's own limit may be 256 MiB. */
+/** An H100's kernels are compiled at the first start, from TensorFlow's PTX for newer cards; CUDA's own limit may be 256 MiB. */
 const kernelCacheBytes = 2 ** 30;
 
-/** The environment of a child that computes on `device` in `precision`, and in `threads`, if given. It must be complete before TensorFlow loads. */
+/**
+ * The environment of a child that computes on `device` in `precision`, with `threads` if given. It must be complete before TensorFlow
+ * loads.
+ */
 export function childEnvironment(
   device: Device,
   precision: Precision,
@@ -29,7 +32,7 @@ export function childEnvironment(
   { bytes, kernelCache }: OnCard = {},
 ): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
-    // On a GPU warnings too: what TensorFlow says where it does without the card.
+    // On a GPU also warnings, which explain why TensorFlow does not use the card.
     TF_CPP_MIN_LOG_LEVEL: device.kind === 'gpu' ? '1' : '2',
     ...Object.fromEntries(Object.entries(from).filter(([name]) => inherited.test(name))),
     GRAFT_PARENT_PID: String(process.pid),
@@ -38,14 +41,14 @@ export function childEnvironment(
   Object.assign(environment, environmentFor(precision, threads, from));
   if (device.kind === 'gpu') {
     environment.CUDA_VISIBLE_DEVICES = device.uuid;
-    // Unset, TensorFlow takes the whole card at once, and a generator beside the trainer gets none.
+    // By default TensorFlow allocates the whole card, and a generator on the same card gets none.
     environment.TF_FORCE_GPU_ALLOW_GROWTH = 'true';
-    // A run repeats its bits, unless the operator prefers otherwise. What scatters rows writes each once, so that the order of writing
-    // changes nothing, and need not do it on the host: docs/gpu.md.
+    // Runs are reproducible bit by bit, unless the operator sets this otherwise. Scatter ops write each row once, so their order does
+    // not matter, and they need not run on the host: docs/gpu.md.
     environment.TF_DETERMINISTIC_OPS ??= '1';
     environment.TF_DISABLE_SCATTER_OP_DETERMINISM ??= '1';
     if (bytes !== undefined && device.memoryMib > 0) {
-      // The addon makes them a limit of TensorFlow's allocator (LimitGpuMemory in packages/tf-graph/native/session.cc).
+      // The addon sets this as a limit of TensorFlow's allocator (LimitGpuMemory in packages/tf-graph/native/session.cc).
       environment.GRAFT_GPU_MEMORY_BYTES = `${bytes}`;
       environment.GRAFT_GPU_TOTAL_BYTES = `${device.memoryMib * 2 ** 20}`;
     }
@@ -56,7 +59,7 @@ export function childEnvironment(
         environment[name] = [flags, environment[name]].filter(Boolean).join(' ');
     }
   } else {
-    // Empty hides every card; TensorFlow built for GPUs then computes on the CPU.
+    // An empty value hides every card; TensorFlow's GPU build then computes on the CPU.
     environment.CUDA_VISIBLE_DEVICES = '';
   }
   return environment;

@@ -83,7 +83,7 @@ test('a card that fails has a code, and memory that ran out is the fault of the 
   for (const error of [full, behind, failed('CUDA_ERROR_OUT_OF_MEMORY: out of memory', 'INTERNAL')]) {
     const { code, fault } = trainingFault(error, otherwise);
     assert.deepEqual([code, fault], ['out_of_memory', 'user']);
-    // Of an answer it is not: others take the memory.
+    // Not for a generation, where others use the memory.
     assert.deepEqual(told(error), { ...otherwise, param: null, fault: 'system' });
   }
   assert.equal(trainingFault(failed('something else', 'INTERNAL'), otherwise).code, otherwise.code);

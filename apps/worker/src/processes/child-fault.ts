@@ -15,19 +15,19 @@ export interface ChildFault {
   stack?: string;
 }
 
-/** The operator's files that a child process reads: faults in them are no team's, and no team may see their paths. */
+/** The operator's files that a child process reads. Faults in them are not a team's, and no team may see their paths. */
 export interface OperatorFiles {
   base: { id: string; path: string };
   /** Folders of adapters and checkpoints. */
   folders: readonly string[];
 }
 
-/** What a failure is to others that nobody worded: a fault of the system, unless it says otherwise. */
+/** Code and message of an unexpected error; the fault is `system` by default. */
 type Otherwise = Pick<ChildFault, 'code' | 'message'> & Partial<Pick<ChildFault, 'fault'>>;
 
 /**
- * What a failure in a child process means to others. Only messages written on purpose (GraftError) reach a team;
- * any other may hold paths or data.
+ * Converts an error in a child process to a fault for others. Only the messages of GraftError reach a team, because any other may
+ * contain paths or data.
  */
 export function faultOf(
   error: unknown,
@@ -43,7 +43,7 @@ export function faultOf(
   };
 }
 
-/** As `faultOf` what a trainer ended with: memory that ran out is the job's fault. */
+/** Like `faultOf`, for a trainer: running out of memory is the job's fault. */
 export function trainingFault(
   error: unknown,
   otherwise: Otherwise,
@@ -52,7 +52,7 @@ export function trainingFault(
   return faultOf(error, ranOutOfMemory(error) ? memoryFault : otherwise, files);
 }
 
-/** As Postgres takes it, of so many characters at most. Messages may quote data. */
+/** Truncates text and replaces characters that Postgres rejects. Messages may quote data. */
 function plainText(text: string, most: number): string {
   const short = text.length > most ? `${text.slice(0, most - 1)}…` : text;
   return Buffer.from(short.replaceAll('\0', '\uFFFD')).toString();
@@ -73,15 +73,15 @@ function findFault(error: unknown, otherwise: Otherwise, files: OperatorFiles | 
     return { ...otherwise, param: null, fault: isWorded ? 'environment' : 'system', ...stackOf(error) };
   }
   const { base } = files ?? {};
-  // A user fault that a broken model caused becomes a system fault once it is worded for teams.
+  // A user fault that is caused by a broken base model becomes a system fault with a message for teams.
   const ofBase = base && (tells(base.path) || (error.fault === 'user' && isLastingModelFault(error.code)));
   const { code, message, param, fault } = ofBase ? baseModelFault(error, base.id, [base.path]) : error;
-  // The catalogue has it: it may be here again later, and is elsewhere.
+  // The model is in the catalogue: another worker may have it, and this one may have it later.
   const isAway = code === 'base_model_unavailable';
   return { code, message, param, fault: isAway ? 'environment' : fault, ...stackOf(error) };
 }
 
-/** Of a training: what its team can do about it is worded where its batch is known (`training/memory/smaller-batch.ts`). */
+/** Out of memory in a training. `training/memory/smaller-batch.ts` adds advice, where the batch size is known. */
 export const memoryFault = {
   code: 'out_of_memory',
   message: 'The device ran out of memory.',
@@ -95,14 +95,14 @@ const machineFault = {
   fault: 'environment',
 } as const;
 
-/** The stack of the first cause: later errors only word it. */
+/** The stack of the root cause: outer errors only add a message. */
 function stackOf(error: unknown): { stack?: string } {
   if (!(error instanceof Error)) return {};
   if (error.cause instanceof Error) return stackOf(error.cause);
   return error.stack ? { stack: error.stack } : {};
 }
 
-/** Logs a user's fault by its code alone, since its message may quote the data or the prompt. */
+/** Logs a fault. A user's fault is logged by code only, because its message may quote the data or the prompt. */
 export function logFault(
   what: string,
   { code, message, stack, fault }: ChildFault,

@@ -1,15 +1,15 @@
 import type { Readable } from 'node:stream';
 
-/** Bytes of its own output that a child may have logged in a minute, and what a row of the log costs of them besides its text. */
+/** Bytes of its output that a child may log in a minute, and the bytes counted for each row besides its text. */
 const mostBytes = 64 * 1024;
 const rowBytes = 256;
-/** After so many nothing is read of it until the minute is over: no child of Graft writes as much. */
+/** After this many bytes the output is not read until the minute is over; no child of Graft writes as much. */
 const mostReadBytes = 2 ** 20;
 const windowMs = 60_000;
 
 /**
- * Logs what a child writes to its standard output and error, as the text of rows: what a hostile one writes neither fills this
- * process's log nor looks like a row of it.
+ * Logs a child's standard output and error as text in rows, so that hostile output can neither fill this process's log nor imitate
+ * its rows.
  */
 export function logOutput(
   streams: readonly (Readable | null | undefined)[],

@@ -19,14 +19,14 @@ export interface ChildExit {
 
 export type Failed = { type: 'failed'; fault: ChildFault };
 
-/** All that a child sends. `ready`: its engine is loaded. */
+/** All messages from a child. `ready`: its engine is loaded. */
 export type FromChild<M extends Messages> = { type: 'ready' } | M['event'] | M['result'] | Failed;
 export type ToChild<M extends Messages> = M['call'] | { type: 'stop' };
 
-/** What is known of the messages of one kind of child process. */
+/** The message types and schemas of one kind of child process. */
 export interface Protocol<M extends Messages> {
   /** The types of M['result']. */
   results: readonly M['result']['type'][];
-  /** Of all that the child sends. */
+  /** Validates every message from the child. */
   check: Check;
 }

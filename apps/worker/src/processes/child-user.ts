@@ -2,19 +2,19 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { findUser } from '@graft/service';
 
-/** Whom a child process runs as, when that is not this process's own user. */
+/** The user that a child process runs as, when different from this process's user. */
 export interface ChildUser {
   uid: number;
   gid: number;
 }
 
-// Where this process may change users and none are named. Distributions give people ids below, and containers ids above 100000.
+// First id by default. Distributions assign lower ids to people, and containers ids above 100000.
 const usualFirst = 61_001;
 
 /**
  * The users of `count` children. GRAFT_TRAINER_USER is a range of ids such as `10001-10016`, one for each child (its group has the same
- * id); a name or `uid:gid`, one for all; or unset: a range of ids that no user of this machine has, where this process may change users.
- * Null: children run as this process does. Throws an Error for the operator.
+ * id); a name or `uid:gid`, one for all; or unset: a range of ids without a user on this machine, where this process may change users.
+ * Null: children run as the user of this process. Throws an Error for the operator.
  */
 export async function findChildUsers(
   setting: string | undefined,
@@ -62,7 +62,7 @@ async function idsOfUsers(): Promise<Set<number>> {
   return new Set(lines.map((line) => Number(line.split(':')[2])));
 }
 
-/** As Linux numbers them: CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID. */
+/** Linux numbers of CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID. */
 const neededCapabilities = [0n, 1n, 5n, 6n, 7n];
 
 function mayChangeUsers(): boolean {

@@ -1,5 +1,5 @@
-// A hostile model in a trainer: a child that tries what an attacker would, first as children were started before, where every
-// attempt succeeds, and then confined. It is plain JavaScript, so that it is started as compiled trainers are.
+// A hostile model in a trainer: a child that attempts attacks, first unconfined, where every attempt succeeds, then confined. The child
+// is plain JavaScript, so that it starts like a compiled trainer.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
@@ -18,10 +18,10 @@ import { findConfinement, type Sandbox } from './confinement.ts';
 import { ForkedProcess } from './forked-process.ts';
 
 interface Targets {
-  /** Of the job's own. */
+  /** Files of the job itself. */
   reads: string;
   writes: string;
-  /** Of others. */
+  /** Files of other jobs. */
   files: string[];
   folders: string[];
   tcp: number;
@@ -128,14 +128,14 @@ function start(sandbox: Sandbox | null) {
   );
 }
 
-/** A data folder with a job's files and those of others, and the folder of settings with a secret. */
+/** Creates a data folder with files of a job and of others, and a settings folder with a secret. */
 async function makeTargets(name: string, pids: number[]): Promise<Targets & { data: string }> {
   const data = join(root, name);
   for (const folder of ['files', 'secrets', 'staging/other', 'checkpoints/other'])
     await mkdir(join(data, folder), { recursive: true, mode: 0o711 });
   await mkdir(join(data, 'staging/job/1/token'), { recursive: true, mode: 0o711 });
   const files = ['files/other', 'secrets/pepper', 'staging/other/adapter', 'checkpoints/other/weights'];
-  // Readable for every user: what keeps them is the confinement.
+  // Readable for every user, so that only the confinement protects them.
   for (const file of files) await writeFile(join(data, file), 'of another team', { mode: 0o644 });
   await writeFile(join(data, 'files/data'), 'a line', { mode: 0o600 });
   return {
@@ -199,7 +199,7 @@ describe('a hostile trainer', { skip: isLinux ? false : 'only Linux confines pro
           succeeded: [],
         });
         const { pid } = child;
-        // The worker has copies, and the child, which goes on, has nothing of it any more.
+        // The worker has made copies. The child is still running and must no longer reach its files.
         await assert.rejects(stat(targets.writes), /ENOENT/);
         const second = { ...targets, writes: join(targets.data, 'staging/job/2/token/adapter') };
         second.folders = [...targets.folders, targets.writes];
@@ -222,7 +222,7 @@ describe('a hostile trainer', { skip: isLinux ? false : 'only Linux confines pro
     const writes = join(data, 'staging/job/1/token/adapter');
     const access = { team: 'a', writes: [writes], reads: [] };
     const places = await child.slot!.open(access);
-    // As where the kernel has no rules for files.
+    // As on a kernel without Landlock.
     await symlink(join(data, 'secrets/pepper'), join(writes, 'adapter_config.json'));
     await child.slot!.close(access, places);
     await assert.rejects(stat(join(writes, 'adapter_config.json')), /ENOENT/);

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import type { Device } from '../devices.ts';
 import type { ChildUser } from './child-user.ts';
 
-/** What keeps a child from the rest of the machine; apps/worker/native/confine.cc puts each in place. */
+/** The layers that isolate a child from the machine; apps/worker/native/confine.cc applies them. */
 const layerNames = [
   'user',
   'capabilities',
@@ -20,40 +20,40 @@ const layerNames = [
 ] as const;
 export type Layer = (typeof layerNames)[number];
 
-/** GRAFT_TRAINER_SANDBOX. `required`: a machine that lacks one of the essential layers runs nothing. */
+/** GRAFT_TRAINER_SANDBOX. `required`: a worker does not start on a machine that lacks an essential layer. */
 export type SandboxMode = 'auto' | 'required' | 'off';
-/** With these a child reaches neither the network, nor other processes, nor files but its own. */
+/** With these layers a child reaches no network, no other process, and no file except its own. */
 const essential: readonly Layer[] = ['no-new-privileges', 'files', 'system-calls'];
 
 const root = join(import.meta.dirname, '../../../..');
 const source = join(import.meta.dirname, '../../native/confine.cc');
 
-/** What this machine can do. */
+/** The confinement that this machine supports. */
 export interface Confinement {
-  /** The program that confines children. Null: there is none, and only their user may be another. */
+  /** The program that confines children. Null: not available, so children may only have a separate user. */
   program: string | null;
-  /** That hold here. */
+  /** The layers that take effect on this machine. */
   layers: readonly Layer[];
 }
 
 /** How the children of one slot are started. */
 export interface Sandbox extends Confinement {
-  /** Whom they run as; null: as this process does. */
+  /** The user that they run as; null: the user of this process. */
   user: ChildUser | null;
-  /** Places of base models, and of the generator's adapters. */
+  /** Paths of base models, and for the generator also of adapters. */
   reads: readonly string[];
   cacheDir: string;
-  /** Below it each has a folder of its own. */
+  /** Parent of the private folder of each child. */
   folder: string;
 }
 
-/** Where the bootstrap puts the program that is compiled from this source. */
+/** Path where the bootstrap installs the program that it compiles from this source. */
 export function confineProgram(cacheDir: string): string {
   const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 12);
   return join(cacheDir, 'confine', `${digest}-${process.platform}-${process.arch}`, 'confine');
 }
 
-/** Finds what this machine can do. Throws an Error for the operator where that is less than `mode` asks for. */
+/** Detects the supported layers. Throws an Error for the operator where `mode` requires more. */
 export async function findConfinement(mode: SandboxMode, cacheDir: string): Promise<Confinement> {
   const none: Confinement = { program: null, layers: [] };
   if (mode === 'off') return none;
@@ -72,7 +72,7 @@ export async function findConfinement(mode: SandboxMode, cacheDir: string): Prom
   return layers.length === 0 ? none : { ...found, layers };
 }
 
-/** Those of the essential layers that do not hold. */
+/** The essential layers that are not in effect. */
 export function missingLayers({ layers }: Pick<Confinement, 'layers'>): Layer[] {
   return essential.filter((layer) => !layers.includes(layer));
 }
@@ -85,11 +85,11 @@ async function layersOf(program: string): Promise<Layer[]> {
   return layerNames.filter((layer) => printed.includes(layer));
 }
 
-/** Whether the user gets to a file or folder, through all folders above. */
+/** Whether the user can reach a file or folder through all its parent folders. */
 export async function canReach(program: string | null, user: ChildUser, path: string): Promise<boolean> {
   const ask = ['/bin/sh', '-c', 'test -x "$0" -o -r "$0"', path] as const;
   const { uid, gid } = user;
-  // A worker that is not root has capabilities that its children inherit, and that the program takes away.
+  // A worker without root has ambient capabilities, which its children inherit and the program drops.
   const asked = program
     ? promisify(execFile)(program, ['--uid', `${uid}`, '--gid', `${gid}`, '--run', '/', '--', ...ask])
     : promisify(execFile)(ask[0], ask.slice(1), { uid, gid, cwd: '/' });
@@ -99,7 +99,7 @@ export async function canReach(program: string | null, user: ChildUser, path: st
   );
 }
 
-/** What has to be reachable for another user, or its children could not start. */
+/** Paths that another user must be able to reach to start children. */
 export function neededByAll(cacheDir: string): string[] {
   const code = [process.execPath, join(root, 'package.json'), join(root, 'node_modules/@tensorflow')];
   return [
@@ -108,14 +108,14 @@ export function neededByAll(cacheDir: string): string[] {
   ];
 }
 
-/** The arguments of the program that start a child, up to its own. */
+/** The program's arguments for starting a child, up to and including `--`. */
 export function confineArguments(
   { layers, user, cacheDir }: Sandbox,
   child: { entry: URL; device: Device; rules: { reads: readonly string[]; writes: readonly string[] } },
 ): string[] {
   const { entry, device, rules } = child;
   const file = fileURLToPath(entry);
-  // Sources are compiled as they are loaded: by a process of its own, and kept in a folder for all.
+  // In development, esbuild compiles sources in a separate process and caches them in a shared folder.
   const isDevelopment = file.endsWith('.ts');
   const compiledSources = join(tmpdir(), `tsx-${user?.uid ?? process.getuid!()}`);
   const flag = (name: string) => (path: string) => [`--${name}`, path];
@@ -126,7 +126,7 @@ export function confineArguments(
     ...[process.execPath, ...systemPrograms].flatMap(flag('run')),
     ...[...systemFiles, ...ownCode(), dirname(file), join(cacheDir, 'tensorflow')].flatMap(flag('read')),
     ...[join(cacheDir, 'models'), join(cacheDir, 'digests'), ...rules.reads].flatMap(flag('read')),
-    // By which it asks to be the first that ends when memory runs out.
+    // The child raises its oom_score_adj, so that the kernel kills it first when memory runs out.
     ...[...rules.writes, '/proc/self/oom_score_adj'].flatMap(flag('write')),
     ...['/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom'].flatMap(flag('device')),
     ...(device.kind === 'gpu' ? ['--unix-sockets', ...gpuDevices().flatMap(flag('device'))] : []),
@@ -138,7 +138,7 @@ export function confineArguments(
 }
 
 const systemPrograms = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
-/** No file of /etc but what libraries read. Of other processes /proc shows a confined one only what it shows everybody. */
+/** From /etc only files that libraries read. For other processes, /proc shows a confined child only world-readable entries. */
 const systemFiles = [
   '/usr/local/lib',
   '/usr/share',
@@ -165,7 +165,7 @@ const systemFiles = [
   '/sys/kernel/mm',
 ];
 
-/** Neither the settings (.env) nor a data folder that lies in the checkout. */
+/** The code of Graft, without the settings (.env) and a data folder in the checkout. */
 function ownCode(): string[] {
   const folders = ['apps', 'compiled', 'node_modules', 'packages', 'scripts'];
   const files = ['package.json', 'tsconfig.json', 'tsconfig.base.json'];
@@ -177,14 +177,14 @@ function gpuDevices(): string[] {
   return names.map((name) => join('/dev', name));
 }
 
-/** A folder, and where files of it are that are links to others, as of a Hub's cache. */
+/** The path and, for a folder, the targets of the symlinks in it, as in the Hub's cache. */
 export function placesOf(path: string): string[] {
   const entries = statSync(path).isDirectory() ? readdirSync(path, { withFileTypes: true }) : [];
   const links = entries.filter((entry) => entry.isSymbolicLink()).map(({ name }) => join(path, name));
   return [path, ...links.filter((link) => existsSync(link)).map((link) => realpathSync(link))];
 }
 
-/** Whether a path lies in one of the folders. */
+/** Whether a path is in one of the folders. */
 export function isWithin(path: string, folders: readonly string[]): boolean {
   return folders.some((folder) => path === folder || path.startsWith(folder + sep));
 }

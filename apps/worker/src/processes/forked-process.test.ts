@@ -1,4 +1,4 @@
-// What trainer and generator have in common and their own tests do not show: a child that does not stop when it is asked.
+// Behaviour common to trainer and generator that their own tests do not cover: a child that ignores the request to stop.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ interface TestMessages {
   result: { type: 'stopped' };
 }
 
-// Answers no `stop`.
+// Ignores `stop`.
 const child = `
   process.on('message', ({ type }) => type === 'run' && process.send({ type: 'begun' }));
   process.on('disconnect', () => process.exit());

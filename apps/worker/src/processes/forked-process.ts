@@ -14,15 +14,15 @@ import { type Child, startChild } from './start-child.ts';
 
 export type { ChildExit, Failed, FromChild, Messages, ToChild } from './child-protocol.ts';
 
-/** The child ended before it gave a result. */
+/** How a child can end before it sends a result. */
 export type Gone =
   /** Killed by the caller's signal, or because it did not stop in time. */
   | { type: 'killed' }
   /** Killed because it sent nothing for too long. */
   | { type: 'stalled' }
-  /** Killed because it sent what does not fit the protocol. */
+  /** Killed because a message did not fit the protocol. */
   | { type: 'rejected' }
-  /** It ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine was loaded before. */
+  /** Ended by itself: out of memory, a crash in native code, `kill -9`. `ready`: its engine had been loaded. */
   | { type: 'crashed'; exit: ChildExit; ready: boolean };
 
 /** How a call ends. */
@@ -33,11 +33,11 @@ export interface ProcessOptions {
   entry: URL;
   device: Device;
   log: Services['log'];
-  /** Null or absent: the child reaches what this process does. */
+  /** Null or absent: the child has the rights of this process. */
   sandbox?: Sandbox | null;
-  /** Of its card's memory a child may hold so many bytes unless a call says otherwise; absent: all, or it has none. */
+  /** Card memory limit of a child in bytes, unless a call sets another. Absent: no limit, or no card. */
   cardBytes?: number | undefined;
-  /** Of this installation: what is compiled for a card is kept below it. Absent: nowhere. */
+  /** The installation's cache folder, for kernels compiled for a card. Absent: they are not cached. */
   cacheDir?: string;
   /** A child that sends nothing for this long during a call is killed. */
   stallMilliseconds: number;
@@ -47,18 +47,18 @@ export interface ProcessOptions {
 
 export interface Call<M extends Messages> {
   message: M['call'];
-  /** Is given the way to send more messages while the call lasts. */
+  /** Receives a function that sends further messages while the call lasts. */
   opened?: (send: (message: M['call']) => void) => void;
-  /** Whether a message that fits its schema fits this call, too: null, or why not. */
+  /** Checks whether a message that fits its schema also fits this call: null, or why not. */
   check?: (message: FromChild<M>) => string | null;
   precision: Precision;
-  /** That TensorFlow computes in; by default as many as it likes. */
+  /** TensorFlow's threads; by default TensorFlow's own choice. */
   threads?: number;
-  /** Of its card's memory, where it is not what its children have. */
+  /** Card memory limit in bytes, where it differs from `ProcessOptions`. */
   cardBytes?: number | undefined;
-  /** Places of base models that a confined child reads besides those that all read. */
+  /** Paths of base models that a confined child reads in addition to its sandbox's. */
   reads?: readonly string[];
-  /** Aborted: the child is asked to stop, and then gives its result. */
+  /** Aborted: the child is asked to stop and to send its result. */
   stop: AbortSignal;
   /** A child that has not stopped by this time is killed. */
   stopMilliseconds?: number;
@@ -67,12 +67,12 @@ export interface Call<M extends Messages> {
 }
 
 /**
- * The worker's side of a child process, and the only place that starts and ends one. The first call starts the child. It
- * is kept, with its base model in memory, for later calls in the same precision, and ended when it is unused for a while,
- * sends nothing for too long, fails by a fault of its own, or is closed.
+ * The worker's side of a child process, and the only place that starts and ends one. The first call starts the child. The child
+ * stays alive, with its base model in memory, for later calls in the same precision. It is ended when it is idle for a while, sends
+ * nothing for too long, fails with an internal error, or is closed.
  */
 export class ForkedProcess<M extends Messages> {
-  /** What a confined child sees of the data folder; null: it is not confined. */
+  /** The part of the data folder that a confined child sees; null: not confined. */
   readonly slot: SlotFolder | null;
   readonly #name: string;
   readonly #check: Check;
@@ -80,12 +80,12 @@ export class ForkedProcess<M extends Messages> {
   readonly #options: ProcessOptions;
   #child: Child<M> | null = null;
   #output = '';
-  /** Of the running child. */
+  /** Limit of the running child. */
   #cardBytes: number | undefined;
   #idle: NodeJS.Timeout | undefined;
   #deadline = Number.POSITIVE_INFINITY;
 
-  /** `name` is for the log. */
+  /** `name` is used in the log. */
   constructor(name: string, { results, check }: Protocol<M>, options: ProcessOptions) {
     this.#name = name;
     this.#check = check;
@@ -95,19 +95,19 @@ export class ForkedProcess<M extends Messages> {
     this.slot = sandbox ? new SlotFolder(join(sandbox.folder, randomUUID()), sandbox.user) : null;
   }
 
-  /** Of the running child, if any. */
+  /** The process id of the running child; null where none runs. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
   }
 
-  /** What the running child, or the last one, wrote of late. */
+  /** Recent output of the running child, or of the last one. */
   get output(): string {
     return this.#output.trim();
   }
 
   /**
-   * The child ends itself after this time of `performance.now()`, during this call and those after it: also when this
-   * process is frozen then and cannot end it. Infinity: it does not.
+   * Sets the time (of `performance.now()`) at which the child ends itself, during this and later calls, even if this process is frozen
+   * and cannot end it. Infinity: never.
    */
   holdUntil(time: number): void {
     this.#deadline = time;
@@ -115,7 +115,7 @@ export class ForkedProcess<M extends Messages> {
   }
 
   /**
-   * Makes one call; one at a time. Yields the events in order and returns how the call ended. When the caller stops
+   * Makes one call; calls must not overlap. Yields the events in order and returns how the call ended. When the caller stops
    * reading early, the child is stopped first.
    */
   async *call(call: Call<M>): AsyncGenerator<M['event'], End<M>> {
@@ -125,7 +125,7 @@ export class ForkedProcess<M extends Messages> {
     const inbox = new Inbox<M['event'] | End<M>>(mostUnread, {
       full: () => {
         child.pause();
-        // Nothing can come, and that is not the child's fault.
+        // No message can arrive now, which is not the child's fault.
         clearTimeout(silence);
       },
       free: () => {
@@ -185,7 +185,7 @@ export class ForkedProcess<M extends Messages> {
       }
     } finally {
       if (!ended) {
-        // Its remaining messages must not be taken for those of the next call.
+        // Its remaining messages must not be attributed to the next call.
         onStop();
         let message = await inbox.take();
         while (!this.#isEnd(message)) message = await inbox.take();
@@ -202,7 +202,7 @@ export class ForkedProcess<M extends Messages> {
     }
   }
 
-  /** Ends the child, at once. */
+  /** Kills the child. */
   async close(): Promise<void> {
     clearTimeout(this.#idle);
     const child = this.#child;
@@ -294,7 +294,7 @@ export class ForkedProcess<M extends Messages> {
   }
 
   async #keepOrClose(end: End<M>): Promise<void> {
-    // After a fault of its own the state of its engine is unknown.
+    // After an internal error the state of its engine is unknown.
     const isUnsound = 'fault' in end && (end.fault.fault !== 'user' || end.fault.code === memoryFault.code);
     if (isUnsound || goneTypes.has(end.type)) return await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMilliseconds);
@@ -302,26 +302,26 @@ export class ForkedProcess<M extends Messages> {
   }
 }
 
-// Until its engine is loaded a child may take at least this long, on a machine that is busy.
+// Minimum time that a child may take to load its engine, for busy machines.
 const startMilliseconds = 60_000;
 const goneTypes: ReadonlySet<string> = new Set<Gone['type']>(['killed', 'stalled', 'rejected', 'crashed']);
-/** Characters of a child's output that are kept. */
+/** Maximum number of characters of a child's output that are kept. */
 const outputKept = 8000;
-/** Bytes of messages that wait to be read; then nothing more is taken from the child. */
+/** Bytes of unread messages above which reading from the child pauses. */
 const mostUnread = 4 * 2 ** 20;
 
-/** A child that fails before its engine is loaded could do no better at any other work. */
+/** A child that fails before its engine is loaded would fail at any work, so the machine is to blame. */
 function blameMachine(message: { type: string; fault?: ChildFault }): void {
   if (message.fault?.fault === 'system') message.fault.fault = 'environment';
 }
 
-/** Calls `listener` on abort, or at once if `signal` is aborted already. */
+/** Calls `listener` on abort, or immediately if `signal` is already aborted. */
 function onAbort(signal: AbortSignal, listener: () => void): void {
   if (signal.aborted) listener();
   else signal.addEventListener('abort', listener, { once: true });
 }
 
-/** A time of `performance.now()` in milliseconds of the monotonic clock, which all processes of this machine share. */
+/** Converts a time of `performance.now()` to milliseconds of the monotonic clock, which all processes of this machine share. */
 function onMachineClock(time: number): number {
   return Number(process.hrtime.bigint()) / 1e6 + (time - performance.now());
 }

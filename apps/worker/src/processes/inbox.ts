@@ -1,4 +1,7 @@
-/** A queue of messages for one reader. `full` is called when more than `most` bytes wait, `free` when half of them are read. */
+/**
+ * A message queue for one reader. `full` is called when more than `most` bytes are queued, `free` when less than half of that
+ * remains.
+ */
 export class Inbox<T> {
   #messages: { message: T; size: number }[] = [];
   #next = 0;
@@ -13,7 +16,7 @@ export class Inbox<T> {
     this.#on = on;
   }
 
-  /** A message of so many bytes; what keeps it takes more, the less it has. */
+  /** Queues a message of `bytes` bytes, plus 512 for the overhead of its object. */
   put(message: T, bytes: number): void {
     const size = bytes + 512;
     this.#messages.push({ message, size });

@@ -4,16 +4,16 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChildUser } from './child-user.ts';
 
-/** Of all teams, and of one. A volume for it needs somewhat more. */
+/** Maximum bytes of all teams together, and of one. A volume for the cache needs somewhat more. */
 const MOST_BYTES = { all: 6 * 2 ** 30, one: 2 * 2 ** 30 };
-/** A folder that holds more files is not one that CUDA and XLA have made. */
+/** A folder with more files was not created by CUDA and XLA. */
 const MOST_FILES = 20_000;
 
 const foldersBelow = (cacheDir: string) => join(cacheDir, 'compiled');
 
 /**
- * The folder, which is made, in which CUDA and XLA keep what they have compiled for children of this user that compute for this team: by
- * what lies there another team's child would run code. Throws where it cannot be made.
+ * Creates and returns the folder where CUDA and XLA cache compiled code for children of this user that compute for this team. Separate
+ * for each team, because a child executes the code in it. Throws where the folder cannot be created.
  */
 export function kernelCacheFolder(cacheDir: string, user: ChildUser | null, team: string | null): string {
   const all = foldersBelow(cacheDir);
@@ -26,13 +26,13 @@ export function kernelCacheFolder(cacheDir: string, user: ChildUser | null, team
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (user) lchownSync(folder, user.uid, user.gid);
   const now = new Date();
-  utimesSync(folder, now, now); // of several the one that was used last is kept longest
+  utimesSync(folder, now, now); // the most recently used folders are kept
   return folder;
 }
 
 /**
- * Removes what is too much of what is kept: folders of one team that are too large, and of the others those that were used least
- * recently. What a running child then misses it compiles again.
+ * Trims the caches: removes the folders that exceed the limit of one team, then the least recently used ones above the total limit.
+ * A running child recompiles what it misses.
  */
 export async function trimKernelCaches(cacheDir: string, most = MOST_BYTES): Promise<void> {
   const all = foldersBelow(cacheDir);
@@ -54,7 +54,7 @@ export async function trimKernelCaches(cacheDir: string, most = MOST_BYTES): Pro
   }
 }
 
-/** Of all files of a folder; infinite where there are too many. */
+/** Size of all files of a folder; infinite where there are too many. */
 async function bytesOf(folder: string): Promise<number> {
   let [bytes, files] = [0, 0];
   const open = [folder];

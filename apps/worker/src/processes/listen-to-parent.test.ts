@@ -23,7 +23,7 @@ const parent = (childFile: string) => `
   child.on('message', () => process.send(child.pid));
 `;
 
-// A parent that grants its child a lease of a second and a half and renews it for ever, as long as it runs.
+// A parent that grants its child a lease of 1.5 seconds and renews it as long as the parent runs.
 const grantor = (childFile: string) => `
   import { pathToFileURL } from 'node:url';
   const { ForkedProcess } = await import(${JSON.stringify(new URL('./forked-process.ts', import.meta.url).href)});
@@ -50,7 +50,7 @@ async function untilGone(pid: number): Promise<boolean> {
     } catch {
       return true;
     }
-    // Its parent, which is frozen, has not taken notice.
+    // A zombie: the child has ended, but its frozen parent has not reaped it.
     if (/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) return true;
   }
   process.kill(pid, 'SIGKILL');

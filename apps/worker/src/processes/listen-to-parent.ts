@@ -4,9 +4,8 @@ import { fromWire, toWire } from './message-lines.ts';
 import type { Check } from './message-schemas.ts';
 
 /**
- * The child's side of a `ForkedProcess`: passes the worker's messages to `onMessage`, and returns the function that sends
- * messages to the worker. Called before TensorFlow is loaded, which takes a second or more. A message that does not pass `check` ends
- * this process.
+ * The child's side of a `ForkedProcess`: passes the worker's messages to `onMessage`, and returns the function that sends messages to
+ * the worker. Call it before loading TensorFlow, which takes a second or more. A message that fails `check` ends this process.
  */
 export function listenToParent<M extends Messages>(
   check: Check,
@@ -19,10 +18,10 @@ export function listenToParent<M extends Messages>(
     if (fault !== null) throw new Error(`The worker sent ${fault}`);
     onMessage(message as ToChild<M>);
   });
-  // Ctrl-C reaches the whole process group, but the worker ends its children in its own order.
+  // Ctrl-C reaches the whole process group, but the worker ends its children in order.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
-  // With a callback, a worker that has just died is no uncaught error; the watchdog ends this process.
+  // With a callback, sending to a worker that has just died throws no uncaught error. The watchdog then ends this process.
   return (message) => void process.send?.(toWire(message), undefined, undefined, () => {});
 }
 
@@ -42,16 +41,15 @@ const watch = (parent: number, leaseFd: number | null) => `
 `;
 
 /**
- * Ends this process within a second of its parent's death, however the parent ended, and of the end of the lease that it
- * works under: a parent that is frozen renews none. A thread does it, because the main thread may be in a TensorFlow step
- * for seconds, where neither a timer nor the closed IPC channel is noticed. The parent's pid comes from the parent itself,
- * since process.ppid names another process when the parent is gone already.
+ * Ends this process within a second of its parent's death, or of the end of its lease, which a frozen parent does not renew. A thread
+ * does this, because the main thread may spend seconds in a TensorFlow step, where neither timers nor a closed IPC channel are noticed.
+ * The parent passes its pid, because process.ppid names another process if the parent has already ended.
  */
 function startWatchdog(): void {
   const parent = Number(process.env.GRAFT_PARENT_PID);
   if (!Number.isInteger(parent))
     throw new Error('GRAFT_PARENT_PID is missing: this file is started by a worker.');
-  // Where the parent tells how long the lease lasts.
+  // The descriptor on which the parent sends the end of the lease.
   const fd = process.env.GRAFT_LEASE_FD;
   new Worker(watch(parent, fd ? Number(fd) : null), { eval: true, execArgv: [] }).unref();
   process.once('disconnect', () => process.exit(1));

@@ -1,15 +1,14 @@
 import { type CardFaultCode, cardFaultIn } from '../faults/card-fault.ts';
 
 /**
- * Whether an error says that this machine cannot do its work, whatever the work: its disk or shared folder is broken, full or
- * closed to it, or it has no file handles or processes left. That a file is missing or that memory ran out says nothing of the kind:
- * the job may be at fault.
+ * Whether an error means that this machine cannot work on any job: its disk or shared folder is broken, full or inaccessible, or it has
+ * run out of file handles or processes. A missing file, or running out of memory, does not count, because the job may be at fault.
  */
 export function isMachineFault(error: unknown): boolean {
   return causesOf(error).some(({ code }) => code !== undefined && machineCodes.has(code));
 }
 
-/** What a GPU or its driver has failed with, in words of CUDA, cuDNN and TensorFlow; null: nothing of the kind. */
+/** The fault of a GPU or its driver, by the messages of CUDA, cuDNN and TensorFlow; null where there is none. */
 export function cardFaultBehind(error: unknown): CardFaultCode | null {
   for (const { message } of causesOf(error)) {
     const code = cardFaultIn(message);
@@ -18,7 +17,7 @@ export function cardFaultBehind(error: unknown): CardFaultCode | null {
   return null;
 }
 
-/** TensorFlow's status of an allocation that failed, on a card or a processor. */
+/** Whether an allocation failed, on a card or on the CPU. */
 export function ranOutOfMemory(error: unknown): boolean {
   return causesOf(error).some(
     ({ code, message }) => code === 'RESOURCE_EXHAUSTED' || /CUDA_ERROR_OUT_OF_MEMORY/.test(message),

@@ -1,7 +1,7 @@
-/** Messages between processes as lines of JSON. A number that JSON does not have is `{"#":"NaN"}`. */
+/** Messages between processes as lines of JSON. Non-finite numbers are encoded as `{"#":"NaN"}`. */
 import type { Readable } from 'node:stream';
 
-/** The longest line that a child may send, in bytes. The longest that one of Graft sends is a part of a series: some 400 kB. */
+/** Maximum length of a line from a child, in bytes. Graft's longest message is a part of a metric series, about 400 kB. */
 export const longestLine = 2 ** 20;
 
 const notFinite: ReadonlyMap<unknown, number> = new Map([
@@ -10,7 +10,7 @@ const notFinite: ReadonlyMap<unknown, number> = new Map([
   ['-Infinity', Number.NEGATIVE_INFINITY],
 ]);
 
-/** A message as JSON carries it. */
+/** Encodes a message as a JSON value. */
 export function toWire(value: unknown): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : { '#': String(value) };
   if (typeof value !== 'object' || value === null) return value;
@@ -18,24 +18,24 @@ export function toWire(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toWire(each)]));
 }
 
-/** What `toWire` was given. */
+/** Decodes a value that `toWire` encoded. */
 export function fromWire(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(fromWire);
   const entries = Object.entries(value);
   const number = entries.length === 1 && entries[0]![0] === '#' ? notFinite.get(entries[0]![1]) : undefined;
-  // An own key `__proto__` stays an own key, which no schema has.
+  // An own key `__proto__` stays an own key, which every schema rejects.
   return number ?? Object.fromEntries(entries.map(([key, each]) => [key, fromWire(each)]));
 }
 
-/** The message of a line. Throws for one that is none: no JSON, or too deep. */
+/** Parses the message of a line. Throws for invalid or too deeply nested JSON. */
 export function readLine(line: string): unknown {
   const value: unknown = JSON.parse(line);
-  // In a string the quotes would be escaped.
+  // Inside a string the quotes would be escaped, so this only matches an encoded number.
   return line.includes('{"#":"') ? fromWire(value) : value;
 }
 
-/** Calls `take` with each line of a stream, and `refuse` once when one is longer than `longest` bytes: then nothing more is read. */
+/** Calls `take` with each line of a stream. Calls `refuse` once if a line is longer than `longest` bytes, and stops reading. */
 export function onLines(
   stream: Readable,
   longest: number,

@@ -5,21 +5,21 @@ import { Compile } from 'typebox/compile';
 export const closed = { additionalProperties: false } as const;
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-/** Text that Postgres takes: no U+0000 and no lone surrogate. */
+/** Text that Postgres accepts: without U+0000 and lone surrogates. */
 export const text = (maxLength: number) => Type.String({ maxLength, pattern: /^[^\0\p{Surrogate}]*$/u });
-/** Any number, NaN and the infinite ones too. */
+/** Any number, including NaN and infinities. */
 export const anyNumber = Type.Refine(
   Type.Unsafe<number>(Type.Unknown()),
   (value) => typeof value === 'number',
   () => 'must be a number',
 );
-/** Steps, trials and what else fits an integer of Postgres. */
+/** Steps, trials and other counts that fit a Postgres integer. */
 export const count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 });
 /** Tokens and bytes. */
 export const large = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const word = Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' });
 
-/** The longest text of a fault, and of where it happened, in characters. */
+/** Maximum length of the message and of the stack of a fault, in characters. */
 export const longestFault = 4000;
 export const longestStack = 20_000;
 
@@ -38,10 +38,10 @@ export const FailedSchema = Type.Object({ type: Type.Literal('failed'), fault: F
 export const ReadySchema = Type.Object({ type: Type.Literal('ready') }, closed);
 export const StopSchema = Type.Object({ type: Type.Literal('stop') }, closed);
 
-/** Checks a value; null: it fits. Else what is wrong, without what is in it. */
+/** Validates a value. Returns null where it is valid, otherwise the reason, without the value's content. */
 export type Check = (value: unknown) => string | null;
 
-/** Of messages by their `type`. Each schema is compiled once. */
+/** Creates a check for messages by their `type`. Each schema is compiled once. */
 export function checkerOf(schemas: Readonly<Record<string, TSchema>>): Check {
   const checks = new Map(Object.entries(schemas).map(([type, schema]) => [type, Compile(schema)]));
   return (value) => {

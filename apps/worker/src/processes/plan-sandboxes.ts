@@ -15,19 +15,19 @@ import {
 } from './confinement.ts';
 
 export interface Sandboxes {
-  /** Null: children reach what the worker does. */
+  /** Null: children have the rights of the worker. */
   generator: Sandbox | null;
   /** One for each slot. */
   trainers: (Sandbox | null)[];
-  /** What keeps children from the rest of this machine. */
+  /** The layers that isolate the children. */
   layers: Layer[];
-  /** When no child runs any more. */
+  /** Removes the folders. Call it when no child runs any more. */
   close(): Promise<void>;
 }
 
 /**
- * How the children of this worker are started, one of them the generator's: each as a user of its own where this process may change
- * users, and confined as far as this machine can. Logs once what is missing. Throws an Error for the operator.
+ * Plans how the children of this worker are started, including the generator's: each as a separate user where this process may change
+ * users, and confined as far as this machine supports it. Logs what is missing. Throws an Error for the operator.
  */
 export async function planSandboxes(
   { env, log }: Pick<Services, 'env' | 'log'>,
@@ -38,7 +38,7 @@ export async function planSandboxes(
   const confinement = await findConfinement(mode, cacheDir);
   const { program } = confinement;
   let users = mode === 'off' && user === undefined ? null : await findChildUsers(user, trainers + 1);
-  // Without the program a child would keep the capabilities of a worker that is not root.
+  // Without the program, children would keep the capabilities of a worker that is not root.
   if (users && !program && process.getuid!() !== 0) {
     if (user !== undefined)
       throw new Error('GRAFT_TRAINER_USER: the program that confines trainers is missing or does not run.');
@@ -66,7 +66,7 @@ export async function planSandboxes(
   const { artifacts, cache, slots } = dataFolder(dataDir);
   if (users) await secureDataFolder(dataDir, log, { passable: 'folders' });
   const folder = join(slots, workerId);
-  // A worker whose data folder is broken reports it and waits; each child's start makes what is missing.
+  // A worker with a broken data folder reports it and waits; starting a child creates missing folders.
   await mkdir(folder, { recursive: true, mode: 0o711 }).catch((err: unknown) =>
     log.error({ err }, 'the data folder cannot be used'),
   );
@@ -87,7 +87,7 @@ export async function planSandboxes(
     cacheDir,
     folder,
   });
-  // The generator serves the adapters of all teams.
+  // The generator reads the adapters of all teams.
   const generator = sandbox(0, [...models, artifacts, cache]);
   const others = Array.from({ length: trainers }, (_, slot) => sandbox(slot + 1, models));
   const layers = users ? (['user', ...confinement.layers] as Layer[]) : [...confinement.layers];
@@ -96,7 +96,7 @@ export async function planSandboxes(
   return { generator, trainers: others, layers, close };
 }
 
-/** Those of the paths that the user does not get to. */
+/** The paths that the user cannot reach. */
 async function closedTo(user: ChildUser, paths: string[], program: string | null): Promise<string[]> {
   const reached = await Promise.all(paths.map((path) => canReach(program, user, path)));
   return paths.filter((_, index) => !reached[index]);

@@ -3,79 +3,79 @@ import { basename, dirname, join } from 'node:path';
 import { removeBelow } from '@graft/service';
 import type { ChildUser } from './child-user.ts';
 
-/** What one call lets a child reach besides the base model. */
+/** The files of one call that a child may access besides the base model. */
 export interface Access {
-  /** The child makes a new process when this changes: another team's child may know what this one's data was. */
+  /** The child is replaced when the team changes, because it may remember the previous team's data. */
   team: string;
-  /** Folders that it writes; made where missing, and gone when the call is over. */
+  /** Folders that the child writes; created where missing, and removed after the call. */
   writes: readonly string[];
-  /** Files, and folders with all their files, that it reads: under other names, which `open` answers. */
+  /** Files, and folders with all their files, that the child reads under other names, which `open` returns. */
   reads: readonly string[];
 }
 
-// So many folders a child may be given while it runs: its rules cannot be changed. A job takes three.
+// Number of folders that a child can be given during its life, because its rules cannot be changed. A job uses three.
 const spareFolders = 12;
 
 /**
- * What a confined child sees of the data folder. The rules of a process are fixed at its start, and stay with a folder that is
- * renamed. So each child may write some spare folders, which are then moved to where a job's results belong; and it may read one
- * folder, which gets a second name of each file of a job, for as long as the job lasts.
+ * The part of the data folder that a confined child sees. The Landlock rules of a process are fixed at its start, and follow a folder
+ * that is renamed. So each child may write to some spare folders, which are renamed to where the results of a job belong; and it may
+ * read one folder, which contains hard links to the files of a job while the job lasts.
  */
 export class SlotFolder {
   readonly #root: string;
   readonly #user: ChildUser | null;
-  /** Folders that children started from now on may write, and that no job has yet. */
+  /** Folders that new children may write to and that no job has used. */
   #spares: string[] = [];
-  /** What the running calls write. */
+  /** Folders that the running calls write to. */
   readonly #open = new Set<string>();
   #team: string | null = null;
   #isMade = false;
   #calls = 0;
   #holder = 0;
 
-  /** `root` is not there yet. `user`: whom the child runs as; null: as this process does. */
+  /** `root` must not exist yet. `user`: the user that the child runs as; null: the user of this process. */
   constructor(root: string, user: ChildUser | null) {
     this.#root = root;
     this.#user = user;
   }
 
-  /** Whose jobs its child does; null: nobody's yet, or it would be a new child. */
+  /** The team whose jobs the child runs; null before the first job. */
   get team(): string | null {
     return this.#team;
   }
 
-  /** Changes when a child that was started before may not do the next call. */
+  /** A counter that changes when a child that is already running must not be used for the next call. */
   get holder(): number {
     return this.#holder;
   }
 
-  /** What a child that is started now may reach: `reads` besides its own folders. */
+  /** The rules for a child that is started now: `reads` and its own folders. */
   rulesWith(reads: readonly string[]): { reads: readonly string[]; writes: string[] } {
     return { reads: [...reads, this.#reads], writes: [...this.#spares, ...this.#open, this.#scratch] };
   }
 
-  /** Where the child may put what nobody else needs. */
+  /** A private folder for the child's temporary files. */
   get scratch(): string {
     return this.#scratch;
   }
 
-  /** Before a child is started or called. */
+  /** Creates the folders. Call it before a child is started or called. */
   async prepare(): Promise<void> {
     if (!this.#isMade) await this.#renew();
   }
 
-  /** Before the child is called. Answers where it finds what it reads, by the paths of `reads`. */
+  /** Gives the child access to the files of a call. Returns the paths where it finds them, by the paths in `reads`. */
   async open({ team, writes, reads }: Access): Promise<Map<string, string>> {
     const isOther = this.#team !== null && this.#team !== team;
     const isUsedUp = !this.#isMade || this.#spares.length < writes.length;
     if (isOther || isUsedUp || !(await this.#areEmpty())) await this.#renew();
     this.#team = team;
     for (const folder of writes) {
-      // Others may pass, since the folder's path is known to nobody who does not know it already.
+      // Other users may pass through the folder but not list it, so they need to know the path already.
       await mkdir(dirname(folder), { recursive: true, mode: 0o711 });
       const spare = this.#spares.pop()!;
       if (this.#user) {
-        // This process's group, which folders in it have too: it looks into them while the child writes.
+        // With setgid, files in the folder have this process's group, so that it can read them while the child writes.
         await chmod(spare, 0o2770);
         await lchown(spare, this.#user.uid, process.getgid!());
       }
@@ -88,7 +88,7 @@ export class SlotFolder {
       await this.#makeReadable(folder);
       const place = join(folder, basename(path));
       await this.#show(path, place).catch(async (error: NodeJS.ErrnoException) => {
-        // A checkpoint that was lost is passed over by the trainer, and a file that is needed is missed there.
+        // The trainer skips a lost checkpoint, and reports any other missing file.
         if (error.code !== 'ENOENT') throw error;
         await rm(place, { recursive: true, force: true });
       });
@@ -97,7 +97,7 @@ export class SlotFolder {
     return places;
   }
 
-  /** After the call. Of what the child has written this process has copies. */
+  /** Ends the access after the call. This process has copied what the child wrote. */
   async close({ writes }: Access, places: ReadonlyMap<string, string>): Promise<void> {
     for (const folder of writes) {
       this.#open.delete(folder);
@@ -106,7 +106,7 @@ export class SlotFolder {
     for (const place of places.values()) await rm(dirname(place), { recursive: true, force: true });
   }
 
-  /** When no child runs any more. */
+  /** Removes the folders. Call it when no child runs any more. */
   async remove(): Promise<void> {
     this.#isMade = false;
     await rm(this.#root, { recursive: true, force: true });
@@ -120,7 +120,7 @@ export class SlotFolder {
     return join(this.#root, 'scratch');
   }
 
-  /** New folders for a new child: the one before may have left something in them. */
+  /** Recreates the folders for a new child, because the previous child may have left files. */
   async #renew(): Promise<void> {
     this.#holder += 1;
     await rm(this.#root, { recursive: true, force: true });
@@ -134,13 +134,13 @@ export class SlotFolder {
     this.#isMade = true;
   }
 
-  /** False also where one is gone, as after somebody has cleared the folder away. */
+  /** Whether all spare folders exist and are empty. */
   async #areEmpty(): Promise<boolean> {
     for (const spare of this.#spares) if ((await readdir(spare).catch(() => [''])).length > 0) return false;
     return true;
   }
 
-  /** A folder that the child may list, and no user of another slot. */
+  /** Creates a folder that the child may list, but not the users of other slots. */
   async #makeReadable(folder: string): Promise<void> {
     await mkdir(folder, { mode: 0o700 });
     if (!this.#user) return;
@@ -148,7 +148,7 @@ export class SlotFolder {
     await chmod(folder, 0o750);
   }
 
-  /** Gives a file, or each of a folder, a second name. */
+  /** Hard-links a file, or each file of a folder; copies where links are impossible. */
   async #show(path: string, place: string): Promise<void> {
     if ((await lstat(path)).isDirectory()) {
       await this.#makeReadable(place);
@@ -159,7 +159,7 @@ export class SlotFolder {
       if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(error.code!)) throw error;
       await copyFile(path, place);
     });
-    // One file may be read in several slots at once. Only by the name in a slot's folder does another user get to it.
+    // A file may be read in several slots. Another user reaches it only through the slot's folder.
     if (this.#user) await chmod(place, 0o644);
   }
 }

@@ -14,36 +14,36 @@ export interface Child<M extends Messages> {
   pid: number;
   precision: Precision;
   threads: number | undefined;
-  /** What it may read and write was fixed at its start. */
+  /** The access that was fixed at its start. */
   confined: { holder: number; reads: readonly string[] } | null;
-  /** Its engine is loaded. */
+  /** Whether its engine is loaded. */
   ready: boolean;
-  /** Does nothing when the child has just died; `exited` tells that. */
+  /** Sends a message; does nothing when the child has just died, which `exited` reports. */
   send(message: ToChild<M>): void;
   /** Milliseconds of the machine's monotonic clock after which the child ends itself. */
   holdUntil(deadline: number): void;
-  /** With SIGKILL: a child inside a TensorFlow step handles no other signal, and a stopped one none at all. */
+  /** Sends SIGKILL: a child in a TensorFlow step handles no other signal, and a stopped child none at all. */
   kill(): void;
-  /** Ends it for what it has sent. */
+  /** Kills the child because of an invalid message. */
   refuse(why: string): void;
   readonly isRefused: boolean;
-  /** Reads nothing of what it sends, or reads on. */
+  /** Pauses or resumes reading its messages. */
   pause(): void;
   resume(): void;
   exited: Promise<ChildExit>;
   /**
-   * Of the running call; null: there is none, and a message is a fault. A listener on `exited` would stay, one for each call, for as
-   * long as the child lives.
+   * Listener of the running call; null: no call is running, and a message is an error. One listener per call on `exited` would
+   * accumulate for the life of the child.
    */
   onMessage: ((message: FromChild<M>, size: number) => void) | null;
-  /** It has sent what does not fit, and is dying. */
+  /** Called when the child sent an invalid message and is about to be killed. */
   onRefused: () => void;
   onExit: (exit: ChildExit) => void;
 }
 
 /**
- * Starts Node with a channel at descriptor 3. The child has it from Node as `process.send`, in lines of JSON; this process reads it
- * as a plain pipe: lines of a bounded length, no handles, and none of the messages by which Node itself acts on a channel.
+ * Starts Node with a channel at descriptor 3. The child uses Node's `process.send`, with JSON lines; this process reads the channel as a
+ * plain pipe with a maximum line length, without handles and without Node's internal control messages.
  */
 export function startChild<M extends Messages>(
   entry: URL,
@@ -58,14 +58,14 @@ export function startChild<M extends Messages>(
 ): Child<M> {
   const { program = null, user = null } = confinement?.sandbox ?? {};
   const node = [process.execPath, ...nodeFlags(), fileURLToPath(entry)];
-  // It takes the place of this process: the same pid, and the channel.
+  // The confine program replaces itself by Node: same pid, same channel.
   const [command, ...rest] =
     program && confinement
       ? [program, ...confineArguments(confinement.sandbox, { entry, ...confinement }), ...node]
       : node;
   const forked = spawn(command!, rest, {
     ...(user && !program ? { uid: user.uid, gid: user.gid } : {}),
-    // The home folder of this process's user is not another user's.
+    // Another user cannot use the home folder of this process's user.
     env: {
       ...env,
       ...(user ? { HOME: '/', USER: String(user.uid) } : {}),
@@ -73,12 +73,12 @@ export function startChild<M extends Messages>(
       NODE_CHANNEL_SERIALIZATION_MODE: 'json',
       GRAFT_LEASE_FD: '4',
     },
-    // Not this process's own: a log that is a file could be cut short by who holds it open.
+    // Pipes instead of this process's own streams: a child that holds a log file open could truncate it.
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   const channel = forked.stdio[3] as Duplex | null | undefined;
   const lease = forked.stdio[4] as Writable | null | undefined;
-  // Of a child that has just died.
+  // Ignore write errors of a child that has just died.
   for (const pipe of [channel, lease]) pipe?.on('error', () => {});
   const output = [forked.stdout, forked.stderr];
   logOutput(output, wrote);
@@ -90,13 +90,13 @@ export function startChild<M extends Messages>(
       alive = false;
       if (channel && !isKilled) await untilEnd(channel);
       channel?.destroy();
-      // What it wrote last is still to be read; a process that it has left behind may hold the other end.
+      // Wait for its last output, but not for ever: a process that it started may hold the other end.
       setTimeout(() => output.forEach((stream) => void stream?.destroy()), 500).unref();
       resolve({ code, signal });
       child.onExit({ code, signal });
     };
     forked.once('exit', end);
-    // The child could not be started.
+    // No pid: the child could not be started.
     forked.once('error', () => forked.pid === undefined && end(null, null));
   });
   const child: Child<M> = {
@@ -148,7 +148,7 @@ export function startChild<M extends Messages>(
   return child;
 }
 
-/** What a child sent before it ended is still to be read; a process that it has left behind may hold the other end. */
+/** Waits for the last messages of a child that has ended, but not for ever: a process that it started may hold the other end. */
 async function untilEnd(channel: Duplex): Promise<void> {
   if (channel.readableEnded || channel.destroyed) return;
   const late = new AbortController();
@@ -157,7 +157,7 @@ async function untilEnd(channel: Duplex): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Node's flags of this process without those of debuggers and test runners. */
+/** This process's Node flags without those of debuggers and test runners. */
 function nodeFlags(): string[] {
   return process.execArgv.filter((flag) => !/^--(?:inspect|test|watch|experimental-test)/.test(flag));
 }

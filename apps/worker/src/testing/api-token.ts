@@ -3,7 +3,7 @@ import { openFenced } from '@graft/service/testing';
 
 const pepper = { versions: [{ version: 1, secret: 'p'.repeat(32) }] };
 
-/** What an API of the same installation would show to a worker of this id. */
+/** The token that an API of the same installation sends to the worker with this id. */
 export async function makeApiToken(
   services: Pick<Services, 'databaseUrl' | 'log'>,
   workerId: string,

@@ -1,6 +1,6 @@
 /**
- * Certificates for tests of the channel between API and workers, for 127.0.0.1 and localhost, until 2126: of a member of
- * the installation, and of a stranger whose authority is another. Their keys protect nothing.
+ * Certificates for tests of the channel between API and workers, for 127.0.0.1 and localhost, valid until 2126: one of a member of
+ * the installation, and one of a stranger from another authority. The keys protect nothing.
  */
 import type { Secrets } from '@graft/service';
 

@@ -3,16 +3,16 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-/** An nvidia-smi in place of this machine's, which has none or one with other cards. */
+/** A fake nvidia-smi that hides the machine's. */
 export interface FakeSmi {
-  /** What it does from now on: lines of shell. Null: there is none. */
+  /** Sets its behaviour, as lines of shell. Null: nvidia-smi is missing. */
   says(lines: string | null): void;
-  /** The folder that is first on the PATH, for processes of their own. */
+  /** The folder that is first on the PATH, for separate processes. */
   path: string;
   close(): Promise<void>;
 }
 
-/** Puts one on the PATH of this process until it is closed. */
+/** Puts a fake nvidia-smi on the PATH of this process until it is closed. */
 export function fakeSmi(): FakeSmi {
   const folder = mkdtempSync(join(tmpdir(), 'graft-smi-'));
   const before = process.env.PATH;
@@ -21,7 +21,7 @@ export function fakeSmi(): FakeSmi {
   return {
     path: folder,
     says: (lines) => {
-      // Without one the PATH has this folder alone, or the machine's own would be found.
+      // For a missing nvidia-smi the PATH is an empty folder only, otherwise the machine's own would be found.
       process.env.PATH = lines === null ? join(folder, 'none') : `${folder}${delimiter}${before}`;
       writeFileSync(path, `#!/bin/sh\n${lines ?? 'exit 127'}\n`);
       chmodSync(path, 0o755);
@@ -33,10 +33,10 @@ export function fakeSmi(): FakeSmi {
   };
 }
 
-/** Prints this text and ends with this status. */
+/** A shell script that prints `text` and exits with `status`. */
 export const prints = (text: string, status = 0): string => `cat <<'END'\n${text}\nEND\nexit ${status}`;
 
-// As nvidia-smi prints them: identifiers as in NVIDIA's MIG user guide.
+// Output in the format of nvidia-smi, with the UUIDs of NVIDIA's MIG user guide.
 const h100 = 'GPU-8f3ac5b0-91d5-1c6e-a1f0-0d3b6a1f2c11';
 const other = 'GPU-1b7de7c4-2f0a-4a8e-9a55-5c1de0a0b7fe';
 export const uuids = { h100, other };

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Services } from '@graft/service';
 
-/** A whole worker in a process of its own, as `npm run start:worker` runs it. */
+/** A worker in a separate process, as started by `npm run start:worker`. */
 export interface ForkedWorker {
   pid: number;
   address: string;
   /** Pid of its trainer; null while there is none. */
   trainerPid(): number | null;
   kill(signal: NodeJS.Signals): void;
-  /** What it sees when its supervisor dies. */
+  /** Closes the IPC channel, as when the supervisor dies. */
   disconnect(): void;
   /** Exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;

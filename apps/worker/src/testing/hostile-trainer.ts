@@ -1,6 +1,6 @@
 /**
- * A trainer that does what an attacker would who has taken it over. Its training file names the attack, as JSON of type `Attack`. What it
- * knows of the data folder it takes from its request.
+ * A trainer that acts as if an attacker had taken it over. Its training file names the attack, as JSON of type `Attack`. The paths
+ * of the data folder come from its request.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -18,7 +18,7 @@ import type { TrainingRequest } from '../training/trainer-protocol.ts';
 
 interface Attack {
   attack: keyof typeof attacks;
-  /** Of another job: a folder that is published, and a file in it. */
+  /** A published folder of another job, and a file in it. */
   folder: string;
   file: string;
 }
@@ -27,7 +27,7 @@ type Aims = Attack & { request: TrainingRequest; dataDir: string };
 const send = (message: unknown) => void process.send!(message, undefined, undefined, () => {});
 const record = (of: Record<string, unknown>) => send({ type: 'record', record: of });
 
-/** Past Node, straight into the channel, which may be full. */
+/** Writes directly into the channel, bypassing Node. The channel may be full. */
 function write(text: string): void {
   for (let rest = Buffer.from(text); rest.length > 0; ) {
     try {
@@ -95,7 +95,7 @@ const done = (steps: number) => ({
 const written = { digest: '0'.repeat(64), bytes: 1, seconds: 1 };
 const config = JSON.stringify({ peft_type: 'LORA' });
 
-/** The adapter as the only content of its folder, but for what `more` puts there. */
+/** Creates a folder with an adapter config and whatever `more` adds. */
 function leave(folder: string, more: (folder: string) => void): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'adapter_config.json'), config);
@@ -122,7 +122,7 @@ const inFolderOfStep = (kind: 'snapshot' | 'checkpoint', more: (aims: Aims, fold
     record(start);
     record(step(1));
     record(kind === 'snapshot' ? snapshot(1) : checkpoint(1));
-    // The worker is quicker than this.
+    // The worker detects the attack before this.
     setTimeout(() => finish(1), 20_000).unref();
   };
 };
@@ -219,7 +219,7 @@ export const attacks = {
     verification: { reloadedLoss: 0, baseLoss: 0, moved: true, served: null },
   })),
   '1,000 stops': manyOf(() => ({ type: 'record', record: { type: 'stopped', step: 0 } })),
-  // Its job would wait for its turn again and again, and no attempt would count.
+  // If accepted, the job would be requeued again and again, and no attempt would count.
   'a stop that nobody asked for': () => send({ type: 'stopped' }),
   'more steps than any job has': () => {
     record({ ...start, totalSteps: 2 ** 31 - 1 });
@@ -250,7 +250,7 @@ export const attacks = {
   'a disconnection by a message of Node': () => send({ cmd: 'NODE_DISCONNECT' }),
 } satisfies Record<string, (aims: Aims) => void>;
 
-// Its test reads the names of the attacks.
+// Without the lease descriptor, the test only imports the names of the attacks.
 if (process.env.GRAFT_LEASE_FD) listen();
 
 function listen(): void {

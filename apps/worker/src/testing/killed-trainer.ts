@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 /** A trainer that waits instead of computing. */
 export const timedTrainer = new URL('./timed-trainer.ts', import.meta.url);
 
-/** A trainer that is killed so many times before it has begun, but for the first ones, which are spared. */
+/** A trainer that is killed at its start `times` times, after `spared` successful starts. */
 export async function killedBefore(times: number, { spared = 0 } = {}): Promise<URL> {
   const folder = await mkdtemp(join(tmpdir(), 'graft-killed-'));
   const entry = join(folder, 'trainer.mjs');

@@ -16,9 +16,9 @@ import type { TrainerProcess } from '../training/trainer-process.ts';
 export interface StartedJob {
   claimed: Job;
   outcome: Promise<JobOutcome>;
-  /** The shutdown of the worker that runs it. */
+  /** Starts the shutdown of the worker that runs the job. */
   stop: AbortController;
-  /** What a second signal does. */
+  /** Has the effect of a second signal. */
   hurry: AbortController;
 }
 
@@ -33,7 +33,7 @@ export async function startJob(
     memoryBytes,
   }: { leaseSeconds?: number; pollMilliseconds?: number; memoryBytes?: number } = {},
 ): Promise<StartedJob> {
-  // Only jobs for living workers are dispatched, and taken by those that have proved themselves.
+  // Jobs are dispatched only to registered workers, and claimed only by those whose checks passed.
   const capabilities: WorkerCapabilities = {
     device: 'cpu',
     threads: 1,

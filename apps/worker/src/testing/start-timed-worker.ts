@@ -4,7 +4,7 @@ import { startWorker, type Worker } from '../worker.ts';
 import type { WorkerBench } from './worker-bench.ts';
 
 export interface WorkerChange {
-  /** Another than all should share. */
+  /** A data folder other than the shared one. */
   dataDir?: string;
   minFreeBytes?: number;
   /** Instead of timed-trainer.ts. */
@@ -13,7 +13,7 @@ export interface WorkerChange {
 
 const env = loadWorkerEnv({ GRAFT_TENSORFLOW: 'cpu', GRAFT_PROOF_SECONDS: '1' });
 
-/** A whole worker in this process, with services of its own as on another machine, whose trainers only wait. */
+/** Starts a complete worker in this process, with separate services as on another machine. Its trainers only wait. */
 export async function startTimedWorker(
   { services: { env: shared, secrets, databaseUrl, log } }: WorkerBench,
   change: WorkerChange = {},

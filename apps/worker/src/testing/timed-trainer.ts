@@ -1,7 +1,7 @@
 /**
- * A trainer for tests of the worker's own protocol: it speaks trainer-protocol.ts and writes and adopts checkpoints with the
- * real one's code, but instead of computing it only blocks its thread, as a TensorFlow step would. What it does is written in
- * its training file, as JSON of type `Timing`.
+ * A trainer for tests of the worker's protocol. It follows trainer-protocol.ts and writes and loads checkpoints with the real
+ * trainer's code, but instead of computing it blocks its thread, as a TensorFlow step does. Its training file defines its behaviour,
+ * as JSON of type `Timing`.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -30,21 +30,21 @@ export interface Timing {
   steps: number;
   stepMilliseconds: number;
   checkpointSteps: number;
-  /** The adapter of each step that is a multiple of it is kept; the best is that of step `bestStep`, once there. */
+  /** The adapter of every step that is a multiple of it is kept; the best is that of `bestStep`, once it exists. */
   snapshotSteps?: number;
   bestStep?: number;
-  /** The step from which on the curve shows something, which every attempt that comes past it says. */
+  /** The step at which advice is reported, also by every attempt that resumes after it. */
   adviceStep?: number;
-  /** Time between the last checkpoint and the end, as when the adapter's files are written. */
+  /** Time between the last checkpoint and the end, as for writing the adapter's files. */
   finishMilliseconds?: number;
-  /** What is found when the files are loaded again, unless all is well. */
+  /** The failure of the verification; absent: it succeeds. */
   verification?: 'other loss' | 'no effect' | 'unmoved';
-  /** What happens instead of a step, each time this step is reached. */
+  /** Replaces a step by a failure, each time the step is reached. */
   atStep?: {
     step: number;
     does: 'hang' | 'exit' | 'user fault' | 'unknown fault' | 'disk fault' | 'lost card';
   };
-  /** With more examples than this at once the first step runs out of memory. */
+  /** With a larger (mini-)batch than this, the first step runs out of memory. */
   mostAtOnce?: number;
 }
 
@@ -154,7 +154,7 @@ async function train(request: TrainingRequest): Promise<'finished' | 'stopped'> 
   return 'finished';
 }
 
-/** As TensorFlow does. */
+/** Fails like TensorFlow does when memory runs out. */
 function allocate({ training }: TrainingRequest, { mostAtOnce = Number.POSITIVE_INFINITY }: Timing): void {
   if (Math.min(training.batch_size, training.mini_batch_size ?? training.batch_size) <= mostAtOnce) return;
   const message =

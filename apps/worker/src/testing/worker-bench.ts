@@ -30,15 +30,15 @@ import { openTestServices } from '@graft/service/testing';
 import type { Timing } from './timed-trainer.ts';
 
 export interface QueueOptions {
-  /** `tiny` by default. */
+  /** Base model, default `tiny`. */
   model?: string;
-  /** As in a request. LoRA on two modules by default. */
+  /** As in a request; default LoRA on two modules. */
   peft?: Record<string, unknown>;
   training?: TrainingOptions;
   suffix?: string;
-  /** Kind of the lines; texts by default. */
+  /** Data format; texts by default. */
   format?: FormatName;
-  /** What training goes on from. */
+  /** The adapter version to continue from. */
   startFrom?: { id: string; modelName: string };
   /** As in a request. */
   sweep?: unknown;
@@ -46,27 +46,27 @@ export interface QueueOptions {
   validation?: string;
 }
 
-/** Real services, a tiny base model named `tiny`, and a team that makes jobs. */
+/** Real services, a tiny base model named `tiny`, and a team that creates jobs. */
 export interface WorkerBench {
   services: Services;
   teamId: string;
-  /** Where the base model of this id lies. */
+  /** Folder of the base model with this id. */
   modelFolder(id: string): string;
-  /** A queued job on these lines of training data. */
+  /** Creates a queued job with these lines of training data. */
   queueJob(lines: string, options?: QueueOptions): Promise<Job>;
-  /** A queued job for timed-trainer.ts. */
+  /** Creates a queued job for timed-trainer.ts. */
   queueTimedJob(timing: Partial<Timing>): Promise<Job>;
   job(id: string): Promise<Job>;
-  /** The job once `holds` does; fails after `seconds`, or when the job is over without it. */
+  /** Resolves with the job once `holds` is true; fails after `seconds`, or when the job ends before. */
   until(id: string, holds: (job: Job) => boolean, seconds?: number): Promise<Job>;
   untilState(id: string, state: JobState, seconds?: number): Promise<Job>;
-  /** Numbers of adapter versions that this job published. */
+  /** Number of adapter versions that this job published. */
   versions(id: string): Promise<number>;
   messages(id: string): Promise<string[]>;
   close(): Promise<void>;
 }
 
-/** `models`: fields of config.json of further tiny models, by id. */
+/** `models`: additional tiny models, as fields of config.json by id. */
 export async function openWorkerBench(
   env: NodeJS.ProcessEnv = {},
   models: Record<string, Record<string, unknown>> = {},

@@ -1,5 +1,5 @@
-// A worker that is cut off from Postgres but not from the storage trains on and writes checkpoints that nobody knows of,
-// while its successor goes on from the last one that is recorded. Real training, on real Postgres through a proxy.
+// A worker without Postgres but with storage continues training and writes checkpoints without rows, while its successor resumes
+// from the last recorded one. Real training, on real Postgres through a proxy.
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,14 +13,14 @@ import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;
 let proxy: CuttableProxy;
-/** Of the worker that is cut off. */
+/** Services of the worker that is cut off. */
 let services: Services;
 let lost: StartedJob | undefined;
 const trainers: TrainerProcess[] = [];
 const [steps, checkpointSteps] = [240, 10];
-// A lease of the usual five seconds may run out where a loaded machine stands still.
+// The usual lease of five seconds may expire on a busy machine.
 const lease = { leaseSeconds: 300 };
-/** What every job here ends with, undisturbed. */
+/** The result of every job here when undisturbed. */
 let expected: { series: Awaited<ReturnType<typeof seriesOf>>; digests: string[] };
 
 before(async () => {
@@ -35,7 +35,7 @@ before(async () => {
 });
 after(async () => {
   for (const trainer of trainers) await trainer.close();
-  // While Postgres is away it tries again for ever, also where the test failed before that was over.
+  // Without Postgres the worker retries for ever, also if the test failed before Postgres was restored.
   await proxy.restore();
   await lost?.outcome;
   await services.close();
@@ -69,7 +69,7 @@ async function queueJob(): Promise<Job> {
   });
 }
 
-/** Without what depends on the clock and the process. */
+/** The metrics without those that depend on the clock and the process. */
 async function seriesOf(job: Job) {
   const { data: metrics } = await readMetrics(bench.services, bench.teamId, job.id, { limit: 10_000 });
   return metrics.map(({ createdAt: _, metrics: { tokens_per_second, memory_bytes, ...same }, ...row }) => ({
@@ -100,7 +100,7 @@ it('leaves no hole in the losses when it is cut off, and its successor ends as i
   };
   while ((await written()) < recorded + 3 * checkpointSteps) await sleep(20);
 
-  // What the sweeper does once its lease has run out. It trains on meanwhile.
+  // Simulates the sweeper after the lease has expired; the worker is still training.
   await bench.services.sql.query(
     "UPDATE jobs SET state = 'queued', lease_epoch = lease_epoch + 1, lease_until = NULL WHERE id = $1",
     [job.id],
@@ -128,7 +128,7 @@ it('is fenced when a failover lost its claim and another worker claimed the job 
   await standby.failOver();
   const { outcome, claimed } = await startJob(bench.services, job, newTrainer(), lease);
   assert.equal(claimed.leaseEpoch, lost.claimed.leaseEpoch);
-  // Both train and write checkpoints into one data folder, of the same steps.
+  // Both workers train and write checkpoints of the same steps into one data folder.
   await bench.until(job.id, (row) => (row.lastCheckpointStep ?? 0) >= checkpointSteps, 90);
   await proxy.restore();
   assert.equal(await lost.outcome, 'fenced');

@@ -1,4 +1,4 @@
-// Of the engine's proof. The trainers only answer.
+// The engine check. The trainers only send messages.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from '@graft/service';

@@ -8,10 +8,10 @@ import type { TrainerProcess } from './trainer-process.ts';
 const engineMilliseconds = 180_000;
 
 /**
- * That TensorFlow loads and computes in the child process of each slot, on its device; of several cards one is enough, and the others
- * take no jobs. `onSpeed` gets the floating-point
- * operations in a second of the slowest: a job may come to any of them. It is measured as part of the proof, which takes seconds
- * while TensorFlow loads, for 0.2 s more; and not while this worker trains or answers completions, or it would be too low.
+ * Checks that TensorFlow loads and computes in the child process of each slot, on its device. With several cards one is enough; the
+ * others get no jobs. `onSpeed` receives the floating-point operations per second of the slowest device, because a job may run on any
+ * of them. The measurement takes 0.2 s after TensorFlow has loaded (seconds). It is skipped while this worker trains or answers
+ * completions, when the result would be too low.
  */
 export function engineProof(
   trainers: TrainerProcess[],
@@ -24,7 +24,7 @@ export function engineProof(
   }: {
     cards: CardWatch;
     isServing: () => boolean;
-    /** Gets what each can make layers of, best first. Throws `Unfit` where that is not what the operator wants. */
+    /** Receives the kernel sets of each trainer, best first. Throws `Unfit` where the operator's choice is missing. */
     onKernels: (sets: readonly string[]) => void;
     onSpeed: (flops: number) => void;
   },
@@ -37,7 +37,7 @@ export function engineProof(
     const told = { onKernels: (sets: readonly string[]) => void found.push(sets), onSpeed: measured };
     const faults = await Promise.all(
       trainers.map(async (trainer) => {
-        // Without a card that nvidia-smi reaches nothing can be proved, and its fault is known.
+        // A card that nvidia-smi does not list has a known fault and cannot be checked.
         const fault = cards.isThere(trainer.device) ? await faultIn(trainer, computing, told) : null;
         if (cards.isThere(trainer.device)) cards.tried(trainer.device, fault);
         return cards.faultOf(trainer.device) ?? fault;
@@ -51,7 +51,7 @@ export function engineProof(
   };
 }
 
-/** Null: it computes. */
+/** The fault of the trainer's device; null where it computes. */
 async function faultIn(
   trainer: TrainerProcess,
   computing: Parameters<TrainerProcess['prove']>[0],
@@ -63,7 +63,7 @@ async function faultIn(
   const reason = reasonOf(outcome);
   if (device.kind === 'cpu')
     return new Unfit('its TensorFlow does not compute', `TensorFlow does not compute on the cpu: ${reason}`);
-  // TensorFlow only logs why it does without a card.
+  // TensorFlow falls back to the CPU and only logs the reason.
   const logged = trainer.output;
   const isFull = 'fault' in outcome && outcome.fault.code === memoryFault.code;
   const code = isFull ? 'gpu_memory_taken' : reasonCode(logged, reason);

@@ -1,16 +1,16 @@
 /**
- * Why a running job must stop. Where several hold, the first in this list decides what becomes of it. `expired`: the lease
- * has run out before it could be renewed, and nobody is known to have the job.
+ * Reasons for stopping a running job. If there are several, the first in this list decides the outcome. `expired`: the lease ended
+ * before it could be renewed, and no other worker is known to have the job.
  */
 const interruptions = ['fenced', 'cancel', 'expired', 'pause', 'preempt', 'shutdown'] as const;
 export type Interruption = (typeof interruptions)[number];
 
 /**
- * Turns reasons to stop into signals for the trainer: it is killed at once when its work is lost anyway, otherwise asked
- * to checkpoint, and killed when that takes longer than `drainMilliseconds`.
+ * Turns reasons into signals for the trainer: it is killed immediately when its work is lost anyway. Otherwise it is asked to write a
+ * checkpoint, and killed when that takes longer than `drainMilliseconds`.
  */
 export class JobInterrupts {
-  /** Of the reasons so far, the one that comes first in the list. */
+  /** The reason so far that comes first in the list. */
   why: Interruption | null = null;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
@@ -33,12 +33,12 @@ export class JobInterrupts {
     return this.#kill.signal;
   }
 
-  /** Aborted: this worker is stopping, and its time for checkpoints is over. */
+  /** Aborted: this worker is stopping, and its time for writing checkpoints is over. */
   get leaving(): AbortSignal {
     return this.#leaving.signal;
   }
 
-  /** Aborted: nobody wants what this attempt has not recorded yet. */
+  /** Aborted: unrecorded results of this attempt are no longer needed. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }

@@ -1,4 +1,4 @@
-// A worker cut off from Postgres, which goes on for the others: through a proxy, with a child that only waits.
+// A worker that loses its connection to Postgres while other workers keep theirs, through a proxy, with a child that only waits.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { TrainerProcess } from './trainer-process.ts';
 
 let bench: WorkerBench;
 let proxy: CuttableProxy;
-/** Of the worker. */
+/** Services of the worker that loses its connection. */
 let services: Services;
 let trainer: TrainerProcess;
 

@@ -13,7 +13,7 @@ import {
 } from '@graft/service';
 import type { Interruption } from './job-interrupts.ts';
 
-/** Thrown by writes of a lease that is no longer held: stop, and write nothing more. */
+/** Thrown by writes under a lease that is no longer held: stop, and write nothing more. */
 export class Fenced extends Error {
   constructor() {
     super('The lease on this job is no longer held.');
@@ -23,16 +23,16 @@ export class Fenced extends Error {
 export interface LeaseTimes {
   leaseSeconds: number;
   heartbeatSeconds: number;
-  /** How often the row is read for a request to cancel or pause. A cancel may take two seconds in all. */
+  /** Interval for reading requests to cancel or pause from the row. A cancel may take two seconds in total. */
   pollMilliseconds: number;
 }
 
 /**
- * A worker's lease on one running job: sends heartbeats, reads requests to cancel, pause or make room, and makes every write.
+ * A worker's lease on one running job: sends heartbeats, reads requests to cancel, pause or preempt, and makes every write.
  *
- * A lease that could not be renewed ends by this process's own monotonic clock, counted from before it was asked for: never
- * later than in Postgres. Then the trainer is stopped. Until another worker has the job, the lease may still be renewed:
- * every write does that first, so that what was finished when Postgres went away is not lost.
+ * A lease that is not renewed ends by this process's monotonic clock, counted from before the request, so never later than in
+ * Postgres. Then the trainer is stopped. Until another worker has the job, the lease can still be renewed. Every write does that first,
+ * so that results that were finished when Postgres became unavailable are not lost.
  */
 export class JobLease {
   readonly job: Job;
@@ -48,7 +48,7 @@ export class JobLease {
   #loop: Repeating;
   #nextHeartbeat = 0;
 
-  /** `askedAt`: `performance.now()` before the job was claimed. `onRenewed` gets the end of each renewed lease. */
+  /** `askedAt`: `performance.now()` before the job was claimed. `onRenewed` receives the end of each renewed lease. */
   constructor(
     db: Database,
     job: Job,
@@ -66,19 +66,19 @@ export class JobLease {
     this.#loop = repeat(`lease of ${job.id}`, times.pollMilliseconds, () => this.#poll(), log);
   }
 
-  /** Whether this lease is known to be lost: another has the job, or it is over. */
+  /** Whether this lease is known to be lost: another worker has the job, or the job has ended. */
   get fenced(): boolean {
     return this.#lost.signal.aborted;
   }
 
-  /** Whether this lease has ever run out before it was renewed: its trainer was stopped, or has ended itself. */
+  /** Whether this lease has ever ended before it was renewed, so that its trainer was stopped or has ended itself. */
   get lapsed(): boolean {
     return this.#hasEnded() || this.#lapsed;
   }
 
   /**
-   * Runs one write of packages/service/jobs. Its `null` or `false` means fenced. While Postgres cannot be reached it
-   * is tried again; every such write is safe to repeat. Under a lease that has run out it is renewed first. Throws `Fenced`.
+   * Runs one write of packages/service/jobs. A result of `null` or `false` means fenced. While Postgres is unavailable, the write is
+   * repeated; every such write is safe to repeat. A lease that has ended is renewed first. Throws `Fenced`.
    */
   async write<T>(operation: (db: Database, lease: Lease) => Promise<T | null | false>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
@@ -133,7 +133,7 @@ export class JobLease {
     this.#endTimer = setTimeout(() => this.#lapse(), this.#endsAt - performance.now());
   }
 
-  /** After this process was frozen, this may be asked before the timer has fired: so it stops the trainer, too. */
+  /** Also stops the trainer: after this process was frozen, this may be called before the timer has fired. */
   #hasEnded(): boolean {
     if (performance.now() < this.#endsAt) return false;
     this.#lapse();

@@ -5,7 +5,7 @@ type Start = Omit<TrainerRecordOf<'start'>, 'series'>;
 type Step = TrainerRecordOf<'step'>;
 type Evaluation = TrainerRecordOf<'evaluation'>;
 
-// People read a job's events: about this many of them are of steps, however long the job is.
+// Users read a job's events, so steps get about this many, however long the job is.
 const stepEvents = 50;
 
 /** Whether this step gets an event: evenly spaced ones, the first and the last. */
@@ -26,7 +26,7 @@ function sweepMessage({ totalSteps, resumedFrom }: Start, trials: number): strin
   return `Trying ${trials} configurations in ${count(totalSteps)} steps${from}`;
 }
 
-/** What has happened to trials since `before`; null: nothing was told yet, and what a resumed sweep begins with is no news. */
+/** Messages for the changes since `before`. Null: the first report, in which a resumed sweep repeats earlier changes. */
 export function trialMessages(before: readonly TrialState[] | null, trials: readonly TrialState[]): string[] {
   if (!before) return [];
   return trials.flatMap(({ trial, status, rungs }, i) => {
@@ -39,7 +39,7 @@ export function trialMessages(before: readonly TrialState[] | null, trials: read
   });
 }
 
-/** Of a checkpoint that a job does not go on from, though it is newer than the one that it does. */
+/** Message for a checkpoint that was skipped although it is newer than the one that the job resumes from. */
 export function passedOverMessage({ step, reason }: Start['passedOver'][number]): string {
   return `The checkpoint at step ${step} is not continued: ${reason}`;
 }
@@ -66,7 +66,7 @@ export function notKeptMessage(step: number): string {
   return `The adapter of step ${step} could not be stored: this checkpoint cannot be called.`;
 }
 
-/** Of an adapter that was trained on a quantised base: its loss there and, where that was measured, on the base as it is served. */
+/** Message for an adapter that was trained on a quantised base: its loss there and, where measured, on the base as served. */
 export function servedMessage(
   baseDtype: string,
   quantised: number,

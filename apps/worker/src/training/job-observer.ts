@@ -4,8 +4,8 @@ import type { JobOutcome } from './settle-job.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 
 /**
- * One attempt as metrics and as a trace. Its span lies below the request that created the job; each stretch from one checkpoint
- * to the next is a span of its own, in which the steps that people are told of are events.
+ * Records one attempt as metrics and as a trace. Its span is a child of the request that created the job. The steps from one checkpoint
+ * to the next form a span, whose events are the steps that also get a job event.
  */
 export class JobObserver {
   readonly #attempt: Span;
@@ -14,9 +14,9 @@ export class JobObserver {
   #stretchBegan = 0;
   #tokens: number | null = null;
 
-  /** Of a job that was just claimed for `leaseSeconds`. */
+  /** `job` was just claimed for `leaseSeconds`. */
   constructor(job: Job, { leaseSeconds }: { leaseSeconds: number }) {
-    // By Postgres's clock alone: at the claim it wrote leaseUntil.
+    // Uses only Postgres's clock, which set leaseUntil at the claim.
     const claimed = job.leaseUntil ? job.leaseUntil.getTime() - leaseSeconds * 1000 : Date.now();
     const waited = Math.max(0, (claimed - job.runAfter.getTime()) / 1000);
     instruments.queueWaitSeconds.observe(waited);
@@ -76,7 +76,7 @@ export class JobObserver {
 
   #step(record: TrainerRecordOf<'step'>): void {
     instruments.steps.inc();
-    // Cumulative over all attempts: the first record of a resumed job tells no difference.
+    // Tokens are cumulative over all attempts, so the first record of a resumed job gives no difference.
     if (this.#tokens !== null || record.step === 1)
       instruments.tokens.inc(Math.max(0, record.tokens - (this.#tokens ?? 0)));
     this.#tokens = record.tokens;

@@ -1,4 +1,4 @@
-// What a trainer reports becomes rows, on real Postgres with a child process that only waits (testing/timed-trainer.ts).
+// A trainer's reports become rows, on real Postgres with a child process that only waits (testing/timed-trainer.ts).
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { listEvents, pauseJob, readMetrics, resumeJob } from '@graft/service';
@@ -40,7 +40,7 @@ it('says once what is shared and what the curve shows, though a later attempt co
 
   const { data: steps } = await readMetrics(services, teamId, id, { limit: 100 });
   assert.equal(steps.length, 30);
-  // A Node process holds some tens of megabytes.
+  // A Node process uses tens of megabytes.
   for (const { step, metrics } of steps) {
     const { memory_bytes: bytes } = metrics;
     assert.ok(bytes! > 2e7 && bytes! < 2e9, `${bytes} bytes at step ${step}`);

@@ -29,11 +29,11 @@ import { evaluationRow, rowsOf, stepRow, trialOf } from './metric-rows.ts';
 import type { TrainerRecord, TrainerRecordOf } from './trainer-protocol.ts';
 
 /**
- * Writes what a trainer reports into the job's rows, in order. Metrics and progress are gathered and written at most
- * once per `flushMilliseconds`, however fast the steps come.
+ * Writes a trainer's reports to the job's rows, in order. Metrics and progress are batched and written at most once per
+ * `flushMilliseconds`, however fast the steps are.
  */
 export class JobRecorder {
-  /** What is known of the card that the job is computed on; null: nothing, or there is none. */
+  /** Returns the last reading of the job's GPU; null where there is none. */
   readGpu: () => GpuReading | null = () => null;
   #lease: JobLease;
   #keeper: CheckpointKeeper;
@@ -45,17 +45,17 @@ export class JobRecorder {
   #metrics: JobMetric[] = [];
   #progress: JobProgress | null = null;
   #totalSteps = 0;
-  /** What was last told of a sweep's trials. */
+  /** The states of a sweep's trials at the last report. */
   #told: readonly TrialState[] | null = null;
   #lastStep: TrainerRecordOf<'step'> | null = null;
   #lastEvaluation: TrainerRecordOf<'evaluation'> | null = null;
   #timer: NodeJS.Timeout | undefined;
   #written: Promise<void> = Promise.resolve();
   #fault: unknown;
-  /** Metrics that are gathered or wait, and writes that wait. */
+  /** Number of batched and queued metrics, and of queued writes. */
   #unwritten = 0;
 
-  /** `onFault` is called once when a write fails for good; `flush` then throws the reason. */
+  /** `onFault` is called once, when a write fails permanently; `flush` then throws the reason. */
   constructor(lease: JobLease, keeper: CheckpointKeeper, onFault: () => void, flushMilliseconds = 1000) {
     this.#lease = lease;
     this.#keeper = keeper;
@@ -63,12 +63,12 @@ export class JobRecorder {
     this.#flushMilliseconds = flushMilliseconds;
   }
 
-  /** Who keeps the adapters that come from now on. */
+  /** Sets the keeper of snapshots that are reported from now on. */
   set snapshots(keeper: SnapshotKeeper) {
     this.#snapshots = keeper;
   }
 
-  /** Takes a record. Resolves once this process has a copy of the files that it is of. */
+  /** Handles a record. Resolves once this process has copied the files that the record refers to. */
   async record(record: TrainerRecord): Promise<void> {
     switch (record.type) {
       case 'start':
@@ -105,14 +105,14 @@ export class JobRecorder {
     }
   }
 
-  /** Undefined, or while much waits for Postgres a promise that resolves when less does: a trainer that says more has to wait. */
+  /** Undefined, or while many writes are queued, a promise that resolves when they are done. The trainer has to wait for it. */
   room(): Promise<void> | undefined {
     if (this.#unwritten <= mostUnwritten) return undefined;
     this.#flushSeries();
     return this.#written;
   }
 
-  /** Resolves once everything recorded so far is in Postgres. Throws what a write threw: `Fenced`, or a fault. */
+  /** Resolves once everything recorded so far is in Postgres. Throws the error of a failed write: `Fenced`, or a fault. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -122,7 +122,7 @@ export class JobRecorder {
     await this.#snapshots?.finish();
   }
 
-  /** Drops what is not written yet; resolves when the last write is over. */
+  /** Drops everything that is not yet written; resolves when the last write is over. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#metrics = [];
@@ -133,17 +133,17 @@ export class JobRecorder {
     await this.#snapshots?.close();
   }
 
-  /** An event for people. */
+  /** Adds an event for users. */
   note(message: string): void {
     this.#event({ message });
   }
 
-  /** A warning of which a job has one of a kind, however often it is resumed. */
+  /** Adds a warning once per job and `kind`, also across attempts. */
   warn(kind: string, message: string): void {
     this.#eventOnce(kind, { level: 'warn', message });
   }
 
-  /** Of an adapter that was trained on a quantised base: an event, which a job has once. */
+  /** Adds the event for an adapter that was trained on a quantised base, once per job. */
   measured(
     baseDtype: string,
     quantised: number,
@@ -195,7 +195,7 @@ export class JobRecorder {
     this.#lastEvaluation = evaluation;
     const { step, loss, tokenAccuracy, metrics } = evaluation;
     const epoch = this.#lastStep?.step === step ? this.#lastStep.epoch : null;
-    // Of a model that has become useless there is no number to keep.
+    // The loss of a diverged model is not a number and is not stored.
     if (Number.isFinite(loss))
       this.#addMetric({ ...evaluationRow(evaluation, epoch), ...trialOf(evaluation.ofTrial) });
     this.#event({
@@ -220,7 +220,7 @@ export class JobRecorder {
   async #checkpoint({ step, seconds }: TrainerRecordOf<'checkpoint'>): Promise<void> {
     const train = this.#lastStep?.step === step ? this.#lastStep : null;
     const validation = this.#lastEvaluation?.step === step ? this.#lastEvaluation : null;
-    // Writes come one after the other: with these, all up to this step are there.
+    // Writes are sequential: after this one, all metrics up to this step are stored.
     const series = this.#metrics;
     this.#metrics = [];
     const taking = this.#keeper.take(step);
@@ -245,7 +245,7 @@ export class JobRecorder {
           },
         }),
       );
-      // The last one goes with all others once the job is over.
+      // The last checkpoint is removed with all others at the end of the job.
       if (step !== this.#totalSteps) await this.#prune(step);
     }, series.length);
     await taking.catch((error) => this.#fail(error));
@@ -256,7 +256,7 @@ export class JobRecorder {
     this.#unwritten += 1;
   }
 
-  /** Another worker would go on from the checkpoint before. */
+  /** Records that a checkpoint could not be stored. Another worker would resume from the previous one. */
   async #withoutCheckpoint(step: number, series: readonly JobMetric[]): Promise<void> {
     const message = `The checkpoint at step ${step} could not be stored; the job goes on without it.`;
     await this.#lease.write((db, lease) => recordMetrics(db, lease, [...series]));
@@ -282,7 +282,7 @@ export class JobRecorder {
     this.#enqueue(() => this.#lease.write((db, lease) => appendEvent(db, lease, event)));
   }
 
-  /** Not again of a later attempt. */
+  /** Adds an event, unless an earlier attempt did. */
   #eventOnce(about: string, event: NewJobEvent): void {
     this.#enqueue(() => this.#lease.write((db, lease) => appendEventOnce(db, lease, about, event)));
   }
@@ -300,7 +300,7 @@ export class JobRecorder {
     if (progress) this.#enqueue(() => this.#lease.write((db, lease) => recordProgress(db, lease, progress)));
   }
 
-  /** Writes one after another, and none after the first that fails. `metrics`: how many of them this write has. */
+  /** Queues a write, and runs none after the first that fails. `metrics`: number of metrics in this write. */
   #enqueue(write: () => Promise<unknown>, metrics = 0): void {
     this.#unwritten += 1;
     this.#written = this.#written.then(async () => {
@@ -313,7 +313,7 @@ export class JobRecorder {
     });
   }
 
-  /** Nothing more is written, for the first reason. */
+  /** Stops all further writes; the first error is kept. */
   #fail(error: unknown): void {
     const isFirst = this.#fault === undefined;
     this.#fault ??= error;
@@ -321,7 +321,7 @@ export class JobRecorder {
   }
 }
 
-/** Metrics and other writes that may wait for Postgres. */
+/** Maximum number of metrics and other writes that wait for Postgres. */
 const mostUnwritten = 20_000;
 
 function startData(start: TrainerRecordOf<'start'>): Record<string, unknown> {
@@ -335,7 +335,7 @@ function startData(start: TrainerRecordOf<'start'>): Record<string, unknown> {
   };
 }
 
-// OpenAI's names for the data of metrics events.
+// The data of metrics events has OpenAI's names.
 function stepData(step: TrainerRecordOf<'step'>): Record<string, unknown> {
   return {
     step: step.step,

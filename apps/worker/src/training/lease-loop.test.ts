@@ -27,7 +27,7 @@ test('without a bell a job is taken from its row, also behind those that are for
     capabilities: { ...capabilities, device: 'gpu' },
   });
   await registerWorker(services, { ...common, id: 'of-cpu', capabilities });
-  // No job loops run here: nobody rings.
+  // No job loops run here, so nothing notifies the worker.
   assert.equal((await dispatchJobs(services)).length, 2);
 
   const trainer = new TrainerProcess({

@@ -8,34 +8,34 @@ import type { TrainerProcess } from './trainer-process.ts';
 export interface LeaseLoopOptions
   extends Omit<RunOptions, 'trainer' | 'card' | 'shutdown' | 'hurry' | 'claimedAt'> {
   workerId: string;
-  /** What its jobs may require of it now. */
+  /** The worker's capabilities at this time. */
   capabilities: () => WorkerCapabilities;
   health: WorkerHealth;
-  /** One slot each. */
+  /** One trainer per slot. */
   trainers: TrainerProcess[];
-  /** Which of their cards can be used. Absent: all. */
+  /** Reports which cards are unusable. Absent: all are usable. */
   cards?: Pick<CardWatch, 'faultOf'>;
   /** The card of a trainer that shares it with the generator. */
   shared?: (trainer: TrainerProcess) => SharedCard | undefined;
 }
 
 export interface LeaseLoop {
-  /** Jobs that this worker runs now. */
+  /** Number of jobs that this worker runs now. */
   readonly running: number;
-  /** Takes no further job; resolves when the running ones are checkpointed and released. */
+  /** Claims no further job; resolves when the running ones are checkpointed and released. */
   stop(): Promise<void>;
-  /** Releases the running ones now: what they did since their last checkpoints is done again. */
+  /** Releases the running jobs now; the work since their last checkpoints is repeated later. */
   hurry(): void;
 }
 
-// A dispatched job that no worker took from the queue is taken from its row after this long. The reconciler puts it into
-// the queue again too, but later, and not while the queue is down.
+// A dispatched job that no worker claimed through the queue is claimed from its row after this long. The reconciler adds it to the
+// queue again too, but later, and not while the queue is unavailable.
 const unheardSeconds = 2;
 const pollMilliseconds = 2000;
 
 /**
- * Takes jobs from the queue and from their rows, and runs each in a free trainer. Being told of a job twice does no harm:
- * each is claimed once.
+ * Claims jobs on messages of the queue and by polling their rows, and runs each in a free trainer. Repeated messages for a job do no
+ * harm: each job is claimed once.
  */
 export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const { services, workerId, health, trainers, cards, times, log } = options;
@@ -44,27 +44,27 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   const free = [...trainers];
   const running = new Set<Promise<unknown>>();
   const isUsable = ({ device }: TrainerProcess) => !cards?.faultOf(device);
-  /** What this worker can do with these models of cards alone. */
+  /** The capabilities of this worker restricted to these GPU models. */
   const capabilitiesOn = (gpus: string[]): WorkerCapabilities => {
     const { gpus: _, ...rest } = options.capabilities();
     return gpus.length > 0 ? { ...rest, gpus } : rest;
   };
 
-  /** Resolves once the job is over, or at once when this worker does not get it. */
+  /** Claims and runs a job. Resolves once the job is over, or immediately when this worker gets none. */
   async function take(): Promise<void> {
-    // Without a free slot the row stays dispatched, and the worker that polls first takes it.
+    // Without a free slot the row stays dispatched, and the next worker that polls claims it.
     if (shutdown.signal.aborted || !health.takesJobs) return;
-    // A job goes on with the model of card that it was begun on.
+    // A job continues on the GPU model that it was started on.
     for (const gpu of new Set(free.filter(isUsable).map(gpuOf))) if (await takeOn(gpu)) return;
   }
 
-  /** False: there is no job for such a card, or no slot of one is free any more. */
+  /** Runs a job on this GPU model. False: there is no such job, or no free slot with this model. */
   async function takeOn(gpu: string | null): Promise<boolean> {
     const able = () => free.filter((each) => gpuOf(each) === gpu && isUsable(each));
     let trainer = able().at(-1)!;
     if (!trainer) return false;
     free.splice(free.indexOf(trainer), 1);
-    // A confined trainer is a new process, without the base model, for another team than its last.
+    // For another team than its last, a confined trainer needs a new process, without the loaded base model.
     const readiest = (team: string) => {
       free.push(trainer);
       trainer = able()
@@ -85,7 +85,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     gpu: string | null,
     trainerFor: (team: string) => TrainerProcess,
   ): Promise<boolean> {
-    // The bell says that there is a job; whose turn it is now, the rows say.
+    // The message only says that there is a job; the rows determine whose turn it is.
     const claimed = await claimNextJob(services, {
       workerId,
       leaseSeconds: times.leaseSeconds,
@@ -105,7 +105,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   async function pollRows(): Promise<void> {
     const usable = free.filter(isUsable);
     if (usable.length === 0 || !health.takesJobs) return;
-    // Those that are for others would else stand before its own.
+    // Only this worker's jobs, because jobs for others would otherwise come first in the list.
     const gpus = usable.map(gpuOf).filter((gpu) => gpu !== null);
     const worker = { id: workerId, capabilities: capabilitiesOn([...new Set(gpus)]) };
     const leases = await staleDispatched(services, { seconds: unheardSeconds, worker });
@@ -114,7 +114,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     }
   }
 
-  // While this worker takes no jobs it hears no bells: they are for the others. One change after the other.
+  // While this worker claims no jobs, it does not consume the queue, so that others get the messages. Changes are sequential.
   let consumer: Awaited<ReturnType<typeof services.queue.consume>> | null = null;
   let listening = Promise.resolve();
   const listen = () => {
@@ -125,7 +125,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
         else if (consumer) {
           const closing = consumer;
           consumer = null;
-          // It waits for the jobs under way.
+          // Closing waits for the running jobs.
           void closing.close().catch((error) => log.warn({ err: error }, 'a consumer did not close'));
         }
       })
@@ -140,7 +140,7 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
     },
     stop: async () => {
       shutdown.abort();
-      // While Postgres is away the last writes would never end. Whoever stops this stops waiting then: the leases run out.
+      // While Postgres is unavailable the last writes never end. The caller then stops waiting, and the leases expire.
       await Promise.all([poll.stop(), Promise.allSettled(running)]);
       await listening;
       await consumer?.close();
@@ -149,5 +149,5 @@ export function startLeaseLoop(options: LeaseLoopOptions): LeaseLoop {
   };
 }
 
-/** The model of a trainer's card; null: it computes on a processor. */
+/** The model of a trainer's GPU; null on a CPU. */
 const gpuOf = ({ device }: TrainerProcess): string | null => (device.kind === 'gpu' ? device.name : null);

@@ -3,7 +3,7 @@ import type { CodeVersion, Job, TrialState } from '@graft/service';
 import type { Device } from '../devices.ts';
 import type { PreparedTraining } from './prepare-training.ts';
 
-/** All that an adapter version was made from: enough to train it again and compare. Clients see it as it is. */
+/** Everything that determines an adapter version, enough to train it again and compare. Clients see it unchanged. */
 export async function lineageOf(
   job: Job,
   prepared: PreparedTraining,
@@ -33,7 +33,7 @@ export async function lineageOf(
   };
 }
 
-/** Which trial it is, and what all of them came to. */
+/** The number of the trial, and the results of all trials. */
 function sweepOf(
   { trial, trials }: { trial: number; trials: readonly TrialState[] },
   request: PreparedTraining['request'],

@@ -1,4 +1,4 @@
-/** What a trainer measures, as rows of `job_metrics`. */
+/** Converts a trainer's measurements to rows of `job_metrics`. */
 import type { OfTrial } from '@graft/peft-core';
 import { namesOfColumns } from '@graft/peft-core/config';
 import type { JobMetric } from '@graft/service';
@@ -24,12 +24,12 @@ export function stepRow(record: Step): JobMetric {
   return { kind: 'train', step, epoch, loss, tokens, metrics: finite(metrics) };
 }
 
-/** Of a sweep: whose row it is, where it counts the steps of all trials. */
+/** In a sweep: the trial of a row and its step within the trial. The row's own step counts all trials. */
 export function trialOf(ofTrial: OfTrial | undefined): Pick<JobMetric, 'trial' | 'trialStep'> {
   return ofTrial ? { trial: ofTrial.trial, trialStep: ofTrial.step } : {};
 }
 
-/** `epoch` of the training step that it follows. */
+/** `epoch`: that of the preceding training step. */
 export function evaluationRow(
   { step, loss, tokenAccuracy, metrics }: Evaluation,
   epoch: number | null,
@@ -38,7 +38,7 @@ export function evaluationRow(
   return { kind: 'evaluation', step, epoch, loss, tokens: null, metrics: measured };
 }
 
-/** What is null or not a number was not measured. */
+/** Drops null and non-finite values, which were not measured. */
 function finite(metrics: Record<string, number | null>): Record<string, number> {
   const measured = Object.entries(metrics).filter((entry): entry is [string, number] =>
     Number.isFinite(entry[1]),
@@ -46,7 +46,7 @@ function finite(metrics: Record<string, number | null>): Record<string, number> 
   return Object.fromEntries(measured);
 }
 
-/** The rows that were written while the parts of a series were measured. */
+/** The rows of a metric series, as they were written when the series was measured. */
 export function* rowsOf(parts: readonly SeriesPart[]): Generator<JobMetric> {
   for (const { trial, offset, firstStep, train, evaluation } of parts) {
     const place = (own: number) => ({

@@ -18,26 +18,27 @@ import type { TrainingRequest } from './trainer-protocol.ts';
 import type { TrainerOutput } from './untrusted/trainer-output.ts';
 import { fewestSteps } from './untrusted/trainer-talk.ts';
 
-/** What a job trains on, found on this machine. */
+/** The inputs of a job, available on this machine. */
 export interface PreparedTraining {
   request: TrainingRequest;
   base: LocalBaseModel;
   trainingFile: FileRecord;
   validationFile: FileRecord | null;
-  /** The adapter version that training goes on from. */
+  /** The adapter version that training continues from. */
   startFrom: AdapterVersion | null;
-  /** Of a sweep; none of another job. */
+  /** The trials of a sweep; empty for other jobs. */
   trials: JobTrial[];
-  /** That a trainer may report, of all trials: more than are planned, which only it can count. */
+  /** Upper bound of the steps that a trainer may report, for all trials. More than planned: only the trainer knows the exact number. */
   mostSteps: number;
 }
 
-// While a base model is fetched, its progress becomes an event at most this often.
+// While a base model is downloaded, its progress is logged as an event at most this often.
 const noteMilliseconds = 10_000;
 
 /**
- * Finds the base model (fetching it if it must be) and the files of a job, and fixes what depends on the device.
- * Throws GraftError: a model that is not on this machine is a fault of the environment, a file that is gone one of the system; what `ArtifactStore.localFolder` throws.
+ * Locates the base model (downloading it where necessary) and the files of a job, and fixes the settings that depend on the device.
+ * Throws GraftError: for a model that is not on this machine an environment fault, for a deleted file a system fault; and the errors
+ * of `ArtifactStore.localFolder`.
  */
 export async function prepareTraining(
   job: Job,
@@ -60,7 +61,7 @@ export async function prepareTraining(
   };
   const base = await services.baseModels.get(job.model, { onProgress, signal });
   if (!base) {
-    // It was accepted, so another machine's catalogue has it.
+    // The job was accepted, so another machine's catalogue has the model.
     const message = `The base model ${job.model} is not available on this worker.`;
     throw new GraftError('model_not_found', message, { param: 'model', fault: 'environment' });
   }
@@ -105,7 +106,7 @@ export async function prepareTraining(
   return { request, base, trainingFile, validationFile, startFrom, trials, mostSteps };
 }
 
-/** As they were fixed at the job's first claim; for a job that has none yet, what this worker gives. */
+/** The requirements fixed at the job's first claim; at this claim, those of this worker. */
 function requirementsOf(job: Job, precision: ResolvedTraining['precision'], device: Device): Requirements {
   const required = job.requirements ?? {
     precision: resolvePrecision(precision, device),

@@ -23,7 +23,7 @@ before(async () => {
 after(() => bench.close());
 afterEach(() => trainer?.close());
 
-/** Runs a queued job in a trainer of its own. */
+/** Runs a queued job in a new trainer. */
 async function start(
   job: Job,
   options: { entry?: URL; leaseSeconds?: number; stallMilliseconds?: number; pollMilliseconds?: number } = {},
@@ -195,7 +195,7 @@ describe('runTrainingJob', () => {
     const { outcome, claimed } = await start(job);
     await atStep(job, 2);
     const pid = trainer.pid!;
-    // What the sweeper does to a worker that seemed dead, and then another worker claims.
+    // Simulates the sweeper, which takes a job from a worker that seems dead, and another worker's claim.
     await bench.services.sql.query('UPDATE jobs SET lease_epoch = lease_epoch + 1 WHERE id = $1', [job.id]);
     assert.equal(await outcome, 'fenced');
     assert.throws(() => process.kill(pid, 0), 'the trainer is gone');

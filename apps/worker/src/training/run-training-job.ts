@@ -32,30 +32,30 @@ import { type ServedBase, type VerificationMetrics, verifyEffect } from './verif
 export interface RunOptions {
   services: Services;
   trainer: TrainerProcess;
-  /** What a trainer here may hold; undefined: not known. */
+  /** Memory limit of a trainer in bytes; undefined: unknown. */
   memoryBytes?: number | undefined;
-  /** The trainer's card, where it shares one with the generator. */
+  /** The trainer's card, where it shares the card with the generator. */
   card?: SharedCard | undefined;
-  /** What is read of cards. Absent: nothing. */
+  /** Readings of the cards. Absent: none. */
   readings?: Pick<CardReadings, 'of'>;
   times: LeaseTimes;
-  /** How long a trainer may take to checkpoint when it is asked to stop; then it is killed. */
+  /** Time that a trainer has for a checkpoint when it is asked to stop; then it is killed. */
   drainMilliseconds: number;
-  /** `performance.now()` before the job was claimed: its lease counts from then. */
+  /** `performance.now()` before the job was claimed, when its lease starts. */
   claimedAt: number;
-  /** Aborted when this worker stops: the job is checkpointed and released to the others. */
+  /** Aborted when this worker stops: the job is checkpointed and released to other workers. */
   shutdown: AbortSignal;
-  /** Aborted when it has no time for checkpoints any more. */
+  /** Aborted when the time for checkpoints is over. */
   hurry: AbortSignal;
   code: CodeVersion;
-  /** Says of each fault whether this worker is to blame. */
+  /** Decides for each fault whether this worker is to blame. */
   health: Pick<WorkerHealth, 'judge'>;
   log: Services['log'];
 }
 
 /**
- * Runs a job that was just claimed until it is over or released: trains it in the trainer's process, keeps its lease,
- * writes its rows and publishes its adapter. Never throws: a fault of the worker fails the attempt.
+ * Runs a job that was just claimed until it is over or released: trains it in the trainer's process, renews its lease, writes its rows
+ * and publishes its adapter. Never throws: a fault of the worker fails the attempt.
  */
 export async function runTrainingJob(job: Job, options: RunOptions): Promise<JobOutcome> {
   const { services, times } = options;
@@ -98,7 +98,7 @@ export async function runTrainingJob(job: Job, options: RunOptions): Promise<Job
     if (interrupts.why === 'cancel') await recorder.close();
     else await recorder.flush();
     const publication = end.type === 'finished' && interrupts.why !== 'cancel' ? await publish() : null;
-    // Before the last write, so that no file is left once the job is seen to be over.
+    // Before the last write, so that no files remain once clients see that the job is over.
     await removeStaging(staging);
     outcome = await settlement.settle(end, interrupts.why, publication);
   } catch (error) {
@@ -153,7 +153,7 @@ async function attempt(
     prepared = await prepareTraining(job, output.folders, given);
     await output.expect({ weightFiles: prepared.base.weightFiles, trials: prepared.trials.length });
   } catch (error) {
-    // An interrupted download throws, too: then the reason of the interruption decides.
+    // An interrupted download throws as well: then the reason for the interruption decides.
     if (interrupts.why) return { end: { type: 'killed' }, publish: none };
     throw error;
   }
@@ -196,7 +196,7 @@ async function attempt(
   };
   let end = await trainer.run(prepared.request, run);
   if (adapterFault !== undefined) {
-    // Nothing that it goes on to do is to be trusted.
+    // The trainer can no longer be trusted.
     await trainer.close();
     throw adapterFault;
   }
@@ -225,7 +225,7 @@ async function attempt(
     return {
       ...(await services.artifacts.publish(adapter.folder)),
       lineage: await lineage(winner?.trial),
-      // Shown to clients as they are, so named as on the wire.
+      // Clients see this object unchanged, so it has the names of the API.
       metrics: {
         steps,
         final_loss: finalLoss,
@@ -242,7 +242,7 @@ async function attempt(
   return { end, publish };
 }
 
-/** Those of the base as it is served; beside them, of an adapter that was trained on a quantised base, what was measured there. */
+/** Validation metrics on the base as served. For an adapter trained on a quantised base, also those on the quantised base. */
 function validationFigures(
   loss: number | null,
   metrics: Record<string, number>,
@@ -271,8 +271,8 @@ async function settleFault(
   log: Services['log'],
 ): Promise<JobOutcome> {
   if (error instanceof Fenced) return 'fenced';
-  // A read that no lease repeats: nobody's fault. A GraftError's cause may say the same of a bucket or a Hub, and the job would
-  // come back at once, for ever.
+  // A failed read outside the lease is not the job's fault. A GraftError is excluded: its cause may be a connection error of a bucket or
+  // the Hub, and the job would be requeued immediately, again and again.
   if (!(error instanceof GraftError) && isDatabaseAway(error))
     return await settlement.release({ reason: 'The database was away' }).catch(() => 'fenced' as const);
   log.error({ err: error }, 'job failed in the worker');
@@ -281,12 +281,12 @@ async function settleFault(
     return await settlement.fail(faultOf(error, internal));
   } catch (again) {
     if (!(again instanceof Fenced)) log.error({ err: again }, 'job could not be failed');
-    // Its lease runs out, and the sweeper decides what becomes of it.
+    // The lease expires, and the sweeper decides about the job.
     return 'fenced';
   }
 }
 
-/** Removes what earlier attempts left behind when their worker died. This one may have been frozen, and others be at work since. */
+/** Removes staging folders of earlier attempts whose worker died, but not of later ones: this worker may have been frozen. */
 async function removeLostStaging(folder: string, { leaseEpoch }: Job): Promise<void> {
   const ofJob = dirname(dirname(folder));
   for (const epoch of await readdir(ofJob)) {
@@ -294,11 +294,11 @@ async function removeLostStaging(folder: string, { leaseEpoch }: Job): Promise<v
   }
 }
 
-/** Removes `staging/<job>/<epoch>/<token>`, and the folders above it that are then empty. */
+/** Removes `staging/<job>/<epoch>/<token>` and its parent folders that are then empty. */
 async function removeStaging(folder: string): Promise<void> {
   const ofEpoch = dirname(folder);
   const ofJob = dirname(ofEpoch);
-  // Its trainer may still write there.
+  // The trainer may still write to this folder.
   await removeBelow(ofJob, folder);
   for (const above of [ofEpoch, ofJob]) await rmdir(above).catch(() => {});
 }

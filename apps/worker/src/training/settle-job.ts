@@ -21,15 +21,15 @@ import type { JobLease, LeaseTimes } from './job-lease.ts';
 import { memoryAdvice, nextMicroBatch, smallerMessage } from './memory/smaller-batch.ts';
 import type { TrainerOutcome } from './trainer-process.ts';
 
-/** What became of a claimed job. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */
+/** How a claimed job left this worker. `fenced`: another worker has it, or it is over; this worker wrote nothing more. */
 export type JobOutcome = 'succeeded' | 'failed' | 'requeued' | 'cancelled' | 'paused' | 'fenced';
 
-/** A finished adapter, whose files are in the artifact store already. */
+/** A finished adapter, whose files are already in the artifact store. */
 export type Publication = Parameters<typeof publishAdapterVersion>[2];
 
 /**
- * The one transition that ends an attempt, chosen by how training ended and by what was asked meanwhile. A finished
- * job is published even if a pause came; a cancel wins until the commit. Throws `Fenced`.
+ * Ends an attempt with one transition of the job, chosen by how training ended and by the requests received meanwhile. A finished job
+ * is published even if a pause was requested; a cancel takes precedence until the commit. Throws `Fenced`.
  */
 export class JobSettlement {
   readonly #services: Services;
@@ -57,7 +57,7 @@ export class JobSettlement {
     publication: Publication | null,
   ): Promise<JobOutcome> {
     if (why === 'cancel') return await this.#left(await this.#lease.write(cancelRunningJob));
-    // Nothing that befell the trainer after the end of its lease was the job's doing.
+    // After the lease has ended, the end of the trainer is not the job's fault.
     if (this.#lease.lapsed && end.type !== 'finished' && end.type !== 'failed')
       return await this.release({ reason: 'The worker could not renew its lease in time', isLate: true });
     switch (end.type) {
@@ -82,8 +82,8 @@ export class JobSettlement {
   }
 
   /**
-   * running → failed, or → queued for another attempt here or elsewhere, or → cancelled: `failJob` decides, once it is known
-   * whether this worker is to blame.
+   * running → failed, or → queued for another attempt here or elsewhere, or → cancelled. `failJob` decides, after the health check has
+   * determined whether this worker is to blame.
    */
   async fail({ code, message, param, fault }: JobError): Promise<JobOutcome> {
     const { teamId } = this.#lease.job;
@@ -101,12 +101,12 @@ export class JobSettlement {
     return await this.#left(await this.#lease.write((db, lease) => failJob(db, lease, judged.fault)));
   }
 
-  /** running → queued with the attempt refunded, or → paused or cancelled where that was asked for. */
+  /** running → queued with the attempt refunded, or → paused or cancelled where requested. */
   async release(release?: Release): Promise<JobOutcome> {
     return await this.#left(await this.#lease.write((db, lease) => releaseJob(db, lease, release)));
   }
 
-  /** It is tried once with fewer examples at a time, which gives the same but for rounding; then the job is too large. */
+  /** Retries once with a smaller micro-batch, which gives the same result except for rounding; after that the job fails. */
   async #outOfMemory(fault: JobError): Promise<JobOutcome> {
     const { job } = this.#lease;
     const microBatch = nextMicroBatch(job);
@@ -120,7 +120,7 @@ export class JobSettlement {
     const published = await this.#lease.write(async (db, lease) => {
       const result = await publishAdapterVersion(db, lease, publication);
       if (result) return result;
-      // Null means fenced, or that a cancel won the race to the row.
+      // Null means fenced, or that a cancel was written to the row first.
       const requests = await heartbeatJob(db, lease, this.#times);
       return requests?.cancelRequested ? 'cancel' : null;
     });
@@ -130,7 +130,7 @@ export class JobSettlement {
   }
 
   async #pause(): Promise<JobOutcome> {
-    // When the request was withdrawn while the trainer stopped, the job goes back to the queue.
+    // If the request was withdrawn while the trainer stopped, the job returns to the queue.
     const job = await this.#lease.write(
       async (db, lease) => (await pauseRunningJob(db, lease)) ?? (await releaseJob(db, lease)),
     );
@@ -139,8 +139,8 @@ export class JobSettlement {
 
   async #left(job: Job): Promise<JobOutcome> {
     if (isTerminal(job.state)) {
-      // No finished job can be resumed, and its checkpoints hold the whole optimizer state. What cannot be removed now is
-      // collected later.
+      // A finished job cannot be resumed, and its checkpoints contain the whole optimizer state. If the removal fails, the files are
+      // garbage-collected later.
       await this.#services.checkpoints.remove(`checkpoints/${job.id}`).catch(() => {});
     }
     return job.state === 'queued' ? 'requeued' : (job.state as JobOutcome);

@@ -1,5 +1,5 @@
-// Every task and a quantised base through the worker: a real trainer on tiny but real models, from the job's row to the
-// published version, whose proof says that the files are the trained model and not the base.
+// Every task, and a quantised base: a real trainer on tiny but real models, from the job's row to the published version, whose
+// verification shows that the files are the trained model and not the base.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -43,9 +43,9 @@ after(async () => {
 
 interface Case extends QueueOptions {
   example(i: number): object;
-  /** Names of the task's measures of the validation examples. */
+  /** Names of the task's validation metrics. */
   measures: string[];
-  /** Of the worker. */
+  /** Memory limit of the worker. */
   memoryBytes?: number;
 }
 
@@ -152,7 +152,7 @@ describe('from row to version', { timeout: 300_000 }, () => {
         assert.ok(!('quantised_validation_loss' in metrics) && !('served_loss' in metrics.proof));
         assert.doesNotMatch(card, /base_dtype|quantised/);
       } else {
-        // Curves are of the base that is trained on; what is published is of the one that is served, where that can be loaded.
+        // Curves are measured on the training base; the published metrics on the served base, where the worker can load it.
         const isMeasured = memoryBytes === undefined;
         assert.equal(trained, metrics.quantised_validation_loss);
         assert.equal(metrics.validation_base, isMeasured ? 'served' : dtype);

@@ -1,4 +1,4 @@
-// Protocol tests: the child only waits instead of computing. Real training is tested in run-training-job.test.ts.
+// Protocol tests: the child only waits instead of computing. Real training is tested in train-tasks.test.ts.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -129,7 +129,7 @@ describe('TrainerProcess', () => {
     assert.equal(isAlive(pid), false);
     assert.ok(narrow.records[0]?.type === 'start' && narrow.records[0].precision === 'bf16');
     const narrowPid = trainer.pid;
-    // Sums are cut into as many parts as there are threads.
+    // The number of threads determines how sums are split.
     await trainer.run(await requestFor({}, 'bf16', 3), watch().run);
     assert.notEqual(trainer.pid, narrowPid);
   });
@@ -167,7 +167,7 @@ describe('TrainerProcess', () => {
     await reached;
     const pid = trainer.pid!;
     seen.kill.abort();
-    // It would block for ten minutes.
+    // Without the kill, the trainer would block for ten minutes.
     assert.deepEqual(await running, { type: 'killed' });
     assert.equal(isAlive(pid), false);
   });

@@ -23,13 +23,13 @@ import { fewestSteps, TrainerTalk } from './untrusted/trainer-talk.ts';
 export type TrainerOutcome = TrainerMessages['result'] | Failed | Gone;
 
 export interface TrainerRun {
-  /** Whose job it is: a confined child computes for one team alone. Absent: nobody's, as of a check. */
+  /** The team of the job; a confined child computes for one team only. Absent: no team, as for a check. */
   team?: string;
-  /** Optimizer steps that the job may have, of all trials: they bound what a trainer may say of it. */
+  /** Upper bound of the job's optimizer steps, for all trials, which limits what a trainer may report. */
   mostSteps?: number;
-  /** The next message is taken, and the call is over, when it resolves. */
+  /** The next message is handled, and the call ends, after it resolves. */
   onRecord?: (record: TrainerRecord) => void | Promise<void>;
-  /** The next message is taken when it resolves. */
+  /** The next message is handled after it resolves. */
   room?: () => Promise<void> | undefined;
   onVerification?: (verification: AdapterVerification) => void;
   onKernels?: ((sets: readonly string[]) => void) | undefined;
@@ -45,13 +45,13 @@ type CheckedRun = TrainerRun & Pick<Call<TrainerMessages>, 'check'>;
 /** The worker's side of one trainer slot: a child process that trains one job at a time. */
 export class TrainerProcess {
   readonly device: Device;
-  /** What children of calls from now on may hold of their card's memory; undefined: all, or there is none. */
+  /** Card memory limit in bytes for children of later calls; undefined: no limit, or no card. */
   cardBytes: number | undefined;
   readonly #options: ProcessOptions;
   readonly #process: ForkedProcess<TrainerMessages>;
-  /** Under way, or waiting for the proof under way. */
+  /** Number of calls that run or wait for the check to end. */
   #calls = 0;
-  /** A job may come while it lasts. */
+  /** The running check. A job may arrive during it. */
   #proof: { over: Promise<unknown>; end(): void } | null = null;
   #verifier: TrainerProcess | null = null;
   #deadline = Number.POSITIVE_INFINITY;
@@ -71,31 +71,31 @@ export class TrainerProcess {
     return this.#calls > 0;
   }
 
-  /** How soon a job of this team begins: 2 in the running child, 1 in a first one, 0 in a new one in place of another team's. */
+  /** How soon a job of this team can start: 2 in the running child, 1 in a first child, 0 in a new child that replaces another team's. */
   readinessFor(team: string): 0 | 1 | 2 {
     const held = this.#process.slot?.team ?? null;
     if (this.pid === null) return 1;
     return held === null || held === team ? 2 : 0;
   }
 
-  /** Of the running child, if any: for logs and tests. */
+  /** The process id of the running child, for logs and tests; null where none runs. */
   get pid(): number | null {
     return this.#process.pid;
   }
 
-  /** What the child, or the last one, wrote of late to its standard output and error: TensorFlow's log. */
+  /** Recent standard output and error of the child, or of the last one: TensorFlow's log. */
   get output(): string {
     return this.#process.output;
   }
 
-  /** The child ends itself after this time of `performance.now()`, unless it is put off: its lease is over then. */
+  /** Sets the time (of `performance.now()`) at which the child ends itself, because its lease is over, unless it is extended. */
   holdUntil(time: number): void {
     this.#deadline = time;
     this.#process.holdUntil(time);
     this.#verifier?.holdUntil(time);
   }
 
-  /** Trains one job of a team; one at a time. `onRecord` gets its records in order, all of them before the outcome. */
+  /** Trains one job of a team; calls must not overlap. `onRecord` gets the records in order, all of them before the outcome. */
   async run(request: TrainingRequest, run: TrainerRun): Promise<TrainerOutcome> {
     const { outputDir, snapshotDir, checkpoints } = request;
     const writes = [outputDir, checkpoints.dir, ...(snapshotDir ? [snapshotDir] : [])];
@@ -119,10 +119,10 @@ export class TrainerProcess {
     }));
   }
 
-  /** Measures a finished job's files in a child of its own, which has seen nothing of the training. */
+  /** Measures a finished job's files in a separate child, which has not seen the training. */
   async verify(request: VerificationRequest, run: TrainerRun): Promise<TrainerOutcome> {
-    // The base as it is served is larger than the one that the child of the training still holds.
-    // On a card two of them have no room: each may hold all that one may.
+    // The served base is larger than the quantised one, which the training's child still has in memory. On a card there is not enough
+    // memory for two children, because each may use the trainer's limit.
     if (request.served || this.device.kind === 'gpu') await this.#endChild(run.kill);
     const fresh = new TrainerProcess({ ...this.#options, cardBytes: this.cardBytes });
     fresh.holdUntil(this.#deadline);
@@ -145,8 +145,8 @@ export class TrainerProcess {
   }
 
   /**
-   * Has the child compute something whose result is known, and with `onSpeed` measures how fast. Null: it is at work, which
-   * proves as much, or was wanted for it.
+   * Lets the child compute something with a known result, and measures its speed if `onSpeed` is given. Null: the child is training,
+   * which shows as much, or was interrupted for a job.
    */
   async prove(
     computing: { precision: Precision; threads: number },
@@ -170,7 +170,7 @@ export class TrainerProcess {
     }
   }
 
-  /** Frees its memory; the next call starts another. */
+  /** Ends the child to free its memory; the next call starts another. */
   async #endChild(kill: AbortSignal): Promise<void> {
     this.#calls += 1;
     try {
@@ -186,7 +186,7 @@ export class TrainerProcess {
     await this.#process.slot?.remove();
   }
 
-  /** Lets a confined child at what the call needs while it lasts. `message` gets where the child finds it. */
+  /** Gives a confined child access to the call's files while the call lasts. `message` gets the paths where the child finds them. */
   async #callWith(
     access: Access,
     { basePath, requirements }: Pick<TrainingRequest, 'basePath' | 'requirements'>,
@@ -226,8 +226,8 @@ export class TrainerProcess {
           run,
         );
       const outcome = await once();
-      // Killed from outside before it had begun, perhaps for memory that another job held: it says nothing of the job, and too
-      // little of this machine for the job to wait a minute and go elsewhere.
+      // The child was killed from outside before it had started, perhaps because another job used too much memory. That is neither the
+      // job's fault nor a reason to delay the job and move it to another worker, so it is tried again.
       const isKilled = outcome.type === 'crashed' && !outcome.ready && outcome.exit.signal === 'SIGKILL';
       return isKilled && !stop.aborted && !kill.aborted ? await once() : outcome;
     } finally {
@@ -265,7 +265,7 @@ export class TrainerProcess {
     }
   }
 
-  /** A child makes one call at a time. Who need not go on any more does not wait for the proof. */
+  /** Waits for the running check, because a child handles one call at a time. Aborting `kill` ends the check. */
   async #afterProof(kill: AbortSignal): Promise<void> {
     const proof = this.#proof;
     if (!proof) return;
@@ -276,7 +276,7 @@ export class TrainerProcess {
   }
 }
 
-/** Of a call that is answered by events of these types, each once, and a result. */
+/** Checks the messages of a call that is answered by events of these types, each at most once, and a result. */
 function onlyOnce(...types: TrainerMessages['event']['type'][]): NonNullable<CheckedRun['check']> {
   const left = new Set<string>(types);
   return ({ type }) => {
@@ -285,7 +285,7 @@ function onlyOnce(...types: TrainerMessages['event']['type'][]): NonNullable<Che
   };
 }
 
-/** Waits for `work`, unless the signal fires first. */
+/** Waits for `work`, or until the signal is aborted. */
 async function untilAborted(signal: AbortSignal, work: Promise<void> | undefined): Promise<void> {
   if (!work || signal.aborted) return;
   let stop = () => {};
@@ -298,7 +298,7 @@ async function untilAborted(signal: AbortSignal, work: Promise<void> | undefined
 
 type Files = Pick<TrainingRequest, 'trainingFile' | 'validationFile' | 'initialAdapter'>;
 
-/** What a confined child needs of the data folder to read. */
+/** The files in the data folder that a confined child reads. */
 function readsOf({ trainingFile, validationFile, initialAdapter }: Files): string[] {
   return [trainingFile, validationFile, initialAdapter].filter((path) => path !== null);
 }

@@ -1,6 +1,6 @@
 /**
- * Messages between the worker and its trainer: a child process that computes one job at a time and knows nothing of
- * Postgres, queues or teams. The worker trusts none of them: a message names no path, and what files hold is read from the files.
+ * Messages between the worker and its trainer, a child process that computes one job at a time and knows nothing of Postgres, queues or
+ * teams. The worker does not trust the messages: they contain no paths, and the worker checks the files themselves.
  */
 import type { AdapterVerification, Requirements, ServedLimit } from '@graft/peft-core';
 import type { CheckpointCandidate } from '@graft/peft-core/checkpoints';
@@ -32,47 +32,47 @@ import {
 export interface TrainingRequest {
   /** Folder or file of the base model. */
   basePath: string;
-  /** Folder where its digest is kept: a large model is hashed once, not in every process. */
+  /** Folder where the digest of the base model is cached, so that a large model is hashed only once. */
   digestCache: string;
-  /** Its catalogue id, as adapter_config.json will name it. */
+  /** Catalogue id of the base model, as written to adapter_config.json. */
   baseModelName: string;
   trainingFile: string;
   validationFile: string | null;
   peft: PeftConfig;
-  /** `precision` is what the trainer's process is started in. */
+  /** `precision` is that of the trainer's process. */
   training: ResolvedTraining & { precision: Precision };
   /** `method.type` of the job. */
   method: string;
-  /** Of a sweep, which tries these; the first of them is `peft` and `training`. */
+  /** The trials of a sweep; null for other jobs. The first has the values of `peft` and `training`. */
   trials: SweepTrial<ResolvedTraining>[] | null;
-  /** How those are compared. */
+  /** How the trials are compared. */
   comparison?: Comparison;
-  /** What the job's numbers depend on besides: the same in all its attempts. */
+  /** The other settings that results depend on; the same in all attempts of the job. */
   requirements: Requirements;
-  /** Folder of the adapter that training goes on from, and its digest; null: fresh values. */
+  /** Folder of the adapter that training continues from, and its digest; null: newly initialised values. */
   initialAdapter: string | null;
   initialName: string | null;
-  /** Where it puts the adapter; of a sweep the one of its winner, in a folder of that trial. */
+  /** Folder for the adapter. A sweep writes its winner to a subfolder named by the trial. */
   outputDir: string;
-  /** Where it puts the adapters of steps along the way, each in the folder of its step; none without it. */
+  /** Folder for the adapters of intermediate steps, each in a subfolder named by the step; absent: they are not kept. */
   snapshotDir?: string;
-  /** Where this attempt writes its own, each in the folder of its step, and what it may go on from, newest first. */
+  /** Folder for this attempt's checkpoints, each in a subfolder named by the step; and the candidates to resume from, newest first. */
   checkpoints: { dir: string; candidates: CheckpointCandidate[] };
 }
 
-/** A finished job's files, which are loaded like any adapter and measured on the same data as the live model. */
+/** A finished job's files, to be loaded like any adapter and measured on the same data as the live model. */
 export type VerificationRequest = Omit<
   TrainingRequest,
   'trials' | 'comparison' | 'outputDir' | 'snapshotDir' | 'checkpoints'
 > & {
   adapterDir: string;
-  /** Measure also on the base as it is served, where training read another. */
+  /** Set where training used a quantised base: also measure on the base as served. */
   served?: ServedLimit;
 };
 
-/** The most trials of a sweep, candidates and names that a message lists. */
+/** Maximum number of trials, candidates and names in a message. */
 const mostListed = 1000;
-/** Rows of one part of a series. */
+/** Maximum number of rows in one part of a series. */
 export const seriesRows = 1000;
 
 const MetricsSchema = Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$' }), anyNumber, {
@@ -113,7 +113,7 @@ const report = <Type extends string, Properties extends Record<string, TSchema>>
   properties: Properties,
 ) => Type.Object({ type: Type.Literal(type), ...properties }, closed);
 
-/** What a trainer reports: the records of `train` without paths, digests and series. Their order is `TrainerTalk`'s to check. */
+/** Schemas of a trainer's reports: the records of `train` without paths, digests and series. `TrainerTalk` checks their order. */
 const reports = {
   start: report('start', {
     trainableParameters: large,
@@ -216,15 +216,15 @@ const metricColumns: Record<string, Type.TOptional<typeof column>> = Object.from
   [...namesOfColumns.keys()].map((name) => [name, Type.Optional(column)]),
 );
 
-/** A part of what was measured before the checkpoint that a run goes on from, in columns: before `start`, in order. */
+/** A part of the metrics before the checkpoint that a run resumes from, in columns. Parts are sent in order, before `start`. */
 const SeriesSchema = Type.Object(
   {
     type: Type.Literal('series'),
-    /** Of a sweep; from 1. */
+    /** Number of the trial in a sweep, from 1; otherwise null. */
     trial: nullable(count),
     /** Steps of the sweep before the trial's step 0. */
     offset: count,
-    /** Of the first row of `train`. */
+    /** Step of the first row of `train`. */
     firstStep: count,
     train: Type.Object(
       {
@@ -239,7 +239,7 @@ const SeriesSchema = Type.Object(
       },
       closed,
     ),
-    /** Of steps of `train`. */
+    /** Evaluations at steps of `train`. */
     evaluation: Type.Object(
       { step: integers, loss: column, tokenAccuracy: column, ...metricColumns },
       closed,
@@ -249,7 +249,7 @@ const SeriesSchema = Type.Object(
 );
 export type SeriesPart = Static<typeof SeriesSchema>;
 
-/** A report as the worker has it: with what was measured before the start. */
+/** A report as the worker passes it on: `start` includes the earlier metrics. */
 export type TrainerRecord =
   | Exclude<Report, { type: 'start' }>
   | (ReportOf<'start'> & { series: readonly SeriesPart[] });
@@ -282,19 +282,19 @@ export interface TrainerMessages {
     /** Answered by a `verification`, then `finished`; or `failed`. */
     | { type: 'verify'; request: VerificationRequest }
     /**
-     * Computes something whose result is known, on `device` and nowhere else: answered by `kernels` and `finished`, or `failed`. With
-     * `measure` by a `speed` before.
+     * Computes something with a known result, on `device` only. Answered by `kernels`, then (with `measure`) `speed`, then `finished`;
+     * or by `failed`.
      */
     | { type: 'prove'; precision: Precision; device: 'cpu' | 'gpu'; measure: boolean };
   event:
     | { type: 'record'; record: Report }
     | SeriesPart
     | { type: 'verification'; verification: AdapterVerification }
-    /** What its process can make layers of, best first. */
+    /** The kernel sets that are available in this process, best first. */
     | { type: 'kernels'; sets: readonly string[] }
-    /** Floating-point operations in a second of matrix products in the precision that was proved. */
+    /** Floating-point operations per second in matrix products, in the precision of the check. */
     | { type: 'speed'; flops: number };
-  /** `stopped`: the last record before it tells of the checkpoint. */
+  /** `stopped`: the last record before it reports the checkpoint. */
   result: { type: 'finished' } | { type: 'stopped' };
 }
 
@@ -309,7 +309,7 @@ const checkMessage = checkerOf({
   failed: FailedSchema,
 });
 
-/** Of all that a trainer sends. */
+/** Validates any message from a trainer. */
 export const checkTrainer: Check = (message) =>
   checkMessage(message) ??
   ((message as { type: string }).type === 'record'
@@ -332,7 +332,7 @@ const onFiles = {
   initialName: nullable(text(1000)),
 };
 
-/** Of all that a trainer is sent. */
+/** Validates any message to a trainer. */
 export const checkTrainerCall = checkerOf({
   stop: StopSchema,
   train: Type.Object(

@@ -1,6 +1,6 @@
 /**
- * The trainer: child process of a worker. It trains the jobs it is sent, one at a time, and reports every record.
- * TensorFlow blocks this process during a step, so the worker kills it when it cannot wait.
+ * The trainer, a child process of a worker. It trains jobs, one at a time, and sends every record to the worker. TensorFlow blocks this
+ * process during a step, so the worker kills it when it cannot wait.
  */
 import { writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
@@ -42,8 +42,8 @@ const send = listenToParent<TrainerMessages>(checkTrainerCall, (message) => {
   }
 });
 volunteerForOutOfMemory();
-// Training fills its processors for hours: API, worker and Postgres on the same machine come first. Threads inherit this.
-// Only root may raise a priority that is lower already.
+// Training uses the CPUs for hours: API, worker and Postgres on the same machine have priority. Threads inherit the priority. A process
+// without root cannot raise a priority that is already lower.
 if (getPriority() < 5) setPriority(5);
 const engine = loadEngine();
 const models = import('@graft/peft-core/files');
@@ -98,7 +98,7 @@ async function trainAndReport(
     for await (const record of records) {
       for (const message of messagesOf(record)) send(message);
       done = record.type === 'done';
-      // One turn of the event loop, or a stop message would wait until the job's end.
+      // Yields to the event loop, so that a stop message is received before the end of the job.
       await nextTurn();
     }
     return done ? 'finished' : 'stopped';
@@ -120,7 +120,7 @@ async function verifyAndReport(request: VerificationRequest): Promise<'finished'
   }
 }
 
-/** Makes Linux end this process, whose job can resume, before Postgres or the worker when memory runs out. */
+/** Lets Linux kill this process, whose job can resume, before Postgres or the worker when memory runs out. */
 function volunteerForOutOfMemory(): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '500');

@@ -10,7 +10,10 @@ import { databaseVerb, overDatabase, type Service, unixSeconds } from './over-da
 import { addScimVerbs } from './scim.ts';
 import { addSecretVerbs } from './secrets.ts';
 
-/** The verbs of `graft admin` that work on the database: what starts or rescues a service, and what no key of the operator may do. */
+/**
+ * The verbs of `graft admin` that access the database: those that set up or recover a service, and those that are not allowed with
+ * an operator key.
+ */
 export function addDatabaseVerbs(admin: Command): void {
   admin.commandsGroup("On the service's machine, in its database (DATABASE_URL, GRAFT_DATA_DIR):");
   addFirstKeyVerbs(admin);
@@ -65,7 +68,7 @@ function addFirstKeyVerbs(admin: Command): void {
   }
 }
 
-/** Of the service, or of a person who operates it. */
+/** Whether a valid key exists, of the service or of a person who is an operator. */
 const hasWorkingKey = async ({ db }: Services): Promise<boolean> =>
   (await db.operatorKey.count({
     where: {
@@ -83,7 +86,7 @@ async function personOf(services: Services, service: Service, idOrEmail: string)
   throw new CommandError(`There is no person ${idOrEmail}. Without --person the key is the service's own.`);
 }
 
-/** A key of the operator, which could be stolen, names only sources that the configuration lists. */
+/** Adds a base model from any source. A stolen operator key, by contrast, is limited to the sources in the configuration. */
 function addUnlistedVerb(models: Command): void {
   withSource(
     databaseVerb(
@@ -113,7 +116,7 @@ async function teamIds(services: Services, service: Service, names: string[]): P
   return ids;
 }
 
-/** Reads every row of the ledger and of what it counts: no request may cost that. */
+/** Compares the ledger with all counted rows. Not in the API, because a request that reads all of them is too expensive. */
 function addCheckVerb(usage: Command): void {
   databaseVerb(
     usage,

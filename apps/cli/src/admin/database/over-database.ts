@@ -5,19 +5,19 @@ import { type VerbOptions, verb } from '../../verb.ts';
 import { type Answer, printAnswer } from '../answer.ts';
 import { typed } from '../operator-verb.ts';
 
-/** Where the service keeps its data by default. The service runs in Graft's folder, the command may run in any. */
+/** Default data folder of the service, relative to this file: the service runs in Graft's folder, this command in any folder. */
 export const defaultDataDir = join(import.meta.dirname, '../../../../../data');
 
 export type Service = typeof import('@graft/service') &
   typeof import('@graft/service/rotation') &
   typeof import('@graft/service/scim');
 
-/** A verb that works on the database of DATABASE_URL and GRAFT_DATA_DIR. `examples`: what is typed after the verb. */
+/** Adds a verb that accesses DATABASE_URL and GRAFT_DATA_DIR. `examples`: what follows the verb on the command line. */
 export function databaseVerb(parent: Command, name: string, summary: string, ...examples: string[]): Command {
   return verb(parent, { name, summary, examples: typed(parent, name, examples) });
 }
 
-/** The action of such a verb. `work` gets its arguments after the options. */
+/** The action of such a verb. `work` receives the arguments after the options. */
 export const overDatabase =
   <O extends VerbOptions, A extends unknown[]>(
     work: (services: Services, service: Service, options: O, ...args: A) => Promise<Answer>,
@@ -30,7 +30,7 @@ export const overDatabase =
       ...(await import('@graft/service/rotation')),
       ...(await import('@graft/service/scim')),
     };
-    // At level info the service's log lines would stand between the lines of the result.
+    // At level info, the service's log lines would be mixed with the result.
     const env = service.loadServiceEnv({
       ...process.env,
       GRAFT_DATA_DIR: process.env.GRAFT_DATA_DIR || defaultDataDir,

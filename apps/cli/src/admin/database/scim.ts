@@ -7,8 +7,8 @@ import { listed, time } from '../answer.ts';
 import { databaseVerb, overDatabase, unixSeconds } from './over-database.ts';
 
 /**
- * Tokens by which a directory such as Entra or Okta reports who has left. They are of the installation: one that a stolen key of the
- * operator could create would outlive that key.
+ * Tokens for a directory such as Entra or Okta, which reports who has left. They are created in the database and belong to the
+ * installation: a token created with a stolen operator key would outlive that key.
  */
 export function addScimVerbs(admin: Command): void {
   const scim = noun(admin, 'scim', 'create, list, revoke');

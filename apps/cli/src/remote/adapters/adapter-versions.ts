@@ -16,7 +16,7 @@ interface VersionOptions extends RemoteOptions {
 
 const ofVersion = ['--version-number <n>', 'of an adapter given by its id (default: the latest)'] as const;
 
-/** The version that is meant, by its number: of an adapter's id without one the latest. */
+/** Finds a version by its name or number; for an adapter's id without a number, the latest. */
 async function versionOf(
   client: GraftClient,
   name: string,
@@ -28,14 +28,14 @@ async function versionOf(
   return { adapterId, version: found };
 }
 
-/** The name of the model behind an id, a job or a model's own name, as `compare` takes it. */
+/** The model name for an adapter id, a job id or a model name, for use in `compare`. */
 async function modelOf(client: GraftClient, name: string): Promise<string> {
   if (name.startsWith('ft:')) return name;
   const { adapterId, version } = await versionOf(client, name);
   return (await client.adapters.versions.retrieve(adapterId, version)).model;
 }
 
-/** Verbs that change what becomes of versions: upload, tag, untag, note, delete, restore; and compare and lineage. */
+/** Verbs that manage versions: upload, tag, untag, note, delete, restore, compare and lineage. */
 export function addAdapterVersionVerbs(adapters: Command): void {
   addUploadVerb(adapters);
   addTagVerbs(adapters);
@@ -265,7 +265,7 @@ function differencesTable(
 
 const shown = (value: unknown): string => (value === undefined ? '–' : JSON.stringify(value).slice(0, 60));
 
-/** What everything came from first, what came from it indented below. A thing that came from two stands below the first. */
+/** Prints the lineage as a tree, ancestors first. A node with two parents is printed once, below the first. */
 function treeOf({ nodes, edges, truncated }: AdapterLineage): string {
   const labels = new Map(nodes.map(({ id, type, label }) => [id, `${type} ${label ?? `${id} (deleted)`}`]));
   const targets = new Set(edges.map(({ to }) => to));

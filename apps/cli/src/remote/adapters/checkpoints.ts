@@ -95,7 +95,7 @@ export function addCheckpointsVerbs(program: Command): void {
     });
 }
 
-/** `graft checkpoints list`, and `graft jobs checkpoints`. */
+/** Adds `graft checkpoints list` or `graft jobs checkpoints`. */
 export function addListVerb(parent: Command, name: 'list' | 'checkpoints'): void {
   verb(parent, {
     name: `${name} <job>`,
@@ -129,7 +129,7 @@ export function addListVerb(parent: Command, name: 'list' | 'checkpoints'): void
 
 const lossOf = (value: number | undefined): string => (value === undefined ? '' : loss(value));
 
-/** The checkpoint that is meant, whose adapter is kept. */
+/** Finds the selected checkpoint. Throws CommandError if its adapter is not kept. */
 async function find(client: GraftClient, job: string, { step, best }: StepOptions): Promise<JobCheckpoint> {
   if (step !== undefined && best) throw new UsageError('--step and --best: give one of them.');
   for await (const each of client.fineTuning.jobs.checkpoints.list(job, { limit: 100 })) {

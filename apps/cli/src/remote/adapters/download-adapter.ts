@@ -18,8 +18,8 @@ export interface SavedAdapter {
 }
 
 /**
- * Downloads one version and unpacks it. `output` is written only after everything has arrived and its digests are right.
- * When an interrupted download is asked for again, it goes on where it stopped.
+ * Downloads one version and unpacks it. `output` is written only after the whole archive has been received and its digests match. An
+ * interrupted download resumes when it is requested again.
  */
 export async function downloadAdapter(
   client: GraftClient,
@@ -56,13 +56,13 @@ export interface SaveOptions {
   overwrite?: boolean;
 }
 
-/** Throws CommandError where something is at the output that may not be replaced. */
+/** Throws CommandError if the output exists and may not be replaced. */
 export async function checkOutput({ output, overwrite }: SaveOptions): Promise<void> {
   if (!overwrite && !(await isFree(resolve(output))))
     throw new CommandError(`${output} exists already: choose another output, or add --overwrite.`);
 }
 
-/** The archive of an adapter, and what is to be in it. */
+/** The archive of an adapter, and its expected contents. */
 interface Archive {
   title: string;
   digest: string;
@@ -70,12 +70,12 @@ interface Archive {
   open: (onProgress: NonNullable<DownloadOptions['onProgress']>) => AdapterDownload;
 }
 
-/** Downloads an archive, and unless `tar` unpacks it into a folder. */
+/** Downloads an archive and, unless `tar` is set, unpacks it into a folder. */
 export async function saveArchive(from: Archive, options: SaveOptions): Promise<void> {
   const output = resolve(options.output);
   const parent = dirname(output);
   await mkdir(parent, { recursive: true });
-  // Named by its content, so that only the same archive is ever continued.
+  // The name depends on the content, so that only a download of the same archive is resumed.
   const content = from.digest.replaceAll(/[^0-9a-z]/gi, '').slice(-16);
   const archive = join(parent, `.${basename(output)}.${content}.tar`);
   const display = new TransferDisplay(process.stderr, `Downloading ${from.title}`);
@@ -98,7 +98,7 @@ export async function saveArchive(from: Archive, options: SaveOptions): Promise<
   }
 }
 
-/** Nothing there, or an empty folder. */
+/** Whether the path does not exist or is an empty folder. */
 async function isFree(path: string): Promise<boolean> {
   if (!existsSync(path)) return true;
   try {

@@ -15,8 +15,8 @@ export interface ExpectedFile {
 }
 
 /**
- * Unpacks exactly the expected files into an empty folder. The archive is not trusted. An entry is an error when it is not
- * listed, is no plain file, differs in size or content, or would be written outside the folder.
+ * Unpacks exactly the expected files into an empty folder. The archive is not trusted: an entry that is not listed, is not a plain
+ * file, differs in size or content, or would be written outside the folder is an error.
  */
 export async function extractTar(
   archive: string,
@@ -27,7 +27,7 @@ export async function extractTar(
   for (const path of wanted.keys()) checkPath(path);
   const entries = extract();
   const reading = pipeline(createReadStream(archive), entries);
-  // When the archive ends early, only this promise fails: the entry that it ends in waits for more bytes.
+  // When the archive is truncated, only this promise fails: the last entry waits for more bytes.
   const failure = new Promise<never>((_, reject) => reading.catch(reject));
   failure.catch(() => {});
   for await (const entry of entries) {
@@ -58,11 +58,11 @@ export async function extractTar(
   await reading;
   const [missing] = wanted.keys();
   if (missing !== undefined) throw new CommandError(`The archive lacks ${missing}.`);
-  // mkdtemp lets only the owner in. An adapter's folder has ordinary permissions.
+  // mkdtemp creates a folder that only its owner can enter. The adapter's folder gets the usual permissions.
   await chmod(folder, 0o755);
 }
 
-/** Relative, inside the folder, and the same on every system. */
+/** Checks that a path is relative, inside the folder, and portable. */
 function checkPath(path: string): void {
   const parts = path.split('/');
   const odd = path === '' || path.includes('\\') || path.includes(':') || path.includes('\0');

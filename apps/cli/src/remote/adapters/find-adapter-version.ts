@@ -3,11 +3,11 @@ import { CommandError, UsageError } from '../../errors.ts';
 
 export interface AdapterVersionName {
   adapterId: string;
-  /** Null: the latest. */
+  /** Null: the latest version. */
   version: number | null;
 }
 
-/** An adapter by its id, by the name of its model (`ft:…`), or by the job that made it. */
+/** Finds an adapter by its id, by a model name (`ft:…`), or by the job that trained it. */
 export async function findAdapterVersion(
   client: GraftClient,
   name: string,

@@ -1,4 +1,4 @@
-// Which checkpoints of a job's attempts are kept and continued. Real Postgres and files, with a child process that only waits.
+// Which checkpoints of a job's attempts are kept and resumed. Real Postgres and files, with a child process that only waits.
 import assert from 'node:assert/strict';
 import { appendFile, readdir, rename, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -20,7 +20,7 @@ before(async () => {
 after(() => bench.close());
 afterEach(() => trainer?.close());
 
-/** Runs a queued job in a trainer of its own. */
+/** Runs a queued job in a new trainer. */
 async function start(job: Job): Promise<StartedJob> {
   await trainer?.close();
   trainer = new TrainerProcess({
@@ -82,7 +82,7 @@ it('never takes a checkpoint that the storage fails to give for none', async () 
   const folder = join(bench.services.env.dataDir, 'checkpoints', job.id);
   const own = join(folder, leaseFolder(claimed.leaseEpoch, claimed.leaseToken));
   const newest = join(own, 'step-00000010', 'manifest.json');
-  // Reading it is an input/output error.
+  // Reading this link causes an input/output error.
   await rename(newest, `${newest}.away`);
   await symlink('/proc/self/mem', newest);
   await bench.until(job.id, (row) => row.runAfter.getTime() <= Date.now());

@@ -21,7 +21,7 @@ import {
 import { Fenced, type JobLease } from '../job-lease.ts';
 import type { TrainerOutput } from '../untrusted/trainer-output.ts';
 
-/** A checkpoint of the trainer's that is this process's own. */
+/** A checkpoint of the trainer that was copied to this process's folder. */
 interface TakenCheckpoint {
   dir: string;
   digest: string;
@@ -29,8 +29,8 @@ interface TakenCheckpoint {
 }
 
 /**
- * The checkpoints of one job, for the holder of its lease. One exists once its row does. The trainer writes its own elsewhere: this
- * alone adds any, copies in the folder of its lease, and removes any.
+ * Manages the checkpoints of one job for the holder of its lease. A checkpoint exists once it has a row. The trainer writes to a
+ * separate folder: only this class adds checkpoints, as copies in the folder of the lease, and removes them.
  */
 export class CheckpointKeeper {
   readonly #lease: JobLease;
@@ -41,7 +41,7 @@ export class CheckpointKeeper {
   readonly #lost: AbortSignal;
   readonly #output: TrainerOutput;
 
-  /** `leaving`: aborted when this worker ends before a store that is slow may have answered; `lost`: when no checkpoint is wanted. */
+  /** `leaving`: aborted when this worker ends before a slow store may have answered. `lost`: aborted when no checkpoint is needed. */
   constructor(
     lease: JobLease,
     { checkpoints, env }: Pick<Services, 'checkpoints' | 'env'>,
@@ -58,21 +58,21 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Where the trainer writes its own, and what it may go on from, newest first. Those that the store has are then on this
-   * machine, the older ones too: the newest may turn out damaged. Throws GraftError `storage_away`, `storage_full`.
+   * The folder where the trainer writes checkpoints, and the candidates to resume from, newest first. Fetches all of them from the
+   * store, because the newest may be damaged. Throws GraftError `storage_away`, `storage_full`.
    */
   async forTrainer(): Promise<{ dir: string; candidates: CheckpointCandidate[] }> {
     const candidates = await this.#recorded();
     for (const candidate of candidates) await this.#store.fetch(this.keyOf(candidate.dir));
-    // A trainer of another user passes, and lists nothing.
+    // A trainer of another user may pass through the folder, but not list it.
     await mkdir(this.#own, { recursive: true, mode: 0o711 });
     await makeFolder(this.#own, this.#dataDir);
     return { dir: this.#output.folders.checkpointDir, candidates };
   }
 
   /**
-   * Takes what the trainer has written of this step. Null: this machine's storage has no room for it, or fails, or there is no time;
-   * training may go on without it. Throws GraftError `trainer_refused`.
+   * Copies the trainer's checkpoint of a step. Null: this machine's storage is full or fails, or there is no time; training can
+   * continue without the checkpoint. Throws GraftError `trainer_refused`.
    */
   async take(step: number): Promise<TakenCheckpoint | null> {
     const signal = AbortSignal.any([this.#leaving, this.#lost]);
@@ -87,14 +87,14 @@ export class CheckpointKeeper {
     }
   }
 
-  /** What the store and the checkpoint's row call a folder of this machine. */
+  /** The key of a local folder, as used in the store and in the checkpoint's row. */
   keyOf(dir: string): string {
     return relative(this.#dataDir, dir);
   }
 
   /**
-   * Puts a finished checkpoint where every worker finds it. False: the store is away, full, or too slow for a worker that
-   * leaves; training may go on without it. Throws the signal's reason at once when that fires.
+   * Uploads a finished checkpoint to the store, where every worker finds it. False: the store is unavailable, full, or too slow for a
+   * worker that is shutting down; training can continue without it. Throws the reason of `signal` as soon as it is aborted.
    */
   async store(dir: string, signal: AbortSignal): Promise<boolean> {
     try {
@@ -109,16 +109,16 @@ export class CheckpointKeeper {
   }
 
   /**
-   * After the checkpoint at `step` was recorded: removes all but the two newest that verify, of this and earlier attempts.
-   * Answers those that were found damaged. A fault of the storage leaves all of them. Throws `Fenced`.
+   * Called after the checkpoint of `step` was recorded: removes all but the two newest valid checkpoints, of this and earlier attempts.
+   * Returns the damaged ones. When the storage fails, removes nothing. Throws `Fenced`.
    */
   async prune(step: number): Promise<{ step: number; reason: string }[]> {
     try {
       const { kept, damaged, older } = await chooseKeepers(await this.#recorded());
-      // With none to rely on, even one that seems damaged is left.
+      // Without a valid one, keep even those that seem damaged.
       if (kept.length === 0) return [];
       const steps = [...damaged, ...older].map((candidate) => candidate.step);
-      // Whoever has lost the lease since learns it here, before anything is removed.
+      // This write fails if the lease was lost, before anything is removed.
       await this.#lease.write((db, lease) => giveUpCheckpoints(db, lease, steps));
       await removeOtherCheckpoints(this.#folder, this.#lease.id, step, kept);
       for (const { dir } of [...damaged, ...older]) await this.#store.remove(this.keyOf(dir));
@@ -134,7 +134,7 @@ export class CheckpointKeeper {
     return this.#lease.job;
   }
 
-  /** Of this lease. */
+  /** Folder of this lease. */
   get #own(): string {
     return join(this.#folder, leaseFolder(this.#job.leaseEpoch, this.#job.leaseToken));
   }

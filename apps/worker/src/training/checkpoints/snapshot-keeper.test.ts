@@ -1,4 +1,4 @@
-// Adapters of steps along the way, on real Postgres and a real store, with a child process that only waits instead of computing.
+// Adapters of intermediate steps, on real Postgres and a real store, with a child process that waits instead of computing.
 import assert from 'node:assert/strict';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

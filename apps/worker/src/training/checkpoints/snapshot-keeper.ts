@@ -14,15 +14,15 @@ import type { Copied, TrainerOutput } from '../untrusted/trainer-output.ts';
 
 type Snapshot = TrainerRecordOf<'snapshot'> & { copy: Copied };
 
-/** Whoever has just found a checkpoint's row may still be about to read its files. */
+/** A client that has just read a checkpoint's row may still read its files for this long. */
 const graceMilliseconds = 60_000;
-/** So long a job that is over waits for a store that is slow. */
+/** Maximum time that a finished job waits for a slow store. */
 const patienceMilliseconds = 30_000;
 
 /**
- * The adapters of a job's steps along the way, for the holder of its lease: puts each into the store, and gives up those that newer
- * ones make needless. The row makes one exist, as of all that is published: who has lost the lease writes none. Nothing that
- * training needs waits for them, and no fault of theirs is the job's, unless the trainer left what one of Graft does not.
+ * Stores the adapters of a job's intermediate steps (snapshots), for the holder of its lease, and removes those that newer ones replace.
+ * As for everything published, a snapshot exists once it has a row, which a worker without the lease cannot write. Training never waits
+ * for snapshots, and their faults do not fail the job, unless the trainer wrote files that Graft's trainer does not.
  */
 export class SnapshotKeeper {
   readonly #lease: JobLease;
@@ -31,12 +31,12 @@ export class SnapshotKeeper {
   readonly #lineage: () => Promise<Record<string, unknown>>;
   readonly #output: TrainerOutput;
   readonly #leaving: AbortSignal;
-  /** Aborted when none is kept any more. */
+  /** Aborted to stop storing snapshots. */
   readonly #closing = new AbortController();
-  /** Those whose turn has not come. */
+  /** Snapshots that wait to be stored. */
   #waiting: Snapshot[] = [];
   #working: Promise<void> | null = null;
-  /** Objects that no row names any more, since when by `performance.now()`. What is left of them at the end is collected. */
+  /** Objects without a row, and since when (`performance.now()`). The garbage collector removes those that remain at the end. */
   #unnamed: { artifact: string; at: number }[] = [];
 
   /** `leaving`: see `CheckpointKeeper`. */
@@ -59,8 +59,8 @@ export class SnapshotKeeper {
   }
 
   /**
-   * Takes it from the trainer, and keeps it in its turn. Those that would be given up at once, since a slow store has not taken them yet,
-   * are passed over. Throws GraftError `trainer_refused`.
+   * Copies a snapshot from the trainer and queues it. Waiting snapshots that newer ones already replace, because the store is slow, are
+   * dropped. Throws GraftError `trainer_refused`.
    */
   async keep(record: TrainerRecordOf<'snapshot'>): Promise<void> {
     if (this.#closing.signal.aborted) return;
@@ -84,7 +84,7 @@ export class SnapshotKeeper {
     });
   }
 
-  /** Resolves once all that came are kept; gives up those that the store has not taken in time. */
+  /** Resolves once all queued snapshots are stored; drops those that the store has not accepted in time. */
   async finish(): Promise<void> {
     const over = new AbortController();
     const { signal } = over;
@@ -95,7 +95,7 @@ export class SnapshotKeeper {
     await this.#working;
   }
 
-  /** Keeps none any more, and says nothing of it; resolves when the last write is over. */
+  /** Stops storing snapshots, without an event; resolves when the last write is over. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#working;
@@ -117,7 +117,7 @@ export class SnapshotKeeper {
   async #keep(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const { step, copy, best, metrics, trainedTokens } = snapshot;
     const lineage = await this.#lineage();
-    // A resumed run makes again what was kept before.
+    // A resumed run repeats steps whose snapshots are already stored.
     const { known } = await this.#lease.write(async (db) => ({
       known: await findCheckpointAdapter(db, this.#lease.job, step, copy.files),
     }));
@@ -143,7 +143,7 @@ export class SnapshotKeeper {
     await this.#removeUnnamed();
   }
 
-  /** That one could not be kept; nothing of it when the lease is lost, or the job or this worker is leaving. */
+  /** Reports a snapshot that could not be stored, unless the lease is lost, or the job or this worker is ending. */
   async #tell({ step }: Pick<Snapshot, 'step'>, error: unknown): Promise<void> {
     if (error instanceof Fenced || (error instanceof Error && error.name === 'AbortError')) return;
     this.#log.warn({ err: error, event: 'checkpoint_not_kept', step }, 'a checkpoint could not be kept');
@@ -161,14 +161,14 @@ export class SnapshotKeeper {
     this.#unnamed = this.#unnamed.filter(({ at }) => at > before);
     for (const { artifact } of due) {
       await this.#artifacts.remove(artifact).catch((err) =>
-        // It is collected.
+        // The garbage collector removes it later.
         this.#log.warn({ err, artifact }, 'an adapter that was given up could not be removed'),
       );
     }
   }
 }
 
-/** What `work` gives, unless the signal fires first: then nobody waits for it. */
+/** The result of `work`, or the signal's reason if the signal is aborted first. */
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);

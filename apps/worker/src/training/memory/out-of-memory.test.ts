@@ -30,7 +30,7 @@ async function run(job: Job): Promise<string> {
 const faultsOfWorker = async () =>
   (await bench.services.db.worker.findUniqueOrThrow({ where: { id: 'worker-test' } })).consecutiveFaults;
 
-/** A job of batches of eight, of which so many fit at once. */
+/** A job with a batch size of eight, on a device with memory for `mostAtOnce` examples at a time. */
 const timing = (mostAtOnce: number) => ({ steps: 2, stepMilliseconds: 1, checkpointSteps: 2, mostAtOnce });
 const queue = (mostAtOnce: number) =>
   bench.queueJob(JSON.stringify(timing(mostAtOnce)), { training: { batch_size: 8 } });
@@ -53,7 +53,7 @@ test('a job that does not fit is tried once with half as many examples at a time
     ),
     messages.join('\n'),
   );
-  // The row has what was asked for; the version has what was computed.
+  // The row has the requested batch size; the version has the one that was used.
   assert.equal((await bench.job(job.id)).resolvedTraining!.batch_size, 8);
   const { rows } = await bench.services.sql.query('SELECT lineage FROM adapter_versions WHERE job_id = $1', [
     job.id,
@@ -101,7 +101,7 @@ test('what is tried next divides the batch, and is no more than the estimate fou
   const { batch_size, gradient_accumulation_steps } = withMicroBatch(training, 4, alone);
   assert.deepEqual([batch_size, gradient_accumulation_steps], [4, 6]);
   assert.equal(withMicroBatch(training, undefined, alone), training);
-  // Of pairs the batch has the negatives.
+  // For embedding pairs the batch size stays, because the other pairs of the batch are the negatives.
   const pairs = withMicroBatch(training, 4, { keepsBatch: true });
   assert.deepEqual([pairs.batch_size, pairs.gradient_accumulation_steps, pairs.mini_batch_size], [12, 2, 4]);
 

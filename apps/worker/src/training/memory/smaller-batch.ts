@@ -5,14 +5,15 @@ import type { Device } from '../../devices.ts';
 type Planned = Pick<Job, 'resolvedTraining' | 'requirements' | 'estimate' | 'peft'>;
 type Batch = Pick<ResolvedTraining, 'batch_size' | 'gradient_accumulation_steps' | 'mini_batch_size'>;
 
-/** Examples that a job computes at once. */
+/** Number of examples that a job computes in one forward pass. */
 function microBatchOf({ batch_size: batch, mini_batch_size: mini }: Batch): number {
   return Math.min(batch, mini ?? batch);
 }
 
 /**
- * How many examples at once a job should try that ran out of memory: what its estimate found to fit, or half of them, a divisor
- * of the batch so that each step has the same examples. Null: it has tried with fewer already, or has one.
+ * The micro-batch size for another attempt after a job ran out of memory: the size that its estimate found to fit, or half the last
+ * one, rounded down to a divisor of the batch, so that each step has the same examples. Null: a smaller size was already tried, or
+ * there is none.
  */
 export function nextMicroBatch({ resolvedTraining, requirements, estimate }: Planned): number | null {
   if (!resolvedTraining || requirements?.microBatch !== undefined) return null;
@@ -26,8 +27,8 @@ export function nextMicroBatch({ resolvedTraining, requirements, estimate }: Pla
 }
 
 /**
- * The same training with at most `microBatch` examples at once: the same examples a step, and the same sums but for rounding. Where
- * the batch is part of the loss (`keepsBatch`) it keeps its size and is embedded in parts.
+ * The same training with a micro-batch of at most `microBatch` examples: each step has the same examples, and the same sums except for
+ * rounding. Where the loss depends on the whole batch (`keepsBatch`), the batch size stays and the batch is embedded in parts.
  */
 export function withMicroBatch<T extends Batch>(
   training: T,
@@ -40,13 +41,13 @@ export function withMicroBatch<T extends Batch>(
   return { ...training, batch_size: microBatch, gradient_accumulation_steps: passes };
 }
 
-/** For the job's events. */
+/** Message for the job's events. */
 export function smallerMessage(job: Planned, microBatch: number, device: Device): string {
   const tried = microBatchOf(job.resolvedTraining!);
   return `${deviceOf(device)} ran out of memory with ${examples(tried)} at a time: trying once more with ${microBatch}, the same batch in more passes`;
 }
 
-/** For its team, when it has tried with less: what makes it smaller. */
+/** Advice for the team after a smaller micro-batch failed too: how to reduce memory. */
 export function memoryAdvice(job: Planned, device: Device): string {
   const training = job.resolvedTraining!;
   const size = Math.min(microBatchOf(training), job.requirements?.microBatch ?? Number.POSITIVE_INFINITY);

@@ -3,24 +3,24 @@ import type { TrainerProcess } from '../trainer-process.ts';
 
 /** A card that a trainer shares with the generator. */
 export interface SharedCard {
-  /** What the trainer may hold of its memory beside the generator, and without it. */
+  /** Memory limit of the trainer while the generator runs, and without the generator. */
   besideBytes: number;
   wholeBytes: number;
-  /** Closes an idle generator until the answered function is called; null: it is at work. */
+  /** Closes an idle generator until the returned function is called; null: the generator is busy. */
   takeWhole(): Promise<(() => void) | null>;
 }
 
-/** Whether the job needs more of its card than there is beside a generator: by its estimate, or because it ran out of memory. */
+/** Whether the job needs more memory than a trainer has while the generator runs: by its estimate, or because it ran out of memory. */
 export function needsWholeCard(
   { estimate, requirements }: Pick<Job, 'estimate' | 'requirements'>,
   { besideBytes }: Pick<SharedCard, 'besideBytes'>,
 ): boolean {
   if (requirements?.microBatch !== undefined) return true;
-  // Of a processor it is another number.
+  // The estimate of a CPU is not comparable.
   return estimate?.machine.device === 'gpu' && estimate.peakMemoryBytes > besideBytes;
 }
 
-/** Does `work` with all of the trainer's card where the job needs that, and the generator has nothing to do. */
+/** Runs `work` with the whole card where the job needs it and the generator is idle. */
 export async function withWholeCard<T>(
   job: Pick<Job, 'estimate' | 'requirements'>,
   trainer: TrainerProcess,
@@ -35,7 +35,7 @@ export async function withWholeCard<T>(
     return await work();
   } finally {
     trainer.cardBytes = before;
-    // It holds what the generator is to have: TensorFlow gives nothing back.
+    // TensorFlow never frees card memory, so the trainer must end before the generator starts again.
     await trainer.close();
     giveBack();
   }

@@ -1,4 +1,4 @@
-// A trainer that an attacker has taken over: what it sends and what it leaves. Real Postgres, files and processes, one worker's slot.
+// A trainer that an attacker has taken over: its messages and its files. Real Postgres, files and processes, one slot.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ after(async () => {
   await bench?.close();
 });
 
-/** Digest of every file of the data folder but those of this job. */
+/** The digest of every file in the data folder except those of this job. */
 async function bytesOfOthers(job: Job): Promise<Record<string, string>> {
   const { dataDir } = bench.services.env;
   const digests: Record<string, string> = {};

@@ -21,28 +21,28 @@ import {
   Unexpected,
 } from '@graft/service';
 
-/** A folder that is this process's own, and what it holds. */
+/** A folder owned by this process, and the files in it. */
 export interface Copied {
   folder: string;
   files: AdapterFile[];
 }
 
-/** `trainer_refused`: what a trainer has sent or left is not what one of Graft does. */
+/** Creates the error for messages or files that Graft's trainer does not produce. */
 function trainerRefused(what: string, cause?: unknown): GraftError {
   const message = `The trainer was ended: ${what}.`;
   return new GraftError('trainer_refused', message, { fault: 'system', cause });
 }
 
 /**
- * What the trainer of one attempt writes, in folders of the attempt's staging folder that are named here by kind, step and trial. Nothing
- * of it is used or moved: all is copied, and the copies are checked. Methods throw `trainer_refused` where it is not what a trainer
- * leaves, and GraftError `storage_away`, `storage_full`.
+ * The files that the trainer of one attempt writes, in subfolders of the attempt's staging folder, which are named by kind, step and
+ * trial. The worker never uses or moves these files: it copies them and checks the copies. Methods throw `trainer_refused` for files
+ * that a trainer does not write, and GraftError `storage_away`, `storage_full`.
  */
 export class TrainerOutput {
   readonly folders: { outputDir: string; snapshotDir: string; checkpointDir: string };
   readonly #staging: string;
   readonly #root: string;
-  /** Of the files of the base model, in bytes: an adapter is at most as large as all weights in a wider type. */
+  /** Size of the base model's files in bytes. An adapter is at most as large as all weights in a wider type. */
   #baseBytes = 0;
   #trials = 1;
 
@@ -56,26 +56,26 @@ export class TrainerOutput {
     };
   }
 
-  /** What the sizes of its files follow from. */
+  /** Sets the limits for the sizes of the files. */
   async expect(job: { weightFiles: readonly string[]; trials: number }): Promise<void> {
     this.#trials = Math.max(1, job.trials);
     this.#baseBytes = 0;
     for (const file of job.weightFiles) this.#baseBytes += (await stat(file)).size;
   }
 
-  /** The finished adapter, of a sweep that of a trial, from 1. */
+  /** Copies the finished adapter; for a sweep that of a trial, from 1. */
   async adapter(trial: number | null): Promise<Copied> {
     const { outputDir } = this.folders;
     return await this.#copyAdapter(trial === null ? outputDir : join(outputDir, folderOfTrial(trial - 1)));
   }
 
-  /** The adapter of a step along the way, which the trainer's own folder then holds no more. */
+  /** Copies the adapter of an intermediate step and removes the trainer's files. */
   async snapshot(step: number): Promise<Copied> {
     const from = join(this.folders.snapshotDir, folderOfStep(step));
     return await this.#copyAdapter(from).finally(() => this.#remove(from));
   }
 
-  /** Moves the checkpoint of a step into the folder `dir` for checkpoints, as a whole, and answers what it is there. */
+  /** Copies the checkpoint of a step into the folder `dir`, atomically, removes the trainer's files, and describes the copy. */
   async checkpoint(
     step: number,
     dir: string,
@@ -84,7 +84,7 @@ export class TrainerOutput {
     const from = join(this.folders.checkpointDir, folderOfStep(step));
     const to = join(dir, folderOfStep(step));
     const draft = `${to}.tmp-${randomBytes(8).toString('hex')}`;
-    // Adapter, two moments and the best adapter, in a wider type than the base model's, of each trial.
+    // Per trial: adapter, two moments and the best adapter, in a wider type than the base model's.
     const expected: Expected = {
       totalBytes: this.#trials * (smallest + 32 * this.#baseBytes),
       mostBytes: (path) => (isCheckpointFile(path) ? Number.POSITIVE_INFINITY : null),
@@ -92,7 +92,7 @@ export class TrainerOutput {
       signal,
     };
     try {
-      // Gone whatever comes of it: on a disk that is full, those that could not be copied would add up.
+      // Removed even if copying fails: on a full disk, they would accumulate.
       const files = await this.#copy(from, draft, expected).finally(() => this.#remove(from));
       const described = await describeCheckpoint(draft, step, files);
       await rename(draft, to);
@@ -139,11 +139,11 @@ export class TrainerOutput {
     }
   }
 
-  /** What cannot be removed goes with the job's staging folder. */
+  /** Removes a folder. If that fails, it is removed with the job's staging folder. */
   async #remove(folder: string): Promise<void> {
     await removeBelow(this.#root, folder).catch(() => {});
   }
 }
 
-/** What adapters and checkpoints of tiny models may have, whatever their model. */
+/** Minimum size limit of adapters and checkpoints, for tiny base models. */
 const smallest = 2 ** 30;

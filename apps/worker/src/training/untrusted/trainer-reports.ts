@@ -1,4 +1,4 @@
-/** A trainer's side of its protocol: what it says of a record of training. */
+/** The trainer's side of its protocol: converts records of training to messages. */
 import type { TrainRecord } from '@graft/peft-core';
 import type { MetricSeries } from '@graft/peft-core/checkpoints';
 import { type SeriesPart, seriesRows, type TrainerMessages } from '../trainer-protocol.ts';
@@ -36,7 +36,7 @@ export function* messagesOf(record: TrainRecord): Generator<TrainerMessages['eve
   }
 }
 
-/** What was measured, in parts that fit a message each. */
+/** Splits a metric series into parts that fit one message each. */
 export function* partsOf({
   trial,
   offset,

@@ -3,27 +3,27 @@ import type { Report, ReportOf, SeriesPart, TrainerMessages, TrainingRequest } f
 
 type Message = FromChild<TrainerMessages>;
 
-/** Optimizer steps that a trainer may report of any job. */
+/** Minimum of the bound of optimizer steps that a trainer may report. */
 export const fewestSteps = 10_000;
 
-/** What a job is known to be before it is trained. */
+/** The facts about a job that are known before it is trained. */
 type TrainedJob = Pick<TrainingRequest, 'trials' | 'snapshotDir' | 'checkpoints'> & {
-  /** The most optimizer steps that it may have, of all trials: what a trainer can say of a job is bounded by them. */
+  /** Upper bound of the optimizer steps, for all trials, which limits what a trainer can report. */
   mostSteps: number;
-  /** Aborted: it was asked to stop. */
+  /** Aborted: the trainer was asked to stop. */
   stop: AbortSignal;
 };
 
 /**
- * What a trainer may say next of a job. Each message fits its schema; this one knows which came before. So a trainer that forges
- * messages says of its own job what it could say of it anyway, and no more than so much.
+ * Checks the order of a trainer's messages about one job. Each message already fits its schema; this class knows the earlier ones. So a
+ * trainer that forges messages can only report values that it could report anyway about its own job, and only a limited number.
  */
 export class TrainerTalk {
   readonly #job: TrainedJob;
   readonly #advice = new Set<string>();
   readonly #ended = new Set<number>();
   #started: ReportOf<'start'> | null = null;
-  /** Of the last report of each kind. */
+  /** Step of the last report of each kind. */
   #step = 0;
   #evaluation = 0;
   #checkpoint = 0;
@@ -37,7 +37,7 @@ export class TrainerTalk {
     this.#job = job;
   }
 
-  /** Null: it may say that. Else why not. */
+  /** Why the message is invalid; null where it is valid. */
   refuse(message: Message): string | null {
     switch (message.type) {
       case 'ready':
@@ -89,7 +89,7 @@ export class TrainerTalk {
     switch (record.type) {
       case 'step': {
         const { step, totalSteps, tokens, ofTrial } = record;
-        // A sweep passes over the steps of a trial that is out.
+        // A sweep skips the steps of a trial that was stopped.
         const follows = this.#job.trials ? step > this.#step : step === this.#step + 1;
         const fits =
           follows &&
@@ -157,7 +157,7 @@ export class TrainerTalk {
     return !fits;
   }
 
-  /** Once a trial is out or has won it stays so; so many reports have a reason. */
+  /** A trial that was stopped or has won keeps that state. The number of reports is limited. */
   #refusesTrials(trials: ReportOf<'trials'>['trials']): boolean {
     const known = this.#job.trials;
     this.#trialReports += 1;
@@ -176,7 +176,7 @@ export class TrainerTalk {
     });
   }
 
-  /** Trials of a sweep that tie go on together, which makes more steps than there were. */
+  /** Tied trials of a sweep all continue, so the total number of steps can grow. */
   #isTotal(steps: number): boolean {
     const { trials, mostSteps } = this.#job;
     const total = this.#started!.totalSteps;

@@ -5,46 +5,46 @@ import type { JobInterrupts } from '../job-interrupts.ts';
 import type { TrainerOutcome, TrainerProcess } from '../trainer-process.ts';
 import type { TrainerRecordOf, TrainingRequest } from '../trainer-protocol.ts';
 
-/** How far the reloaded files' loss may be from the live model's, in nats a token. */
+/** Maximum difference between the loss of the reloaded files and of the live model, in nats per token. */
 const TOLERANCE = 1e-4;
 
-/** What the adapter version's row holds, named as on the wire. */
+/** The verification in the adapter version's row, with the names of the API. */
 export interface VerificationMetrics {
-  /** Loss of the live model at the end of training, of its files in a fresh process, and of the model without them. */
+  /** Loss of the live model at the end of training, of its files in a new process, and of the model without the adapter. */
   live_loss: number;
   reloaded_loss: number;
   base_loss: number;
   /**
-   * Of an adapter that was trained on a quantised base: its files' loss on the base as it is served, on which `base_loss` is then measured,
+   * For an adapter that was trained on a quantised base: the loss of its files on the base as served; `base_loss` is then measured there
    * too. Absent where that needs more memory than this worker has.
    */
   served_loss?: number;
-  /** Examples that the three were measured on, and where they come from. */
+  /** Number of examples that the losses were measured on, and where they come from. */
   examples: number;
   measured_on: 'validation' | 'training';
 }
 
-/** Figures of an adapter that was trained on a quantised base, on the validation examples where there are any. */
+/** Metrics of an adapter that was trained on a quantised base, on the validation examples where there are any. */
 export interface ServedBase {
   base_dtype: 'int8' | 'nf4';
-  /** On the base as it is served; null where that needs more memory than this worker has. */
+  /** On the base as served; null where that needs more memory than this worker has. */
   served: ServedFigures | null;
 }
 
 export interface VerifiedEffect {
   end: TrainerOutcome;
   metrics: VerificationMetrics | null;
-  /** Null where training read the base as it is served. */
+  /** Null where training used the base as served. */
   quantised: ServedBase | null;
   warning: string | null;
 }
 
 /**
- * Loads a finished job's files, those in `adapterDir`, in a fresh trainer and measures their loss. It must equal the live model's, or the fault is
- * `adapter_not_reproduced`. If it equals the base model's, and the weights are still the start values, the fault is
- * `adapter_without_effect`; if training changed them, `warning` says that they make no difference. After training on a quantised base the
- * files are compared on that one, and their effect on the base as it is served, where measuring needs at most `memoryBytes`. `end` is how
- * that ended.
+ * Loads a finished job's files in `adapterDir` in a new trainer and measures their loss. It must equal the live model's, or the fault is
+ * `adapter_not_reproduced`. If it equals the base model's, and the weights still have their start values, the fault is
+ * `adapter_without_effect`; if training changed them, `warning` states that they have no measurable effect. After training on a
+ * quantised base, the files are compared with the live model on that base, and their effect is measured on the base as served, where
+ * that needs at most `memoryBytes`. `end`: how the verification ended.
  */
 export async function verifyEffect(
   trainer: TrainerProcess,
