@@ -22,7 +22,7 @@ export type Comparison = 'early' | 'late';
 export interface Rung {
   /** Optimizer steps that each trial has done. */
   step: number;
-  /** Number of trials that continue, in addition to those that tie with the last of them. */
+  /** Number of trials that continue; trials that tie with the last of them continue, too. */
   survivors: number;
   /** Ties with the last survivor are cut: the first of equal trials continue. */
   cutsTies?: true;

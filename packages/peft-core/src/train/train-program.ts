@@ -52,7 +52,7 @@ export type GraphOptions = Pick<
 /** Option values that distinguish graphs. */
 export const graphKey = (training: GraphOptions): unknown[] => [
   ...GRAPH_OPTIONS.map((name) => training[name]),
-  // The rate is fed to each step, but the embeddings' rate is a fraction of its peak.
+  // The rate is fed to each step, but the graph contains the embeddings' rate relative to the peak.
   training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
   // The noise scale is fed, too.
   Boolean(training.neftune_noise_alpha),

@@ -13,7 +13,6 @@ const MASKED = -1e9;
  * anchor if it equals the anchor or its positive, or if it is the positive of a pair whose anchor or positive equals one of these two.
  * Source: van den Oord et al. 2018, arXiv:1807.03748; sentence-transformers, MultipleNegativesRankingLoss; for the excluded texts
  * its NoDuplicatesBatchSampler, which keeps such pairs out of a batch.
- * NoDuplicatesBatchSampler, which keeps such pairs out of a batch.
  *
  * `units` as `embeddings` returns them, `count` of each kind; `texts` `(sequences · count)` int32: the number of each text, −1 for
  * none; `label_scales` `(count)`.
