@@ -102,7 +102,7 @@ interface Ending {
   tail: string;
 }
 
-/** One rendering. */
+/** State of one rendering. */
 class Run implements Reads {
   out = '';
   dependsOnLater = false;

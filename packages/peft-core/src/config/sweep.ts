@@ -94,7 +94,7 @@ function faultsOfGrid(sweep: Sweep): Fault[] {
 /** The rest of a request with a sweep, as it was sent. */
 export interface BesideSweep {
   peft: unknown;
-  /** Parsed. */
+  /** Already parsed. */
   training: TrainingOptions;
   hyperparameters: { learning_rate_multiplier?: number | 'auto' };
   /** The configuration of the adapter that training continues from. */

@@ -32,7 +32,7 @@ const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 /** Floats in the widest vector register that kernels use. */
 const VECTOR = 16;
 
-/** Rows of logits that exist at a time; nn/cross-entropy.ts. */
+/** Rows of logits that exist at a time, as in nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
 
 const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };

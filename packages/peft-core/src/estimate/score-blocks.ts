@@ -17,7 +17,7 @@ const FLOAT = 4;
 /** Maximum bytes of one block's scores, or this many copies of the queries if that is more; nn/computation.ts. */
 const SCORE_BYTES = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
 const QUERY_COPIES = 2;
-/** nn/attention/plan-blocks.ts. */
+/** As in nn/attention/plan-blocks.ts. */
 const CAUSAL_CHUNKS = 8;
 const SMALLEST_CHUNK = 512;
 const CHUNK_MULTIPLE = 64;

@@ -10,7 +10,7 @@ import { scoreBlock } from './score-blocks.ts';
 /** Bytes of a number in computations. */
 const FLOAT = 4;
 
-/** Rows of logits that exist at a time; nn/cross-entropy.ts. */
+/** Rows of logits that exist at a time, as in nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
 const GPU_HEAD_BYTES = 160 << 20;
 

@@ -49,7 +49,7 @@ export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<
   };
 }
 
-/** A series that grows. */
+/** Records measurements step by step. */
 export class MetricLog {
   readonly #train: Growing<(typeof TRAIN)[number]>;
   readonly #evaluation: Growing<string>;

@@ -2,7 +2,7 @@ import type { MetricSeries } from '../checkpoints/metric-series.ts';
 
 /** A trial as presented to users. */
 export interface TrialRow {
-  /** From 1. */
+  /** Number of the trial, from 1. */
   trial: number;
   /**
    * `waiting`: it may continue; `running`; `stopped`: others were better at a rung; `diverged`: its loss was not a number; `won`: its
@@ -17,7 +17,7 @@ export interface TrialRow {
 
 /** Measurements of one trial between two rungs. */
 export interface SweepStretch {
-  /** From 1. */
+  /** Number of the trial, from 1. */
   trial: number;
   /** Sweep step minus the trial's own step. */
   offset: number;
@@ -28,7 +28,7 @@ export interface SweepStretch {
 }
 
 export interface Winner {
-  /** From 1. */
+  /** Number of the trial, from 1. */
   trial: number;
   trainableParameters: number;
   totalParameters: number;

@@ -18,7 +18,7 @@ export interface OptimizerStep {
   rootCorrection: tf.Tensor;
 }
 
-/** The scalars of a step, by the names of the program's inputs. t counts from 1. */
+/** The scalars of step `t` (from 1), by the names of the program's inputs. */
 export function optimizerScalars(
   {
     adam_beta1: beta1,

@@ -118,7 +118,7 @@ test('an adapter of a quantised base is measured on the base as it is served, wh
   await merged.close();
   assert.equal(found.baseLoss, (await verifyAdapter({ ...options, training: wide })).baseLoss);
 
-  // As after a kill.
+  // Repeating the verification, as after a kill, gives the same result.
   assert.deepEqual(await verifyAdapter({ ...options, served }), found);
   assert.deepEqual(await measureServed(options, served), found.served);
   // The limit is the memory of the engine and 4 bytes for each weight.

@@ -1,4 +1,4 @@
-/** Published adapters reproduce the live model's loss even if the files hold another form than was trained or the base another storage type. */
+/** Published adapters reproduce the live model's loss, also with files in another form than was trained or another base storage type. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

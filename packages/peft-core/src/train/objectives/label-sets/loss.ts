@@ -41,7 +41,7 @@ function loss(
   };
 }
 
-/** log(1 + eᶻ) − z · target of each of `(K, C)`. */
+/** log(1 + eᶻ) − z · target for each element of `(K, C)`. */
 function binaryLosses(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
   return customGradient({
     inputs: { logits },
