@@ -4,17 +4,18 @@ import { isTrainedOn, type Message } from './message.ts';
 import type { RenderedTurns } from './plain-template.ts';
 
 /**
- * What `strftime_now` shows in training, and to every adapter in answers: an adapter reads the prompt that it was trained on, a job that is
- * resumed on another day learns the same, and a text does not change overnight. Some templates have it themselves, for renderers without a clock.
+ * Date shown by `strftime_now` in training, and in answers of every adapter: an adapter sees the prompt that it was trained on, a job
+ * resumed on another day trains on the same text, and a text does not change overnight. Some templates use this date themselves, for
+ * renderers without a clock.
  */
 export const LEARNT_DATE = new Date(2024, 6, 26, 12);
 
-/** A text's tokens, and how many of them its beginnings hold. */
+/** The tokens of a text, and the number of tokens in each of its prefixes. */
 interface WholeTokens {
   readonly ids: readonly number[];
   /**
-   * How many tokens lie before `end` (UTF-16 units) as a whole, and whether the beginning that ends there ends with the last of
-   * them: else the next token holds text from both sides.
+   * Number of complete tokens before `end` (UTF-16 units). `isExact`: whether the last of them ends at `end`; otherwise the next token
+   * contains text from both sides.
    */
   beginning(end: number): { tokens: number; isExact: boolean };
 }
@@ -24,13 +25,13 @@ export interface EncodedTurns extends RenderedTurns {
 }
 
 export interface EncodeTurnsOptions extends TurnsOptions {
-  /** Special tokens in messages are tokens, not plain text. Default false. */
+  /** Special tokens in messages are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
 }
 
-/** The part of a tokenizer that finds the turns of a conversation. */
+/** The part of a tokenizer that locates the turns of a conversation. */
 export interface TurnTokenizer {
-  /** A conversation as text and tokens, and where the turns of the messages numbered `turns` (ascending) lie in the text. */
+  /** A conversation as text and tokens, and where the turns of the messages numbered `turns` (ascending) are in the text. */
   encodeTurns(
     messages: readonly Message[],
     turns: readonly number[],
@@ -40,28 +41,28 @@ export interface TurnTokenizer {
 }
 
 export interface SpanOptions extends Pick<EncodeTurnsOptions, 'allowSpecialTokens' | 'deadline'> {
-  /** Other variables of the chat template. */
+  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
-  /** A conversation that is far longer is abandoned before its turns are located. Default: no limit. */
+  /** A much longer conversation is abandoned before its turns are located. Default: no limit. */
   most?: number;
 }
 
-/** From the first token of a turn to the one after its last. */
+/** Range of a turn's tokens; `to` is exclusive. */
 export type Span = [from: number, to: number];
 
-/** A conversation's tokens, and the spans of the turns that it trains on, ascending. */
+/** A conversation's tokens, and the ascending spans of the turns that are trained on. */
 interface AssistantSpans {
   ids: readonly number[];
   spans: Span[];
 }
 
-/** UTF-16 units for each token that is allowed: checking shorter conversations before their turns are located saves nothing. */
+/** UTF-16 units per allowed token above which the length is checked before turns are located: below, the check would save nothing. */
 const MUCH_LONGER = 4;
 
 /**
- * What the model itself has to write in a conversation: each assistant turn that counts, from the end of the generation prompt
- * through its end-of-turn token. Null for a conversation with more tokens than `most`. Throws `chat_template_error`,
- * `unsupported_chat_template`, `text_too_slow`.
+ * The text that the model itself has to generate in a conversation: each assistant turn that is trained on, from the end of the
+ * generation prompt through its end-of-turn token. Null for a conversation with more tokens than `most`. Throws
+ * `chat_template_error`, `unsupported_chat_template`, `text_too_slow`.
  */
 export function assistantSpans(
   tokenizer: TurnTokenizer,
@@ -94,18 +95,18 @@ function spansOf(
   return { ids: encoded.whole.ids, spans };
 }
 
-/** Tokens of an assistant turn, as positions in the whole text's ids. */
+/** Tokens of an assistant turn, as positions in the ids of the whole text. */
 export interface TurnTokens {
   from: number;
-  /** After the token that ends the turn, or after the content where no token does. */
+  /** Position after the token that ends the turn, or after the content if no token ends it. */
   to: number;
-  /** The id of the token that ends the turn: the first special token after the content. Null where the template writes none. */
+  /** Id of the token that ends the turn: the first special token after the content. Null if the template writes none. */
   end: number | null;
 }
 
 /**
- * Which tokens of a conversation each of its turns is. The last one, where it is special, is what the model writes when its answer
- * is complete, so `turnEnds` finds by this the tokens that end an answer. `contents`: of the turns' messages.
+ * The tokens of each turn in a conversation. If the last token of a turn is special, the model generates it when its answer is
+ * complete, so `turnEnds` uses this function to find the tokens that end an answer. `contents`: those of the turns' messages.
  */
 export function turnTokens(
   tokenizer: TurnTokenizer,
@@ -113,7 +114,7 @@ export function turnTokens(
   contents: readonly string[],
 ): TurnTokens[] {
   return turns.map(({ prompt, through: latest }, n) => {
-    // Where it is not known where a turn ends, it ends before the next one.
+    // If the end of a turn is unknown, it is at most the start of the next turn.
     const through = Math.min(latest, turns[n + 1]?.prompt ?? text.length);
     const from = whole.beginning(prompt).tokens;
     const turn = text.slice(prompt, through);
@@ -124,7 +125,7 @@ export function turnTokens(
     const last = whole.beginning(through).tokens;
     for (let at = tokens; at < last; at++)
       if (tokenizer.isSpecial(whole.ids[at]!)) return { from, to: at + 1, end: whole.ids[at]! };
-    // The token that holds the content's end may hold more than that.
+    // The token with the content's last character may extend beyond the content.
     return { from, to: tokens + (isExact ? 0 : 1), end: null };
   });
 }

@@ -43,7 +43,7 @@ test('variables of a request reach a plain template and one that the interpreter
   ];
   const plain =
     "{% if not think %}/no_think {% endif %}{% for m in messages %}{{ m.content }}{{ ' ' ~ effort if m.role == 'user' }}|{% endfor %}";
-  // A macro is not plain.
+  // Macros are not in the plain subset.
   for (const source of [plain, `{% macro nothing() %}{% endmacro %}${plain}`]) {
     const template = new ChatTemplate(source, {});
     const kwargs = { think: true, effort: 'low' };

@@ -6,35 +6,35 @@ import { PlainTemplate, type RenderedTurns } from './plain-template.ts';
 import { BoundedInterpreter, boundedRange, TemplateBudget } from './template-budget.ts';
 
 export interface ChatTemplateOptions {
-  /** Ends with the header of an assistant turn, which the model continues. */
+  /** Appends the header of an assistant turn, which the model continues. */
   addGenerationPrompt?: boolean;
-  /** What `strftime_now` shows; now by default. */
+  /** Date shown by `strftime_now`; default now. */
   now?: Date;
-  /** Other variables of the template, which `templateKwargsFault` has passed. */
+  /** Additional variables of the template, already validated with `templateKwargsFault`. */
   kwargs?: TemplateKwargs;
 }
 
 export interface TurnsOptions extends Pick<ChatTemplateOptions, 'now' | 'kwargs'> {
-  /** Its `check` throws once there is no time left. */
+  /** `check` throws when the time limit is exceeded. */
   deadline?: { check(): void } | null;
 }
 
 /**
- * Turns to learn times messages of a conversation whose beginnings must each be rendered alone: what that costs grows with both.
- * 256 messages, half of them to learn, are a quarter of it.
+ * Maximum product of turns to train on and messages in a conversation whose prefixes must each be rendered separately: the cost grows with
+ * both. 256 messages, half of them trained on, are a quarter of it.
  */
 const MOST_APART = 1 << 17;
 
 /**
  * A chat template as transformers runs it: Jinja with trim_blocks and lstrip_blocks, the special tokens by name
- * (`bos_token`, …), `raise_exception` and `strftime_now`. Templates are the model's, not a user's.
+ * (`bos_token`, …), `raise_exception` and `strftime_now`. Templates come from models, not from users.
  */
 export class ChatTemplate {
   readonly #program: ReturnType<typeof parse>;
   readonly #variables: Readonly<Record<string, string | boolean | null>>;
   readonly #plain: PlainTemplate;
 
-  /** Throws `invalid_chat_template` for Jinja that does not parse. */
+  /** Throws `invalid_chat_template` for Jinja that cannot be parsed. */
   constructor(source: string, specialTokens: Record<string, string>) {
     this.#variables = { ...CONSTANTS, ...specialTokens, tools: null, documents: null };
     try {
@@ -47,8 +47,8 @@ export class ChatTemplate {
   }
 
   /**
-   * Throws `chat_template_error` with the template's own words when it refuses the conversation, `invalid_chat_template` when it takes
-   * more steps than a template needs.
+   * Throws `chat_template_error` with the template's own message if it rejects the conversation, `invalid_chat_template` if it exceeds the
+   * budget of steps.
    */
   render(
     messages: readonly Message[],
@@ -60,8 +60,8 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation's text, and where the turns of the messages numbered `turns` (ascending) lie in it. Throws
-   * `unsupported_chat_template` when the text does not begin with a turn's prompt, and what `render` throws.
+   * The conversation's text, and where the turns of the messages numbered `turns` (ascending) are in it. Throws
+   * `unsupported_chat_template` if the text does not start with a turn's prompt, and the errors of `render`.
    */
   renderTurns(
     messages: readonly Message[],
@@ -79,8 +79,8 @@ export class ChatTemplate {
   }
 
   /**
-   * What the template writes around turns, from the end of the first one's content on: before that it may describe the tokens that the
-   * model writes itself, as SmolLM3's does with `<think>`. Without roles and orders that it refuses.
+   * The text that the template writes around turns, from the end of the first turn's content on: the text before may describe tokens that
+   * the model generates, as SmolLM3's template does with `<think>`. Skips roles and orders that the template rejects.
    */
   around(): string {
     const orders = [
@@ -128,7 +128,7 @@ export class ChatTemplate {
     return { text, turns: places };
   }
 
-  /** Any Jinja, slowly: 20 times as long. */
+  /** Runs any Jinja, about 20 times slower. */
   #interpret(
     messages: readonly Message[],
     { addGenerationPrompt, now, kwargs }: Required<ChatTemplateOptions>,
@@ -145,7 +145,7 @@ export class ChatTemplate {
       add_generation_prompt: addGenerationPrompt,
     };
     try {
-      // The library's own Template always shows the machine's clock, in the machine's locale.
+      // The library's own Template always uses the machine's clock and locale.
       const environment = new Environment();
       for (const [name, value] of Object.entries(variables)) environment.set(name, value);
       const budget = new TemplateBudget(messages);
@@ -158,10 +158,10 @@ export class ChatTemplate {
   }
 }
 
-/** Stands for a message's content: no character, so that no template has it. */
+/** Placeholder for a message's content: a noncharacter, which no template contains. */
 const CONTENT = '\uFDD3';
 
-/** Jinja's constants; the capitalised ones are in use too. */
+/** Jinja's constants; templates also use the capitalised ones. */
 const CONSTANTS = { true: true, false: false, none: null, True: true, False: false, None: null };
 
 const MONTHS = 'January February March April May June July August September October November December'.split(

@@ -1,13 +1,13 @@
 import { type Static, Type } from 'typebox';
 
-/** A message of a conversation: of training data, of the text that a template writes, and of a request for an answer. */
+/** A message of a conversation: in training data, in input of a template, and in a request for an answer. */
 export const MessageSchema = Type.Object({
-  /** Who speaks: `system`, `user` or `assistant`. A template may know others. */
+  /** The author: `system`, `user` or `assistant`. A template may support others. */
   role: Type.String(),
   content: Type.String(),
-  /** Of the speaker. Few templates write it. */
+  /** Name of the author. Few templates use it. */
   name: Type.Optional(Type.String()),
-  /** Of an assistant's message in training data: 0 keeps it out of the loss. Templates never see it. */
+  /** For an assistant message in training data: 0 excludes it from the loss. Templates do not receive it. */
   weight: Type.Optional(Type.Union([Type.Literal(0), Type.Literal(1)])),
 });
 export type Message = Static<typeof MessageSchema>;

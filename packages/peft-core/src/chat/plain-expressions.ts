@@ -1,9 +1,9 @@
 import type { Message } from './message.ts';
 
-/** Thrown where a template leaves the plain part of Jinja; the interpreter renders the conversation instead. */
+/** Thrown if a template leaves the plain subset of Jinja; the interpreter then renders the conversation instead. */
 export const NOT_PLAIN = new Error('not plain');
 
-/** A list of a conversation's messages: all from number `start` on. */
+/** The messages of a conversation from number `start` on. */
 export class MessageList {
   readonly all: readonly Message[];
   readonly start: number;
@@ -18,11 +18,11 @@ export class Namespace {
   readonly values = new Map<string, Value>();
 }
 
-/** What `loop` is within a loop. */
+/** The variable `loop` within a loop. */
 export class LoopState {
   index0 = 0;
   readonly length: number;
-  /** Whether the loop goes over messages, so that its length is not known from a conversation's beginning. */
+  /** Whether the loop is over messages, so that its length cannot be known from a prefix of the conversation. */
   readonly overMessages: boolean;
 
   constructor(length: number, overMessages: boolean) {
@@ -69,11 +69,11 @@ export class Scope {
   }
 }
 
-/** What expressions ask of, and tell to, the rendering that they are part of. */
+/** Callbacks with which expressions report what they read from the rendering. */
 export interface Reads {
-  /** Message `index`, from 0 of the whole conversation, was read; negative: counted from the end. */
+  /** Message `index` was read, counted from 0 in the whole conversation; negative: counted from the end. */
   message(index: number): void;
-  /** Something was read that depends on how the conversation goes on. */
+  /** Something was read that depends on later messages. */
   ahead(): void;
   generationPrompt(): void;
   strftime(format: string): string;
@@ -81,7 +81,7 @@ export interface Reads {
 
 export type Evaluate = (scope: Scope, reads: Reads) => Value;
 
-/** A node of the parsed template, as @huggingface/jinja's parser makes it. */
+/** A node of the parsed template, as produced by the parser of @huggingface/jinja. */
 export interface Node {
   readonly type: string;
   readonly [field: string]: unknown;
@@ -91,7 +91,7 @@ const notPlain: Evaluate = () => {
   throw NOT_PLAIN;
 };
 
-/** An expression as a function. What is not plain throws NOT_PLAIN when it is evaluated, not before. */
+/** Compiles an expression to a function. Expressions outside the plain subset throw NOT_PLAIN only when evaluated. */
 export function compileExpression(node: Node): Evaluate {
   switch (node.type) {
     case 'StringLiteral':
@@ -137,7 +137,7 @@ function variable(name: string): Evaluate {
   };
 }
 
-/** As Jinja sees truth: empty text, empty lists and 0 are false. */
+/** Truth as in Jinja: empty strings, empty lists and 0 are false. */
 export function isTrue(value: Value, reads: Reads): boolean {
   if (value === null || value === undefined) return false;
   if (typeof value !== 'object') return Boolean(value);
@@ -157,7 +157,7 @@ function choice(condition: Node, whenTrue: Node, whenFalse: Node | null): Evalua
   return (scope, reads) => (isTrue(test(scope, reads), reads) ? yes(scope, reads) : no(scope, reads));
 }
 
-/** Methods that every object of Jinja's has beside its fields. */
+/** Methods that every Jinja object has in addition to its fields. */
 const METHODS = new Set(['get', 'items', 'keys', 'values', 'dictsort']);
 
 function member(node: Node): Evaluate {
@@ -214,7 +214,7 @@ function fieldOf(of: Value, name: string, reads: Reads): Value {
   }
 }
 
-/** `messages[1:]`; other slices are not plain. */
+/** `messages[1:]`; other slices are outside the plain subset. */
 function slice(object: Evaluate, { start, stop, step }: Node): Evaluate {
   if (stop !== undefined || step !== undefined) return notPlain;
   const from: Evaluate = start ? compileExpression(start as Node) : () => 0;
@@ -361,11 +361,11 @@ function call(node: Node): Evaluate {
       return reads.strftime(value);
     };
   }
-  // raise_exception among others: the interpreter says it in its own words.
+  // Also raise_exception: the interpreter produces its error message.
   return notPlain;
 }
 
-/** Methods of text. */
+/** String methods. */
 function method(callee: Node, given: Node[]): Evaluate {
   const object = compileExpression(callee.object as Node);
   const name = (callee.property as Node).value as string;

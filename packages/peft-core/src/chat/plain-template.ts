@@ -15,17 +15,17 @@ import {
 } from './plain-expressions.ts';
 import { TemplateBudget } from './template-budget.ts';
 
-/** A conversation's text, and where turns lie in it. */
+/** A conversation's text, and where turns are in it. */
 export interface RenderedTurns {
   text: string;
   turns: readonly TurnPlace[];
 }
 
-/** Ends, in UTF-16 units of the whole text, of the conversation's beginnings. */
+/** Ends of the conversation's prefixes, in UTF-16 units of the whole text. */
 export interface TurnPlace {
-  /** Of the messages before the turn, with its generation prompt. */
+  /** End of the messages before the turn, including the turn's generation prompt. */
   prompt: number;
-  /** Of the messages through the turn; of the whole text where the beginning does not render to its beginning. */
+  /** End of the messages up to and including the turn; the end of the whole text if the prefix does not render to a prefix of the text. */
   through: number;
 }
 
@@ -33,21 +33,21 @@ interface PlainInput {
   messages: readonly Message[];
   addGenerationPrompt: boolean;
   strftime(format: string): string;
-  /** Others that the template may read. */
+  /** Additional variables that the template may read. */
   variables: Readonly<Record<string, unknown>>;
 }
 
 type Execute = (scope: Scope, run: Run) => void;
 
 /**
- * A template compiled to functions: the part of Jinja that nearly all chat templates keep to. It follows what a rendering reads:
- * where nothing depends on how the conversation goes on, the beginnings of the conversation are rendered with the whole.
+ * A template compiled to functions: the subset of Jinja that nearly all chat templates use. It records what a rendering reads: if
+ * nothing depends on later messages, the prefixes of the conversation are rendered together with the whole.
  */
 export class PlainTemplate {
   readonly #statements: readonly Execute[];
   readonly #variables = new Scope(null);
 
-  /** `body`: of the program that @huggingface/jinja parses. `variables`: constants and special tokens. */
+  /** `body`: that of the program parsed by @huggingface/jinja. `variables`: constants and special tokens. */
   constructor(body: readonly unknown[], variables: Readonly<Record<string, string | boolean | null>>) {
     for (const [name, value] of Object.entries(variables)) this.#variables.set(name, value);
     this.#statements = (body as Node[]).map((node) =>
@@ -55,12 +55,12 @@ export class PlainTemplate {
     );
   }
 
-  /** Null: the template or the conversation is not plain, or the template refuses it; the interpreter knows. */
+  /** Null: the template or the conversation is outside the plain subset, or the template rejects it; the interpreter must run it. */
   render(input: PlainInput): string | null {
     return this.#run(input, [])?.out ?? null;
   }
 
-  /** `turns`: numbers of messages, ascending. Null as in `render`, and where a beginning must be rendered for itself. */
+  /** `turns`: numbers of messages, ascending. Null as in `render`, and if a prefix must be rendered separately. */
   renderTurns(input: PlainInput, turns: readonly number[]): RenderedTurns | null {
     const run = this.#run(input, turns);
     if (!run || run.dependsOnLater) return null;
@@ -89,24 +89,24 @@ export class PlainTemplate {
       run.start();
       return run;
     } catch (error) {
-      // RangeError: a text or a nesting beyond the engine's limits, for which the interpreter has words.
+      // RangeError: a text or nesting beyond the engine's limits, for which the interpreter has an error message.
       if (error === NOT_PLAIN || error instanceof RangeError) return null;
       throw error;
     }
   }
 }
 
-/** What follows the messages of a beginning, and where it begins. */
+/** The text after the messages of a prefix, and its position. */
 interface Ending {
   at: number;
   tail: string;
 }
 
-/** One rendering. */
+/** State of one rendering. */
 class Run implements Reads {
   out = '';
   dependsOnLater = false;
-  /** Beginnings with fewer messages may render in another way. */
+  /** Prefixes with fewer messages may render differently. */
   firstMessages = 0;
   readonly prompts = new Map<number, Ending>();
   readonly beginnings = new Map<number, Ending>();
@@ -115,9 +115,9 @@ class Run implements Reads {
   readonly #turns: ReadonlySet<number>;
   readonly #statements: readonly Execute[];
   readonly #top: Scope;
-  /** Number of the statement that runs. */
+  /** Index of the current statement. */
   #statement = 0;
-  /** The message whose loop body runs; −1 before the loop over messages, their number after it. */
+  /** The message whose loop body is running; −1 before the loop over messages, the number of messages after it. */
   #position = -1;
   #inBeginning = false;
 
@@ -159,14 +159,14 @@ class Run implements Reads {
     return this.#position === this.#input.messages.length;
   }
 
-  /** Whether a loop over messages that begins now is the one that renders them; only one does. */
+  /** Whether a loop over messages that starts now is the main one, which renders them; there is only one. */
   isMainLoop(isTopLevel: boolean): boolean {
     if (isTopLevel && this.#position === -1) return true;
     this.ahead();
     return false;
   }
 
-  /** Message `index` of the conversation is rendered next; their number: all are. */
+  /** Called before message `index` of the conversation is rendered, and with the number of messages after the last. */
   arrive(index: number): void {
     this.#position = index;
     if (this.#turns.has(index)) this.prompts.set(index, this.#ending(true));
@@ -174,7 +174,7 @@ class Run implements Reads {
   }
 
   setIn(namespace: Namespace, name: string, value: Value): void {
-    // What the end of a beginning changes would be seen by the messages that follow.
+    // Later messages would see a change made while the end of a prefix is rendered.
     if (this.#inBeginning) throw NOT_PLAIN;
     namespace.values.set(name, value);
   }
@@ -193,7 +193,7 @@ class Run implements Reads {
   }
 }
 
-/** Objects are left to the interpreter. */
+/** Objects are outside the plain subset. */
 function plainValue(value: unknown): Value {
   if (Array.isArray(value)) return value.map(plainValue);
   if (value === null || typeof value !== 'object') return value as string | number | boolean | null;
@@ -251,7 +251,7 @@ function compileOutput(expression: Evaluate): Execute {
   };
 }
 
-/** A value that is kept: texts that are kept again and again grow. */
+/** Charges the budget for an assigned value: texts that are assigned repeatedly can grow. */
 function spent(value: Value, run: Run): Value {
   run.budget.spend(typeof value === 'string' ? value.length : 0);
   return value;

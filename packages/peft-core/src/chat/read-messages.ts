@@ -2,7 +2,7 @@ import { isRecord, show } from '../schema/check-fields.ts';
 import { nearest } from '../schema/nearest.ts';
 import { isTrainedOn, type Message } from './message.ts';
 
-/** Faults of one conversation that are reported; the search for more stops there. */
+/** Maximum number of faults reported for one conversation; the check stops there. */
 const MAX_FAULTS = 5;
 
 const ROLES = ['system', 'user', 'assistant'];

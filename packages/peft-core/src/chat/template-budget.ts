@@ -2,18 +2,18 @@ import { Interpreter } from '@huggingface/jinja';
 import { GraftError } from '../errors.ts';
 import type { Message } from './message.ts';
 
-/** Steps that any template may take, and more for each message: the longest in use take some 300 for one. */
+/** Number of steps allowed for any template, plus those per message: the longest templates in use take about 300 per message. */
 const STEPS = 200_000;
 const STEPS_PER_MESSAGE = 5_000;
-/** Characters that a step may write or copy. */
+/** Number of characters that a step may write or copy. */
 const CHARACTERS_PER_STEP = 100;
-/** How often a template may copy the conversation. */
+/** Number of times that a template may copy the conversation. */
 const COPIES = 20;
-/** Of one text or list while a conversation is rendered. */
+/** Maximum length of one text or list in a rendering. */
 const LONGEST_TEXT = 1 << 26;
 const LONGEST_LIST = 100_000;
 
-/** What rendering one conversation may cost. Templates come with models, and a loop in one need not end. */
+/** Limits the cost of rendering one conversation. Templates come with models, and their loops may not terminate. */
 export class TemplateBudget {
   #left: number;
 
@@ -22,7 +22,7 @@ export class TemplateBudget {
     this.#left = STEPS + STEPS_PER_MESSAGE * messages.length + (COPIES * characters) / CHARACTERS_PER_STEP;
   }
 
-  /** One step, which has made a text or a list of this length. Throws `invalid_chat_template`. */
+  /** Charges one step that produced a text or a list of this length. Throws `invalid_chat_template`. */
   spend(text = 0, list = 0): void {
     if (text > LONGEST_TEXT || list > LONGEST_LIST) throw tooCostly('makes a text or a list without end');
     this.#left -= 1 + text / CHARACTERS_PER_STEP + list;
@@ -35,7 +35,7 @@ function tooCostly(what: string): GraftError {
   return new GraftError('invalid_chat_template', `the chat template ${what}`, { param: 'model' });
 }
 
-/** What of the library's interpreter is used here; its own types do not resolve. */
+/** The part of the library's interpreter used here; its own types cannot be resolved. */
 interface JinjaInterpreter {
   run(program: unknown): { value: unknown };
   evaluate(statement: { type: string } | undefined, environment: unknown): { value: unknown };
@@ -43,7 +43,7 @@ interface JinjaInterpreter {
 
 const LibraryInterpreter = Interpreter as new (environment: unknown) => JinjaInterpreter;
 
-/** Any Jinja, within a budget. */
+/** Interprets any Jinja within a budget. */
 export class BoundedInterpreter extends LibraryInterpreter {
   readonly #budget: TemplateBudget;
 
@@ -57,7 +57,7 @@ export class BoundedInterpreter extends LibraryInterpreter {
     const result = super.evaluate(...given);
     const { value } = result;
     if (typeof value === 'string') this.#budget.spend(value.length);
-    // A list that was made once is looked at again and again for nothing.
+    // Reading an existing list again is free.
     else if (Array.isArray(value) && given[0]?.type !== 'Identifier') this.#budget.spend(0, value.length);
     return result;
   }

@@ -20,7 +20,7 @@ const tiny = (chatTemplate: string | null): Tokenizer =>
   loadTokenizer({ tokenizerJson, tokenizerConfig: golden.tokens, chatTemplate });
 const idOf = (text: string) => tiny(null).encode(text)[0]!;
 
-/** The last token of every run of ones in transformers' assistant masks: where it is special, it ends a turn. */
+/** The last token of every run of ones in transformers' assistant masks: if it is special, it ends a turn. */
 function lastLearnt(tokenizer: Tokenizer, cases: Labels['cases']): number[] {
   const last = cases.flatMap(({ ids, mask }) => ids.filter((_, i) => mask[i] === 1 && mask[i + 1] !== 1));
   return [...new Set(last.filter((id) => tokenizer.isSpecial(id)))];
@@ -47,7 +47,7 @@ test('the tiny model of tests ends its turns with </s>', () => {
   assert.deepEqual(turnEnds(loadTokenizer(files)), [257]);
 });
 
-/** In the forms of templates that are in use, with the tiny tokenizer's special tokens. */
+/** Template styles in use, with the tiny tokenizer's special tokens. */
 const forms: Record<string, { template: string; ends: string[] }> = {
   'a space before the token, as Llama 2': {
     template:

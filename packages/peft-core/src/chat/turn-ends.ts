@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import { type TurnTokenizer, turnTokens } from './assistant-spans.ts';
 
-/** Content that no template writes itself. */
+/** Content that no template contains. */
 const CONTENTS = ['Graft', 'Quince'];
 
 const CONVERSATION = CONTENTS.flatMap((content) => [
@@ -10,22 +10,22 @@ const CONVERSATION = CONTENTS.flatMap((content) => [
 ]);
 
 /**
- * Ids of the tokens that end an assistant's turn by the model's chat template, such as `<|im_end|>`: what training on conversations
- * teaches a model to end with, and so what ends an answer to one. Empty for a model without a template, for a template that writes
- * no special token there, and for one that refuses a plain conversation.
+ * Ids of the tokens that end an assistant turn in the model's chat template, such as `<|im_end|>`: training on conversations teaches a
+ * model to end with them, so they end an answer to a conversation. Empty for a model without a template, for a template that writes
+ * no special token there, and for one that rejects a plain conversation.
  */
 export function turnEnds(tokenizer: TurnTokenizer): number[] {
   const ends = orNull(() => endsOfTurns(tokenizer)) ?? orNull(() => endOfLast(tokenizer)) ?? [];
   return [...new Set(ends.filter((end) => end !== null))];
 }
 
-/** As training sees them. A template may end the last turn in another way than those before. */
+/** The ends as training sees them. A template may end the last turn differently from earlier ones. */
 function endsOfTurns(tokenizer: TurnTokenizer): (number | null)[] {
   const encoded = tokenizer.encodeTurns(CONVERSATION, [1, 3]);
   return turnTokens(tokenizer, encoded, CONTENTS).map(({ end }) => end);
 }
 
-/** Where a template writes earlier turns in another way, so that training refuses it: of the last turn, as far as the text's end. */
+/** For templates that rewrite earlier turns, so that training rejects them: the end of the last turn, up to the end of the text. */
 function endOfLast(tokenizer: TurnTokenizer): (number | null)[] {
   const { text, whole } = tokenizer.encodeTurns(CONVERSATION, []);
   const content = CONTENTS.at(-1)!;

@@ -20,7 +20,7 @@ interface Asked {
 
 const alpha16 = { lora_alpha: 16, target_modules: 'all-linear' };
 
-/** Each option with its value and its reason, as people read it. So many examples are no short run. */
+/** Each option with its value and its reason, as shown to users. With this number of examples a run is not a short one. */
 function told({ peft = alpha16, training = {}, hyperparameters = {}, exampleCount = 352, ...more }: Asked) {
   const { continues = false } = more;
   const config = parsePeftConfig({ peft_type: 'LORA', ...peft });
@@ -196,7 +196,7 @@ test('what was asked for has no reason, nor what another rule than the present o
     Object.keys(earlier).filter((option) => option in reasons),
     [],
   );
-  // An earlier version divided the batch, and let a constant rate rise; its jobs keep that, and what they say of it.
+  // An earlier version divided the batch and warmed up a constant rate; its jobs keep these values and their reasons.
   const divided: ResolvedTraining = {
     ...resolved,
     batch_size: 2,

@@ -1,4 +1,4 @@
-/** What is chosen for the options that a job leaves to Graft: each rule, and beside it why, in words. */
+/** Rules for the options that a job leaves to Graft; each rule also gives its reason in words. */
 import { EVAL_LOSS, isGreaterBetter } from '../objectives/metrics.ts';
 import { objectiveFor } from '../objectives/objectives.ts';
 import { families } from '../outlines/families.ts';
@@ -8,7 +8,7 @@ import { methodOf, type PeftConfig } from '../tuners/methods.ts';
 import { peftReasons } from './choose-peft.ts';
 import type { Hyperparameters, ResolvedTraining, TrainingOptions } from './training-options.ts';
 
-/** Of the families whose rates depend on their width. */
+/** Exponents of the model families whose learning rates depend on their width. */
 const exponents = [...new Set(Object.values(families).flatMap(({ rateExponent }) => rateExponent ?? []))];
 
 const epochsAbove = [
@@ -16,11 +16,11 @@ const epochsAbove = [
   { examples: 5_000, epochs: 2 },
 ];
 const usualEpochs = 3;
-/** Fewer examples are seen more often, so that a run has some ninety steps, as far as that teaches more than it makes learn by heart. */
+/** Few examples are repeated, for about ninety steps in total, up to the point where the model would memorise them. */
 const fewestSeen = 720;
-/** Characters of an answer that is no more than a name, a label or a few values. */
+/** Mean length in characters up to which an answer is only a name, a label or a few values. */
 const shortAnswer = 64;
-/** How often few examples are seen at most, and how many times the rate of a long run a short one may take. */
+/** Maximum number of epochs for few examples, and maximum factor by which a short run's rate may exceed that of a long run. */
 const limits = {
   nothingWritten: { epochs: 12, ofRate: 4 },
   shortAnswers: { epochs: 6, ofRate: 4 },
@@ -28,61 +28,61 @@ const limits = {
 };
 const { epochs: mostEpochs, ofRate: mostOfRates } = limits.nothingWritten;
 /**
- * Runs of fewer optimizer steps take a larger rate, so that both together stay the same. A classifier's head begins at random and has
- * a longer way to go.
+ * Runs with fewer optimizer steps use a larger rate, so that the product of steps and rate stays the same. The head of a classifier
+ * starts with random weights and needs to change more.
  */
 const [fullRun, fullRunOfHead] = [128, 192];
 const usualBatch = 8;
 const usualWarmup = 0.03;
 const longestSequence = 2048;
-/** Runs of fewer steps have none to spare for a rate that rises. */
+/** Runs with fewer steps have no warmup. */
 const fewestWarmed = 10;
-/** Of the rate of a fresh adapter: one that has learnt loses less of it. Chosen, not measured: docs/auto.md. */
+/** Factor of the rate when an adapter is continued: a smaller rate preserves more of it. Chosen, not measured: docs/auto.md. */
 const shareOfContinued = 0.5;
-/** Runs of fewer epochs are evaluated so often, others once in each. */
+/** Runs with fewer than `evaluatedByEpoch` epochs are evaluated `evaluations` times, others once per epoch. */
 const [evaluatedByEpoch, evaluations] = [3, 4];
-/** Longest of all models: what `max_seq_length` may be. */
+/** Maximum of `max_seq_length` for all models. */
 const longestContext = 131_072;
 const lengthMultiple = 8;
 const [fewestCheckpointSteps, mostCheckpointSteps] = [10, 500];
 
 /** What is known of the training file. */
 export interface DataSize {
-  /** Examples, before a validation split is taken off; 0: not known yet. */
+  /** Number of examples before a validation split; 0: not known yet. */
   exampleCount: number;
-  /** Of all that a language model learns to write in them together; null: not known. */
+  /** Total characters that a language model is trained to generate; null: not known. */
   answerCharacters?: number | null;
-  /** What its lines are, and the method of the request that trains on them; null: see `objectiveFor`. */
+  /** Format of the lines, and the method of the request; null: see `objectiveFor`. */
   format?: string | null;
   method?: string | null;
-  /** Tokens of the longest example, and of a soft prompt before it; null: not known. */
+  /** Tokens of the longest example, including a soft prompt; null: not known. */
   longestExample?: number | null;
 }
 
-/** What limits the length of examples. */
+/** Limits on the length of examples. */
 export interface LengthLimits {
-  /** Tokens that the base model can attend to, where known. */
+  /** Maximum number of tokens that the base model can attend to, where known. */
   contextLength?: number;
-  /** Of the team. */
+  /** The team's quota. */
   quotaLength?: number | null;
-  /** Longer examples are split, so that none needs the whole context. */
+  /** Longer examples are split, so that no example needs the whole context. */
   splitsTexts?: boolean;
 }
 
-/** The longest example that a job takes which does not say. */
+/** Maximum length of an example in a job that does not specify it. */
 export function mostSeqLength({ contextLength, quotaLength, splitsTexts = false }: LengthLimits): number {
   const most = splitsTexts ? longestSequence : longestContext;
   return Math.min(most, contextLength ?? most, quotaLength ?? most);
 }
 
-/** Answers of unknown length are held to be long ones: too few passes do less harm than too many. */
+/** Answers of unknown length are treated as long: too few epochs do less harm than too many. */
 function limitsOf({ task_type: task }: PeftConfig, { exampleCount, answerCharacters }: DataSize) {
   if (!writesText(task)) return limits.nothingWritten;
   const mean = (answerCharacters ?? Number.POSITIVE_INFINITY) / Math.max(1, exampleCount);
   return mean <= shortAnswer ? limits.shortAnswers : limits.longAnswers;
 }
 
-/** To two digits. Without `run` that of a long one. */
+/** The learning rate, to two digits. Without `run`, that of a long run. */
 function rateOf(
   peft: PeftConfig,
   model?: RatedModel,
@@ -96,7 +96,7 @@ function rateOf(
     : 1;
   return Number((learningRate(peft, model) * times * share).toPrecision(2));
 }
-/** Whether a rate may be that of some base model, of those as wide as are known, in some number of steps. */
+/** Whether `rate` can be the automatic rate for some base model of realistic width and some number of steps. */
 function isOfSome(rate: number, peft: PeftConfig): boolean {
   const rates = exponents.flatMap((rateExponent) =>
     [32, 65_536].map((hiddenSize) => rateOf(peft, { rateExponent, hiddenSize })),
@@ -106,7 +106,7 @@ function isOfSome(rate: number, peft: PeftConfig): boolean {
 const warmupShareOf = (peft: PeftConfig) => methodOf(peft).warmupShare ?? usualWarmup;
 const grouped = (count: number) => count.toLocaleString('en-US');
 
-/** `why` tells of a value that the rule has given; null where it cannot have been the rule: an earlier version had another. */
+/** `why` gives the reason for a value that a rule has chosen; null if only the rule of an earlier version can have chosen it. */
 export const automatic = {
   n_epochs: {
     value(peft: PeftConfig, data: DataSize): number {
@@ -124,7 +124,7 @@ export const automatic = {
     },
   },
   batch_size: {
-    /** Of a pass, as in HF's TrainingArguments. `trained`: examples that are left for training. */
+    /** Examples per pass, as in HF's TrainingArguments. `trained`: number of examples left for training. */
     value: (peft: PeftConfig, data: DataSize, trained: number) =>
       Math.min(objectiveFor(peft.task_type, data.format, data.method).batch?.usual ?? usualBatch, trained),
     why(batch: number, accumulation: number, { task_type: task }: PeftConfig): string | null {
@@ -133,21 +133,21 @@ export const automatic = {
       if (own && batch > usualBatch && batch < own.usual) return 'all examples that there are';
       if (batch > usualBatch) return null;
       const steps = accumulation === 1 ? '' : `, with gradient_accumulation_steps ${accumulation}`;
-      // Earlier versions divided it by the passes.
+      // Earlier versions divided the batch by the number of passes.
       const wasDivided = accumulation > 1 && batch === Math.max(1, Math.floor(usualBatch / accumulation));
       if (batch < usualBatch && !wasDivided) return 'all examples that there are';
       return `for ${batch * accumulation} examples a step${steps}`;
     },
   },
-  /** Whoever knows the workers sets it where nothing else makes a job fit: `fittingChanges`. */
+  /** Has no `value` rule: `fittingChanges`, which knows the workers, sets it when nothing else makes a job fit. */
   mini_batch_size: {
     why: (size: number | null) =>
       size === null ? null : 'the whole batch at once would need more memory than any worker has',
   },
   learning_rate: {
     /**
-     * `steps`: of the run, which counts where the data are known. One that goes on from an adapter is as a long one, however short, at
-     * half the rate.
+     * `steps`: steps of the run, which matter once the number of examples is known. A run that continues from an adapter uses half the rate
+     * of a long run, however short it is.
      */
     value(
       peft: PeftConfig,
@@ -175,7 +175,7 @@ export const automatic = {
     },
   },
   warmup_steps: {
-    /** At least one step has the full rate. A rate that is constant rises where that is asked for. */
+    /** At least one step has the full rate. A constant rate has warmup only if requested. */
     value: (peft: PeftConfig, steps: number, rises: boolean) =>
       rises && steps >= fewestWarmed ? Math.min(steps - 1, Math.ceil(steps * warmupShareOf(peft))) : 0,
     why(peft: PeftConfig, { warmup_steps: steps, lr_scheduler_type: schedule }: ResolvedTraining): string {
@@ -191,7 +191,7 @@ export const automatic = {
       if (longest === null) return Math.min(longestSequence, most);
       return Math.min(most, lengthMultiple * Math.ceil(longest / lengthMultiple));
     },
-    /** `isOfData` is false of jobs of earlier versions, which took the same for all data. */
+    /** `isOfData` is false for jobs of earlier versions, which used the same length for all data. */
     why(length: number, isOfData: boolean): string | null {
       if (isOfData) return "the longest example, within the base model's context; longer texts are split";
       if (length > longestSequence) return null;
@@ -220,8 +220,8 @@ export const automatic = {
     },
   },
   /**
-   * Of texts longer than most a step takes its time for attention, which is not computed again. Whoever knows the workers turns it on
-   * for others, too, where nothing else makes a job fit.
+   * With longer texts, attention, which checkpointing does not recompute, dominates the time of a step. Where nothing else makes a job
+   * fit, `fittingChanges`, which knows the workers, also turns checkpointing on for shorter texts.
    */
   gradient_checkpointing: {
     value: (maxSeqLength: number) => maxSeqLength > longestSequence,
@@ -243,9 +243,9 @@ export const automatic = {
   },
 };
 
-/** What a learning rate depends on beside the method and the data. */
+/** What a learning rate depends on besides the method and the data. */
 interface RatedRun {
-  /** It goes on from an adapter. */
+  /** The run continues from an adapter. */
   continues: boolean;
   model?: RatedModel | undefined;
   multiplier?: number | undefined;
@@ -254,22 +254,22 @@ interface RatedRun {
 /** Options of `training` that have rules. */
 export type AutomaticOption = keyof typeof automatic;
 
-/** The value that a job asks for; undefined: it leaves it to Graft. */
+/** The value that a job requests; undefined if it leaves the option to Graft. */
 export function fixed<Value extends number | boolean | null>(
   value: Value | 'auto' | undefined,
 ): Value | undefined {
   return value === 'auto' ? undefined : value;
 }
 
-/** Why the options that a job left to Graft have the values that were chosen, in words that follow the value; those of `peft`, too. */
+/** Reasons for the values of options that a job left to Graft, including those of `peft`; each reads as a continuation of the value. */
 export function trainingReasons(
   asked: {
     peft: PeftConfig;
     training: TrainingOptions;
     hyperparameters: Hyperparameters;
-    /** It goes on from an adapter. */
+    /** The job continues from an adapter. */
     continues?: boolean;
-    /** `peft` of the request, where that is known. */
+    /** `peft` of the request, if known. */
     peftGiven?: unknown;
   },
   resolved: ResolvedTraining,
@@ -297,7 +297,7 @@ export function trainingReasons(
     (training[option] ?? 'auto') !== 'auto' ||
     ((option === 'n_epochs' || option === 'batch_size') && fixed(hyperparameters[option]) !== undefined);
   const told = (Object.keys(reasons) as AutomaticOption[])
-    // Jobs of versions before an option have none.
+    // Jobs of versions without an option have no value for it.
     .filter((option) => !given(option) && resolved[option] !== undefined)
     .map((option) => [option, reasons[option]()] as const);
   const ofTraining = Object.fromEntries(told.flatMap(([name, why]) => (why === null ? [] : [[name, why]])));

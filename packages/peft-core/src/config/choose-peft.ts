@@ -4,19 +4,19 @@ import type { Method } from '../tuners/method.ts';
 import { defaultPeft, methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
 import { BOOKKEEPING } from './peft-config.ts';
 
-/** An option that a request leaves out, and whose default in HF PEFT costs more than people expect. */
+/** An option that a request omits although its default in HF PEFT costs more quality than users expect. */
 export interface PeftWarning {
   /** Path of the option, such as `peft.lora_alpha`. */
   param: string;
-  /** What is taken, and what would be better. */
+  /** The value used, and a better one. */
   message: string;
 }
 
 /**
- * `peft` of a request with the options that it leaves to Graft: all, where it names a method and no more than its form, and those that
- * are "auto". What else is left out is for `parsePeftConfig`, which takes HF PEFT's defaults, and what is wrong is for it to refuse.
+ * Completes `peft` of a request with the options that it leaves to Graft: all if it names only a method and its form, and those set to
+ * "auto". `parsePeftConfig` fills other omitted options with HF PEFT's defaults, and rejects invalid ones.
  *
- * `otherwise`: what a job without `peft` trains, whose rank is the largest that is chosen. `r`: the rank of a sweep's trial.
+ * `otherwise`: what a job without `peft` trains; its rank is the largest that is chosen. `r`: the rank of a sweep's trial.
  */
 export function choosePeft(given: unknown, otherwise: typeof defaultPeft = defaultPeft, r?: number): unknown {
   const method = methodIn(given);
@@ -36,7 +36,7 @@ export function choosePeft(given: unknown, otherwise: typeof defaultPeft = defau
   };
 }
 
-/** Of options that a request leaves out those whose default costs much. `given` is what `choosePeft` takes. */
+/** Warnings about omitted options with a costly default. `given` is the same as for `choosePeft`. */
 export function peftWarnings(given: unknown): PeftWarning[] {
   const method = methodIn(given);
   if (!method?.choose) return [];
@@ -52,8 +52,8 @@ export function peftWarnings(given: unknown): PeftWarning[] {
 }
 
 /**
- * By option: that it has HF PEFT's default, which costs much, in words that follow the value. `given`: what was asked for; where that
- * is no longer known, undefined, a default that was asked for looks like one that was left out.
+ * Reasons for options that have HF PEFT's costly default, by option; each reads as a continuation of the value. `given`: `peft` of the
+ * request; if undefined, because it is no longer known, a requested default cannot be distinguished from an omitted option.
  */
 export function peftReasons(peft: PeftConfig, given?: unknown): Record<string, string> {
   const method = methodOf(peft);
@@ -81,7 +81,7 @@ function methodIn(given: unknown): Method<PeftConfig> | null {
   return methods[given.peft_type as PeftType] as Method<PeftConfig>;
 }
 
-/** Method and bookkeeping, and the options that are given. */
+/** Splits `given` into method and bookkeeping fields (`rest`), and the given options. */
 function apart(given: Record<string, unknown>): Record<'rest' | 'options', Record<string, unknown>> {
   const rest: Record<string, unknown> = {};
   const options: Record<string, unknown> = {};

@@ -1,4 +1,4 @@
-/** Schemas and parsing of what a job may ask for. Loads no TensorFlow. */
+/** Schemas and parsing of a job's options. Loads no TensorFlow. */
 
 export { type ErrorDetail, GraftError, type GraftErrorOptions } from '../errors.ts';
 export { checkObjectiveOptions } from '../objectives/check-options.ts';

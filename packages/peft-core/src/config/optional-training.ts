@@ -4,7 +4,7 @@ import { objectiveOptions } from '../objectives/objectives.ts';
 const shape = (description: string) =>
   Type.Optional(Type.Enum(['linear', 'cosine', '1-sqrt'], { type: 'string', description }));
 
-/** `lr_scheduler_kwargs` of transformers' TrainingArguments, as far as schedules here have any. */
+/** `lr_scheduler_kwargs` of transformers' TrainingArguments, limited to the options of the schedules that Graft implements. */
 export const SchedulerKwargsSchema = Type.Object(
   {
     min_lr: Type.Optional(
@@ -53,7 +53,7 @@ export const SchedulerKwargsSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** Options that are absent from a resolved job where they are off. So jobs of versions before them are as they were. */
+/** Options that are absent from a resolved job where they are off, so that jobs of earlier versions remain unchanged. */
 export const optionalTraining = {
   lr_scheduler_kwargs: Type.Optional(
     Type.Object(SchedulerKwargsSchema.properties, {
@@ -105,7 +105,7 @@ export const optionalTraining = {
   ...objectiveOptions,
 };
 
-/** What a request may say in other words. */
+/** Alternative spellings of options in a request. */
 export const trainingShorthands = {
   min_lr_rate: Type.Optional(
     Type.Number({

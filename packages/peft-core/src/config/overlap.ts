@@ -1,14 +1,14 @@
-/** Validation examples that training has, too. */
+/** Validation examples that also occur in the training data. */
 export interface Overlap {
-  /** With the prompt of a training example, which `promptOf` describes. */
+  /** Number of validation examples with the prompt of a training example; `promptOf` defines prompts. */
   prompts: number;
-  /** Of these, with the same answer or label, too. */
+  /** Number of these that also have the same answer or label. */
   identical: number;
-  /** False where the training file has too many prompts to look up one by one: the counts are then estimates by a sample. */
+  /** False if the training file has too many prompts to look up each: the counts are then estimates from a sample. */
   exact: boolean;
 }
 
-/** What the owner of a job should know of an overlap, of so many validation examples; null without one. */
+/** Warning about an overlap for the owner of a job with `examples` validation examples; null without overlap. */
 export function overlapRemark({ prompts, identical, exact }: Overlap, examples: number): string | null {
   if (prompts === 0 && identical === 0) return null;
   const about = exact ? '' : 'about ';

@@ -18,7 +18,7 @@ import { CLASSIFIER_HEADS } from '../tuners/target-modules.ts';
 /** Each method's config with every field filled in. */
 export const methodSchemas = Object.values(methods).map(({ schema }) => schema);
 
-/** A PEFT config with every field filled in, told apart by `peft_type`; refers to `methodSchemas` by their `$id`. */
+/** A PEFT config with every field filled in, discriminated by `peft_type`; refers to `methodSchemas` by their `$id`. */
 export const PeftConfigSchema = Type.Unsafe<PeftConfig>({
   $id: 'PeftConfig',
   description: 'A PEFT config with every field filled in.',
@@ -30,7 +30,7 @@ const AUTO = Type.Literal('auto', {
     'What Graft chooses (docs/auto.md), of methods for which it does. The job has the value that was chosen.',
 });
 
-/** What a request's `peft` may hold: `peft_type` and any of its method's options. For documentation; parsePeftConfig decides. */
+/** What `peft` of a request may contain: `peft_type` and any of its method's options. For documentation; parsePeftConfig validates. */
 export const PeftRequestSchema = Type.Object(
   {
     peft_type: Type.Enum(peftTypes, { type: 'string', description: 'The PEFT method.' }),
@@ -43,7 +43,7 @@ export const PeftRequestSchema = Type.Object(
   },
 );
 
-/** Every method's options. An option whose schema differs between methods may fit any of these schemas. */
+/** The options of all methods. An option whose schema differs between methods accepts any of these schemas. */
 function requestOptions(): TProperties {
   const forms = new Map<string, TSchema[]>();
   const automatic = new Set(
@@ -81,9 +81,9 @@ export const BOOKKEEPING: Record<string, unknown> = {
 };
 
 /**
- * A complete PeftConfig from what a user sent, PEFT's defaults filled in; all faults in one GraftError.
- * With `saved`, from an adapter_config.json as HF PEFT writes it: its bookkeeping fields may hold anything and are left out,
- * and options that have no effect beside the others are accepted.
+ * Parses user input into a complete PeftConfig with PEFT's defaults; reports all faults in one GraftError.
+ * With `saved`, parses an adapter_config.json as HF PEFT writes it: its bookkeeping fields may have any value and are dropped,
+ * and options that have no effect in combination with the others are accepted.
  *
  * Codes: unknown_peft_type, unimplemented_peft_type, unknown_peft_option, unimplemented_peft_option, invalid_peft_config.
  */
@@ -116,7 +116,7 @@ export function parsePeftConfig(value: unknown, options: { saved?: boolean } = {
   return withHeadsToSave({ ...complete, ...defaultsBeside(complete, properties) } as PeftConfig);
 }
 
-/** Defaults of the options that are not given. They are whole options': typebox would walk through every list to find that out. */
+/** Defaults of the options that are not given. Only whole options have defaults; typebox would search every list for nested ones. */
 function defaultsBeside(given: object, properties: TProperties): Record<string, unknown> {
   const missing = Object.entries(properties).filter(([option]) => !Object.hasOwn(given, option));
   return Object.fromEntries(
@@ -126,7 +126,7 @@ function defaultsBeside(given: object, properties: TProperties): Record<string, 
   );
 }
 
-/** Every method trains a classifier's head in full. PEFT lists it in modules_to_save, by both names that heads have. */
+/** Every method trains the full head of a classifier. PEFT lists it in modules_to_save, under both names that heads can have. */
 function withHeadsToSave(config: PeftConfig): PeftConfig {
   if (!isClassifier(config.task_type) || !('modules_to_save' in config)) return config;
   const modules_to_save = [...new Set([...(config.modules_to_save ?? []), ...CLASSIFIER_HEADS])];

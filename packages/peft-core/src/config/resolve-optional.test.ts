@@ -69,7 +69,7 @@ test('LoRA+ is of updates with two factors', () => {
 test('labels are smoothed where there are some, and classes are weighed where there are classes', () => {
   const classifier = parsePeftConfig({ peft_type: 'LORA', task_type: 'SEQ_CLS' });
   const encoder = parsePeftConfig({ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION' });
-  // 0 is off, and what is off is absent.
+  // 0 disables an option, and disabled options are absent.
   assert.deepEqual(resolve({ training: { label_smoothing_factor: 0 } }), resolve());
   const training = parseTrainingOptions({ label_smoothing_factor: 0.1, class_weights: { a: 2 } });
   const resolved = resolve({ peft: classifier, training });

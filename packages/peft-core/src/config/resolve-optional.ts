@@ -10,10 +10,10 @@ type Optional = Pick<
   | keyof typeof objectiveOptions
 >;
 
-/** PEFT, create_loraplus_optimizer. */
+/** Default of PEFT's create_loraplus_optimizer. */
 const EMBEDDING_RATE = 1e-6;
 
-/** The options that are absent where they are off, and what is wrong with those that are not. */
+/** Resolves the options that are absent where they are off, and returns faults in those that are given. */
 export function resolveOptional(
   training: TrainingOptions,
   peft: PeftConfig,

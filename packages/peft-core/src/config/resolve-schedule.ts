@@ -4,7 +4,7 @@ import type { ResolvedTraining, TrainingOptions } from './training-options.ts';
 type Kwargs = NonNullable<ResolvedTraining['lr_scheduler_kwargs']>;
 export type Schedule = Pick<ResolvedTraining, 'lr_scheduler_type' | 'lr_scheduler_kwargs'>;
 
-/** What each schedule takes of lr_scheduler_kwargs. */
+/** The lr_scheduler_kwargs that each schedule accepts. */
 const TAKES: Record<ResolvedTraining['lr_scheduler_type'], readonly (keyof Kwargs)[]> = {
   constant: [],
   linear: [],
@@ -20,10 +20,10 @@ const TAKES: Record<ResolvedTraining['lr_scheduler_type'], readonly (keyof Kwarg
   ],
 };
 
-/** Hägele et al. 2024, arXiv:2405.18392: 10 to 20 % of the steps do as well as a cosine over all. */
+/** Hägele et al. 2024, arXiv:2405.18392: decaying for 10 to 20 % of the steps matches a cosine over all steps. */
 const DECAYING = 0.1;
 
-/** The schedule of a job of so many steps (0: not known yet), and what is wrong with what it asks for. */
+/** The schedule of a job with `steps` steps (0: not known yet), and faults in the requested options. */
 export function resolveSchedule(
   training: TrainingOptions,
   run: { learningRate: number; warmupSteps: number; steps: number },

@@ -68,21 +68,21 @@ test('short runs take a larger rate, up to four times, and a job whose examples 
     rate({ ...of, training: { max_steps, n_epochs: 50 } });
   const steps = [128, 1000, 64, 32, 1];
   assert.deepEqual(steps.map(inSteps({ answerCharacters: 240 * 64 })), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
-  // Long answers are sooner learnt by heart.
+  // Long answers are memorised sooner, so the factor is smaller.
   for (const of of [{ answerCharacters: 240 * 64 + 1 }, { answerCharacters: null }, {}])
     assert.deepEqual(steps.map(inSteps(of)), [2e-4, 2e-4, 4e-4, 4e-4, 4e-4]);
-  // A new head has further to go.
+  // A new head needs to change more, so its rate rises earlier.
   const classifier = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16, task_type: 'SEQ_CLS' });
   const ofHead = (max_steps: number) => rate({ peft: classifier, training: { max_steps, n_epochs: 50 } });
   assert.deepEqual([192, 1000, 96, 48, 1].map(ofHead), [2e-4, 2e-4, 4e-4, 8e-4, 8e-4]);
-  // A larger alpha bears less of it.
+  // A larger alpha tolerates a smaller factor.
   const alpha64 = parsePeftConfig({ peft_type: 'LORA', r: 16, lora_alpha: 64 });
   assert.deepEqual(
     steps.map(inSteps({ peft: alpha64, answerCharacters: 0 })),
     [1.4e-4, 1.4e-4, 2e-4, 2e-4, 2e-4],
   );
   assert.deepEqual(steps.map(inSteps({ peft: alpha64 })), [1.4e-4, 1.4e-4, 1.4e-4, 1.4e-4, 1.4e-4]);
-  // What a larger rate breaks takes none.
+  // Methods that a larger rate would break keep their rate.
   const inFew = (options: object) =>
     rate({ peft: parsePeftConfig(options), answerCharacters: 0, training: { max_steps: 32 } });
   assert.equal(inFew({ peft_type: 'LN_TUNING' }), 1e-3);
@@ -130,7 +130,7 @@ test('early stopping is off, follows the loss, and needs something to measure be
   fault({ ...patient, eval_steps: 81 }, 'training.eval_steps'); // 27 steps of 8 in each of 3 epochs
   assert.equal(resolve({ training: { ...patient, eval_steps: 80 } }).eval_steps, 80);
   fault({ ...patient, max_steps: 1 }, 'training.eval_steps');
-  // What is measured to stop early is published, unless it is refused.
+  // With early stopping the best model is published unless the request refuses.
   const loads = (more: TrainingOptions) =>
     resolve({ training: { ...patient, ...more } }).load_best_model_at_end;
   assert.deepEqual([loads({ n_epochs: 1 }), loads({ load_best_model_at_end: false })], [true, false]);
@@ -184,7 +184,7 @@ test('max_steps goes before the epochs, which follow', () => {
     'invalid_training_option',
     /max_steps: is 30001, for which 240 examples would be seen 1001 times; the limit is 1000/,
   );
-  // A job of an earlier version ends with its epochs.
+  // A job of an earlier version ends after its epochs.
   assert.equal(optimizerSteps(240, { ...most, n_epochs: 3 }).steps, 90);
 });
 
@@ -309,7 +309,7 @@ test('max_seq_length is the longest example, within what model, team and splitti
 
 test('pieces of a text repeat less than all of one another', () => {
   assert.equal(resolve({ training: { max_seq_length: 64, text_stride: 63 } }).text_stride, 63);
-  // Of short texts none is split, whatever the stride.
+  // Short texts are not split, whatever the stride.
   assert.equal(resolve({ longestExample: 16, training: { text_stride: 64 } }).max_seq_length, 16);
   assert.throws(() => resolve({ training: { max_seq_length: 64, text_stride: 64 } }), /text_stride: is 64/);
 });

@@ -22,16 +22,16 @@ export interface TrainingRequest extends DataSize, LengthLimits {
   hyperparameters?: Hyperparameters;
   /** Whether there is a validation file. */
   hasValidationFile?: boolean;
-  /** It goes on from an adapter. */
+  /** Whether the job continues from an adapter. */
   continues?: boolean;
   /** The base model, where known. */
   model?: RatedModel;
-  /** Of a trial of a sweep: how many trials that has. */
+  /** For a trial of a sweep: the sweep's number of trials. */
   trials?: number;
 }
 
 /**
- * Fixes every training value of a job. Throws `invalid_training_option` and `invalid_hyperparameter` for values that
+ * Resolves every training option of a job to a value. Throws `invalid_training_option` and `invalid_hyperparameter` for values that
  * contradict each other, the PEFT config or the base model.
  */
 export function resolveTraining(request: TrainingRequest): ResolvedTraining {
@@ -68,7 +68,7 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
   const maxSteps = training.max_steps ?? null;
   const asked =
     training.n_epochs ?? fixed(hyperparameters.n_epochs) ?? automatic.n_epochs.value(peft, request);
-  // As in HF's TrainingArguments max_steps goes before the epochs, which follow; of data that are not counted yet nothing is known.
+  // As in HF's TrainingArguments max_steps overrides n_epochs, which is raised to match; unknown until the examples are counted.
   const following =
     exampleCount > 0 ? Math.ceil((maxSteps ?? 0) / Math.ceil(trained / (batch * accumulation))) : 0;
   const epochs = Math.max(asked, following);
@@ -197,8 +197,8 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
 }
 
 /**
- * A training whose `max_seq_length` was left to Graft, once the longest example is known that it takes, of at most `most` tokens; with
- * gradient checkpointing as suits that, where it is left to Graft, too.
+ * A training whose `max_seq_length` was left to Graft, once its longest example, of at most `most` tokens, is known. Also sets gradient
+ * checkpointing by that length if it was left to Graft.
  */
 export function settleLength(
   training: ResolvedTraining,
@@ -214,7 +214,7 @@ export function settleLength(
   };
 }
 
-/** Of a training on so many examples. */
+/** Number of optimizer steps of a training on `examples` examples. */
 export function optimizerSteps(
   examples: number,
   training: Pick<ResolvedTraining, 'n_epochs' | 'batch_size' | 'gradient_accumulation_steps' | 'max_steps'>,
@@ -227,7 +227,7 @@ export function optimizerSteps(
   };
 }
 
-/** Examples a validation split takes off, or about as many: at least one if any is asked for, and never all. */
+/** Approximate number of examples in a validation split: at least one if a split is requested, and never all. */
 export function validationCount(exampleCount: number, split: number): number {
   if (split === 0 || exampleCount < 2) return 0;
   return Math.max(1, Math.round(exampleCount * split));

@@ -1,34 +1,34 @@
-/** Successive halving: all trials of a sweep train to the first rung, the best of each go on to the next. */
+/** Successive halving: all trials of a sweep train to the first rung, the best of each rung continue to the next. */
 
-/** Of a rung's trials one in so many goes on. Three, as in the Hyperband paper: https://arxiv.org/abs/1603.06560, section 2. */
+/** At each rung one in this many trials continues. Three, as in the Hyperband paper: https://arxiv.org/abs/1603.06560, section 2. */
 const REDUCTION = 3;
-/** So many trials all train to the end. */
+/** Up to this number, all trials train to the end. */
 const MOST_UNCOMPARED = 4;
-/** More than so many are compared twice. */
+/** More trials than this are compared twice. */
 const MOST_COMPARED_ONCE = 17;
-/** Of all steps, where the last comparison is: at half of them a cosine has fallen to half its peak. The one before is at half of that. */
+/** Share of all steps at the last comparison, where a cosine has fallen to half its peak. The comparison before is at half this share. */
 const LAST_COMPARISON = 1 / 2;
 
-/** So many configurations share one loaded base, where they can: the graph and the state of each stay in memory with it. */
+/** Maximum number of configurations that share one loaded base: the graph and the state of each stay in memory with it. */
 export const SHARED_ADAPTERS = 4;
 
 /**
- * How trials are compared. `late`: as below. `early`, by versions before it, with which sweeps that they began go on: from a ninth of the
- * steps on, by their losses alone, and of equal ones the first continues.
+ * How trials are compared. `late`: as described below. `early`: as in earlier versions, kept for the sweeps that they started: from a
+ * ninth of the steps on, only by loss, and the first of equal trials continues.
  */
 export type Comparison = 'early' | 'late';
 
-/** Where the trials that are left are compared. */
+/** The step at which the remaining trials are compared. */
 export interface Rung {
-  /** Optimizer steps that each of them has done. */
+  /** Optimizer steps that each trial has done. */
   step: number;
-  /** So many go on, and those that are as good as the last of them. */
+  /** Number of trials that continue; trials that tie with the last of them continue, too. */
   survivors: number;
-  /** Of those that are as good as the last of them the first go on alone. */
+  /** Ties with the last survivor are cut: the first of equal trials continue. */
   cutsTies?: true;
 }
 
-/** Each comparison by the share of all steps that is done then, and how many are left after it. */
+/** Each comparison's share of all steps, and the number of trials that continue after it. */
 function comparisonsOf(trials: number): { share: number; survivors: number }[] {
   if (trials <= MOST_UNCOMPARED) return [];
   const times = trials <= MOST_COMPARED_ONCE ? 1 : 2;
@@ -38,7 +38,7 @@ function comparisonsOf(trials: number): { share: number; survivors: number }[] {
   }));
 }
 
-/** The same of versions before. */
+/** The same for `early` comparison. */
 function earlyComparisonsOf(trials: number): { share: number; survivors: number }[] {
   const left: number[] = [];
   for (let field = trials; field > 1; ) {
@@ -48,18 +48,18 @@ function earlyComparisonsOf(trials: number): { share: number; survivors: number 
   return left.map((survivors, at) => ({ share: 1 / REDUCTION ** (left.length - at), survivors }));
 }
 
-/** Whether so many trials are compared before their end. */
+/** Whether a sweep of this many trials compares them before the end. */
 export const areCompared = (trials: number): boolean => comparisonsOf(trials).length > 0;
 
-/** Steps between evaluations that a sweep has unless it says: as many as the first of two comparisons has. */
+/** Default number of steps between evaluations in a sweep: the steps before the first of two comparisons. */
 export function sweepEvalSteps(steps: number): number {
   return Math.max(1, Math.floor((steps * LAST_COMPARISON) / 2));
 }
 
 /**
- * The rungs of so many trials by ascending step; the last is the end, from which one is published. A trial is compared where it is
- * evaluated anyway, so that it is measured as a job of its own would be. Where there are fewer such steps than comparisons, several
- * are made at one.
+ * The rungs of a sweep by ascending step; the last is the end, where the best trial is published. Trials are compared at steps where they
+ * are evaluated anyway, so that the measurements equal those of a separate job. If there are fewer such steps than comparisons,
+ * several comparisons are made at one step.
  */
 export function rungsOf(
   trials: number,
@@ -77,7 +77,7 @@ export function rungsOf(
   return [...bySteps.values(), { step: steps, survivors: 1, ...ties }];
 }
 
-/** Optimizer steps of all trials together, where none are as good as others. */
+/** Optimizer steps of all trials together, without ties. */
 export function sweepSteps(trials: number, rungs: readonly Rung[]): number {
   let [total, field, from] = [0, trials, 0];
   for (const { step, survivors } of rungs) {

@@ -15,13 +15,13 @@ import { choosePeft } from './choose-peft.ts';
 import { parsePeftConfig } from './peft-config.ts';
 import type { TrainingOptions } from './training-options.ts';
 
-/** Trials of one sweep. */
+/** Maximum number of trials in a sweep. */
 const MAX_TRIALS = 32;
 
 const list = <Item extends TSchema>(item: Item, description: string) =>
   Type.Optional(Type.Array(item, { minItems: 1, maxItems: MAX_TRIALS, description }));
 
-/** `sweep` of a job creation request: values that are tried instead of one. */
+/** `sweep` of a job creation request: lists of values to try instead of a single value. */
 export const SweepSchema = Type.Object(
   {
     learning_rate: list(
@@ -45,13 +45,13 @@ export const SweepSchema = Type.Object(
 );
 export type Sweep = Static<typeof SweepSchema>;
 
-/** What one trial trains, and how. */
+/** The configuration of one trial. */
 export interface SweepTrial<Training = TrainingOptions> {
   readonly peft: PeftConfig;
   readonly training: Training;
 }
 
-/** Parses `sweep` of a request; undefined and null ask for none. Codes: unknown_sweep_option, invalid_sweep. */
+/** Parses `sweep` of a request; undefined and null mean no sweep. Codes: unknown_sweep_option, invalid_sweep. */
 export function parseSweep(value: unknown): Sweep | null {
   if (value === undefined || value === null) return null;
   if (!isRecord(value)) throw sweepError('sweep', `must be an object of lists, got ${show(value)}`);
@@ -91,21 +91,21 @@ function faultsOfGrid(sweep: Sweep): Fault[] {
   return [];
 }
 
-/** What a request has beside its sweep, as it was sent. */
+/** The rest of a request with a sweep, as it was sent. */
 export interface BesideSweep {
   peft: unknown;
-  /** Parsed. */
+  /** Already parsed. */
   training: TrainingOptions;
   hyperparameters: { learning_rate_multiplier?: number | 'auto' };
-  /** The configuration of the adapter that training goes on from. */
+  /** The configuration of the adapter that training continues from. */
   ofStart: PeftConfig | null;
-  /** What is trained without `peft`. Left out: what any job gets. */
+  /** What a job without `peft` trains. Absent: the general default. */
   otherwise?: typeof defaultPeft;
 }
 
 /**
- * The trials of a sweep, those of one method and rank next to each other. Throws GraftError: what `parsePeftConfig` throws, and
- * `invalid_sweep` for what contradicts the rest of the request.
+ * The trials of a sweep; those with the same method and rank are adjacent. Throws GraftError: the errors of `parsePeftConfig`, and
+ * `invalid_sweep` for conflicts with the rest of the request.
  */
 export function trialsOf(sweep: Sweep, beside: BesideSweep): SweepTrial[] {
   const { learning_rate: rates, r: ranks, peft_type: types } = sweep;
@@ -133,7 +133,7 @@ function configOf(base: unknown, r: number | null, { otherwise }: BesideSweep, s
   }
 }
 
-/** A fault of a trial; where the value is the sweep's, it names that field and the trial. Any other error is as it was. */
+/** Adds the sweep's field and the trial to a GraftError about a value of the sweep; returns other errors unchanged. */
 export function nameTrial(error: unknown, sweep: Sweep, trial: string): unknown {
   if (!(error instanceof GraftError)) return error;
   const { param } = error;
@@ -144,7 +144,7 @@ export function nameTrial(error: unknown, sweep: Sweep, trial: string): unknown 
   return Object.assign(error, { param: field, details: [{ path: field, message: error.message }] });
 }
 
-/** A method's options: those that the request gives it, else the usual ones, for the same task. */
+/** A method's options: those given for it in the request, else its defaults, with the same task. */
 function optionsOf(type: PeftType, given: unknown): unknown {
   if (isRecord(given) && given.peft_type === type) return given;
   if (methods[type].usualNeedsModel)
@@ -195,7 +195,7 @@ function sweepError(param: string, message: string): GraftError {
   });
 }
 
-/** In the words of a request what a trial has of its own: method, rank and learning rate. */
+/** Describes a trial by its method, rank and learning rate, in the terms of a request. */
 export function trialName({ peft, training }: SweepTrial<{ learning_rate?: number | 'auto' }>): string {
   const { r } = peft as { r?: number };
   const rate = training.learning_rate;

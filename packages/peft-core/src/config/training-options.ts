@@ -13,12 +13,12 @@ import { nearest } from '../schema/nearest.ts';
 import { TemplateKwargsSchema, templateKwargsFault } from '../schema/template-kwargs.ts';
 import { optionalTraining, SchedulerKwargsSchema, trainingShorthands } from './optional-training.ts';
 
-/** Epochs that a request may name. */
+/** Maximum number of epochs in a request. */
 const MOST_ASKED_EPOCHS = 50;
-/** With `max_steps` the examples are seen again until it is reached, so often at most. */
+/** With `max_steps` the examples are repeated until it is reached, at most this many times. */
 export const MOST_EPOCHS = 1000;
 
-/** How a job trains, every value fixed: what `training` of a job object shows and what the trainer follows. */
+/** Training options of a job with every value resolved: shown as `training` of a job object, and followed by the trainer. */
 export const ResolvedTrainingSchema = Type.Object(
   {
     n_epochs: Type.Integer({
@@ -200,7 +200,7 @@ export type ResolvedTraining = Static<typeof ResolvedTrainingSchema>;
 
 const auto = Type.Literal('auto');
 
-/** `training` of a job creation request: any of the options; what is left out is chosen by Graft. */
+/** `training` of a job creation request: any of the options; Graft chooses the omitted ones. */
 export const TrainingOptionsSchema = Type.Object(
   {
     ...Type.Partial(ResolvedTrainingSchema).properties,
@@ -275,13 +275,13 @@ export const HyperparametersSchema = Type.Object(
 );
 export type Hyperparameters = Static<typeof HyperparametersSchema>;
 
-/** Parses `training` of a request; undefined and null ask for nothing. Codes: unknown_training_option, invalid_training_option. */
+/** Parses `training` of a request; undefined and null mean no options. Codes: unknown_training_option, invalid_training_option. */
 export function parseTrainingOptions(value: unknown): TrainingOptions {
   if (value === undefined || value === null) return {};
   const faults: Fault[] = [];
   if (isRecord(value)) {
     const { lr_scheduler_kwargs: kwargs } = value;
-    // An object's own fields are told by their names.
+    // Its own fields are checked separately, so that faults name the field within the object.
     const { lr_scheduler_kwargs: nested, ...properties } = TrainingOptionsSchema.properties;
     faults.push(...unknownFields(value, TrainingOptionsSchema.properties, 'training'));
     faults.push(...checkFields(value, properties, 'training', 'invalid_training_option'));
@@ -318,6 +318,6 @@ function unknownFields(value: Record<string, unknown>, known: object, at: string
   return faults;
 }
 
-/** Whether training on a base that is stored so reads other values than its files have. */
+/** Whether training on a base with this storage type reads other values than its files have. */
 export const isQuantised = (base: ResolvedTraining['base_dtype']): base is 'int8' | 'nf4' =>
   base === 'int8' || base === 'nf4';

@@ -3,44 +3,44 @@ import type { ModelOutline } from '../outlines/outline.ts';
 import type { Attended } from './planned-batches.ts';
 import type { Scores } from './score-blocks.ts';
 
-/** What a block computes on the positions of one micro-batch. */
+/** Counts of numbers (tensor elements) in a block for one micro-batch. */
 export interface BlockNumbers {
   positions: number;
-  /** Numbers that it keeps for the backward pass, those of the residual stream among them. */
+  /** Numbers stored for the backward pass, including those of the residual stream. */
   kept: number;
   stream: number;
-  /** Its feed-forward network has a gate. */
+  /** Whether its feed-forward network has a gate. */
   gated: boolean;
-  /** Numbers of its attention's probabilities, over all heads. */
+  /** Numbers of its attention probabilities, over all heads. */
   scores: number;
-  /** Those of its own positions. */
+  /** Attention scores of self-attention. */
   own: Scores;
-  /** Numbers of the queries, and of what attention gives. */
+  /** Numbers of the queries, which equal those of attention's output. */
   queries: number;
-  /** Numbers of the keys, and of the values. */
+  /** Numbers of the keys, which equal those of the values. */
   keys: number;
-  /** Numbers of the tensors between the linear modules of its feed-forward network: one, or with a gate two. */
+  /** Numbers of the tensors between the linear modules of its feed-forward network: one tensor, or two with a gate. */
   inner: number;
   /** Numbers of the widest tensor between its linear modules. */
   widest: number;
-  /** Multiplications and additions of its frozen matrices' products, forward. */
+  /** Multiplications and additions of the forward products with its frozen matrices. */
   products: number;
 }
 
 interface Linear {
   in: number;
   out: number;
-  /** Computed on what an encoder-decoder's encoder reads. */
+  /** Computed on the input of an encoder-decoder's encoder. */
   onInput: boolean;
 }
 
-/** Blocks of the model, an encoder's among them. */
+/** Number of blocks of the model, including those of an encoder. */
 export const blockCount = ({
   layers,
   encoderLayers = 0,
 }: Pick<ModelOutline, 'layers' | 'encoderLayers'>): number => layers + encoderLayers;
 
-/** Every block of the model, an encoder's before its decoder's. */
+/** Counts for every block of the model, those of an encoder before those of its decoder. */
 export function blockNumbers(
   model: ModelOutline,
   shape: Pick<GridShape, 'rows' | 'tokens' | 'inputTokens'>,
@@ -55,7 +55,7 @@ export function blockNumbers(
     const isDecoder = !isEncoder && encoderLayers > 0;
     const positions = isEncoder ? input : own;
     const length = isEncoder ? attended.input : attended.own;
-    // Modules that widen: those of the feed-forward network, of which a gated one has two.
+    // Modules that widen are those of the feed-forward network; a gated one has two.
     const wide = linears.filter((each) => each.in === H && each.out > H && each.out !== headWidth);
     const inner = wide.reduce((sum, { out }) => sum + out, 0);
     const scores = positions * heads * length;
@@ -96,14 +96,14 @@ function linearsByBlock(model: ModelOutline): Linear[][] {
     if (kind !== 'linear' || !number || out === vocabularySize) continue;
     const isEncoder = encoderLayers > 0 && name.startsWith('encoder.');
     const block = Number(number[1]) + (isEncoder ? 0 : encoderLayers);
-    // Keys and values of cross-attention are computed on what the encoder gives.
+    // Keys and values of cross-attention are computed on the encoder's output.
     const onInput = isEncoder || /EncDecAttention\.[kv]$/.test(name);
     blocks[block]?.push({ in: width!, out: out!, onInput });
   }
   return blocks;
 }
 
-/** Logits of one chunk of a language model's head, and the labels of a micro-batch; null without such a head. */
+/** Labels of a micro-batch and sizes of a language model's head; null without such a head. */
 export function headNumbers(model: ModelOutline, { labels }: GridShape) {
   if (model.task !== 'CAUSAL_LM' && model.task !== 'SEQ_2_SEQ_LM') return null;
   const { vocabularySize, hiddenSize } = model;

@@ -38,12 +38,12 @@ test('a sweep comes to the steps of all its trials, and holds those that wait be
   const trials = [trial(4, 1e-3), trial(4, 1e-4), trial(8, 1e-3), trial(8, 1e-4)];
   const [small, large] = [estimateTraining(trials[0]!, machine), estimateTraining(trials[2]!, machine)];
   const sweep = estimateSweep(trials, machine);
-  // So few all train to the end.
+  // With so few trials all train to the end.
   assert.deepEqual([large.steps, sweep.steps], [90, 4 * 90]);
   assert.equal(sweep.tokens, large.tokens * 4);
   assert.equal(sweep.trainableParameters, large.trainableParameters);
   assert.equal(sweep.seconds, 2 * (small.seconds! + large.seconds!));
-  // Of six, twice the same among them, two go on from half of the steps.
+  // Six trials, two of each configuration: two continue from half of the steps.
   assert.equal(estimateSweep([...trials, ...trials.slice(2)], machine).steps, 6 * 50 + 2 * 40);
   const beside = sweep.peakMemoryBytes - large.peakMemoryBytes;
   assert.ok(beside > 12 * small.trainableParameters && beside < small.peakMemoryBytes, String(beside));

@@ -5,11 +5,11 @@ import { jobParts } from './job-parts.ts';
 import { waitingMemory } from './peak-memory.ts';
 
 /**
- * What a sweep comes to: the steps and tokens of all its trials, the memory of the one that takes most and of others that wait beside
- * it, and the time as if each step were one of their average. Throws as `estimateTraining` does.
+ * Estimates a sweep: the steps and tokens of all its trials; the memory of the largest trial and of those that wait beside it; and the
+ * time, with the average duration of a step in all trials. Throws as `estimateTraining` does.
  */
 export function estimateSweep(trials: readonly EstimatedJob[], machine: Machine): TrainingEstimate {
-  // The learning rate changes none of it.
+  // The learning rate does not affect the estimate.
   const configurations = new Map(trials.map((job) => [JSON.stringify(job.peft), job]));
   const each = [...configurations.values()].map((job) => ({
     ...estimateTraining(job, machine),

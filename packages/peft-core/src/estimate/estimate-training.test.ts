@@ -26,7 +26,7 @@ const modelConfig = {
 const machine: Machine = { device: 'cpu', precision: 'fp32', threads: 2, kernels: true, flops: 150e9 };
 const lora = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
-/** Like the bike shop's chats: 45 to 60 tokens, of which the first 31 are always the same and the last few are learnt. */
+/** Like the bike shop's chats: 45 to 60 tokens, of which the first 31 are always the same and the last few are trained on. */
 const chats: ExampleSize[] = Array.from({ length: 192 }, (_, i) => {
   const width = 44 + (i % 16);
   const ids = Int32Array.from({ length: width - 5 }, (_, t) => (t < 31 ? t : 100 + 50 * i + t));
@@ -59,7 +59,7 @@ function jobOf(
   return { modelConfig, peft: parsed, training, data };
 }
 
-/** What docs/estimates.md has of these: measured peaks, in GB. */
+/** Values in docs/estimates.md: measured peaks, in GB. */
 const measured: [number, Partial<ResolvedTraining>, Record<string, unknown>?][] = [
   [1.09, {}],
   [0.94, { batch_size: 1 }],
@@ -89,7 +89,7 @@ test('without kernels memory is within 15 % of what was measured, and it takes l
 });
 
 test('gradients of keys and values are counted, of a beginning that many share at most eight times', () => {
-  // Heads of keys for each of queries, and little else: attention's backward pass is what needs most.
+  // Many heads of keys and a small rest of the model: the backward pass of attention determines the peak.
   const wide = { ...modelConfig, num_key_value_heads: 32, num_attention_heads: 32, hidden_size: 2048 };
   const of = (length: number, sharers: number) => {
     const ids = Int32Array.from({ length: length + 10 }, (_, t) => t);
@@ -98,7 +98,7 @@ test('gradients of keys and values are counted, of a beginning that many share a
     const job = { ...jobOf({ batch_size: sharers, max_steps: 1 }, { sizes }), modelConfig: wide };
     return estimateTraining(job, machine).peakMemoryBytes;
   };
-  // A key and a value of 32 heads of 64 numbers in float32.
+  // A key and a value of 32 heads with 64 numbers in float32.
   const position = 2 * 32 * 64 * 4;
   const longer = (sharers: number) => (of(4000, sharers) - of(2000, sharers)) / 2000;
   assert.ok(longer(8) - longer(2) >= 6 * position, `${longer(8)} and ${longer(2)}`);
@@ -125,7 +125,7 @@ test('blocks below the lowest that is trained keep nothing and have no backward 
   assert.ok(top.seconds! < 0.8 * bottom.seconds!);
 });
 
-// Of a question of up to 39 tokens, all alike, and an answer.
+// A question of up to 39 tokens, the same in all examples, and an answer.
 const examples: TrainingExample[] = Array.from({ length: 50 }, (_, line) => {
   const ids = new Int32Array(5 + ((line * 7) % 40));
   const targets = ids.map((_, i) => (i < ids.length - 4 ? NO_TARGET : line));

@@ -5,8 +5,8 @@ import { peakMemory } from './peak-memory.ts';
 import { trainingSeconds } from './training-seconds.ts';
 
 /**
- * What a job comes to on a machine: exact where its sample is all of its examples, but for memory and time, whose constants
- * `bench/estimates` measures (docs/estimates.md). Throws GraftErrors of the model's outline.
+ * Estimates a job on a machine. Exact if its sample contains all of its examples, except for memory and time, whose constants were
+ * measured with `bench/estimates` (docs/estimates.md). Throws GraftErrors of the model's outline.
  */
 export function estimateTraining(job: EstimatedJob, machine: Machine): TrainingEstimate {
   const parts = jobParts(job, machine);

@@ -2,32 +2,32 @@ import type { PeftConfig, ResolvedTraining } from '../config/index.ts';
 import type { ExampleSize } from '../examples/batches/plan-batches.ts';
 import type { FormatName } from '../examples/formats/formats.ts';
 
-/** Sizes of some examples of a job, and how many it has. */
+/** Sizes of some examples of a job, and the total number of examples. */
 export interface DataSample {
   format: FormatName;
   /** A classifier's classes; null for other tasks. */
   labels: readonly string[] | null;
   training: ExampleSample;
-  /** Null without validation data; where it is split off the training file, `training` is what remains. */
+  /** Null without validation data; if it is split off the training file, `training` is the rest. */
   validation: ExampleSample | null;
 }
 
 export interface ExampleSample {
-  /** All of them. */
+  /** Total number of examples. */
   examples: number;
-  /** Of all of them, or of as many as were looked at. Not empty. */
+  /** Sizes of all examples, or of those that were read. Not empty. */
   sizes: ExampleSize[];
 }
 
-/** What a worker says of the machine that trains. */
+/** The training machine as reported by a worker. */
 export interface Machine {
   device: 'cpu' | 'gpu';
-  /** What the job's matrix products are computed in there. */
+  /** Precision of the job's matrix products on this machine. */
   precision: 'fp32' | 'bf16';
   threads: number;
-  /** Whether layers are Graft's own kernels there, which take what examples have in common once; else TensorFlow's operations. */
+  /** Whether layers use Graft's kernels, which compute common prefixes once; else they use TensorFlow's operations. */
   kernels: boolean;
-  /** Multiplications and additions of large matrix products in a second, in that precision; null: not measured. */
+  /** Multiplications and additions per second in large matrix products, in that precision; null: not measured. */
   flops: number | null;
 }
 
@@ -41,16 +41,16 @@ export interface EstimatedJob {
   data: DataSample;
 }
 
-/** What a job comes to before it runs. */
+/** Estimate of a job before it runs. */
 export interface TrainingEstimate {
   trainableParameters: number;
   totalParameters: number;
-  /** The most that the trainer's process holds at once: of the machine's memory, or where a GPU trains, of that card's. */
+  /** Peak memory of the trainer's process: main memory, or GPU memory if it trains on a GPU. */
   peakMemoryBytes: number;
-  /** Of all epochs, as they are counted while training. */
+  /** Tokens of all epochs, counted as in training. */
   tokens: number;
   /** Optimizer steps. */
   steps: number;
-  /** From opening the job's files to the adapter's own; null where the machine's speed is not known. */
+  /** From opening the job's files to writing those of the adapter; null if the machine's speed is not known. */
   seconds: number | null;
 }

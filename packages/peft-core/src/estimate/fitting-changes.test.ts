@@ -36,7 +36,7 @@ function jobOf(training: Partial<ResolvedTraining>, length = 1000): EstimatedJob
 
 const peakOf = (job: EstimatedJob, training: Partial<ResolvedTraining> = {}) =>
   estimateTraining({ ...job, training: { ...job.training, ...training } }, machine).peakMemoryBytes;
-/** Small and narrow, so that one change is never enough. */
+/** Options with the least memory, so that one more change is never enough. */
 const least = { batch_size: 1, gradient_checkpointing: true, base_dtype: 'nf4' } as const;
 
 test('each change that is enough alone, no larger than it must be', () => {
@@ -95,7 +95,7 @@ test('a batch of pairs keeps its size, and is embedded in mini-batches of the la
   assert.ok(memory < peakOf(pairs));
   const [change] = fittingChanges(pairs, machine, memory);
   assert.deepEqual(change, { training: { mini_batch_size: 8 }, peakMemoryBytes: memory });
-  // Even where nothing is enough alone.
+  // Even if no single change is enough.
   const least = { mini_batch_size: 1, gradient_checkpointing: true, base_dtype: 'nf4' } as const;
   const all = fittingChanges(pairs, machine, peakOf(pairs, least));
   assert.ok(all.length > 0);

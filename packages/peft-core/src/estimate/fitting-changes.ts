@@ -7,31 +7,31 @@ import { leadingPositions } from '../tuners/methods.ts';
 import type { EstimatedJob, ExampleSample, Machine } from './estimate.ts';
 import { estimateTraining } from './estimate-training.ts';
 
-/** Training options with which a job fits that does not as it is. */
+/** Changed training options with which a job fits that otherwise does not. */
 export interface FittingChange {
   training: Partial<ResolvedTraining>;
   peakMemoryBytes: number;
 }
 
-/** `max_seq_length` is told in these steps. */
+/** `max_seq_length` is suggested in multiples of this. */
 const LENGTH_STEP = 32;
-/** As the schema of training options has it. */
+/** As in the schema of training options. */
 const MOST_ACCUMULATION = 1024;
 
 type Options = Partial<ResolvedTraining>;
-/** Changes of one kind, the least first, each saving more than the one before. */
+/** Changes of one kind, the smallest first, each saving more than the one before. */
 type Kind = readonly Options[];
 
 /**
- * What would make a job fit into so much memory: each single change that does, no larger than it must be, those that change least
- * first; where none is enough alone, one combination of them. Empty when even all together are too little. With a shorter
- * `max_seq_length`, longer examples must be cut by whoever made them. A batch of pairs keeps its size, since its negatives are in it,
- * and is embedded in mini-batches.
+ * Changes that make a job fit into `memoryBytes`: for each kind the smallest change that is sufficient alone, least intrusive kinds
+ * first; if none is sufficient alone, one combination. Empty if even all together are insufficient. With a shorter `max_seq_length`, the
+ * user must shorten longer examples. A batch of pairs keeps its size, since it contains their negatives, and is embedded in
+ * mini-batches.
  */
 export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes: number): FittingChange[] {
   const peakOf = (options: Options): number =>
     estimateTraining(withOptions(job, options), machine).peakMemoryBytes;
-  /** The least change of the kind with which the job fits, besides others. */
+  /** The smallest change of the kind with which the job fits, in addition to `others`. */
   const least = (kind: Kind, others: Options): FittingChange | null => {
     const fits = (at: number) => peakOf({ ...others, ...kind[at] }) <= memoryBytes;
     const at = firstThat(kind.length, fits);
@@ -55,7 +55,7 @@ export function fittingChanges(job: EstimatedJob, machine: Machine, memoryBytes:
   return [];
 }
 
-/** As many examples a step as before, in smaller passes. */
+/** The same number of examples per step, in smaller passes. */
 function smallerBatches({
   training: { batch_size: batch, gradient_accumulation_steps: passes },
 }: EstimatedJob): Kind {
@@ -68,7 +68,7 @@ function smallerBatches({
   return halved;
 }
 
-/** The same batches, of which less is embedded at a time. */
+/** The same batches, with fewer examples embedded at a time. */
 function miniBatched({ training }: EstimatedJob): Kind {
   const halved: Options[] = [];
   for (let size = (miniBatchSize(training) ?? training.batch_size) >> 1; size >= 1; size >>= 1)
@@ -106,7 +106,7 @@ function longestOf({ widths, inputWidth }: ExampleSize): number {
   return Math.max(inputWidth, ...widths);
 }
 
-/** The job with other options; its longer examples cut to a shorter `max_seq_length`. */
+/** The job with other options; with a shorter `max_seq_length` its longer examples are cut. */
 function withOptions(job: EstimatedJob, options: Options): EstimatedJob {
   const { data } = job;
   const training = { ...job.training, ...options };
@@ -136,7 +136,7 @@ function cutTo(length: number, { widths, inputWidth, labels, tokens }: ExampleSi
   };
 }
 
-/** The first of `count` places for which `is` holds, if it holds for all behind it; null when it holds for none. */
+/** The first of `count` indices for which `is` holds, if it holds for all later ones; null if it holds for none. */
 function firstThat(count: number, is: (at: number) => boolean): number | null {
   if (count === 0 || !is(count - 1)) return null;
   let low = 0;

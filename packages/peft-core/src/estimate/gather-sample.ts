@@ -7,12 +7,12 @@ import type { TrainingExample } from '../examples/training-example.ts';
 import { leadingPositions } from '../tuners/methods.ts';
 import type { DataSample, ExampleSample } from './estimate.ts';
 
-/** Sizes that are kept of a file. */
+/** Maximum number of sizes stored per file. */
 export const MOST_SIZES = 2048;
-/** Ids of them that are kept, as they may be shared: 16 MiB. */
+/** Maximum number of their token ids stored for finding common prefixes: 16 MiB. */
 const MOST_IDS = 4 << 20;
 
-/** Gathers a sample while all examples of a job are read: every size, or of many every second, fourth, … */
+/** Gathers a sample while all examples of a job are read: the size of every example, or if there are many, of every second, fourth, … */
 export class SampleGatherer {
   readonly #virtualTokens: number;
   readonly #training: ResolvedTraining;
@@ -37,7 +37,7 @@ export class SampleGatherer {
     gathered.stride *= 2;
   }
 
-  /** Once all are read, of which there is at least one. */
+  /** Returns the sample after all examples have been read; there must be at least one. */
   sample(data: Pick<DataSample, 'format' | 'labels'>): DataSample {
     const { format, labels } = data;
     const { training_file, validation_file = null } = this.#files;
@@ -51,10 +51,10 @@ export class SampleGatherer {
   }
 }
 
-/** An id that no vocabulary reaches, for virtual tokens: all examples begin with the same. */
+/** Placeholder id of virtual tokens, above all vocabularies: all examples begin with the same virtual tokens. */
 const anyVirtual = 2 ** 30;
 
-/** Of an example's ids only those are kept that others may share. */
+/** Size of an example, with only those of its ids that other examples may share. */
 export function sampledSize(example: TrainingExample, virtualTokens: number): ExampleSize {
   const { shareable, ...size } = sizeOf(example, virtualTokens, anyVirtual);
   if (!shareable) return size;
@@ -65,13 +65,13 @@ export function sampledSize(example: TrainingExample, virtualTokens: number): Ex
 const idsOf = (sizes: readonly ExampleSize[]): number =>
   sizes.reduce((sum, { shareable }) => sum + (shareable?.ids.length ?? 0), 0);
 
-/** Tokens of the longest example of a sample, and of a soft prompt before it. */
+/** Tokens of the longest example of a sample, including a soft prompt. */
 export function longestOf({ format, training, validation }: DataSample, peft: PeftConfig): number {
   const { prefixLength } = leadingPositions(peft);
   const learnsNext = formatOf(format).targets === 'tokens';
   let longest = 0;
   for (const { widths, inputWidth } of [...training.sizes, ...(validation?.sizes ?? [])]) {
-    // The last token of a language model's text is a target only.
+    // The last token of a language model's text is only a target, so widths do not include it.
     const own = Math.max(...widths) + (learnsNext && inputWidth === 0 ? 1 : 0);
     longest = Math.max(longest, own, inputWidth);
   }
@@ -79,13 +79,13 @@ export function longestOf({ format, training, validation }: DataSample, peft: Pe
 }
 
 interface GatheredSizes extends ExampleSample {
-  /** Of so many examples one is kept. */
+  /** One in this many examples is stored. */
   stride: number;
-  /** Of each size; null where none decides what is held out. */
+  /** Place of each example in the split; null if places do not determine what is held out. */
   places: Place[] | null;
 }
 
-/** Takes a validation split off the training file. Which examples are held out is known only where there is a size of every one. */
+/** Splits validation examples off the training file. Which examples are held out is known only if every example has a size. */
 export function splitSample(
   { places, ...file }: ExampleSample & { places: readonly Place[] | null },
   validationFile: ExampleSample | null,
@@ -99,7 +99,7 @@ export function splitSample(
     const of = (part: ExampleSize[]): ExampleSample => ({ examples: part.length, sizes: part });
     return {
       training: of(parts.training),
-      // All examples may have one prompt.
+      // All examples may have the same prompt.
       validation: parts.validation.length > 0 ? of(parts.validation) : null,
     };
   }

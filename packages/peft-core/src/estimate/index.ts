@@ -1,4 +1,4 @@
-/** What a job comes to before it runs: memory, tokens, steps and time. Loads no TensorFlow. */
+/** Estimates of a job before it runs: memory, tokens, steps and time. Loads no TensorFlow. */
 export { blockNumbers } from './block-numbers.ts';
 export type {
   DataSample,

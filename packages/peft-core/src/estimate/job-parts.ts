@@ -11,23 +11,23 @@ import { blockCount } from './block-numbers.ts';
 import type { EstimatedJob, Machine } from './estimate.ts';
 import { type PlannedBatches, plannedBatches } from './planned-batches.ts';
 
-/** A job, taken apart. */
+/** The properties of a job that its estimate needs. */
 export interface JobParts extends Pick<EstimatedJob, 'peft' | 'training'> {
   model: ModelOutline;
   batches: PlannedBatches;
   storage: BaseStorage;
   device: Machine['device'];
   precision: Machine['precision'];
-  /** Whether layers are Graft's kernels, on lists of positions where the model's are no grid. */
+  /** Whether layers are Graft's kernels, on lists of positions if the model supports them. */
   kernels: boolean;
   trainedParameters: number;
-  /** The first block of the backward pass, counted through the model: below it nothing is trained. */
+  /** The lowest block that the backward pass reaches, counted through the model: nothing below it is trained. */
   lowestTrained: number;
-  /** Forward passes of each micro-batch through the model as it was before training. */
+  /** Forward passes per micro-batch through the model as it was before training. */
   referencePasses: number;
 }
 
-/** Throws what the outline of the model does. */
+/** Throws as `outlineOf` does. */
 export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
   const { modelConfig, peft, training, data } = job;
   const config = data.labels ? withLabels(modelConfig, data.labels) : modelConfig;
@@ -46,7 +46,7 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
   };
 }
 
-/** Without kernels a list is for batches whose beginnings are shared, where it computes less than a grid. */
+/** Without kernels, batches are lists only if prefixes are shared and a list computes less than a grid. */
 function batchesOn(
   { kernels }: Machine,
   data: EstimatedJob['data'],
@@ -57,12 +57,12 @@ function batchesOn(
   const grid = plannedBatches(data, training, 'grid');
   if (wanted !== 'shared') return grid;
   const shared = plannedBatches(data, training, 'shared');
-  // Every position of a list is held against all of it.
+  // On a list, stock attention compares every position with all others.
   const attended = { ...shared.attended, own: shared.shape.tokens };
   return costOf(shared.shape) < costOf(grid.shape) ? { ...shared, attended } : grid;
 }
 
-/** As train/setup.ts arranges batches for kernels; whether something is dropped, the names of options tell well enough here. */
+/** Arrangement for kernels as in train/setup.ts; option names suffice to detect dropout here. */
 function arrangementOf(
   model: ModelOutline,
   peft: EstimatedJob['peft'],
@@ -75,14 +75,14 @@ function arrangementOf(
 
 function lowestTrained(peft: EstimatedJob['peft'], model: ModelOutline): number {
   const { fileTensors } = methodOf(peft);
-  // Of an encoder-decoder the decoder's loss goes through the whole encoder, and names alone do not tell which is which.
+  // In an encoder-decoder, the decoder's loss flows back through the whole encoder, and names alone do not distinguish the two.
   if (!fileTensors || model.encoderLayers) return 0;
   let lowest = blockCount(model);
   for (const { key, needless } of fileTensors(peft, model)) {
     if (needless) continue;
     const number = /\.(\d+)\./.exec(key);
     if (number) lowest = Math.min(lowest, Number(number[1]));
-    // What is trained outside of blocks lies above them, or it is an embedding or a prompt.
+    // A trained tensor outside of blocks is above them, unless it is an embedding or a prompt.
     else if (!isAbove(key, model)) return 0;
   }
   return lowest;

@@ -3,34 +3,34 @@ import { type ErrorDetail, GraftError } from '../errors.ts';
 import type { RawExample } from '../examples/formats/formats.ts';
 import { createJsonlChecker, MAX_LINE_BYTES } from '../examples/jsonl.ts';
 
-/** Files up to this size are looked at whole. */
+/** Files up to this size are read completely. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
-/** Of larger ones this many blocks, evenly spaced, and of each the lines that start in it. */
+/** Larger files are sampled: this many blocks, evenly spaced, with the lines that start in each. */
 const BLOCKS = 256;
 const BLOCK_BYTES = 64 * 1024;
-/** Lines may be far longer than a block: when so many bytes were read, the blocks that are left are left out. */
+/** Lines may be far longer than a block: after this many bytes the remaining blocks are skipped. */
 const MOST_BYTES = 24 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** What was seen of a data file. */
+/** The part of a data file that was read. */
 export interface Look {
-  /** In an order that is as good as any: the first ones are spread over the file, too. */
+  /** In no particular order, but the first ones are spread over the file, too. */
   examples: RawExample[];
-  /** All lines were looked at. */
+  /** Whether all lines were read. */
   isWhole: boolean;
-  /** Bytes of the file. */
+  /** Size of the file in bytes. */
   bytes: number;
-  /** Bytes of the lines that were looked at. */
+  /** Total bytes of the lines that were read. */
   seenBytes: number;
-  /** The error with the lines that are no examples; null without one. */
+  /** The error that lists the invalid lines; null without any. */
   fault: GraftError | null;
-  /** How many these are. */
+  /** Number of invalid lines. */
   badLines: number;
-  /** Where a line stands whose `line` an example or a detail of `fault` has. */
+  /** Adds the location to a detail about a line: its number, or where that is unknown its first byte. */
   place(detail: ErrorDetail): ErrorDetail;
 }
 
-/** Looks at a bounded part of a data file. Throws `empty_file` when it has no example there. */
+/** Reads a bounded part of a data file. Throws `empty_file` if that part contains no example. */
 export async function lookAtFile(path: string): Promise<Look> {
   const file = await open(path, 'r');
   try {
@@ -42,7 +42,7 @@ export async function lookAtFile(path: string): Promise<Look> {
       (example) => examples.push(example),
       () => badLines++,
     );
-    /** Of each line in the order they were looked at: where it starts. Those of the first block are the file's first lines. */
+    /** Start of each line in the order of reading. The first block contains the file's first lines. */
     const starts: number[] = [];
     let counted = 0;
     let seenBytes = 0;
@@ -62,7 +62,7 @@ export async function lookAtFile(path: string): Promise<Look> {
         if (block === 0) counted = starts.length;
       }
     }
-    // Where only parts were looked at, the numbers of most lines are not known.
+    // If only parts were read, the numbers of most lines are not known.
     const place = (detail: ErrorDetail): ErrorDetail => {
       const { line, message, count } = detail;
       if (line === undefined || isWhole) return detail;
@@ -77,9 +77,9 @@ export async function lookAtFile(path: string): Promise<Look> {
   }
 }
 
-/** The lines that start in the block from `from`, each to its end. */
+/** The complete lines that start in the block at `from`. */
 async function linesOf(file: FileHandle, from: number): Promise<{ start: number; line: Uint8Array }[]> {
-  // A line starts where the byte before it is a newline.
+  // A line starts where the preceding byte is a newline.
   const before = Math.max(0, from - 1);
   const block = await read(file, before, from - before + BLOCK_BYTES);
   const lines: { start: number; line: Uint8Array }[] = [];
@@ -96,7 +96,7 @@ async function linesOf(file: FileHandle, from: number): Promise<{ start: number;
   return lines;
 }
 
-/** A line of which `begun` is known, to its end, or until it is too long for the checker. */
+/** Reads the rest of a line that starts with `begun`, to its end or until it is too long for the checker. */
 async function restOf(file: FileHandle, start: number, begun: Uint8Array): Promise<Uint8Array> {
   const parts = [begun];
   let length = begun.length;
@@ -115,7 +115,7 @@ async function read(file: FileHandle, at: number, bytes: number): Promise<Uint8A
   return buffer.subarray(0, bytesRead);
 }
 
-/** 0 to `count` − 1, a power of two, such that the first few are spread over all: the bits of each number reversed. */
+/** The numbers 0 to `count` − 1, for a power of two, with the first few spread over all: each number's bits are reversed. */
 function inSpreadOrder(count: number): number[] {
   let order = [0];
   while (order.length < count) order = [...order.map((n) => 2 * n), ...order.map((n) => 2 * n + 1)];

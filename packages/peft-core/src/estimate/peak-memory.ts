@@ -8,41 +8,41 @@ import { scoreBlock } from './score-blocks.ts';
 import { stockStepBytes } from './stock-memory.ts';
 
 const MB = 1e6;
-/** Bytes of a number that is computed with. */
+/** Bytes of a number in computations. */
 const FLOAT = 4;
 
-/** Constants that bench/estimates measured, of layers made of stock operations and of kernels. */
+/** Constants measured with bench/estimates, for layers of stock operations and for kernels. */
 interface Measured {
-  /** What the trainer's process holds before there is a model: Node, TensorFlow's library. */
+  /** Memory of the trainer's process before it has a model: Node and TensorFlow's library. */
   engine: number;
-  /** The traced graph of a block, and what was garbage while it was made. */
+  /** The traced graph of a block, and the garbage from tracing it. */
   graph: number;
-  /** What a block has more where its matrices are not kept in float32, and are widened or unpacked where they are read. */
+  /** Additional memory per block if its matrices are not stored in float32, and are widened or unpacked when read. */
   unpacked: number;
-  /** What the allocator holds beyond what is asked of it, as a share of what lives through a step. */
+  /** Memory that the allocator holds relative to the tensors that live through a step. */
   slack: number;
 }
 const STOCK: Measured = { engine: 370 * MB, graph: 5 * MB, unpacked: 3.3 * MB, slack: 1.16 };
 const KERNELS: Measured = { engine: 160 * MB, graph: 3.5 * MB, unpacked: 0, slack: 1.02 };
-/** Kernels are for norms by root mean square and for gated activations; what else there is keeps this much more. */
+/** Kernels cover RMS norms and gated activations; other models store this factor more. */
 const UNGATED = 1.2;
-/** Of the widest weight as it is read in float32, by how it is kept, where kernels read it; 1 where float32 is computed with. */
+/** Share of the widest weight that exists in float32 while kernels read it, by its storage type; 1 for float32 computation. */
 const WIDENED = { float32: 0.3, bfloat16: 0, int8: 0, nf4: 0.5 };
 
-/** Floats of the widest vector of kernels. */
+/** Floats in the widest vector register that kernels use. */
 const VECTOR = 16;
 
-/** Rows of logits that exist at a time; nn/cross-entropy.ts. */
+/** Rows of logits that exist at a time, as in nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
 
 const bytesOf: Record<string, number> = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 };
 
-/** What TensorFlow's allocator for a GPU holds beyond what is asked of it, as a share of what lives through a step: assumed until one is measured. */
+/** Memory that TensorFlow's GPU allocator holds relative to the tensors that live through a step: an assumption, not yet measured. */
 const CARD_SLACK = 1.05;
 
 /**
- * The most that the trainer's process holds at once while it trains, in bytes: of the machine's memory, or of what its GPU has besides
- * CUDA's own, which is not counted in what workers say that they have.
+ * Peak memory of the trainer's process while it trains, in bytes: of main memory, or of its GPU's memory without that of CUDA itself,
+ * which workers already subtract from the memory that they report.
  */
 export function peakMemory(parts: JobParts): number {
   if (parts.device === 'gpu') return variableBytes(parts) + CARD_SLACK * stockStepBytes(parts);
@@ -50,17 +50,17 @@ export function peakMemory(parts: JobParts): number {
   const blocks = blockCount(parts.model) * (graph + (parts.storage === 'float32' ? 0 : unpacked));
   if (!parts.kernels) return engine + blocks + variableBytes(parts) + slack * stockStepBytes(parts);
   const { kept, largest } = weightBytes(parts);
-  // The gradient, Adam's two, the values, and as many again while a step replaces them.
+  // The gradient, Adam's two moments, the values, and as much again while a step replaces them.
   const own = 8 * FLOAT * parts.trainedParameters;
-  // The average, as much while a step replaces it, and both on their way to be measured.
+  // The average, as much while a step replaces it, and both copies during an evaluation.
   const average = parts.training.ema_decay === undefined ? 0 : 4 * FLOAT * parts.trainedParameters;
   const adapter = own + average;
   return engine + blocks + kept + largest * widened(parts) + adapter + slack * activationBytes(parts);
 }
 
 /**
- * The most that a process holds that only measures an adapter, on the base model as it is served: in float32. `shape` is of the batches.
- * Nothing is kept for a backward pass, so one block's numbers are there at a time.
+ * Peak memory of a process that only measures an adapter on the base model as it is served, in float32. `shape` is that of the batches.
+ * Nothing is stored for a backward pass, so the tensors of only one block exist at a time.
  */
 export function measuringMemory({
   model,
@@ -83,7 +83,7 @@ export function measuringMemory({
   return engine + blockCount(model) * graph + weights + slack * Math.max(logits, ...within);
 }
 
-/** What an adapter holds that waits beside the one that is trained: its graph, values, Adam's two and their average. */
+/** Memory of an adapter that waits beside the one being trained: its graph, values, Adam's moments and the moving average. */
 export function waitingMemory({
   model,
   training,
@@ -93,11 +93,11 @@ export function waitingMemory({
 }: Pick<JobParts, 'model' | 'training' | 'trainedParameters' | 'kernels' | 'device'>): number {
   const { graph } = kernels ? KERNELS : STOCK;
   const vectors = training.ema_decay === undefined ? 3 : 4;
-  // A GPU's memory holds no graphs.
+  // Graphs are not in GPU memory.
   return (device === 'gpu' ? 0 : blockCount(model) * graph) + vectors * FLOAT * trainedParameters;
 }
 
-/** The program's variables: the frozen weights, the adapter, Adam's two averages, the sum of micro-batches' gradients, the average. */
+/** The program's variables: frozen weights, adapter, Adam's two moments, accumulated gradients, moving average. */
 export function variableBytes(parts: JobParts): number {
   const { training, batches, trainedParameters } = parts;
   const sums = training.gradient_accumulation_steps > 1 || batches.isCached ? 1 : 0;
@@ -105,7 +105,7 @@ export function variableBytes(parts: JobParts): number {
   return weightBytes(parts).kept + (3 + sums + averages) * FLOAT * trainedParameters;
 }
 
-/** The frozen weights as they are kept; and the largest of them as it is read, in float32. */
+/** Bytes of the frozen weights as stored (`kept`), and of the largest of them in float32. */
 function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   let kept = storage === 'nf4' ? FLOAT * elementCount(NF4_TABLE.shape) : 0;
   let largest = 0;
@@ -116,23 +116,23 @@ function weightBytes({ model, storage }: Pick<JobParts, 'model' | 'storage'>) {
   return { kept, largest };
 }
 
-/** Share of the widest weight that is there in float32 at the peak, by kernels. */
+/** Share of the widest weight that exists in float32 at the peak, with kernels. */
 function widened({ storage, precision }: JobParts): number {
   if (storage === 'bfloat16' && precision === 'fp32') return 1;
   return WIDENED[storage];
 }
 
-/** What a step by kernels keeps for its backward pass, and the most that one part of it needs besides. */
+/** Memory that a step with kernels stores for its backward pass, plus the maximum that one part of the step needs in addition. */
 function activationBytes(parts: JobParts): number {
   const { model, peft, training, lowestTrained } = parts;
   const { shape, attended } = parts.batches;
   const blocks = blockNumbers(model, shape, attended);
   const recomputes = training.gradient_checkpointing;
-  /** The residual stream in float32; what flows between products as that does. */
+  /** Bytes of a number in activations between products; the residual stream is always float32. */
   const flow = parts.precision === 'bf16' ? FLOAT / 2 : FLOAT;
   const keptBy = ({ kept, stream, gated }: BlockNumbers) =>
     (FLOAT * stream + flow * (kept - stream)) * (!gated && !model.encoderLayers ? UNGATED : 1);
-  /** A block's input and what attention gave. */
+  /** A block's input and its attention output. */
   const keptOfRecomputed = ({ positions }: BlockNumbers) => (FLOAT + flow) * positions * model.hiddenSize;
   const kept = blocks
     .slice(lowestTrained)
@@ -141,7 +141,7 @@ function activationBytes(parts: JobParts): number {
     FLOAT *
     (methodOf(peft).keptNumbers?.(peft, model) ?? 0) *
     Math.max(...blocks.map(({ positions }) => positions));
-  // Kernels of attention never have all probabilities at once.
+  // Kernels of attention never store all probabilities at once.
   const scores = model.encoderLayers ? 8 * FLOAT : 0;
   const attention = attentionGradientBytes(parts, flow);
   const within = blocks.map(
@@ -155,8 +155,8 @@ function activationBytes(parts: JobParts): number {
 }
 
 /**
- * What the backward pass of attention by kernels holds at once: gradients of keys and values in float32, of heads that are filled up to
- * whole vectors; and in `flow` bytes a number, those of the output, the queries, keys and values.
+ * Memory of attention's backward pass with kernels: gradients of keys and values in float32, with heads padded to whole vectors; and in
+ * `flow` bytes per number, the gradients of output, queries, keys and values.
  */
 function attentionGradientBytes({ model, batches }: JobParts, flow: number): number {
   const { heads, kvHeads, headSize } = model;

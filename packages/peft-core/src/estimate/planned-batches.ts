@@ -10,23 +10,23 @@ import {
 import { measuringBatchSize, miniBatchSize } from '../examples/batches/plan-training.ts';
 import type { DataSample } from './estimate.ts';
 
-/** The batches of a job, as its sample shows them. */
+/** The batches of a job, extrapolated from its sample. */
 export interface PlannedBatches {
   shape: GridShape;
   /** Optimizer steps. */
   steps: number;
   /** Forward and backward passes over all steps. */
   passes: number;
-  /** Each pass is computed forward once more before: a batch is embedded in mini-batches. */
+  /** Whether each pass has an additional forward pass before it, because a batch is embedded in mini-batches. */
   isCached: boolean;
-  /** Of all steps. */
+  /** Tokens of all steps. */
   tokens: number;
-  /** Positions of a pass, and how many of them each sees: means. */
+  /** Mean number of positions in a pass, and mean number of positions that each attends to. */
   positions: number;
   attended: Attended;
-  /** The most positions whose keys' gradients attention by kernels holds at a time. */
+  /** Maximum number of positions whose key gradients attention with kernels stores at a time. */
   gradientPositions: number;
-  /** What the model is measured on after training and at every `eval_steps`; null without validation data. */
+  /** Evaluations at every `eval_steps` and after training; null without validation data. */
   evaluation: {
     shape: GridShape;
     positions: number;
@@ -36,16 +36,16 @@ export interface PlannedBatches {
   } | null;
 }
 
-/** Positions that one sees of its own sequence, and of what an encoder-decoder's encoder reads. */
+/** Number of positions that one attends to in its own sequence, and in the input of an encoder-decoder's encoder. */
 export interface Attended {
   own: number;
   input: number;
 }
 
-/** Examples that are laid out at most: more epochs show little that is new. */
+/** Maximum number of examples in the plan: more epochs would hardly change the result. */
 const mostPlaced = 20_000;
 
-/** The plan that training would make, if the sample is all; else one like it. */
+/** The plan of the training if the sample contains all examples; else a similar one. */
 export function plannedBatches(
   { training, validation }: DataSample,
   options: ResolvedTraining,
@@ -107,13 +107,13 @@ export function plannedBatches(
   };
 }
 
-/** Passes of a training epoch. */
+/** Number of passes in a training epoch. */
 function passesOf(examples: number, batchSize: number, mini: number): number {
   const rest = examples % batchSize;
   return Math.floor(examples / batchSize) * miniBatches(batchSize, mini) + miniBatches(rest, mini);
 }
 
-/** Those of a sample that is smaller than a step again, so that a step is as large as it will be. */
+/** Repeats a sample that is smaller than a step, so that a step has its full size. */
 function atLeast(count: number, sizes: readonly ExampleSize[]): readonly ExampleSize[] {
   return sizes.length >= count ? sizes : Array.from({ length: count }, (_, i) => sizes[i % sizes.length]!);
 }
@@ -122,7 +122,7 @@ function meanTokens(sizes: readonly ExampleSize[]): number {
   return sizes.reduce((sum, { tokens }) => sum + tokens, 0) / sizes.length;
 }
 
-/** Positions that one of them sees in its own sequence, where each has a list of its own. */
+/** Mean number of positions that a position attends to, if each sequence has its own list. */
 function meanAttended(widths: readonly number[]): number {
   const total = widths.reduce((sum, width) => sum + width, 0);
   return widths.reduce((sum, width) => sum + width ** 2, 0) / Math.max(1, total);

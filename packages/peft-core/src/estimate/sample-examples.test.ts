@@ -57,7 +57,7 @@ function source({ model = 'llama', peft: options = {}, training = {}, files }: G
   };
 }
 
-/** What training makes of the same files, all of them. */
+/** Sizes of all examples of the same files as read for training. */
 async function trained(from: SampledSource) {
   const { format, labels, training, validation } = await readTrainingData(from);
   const { virtualTokens } = leadingPositions(from.peft);
@@ -73,7 +73,7 @@ async function trained(from: SampledSource) {
   };
 }
 
-/** What is gathered while all lines are read. */
+/** The sample gathered while all lines are read. */
 async function gathered(from: SampledSource) {
   const gatherer = new SampleGatherer(from.peft, from.training, Boolean(from.validationFile));
   const read = await readExamples(
@@ -152,7 +152,7 @@ test('the longest example of a sample has a soft prompt before it', async () => 
     const from = source(given);
     return longestOf(await sampleExamples(from), from.peft);
   };
-  // A token for the end each.
+  // Each sequence includes an end token.
   const files = {
     training: [
       { prompt: 'a', completion: 'xxx' },
@@ -199,7 +199,7 @@ test('where not every line has a size, what is held out is counted and has the s
 });
 
 test('of a large file a part is read, all over it, without preferring long lines', async () => {
-  // 40 MiB: lines of 100 and of 5,000 bytes by turns, longer in the second half.
+  // 40 MiB: alternating lines of 100 and of 5,000 bytes, longer in the second half.
   const line = (i: number) => ({ id: 'y'.repeat(i % 2 ? 4900 : 10), text: 'x'.repeat(i < 8000 ? 10 : 50) });
   const from = source({ training: { validation_split: 0.1 }, files: { training: many(16_000, line) } });
   const { training, validation } = await sampleExamples(from);

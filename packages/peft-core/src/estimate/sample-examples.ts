@@ -29,14 +29,14 @@ import { type Look, lookAtFile } from './look-at-file.ts';
 /** A job's data files, as training reads them. */
 export interface SampledSource extends Omit<ExampleSource, keyof ReadingOptions> {
   training: ResolvedTraining;
-  /** Examples of each file, where they are known: of a large one only a part is looked at. */
+  /** Number of examples in each file, if known: only a part of a large file is read. */
   counts: Record<DataFile, number | null>;
 }
 
 /**
- * Sizes of some of a job's examples, as training would have them, from a part of its files that is bounded however large they are.
- * A classifier has the classes that were seen. Throws what `readExamples` throws, of the lines that were tokenised; where a
- * line's number is not known, the message names its first byte.
+ * Sizes of some of a job's examples, as in training, from a bounded part of its files, however large they are. A classifier gets the
+ * classes seen in that part. Throws the errors of `readExamples` for the lines that were tokenised; if the number of a line is not
+ * known, the message gives its first byte.
  */
 export async function sampleExamples(given: SampledSource): Promise<DataSample> {
   const { training, counts, peft, trainingFile, validationFile } = given;
@@ -66,7 +66,7 @@ export async function sampleExamples(given: SampledSource): Promise<DataSample> 
   return { format, labels: classes?.names ?? null, ...splitSample(file, held, training) };
 }
 
-/** `perLine`: pieces that a line is split into, on average. */
+/** `perLine`: mean number of pieces that a line is split into. */
 function countOf(
   { isWhole, examples, bytes, seenBytes }: Look,
   known: number | null,
@@ -76,7 +76,7 @@ function countOf(
   return Math.round(lines * perLine);
 }
 
-/** The classes of the labels that were seen. In a part of a file there may be too few: any label is then as good as another. */
+/** The classes seen in a file. A part of a file may contain too few of them, so all its labels are mapped to class 0. */
 function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look): Classes {
   const labels = new LabelCollector();
   for (const example of examples) labels.add(example);
@@ -89,7 +89,7 @@ function seenClasses(source: ExampleSource, { examples, isWhole, fault }: Look):
   }
 }
 
-/** Tokenises some of what was looked at, evenly picked; `perLine` is how many examples a line is. Throws its bad lines, and those that are no examples. */
+/** Tokenises an even selection of the examples; `perLine` is the mean number of examples per line. Throws if lines are invalid. */
 function sizesOf(
   { examples: seen, fault: unread, badLines, place }: Look,
   { tokenizer, peft }: ExampleSource,

@@ -1,28 +1,28 @@
-// How many scores of attention on stock operations are there at once: nn/attention/plan-blocks.ts without TensorFlow.
+// Size of the attention scores that stock operations store at once: nn/attention/plan-blocks.ts without TensorFlow.
 import type { Machine } from './estimate.ts';
 
-/** The scores of one attention. */
+/** Dimensions of the scores of one attention. */
 export interface Scores {
   rows: number;
   kvHeads: number;
-  /** Heads of queries that share one of keys. */
+  /** Number of query heads that share a key head. */
   group: number;
   queries: number;
   keys: number;
-  /** No query sees a later key. */
+  /** No query attends to a later key. */
   causal: boolean;
 }
 
 const FLOAT = 4;
-/** Bytes of one block's scores at most, and copies of the queries that these may take if that is more; nn/computation.ts. */
+/** Maximum bytes of one block's scores, or this many copies of the queries if that is more; nn/computation.ts. */
 const SCORE_BYTES = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
 const QUERY_COPIES = 2;
-/** nn/attention/plan-blocks.ts. */
+/** As in nn/attention/plan-blocks.ts. */
 const CAUSAL_CHUNKS = 8;
 const SMALLEST_CHUNK = 512;
 const CHUNK_MULTIPLE = 64;
 
-/** Bytes in float32 of the largest block; `numbers`: of the queries. */
+/** Size of the largest block in float32; `numbers`: number of elements in the queries. */
 export function scoreBlock(
   { rows, kvHeads, group, queries, keys, causal }: Scores,
   numbers: number,
@@ -38,7 +38,7 @@ export function scoreBlock(
   const chunk = Math.min(size, Math.ceil(wanted / CHUNK_MULTIPLE) * CHUNK_MULTIPLE);
   const rowsAtOnce = alike(rows, most / (kvHeads * bytes(chunk, keys)));
   let largest = 0;
-  // Of the chunks of queries that see all keys before them.
+  // Each chunk of queries attends to the keys up to its end.
   for (let seen = causal ? Math.min(chunk, keys) : keys; ; seen = Math.min(keys, seen + chunk)) {
     const one = rowsAtOnce * bytes(chunk, seen);
     largest = Math.max(largest, one * alike(kvHeads, most / one));
@@ -46,7 +46,7 @@ export function scoreBlock(
   }
 }
 
-/** The longest of as few pieces of at most `size` as it takes. */
+/** The largest piece if `count` is split evenly into the fewest pieces of at most `size`. */
 function alike(count: number, size: number): number {
   return Math.ceil(count / Math.ceil(count / Math.max(1, Math.floor(size))));
 }

@@ -1,5 +1,5 @@
-// What a step of TensorFlow's own operations holds at once, derived from the graph of one: train/machine/stock-memory.test.ts holds it
-// against a walk over such graphs, which train/machine/live-memory.test.ts holds against TensorFlow's allocator.
+// Memory of a step with TensorFlow's own operations, derived from the graph of a step: train/machine/stock-memory.test.ts compares it
+// with a walk over such graphs, which train/machine/live-memory.test.ts compares with TensorFlow's allocator.
 import { elementCount } from '../tensors/tensor-source.ts';
 import { methodOf } from '../tuners/methods.ts';
 import { SLICE_BYTES, storedWeights } from '../weights/base-storage.ts';
@@ -7,10 +7,10 @@ import { type BlockNumbers, blockNumbers, headNumbers } from './block-numbers.ts
 import type { JobParts } from './job-parts.ts';
 import { scoreBlock } from './score-blocks.ts';
 
-/** Bytes of a number that is computed with. */
+/** Bytes of a number in computations. */
 const FLOAT = 4;
 
-/** Rows of logits that exist at a time; nn/cross-entropy.ts. */
+/** Rows of logits that exist at a time, as in nn/cross-entropy.ts. */
 const HEAD_ROWS = 256;
 const GPU_HEAD_BYTES = 160 << 20;
 
@@ -19,14 +19,14 @@ function headRows(device: JobParts['device'], vocabulary: number): number {
   return device === 'cpu' ? HEAD_ROWS : Math.max(rows, HEAD_ROWS);
 }
 
-/** What a stock step's tensors between products are stored in: on a GPU as the products' factors are, else in float32. */
+/** Bytes of a number in activations between products: on a GPU as in the products' factors, else float32. */
 const flowBytes = ({ device, precision }: JobParts): number =>
   device === 'gpu' && precision === 'bf16' ? FLOAT / 2 : FLOAT;
 
-/** Bytes of a factor of a product. */
+/** Bytes of a number in a factor of a product. */
 const factorBytes = ({ precision }: JobParts): number => (precision === 'bf16' ? FLOAT / 2 : FLOAT);
 
-/** The most that a step's function holds at once besides variables, in bytes. */
+/** Peak memory of a step's function besides variables, in bytes. */
 export function stockStepBytes(parts: JobParts): number {
   const { model, training, trainedParameters, lowestTrained } = parts;
   const { shape, attended } = parts.batches;
@@ -37,19 +37,19 @@ export function stockStepBytes(parts: JobParts): number {
   const keptBy = (block: BlockNumbers) =>
     recomputes ? keptOfRecomputed(parts, block) : keptOfBlock(parts, block) + added;
   const kept = trained.reduce((sum, block) => sum + keptBy(block), 0);
-  // Factors of the adapter's products are made once, for the forward and the backward pass.
+  // The adapter's factors are converted once, for the forward and the backward pass.
   const factors = parts.precision === 'bf16' ? factorBytes(parts) * trainedParameters : 0;
   const gradients = FLOAT * trainedParameters;
   const within = Math.max(...blocks.map((block) => backwardBytes(parts, block, added)));
   return Math.max(
     Math.max(kept + factors, gradients) + within + maskBytes(parts, blocks),
     kept + factors + headBytes(parts),
-    // The gradients as one vector, what it is scaled to, and what comes of them.
+    // The gradients as one vector, the scaled gradients, and the update.
     3 * gradients,
   );
 }
 
-/** What a method keeps of a block besides. */
+/** Additional memory that a method stores per block. */
 function methodBytes({ model, peft }: JobParts, blocks: readonly BlockNumbers[]): number {
   const numbers = methodOf(peft).keptNumbers?.(peft, model) ?? 0;
   return (FLOAT * numbers * Math.max(...blocks.map(({ positions }) => positions))) / blocks.length;
@@ -57,7 +57,7 @@ function methodBytes({ model, peft }: JobParts, blocks: readonly BlockNumbers[])
 
 const scoresOf = ({ device }: JobParts, { own, queries }: BlockNumbers) => scoreBlock(own, queries, device);
 
-/** What a block keeps for its backward pass. In blocks attention keeps what it gives, and again as the module after it reads it. */
+/** Memory that a block stores for its backward pass. Attention in blocks stores its output twice: also as input of the next module. */
 function keptOfBlock(parts: JobParts, block: BlockNumbers): number {
   const flow = flowBytes(parts);
   const attention =
@@ -65,24 +65,24 @@ function keptOfBlock(parts: JobParts, block: BlockNumbers): number {
   return FLOAT * block.stream + flow * (attention + block.inner);
 }
 
-/** Its input, and what attention in blocks gives. */
+/** The block's input, and the output of attention in blocks. */
 function keptOfRecomputed(parts: JobParts, block: BlockNumbers): number {
   const input = FLOAT * block.positions * parts.model.hiddenSize;
   return input + (scoresOf(parts, block).inBlocks ? flowBytes(parts) * block.queries : 0);
 }
 
 /**
- * Tensors between the modules of a feed-forward network, of one module's width, that its backward pass has at once in float32: with a
- * gate, the same where what flows is narrow, and without.
+ * Number of float32 tensors between the modules of a feed-forward network, each of one module's width, that exist at once in its
+ * backward pass: with a gate, with a gate and narrow activations, and without a gate.
  */
 const WIDE = { gated: 6, narrow: 5, plain: 6 };
 
-/** The most that a block's backward pass needs at once, besides what the blocks keep; less what is gone of its own by then. */
+/** Peak memory of a block's backward pass, besides what all blocks store, minus what the block itself has released by then. */
 function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): number {
   const { model, training } = parts;
   const flow = flowBytes(parts);
   const numbers = block.positions * model.hiddenSize;
-  // The gradient that comes in and the one that goes on; and narrowed, what the modules before and after attention read.
+  // The incoming and outgoing gradients, and, in bf16, the inputs of the modules before and after attention.
   const around = 2 * FLOAT * numbers + (flow === FLOAT ? 0 : 2 * flow * numbers);
   const inner = flow * block.inner;
   const again = training.gradient_checkpointing
@@ -98,7 +98,7 @@ function backwardBytes(parts: JobParts, block: BlockNumbers, added: number): num
   return around + again + Math.max(feedForward, attention, product);
 }
 
-/** The widest frozen matrix of a block as products take it, what it is unpacked by, and what a method makes of it. */
+/** The widest frozen matrix of a block as used in products, the tensors for unpacking it, and the copies that a method makes. */
 function unpackedBytes({ model, peft, storage, precision }: JobParts): number {
   const bytes = { float32: 4, bfloat16: 2, int8: 0, nf4: 0 }[storage];
   const factor = precision === 'bf16' ? 2 : 4;
@@ -110,7 +110,7 @@ function unpackedBytes({ model, peft, storage, precision }: JobParts): number {
   return copies + largest * (2 * FLOAT + (factor === FLOAT ? 0 : factor));
 }
 
-/** Masks of whole attentions, which live through the step. */
+/** Masks of attention that is not computed in blocks, which live through the step. */
 function maskBytes(parts: JobParts, blocks: readonly BlockNumbers[]): number {
   const [block] = blocks as [BlockNumbers];
   const { kvHeads, group } = block.own;
@@ -118,7 +118,7 @@ function maskBytes(parts: JobParts, blocks: readonly BlockNumbers[]): number {
   return inBlocks ? 0 : bytes / (kvHeads * group);
 }
 
-/** Of a language model's head: log-probabilities of a chunk, its labels by token, and what is read of the hidden states. */
+/** Memory of a language model's head: log-probabilities of a chunk, one-hot labels, and the hidden states at labels. */
 function headBytes(parts: JobParts): number {
   const head = headNumbers(parts.model, parts.batches.shape);
   if (!head) return 0;
@@ -128,7 +128,7 @@ function headBytes(parts: JobParts): number {
   return logits + 3 * FLOAT * labels * hiddenSize + headWeightBytes(parts, vocabularySize * hiddenSize);
 }
 
-/** The head's weight as it is multiplied, where it is not kept so. */
+/** The head's weight as used in products, if it is not stored that way. */
 function headWeightBytes({ storage, precision, device }: JobParts, numbers: number): number {
   const product = precision === 'bf16' ? 2 : FLOAT;
   if (storage === 'int8' || storage === 'nf4')

@@ -5,22 +5,22 @@ import { blockCount, blockNumbers, headNumbers } from './block-numbers.ts';
 import type { JobParts } from './job-parts.ts';
 import type { PlannedBatches } from './planned-batches.ts';
 
-// Work is counted in floating-point operations of large matrix products, whose speed is what a worker measures. The constants are
-// fitted to what bench/estimates measured.
+// Work is counted in floating-point operations of large matrix products, whose speed is measured by workers. The constants are fitted
+// to measurements of bench/estimates.
 
-/** Of one operation of a product as steps have them: with both matrices read from memory it is none faster. */
+/** Work per operation of a matrix product in a training step. Reading both matrices from memory makes none of them faster. */
 const PRODUCT = 0.54;
-/** What differs between layers of stock operations and of kernels. */
+/** Constants that differ between layers of stock operations and of kernels. */
 interface Measured {
-  /** Of a number that a block hands on, forward, in the backward pass, or again when it is recomputed. */
+  /** Work per number that a block outputs, in the forward pass, the backward pass, and each recomputation. */
   number: number;
-  /** Of one probability of attention; its products are in it. */
+  /** Work per attention probability, including its products. */
   score: number;
-  /** Of a block's operations, however small what they work on. */
+  /** Work per block, independent of the size of its tensors. */
   block: number;
-  /** Of tracing and optimising the graph of a block. */
+  /** Work of tracing and optimising the graph of a block. */
   graph: number;
-  /** Of unpacking a weight where it is read. */
+  /** Work of unpacking a number of a weight when it is read. */
   unpacked: Record<JobParts['storage'], number>;
 }
 const STOCK: Measured = {
@@ -33,15 +33,15 @@ const KERNELS: Measured = {
 };
 const measuredOf = ({ kernels }: JobParts): Measured => (kernels ? KERNELS : STOCK);
 
-/** Of a trained number: its gradient's norm, and Adam. */
+/** Work per trained number: its share of the gradient norm, and Adam. */
 const TRAINED = 5700;
-/** Of starting, of reading a weight and keeping it, and of tracing and optimising the graph of a trained tensor. */
+/** Work of starting the process, and of tracing and optimising the graph of a trained tensor; `READ`: of loading a weight's number. */
 const START = { process: 50e9, tensor: 1.5e9 };
 const READ = { float32: 1200, bfloat16: 1200, int8: 3400, nf4: 8400 };
-/** So much larger is the graph where blocks are recomputed, or products have their factors converted. */
+/** Factor of the graph's work if blocks are recomputed, and again if factors of products are converted. */
 const LARGER_GRAPH = 1.33;
 
-/** Seconds from opening the files to the adapter's own, on a machine of so many operations a second. */
+/** Seconds from opening the files to writing those of the adapter, on a machine with `flops` operations per second. */
 export function trainingSeconds(parts: JobParts, flops: number): number {
   const { batches, trainedParameters } = parts;
   const { passes, steps, evaluation } = batches;
@@ -54,7 +54,7 @@ export function trainingSeconds(parts: JobParts, flops: number): number {
   return (startWork(parts) + trains + evaluations) / flops;
 }
 
-/** Of one micro-batch: forward, and where it trains also backward. */
+/** Work of one micro-batch: a forward pass, and in training also a backward pass. */
 function passWork(
   parts: JobParts,
   { shape, positions, attended }: Pick<PlannedBatches, 'shape' | 'positions' | 'attended'>,
@@ -62,17 +62,17 @@ function passWork(
 ): number {
   const { model, training, storage, lowestTrained } = parts;
   const measured = measuredOf(parts);
-  // A list is as long as its batch; a grid is what it is.
+  // A list is as long as its batch; a grid always has its full size.
   const computed = shape.inputTokens > 0 ? shape : { ...shape, rows: 1, tokens: positions };
   const reads = trains ? 2 : 1;
   let work = 0;
   for (const [number, block] of blockNumbers(model, computed, attended).entries()) {
     const backward = trains && number >= lowestTrained ? 1 : 0;
     const forward = backward && training.gradient_checkpointing ? 2 : 1;
-    // A frozen matrix has no gradient of its own: its backward product is one.
+    // A frozen matrix has no gradient, so its backward pass has only one product.
     work += PRODUCT * block.products * (forward + backward);
     work += (block.gated ? measured : STOCK).number * block.kept * (forward + 2 * backward);
-    // What kernels attended to is kept.
+    // Kernels store attention's output, so recomputation does not repeat attention.
     work += measured.score * block.scores * ((parts.kernels ? 1 : forward) + 2 * backward);
     work += measured.block * (forward + 2 * backward);
   }
@@ -93,5 +93,5 @@ function startWork(parts: JobParts): number {
   return START.process + graph + READ[storage] * frozenNumbers(model);
 }
 
-/** Of the base model. */
+/** Number of frozen weights that training reads. */
 const frozenNumbers = (model: JobParts['model']): number => countOf(frozenParameters(model, false));

@@ -1,26 +1,26 @@
 import { type ErrorDetail, GraftError } from '../errors.ts';
 
-/** Different faults that are listed; lines with still other ones are counted. */
+/** Maximum number of different faults that are listed; lines with further ones are only counted. */
 export const MAX_LISTED_FAULTS = 100;
-/** Ranges of line numbers that are kept of all faults together, some 15 kB of text; later lines are counted. */
+/** Maximum number of line ranges stored for all faults together, about 15 kB of text; later lines are only counted. */
 const MAX_RANGES = 1000;
-/** Different faults, and ranges of lines of each, that the message shows. */
+/** Maximum number of different faults, and of line ranges for each, in the message. */
 const MAX_SHOWN = 10;
 
 type Ranges = [first: number, last: number][];
 
-/** What is wrong with the lines of a file. Lines with the same fault are one entry, so that a million of them take no more memory than one. */
+/** Faults of a file's lines. Lines with the same fault share one entry, so that a million of them need no more memory than one. */
 export class BadLines {
   readonly #faults = new Map<string, { line: number; message: string; count: number; lines: Ranges }>();
   #count = 0;
   #ranges = 0;
 
-  /** Lines that were added. */
+  /** Number of lines that were added. */
   get count(): number {
     return this.#count;
   }
 
-  /** Lines come in ascending order. */
+  /** Adds a bad line. Lines must ascend. */
   add(line: number, message: string): void {
     this.#count++;
     const kind = kindOf(message);
@@ -48,13 +48,13 @@ export class BadLines {
   }
 }
 
-/** Faults that differ in numbers, or in what JSON.parse quotes of the line, are the same. */
+/** Faults that differ only in numbers, or in the part of the line that JSON.parse quotes, are the same. */
 const kindOf = (message: string): string =>
   message.startsWith('is not valid JSON') ? 'is not valid JSON' : message.replaceAll(/\d+/g, '0');
 
 /**
- * One error for `total` bad lines: the message shows the first ten faults, the details have up to a hundred. Where the number of a line
- * is not known, its message says which it is.
+ * One error for `total` bad lines: the message shows the first ten faults, the details list up to a hundred. If the number of a line is
+ * not known, its message says which line it is.
  */
 export function badLines(code: string, faults: readonly ErrorDetail[], total: number): GraftError {
   const details = faults.slice(0, MAX_LISTED_FAULTS);
@@ -69,7 +69,7 @@ export function badLines(code: string, faults: readonly ErrorDetail[], total: nu
   return new GraftError(code, parts.join('; ') + all, { details });
 }
 
-/** The lines after the first. */
+/** Describes the lines after the first. */
 function sameIn([first, ...others]: Ranges, count: number): string {
   if (!first) return `the same fault in ${count - 1} more`;
   const [line, last] = first;

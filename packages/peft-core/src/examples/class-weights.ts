@@ -7,8 +7,8 @@ import { NO_TARGET, type TrainingExample } from './training-example.ts';
 export type ClassWeights = NonNullable<ResolvedTraining['class_weights']>;
 
 /**
- * How much each class counts in the training loss, in the order of the labels; null: all the same. "balanced" is
- * n / (classes · n of the class), of the training examples after the split. Throws as `checkClassWeights`.
+ * Weight of each class in the training loss, in the order of the labels; null: all equal. "balanced" is
+ * n / (classes · n of the class), counted over the training examples after the split. Throws as `checkClassWeights` does.
  * Source: scikit-learn, utils/class_weight.py (compute_class_weight).
  */
 export function classWeightsOf(
@@ -20,14 +20,14 @@ export function classWeightsOf(
   if (asked === 'balanced') {
     const counts = countsOf(training, labels.length);
     const all = counts.reduce((sum, count) => sum + count, 0);
-    // A class without examples is weighed by none.
+    // The weight of a class without examples is never used.
     return counts.map((count) => (count === 0 ? 1 : all / (labels.length * count)));
   }
   if (Array.isArray(asked)) return asked;
   return labels.map((label) => (Object.hasOwn(asked, label) ? asked[label]! : 1));
 }
 
-/** Throws `invalid_training_option` for weights of other classes than those of the data. */
+/** Throws `invalid_training_option` for weights of classes that the data does not have. */
 export function checkClassWeights(asked: ClassWeights, labels: readonly string[]): void {
   if (asked === 'balanced') return;
   if (Array.isArray(asked)) {

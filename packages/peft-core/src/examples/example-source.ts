@@ -10,7 +10,7 @@ import type { Contrast } from './formats/format.ts';
 import type { ClassOf, TokenizeOptions } from './formats/reading.ts';
 import { classesBy, type LabelCollector } from './label-names.ts';
 
-/** Everything that decides what a job's data files become. */
+/** Everything that determines the examples of a job's data files. */
 export interface ExampleSource {
   trainingFile: string;
   validationFile?: string | null;
@@ -18,25 +18,25 @@ export interface ExampleSource {
   /** The base model's config.json. */
   modelConfig: Record<string, unknown>;
   peft: PeftConfig;
-  /** Longest example in tokens. */
+  /** Maximum length of an example in tokens. */
   maxSeqLength: number;
   overlong?: ResolvedTraining['overlong'];
   allowSpecialTokens?: boolean;
-  /** Other variables of the chat template. */
+  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
-  /** Tokens that a piece of a long text repeats of the piece before it. Null: long texts are not split. Default null. */
+  /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
   /** A text that begins with the bos token gets a second one. Default false. */
   repeatsBos?: boolean;
   /** Classes of the adapter that training starts from. By default those of the base model's own head, if it has one. */
   headLabels?: readonly string[] | null;
-  /** What pairs without a `negative` are told from; absent: pairs that teach nothing are not refused. */
+  /** The negatives of pairs without a `negative`; absent: pairs without training effect are accepted. */
   contrast?: Contrast | undefined;
-  /** Of a classifier's classes: those that are named must be classes of the data. */
+  /** Class weights of a classifier: the named classes must exist in the data. */
   classWeights?: ClassWeights;
 }
 
-/** How a job's examples are read: the part of an ExampleSource that its training options decide. */
+/** How a job's examples are read: the part of an ExampleSource that depends on its training options. */
 export type ReadingOptions = Required<
   Pick<
     ExampleSource,
@@ -45,7 +45,7 @@ export type ReadingOptions = Required<
 > &
   Pick<ExampleSource, 'contrast' | 'classWeights'>;
 
-/** A job of an earlier version, which has none of the later options, is read as that version did. */
+/** A job of an earlier version, which lacks later options, is read as that version did. */
 export function readingOptions(
   training: Pick<ResolvedTraining, 'max_seq_length'> &
     Partial<
@@ -97,7 +97,7 @@ export function tokenizeOptions(
   };
 }
 
-/** The classes that training gives these labels. Throws `invalid_labels`. */
+/** The classes for these labels in training. Throws `invalid_labels`. */
 export function classesOf(
   { modelConfig, peft, headLabels = null }: ExampleSource,
   labels: LabelCollector,
@@ -106,7 +106,7 @@ export function classesOf(
   return { names, of: classesBy(names) };
 }
 
-/** One error for the `bad` lines of a file, whatever is wrong with each; null without one. */
+/** Combines the faults of a file's `bad` lines into one error; null without faults. */
 export function faultOfLines(faults: readonly (GraftError | null)[], bad: number): GraftError | null {
   const [first, ...more] = faults.filter((fault) => fault !== null);
   if (!first) return null;
@@ -116,7 +116,7 @@ export function faultOfLines(faults: readonly (GraftError | null)[], bad: number
   return badLines(first.code, details, bad);
 }
 
-/** Where no example is left to train on or to measure. */
+/** The error if no example is left to train on or to measure. */
 export function allOverlong(maxSeqLength: number): GraftError {
   return new GraftError(
     'example_too_long',
@@ -124,7 +124,7 @@ export function allOverlong(maxSeqLength: number): GraftError {
   );
 }
 
-/** Validation data must be of the training data's kind. */
+/** The error if validation and training data have different formats. */
 export function otherFormat(other: string, format: string): GraftError {
   return new GraftError(
     'invalid_jsonl',
@@ -133,7 +133,7 @@ export function otherFormat(other: string, format: string): GraftError {
   );
 }
 
-/** Runs `body`, whose faults are those of `file`, unless they are the base model's. */
+/** Runs `body`; attributes its errors to `file`, unless they concern the base model. */
 export async function naming<T>(file: DataFile, body: () => Promise<T>): Promise<T> {
   try {
     return await body();

@@ -1,4 +1,4 @@
-/** Data files to what a model trains on: checked lines, tokenised examples, batches. Loads no TensorFlow. */
+/** From data files to input of training: checked lines, tokenised examples, batches. Loads no TensorFlow. */
 export { costOf, type GridShape } from './batches/choose-grid.ts';
 export { type FilledBatch, fillBatch, type SequenceLayout } from './batches/fill-batch.ts';
 export type { Arrangement, BatchPlan } from './batches/plan-batches.ts';

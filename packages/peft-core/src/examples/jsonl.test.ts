@@ -56,7 +56,7 @@ test('the system message that every example begins with is found, and no other',
   const longest = 'x'.repeat(16_384);
   assert.equal(promptOf(chat(longest)), longest);
   assert.equal(promptOf(chat(`${longest}x`)), null);
-  // What Postgres cannot keep.
+  // Postgres cannot store U+0000.
   assert.equal(promptOf(chat('a\0b')), null);
 });
 

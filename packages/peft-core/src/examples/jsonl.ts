@@ -5,34 +5,34 @@ import { BadLines } from './bad-lines.ts';
 import { type FormatName, formatOf, type RawExample } from './formats/formats.ts';
 import { readLine, unstorableText } from './read-line.ts';
 
-/** Longest line, in bytes: more than the longest context in bytes, and what the checker may hold at once. */
+/** Maximum length of a line in bytes: more than the longest context, and the limit of the checker's memory. */
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
-/** Levels of nesting in a line. What examples are read from has three. */
+/** Maximum nesting depth of a line. Valid examples have three levels. */
 const MAX_LINE_DEPTH = 64;
-/** Shorter lines cannot nest deeply enough to cost anything. */
+/** Shorter lines cannot nest deeply enough to be expensive. */
 const DEEP_LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
 
 export interface DatasetSummary {
   format: FormatName;
-  /** Examples; empty lines are not counted. */
+  /** Number of examples; empty lines are not counted. */
   examples: number;
-  /** Characters of all that a language model learns to write in them; 0: they are for models that write nothing. */
+  /** Total characters that a language model is trained to generate; 0 for formats of other models. */
   answerCharacters: number;
-  /** The system message that every example begins with; null: they differ, have none, or it is longer than 16,384 characters. */
+  /** The system message of every example; null if they differ, there is none, or it is longer than 16,384 characters. */
   systemPrompt: string | null;
 }
 
 export interface JsonlChecker {
-  /** Takes the next bytes of the file, cut anywhere. */
+  /** Adds the next bytes of the file, split anywhere. */
   write(chunk: Uint8Array): void;
   /** Throws GraftError `invalid_jsonl` with every bad line, or `empty_file`. */
   end(): DatasetSummary;
 }
 
 /**
- * Checks a training file while it is uploaded. Holds one line and the list of bad ones, never the file. `onBadLine` is
- * told the number of every bad line, past those that the error lists.
+ * Checks a training file while it is uploaded. Keeps one line and the list of bad ones in memory, never the file. `onBadLine` receives
+ * the number of every bad line, including those beyond the limit of the error's list.
  */
 export function createJsonlChecker(
   onExample: (example: RawExample) => void = () => {},
@@ -63,7 +63,7 @@ export function createJsonlChecker(
     onBadLine(line);
   }
 
-  /** Takes a whole line; returns what is wrong with it, or null. */
+  /** Checks a whole line; returns its fault, or null. */
   function takeLine(bytes: Uint8Array): string | null {
     let text: string;
     try {
@@ -82,7 +82,7 @@ export function createJsonlChecker(
     }
     const example = readLine(value, line);
     if (typeof example === 'string') return example;
-    // Only an escape can spell what UTF-8 has not.
+    // Only a \u escape can produce characters that valid UTF-8 cannot contain.
     if (text.includes('\\u')) {
       const fault = unstorableText(example);
       if (fault) return fault;
@@ -107,7 +107,7 @@ export function createJsonlChecker(
         start = end + 1;
       }
       const rest = chunk.subarray(start);
-      // Of a line that is too long already, only the length matters.
+      // Only the length of a line that is already too long matters.
       if (rest.length > 0 && heldBytes <= MAX_LINE_BYTES) held.push(rest.slice());
       heldBytes += rest.length;
       if (heldBytes > MAX_LINE_BYTES) held = [];
@@ -121,17 +121,17 @@ export function createJsonlChecker(
   };
 }
 
-/** Longer ones are not kept with a file, a job and a version. */
+/** Longer system prompts are not stored with a file, a job or a version. */
 const LONGEST_SYSTEM_PROMPT = 16 * 1024;
 
-/** Null where Postgres cannot keep it, too: it has no U+0000. */
+/** Also null for a prompt that Postgres cannot store because it contains U+0000. */
 function systemPromptOf(example: RawExample): string | null {
   const prompt = formatOf(example.format).systemPrompt?.(example) ?? '';
   const isKept = prompt !== '' && prompt.length <= LONGEST_SYSTEM_PROMPT && !prompt.includes('\0');
   return isKept ? prompt : null;
 }
 
-/** Reads a whole training file. Throws as JsonlChecker.end. */
+/** Reads a whole training file. Throws as JsonlChecker.end does. */
 export function parseJsonl(
   file: Uint8Array | Iterable<string>,
 ): Omit<DatasetSummary, 'examples'> & { examples: RawExample[] } {

@@ -10,7 +10,7 @@ const MAX_CLASSES = 10_000;
 export class LabelCollector {
   readonly #names = new Set<string>();
   #largest = -1;
-  /** Lines of the first label that is a name, and of the first that is a number. */
+  /** Line numbers of the first label that is a name, and of the first that is a number. */
   #first: { name?: number; number?: number } = {};
 
   add(example: RawExample): void {
@@ -27,7 +27,7 @@ export class LabelCollector {
     }
   }
 
-  /** Names of the classes: those of the head that is there (`own`), when every label is among them; else those of the data. */
+  /** Names of the classes: those of the existing head (`own`) if it has every label; else those of the data. */
   namesFor(own: readonly string[] | null): readonly string[] {
     return own && this.#fit(own) ? own : this.names();
   }
@@ -37,8 +37,8 @@ export class LabelCollector {
   }
 
   /**
-   * Names of the classes, in order: the names sorted, so that the order of lines does not matter; or, for labels that are
-   * numbers already, transformers' LABEL_0, LABEL_1, …. Throws `invalid_labels`.
+   * Names of the classes, in order: sorted, so that the order of lines does not matter; or, for labels that are already numbers,
+   * transformers' LABEL_0, LABEL_1, …. Throws `invalid_labels`.
    */
   names(): string[] {
     const { name, number } = this.#first;
@@ -61,7 +61,7 @@ export class LabelCollector {
   }
 }
 
-/** Labels to classes of a head with these names. */
+/** Maps labels to the classes of a head with these names. */
 export function classesBy(names: readonly string[]): ClassOf {
   const byName = new Map(names.map((name, i) => [name, i]));
   return (label) =>

@@ -30,7 +30,7 @@ const tiny = (template: string | null, tokens = golden.tokens): Tokenizer =>
 
 const chat = (messages: TrainingMessage[]): RawExample => ({ format: 'chat', line: 1, messages });
 
-/** One line's tokens, the last one too, which is only predicted, and which of them are learnt. */
+/** One line's tokens, including the last, which is only a target, and which of them are trained on. */
 function learnt(tokenizer: Tokenizer, line: RawExample) {
   const [example] = tokenizeExamples(tokenizer, [line], { maxSeqLength: 512 });
   const { ids, targets } = example!.sequences[0]!;
@@ -45,7 +45,7 @@ function check(tokenizer: Tokenizer, { messages, text, prompt, ids, mask }: Case
   assert.equal(tokenizer.applyChatTemplate(messages), text);
   assert.equal(tokenizer.applyChatTemplate(messages.slice(0, -1), { addGenerationPrompt: true }), prompt);
   const example = learnt(tokenizer, chat(messages));
-  // What follows the last label is left out.
+  // Tokens after the last label are left out.
   const end = mask.lastIndexOf(1) + 1;
   assert.deepEqual(example.ids, ids.slice(0, end));
   assert.deepEqual(example.labelled, mask.slice(0, end));

@@ -3,15 +3,15 @@ import { type ExampleSource, tokenizeOptions } from './example-source.ts';
 import type { RawExample } from './formats/formats.ts';
 import { ExampleTokenizer, lengthOf } from './tokenize-examples.ts';
 
-/** What examples come to before training fixes its options. */
+/** Measurements of examples before training options are resolved. */
 interface MeasuredExamples {
-  /** That training has. */
+  /** Number of examples for training. */
   examples: number;
-  /** Tokens of the longest, and of a soft prompt before it; `maxSeqLength` where one was cut or left out. */
+  /** Tokens of the longest example, including a soft prompt; `maxSeqLength` if an example was truncated or skipped. */
   longest: number;
 }
 
-/** Tokenises checked lines as training will, and keeps none. Lines that it cannot use are left to training to refuse. */
+/** Tokenises checked lines as training will, without keeping them. Ignores unusable lines, which training will reject. */
 export function measureExamples(
   raws: Iterable<RawExample>,
   source: Omit<ExampleSource, 'trainingFile' | 'validationFile'>,

@@ -1,4 +1,4 @@
-// What becomes of examples over max_seq_length, and of lines that take too long.
+// Tests examples above max_seq_length, and lines that take too long.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -91,7 +91,7 @@ test('special tokens are counted and plain text; they are tokens where they are 
     const { examples, counts } = readLines([raw], { maxSeqLength: 99, allowSpecialTokens });
     return [idsOf(examples[0]!).filter((id) => tokenizer.isSpecial(id)).length, counts.special_tokens];
   };
-  // The last is the end of the text.
+  // The last token is the end of the text.
   assert.deepEqual(special(false), [1, 3]);
   assert.deepEqual(special(true), [3, 3]);
   const rendered = readLines([{ format: 'text', line: 1, text: 'a<|im_end|>' }], { maxSeqLength: 99 });
@@ -99,7 +99,7 @@ test('special tokens are counted and plain text; they are tokens where they are 
 });
 
 test('a chat far over the length is refused before its turns are located', () => {
-  // Where a template rewrites turns, telling them apart fails.
+  // If a template rewrites earlier turns, turns cannot be located.
   const rewriting = loadTokenizer({
     tokenizerJson: read('../text/testdata/tiny-tokenizer.json'),
     tokenizerConfig: tokens,
@@ -126,7 +126,7 @@ test('a line that takes too long is a fault of its own', () => {
 test('a text that a pattern of the tokenizer may not match at once is over-long, not an exception', () => {
   const raw: RawExample = { format: 'text', line: 1, text: '<'.repeat(2 ** 22) };
   const { fault } = readLines([raw], { maxSeqLength: 16 });
-  // Which of both depends on how far back the regular expression engine can go.
+  // Which of the two errors depends on how far the regular expression engine can backtrack.
   assert.match(fault!.code, /^(text|example)_too_long$/);
   assert.equal(readLines([raw], { maxSeqLength: 16, overlong: 'skip' }).counts.skipped, 1);
 });

@@ -23,12 +23,12 @@ import { checkFormat } from './task-formats.ts';
 import { type ExampleCounts, ExampleTokenizer, noCounts } from './tokenize-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
-/** Called while the files are read. No example is kept. */
+/** Callbacks while the files are read. No example is kept. */
 export interface ExampleListener {
   onExample?(example: TrainingExample, file: DataFile, raw: RawExample): void;
-  /** Every line that cannot be used, in order, past those that the error lists. */
+  /** Every unusable line, in order, including those beyond the limit of the error's list. */
   onBadLine?(line: number): void;
-  /** Bytes that are done, of all bytes of the files, after every piece that was read. */
+  /** Called after every chunk with the bytes processed so far, and the total bytes of the files. */
   onBytes?(bytes: number, totalBytes: number): void;
 }
 
@@ -36,16 +36,16 @@ export interface ExampleSummary {
   format: FormatName;
   /** Names of a classifier's classes, in order; null for other tasks. */
   labels: readonly string[] | null;
-  /** SHA-256 of the files' bytes, one after the other. */
+  /** SHA-256 of the concatenated files. */
   digest: string;
   counts: Record<DataFile, ExampleCounts>;
 }
 
 /**
  * Reads, checks and tokenises a job's files line by line, for validation, training and verification alike. A classifier keeps the
- * classes of the head that is there when every label is among them; else it has one class for each label of the training file.
- * Throws GraftError, with `param` naming the file (or `model`) and every bad line of it at once, whatever is wrong with each: what
- * `createJsonlChecker` and `ExampleTokenizer` throw, `data_unfit_for_task`, `invalid_labels`; and what the format's `FileCheck` throws.
+ * classes of its existing head if that has every label; else it has one class for each label of the training file.
+ * Throws GraftError with `param` set to the file (or `model`), listing all its bad lines with all kinds of faults: the errors of
+ * `createJsonlChecker` and `ExampleTokenizer`, `data_unfit_for_task`, `invalid_labels`; and those of the format's `FileCheck`.
  */
 export async function readExamples(
   source: ExampleSource,
@@ -56,7 +56,7 @@ export async function readExamples(
   const progress = await Progress.of(source, hasClasses ? 2 : 1, listener);
   const classes = hasClasses ? await classNames(source, progress) : null;
   const { classWeights } = source;
-  // Without names the labels are at fault themselves, which the second reading tells.
+  // Without names the labels themselves are invalid, which the second reading reports.
   if (classes && classes.names.length > 0 && classWeights) checkClassWeights(classWeights, classes.names);
   const options = tokenizeOptions(source, classes);
   const hash = createHash('sha256');
@@ -97,7 +97,7 @@ export async function readExamples(
   return { format, labels: classes?.names ?? null, digest: hash.digest('hex'), counts };
 }
 
-/** How much of the files is done, each counted once though a classifier's training file is read twice. */
+/** Progress of reading. Each file counts once, although a classifier's training file is read twice. */
 class Progress {
   readonly #totalBytes: number;
   readonly #passes: number;
@@ -127,8 +127,8 @@ class Progress {
 }
 
 /**
- * A classifier's classes. They must be known before the first label is read, so the training file is read twice. Lines that are
- * no examples are reported by the second reading.
+ * A classifier's classes. They must be known before the first label is encoded, so the training file is read twice. The second reading
+ * reports invalid lines.
  */
 function classNames(source: ExampleSource, progress: Progress): Promise<Classes> {
   return naming('training_file', async () => {
@@ -141,7 +141,7 @@ function classNames(source: ExampleSource, progress: Progress): Promise<Classes>
       return classesOf(source, labels);
     } catch (error) {
       if (!fault) throw error;
-      // The labels may be at fault because lines are missing.
+      // Labels may be missing because of the invalid lines.
       return { names: [], of: () => 0 };
     }
   });
@@ -153,7 +153,7 @@ interface LineListener {
   onBadLine?(line: number): void;
 }
 
-/** `fault`: the error with the lines that are no examples. Throws `empty_file` and `data_unfit_for_task`. */
+/** `fault`: the error that lists the invalid lines. Throws `empty_file` and `data_unfit_for_task`. */
 async function readLines(
   path: string,
   { peft }: ExampleSource,

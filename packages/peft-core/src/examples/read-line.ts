@@ -1,7 +1,7 @@
 import { isRecord, show } from '../schema/check-fields.ts';
 import { formats, type RawExample } from './formats/formats.ts';
 
-/** Fields that would change what is learned, and are refused. Other columns, such as an id, are ignored. */
+/** Fields that would change what is learned, and are rejected. Other columns, such as an id, are ignored. */
 const UNSUPPORTED_KEYS: Record<string, string> = {
   tools: 'tools',
   functions: 'functions',
@@ -10,7 +10,7 @@ const UNSUPPORTED_KEYS: Record<string, string> = {
   non_preferred_output: 'preference (DPO) data',
 };
 
-/** Checks one line's JSON. Returns the example, or every fault of the line in one sentence. */
+/** Checks one line's JSON. Returns the example, or all faults of the line in one sentence. */
 export function readLine(value: unknown, line: number): RawExample | string {
   if (!isRecord(value)) return `must be a JSON object, got ${show(value)}`;
   const unsupported = Object.keys(value).find((key) => Object.hasOwn(UNSUPPORTED_KEYS, key));
@@ -24,10 +24,10 @@ export function readLine(value: unknown, line: number): RawExample | string {
   return typeof fields === 'string' ? fields : ({ format: format.name, line, ...fields } as RawExample);
 }
 
-/** By how they are called, of each the last one. */
+/** Formats by their `called`; the last one of each. */
 const variants = (all: typeof formats) => new Map(all.map((format) => [format.called, format]));
 
-/** What is wrong with an example's texts: half of a pair of surrogates is no character, and no label can hold U+0000. */
+/** A fault in an example's texts: a lone surrogate is not a valid character, and labels cannot contain U+0000. */
 export function unstorableText({ line: _, format, ...fields }: RawExample): string | null {
   for (const [field, value] of Object.entries(fields)) {
     const texts = [value].flat().map((part) => (typeof part === 'object' && part ? part.content : part));

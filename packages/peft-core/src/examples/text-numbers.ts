@@ -1,14 +1,14 @@
-/** A text by its tokens: two that no model can tell apart are one. */
+/** Identifies a text by its tokens: texts with the same tokens are the same for a model. */
 export const textKey = (ids: Int32Array): string =>
   Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('latin1');
 
-/** Numbers of texts: the same for the same text. */
+/** Numbers texts: equal texts get equal numbers. */
 export class TextNumbers {
   readonly #numbers = new Map<string, number>();
   readonly #apart: boolean;
   #next = 0;
 
-  /** `apart`: texts that are the same get numbers of their own too, as versions without `mini_batch_size` held them to be others. */
+  /** `apart`: equal texts get different numbers, as versions without `mini_batch_size` treated them. */
   constructor(apart = false) {
     this.#apart = apart;
   }

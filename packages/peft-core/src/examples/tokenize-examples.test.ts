@@ -16,7 +16,7 @@ const tokenizerJson = JSON.parse(
 );
 const load = (more: object = {}) =>
   loadTokenizer({ tokenizerJson: { ...tokenizerJson, ...more }, tokenizerConfig: null, chatTemplate: null });
-/** Puts `<s>` before a text and `</s>` after it, as BERT's does its own. */
+/** Adds `<s>` before a text and `</s>` after it, as BERT's tokenizer does with its own special tokens. */
 const tokenizer = load({
   post_processor: {
     type: 'TemplateProcessing',
@@ -243,7 +243,7 @@ test('an encoder-decoder reads the input whole and learns the target and its end
   assert.throws(() => tokenizeExamples(tokenizer, [pair, long], options), /line 3 has \d+ tokens; the limit/);
   const silent = tokenizeExamples(tokenizer, [{ ...pair, target: ' ' }], options)[0]!;
   assert.ok(silent.sequences[0]!.targets!.length > 0);
-  // A tokenizer without an end of its own.
+  // A tokenizer without an end token.
   assert.throws(
     () => tokenizeExamples(load(), [{ ...pair, target: '' }], options),
     (error: GraftError) =>
@@ -281,7 +281,7 @@ test('a token beyond the embedding table is an error of its line, wherever it st
         ),
       JSON.stringify(examples),
     );
-  // A causal model's last token is only predicted, but a row of the head is what predicts it.
+  // A causal model's last token is only predicted, but that prediction also needs a row of the head.
   assert.throws(
     () => tokenizeExamples(added, [{ format: 'text', line: 1, text: 'A <new>' }], options),
     /line 1 has the token/,

@@ -6,15 +6,15 @@ import { type FormatName, formatOf, type RawExample } from './formats/formats.ts
 import { BadExample, Reading, type TokenizeOptions } from './formats/reading.ts';
 import type { TrainingExample } from './training-example.ts';
 
-/** What became of a file's lines. */
+/** Counts of a file's lines by outcome. */
 export interface ExampleCounts {
-  /** That can be used. A text that is split is as many as it has pieces. */
+  /** Usable examples. A split text counts once per piece. */
   examples: number;
-  /** Of these: cut to max_seq_length. */
+  /** How many of these were truncated to max_seq_length. */
   truncated: number;
-  /** Longer than max_seq_length and left out, or cut so that there was nothing left to learn. */
+  /** Longer than max_seq_length and skipped, or truncated so that nothing was left to train on. */
   skipped: number;
-  /** In the content of messages, in prompts and in completions. */
+  /** Special tokens in the content of messages, in prompts and in completions. */
   special_tokens: number;
 }
 
@@ -22,7 +22,7 @@ export function noCounts(): ExampleCounts {
   return { examples: 0, truncated: 0, skipped: 0, special_tokens: 0 };
 }
 
-/** Makes training examples of checked lines, one by one, as their format does, and keeps the faults of lines for `fault`. */
+/** Converts checked lines to training examples, one by one, as their format defines, and collects the faults of lines for `fault`. */
 export class ExampleTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #options: TokenizeOptions;
@@ -31,21 +31,21 @@ export class ExampleTokenizer {
   readonly counts = noCounts();
   #firstCode: string | null = null;
 
-  /** `onBadLine` is told the number of every bad line, past those that the error lists. */
+  /** `onBadLine` receives the number of every bad line, including those beyond the limit of the error's list. */
   constructor(tokenizer: Tokenizer, options: TokenizeOptions, onBadLine: (line: number) => void = () => {}) {
     this.#tokenizer = tokenizer;
     this.#options = options;
     this.#onBadLine = onBadLine;
   }
 
-  /** As `pieces`, of a line that is not split; null for one that cannot be used. */
+  /** Like `pieces`, for a line that is not split; null for an unusable line. */
   tokenize(raw: RawExample): TrainingExample | null {
     return this.pieces(raw)[0] ?? null;
   }
 
   /**
-   * The examples of a line: one, several of a text that is split, or none where it cannot be used. Throws what is wrong with the
-   * model: `no_chat_template`, `unsupported_chat_template`.
+   * The examples of a line: one, several if a text is split, or none if it is unusable. Throws faults of the model:
+   * `no_chat_template`, `unsupported_chat_template`.
    */
   pieces(raw: RawExample): TrainingExample[] {
     const { line } = raw;
@@ -75,15 +75,15 @@ export class ExampleTokenizer {
   }
 
   /**
-   * The error with every bad line: `example_too_long`, `example_empty` (nothing to learn), `unknown_label`,
-   * `invalid_token_id`, `text_too_long`, `text_too_slow` or `chat_template_error`; null without one.
+   * The error with every bad line: `example_too_long`, `example_empty` (nothing to train on), `unknown_label`,
+   * `invalid_token_id`, `text_too_long`, `text_too_slow` or `chat_template_error`; null without bad lines.
    */
   fault(): GraftError | null {
     return this.#firstCode === null ? null : this.#bad.error(this.#firstCode);
   }
 }
 
-/** All of `examples`. Throws what `ExampleTokenizer` throws, and its fault. */
+/** Tokenises all `examples`. Throws the errors of `ExampleTokenizer`, and its fault. */
 export function tokenizeExamples(
   tokenizer: Tokenizer,
   examples: Iterable<RawExample>,
@@ -98,10 +98,10 @@ export function tokenizeExamples(
 
 /** Faults of a line that the tokenizer finds. */
 const LINE_FAULTS = new Set(['text_too_long', 'text_too_slow']);
-/** What `overlong` is about: texts that are longer than the tokenizer takes are longer than any model's context, too. */
+/** Faults that `overlong` applies to: texts longer than the tokenizer's limit are also longer than any model's context. */
 const OVERLONG = new Set(['example_too_long', 'text_too_long']);
 
-/** Tokens of an example that `max_seq_length` limits, without a soft prompt: of its longest text where it has several. */
+/** Number of tokens of an example that `max_seq_length` limits, without a soft prompt: those of its longest text if it has several. */
 export function lengthOf(format: FormatName, { sequences, tokens }: TrainingExample): number {
   const { input, targets } = sequences[0]!;
   if (input) return Math.max(input.length, targets?.length ?? 0);
@@ -110,7 +110,7 @@ export function lengthOf(format: FormatName, { sequences, tokens }: TrainingExam
   return Math.max(...sequences.map(({ ids }) => ids.length));
 }
 
-/** A tokenizer may have tokens that the model lacks. Their ids would be read as something else. */
+/** A tokenizer may have tokens that the model lacks. The model would read their ids as something else. */
 function checkIds(
   { tokenizer, options }: Reading,
   targetsAre: DatasetFormat['targets'],

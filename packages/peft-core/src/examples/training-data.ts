@@ -4,7 +4,7 @@ import { type Place, placeReader, split } from './hold-out/hold-out.ts';
 import { type ExampleSummary, readExamples } from './read-examples.ts';
 import type { TrainingExample } from './training-example.ts';
 
-/** A job's examples in memory, and where they came from. */
+/** A job's examples in memory, and their source. */
 export interface TrainingData extends ExampleSummary {
   training: TrainingExample[];
   validation: TrainingExample[];
@@ -12,7 +12,7 @@ export interface TrainingData extends ExampleSummary {
 
 /**
  * A job's training and validation examples. Without a validation file, `validation_split` of the training file is held out: see
- * `split`. Throws what `readExamples` throws.
+ * `split`. Throws the errors of `readExamples`.
  */
 export async function readTrainingData(
   source: Omit<ExampleSource, keyof ReadingOptions> & { training: ResolvedTraining },

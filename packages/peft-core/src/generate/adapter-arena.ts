@@ -4,20 +4,20 @@ import type { Architecture, ModelRuntime } from '../models/architecture.ts';
 import type { LowRankUpdate } from '../tuners/tuner.ts';
 import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
-/** Numbers of one write, and of a piece of the arena. */
+/** Number of values per write; pieces of the arena are multiples of it. */
 const CHUNK = 1 << 16;
 
-/** Where an adapter's updates lie. */
+/** Place of an adapter's updates. */
 export interface PlacedUpdates extends PlacedAdapter {
   readonly begin: number;
   readonly size: number;
-  /** `(modules, 3)`: of each linear module where A `(rank, in)` and Bᵀ `(rank, out)` begin, and the rank; 0 for one without update. */
+  /** `(modules, 3)`: offset of A `(rank, in)`, offset of Bᵀ `(rank, out)`, and rank for each linear module; 0 without update. */
   readonly places: Int32Array;
   /** `(modules)`. */
   readonly scales: Float32Array;
 }
 
-/** What a function needs to apply updates: each row's adapter (−1 for none), and the places and scales of those adapters. */
+/** Inputs of a function that applies updates: each row's adapter (−1 for none), and the places and scales of those adapters. */
 export interface RowAdapters {
   owners: tf.Tensor;
   places: tf.Tensor;
@@ -25,18 +25,18 @@ export interface RowAdapters {
 }
 
 /**
- * The updates of low rank of many adapters, in one variable, so that rows of different adapters are computed together. Those that
- * nobody uses stay until their room is needed.
+ * Stores the low-rank updates of many adapters in one variable, so that rows of different adapters are computed together. Unused
+ * updates stay until their memory is needed.
  */
 export class AdapterArena implements UpdateArena<PlacedUpdates> {
   readonly #modules = new Map<string, { index: number; width: number }>();
   readonly #variable: Variable;
   readonly #capacity: number;
   readonly #write: (begin: number, values: Float32Array) => void;
-  /** Ends of the pieces in use, by their beginnings, in the order in which they were last used. */
+  /** The pieces in use, least recently used first. */
   readonly #placed = new Set<PlacedUpdates>();
 
-  /** `capacity` in numbers. */
+  /** `capacity`: number of values. */
   constructor(builder: ProgramBuilder, program: Program, architecture: Architecture, capacity: number) {
     for (const { name, kind, out } of architecture.modules)
       if (kind === 'linear') this.#modules.set(name, { index: this.#modules.size, width: out! });
@@ -59,7 +59,7 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     return this.#modules.size;
   }
 
-  /** Empties it; once before the first is placed. */
+  /** Fills the arena with zeros; call once before the first `place`. */
   async clear(program: Program): Promise<void> {
     await program.write([[this.#variable.name, new Float32Array(this.#capacity)]]);
   }
@@ -107,7 +107,7 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     if (this.#placed.delete(placed)) this.#placed.add(placed);
   }
 
-  /** `runtime`, whose linear modules add each row's own update. */
+  /** `runtime` with linear modules that add each row's own update. */
   applied(runtime: ModelRuntime, { owners, places, scales }: RowAdapters): ModelRuntime {
     const updated = (module: string, x: tf.Tensor, y: tf.Tensor): tf.Tensor => {
       const { index, width } = this.#modules.get(module)!;
@@ -118,7 +118,7 @@ export class AdapterArena implements UpdateArena<PlacedUpdates> {
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
   }
 
-  /** Where `size` numbers fit, after as many as needed of those that nobody uses were forgotten, the longest unused first. */
+  /** Offset of a free range of `size` values, after evicting as many unused updates as needed, least recently used first. */
   #room(size: number, forget: (gone: PlacedUpdates) => void): number | null {
     for (;;) {
       let begin = 0;

@@ -1,4 +1,4 @@
-/** Where answers end: a base model that writes what a chat template ends turns with, and whose files name another token. */
+/** Tests where answers end, with a base model that generates a chat template's end of turn, and whose files name another end token. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { chainTokens, writeChainModel } from './testing/chain-model.ts';
 
 const { eos, turnEnd } = chainTokens;
 const code = (letter: string) => letter.codePointAt(0)!;
-/** After a space, with which the generation prompt ends: "ok", the end of the turn, and on to the end of the text. */
+/** Tokens after the space that ends the generation prompt: "ok", the end of the turn, more text, and the end of the text. */
 const chain = [code(' '), code('o'), code('k'), turnEnd, code('x'), code('y'), eos];
 
 async function answers(folder: string, requests: GenerateRequest[]) {
@@ -49,7 +49,7 @@ test('an answer to a conversation ends where its turn does, one to a text where 
   const [toChat, toText] = await answers(at('model'), [chat, { prompt: 'Hi ' }]);
   assert.deepEqual([toChat!.text, toChat!.result.finishReason], ['ok', 'stop']);
   assert.equal(toChat!.result.completionTokens, 2);
-  // The turn's end is a token of the text like any other, which is special and so not told.
+  // In a text, the end of a turn is an ordinary token, which is not shown because it is special.
   assert.deepEqual([toText!.text, toText!.result.finishReason], ['okxy', 'stop']);
   assert.equal(toText!.result.completionTokens, 5);
 });
@@ -79,7 +79,7 @@ test('merging writes the end of a turn into generation_config.json, and leaves o
     base: { eos_token_id: [eos, turnEnd], temperature: 0.5 },
     'ends with its turns': { eos_token_id: [eos] },
   });
-  // Now a text that goes on past the turn ends there too, as in any library.
+  // Now a text that would continue past the turn ends there too, as in any library.
   const [toText] = await answers(at('base merged'), [{ prompt: 'Hi ' }]);
   assert.equal(toText!.text, 'ok');
 });

@@ -4,7 +4,7 @@ import type { PeftModel } from '../peft-model/peft-model.ts';
 import type { ChoosingFunctions, ModelFunctions } from './step.ts';
 import type { UpdateArena } from './update-arena.ts';
 
-/** One model of the program. On a card it chooses tokens itself. */
+/** One model of the program. On a GPU it chooses tokens itself. */
 export type AnsweringModel = (ModelFunctions | ChoosingFunctions) & {
   model: PeftModel;
   /** Sets the adapter's values. */
@@ -14,16 +14,16 @@ export type AnsweringModel = (ModelFunctions | ChoosingFunctions) & {
 /** A base model and the cache of its sequences. Adapters are attached while it stays loaded, and share both. */
 export interface GenerationProgram {
   program: Program;
-  /** Blocks of the cache. */
+  /** Number of blocks in the cache. */
   blocks: number;
-  /** Sequences of a step. */
+  /** Maximum number of sequences in a step. */
   rows: number;
-  /** Positions of prompts that a step reads. */
+  /** Maximum number of prompt positions that a step computes. */
   promptPositions: number;
-  /** The plain base model, or an adapter of this config on it; its values still have to be written. */
+  /** The plain base model, or an adapter with this config on it; the adapter's values must be written separately. */
   attach(peft: PeftConfig | null): AnsweringModel;
-  /** The plain base model with an update of its own for each row; null where that cannot be computed. */
+  /** The plain base model with a separate update for each row; null if it cannot be computed. */
   shared(): Promise<{ model: AnsweringModel; arena: UpdateArena } | null>;
-  /** Empties the cache; once before the first run. */
+  /** Fills the cache with zeros; call once before the first run. */
   clear(): void;
 }

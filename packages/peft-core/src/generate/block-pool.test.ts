@@ -4,7 +4,7 @@ import { BLOCK, BlockPool, RESERVED } from './block-pool.ts';
 
 const ids = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
-/** Takes blocks for `tokens`, as far as they are not known, and makes the full ones known. */
+/** Allocates blocks for `tokens`, except those already cached, and caches the full ones. */
 function compute(pool: BlockPool, root: string, tokens: number[]): { blocks: number[]; found: number } {
   const { blocks, link } = pool.takeKnown(root, tokens);
   const found = blocks.length;

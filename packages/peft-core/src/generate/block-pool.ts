@@ -1,23 +1,23 @@
-/** Positions of a block of the cache. */
+/** Positions in a block of the cache. */
 export const BLOCK = 16;
 
-/** Blocks that hold no sequence's positions: zeros, which are never written, and what padding is written to. */
+/** Blocks that hold no sequence's positions: one with zeros, which is never written, and one for writes of padding. */
 export const RESERVED = { zeros: 0, padding: 1, count: 2 } as const;
 
-/** What a chain of blocks begins with: positions are shared only between sequences that have the same. */
+/** Root of a chain of blocks: positions are shared only between sequences with the same root. */
 export type ChainRoot = string;
 
-/** A full block whose positions are known: another sequence with the same ones may use it. */
+/** A full block with known tokens: another sequence with the same tokens may use it. */
 interface Known {
   block: number;
   key: string;
-  /** The blocks that follow name it by this number, which is never used again. */
+  /** Identifies the block in the keys of its successors; never reused. */
   link: number;
 }
 
 /**
- * Who has which block of the cache. Blocks that nobody has any more, and whose positions are known, stay until their room is needed:
- * the one that was let go first is taken first.
+ * Manages the ownership of cache blocks. Unused blocks with known tokens stay until their memory is needed; the one released first is
+ * evicted first.
  */
 export class BlockPool {
   readonly count: number;
@@ -25,7 +25,7 @@ export class BlockPool {
   readonly #users: Int32Array;
   readonly #byKey = new Map<string, Known>();
   readonly #byBlock = new Map<number, Known>();
-  /** Known blocks without users, in the order in which they were let go. */
+  /** Known blocks without users, in order of release. */
   readonly #idle = new Set<number>();
   #links = 0;
 
@@ -35,17 +35,17 @@ export class BlockPool {
     this.#users = new Int32Array(count);
   }
 
-  /** Blocks that can be taken. */
+  /** Number of blocks that can be allocated. */
   get available(): number {
     return this.#free.length + this.#idle.size;
   }
 
-  /** Blocks of which the positions are known. */
+  /** Number of blocks with known tokens. */
   get known(): number {
     return this.#byKey.size;
   }
 
-  /** An empty block; null when all are in use. */
+  /** Allocates an empty block; null if all are in use. */
   take(): number | null {
     const block = this.#free.pop() ?? this.#forgetOldest();
     if (block === null) return null;
@@ -53,7 +53,7 @@ export class BlockPool {
     return block;
   }
 
-  /** The blocks that hold the beginning of `ids`, as far as they are known, now used once more. */
+  /** The known blocks that hold a prefix of `ids`; adds a user to each. */
   takeKnown(root: ChainRoot, ids: readonly number[]): { blocks: number[]; link: string } {
     const blocks: number[] = [];
     let link = root;
@@ -68,7 +68,7 @@ export class BlockPool {
     return { blocks, link };
   }
 
-  /** Makes known that `block` holds ids[at…] after `link`. Returns the link of the block that follows. */
+  /** Records that `block` holds the tokens ids[at…] after `link`. Returns the link for the next block. */
   learn(link: string, ids: readonly number[], at: number, block: number): string {
     const key = keyOf(link, ids, at);
     const known = this.#byKey.get(key);
@@ -79,7 +79,7 @@ export class BlockPool {
     return `${learnt.link}`;
   }
 
-  /** A user of each block less. The last ones are forgotten first, since they are of no use without those before. */
+  /** Removes a user from each block. The last blocks are evicted first, since they are useless without those before. */
   release(blocks: readonly number[]): void {
     for (const block of [...blocks].reverse()) {
       if (--this.#users[block]! > 0) continue;

@@ -6,14 +6,14 @@ import type { RuntimeOptions } from '../peft-model/peft-model.ts';
 import { BLOCK } from './block-pool.ts';
 
 /**
- * The cache of each layer `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys, turned, then its values. An encoder-decoder's memory
- * lies in the same blocks.
+ * The cache of each layer `(blocks · BLOCK, 2 · kvHeads · D)`: a position's keys after rotation, then its values. An encoder-decoder's
+ * memory is in the same blocks.
  */
 export type LayerCaches = readonly Variable[];
 
 /**
- * Attention of a list of positions by Graft's kernel. spans `(S, 3)` int32: where each sequence's new positions begin and end in the
- * list, and how many it has in the cache; blocks `(S, B)` int32: where its positions lie.
+ * Attention for a list of positions with Graft's kernel. spans `(S, 3)` int32: start and end of each sequence's new positions in the
+ * list, and its number of cached positions; blocks `(S, B)` int32: the blocks of its positions.
  */
 export function listAttention(
   caches: LayerCaches,
@@ -45,20 +45,20 @@ export function listAttention(
   };
 }
 
-/** Sequences × new positions, and for each sequence the rows of the cache that hold its positions, in order; zeros after the last. */
+/** A grid of sequences × new positions, with the cache rows that hold each sequence's positions, in order; zeros after the last. */
 export interface CacheGrid {
   sequences: number;
   /** `(S · n)` int32. */
   positions: tf.Tensor;
-  /** `(S · n)` int32: the rows of the cache that the new positions are written to. */
+  /** `(S · n)` int32: the cache rows that the new positions are written to. */
   rows: tf.Tensor;
   /** `(S, T)` int32. */
   tables: tf.Tensor;
-  /** An encoder-decoder's memory: rows of the cache `(S, M)`, and how many of them are there `(S)`. */
+  /** An encoder-decoder's memory: cache rows `(S, M)`, and the number of valid ones `(S)`. */
   memory: { tables: tf.Tensor; lengths: tf.Tensor } | null;
 }
 
-/** The same by TensorFlow's own operations, of as many positions for each sequence; also with a bias, and over a memory. */
+/** The same with TensorFlow's own operations and equally many positions per sequence; also supports a bias and a memory. */
 export function gridAttention(caches: LayerCaches, grid: CacheGrid): RuntimeOptions['attend'] {
   const { sequences, positions, rows, tables, memory } = grid;
   const masks = new Map<number | null, Mask>();

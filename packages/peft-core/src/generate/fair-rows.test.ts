@@ -5,7 +5,7 @@ import { FairRows, type Owned } from './fair-rows.ts';
 const of = (team: string, count: number, weight = 1): (Owned & { name: string })[] =>
   Array.from({ length: count }, (_, i) => ({ team, weight, name: `${team}${i}` }));
 
-/** How often each is picked in so many steps. */
+/** How often each is picked in `steps` steps. */
 function counts(all: ReturnType<typeof of>, room: number, steps: number): Record<string, number> {
   const rows = new FairRows<(typeof all)[number]>();
   const found: Record<string, number> = {};

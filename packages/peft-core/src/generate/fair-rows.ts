@@ -1,15 +1,15 @@
-/** Whose it is, and how much that team should get next to the others. */
+/** The team that owns a sequence, and the team's share relative to other teams. */
 export interface Owned {
   team: string;
   weight: number;
 }
 
 /**
- * Who is computed in a step that has less room than there are sequences: teams get rows by weight, and those of a team take turns.
- * A team that was away has saved nothing up.
+ * Chooses the sequences of a step with fewer rows than sequences: teams get rows by weight, and the sequences of a team take turns.
+ * A team accumulates no credit while it has no sequences.
  */
 export class FairRows<T extends Owned> {
-  /** Rows that each team of the last step has had, divided by its weight. */
+  /** Number of rows that each team of the last step has had, divided by its weight. */
   #times = new Map<string, number>();
   /** The step in which each was last picked. */
   readonly #picked = new WeakMap<T, number>();

@@ -15,12 +15,12 @@ import { listFunctions } from './list-functions.ts';
 import { asServed, type FunctionParts, type ModelFunctions, rowsOf, type ServingLimits } from './step.ts';
 
 /**
- * Positions of prompts that a step reads: more would keep the answers that are being written waiting. Of 32, 64, 96 and 128 this one
- * gave the most tokens a second and the earliest first ones in bench:serving.
+ * Maximum number of prompt positions in a step: more would delay the answers in progress. Of 32, 64, 96 and 128, this value gave the
+ * most tokens per second and the earliest first tokens in bench:serving.
  */
 const PROMPT_POSITIONS = 96;
 
-/** On a card the base is stored as `storage`; elsewhere in float32. */
+/** On a GPU the base is stored as `storage`; on a CPU always in float32. */
 export function buildGenerationProgram(
   architecture: Architecture,
   limits: ServingLimits,
@@ -75,7 +75,7 @@ function buildForProcessor(architecture: Architecture, limits: ServingLimits): G
   };
 }
 
-/** As many as the memory holds: a whole context and its input at least, and no more than all sequences can use. */
+/** Number of blocks that fit in memory: at least a whole context and its input, and at most what all sequences can use. */
 function cacheBlocks({ layers, kvHeads, headSize, encoder }: Architecture, limits: ServingLimits): number {
   const inSequence = Math.ceil(limits.context / BLOCK) * (encoder ? 2 : 1);
   const bytes = layers * BLOCK * 2 * kvHeads * headSize * 4;
@@ -83,7 +83,7 @@ function cacheBlocks({ layers, kvHeads, headSize, encoder }: Architecture, limit
   return RESERVED.count + Math.max(inSequence, Math.min(affordable, inSequence * limits.rows));
 }
 
-/** The prefix of every layer goes where the keys and values of the first tokens would be. */
+/** Writes the prefix of every layer to the cache positions of the first tokens. */
 function primeOf({ builder, program, name, model, caches }: FunctionParts): ModelFunctions['prime'] {
   const length = model.attachment?.prefixLength ?? 0;
   const rows = { shape: [length], dtype: 'int32' } as const;

@@ -16,52 +16,52 @@ import type { ServingLimits } from './step.ts';
 import { StopMatcher } from './stop-matcher.ts';
 
 export interface GenerateRequest {
-  /** Folder of the adapter that answers; the plain base model by default. */
+  /** Folder of the adapter that answers; default: the plain base model. */
   adapter?: string | null;
-  /** How errors name that adapter; its folder by default. */
+  /** Name of that adapter in errors; default: its folder. */
   adapterName?: string;
-  /** One of messages and prompt. */
+  /** Exactly one of messages and prompt. */
   messages?: Message[];
   prompt?: string;
-  /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
+  /** Special tokens in messages and prompt are encoded as tokens, not as plain text. Default false. */
   allow_special_tokens?: boolean;
-  /** Variables of the chat template, which `templateKwargsFault` has passed; beside them count those that the adapter has learnt with. */
+  /** Variables of the chat template, validated with `templateKwargsFault`; they override those with which the adapter was trained. */
   chat_template_kwargs?: TemplateKwargs;
-  /** Tokens of the answer at most; by default what the context still holds. */
+  /** Maximum number of tokens in the answer; default: the rest of the context. */
   max_tokens?: number | null;
   /** Default 0: greedy. */
   temperature?: number;
-  /** Share of the probability that is sampled from; 1 by default. */
+  /** Share of the probability mass to sample from; default 1. */
   top_p?: number;
-  /** How many of the most probable tokens are sampled from; 0, the default: all. */
+  /** Number of the most probable tokens to sample from; default 0: all. */
   top_k?: number;
-  /** Tokens of less than this share of the most probable one's probability are left out; 0 by default. */
+  /** Tokens with less than this share of the most probable token's probability are excluded; default 0. */
   min_p?: number;
-  /** Makes tokens that are in the prompt or the answer less probable, above 1; 1 by default. Greedy answers, too. */
+  /** Values above 1 make tokens of the prompt and the answer less probable; default 1. Also applies to greedy answers. */
   repetition_penalty?: number;
-  /** Of these fields the model's generation_config.json decides, as far as it says something; none by default. */
+  /** Fields for which the model's generation_config.json takes precedence if it sets them; default none. */
   model_defaults?: readonly SamplingField[];
   /** The answer ends before the first of these strings. */
   stop?: string[];
-  /** Makes sampling repeatable; random by default. */
+  /** Makes sampling reproducible; default: random. */
   seed?: number | null;
-  /** Tell each token's probability, and those of so many of the most probable; null by default: neither. */
+  /** Returns each token's log-probability, and those of this number of the most probable tokens; default null: neither. */
   logprobs?: number | null;
-  /** Whose it is: teams get rows by weight, and never share what is kept of their prompts. */
+  /** Owner of the request: teams get rows by weight, and never share cached prefixes of their prompts. */
   team?: string;
   weight?: number;
   /**
-   * Called with the number of the prompt's tokens once it was read, also of one that is then refused; of one that is so long that it is not tokenised,
-   * the fewest that it can have.
+   * Called with the prompt's number of tokens once it was read, even if it is then rejected; for a prompt that is too long to be tokenised,
+   * with a lower bound.
    */
   onPromptRead?: (tokens: number) => void;
   signal?: AbortSignal;
 }
 
 /**
- * `context` (default 2048) bounds prompt, answer and an adapter's virtual tokens together; `rows` (16) how many sequences a step computes;
- * `cacheBytes` (512 MiB) the memory of keys and values of all of them; `updateBytes` (128 MiB) that of adapters of low rank. On a GPU
- * `memoryBytes` is what all of it may take, and `baseDtype` ("auto") how the base is held.
+ * `context` (default 2048): maximum of prompt, answer and an adapter's virtual tokens together; `rows` (16): sequences per step;
+ * `cacheBytes` (512 MiB): memory for the keys and values of all sequences; `updateBytes` (128 MiB): memory for low-rank adapters. On a
+ * GPU, `memoryBytes`: total memory of the generator, and `baseDtype` ("auto"): storage type of the base.
  */
 export type GeneratorOptions = { base: BaseModel } & Partial<ServingLimits>;
 
@@ -70,12 +70,12 @@ const defaults: ServingLimits = {
   ...{ cacheBytes: 512 * 2 ** 20, updateBytes: 128 * 2 ** 20 },
 };
 
-/** Answers with a base model and adapters on it, many requests at once, while the base stays loaded. */
+/** Answers many requests at once with a base model and adapters on it, while the base stays loaded. */
 export class Generator {
   readonly #base: BaseModel;
   readonly #models: ServedModels;
   readonly #context: number;
-  /** Set for encoder-decoders: the encoder reads the prompt, and the answer's own sequence begins with this token. */
+  /** Set for encoder-decoders: the encoder reads the prompt, and the answer's sequence starts with this token. */
   readonly #decoderStart: number | null;
   readonly #reader: PromptReader;
   #scheduler: Promise<Scheduler> | null = null;
@@ -97,15 +97,15 @@ export class Generator {
     this.#reader = new PromptReader(base.tokenizerFiles, architecture.vocabularySize);
   }
 
-  /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not write text. */
+  /** Prepares to answer with `base`. Throws `unsupported_task` for a model that does not generate text. */
   static async open(options: GeneratorOptions): Promise<Generator> {
     return new Generator(options);
   }
 
   /**
    * Yields the answer's text in pieces, each with the id of its token; -1 for text that was held back until the end. `stop` strings
-   * are left out. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized`, `non_finite_logits`,
-   * `answer_failed`, what the chat template and `readFittingAdapter` throw, and the reason of `signal`; none of these harms other answers.
+   * are removed. Throws `context_length_exceeded`, `empty_prompt`, `invalid_token_id`, `prompt_not_tokenized`, `non_finite_logits`,
+   * `answer_failed`, the errors of the chat template and of `readFittingAdapter`, and the reason of `signal`; none affects other answers.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GeneratedText, GenerateResult> {
     const { signal } = request;
@@ -135,7 +135,7 @@ export class Generator {
     }
   }
 
-  /** Answers that are being written fail. */
+  /** Answers in progress fail. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reader.close();
@@ -145,7 +145,7 @@ export class Generator {
 
   async #run(scheduler: Scheduler): Promise<void> {
     while (!scheduler.isIdle) {
-      // A step blocks this thread: let messages and cancellation in first.
+      // A step blocks this thread, so messages and cancellation are processed first.
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#closed) scheduler.failAll(new Error('the generator was closed'));
       try {
@@ -158,7 +158,7 @@ export class Generator {
     if (this.#models.restartIfFull()) this.#scheduler = null;
   }
 
-  /** The prompt's tokens, of which there are no more than the model can answer. */
+  /** The prompt's tokens, which leave space for an answer. */
   async #read(request: GenerateRequest, served: ServedModel): Promise<Int32Array> {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
     const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
@@ -176,7 +176,7 @@ export class Generator {
     throw new GraftError(code, message, { param: paramOf(prompt) });
   }
 
-  /** Tokens that the answer to a prompt may have. An encoder-decoder's do not share positions with the prompt. */
+  /** Maximum number of tokens in the answer to a prompt. An encoder-decoder's answer does not share positions with the prompt. */
   #longestAnswer(promptTokens: number, served: ServedModel): number {
     if (this.#decoderStart !== null) return this.#context - prefixOf(served) - 1;
     return this.#context - leadingOf(served) - promptTokens;
@@ -221,7 +221,7 @@ export class Generator {
     };
   }
 
-  /** Tokens that end the answer; the one to a conversation also ends where a turn does. */
+  /** Tokens that end the answer; an answer to a conversation also ends at the end of its turn. */
   #endsOf({ messages }: GenerateRequest): ReadonlySet<number> {
     this.#ends ??= endTokens(this.#base, this.#reader.tokenizer);
     return messages ? this.#ends.chat : this.#ends.text;
@@ -230,7 +230,7 @@ export class Generator {
 
 const prefixOf = ({ model }: ServedModel): number => model.model.attachment?.prefixLength ?? 0;
 
-/** Positions before the prompt. */
+/** Number of positions before the prompt. */
 const leadingOf = (served: ServedModel): number => served.model.model.virtualTokens.length + prefixOf(served);
 
 export const openGenerator = Generator.open;

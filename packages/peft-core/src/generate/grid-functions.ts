@@ -13,21 +13,21 @@ import {
   rowsOf,
 } from './step.ts';
 
-/** How many tokens of one prompt a run takes. */
+/** Numbers of tokens of one prompt that a run can compute. */
 const STRIDES = [16, 64, 256] as const;
 
 const ZEROS = RESERVED.zeros * BLOCK;
 const PADDING = RESERVED.padding * BLOCK;
 
 /**
- * A step as grids of fixed sizes, for what only TensorFlow's own operations compute: a token of each of `rows` sequences, whether there
- * are so many or not, or a part of one prompt. Sizes do not depend on what else is answered, so neither does a text.
+ * A step as grids of fixed sizes, for models that only TensorFlow's own operations support: a token of each of `rows` sequences, padded if
+ * there are fewer, or a part of one prompt. Sizes do not depend on other sequences, so answers do not, either.
  */
 export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime'> {
   const { builder, program, name, model, caches, limits } = parts;
   const { architecture } = model;
   const { rows, context } = limits;
-  // Attention costs as much as the window it looks at, so short sequences get a short one.
+  // The cost of attention is proportional to the window, so short sequences get a short one.
   const windows = [...new Set([256, 1024].filter((w) => w < context).concat(context))];
   const windowFor = (positions: number) => windows.find((w) => w >= positions)!;
   const ints = (...shape: number[]) => ({ shape, dtype: 'int32' }) as const;
@@ -48,7 +48,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
             const attend = gridAttention(caches, { sequences, positions, rows, tables, memory: read });
             const runtime = model.runtime({ parameters: adapterTensors(model), attend });
             const grid = { rows: sequences, tokens: stride, positions, cached: window };
-            // The decoder's attention reads the memory's keys and values from the cache: what it is given is not looked at.
+            // The decoder's attention reads the memory's keys and values from the cache, and ignores those passed here.
             const nothing = tf.zeros([1, 1]);
             const kept = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
             return { hidden: architecture.body(runtime, ids, grid, kept) };
@@ -70,7 +70,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
   });
   const encodeOn = builder.onDemand(program, (tokens) => declareEncode(parts, caches, tokens));
 
-  /** `pieces` of at most `stride` tokens on a grid of `sequences`. */
+  /** Runs `pieces` of at most `stride` tokens on a grid of `sequences`. */
   function run(pieces: readonly Piece[], sequences: number, stride: number): Float32Array[] {
     const window = windowFor(Math.max(...pieces.map(({ start, ids }) => start + ids.length)));
     const input = encoded ? windowFor(Math.max(...pieces.map((piece) => piece.input!.length))) : 0;
@@ -98,7 +98,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
     return pieces.map(({ ids }, i) => rowOf(hidden, i * stride + ids.length - 1));
   }
 
-  /** One piece, in as many runs as it needs. */
+  /** Computes one piece in as many runs as it needs. */
   function read({ ids, start, ...piece }: Piece): Float32Array {
     let hidden: Float32Array | undefined;
     for (let taken = 0; taken < ids.length; ) {
@@ -112,7 +112,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
 
   return {
     compute(pieces) {
-      // By its own sizes, so that what it is computed with does not choose them.
+      // Grouped by size, so that other pieces do not affect the size of a piece's grid.
       const alike = new Map<string, Piece[]>();
       for (const piece of pieces.filter(({ ids }) => ids.length === 1)) {
         const key = `${windowFor(piece.start + 1)} ${piece.input && windowFor(piece.input.length)}`;
@@ -139,7 +139,7 @@ export function gridFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime
   };
 }
 
-/** The encoder on `tokens` positions, the last of which may be padding; what the decoder's layers make of its states is kept. */
+/** Runs the encoder on `tokens` positions, padded at the end; stores the keys and values that decoder layers compute from its states. */
 function declareEncode({ builder, name, model }: FunctionParts, caches: LayerCaches, tokens: number) {
   const perToken = { shape: [tokens], dtype: 'int32' } as const;
   const inputs = { ids: perToken, segments: perToken, rows: perToken };

@@ -5,12 +5,12 @@ import { BLOCK } from './block-pool.ts';
 import { listAttention } from './cached-attention.ts';
 import { asServed, type FunctionParts, joined, type ModelFunctions, type Piece, rowOf } from './step.ts';
 
-/** Positions of a step at most. */
+/** Maximum number of positions in a step. */
 export const MOST_POSITIONS = 1024;
 
 /**
- * A step as one list of positions, as long as it needs to be: every row of it is computed as if it were alone, bit for bit, so that
- * what else is answered, and in which pieces a prompt is read, changes nothing of a text.
+ * A step as one list of positions of the required length: every row is computed as if it were alone, bit for bit, so neither other
+ * answers nor the division of a prompt into pieces changes a text.
  */
 export function listFunctions(parts: FunctionParts): Omit<ModelFunctions, 'prime'> {
   const { builder, program, name, model, caches, limits, arena } = parts;

@@ -1,4 +1,4 @@
-/** Adapters whose values are finite, but so large that their logits are not, beside others: their own answers fail, and no others. */
+/** Adapters with finite values so large that their logits are not finite, beside others: only their own answers fail. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { writeTinyModel } from '../testing/tiny-model.ts';
 import { fileTensorsFor } from '../tuners/check.ts';
 import { type GenerateRequest, openGenerator } from './generator.ts';
 
-/** Near the largest of float32, 3.4e38: products and sums of such numbers are infinite, and what is computed from those NaN. */
+/** Near the float32 maximum, 3.4e38: products and sums of such numbers are infinite, and results computed from them NaN. */
 const HUGE = 3e38;
 
 const honest = {
@@ -67,7 +67,7 @@ const ways = [
   { temperature: 1, top_p: 0.5, logprobs: 3 },
 ];
 
-/** Fifteen chats of two teams over the base and the honest adapters. */
+/** Fifteen chats of two teams with the base and the intact adapters. */
 const fifteenChats = () =>
   Array.from({ length: 15 }, (_, i): GenerateRequest => {
     const names = [null, ...Object.keys(honest)];
@@ -84,7 +84,7 @@ const fifteenChats = () =>
 for (const implementation of ['auto', 'stock'])
   test(`fifteen chats beside them give what they give without them (kernels: ${implementation})`, async () => {
     useKernels(implementation);
-    // Its cache holds few of them at once: blocks are used again and again, after poisoned ones too.
+    // The cache holds only a few sequences at a time, so blocks are reused often, also after poisoned sequences.
     const generator = await openGenerator({ base, context: 160, rows: 6, cacheBytes: 1 });
     const answer = async (request: GenerateRequest) => {
       const pieces: unknown[] = [];
@@ -98,7 +98,7 @@ for (const implementation of ['auto', 'stock'])
       for (const [i, chat] of chats.entries()) expected.push(await answer({ ...chat, team: `alone ${i}` }));
       const poisonings = Object.keys(poisoned).flatMap((name) =>
         ways.map(async (way) => {
-          // It begins like honest ones of its team.
+          // The same prefix as that of intact chats of its team.
           const prompt = 'You are a shop that lends bikes to people. 1:';
           const asked = { ...way, adapter: folderOf(name), adapterName: name, prompt, team: 'team 0' };
           return [name, await answer(asked).catch((error: unknown) => error)] as const;
@@ -106,7 +106,7 @@ for (const implementation of ['auto', 'stock'])
       );
       assert.deepEqual(await Promise.all(chats.map(answer)), expected);
       for (const [name, given] of await Promise.all(poisonings)) {
-        // Norms make finite numbers of huge embeddings again.
+        // Norms turn huge embeddings into finite numbers again.
         if (name === 'huge prompt') continue;
         assert.ok(given instanceof GraftError, `${name} answers`);
         assert.deepEqual([given.code, given.fault, given.param], ['non_finite_logits', 'user', 'model']);

@@ -1,4 +1,4 @@
-/** Answers where there is hardly room for them, or where something is taken from under them. */
+/** Answers with very little memory, or whose files or values disappear while they run. */
 import assert from 'node:assert/strict';
 import { rename } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
@@ -86,7 +86,7 @@ test('a team that asks once does not wait for the many of another', async () => 
 test('a request that breaks its own answer fails alone, and leaves the engine as it was', async () => {
   const generator = await openWith({ rows: 4 });
   const expected = await textOf(generator, { prompt: 'ab', max_tokens: 40 });
-  // Found to be none when the first text is compared with it: as any fault in decoding a token would be.
+  // Not a string, which is only noticed when the first text is compared with it: like any error in decoding a token.
   const stop = [{ length: 2 }] as unknown as string[];
   const broken = textOf(generator, { prompt: 'ab', max_tokens: 40, stop });
   const others = [1, 2, 3].map(() => textOf(generator, { prompt: 'ab', max_tokens: 40 }));
@@ -114,7 +114,7 @@ for (const name of ['lora', 'ia3'])
       text += piece.text;
     }
     assert.equal(text, expected);
-    // What has loaded it still answers; what has not says that it cannot, and answers for others.
+    // A generator that has loaded the adapter still answers; one that has not fails this request, and answers others.
     assert.equal(await textOf(generator, { adapter: folder, prompt: 'ab', max_tokens: 40 }), expected);
     await generator.close();
     const other = await openWith({ rows: 4 });

@@ -8,15 +8,15 @@ import type { ChoosingFunctions, ModelFunctions, Piece } from './step.ts';
 type OwnPiece = Piece & { sequence: Sequence };
 
 /**
- * Answers many sequences at once. Each step takes one token of every answer, and reads a part of the prompts that have come: sequences
- * come and go between steps. Where there are more of them than a step has rows, teams take turns; where the cache has no
- * room left, the youngest give theirs up and begin again later, with the same text.
+ * Answers many sequences at once. Each step computes one token of every answer, and a part of the waiting prompts: sequences
+ * are added and removed between steps. If there are more sequences than rows in a step, teams take turns; if the cache is
+ * full, the youngest sequences release their blocks and start again later, with the same text.
  */
 export class Scheduler {
   readonly #program: GenerationProgram;
   readonly #pool: BlockPool;
   readonly #rows = new FairRows<Sequence>();
-  /** In the order in which they came. */
+  /** In order of arrival. */
   readonly #sequences = new Set<Sequence>();
 
   constructor(program: GenerationProgram) {
@@ -32,7 +32,7 @@ export class Scheduler {
     this.#sequences.add(sequence);
   }
 
-  /** Its row and its blocks are free at once. */
+  /** Frees the sequence's row and blocks immediately. */
   remove(sequence: Sequence): void {
     if (!this.#sequences.delete(sequence)) return;
     this.#pause(sequence);
@@ -43,12 +43,12 @@ export class Scheduler {
     for (const sequence of this.#sequences) sequence.fail(reason);
   }
 
-  /** Computes as much as one step can. A fault ends the sequences that have it, and no others. */
+  /** Runs one step. An error fails only the sequences that cause it. */
   async step(): Promise<void> {
     const byModel = new Map<AnsweringModel | string, Sequence[]>();
     for (const sequence of this.#rows.pick([...this.#sequences], this.#program.rows)) {
       const { model, updates, adapter } = sequence.served;
-      // Others of the same shape have values of their own.
+      // Other adapters of the same shape have different values.
       const key = updates || adapter === null ? model : adapter;
       byModel.set(key, [...(byModel.get(key) ?? []), sequence]);
     }
@@ -57,7 +57,7 @@ export class Scheduler {
       try {
         await group[0]!.served.ready();
       } catch (error) {
-        // Only adapters that are alone in their group have values to set.
+        // Only a group with a single adapter has values to set.
         for (const sequence of going()) sequence.fail(error);
       }
       this.#compute(going());
@@ -65,7 +65,7 @@ export class Scheduler {
     for (const sequence of this.#sequences) if (sequence.isOver) this.remove(sequence);
   }
 
-  /** Sequences of one model. */
+  /** Computes a step for sequences of one model. */
   #compute(group: readonly Sequence[]): void {
     const begun = group.filter(
       (sequence) => sequence.blocks.length > 0 || (!this.#isBeingRead(sequence) && this.#mayBegin(sequence)),
@@ -87,7 +87,7 @@ export class Scheduler {
         input,
       });
     }
-    // Some may have lost their blocks to those that came before them.
+    // Some sequences may have lost their blocks to earlier ones.
     const held = pieces.filter(({ sequence }) => sequence.blocks.length > 0);
     const [first] = held;
     if (!first) return;
@@ -96,7 +96,7 @@ export class Scheduler {
     else this.#answer(model, held);
   }
 
-  /** On a card. */
+  /** For a GPU. */
   #choose(model: ChoosingFunctions, held: readonly OwnPiece[]): void {
     const isLast = ({ sequence, start, ids }: OwnPiece) => start + ids.length === sequence.ids.length;
     const found = eachApart(held, (some) =>
@@ -142,7 +142,7 @@ export class Scheduler {
     }
   }
 
-  /** Whether another is reading blocks that it begins with, too: they are known soon, and are not computed twice. */
+  /** Whether another sequence is computing blocks of a common prefix: they will be cached soon, so they are not computed twice. */
   #isBeingRead({ ids, input, team, served }: Sequence): boolean {
     if (input) return false;
     for (const other of this.#sequences) {
@@ -155,13 +155,13 @@ export class Scheduler {
     return false;
   }
 
-  /** Gives it blocks, of which the first may be known. False while there are not enough. */
+  /** Allocates the sequence's blocks, of which the first may be cached. False while there are not enough. */
   #begin(sequence: Sequence): boolean {
     const { ids, served, input } = sequence;
     const { model } = served.model;
     const prefix = model.attachment?.prefixLength ?? 0;
     if (!input) {
-      // The last position is computed in any case: what comes next is read from it.
+      // The last position is always computed, since the next token is predicted from it.
       const known = this.#pool.takeKnown(rootOf(sequence), ids.slice(0, -1));
       const found = known.blocks.length * BLOCK;
       if (found >= prefix)
@@ -188,7 +188,7 @@ export class Scheduler {
     return true;
   }
 
-  /** Blocks for its first `positions`; the youngest of all lose theirs for it. False: it is the youngest itself. */
+  /** Allocates blocks for the first `positions`, taking them from the youngest sequences if needed. False if it is the youngest itself. */
   #reserve(sequence: Sequence, positions: number): boolean {
     while (sequence.blocks.length < blocksFor(positions)) {
       const block = this.#pool.take();
@@ -208,7 +208,7 @@ export class Scheduler {
     Object.assign(sequence, { blocks: [], encoded: null, computed: 0, learnt: 0 });
   }
 
-  /** Whoever begins alike need not compute the blocks that are full now. */
+  /** Caches the full blocks for other sequences with the same prefix. */
   #learn(sequence: Sequence): void {
     if (sequence.input) return;
     for (; (sequence.learnt + 1) * BLOCK <= sequence.computed; sequence.learnt++) {
@@ -219,8 +219,8 @@ export class Scheduler {
 }
 
 /**
- * What `run` computes of all at once, or of each alone where that fails: what one of them cannot have computed then fails for it alone.
- * A run that failed is repeated safely, since it writes the same positions again.
+ * Runs `run` on all at once or, if that fails, on each separately, so that an error fails only the sequences that cause it.
+ * Repeating a failed run is safe, since it writes the same positions again.
  */
 function eachApart<T extends { sequence: Sequence }, R>(
   all: readonly T[],
@@ -237,5 +237,5 @@ function eachApart<T extends { sequence: Sequence }, R>(
 
 const blocksFor = (positions: number): number => Math.ceil(positions / BLOCK);
 
-/** A team's own, so that nobody learns from the time of an answer what another team has asked. */
+/** Cached prefixes are private to a team, so that no team can infer another team's prompts from response times. */
 const rootOf = ({ team, served }: Sequence): string => JSON.stringify([team, served.adapter]);

@@ -9,15 +9,15 @@ import type { ServedModel } from './served-models.ts';
 import type { EncodedInput } from './step.ts';
 import type { StopMatcher } from './stop-matcher.ts';
 
-/** What one more token has made sure of the text, and the tokens as far as it. */
+/** Text completed by one more token, and the token counts up to it. */
 export interface GeneratedText {
   text: string;
   /** −1 for text that was held back until the end. */
   tokenId: number;
-  /** Where the request asks for it; absent for text that was held back. */
+  /** Set if requested; absent for text that was held back. */
   likely?: LikelyTokens;
   promptTokens: number;
-  /** Those of the prompt that were known from an earlier request. */
+  /** Number of prompt tokens that were cached by an earlier request. */
   cachedTokens: number;
   completionTokens: number;
 }
@@ -31,11 +31,11 @@ export interface GenerateResult {
 
 /** How an answer's tokens are chosen and where it ends. */
 export interface AnswerOptions extends Required<SamplingOptions> {
-  /** How errors name the adapter; null for the plain base model. */
+  /** Name of the adapter in errors; null for the plain base model. */
   adapterName: string | null;
-  /** Tokens at most. */
+  /** Maximum number of tokens. */
   limit: number;
-  /** Of the most probable tokens that are told of each; null for none, not even its own probability. */
+  /** Number of the most probable tokens to report for each token; null for none, not even its own log-probability. */
   logprobs: number | null;
   random: Random;
   stops: StopMatcher;
@@ -43,22 +43,22 @@ export interface AnswerOptions extends Required<SamplingOptions> {
   tokenizer: Tokenizer;
 }
 
-/** One request while it is answered: its tokens, what of them is in the cache, and what was said. */
+/** A request in progress: its tokens, its part of the cache, and the text generated so far. */
 export class Sequence implements Owned {
   readonly team: string;
   readonly weight: number;
   readonly served: ServedModel;
-  /** A prefix's positions, which have no ids, as −1; virtual tokens; the prompt (a decoder's first token); the answer. */
+  /** A prefix's positions, which have no ids, as −1; virtual tokens; the prompt (for an encoder-decoder, the start token); the answer. */
   readonly ids: number[];
-  /** What an encoder reads. */
+  /** Input of the encoder. */
   readonly input: readonly number[] | null;
-  /** Positions before the prompt. */
+  /** Number of positions before the prompt. */
   readonly leading: number;
-  /** Positions in the cache. */
+  /** Number of positions in the cache. */
   computed = 0;
   blocks: number[] = [];
   encoded: EncodedInput | null = null;
-  /** Of the first block that is not known to the pool yet. */
+  /** Link of the first block that is not yet recorded in the pool; `learnt`: its index. */
   link = '';
   learnt = 0;
   readonly #promptTokens: number;
@@ -67,7 +67,7 @@ export class Sequence implements Owned {
   readonly #said: GeneratedText[] = [];
   #cachedTokens = 0;
   #answered = 0;
-  /** What the next token is drawn with, once it is asked for. */
+  /** The random number for the next token, once it was requested. */
   #uniform: number | null = null;
   #result: GenerateResult | null = null;
   #error: { reason: unknown } | null = null;
@@ -94,17 +94,17 @@ export class Sequence implements Owned {
     return this.#result !== null || this.#error !== null;
   }
 
-  /** The answer's first token is not there yet. */
+  /** Whether the answer has no token yet. */
   get isNew(): boolean {
     return this.#answered === 0;
   }
 
-  /** `positions` of it were known when it was first begun. */
+  /** Records that `positions` were cached when the sequence first started. */
   foundKnown(positions: number): void {
     if (this.isNew) this.#cachedTokens = Math.max(0, positions - this.leading);
   }
 
-  /** Chooses the next token, from logits `(V)`. Whatever fails, fails for this sequence alone. */
+  /** Chooses the next token from logits `(V)`. Any error fails only this sequence. */
   answer(logits: Float32Array): void {
     this.#attempt(() => {
       const { logprobs, tokenizer, random, repetitionPenalty } = this.#options;
@@ -116,7 +116,7 @@ export class Sequence implements Owned {
     });
   }
 
-  /** How a program chooses the next token; the same until it is taken. */
+  /** How the graph must choose the next token; unchanged until that is taken. */
   ask(): TokenAsk {
     const { temperature, topP, topK, minP, repetitionPenalty, logprobs, random } = this.#options;
     this.#uniform ??= random.uniform();
@@ -124,7 +124,7 @@ export class Sequence implements Owned {
     return { ...sampling, uniform: this.#uniform, ids: this.ids, logprobs };
   }
 
-  /** Takes a token that a program chose. */
+  /** Takes a token that the graph chose. */
   take({ token, likely }: Chosen): void {
     this.#attempt(() => {
       this.#uniform = null;
@@ -190,7 +190,7 @@ export class Sequence implements Owned {
     this.#arrived();
   }
 
-  /** What is said, as it comes. Throws the reason that it failed for. */
+  /** Yields the text as it is generated. Throws the reason if the sequence fails. */
   async *pieces(): AsyncGenerator<GeneratedText, GenerateResult> {
     for (;;) {
       const next = this.#said.shift();
@@ -217,7 +217,7 @@ export class Sequence implements Owned {
     this.#arrived();
   }
 
-  /** With what was held back. */
+  /** Ends the answer after emitting the text that was held back. */
   #end(finishReason: GenerateResult['finishReason'], tokenId: number): void {
     const { stops } = this.#options;
     const text = stops.push(this.#decoder.end()) + stops.end();

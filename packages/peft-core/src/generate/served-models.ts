@@ -14,23 +14,23 @@ import { buildGenerationProgram } from './generation-program.ts';
 import type { ServingLimits } from './step.ts';
 import type { PlacedAdapter, UpdateArena } from './update-arena.ts';
 
-/** A session cannot drop functions. With more shapes of adapters than this, the program is built again once it is idle. */
+/** Maximum number of adapter shapes. A session cannot drop functions, so with more shapes the program is rebuilt when it is idle. */
 const MOST_SHAPES = 32;
-/** Adapters whose values are kept although nobody uses them. */
+/** Maximum number of unused adapters whose values are kept. */
 const MOST_IDLE = 8;
 
 /** A base model or an adapter on it, in use. */
 export interface ServedModel {
   /** Null: the plain base model. */
   adapter: string | null;
-  /** Sequences on the same one are computed together. */
+  /** Sequences with the same model are computed together. */
   model: AnsweringModel;
   updates: PlacedAdapter | null;
-  /** Variables of the chat template with which the adapter has learnt. */
+  /** Variables of the chat template with which the adapter was trained. */
   templateKwargs: TemplateKwargs;
-  /** Sets its values, which others of its shape share the room with; before each step. */
+  /** Sets the adapter's values, whose variable it shares with others of its shape; call before each step. */
   ready(): Promise<void>;
-  /** Nobody uses it for this sequence any more. */
+  /** Ends the use by this sequence. */
   release(): void;
 }
 
@@ -43,9 +43,9 @@ interface Loaded {
 }
 
 /**
- * One base model that stays loaded, and the adapters that answer on it, loaded when they are first asked for. Updates of low rank are
- * computed together with each other and the base model's own rows; of any other method, or where there are no kernels, adapters
- * of one config and shape share a model that holds the values of one of them.
+ * One base model that stays loaded, and the adapters on it, loaded on first use. Low-rank updates are computed together with each other
+ * and the base model's own rows; for any other method, or without kernels, adapters with the same config and shape share a model that
+ * holds the values of one of them.
  */
 export class ServedModels {
   readonly #base: BaseModel;
@@ -56,7 +56,7 @@ export class ServedModels {
   #shared: ReturnType<GenerationProgram['shared']> | null = null;
   #arena: UpdateArena | null = null;
   readonly #shapes = new Map<string, Loaded['attached']>();
-  /** In the order in which they were last asked for. */
+  /** In order of the last request, oldest first. */
   readonly #loaded = new Map<string | null, Loaded>();
   readonly #loading = new Map<string | null, Promise<Loaded>>();
 
@@ -67,8 +67,8 @@ export class ServedModels {
   }
 
   /**
-   * Blocks of the cache, which is empty again after the program was built again. `trainedOn` is how the base lay while the adapter
-   * trained that asks for it first. Throws `model_too_large` where a card has no room for it.
+   * The program, with an empty cache after it was rebuilt. `trainedOn`: the base's storage type in the training of the first requested
+   * adapter. Throws `model_too_large` if the GPU has too little memory for it.
    */
   async program(trainedOn: 'int8' | 'nf4' | null = null): Promise<GenerationProgram> {
     this.#program ??= this.#load(trainedOn).catch((error: unknown) => {
@@ -78,7 +78,7 @@ export class ServedModels {
     return await this.#program;
   }
 
-  /** The plain base model for null. Throws what readFittingAdapter does, `unsupported_task`. */
+  /** null: the plain base model. Throws the errors of readFittingAdapter, and `unsupported_task`. */
   async use(adapter: string | null): Promise<ServedModel> {
     const loaded = this.#known(adapter) ?? (await this.#find(adapter));
     count(loaded, 1);
@@ -104,7 +104,7 @@ export class ServedModels {
     };
   }
 
-  /** Frees what was built, if there are so many shapes that it should be built again, and nobody uses it. */
+  /** Frees the program if it has too many shapes and nobody uses it; it is then rebuilt. */
   restartIfFull(): boolean {
     const unused = this.#loading.size === 0 && [...this.#loaded.values()].every(({ users }) => users === 0);
     if (this.#shapes.size < MOST_SHAPES || !unused) return false;
@@ -170,7 +170,7 @@ export class ServedModels {
     return held({ attached, values, templateKwargs, updates: null, users: 0 });
   }
 
-  /** With the updates of all adapters; null where it is more than updates of low rank, or has no room. */
+  /** Places the adapter among the shared updates; null if it has more than low-rank updates, or if memory is insufficient. */
   async #place(program: GenerationProgram, dir: string | null, adapter: Adapter): Promise<Loaded | null> {
     const config = withoutDropout(adapter.config);
     const attachment = attach(config, this.#architecture, 'folded');
@@ -198,7 +198,7 @@ export class ServedModels {
       if (loaded.updates === updates) this.#loaded.delete(adapter);
   }
 
-  /** Of those whose values are kept on the host; those in the arena make room for each other there. */
+  /** Drops unused adapters with values on the host; adapters in the arena are evicted there. */
   #forgetIdle(): void {
     const idle = [...this.#loaded].filter(([, { users, values }]) => users === 0 && values !== null);
     for (const [adapter] of idle.slice(0, Math.max(0, idle.length - MOST_IDLE))) this.#loaded.delete(adapter);
@@ -225,7 +225,7 @@ function count(loaded: Loaded, users: number): void {
   if (loaded.updates) loaded.updates.users += users;
 }
 
-/** In use until the next turn of the event loop: whoever waits for it has it by then, and nothing else may take its room. */
+/** Keeps it in use until the next turn of the event loop, when its callers have it, so that its memory is not reused before. */
 function held(loaded: Loaded): Loaded {
   count(loaded, 1);
   setImmediate(() => count(loaded, -1));
@@ -236,13 +236,13 @@ function shapeOf({ config, tensors }: Adapter): string {
   return JSON.stringify([config, [...tensors].map(([name, { shape }]) => [name, shape])]);
 }
 
-/** An answer drops nothing, so what an adapter was trained with does not matter. */
+/** Answers have no dropout, so the dropout of training does not matter. */
 function withoutDropout(config: Adapter['config']): Adapter['config'] {
   const options = Object.entries(config).map(([name, value]) => [name, /_dropout$/.test(name) ? 0 : value]);
   return Object.fromEntries(options) as Adapter['config'];
 }
 
-/** Nothing but updates of low rank, of linear modules. */
+/** Whether the adapter consists only of low-rank updates of linear modules. */
 function isLowRankAlone(attachment: Attachment): boolean {
   const { lowRank, linears, embeddings, replacements, residualAdds, virtualTokens = 0, prefix } = attachment;
   const changes = [embeddings, replacements, residualAdds].some((changed) => (changed?.size ?? 0) > 0);

@@ -1,4 +1,4 @@
-/** An encoder-decoder that stays loaded while its adapters change; adapter-switch.test.ts has the decoders. */
+/** An encoder-decoder that stays loaded while its adapters change; adapter-switch.test.ts tests decoders. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { tinyFamilies } from '../testing/tiny-families.ts';

@@ -1,4 +1,4 @@
-/** What serving computes by kernels, of each instruction set that this processor has: against stock operations, and bit for bit alone. */
+/** Tests serving kernels for each instruction set of this CPU: against stock operations, and that rows are independent bit for bit. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attr, kernelSets, ProgramBuilder, tf, useKernels, type Variable } from '@graft/tf-graph';
@@ -18,7 +18,7 @@ const floats = (size: number) => Float32Array.from({ length: size }, () => 2 * r
 
 type Given = Record<string, { shape: number[]; data: Float32Array | Int32Array }>;
 
-/** One run of `body` as a traced function, over variables that hold `state`. */
+/** Runs `body` once as a traced function, with variables that hold `state`. */
 async function run(
   given: Given,
   body: (inputs: Record<string, tf.Tensor>, state: Variable) => tf.Tensor,
@@ -127,12 +127,12 @@ test('each row gets the update of its own adapter, and a negative owner none', a
   }
 });
 
-/** Two sequences and a pause between them: one goes on after 21 positions, one is new. */
+/** Two sequences with a gap between them: one continues after 21 positions, one is new. */
 const own = [5, 19];
 const before = [21, 0];
 const starts = [0, 7];
 const positions = 26;
-/** Blocks in any order. */
+/** Blocks in arbitrary order. */
 const blocks = [
   [4, 1],
   [2, 6],
@@ -147,7 +147,7 @@ for (const { window, headSize, rotated } of [
     const [heads, kvHeads] = [6, 2];
     const width = 2 * kvHeads * headSize;
     const cache = floats(8 * BLOCK * width);
-    // What earlier sequences left behind must not be seen.
+    // Remains of earlier sequences must not be read.
     for (const row of [1 * BLOCK + 11, 6 * BLOCK + 4]) cache.fill(Number.NaN, row * width, (row + 1) * width);
     const q = floats(positions * heads * headSize);
     const [k, v] = [floats(positions * kvHeads * headSize), floats(positions * kvHeads * headSize)];
@@ -187,7 +187,7 @@ for (const { window, headSize, rotated } of [
         },
         { shape: [8 * BLOCK, width], data: state },
       );
-    /** Of sequence `s`, by stock operations. */
+    /** Attention of sequence `s` with stock operations. */
     const stock = async (s: number) => {
       const rows = Array.from(
         { length: before[s]! },
@@ -232,7 +232,7 @@ for (const { window, headSize, rotated } of [
         whole.slice(5 * row, 7 * row).every((x) => x === 0),
         'positions of no sequence',
       );
-      // In two pieces, of which the second reads what the first has left in the cache.
+      // In two pieces; the second reads the cache that the first has written.
       const first = await kernel([0, 0], [2, 11], cache);
       const second = await kernel([2, 11], own, first.slice(size));
       assert.deepEqual(second.slice(size), whole.slice(size), `${set}: the cache`);

@@ -7,26 +7,26 @@ import type { LayerCaches } from './cached-attention.ts';
 import type { Chosen, TokenAsk } from './card/graph-sampler.ts';
 import type { PlacedAdapter } from './update-arena.ts';
 
-/** How much is computed and kept at once. */
+/** Limits of computation and memory. */
 export interface ServingLimits {
-  /** Positions of a sequence: prompt and answer together. */
+  /** Maximum positions of a sequence: prompt and answer together. */
   context: number;
-  /** Sequences of a step. */
+  /** Maximum number of sequences in a step. */
   rows: number;
-  /** Memory of the cache of keys and values, which holds one sequence at least. */
+  /** Memory for the cache of keys and values, which holds at least one sequence. */
   cacheBytes: number;
-  /** Memory of the updates of low rank that are applied row by row. */
+  /** Memory for low-rank updates that are applied row by row. */
   updateBytes: number;
   /**
-   * On a card: its memory that the generator may take. The cache then has what weights and computing leave of it, and `cacheBytes` and
-   * `updateBytes` are the least.
+   * On a GPU: memory for the generator. The cache then gets the rest after weights and computation, and `cacheBytes` and
+   * `updateBytes` are minimums.
    */
   memoryBytes?: number;
-  /** On a card: how the base's matrices are stored. "auto", the default: as bf16. */
+  /** On a GPU: storage type of the base's matrices. Default "auto": bf16. */
   baseDtype?: 'auto' | 'fp32' | 'bf16' | 'int8' | 'nf4';
 }
 
-/** Where an encoder-decoder's input lies in the cache, once it is encoded. */
+/** An encoder-decoder's encoded input in the cache. */
 export interface EncodedInput {
   blocks: number[];
   length: number;
@@ -35,43 +35,43 @@ export interface EncodedInput {
 /** The positions of one sequence that a step computes: at least one. */
 export interface Piece {
   ids: readonly number[];
-  /** Positions before, which are in the cache. */
+  /** Number of positions before, which are in the cache. */
   start: number;
-  /** Where its positions lie, as far as the last of `ids`. */
+  /** Blocks of the sequence, up to the last of `ids`. */
   blocks: readonly number[];
-  /** Of the row's own updates, on the shared model. */
+  /** The row's own updates, on the shared model. */
   updates: PlacedAdapter | null;
-  /** Encoder-decoders only. */
+  /** Only for encoder-decoders. */
   input: EncodedInput | null;
 }
 
-/** A step on one model. Functions are traced when they are first needed. */
+/** Functions of a step on one model, traced on first use. */
 export interface ModelFunctions {
-  /** Takes the pieces into the cache, at most `rows` of them. The hidden states `(H)` after each. */
+  /** Computes at most `rows` pieces and writes them to the cache. Returns the hidden state `(H)` after each. */
   compute(pieces: readonly Piece[]): Float32Array[];
-  /** Logits `(V)` of hidden states that `compute` gave for these pieces. */
+  /** Logits `(V)` of hidden states that `compute` returned for these pieces. */
   logits(hidden: readonly Float32Array[], pieces: readonly Piece[]): Float32Array[];
-  /** Encoder-decoders only: runs the encoder on `ids`, at most the context; the decoder reads its states in these blocks. */
+  /** Only for encoder-decoders: runs the encoder on `ids`, at most the context, and stores its states for the decoder in these blocks. */
   encode(ids: readonly number[], blocks: readonly number[]): void;
   /** Writes the adapter's prefix to the first positions of a sequence. */
   prime(blocks: readonly number[]): void;
 }
 
-/** A piece, and how the token after it is to be chosen; null where more of the prompt follows. */
+/** A piece, and how to choose the token after it; null if more of the prompt follows. */
 export interface AskedPiece extends Piece {
   ask: TokenAsk | null;
 }
 
-/** A step on one model of a card, which chooses the tokens itself. */
+/** Functions of a step on one model on a GPU, which choose the tokens themselves. */
 export interface ChoosingFunctions {
-  /** Takes the pieces into the cache, at most `rows` of them. What is chosen after each that asks for it. */
+  /** Computes at most `rows` pieces and writes them to the cache. Returns the chosen token after each piece with an ask. */
   choose(pieces: readonly AskedPiece[]): (Chosen | null)[];
-  /** As that of ModelFunctions. */
+  /** As in ModelFunctions. */
   encode(ids: readonly number[], blocks: readonly number[]): void;
   prime(blocks: readonly number[]): void;
 }
 
-/** What the functions of a model are made of. */
+/** Components for building the functions of a model. */
 export interface FunctionParts {
   builder: ProgramBuilder;
   program: Program;
@@ -82,13 +82,13 @@ export interface FunctionParts {
   arena: AdapterArena | null;
 }
 
-/** What is traced in `body` computes each row by itself where kernels can. */
+/** Traces `body` so that each row is computed independently if kernels are available. */
 export function asServed<T>(body: () => T): T {
   const byKernels = usesGraftKernels();
   return withComputation({ implementation: byKernels ? 'kernels' : 'stock', rowByRow: byKernels }, body);
 }
 
-/** The first `count` rows of the cache that blocks are made of. */
+/** Cache rows of `count` positions in these blocks, starting at position `from`. */
 export function rowsOf(blocks: readonly number[], count: number, from = 0): number[] {
   return Array.from({ length: count }, (_, i) => {
     const position = from + i;

@@ -1,4 +1,4 @@
-/** Cuts text that comes in pieces at the first stop string, which may itself come in pieces. */
+/** Cuts streamed text before the first stop string, which may itself be split across pieces. */
 export class StopMatcher {
   readonly #stops: string[];
   #held = '';
@@ -8,7 +8,7 @@ export class StopMatcher {
     this.#stops = stops.filter((s) => s.length > 0);
   }
 
-  /** Adds text; returns what may be shown now. An ending that could still become a stop string is held back. */
+  /** Adds text; returns what may be emitted now. An ending that could still become a stop string is held back. */
   push(text: string): string {
     if (this.matched) return '';
     const all = this.#held + text;
@@ -23,7 +23,7 @@ export class StopMatcher {
     return all.slice(0, all.length - keep);
   }
 
-  /** What is still held when the text is over. */
+  /** The text still held back when the input ends. */
   end(): string {
     const rest = this.matched ? '' : this.#held;
     this.#held = '';
@@ -31,7 +31,7 @@ export class StopMatcher {
   }
 }
 
-/** Length of the longest end of `text` that begins `stop`. */
+/** Length of the longest suffix of `text` that is a prefix of `stop`. */
 function overlap(text: string, stop: string): number {
   for (let n = Math.min(text.length, stop.length - 1); n > 0; n--)
     if (text.endsWith(stop.slice(0, n))) return n;

@@ -1,4 +1,4 @@
-/** Many chats at once: each must say what it says alone. */
+/** Answers many chats at once: each answer must be the same as alone. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type GenerateRequest, type Generator, openGenerator } from './generator.ts';
@@ -25,7 +25,7 @@ before(async () => {
 });
 after(() => bench.close());
 
-/** Of uneven lengths, some of which begin alike. */
+/** Chats of different lengths, some with common prefixes. */
 const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
   Array.from({ length: count }, (_, i) => ({
     adapter: bench.folderOf(names[i % names.length]!),
@@ -34,7 +34,7 @@ const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
     ...(i % 4 === 3 ? { temperature: 1, seed: i } : {}),
     ...(i % 4 === 1 ? { temperature: 0.8, seed: i, top_k: 9, min_p: 0.02, repetition_penalty: 1.2 } : {}),
     ...(i % 8 === 2 ? { repetition_penalty: 1.3 } : {}),
-    // Of numbers that differ in a bit these differ, too.
+    // Log-probabilities reveal differences of a single bit.
     logprobs: 3,
     team: `team ${i % 2}`,
   }));
@@ -53,7 +53,7 @@ async function textOf(generator: Generator, request: GenerateRequest) {
   }
 }
 
-/** How much of a prompt is known depends on the others. */
+/** The answer without the number of cached tokens, which depends on other requests. */
 const said = ({ cachedTokens: _, ...answer }: Awaited<ReturnType<typeof textOf>>) => answer;
 
 async function alone(requests: GenerateRequest[]) {
@@ -98,7 +98,7 @@ test('a prompt that was read before is known to its team and adapter alone, and 
     [null, 'a'],
   ] as const)
     assert.equal((await ask(adapter, team)).cachedTokens, 0, `${adapter} of ${team}`);
-  // A prefix's positions come first, and are not the prompt's.
+  // A prefix's positions come first, and do not belong to the prompt.
   const prefixed = await ask('prefix', 'a');
   assert.equal(prefixed.cachedTokens, 0);
   assert.deepEqual(await ask('prefix', 'a'), { ...prefixed, cachedTokens: 48 - 5 });
@@ -117,7 +117,7 @@ test('eight answers to one prompt read it once, and say what each says alone, pr
   }));
   const texts = (await alone(free)).map(({ text }) => text);
   assert.equal(new Set(texts).size, 8, 'they say different things');
-  // A token of this model is a byte: each stops at what several of them make.
+  // A token of this model is a byte: each answer stops at a string of several tokens.
   const answers = free.map((answer, i) => ({ ...answer, stop: [texts[i]!.slice(4 + i, 7 + i)] }));
   const expected = await alone(answers);
   for (const [i, { text, finishReason }] of expected.entries()) {
@@ -128,7 +128,7 @@ test('eight answers to one prompt read it once, and say what each says alone, pr
     const generator = await openGenerator({ base: bench.base, context: CONTEXT, rows });
     const found = await Promise.all(answers.map((answer) => textOf(generator, answer)));
     assert.deepEqual(found.map(said), expected.map(said));
-    // Five full blocks of 16; the positions after them are each answer's own.
+    // Five full blocks of 16; each answer computes the positions after them.
     assert.deepEqual(
       found.map(({ cachedTokens }) => cachedTokens).toSorted((a, b) => a - b),
       [0, ...Array(7).fill(80)],
@@ -144,7 +144,7 @@ test('an answer that is given up while others wait for what it reads keeps none 
   const leaving = new AbortController();
   const first = textOf(generator, { prompt, max_tokens: 5, signal: leaving.signal });
   const others = [1, 2, 3].map(() => textOf(generator, { prompt, max_tokens: 5 }));
-  // The first has read 64 of 121 positions by then.
+  // By then the first has computed 64 of 121 positions.
   await new Promise((resolve) => setImmediate(resolve));
   leaving.abort(new Error('gone'));
   await assert.rejects(first, /gone/);

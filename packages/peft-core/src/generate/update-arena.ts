@@ -1,26 +1,26 @@
 import type { HostTensor } from '../files.ts';
 import type { LowRankUpdate } from '../tuners/tuner.ts';
 
-/** An adapter's updates of low rank in an arena, which alone knows where they lie. */
+/** Handle to an adapter's low-rank updates in an arena. */
 export interface PlacedAdapter {
-  /** Sequences that it answers. */
+  /** Number of sequences that use it. */
   users: number;
 }
 
 /**
- * The updates of low rank of many adapters in one place, so that rows of different adapters are computed together. Those that nobody
- * uses stay until their room is needed.
+ * Stores the low-rank updates of many adapters in one place, so that rows of different adapters are computed together. Unused updates
+ * stay until their memory is needed.
  */
 export interface UpdateArena<Placed extends PlacedAdapter = PlacedAdapter> {
   /**
-   * Writes an adapter's updates, by module, with their tensors. Null where there is no room beside those in use. Whoever uses what is
-   * returned counts itself in `users` before anything else is placed.
+   * Writes an adapter's updates, by module, with their tensors. Null if there is not enough memory beside those in use. The caller must
+   * increment `users` of the result before anything else is placed.
    */
   place(
     updates: ReadonlyMap<string, LowRankUpdate>,
     tensor: (name: string) => HostTensor,
     forget: (gone: Placed) => void,
   ): Placed | null;
-  /** It is the last to be forgotten. */
+  /** Marks it as most recently used, so that it is evicted last. */
   touch(placed: Placed): void;
 }

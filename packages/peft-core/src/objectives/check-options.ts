@@ -4,8 +4,8 @@ import type { Objective } from './objective.ts';
 import { objectiveOf } from './objectives.ts';
 
 /**
- * Throws GraftError `invalid_training_option` for options of `training` that have no meaning for what a method trains on lines of this
- * format, and `unsupported_method` where it does not.
+ * Throws GraftError `invalid_training_option` for options of `training` that do not apply to the objective of the method on lines of
+ * this format, and `unsupported_method` if the method does not train on them.
  */
 export function checkObjectiveOptions(
   training: { metric_for_best_model?: string } & Record<string, unknown>,

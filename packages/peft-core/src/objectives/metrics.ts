@@ -1,19 +1,19 @@
-/** The metrics of all objectives: what the best model may be chosen by, what checkpoints keep, and what is measured. */
+/** The metrics of all objectives: names for `metric_for_best_model`, columns of checkpoints, and computed values. */
 import { contrastive } from './contrastive/objective.ts';
 import type { Metric, MetricDescription, Objective, Outcome } from './objective.ts';
 import { listedObjectives, type ObjectiveName, objectives } from './objectives.ts';
 
 const metrics: readonly Metric[] = listedObjectives.flatMap((each) => each.metrics);
 
-/** The loss as `metric_for_best_model` names it. */
+/** The loss as named in `metric_for_best_model`. */
 export const EVAL_LOSS = 'eval_loss';
 
-/** What `metric_for_best_model` may be. */
+/** Valid values of `metric_for_best_model`. */
 export const bestMetrics: readonly string[] = [
   ...new Set([EVAL_LOSS, ...metrics.flatMap(({ forBestModel }) => forBestModel ?? [])]),
 ];
 
-/** Whether more of a `metric_for_best_model` is better. */
+/** Whether higher values of a `metric_for_best_model` are better. */
 export const isGreaterBetter = (name: string): boolean =>
   metrics.some(({ forBestModel, better }) => forBestModel === name && better === 'higher');
 
@@ -28,23 +28,23 @@ export function bestMetricOf(
   return evaluation.metrics?.[metric?.name ?? ''] ?? Number.NaN;
 }
 
-/** Columns of evaluations that the series of every checkpoint has, whatever it trains. */
+/** Evaluation columns that the series of every checkpoint has, whatever its objective. */
 export const everyColumn: readonly string[] = contrastive.metrics.flatMap((each) =>
   'column' in each ? each.column : [],
 );
 
-/** Columns of evaluations in the series of this objective's checkpoints, besides `step`, `loss` and `tokenAccuracy`. */
+/** Evaluation columns in the checkpoints of this objective, besides `step`, `loss` and `tokenAccuracy`. */
 export const metricColumns = (name: ObjectiveName): string[] => {
   const own = (objectives[name] as Objective).metrics.flatMap(({ column }) => column ?? []);
   return [...new Set([...everyColumn, ...own])];
 };
 
-/** By each such column the name of its metric. */
+/** The name of each such column's metric. */
 export const namesOfColumns: ReadonlyMap<string, string> = new Map(
   metrics.flatMap(({ column, name }) => (column === undefined ? [] : [[column, name]])),
 );
 
-/** Metrics of every training, whatever its objective: those of steps that the training loop takes. */
+/** Metrics of every training, whatever its objective, measured by the training loop in each step. */
 export const trainingMetrics: readonly MetricDescription[] = [
   {
     name: 'learning_rate',
@@ -80,7 +80,7 @@ export const trainingMetrics: readonly MetricDescription[] = [
   },
 ];
 
-/** The objective's metrics of an outcome, by name: those that are measured `when`. */
+/** The objective's metrics that are measured `when`, computed from an outcome, by name. */
 export function metricsOf(
   name: ObjectiveName,
   when: 'step' | 'evaluation',
@@ -88,7 +88,7 @@ export function metricsOf(
 ): Record<string, number> {
   const values: Record<string, number> = {};
   for (const metric of (objectives[name] as Objective).metrics) {
-    // A field of every step is not repeated among its metrics.
+    // A metric with its own field in a step's record is not repeated in `metrics`.
     const isField = when === 'step' && metric.field !== undefined;
     const value = metric.measured.includes(when) && !isField ? metric.measure(outcome) : null;
     if (value !== null) values[metric.name] = value;
@@ -96,6 +96,6 @@ export function metricsOf(
   return values;
 }
 
-/** Whether targets are right or wrong. */
+/** Whether the objective has right and wrong targets. */
 export const measuresAccuracy = (name: ObjectiveName): boolean =>
   (objectives[name] as Objective).metrics.some(({ field }) => field === 'token_accuracy');

@@ -1,25 +1,25 @@
 /**
- * An objective: what training minimises and what is measured of it, as far as that is known without TensorFlow. Each has a folder here
+ * An objective: what training minimises and which metrics it has, without the parts that need TensorFlow. Each has a folder here
  * (`<name>/objective.ts`, a row in `objectives.ts`) and one for its loss (`train/objectives/<name>/loss.ts`, a row in `losses.ts`).
  */
 import type { TProperties } from 'typebox';
 import type { TaskType } from '../outlines/outline.ts';
 
-/** What metrics are computed from: of one optimizer step, or of all validation examples. */
+/** Input for metrics, from one optimizer step or from all validation examples. */
 export interface Outcome {
   /** Mean over all targets. */
   loss: number;
-  /** Share of the targets that are right; null where none is right or wrong. */
+  /** Share of correct targets; null if the objective has no right or wrong targets. */
   accuracy: number | null;
   /**
-   * Of each target what the data has and what the model predicts: a class or a cosine, or with `hasLabelSets` 1 or 0 for each class of
-   * each text. Empty for steps, and where the loss has no `predictions`.
+   * The data's value and the model's prediction for each target: a class or a cosine, or with `hasLabelSets` 1 or 0 for each class of
+   * each text. Empty for steps, and if the loss has no `predictions`.
    */
   wanted: readonly number[];
   predicted: readonly number[];
   /** With `hasLabelSets` the number of classes, else 0. */
   classes: number;
-  /** What the loss sums besides (`Loss.sums`), divided by the number of targets. */
+  /** The additional sums of the loss (`Loss.sums`), divided by the number of targets. */
   means: Readonly<Record<string, number>>;
 }
 
@@ -33,50 +33,50 @@ export interface MetricDescription {
   unit: 'share' | 'number' | 'per_second' | 'bytes';
   /** Which values are better; null: neither. */
   better: 'higher' | 'lower' | null;
-  /** After each optimizer step, on the validation examples, or both. */
+  /** When it is measured: after each optimizer step, on the validation examples, or both. */
   measured: readonly ('step' | 'evaluation')[];
-  /** The field of a series' row that always has the same value, so that rows of earlier versions have a curve, too. */
+  /** Field of a series' row with the same value in every version, so that rows of earlier versions have a curve, too. */
   field?: 'token_accuracy' | 'learning_rate' | 'grad_norm' | 'tokens_per_second' | 'memory_bytes';
 }
 
-/** A measure of a model besides its loss. */
+/** A measurement of a model besides its loss. */
 export interface Metric extends MetricDescription {
-  /** Null: not measured of this outcome. */
+  /** Null: not measured in this outcome. */
   measure(outcome: Outcome): number | null;
-  /** Its name in `metric_for_best_model`; absent: it does not choose the best model. */
+  /** Its name in `metric_for_best_model`; absent: it cannot choose the best model. */
   forBestModel?: string;
   /**
-   * Its column in the series of checkpoints, from which a resumed run knows earlier values: needed with `forBestModel`, unless its
-   * `field` is `token_accuracy`, which has a column of its own.
+   * Its column in the series of checkpoints, from which a resumed run reads earlier values: needed with `forBestModel`, unless its
+   * `field` is `token_accuracy`, which has its own column.
    */
   column?: string;
 }
 
-/** Forward passes of a step: with the adapter as it is now, and with the model as it was before training (base or start adapter). */
+/** Forward passes of a step: with the current adapter, and with the model before training (base or start adapter). */
 export type Pass = 'policy' | 'reference';
 
 export interface Objective {
   name: string;
   /** `method.type` of a request. */
   method: string;
-  /** The data formats that it trains on. The first objective in the list with a format is that format's default. */
+  /** Supported data formats. The first objective in the list with a format is that format's default. */
   formats: readonly string[];
-  /** What messages call its examples. Absent: `<format> examples`. */
+  /** Name of its examples in messages. Absent: `<format> examples`. */
   examples?: string;
-  /** The first objective in the list with a task is the one assumed while the format is unknown. */
+  /** The first objective in the list with a task is assumed while the format is unknown. */
   tasks: readonly TaskType[];
   /** Schemas of the options that it adds to `training`: absent from a job where they are off. */
   options: TProperties;
-  /** Why a task without this objective does not take its options. */
+  /** Why a task without this objective does not accept its options. */
   whyNotOptions?(task: TaskType): string;
-  /** Other options of `training` that have no meaning for it, and why. */
+  /** Other options of `training` that do not apply to it, with the reason. */
   refuses?: Readonly<Record<string, string>>;
   metrics: readonly Metric[];
   passes: readonly Pass[];
   /** An example has a set of classes: batches have a target for every class. */
   hasLabelSets?: true;
-  /** The default batch size, and why, where it is not that of other objectives. */
+  /** The default batch size and its reason, if it differs from that of other objectives. */
   batch?: { usual: number; why: string };
-  /** The batch is part of the loss: where memory is short its size stays, and it is computed in mini-batches (`mini_batch_size`). */
+  /** The loss depends on the batch: where memory is short the batch keeps its size, and is computed in mini-batches (`mini_batch_size`). */
   keepsBatch?: true;
 }

@@ -38,7 +38,7 @@ test('ranks share their places among equals', () => {
 test('correlations: straight, reversed, and none to speak of', () => {
   near(correlation([1, 2, 3], [10, 20, 30]), 1);
   near(correlation([1, 2, 3], [3, 2, 1]), -1);
-  // Anscombe's first set, 1973.
+  // Anscombe's first data set, 1973.
   const x = [10, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5];
   const y = [8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68];
   assert.ok(Math.abs(correlation(x, y) - 0.81642) < 1e-5);

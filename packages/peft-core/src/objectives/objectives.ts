@@ -24,13 +24,13 @@ export type ListedObjective = Objective & { name: ObjectiveName };
 
 export const listedObjectives: readonly ListedObjective[] = Object.values(objectives);
 
-/** `method.type` that requests may name. */
+/** Valid values of `method.type` in requests. */
 export const trainingMethods: readonly string[] = [...new Set(listedObjectives.map(({ method }) => method))];
 
 const methodsOf = (format: string): string[] =>
   listedObjectives.filter(({ formats }) => formats.includes(format)).map(({ method }) => method);
 
-/** What a request's method trains on lines of a format; without a method the format's default. Throws `unsupported_method`. */
+/** The objective of a method on lines of a format; without a method the format's default. Throws `unsupported_method`. */
 export function objectiveOf(format: string, method: string | null = null): ListedObjective {
   const of = listedObjectives.filter(({ formats }) => formats.includes(format));
   const found = method === null ? of[0] : of.find((each) => each.method === method);
@@ -42,7 +42,7 @@ export function objectiveOf(format: string, method: string | null = null): Liste
   );
 }
 
-/** As `objectiveOf`; while the format is not known, or is not one of the task, the first objective of the task. */
+/** Like `objectiveOf`, but if the format is unknown or does not belong to the task, returns the first objective of the task. */
 export function objectiveFor(
   task: TaskType,
   format?: string | null,
@@ -54,6 +54,6 @@ export function objectiveFor(
   return of.find((each) => each.method === method) ?? of[0]!;
 }
 
-/** The method where it is not the default of the format. So what is derived from a default method is as it was without one. */
+/** The method unless it is the format's default. So values derived from a default method equal those from before methods existed. */
 export const namedMethod = (format: string | null, method: string): string | undefined =>
   method === (format === null ? trainingMethods[0] : methodsOf(format)[0]) ? undefined : method;

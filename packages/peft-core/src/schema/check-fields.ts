@@ -2,7 +2,7 @@ import type { TProperties, TSchema } from 'typebox';
 import { GraftError } from '../errors.ts';
 import { fitsSchema } from './fits-schema.ts';
 
-/** Faults of one request that are told; what looks for them stops here. */
+/** Maximum number of faults reported for one request; the check stops there. */
 export const MAX_FAULTS = 20;
 
 export interface Fault {
@@ -18,7 +18,7 @@ export const configFault = (option: string, message: string): Fault => ({
   message,
 });
 
-/** The same, to be thrown where a config is held against a model. */
+/** The same as an error, for checks of a config against a model. */
 export function optionError(option: string, message: string): GraftError {
   return new GraftError('invalid_peft_config', `${option}: ${message}`, { param: `peft.${option}` });
 }
@@ -27,7 +27,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** One fault per field of `value` that is in `properties` and does not fit its schema. */
+/** One fault per field of `value` that is in `properties` and does not match its schema. */
 export function checkFields(
   value: Record<string, unknown>,
   properties: TProperties,
@@ -43,7 +43,7 @@ export function checkFields(
   return faults;
 }
 
-/** Throws one GraftError that carries the faults, at most `MAX_FAULTS` of them; its code and param are those of the first. */
+/** Throws one GraftError with at most `MAX_FAULTS` of the faults; its code and param are those of the first. */
 export function throwFaults(faults: Fault[]): void {
   const [first] = faults;
   if (!first) return;
@@ -72,7 +72,7 @@ interface JsonSchema {
   maxItems?: number;
 }
 
-/** What a schema allows, in words: "an integer from 1 to 256". */
+/** Describes what a schema allows: "an integer from 1 to 256". */
 export function describe(schema: TSchema): string {
   const s = schema as JsonSchema;
   if (s.anyOf) return s.anyOf.map(describe).join(' or ');
@@ -117,13 +117,13 @@ export function show(value: unknown): string {
   try {
     text = JSON.stringify(typeof value === 'string' ? value.slice(0, 100) : value) ?? String(value);
   } catch {
-    // JSON.parse nests deeper than JSON.stringify can follow.
+    // JSON.parse accepts deeper nesting than JSON.stringify.
     return 'a deeply nested value';
   }
   return text.length > 80 ? `${cut(text, 77)}…` : text;
 }
 
-/** The first `length` characters of a text, without half of a pair of surrogates at its end. */
+/** The first `length` characters of a text, without a lone surrogate at the end. */
 export function cut(text: string, length: number): string {
   return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '');
 }

@@ -2,13 +2,13 @@ const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 export interface JsonExtent {
-  /** Deepest nesting of objects and arrays. */
+  /** Maximum nesting depth of objects and arrays. */
   depth: number;
-  /** At least as many values as there are, and at most twice as many. */
+  /** Upper bound of the number of values, at most twice the actual number. */
   values: number;
 }
 
-/** How large JSON becomes when it is parsed, found without parsing: a short text may be deep, or a million values. */
+/** Measures the size of parsed JSON without parsing it: a short text may be deeply nested, or contain a million values. */
 export function jsonExtent(json: string): JsonExtent {
   let level = 0;
   let depth = 0;
@@ -26,7 +26,7 @@ export function jsonExtent(json: string): JsonExtent {
   return { depth, values };
 }
 
-/** Where the text that begins at `start` ends: its closing quote, or the end of it all. */
+/** Index of the closing quote of the string that starts at `start`, or the length of the text. */
 function endOfText(json: string, start: number): number {
   for (let i = start + 1; i < json.length; i++) {
     const sign = json.charCodeAt(i);

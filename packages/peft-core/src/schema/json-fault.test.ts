@@ -26,7 +26,7 @@ test('what JSON.parse takes has no fault, and all else has one, with its positio
     ']',
     '\u2028',
   ];
-  // Cut off or changed at every place.
+  // Truncated or changed at every position.
   for (let i = 0; i < whole.length; i++) {
     texts.push(
       whole.slice(0, i),

@@ -1,14 +1,14 @@
 /**
- * What is wrong with a text that is not JSON, and where: without a word of the text, which may be somebody's data. The messages of
+ * Describes why and where a text is not JSON without quoting it, since it may be private data. The messages of
  * `JSON.parse` quote it.
  */
 
 const literals = ['true', 'false', 'null'];
 const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
-/** Such as `an unexpected character at position 17`, from 1, in UTF-16 units. Null: it is JSON. */
+/** For example `an unexpected character at position 17`, from 1, in UTF-16 units. Null if the text is JSON. */
 export function jsonFault(text: string): string | null {
-  /** The brackets that are open, and what may come next. */
+  /** The open brackets; `next`: what may follow. */
   const open: ('{' | '[')[] = [];
   let next = 'value' as 'value' | 'value or ]' | 'name' | 'name or }' | ':' | ', or end';
   let at = 0;
@@ -53,7 +53,7 @@ export function jsonFault(text: string): string | null {
     } else return fault('an unexpected character');
   }
 
-  /** From one quote behind the other. What is wrong stands at `at`. */
+  /** Moves `at` past a string. Returns a fault, which is at `at`, or null. */
   function skipString(): string | null {
     for (at += 1; at < text.length; at += 1) {
       const char = text[at]!;

@@ -1,18 +1,18 @@
 import { configFault, type Fault, show } from './check-fields.ts';
 import { matchingSteps, patternFaults } from './module-pattern.ts';
 
-/** Options that name modules; a string is a regular expression. PEFT puts the names of modules_to_save into one as they are. */
+/** Options that name modules; a string is a regular expression. PEFT inserts the names of modules_to_save into one unescaped. */
 export const MODULE_OPTIONS = ['target_modules', 'exclude_modules', 'feedforward_modules', 'modules_to_save'];
 
-/** Options whose values, or keys, are regular expressions that a check against a model matches with names in it. */
+/** Options whose values or keys are regular expressions that are matched with names in a model. */
 const PATTERN_OPTIONS = [...MODULE_OPTIONS, 'trainable', 'layers_pattern', 'rank_pattern', 'alpha_pattern'];
 
-/** A fault for each regular expression among a config's module options that cannot be used. */
+/** A fault for each unusable regular expression in a config's module options. */
 export function modulePatternFaults(given: Record<string, unknown>): Fault[] {
   return MODULE_OPTIONS.flatMap((option) => usableFaults(option, patternsOf(option, given[option])));
 }
 
-/** The faults of an option's regular expressions; `within` makes the expression that one becomes a part of. */
+/** The faults of an option's regular expressions; `within` builds the expression that one is inserted into. */
 export function usableFaults(
   option: string,
   patterns: string[],
@@ -25,7 +25,7 @@ export function usableFaults(
   return faults;
 }
 
-/** The option whose regular expressions take most steps to match with texts of so many characters, and the steps of all. */
+/** The option whose regular expressions take the most steps to match with `characters` characters, and the steps of all options. */
 export function patternSteps(
   config: Record<string, unknown>,
   characters: number,
@@ -42,7 +42,7 @@ export function patternSteps(
   return { option: worst, steps };
 }
 
-/** What of an option's value is a regular expression. Lists of names are none, but where PEFT makes them a part of one. */
+/** The regular expressions in an option's value. Lists of names are not, unless PEFT inserts them into one. */
 function patternsOf(option: string, value: unknown): string[] {
   if (typeof value === 'string') return [value];
   if (Array.isArray(value)) {

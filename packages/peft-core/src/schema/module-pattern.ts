@@ -1,44 +1,44 @@
 import { type Matcher, RE2JS } from 're2js';
 import { expandedSize } from './pattern-size.ts';
 
-/** Longest regular expression a user may send. */
+/** Maximum length of a regular expression in a request. */
 export const MAX_PATTERN_LENGTH = 512;
-/** States that the regular expressions of one option may have together: compiling them takes some 10 ms. */
+/** Maximum number of states of one option's regular expressions together: compiling them takes about 10 ms. */
 export const MAX_PATTERN_SIZE = 4096;
 
 const CACHED_PROGRAMS = 512;
 const programs = new Map<string, RE2JS>();
 
 /**
- * Python's `re.fullmatch(pattern, text)`, by a linear-time engine: users' patterns never meet a backtracking one.
- * Throws on syntax RE2 does not have (look-around, back-references).
+ * Python's `re.fullmatch(pattern, text)` with a linear-time engine: users' patterns never run in a backtracking engine.
+ * Throws for syntax that RE2 lacks (look-around, back-references).
  */
 export function fullMatch(pattern: string, text: string): boolean {
   if (isPlain(pattern)) return pathMatcher(pattern)(text, 'whole');
   return compile(pattern).testExact(text);
 }
 
-/** Python's `re.match(pattern, text)`: anchored at the start only. */
+/** Python's `re.match(pattern, text)`: anchored only at the start. */
 export function matchStart(pattern: string, text: string): Matcher | null {
   const matcher = compile(pattern).matcher(text);
   return matcher.lookingAt() ? matcher : null;
 }
 
-/** Whether `pattern` matches the end of a module's path, from the start or from behind a dot. */
+/** Whether `pattern` matches the end of a module's path, from its start or after a dot. */
 export function matchesEnd(pattern: string, path: string): boolean {
   if (isPlain(pattern)) return pathMatcher(pattern)(path, 'end');
   return matchStart(`(.*\\.)?(${pattern})$`, path) !== null;
 }
 
-/** Whether `pattern` matches whole parts of a module's path, anywhere in it. It stands in PEFT's expression as it is. */
+/** Whether `pattern` matches whole parts of a module's path, anywhere in it. PEFT inserts it unescaped into its expression. */
 export function matchesParts(pattern: string, path: string): boolean {
   if (isPlain(pattern)) return pathMatcher(pattern)(path, 'parts');
   return matchStart(`(^|.*\\.)${pattern}($|\\..*)`, path) !== null;
 }
 
 /**
- * Why the regular expressions of an option cannot be used, at most `MAX_FAULTS` of them; none is compiled that is too
- * large. `within` makes the expression that one becomes a part of.
+ * Reasons why regular expressions of an option cannot be used, at most `MAX_FAULTS`; expressions that are too large are not compiled.
+ * `within` builds the expression that one is inserted into.
  */
 export function* patternFaults(
   patterns: string[],
@@ -70,22 +70,22 @@ export function* patternFaults(
   }
 }
 
-/** Steps that matching `pattern` against texts of `characters` in all may take: 0 for a plain name. */
+/** Maximum number of steps for matching `pattern` with texts of `characters` characters in total: 0 for a plain name. */
 export function matchingSteps(pattern: string, characters: number): number {
   return isPlain(pattern) ? 0 : expandedSize(pattern) * characters;
 }
 
-/** Finds the number of a layer in a module's path as group `idx`; `list` names what holds the layers. */
+/** Pattern that finds the number of a layer in a module's path as group `idx`; `list` is the name of the list of layers. */
 export function layerNumberPattern(list: string): string {
   return `(?:^|.*?\\.)${list}\\.(?P<idx>\\d+)\\.`;
 }
 
-/** A name or path, whose only signs of a regular expression are dots: any character, or escaped, a dot. */
+/** Whether the pattern is a name or path whose only special characters are dots, which match any character or, escaped, a dot. */
 function isPlain(pattern: string): boolean {
   return /^(?:[\w.-]|\\\.)*$/.test(pattern);
 }
 
-/** Compares a plain pattern without an engine: a config may give a rank to each of a thousand modules by its path. */
+/** Matches a plain pattern without a regular expression engine: a config may set a rank for each of a thousand modules by path. */
 function pathMatcher(pattern: string): (path: string, where: 'whole' | 'end' | 'parts') => boolean {
   const wanted = pattern.replaceAll('\\.', '/');
   const matchesAt = (path: string, at: number) => {
@@ -110,7 +110,7 @@ function pathMatcher(pattern: string): (path: string, where: 'whole' | 'end' | '
   };
 }
 
-/** Where the part of a path behind the one at `at` begins; -1: there is none. */
+/** Start of the part of a path after the one at `at`; −1 if there is none. */
 function nextPart(path: string, at: number): number {
   const dot = path.indexOf('.', at);
   return dot === -1 ? -1 : dot + 1;

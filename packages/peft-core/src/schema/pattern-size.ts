@@ -1,10 +1,9 @@
 /**
- * How many states a regular expression has once its counted repetitions are written out, `(ab){3}` as `ababab`: what
- * compiling it costs, and each character that it is matched with. Found without compiling, and never too small; syntax that
- * is wrong is counted somehow.
+ * Number of states of a regular expression with its counted repetitions expanded, `(ab){3}` as `ababab`: proportional to the cost of
+ * compiling it, and of matching each character. Computed without compiling, and never too small; invalid syntax is counted in some way.
  */
 export function expandedSize(pattern: string): number {
-  // Sizes of the open groups around, and of the last atom of each, which a repetition multiplies.
+  // Sizes of the enclosing open groups, and of the last atom of each, which a repetition multiplies.
   const open: { size: number; atom: number }[] = [{ size: 1, atom: 0 }];
   const add = (atom: number) => {
     const group = open.at(-1)!;
@@ -18,7 +17,7 @@ export function expandedSize(pattern: string): number {
       add(1);
     } else if (sign === '[') {
       const end = endOfClass(pattern, i);
-      // A class may be many ranges, which are searched for each character.
+      // A class may consist of many ranges, which are searched for each character.
       add(1 + Math.ceil((end - i) / 8));
       i = end;
     } else if (sign === '(') {
@@ -46,11 +45,11 @@ export function expandedSize(pattern: string): number {
   return open.reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Where the class of characters that begins at `start` ends. */
+/** Index of the end of the character class that starts at `start`. */
 function endOfClass(pattern: string, start: number): number {
   let i = start + 1;
   if (pattern[i] === '^') i++;
-  // A bracket that closes is a character where it stands first.
+  // A closing bracket in first position is an ordinary character.
   if (pattern[i] === ']') i++;
   for (; i < pattern.length && pattern[i] !== ']'; i++) {
     if (pattern[i] === '\\') i++;

@@ -4,20 +4,20 @@ import { isRecord, show } from './check-fields.ts';
 /** Variables of a chat template besides the conversation, such as `enable_thinking`. */
 export type TemplateKwargs = Readonly<Record<string, unknown>>;
 
-/** All of them as JSON, in bytes of UTF-8. */
+/** Maximum size of all variables as JSON, in bytes of UTF-8. */
 const MOST_BYTES = 4096;
 const MOST_NAMES = 32;
-/** Of lists and objects in each other. */
+/** Maximum nesting depth of lists and objects. */
 const MOST_DEPTH = 8;
 
-/** What is wrong beyond this schema `templateKwargsFault` says. */
+/** `templateKwargsFault` checks the constraints that this schema does not express. */
 export const TemplateKwargsSchema = Type.Record(Type.String(), Type.Unknown(), { maxProperties: MOST_NAMES });
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
-/** Of a value's own fields. Without brackets, so that none is a special token. */
+/** Names of a value's own fields. Brackets are excluded, so that no name is a special token. */
 const FIELD = /^[A-Za-z0-9_. -]{1,64}$/;
 
-/** What a template gets from elsewhere: the conversation, arguments of transformers' apply_chat_template, special tokens, functions. */
+/** Variables set by Graft or transformers: the conversation, arguments of apply_chat_template, special tokens, functions. */
 const RESERVED = new Set([
   'messages',
   'conversation',
@@ -55,7 +55,7 @@ const RESERVED = new Set([
   '__proto__',
 ]);
 
-/** Why a value cannot be given to a chat template, as "must …"; null where it can. Costs no more than its bounds. */
+/** Why a value cannot be passed to a chat template, as "must …"; null if it can. The cost is bounded, whatever the value. */
 export function templateKwargsFault(value: unknown): string | null {
   if (!isRecord(value)) return `must be an object, got ${show(value)}`;
   const names = Object.keys(value);
@@ -73,7 +73,7 @@ export function templateKwargsFault(value: unknown): string | null {
 
 const tooLarge = `must be at most ${MOST_BYTES} bytes of JSON`;
 
-/** `room`: units that may still be looked at, so that a huge value is left early. */
+/** `room`: budget of units that may still be inspected, so that the check of a huge value ends early. */
 function faultIn(value: unknown, depth: number, room: { left: number }): string | null {
   room.left -= typeof value === 'string' ? value.length : 1;
   if (room.left < 0) return tooLarge;
@@ -95,7 +95,7 @@ function faultIn(value: unknown, depth: number, room: { left: number }): string 
   return null;
 }
 
-/** The same value with every text changed by `change`. */
+/** The same value with every string changed by `change`. */
 export function withTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map((part) => withTexts(part, change));

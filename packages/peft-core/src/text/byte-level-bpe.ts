@@ -15,8 +15,8 @@ interface SplitStep {
 }
 
 /**
- * Byte-level BPE, which most decoders use: some 30 times as fast as the general way of @huggingface/tokenizers, with the same
- * tokens. Words come again and again, so most are looked up; pairs of a new one merge by a heap, so that a long word costs
+ * Byte-level BPE, which most decoders use: about 30 times as fast as the general implementation of @huggingface/tokenizers, with the
+ * same tokens. Most words repeat, so they are cached; a new word's pairs are merged with a heap, so that a long word takes
  * n log n.
  */
 export class ByteLevelBpe implements Sections {
@@ -26,7 +26,7 @@ export class ByteLevelBpe implements Sections {
   readonly #ignoreMerges: boolean;
   readonly #splits: readonly SplitPattern[];
   readonly #normalize: boolean;
-  /** How many bytes a token stands for. */
+  /** Number of bytes that a token represents. */
   readonly #lengthOf: (id: number) => number;
   readonly #merged = new WordCache((word) => this.#merge(word));
 
@@ -49,9 +49,9 @@ export class ByteLevelBpe implements Sections {
   }
 
   /**
-   * Of a tokenizer.json whose splitting is exact (`withExactSplitting`). `splitsOf`: the patterns of its Splits as global regular
-   * expressions. `special`: tokens that no plain text becomes. Null for one of another kind, or with anything that this does not
-   * know.
+   * Creates the encoder for a tokenizer.json with exact splitting (`withExactSplitting`). `splitsOf`: the patterns of its Splits as
+   * global regular expressions. `special`: tokens that plain text is never encoded as. Null for a tokenizer of another kind, or one
+   * with an unsupported feature.
    */
   static of(
     tokenizerJson: object,
@@ -68,7 +68,7 @@ export class ByteLevelBpe implements Sections {
     if (normalizer && !normalize) return null;
     const added = added_tokens ?? [];
     if (added.some(({ lstrip, rstrip }) => lstrip || rstrip)) return null;
-    // Such tokens are looked for in the normalised text.
+    // Such tokens would have to be found in the normalised text.
     if (normalize && added.some(({ normalized, special }) => normalized ?? !special)) return null;
     const splits = splitsOf();
     if (countSplits(pre_tokenizer) !== splits.length) return null;
@@ -104,7 +104,7 @@ export class ByteLevelBpe implements Sections {
     return Buffer.byteLength(surface);
   }
 
-  /** Matches of each pattern, and what lies between them, are split by the next one; what is left is a word. */
+  /** Splits the matches of each pattern, and the text between them, by the next pattern; the final parts are words. */
   #split(text: string, step: number, out: EncodedText): void {
     const pattern = this.#splits[step];
     if (!pattern) {
@@ -132,7 +132,7 @@ export class ByteLevelBpe implements Sections {
       out.lengths!.push(length);
       left -= length;
     }
-    // The vocabulary lacks bytes.
+    // Bytes that the vocabulary lacks have no token.
     out.extend(left);
   }
 
@@ -143,7 +143,7 @@ export class ByteLevelBpe implements Sections {
       if (whole !== undefined) return [whole];
     }
     const ids = Int32Array.from(bytes, (byte) => this.#byteIds[byte]!);
-    // As the Rust crate does, bytes that the vocabulary lacks are left out first: those around them are neighbours.
+    // As in the Rust crate, bytes that the vocabulary lacks are removed first, so that the bytes around them become neighbours.
     return mergePairs(ids.includes(-1) ? ids.filter((id) => id !== -1) : ids, this.#ranks);
   }
 }
@@ -151,18 +151,18 @@ export class ByteLevelBpe implements Sections {
 interface SplitPattern {
   /** Finds the next match. */
   next: RegExp;
-  /** Matches where it looks, or not at all: without the array that a search makes for each word. */
+  /** Matches only at `lastIndex`, without the result array that a search allocates for each word. */
   here: RegExp;
 }
 
-/** The end of the match at `from`, or of what lies before the next match. */
+/** The end of the match at `from`, or of the text before the next match. */
 function endOfPart(text: string, from: number, { next, here }: SplitPattern, out: EncodedText): number {
   here.lastIndex = from;
   if (here.test(text) && here.lastIndex > from) return here.lastIndex;
   next.lastIndex = from;
   for (let match = next.exec(text); match !== null; match = next.exec(text)) {
     if (match[0] !== '') return match.index > from ? match.index : match.index + match[0].length;
-    // A condition of no width, which may hold at every place.
+    // A zero-width match, which may occur at every position.
     out.tick();
     next.lastIndex++;
   }
@@ -187,7 +187,7 @@ interface TokenizerJson {
   added_tokens?: AddedToken[];
 }
 
-/** How many patterns a text is split by, one after the other, before it becomes bytes; −1 for any other way. */
+/** Number of patterns that split a text, one after the other, before it is converted to bytes; −1 if it is split in any other way. */
 function countSplits(preTokenizer: SplitStep | null | undefined): number {
   const steps = flatSteps(preTokenizer);
   const last = steps.pop();
@@ -202,7 +202,7 @@ function flatSteps(step: SplitStep | null | undefined): SplitStep[] {
   return step.type === 'Sequence' ? (step.pretokenizers ?? []).flatMap(flatSteps) : [step];
 }
 
-/** The byte-level alphabet, a character for each of the 256 bytes: printable ones stand for themselves, the others for those from U+0100 on. */
+/** The byte-level alphabet, a character for each of the 256 bytes: printable ones represent themselves, the others start at U+0100. */
 export function byteAlphabet(): string[] {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {

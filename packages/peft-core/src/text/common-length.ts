@@ -1,4 +1,4 @@
-/** How many token ids two sequences begin with in common. */
+/** Length of the common prefix of two sequences of token ids. */
 export function commonLength(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const most = Math.min(a.length, b.length);
   let length = 0;

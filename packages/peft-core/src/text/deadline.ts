@@ -1,9 +1,9 @@
 import { GraftError } from '../errors.ts';
 
-/** How long one line of a file may take to become tokens, by default: a hundred times what the longest one needs. */
+/** Default time limit for tokenising one line of a file: a hundred times what the longest line needs. */
 const LINE_MILLISECONDS = 30_000;
 
-/** How long a text may take to become tokens. Whatever loops over it looks now and then. */
+/** Time limit for tokenising a text. Loops over the text check it regularly. */
 export class Deadline {
   readonly #milliseconds: number;
   readonly #start = now();
@@ -12,7 +12,7 @@ export class Deadline {
     this.#milliseconds = milliseconds;
   }
 
-  /** Throws `text_too_slow` once the time is over. */
+  /** Throws `text_too_slow` when the time is over. */
   check(): void {
     const { clock, processor } = now();
     const passed = Math.min(clock - this.#start.clock, processor - this.#start.processor);
@@ -27,8 +27,8 @@ export class Deadline {
 const { threadCpuUsage } = process as { threadCpuUsage?: () => { user: number; system: number } };
 
 /**
- * Milliseconds of the clock, and of the processor for this thread: what else runs is not to count. Older versions of Node report what
- * all threads used together; a thread itself used no more than that, and no more than the clock says.
+ * Milliseconds of the clock, and of this thread's CPU time, so that other load does not count. Older versions of Node report only the
+ * CPU time of all threads together; a thread itself has used at most that much, and at most the clock time.
  */
 function now(): { clock: number; processor: number } {
   const { user, system } = threadCpuUsage ? threadCpuUsage.call(process) : process.cpuUsage();

@@ -2,19 +2,19 @@ import type { Deadline } from './deadline.ts';
 
 /** A stretch of the text that is tokenised as one, or an added token. */
 interface TextPart {
-  /** In the text, UTF-16 units. */
+  /** Range in the text, in UTF-16 units. */
   from: number;
   to: number;
-  /** Number of its first token. */
+  /** Index of its first token. */
   first: number;
-  /** What its tokens' lengths count; null for an added token. */
+  /** The text that the lengths of its tokens refer to; null for an added token. */
   surface: string | null;
 }
 
-/** Tokens of a text as they are found, and, where they are asked for, which of them belongs where. */
+/** Collects the tokens of a text and, if requested, their places in the text. */
 export class EncodedText {
   readonly ids: number[] = [];
-  /** How much of its part's surface each token covers; null where nobody asks. */
+  /** Length of its part's surface that each token covers; null if places are not requested. */
   readonly lengths: number[] | null;
   readonly parts: TextPart[] = [];
   readonly #deadline: Pick<Deadline, 'check'> | null;
@@ -29,12 +29,12 @@ export class EncodedText {
     this.#deadline = deadline;
   }
 
-  /** A word is next. Throws `text_too_slow` when the time is over. */
+  /** Called before each word. Throws `text_too_slow` when the time is over. */
   tick(): void {
     if (this.#deadline && (this.#ticks++ & 1023) === 0) this.#deadline.check();
   }
 
-  /** The tokens that are pushed next are those of a part. `surface`: called where places are asked for. */
+  /** Starts a part: the tokens pushed next belong to it. `surface`: only called if places are requested. */
   part(from: number, to: number, surface: () => string | null): void {
     if (this.lengths) this.parts.push({ from, to, first: this.ids.length, surface: surface() });
   }
@@ -44,18 +44,18 @@ export class EncodedText {
     this.lengths?.push(length);
   }
 
-  /** As `push`; the token before it is extended if it is the same and `fuses`. */
+  /** Like `push`; extends the preceding token instead if that is the same and `fuses` is set. */
   pushUnknown(id: number, length: number, fuses: boolean): void {
     if (fuses && this.ids.length > this.#fusesFrom && this.ids.at(-1) === id) this.extend(length);
     else this.push(id, length);
   }
 
-  /** Unknown tokens that follow are not fused with those before. */
+  /** Prevents fusing unknown tokens that follow with those before. */
   separate(): void {
     this.#fusesFrom = this.ids.length;
   }
 
-  /** Text that no token of its own stands for belongs to the token before it. */
+  /** Assigns text without its own token to the preceding token. */
   extend(length: number): void {
     if (this.lengths && this.lengths.length > 0) this.lengths[this.lengths.length - 1]! += length;
   }

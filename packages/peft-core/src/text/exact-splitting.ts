@@ -2,9 +2,9 @@
 const BYTE_LEVEL_PATTERN =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/** DeepSeek's pattern of spaces at the end takes every place of a run of spaces to the run's end in vain: the square of its length. */
+/** DeepSeek's pattern for trailing spaces: it tries every position in a run of spaces in vain, which takes quadratic time. */
 const LAST_SPACES = '\\s+$';
-/** The same matches, of which each begins a run. */
+/** A pattern with the same matches that only tries the start of each run. */
 const LINEAR_LAST_SPACES = `(?<!\\s)${LAST_SPACES}`;
 
 interface PreTokenizer {
@@ -17,9 +17,9 @@ interface PreTokenizer {
 }
 
 /**
- * A tokenizer.json whose pre-tokenizers split as the Rust crate does. In @huggingface/tokenizers, `Digits` means ASCII digits, and
- * `\s` of ByteLevel is JavaScript's. Its `Split` translates patterns exactly, so both become Splits: every \p{N} is a digit,
- * U+0085 is a space and U+FEFF is none.
+ * Returns a tokenizer.json whose pre-tokenizers split as in the Rust crate. In @huggingface/tokenizers, `Digits` means ASCII digits, and
+ * `\s` of ByteLevel is JavaScript's. Its `Split` translates patterns exactly, so both are replaced by Splits: every \p{N} is a
+ * digit, U+0085 is a space, and U+FEFF is not.
  */
 export function withExactSplitting(tokenizerJson: object): object {
   const { pre_tokenizer } = tokenizerJson as { pre_tokenizer?: PreTokenizer | null };
@@ -33,7 +33,7 @@ function exact(preTokenizer: PreTokenizer): object {
     case 'Digits':
       return split(preTokenizer.individual_digits ? '\\p{N}' : '\\p{N}+');
     case 'ByteLevel': {
-      // A prefix space belongs before the text, not before each of its parts.
+      // A prefix space belongs before the whole text, not before each of its parts.
       if (preTokenizer.use_regex === false || preTokenizer.add_prefix_space) return preTokenizer;
       return {
         type: 'Sequence',

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import type { TokenizerFiles } from './tokenizer.ts';
 
 /**
- * Tokenizer files as JSON, in memory that threads share. A vocabulary is some hundred thousand objects, which take seconds to copy: they
- * are made in a thread that tokenises, and nowhere else.
+ * Tokenizer files as JSON in memory shared between threads. A vocabulary has some hundred thousand objects, which take seconds to copy:
+ * only a thread that tokenises creates them.
  */
 export interface PackedTokenizer {
-  /** SHA-256 of the files: equal ones have equal keys. */
+  /** SHA-256 of the files: equal files have equal keys. */
   key: string;
   json: Uint8Array;
 }

@@ -1,33 +1,33 @@
 import { anyOf, countUpTo, type SpecialTokens } from './sections/added-tokens.ts';
 
-/** U+FDD0 is no character, and by Unicode no text that is exchanged holds it. Where one does, OWN follows it. */
+/** U+FDD0 is a noncharacter, which by Unicode is not used in exchanged text. Where a text contains it anyway, OWN follows it. */
 const ESCAPE = '\uFDD0';
 const OWN = '\uFDD1';
 const PLACE = '\uFDD2';
-/** UTF-16 units of a text's end or beginning that may be a part of a special token: more than any token in use has. */
+/** UTF-16 units at a text's start or end that may be a part of a special token: more than the longest token in use. */
 const LONGEST_LOOKED_AT = 512;
 
 const ESCAPED = new RegExp(`${ESCAPE}[${OWN}${PLACE}]`, 'g');
 
-/** A rendered text, and where it has no special tokens. */
+/** A rendered text, and the places where it must not have special tokens. */
 export interface GuardedText {
   text: string;
   specialTokens: SpecialTokens;
 }
 
 /**
- * Separates what users write from what a template writes around it. `guard` puts a mark into each special token of a text, after its
- * first character, and where the text's end or beginning would become one with what stands beside it; `read` takes the marks
- * out of what a template made of such texts. The template sees all else as it is: it trims, splits and compares as before.
+ * Separates users' text from the text that a template writes around it. `guard` inserts a mark into each special token of a text, after
+ * its first character, and where the start or end of the text could form a special token with adjacent text; `read` removes the marks
+ * from the rendered text. The template sees everything else unchanged: it trims, splits and compares as before.
  */
 export class SpecialText {
   readonly #any: RegExp | null;
-  /** In order; and spelled backwards, in order. */
+  /** Sorted; and reversed, sorted. */
   readonly #sorted: readonly string[];
   readonly #backwards: readonly string[];
   readonly #longest: number;
 
-  /** `texts`: of the tokens that are special. */
+  /** `texts`: texts of the special tokens. */
   constructor(texts: readonly string[]) {
     this.#any = anyOf(texts);
     this.#sorted = texts.toSorted();
@@ -36,7 +36,7 @@ export class SpecialText {
     this.#longest = Math.min(longest, LONGEST_LOOKED_AT);
   }
 
-  /** How many special tokens a text holds. */
+  /** Number of special tokens in a text. */
   count(text: string): number {
     return this.#any ? [...text.matchAll(this.#any)].length : 0;
   }
@@ -53,20 +53,20 @@ export class SpecialText {
     return guarded + escaped(text.slice(from));
   }
 
-  /** Ascending. */
+  /** Places of marks, ascending. */
   #placesIn(text: string): number[] {
     const places = new Set<number>();
     const afterFirst = (start: number) => places.add(start + (text.codePointAt(start)! > 0xffff ? 2 : 1));
     const any = this.#any;
     if (!any) return [];
-    // A token may begin within another.
+    // A token may start within another.
     any.lastIndex = 0;
     for (let match = any.exec(text); match !== null; match = any.exec(text)) {
       if (match[0].length === 1) places.add(match.index);
       else afterFirst(match.index);
       any.lastIndex = match.index + 1;
     }
-    // Templates may take the spaces around a text away.
+    // Templates may trim the text.
     for (const end of new Set([text.length, text.trimEnd().length]))
       for (let start = Math.max(0, end - this.#longest); start < end; start++)
         if (beginsOne(this.#sorted, text.slice(start, end))) afterFirst(start);
@@ -78,11 +78,11 @@ export class SpecialText {
     return [...places].sort((a, b) => a - b);
   }
 
-  /** What a template made of guarded texts. `placeOf`: a place of `rendered` in the text. */
+  /** Removes the marks from text rendered from guarded texts. `placeOf`: maps a place in `rendered` to one in the result. */
   static read(rendered: string): GuardedText & { placeOf(at: number): number } {
     if (!rendered.includes(ESCAPE)) return { text: rendered, specialTokens: 'all', placeOf: (at) => at };
     const places: number[] = [];
-    /** Where something was taken out, in `rendered`, and how much by then. */
+    /** Ends of removed parts in `rendered`, and the total length removed up to each. */
     const ends: number[] = [];
     const gone: number[] = [];
     let text = '';
@@ -112,7 +112,7 @@ function reversed(text: string): string {
   return text.split('').reverse().join('');
 }
 
-/** Whether one of these texts, which are in order, is longer than `beginning` and begins with it. */
+/** Whether one of these sorted texts is longer than `beginning` and starts with it. */
 function beginsOne(sorted: readonly string[], beginning: string): boolean {
   let low = 0;
   let high = sorted.length;

@@ -1,23 +1,23 @@
-/** Tokens kept once their text is out: some decoders treat the first token of a sequence in a special way. */
+/** Number of tokens kept after their text was returned: some decoders treat the first token of a sequence differently. */
 const CONTEXT = 4;
 const WINDOW = 32;
 const REPLACEMENT = '\uFFFD';
 
 /**
- * Text of tokens that come one by one. A character whose bytes are spread over several tokens comes out whole: until it is
+ * Decodes tokens one by one. A character whose bytes are spread over several tokens is returned as a whole: until it is
  * complete, the decoded text ends with a replacement character, which is held back.
  */
 export class StreamDecoder {
   readonly #decode: (ids: number[]) => string;
   #window: number[] = [];
-  /** UTF-16 units of the window's text that are out. */
+  /** UTF-16 units of the window's text that were already returned. */
   #sent = 0;
 
   constructor(decode: (ids: number[]) => string) {
     this.#decode = decode;
   }
 
-  /** The text that token `id` completes; empty when it completes none. */
+  /** The text that token `id` completes; empty if it completes none. */
   push(id: number): string {
     this.#window.push(id);
     const text = this.#decode(this.#window);
@@ -30,7 +30,7 @@ export class StreamDecoder {
     return out;
   }
 
-  /** What is still held back: a broken character, if anything. */
+  /** The remaining text that was held back: an incomplete character, if any. */
   end(): string {
     const text = this.#decode(this.#window);
     const out = this.#take(text, text.length);

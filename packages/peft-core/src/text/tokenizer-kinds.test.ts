@@ -1,4 +1,4 @@
-// Every kind of tokenizer makes the tokens that Hugging Face's tokenizers library makes, also of special tokens that are plain text.
+// Every kind of tokenizer produces the tokens of Hugging Face's tokenizers library, also if special tokens are plain text.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -17,17 +17,17 @@ const golden = JSON.parse(
 for (const [name, { tokenizer: tokenizerJson, texts }] of Object.entries(golden.kinds)) {
   describe(name, () => {
     const tokenizer = loadTokenizer({ tokenizerJson, tokenizerConfig: golden.config, chatTemplate: null });
-    /** But for the one that begins every text, and the one that stands for what is unknown. */
+    /** Special tokens, except the first and last token and the unknown token. */
     const special = (ids: number[]) =>
       ids.slice(1, -1).filter((id) => id !== unknown && tokenizer.isSpecial(id));
     const unknown = tokenizer.encode('<unk>', { addSpecialTokens: false })[0];
     for (const { text, ids, plain, cut } of texts) {
       test(JSON.stringify(text), () => {
         assert.deepEqual(tokenizer.encode(text, { repeatsBos: true }), ids);
-        // A text that has the bos token gets no second one.
+        // A text that starts with the bos token does not get a second one.
         assert.deepEqual(tokenizer.encode(text), ids[0] === ids[1] ? ids.slice(1) : ids);
         const found = tokenizer.encode(text, { specialTokens: 'none' });
-        // The library's Unigram finds special tokens in plain text all the same: they are in its vocabulary.
+        // The library's Unigram finds special tokens even in plain text, since they are in its vocabulary.
         if (special(plain).length === 0) assert.deepEqual(found, plain);
         else assert.equal(name, 'Unigram');
         assert.deepEqual(special(found), []);

@@ -58,7 +58,7 @@ test('a stream of tokens gives the same text, and never half a character', () =>
 
 test('broken bytes stream to the same text as they decode to', () => {
   const vocabulary = tokenizerJson.model.vocab as Record<string, number>;
-  // The byte-level alphabet's characters of bytes E2 82 AC (€), 80 and F0.
+  // The byte-level alphabet's characters for the bytes E2 82 AC (€), 80 and F0.
   const bytes = ['â', 'Ĥ', '¬', 'Ģ', 'ð', 'A'].map((character) => vocabulary[character] as number);
   const random = new Random(1, 'test');
   for (let round = 0; round < 200; round++) {

@@ -20,11 +20,11 @@ import type { ModelJson } from './vocabularies/word-model.ts';
 import { LibraryWords, wordModelOf } from './vocabularies/word-models.ts';
 import { WholeText } from './whole-text.ts';
 
-/** A model's tokenizer files, parsed, as Hugging Face names them. */
+/** A model's tokenizer files, parsed, with Hugging Face's names. */
 export interface TokenizerFiles {
   tokenizerJson: Record<string, unknown>;
   tokenizerConfig: Record<string, unknown> | null;
-  /** chat_template.jinja; null when the template is in tokenizerConfig or there is none. */
+  /** chat_template.jinja; null if the template is in tokenizerConfig or there is none. */
   chatTemplate: string | null;
 }
 
@@ -33,7 +33,7 @@ interface TokenizerJson {
   added_tokens?: AddedToken[];
 }
 
-/** Names under which templates see special tokens, as in transformers' special_tokens_map. */
+/** Names of special tokens in templates, as in transformers' special_tokens_map. */
 const SPECIAL_TOKEN_NAMES = [
   'bos_token',
   'eos_token',
@@ -45,24 +45,24 @@ const SPECIAL_TOKEN_NAMES = [
 ];
 
 export interface EncodeOptions {
-  /** Also what the tokenizer puts around a text, such as a leading bos. Default true. */
+  /** Also adds the tokens that the tokenizer puts around a text, such as a leading bos. Default true. */
   addSpecialTokens?: boolean;
-  /** Special tokens in the text are plain text with "none". Default "all": they are tokens. */
+  /** With "none", special tokens in the text are encoded as plain text. Default "all": they are encoded as tokens. */
   specialTokens?: SpecialTokens;
-  /** A text that begins with the bos token gets a second one, as transformers' tokenizers give it. Default false. */
+  /** A text that begins with the bos token gets a second one, as with transformers' tokenizers. Default false. */
   repeatsBos?: boolean;
   deadline?: Pick<Deadline, 'check'> | null;
 }
 
 export interface RenderOptions extends ChatTemplateOptions {
-  /** Special tokens in messages are tokens, not plain text. Default false. */
+  /** Special tokens in messages are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
 }
 
-/** What an added token that opens or ends a turn looks like; spaces, words and line ends may be added tokens too. */
+/** Form of added tokens that start or end a turn; spaces, words and line ends may be added tokens, too. */
 const IN_BRACKETS = /^[<[].*[>\]]$/s;
 
-/** Text to token ids and back, as the model's tokenizer.json says, and the model's chat template. */
+/** Converts text to token ids and back as defined by the model's tokenizer.json, and applies the model's chat template. */
 export class Tokenizer implements TurnTokenizer {
   readonly #tokenizer: HubTokenizer;
   readonly #sections: Sections;
@@ -99,7 +99,7 @@ export class Tokenizer implements TurnTokenizer {
       const lengthOf = (id: number) => this.#tokenizer.id_to_token(id)?.length ?? 0;
       const fast = cleansText(config) ? null : ByteLevelBpe.of(exact, splitsOf, this.#specialIds, lengthOf);
       if (fast) {
-        // Merges are a third of what the library makes of its files, and only for its own way.
+        // Merges are a third of what the library builds from the files, and only its own BPE needs them.
         this.#tokenizer = withModel(exact, { merges: [] }, config);
         this.#sections = fast;
         this.#splitter = new SectionSplitter(this.#added, fast, controls);
@@ -136,13 +136,13 @@ export class Tokenizer implements TurnTokenizer {
     if (!addSpecialTokens) return ids;
     const { before, after } = this.specialTokensAround();
     if (before.length + after.length === 0) return ids;
-    // The text is rendered already.
+    // The text was already rendered with its bos token.
     if (!repeatsBos && before.length === 1 && before[0] === this.bosId && ids[0] === this.bosId)
       return [...ids, ...after];
     return [...before, ...ids, ...after];
   }
 
-  /** A text that is already as the model reads it, for questions about its beginnings. No special tokens are added. */
+  /** Encodes an already rendered text for queries about its prefixes. Adds no special tokens. */
   encodeWhole({ text, specialTokens }: GuardedText, deadline: EncodeOptions['deadline'] = null): WholeText {
     const encoded = new EncodedText({ withPlaces: true, deadline });
     return new WholeText(text, this.#encode(text, specialTokens, encoded), this.#sections);
@@ -153,7 +153,7 @@ export class Tokenizer implements TurnTokenizer {
     try {
       return this.#splitter.encode(text, specialTokens, out);
     } catch (cause) {
-      // Of a pattern that splits words: some match a million characters at once, further than it can go back.
+      // Thrown by patterns that split words: some match a million characters at once, more than the engine can backtrack.
       if (!(cause instanceof RangeError)) throw cause;
       throw new GraftError(
         'text_too_long',
@@ -163,7 +163,7 @@ export class Tokenizer implements TurnTokenizer {
     }
   }
 
-  /** What the tokenizer puts before and after a text. */
+  /** The tokens that the tokenizer adds before and after a text. */
   specialTokensAround(): { before: number[]; after: number[] } {
     this.#around ??= this.#findSpecialTokensAround();
     return this.#around;
@@ -174,12 +174,12 @@ export class Tokenizer implements TurnTokenizer {
     return kept.length === 0 ? '' : this.#tokenizer.decode(kept, { clean_up_tokenization_spaces: false });
   }
 
-  /** Decodes tokens as they come, special ones left out; never splits a character. */
+  /** Decodes tokens one by one without special tokens; never splits a character. */
   streamDecoder(): StreamDecoder {
     return new StreamDecoder((ids) => this.decode(ids, { skipSpecialTokens: true }));
   }
 
-  /** ids, ending with the end-of-text token once; as they are for a model without one. */
+  /** `ids` with exactly one end-of-text token at the end; unchanged for a model without one. */
   withEos(ids: number[]): number[] {
     return this.eosId === null ? ids : [...this.withoutEos(ids), this.eosId];
   }
@@ -200,17 +200,17 @@ export class Tokenizer implements TurnTokenizer {
     return this.#specialIds.has(id);
   }
 
-  /** How many special tokens a text of a user holds. */
+  /** Number of special tokens in a user's text. */
   countSpecialTokens(text: string): number {
     return this.#specialInText().special.count(text);
   }
 
-  /** The conversation as the model's prompt. Throws `no_chat_template` and ChatTemplate.render's errors. */
+  /** The conversation as the model's prompt. Throws `no_chat_template` and the errors of ChatTemplate.render. */
   applyChatTemplate(messages: readonly Message[], options: RenderOptions = {}): string {
     return this.renderChat(messages, options).text;
   }
 
-  /** As `applyChatTemplate`, for `encodeWhole` and `encode`. */
+  /** Like `applyChatTemplate`, for `encodeWhole` and `encode`. */
   renderChat(messages: readonly Message[], options: RenderOptions = {}): GuardedText {
     const template = this.#chatTemplate();
     if (options.allowSpecialTokens) return { text: template.render(messages, options), specialTokens: 'all' };
@@ -218,7 +218,7 @@ export class Tokenizer implements TurnTokenizer {
     return SpecialText.read(template.render(this.#guarded(messages), guarded));
   }
 
-  /** Throws `no_chat_template` and ChatTemplate.renderTurns's errors. */
+  /** Throws `no_chat_template` and the errors of ChatTemplate.renderTurns. */
   encodeTurns(
     messages: readonly Message[],
     turns: readonly number[],
@@ -249,7 +249,7 @@ export class Tokenizer implements TurnTokenizer {
     return { text, specialTokens, turns: places };
   }
 
-  /** Messages, with marks for the template to carry along: see SpecialText. */
+  /** The messages with marks, which pass through the template: see SpecialText. */
   #guarded(messages: readonly Message[]): Message[] {
     const { special } = this.#specialInText();
     return messages.map((message) => ({
@@ -265,7 +265,7 @@ export class Tokenizer implements TurnTokenizer {
     return withTexts(kwargs, (text) => special.guard(text)) as TemplateKwargs;
   }
 
-  /** The special tokens of users' texts: those of the tokenizer, and other added tokens that its template puts around every turn. */
+  /** The special tokens in users' texts: the tokenizer's, and other added tokens that the template writes around turns. */
   #specialInText(): { special: SpecialText; ids: ReadonlySet<number> } {
     if (this.#userText) return this.#userText;
     const ids = new Set(this.#specialIds);
@@ -302,12 +302,12 @@ function idOfToken({ model, added_tokens }: TokenizerJson, text: string): number
   return isKnown ? (vocab as Record<string, number>)[text]! : null;
 }
 
-/** Old tokenizers that change the text before all else. */
+/** Whether the tokenizer is an old one that cleans the text before all other steps. */
 function cleansText(config: Record<string, unknown>): boolean {
   return Boolean(config.remove_space || config.do_lowercase_and_remove_accent);
 }
 
-/** The library's tokenizer of tokenizer.json with other parts in its model. */
+/** The library's tokenizer for tokenizer.json with `parts` replaced in its model. */
 function withModel(
   { model, ...rest }: { model?: object },
   parts: object,
@@ -319,11 +319,11 @@ function withModel(
 interface HubPreTokenizer {
   config?: { type?: string };
   pattern?: RegExp | null;
-  /** Of a Sequence. */
+  /** For a Sequence. */
   tokenizers?: HubPreTokenizer[];
 }
 
-/** The patterns of every Split, in order. They are Oniguruma's; the library has translated them. */
+/** The patterns of all Splits, in order, as the library translated them from Oniguruma syntax. */
 function splitPatterns(preTokenizer: HubPreTokenizer | null): RegExp[] {
   if (preTokenizer?.tokenizers) return preTokenizer.tokenizers.flatMap(splitPatterns);
   const { config, pattern } = preTokenizer ?? {};
@@ -334,7 +334,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   return new Tokenizer(files);
 }
 
-/** Names a token that the tokenizer has and the model's embedding table of `vocabularySize` rows lacks. */
+/** Describes a token that the tokenizer has but the model's embedding table of `vocabularySize` rows lacks. */
 export function strayToken(tokenizer: Tokenizer, id: number, vocabularySize: number): string {
   return (
     `the token ${show(tokenizer.decode([id]))} with id ${id}, which the base model does not know: ` +
@@ -342,7 +342,7 @@ export function strayToken(tokenizer: Tokenizer, id: number, vocabularySize: num
   );
 }
 
-/** A token of tokenizer_config.json: its text, or an object with it. */
+/** Text of a token in tokenizer_config.json: a string, or an object with `content`. */
 function tokenText(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (

@@ -1,4 +1,4 @@
-// What is known of a text's beginnings without encoding or rendering each of them.
+// Tests queries about prefixes of a text without encoding or rendering each of them.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -70,7 +70,7 @@ for (const [name, pre_tokenizer] of [
   });
 }
 
-/** As real models have them; and what reads ahead, so that a beginning renders in another way. */
+/** Templates like those of real models; and some that read ahead, so that a prefix renders differently. */
 const TEMPLATES: Record<string, string> = {
   ...templates,
   'system first':

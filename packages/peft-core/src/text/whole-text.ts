@@ -3,14 +3,14 @@ import { countUpTo } from './sections/added-tokens.ts';
 import { endOfPiece } from './sections/end-of-piece.ts';
 import type { Sections } from './sections/sections.ts';
 
-/** A text, its tokens, and how many of them its beginnings hold. */
+/** A text with its tokens, for queries about its prefixes. */
 export class WholeText {
   readonly ids: readonly number[];
   readonly #text: string;
   readonly #encoded: EncodedText;
   readonly #sections: Sections;
   readonly #starts: readonly number[];
-  /** How far the part that was asked for last is known. Later questions cost no more than the text in between. */
+  /** State of the last query. Later queries within the same part only process the text in between. */
   #known: Known | null = null;
 
   /** `encoded`: with places. */
@@ -23,8 +23,8 @@ export class WholeText {
   }
 
   /**
-   * How many tokens lie before `end` (UTF-16 units) as a whole, and whether the beginning that ends there ends with the last of
-   * them: else the next token holds text from both sides.
+   * Number of complete tokens before `end` (UTF-16 units). `isExact`: whether the last of them ends at `end`; otherwise the next token
+   * contains text from both sides.
    */
   beginning(end: number): { tokens: number; isExact: boolean } {
     const { parts, ids } = this.#encoded;
@@ -55,14 +55,14 @@ export class WholeText {
 }
 
 interface Known {
-  /** Number of the part. */
+  /** Index of the part. */
   part: number;
-  /** In the text. */
+  /** Place in the text. */
   end: number;
-  /** In the part's surface, and as tokens' lengths count it. */
+  /** Place in the part's surface, and the same in the unit of token lengths. */
   at: number;
   units: number;
-  /** How many tokens of the whole text end by then, and how much of the surface they cover. */
+  /** Number of tokens of the whole text up to this place, and the length of the part's surface that they cover. */
   tokens: number;
   covered: number;
 }

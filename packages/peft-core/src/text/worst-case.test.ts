@@ -1,4 +1,4 @@
-// The longest lines that a file may have, of what is slow to split, to merge or to render: time grows with their length, not its square.
+// Worst cases of the longest allowed lines for splitting, merging and rendering: time is linear in their length, not quadratic.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
 const tokenizerJson = read('./testdata/tiny-tokenizer.json');
 const { templates, tokens } = read('../examples/testdata/chat-labels.json');
-/** The pattern of the first byte-level tokenizers, and one as newer models have it. */
+/** The pattern of the first byte-level tokenizers, and one of newer models. */
 const PATTERNS: Record<string, object> = {
   'byte level': tokenizerJson.pre_tokenizer,
   'spaces at the end, as DeepSeek': {
@@ -49,7 +49,7 @@ const TEXTS: Record<string, (length: number) => string> = {
   digits: (length) => '1234567890'.repeat(length / 10),
   'combining marks': (length) => `e${'\u0301'.repeat(length)}`,
   emoji: (length) => '👩‍🔧'.repeat(length / 8),
-  // Lone surrogates among them. The multiplier is MMIX's, cut to 31 bits.
+  // Includes lone surrogates. The multiplier is MMIX's, cut to 31 bits.
   'random characters': (length) => {
     const codes = new Uint16Array(length);
     for (let i = 0, state = 7; i < length; i++) {
@@ -61,7 +61,7 @@ const TEXTS: Record<string, (length: number) => string> = {
   'special tokens': (length) => '<|im_start|>'.repeat(length / 12),
 };
 
-/** Milliseconds of the processor, so that what else runs does not count. */
+/** CPU time in milliseconds, so that other load does not count. */
 function timeOf(run: () => void): number {
   const start = process.cpuUsage();
   run();
@@ -69,7 +69,7 @@ function timeOf(run: () => void): number {
   return (user + system) / 1000;
 }
 
-/** 16 times the input may take some 16 times as long; 256 times, were it quadratic. */
+/** For 16 times the input, the time may be about 16 times as long; it would be 256 times if it were quadratic. */
 function assertLinear(ofShort: number, ofLong: number): void {
   assert.ok(ofLong < 100 * Math.max(ofShort, 4), `${ofShort.toFixed(1)} ms, then ${ofLong.toFixed(1)} ms`);
 }
@@ -119,7 +119,7 @@ const chat = (turns: number, user: string, assistant: string) => ({
   ),
 });
 
-/** Messages and what they hold: many of a letter, and fewer of words, of what must be guarded, and of one long word. */
+/** Chats with many one-letter messages, and with fewer messages of words, of text to guard, and of one long word. */
 const CHATS: Record<string, (size: number) => ReturnType<typeof chat>> = {
   'of letters': (size) => chat(size, 'a', 'b'),
   'of words': (size) => chat(size / 4, 'Which tyre fits? '.repeat(4), ' A 28 or a 32 millimetre tyre.'),
@@ -149,7 +149,7 @@ for (const [kind, json] of Object.entries(kinds)) {
 }
 
 test('spaces at the end are split off as by the pattern that models have', () => {
-  // Any two of these characters are a token, so that each split shows.
+  // Any two of these characters form a token, so every split shows.
   const { vocab, merges } = tokenizerJson.model;
   const letters = ['a', '\u0120', '\u010A', '\u0109'];
   const pairs = letters.flatMap((left) => letters.map((right) => [left, right]));
@@ -175,7 +175,7 @@ test('spaces at the end are split off as by the pattern that models have', () =>
       tokenizerConfig: null,
       chatTemplate: null,
     });
-  // A group changes nothing, and is not the pattern that is known.
+  // The group changes nothing but hides the known pattern.
   const [known, other, none] = [split('\\s+$'), split('(?:\\s)+$'), split('zzz')];
   assert.notDeepEqual(known.encode('a '), none.encode('a '));
   for (let i = 0; i < 4 ** 6; i++) {

@@ -5,7 +5,7 @@ import { BestModel } from './best-model.ts';
 
 type Options = Partial<ResolvedTraining>;
 
-/** After which evaluation (from 1) patience is lost, null: never; the best's number and value; and what was no gain at the end. */
+/** The evaluation (from 1) at which patience runs out (null: never), the number and value of the best, and the last count without gain. */
 function follow(values: number[], options: Options) {
   const run = new BestModel(options);
   let stopped: number | null = null;
@@ -25,7 +25,7 @@ const patience = (early_stopping_patience: number, more: Options = {}): Options 
   ...more,
 });
 
-// What transformers 5's EarlyStoppingCallback and Trainer._determine_best_metric say of the same numbers, worked out by hand.
+// Results of EarlyStoppingCallback and Trainer._determine_best_metric of transformers 5 for the same numbers, worked out by hand.
 const cases: [what: string, values: number[], options: Options, expected: unknown[]][] = [
   ['falls to the end', [3, 2, 1], patience(1), [null, 3, 1, 0]],
   ['rises at once', [1, 2, 3], patience(1), [2, 1, 1, 1]],

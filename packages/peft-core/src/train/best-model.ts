@@ -2,12 +2,12 @@ import type { ResolvedTraining } from '../config/index.ts';
 import { bestMetricOf, EVAL_LOSS, isGreaterBetter } from '../objectives/metrics.ts';
 import type { Metrics } from './evaluation.ts';
 
-/** What an evaluation measured, as `MetricSeries` has it: a token accuracy of NaN or null is none. */
+/** The measurements of an evaluation, as in `MetricSeries`: a token accuracy of NaN or null means none. */
 interface Measured {
   step: number;
   loss: number;
   tokenAccuracy: number | null;
-  /** By their names on the wire. */
+  /** By wire name. */
   metrics?: Metrics;
 }
 
@@ -16,34 +16,34 @@ type Options = Pick<
   'early_stopping_patience' | 'early_stopping_threshold' | 'metric_for_best_model' | 'greater_is_better'
 >;
 
-/** The option that makes a run's end depend on which evaluation was the best; null: none is given. */
+/** The option that makes the end of a run depend on its best evaluation; null if neither is set. */
 export function asksForBest(
   training: Partial<Pick<ResolvedTraining, 'early_stopping_patience' | 'load_best_model_at_end'>>,
 ): 'early_stopping_patience' | 'load_best_model_at_end' | null {
-  // Jobs of versions before them have none of these options.
+  // Jobs of earlier versions have none of these options.
   if ((training.early_stopping_patience ?? null) !== null) return 'early_stopping_patience';
   return training.load_best_model_at_end ? 'load_best_model_at_end' : null;
 }
 
 /**
- * Follows the evaluations of a run: which was the best, and whether patience is lost. All of it is a function of what was measured so
- * far, so a resumed run knows it from the measures in its checkpoint.
+ * Follows the evaluations of a run: which was the best, and whether patience has run out. The state depends only on the measurements
+ * so far, so a resumed run rebuilds it from those in its checkpoint.
  *
- * As in transformers' Trainer (`EarlyStoppingCallback.check_metric_value`, then `Trainer._determine_best_metric`): an evaluation
- * is held against the best one before it, which every better one replaces, be it better by less than the threshold. So small gains
- * lose patience although they are the best.
+ * As in transformers' Trainer (`EarlyStoppingCallback.check_metric_value`, then `Trainer._determine_best_metric`), an evaluation
+ * is compared with the best one before it, and every better one becomes the best, even if it is better by less than the threshold. So
+ * small gains use up patience although each is a new best.
  */
 export class BestModel {
   readonly metric: Options['metric_for_best_model'];
   readonly #patience: number | null;
   readonly #threshold: number;
   readonly #greater: boolean;
-  /** Of the best evaluation; infinite when there were some, none of them a number; null before the first. */
+  /** Value of the best evaluation; infinite if all evaluations so far were NaN; null before the first. */
   #value: number | null = null;
   #step: number | null = null;
   #withoutGain = 0;
 
-  /** Jobs of versions before them have none of these options. */
+  /** Jobs of earlier versions have none of these options. */
   constructor(training: Partial<Options>) {
     this.metric = training.metric_for_best_model ?? EVAL_LOSS;
     this.#patience = training.early_stopping_patience ?? null;
@@ -51,7 +51,7 @@ export class BestModel {
     this.#greater = training.greater_is_better ?? isGreaterBetter(this.metric);
   }
 
-  /** Evaluations come by ascending step. True: the best so far. */
+  /** Adds an evaluation; steps must ascend. Returns whether it is the best so far. */
   take({ step, ...measured }: Measured): boolean {
     const value = bestMetricOf(this.metric, measured);
     const isBetter = (than: number) => (this.#greater ? value > than : value < than);
@@ -65,12 +65,12 @@ export class BestModel {
     return true;
   }
 
-  /** The best evaluation, if there is one. */
+  /** The best evaluation, if any. */
   get best(): { step: number; value: number } | null {
     return this.#step === null ? null : { step: this.#step, value: this.#value! };
   }
 
-  /** The last so many evaluations were no gain. */
+  /** Number of consecutive last evaluations without a gain. */
   get evaluationsWithoutGain(): number {
     return this.#withoutGain;
   }

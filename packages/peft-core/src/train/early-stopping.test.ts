@@ -1,4 +1,4 @@
-// A run that stops early stops at the same step with the same bits wherever it was cut, and publishes the best adapter.
+// A run that stops early stops at the same step with the same bits wherever it was interrupted, and publishes the best adapter.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -20,7 +20,7 @@ before(async () => {
   const lines = (answer: (i: number) => number) =>
     Array.from({ length: 8 }, (_, i) => JSON.stringify({ prompt: `${i}:`, completion: ` ${answer(i)}` }));
   writeFileSync(at('train.jsonl'), lines((i) => i % 2).join('\n'));
-  // What is learnt makes these ever less likely, after the first steps.
+  // After the first steps, training makes these ever less likely.
   writeFileSync(at('validation.jsonl'), lines((i) => 1 - (i % 2)).join('\n'));
 });
 after(() => base.close());
@@ -71,7 +71,7 @@ test('stops when patience is lost, publishes the best, and does both the same wh
   const evaluations = of(whole, 'evaluation');
   const least = evaluations.reduce((a, b) => (b.loss < a.loss ? b : a));
   assert.ok(done.steps < 40, `stopped at step ${done.steps}`);
-  // Three evaluations, two steps each, behind the best.
+  // The run ends three evaluations, of two steps each, after the best.
   assert.equal(done.steps, least.step + 6);
   assert.deepEqual(done.best, { step: least.step, metric: 'eval_loss', value: least.loss });
   assert.deepEqual(
@@ -127,7 +127,7 @@ test('without validation data adapters are kept at the end of each training epoc
       code: 'invalid_training_option',
       param: `training.${option}`,
     });
-    // Of a file that holds nothing to measure on.
+    // Of a file without validation examples.
     const training = { ...options('none', plain, false).training, [option]: common[option] };
     const never = trainRecords({ ...options('none', plain, false), training });
     await assert.rejects(never, { code: 'invalid_training_option', param: `training.${option}` });

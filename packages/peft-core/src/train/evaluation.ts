@@ -14,33 +14,33 @@ import type { Outcome } from '../objectives/objective.ts';
 import { feedsOf, losses } from './objectives/losses.ts';
 import { addSums, type Evaluate, type EvaluationProgram } from './train-program.ts';
 
-/** This many examples show whether two models differ. */
+/** Number of examples that is enough to show whether two models differ. */
 const VERIFICATION_EXAMPLES = 32;
 
-/** What a model is measured on. */
+/** The examples that a model is measured on. */
 export interface Measured {
   examples: TrainingExample[];
   measuredOn: 'validation' | 'training';
 }
 
-/** The validation examples. Without any: to verify an adapter the first of the training file, else nothing. */
+/** The validation examples. Without any: the first training examples if an adapter is to be verified, else null. */
 export function measuredExamples(data: TrainingData, verify: boolean): Measured | null {
   if (data.validation.length > 0) return { examples: data.validation, measuredOn: 'validation' };
   return verify ? { examples: data.training.slice(0, VERIFICATION_EXAMPLES), measuredOn: 'training' } : null;
 }
 
-/** Measures of a model besides its loss, by their names on the wire: see `objectives/<name>/objective.ts`. */
+/** Measurements of a model besides its loss, by wire name: see `objectives/<name>/objective.ts`. */
 export type Metrics = Record<string, number>;
 
 export interface Measurement {
   /** Mean over all labels, or over all examples to embed. */
   loss: number;
-  /** Null where no target is right or wrong. */
+  /** Null for objectives without right or wrong targets. */
   tokenAccuracy: number | null;
   metrics: Metrics;
 }
 
-/** Jobs of versions before there was `mini_batch_size` measure pairs by batches, to the end. */
+/** Whether pairs are ranked in pools; jobs of versions without `mini_batch_size` measure pairs batch by batch. */
 export const retrievesPairs = (training: Partial<Pick<ResolvedTraining, 'mini_batch_size'>>): boolean =>
   training.mini_batch_size !== undefined;
 

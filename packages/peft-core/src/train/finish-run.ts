@@ -7,7 +7,7 @@ import type { TrainingRun } from './open-run.ts';
 import type { BestEvaluation, RecordOf } from './records.ts';
 import { holdAverage } from './update/average.ts';
 
-/** Measures the model to publish, if it has not just been, and writes the adapter's files. */
+/** Measures the model to publish, unless the last measurement is of it, and writes the adapter's files. */
 export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   const { options, setup, measuring, built, trainedTokens, finalLoss } = run;
   const publishedStep = publishedStepOf(run);

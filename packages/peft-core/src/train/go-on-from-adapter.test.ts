@@ -1,6 +1,6 @@
 /**
- * A job that starts from a published soft prompt: its encoder is gone, so what the files hold is trained itself. HF PEFT
- * refuses to load soft prompts for training.
+ * Tests a job that starts from a published soft prompt: the files do not contain its encoder, so the virtual tokens are trained
+ * directly. HF PEFT refuses to load soft prompts for training.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -44,7 +44,7 @@ for (const [name, peft] of Object.entries(prompts)) {
         trainingFile: at('train.jsonl'),
         exampleCount: 16,
         peft,
-        // One batch of all, so that each step's loss is that of the values before it.
+        // One batch holds all examples, so that each step's loss is that of the values before it.
         training: { learning_rate, max_steps, n_epochs: max_steps, batch_size: 16, precision: 'fp32' },
         outputDir: at(`${name}-${part}`),
       });

@@ -141,7 +141,7 @@ test('an aborted job leaves a checkpoint of the step it reached', async () => {
 test('a checkpoint is also written once its seconds have passed, and tells what it took', async () => {
   const slow = options('seconds', { checkpoint_steps: 1000, checkpoint_seconds: 1 });
   const records = await trainRecords(slow, (record) => {
-    // A long step.
+    // Makes this step slow.
     if (record.type === 'step' && record.step === 3)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1100);
     return record.type === 'checkpoint' && record.step >= 3;
@@ -149,7 +149,7 @@ test('a checkpoint is also written once its seconds have passed, and tells what 
   const written = records.at(-1);
   assert.ok(written?.type === 'checkpoint' && written.step === 3, JSON.stringify(written));
   assert.ok(written.seconds > 0 && written.bytes > 1000);
-  // How often checkpoints are written is no part of what a run computes.
+  // The checkpoint interval does not change what a run computes.
   const [start] = await trainRecords(options('seconds', {}, { resume: true }), () => true);
   assert.ok(start?.type === 'start' && start.resumedFrom === 3);
 });
@@ -163,7 +163,7 @@ test('a run is computed in the threads and precision and by the kernels that it 
     { threads: fits.threads + 1 },
     { precision: precision === 'fp32' ? 'bf16' : 'fp32' } as const,
     { kernels: 'sse9' },
-    // Which a process without a GPU would compute on the processor.
+    // A process without a GPU would compute this on the CPU.
     { device: 'gpu' } as const,
   ]) {
     const requirements = { ...fits, ...other };
@@ -202,7 +202,7 @@ test('a checkpoint of other data or settings is not continued', async () => {
 
 test('a checkpoint of another version is told and left alone, and costs the new run none of its own', async () => {
   const checkpoints = path.join(root, 'version/checkpoints');
-  // As versions before attempts had folders of their own wrote it.
+  // A checkpoint where versions without folders per attempt wrote it.
   const old = path.join(checkpoints, 'step-00000500');
   await mkdir(old, { recursive: true });
   const manifest = {
@@ -239,7 +239,7 @@ test('accumulated micro-batches, packed or not, checkpointed or not, take the sa
   ];
   const exact = (name: string, training: TrainingOptions) => {
     const given = options(name, training);
-    // Dropout draws by place in the grid, so only without it are different layouts comparable.
+    // Dropout depends on positions in the grid, so different layouts are comparable only without it.
     return { ...given, peft: { ...given.peft, lora_dropout: 0 } };
   };
   const reference = losses(await trainRecords(exact('reference', { batch_size: 4 })));

@@ -21,7 +21,7 @@ import { WarmModel } from './warm-model.ts';
  * Trains an adapter and yields a record of each step. The same inputs and seed give the same adapter bit for bit, also when the
  * run stops at any step and is resumed from its checkpoint. Each step blocks the calling thread while TensorFlow computes.
  *
- * Throws GraftError: the data's faults (`invalid_jsonl`, `example_too_long`, …), `unsupported_model`,
+ * Throws GraftError: faults of the data (`invalid_jsonl`, `example_too_long`, …), `unsupported_model`,
  * `target_modules_not_found`, `training_diverged` when a loss is not a number; and faults of the environment:
  * `checkpoint_unreadable`, `checkpoint_unwritable`, `requirements_not_met`.
  */
@@ -29,7 +29,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
   const { training, signal } = options;
   resetPeakMemory();
   meetRequirements(options.requirements, effectivePrecision(training.precision));
-  // A fault of the data leaves the warm model as it is.
+  // Before the `try`: faults of the data must not close the warm model.
   const setup = await setUpTraining(options);
   const warm = options.warm ?? new WarmModel();
   try {
@@ -39,7 +39,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     yield startRecord(run);
     yield* advice(run, run.found);
 
-    // A run that lost patience, and its process before it had written the files, is over when it goes on.
+    // A resumed run may have run out of patience already, if its process ended before it had written the files.
     while (run.step < end && !run.best.isPatienceLost) {
       if (signal?.aborted) {
         yield* checkpoint(run);
@@ -56,7 +56,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
       if (!last && isCheckpointDue(run)) yield* checkpoint(run);
     }
 
-    // The last checkpoint comes before the files: a crash while they are written loses nothing.
+    // The last checkpoint is written before the adapter's files, so a crash while they are written loses nothing.
     yield* checkpoint(run);
     if (options.until !== undefined) {
       yield { type: 'stopped', step: run.step };
@@ -64,7 +64,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainRecord>
     }
     yield await finishRun(run);
   } catch (error) {
-    // After a fault nothing is known of the session's state: the next job starts from a clean one.
+    // After a fault the state of the session is unknown: the next job starts with a new one.
     warm.close();
     throw error;
   } finally {
@@ -128,14 +128,14 @@ function adapterOf({ built }: TrainingRun): Float32Array {
 }
 
 function isCheckpointDue({ step, kept, options: { training } }: TrainingRun): boolean {
-  // Jobs of versions before it have no checkpoint_seconds: such a comparison is false.
+  // Jobs of earlier versions have no checkpoint_seconds; the comparison with NaN is then false.
   return (
     step % training.checkpoint_steps === 0 ||
     performance.now() - kept.at >= training.checkpoint_seconds * 1000
   );
 }
 
-/** Writes a checkpoint, unless there is nothing new since the last one, or since the one that the run goes on from. */
+/** Writes a checkpoint, unless one of this step exists already. */
 async function* checkpoint(run: TrainingRun): AsyncGenerator<RecordOf<'checkpoint'>> {
   const { step, trainedTokens, built, identity, log, options } = run;
   if (!options.checkpoints || step === run.kept.step) return;

@@ -42,40 +42,40 @@ import {
 } from './train-program.ts';
 import type { WarmModel } from './warm-model.ts';
 
-/** A training run: what is fixed when it opens, and its progress. */
+/** A training run: its fixed inputs and its progress. */
 export interface TrainingRun {
   readonly options: TrainOptions;
   readonly setup: TrainingSetup;
   readonly plan: BatchPlan;
-  /** What the model is measured on; null without validation data and `verify`. */
+  /** The examples that the model is measured on; null without validation data and `verify`. */
   readonly measuring: (Measured & { plan: BatchPlan }) | null;
   readonly precision: 'fp32' | 'bf16';
   /** SHA-256 of the base model's weights. */
   readonly baseDigest: string;
-  /** Digest of all inputs: a checkpoint of another identity is not this run's. */
+  /** Digest of all inputs: a checkpoint with another identity belongs to another run. */
   readonly identity: string;
   readonly built: TrainProgram;
   /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
   readonly resumedFrom: number | null;
   readonly passedOver: PassedOver[];
   readonly clock: StepClock;
-  /** What was measured so far, also before the run was resumed. */
+  /** All measurements so far, including those before the run was resumed. */
   readonly log: MetricLog;
-  /** The last step that a checkpoint holds, if any, and when it was written or the run opened: `performance.now()`. */
+  /** The last step stored in a checkpoint (0 for none), and the `performance.now()` when it was written or the run opened. */
   kept: { step: number; at: number };
   /** Optimizer steps done. */
   step: number;
   trainedTokens: number;
-  /** Of the last step; NaN before it. */
+  /** Loss of the last step; NaN before the first. */
   finalLoss: number;
   /** The last evaluation. */
   measurement: Measurement | null;
-  /** Of the evaluations so far. */
+  /** The best of the evaluations so far. */
   readonly best: BestModel;
   readonly watch: CurveWatch;
-  /** What the curve had shown before the run was resumed. */
+  /** Findings from before the run was resumed. */
   readonly found: Finding[];
-  /** The adapter's flat vector at the best evaluation; null before one, and where none is to be published. */
+  /** The adapter's flat vector at the best evaluation; null before one, and if the best is not to be published. */
   bestAdapter: Float32Array | null;
 }
 
@@ -157,7 +157,7 @@ function findingsIn({ train, evaluation }: MetricSeries, watch: CurveWatch): Fin
   return findings;
 }
 
-/** A checkpoint of the step that was the best holds it as the adapter itself, or the average. */
+/** A checkpoint of the best step stores the best adapter as its current state: the adapter, or the average. */
 function bestAdapterIn(
   { step, state }: CheckpointState,
   { best }: BestModel,
@@ -170,23 +170,23 @@ function bestAdapterIn(
   return adapter;
 }
 
-/** Of what stock operations make of a step: raised where that changes bits, which kernels keep. */
+/** Revision of the stock implementation of a step: raised when a change alters its results, unlike those of kernels. */
 const STOCK_REVISION = 2;
 
-/** Of a run without requirements, of whose device nothing is asked. */
+/** The computation of a run without requirements, for which any device is accepted. */
 type Computed = Omit<Requirements, 'device' | 'kernels'> & { device: string | null; kernels: string | null };
 
-/** A checkpoint is another run's unless all of this is equal: then it would end with other bits. */
+/** Digest of everything that determines a run's results. Runs with different digests end with different bits. */
 export function identityOf(
   options: TrainOptions,
   data: Pick<TrainingData, 'digest' | 'format'>,
   { baseDigest, precision }: { baseDigest: string; precision: Requirements['precision'] },
 ): string {
   const { base, training, peft, requirements, initialName, initialAdapter, initialParameters } = options;
-  // When checkpoints are written changes no bits.
+  // The checkpoint interval does not change results.
   const { checkpoint_steps: _, checkpoint_seconds: __, ...rest } = training;
   const here = { precision, threads: threadCount(), device: null, kernels: kernelSet() };
-  // Without a model of GPU, as of jobs of versions before there was one, the digest is what it was.
+  // Without a GPU model, as in jobs of earlier versions, the digest is the same as before the field existed.
   const { threads, device, gpu, kernels, precision: products }: Computed = requirements ?? here;
   return digestOf({
     version: CODE_VERSION,
@@ -195,7 +195,7 @@ export function identityOf(
     tokenizer: base.tokenizerFiles,
     peft,
     training: rest,
-    // Undefined, so that the digest is what it was before there were methods, where it is the format's default.
+    // Undefined for the format's default method, so that the digest is the same as before methods existed.
     method: options.method && namedMethod(data.format, options.method),
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
     computed: {
@@ -205,7 +205,7 @@ export function identityOf(
   });
 }
 
-/** The program with the base model's weights in it: an earlier one's, if that had the same base and shapes, or a new one. */
+/** The program with the base model's weights: a held one if it has the same base and shapes, else a new one. */
 function openProgram(
   { base, peft, training, initialAdapter, sharesBase }: TrainOptions,
   { architecture, objective, layout, data, classWeights }: TrainingSetup,
@@ -219,11 +219,11 @@ function openProgram(
   warm: WarmModel,
 ): Promise<TrainProgram> {
   const { baseDigest, storage, precision } = compute;
-  // An adapter's files hold what an encoder gave, not the encoder. Without one the forms are the same, and share a program.
+  // An adapter's files hold an encoder's output, not the encoder. Without an encoder both forms are equal and share a program.
   const encodes = attach(peft, architecture, 'trained').derive !== undefined;
   const form: AttachmentForm = encodes && !initialAdapter ? 'trained' : 'folded';
   const grid = compute.plan.shape;
-  // A batch that is embedded in mini-batches has room for as many pairs as one that is not.
+  // A batch embedded in mini-batches has the capacity that it would have without them.
   const wholeBatch = miniBatchCount(training) > 1 ? roundToLabels(training.batch_size) : null;
   const retrieves = retrievesPairs(training);
   const evaluationGrid = compute.evaluation?.shape ?? null;
@@ -250,7 +250,7 @@ function openProgram(
       },
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
       options: graphKey(training),
-      // Otherwise they are in what is fed to each step.
+      // Without label smoothing, class weights are part of the feeds of each step.
       classWeights: training.label_smoothing_factor ? classWeights : null,
     }),
   };
@@ -273,7 +273,7 @@ function openProgram(
         await fill();
       } else {
         const both = [prepare(), fill()];
-        // A program that is being prepared cannot be closed.
+        // A program cannot be closed while it is being prepared.
         await Promise.allSettled(both);
         await Promise.all(both);
       }
@@ -287,7 +287,7 @@ function openProgram(
   return warm.open(keys, load, sharesBase ? (to, number) => addTrainProgram(spec, to, number) : undefined);
 }
 
-/** Below so many a step of a small model needs less memory than preparing it and reading its weights at once. */
+/** Below this number of parameters, a step needs less memory than preparing it while the weights are read. */
 const worthBoth = 50_000_000;
 
 function digestOf(value: unknown): string {

@@ -1,4 +1,4 @@
-/** A quantised base of every kind: weights that are stored transposed, encoders, encoder-decoders. */
+/** Tests quantised bases of all kinds: weights that are stored transposed, encoders, encoder-decoders. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -57,7 +57,7 @@ for (const [name, { task_type }] of Object.entries(families)) {
       const found = await losses(dtype);
       const apart = found.map((loss, i) => Math.abs(loss - wide[i]!));
       assert.ok(Math.max(...apart) < bound, `${dtype}: ${found} and ${wide}`);
-      // Another base, so another loss from the first step on.
+      // A quantised base is another base, so the loss differs from the first step on.
       assert.ok(apart[0]! > 0, `${dtype} is fp32`);
       assert.ok(mean(found.slice(-4)) < mean(found.slice(0, 4)), `${dtype}: nothing was learned: ${found}`);
     }

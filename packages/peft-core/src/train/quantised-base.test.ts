@@ -62,7 +62,7 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
     const apart = found.map((loss, i) => Math.abs(loss - wide[i]!));
     const bound = base_dtype === 'int8' ? 0.01 : 0.1;
     assert.ok(Math.max(...apart) < bound, `${found} and ${wide}`);
-    // Another base, so another loss from the first step on.
+    // A quantised base is another base, so the loss differs from the first step on.
     assert.ok(apart[0]! > 0);
 
     const [own, plain] = await Promise.all([base_dtype, 'fp32'].map((name) => readSafetensors(file(name))));
@@ -77,7 +77,7 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
     const name = `${base_dtype}-again`;
     const whole = losses(await trainRecords(options(name, { base_dtype })));
     const warm = new WarmModel();
-    // A job with the base in another form must not be given this one's program.
+    // A job with the base in another storage type must not get the program of the first job.
     await trainRecords(options('between', { base_dtype: 'fp32', max_steps: 1 }, { warm }));
     for (let i = 0; i < 2; i++) {
       assert.deepEqual(losses(await trainRecords(options(`${name}-warm`, { base_dtype }, { warm }))), whole);
@@ -121,7 +121,7 @@ for (const base_dtype of ['int8', 'nf4'] as const) {
       return await openBaseModel(outputDir);
     };
     const [served, trained] = [await mergeInto('original'), await mergeInto('dequantised')];
-    // What `verifyAdapter` finds without the adapter is the model by itself.
+    // What `verifyAdapter` measures without the adapter is the plain base model.
     const training = { ...given.training, base_dtype: 'fp32' as const };
     const lossOf = async (merged: BaseModel) =>
       (await verifyAdapter({ ...given, training, base: merged, adapterDir })).baseLoss;

@@ -22,38 +22,38 @@ export interface TrainOptions {
   training: ResolvedTraining;
   /** `method.type` of the request. Absent: the default of the data's format. */
   method?: string;
-  /** Where the adapter's files go; made when it is not there. */
+  /** Folder for the adapter's files; created if missing. */
   outputDir: string;
   /**
-   * `dir` is where this run writes checkpoints, it alone; none are written without it. It goes on from the first candidate
-   * that is whole and its own: they come newest first.
+   * `dir`: folder in which this run alone writes checkpoints. The run resumes from the first candidate that is intact and belongs to
+   * it; candidates are ordered newest first. null or absent: no checkpoints.
    */
   checkpoints?: { dir: string; candidates: readonly CheckpointCandidate[] } | null;
-  /** Folder for the adapters of evaluations, or without validation data of training epochs; none are written without it. */
+  /** Folder for the adapters of evaluations, or without validation data of training epochs. Absent: none are written. */
   snapshotDir?: string | null;
-  /** What must be so in this process; else `requirements_not_met`, a fault of the environment. */
+  /** Conditions that this process must fulfil; else training throws `requirements_not_met`, a fault of the environment. */
   requirements?: Requirements;
-  /** Start from an adapter's files instead of fresh values. A soft prompt is then trained itself, without an encoder. */
+  /** Adapter folder to start from instead of fresh values. A soft prompt is then trained directly, without an encoder. */
   initialAdapter?: string | null;
-  /** What checkpoints know that adapter by. Default: its folder, which may be another on another machine. */
+  /** Identifies that adapter in checkpoints. Default: its folder, which may differ on another machine. */
   initialName?: string | null;
-  /** Start from a safetensors file that holds every trained parameter, encoders included, under its name in a PEFT model. */
+  /** Safetensors file to start from, with every trained parameter, encoders included, under its name in a PEFT model. */
   initialParameters?: string | null;
-  /** The examples of those files, where they are read already: as `peft` and `training` would have them. */
+  /** The examples of these files, if already read, as `peft` and `training` require them. */
   data?: TrainingData;
-  /** False: what examples begin with in common is computed for each, to tell what sharing it is worth. */
+  /** False: common prefixes of examples are computed for each example, to measure what sharing saves. */
   sharesBeginnings?: boolean;
-  /** Stop after this step with a checkpoint, as if asked to. The adapter's files are written only without it. */
+  /** Stop after this step with a checkpoint, as if requested. The adapter's files are written only without it. */
   until?: number;
-  /** The sweep that the run was chosen from, for the adapter's README. */
+  /** The sweep whose winner the run is, for the adapter's README. */
   trials?: AdapterCard['trials'];
   /** Measure the finished adapter even without validation data, so that `verifyAdapter` can compare its files with it. */
   verify?: boolean;
-  /** Aborting ends training before the next step, with a checkpoint when `checkpointDir` is set. */
+  /** Aborting ends training before the next step, with a checkpoint if `checkpoints` is set. */
   signal?: AbortSignal;
-  /** Keeps the loaded model between calls of one process. */
+  /** Keeps the loaded model between calls in one process. */
   warm?: WarmModel;
-  /** Goes on the weights of the warm model beside the adapters there, where it can. */
+  /** Adds the adapter to the warm model beside those that share its weights, where possible. */
   sharesBase?: boolean;
 }
 
@@ -64,15 +64,15 @@ export interface BestEvaluation {
   value: number;
 }
 
-/** Of a sweep's record, whose step counts those of all trials: the trial's number, from 1, and the step of its own. */
+/** Trial of a sweep's record: the trial's number, from 1, and its own step. The record's step counts the steps of all trials. */
 export interface OfTrial {
   trial: number;
   step: number;
 }
 
 /**
- * What `train` yields, and `trainSweep`: its steps and tokens are those of all trials. Losses are in nats per labelled token, classified text or pair; for scored pairs they are squared
- * differences.
+ * Records yielded by `train` and by `trainSweep`, whose steps and tokens count those of all trials. Losses are in nats per labelled
+ * token, classified text or pair; for scored pairs they are squared differences.
  */
 export type TrainRecord =
   | {
@@ -85,13 +85,13 @@ export type TrainRecord =
       paddingFraction: number;
       /** Step of the checkpoint that the run continues; null when it starts from the beginning. */
       resumedFrom: number | null;
-      /** What was measured up to there; null with `resumedFrom`. */
+      /** Measurements up to that step; null if `resumedFrom` is. */
       series: MetricSeries | null;
-      /** Candidates before that one: they cannot be continued. */
+      /** Newer candidates that could not be continued. */
       passedOver: PassedOver[];
       precision: 'fp32' | 'bf16';
       sharing: Sharing;
-      /** Of a sweep: its trials, and instead of `series` what was measured of each, in order. */
+      /** For a sweep: its trials, and in place of `series` the measurements of each trial, in order. */
       sweep?: { trials: TrialRow[]; stretches: SweepStretch[] };
     }
   | {
@@ -100,27 +100,27 @@ export type TrainRecord =
       totalSteps: number;
       epoch: number;
       loss: number;
-      /** Share of tokens, classes or pairs that were right; null for scored pairs. */
+      /** Share of correct tokens, classes or pairs; null for scored pairs. */
       tokenAccuracy: number | null;
       learningRate: number;
       gradNorm: number;
-      /** Trained so far, padding not counted. */
+      /** Trained so far, without padding. */
       tokens: number;
       tokensPerSecond: number;
-      /** What this process holds in the machine's memory after the step: see `residentMemory`. */
+      /** Physical memory of this process after the step: see `residentMemory`. */
       memoryBytes: number;
-      /** Of the objective's metrics those that steps measure, by name; absent where there are none. */
+      /** The objective's metrics that are measured in steps, by name; absent if there are none. */
       metrics?: Metrics;
       secondsRemaining: number;
       ofTrial?: OfTrial;
     }
   | ({ type: 'evaluation'; step: number; ofTrial?: OfTrial } & Measurement)
-  /** The curve says that an option was chosen wrongly. One of each kind at most; a resumed run says again what it said before. */
+  /** The curve shows that an option was chosen badly. At most one of each kind; a resumed run repeats earlier ones. */
   | ({ type: 'advice' } & Advice)
-  /** Of a sweep, whenever one of its trials has come to a rung or is out. */
+  /** For a sweep, whenever a trial has reached a rung or is out. */
   | { type: 'trials'; trials: TrialRow[] }
   | ({ type: 'checkpoint'; step: number } & WrittenCheckpoint)
-  /** The adapter of this step as its files, in a folder of their own; the reader takes the folder away. */
+  /** The adapter files of this step, in their own folder, which the consumer removes. */
   | {
       type: 'snapshot';
       step: number;
@@ -135,7 +135,7 @@ export type TrainRecord =
       validationAccuracy: number | null;
       metrics: Metrics;
     }
-  /** The adapter of this step could not be written: by the system's code. */
+  /** The adapter of this step could not be written; `reason` is the code of the failed system call. */
   | { type: 'snapshot_lost'; step: number; reason: string }
   | { type: 'stopped'; step: number }
   | {
@@ -143,27 +143,27 @@ export type TrainRecord =
       adapterDir: string;
       /** Optimizer steps done. */
       steps: number;
-      /** Of the best evaluation with `load_best_model_at_end`, else the last: whose adapter was written. */
+      /** Step of the published adapter: the best evaluation's with `load_best_model_at_end`, else the last. */
       publishedStep: number;
-      /** Steps that were planned; more than `steps` when the run was stopped early. */
+      /** Number of planned steps; more than `steps` when the run stopped early. */
       totalSteps: number;
       /** Null without validation data. */
       best: BestEvaluation | null;
-      /** The last so many evaluations were no gain; of a run with `early_stopping_patience`. */
+      /** Number of consecutive last evaluations without a gain, for a run with `early_stopping_patience`. */
       evaluationsWithoutGain: number;
       trainedTokens: number;
       /** Training loss of the last step. */
       finalLoss: number;
-      /** Of the adapter that was written. */
+      /** Loss of the published adapter. */
       validationLoss: number | null;
-      /** Of the adapter that was written, on validation examples, by their names on the wire. */
+      /** Metrics of the published adapter on validation examples, by wire name. */
       metrics: Metrics;
-      /** With `verify`: the live model's loss, on the validation examples or the first of the training file. */
+      /** With `verify`: the live model's loss, on the validation examples or the first training examples. */
       verification: { loss: number; examples: number; measuredOn: 'validation' | 'training' } | null;
-      /** The most that this process held at once since the run began. */
+      /** Peak memory of this process since the run began. */
       peakMemoryBytes: number;
       files: WrittenFile[];
-      /** Of a sweep, whose steps are here those of its winner. */
+      /** For a sweep, in which case `steps` are those of its winner. */
       winner?: Winner;
     };
 

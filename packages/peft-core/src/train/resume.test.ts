@@ -1,5 +1,5 @@
-// A run that is resumed ends as one that was not disturbed: every loss, every evaluation, every byte of the files. Each
-// method, soft prompts' encoders included, with what else may carry state from one step to the next.
+// A resumed run ends like an uninterrupted one: same losses, same evaluations, same bytes in the files. Tests each method, soft
+// prompts with encoders included, with other options that carry state from one step to the next.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ const common: TrainingOptions = {
   checkpoint_steps: cut,
 };
 const variants = {
-  // The cut is within a training epoch, between two evaluations, and while the learning rate falls.
+  // The interruption is within a training epoch, between two evaluations, while the learning rate falls.
   accumulated: {
     gradient_accumulation_steps: 2,
     validation_split: 0.2,
@@ -45,7 +45,7 @@ const variants = {
     warmup_steps: 2,
     weight_decay: 0.1,
   },
-  // The cut is while the learning rate still rises, at an evaluation.
+  // The interruption is at an evaluation, while the learning rate still rises.
   unpacked: {
     packing: false,
     validation_split: 0.2,
@@ -53,7 +53,7 @@ const variants = {
     warmup_steps: 6,
     lr_scheduler_type: 'linear',
   },
-  // Its lines are longer than that: the cut is among pieces of them.
+  // Lines are longer than max_seq_length: the interruption is among their pieces.
   split: { max_seq_length: 8, text_stride: 3, validation_split: 0.2, eval_steps: 3 },
   recomputed: {
     gradient_checkpointing: true,
@@ -61,7 +61,7 @@ const variants = {
     max_grad_norm: 0.1,
     precision: 'bf16',
   },
-  // The best evaluation is of an average; the noise is another in each step.
+  // The best evaluation is of an average; the noise differs in each step.
   averaged: {
     neftune_noise_alpha: 5,
     ema_decay: 0.8,
@@ -184,7 +184,7 @@ const checkpointsOf = (records: TrainRecord[]): CheckpointCandidate[] =>
 
 const losses = (records: TrainRecord[]) => records.flatMap((r) => (r.type === 'step' ? [r.loss] : []));
 
-/** Steps and evaluations without what depends on the clock and the process. */
+/** Steps and evaluations without the fields that depend on the clock and the process. */
 const measured = (records: TrainRecord[]) =>
   records.flatMap((record): { step: number }[] => {
     if (record.type === 'evaluation') return [record];

@@ -12,7 +12,7 @@ import { addSums } from './train-program.ts';
 import { learningRateAt } from './update/learning-rate.ts';
 import { optimizerScalars } from './update/optimizer.ts';
 
-/** One optimizer step: every micro-batch of it, then the update. Throws `training_diverged` when a loss is not a number. */
+/** Runs one optimizer step: all its micro-batches, then the update. Throws `training_diverged` when a loss is not a number. */
 export function runStep(run: TrainingRun): RecordOf<'step'> {
   const { plan, clock } = run;
   const began = performance.now();
@@ -29,7 +29,7 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
       { param: 'training.learning_rate' },
     );
   }
-  // A first step touches pages of TensorFlow that later ones do not.
+  // The first step touches memory of TensorFlow that later steps do not.
   if (run.step === (run.resumedFrom ?? 0) + 1) releaseMemory();
   const measured = {
     ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
@@ -48,7 +48,7 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
   };
 }
 
-/** What all targets of a batch count together. */
+/** Sum of the class weights of a batch's targets. */
 function weightOf(batch: FilledBatch, classWeights: readonly number[]): number {
   let sum = 0;
   for (let k = 0; k < batch.labelCount; k++) sum += classWeights[batch.labelIds[k]!]!;
@@ -59,7 +59,7 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   const { program, objective, update, varies } = built;
   const accumulation = training.gradient_accumulation_steps;
   const minis = miniBatchCount(training);
-  // Jobs of versions before it have no mini_batch_size, and texts that are the same were others to them.
+  // Jobs of versions without mini_batch_size treated equal texts as different.
   const texts = new TextNumbers(training.mini_batch_size === undefined);
   const passes = accumulation * minis;
   const batches = Array.from({ length: passes }, (_, i) =>

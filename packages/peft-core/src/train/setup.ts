@@ -27,18 +27,18 @@ import type { TrainOptions } from './records.ts';
 /** The model with its head, the data, and how examples become the model's input. */
 export interface TrainingSetup {
   architecture: Architecture;
-  /** The base model's config.json, with the data's classes in it. */
+  /** The base model's config.json, with the data's classes added. */
   config: Record<string, unknown>;
   data: TrainingData;
   objective: ObjectiveName;
-  /** How much each class counts in the training loss; null: all the same. */
+  /** Weight of each class in the training loss; null: all equal. */
   classWeights: readonly number[] | null;
   layout: SequenceLayout;
-  /** Why beginnings that sequences have in common are not computed once; null where they are. */
+  /** Why common prefixes of sequences are not computed once; null where they are. */
   whyNotShared: string | null;
 }
 
-/** Throws the data's faults, those of `checkAgainstModel`, and those of reading the adapter that training starts from. */
+/** Throws faults of the data, those of `checkAgainstModel`, and those of reading the adapter that training starts from. */
 export async function setUpTraining(
   options: Pick<
     TrainOptions,
@@ -55,7 +55,7 @@ export async function setUpTraining(
 ): Promise<TrainingSetup> {
   const { base, peft } = options;
   const task = peft.task_type;
-  // Before the data is read, which may take long.
+  // Checked before the data is read, which may take long.
   const check = options.initialAdapter ? checkFilesAgainstModel : checkAgainstModel;
   check(peft, base.config, base.tensors);
   const startLabels = await labelsOfStart(options);
@@ -98,14 +98,14 @@ export async function setUpTraining(
   return { architecture, config, data, objective, classWeights, layout, whyNotShared };
 }
 
-/** Kernels take a list of positions as it is; `onStock` says what is best without them where beginnings may be shared. */
+/** Kernels process a list of positions directly; `onStock` returns the best arrangement without them where prefixes may be shared. */
 function arrangementFor(whyNotShared: string | null, onStock: () => Arrangement): Arrangement {
   const stock = implementationHere() === 'stock';
   if (whyNotShared === null) return stock ? onStock() : 'shared';
   return stock ? 'grid' : 'flat';
 }
 
-/** Beginnings are shared where all sequences see the same of them; else this says what keeps them from it. */
+/** The reason why prefixes cannot be shared; null if all sequences with a common prefix compute the same for it. */
 function unshareable(
   architecture: Architecture,
   data: TrainingData,
@@ -121,7 +121,7 @@ function unshareable(
   return data.training.some(({ sequences }) => sequences.length > 1) ? 'an example is several texts' : null;
 }
 
-/** The best model, and when to stop looking for a better one, is told by validation examples alone. */
+/** Only validation examples determine the best model and when to stop early. */
 function checkMeasured(training: TrainOptions['training'], { validation }: TrainingData): void {
   const option = asksForBest(training);
   if (option === null || validation.length > 0) return;

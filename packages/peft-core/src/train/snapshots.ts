@@ -9,8 +9,8 @@ import type { RecordOf } from './records.ts';
 import { withResult } from './update/average.ts';
 
 /**
- * Whether the adapter of this step is kept for people: at evaluations, or where there are none at the end of each training epoch.
- * Not of a step that is published at once.
+ * Whether the adapter of this step is kept as a snapshot: at evaluations, or without them at the end of each training epoch.
+ * Not at a step that is published right away.
  */
 export function isSnapshotDue(run: TrainingRun, isEvaluated: boolean): boolean {
   const { options, measuring, plan, step, best } = run;
@@ -21,8 +21,8 @@ export function isSnapshotDue(run: TrainingRun, isEvaluated: boolean): boolean {
 }
 
 /**
- * Writes the files of the adapter as it is, as `finishRun` would if the run ended here. A fault of the storage costs them, not the
- * run.
+ * Writes the files of the current adapter as `finishRun` would if the run ended here. A storage fault loses the snapshot, but does not
+ * end the run.
  */
 export async function takeSnapshot(run: TrainingRun): Promise<RecordOf<'snapshot' | 'snapshot_lost'>> {
   const { step, options, log, trainedTokens, finalLoss } = run;

@@ -16,7 +16,7 @@ export interface StartOptions {
 }
 
 /**
- * The adapter's flat vector before the first step: drawn from the seed, made from the base, or read from files.
+ * The adapter's flat vector before the first step: drawn from the seed, derived from the base, or read from files.
  * Throws `adapter_mismatch` and `base_model_changed` for files that do not fit.
  */
 export async function startValues(
@@ -51,7 +51,7 @@ export async function startValues(
     const own = architecture.aliases[parameter] ?? parameter;
     const spec = architecture.parameters.find(({ name }) => name === own);
     const stored = storedName(architecture, parameter, base.tensors);
-    // A stored head of another shape is for other labels.
+    // A stored head with another shape is for other labels.
     const fits = (name: string) =>
       spec?.fresh === undefined || base.tensors.info(name).shape.join() === spec.shape.join();
     if (stored && fits(stored)) return base.tensors.readFloat32(stored);
@@ -68,9 +68,9 @@ function rowsOf(table: Float32Array, width: number, rows: number[]): Float32Arra
   return chosen;
 }
 
-/** Tensors of a file that has PyTorch's names for a PEFT model's parameters, under their names in an adapter's files. */
+/** Reads a file that uses PyTorch's names of a PEFT model's parameters; returns the tensors by their names in adapter files. */
 async function readParameters(path: string): Promise<Map<string, HostTensor>> {
-  // PyTorch's names also hold PEFT's wrapper and the adapter's name.
+  // PyTorch's names also contain PEFT's wrapper and the adapter's name.
   const keyOf = (name: string) =>
     name.replace(/\.modules_to_save(?=\.)/, '').replace(/\.default(?=\.|$)/, '');
   return new Map([...(await readAllTensors(path))].map(([name, tensor]) => [keyOf(name), tensor]));

@@ -15,7 +15,7 @@ import { verifyAdapter } from './verification/verify-adapter.ts';
 
 let root: string;
 const at = (...names: string[]) => path.join(root, ...names);
-/** A BERT whose own dropout is off, so that losses can be compared. */
+/** A BERT without its own dropout, so that losses are comparable. */
 const encoder = { model_type: 'bert', hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
 const opened = new Map<string, BaseModel>();
 
@@ -100,7 +100,7 @@ for (const kind of Object.keys(lines)) {
   for (const model of ['encoder', 'decoder']) {
     test(`${kind} on an ${model}: packed or not, in one batch or accumulated, the losses are the same`, async () => {
       const base = await modelOf(model, model === 'encoder' ? encoder : { classifier_dropout: 0 });
-      // Pairs are measured among all of them, so that losses can be compared where a batch is all of them, too.
+      // Pairs are measured among all pairs, so losses are comparable only if a batch holds all of them.
       const whole = kind === 'pairs' ? { batch_size: 16, n_epochs: 8 } : {};
       const [packed, apart] = [
         await run(await optionsOf(base, kind, `${kind}-${model}`, whole)),
@@ -114,7 +114,7 @@ for (const kind of Object.keys(lines)) {
         Object.values(metrics).every((value) => value >= -1 && value <= 1),
         JSON.stringify(metrics),
       );
-      // Negatives come from the micro-batch, so accumulating changes a contrastive loss, and only that.
+      // Negatives come from the micro-batch, so accumulation changes only a contrastive loss.
       if (kind === 'pairs') return;
       const halves = { batch_size: 2, gradient_accumulation_steps: 2 };
       const accumulated = lossesOf(await run(await optionsOf(base, kind, `${kind}-${model}-halves`, halves)));
@@ -135,7 +135,7 @@ test('the base model drops while training, not when measured, and a resumed run 
   });
   const records = await run(options);
   const losses = lossesOf(records);
-  // Without learning every step has the same examples, and only what is dropped differs.
+  // Without learning every step has the same examples, so only dropout changes the loss.
   assert.ok(new Set(losses).size > 1);
   const again = await run({ ...options, outputDir: at('dropping-again') });
   assert.deepEqual(lossesOf(again), losses);

@@ -49,12 +49,12 @@ export type GraphOptions = Pick<
   (typeof GRAPH_OPTIONS)[number] | 'learning_rate' | 'neftune_noise_alpha' | 'ema_decay'
 >;
 
-/** What of the options tells two graphs apart. */
+/** Option values that distinguish graphs. */
 export const graphKey = (training: GraphOptions): unknown[] => [
   ...GRAPH_OPTIONS.map((name) => training[name]),
-  // The rate is fed to each step; that of embeddings is a share of its peak.
+  // The rate is fed to each step, but the graph contains the embeddings' rate relative to the peak.
   training.loraplus_lr_ratio === undefined ? null : training.learning_rate,
-  // How much noise there is is fed, too.
+  // The noise scale is fed, too.
   Boolean(training.neftune_noise_alpha),
   training.ema_decay !== undefined,
 ];
@@ -62,14 +62,14 @@ export const graphKey = (training: GraphOptions): unknown[] => [
 export interface TrainProgramSpec {
   architecture: Architecture;
   objective: ObjectiveName;
-  /** Of texts that may have several: their number. Absent: 0. */
+  /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
   /** `lossOptions` of the training. Absent: the loss reads none. */
   options?: LossOptions;
   peft: PeftConfig;
   form: AttachmentForm;
   training: GraphOptions;
-  /** How much each class counts in the training loss. Absent: all the same. */
+  /** Weight of each class in the training loss. Absent: all equal. */
   classWeights?: readonly number[] | null;
   storage: BaseStorage;
   precision: MatmulPrecision;
@@ -78,9 +78,9 @@ export interface TrainProgramSpec {
   grid: GridShape;
   /** Static shape of an evaluation batch; null without validation data. */
   evaluationGrid: GridShape | null;
-  /** Labels of a whole batch that is embedded in mini-batches, each on the grid; null or absent: the grid holds it. */
+  /** Number of labels of a batch that is embedded in mini-batches of the grid's size; null or absent: the grid holds the whole batch. */
   wholeBatch?: number | null;
-  /** Pairs are measured as a pool of candidates; else by batches, as before there was `mini_batch_size`. */
+  /** Pairs are measured in a pool of candidates; else by batches, as before `mini_batch_size` existed. */
   retrieves?: boolean;
 }
 
@@ -91,8 +91,8 @@ type PassOutputs = { loss: tf.Tensor; correct: tf.Tensor } & SumOutputs<tf.Tenso
 type StepOutputs = { norm: tf.Tensor };
 
 /**
- * The functions of an optimizer step: one, or with gradient accumulation one for each micro-batch and one at its end. With mini-batches
- * there are those of a `MiniBatchPass` for each micro-batch.
+ * The functions of an optimizer step: one; with gradient accumulation one for each micro-batch and one at the end; with mini-batches
+ * those of a `MiniBatchPass` for each micro-batch.
  */
 export type Update =
   | { step: ProgramFunction<PassInputs & StepInputs, PassOutputs & StepOutputs> }
@@ -106,7 +106,7 @@ export type Update =
 export const mainFunction = (update: Update) =>
   'step' in update ? update.step : 'cached' in update ? update.cached.main : update.accumulate;
 
-/** Losses of a batch, and what measures are taken of; or a way of the objective's own. */
+/** Computes the losses of a batch and the values for metrics, or measures in the objective's own way. */
 export type Evaluate =
   | { measure: ProgramFunction<BatchOf<InputSpec>, PassOutputs & { predictions: tf.Tensor | undefined }> }
   | WholeMeasure;
@@ -116,22 +116,22 @@ export interface EvaluationProgram {
   program: Program;
   model: PeftModel;
   objective: ObjectiveName;
-  /** Declares it when it is first asked for; null without data to measure on. */
+  /** Declares the evaluation on first use; null without data to measure on. */
   evaluate: (() => Evaluate) | null;
-  /** Its functions take as many positions as a batch has; otherwise those of the grid. */
+  /** Whether its functions accept as many positions as a batch has; otherwise they need those of the grid. */
   varies: boolean;
 }
 
-/** The program that trains. */
+/** A program that trains. */
 export interface TrainProgram extends EvaluationProgram {
   update: Update;
-  /** The adapter as its files hold it; null where that is what is trained. */
+  /** Computes the adapter as stored in its files; null if the trained values are stored directly. */
   fold: FoldFunction | null;
-  /** Declares more on its weights. */
+  /** Declares further variables and functions beside the program's weights. */
   builder: ProgramBuilder;
 }
 
-/** Name of the flat variable of the average of all steps' adapters. */
+/** Name of the flat variable with the moving average of the adapter over all steps. */
 export const AVERAGE = 'average';
 
 /** Names of the flat state variables, in the order of a checkpoint. */
@@ -145,8 +145,8 @@ export function buildTrainProgram(spec: TrainProgramSpec, eager = false): TrainP
 }
 
 /**
- * What `build` makes of a list of positions that is as long as each batch needs; of the longest where something in the model
- * needs to know the length.
+ * Calls `build` for lists of positions as long as each batch needs, or for lists of the maximum length if a part of the model needs a
+ * fixed length.
  */
 function asLongAsNeeded<T>(
   { implementation, grid }: Pick<TrainProgramSpec, 'implementation' | 'grid'>,
@@ -156,7 +156,7 @@ function asLongAsNeeded<T>(
   try {
     return build(true);
   } catch {
-    // A size that is needed is a VaryingSizeError, or two sizes that do not fit; any other fault comes again.
+    // A part that needs a fixed size throws VaryingSizeError or a size mismatch; any other error is thrown again by the next call.
     return build(false);
   }
 }
@@ -173,8 +173,8 @@ function trainProgram(spec: TrainProgramSpec, varies: boolean, eager: boolean): 
 }
 
 /**
- * Another adapter on the base weights of a program, with functions of its own: number `number` of those that share them, whose own are
- * the first. It holds `baseForm` and storage as that one has them. When it throws, nothing more can be added to that program.
+ * Adds another adapter with its own functions to the base weights of a program; `number` counts the adapters on these weights, and the
+ * program's own is the first. `baseForm` and storage are those of the program. If this throws, nothing more can be added to the program.
  */
 export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number: number): TrainProgram {
   const { builder, program, model: first } = to;
@@ -191,7 +191,7 @@ export function addTrainProgram(spec: TrainProgramSpec, to: TrainProgram, number
   return { ...to, program: withSuffix(program, suffix), model, objective, ...functions, evaluate };
 }
 
-/** The same program, in which an adapter that shares it finds its own variables under their names. */
+/** The same program, in which an adapter that shares it finds its own variables under the unsuffixed names. */
 function withSuffix(program: Program, suffix: string): Program {
   const own = (name: string) => name + suffix;
   return {
@@ -209,7 +209,7 @@ function withSuffix(program: Program, suffix: string): Program {
   };
 }
 
-/** The variables that are trained, and the functions that do it. `suffix`: of their names. */
+/** Declares the trained variables and the functions that train them. `suffix`: appended to their names. */
 function defineTraining(
   builder: ProgramBuilder,
   model: PeftModel,
@@ -251,7 +251,7 @@ function defineTraining(
       stepSize: step.step_size,
       rootCorrection: step.root_correction,
     };
-    // What is computed of them alone would else be there through the whole step.
+    // Otherwise values computed from these alone would stay in memory through the whole step.
     const late = { after: [gradients] };
     const before = {
       parameters: adapter.read(late),
@@ -305,7 +305,10 @@ function defineTraining(
   return { update, fold };
 }
 
-/** Training begins sooner without it: what is traced before the first step is all in one graph, which TensorFlow goes through for each write. */
+/**
+ * Declares the evaluation on first use. Everything traced before the first step is in one graph, which TensorFlow processes at every
+ * write, so training starts sooner without the evaluation.
+ */
 function evaluationOnDemand(
   builder: ProgramBuilder,
   program: Program,
@@ -343,7 +346,7 @@ const declareEvaluate = (
   };
 };
 
-/** The function `evaluate` alone, over a finished adapter (or the plain base model), in the precision it was trained in. */
+/** A program with only `evaluate`, for a finished adapter (or the plain base model), in the precision of its training. */
 export function buildEvaluationProgram(
   spec: Pick<
     TrainProgramSpec,
@@ -372,11 +375,11 @@ export function buildEvaluationProgram(
   });
 }
 
-/** `Loss.sums` among a function's outputs. */
+/** `Loss.sums` as outputs of a function. */
 const sumOutputs = <T>(sums: Readonly<Record<string, T>>): SumOutputs<T> =>
   Object.fromEntries(Object.entries(sums).map(([name, sum]) => [`sum_${name}`, sum]));
 
-/** `Loss.sums` of what such a function returned, added to `to`. */
+/** Adds the sums in the outputs of such a function to `to`. */
 export function addSums(outputs: SumOutputs<RunOutput>, to: Record<string, number>): void {
   for (const [output, value] of Object.entries(outputs)) {
     if (!output.startsWith('sum_')) continue;

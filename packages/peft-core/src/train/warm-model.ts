@@ -1,22 +1,22 @@
 import { SHARED_ADAPTERS } from '../config/index.ts';
 import type { TrainProgram } from './train-program.ts';
 
-/** What a program was made for. */
+/** Digests that identify the inputs of a program. */
 export interface ProgramKeys {
-  /** Of the base's weights as they lie in memory. */
+  /** Digest of the base's weights as stored in memory. */
   base: string;
-  /** Of all, the adapter's form and the shapes included. */
+  /** Digest of everything, including the adapter's form and the shapes. */
   program: string;
 }
 
-/** The program of the last job, kept so that the next one with the same base and shapes starts without loading weights again. */
+/** Keeps the program of the last job, so that the next job with the same base and shapes need not load the weights again. */
 export class WarmModel {
   #held: { base: string; first: TrainProgram; programs: Map<string, TrainProgram> } | null = null;
 
   /**
-   * The held program if it was made for these keys. Otherwise closes it first, so that two base models are never in memory at once, and
-   * holds what `load` makes. With `add` another adapter goes on the same base's weights instead: the program that it answers shares
-   * those of the one it is given, as number so many.
+   * Returns the held program if it was built for these keys. Otherwise closes it first, so that two base models are never in memory at
+   * once, then holds and returns the result of `load`. With `add`, and the same base, adds another adapter to the held weights instead:
+   * `add` receives the program whose weights it shares and the new adapter's number.
    */
   async open(
     keys: ProgramKeys,
@@ -44,7 +44,7 @@ export class WarmModel {
       held.programs.set(keys.program, added);
       return added;
     } catch {
-      // It needs a size that varies in the others: alone on its weights it may be made otherwise.
+      // It needs a fixed size that varies in the others; with its own copy of the weights it may be built otherwise.
       return null;
     }
   }

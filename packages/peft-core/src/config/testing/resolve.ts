@@ -5,11 +5,11 @@ import { resolveTraining, type TrainingRequest } from '../resolve-training.ts';
 
 export const peft = parsePeftConfig({ peft_type: 'LORA', lora_alpha: 16 });
 
-/** The training of a request for 240 examples, unless it says otherwise. */
+/** Resolves the training of a request, by default for 240 examples. */
 export const resolve = (request: Partial<TrainingRequest> = {}) =>
   resolveTraining({ peft, exampleCount: 240, ...request });
 
-/** Asserts that such a request is refused. */
+/** Asserts that such a request is rejected. */
 export const rejects = (request: Partial<TrainingRequest>, code: string, message: RegExp) =>
   assert.throws(
     () => resolve(request),

@@ -1,33 +1,33 @@
 import { packRows, type RowSize, type Widths } from './pack-rows.ts';
 
-/** The static shape of every micro-batch: rows × tokens positions, and room for `labels` targets or examples to embed. */
+/** Static shape of every micro-batch: rows × tokens positions, and capacity for `labels` targets or examples to embed. */
 export interface GridShape {
   rows: number;
   tokens: number;
-  /** Positions of a row of an encoder-decoder's encoder; 0 for other models. */
+  /** Positions of a row in an encoder-decoder's encoder; 0 for other models. */
   inputTokens: number;
   labels: number;
-  /** Most sequences that an example has. */
+  /** Maximum number of sequences in an example. */
   sequences: number;
-  /** Most sequences that a micro-batch holds. */
+  /** Maximum number of sequences in a micro-batch. */
   spans: number;
 }
 
 const TOKEN_MULTIPLE = 32;
 export const LABEL_MULTIPLE = 16;
-/** Rows are no longer than this unless an example is: attention grows with the square of a row. */
+/** Rows are no longer than this unless an example is: the cost of attention grows with the square of a row's length. */
 const ROW_TARGET = 512;
 /**
- * Row length at which attention costs as much as the rest of a layer. Counted in multiplications that is six times the
- * hidden size (4·T·H against 24·H² per token); softmax and its memory traffic bring it down.
+ * Row length at which attention costs as much as the rest of a layer. Counted in multiplications it is six times the
+ * hidden size (4·T·H against 24·H² per token); softmax and its memory traffic reduce it.
  */
 const ATTENTION_PARITY = 2048;
 /** All row lengths are tried on this many micro-batches. The best few are then measured on all. */
 const SAMPLE = 512;
 
 /**
- * The grid that computes least over all of `microBatches` (sequence indices each). `widths` are the positions a sequence
- * takes, `labelCounts` its labels.
+ * The grid with the least computation for all of `microBatches` (sequence indices each). `widths` are the positions that each sequence
+ * occupies, `labelCounts` its labels.
  */
 export function chooseGrid(
   microBatches: ArrayLike<number>[],
@@ -49,7 +49,7 @@ export function chooseGrid(
   const spans = maximum(used.map((batch) => batch.length));
   if (!packing) return { rows: spans, ...longest, labels, spans };
 
-  // The fullest micro-batches decide how many rows there must be.
+  // The fullest micro-batches determine the number of rows.
   const tokensOf = (batch: ArrayLike<number>) =>
     sum(batch, widths.own) + (widths.inputs ? sum(batch, widths.inputs) : 0);
   const fullest = used
@@ -67,7 +67,7 @@ export function chooseGrid(
   return { ...(measured[0] as (typeof measured)[0]), labels, spans };
 }
 
-/** Limits of a row that are worth a try. Of an encoder-decoder one half is limited; the other gets as wide as it must. */
+/** Candidate limits of a row's length. For an encoder-decoder, one half is limited, and the other becomes as wide as it must. */
 function rowSizes({ tokens, inputTokens }: RowSize): RowSize[] {
   const lengths = (shortest: number) =>
     Array.from(
@@ -80,7 +80,7 @@ function rowSizes({ tokens, inputTokens }: RowSize): RowSize[] {
   return [...own, ...lengths(inputTokens).map((each) => ({ tokens: free, inputTokens: each }))];
 }
 
-/** The grid that holds every batch when rows are packed up to `limit`. A half without a limit gets as wide as it must. */
+/** The grid that holds every batch when rows are packed up to `limit`. A half without a limit becomes as wide as it must. */
 function packed(batches: ArrayLike<number>[], widths: Widths, limit: RowSize): RowSize & { rows: number } {
   const grid = { rows: 0, tokens: 0, inputTokens: 0 };
   for (const batch of batches) {
@@ -101,7 +101,7 @@ function packed(batches: ArrayLike<number>[], widths: Widths, limit: RowSize): R
   };
 }
 
-/** What a grid costs to compute, in positions of a short row. */
+/** Cost of computing a grid, in positions of a short row. */
 export function costOf({ rows, tokens, inputTokens }: RowSize & { rows: number }): number {
   const half = (tokens: number) => tokens * (1 + tokens / ATTENTION_PARITY);
   return rows * (half(tokens) + half(inputTokens));

@@ -2,18 +2,18 @@ import { TextNumbers } from '../text-numbers.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import type { Arrangement, BatchPlan } from './plan-batches.ts';
 
-/** How sequences become positions of the grid. */
+/** How sequences are mapped to positions of the grid. */
 export interface SequenceLayout {
-  /** Number of virtual tokens before every sequence, or before its encoder's input. Their ids begin at `vocabularySize`. */
+  /** Number of virtual tokens before every sequence, or before its encoder's input. Their ids start at `vocabularySize`. */
   virtualTokens: number;
   vocabularySize: number;
-  /** Positions of every sequence count from here. */
+  /** Position number of every sequence's first position. */
   firstPosition: number;
-  /** Which token's hidden state represents a whole sequence, or the mean of all. */
+  /** Which token's hidden state represents a whole sequence; mean: the average of all. */
   pooling: 'first' | 'last' | 'mean';
-  /** Of texts that may have several: their number. Absent: 0. */
+  /** Number of classes of texts that may have several. Absent: 0. */
   classes?: number;
-  /** How a micro-batch's sequences lie beside each other; absent: in a grid. */
+  /** Arrangement of a micro-batch's sequences. Absent: a grid. */
   arrangement?: Arrangement;
 }
 
@@ -26,41 +26,41 @@ export interface FilledGrid {
   segments: Int32Array;
 }
 
-/** A micro-batch as the model takes it. */
+/** A micro-batch as input of the model. */
 export interface FilledBatch extends FilledGrid {
-  /** What an encoder-decoder's encoder reads; a sequence has the same number in both grids. Empty for other models. */
+  /** Input of an encoder-decoder's encoder; a sequence has the same segment number in both grids. Empty for other models. */
   input: FilledGrid;
-  /** For each position the segment of the prefix that its own shares; −1 for none. */
+  /** Segment of the shared prefix that precedes each position's own segment; −1 for none. */
   parents: Int32Array;
-  /** For each sequence where its positions begin and end, and those of the prefix that it shares; zeros in the room that is left. */
+  /** Start and end of each sequence's positions, and of the prefix that it shares; zeros in unused entries. */
   spans: Int32Array;
-  /** For each sequence where what its encoder reads begins and ends, and two zeros. Empty for other models. */
+  /** Start and end of each sequence's encoder input, and two zeros. Empty for other models. */
   inputSpans: Int32Array;
   /** Flat grid index of the position whose hidden state predicts the label. */
   labelPositions: Int32Array;
   labelIds: Int32Array;
-  /** For each label the number of its sequence in the micro-batch, for sums over a sequence; 0 in the room that is left. */
+  /** Number of each label's sequence in the micro-batch, for sums over a sequence; 0 in unused entries. */
   labelOwners: Int32Array;
-  /** Of texts that may have several classes, `(labels · classes)`: 1 for each that a text has. Empty for others. */
+  /** For texts that may have several classes, `(labels · classes)`: 1 for each class of a text. Empty for others. */
   labelTargets: Float32Array;
-  /** 1 for each target, or each example to embed; 0 in the room that the micro-batch leaves. */
+  /** 1 for each target, or each example to embed; 0 in unused entries. */
   labelWeights: Float32Array;
-  /** For each position, its share in its sequence's vector. */
+  /** Weight of each position in its sequence's pooled vector. */
   poolWeights: Float32Array;
-  /** For each position, the number of that vector: `part · labels + k` for sequence `part` of example `k`; `sequences · labels` for none. */
+  /** Number of each position's pooled vector: `part · labels + k` for sequence `part` of example `k`; `sequences · labels` for none. */
   poolVectors: Int32Array;
-  /** For each such vector the number of its text, to see which are the same; −1 where there is none. */
+  /** Number of each pooled vector's text, to recognise equal texts; −1 for none. */
   texts: Int32Array;
-  /** The cosine that is wanted for example `k`. */
+  /** The target cosine of example `k`. */
   scores: Float32Array;
-  /** Positions from the first to the last that holds a token; of a list, the rest is room that is left. */
+  /** Number of positions up to the last one with a token; the rest of a list is unused. */
   length: number;
-  /** Tokens of the examples in it. */
+  /** Number of tokens of the examples. */
   tokenCount: number;
   labelCount: number;
 }
 
-/** The arrays of one micro-batch of the plan. `texts`: where the texts to embed have their numbers from. */
+/** The arrays of one micro-batch of the plan. `texts` numbers the texts to embed. */
 export function fillBatch(
   { shape, micro }: Pick<BatchPlan, 'shape' | 'micro'>,
   examples: readonly TrainingExample[],
@@ -99,7 +99,7 @@ export function fillBatch(
   const inRow = new Int32Array(shape.rows);
   const embedded = new Map<number, number>();
 
-  /** Writes positions [from, to) of a sequence, whose first `leading` are virtual tokens, from `start` on. */
+  /** Writes positions [from, to) of a sequence, whose first `leading` are virtual tokens, at `start`. */
   const write = (
     grid: FilledGrid,
     start: number,

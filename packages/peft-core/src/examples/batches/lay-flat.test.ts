@@ -36,7 +36,7 @@ test('groups share what they may, and save nearly as many positions as any group
     total.saved += saved;
     total.most += most;
 
-    /** Over all ways to put `left` into groups. */
+    /** The best result over all partitions of `left` into groups. */
     function mostSaved(left: number[]): number {
       const [first, ...rest] = left;
       if (first === undefined) return 0;
@@ -74,7 +74,7 @@ test('a thousand sequences that share one beginning are grouped in no time', () 
   );
 });
 
-/** Chats of two systems, the answer's tokens learnt. */
+/** Chats with two different system prompts; the answer's tokens are trained on. */
 function chats(count: number): TrainingExample[] {
   return Array.from({ length: count }, (_, line) => {
     const system = Array.from({ length: 12 }, (_, t) => 1000 * (1 + (line % 2)) + t);
@@ -125,7 +125,7 @@ test('no label lies in what is shared, however alike examples are, so each is le
   const ids = Int32Array.from({ length: 20 }, (_, t) => 100 + t);
   const training = { ...options, max_steps: null, n_epochs: 1 } as Parameters<typeof planTraining>[1];
   const layout = { virtualTokens: 0, vocabularySize: 9000, firstPosition: 0, pooling: 'last' } as const;
-  // The first label is at the first token, in the midst, or at the last one.
+  // The first label is at the first token, in the middle, or at the last one.
   for (const labelled of [0, 11, 19]) {
     const targets = ids.map((id, t) => (t >= labelled ? id + 1 : NO_TARGET));
     const examples = Array.from({ length: 10 }, (_, line) => ({
@@ -143,7 +143,7 @@ test('no label lies in what is shared, however alike examples are, so each is le
   }
 });
 
-/** For each label, sorted: the label, and ids and positions of all that its position sees, in order. */
+/** For each label, sorted: the label, and the ids and positions of everything that its position attends to, in order. */
 function contexts(batch: ReturnType<typeof fillBatch>): string[] {
   const { ids, positions, segments, parents } = batch;
   const rowLength = rowLengthOf(batch);
@@ -160,7 +160,7 @@ function contexts(batch: ReturnType<typeof fillBatch>): string[] {
   }).sort();
 }
 
-/** Segments are numbered from 1 in each row. */
+/** Length of a row. Segments are numbered from 1 in each row. */
 function rowLengthOf({ segments, spans }: ReturnType<typeof fillBatch>): number {
   for (let i = 4; i < spans.length; i += 4)
     if (spans[i + 1] !== 0 && segments[spans[i]!] === 1) {

@@ -1,23 +1,23 @@
 import { type Shareable, sharedPrefixes } from './shared-prefixes.ts';
 
-/** A part of a sequence in the list of a micro-batch's positions. */
+/** A part of a sequence in a micro-batch's list of positions. */
 export interface Piece {
-  /** Its index. */
+  /** Index of the sequence. */
   sequence: number;
   /** Its first position in the list. */
   offset: number;
   /** Positions [from, to) of the sequence. */
   from: number;
   to: number;
-  /** Where the positions before `from` are, that other sequences share. */
+  /** Where the positions before `from` are, which other sequences share. */
   prefix: { offset: number; length: number } | null;
-  /** It is such a prefix itself: its labels and tokens are counted where the rest is. */
+  /** Whether the piece is such a prefix: its labels and tokens are counted with the other piece of its sequence. */
   shared: boolean;
 }
 
 /**
- * One list of positions instead of a grid: sequences one after the other, without padding, each group of them after the beginning
- * that it shares. `shareable` tells a sequence's ids; without it nothing is shared.
+ * Arranges sequences in one list of positions instead of a grid: one after the other, without padding, each group with a common prefix
+ * after that prefix. `shareable` returns a sequence's ids; without it nothing is shared.
  */
 export function layFlat(
   sequences: ArrayLike<number>,
@@ -52,10 +52,10 @@ export function layFlat(
   return { pieces, length };
 }
 
-/** Sequences that share a prefix add to its gradients in as many places at most: kChainsOfPrefix of tf-graph's attention-ops.h. */
+/** Maximum number of buffers for gradients of a prefix from the sequences that share it: kChainsOfPrefix of tf-graph's attention-ops.h. */
 const CHAINS_OF_PREFIX = 8;
 
-/** Positions for which attention by kernels has memory for gradients of keys: those of the list, and of its prefixes once a chain. */
+/** Positions for which attention with kernels stores gradients of keys: those of the list, and those of its prefixes once per chain. */
 export function gradientPositions(pieces: readonly Piece[]): number {
   const sharers = new Map<number, { length: number; count: number }>();
   let positions = 0;

@@ -1,29 +1,29 @@
-/** Where one sequence lies in the grid of a micro-batch. */
+/** Place of one sequence in the grid of a micro-batch. */
 export interface Placement {
-  /** Its index. */
+  /** Index of the sequence. */
   sequence: number;
   row: number;
   /** Column of its first token. */
   offset: number;
-  /** Column of its input's first token, among the encoder's. */
+  /** Column of its input's first token in the encoder's grid. */
   inputOffset: number;
 }
 
-/** Positions that sequences take, by index: in the grid, and of an encoder-decoder also in the encoder's grid. */
+/** Number of positions of each sequence, by index: in the grid, and for an encoder-decoder also in the encoder's grid. */
 export interface Widths {
   own: ArrayLike<number>;
   inputs: ArrayLike<number> | null;
 }
 
-/** Positions of a row, in the grid and in the encoder's. */
+/** Number of positions in a row of the grid, and of the encoder's grid. */
 export interface RowSize {
   tokens: number;
   inputTokens: number;
 }
 
 /**
- * Lays sequences into rows, first-fit decreasing (Johnson 1973): longest first, each into the first row that holds it. Equal
- * lengths keep their order, so the layout is a pure function of its arguments.
+ * Packs sequences into rows, first-fit decreasing (Johnson 1973): longest first, each into the first row with enough space. Sequences
+ * of equal length keep their order, so the layout is a pure function of the arguments.
  */
 export function packRows(
   sequences: ArrayLike<number>,
@@ -49,7 +49,7 @@ export function packRows(
   return { placements, rows: filled.length };
 }
 
-/** One sequence per row, in the order given. */
+/** Places one sequence in each row, in the given order. */
 export function oneRowEach(sequences: ArrayLike<number>): { placements: Placement[]; rows: number } {
   const placements = Array.from(sequences, (sequence, row) => ({ sequence, row, offset: 0, inputOffset: 0 }));
   return { placements, rows: placements.length };

@@ -5,7 +5,7 @@ import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 import { fillBatch, type SequenceLayout } from './fill-batch.ts';
 import { type BatchOptions, type ExampleSize, planBatches, planEvaluation, sizeOf } from './plan-batches.ts';
 
-/** Language examples of 2 tokens to below `longest`, the second half of each learnt; ids tell example and token. */
+/** Language examples of 2 to `longest` − 1 tokens; the second half of each is labelled; ids identify example and token. */
 function examplesOf(count: number, longest: number, seed = 1): TrainingExample[] {
   const random = new Random(seed, 'test');
   return Array.from({ length: count }, (_, line) => {
@@ -31,7 +31,7 @@ function optionsFor(examples: TrainingExample[], more: Partial<BatchOptions> = {
   };
 }
 
-/** Language examples of these many tokens. */
+/** Sizes of language examples with these numbers of tokens. */
 const sizesOf = (lengths: ArrayLike<number>, labels: (length: number) => number): ExampleSize[] =>
   Array.from(lengths, (length) => ({
     widths: [length - 1],
@@ -245,7 +245,7 @@ test('planning two hundred thousand examples takes seconds', () => {
   assert.ok(performance.now() - start < 10_000);
 });
 
-/** Of an encoder-decoder: inputs and targets of quite different lengths; ids tell example, half and token. */
+/** Encoder-decoder examples: inputs and targets of very different lengths; ids identify example, half and token. */
 function pairsOf(count: number, seed: number): TrainingExample[] {
   const random = new Random(seed, 'test');
   return Array.from({ length: count }, (_, line) => {

@@ -5,30 +5,30 @@ import { gradientPositions, layFlat, type Piece } from './lay-flat.ts';
 import { oneRowEach, packRows } from './pack-rows.ts';
 import type { Shareable } from './shared-prefixes.ts';
 
-/** What planning needs of an example. */
+/** The properties of an example that planning needs. */
 export interface ExampleSize {
-  /** Positions of each of its sequences. */
+  /** Number of positions in each of its sequences. */
   widths: number[];
-  /** Positions of what an encoder-decoder's encoder reads; 0 for other models. */
+  /** Number of positions in an encoder-decoder's encoder input; 0 for other models. */
   inputWidth: number;
   /** Number of targets; 1 for an example to embed. */
   labels: number;
-  /** As users count them. */
+  /** Number of tokens as shown to users. */
   tokens: number;
-  /** The ids of its only sequence, where the beginning of that may be shared with others. */
+  /** The ids of its only sequence, if its prefix may be shared with other sequences. */
   shareable?: Shareable;
 }
 
 /**
- * `grid`: rows that sequences are packed into. `flat`: one list of positions. `shared`: the same, and beginnings that sequences of
- * a micro-batch have in common are in it once. Which one is chosen changes no result but by rounding.
+ * `grid`: rows that sequences are packed into. `flat`: one list of positions. `shared`: a list in which common prefixes of a
+ * micro-batch's sequences occur once. The choice changes results only by rounding.
  */
 export type Arrangement = 'grid' | 'flat' | 'shared';
 
 export interface BatchOptions {
   examples: readonly ExampleSize[];
   batchSize: number;
-  /** Examples of a micro-batch that are computed at a time; absent: all. It is then planned as several, one after the other. */
+  /** Number of a micro-batch's examples that are computed at a time, planned as consecutive micro-batches; absent: all. */
   miniBatchSize?: number | undefined;
   /** Micro-batches per optimizer step. */
   accumulation: number;
@@ -40,30 +40,30 @@ export interface BatchOptions {
   arrangement?: Arrangement;
 }
 
-/** Which examples are trained when, and where they lie in the grid: a pure function of its options, so resuming needs only the step. */
+/** When each example is trained on, and its place in the grid: a pure function of the options, so resuming needs only the step. */
 export interface BatchPlan {
   /** Optimizer steps; for an evaluation, batches. */
   steps: number;
   stepsPerEpoch: number;
   /** The same for every micro-batch. */
   shape: GridShape;
-  /** Micro-batch `i` of `step`, both from 0. Empty when a training epoch's last step has no examples left for it. */
+  /** Micro-batch `i` of `step`, both from 0. Empty if no examples are left for it in a training epoch's last step. */
   micro(step: number, i: number): PlacedSequence[];
   /** Training epochs done after `step` (from 0), to two digits: 1.5 is the middle of the second. */
   epochAt(step: number): number;
   stats: BatchStats;
 }
 
-/** Where sequence number `part` of an example lies in the grid. */
+/** Place of sequence number `part` of an example in the grid. */
 export interface PlacedSequence {
   example: number;
   part: number;
   row: number;
   /** Column of its first position. */
   offset: number;
-  /** Column of its input's first position, among the encoder's. */
+  /** Column of its input's first position in the encoder's grid. */
   inputOffset: number;
-  /** The part of the sequence that lies there: its positions [from, to). */
+  /** The part of the sequence at this place: its positions [from, to). */
   from: number;
   to: number;
   prefix: Piece['prefix'];
@@ -76,19 +76,19 @@ export interface BatchStats {
   /** Sequences over the whole plan, and their positions, virtual tokens included. */
   sequences: number;
   positions: number;
-  /** Of these positions those that are left out, since a sequence beside has the same. */
+  /** How many of these positions are skipped because they are part of a shared prefix. */
   savedPositions: number;
-  /** Grid positions computed over the whole plan, empty micro-batches left out. */
+  /** Grid positions computed over the whole plan, without empty micro-batches. */
   computedPositions: number;
   /** Share of computed positions that hold no token. */
   paddingFraction: number;
-  /** The most positions whose keys' gradients attention by kernels holds at a time: `gradientPositions` of a micro-batch. */
+  /** Maximum number of positions whose key gradients attention with kernels stores at a time: `gradientPositions` of a micro-batch. */
   gradientPositions: number;
 }
 
 /**
  * Training batches: each training epoch is a seeded permutation of all examples, cut into steps of
- * batchSize × accumulation; a last, smaller step is kept. With `miniBatchSize`, mini-batch m of micro-batch i is number
+ * batchSize × accumulation; a smaller last step is kept. With `miniBatchSize`, mini-batch m of micro-batch i is number
  * i · miniBatches + m.
  */
 export function planBatches(options: BatchOptions): BatchPlan {
@@ -114,7 +114,7 @@ export function planBatches(options: BatchOptions): BatchPlan {
   return plan({ ...options, accumulation: accumulation * minis }, steps, stepsPerEpoch, examplesOf);
 }
 
-/** How many mini-batches a micro-batch is computed in. */
+/** Number of mini-batches per micro-batch. */
 export const miniBatches = (batchSize: number, miniBatchSize: number): number =>
   Math.ceil(batchSize / miniBatchSize);
 
@@ -222,7 +222,7 @@ function plan(
 
 const nothingToShare: Shareable = { ids: new Int32Array(0), limit: 0 };
 
-/** One row, as long as the longest list; and so the encoder's. */
+/** One row, as long as the longest list; the same for the encoder's grid. */
 function flatShape(
   lists: { pieces: Piece[]; length: number }[],
   labels: number[],
@@ -239,7 +239,7 @@ function flatShape(
 
 const POSITION_MULTIPLE = 16;
 
-/** All sequences of all examples, one after the other: width, input's width, labels and example of each; and each example's first. */
+/** All sequences of all examples, in order: width, input width, labels and example of each; and the first sequence of each example. */
 function sequencesOf(examples: readonly ExampleSize[]) {
   const count = examples.reduce((sum, { widths }) => sum + widths.length, 0);
   const widths = new Int32Array(count);
@@ -261,9 +261,9 @@ function sequencesOf(examples: readonly ExampleSize[]) {
 }
 
 /**
- * The size of an example whose sequences, or whose encoder's input, get `virtualTokens` put before them. With `firstVirtual`, the
- * id of the first of these, it also tells what others may share: what comes before the first label, where a sequence's labels are
- * its tokens', or its class is read at its end.
+ * The size of an example whose sequences, or whose encoder input, are preceded by `virtualTokens`. With `firstVirtual`, the id of the
+ * first virtual token, also returns the part that others may share: everything before the first label, or before the last token of a
+ * sequence whose class is read at its end.
  */
 export function sizeOf(
   example: TrainingExample,

@@ -24,19 +24,19 @@ function arranged(
 
 type BatchSizes = Pick<ResolvedTraining, 'batch_size'> & Partial<Pick<ResolvedTraining, 'mini_batch_size'>>;
 
-/** Examples of a batch that are embedded at a time, where they are not all: `mini_batch_size`, which jobs of versions before lack. */
+/** Number of examples that are embedded at a time, if not the whole batch: `mini_batch_size`, which jobs of earlier versions lack. */
 export function miniBatchSize({ batch_size: batch, mini_batch_size: mini }: BatchSizes): number | undefined {
   return mini && mini < batch ? mini : undefined;
 }
 
-/** Room for the labels of so many examples to embed. */
+/** Capacity for labels of a batch with `examples` examples to embed. */
 export const roundToLabels = (examples: number): number => roundUp(examples, LABEL_MULTIPLE);
 
-/** How many mini-batches the batch of a pass is embedded in; 1: it is computed as a whole. */
+/** Number of mini-batches in which the batch of a pass is embedded; 1: the batch is computed as a whole. */
 export const miniBatchCount = (training: BatchSizes): number =>
   miniBatches(training.batch_size, miniBatchSize(training) ?? training.batch_size);
 
-/** Which examples every step trains on, and where they lie. */
+/** The examples that each step trains on, and their places. */
 export function planTraining(
   examples: TrainingExample[],
   training: ResolvedTraining,
@@ -55,8 +55,8 @@ export function planTraining(
 }
 
 /**
- * What stock operations compute least with. They hold every position of a list against every other, so one that shares beginnings is
- * for them only where that makes it short.
+ * The arrangement that stock operations compute fastest. On a list they compare every position with all others, so a list with shared
+ * prefixes is better only if it is much shorter than the grid.
  */
 export function cheapestOnStock(
   examples: TrainingExample[],
@@ -69,11 +69,11 @@ export function cheapestOnStock(
   return costs[1]! < costs[0]! ? 'shared' : 'grid';
 }
 
-/** Examples of a batch that the model is measured on: at least eight. */
+/** Number of examples in a batch of an evaluation: at least eight. */
 export const measuringBatchSize = (training: BatchSizes): number =>
   Math.max(miniBatchSize(training) ?? training.batch_size, 8);
 
-/** Every example once, in order. */
+/** Evaluates every example once, in order. */
 export function planMeasuring(
   examples: TrainingExample[],
   training: ResolvedTraining,

@@ -1,27 +1,27 @@
 import { commonLength } from '../../text/common-length.ts';
 
-/** A sequence that may share its beginning with others. */
+/** A sequence that may share a prefix with others. */
 export interface Shareable {
-  /** Virtual tokens first. */
+  /** Starts with the virtual tokens. */
   ids: Int32Array;
-  /** How many of its first positions may be shared: none of them carries a label. */
+  /** Number of positions that may be shared: none of them carries a label. */
   limit: number;
 }
 
-/** Sequences, by their place in the list, whose first `length` ids are the same. */
+/** Sequences, by index, whose first `length` ids are equal. */
 export interface PrefixGroup {
   members: number[];
   length: number;
 }
 
-/** What a group must save at least: a prefix is a segment more, which costs something too. */
+/** Minimum number of positions that a group must save: a prefix adds a segment, which has a cost too. */
 const leastSaved = 8;
-/** Members of a group at most. */
+/** Maximum number of members in a group. */
 const mostMembers = 256;
 
 /**
- * Groups of sequences with a common beginning, chosen to leave out many positions: (members − 1) · length for each group. Of the
- * groupings of neighbours in lexical order it is the best; a better one, where a group lies around another, is rare. Groups and
+ * Groups sequences with a common prefix so as to skip many positions: (members − 1) · length for each group. The result is the best
+ * grouping of neighbours in lexical order; a better grouping, with one group nested in another, is rare. Groups and
  * members are in the order of the list.
  */
 export function sharedPrefixes(sequences: readonly Shareable[]): PrefixGroup[] {
@@ -30,7 +30,7 @@ export function sharedPrefixes(sequences: readonly Shareable[]): PrefixGroup[] {
   const common = order.map((at, i) =>
     i === 0 ? 0 : commonLength(beginnings[order[i - 1]!]!, beginnings[at]!),
   );
-  // Of the first i: the most that is saved, and where the last group begins.
+  // For the first i sequences: the maximum number of saved positions, and the start of the last group.
   const saved = [0];
   const begins = [0];
   for (let i = 1; i <= order.length; i++) {

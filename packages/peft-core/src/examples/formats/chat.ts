@@ -61,7 +61,7 @@ function wholeChat(example: Chat, reading: Reading): LabelledTokens {
   throw reading.tooLong(`more than ${reading.most()}`);
 }
 
-/** A conversation's tokens; the targets are its assistant turns. Null, and throws, as `assistantSpans`. */
+/** A conversation's tokens; the targets are its assistant turns. Returns null, and throws, as `assistantSpans` does. */
 export function labelledTokens(
   tokenizer: Tokenizer,
   { messages }: Chat,

@@ -2,7 +2,7 @@ import { show } from '../../schema/check-fields.ts';
 import type { Tokenized } from './format.ts';
 import { BadExample, type Reading } from './reading.ts';
 
-/** The encoder reads the input as the tokenizer gives it; the decoder learns the target and the end. */
+/** The encoder's input is the whole tokenised input; the decoder's targets are the target text and the end token. */
 export function encoderDecoderExample(
   input: string,
   target: string,

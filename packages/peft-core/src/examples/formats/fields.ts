@@ -6,10 +6,10 @@ export type Line = Readonly<Record<string, unknown>>;
 /** A class by its name, or by its number from 0. */
 export type Label = string | number;
 
-/** How the formats of a text, each with another field beside it, are called together. */
+/** Collective description of the formats with a text and one other field. */
 export const TEXT_LINE = '"text" (with a "label" or "labels" to classify, or a "target" to turn it into)';
 
-/** Why a field is not a text; null where it is. */
+/** Why a field is not a text; null if it is. */
 export function textFault(line: Line, key: string): string | null {
   if (typeof line[key] !== 'string') return `"${key}" must be a string, got ${show(line[key])}`;
   return line[key] === '' ? `"${key}" is empty` : null;

@@ -3,62 +3,62 @@ import type { TrainingExample } from '../training-example.ts';
 import type { Label, Line } from './fields.ts';
 import type { Reading } from './reading.ts';
 
-/** An example before it has the number of its line. */
+/** An example before it gets its line number. */
 export type Tokenized = Omit<TrainingExample, 'line'>;
 
-/** What an anchor without a negative is compared with: other pairs of its batch; nothing, where a batch is one pair. */
+/** The negatives of an anchor without a `negative`: other pairs of its batch; or none, if a batch is one pair. */
 export type Contrast = 'batch' | 'negatives';
 
-/** Checks the examples of a training file together, one by one. */
+/** Checks the examples of a training file as a whole, adding them one by one. */
 export interface FileCheck {
   add(example: Pick<TrainingExample, 'sequences'>): void;
-  /** Throws GraftError where the examples teach nothing. */
+  /** Throws GraftError if nothing can be learned from the examples. */
   check(contrast: Contrast): void;
 }
 
 /**
- * A format of training data. `formats.ts` lists all; whatever depends on the format of a line asks the format. `Fields`: what is kept
- * of a checked line.
+ * A format of training data. `formats.ts` lists all; everything that depends on a line's format is defined here. `Fields`: the checked
+ * content of a line.
  */
 export interface DatasetFormat<Name extends string = string, Fields extends object = object> {
-  /** As files, reports and errors name the format. */
+  /** The format's name in files, reports and errors. */
   name: Name;
-  /** What a line is, for a list that people choose from: "a text with its class". */
+  /** Describes a line, in lists to choose from: "a text with its class". */
   title: string;
-  /** Fields of a line, as errors name them: `{"text", "label"}`. */
+  /** The fields of a line, as shown in errors: `{"text", "label"}`. */
   fields: string;
-  /** The same in the sentence on lines of no format. Formats with the same `called` are variants: a line is of the last one it matches. */
+  /** The same for errors about lines of no known format. Formats with the same `called` are variants: the last match applies to a line. */
   called: string;
-  /** A line of a file. */
+  /** Example of a line. */
   sample: string;
-  /** Tasks that learn from it, the usual one first. */
+  /** Tasks that can train on it, the usual one first. */
   tasks: readonly [TaskType, ...TaskType[]];
-  /** What the `targets` of a sequence are: tokens that the model learns to write, or classes of the sequence's own tokens. */
+  /** Meaning of a sequence's `targets`: tokens that the model learns to generate, or classes of the sequence's own tokens. */
   targets: 'tokens' | 'classes' | 'none';
-  /** A text longer than `max_seq_length` becomes several examples. Default false. */
+  /** A text longer than `max_seq_length` is split into several examples. Default false. */
   splitsTexts?: boolean;
 
   /** Whether a line has fields of the format, complete or not. */
   matches(line: Line): boolean;
-  /** The checked fields of a line, or every fault of it in one sentence. */
+  /** The checked fields of a line, or all its faults in one sentence. */
   read(line: Line): Fields | string;
-  /** The line's examples: one, or several of a text that is split. Throws what `Reading` throws. */
+  /** The line's examples: one, or several if a text is split. Throws as `Reading` does. */
   tokenize(fields: Fields, reading: Reading): Tokenized[];
   /**
-   * What an example asks, by which duplicates are found and validation data is held out. Where it asks nothing, such as a chat without a
-   * question, all of its content.
+   * The prompt of an example, which identifies duplicates and determines what validation data is held out. For an example without a
+   * prompt, such as a chat without a question, its whole content.
    */
   prompt(fields: Fields): string;
-  /** Characters of what a language model learns to write. Default 0. */
+  /** Number of characters that a language model is trained to generate. Default 0. */
   answerLength?(fields: Fields): number;
-  /** Texts whose special tokens are plain text by default. Default none. */
+  /** Texts whose special tokens are treated as plain text by default. Default none. */
   plainTexts?(fields: Fields): string[];
-  /** The system message that the example begins with. */
+  /** The system message at the start of the example. */
   systemPrompt?(fields: Fields): string | null;
   /** Labels that need a class. Default none. */
   labels?(fields: Fields): Label[];
-  /** The label of the whole text, as a preview shows it. */
+  /** The label of the whole text, as shown in a preview. */
   shownLabel?(fields: Fields): string;
-  /** Opens the check of a training file as a whole. Default: lines are checked one by one. */
+  /** Creates the check of a training file as a whole. Default: lines are only checked one by one. */
   fileCheck?(): FileCheck;
 }

@@ -1,4 +1,4 @@
-// What holds for every format of training data. Each one's faults and tokens are in jsonl.test.ts and tokenize-examples.test.ts.
+// Properties of all formats of training data. Faults and tokens of each are tested in jsonl.test.ts and tokenize-examples.test.ts.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -9,7 +9,7 @@ import { text } from './text.ts';
 import { textTarget } from './text-target.ts';
 import { tokenClassification } from './token-classification.ts';
 
-/** Every format of training data. Variants with the same `called` come after the one that has the fewest fields. */
+/** All formats of training data. Variants with the same `called` are ordered by increasing number of fields. */
 const rows = [
   chat,
   promptCompletion,
@@ -31,7 +31,7 @@ type ExampleOf<Format> =
     ? Flat<{ format: Name; line: number } & Fields>
     : never;
 
-/** One line of a training file, checked, and its number from 1. */
+/** One checked line of a training file, with its number from 1. */
 export type RawExample = ExampleOf<Row>;
 
 export const formats: readonly DatasetFormat<FormatName>[] = rows;

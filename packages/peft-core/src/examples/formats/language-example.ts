@@ -6,7 +6,7 @@ import { BadExample, type Reading } from './reading.ts';
 /** Tokens of a language model's example. */
 export interface LabelledTokens {
   ids: Int32Array;
-  /** 1 where the token is a training target; never at 0, which nothing predicts. */
+  /** 1 if the token is a training target; never at index 0, which nothing predicts. */
   labelled: Uint8Array;
 }
 
@@ -16,10 +16,10 @@ export function withLabels(ids: readonly number[], spans: readonly Span[]): Labe
   return { ids: Int32Array.from(ids), labelled };
 }
 
-/** How many tokens there are through the last target: later ones change nothing. 0 without any. */
+/** Number of tokens up to and including the last target; later tokens have no effect. 0 without targets. */
 export const lengthThroughTargets = ({ labelled }: LabelledTokens): number => labelled.lastIndexOf(1) + 1;
 
-/** One sequence, cut after its last target. `whyEmpty`: why it has none. */
+/** One sequence, cut after its last target. `whyEmpty`: the reason if it has no target. */
 export function languageExample(whole: LabelledTokens, reading: Reading, whyEmpty: string): Tokenized {
   const { ids, labelled } = whole;
   const last = lengthThroughTargets(whole);

@@ -4,7 +4,7 @@ import type { DatasetFormat } from './format.ts';
 
 interface LabelledText {
   text: string;
-  /** All that the text has; an empty list is an example, too. */
+  /** All labels of the text; the list may be empty. */
   labels: Label[];
 }
 

@@ -5,13 +5,13 @@ import { textFault } from './fields.ts';
 import type { Contrast, DatasetFormat, FileCheck } from './format.ts';
 
 interface Pair {
-  /** Anchor, positive and, where there is one, negative. */
+  /** Anchor, positive and, if given, negative. */
   texts: string[];
 }
 
 const ROLES = ['anchor', 'positive', 'negative'] as const;
 
-/** Contrastive: an anchor learns to find its positive among the other texts of a batch. */
+/** Contrastive pairs: the model learns to find an anchor's positive among the other texts of a batch. */
 export const pairs: DatasetFormat<'pairs', Pair> = {
   name: 'pairs',
   title: 'two texts that belong together, if you like with a "negative" that does not',
@@ -40,13 +40,13 @@ export const pairs: DatasetFormat<'pairs', Pair> = {
 };
 
 /**
- * Whether pairs that come one by one can teach anything by contrast. Pairs that have a text in common are no negatives of each other
- * (`contrastiveLoss`), so training has an effect only where two of them have none, or where one has a `negative`.
+ * Checks whether pairs can have an effect in contrastive training. Pairs with a common text are not negatives of each other
+ * (`contrastiveLoss`), so training has an effect only if two pairs have no common text, or if a pair has a `negative`.
  */
 class PairContrast implements FileCheck {
-  /** Texts that all pairs so far have. */
+  /** Texts that all pairs so far contain. */
   #common: Set<string> | null = null;
-  /** Up to four of all texts: three pairs of three texts can have one in common two by two, more cannot. */
+  /** Up to four of all texts: pairs can overlap two by two without a text common to all only if there are three texts in total. */
   readonly #texts = new Set<string>();
   #hasNegative = false;
   #hasOneText = false;
@@ -61,7 +61,7 @@ class PairContrast implements FileCheck {
     for (const text of texts) if (this.#texts.size < 4) this.#texts.add(text);
   }
 
-  /** Throws GraftError `data_unfit_for_task` or `invalid_training_option` (`training.batch_size`) where training has no effect. */
+  /** Throws GraftError `data_unfit_for_task` or `invalid_training_option` (`training.batch_size`) if training has no effect. */
   check(contrast: Contrast): void {
     if (this.#hasNegative || !this.#common) return;
     const isTriangle = this.#texts.size < 4 && !this.#hasOneText;

@@ -11,7 +11,7 @@ interface PromptCompletion {
   completion: string;
 }
 
-/** The completion and eos count towards the loss. An encoder-decoder reads the prompt and learns the completion. */
+/** The loss covers the completion and eos. For an encoder-decoder the prompt is the input, and the completion the target. */
 export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompletion> = {
   name: 'prompt_completion',
   title: 'a prompt with its completion',
@@ -39,8 +39,8 @@ export const promptCompletion: DatasetFormat<'prompt_completion', PromptCompleti
 };
 
 /**
- * Prompt and completion as one sequence. Tokenised together when that leaves the prompt's tokens as they are at inference;
- * apart when a token would span both.
+ * Prompt and completion as one sequence. They are tokenised together if that leaves the prompt's tokens as they are at inference, and
+ * separately if a token would span both.
  */
 function joinedTokens(
   { prompt, completion }: PromptCompletion,

@@ -4,28 +4,28 @@ import { Deadline } from '../../text/deadline.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { Label } from './fields.ts';
 
-/** The class of a label in a classifier's head, or null. */
+/** The class of a label in a classifier's head; null if there is none. */
 export type ClassOf = (label: Label) => number | null;
 
 export interface TokenizeOptions {
   maxSeqLength: number;
-  /** What becomes of longer examples. Default error. */
+  /** What happens to longer examples. Default error. */
   overlong?: 'error' | 'truncate' | 'skip';
-  /** Special tokens in messages, prompts and completions are tokens, not plain text. Default false. */
+  /** Special tokens in messages, prompts and completions are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
-  /** Other variables of the chat template. */
+  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
-  /** Tokens that a piece of a long text repeats of the piece before it. Null: long texts are not split. Default null. */
+  /** Number of tokens that a piece of a long text repeats from the preceding piece. Null: long texts are not split. Default null. */
   textStride?: number | null;
   /** Texts that begin with the bos token get a second one, as in jobs of earlier versions. Default false. */
   repeatsBos?: boolean;
-  /** How long a line may take to become tokens. */
+  /** Time limit for tokenising a line. */
   lineMilliseconds?: number;
-  /** Positions that a soft prompt takes before every sequence. */
+  /** Number of positions of a soft prompt before every sequence. */
   leading?: number;
-  /** Rows of the model's embedding table. The model does not know a token with a larger id. */
+  /** Number of rows in the model's embedding table. The model does not know tokens with larger ids. */
   vocabularySize?: number;
-  /** The token that an encoder-decoder's decoder begins with; null for other models. */
+  /** The start token of an encoder-decoder's decoder; null for other models. */
   decoderStart?: number | null;
   /** The classes of a classifier's labels. */
   classOf?: ClassOf;
@@ -41,7 +41,7 @@ export class BadExample extends Error {
   }
 }
 
-/** The tokenization of one line: throws BadExample for what is wrong with the line, and the tokenizer's errors. */
+/** The tokenisation of one line. Throws BadExample for faults of the line, and the tokenizer's errors. */
 export class Reading {
   readonly tokenizer: Tokenizer;
   readonly options: TokenizeOptions;
@@ -54,12 +54,12 @@ export class Reading {
     this.deadline = new Deadline(options.lineMilliseconds);
   }
 
-  /** Tokens that a sequence may have. `leading`: it lies behind a soft prompt. */
+  /** Maximum number of tokens in a sequence. `leading`: a soft prompt precedes it. */
   most(leading = true): number {
     return this.options.maxSeqLength - (leading ? (this.options.leading ?? 0) : 0);
   }
 
-  /** How many of a number of tokens are kept. Throws `example_too_long` where none may be cut. */
+  /** How many of `tokens` tokens are kept. Throws `example_too_long` if examples may not be truncated. */
   kept(tokens: number, leading = true): number {
     const most = this.most(leading);
     if (tokens <= most) return tokens;
@@ -77,13 +77,13 @@ export class Reading {
     );
   }
 
-  /** The first tokens of a text and, as the tokenizer's own truncation does, the special ones after it. */
+  /** The first tokens of a text followed by its final special tokens, as in the tokenizer's own truncation. */
   fit(ids: readonly number[], after: readonly number[], leading = true): readonly number[] {
     const kept = this.kept(ids.length, leading);
     return kept === ids.length ? ids : [...ids.slice(0, Math.max(0, kept - after.length)), ...after];
   }
 
-  /** Tokens of a text with the tokenizer's special ones around it, cut where it is too long. */
+  /** Tokens of a text with the tokenizer's special tokens around it, truncated if it is too long. */
   textIds(text: string, specialTokens: 'all' | 'none' = 'all'): Int32Array {
     const { repeatsBos = false } = this.options;
     const ids = this.tokenizer.encode(text, { specialTokens, repeatsBos, deadline: this.deadline });

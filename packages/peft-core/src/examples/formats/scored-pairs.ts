@@ -4,7 +4,7 @@ import type { DatasetFormat } from './format.ts';
 
 interface ScoredPair {
   texts: [string, string];
-  /** How alike the texts are, from −1 to 1. */
+  /** Similarity of the texts, from −1 to 1. */
   score: number;
 }
 

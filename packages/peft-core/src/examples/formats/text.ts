@@ -13,7 +13,7 @@ interface Text {
   text: string;
 }
 
-/** All tokens after the first count towards the loss, and eos. */
+/** The loss covers all tokens after the first, and eos. */
 export const text: DatasetFormat<'text', Text> = {
   name: 'text',
   title: 'plain text',
@@ -37,8 +37,8 @@ export const text: DatasetFormat<'text', Text> = {
 };
 
 /**
- * A text that is too long, in pieces. Each begins with the last tokens of the one before it, which it sees and does not learn, so that
- * every token but the first counts once. Null for a text that is short enough, or must not be split.
+ * Splits a text that is too long into pieces. Each piece starts with the last tokens of the preceding one, as context outside the loss,
+ * so that every token but the first counts once. Null for a text that is short enough or must not be split.
  */
 function pieces(whole: LabelledTokens, reading: Reading): Tokenized[] | null {
   const { textStride = null, overlong = 'error' } = reading.options;

@@ -7,11 +7,11 @@ import { BadExample } from './reading.ts';
 
 interface TaggedWords {
   words: string[];
-  /** One for each word; null where none is wanted. */
+  /** One for each word; null for a word without a label. */
   labels: (Label | null)[];
 }
 
-/** How a line writes that a word has no label: what transformers' losses leave out. */
+/** Marks a word without a label in a line: the index that transformers' losses ignore. */
 const IGNORED = -100;
 
 /** The first token of a word carries its class. */
@@ -23,7 +23,7 @@ export const tokenClassification: DatasetFormat<'token_classification', TaggedWo
   sample: '{"tokens": ["Brake", "squeals"], "labels": ["PART", -100]}',
   tasks: ['TOKEN_CLS'],
   targets: 'classes',
-  // Beside a text, labels are of the whole.
+  // With a text, `labels` are those of the whole text.
   matches: ({ tokens, labels, text }) => tokens !== undefined || (labels !== undefined && text === undefined),
   read({ tokens, labels }) {
     if (!Array.isArray(tokens) || tokens.length === 0) return '"tokens" must be a list of at least one word';
@@ -59,14 +59,14 @@ export const tokenClassification: DatasetFormat<'token_classification', TaggedWo
   labels: ({ labels }) => labels.filter((label) => label !== null),
 };
 
-/** Words as one sequence of tokens, special ones around them. */
+/** Words as one sequence of tokens with the special tokens around them. */
 interface WordTokens {
   ids: number[];
   /** Index in `ids` of each word's first token; −1 for a word that the tokenizer drops. */
   firsts: number[];
 }
 
-/** Tokens of words, each word tokenised alone, as it would be in a text with spaces between words. */
+/** Tokens of words; each word is tokenised separately, as it would be in a text with spaces between words. */
 function wordTokens(tokenizer: Tokenizer, words: readonly string[]): WordTokens {
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const spaced = words.map((word, i) => encode(i === 0 ? word : ` ${word}`));

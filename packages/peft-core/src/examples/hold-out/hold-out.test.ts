@@ -1,4 +1,4 @@
-// What a validation split holds out: by the content of prompts, whatever else is in the file.
+// A validation split holds out examples by the content of their prompts, whatever else the file contains.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RawExample } from '../formats/formats.ts';
@@ -103,11 +103,11 @@ test('a job of an earlier version holds out what it held out: an exact share of 
   const { validation } = split([...Array(10).keys()], null, old);
   assert.deepEqual(validation, OLD);
 });
-/** What version 0.1 held out of ten lines. */
+/** The lines that version 0.1 held out of ten. */
 const OLD = [4, 8];
 
 test('the side of a prompt is fixed by its SHA-256', () => {
-  // sha256("42:question 0"), first six bytes, over 2^48: node -e, or Python's hashlib.
+  // sha256("42:question 0"), first six bytes, over 2^48: computed with node -e, or Python's hashlib.
   assert.equal(placeOf('question 0', 42), PLACE);
 });
 const PLACE = 0.39903693689333153;
@@ -134,7 +134,7 @@ test('the prompt is all before the first learnt answer, and of other lines what 
   assert.notEqual(promptOf(asked), promptOf(chat(['system', 't'], ['user', 'q'], ['assistant', 'a'])));
   const shown = chat(['user', 'q'], ['assistant', 'a', 0], ['user', 'r'], ['assistant', 'b']);
   assert.notEqual(promptOf(shown), promptOf(chat(['user', 'q'], ['assistant', 'b'])));
-  // Without a question its beginning says nothing.
+  // Without a question, the whole content counts, not only its beginning.
   assert.notEqual(
     promptOf(chat(['system', 's'], ['assistant', 'a'])),
     promptOf(chat(['system', 's'], ['assistant', 'b'])),

@@ -5,18 +5,18 @@ import type { RawExample } from '../formats/formats.ts';
 import type { TrainingExample } from '../training-example.ts';
 import { placeOf, promptOf } from './prompt-place.ts';
 
-/** What decides on which side of a split an example is. */
+/** Determines on which side of a split an example is. */
 export interface Place {
-  /** Of its prompt, in [0, 1): see `placeOf`. */
+  /** Place of its prompt in [0, 1): see `placeOf`. */
   at: number;
-  /** The class of a text; null of other examples. */
+  /** The class of a text; null for other examples. */
   label: number | null;
 }
 
 type SplitOptions = Pick<ResolvedTraining, 'validation_split' | 'seed'> &
   Partial<Pick<ResolvedTraining, 'validation_seed'>>;
 
-/** Null where no place decides: nothing is split off, or the job is of a version that split by the order of lines. */
+/** Null if places are not used: nothing is split off, or the job is of a version that split by line order. */
 export function placeReader(
   { validation_split: share, validation_seed: seed }: SplitOptions,
   hasValidationFile: boolean,
@@ -26,12 +26,12 @@ export function placeReader(
 }
 
 /**
- * Takes about `validation_split` off all examples of a training file. An example is held out when the place of its prompt is below
- * that share, so those with the same prompt are on one side, and neither other lines nor the seed of training move it. Exceptions,
- * where there are two prompts to choose from: each side has at least one; each class has one for training and, where its share comes
- * to one, one for validation. They are those whose places are nearest to the other side.
+ * Splits off about `validation_split` of a training file's examples. An example is held out if the place of its prompt is below that
+ * share, so examples with the same prompt are on one side, and neither other lines nor the training seed move it. Exceptions, if there
+ * are two prompts to choose from: each side has at least one example; each class has one example for training and, if its share is at
+ * least one, one for validation. The exceptions are the examples whose places are nearest to the other side.
  *
- * `places` null: jobs of earlier versions hold out an exact share of the lines, by the seed of training.
+ * `places` null: jobs of earlier versions hold out an exact share of the lines, by the training seed.
  */
 export function split<T>(
   all: readonly T[],
@@ -54,7 +54,7 @@ function heldLines(
   return (i) => held.has(i);
 }
 
-/** Of the places of a file, or of a class: the ends, and how many examples are there. */
+/** Minimum and maximum of the places in a file or a class, and the number of examples. */
 class Range {
   lowest = Number.POSITIVE_INFINITY;
   highest = Number.NEGATIVE_INFINITY;
@@ -84,7 +84,7 @@ function heldPlaces(places: readonly Place[], share: number): (i: number) => boo
   }
   const isHeld = (at: number) => !toTraining.has(at) && (at < share || toValidation.has(at));
   const held = places.reduce((count, { at }) => count + (isHeld(at) ? 1 : 0), 0);
-  // With one prompt there is nothing to choose: it is for training.
+  // With only one prompt there is no choice: it is for training.
   if (held === 0 && all.lowest < all.highest) {
     toTraining.delete(all.lowest);
     toValidation.add(all.lowest);

@@ -1,20 +1,20 @@
 import { hash } from 'node:crypto';
 
-/** Slots at first; the table doubles when it is half full. */
+/** Initial number of slots; the table doubles when it is half full. */
 const FIRST_SLOTS = 2 ** 10;
-/** Of 12 bytes each: 96 MiB. Half of them may be taken, so up to four million different texts are counted one by one. */
+/** Maximum number of slots, of 12 bytes each: 96 MiB. At most half of them are used, for up to four million distinct texts. */
 const MOST_SLOTS = 2 ** 23;
 
 /**
- * Counts different texts in bounded memory: exactly while there are at most four million, beyond that by a sample (Wegman's adaptive
- * sampling) to about a tenth of a per cent. Texts are told apart by 64 bits of their SHA-256.
+ * Counts distinct texts in bounded memory: exactly up to four million, beyond that by a sample (Wegman's adaptive
+ * sampling) to about a tenth of a per cent. Texts are identified by 64 bits of their SHA-256.
  */
 export class DistinctCounter {
   readonly #mostSlots: number;
   #hashes = new BigUint64Array(FIRST_SLOTS);
   #lines = new Uint32Array(FIRST_SLOTS);
   #taken = 0;
-  /** Only hashes that end with so many zero bits are kept. */
+  /** Only hashes that end with this many zero bits are kept. */
   #depth = 0n;
 
   /** `mostSlots`: a power of two. */
@@ -22,7 +22,7 @@ export class DistinctCounter {
     this.#mostSlots = mostSlots;
   }
 
-  /** Takes the text of a line. Answers the line that had it first, as far as that is known, or null. */
+  /** Adds the text of a line. Returns the first line with the same text, as far as known, or null. */
   add(text: string, line: number): number | null {
     const key = keyOf(text);
     if (!this.#isKept(key)) return null;
@@ -35,18 +35,18 @@ export class DistinctCounter {
     return null;
   }
 
-  /** Whether a text was added; of a sample, whether it is one of the sample that was. */
+  /** Whether a text was added; when sampling, whether it is in the sample. */
   has(text: string): boolean {
     const key = keyOf(text);
     return this.#isKept(key) && this.#hashes[this.#find(key)] === key;
   }
 
-  /** Different texts so far. */
+  /** Number of distinct texts so far. */
   get count(): number {
     return this.#taken * this.represented;
   }
 
-  /** How many texts each text of the sample stands for; 1 while all are counted. */
+  /** Number of texts that each text in the sample represents; 1 while counting exactly. */
   get represented(): number {
     return 2 ** Number(this.#depth);
   }
@@ -62,7 +62,7 @@ export class DistinctCounter {
 
   #find(key: bigint): number {
     const mask = this.#hashes.length - 1;
-    // The low bits are those that the sample is drawn by.
+    // Sampling uses the low bits, so slots use the high bits.
     let slot = Number(key >> 32n) & mask;
     while (this.#hashes[slot] !== 0n && this.#hashes[slot] !== key) slot = (slot + 1) & mask;
     return slot;
@@ -87,6 +87,6 @@ export class DistinctCounter {
 }
 
 function keyOf(text: string): bigint {
-  // 0 stands for a free slot.
+  // 0 marks a free slot.
   return hash('sha256', text, 'buffer').readBigUInt64LE(0) || 1n << 63n;
 }

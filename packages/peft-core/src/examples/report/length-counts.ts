@@ -1,6 +1,6 @@
-/** A line has 4 MiB at most, and no token is shorter than a byte but those around it. */
+/** A line has at most 4 MiB, and only special tokens are shorter than a byte. */
 const MOST_LENGTH = 2 ** 22 + 2 ** 10;
-/** Bars of a histogram. */
+/** Maximum number of bars in a histogram. */
 const MOST_BINS = 24;
 
 export interface LengthSummary {
@@ -10,11 +10,11 @@ export interface LengthSummary {
   p50: number;
   p90: number;
   p99: number;
-  /** Lengths from `from` to `to`, both included, next to each other and equally wide. */
+  /** Adjacent ranges of equal width; each has lengths from `from` to `to`, both included. */
   histogram: { from: number; to: number; examples: number }[];
 }
 
-/** How often each length occurs: at most 16 MiB, whatever is counted. */
+/** Counts how often each length occurs: at most 16 MiB. */
 export class LengthCounts {
   #counts = new Uint32Array(2 ** 10);
   #max = 0;
@@ -34,14 +34,14 @@ export class LengthCounts {
     this.#sum += length;
   }
 
-  /** Examples longer than `limit`. */
+  /** Number of examples longer than `limit`. */
   over(limit: number): number {
     let examples = 0;
     for (let length = limit + 1; length <= this.#max; length++) examples += this.#counts[length]!;
     return examples;
   }
 
-  /** Null: nothing was counted. */
+  /** Null if nothing was counted. */
   summary(): LengthSummary | null {
     if (this.#examples === 0) return null;
     const min = this.#counts.findIndex((count) => count > 0);
@@ -59,7 +59,7 @@ export class LengthCounts {
     };
   }
 
-  /** The shortest length that so many of the examples do not exceed. */
+  /** The smallest length that this share of the examples does not exceed. */
   #quantile(part: number): number {
     const wanted = Math.ceil(part * this.#examples);
     let seen = 0;
@@ -75,7 +75,7 @@ export class LengthCounts {
 function niceWidth(span: number): number {
   for (let power = 1; ; power *= 10) {
     for (const step of [1, 2, 5]) {
-      // A span that begins in the middle of a bin needs one more.
+      // A span that starts in the middle of a bin needs one more.
       if (Math.ceil(span / (power * step)) < MOST_BINS) return power * step;
     }
   }

@@ -4,10 +4,10 @@ import type { RawExample } from '../formats/formats.ts';
 import { contentOf, promptOf } from '../hold-out/prompt-place.ts';
 import { DistinctCounter } from './distinct-counter.ts';
 
-/** Of 12 bytes each, in each of two tables: 48 MiB in all, for a million different prompts that are looked up one by one. */
+/** Slots of 12 bytes each, in each of two tables: 48 MiB in total, for a million distinct prompts that are looked up exactly. */
 const MOST_SLOTS = 2 ** 21;
 
-/** Counts the overlap of two files in bounded memory, the training file's examples first. */
+/** Counts the overlap of two files in bounded memory. The training file's examples must be added first. */
 export class OverlapCounter {
   readonly #prompts: DistinctCounter;
   readonly #contents: DistinctCounter;

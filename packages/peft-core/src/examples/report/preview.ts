@@ -3,36 +3,36 @@ import { StreamDecoder } from '../../text/stream-decoder.ts';
 import { formatOf, type RawExample } from '../formats/formats.ts';
 import { NO_TARGET, type TrainingExample } from '../training-example.ts';
 
-/** Tokens of one sequence that are shown. */
+/** Maximum number of tokens shown per sequence. */
 const MOST_TOKENS = 512;
-/** Characters of one token, and of a label. */
+/** Maximum number of characters of a token, and of a label. */
 const MOST_CHARACTERS = 200;
 
 export interface PreviewToken {
   id: number;
-  /** Empty for a token that is only the beginning of a character: the token that completes the character has it whole. */
+  /** Empty for a token with only the beginning of a character: the token that completes the character has its whole text. */
   text: string;
-  /** Whether the loss is computed on it: the model learns to say it, or for word labels, to label it. */
+  /** Whether the loss is computed on it: the model learns to generate it, or, for word labels, to label it. */
   learnt: boolean;
 }
 
-/** One sequence of an example as the model sees it. */
+/** One sequence of an example as the model receives it. */
 export interface PreviewSequence {
   /** `input` and `target` are an encoder-decoder's; everything else is `text`. */
   role: 'text' | 'input' | 'target';
   tokens: PreviewToken[];
-  /** Tokens that are not shown. */
+  /** Number of tokens that are not shown. */
   left_out: number;
 }
 
 export interface ExamplePreview {
   line: number;
   sequences: PreviewSequence[];
-  /** Of a whole text; null for examples that have none. */
+  /** Label of the whole text; null for examples without one. */
   label: string | null;
 }
 
-/** An example as its tokens with the mask of the loss, at most 512 tokens a sequence. */
+/** An example as its tokens with the loss mask, at most 512 tokens per sequence. */
 export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: TrainingExample): ExamplePreview {
   const format = formatOf(raw.format);
   const shown = (role: PreviewSequence['role'], ids: readonly number[], learnt: (at: number) => boolean) => {
@@ -46,7 +46,7 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
     if (input) return [shown('input', [...input], () => false), shown('target', [...targets], isTarget)];
     // A word's target is the class of its own token.
     if (format.targets === 'classes') return [shown('text', [...ids], isTarget)];
-    // Position t predicts token t + 1, and the last token is a target only.
+    // Position t predicts token t + 1, and the last token is only a target.
     return [shown('text', [...ids, targets.at(-1)!], (at) => at > 0 && isTarget(at - 1))];
   });
   const label = format.shownLabel?.(raw).slice(0, MOST_CHARACTERS) ?? null;
@@ -54,18 +54,18 @@ export function previewOf(tokenizer: Tokenizer, raw: RawExample, example: Traini
 }
 
 /**
- * What each of the first `most` tokens adds to the text. A character of several tokens is the text of its last one; the others
+ * Text that each of the first `most` tokens adds. A character of several tokens is the text of its last token; the other tokens
  * have none.
  */
 function tokenTexts(tokenizer: Tokenizer, ids: readonly number[], most: number): string[] {
   const decoder = new StreamDecoder((some) => tokenizer.decode(some));
   const texts = ids.slice(0, most).map((id) => decoder.push(id));
-  // Where tokens are left out, so is a character that one of them completes.
+  // If tokens are left out, so is a character that one of them completes.
   if (texts.length > 0 && texts.length === ids.length) texts[texts.length - 1] += decoder.end();
   return texts.map(cut);
 }
 
-/** Postgres keeps no U+0000 and no halves of characters. */
+/** Shortens a text, replacing what Postgres cannot store: U+0000 and lone surrogates. */
 function cut(text: string): string {
   return Buffer.from(text.slice(0, MOST_CHARACTERS).replaceAll('\0', '\ufffd')).toString();
 }

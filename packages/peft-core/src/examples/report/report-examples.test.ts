@@ -27,7 +27,7 @@ function report(file: string, of: ReportedModel | null = model, size = 1000): Ex
   return reporter.end();
 }
 
-/** What is learnt in brackets. */
+/** The tokens, with those that are trained on in brackets. */
 function shown({ tokens }: ExampleReport): string[] {
   return tokens!.preview.flatMap(({ sequences }) =>
     sequences.map((sequence) =>
@@ -72,7 +72,7 @@ test('lines, lengths, what is too long and what repeats are counted, however the
   assert.deepEqual([whole.lines, whole.examples, whole.format], [6, 5, 'text']);
   assert.deepEqual(whole.duplicates, { count: 1, exact: true, listed: [{ line: 4, first_line: 1 }] });
   const { total, learnt, lengths, too_long, max_seq_length } = whole.tokens!;
-  // Each has the end-of-text token besides.
+  // Each example also has the end-of-text token.
   assert.deepEqual([total, learnt], [4 + 31 + 4 + 5 + 20, 3 + 30 + 3 + 4 + 19]);
   assert.deepEqual([lengths!.min, lengths!.max, lengths!.p50, lengths!.p90], [4, 31, 5, 31]);
   assert.equal(max_seq_length, 20);

@@ -11,40 +11,40 @@ import { DistinctCounter } from './distinct-counter.ts';
 import { LengthCounts, type LengthSummary } from './length-counts.ts';
 import { type ExamplePreview, previewOf } from './preview.ts';
 
-/** Examples that are shown as tokens. */
+/** Number of examples that are shown as tokens. */
 const PREVIEWS = 3;
-/** Lines of one kind, such as duplicates, that are listed. */
+/** Maximum number of lines of one kind, such as duplicates, that are listed. */
 const MOST_LISTED = 100;
-/** Characters of what is said of one line. */
+/** Maximum number of characters in the message about a line. */
 const MOST_MESSAGE = 500;
 const NEWLINE = 0x0a;
 
-/** What a data file holds, as it travels. Lists of lines have a hundred at most; counts are of all. */
+/** Report on a data file, as sent to clients. Lists of lines have at most a hundred entries; counts cover all. */
 export interface ExampleReport {
   format: FormatName | null;
-  /** Empty ones included. */
+  /** Number of lines, including empty ones. */
   lines: number;
   examples: number;
-  /** Lines that are no examples, or that the model cannot learn from. */
+  /** Lines that are invalid or that the model cannot be trained on. */
   bad_lines: { count: number; listed: (Omit<ErrorDetail, 'path'> & { line: number })[] };
-  /** Examples that an earlier line has, word for word. `exact`: false when there are too many to tell one by one. */
+  /** Examples identical to an earlier line. `exact`: false if there are too many examples to compare each. */
   duplicates: { count: number; exact: boolean; listed: { line: number; first_line: number }[] };
-  /** Null: no model was named. */
+  /** Null if no model was given. */
   tokens: TokenReport | null;
 }
 
 interface TokenReport {
   task: TaskType;
-  /** Of all examples together, as training counts them in one epoch. */
+  /** Tokens of all examples together, as training counts them in one epoch. */
   total: number;
-  /** Tokens that the loss is computed on; null where it is not computed on tokens. */
+  /** Tokens that the loss is computed on; null if it is not computed on tokens. */
   learnt: number | null;
-  /** Of an example: its tokens, or those of its longest text where texts are compared or turned into others. */
+  /** Tokens per example, or of its longest text if texts are compared or converted into others. */
   lengths: LengthSummary | null;
   max_seq_length: number;
-  /** Examples longer than that. A job refuses, cuts or skips them, as its option `overlong` says. */
+  /** Examples longer than that. A job rejects, truncates or skips them, depending on its option `overlong`. */
   too_long: { count: number; listed: { line: number; tokens: number }[] };
-  /** In the content of messages, in prompts and in completions, where they are plain text by default. */
+  /** Special tokens in the content of messages, in prompts and in completions, where they are plain text by default. */
   special_tokens: { count: number; listed: { line: number; count: number }[] };
   preview: ExamplePreview[];
 }
@@ -54,18 +54,18 @@ export interface ReportedModel {
   tokenizer: Tokenizer;
   /** Its config.json. */
   config: Record<string, unknown>;
-  /** Null: the most that training takes by default, the model's context. */
+  /** Null: the default limit of training, the model's context. */
   maxSeqLength: number | null;
 }
 
 export interface ExampleReporter {
-  /** Takes the next bytes of the file, cut anywhere. Throws what is wrong with the model or does not fit it: GraftError. */
+  /** Adds the next bytes of the file, split anywhere. Throws GraftError if the model is faulty or does not fit the file. */
   write(chunk: Uint8Array): void;
   examples(): number;
   end(): ExampleReport;
 }
 
-/** Reports on a data file while it is read; holds one line of it and bounded counts. */
+/** Reports on a data file while it is read; keeps one line of it and bounded counts in memory. */
 export function createExampleReporter(model: ReportedModel | null): ExampleReporter {
   const distinct = new DistinctCounter();
   const repeated: ExampleReport['duplicates']['listed'] = [];
@@ -105,7 +105,7 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
         }))
         .toSorted((a, b) => a.line - b.line)
         .slice(0, MAX_LISTED_FAULTS);
-      // A sample's estimate may be somewhat more than there are.
+      // The estimate from a sample may be slightly too high.
       const different = Math.min(distinct.count, examples);
       return {
         format,
@@ -119,7 +119,7 @@ export function createExampleReporter(model: ReportedModel | null): ExampleRepor
   };
 }
 
-/** What a model makes of examples of one format. */
+/** Tokenises examples of one format with a model and counts the results. */
 class TokenCounter {
   readonly #tokenizer: Tokenizer;
   readonly #examples: ExampleTokenizer;
@@ -140,7 +140,7 @@ class TokenCounter {
     const { vocabularySize, decoderStart = null } = outline;
     this.#examples = new ExampleTokenizer(
       tokenizer,
-      // Lengths are counted here, and which classes there are does not matter.
+      // Lengths are counted here, and the actual classes do not matter.
       { maxSeqLength: Number.POSITIVE_INFINITY, vocabularySize, decoderStart, classOf: () => 0 },
       onBadLine,
     );
@@ -182,7 +182,7 @@ class TokenCounter {
   }
 }
 
-/** The model as it would be trained on such data. Throws GraftError `unsupported_task` when it cannot be. */
+/** The model for training on such data. Throws GraftError `unsupported_task` if that is impossible. */
 function outlineFor(config: Record<string, unknown>, format: FormatName) {
   let reason: unknown;
   for (const task of formatOf(format).tasks) {
@@ -196,7 +196,7 @@ function outlineFor(config: Record<string, unknown>, format: FormatName) {
   throw reason;
 }
 
-/** The fault with every line that is no example, if there is one. A file without any line is none here. */
+/** The error that lists the invalid lines, if any. A file without lines is not an error here. */
 function badLinesOf(end: () => unknown): GraftError | null {
   try {
     end();
@@ -207,7 +207,7 @@ function badLinesOf(end: () => unknown): GraftError | null {
   }
 }
 
-/** Messages quote users' text, and Postgres keeps no U+0000 and no halves of characters. */
+/** Shortens a message and replaces what Postgres cannot store: messages may quote U+0000 and lone surrogates from users' text. */
 function told(message: string): string {
   return Buffer.from(message.slice(0, MOST_MESSAGE).replaceAll('\0', '\\u0000')).toString();
 }

@@ -1,4 +1,4 @@
-/** Attention over the cache of a card, against that of nn/attention on the keys and values themselves. */
+/** Compares attention over the GPU cache with nn/attention on the keys and values themselves. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, tf } from '@graft/tf-graph';
@@ -14,7 +14,7 @@ import { cardAttention, MOST_BYTES } from './card-attention.ts';
 import { clear, declareCardCaches } from './card-cache.ts';
 
 const [heads, kvHeads, headSize, stride] = [6, 2, 8, 3];
-/** Positions before the new ones, and blocks in any order. */
+/** Numbers of cached positions; blocks are in arbitrary order. */
 const before = [0, 21, 14];
 const blocks = [
   [9, 0],
@@ -74,7 +74,7 @@ for (const { name, most, reach, rotated, biased } of [
       for (const variable of [caches[0]!.keys, caches[0]!.values]) clear(variable);
       return {};
     });
-    /** Positions of each sequence after those that are there already. */
+    /** Attention for `tokens` more positions of each sequence after those in the cache. */
     const attendOn = (tokens: number, from: number) =>
       builder.function(
         `attend_${tokens}_${from}`,

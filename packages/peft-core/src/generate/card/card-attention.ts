@@ -7,27 +7,27 @@ import { matmul } from '../../nn/matmul.ts';
 import type { RuntimeOptions } from '../../peft-model/peft-model.ts';
 import { type CardCaches, rowsOfBlocks, rowsOfPlaces, withinLengths } from './card-cache.ts';
 
-/** What is computed at a time, in bytes: keys that are read (their values are as many), and scores. */
+/** Maximum bytes computed at a time: keys that are read (and as much for values), and scores. */
 export const MOST_BYTES = { keys: 256 << 20, scores: 128 << 20 };
 
-/** Where positions lie that are read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are there. */
+/** Positions to read: blocks `(S, T / BLOCK)` int32, of which the first `lengths` `(S)` int32 positions are valid. */
 export interface ReadBlocks {
   blocks: tf.Tensor;
   lengths: tf.Tensor;
 }
 
-/** Sequences × n new positions, and where those of each sequence lie. */
+/** A grid of sequences × n new positions, and the blocks of each sequence. */
 export interface CardGrid extends ReadBlocks {
   sequences: number;
   /** `(S · n)` int32. */
   positions: tf.Tensor;
-  /** `(S · n)` int32: the places in the cache that the new positions are written to. */
+  /** `(S · n)` int32: the cache positions that the new positions are written to. */
   places: tf.Tensor;
-  /** What an encoder-decoder's decoder reads. */
+  /** Memory of an encoder-decoder's decoder. */
   memory: ReadBlocks | null;
 }
 
-/** Attention over the cache of a card, of a part of the sequences after the other where all together would take more than `most`. */
+/** Attention over the GPU cache; computes parts of the sequences one after the other if all together would exceed `most`. */
 export function cardAttention(
   caches: CardCaches,
   kvHeads: number,
@@ -53,7 +53,7 @@ export function cardAttention(
     known.set(scale, table);
     return table;
   };
-  /** x `(N, count · D)` scaled, and turned where there is a rotation, `(N, count, D)`. */
+  /** x `(N, count · D)` scaled and, with a rotation, rotated, `(N, count, D)`. */
   const turned = (x: tf.Tensor, { headSize, rotation }: AttentionSite, scale: number): tf.Tensor => {
     const [rows, width] = x.shape as [number, number];
     const heads = tf.reshape(x, [rows, width / headSize, headSize]);
@@ -73,7 +73,7 @@ export function cardAttention(
   };
 }
 
-/** Queries `(S · n, heads, D)` over the cache's rows `(S, kvHeads, T)`, with a mask `(S, 1, n or 1, T)`. Gives `(S · n, heads · D)`. */
+/** Attention `(S · n, heads · D)` of queries `(S · n, heads, D)` over cache rows `(S, kvHeads, T)`; mask `(S, 1, n or 1, T)`. */
 function attendInParts(
   cache: CardCaches[number],
   { heads, kvHeads, headSize, bias }: AttentionSite,
@@ -87,7 +87,7 @@ function attendInParts(
 ): tf.Tensor {
   const n = queries.shape[0]! / sequences;
   const tokens = rows.shape[2]!;
-  /** Heads before positions, or back: of one position both lie alike. */
+  /** Swaps heads and positions; with one position the layouts are equal. */
   const swapped = (x: tf.Tensor, shape: number[]) =>
     n === 1 ? x : tf.transpose(tf.reshape(x, [-1, ...shape, headSize]), [0, 2, 1, 3]);
   const q = tf.reshape(swapped(queries, [n, heads]), [sequences, heads, n, headSize]);
@@ -101,7 +101,7 @@ function attendInParts(
       if (count === sequences || x.shape[0] === 1) return x;
       return tf.slice(x, [from, ...x.shape.slice(1).map(() => 0)], [count, ...x.shape.slice(1)]);
     };
-    // A part's keys are read once those of the part before are done with.
+    // Ensures that a part's keys are read only after the part before is finished.
     const at = withControlDependency(cut(rows), ...parts.slice(-1));
     const k = cache.keys.gather(at, { stored: true, partlyWritten: true }); // (s, kvHeads, T, D)
     const v = cache.values.gather(at, { stored: true, partlyWritten: true });
@@ -116,7 +116,7 @@ function attendInParts(
   return tf.reshape(swapped(all, [heads, n]), [sequences * n, heads * headSize]);
 }
 
-/** Additive mask `(S, 1, n, T)` over keys at the positions 0…T − 1 for queries at `positions` `(S · n)` int32; compared as float32. */
+/** Additive mask `(S, 1, n, T)` over keys at positions 0…T − 1 for queries at `positions` `(S · n)` int32; compared as float32. */
 function causalMask(
   positions: tf.Tensor,
   sequences: number,

@@ -1,9 +1,9 @@
-// The cache of keys and values on a card: as products of batches take them, so that nothing is transposed or split once it is read.
+// The cache of keys and values on a GPU, in the layout that batched products need, so that nothing is transposed or split after reading.
 import { cast, type ProgramBuilder, rawOp, tf, type Variable } from '@graft/tf-graph';
 import type { Architecture } from '../../models/architecture.ts';
 import { BLOCK } from '../block-pool.ts';
 
-/** Of a layer, `(positions · kvHeads, D)` each: the heads of a position lie beside each other. */
+/** Keys and values of a layer, `(positions · kvHeads, D)` each: the heads of a position are adjacent. */
 export interface CardLayer {
   keys: Variable;
   values: Variable;
@@ -25,30 +25,30 @@ export function declareCardCaches(
   }));
 }
 
-/** Fills a variable with zeros on the card: tf.zeros makes them all on the host first. */
+/** Fills a variable with zeros on the GPU: tf.zeros would create them on the host first. */
 export function clear(variable: Variable): void {
   const zero = cast(tf.scalar(0), variable.dtype);
   variable.assign(rawOp('Fill', [], [tf.tensor1d(variable.shape, 'int32'), zero])[0]!);
 }
 
-/** Bytes that a position takes in all layers. */
+/** Bytes of a position in all layers. */
 export const bytesOfPosition = (
   { layers, kvHeads, headSize }: Pick<Architecture, 'layers' | 'kvHeads' | 'headSize'>,
   dtype: 'float32' | 'bfloat16',
 ): number => layers * 2 * kvHeads * headSize * (dtype === 'float32' ? 4 : 2);
 
 /*
- * Rows are counted in int64: a card has no operations on int32, which it has the processor compute.
+ * Row numbers are int64: TensorFlow computes int32 operations on the CPU, even for tensors on a GPU.
  */
 
-/** The rows `(N · kvHeads)` int64 of positions whose places in the cache are `places` `(N)` int32. */
+/** The rows `(N · kvHeads)` int64 of positions at `places` `(N)` int32 in the cache. */
 export function rowsOfPlaces(places: tf.Tensor, kvHeads: number): tf.Tensor {
   return tf.reshape(ofHeads(tf.reshape(cast(places, 'int64'), [-1, 1]), [1, kvHeads], kvHeads), [-1]);
 }
 
 /**
- * The rows `(S, kvHeads, T)` int64 of the first `lengths` `(S)` int32 positions of sequences that lie in `blocks` `(S, T / BLOCK)` int32.
- * Those after are the row of a position that holds zeros: what earlier sequences left in a block may be NaN.
+ * The rows `(S, kvHeads, T)` int64 of the first `lengths` `(S)` int32 positions of sequences in `blocks` `(S, T / BLOCK)` int32.
+ * Later positions get the row of a position with zeros: remains of earlier sequences in a block may be NaN.
  */
 export function rowsOfBlocks(blocks: tf.Tensor, lengths: tf.Tensor, kvHeads: number): tf.Tensor {
   const [sequences, count] = blocks.shape as [number, number];
@@ -66,12 +66,12 @@ export function withinLengths(lengths: tf.Tensor, tokens: number): tf.Tensor {
   return tf.less(tf.range(0, tokens, 1, 'float32'), ends);
 }
 
-/** `places · kvHeads + head`, heads along the axis that `shape` has. */
+/** `places · kvHeads + head`, with heads along the axis of `shape` that is not 1. */
 function ofHeads(places: tf.Tensor, shape: number[], kvHeads: number): tf.Tensor {
   return int64('AddV2', int64('Mul', places, kvHeads), countedUpTo(kvHeads, shape));
 }
 
-/** 0…count − 1, a constant: it takes the type of what it is added to. */
+/** 0…count − 1, a constant that takes the type of its addend. */
 const countedUpTo = (count: number, shape: number[]): tf.Tensor =>
   tf.tensor(
     Array.from({ length: count }, (_, i) => i),

@@ -21,15 +21,15 @@ import { withHeadInSlices } from './head-in-slices.ts';
 import type { Found, KeptLogits } from './kept-logits.ts';
 import type { LaneArena, PlacedLanes } from './lane-arena.ts';
 
-/** Positions of prompts that a run reads. */
+/** Maximum number of prompt positions in a run. */
 export const PROMPT_POSITIONS = 2048;
 
-/** Tokens of a part of a prompt: a run reads parts of one size, of any prompts. */
+/** Tokens in a part of a prompt: a run computes parts of one size, from any prompts. */
 export const PART = 128;
-/** A prompt's last few positions, most of which was known. */
+/** Part sizes; the small one is for the last few positions of a prompt whose others are cached. */
 const STRIDES = [16, PART] as const;
 
-/** What the functions of a model on a card are made of. */
+/** Components for building the functions of a model on a GPU. */
 export interface CardParts {
   builder: ProgramBuilder;
   program: Program;
@@ -50,13 +50,13 @@ interface Part {
   piece: AskedPiece;
   ids: readonly number[];
   start: number;
-  /** What is to be chosen after its last position. */
+  /** How to choose the token after its last position; null if none is chosen. */
   ask: TokenAsk | null;
 }
 
 /**
- * A step on a card: one run for a token of every sequence, and others for parts of prompts, several in a run; each chooses the tokens
- * that come next. Sizes are the next of a few, so that few graphs are made: what is computed beside a row may change its last bits.
+ * A step on a GPU: one run with a token of every sequence, and runs with parts of several prompts; each chooses the next tokens. Sizes
+ * are rounded up to a few values, so that few graphs are built. The other rows of a run may change the last bits of a row's result.
  */
 export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'> {
   const { builder, program, name, model, caches, limits, precision, arena, kept } = parts;
@@ -121,7 +121,7 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
               return arena!.applied(plain, { owners: perRow, lanes: lanes!, laneOwners: laneOwners! });
             };
             const grid = { rows: sequences, tokens: stride, positions, cached: window };
-            // The decoder's attention reads the memory's keys and values from the cache: what it is given is not looked at.
+            // The decoder's attention reads the memory's keys and values from the cache, and ignores those passed here.
             const nothing = tf.zeros([1, 1]);
             const states = read ? { keysAndValues: () => ({ k: nothing, v: nothing }) } : undefined;
             const hidden = architecture.body(updated(given.owners, stride), ids, grid, states);
@@ -138,7 +138,7 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
   );
   const encodeOn = builder.onDemand(program, (tokens: number) => declareEncode(parts, tokens, onCard));
 
-  /** Lanes of the adapters of `pieces`, and the number of each one's adapter among them. */
+  /** Lanes of the adapters of `pieces`, and the index of each piece's adapter among them. */
   function lanesOf(pieces: readonly Piece[]) {
     // Only this arena places adapters of this program.
     const adapters = [...new Set(pieces.flatMap(({ updates }) => updates ?? []))] as PlacedLanes[];
@@ -157,13 +157,13 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
     return { count, lanes, laneOwners, owners: pieces.map(ownerOf) };
   }
 
-  /** What is chosen after each part that asks for it. */
+  /** Computes the parts; returns the chosen token of each part with an ask. */
   function run(all: readonly Part[], sequences: number, stride: number): (Chosen | null)[] {
     const pieces = all.map(({ piece }) => piece);
     const window = windowFor(Math.max(...all.map(endOf)));
     const memory = encoded ? windowFor(Math.max(...pieces.map(({ input }) => input!.length))) : 0;
     const grid = gridOf(all, { sequences, stride, window, memory });
-    // Every row of a grid of single tokens answers; of a list of parts those that ask for it.
+    // In a grid of single tokens every row has an answer; in a list of parts only those with an ask.
     const asking = [...all.keys()].filter((i) => stride === 1 || all[i]!.ask);
     const asks = asking.map((i) => all[i]!.ask ?? unasked);
     const isAsked = all.some(({ ask }) => ask !== null);
@@ -249,7 +249,7 @@ export function cardFunctions(parts: CardParts): Omit<ChoosingFunctions, 'prime'
   };
 }
 
-/** Of a row that asks for nothing beside others that do. */
+/** For a row without an ask among rows with one. */
 const unasked: TokenAsk = {
   temperature: 0,
   topP: 1,
@@ -261,7 +261,7 @@ const unasked: TokenAsk = {
   logprobs: null,
 };
 
-/** Sizes of which each is four times the one before, and the last is `most`. */
+/** Sizes that grow by a factor of four; the last is `most`. */
 function sizes(first: number, most: number): number[] {
   const all: number[] = [];
   for (let size = first; size < most; size *= 4) all.push(size);
@@ -270,13 +270,13 @@ function sizes(first: number, most: number): number[] {
 
 const nextOf = (sizes: readonly number[], wanted: number): number => sizes.find((size) => size >= wanted)!;
 
-/** How many ids a row is told for penalties; 0 where none is asked for. */
+/** Number of ids per row for repetition penalties; 0 if no row has a penalty. */
 function seenBy(asks: readonly TokenAsk[], windows: readonly number[]): number {
   const lengths = asks.filter((ask) => ask.repetitionPenalty !== 1).map(({ ids }) => ids.length);
   return lengths.length === 0 ? 0 : nextOf(windows, Math.max(...lengths));
 }
 
-/** The API asks for 20 at most; −1: for none. */
+/** The API allows at most 20; −1 if none are requested. */
 function likelyOf(asks: readonly TokenAsk[]): number {
   const most = Math.max(...asks.map(({ logprobs }) => logprobs ?? -1));
   return most > 0 ? Math.max(20, most) : most;
@@ -293,7 +293,7 @@ function partsOf(piece: AskedPiece, stride: number): Part[] {
 
 const endOf = ({ start, ids }: Part): number => start + ids.length;
 
-/** The grid's feeds: parts of at most `stride` tokens, in a cache of which a part sees at most `window` positions. */
+/** The grid's feeds: parts of at most `stride` tokens, with a cache of which each part sees at most `window` positions. */
 function gridOf(
   parts: readonly Part[],
   size: { sequences: number; stride: number; window: number; memory: number },
@@ -335,7 +335,7 @@ function chosenAt(
   return { token, likely: { logprob: logprobs!.data[at]!, top } };
 }
 
-/** The encoder on `tokens` positions, the last of which may be padding; what the decoder's layers make of its states is kept. */
+/** Runs the encoder on `tokens` positions, padded at the end; stores the keys and values that decoder layers compute from its states. */
 function declareEncode(
   { builder, name, model, caches }: CardParts,
   tokens: number,

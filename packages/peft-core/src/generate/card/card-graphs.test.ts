@@ -1,4 +1,4 @@
-/** What a step on a card is fed and fetches, and that nothing in it is left to the processor; of a model of 7 billion parameters too. */
+/** Tests the feeds and fetches of a step on a GPU, and that no operation runs on the CPU; also for a model with 7 billion parameters. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type RecordedFunction, type RecordedNode, recordFunctions } from '@graft/tf-graph';
@@ -19,20 +19,20 @@ const at = tempFolder();
 const ROWS = 4;
 const bytesOf = { float32: 4, int32: 4, bool: 1 } as Record<string, number>;
 
-/** Bytes of the outputs of a node that a run is fed or fetches. */
+/** Bytes of a node's outputs that a run feeds or fetches. */
 function crossing(fn: RecordedFunction, refs: string[]): number[] {
   const byName = new Map(fn.nodes.map((node) => [node.name, node]));
   return refs.flatMap((ref) => {
     const [name, output] = [ref.slice(0, ref.lastIndexOf(':')), Number(ref.slice(ref.lastIndexOf(':') + 1))];
     const node = byName.get(name);
-    // What a function is fed and does not read is not among its nodes.
+    // A feed that the function does not read is not among its nodes.
     if (!node) return [];
     const { dtype, shape } = node.outputs[output]!;
     return [shape!.reduce((size, n) => size * n, bytesOf[dtype]!)];
   });
 }
 
-/** Operations on int32 that a card has the processor do. */
+/** Whether the operation is on int32, which TensorFlow runs on the CPU. */
 const isLeftToProcessor = ({ op, outputs }: RecordedNode): boolean =>
   outputs.some(({ dtype }) => dtype === 'int32') &&
   !['Placeholder', 'Const', 'Cast', 'TopKV2', 'Identity', 'GatherV2'].includes(op);
@@ -70,7 +70,7 @@ test('a step fetches ids alone, and the likeliest tokens where they are asked fo
   for (const fn of steps) {
     checkStep(fn);
     const bytes = crossing(fn, fn.fetches);
-    // An id; with the likeliest tokens its log-probability, and 20 ids and log-probabilities.
+    // An id; with top log-probabilities also its log-probability, and 20 ids and log-probabilities.
     assert.deepEqual(bytes, fn.name.endsWith('_20') ? [4, 4, 80, 80] : [4], fn.name);
   }
 });
@@ -93,7 +93,7 @@ const sevenBillion = {
 
 const limits = { context: 4096, rows: ROWS, cacheBytes: 2 ** 29, updateBytes: 2 ** 27 };
 
-/** The steps for a token of every row and for a prompt of 2,000, with the update of an adapter. */
+/** The steps for a token of every row and for a prompt of 2,000 tokens, with an adapter's update. */
 async function stepsOf(architecture: Architecture, storage: BaseStorage): Promise<RecordedFunction[]> {
   const ask = {
     temperature: 1,
@@ -120,7 +120,7 @@ async function stepsOf(architecture: Architecture, storage: BaseStorage): Promis
       const { program, shared } = buildCardProgram(architecture, limits, storage, room);
       const { model } = (await shared())!;
       if (!('choose' in model)) throw new Error('the model chooses nothing');
-      // The graphs are there once it finds that the weights are not.
+      // The graphs are built before the run fails because the weights are missing.
       const tokens = Array.from({ length: ROWS }, () => pieceOf(4000, 1));
       assert.throws(() => model.choose(tokens), /has no value yet/);
       assert.throws(() => model.choose([pieceOf(0, 2000)]), /has no value yet/);
@@ -134,12 +134,12 @@ test('a step of a 7B: what crosses the bus, and how many operations a layer has'
   const [token, prompt] = await stepsOf(architectureFor('llama', sevenBillion), 'bfloat16');
   checkStep(token!);
   checkStep(prompt!);
-  // Of the whole function; what is not of a layer are some 200.
+  // Counts the whole function; about 200 nodes do not belong to a layer.
   const nodes = (fn: RecordedFunction) => fn.nodes.filter(({ op }) => op !== 'Const').length;
   const [layers, others] = [sevenBillion.num_hidden_layers, 200];
   assert.ok(nodes(token!) < layers * 200 + others, `${nodes(token!)} nodes for a token`);
   assert.ok(nodes(prompt!) < layers * 330 + others, `${nodes(prompt!)} nodes for a prompt`);
-  // Of the cache, and of the two factors of seven modules a layer and the head: what is written in parts is never read as a whole.
+  // Reads of the cache, and of both factors of seven modules per layer and of the head: arrays written in parts are never read as a whole.
   const gathered = token!.nodes.filter(({ op }) => op === 'ResourceGather');
   assert.equal(gathered.length, 2 * layers + 2 * (7 * layers + 1));
   const whole = token!.nodes.filter(
@@ -149,7 +149,7 @@ test('a step of a 7B: what crosses the bus, and how many operations a layer has'
   for (const { outputs } of gathered) assert.equal(outputs[0]!.dtype, 'bfloat16');
 });
 
-/** Bytes that are held at once, with each number until its last use, in the order in which nodes were added. */
+/** Bytes in memory at each node, keeping each tensor until its last use, in the order in which nodes were added. */
 function liveBytes({ nodes }: RecordedFunction): number {
   const wide: Record<string, number> = {
     ...bytesOf,

@@ -1,4 +1,4 @@
-/** Graphs that are laid out for a card, at their limits: prompts of any length, little room, adapters that give no finite numbers. */
+/** Tests graphs with GPU layout at their limits: prompts of any length, little memory, adapters with non-finite results. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig } from '../../config/index.ts';

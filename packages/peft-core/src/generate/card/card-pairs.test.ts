@@ -1,4 +1,4 @@
-/** Encoder-decoders on graphs that are laid out for a card: what they answer on a processor. */
+/** Encoder-decoders with GPU layout give the same answers as with CPU layout. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { layingOutFor } from '../../nn/computation.ts';

@@ -14,7 +14,7 @@ import type { CardRoom } from './card-room.ts';
 import { KeptLogits } from './kept-logits.ts';
 import { bytesOfLane, LaneArena } from './lane-arena.ts';
 
-/** A program for a card. In bfloat16 what is not stored in float32 is multiplied, and keys and values are kept. */
+/** A program for a GPU. Unless weights are stored in float32, products, keys and values are bfloat16. */
 export function buildCardProgram(
   architecture: Architecture,
   limits: ServingLimits,
@@ -62,7 +62,7 @@ const writerOf =
     if (adapter) await program.write([[adapter.name, values]]);
   };
 
-/** The prefix of every layer goes where the keys and values of the first tokens would be. */
+/** Writes the prefix of every layer to the cache positions of the first tokens. */
 function primeOf({ builder, program, name, model, caches, precision }: CardParts): ModelFunctions['prime'] {
   const { kvHeads, headSize } = model.architecture;
   const length = model.attachment?.prefixLength ?? 0;

@@ -1,4 +1,4 @@
-/** How a card's memory is divided, of models whose sizes are known. */
+/** Tests how a GPU's memory is divided, for models of known sizes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GraftError } from '../../errors.ts';

@@ -15,24 +15,24 @@ import { bytesOfPosition } from './card-cache.ts';
 import { PART, PROMPT_POSITIONS } from './card-functions.ts';
 import { bytesOfLane } from './lane-arena.ts';
 
-/** How the memory of a card is divided. */
+/** How the memory of a GPU is divided. */
 export interface CardRoom {
-  /** Of keys and values, those that are reserved not counted. */
+  /** Number of blocks of keys and values, without the reserved ones. */
   blocks: number;
-  /** Of updates of low rank. */
+  /** Bytes for low-rank updates. */
   updateBytes: number;
 }
 
-/** Contexts of every row that a cache holds at most: what is kept of finished prompts is in it, too. */
+/** Maximum capacity of the cache in contexts per row; it also holds the prefixes of finished prompts. */
 const MOST_CONTEXTS = 4;
 
-/** Share of a card's memory that the allocator loses between what it gives out. */
+/** Share of GPU memory that the allocator loses to fragmentation. */
 const LOST = 0.05;
 
 /**
- * What each part of a generator gets of `limits.memoryBytes`: weights and what a step computes with come first, then a twelfth of the
- * rest for adapters, and all else for the cache; `updateBytes` and `cacheBytes` are the least. Without `memoryBytes` they are all.
- * Throws `model_too_large` where one context does not fit.
+ * Divides `limits.memoryBytes` among the parts of a generator: first weights and the memory of a step, then a twelfth of the rest for
+ * adapters, and the remainder for the cache; `updateBytes` and `cacheBytes` are minimums. Without `memoryBytes` they are the sizes.
+ * Throws `model_too_large` if one context does not fit.
  */
 export function cardRoom(architecture: Architecture, limits: ServingLimits, storage: BaseStorage): CardRoom {
   const dtype = storage === 'float32' ? 'float32' : 'bfloat16';
@@ -62,8 +62,8 @@ export function cardRoom(architecture: Architecture, limits: ServingLimits, stor
 }
 
 /**
- * How a card holds the base: as `limits.baseDtype` says; where that is "auto", in bfloat16, or where that does not fit as it lay while the
- * adapter trained that asks for it. Throws `model_too_large`.
+ * Storage type of the base on a GPU: `limits.baseDtype`; with "auto" bfloat16, or if that does not fit, the storage type with which the
+ * requested adapter was trained. Throws `model_too_large`.
  */
 export function cardStorage(
   architecture: Architecture,
@@ -82,7 +82,7 @@ export function cardStorage(
   }
 }
 
-/** Of all weights, as they are stored. */
+/** Bytes of all weights as stored. */
 export function weightBytes(architecture: Architecture, storage: BaseStorage): number {
   const size = { float32: 4, bfloat16: 2, int8: 1, uint8: 1 } as Record<string, number>;
   const parts = storedWeights(architecture, storage, true).flatMap(partsOf);
@@ -90,14 +90,14 @@ export function weightBytes(architecture: Architecture, storage: BaseStorage): n
   return parts.reduce((sum, { shape, dtype }) => sum + elementCount(shape) * size[dtype]!, table);
 }
 
-/** Bytes for each weight that is unpacked: codes, their values, the product with the scales, and what is multiplied. */
+/** Bytes per weight while it is unpacked: codes, their values, the product with the scales, and the factor of the matrix product. */
 const UNPACKED = 12;
-/** Weights of a head that are unpacked at once, as in weights/weight-forms.ts on a GPU. */
+/** Number of a head's weights unpacked at once, as in weights/weight-forms.ts on a GPU. */
 const HEAD_SLICE = 64 << 20;
 
 /**
- * What the largest step computes with, in bytes: the activations of a run of prompts, what attention takes at a time (the mask, keys and
- * values, four times the scores), the largest weight unpacked, and logits in double precision, of which sampling keeps about six.
+ * Bytes that the largest step computes with: the activations of a run of prompts; one part of attention (mask, keys and values, four times
+ * the scores); the largest weight unpacked; and logits in double precision, of which sampling needs about six copies.
  */
 export function workspaceBytes(
   { hiddenSize, heads, headSize, vocabularySize, modules }: Architecture,

@@ -1,4 +1,4 @@
-/** Bases of less than float32 on graphs that are laid out for a card: what a processor answers with the same numbers in float32. */
+/** Compares bases stored in less than float32, with GPU layout, with a CPU that computes with the same values in float32. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parsePeftConfig } from '../../config/index.ts';
@@ -22,7 +22,7 @@ before(async () => {
 });
 after(() => base.close());
 
-/** Of the first token after each prompt, the log-probabilities of all tokens, by text. */
+/** Log-probabilities of all tokens after each prompt, by text. */
 async function firstTokens(model: BaseModel, baseDtype: NonNullable<ServingLimits['baseDtype']>) {
   const generator = await openGenerator({ base: model, context: 64, rows: 4, baseDtype });
   const found: Map<string, number>[] = [];
@@ -40,7 +40,7 @@ function largestDifference(some: Map<string, number>[], others: Map<string, numb
   return Math.max(...each);
 }
 
-/** What products of factors in bfloat16, of 64 numbers each, may change of a log-probability of this model. */
+/** Maximum effect of products with 64 bfloat16 factors each on a log-probability of this model. */
 const ROUNDED = 0.05;
 
 test('bf16: the products of bf16, and in float32 those of float32', async () => {
@@ -75,7 +75,7 @@ for (const dtype of ['int8', 'nf4'] as const)
     const difference = largestDifference(found, expected);
     assert.ok(difference < ROUNDED, `differs by ${difference}`);
     const byQuantising = largestDifference(expected, await firstTokens(base, 'fp32'));
-    // Of int8 that is less than what products in bf16 change.
+    // For int8 the effect is smaller than that of products in bf16.
     if (dtype === 'nf4') assert.ok(byQuantising > 10 * ROUNDED, `quantising changes ${byQuantising}`);
   });
 

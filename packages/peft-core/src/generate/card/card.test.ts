@@ -1,4 +1,4 @@
-/** Graphs that are laid out for a card, on a processor: they must answer as those of a processor do. */
+/** Runs graphs with GPU layout on a CPU: their answers must equal those with CPU layout. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { recordFunctions } from '@graft/tf-graph';
@@ -79,7 +79,7 @@ function same(found: Said[], expected: Said[]): void {
   }
 }
 
-/** Of uneven lengths, some of which begin alike. */
+/** Chats of different lengths, some with common prefixes. */
 const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
   Array.from({ length: count }, (_, i) => ({
     adapter: bench.folderOf(names[i % names.length]!),
@@ -89,7 +89,7 @@ const chats = (names: (string | null)[], count: number): GenerateRequest[] =>
     ...(i % 4 === 1 ? { temperature: 0.8, seed: i, top_k: 9, min_p: 0.02, repetition_penalty: 1.2 } : {}),
     ...(i % 8 === 2 ? { repetition_penalty: 1.3 } : {}),
     ...(i % 8 === 7 ? { top_p: 0.9 } : {}),
-    // Of 260 tokens that are about as probable more than a step sorts.
+    // With 260 about equally probable tokens, this needs more candidates than a step sorts.
     ...(i % 8 === 3 ? { top_p: 0.999, logprobs: 2 } : {}),
     ...(i % 2 === 0 ? { logprobs: i % 3 } : {}),
     team: `team ${i % 2}`,

@@ -1,4 +1,4 @@
-/** What a program draws is what sampling.ts draws from the same logits with the same numbers. */
+/** The graph draws the same tokens as sampling.ts from the same logits with the same random numbers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder } from '@graft/tf-graph';
@@ -60,7 +60,7 @@ for (const vocabulary of [40, 5000])
   test(`the tokens of sampling.ts, from ${vocabulary} logits, many of them equal`, () => {
     const random = new Random(3, 'test', vocabulary);
     for (let round = 0; round < 20; round++) {
-      // A narrow and a wide distribution; in steps of an eighth, so that there are equal ones.
+      // A narrow and a wide distribution, in steps of an eighth, so that some logits are equal.
       const logits = ways.map(() =>
         Float32Array.from({ length: vocabulary }, () =>
           round % 2 === 0 ? Math.round(8 * 3 * random.normal()) / 8 : 4 * random.normal(),

@@ -1,14 +1,14 @@
-// How a program chooses tokens itself, so that what comes back of a step is ids: the draws of sampling/sampling.ts, in double precision.
+// Sampling in the graph, so that a step only returns ids: the draws of sampling/sampling.ts, in double precision.
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 import type { SamplingOptions } from '../sampling/sampling.ts';
 
-/** How the next token of a sequence is to be chosen. */
+/** How the next token of a sequence is chosen. */
 export interface TokenAsk extends Required<SamplingOptions> {
-  /** In [0, 1). */
+  /** Random number in [0, 1). */
   uniform: number;
-  /** The sequence's ids; those that are no tokens are passed over. */
+  /** The sequence's ids; those that are not tokens are skipped. */
   ids: readonly number[];
-  /** How many of the most probable tokens to return, with log-probabilities; null: none, not even of the token that is taken. */
+  /** Number of the most probable tokens to return with log-probabilities; null: none, not even that of the chosen token. */
   logprobs: number | null;
 }
 
@@ -18,24 +18,24 @@ export interface ChosenLikelihood {
   top: { id: number; logprob: number }[];
 }
 
-/** A token, or null where the logits are not finite numbers. */
+/** A chosen token; null if the logits are not finite. */
 export interface Chosen {
   token: number | null;
   likely: ChosenLikelihood | null;
 }
 
 /**
- * What a function has to compute. `greedy`: every temperature is 0. `whole`: no token is left out but by min_p. `filtered`: top_k or
- * top_p too.
+ * What a function must compute. `greedy`: every temperature is 0. `whole`: only min_p excludes tokens. `filtered`: top_k or
+ * top_p may, too.
  */
 export type SamplingMode = 'greedy' | 'whole' | 'filtered';
 
-/** Answers that need no more than `candidates` tokens sorted by probability are exact; of others the function returns WIDE. */
+/** Number of tokens that are sorted by probability. If a draw needs more to be exact, the function returns WIDE. */
 export const CANDIDATES = 256;
 export const NOT_FINITE = -1;
 export const WIDE = -2;
 
-/** Inputs of `chosenTokens`, for `rows` sequences; `seen` ids each, where a repetition penalty is asked for. */
+/** Inputs of `chosenTokens` for `rows` sequences, with `seen` ids each if there is a repetition penalty. */
 export const samplerInputs = (rows: number, mode: SamplingMode, seen: number) => ({
   numbers: mode === 'greedy' ? undefined : ({ shape: [rows, 4, 3], dtype: 'float32' } as const),
   topK: mode === 'filtered' ? ({ shape: [rows], dtype: 'int32' } as const) : undefined,
@@ -55,7 +55,7 @@ export function samplerFeeds(asks: readonly TokenAsk[], rows: number, mode: Samp
     const known = ask.repetitionPenalty === 1 ? [] : ask.ids.filter((id) => id >= 0);
     if (seen === 0 || known.length === 0) continue;
     penalties[row] = ask.repetitionPenalty;
-    // What is left over names a token that is named already.
+    // Unused entries repeat an id that is already listed.
     ids.fill(known[0]!, row * seen, (row + 1) * seen);
     ids.set(known, row * seen);
   }
@@ -67,7 +67,7 @@ export function samplerFeeds(asks: readonly TokenAsk[], rows: number, mode: Samp
   };
 }
 
-/** Three numbers of float32 whose sum is x. */
+/** Three float32 numbers whose sum is x. */
 function parts(x: number): number[] {
   const high = Math.fround(x);
   const middle = Math.fround(x - high);
@@ -89,8 +89,8 @@ interface Given {
 }
 
 /**
- * Of logits `(S, V)` float32 each row's token `(S)`: NOT_FINITE, or WIDE where more than `candidates` had to be sorted. Where
- * `likely` is not null also the log-probability of the token, and the `likely` most probable ids with theirs.
+ * Chooses a token `(S)` for each row of logits `(S, V)` float32: NOT_FINITE, or WIDE if more than `candidates` tokens had to be sorted.
+ * If `likely` is not null, also returns the log-probability of the token, and the `likely` most probable ids with theirs.
  */
 export function chosenTokens(
   logits: tf.Tensor,
@@ -114,7 +114,7 @@ export function chosenTokens(
   return { ...ids, logprobs, topIds, topLogprobs: tf.sub(double(top), logSum) };
 }
 
-/** Ids `(S)`, as float32, by the draw of each row. */
+/** Ids `(S)`, as float32, by each row's draw. */
 function sampled(
   scores: tf.Tensor,
   best: tf.Tensor,
@@ -137,7 +137,7 @@ function sampled(
   const keptOf = (x: tf.Tensor, kept: tf.Tensor) => select(kept, x, nothing);
   const isCut = tf.less(topP, 1);
 
-  /** Index `(S, 1)`, as float32, in which the sum of weights crosses the draw. */
+  /** Index `(S, 1)`, as float32, at which the cumulative weights exceed the draw. */
   const walk = (weights: tf.Tensor, last: tf.Tensor) => {
     const sums = cumulative(weights);
     const target = tf.mul(over('Max', sums, true), uniform);
@@ -160,7 +160,7 @@ function sampled(
   const isLeft = keptOf(all, tf.greaterEqual(scores, least));
   const inOrder = walk(keptOf(isLeft, tf.greaterEqual(isLeft, lightest)), tf.scalar(vocabulary - 1));
 
-  // Tokens below a millionth of the best one are no candidates, as in sampling.ts.
+  // Tokens below a millionth of the best one are not candidates, as in sampling.ts.
   const weights = weightsOf(top);
   const possible = tf.logicalAnd(tf.greaterEqual(top, least), tf.greater(weights, 1e-6));
   const heavy = keptOf(weights, possible);
@@ -174,21 +174,21 @@ function sampled(
 
   const token = select(isCut, byShare, inOrder);
   if (most === vocabulary) return tf.reshape(select(isGreedy, tf.expandDims(best, -1), token), [-1]);
-  // More might be kept than were sorted.
+  // More tokens might be kept than were sorted.
   const isShort = tf.logicalAnd(tf.equal(count, most), tf.less(over('Sum', heavy, true), total));
   const isWide = tf.logicalOr(tf.logicalAnd(isCut, isShort), tf.logicalAnd(cutsK, tf.greater(k, most)));
   const drawn = select(isWide, tf.scalar(WIDE), token);
   return tf.reshape(select(isGreedy, tf.expandDims(best, -1), drawn), [-1]);
 }
 
-/** Index `(S)`, as float32, of each row's largest, of equal ones the first; the width where one is NaN. */
+/** Index `(S)`, as float32, of each row's first maximum; the width if the row contains NaN. */
 function firstLargest(scores: tf.Tensor): tf.Tensor {
   const width = scores.shape[1]!;
   const isLargest = tf.equal(scores, over('Max', scores, true));
   return over('Min', select(isLargest, tf.range(0, width, 1, 'float32'), tf.scalar(width)));
 }
 
-/** As sampling.ts's: ids `(S, W)`, of which any may come several times; a penalty `(S)` of 1 changes nothing. */
+/** As in sampling.ts: ids `(S, W)` may repeat; a penalty `(S)` of 1 changes nothing. */
 function penalised(logits: tf.Tensor, seen: tf.Tensor, penalties: tf.Tensor): tf.Tensor {
   const [rows, vocabulary] = logits.shape as [number, number];
   const ids = cast(seen, 'int64');
@@ -217,6 +217,6 @@ const cumulative = (x: tf.Tensor, exclusive = false): tf.Tensor =>
   op('Cumsum', [x, tf.scalar(-1, 'int32')], [attr.bool('exclusive', exclusive), attr.bool('reverse', false)]);
 const topOf = (x: tf.Tensor, count: number): [tf.Tensor, tf.Tensor] =>
   rawOp('TopKV2', [attr.bool('sorted', true)], [x, tf.scalar(count, 'int32')]) as [tf.Tensor, tf.Tensor];
-/** Of each row of x `(S, V)` the numbers at its ids `(S, n)`. */
+/** The elements of x `(S, V)` at the ids `(S, n)` of each row. */
 const gatherEach = (x: tf.Tensor, ids: tf.Tensor): tf.Tensor =>
   op('GatherV2', [x, ids, tf.scalar(1, 'int32')], [attr.int('batch_dims', 1)]);

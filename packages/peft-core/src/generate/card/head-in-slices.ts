@@ -4,8 +4,8 @@ import { flowingMatmul } from '../../nn/matmul.ts';
 import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts';
 
 /**
- * `runtime`, whose vocabulary's head is computed a slice after the other where it is kept so that it has slices: unpacked at once a head of
- * int8 takes six times its bytes, which is more than all else that a step computes with.
+ * `runtime` that computes the vocabulary's head slice by slice if its storage has slices: unpacking an int8 head at once takes six
+ * times its bytes, more than everything else in a step.
  */
 export function withHeadInSlices(
   runtime: ModelRuntime,

@@ -1,7 +1,7 @@
 import type { Program, ProgramBuilder, RunOutput, Variable } from '@graft/tf-graph';
 import { chosenTokens, samplerFeeds, samplerInputs, type TokenAsk } from './graph-sampler.ts';
 
-/** What a function of `chosenTokens` returns. */
+/** Outputs of `chosenTokens`. */
 export interface Found {
   tokens: RunOutput;
   logprobs?: RunOutput;
@@ -10,8 +10,8 @@ export interface Found {
 }
 
 /**
- * The logits that tokens were last chosen from, on the card: where more of them have to be sorted than a step sorts, another function
- * sorts all.
+ * Keeps the logits of the last choice on the GPU: if a draw needs more sorted tokens than a step sorts, another function sorts all
+ * of them.
  */
 export class KeptLogits {
   readonly #program: Program;
@@ -38,7 +38,7 @@ export class KeptLogits {
     });
   }
 
-  /** As a step that was asked the same, exactly. */
+  /** The exact result of a step with the same asks. */
   sortAll(asks: readonly TokenAsk[], rows: number, seen: number, likely: number): Found {
     const feeds = samplerFeeds(asks, rows, 'filtered', seen);
     return this.#program.run(this.#sortOn(rows, seen, likely), feeds) as unknown as Found;

@@ -16,24 +16,24 @@ import type { LowRankUpdate } from '../../tuners/tuner.ts';
 import type { UpdateArena } from '../update-arena.ts';
 import { clear } from './card-cache.ts';
 
-/** Lanes of one write; an adapter has a multiple of them. */
+/** Number of lanes per write; an adapter occupies a multiple of it. */
 const CHUNK = 8;
 
-/** The largest number of bfloat16: beyond it a rounded number is infinite, and 0 times that is NaN in other adapters' rows. */
+/** The largest bfloat16 number: larger ones would be rounded to infinity, and 0 times infinity is NaN in other adapters' rows. */
 const LARGEST = 3.3895313892515355e38;
 
-/** Where an adapter's updates lie: as many lanes in every module as its largest rank. */
+/** Place of an adapter's updates: in every module as many lanes as its largest rank. */
 export interface PlacedLanes {
   readonly begin: number;
   readonly size: number;
   users: number;
 }
 
-/** What a function needs to apply updates to its rows. */
+/** Inputs of a function that applies updates to its rows. */
 export interface RowLanes {
-  /** `(N)` float32: the number of each row's adapter, −1 for none. */
+  /** `(N)` float32: the index of each row's adapter, −1 for none. */
   owners: tf.Tensor;
-  /** `(L)` int32: the lanes of the adapters of a run, and as float32 whose each is; −2 for one that is left over. */
+  /** `(L)` int32: the lanes of a run's adapters; and the index of each lane's adapter as float32, −2 for unused entries. */
   lanes: tf.Tensor;
   laneOwners: tf.Tensor;
 }
@@ -46,16 +46,16 @@ interface Module {
 }
 
 /**
- * The updates of low rank of many adapters in the memory of a card: a lane is a row of A and a column of B of every linear module.
- * Rows of different adapters are computed together: every row times the lanes of all adapters of a run, and of the products each row
- * keeps those of its own adapter. So there are two products for each module, whatever adapters there are.
+ * Stores the low-rank updates of many adapters in GPU memory: a lane is a row of A and a column of B of every linear module.
+ * Rows of different adapters are computed together: every row is multiplied by the lanes of all adapters in a run, and only the products
+ * with its own adapter's lanes are kept. So each module needs two products, however many adapters there are.
  */
 export class LaneArena implements UpdateArena<PlacedLanes> {
   readonly #modules = new Map<string, Module>();
   readonly #lanes: number;
   readonly #write: (feeds: Record<string, Int32Array | Float32Array>) => void;
   readonly #sizes: [name: string, inputs: number, outputs: number][];
-  /** In the order in which they were last used. */
+  /** The adapters, least recently used first. */
   readonly #placed = new Set<PlacedLanes>();
 
   constructor(
@@ -98,7 +98,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     this.#write = (feeds) => void program.run(write as ProgramFunction, feeds);
   }
 
-  /** Lanes in all. */
+  /** Total number of lanes. */
   get lanes(): number {
     return this.#lanes;
   }
@@ -141,14 +141,14 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     if (this.#placed.delete(placed)) this.#placed.add(placed);
   }
 
-  /** `runtime`, whose linear modules add each row's own update. */
+  /** `runtime` with linear modules that add each row's own update. */
   applied(runtime: ModelRuntime, { owners, lanes, laneOwners }: RowLanes): ModelRuntime {
     const isOwn = tf.equal(tf.expandDims(owners, -1), tf.expandDims(laneOwners, 0)); // (N, L)
     const linear = (module: string, x: tf.Tensor): tf.Tensor => {
       const y = runtime.linear(module, x);
       const { a, b } = this.#modules.get(module)!;
       const down = product(x, a.gather(lanes, { stored: true, partlyWritten: true }), true); // (N, L)
-      // Chosen, not multiplied by 0: another adapter's may be infinite.
+      // Selected instead of multiplied by 0, since another adapter's product may be infinite.
       const own = rawOp('SelectV2', [], [isOwn, down, tf.scalar(0)])[0]!;
       const update = product(own, b.gather(lanes, { stored: true, partlyWritten: true }), false);
       return flowing(tf.add(exactly(y), exactly(update)));
@@ -156,7 +156,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
     return { ...runtime, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
   }
 
-  /** The first of `size` free lanes, after as many as needed of those that nobody uses were forgotten, the longest unused first. */
+  /** The first of `size` free lanes, after evicting as many unused updates as needed, least recently used first. */
   #room(size: number, forget: (gone: PlacedLanes) => void): number | null {
     for (;;) {
       let begin = 0;
@@ -173,7 +173,7 @@ export class LaneArena implements UpdateArena<PlacedLanes> {
   }
 }
 
-/** x times lanes, in the type that these are stored in. */
+/** The product of x with lanes, in the storage type of the lanes. */
 function product(x: tf.Tensor, lanes: tf.Tensor, transposed: boolean): tf.Tensor {
   const attrs = [attr.bool('adj_x', false), attr.bool('adj_y', transposed)];
   return rawOp('BatchMatMulV2', attrs, [cast(x, storageOf(lanes)), lanes])[0]!;

@@ -50,7 +50,7 @@ const fallback = {
   },
 };
 
-/** What token counts fall below: runs of what is one token, and what normalising makes shorter. */
+/** Texts with the fewest tokens per byte: runs that form one token, and text that normalising shortens. */
 const hostile = (files: TokenizerFiles): string[] => {
   const { model } = files.tokenizerJson as { model: { vocab: Record<string, number> } };
   const longest = Object.keys(model.vocab).reduce((one, token) => (token.length > one.length ? token : one));
@@ -80,7 +80,7 @@ function check(files: TokenizerFiles): void {
   }
 }
 
-/** Of a text of so many bytes that any vocabulary has. */
+/** The lower bound for a text with this number of bytes that every vocabulary has. */
 const fewestOf = (files: TokenizerFiles, bytes = 42_000) => fewestTokensBy(files)('a'.repeat(bytes));
 
 test('no text has fewer tokens than its bytes allow', async () => {

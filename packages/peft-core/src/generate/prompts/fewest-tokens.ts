@@ -25,12 +25,12 @@ interface TokenizerJson {
   added_tokens?: { content: string; lstrip?: boolean; rstrip?: boolean }[];
 }
 
-/** NFC makes one byte of 3 at most: U+1FEF becomes a grave accent. */
+/** NFC shortens a text at most by this factor: U+1FEF, of 3 bytes, becomes a grave accent, of one. */
 const nfcShrinks = 3;
 
 /**
- * How many tokens a text has at least, by the bytes of UTF-8 that one token can stand for; only bytes are counted. 0 of every
- * text where there is no such number: tokenizers that leave parts of a text out, or that make one token of any unknown word.
+ * Computes a lower bound of a text's number of tokens from the maximum number of UTF-8 bytes per token; it only counts bytes. The bound
+ * is 0 if there is no such maximum: for tokenizers that drop parts of a text, or that encode any unknown word as one token.
  */
 export function fewestTokensBy(files: TokenizerFiles): (text: string) => number {
   const most = mostBytes(files);
@@ -38,7 +38,7 @@ export function fewestTokensBy(files: TokenizerFiles): (text: string) => number 
   const { perToken, isLacking } = most;
   return (text) => {
     const bytes = Buffer.byteLength(text);
-    // Bytes that the vocabulary lacks, as that of SmolLM2 lacks 0x04, are left out.
+    // Bytes that the vocabulary lacks are dropped; SmolLM2, for example, lacks 0x04.
     const kept = isLacking && Math.ceil(bytes / perToken) > 1 ? keptBytes(text, isLacking) : bytes;
     return Math.ceil(kept / perToken);
   };
@@ -47,14 +47,14 @@ export function fewestTokensBy(files: TokenizerFiles): (text: string) => number 
 function keptBytes(text: string, isLacking: Uint8Array): number {
   const bytes = Buffer.from(text);
   let kept = bytes.length;
-  // By index: ten times as fast as the iterator, in a megabyte that is between two steps.
+  // An index loop is ten times as fast as the iterator, which matters for a megabyte between two steps.
   for (let i = 0; i < bytes.length; i++) kept -= isLacking[bytes[i]!]!;
   return kept;
 }
 
 interface MostBytes {
   perToken: number;
-  /** By byte; null: the vocabulary has all of UTF-8's. */
+  /** By byte; null if the vocabulary has all bytes of UTF-8. */
   isLacking: Uint8Array | null;
 }
 
@@ -64,7 +64,7 @@ function mostBytes({ tokenizerJson, tokenizerConfig }: TokenizerFiles): MostByte
   if (model?.type !== 'BPE' || !model.vocab) return null;
   if (model.continuing_subword_prefix || model.continuing_subword_suffix || model.end_of_word_suffix)
     return null;
-  // They take any number of spaces.
+  // Such tokens absorb any number of spaces.
   if (added_tokens.some(({ lstrip, rstrip }) => lstrip || rstrip)) return null;
   const splits = stepsOf(pre_tokenizer);
   const normalizers = stepsOf(normalizer);
@@ -80,10 +80,10 @@ function mostBytes({ tokenizerJson, tokenizerConfig }: TokenizerFiles): MostByte
   );
   const lacks = isLacking.includes(1);
   const shrinks = normalizers.some(({ type }) => type === 'NFC') ? nfcShrinks : 1;
-  // Characters of unknown bytes become one unknown token; and what NFC makes of others may be left out.
+  // Consecutive unknown characters become one token; and the results of NFC may be dropped.
   if (lacks && (!isByteLevel || model.unk_token || shrinks > 1)) return null;
   if (!isByteLevel && !model.byte_fallback) return null;
-  // A byte-level token has a character for each byte; one of another kind its text, and a space's stand-in is longer than a space.
+  // A byte-level token has a character for each byte; others have their text, in which the substitute for a space is longer than a space.
   const bytesOf = (token: string) => (isByteLevel ? token.length : Buffer.byteLength(token));
   const longest = Object.keys(vocab).reduce((most, token) => Math.max(most, bytesOf(token)), 1);
   const ofAdded = added_tokens.map(({ content }) => Buffer.byteLength(content));
@@ -96,10 +96,10 @@ function shrinksNothing({ type, content = '', pattern }: Step): boolean {
   return pattern?.String !== undefined && Buffer.byteLength(content) >= Buffer.byteLength(pattern.String);
 }
 
-/** Whether UTF-8 has the byte. */
+/** Whether the byte occurs in UTF-8. */
 const inUtf8 = (byte: number): boolean => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5);
 
-/** Ways of splitting a text that leave nothing out. */
+/** Pre-tokenizers that drop nothing. */
 const keptWhole = new Set(['ByteLevel', 'Digits', 'Split', 'Punctuation', 'Metaspace']);
 
 const byteTokens = Array.from(

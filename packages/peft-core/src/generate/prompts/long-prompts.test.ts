@@ -1,4 +1,4 @@
-/** Long prompts beside answers that are being written. */
+/** Tests long prompts beside answers in progress. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { type BaseModel, openBaseModel } from '../../files.ts';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { type GenerateRequest, openGenerator } from '../generator.ts';
 
-/** So many positions that a prompt of 900,000 bytes, at five a token at most, has to be tokenised. */
+/** So large that a prompt of 900,000 bytes, with at most five bytes per token, has to be tokenised. */
 const CONTEXT = 200_000;
 
 let folder: string;

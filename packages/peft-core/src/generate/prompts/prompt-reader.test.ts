@@ -22,7 +22,7 @@ after(() => rm(folder, { recursive: true }));
 const VOCABULARY = 260;
 const wide = { context: 100_000, leading: 0 };
 const owner = { team: 'a', weight: 1 };
-/** A token of this tokenizer is a byte, or one of special text, of five at most. */
+/** A token of this tokenizer has one byte, or up to five if it is special. */
 const long = (tokens: number) => 'ab'.repeat(tokens / 2);
 
 test('a long prompt, read in the thread, has the tokens that it has when it is read at once', async (t) => {
@@ -61,7 +61,7 @@ test('a prompt may have as many tokens as leave one position for the answer', as
     tokens: 5993,
     message: `the prompt has 5993 tokens and the adapter 7 virtual ones; ${within}`,
   });
-  // Five bytes a token at most.
+  // At most five bytes per token.
   assert.deepEqual(await tokensOf('a'.repeat(900_000)), {
     code,
     tokens: 180_000,
@@ -96,7 +96,7 @@ test('teams take turns, by weight, and who leaves is not read', async (t) => {
 test('one that takes too long is refused, those after it are read, and none blocks this thread', async (t) => {
   const reader = new PromptReader(files, VOCABULARY, { readMilliseconds: 200 });
   t.after(() => reader.close());
-  // Reading it takes tens of milliseconds; this template never ends.
+  // Reading takes tens of milliseconds; this template never ends.
   const endless =
     '{% for i in range(100000) %}{% for k in range(100000) %}{% for l in range(9) %}{% endfor %}{% endfor %}{% endfor %}';
   const stuck = new PromptReader({ ...files, chatTemplate: endless }, VOCABULARY, { readMilliseconds: 200 });

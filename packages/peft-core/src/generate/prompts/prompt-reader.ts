@@ -15,15 +15,15 @@ import {
 } from './prompt-tokens.ts';
 
 /**
- * UTF-16 units of a prompt that is tokenised between two steps: a millisecond or two. A thread would answer a whole step later, for a step
- * blocks the process that waits for it.
+ * Maximum UTF-16 units of a prompt that is tokenised between two steps, in a millisecond or two. A thread's reply would arrive a whole
+ * step later, since a step blocks the process.
  */
 const SHORT = 4096;
-/** A prompt that takes longer is refused. Those of a megabyte take less than one. */
+/** Time limit for tokenising a prompt. A megabyte takes less than a second. */
 const READ_MILLISECONDS = 10_000;
-/** To start the thread, and to load the tokenizer there. */
+/** Time limit for starting the thread and loading its tokenizer. */
 const LOAD_MILLISECONDS = 120_000;
-/** Of the thread. Tokenizers of 250,000 tokens take some 300. */
+/** Heap limit of the thread. Tokenizers with 250,000 tokens take about 300 MB. */
 const HEAP_MB = 1024;
 
 interface Waiting extends Owned {
@@ -34,9 +34,9 @@ interface Waiting extends Owned {
 }
 
 /**
- * Tokenises the prompts of one base model: short ones at once, longer ones in a thread, one after the other, in which teams take turns by
- * weight. So no prompt makes the answers that are being written wait, and a team's long prompts make those of others wait for one of them
- * at most. Who lets requests in bounds how many wait: the generator's process admits some for each row of a step.
+ * Tokenises the prompts of one base model: short ones immediately, longer ones in a thread, one at a time, with teams taking turns by
+ * weight. So no prompt delays answers in progress, and a team's long prompts delay another team's by at most one prompt. The caller
+ * limits how many prompts wait: the generator's process admits a few per row of a step.
  */
 export class PromptReader {
   readonly tokenizer: Tokenizer;
@@ -59,8 +59,8 @@ export class PromptReader {
   }
 
   /**
-   * The tokens of a prompt, or its refusal: `prompt_not_tokenized` where that takes too long or too much memory, which counts as the most
-   * tokens that a prompt may have. Throws what the chat template throws, `answer_failed`, and the reason of `signal`.
+   * The tokens of a prompt, or its rejection: `prompt_not_tokenized` if that takes too much time or memory, which counts as the maximum
+   * number of prompt tokens. Throws the errors of the chat template, `answer_failed`, and the reason of `signal`.
    */
   async read(
     prompt: Prompt,
@@ -88,7 +88,7 @@ export class PromptReader {
     }
   }
 
-  /** Prompts that wait or are being tokenised are refused. */
+  /** Prompts that are waiting or being tokenised fail. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const { reject } of this.#waiting) reject(closed());
@@ -100,7 +100,7 @@ export class PromptReader {
     this.#isReading = true;
     let last: string | null = null;
     for (;;) {
-      // Where two have had as much, the one that was not last is next.
+      // Of teams with equal use, one other than the last is next.
       const isNext = ({ team }: Owned) => team !== last;
       const all = [...this.#waiting];
       const inTurn = [...all.filter(isNext), ...all.filter((one) => !isNext(one))];
@@ -139,7 +139,7 @@ export class PromptReader {
     }
   }
 
-  /** Whether it is refused by its length alone, which costs no more than counting its bytes. */
+  /** Whether the prompt is rejected for its length alone, which only requires counting its bytes. */
   #isTooLong(prompt: Prompt, limits: PromptLimits): boolean {
     return 'prompt' in prompt && this.#rules.fewestTokens(prompt.prompt) > mostTokens(limits);
   }
@@ -156,7 +156,7 @@ export class PromptReader {
 
   async #call(call: PromptCall & { limits: PromptLimits }): Promise<PromptAnswer> {
     const milliseconds = this.#readMilliseconds;
-    // A call would start the thread again, and nothing would end it.
+    // A call would restart the thread, and nothing would end it.
     if (this.#closed) throw closed();
     try {
       return await this.#thread.call(call, { ms: milliseconds });
@@ -176,7 +176,7 @@ export class PromptReader {
   }
 }
 
-/** The answer fails; the engine is as it was. */
+/** The error of one answer; the engine is unaffected. */
 const failed = (cause: unknown) =>
   new GraftError('answer_failed', 'the prompt could not be tokenised', { fault: 'system', cause });
 const closed = () => new Error('the generator was closed');

@@ -1,4 +1,4 @@
-/** Thread: tokenises prompts, so that the answers that are being written need not wait for it. */
+/** Worker thread that tokenises prompts, so that answers in progress need not wait. */
 import { isDeepStrictEqual } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import { GraftError } from '../../errors.ts';
@@ -13,7 +13,7 @@ import {
   promptTokens,
 } from './prompt-tokens.ts';
 
-/** A thread that has just started takes the tokenizer's files first. */
+/** A newly started thread receives the tokenizer's files first. */
 export type PromptCall =
   | { files: TokenizerFiles; vocabularySize: number }
   | { prompt: Prompt; limits: PromptLimits; team: string };
@@ -24,7 +24,7 @@ export type PromptAnswer =
   | { fault: Pick<GraftError, 'code' | 'message' | 'fault' | 'param'> };
 
 let rules: PromptRules | null = null;
-/** The text that was tokenised last: the choices of one request all have the same. */
+/** The last tokenised text: all choices of one request have the same. */
 let last: { team: string; text: string; options: EncodeOptions; ids: number[] } | null = null;
 
 function encodeFor(team: string, { tokenizer }: PromptRules): Tokenizer['encode'] {

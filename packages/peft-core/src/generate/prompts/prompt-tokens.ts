@@ -3,61 +3,62 @@ import type { Message } from '../../chat/message.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { strayToken, type Tokenizer } from '../../text/index.ts';
 
-/** What a request has the model read: a conversation, or a text that it continues. */
+/** The input of a request: a conversation, or a text to continue. */
 export type Prompt = (Conversation | { prompt: string }) & {
-  /** Special tokens in messages and prompt are tokens, not plain text. Default false. */
+  /** Special tokens in messages and prompt are encoded as tokens, not as plain text. Default false. */
   allowSpecialTokens?: boolean;
 };
 
 interface Conversation {
   messages: Message[];
-  /** Other variables of the chat template. */
+  /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
-  /** The template shows the date of training, and not today's. */
+  /** The template shows the date used in training instead of today's. */
   hasLearntDate?: boolean;
 }
 
-/** How a model's prompts become tokens. */
+/** Rules for tokenising a model's prompts. */
 export interface PromptRules {
   tokenizer: Tokenizer;
-  /** Of a text, by counting its bytes (`fewestTokensBy`). */
+  /** Lower bound of a text's tokens from its number of bytes (`fewestTokensBy`). */
   fewestTokens(text: string): number;
-  /** Rows of the embedding table. */
+  /** Number of rows in the embedding table. */
   vocabularySize: number;
 }
 
-/** What a model can answer. */
+/** Limits on what a model can answer. */
 export interface PromptLimits {
-  /** Positions of an adapter's virtual tokens, the prompt and the answer together. */
+  /** Maximum number of positions for an adapter's virtual tokens, the prompt and the answer together. */
   context: number;
-  /** Positions of the adapter before the prompt. */
+  /** Number of the adapter's positions before the prompt. */
   leading: number;
 }
 
 /**
- * The tokens of a prompt, or why it is refused, and how many tokens were read: where the text is so long that it was not tokenised, the
- * fewest that it can have.
+ * The tokens of a prompt, or the reason why it is rejected with its number of tokens; a lower bound if the text was too long to be
+ * tokenised.
  */
 export type PromptTokens =
   | { ids: Int32Array }
   | { refusal: { code: string; message: string }; tokens: number };
 
-/** What a template makes of a message without content, about. */
+/** Approximate length of a template's text for a message without content. */
 const UNITS_OF_MESSAGE = 32;
 
-/** UTF-16 units of a prompt's text, about. */
+/** Approximate UTF-16 units of a prompt's text. */
 export function unitsOf(prompt: Prompt): number {
   if ('prompt' in prompt) return prompt.prompt.length;
   const units = prompt.messages.reduce((sum, { content }) => sum + content.length + UNITS_OF_MESSAGE, 0);
   return units + (prompt.templateKwargs ? JSON.stringify(prompt.templateKwargs).length : 0);
 }
 
-/** Tokens that a prompt may have: one position at least is the answer's. */
+/** Maximum number of tokens in a prompt: at least one position is left for the answer. */
 export const mostTokens = ({ context, leading }: PromptLimits): number => Math.max(0, context - leading - 1);
 
 /**
- * The tokens of a prompt that leaves at least one position for the answer, as `context_length_exceeded` says otherwise; a text that is too
- * long whatever its tokens are is not tokenised. Refuses with `empty_prompt` and `invalid_token_id`. Throws what the chat template throws.
+ * The tokens of a prompt that leaves at least one position for the answer. Otherwise rejects it with `context_length_exceeded`, without
+ * tokenising a text that is too long in any case. Also rejects with `empty_prompt` and `invalid_token_id`. Throws the errors of the chat
+ * template.
  */
 export function promptTokens(
   prompt: Prompt,
@@ -90,13 +91,13 @@ export function promptTokens(
       tokens: 0,
     };
   if (ids.length > most) return tooLong(ids.length, `${ids.length}`);
-  // The model would read larger ids as an adapter's virtual tokens.
+  // The model would interpret larger ids as an adapter's virtual tokens.
   const stray = ids.find((id) => id >= vocabularySize);
   if (stray === undefined) return { ids: Int32Array.from(ids) };
   const message = `the prompt has ${strayToken(tokenizer, stray, vocabularySize)}; leave it out`;
   return { refusal: { code: 'invalid_token_id', message }, tokens: ids.length };
 }
 
-/** The field of a request that holds its prompt. */
+/** The field of a request that contains its prompt. */
 export const paramOf = (prompt: Prompt): 'messages' | 'prompt' =>
   'messages' in prompt ? 'messages' : 'prompt';

@@ -18,7 +18,7 @@ test('special tokens in messages and prompts are plain text, and tokens where th
     }
   };
   try {
-    // As text it has a token for each of its four characters.
+    // As plain text it has a token for each of its four characters.
     for (const text of [
       { prompt: 'a</s>b' },
       { messages: [{ role: 'user', content: 'a</s>b' }] },

@@ -1,4 +1,4 @@
-/** What a template gets besides the conversation: an adapter's own variables and date, from training to its answers. */
+/** Template inputs besides the conversation: an adapter's own variables and date, from training to its answers. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -61,7 +61,7 @@ test('an adapter answers with the variables and the date that it was trained wit
     assert.equal(await countPrompt({ chat_template_kwargs: { think: true } }), bare + 100);
     assert.equal(await countPrompt({ adapter: at('plain') }), bare + 10);
     assert.equal(await countPrompt({ adapter: at('thinking') }), bare + 110);
-    // A request has the last word.
+    // Variables of the request take precedence.
     const request = { adapter: at('thinking'), chat_template_kwargs: { think: false } };
     assert.equal(await countPrompt(request), bare + 10);
   } finally {

@@ -6,12 +6,12 @@ export interface TokenLikelihood {
   logprob: number;
 }
 
-/** A token that was taken, and the most probable ones in its place. */
+/** A chosen token, and the most probable tokens at its position. */
 export interface LikelyTokens extends TokenLikelihood {
   top: TokenLikelihood[];
 }
 
-/** Of logits `(V)`; `count` of the most probable tokens, the first ones first. Sums in double precision. */
+/** Log-probabilities from logits `(V)`, with the `count` most probable tokens, ties by id. Sums in double precision. */
 export function likelyTokens(
   logits: Float32Array,
   taken: number,
@@ -27,7 +27,7 @@ export function likelyTokens(
   return { ...of(taken), top: largest(logits, count).map(of) };
 }
 
-/** Indices of the `count` largest, in order; of equal ones the first. */
+/** Indices of the `count` largest values, in order; ties by index. */
 function largest(values: Float32Array, count: number): number[] {
   const found: number[] = [];
   if (count === 0) return found;

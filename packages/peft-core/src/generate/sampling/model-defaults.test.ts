@@ -42,7 +42,7 @@ test("what a request leaves to the model is the model's, and what it says is its
     const cold = await say({ ...file, temperature: 0.5 });
     assert.notEqual(cold, asFile);
     assert.equal(await say({ temperature: 0.5, model_defaults: others }), cold);
-    // Each field has its say.
+    // Each field has an effect.
     for (const other of [{ top_k: 2 }, { repetition_penalty: 1 }, { min_p: 0.9 }])
       assert.notEqual(await say({ ...file, ...other }), asFile, JSON.stringify(other));
   } finally {

@@ -2,7 +2,7 @@ import { type SamplingField, samplingFields } from '../../schema/sampling-fields
 
 const between = (least: number, most: number) => (value: number) => value >= least && value <= most;
 
-/** What of each field a model's file may say: transformers' own range. Another value is passed over. */
+/** Valid values of each field in a model's file: transformers' own range. Other values are ignored. */
 const isRight: Record<SamplingField, (value: number) => boolean> = {
   temperature: between(0, 100),
   top_p: (value) => value > 0 && value <= 1,
@@ -12,8 +12,8 @@ const isRight: Record<SamplingField, (value: number) => boolean> = {
 };
 
 /**
- * How a model's authors want its tokens chosen, by its generation_config.json. `do_sample: false` is a temperature of 0; where the file
- * does not have it, as most do not, the other fields count all the same, as in vLLM.
+ * The sampling defaults of a model's generation_config.json. `do_sample: false` is a temperature of 0; if the file
+ * lacks `do_sample`, as most do, the other fields apply anyway, as in vLLM.
  */
 export function modelDefaults(
   generationConfig: Record<string, unknown> | null,

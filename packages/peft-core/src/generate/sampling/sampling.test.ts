@@ -58,7 +58,7 @@ for (const [i, { logits, ids, options, probabilities: expected }] of golden.case
       assert.equal(ours[token]! > 0, p > 0, `token ${token}: ${ours[token]} and ${p}`);
       assert.ok(Math.abs(ours[token]! - p) < 1e-6, `token ${token}: ${ours[token]} and ${p}`);
     }
-    // The draw follows them.
+    // The draws follow these probabilities.
     const draws = 2000;
     const counts = new Array<number>(logits.length).fill(0);
     for (let draw = 0; draw < draws; draw++)

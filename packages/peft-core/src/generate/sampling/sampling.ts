@@ -1,23 +1,23 @@
 import { GraftError } from '../../errors.ts';
 
-/** How the next token is chosen. All but the first two change nothing by default. */
+/** How the next token is chosen. All fields but the first two have no effect by default. */
 export interface SamplingOptions {
-  /** 0 takes the most probable token. */
+  /** 0 chooses the most probable token. */
   temperature: number;
-  /** Share of the probability that is kept, most probable tokens first; 1 keeps all. */
+  /** Share of the probability mass that is kept, most probable tokens first; 1 keeps all. */
   topP: number;
-  /** How many of the most probable tokens are kept, with those that are as probable as the last; 0 keeps all. */
+  /** Number of the most probable tokens that are kept; ties with the last are kept, too. 0 keeps all. */
   topK?: number;
-  /** Tokens of less than this share of the most probable one's probability are left out; 0 leaves out none. */
+  /** Tokens with less than this share of the most probable token's probability are excluded; 0 excludes none. */
   minP?: number;
-  /** What is there already is less probable by this: above 0, 1 changes nothing. */
+  /** Makes tokens that already occur less probable; above 0, and 1 changes nothing. */
   repetitionPenalty?: number;
 }
 
 /**
- * Logits `(V)` in which tokens that are in `ids` are less probable, for a penalty above 1: their logits are divided by it, negative ones
- * multiplied (Keskar et al. 2019, arXiv:1909.05858). As transformers' RepetitionPenaltyLogitsProcessor, in float32. Ids that are none of
- * the vocabulary, as those of virtual tokens, are passed over. The given logits are not changed.
+ * Logits `(V)` in which tokens of `ids` are less probable, for a penalty above 1: positive logits are divided by it, negative ones
+ * multiplied (Keskar et al. 2019, arXiv:1909.05858). Same as transformers' RepetitionPenaltyLogitsProcessor, in float32. Ids outside
+ * the vocabulary, such as those of virtual tokens, are skipped. Does not modify its argument.
  */
 export function penalised(logits: Float32Array, ids: readonly number[], penalty: number): Float32Array {
   if (penalty === 1) return logits;
@@ -31,8 +31,8 @@ export function penalised(logits: Float32Array, ids: readonly number[], penalty:
 }
 
 /**
- * Picks a token from logits `(V)`; `uniform` is a number in [0, 1). Softmax and sums in double precision.
- * Throws `non_finite_logits` where one of them is NaN or infinite: no probabilities follow from them.
+ * Samples a token from logits `(V)`; `uniform` is a number in [0, 1). Softmax and sums are in double precision.
+ * Throws `non_finite_logits` if a logit is NaN or infinite, since there are no probabilities then.
  */
 export function sampleToken(logits: Float32Array, options: SamplingOptions, uniform: number): number {
   const best = argMax(logits);
@@ -42,7 +42,7 @@ export function sampleToken(logits: Float32Array, options: SamplingOptions, unif
   return tokens ? tokens[at]! : at;
 }
 
-/** Probabilities `(V)` from which `sampleToken` picks, at a temperature above 0; 0 of tokens that are left out. */
+/** Probabilities `(V)` from which `sampleToken` samples, at a temperature above 0; 0 for excluded tokens. */
 export function probabilities(logits: Float32Array, options: SamplingOptions): Float64Array {
   const { weights, tokens, mass } = keptTokens(logits, argMax(logits), options);
   const all = new Float64Array(logits.length);
@@ -51,16 +51,16 @@ export function probabilities(logits: Float32Array, options: SamplingOptions): F
 }
 
 interface Kept {
-  /** In proportion to probabilities. */
+  /** Proportional to probabilities. */
   weights: ArrayLike<number>;
-  /** Whose they are; null: of all tokens in order. */
+  /** The tokens of the weights; null: all tokens in order. */
   tokens: readonly number[] | null;
-  /** Their sum. */
+  /** Sum of the weights. */
   mass: number;
 }
 
 /**
- * What is kept, in the order in which transformers' generate applies its processors: temperature, top-k, top-p (Holtzman et al. 2020,
+ * The kept tokens, with filters in the order of transformers' generate: temperature, top-k, top-p (Holtzman et al. 2020,
  * arXiv:1904.09751: the token that crosses the mass is kept), min-p (Nguyen et al. 2024, arXiv:2407.01082).
  */
 function keptTokens(
@@ -96,7 +96,7 @@ function keptTokens(
   return { weights: tokens.map((token) => weights[token]!), tokens, mass };
 }
 
-/** Index of the weight in which the sum of those before it and its own crosses `target`. */
+/** Index of the weight at which the cumulative sum exceeds `target`. */
 function walk(weights: ArrayLike<number>, target: number): number {
   let sum = 0;
   let last = 0;
@@ -109,7 +109,7 @@ function walk(weights: ArrayLike<number>, target: number): number {
   return last;
 }
 
-/** The `k`-th largest of more than `k` numbers, by a heap of the largest so far whose first is the least of them. */
+/** The `k`-th largest of more than `k` numbers, found with a min-heap of the `k` largest so far. */
 function kthLargest(values: Float32Array, k: number): number {
   const heap = values.slice(0, k).sort();
   for (let i = k; i < values.length; i++) {
@@ -129,7 +129,7 @@ function kthLargest(values: Float32Array, k: number): number {
   return heap[0]!;
 }
 
-/** Index of the largest logit, of equal ones the first. */
+/** Index of the largest logit; ties by index. */
 function argMax(logits: Float32Array): number {
   let best = 0;
   for (let i = 0; i < logits.length; i++) {

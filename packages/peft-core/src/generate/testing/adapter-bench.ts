@@ -10,7 +10,7 @@ import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
 import { ServedModels } from '../served-models.ts';
 import { limitsFor, OneSequence } from './one-sequence.ts';
 
-/** Positions that prompt, answer and virtual tokens have together. */
+/** Maximum positions of prompt, answer and virtual tokens together. */
 export const CONTEXT = 48;
 
 /** A tiny base model, and trained adapters on it by name. */
@@ -19,7 +19,7 @@ export interface AdapterBench {
   names: string[];
   /** Null for the base model alone. */
   folderOf(name: string | null): string | null;
-  /** How often the base model's embedding was read since it was last set. */
+  /** Number of reads of the base model's embedding since this was last reset. */
   loads: number;
   close(): Promise<void>;
 }
@@ -72,8 +72,8 @@ export async function makeAdapterBench(given: {
 }
 
 /**
- * Lets the adapters take turns on a base that is loaded once: each must give the log-probabilities that `scoreTexts` gives for
- * `input`, from number `from` on. `answer` gives them of a sequence that `begin` makes; `virtual` are ids to put before the input.
+ * Switches between the adapters on a base that is loaded once: each must give the log-probabilities of `scoreTexts` for
+ * `input`, from index `from` on. `answer` returns them for a sequence created by `begin`; `virtual` are ids to put before the input.
  */
 export async function checkTurns(
   bench: AdapterBench,

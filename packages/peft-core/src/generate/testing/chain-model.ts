@@ -3,13 +3,13 @@ import path from 'node:path';
 import { Random } from '../../random.ts';
 import { tinyConfig, writeByteModel } from '../../testing/tiny-model.ts';
 
-/** Ids of the tiny tokenizer's special tokens; `turnEnd` is called `<|im_end|>` in a chain model. */
+/** Ids of the tiny tokenizer's special tokens; `turnEnd` is named `<|im_end|>` in a chain model. */
 export const chainTokens = { bos: 256, eos: 257, turnEnd: 259 };
 
 /**
- * A real llama, whose blocks add nothing and whose head's rows are the embeddings of the tokens before: greedy, it writes `chain` token by
- * token after its first one, whatever is before that. Its chat template ends turns with `<|im_end|>`, and its files name `</s>` alone as
- * the end, as those of a base model do.
+ * Writes a real llama model whose blocks add nothing and whose head rows are the embeddings of the preceding tokens: with greedy sampling
+ * it generates `chain` token by token after its first token, whatever precedes that. Its chat template ends turns with `<|im_end|>`, and
+ * its files name only `</s>` as the end token, like those of a base model.
  */
 export async function writeChainModel(
   folder: string,

@@ -3,7 +3,7 @@ import { BLOCK, RESERVED } from '../block-pool.ts';
 import type { ServedModel } from '../served-models.ts';
 import type { EncodedInput, ModelFunctions, Piece, ServingLimits } from '../step.ts';
 
-/** Limits of a program of few sequences of `context` positions. */
+/** Limits of a program with few sequences of `context` positions. */
 export const limitsFor = (context: number, rows = 2): ServingLimits => ({
   context,
   rows,
@@ -11,7 +11,7 @@ export const limitsFor = (context: number, rows = 2): ServingLimits => ({
   updateBytes: 2 ** 20,
 });
 
-/** A sequence in a program's cache, alone, in blocks that lie there in the opposite order. */
+/** A single sequence in a program's cache, in blocks in reverse order. */
 export class OneSequence {
   readonly #model: AnsweringModel & ModelFunctions;
   readonly #updates: Piece['updates'];
@@ -19,7 +19,7 @@ export class OneSequence {
   readonly #input: EncodedInput | null = null;
   #position: number;
 
-  /** `input` is what an encoder reads. */
+  /** `input`: input of the encoder. */
   constructor(
     { model, updates }: Pick<ServedModel, 'model' | 'updates'>,
     context: number,
@@ -39,7 +39,7 @@ export class OneSequence {
     model.prime(this.#blocks);
   }
 
-  /** Appends `ids`, of which there is at least one, and gives the logits `(V)` after the last. */
+  /** Appends `ids`, at least one, and returns the logits `(V)` after the last. */
   append(ids: readonly number[]): Float32Array {
     const at = { start: this.#position, blocks: this.#blocks, updates: this.#updates, input: this.#input };
     const pieces = [{ ids, ...at }];

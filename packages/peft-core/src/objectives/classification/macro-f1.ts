@@ -1,4 +1,4 @@
-/** Mean F1 of all classes that were wanted or predicted; F1 = 2 · hits / (wanted + predicted). Source: scikit-learn, f1_score. */
+/** Mean F1 over all classes that are wanted or predicted; F1 = 2 · hits / (wanted + predicted). Source: scikit-learn, f1_score. */
 export function macroF1(wanted: readonly number[], predicted: readonly number[]): number {
   const counts = new Map<number, { hits: number; all: number }>();
   const add = (label: number, hits: number, all: number) => {

@@ -1,10 +1,10 @@
 import { accuracy } from '../accuracy.ts';
 import type { Objective, Outcome } from '../objective.ts';
 
-/** Pairs of a batch: each has the texts of all others for negatives. */
+/** Default number of pairs in a batch: each uses the texts of all others as negatives. */
 const usualBatch = 32;
 
-/** Whether the pairs were ranked in pools; jobs of earlier versions measure them by batches. */
+/** Whether the pairs were ranked in pools; jobs of earlier versions measure them batch by batch. */
 const isRanked = ({ means }: Outcome) => means.reciprocal_rank !== undefined;
 
 /** Cross entropy of an anchor's own positive among the texts of the batch. */

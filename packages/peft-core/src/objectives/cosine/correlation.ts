@@ -1,4 +1,4 @@
-/** Pearson's r; 0 where it is not defined, since all values of a side are equal. */
+/** Pearson's r; 0 where it is undefined because all values of one side are equal. */
 export function correlation(a: readonly number[], b: readonly number[]): number {
   const [x, y] = [centred(a), centred(b)];
   const product = (u: number[], v: number[]) => u.reduce((sum, value, i) => sum + value * v[i]!, 0);

@@ -1,7 +1,7 @@
 import type { Objective } from '../objective.ts';
 import { correlation, ranks } from './correlation.ts';
 
-/** The squared difference of two texts' cosine from their score. */
+/** Squared difference between the cosine of two texts and their score. */
 export const cosine = {
   name: 'cosine',
   method: 'supervised',

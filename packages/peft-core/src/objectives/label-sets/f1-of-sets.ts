@@ -1,6 +1,6 @@
 /**
- * F1 of all classes together, and the mean of each class's own, 0 where it was neither wanted nor predicted. Source: scikit-learn,
- * f1_score of multi-label indicators (average "micro" and "macro", zero_division 0).
+ * F1 over all classes together, and the mean of the F1 of each class, 0 for a class neither wanted nor predicted. Source: scikit-learn,
+ * f1_score for multi-label indicators (average "micro" and "macro", zero_division 0).
  */
 export function f1OfSets(
   wanted: readonly number[],

@@ -4,7 +4,7 @@ import { f1OfSets } from './f1-of-sets.ts';
 
 const needsOneClass = 'is of classes of which a text has one, and here it may have several';
 
-/** Binary cross entropy of every class that a text may have: none, one or several. */
+/** Binary cross entropy of every class; a text may have none, one or several. */
 export const labelSets = {
   name: 'label_sets',
   method: 'supervised',

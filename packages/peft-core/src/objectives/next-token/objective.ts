@@ -1,7 +1,7 @@
 import { accuracy } from '../accuracy.ts';
 import type { Objective } from '../objective.ts';
 
-/** Cross entropy of the next token: of what a conversation answers, of completions, of texts and of their targets. */
+/** Cross entropy of the next token in a conversation's answers, in completions, in texts and in target texts. */
 export const nextToken = {
   name: 'next_token',
   method: 'supervised',

@@ -1,4 +1,4 @@
-/** A token of tokenizer.json's `added_tokens`, which is found in the text before anything else is done with it. */
+/** An entry of tokenizer.json's `added_tokens`: a token that is found in the text before any other processing. */
 export interface AddedToken {
   id: number;
   content: string;
@@ -10,17 +10,17 @@ export interface AddedToken {
 }
 
 /**
- * Which special tokens in a text are tokens: all of them; none, so that they are plain text; or all but those with one of these
- * places (ascending, UTF-16 units of the text) between their first and last characters; those of one unit, before it.
+ * Which special tokens in a text are encoded as tokens: all of them; none, so that they are plain text; or all except those with one of
+ * these places (ascending, in UTF-16 units of the text) between their first and last characters, or before a single-unit token.
  */
 export type SpecialTokens = 'all' | 'none' | readonly number[];
 
-/** Finds added tokens in a text: the leftmost first, of those that begin at one place the longest. */
+/** Finds added tokens in a text: leftmost first, and the longest of those that start at the same place. */
 export class AddedTokens {
   readonly #byText: ReadonlyMap<string, AddedToken>;
   readonly #pattern: RegExp | null;
 
-  /** `byText`: tokens by the text that is looked for. */
+  /** `byText`: tokens by the text to find. */
   constructor(byText: ReadonlyMap<string, AddedToken>) {
     this.#byText = byText;
     this.#pattern = anyOf([...byText.keys()]);
@@ -30,7 +30,7 @@ export class AddedTokens {
     return this.#pattern === null;
   }
 
-  /** Calls `onToken` for each, and passes over special ones, whose ids are `special`, where they are plain text. */
+  /** Calls `onToken` for each token found. Skips special tokens, with ids in `special`, where they are plain text. */
   find(
     text: string,
     tokens: SpecialTokens,
@@ -52,12 +52,12 @@ export class AddedTokens {
 
 function isPlainText(tokens: SpecialTokens, from: number, to: number): boolean {
   if (typeof tokens === 'string') return tokens === 'none';
-  // A token of one character has its place before it.
+  // The place of a single-character token is before it.
   const next = tokens[countUpTo(tokens, to - from === 1 ? from - 1 : from)];
   return next !== undefined && next < to;
 }
 
-/** How many of ascending `values` are at most `limit`. */
+/** Number of ascending `values` that are at most `limit`. */
 export function countUpTo(values: readonly number[], limit: number): number {
   let low = 0;
   let high = values.length;
@@ -69,7 +69,7 @@ export function countUpTo(values: readonly number[], limit: number): number {
   return low;
 }
 
-/** A global pattern that finds any of these texts, the longest first; null for none. */
+/** A global pattern that matches any of these texts, longest first; null for none. */
 export function anyOf(texts: readonly string[]): RegExp | null {
   const escaped = texts
     .filter(Boolean)

@@ -1,10 +1,10 @@
-/** How much of a piece is looked for where a text is not its pieces one after the other, and how far from where it should be. */
+/** Length of a piece's end to search for if the text is not the concatenation of its pieces, and how far from the expected place. */
 const ANCHOR = 32;
 const NEARBY = 96;
 
 /**
- * Where a piece of a text ends in what the text became, when what comes before it ends at `at`. A normaliser may have changed where two
- * pieces meet: then the piece is looked for nearby.
+ * End of a text's piece in the normalised text, if the part before it ends at `at`. The normaliser may have changed the text where two
+ * pieces meet: then the piece is searched for nearby.
  */
 export function endOfPiece(whole: string, piece: string, at: number): number {
   if (whole.startsWith(piece, at)) return at + piece.length;

@@ -28,21 +28,21 @@ interface GeneralParts {
   /** tokenizer_config.json. */
   config: Record<string, unknown>;
   words: WordModel;
-  /** Tokens that are looked for in the normalised text. */
+  /** Tokens to find in the normalised text. */
   added: readonly AddedToken[];
-  /** Ids of the tokens that are plain text where special ones are. */
+  /** Ids of the tokens that are plain text where special tokens are not encoded. */
   special(): ReadonlySet<number>;
 }
 
 /**
- * Any tokenizer.json: normaliser and pre-tokeniser are those of @huggingface/tokenizers, and so is the order of all that happens to
- * a text. The library's own way through its vocabularies is slow, and its Unigram takes no more than 120,000 tokens.
+ * Encodes with any tokenizer.json. Normaliser and pre-tokeniser are those of @huggingface/tokenizers, as is the order of all steps. The
+ * vocabularies are not: the library's are slow, and its Unigram supports at most 120,000 tokens.
  */
 export class GeneralSections implements Sections {
   readonly #hub: HubTokenizer;
   readonly #inner: HubTokenizer;
   readonly #words: WordModel;
-  /** Tokens that are looked for in the normalised text. */
+  /** Tokens to find in the normalised text. */
   readonly #added: AddedTokens;
   readonly #special: () => ReadonlySet<number>;
   readonly #clean: Normalise;
@@ -101,7 +101,7 @@ export class GeneralSections implements Sections {
     return pre_tokenizer ? pre_tokenizer(text, { section_index: isFirst ? 0 : 1 }) : [text];
   }
 
-  /** Places in `text` as places in what it became. */
+  /** Converts places in `text` to places in the normalised text. */
   #placesIn(normal: string, text: string, places: SpecialTokens): SpecialTokens {
     if (typeof places === 'string' || this.#added.isEmpty) return places;
     let from = 0;
@@ -115,7 +115,7 @@ export class GeneralSections implements Sections {
   }
 }
 
-/** Old tokenizers that change the text before all else. */
+/** Cleaning with which some old tokenizers change the text before all other steps. */
 function cleaning({ remove_space, do_lowercase_and_remove_accent }: Record<string, unknown>): Normalise {
   return (text) => {
     const spaced = remove_space === true ? text.trim().split(/\s+/).join(' ') : text;
@@ -123,7 +123,7 @@ function cleaning({ remove_space, do_lowercase_and_remove_accent }: Record<strin
   };
 }
 
-/** The library's tokenizer of what does not begin a section: nothing is put before it. */
+/** The library's tokenizer for text that does not start a section: it adds no prefix. */
 export function innerTokenizer(tokenizerJson: TokenizerJson, config: Record<string, unknown>): HubTokenizer {
   return new HubTokenizer(
     {

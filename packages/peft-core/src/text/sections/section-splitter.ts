@@ -2,13 +2,13 @@ import type { EncodedText } from '../encoded-text.ts';
 import { type AddedToken, AddedTokens, type SpecialTokens } from './added-tokens.ts';
 import { placesWithin, type Sections, trimmed } from './sections.ts';
 
-/** Splits a text at its added tokens; what lies between them is a section, tokenised by itself. */
+/** Splits a text at its added tokens; the text between two of them is a section, which is tokenised separately. */
 export class SectionSplitter {
   readonly #added: AddedTokens;
   readonly #sections: Sections;
   readonly #special: () => ReadonlySet<number>;
 
-  /** `special`: ids of the tokens that are plain text where special ones are. */
+  /** `special`: ids of the tokens that are plain text where special tokens are not encoded. */
   constructor(added: readonly AddedToken[], sections: Sections, special: () => ReadonlySet<number>) {
     this.#added = new AddedTokens(new Map(added.map((token) => [token.content, token])));
     this.#sections = sections;
@@ -21,7 +21,7 @@ export class SectionSplitter {
     const section = (to: number, after?: AddedToken) => {
       const rest = trimmed(from === 0 && to === text.length ? text : text.slice(from, to), before, after);
       if (rest === '') return;
-      // Spaces that the token before takes are no part of the section.
+      // Spaces that the preceding token strips are not part of the section.
       const start = before?.rstrip ? text.indexOf(rest, from) : from;
       const places = placesWithin(specialTokens, start, start + rest.length);
       this.#sections.encode(rest, { from: start, isFirst: from === 0, specialTokens: places }, out);

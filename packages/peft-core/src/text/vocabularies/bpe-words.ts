@@ -3,7 +3,7 @@ import { mergePairs, type PairRanks, pairRanks, partsOfMerge } from './merge-pai
 import { WordCache } from './word-cache.ts';
 import type { ModelJson, WordModel } from './word-model.ts';
 
-/** More than any code point. */
+/** Above all code points. */
 const CODE_POINTS = 0x11_0000;
 
 interface BpeParts {
@@ -11,7 +11,7 @@ interface BpeParts {
   /** Pairs of code points, `first * CODE_POINTS + second`, at which some merge joins two tokens. */
   joints: ReadonlySet<number>;
   vocabulary: ReadonlyMap<string, number>;
-  /** Of each byte; null where characters that the vocabulary lacks do not become bytes. */
+  /** Token of each byte; null if characters that the vocabulary lacks are not encoded as bytes. */
   byteIds: readonly number[] | null;
   unknown: number | null;
   fuses: boolean;
@@ -19,9 +19,9 @@ interface BpeParts {
 }
 
 /**
- * BPE over characters, as SentencePiece's models have it: often a whole text is one word. Where no merge joins two characters, a word is cut:
- * its parts become the same tokens alone, and come again and again. Pairs of a part merge by a heap, so that a long one costs
- * n log n.
+ * BPE over characters, as in SentencePiece models, where often a whole text is one word. A word is cut where no merge joins two
+ * characters: its parts have the same tokens separately, and repeat often. Pairs of a part are merged with a heap, so that a long part
+ * takes n log n.
  */
 export class BpeWords implements WordModel {
   readonly #parts: BpeParts;
@@ -107,7 +107,7 @@ export class BpeWords implements WordModel {
   #unknown(character: string, out: EncodedText): void {
     const { byteIds, unknown, fuses } = this.#parts;
     if (byteIds) {
-      // Where the text is cut before the character, none of its bytes belongs to the beginning.
+      // The first byte has the whole length, so that no byte belongs to a prefix that ends before the character.
       let length = character.length;
       for (const byte of Buffer.from(character)) {
         out.push(byteIds[byte]!, length);

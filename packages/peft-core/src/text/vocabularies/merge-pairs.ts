@@ -1,15 +1,15 @@
-/** Ids stay below this, so that a pair of them is one exact number. */
+/** Ids stay below this, so that a pair of them fits exactly into one number. */
 export const PAIR_BASE = 2 ** 26;
 
-/** Which pairs of tokens merge: earlier ones first. */
+/** Pairs of tokens that can be merged, by rank; the lowest rank is merged first. */
 export interface PairRanks {
   /** Rank by `left * PAIR_BASE + right`. */
   byPair: Map<number, number>;
-  /** The token that the pair of each rank becomes. */
+  /** The merged token of each rank's pair. */
   merged: Int32Array;
 }
 
-/** Null: a merge names a token that the vocabulary lacks. Nothing merges to a token of `special`. */
+/** Null if a merge names a token that the vocabulary lacks. Merges that produce a token of `special` are skipped. */
 export function pairRanks(
   merges: readonly unknown[],
   vocabulary: ReadonlyMap<string, number>,
@@ -29,13 +29,13 @@ export function pairRanks(
   return ranks;
 }
 
-/** Written as a list of two, or with a space between them. */
+/** A merge is a list of two tokens, or a string with a space between them. */
 export function partsOfMerge(merge: unknown): readonly (string | undefined)[] {
   return Array.isArray(merge) ? merge : String(merge).split(' ', 2);
 }
 
 /**
- * Merges neighbours of `ids` until no pair is known: always the pair of the lowest rank, of equal ones the leftmost. O(n log n);
+ * Merges neighbours of `ids` until no pair can be merged: always the pair with the lowest rank, leftmost first. O(n log n);
  * `ids` is overwritten.
  */
 export function mergePairs(ids: Int32Array, ranks: PairRanks): number[] {
@@ -61,7 +61,7 @@ export function mergePairs(ids: Int32Array, ranks: PairRanks): number[] {
   while (heap.size > 0) {
     const rank = heap.topRank;
     const at = heap.pop();
-    // A pair that was offered may be gone, or be another by now.
+    // The pair may have been removed or changed since it was added to the heap.
     if (ids[at] === GONE || rankAt(at) !== rank) continue;
     const gone = next[at]!;
     ids[at] = ranks.merged[rank]!;
@@ -79,7 +79,7 @@ export function mergePairs(ids: Int32Array, ranks: PairRanks): number[] {
 
 const GONE = -1;
 
-/** A binary heap of pairs, the lowest rank first, of equal ones the leftmost. */
+/** A binary heap of pairs, lowest rank first, then leftmost first. */
 class PairHeap {
   size = 0;
   #ranks: Int32Array;
@@ -111,7 +111,7 @@ class PairHeap {
     places[at] = place;
   }
 
-  /** The place of the first pair. */
+  /** Removes the first pair and returns its place. */
   pop(): number {
     const ranks = this.#ranks;
     const places = this.#places;

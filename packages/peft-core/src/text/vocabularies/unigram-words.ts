@@ -1,21 +1,21 @@
 import type { EncodedText } from '../encoded-text.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';
 
-/** What a character that no token has costs beside the least likely token, as in the Rust crate. */
+/** How much less an unknown character scores than the least likely token, as in the Rust crate. */
 const UNKNOWN_PENALTY = 10;
 /** Edges of the trie are numbered `node * UNITS + UTF-16 unit`. */
 const UNITS = 0x1_0000;
 
 /**
- * The most likely tokens of a word, each as likely as its score says: the best way to every place, from left to right. Time and
- * memory grow with the word's length.
+ * Finds the most likely tokens of a word by their scores: the best path to every position, from left to right. Time and
+ * memory are linear in the word's length.
  */
 export class UnigramWords implements WordModel {
   readonly #scores: readonly number[];
   readonly #unknown: number | null;
   readonly #unknownScore: number;
   readonly #edges = new Map<number, number>();
-  /** The token that ends at a node of the trie; −1 for none. */
+  /** The token that ends at each node of the trie; −1 for none. */
   readonly #tokens: number[] = [-1];
 
   private constructor(
@@ -82,7 +82,7 @@ export class UnigramWords implements WordModel {
       else out.pushUnknown(this.#unknown, covered, true);
     }
 
-    /** Of ways as likely the one whose last token is longest. */
+    /** Of equally likely paths, keeps the one with the longest last token. */
     function offer(from: number, to: number, token: number, score: number): void {
       const likelihood = best[from]! + score;
       if (!(likelihood > best[to]!)) return;

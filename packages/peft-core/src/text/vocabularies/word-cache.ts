@@ -1,9 +1,9 @@
-/** Words longer than this are not kept: they seldom come again. UTF-16 units. */
+/** Longer words are not cached, because they seldom repeat. UTF-16 units. */
 const LONGEST_KEPT = 64;
-/** Words of one generation of the cache, which holds two: some 10 MB. */
+/** Number of words in one generation of the cache, which has two: about 10 MB. */
 const KEPT_WORDS = 1 << 15;
 
-/** What words became, for those that come again: most do. */
+/** Caches the results for words, most of which repeat. */
 export class WordCache<T> {
   readonly #make: (word: string) => T;
   #recent = new Map<string, T>();
@@ -24,7 +24,7 @@ export class WordCache<T> {
       this.#older = this.#recent;
       this.#recent = new Map();
     }
-    // A piece of a longer text would keep all of that in memory.
+    // Copied, since a substring would keep the whole text in memory.
     this.#recent.set(Buffer.from(word, 'utf16le').toString('utf16le'), known);
     return known;
   }

@@ -1,9 +1,9 @@
 import { GraftError } from '../../errors.ts';
 import type { EncodedText } from '../encoded-text.ts';
 
-/** How a vocabulary makes tokens of one word of a pre-tokeniser; where that splits nothing, of a whole section. */
+/** Encodes one word from the pre-tokeniser, or a whole section if that splits nothing. */
 export interface WordModel {
-  /** Lengths are UTF-16 units of the word. No plain text becomes a special token. */
+  /** Lengths are UTF-16 units of the word. Plain text is never encoded as a special token. */
   encode(word: string, out: EncodedText): void;
 }
 

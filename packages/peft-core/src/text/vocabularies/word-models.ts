@@ -7,10 +7,10 @@ import { WordPieceWords } from './word-piece-words.ts';
 
 type LibraryModel = NonNullable<HubTokenizer['model']>;
 
-/** Each answers null to a model that is not of its kind, or has something that it does not know. */
+/** Constructors, which return null for a model of another kind or with an unsupported feature. */
 const KINDS = [BpeWords.of, UnigramWords.of, WordPieceWords.of];
 
-/** A model that needs nothing of the library; null for a kind that only the library knows. */
+/** A model that does not need the library; null for a kind that only the library supports. */
 export function wordModelOf(model: ModelJson, special: ReadonlySet<number>): WordModel | null {
   for (const of of KINDS) {
     const found = of(model, special);
@@ -19,7 +19,7 @@ export function wordModelOf(model: ModelJson, special: ReadonlySet<number>): Wor
   return null;
 }
 
-/** A kind of model that only @huggingface/tokenizers knows. */
+/** A kind of model that only @huggingface/tokenizers supports. */
 export class LibraryWords implements WordModel {
   readonly #model: LibraryModel;
   readonly #special: ReadonlySet<number>;

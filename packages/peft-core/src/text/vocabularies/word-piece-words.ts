@@ -2,13 +2,13 @@ import type { EncodedText } from '../encoded-text.ts';
 import { WordCache } from './word-cache.ts';
 import { type ModelJson, noTokenFor, type WordModel } from './word-model.ts';
 
-/** The longest piece that the vocabulary has, again and again from left to right. */
+/** Takes the longest piece in the vocabulary, repeatedly from left to right. */
 export class WordPieceWords implements WordModel {
   readonly #vocabulary: ReadonlyMap<string, number>;
   readonly #unknown: number | null;
   readonly #prefix: string;
   readonly #mostCharacters: number;
-  /** UTF-16 units of the longest token. */
+  /** Length of the longest token in UTF-16 units. */
   readonly #longest: number;
   readonly #pieces = new WordCache((word) => this.#split(word));
 
@@ -41,7 +41,7 @@ export class WordPieceWords implements WordModel {
     else out.push(this.#unknown, word.length);
   }
 
-  /** Null: the word is unknown. */
+  /** Null if the word is unknown. */
   #split(word: string): readonly { id: number; length: number }[] | null {
     const characters = [...word];
     if (characters.length > this.#mostCharacters) return null;

@@ -2,13 +2,13 @@ import { methodOf, type PeftConfig, type ResolvedTraining } from '../../config/i
 import type { RatedModel } from '../../tuners/method.ts';
 import type { Finding } from './curve-watch.ts';
 
-/** What is wrong with a run's options by its curve, and what to try. */
+/** A problem with a run's options that its loss curve shows, and the options to try instead. */
 export interface Advice {
   kind: Finding['kind'];
-  /** The step that shows it. */
+  /** The step at which the problem shows. */
   step: number;
   message: string;
-  /** Options of `training` or `peft` that a next job may be given instead. */
+  /** Options of `training` or `peft` to set in the next job. */
   try: Record<string, unknown>;
 }
 
@@ -44,7 +44,7 @@ export function adviceOf(
     case 'overfitting': {
       const what = `The validation loss rises, ${course}, while the training loss falls: the examples are being learnt by heart`;
       const epochs = Math.ceil(from.step / stepsPerEpoch);
-      // max_steps would go before fewer epochs.
+      // max_steps overrides n_epochs, so a lower n_epochs helps only without it.
       const isShorter = epochs < training.n_epochs && training.max_steps === null;
       const end = isShorter ? { n_epochs: epochs } : { max_steps: from.step };
       if (!training.load_best_model_at_end) return advise(what, { ...end, load_best_model_at_end: true });
@@ -64,7 +64,7 @@ function instead(name: string, value: unknown, training: ResolvedTraining): stri
     : `${name} ${shownOption(value)} instead of ${shownOption(now)}`;
 }
 
-/** As people write learning rates: 2e-4. */
+/** Formats small numbers in the usual notation of learning rates: 2e-4. */
 const shownOption = (value: unknown): string =>
   typeof value === 'number' && value > 0 && value < 0.01 ? value.toExponential() : String(value);
 

@@ -1,4 +1,4 @@
-/** Runs of a tiny model with options that do not suit it, and what their curves say; then curves of pure noise. */
+/** Runs of a tiny model with unsuitable options and the findings from their curves; then curves of pure noise. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -22,7 +22,7 @@ before(async () => {
   const lines = Array.from({ length: 18 }, (_, i) => line(i, i));
   writeFileSync(at('train.jsonl'), lines.join('\n'));
   writeFileSync(at('few.jsonl'), lines.slice(0, 6).join('\n'));
-  // Nothing that the six tell helps with these.
+  // The six examples of few.jsonl do not help to predict these.
   writeFileSync(
     at('others.jsonl'),
     lines
@@ -132,7 +132,7 @@ test('six examples that are learnt by heart are told by others', async () => {
   assert.match(published!.message, /instead of 60; the adapter of step \d+ is published/);
 });
 
-/** What a curve of so many steps shows. */
+/** Findings of a curve with `totalSteps` steps. */
 function findingsOf(totalSteps: number, lossAt: (step: number) => number, goesOn = false): Finding[] {
   const watch = new CurveWatch({ totalSteps, warmupSteps: Math.ceil(totalSteps * 0.03), goesOn });
   return Array.from({ length: totalSteps }, (_, step) =>

@@ -1,12 +1,12 @@
 import { Trend } from './trend.ts';
 
-/** A loss of the curve: of an evaluation, or the mean of the training steps up to `step`. */
+/** A loss on the curve: of an evaluation, or the mean of the training steps up to `step`. */
 interface Point {
   step: number;
   loss: number;
 }
 
-/** What a curve says against a run's options, and the two losses that show it. */
+/** A problem that a curve shows, and the two losses that prove it. */
 export interface Finding {
   kind: 'diverging' | 'flat' | 'no_gradient' | 'overfitting';
   from: Point;
@@ -16,53 +16,53 @@ export interface Finding {
 interface WatchedRun {
   totalSteps: number;
   warmupSteps: number;
-  /** It goes on from an adapter that may have learnt all there is: a loss that stays is then no finding. */
+  /** Whether the run continues from an adapter, which may have converged already: then a constant loss is no finding. */
   goesOn: boolean;
 }
 
 interface Step {
   loss: number;
-  /** Share that was right; NaN or null where there is no such thing. */
+  /** Share of correct predictions; NaN or null where the objective has none. */
   tokenAccuracy: number | null;
   gradNorm: number;
 }
 
-/** Steps of one point of the smoothed curve. */
+/** The steps behind one point of the smoothed curve. */
 interface Stretch extends Point {
-  /** Of the mean, squared. */
+  /** Squared standard error of the mean. */
   error: number;
 }
 
-/** Of shorter runs a curve says nothing. */
+/** Shorter runs have no findings. */
 const fewestSteps = 20;
 const shortestStretch = 5;
 const longestStretch = 50;
 const stretches = 20;
-/** Standard errors that noise hardly reaches. */
+/** Number of standard errors that noise rarely exceeds. */
 const beyondNoise = 3;
-/** A rise counts that is this much of the loss at the start, and this much of what was won since. */
+/** Least rise to report: this share of the loss at the start, and this share of the improvement since. */
 const riseOfStart = 0.1;
 const riseOfGain = 0.3;
-/** After this share of the steps a loss should have moved by more than this share of itself. */
+/** After this share of the steps, the loss must have changed by more than `flatFall` of itself. */
 const flatAfter = 0.4;
 const flatFall = 0.01;
-/** And noise must be so small that a real fall would be seen. */
+/** The noise must be small enough that a fall of this share would be seen. */
 const seenFall = 0.08;
-/** Who is right so often has little to learn. */
+/** Above this accuracy a model has little left to learn. */
 const learnt = 0.95;
 const stepsWithoutGradient = 10;
 const nilGradient = 1e-12;
-/** An evaluation counts as worse than the best from this share on. */
+/** An evaluation is worse than the best one if its loss is higher by this share. */
 const worseBy = 0.05;
 const worseEvaluations = 2;
 
 /**
- * Follows the curve of a run and says, once each, when it diverges, does not move, or overfits. What it says is a function of what
- * was measured so far, so a resumed run, which gives it the measures of its checkpoint first, finds the same at the same steps.
+ * Follows the curve of a run and reports, once each, that it diverges, does not move, or overfits. The findings depend only on the
+ * measurements so far: a resumed run, which replays those of its checkpoint first, finds the same at the same steps.
  */
 export class CurveWatch {
   readonly #run: WatchedRun;
-  /** The last losses: those of the stretch that is not complete yet, behind those of the one before. */
+  /** Ring buffer of the last losses: the current incomplete stretch, then the rest of the one before. */
   readonly #recent: Float64Array;
   readonly #found = new Set<Finding['kind']>();
   readonly #trend = new Trend();
@@ -72,10 +72,10 @@ export class CurveWatch {
   #firstLoss = Number.NaN;
   #first: Stretch | null = null;
   #lowest: Stretch | null = null;
-  /** Stretches in a row that lie well above the lowest. */
+  /** Consecutive stretches well above the lowest. */
   #high = 0;
   #best: (Point & { training: number }) | null = null;
-  /** Evaluations in a row that were worse than the best, and the last one's loss. */
+  /** Consecutive evaluations that were worse than the best, and the loss of the last evaluation. */
   #worse = 0;
   #lastEvaluation = Number.NaN;
 
@@ -85,7 +85,7 @@ export class CurveWatch {
     this.#recent = new Float64Array(Math.min(longestStretch, Math.max(shortestStretch, length)));
   }
 
-  /** The next step. Answers what it shows for the first time. */
+  /** Adds the next step. Returns the findings that it shows for the first time. */
   takeStep({ loss, tokenAccuracy, gradNorm }: Step): Finding[] {
     const length = this.#recent.length;
     if (this.#step === 0) this.#firstLoss = loss;
@@ -105,7 +105,7 @@ export class CurveWatch {
     return findings;
   }
 
-  /** An evaluation after the last step. Answers what it shows for the first time. */
+  /** Adds an evaluation after the last step. Returns the findings that it shows for the first time. */
   takeEvaluation(loss: number): Finding[] {
     const { step, loss: training } = this.#stretch();
     const before = this.#lastEvaluation;
@@ -126,7 +126,7 @@ export class CurveWatch {
     return [{ kind, from: { step, loss }, to }];
   }
 
-  /** The last steps, as many as a stretch has or there are. */
+  /** The mean over the last stretch of steps, or over all steps where there are fewer. */
   #stretch(): Stretch {
     const losses = this.#recent.subarray(0, Math.min(this.#step, this.#recent.length));
     const loss = losses.reduce((sum, each) => sum + each, 0) / losses.length;
@@ -141,7 +141,7 @@ export class CurveWatch {
     return this.#find('no_gradient', { step: 1, loss: this.#firstLoss }, to);
   }
 
-  /** Held against the lowest stretch, and against the first loss, before anything was learnt: the first stretch may be high already. */
+  /** Compares a stretch with the lowest one and with the first loss, before any learning: the first stretch may be high already. */
   #diverging(stretch: Stretch): Finding[] {
     const lowest = this.#lowest;
     if (!lowest) return [];

@@ -18,7 +18,7 @@ before(async () => {
 after(async () => await rm(root, { recursive: true }));
 
 const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
-/** Prompts of 10 tokens (one a byte) that are the same, then a completion of one and the end. */
+/** The same prompt of 10 tokens (one per byte) with completions of one token and the end token. */
 const prompts = Array.from({ length: 8 }, (_, i) => ({ prompt: 'What is it', completion: `${i}` }));
 
 async function told({
@@ -70,7 +70,7 @@ async function told({
 test('beginnings that a batch has in common are computed once, and what that saves is told', async () => {
   for (const kernels of [{}, { kernels: 'stock' } as const]) {
     const { savedFraction, message } = await told(kernels);
-    // Of 11 positions of each of four sequences, the end left out, the nine before the first label are there once.
+    // Each of four sequences has 11 positions without the end; the nine before the first label are computed once.
     assert.equal(savedFraction, (3 * 9) / (4 * 11));
     assert.equal(
       message,

@@ -1,14 +1,14 @@
 import type { BatchPlan } from '../../examples/index.ts';
 
-/** Whether beginnings that the examples of a batch have in common are computed once. */
+/** Whether common prefixes of the examples in a batch are computed once. */
 export interface Sharing {
-  /** Share of all sequences' positions that are left out, since another sequence's are the same; 0 where nothing is shared. */
+  /** Share of all positions that are skipped because another sequence has the same; 0 without sharing. */
   savedFraction: number;
-  /** The same for people, or why it is not so. */
+  /** The same as a sentence, or the reason why prefixes are not shared. */
   message: string;
 }
 
-/** Of the plan of a whole run. `whyNot`: what keeps it from sharing; null where it does. */
+/** Describes prefix sharing in the plan of a whole run. `whyNot`: the reason that prevents sharing; null where prefixes are shared. */
 export function sharingOf(
   { sequences, positions, savedPositions }: BatchPlan['stats'],
   whyNot: string | null,

@@ -1,9 +1,9 @@
-/** The straight line through numbers that come one after the other, by least squares; in constant memory. */
+/** The least-squares line through a sequence of numbers, in constant memory. */
 export class Trend {
   #count = 0;
   #sum = 0;
   #squares = 0;
-  /** Of each number times its index. */
+  /** Sum of each number times its index. */
   #weighted = 0;
 
   add(value: number): void {
@@ -16,7 +16,7 @@ export class Trend {
     return this.#sum / this.#count;
   }
 
-  /** How far the line falls from the first number to the last, and the standard error of that; of three numbers and more. */
+  /** How far the line falls from the first number to the last, and the standard error of that fall; needs at least three numbers. */
   get fall(): { fall: number; error: number } {
     const n = this.#count;
     const xx = (n * (n * n - 1)) / 12;

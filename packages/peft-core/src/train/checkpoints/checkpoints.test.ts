@@ -33,7 +33,7 @@ const layout = {
     ),
 };
 
-/** What a run has measured after `step` steps; every third was evaluated. */
+/** The measurements of a run after `step` steps, with an evaluation every third step. */
 function seriesAt(step: number): MetricSeries {
   const log = new MetricLog(null);
   for (let i = 1; i <= step; i++) {
@@ -79,7 +79,7 @@ async function write(
 const adopt = (candidates: CheckpointCandidate[], waits: number[] = []) =>
   adoptCheckpoint(candidates, layout, parts, identity, waits);
 
-/** The candidate that is adopted is exactly what was written at `step`. */
+/** Checks that the adopted candidate is exactly what was written at `step`. */
 async function adopts(
   candidates: CheckpointCandidate[],
   step: number,
@@ -94,7 +94,7 @@ async function adopts(
   return passedOver;
 }
 
-// 2 GiB and a little in one tensor: more than Node hashes, writes or reads at once. Takes 4.5 GB of memory.
+// One tensor slightly above 2 GiB: more than Node hashes, writes or reads in one call. Needs 4.5 GB of memory.
 test('a state of more than 2 GiB is written and read back', async () => {
   const length = 2 ** 29 + 3;
   const entry = { name: 'a', shape: [length], offset: 0, length, decayed: false };
@@ -178,7 +178,7 @@ test('after any of 200 truncations and flipped bits, the checkpoint before is us
     }
     const what: string = `${files[i % files.length]}, byte ${place}, case ${i}`;
     assert.deepEqual(await adopts([newest, before], 4), [{ step: 5, reason: 'it is damaged' }], what);
-    // Without a record of its digest, as on a developer's machine, white space of the manifest is of no consequence.
+    // Without a recorded digest, as on a developer's machine, white space in the manifest does not matter.
     const unrecorded = [newest, before].map((candidate) => ({ ...candidate, digest: null }));
     const used: number = (await adopt(unrecorded)).checkpoint!.step;
     assert.ok(used === 4 || path.basename(file) === 'manifest.json', what);
@@ -222,7 +222,7 @@ test('each checkpoint that is passed over has its reason', async () => {
   assert.deepEqual((await adopt([gone])).checkpoint, null);
 });
 
-// Reading the first page of this file is an input/output error: EIO from the kernel, as of a failing disk.
+// Reading the first page of this file fails with EIO from the kernel, as on a failing disk.
 const unreadable = '/proc/self/mem';
 
 test('what the storage fails to give is read again, and is then a fault of the environment, never none', {
@@ -234,7 +234,7 @@ test('what the storage fails to give is read again, and is then a fault of the e
     const file = path.join(newest.dir, name);
     await rename(file, `${file}.away`);
     symlinkSync(unreadable, file);
-    // A file's size is asked for first, and of another one it is damaged, whatever it holds.
+    // The size of a file is checked first: a file of another size is damaged, whatever its content.
     if (name !== 'manifest.json') {
       assert.deepEqual(await adopts([newest, before], 4), [{ step: 5, reason: 'it is damaged' }]);
     } else {
@@ -289,7 +289,7 @@ test('the two newest that verify are kept; no unusable one takes the place of a 
   const steps = (list: CheckpointCandidate[]) => list.map(({ step }) => step);
   assert.deepEqual([steps(kept), steps(damaged), steps(older)], [[8, 6], [10], [4, 2]]);
 
-  // Others' folders, and what the trainer is writing just now.
+  // Folders of other runs, and the checkpoint that the trainer is writing.
   const making = await write('kept', 2, 12);
   await mkdir(at('kept', epochFolder(2), 'step-00000014.tmp-0123'));
   await mkdir(at('kept', epochFolder(1), 'step-00000006.tmp-0123'));
@@ -311,7 +311,7 @@ test('a zombie of a lower epoch harms none of a higher one, nor what that goes o
   const adopted = await write('zombie', 1, 4);
   await write('zombie', 1, 2);
   const mine = await write('zombie', 2, 6);
-  // It wakes up, writes on in its own folder, and removes by what it knew.
+  // The old trainer wakes up, continues to write in its own folder, and removes checkpoints by its old state.
   await write('zombie', 1, 6);
   await removeOtherCheckpoints(
     at('zombie'),
@@ -321,7 +321,7 @@ test('a zombie of a lower epoch harms none of a higher one, nor what that goes o
   );
   assert.deepEqual(await adopts([mine, adopted], 6), []);
   assert.deepEqual(await adopts([adopted], 4), []);
-  // The successor removes it with all that it holds; then it writes no more.
+  // The successor removes that folder with its content; then the old trainer can no longer write.
   const next = await write('zombie', 2, 8);
   await removeOtherCheckpoints(at('zombie'), { epoch: 2, token: null }, 8, [next, mine]);
   assert.deepEqual(readdirSync(at('zombie')), [epochFolder(2)]);
@@ -338,7 +338,7 @@ test('a zombie of a lower epoch harms none of a higher one, nor what that goes o
 test('two leases of one epoch write and remove apart, and the next one removes what neither left to keep', async () => {
   const before = await write('tokens', 4, 2, { token: 'lost' });
   const earlier = await write('tokens', 4, 4, { token: 'lost' });
-  // Of a version before tokens.
+  // Of a version without lease tokens.
   const old = await write('tokens', 3, 3);
   const first = await write('tokens', 5, 6, { token: 'first' });
   const second = await write('tokens', 5, 6, { token: 'second' });
@@ -349,7 +349,7 @@ test('two leases of one epoch write and remove apart, and the next one removes w
   assert.deepEqual(await adopts([earlier], 4), []);
   assert.deepEqual(await adopts([old], 3), []);
   assert.equal(existsSync(before.dir), false);
-  // The first wakes up.
+  // The first trainer wakes up.
   await removeOtherCheckpoints(at('tokens'), { epoch: 5, token: 'first' }, 6, [first]);
   assert.deepEqual(await adopts([second], 6), []);
 

@@ -1,9 +1,9 @@
-/** Folders and files that survive a loss of power, and reads that outlive a fault of the storage. */
+/** Folders and files that survive a power failure, and reads that retry after a storage fault. */
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Puts what a file or a folder's entries are now onto the disk. */
+/** Flushes the current content of a file, or the entries of a folder, to disk (fsync). */
 export async function syncPath(target: string): Promise<void> {
   const handle = await open(target, 'r');
   try {
@@ -13,7 +13,7 @@ export async function syncPath(target: string): Promise<void> {
   }
 }
 
-/** Makes a folder and those above it, each durably: a new folder is an entry of its parent, which is synced. */
+/** Creates a folder and its missing parents durably: a new folder is an entry of its parent, so the parent is synced. */
 export async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true });
   if (first === undefined) return;
@@ -23,7 +23,7 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes a small file that is not there yet, durably; its folder's entry is the caller's to sync. */
+/** Writes a small new file durably. The caller must sync the folder that contains it. */
 export async function writeNewFile(file: string, content: string): Promise<void> {
   const handle = await open(file, 'wx');
   try {
@@ -34,28 +34,28 @@ export async function writeNewFile(file: string, content: string): Promise<void>
   }
 }
 
-/** Of the system call that failed, such as "EIO"; null for any other error. An error's cause counts as the error. */
+/** Code of the failed system call, such as "EIO", also of an error's cause; null for any other error. */
 export function systemCode(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   const { code, syscall } = error as NodeJS.ErrnoException;
   return syscall !== undefined && code !== undefined ? code : systemCode(error.cause);
 }
 
-// These tell what is on the disk. Any other code tells that the disk, the network or the rights to it are at fault.
+// These codes describe the content of the disk. Any other code means that the disk, the network or its permissions are at fault.
 const answers = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 
-/** Whether storage failed: trying again later, or on another machine, may give another result. */
+/** Whether storage failed, so that a retry later or on another machine may succeed. */
 export function isStorageFault(error: unknown): boolean {
   const code = systemCode(error);
   return code !== null && !answers.has(code);
 }
 
-/** Milliseconds before each further try of a read that the storage fails: some five seconds in all. */
+/** Milliseconds before each retry of a failed read: about five seconds in total. */
 const patience = [100, 300, 1000, 3500];
-/** A file that another machine has just written may be seen only after a moment. */
+/** Number of retries for a missing file: a file just written by another machine may become visible with a delay. */
 const patienceForMissing = 2;
 
-/** What `read` gives, tried again after a fault of the storage and, for a moment, when a file is missing. Throws the last fault. */
+/** Runs `read`, retries after storage faults and, briefly, for a missing file, and returns its result. Throws the last fault. */
 export async function readPatiently<T>(
   read: () => Promise<T>,
   waits: readonly number[] = patience,

@@ -1,4 +1,4 @@
-/** A job's checkpoints as whoever keeps them sees them. Loads no TensorFlow. */
+/** Checkpoints of a job, for callers that store them. Loads no TensorFlow. */
 
 export {
   chooseKeepers,

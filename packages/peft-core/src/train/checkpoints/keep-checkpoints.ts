@@ -1,4 +1,4 @@
-/** Which of a job's checkpoints are kept, and how the others go. Loads no TensorFlow. */
+/** Which checkpoints of a job are kept, and how the others are removed. Loads no TensorFlow. */
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { readPatiently } from './durable-files.ts';
@@ -10,28 +10,28 @@ import {
   verifyCheckpoint,
 } from './manifest.ts';
 
-/** Whole checkpoints that are kept of a job: one may be damaged later. */
+/** Number of intact checkpoints kept per job: more than one, because one may be damaged later. */
 const KEPT = 2;
 
 const EPOCH = /^\d{8}$/;
-/** The folder of a run's checkpoints in its job's folder. Later runs have higher numbers. */
+/** Folder of a run's checkpoints inside its job's folder. Later runs have higher numbers. */
 export const epochFolder = (epoch: number): string => String(epoch).padStart(8, '0');
-/** The same of a lease: two leases of one epoch, one of which a failover lost, have different tokens. */
+/** Folder of a lease's checkpoints: two leases of one epoch, one of which was lost in a failover, have different tokens. */
 export const leaseFolder = (epoch: number, token: string | null): string =>
   path.join(epochFolder(epoch), token ?? '');
 
 export interface Keepers {
-  /** The newest that verify. */
+  /** The newest checkpoints that verify. */
   kept: CheckpointCandidate[];
-  /** Newer than the oldest of those, and of no use. */
+  /** Damaged checkpoints newer than the oldest kept one. */
   damaged: (CheckpointCandidate & { reason: string })[];
-  /** What need not stay once those are known to be good. */
+  /** Checkpoints that may be removed once the kept ones are verified. */
   older: CheckpointCandidate[];
 }
 
 /**
- * Verifies checkpoints, newest first, until `KEPT` are known to be good, by reading every byte of them. Throws when the
- * storage fails: then nothing is known, and nothing may go.
+ * Verifies checkpoints, newest first, by reading every byte, until `KEPT` are intact. Throws when the storage fails: then the state
+ * of the checkpoints is unknown, and none may be removed.
  */
 export async function chooseKeepers(candidates: readonly CheckpointCandidate[]): Promise<Keepers> {
   const keepers: Keepers = { kept: [], damaged: [], older: [] };
@@ -53,9 +53,9 @@ export async function chooseKeepers(candidates: readonly CheckpointCandidate[]):
 }
 
 /**
- * Removes from a job's folder what is neither kept nor in the making: in lower epochs everything else, half-written ones
- * included; in the folder of the own lease finished ones up to `step`, which was recorded last. Higher epochs belong to others,
- * and so do other tokens of this one, which nobody can order: the next epoch removes them.
+ * Removes everything from a job's folder that is neither kept nor being written: in lower epochs all other entries, including
+ * half-written ones; in the folder of this lease finished checkpoints up to `step`, the last recorded one. Higher epochs belong to other
+ * runs. So do other tokens of this epoch, which have no order: the next epoch removes them.
  */
 export async function removeOtherCheckpoints(
   jobFolder: string,
@@ -65,7 +65,7 @@ export async function removeOtherCheckpoints(
 ): Promise<void> {
   const keep = kept.map(({ dir }) => path.resolve(dir));
   for (const name of await readdir(jobFolder)) {
-    // Others are of a version before epochs.
+    // Entries with other names are of a version without epochs.
     if (!EPOCH.test(name) || Number(name) < lease.epoch) await removeExcept(path.join(jobFolder, name), keep);
   }
   const own = path.join(jobFolder, leaseFolder(lease.epoch, lease.token));
@@ -75,7 +75,7 @@ export async function removeOtherCheckpoints(
   }
 }
 
-/** Removes an entry, or, where a folder to keep lies in it, everything else there. */
+/** Removes an entry; if it contains a folder to keep, removes everything else in it. */
 async function removeExcept(entry: string, keep: readonly string[]): Promise<void> {
   const at = path.resolve(entry);
   if (keep.includes(at)) return;
@@ -84,7 +84,7 @@ async function removeExcept(entry: string, keep: readonly string[]): Promise<voi
   for (const name of await readdir(entry)) await removeExcept(path.join(entry, name), keep);
 }
 
-/** Finished checkpoints of all epochs in a job's folder, newest first; none when it is not there. */
+/** Finished checkpoints of all epochs in a job's folder, newest first; empty if the folder does not exist. */
 async function findCheckpoints(jobFolder: string): Promise<(CheckpointCandidate & { epoch: number })[]> {
   const found: (CheckpointCandidate & { epoch: number })[] = [];
   const add = (folder: string, name: string, epoch: number) => {
@@ -92,7 +92,7 @@ async function findCheckpoints(jobFolder: string): Promise<(CheckpointCandidate 
     if (step !== null) found.push({ dir: path.join(folder, name), step, digest: null, epoch });
   };
   for (const name of await entriesOf(jobFolder)) {
-    // Versions before epochs wrote into the job's folder itself.
+    // Versions without epochs wrote directly into the job's folder.
     if (!EPOCH.test(name)) add(jobFolder, name, 0);
     else {
       const folder = path.join(jobFolder, name);
@@ -103,8 +103,8 @@ async function findCheckpoints(jobFolder: string): Promise<(CheckpointCandidate 
 }
 
 /**
- * For a run of which nobody keeps records: what it may go on from, all that is found in its folder, and a folder of its own
- * there, higher than those of the runs before it.
+ * Checkpoints of a run that has no records elsewhere: the candidates found in the job's folder, and a new folder for this run, numbered
+ * above those of earlier runs.
  */
 export async function openLocalCheckpoints(
   jobFolder: string,
@@ -114,7 +114,7 @@ export async function openLocalCheckpoints(
   return { dir, candidates: await findCheckpoints(jobFolder) };
 }
 
-/** Once a run has written `newest`: keeps the two newest of its checkpoints that verify. Another run's are left alone. */
+/** After a run has written `newest`: keeps the two newest of its checkpoints that verify. Leaves those of other runs alone. */
 export async function pruneLocalCheckpoints(jobFolder: string, newest: string): Promise<void> {
   const found = await findCheckpoints(jobFolder);
   const own = found.find(({ dir }) => dir === newest);

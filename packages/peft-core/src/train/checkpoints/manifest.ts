@@ -5,35 +5,35 @@ import { systemCode } from './durable-files.ts';
 
 /** Changes when a new version of the training code would not continue an old checkpoint bit for bit. */
 export const CODE_VERSION = 'train-4';
-/** Changes with the form of the files. */
+/** Changes with the file format. */
 export const MANIFEST_VERSION = 3;
 
 export const MANIFEST_FILE = 'manifest.json';
-/** Adapter and both moments, by part and parameter. */
+/** Adapter and both Adam moments, by part and parameter. */
 export const STATE_FILE = 'state.safetensors';
-/** The losses and other measures of every step so far: see metric-series.ts. */
+/** The losses and other measurements of every step so far: see metric-series.ts. */
 export const METRICS_FILE = 'metrics.safetensors';
 
-/** What a checkpoint's folder says of itself. Its SHA-256 is the checkpoint's digest: it covers every byte of the others. */
+/** Manifest of a checkpoint's folder. The SHA-256 of the manifest is the checkpoint's digest: it covers every byte of the other files. */
 export interface Manifest {
   version: typeof MANIFEST_VERSION;
   codeVersion: string;
-  /** Digest of the run's inputs and of what its numbers depend on: precision, threads, device. */
+  /** Digest of the run's inputs and of everything that its numbers depend on: precision, threads, device. */
   identity: string;
   step: number;
   trainedTokens: number;
   files: Record<string, { bytes: number; sha256: string }>;
 }
 
-/** A checkpoint as whoever keeps a record of it knows it. */
+/** A checkpoint that a run may continue from. */
 export interface CheckpointCandidate {
   dir: string;
   step: number;
-  /** Of its manifest; null when there is no record of it. */
+  /** Recorded digest of its manifest; null without a record. */
   digest: string | null;
 }
 
-/** Why a checkpoint cannot be gone on from; goes on after "not continued: ". */
+/** The reason why a checkpoint cannot be continued; the message follows "not continued: ". */
 export class Unusable extends Error {}
 
 export const DAMAGED = 'it is damaged';
@@ -41,18 +41,18 @@ const GONE = 'its files are gone';
 const OTHER_VERSION = 'another version of Graft wrote it';
 
 export const folderOfStep = (step: number): string => `step-${String(step).padStart(8, '0')}`;
-/** Of a sweep's trial, by its index. */
+/** Folder of a sweep's trial, by its index. */
 export const folderOfTrial = (trial: number): string => `trial-${String(trial + 1).padStart(2, '0')}`;
-/** Of a folder's name; null for one that is not finished, or no checkpoint. */
+/** The step of a checkpoint folder, by its name; null for any other name, such as that of an unfinished checkpoint. */
 export const stepOfFolder = (name: string): number | null =>
   /^step-\d{8}$/.test(name) ? Number(name.slice('step-'.length)) : null;
 
-/** As a file: JSON that ends with the SHA-256 of the rest, since not every checkpoint is recorded elsewhere. */
+/** The manifest as file content: JSON that ends with the SHA-256 of the rest, since not every checkpoint is recorded elsewhere. */
 export function manifestText(manifest: Manifest): string {
   return `${JSON.stringify({ ...manifest, sha256: sha256(JSON.stringify(manifest)) }, null, 2)}\n`;
 }
 
-/** Throws `Unusable` when it is not what was recorded, or of another version; and faults of the storage as they are. */
+/** Reads a manifest. Throws `Unusable` if it differs from the record or is of another version; passes on storage faults. */
 export async function readManifest({ dir, step, digest }: CheckpointCandidate): Promise<Manifest> {
   const text = await readFile(path.join(dir, MANIFEST_FILE), 'utf8');
   if (digest !== null && sha256(text) !== digest) throw new Unusable(DAMAGED);
@@ -64,7 +64,7 @@ export async function readManifest({ dir, step, digest }: CheckpointCandidate): 
   return manifest as Manifest;
 }
 
-/** The manifest of a checkpoint whose every byte is as it was written. Throws as `readManifest` does. */
+/** Returns the manifest after checking every byte of the checkpoint's files. Throws as `readManifest` does. */
 export async function verifyCheckpoint(candidate: CheckpointCandidate): Promise<Manifest> {
   const manifest = await readManifest(candidate);
   for (const [name, { bytes, sha256: digest }] of Object.entries(manifest.files)) {
@@ -75,18 +75,18 @@ export async function verifyCheckpoint(candidate: CheckpointCandidate): Promise<
   return manifest;
 }
 
-/** Whether a checkpoint's folder may have a file of this path, with forward slashes: that of a run, or of a sweep. */
+/** Whether a checkpoint's folder, of a run or a sweep, may contain a file with this path (forward slashes). */
 export function isCheckpointFile(name: string): boolean {
   return /^(?:trial-\d{2,4}\/)?(?:manifest\.json|state\.safetensors|metrics\.safetensors)$|^sweep\.json$/.test(
     name,
   );
 }
 
-/** Whether it may have a folder of this name: of a trial. */
+/** Whether a checkpoint's folder may contain a folder with this name: that of a trial. */
 export const isCheckpointFolder = (name: string): boolean => /^trial-\d{2,4}$/.test(name);
 
 /**
- * Digest and length of a checkpoint whose files are these: its manifest must name them, and nothing else. Throws as `readManifest` does.
+ * Digest and length of a checkpoint with these files: its manifest must list exactly these. Throws as `readManifest` does.
  */
 export async function describeCheckpoint(
   dir: string,
@@ -104,7 +104,7 @@ export async function describeCheckpoint(
   return { digest: own.sha256, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
 }
 
-/** What is wrong with a checkpoint in plain words; null for a fault that says nothing of it. */
+/** Describes the damage to a checkpoint; null for a fault that does not concern the checkpoint itself. */
 export function reasonOf(error: unknown): string | null {
   if (error instanceof Unusable) return error.message;
   const code = systemCode(error);

@@ -1,7 +1,7 @@
 import type { SafetensorsFile, TensorToWrite } from '../../files.ts';
 import { everyColumn, namesOfColumns } from '../../objectives/metrics.ts';
 
-/** Names of the columns of training steps, in float64; NaN where a value is none. */
+/** Names of the columns of training steps, in float64; NaN where there is no value. */
 const TRAIN = [
   'epoch',
   'loss',
@@ -12,9 +12,9 @@ const TRAIN = [
   'tokensPerSecond',
   'memoryBytes',
 ] as const;
-/** Of an evaluation; those of metrics come after them, by `Metric.column`. */
+/** Names of the columns of evaluations; the columns of metrics follow, by `Metric.column`. */
 const EVALUATION = ['step', 'loss', 'tokenAccuracy'] as const;
-/** What checkpoints of versions before lack. */
+/** Columns that checkpoints of earlier versions lack. */
 const LATER: readonly string[] = ['memoryBytes', ...namesOfColumns.keys()];
 
 type Columns<Name extends string> = Record<Name, Float64Array>;
@@ -22,7 +22,7 @@ type Row = Record<Exclude<(typeof TRAIN)[number], 'tokenAccuracy'>, number> & {
   tokenAccuracy: number | null;
 };
 
-/** What was measured of an evaluation. */
+/** The measurements of an evaluation. */
 export interface EvaluationRow {
   step: number;
   loss: number;
@@ -31,8 +31,8 @@ export interface EvaluationRow {
 }
 
 /**
- * All that a run has measured up to a step, in columns: 64 bytes a step. Row i of `train` is step i + 1. NaN stands for a
- * token accuracy that is null, and for what a version did not measure. `tokens` are those trained so far.
+ * All measurements of a run up to a step, in columns: 64 bytes per step. Row i of `train` is step i + 1. NaN stands for a null token
+ * accuracy, and for values that an earlier version did not measure. `tokens` is the number of tokens trained so far.
  */
 export interface MetricSeries {
   train: Columns<(typeof TRAIN)[number]>;
@@ -49,18 +49,18 @@ export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<
   };
 }
 
-/** A series that grows. */
+/** Records measurements step by step. */
 export class MetricLog {
   readonly #train: Growing<(typeof TRAIN)[number]>;
   readonly #evaluation: Growing<string>;
 
-  /** `columns`: of metrics that evaluations keep, besides those that `begun` has. */
+  /** `columns`: columns of metrics that evaluations store, in addition to those of `begun`. */
   constructor(begun: MetricSeries | null, columns: readonly string[] = everyColumn) {
     this.#train = new Growing(TRAIN, begun?.train);
     this.#evaluation = new Growing([...EVALUATION, ...columns], begun?.evaluation);
   }
 
-  /** Steps come one after the other, from the one after those that it began with. */
+  /** Adds the next step; the first one follows the last step of `begun`. */
   addStep(row: Row): void {
     this.#train.add({ ...row, tokenAccuracy: row.tokenAccuracy ?? Number.NaN });
   }
@@ -73,7 +73,7 @@ export class MetricLog {
     });
   }
 
-  /** Views of what is there now. */
+  /** Views of the current columns. */
   get series(): MetricSeries {
     return {
       train: this.#train.columns,
@@ -112,7 +112,7 @@ class Growing<Name extends string> {
   }
 }
 
-/** For a safetensors file: `train.loss`, `evaluation.step`, …, behind `prefix` where several are in one. */
+/** The tensors of a safetensors file: `train.loss`, `evaluation.step`, …, with `prefix` where a file holds several series. */
 export function tensorsOf(series: MetricSeries, prefix = ''): TensorToWrite[] {
   const tensors = (kind: string, columns: Record<string, Float64Array>) =>
     Object.entries(columns).map(([name, data]) => ({
@@ -124,13 +124,13 @@ export function tensorsOf(series: MetricSeries, prefix = ''): TensorToWrite[] {
   return [...tensors('train', series.train), ...tensors('evaluation', series.evaluation)];
 }
 
-/** The series in a file that `tensorsOf` was written to. */
+/** Reads a series that was written with `tensorsOf`. */
 export async function readSeries(file: SafetensorsFile, prefix = ''): Promise<MetricSeries> {
   const read = async <Name extends string>(kind: string, names: readonly Name[]) => {
     const values = new Map<Name, Float64Array>();
     for (const name of names) {
       const tensor = `${prefix}${kind}.${name}`;
-      // In the checkpoint of a version before it was measured.
+      // A checkpoint of an earlier version lacks this column.
       const isLacking = LATER.includes(name) && !file.has(tensor);
       values.set(
         name,

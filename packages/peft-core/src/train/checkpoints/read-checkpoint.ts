@@ -15,21 +15,21 @@ import {
 import { readSeries } from './metric-series.ts';
 import { BEST_ADAPTER, type CheckpointState } from './write-checkpoint.ts';
 
-/** Where each parameter lies in a flat vector of so many values. */
+/** Where each parameter lies in a flat vector of `size` values. */
 export interface CheckpointLayout {
   size: number;
   entries: readonly Pick<LayoutEntry, 'name' | 'offset' | 'length'>[];
 }
 
-/** A checkpoint that a run cannot be continued from. */
+/** A checkpoint that a run cannot continue from. */
 export interface PassedOver {
   step: number;
-  /** Goes on after "not continued: ". */
+  /** Follows "not continued: ". */
   reason: string;
 }
 
 /**
- * The first candidate that is whole and belongs to `identity`; null when none is. `parts` are the names of the flat vectors.
+ * The first candidate that is intact and belongs to `identity`; null if there is none. `parts` are the names of the flat vectors.
  * Throws as `adoptNewest` does.
  */
 export async function adoptCheckpoint(
@@ -47,9 +47,9 @@ export async function adoptCheckpoint(
 }
 
 /**
- * What `read` makes of the first candidate that can be gone on from; null when none can. What the storage fails to give is read again
- * for some seconds; then it throws `checkpoint_unreadable`, a fault of the environment: a checkpoint that cannot be read here is no
- * reason to go back to one before it.
+ * The result of `read` for the first usable candidate; null if there is none. A read that the storage fails is retried for some
+ * seconds; then it throws `checkpoint_unreadable`, a fault of the environment: a checkpoint that cannot be read here is no
+ * reason to fall back to an older one.
  */
 export async function adoptNewest<T>(
   candidates: readonly CheckpointCandidate[],
@@ -79,7 +79,7 @@ export async function adoptNewest<T>(
   return { checkpoint: null, passedOver };
 }
 
-/** The manifest of a checkpoint that is whole. Throws `Unusable` for another run's. */
+/** Returns the manifest of an intact checkpoint. Throws `Unusable` for a checkpoint of another run. */
 export async function verifyOwn(candidate: CheckpointCandidate, identity: string): Promise<Manifest> {
   const manifest = await verifyCheckpoint(candidate);
   if (manifest.identity !== identity)

@@ -5,15 +5,15 @@ import { type Manifest, METRICS_FILE, STATE_FILE } from './manifest.ts';
 import { type MetricSeries, tensorsOf } from './metric-series.ts';
 import { type WrittenCheckpoint, writeWhole } from './write-whole.ts';
 
-/** Name of the adapter's vector at the best evaluation, which a run that is to publish it keeps beside its state. */
+/** Name of the flat vector of the best evaluation's adapter. A run that will publish it stores it with its state. */
 export const BEST_ADAPTER = 'best_adapter';
 
 /** Everything that a resumed run needs besides its inputs. */
 export interface CheckpointState {
-  /** Optimizer steps done. The next examples, the learning rate and all random numbers follow from it and the seed. */
+  /** Optimizer steps done. The next examples, the learning rate and all random numbers follow from this and the seed. */
   step: number;
   trainedTokens: number;
-  /** Flat vectors of adapter and moments, by name. */
+  /** Flat vectors of the adapter and its Adam moments, by name. */
   state: ReadonlyMap<string, Float32Array>;
   series: MetricSeries;
 }

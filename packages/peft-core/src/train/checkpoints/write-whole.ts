@@ -15,19 +15,19 @@ import {
 
 export interface WrittenCheckpoint {
   dir: string;
-  /** SHA-256 of its manifest, which has those of all its files. */
+  /** SHA-256 of the manifest, which contains the digests of all files. */
   digest: string;
-  /** Of all its files. */
+  /** Total size of the files. */
   bytes: number;
-  /** How long writing took. */
+  /** Duration of the write. */
   seconds: number;
 }
 
 /**
- * Writes `<folder>/step-<n>` so that it is there whole or not at all: under a random name, every file synced, the manifest
- * last, then the folder; renamed; `folder` synced. `folder` is this run's own and exists: nobody else writes there, and a
- * run that lost it, because it lost its job, does not make it again. `fill` writes the files, each durably, into the folder that it is
- * given, and tells what they are. Removes nothing. Throws `checkpoint_unwritable` for a fault of the storage.
+ * Writes `<folder>/step-<n>` atomically: under a random name, with every file synced, the manifest last, then the folder; then renames
+ * it and syncs `folder`. `folder` belongs to this run alone and must exist: a run that lost its job, and with it the folder, does not
+ * create it again. `fill` writes the files durably into the given folder and returns their sizes and digests. Removes no other
+ * checkpoint. Throws `checkpoint_unwritable` for a storage fault.
  */
 export async function writeWhole(
   folder: string,

@@ -1,4 +1,4 @@
-/** A training whose operations XLA compiles, against the same on stock operations. */
+/** Compares training with operations compiled by XLA with the same training on stock operations. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { writeTinyModel } from '../../testing/tiny-model.ts';
 import { compilerFlags } from '../precision.ts';
 
-// With checkpoints, because what runs again must not be joined with its first run.
+// With gradient checkpointing: recomputed operations must not be merged with their first run.
 const training = (folder: string) => `
   import { openBaseModel } from '../../files.ts';
   import { trainAdapter, trainOptions } from '../../testing/train-adapter.ts';
@@ -57,7 +57,7 @@ interface Cluster {
   scopes: Set<string>;
 }
 
-/** The clusters of a graph that TensorFlow wrote as text, and the operations of nodes that are in none. */
+/** The clusters of a graph that TensorFlow wrote as text, and the operations of nodes outside any cluster. */
 function clustersOf(text: string) {
   const clusters = new Map<string, Cluster>();
   const outside = new Set<string>();
@@ -87,7 +87,7 @@ test('a compiled training learns the same, in a few programs that are compiled o
   });
   for (const [i, loss] of stock.entries()) assert.ok(Math.abs(compiled[i]! / loss - 1) < 1e-5, `step ${i}`);
 
-  // Of the graphs of all functions the largest is the step's.
+  // The largest of the function graphs is that of the training step.
   const names = (await readdir(dumps)).filter((name) => name.startsWith('mark_for_compilation_annotated'));
   const texts = await Promise.all(names.map((name) => readFile(path.join(dumps, name), 'utf8')));
   const { clusters, outside } = clustersOf(texts.reduce((a, b) => (a.length > b.length ? a : b)));

@@ -1,4 +1,4 @@
-/** Layers as they are laid out for a GPU: in bf16 what flows and what is kept is bfloat16, and the numbers are those of float32. */
+/** Tests the GPU layout of layers: in bf16, activations and kept tensors are bfloat16, and the results match float32. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeOf, type RecordedFunction, recordFunctions, tf } from '@graft/tf-graph';

@@ -1,5 +1,5 @@
 import { usesGraftKernels } from '@graft/tf-graph';
 import type { Implementation } from '../../nn/computation.ts';
 
-/** What layers are made of in this process at present: kernels where it uses them. */
+/** The implementation of layers in this process: Graft's kernels where it uses them, else stock operations. */
 export const implementationHere = (): Implementation => (usesGraftKernels() ? 'kernels' : 'stock');

@@ -1,4 +1,4 @@
-/** Which parts of a training step are still stock operations where kernels are in use: for each family, and each method on it. */
+/** Lists the stock operations that remain in a training step with kernels, for each model family and each method on it. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { useKernels } from '@graft/tf-graph';
@@ -12,13 +12,13 @@ import { buildTrainProgram } from '../train-program.ts';
 
 before(() => useKernels('auto'));
 
-/** What kernels stand for, wherever it is done to every position. */
+/** Operations that kernels replace wherever they apply to every position. */
 const replaced = [
   ...['Softmax', 'SparseSoftmaxCrossEntropyWithLogits', 'Erf', 'Tanh', 'Sigmoid', 'Relu', 'Exp', 'Rsqrt'],
   ...['StatelessRandomUniform', 'Transpose', 'ScatterNd'],
 ];
 
-/** With the dropout that these families have by default. */
+/** With the default dropout of each family. */
 const families: Record<string, { config: Record<string, unknown>; task: TaskType }> = {
   llama: { config: { attention_dropout: 0.1 }, task: 'CAUSAL_LM' },
   gpt2: { config: { model_type: 'gpt2', n_embd: 32, n_layer: 2, n_head: 4 }, task: 'CAUSAL_LM' },
@@ -43,20 +43,20 @@ const methods: Record<string, Record<string, unknown>> = {
   'Prefix tuning': { ...prompt, peft_type: 'PREFIX_TUNING' },
 };
 
-/** Methods that no classifier takes. */
+/** Methods that no classifier supports. */
 const languageOnly = ['Trained tokens', 'Prefix tuning'];
 
-/** What is not replaced, and why. */
+/** The operations that are not replaced. */
 function expected(method: string, task: TaskType): string[] {
-  // Few rows of few classes.
+  // Few rows with few classes need no kernel.
   if (task === 'SEQ_CLS') return ['SparseSoftmaxCrossEntropyWithLogits'];
-  // Keys and values that are no positions of the list.
+  // The prefix's keys and values are not positions of the list.
   return method === 'Prefix tuning' ? ['Softmax', 'StatelessRandomUniform', 'Transpose'] : [];
 }
 
 const grid = { rows: 1, tokens: 32, labels: 16, sequences: 1, spans: 4 };
 
-/** Operations of a training step, by kernels. */
+/** Operations of a training step with kernels. */
 async function operationsOf(
   { config, task }: (typeof families)[string],
   options: Record<string, unknown>,

@@ -1,4 +1,4 @@
-/** A training made of kernels, on lists of positions, against the same on stock operations and a grid. */
+/** Compares training with kernels on lists of positions with the same training on stock operations and a grid. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ import { optimizerScalars } from '../update/optimizer.ts';
 
 const steps = 20;
 let root: string;
-/** By task, and whether their examples are as long as one another. */
+/** Data files by task and by whether the examples have equal lengths. */
 const files: Record<string, string> = {};
 
 before(async () => {
@@ -31,7 +31,7 @@ before(async () => {
     files[name] = path.join(root, `${name}.jsonl`);
     await writeFile(files[name], lines.map((line) => JSON.stringify(line)).join('\n'));
   };
-  // Chats of two systems, and some without one.
+  // Chats with two different system prompts, and some without one.
   const systems = ['Answer in one word, and be kind.', 'You sell bicycles and know all of them.', null];
   const chat = (system: string | null | undefined, content: string, answer: string) => {
     const own = [
@@ -74,7 +74,7 @@ interface Way {
   precision?: MatmulPrecision;
 }
 
-/** Losses and gradient norms of each step, the adapter at the end, and what the program was like. */
+/** Trains and returns the losses and gradient norms of each step, the final adapter, and properties of the program. */
 async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way, lengths = 'uneven') {
   const { implementation, arrangement, precision = 'fp32' } = way;
   const trainingFile = files[`${peft.task_type ?? 'CAUSAL_LM'} ${lengths}`]!;
@@ -129,7 +129,7 @@ const furthest = (a: number[], b: number[]) =>
 const shared = { implementation: 'kernels', arrangement: 'shared' } as const;
 const lora = { peft_type: 'LORA', r: 4, target_modules: 'all-linear' };
 
-/** Grouped queries; biases; norms over heads; a window that is shorter than the examples; learned positions. */
+/** Grouped-query attention; biases; norms over heads; a window shorter than the examples; learned positions. */
 const models: Record<string, Record<string, unknown>> = {
   llama: {},
   qwen2: { model_type: 'qwen2' },
@@ -161,7 +161,7 @@ for (const [family, config] of Object.entries(models)) {
   });
 }
 
-/** Those that share no beginnings: each reads its text in both directions, or drops some of it. */
+/** Models that share no prefixes: each reads its text in both directions, or has dropout. */
 const others: Record<string, [config: Record<string, unknown>, peft: Record<string, unknown>]> = {
   bert: [tinyFamilies.bert, { task_type: 'SEQ_CLS' }],
   't5, gated': [tinyFamilies.t5, { task_type: 'SEQ_2_SEQ_LM' }],
@@ -189,7 +189,7 @@ for (const [name, [config, options]] of Object.entries(others)) {
   });
 }
 
-/** Of hidden states, of attention, of what an update reads. */
+/** Dropout of hidden states, of attention, and of the inputs of adapter updates. */
 const dropping: Record<string, [config: Record<string, unknown>, peft: Record<string, unknown>]> = {
   'bert SEQ_CLS': [{ model_type: 'bert' }, { task_type: 'SEQ_CLS' }],
   gpt2: [{ ...tinyFamilies.gpt2, resid_pdrop: 0.1, embd_pdrop: 0.1, attn_pdrop: 0.2 }, {}],
@@ -203,7 +203,7 @@ for (const [name, [config, options]] of Object.entries(dropping)) {
     await withModel(`dropping ${name}`, config, async (base) => {
       const peft = { ...lora, ...options };
       const [kernels, stock] = [
-        // A list of another length draws others of attention's numbers.
+        // A list of another length draws other random numbers for attention.
         await trained(base, peft, { implementation: 'kernels', arrangement: 'flat' }, 'even'),
         await trained(base, peft, { implementation: 'stock', arrangement: 'flat' }, 'even'),
       ];

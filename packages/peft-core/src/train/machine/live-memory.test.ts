@@ -1,4 +1,4 @@
-/** The walk over a training step's graph against what TensorFlow's allocator did when it ran, on stock operations. */
+/** Compares the memory walk over a training step's graph with TensorFlow's allocator in a real run, on stock operations. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { liveMemory, recordFunctions } from '@graft/tf-graph';

@@ -3,18 +3,18 @@ import { type MatmulPrecision, withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
 import { implementationHere } from './implementation.ts';
 
-// Of a small model's step: what is measured is what jobs get, and the trainer holds no more than 20 MB for it.
+// Sizes of a small model's step: they give the speed that jobs reach, and cost the trainer at most 20 MB.
 const smallModels = { tokens: 512, hidden: 576, wide: 1536 };
-// A processor takes tens of milliseconds for a pair. A GPU takes less than a run does to start, so its run has more of them.
+// A CPU takes tens of milliseconds for a pair. A GPU takes less for it than to start a run, so its runs have more pairs.
 const leastMilliseconds = 5;
 const mostPairs = 512;
-// Whoever waits for the proof that this is part of waits no longer than that, and a run.
+// The measurement is part of a proof that callers wait for, so it ends after this time plus one run.
 const limitMilliseconds = 150;
 
 /**
- * Floating-point operations in a second (a multiplication and an addition are two) of matrix products in this process. As in
- * training, weights are variables in their storage, and what is between the products is float32. It is the fastest of the runs
- * within about 0.2 s: what else the machine does just then can only make one slower. Blocks the thread.
+ * Measures the speed of matrix products in this process in floating-point operations per second (a multiplication and an addition are
+ * two). As in training, weights are variables in their storage type, and activations between the products are float32. Returns the
+ * speed of the fastest run within about 0.2 s, because other load on the machine can only slow a run down. Blocks the thread.
  * @param shape of `(tokens, hidden) × (hidden, wide)` and back
  */
 export async function measureSpeed(
@@ -36,7 +36,7 @@ export async function measureSpeed(
         x = withComputation({ precision, implementation: implementationHere() }, () =>
           matmul(matmul(x, up.read({ stored: true })), down.read({ stored: true })),
         );
-      // One number: copying the whole product out is no part of it.
+      // Returns one number: copying the whole product out must not count.
       return { corner: tf.slice(x, [0, 0], [1, 1]) };
     }),
   );
@@ -46,7 +46,7 @@ export async function measureSpeed(
     return performance.now() - began;
   };
   try {
-    // How long a product takes does not depend on its numbers.
+    // The duration of a product does not depend on its values.
     const zeros = dtype === 'bfloat16' ? Uint16Array : Float32Array;
     await program.write([
       ['input', new Float32Array(tokens * hidden)],
@@ -54,7 +54,7 @@ export async function measureSpeed(
       ['down', new zeros(wide * hidden)],
     ]);
     let pairs = 1;
-    // The first run of a function makes its kernels ready.
+    // The first run of a function prepares its kernels.
     milliseconds(pairs);
     let least = milliseconds(pairs);
     while (least < leastMilliseconds && pairs < mostPairs) {

@@ -15,13 +15,13 @@ import { peakMemory, resetPeakMemory } from './peak-memory.ts';
 const MB = 1e6;
 const onLinux = { skip: process.platform !== 'linux' };
 
-/** Touches 300 MB, which the process then gives back to the system. */
+/** Allocates and touches 300 MB, which the process then returns to the system. */
 async function takeAndFree(): Promise<void> {
   const before = process.memoryUsage.rss();
   Buffer.alloc(300 * MB, 1);
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  // A large buffer is a mapping of its own; a thread of V8 unmaps it a moment after it was collected.
+  // A large buffer has its own memory mapping; a V8 thread unmaps it a moment after garbage collection.
   for (let i = 0; i < 100 && process.memoryUsage.rss() > before + 100 * MB; i++) {
     collect();
     await sleep(20);

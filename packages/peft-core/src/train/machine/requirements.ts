@@ -3,8 +3,8 @@ import { GraftError } from '../../errors.ts';
 import { type Requirements, threadCount } from '../precision.ts';
 
 /**
- * Makes this process compute as a run must. Throws `requirements_not_met` where it cannot: it was started for another job, or on
- * another machine. Without requirements it computes as it was started.
+ * Configures this process to compute as a run requires. Throws `requirements_not_met` if it cannot, because it was started for another
+ * job or on another machine. Without requirements the process computes as it was started.
  */
 export function meetRequirements(
   wanted: Requirements | undefined,

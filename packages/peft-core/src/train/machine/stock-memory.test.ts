@@ -1,4 +1,4 @@
-/** The formula of estimate/stock-memory.ts against the walk over graphs of the same steps, laid out for a GPU. */
+/** Compares the formula of estimate/stock-memory.ts with the memory walk over graphs of the same steps, laid out for a GPU. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { liveMemory } from '@graft/tf-graph';
@@ -50,7 +50,7 @@ const stored = [
   ['int8', 'bf16'],
 ] as const;
 
-/** Every size with the storage of most jobs on a GPU, and every storage with one size. */
+/** Every size with the storage type of most GPU jobs, and every storage type with one size. */
 const grid = Object.entries(models).flatMap(([name, config]) =>
   shapes.flatMap(([rows, tokens]) =>
     stored
@@ -64,7 +64,7 @@ const grid = Object.entries(models).flatMap(([name, config]) =>
   ),
 );
 
-/** What a walk finds besides is a constant or two. */
+/** Tolerance: the walk also counts a constant or two. */
 const NEXT_TO_NOTHING = 0.5e6;
 
 async function compared(graph: TrainingGraph) {
@@ -88,7 +88,7 @@ for (const { name, graph } of grid) {
   });
 }
 
-/** What may be taken of a card, in GB: docs/estimates.md. */
+/** The GPU memory that may be used, in GB: docs/estimates.md. */
 const targets = [
   { rows: 4, tokens: 2048, storage: 'bfloat16', most: 26 },
   { rows: 1, tokens: 8192, storage: 'bfloat16', most: 26 },

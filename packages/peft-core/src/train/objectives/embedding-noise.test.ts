@@ -9,7 +9,7 @@ interface Case {
   alpha: number;
   tokens: number;
   width: number;
-  /** Of transformers' noise: what it is at most, and its deviation. */
+  /** Maximum and standard deviation of transformers' noise. */
   most: number;
   deviation: number;
 }
@@ -54,7 +54,7 @@ test('each sequence has noise by its own length; virtual tokens and padding have
     { rows: 2, length: 12 },
     options,
   );
-  // Of two tokens 2 / √(2 · 2).
+  // A sequence of two tokens: 2 / √(2 · 2).
   assert.deepEqual([...feeds.noise_scales], [0, 1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0]);
   const ofBoth = noiseFeeds({ ids, segments, input }, { rows: 1, length: 3 }, options);
   assert.ok('input_noise_scales' in ofBoth);

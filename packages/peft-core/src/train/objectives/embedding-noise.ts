@@ -1,7 +1,7 @@
 import type { InputSpec } from '@graft/tf-graph';
 import type { FilledBatch, GridShape } from '../../examples/index.ts';
 
-/** How far the noise of each position goes, and of each that an encoder-decoder's encoder reads: `(N)` each. */
+/** Scale of the noise at each position, and at each position of an encoder-decoder's encoder: `(N)` each. */
 export type NoiseOf<T> = { noise_scales: T } & ({ input_noise_scales: T } | Record<never, never>);
 
 export function noiseInputs(grid: GridShape, varies: boolean): NoiseOf<InputSpec> {
@@ -15,15 +15,15 @@ export function noiseInputs(grid: GridShape, varies: boolean): NoiseOf<InputSpec
 export interface NoiseOptions {
   /** `neftune_noise_alpha`. */
   alpha: number;
-  /** Of an embedding. */
+  /** Width of an embedding. */
   width: number;
-  /** Ids from here on are virtual tokens, which get none. */
+  /** Ids from here on are virtual tokens, which get no noise. */
   vocabularySize: number;
 }
 
 /**
- * Feeds of these inputs: alpha / √(tokens of the sequence · width). transformers takes the length of the padded batch for that of the
- * sequence; there is no padding here that could count. `length`: of the list or grid that is fed.
+ * Feeds of the noise scales: alpha / √(tokens of the sequence · width). transformers uses the padded length of the batch as the length of
+ * a sequence; Graft counts no padding. `length`: of the list or grid that is fed.
  */
 export function noiseFeeds(
   { ids, segments, input }: Pick<FilledBatch, 'ids' | 'segments' | 'input'>,

@@ -1,4 +1,4 @@
-/** The losses of all objectives, and a program's inputs, feeds and totals by an objective's name. */
+/** The losses of all objectives, and a program's inputs, feeds and totals by objective name. */
 import type { InputSpec, TypedArray, tf } from '@graft/tf-graph';
 import type { FilledBatch, GridShape } from '../../examples/index.ts';
 import type { ObjectiveName } from '../../objectives/objectives.ts';
@@ -19,8 +19,8 @@ export const losses: Readonly<Record<ObjectiveName, ObjectiveLoss>> = {
 };
 
 /**
- * Inputs of a function that computes a loss on a grid; with `varies` on as many positions of a list as a batch has. `classes`: of texts
- * that may have several.
+ * Inputs of a function that computes a loss on a grid; with `varies` on a list with as many positions as the batch has. `classes`: the
+ * number of classes of texts that may have several.
  */
 export function batchInputs(
   objective: ObjectiveName,
@@ -44,10 +44,10 @@ export function batchInputs(
   };
 }
 
-/** A list is as long as a multiple of this: products of odd sizes are slower. */
+/** The length of a list is rounded up to a multiple of this: products of odd sizes are slower. */
 const POSITION_MULTIPLE = 16;
 
-/** Feeds of these inputs; losses are summed, each times its class's weight where there are any, and divided by `count`. */
+/** Feeds of these inputs. The loss is the sum of the targets' losses, times their class weights if any, divided by `count`. */
 export function feedsOf(
   objective: ObjectiveName,
   batch: FilledBatch,
@@ -83,7 +83,7 @@ export const lossOf = (objective: ObjectiveName, context: LossContext): Loss =>
     context.inputs as BatchOf<tf.Tensor> & Record<string, tf.Tensor>,
   );
 
-/** Of `training` what the objective's loss reads. */
+/** The options of `training` that the objective's loss reads. */
 export const lossOptions = (objective: ObjectiveName, training: LossOptions): LossOptions =>
   Object.fromEntries((losses[objective].options ?? []).map((name) => [name, training[name]]));
 

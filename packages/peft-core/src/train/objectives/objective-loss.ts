@@ -21,24 +21,24 @@ import type { ParameterTensors, PeftModel } from '../../peft-model/peft-model.ts
 import type { NoiseOf } from './embedding-noise.ts';
 
 /**
- * A batch on a grid by the names of a function's inputs: their shapes, their tensors or their arrays. Besides these there are those of the
- * objective (`ObjectiveLoss.inputs`). `label_positions`: only hidden states there are read, if the objective has it.
+ * A batch on a grid by the names of a function's inputs: their shapes, tensors or arrays. The objective adds its own inputs
+ * (`ObjectiveLoss.inputs`). `label_positions`: if the objective has it, only hidden states at these positions are read.
  */
 export type BatchOf<T> = TokensOf<T> &
   (EncoderTokensOf<T> | NoTokens) & { label_scales: T } & ({ label_positions: T } | NoTokens);
 
 /** `parents`: see `PackedPositions`; `spans` `(S, 4)`: see `segmentAttention`. */
 type TokensOf<T> = { ids: T; positions: T; segments: T; parents: T; spans: T };
-/** What an encoder-decoder's encoder reads. */
+/** Input of an encoder-decoder's encoder. */
 type EncoderTokensOf<T> = { input_ids: T; input_positions: T; input_segments: T; input_spans: T };
 type NoTokens = Record<never, never>;
 
-/** Inputs of a pass of training: a batch, the seed of its dropout and noise, and how far the noise goes. */
+/** Inputs of a training pass: a batch, the seed of its dropout and noise, and the noise scales. */
 export type PassInputs = BatchOf<InputSpec> & { seed: InputSpec } & (NoiseOf<InputSpec> | NoTokens);
 
 /**
- * `factor` of each target is shared out among all classes; a class counts `classWeights` times in that, as it does in its scale. null:
- * all count the same.
+ * `factor` of each target's probability is distributed over all classes, in proportion to `classWeights`, which are also part of the
+ * target's scale. null: evenly.
  */
 export interface Smoothing {
   factor: number;
@@ -47,11 +47,11 @@ export interface Smoothing {
 
 export type LossOptions = Readonly<Record<string, unknown>>;
 
-/** What a forward pass for a loss is made from. */
+/** Inputs of a forward pass for a loss. */
 export interface LossContext {
-  /** Absent: targets are sure. */
+  /** Absent or null: no label smoothing. */
   smoothing?: Smoothing | null;
-  /** Of `training` what the loss reads: `ObjectiveLoss.options`. */
+  /** The options of `training` that the loss reads: `ObjectiveLoss.options`. */
   options: LossOptions;
   model: PeftModel;
   grid: GridShape;
@@ -60,7 +60,7 @@ export interface LossContext {
   training: TrainingPass | null;
 }
 
-/** The hidden states that a loss starts from, before the final norm: of labels `(labels, H)`, or all `(N, H)`. And the runtime for what follows. */
+/** Hidden states before the final norm, of labels `(labels, H)` or all positions `(N, H)`, and the runtime for the layers after them. */
 export interface Forward extends Omit<LossContext, 'inputs'> {
   runtime: ModelRuntime;
   hidden: tf.Tensor;
@@ -69,28 +69,31 @@ export interface Forward extends Omit<LossContext, 'inputs'> {
 export interface Loss {
   /** Σ scale · loss of each target, or of each example to embed. */
   total: tf.Tensor;
-  /** How many of them were right. */
+  /** Number of correct targets or examples. */
   correct: tf.Tensor;
-  /** Predicted classes, cosines, or of texts that may have several 1 for each class `(labels, classes)`, in the order of labels; for metrics. */
+  /**
+   * For metrics, in the order of labels: predicted classes, cosines, or `(labels, classes)` with 1 for each class of a text that may have
+   * several.
+   */
   predictions?: tf.Tensor;
-  /** Scalars that metrics need besides, each a sum over targets: `Outcome.means` has their means. */
+  /** Additional scalars for metrics, each a sum over targets: `Outcome.means` has their means. */
   sums?: Record<string, tf.Tensor>;
 }
 
-/** What a program computes for an objective: the side of `objectives/<name>/objective.ts` that needs TensorFlow. */
+/** The computation of an objective: the part of `objectives/<name>/objective.ts` that needs TensorFlow. */
 export interface ObjectiveLoss<Name extends string = string> {
-  /** Options of `training` that it reads as it is traced, so that they are part of the graph. */
+  /** Options of `training` that the loss reads when it is traced, which makes them part of the graph. */
   options?: readonly string[];
-  /** Its own inputs of a function, `label_scales` among them. `perToken`: of the positions, `(N)`. */
+  /** The objective's own inputs of a function, including `label_scales`. `perToken`: spec of an input per position, `(N)`. */
   inputs(grid: GridShape, perToken: InputSpec, classes: number): Record<Name | 'label_scales', InputSpec>;
-  /** Feeds of these inputs but `label_scales`. `length`: positions that are fed. */
+  /** Feeds of these inputs except `label_scales`. `length`: number of positions that are fed. */
   feeds(batch: FilledBatch, length: number): Record<Exclude<Name, 'label_scales'>, TypedArray>;
   loss(forward: Forward, inputs: Record<Name | 'label_scales', tf.Tensor>): Loss;
-  /** What `predictions` are compared with, in the same order. */
+  /** The values that `predictions` are compared with, in the same order. */
   wanted(batch: FilledBatch): ArrayLike<number>;
-  /** Functions for a batch that is larger than the grid; with `keepsBatch`. */
+  /** Defines functions for a batch larger than the grid; present with `keepsBatch`. */
   defineMiniBatches?(of: MiniBatchDefinition): MiniBatchPass;
-  /** Measures in a way of its own, of all examples together instead of batch by batch. */
+  /** Measures all examples together instead of batch by batch. */
   defineMeasure?(of: MeasureDefinition): WholeMeasure;
 }
 
@@ -100,13 +103,13 @@ export interface MiniBatchDefinition {
   grid: GridShape;
   inputs: PassInputs;
   checkpointing: boolean;
-  /** Labels of the whole batch. */
+  /** Number of labels in the whole batch. */
   labels: number;
   /** Adds gradients to those of the step. */
   add(gradients: tf.Tensor): void;
 }
 
-/** A mini-batch, its seed, and its first example's number in the whole batch. */
+/** A mini-batch, its seed, and the index of its first example in the whole batch. */
 export interface MiniBatch {
   filled: FilledBatch;
   seed: Int32Array;
@@ -116,7 +119,7 @@ export interface MiniBatch {
 export interface MiniBatchPass {
   /** The function that takes the most memory and longest to prepare. */
   main: ProgramFunction;
-  /** One micro-batch, of whose loss the gradients are added up; losses are divided by `count`. */
+  /** Runs one micro-batch and accumulates the gradients of its loss; losses are divided by `count`. */
   run(
     program: Program,
     minis: readonly MiniBatch[],
@@ -126,7 +129,7 @@ export interface MiniBatchPass {
 
 export interface MiniBatchFeeds {
   count: number;
-  /** Feeds of a mini-batch but its seed. */
+  /** Feeds of a mini-batch except its seed. */
   feedsOf(batch: FilledBatch): BatchOf<TypedArray> & (NoiseOf<Float32Array> | NoTokens);
 }
 

@@ -1,4 +1,4 @@
-/** Passes over a batch: forward to the hidden states that a loss starts from, and backward to gradients. */
+/** Passes over a batch: forward to the hidden states that a loss reads, and backward to gradients. */
 import { tf } from '@graft/tf-graph';
 import type { RandomState } from '../../nn/dropout.ts';
 import { packedForward, type TrainingPass } from '../../peft-model/packed-forward.ts';
@@ -6,7 +6,7 @@ import { adapterTensors, type ParameterTensors } from '../../peft-model/peft-mod
 import type { NoiseOf } from './embedding-noise.ts';
 import type { Forward, Loss, LossContext } from './objective-loss.ts';
 
-/** What a pass of training draws from: the seed of its dropout and noise, and how far the noise goes. */
+/** Random inputs of a training pass: the seed of its dropout and noise, and the noise scales. */
 export type Draws = { seed: tf.Tensor } & (NoiseOf<tf.Tensor> | Record<never, never>);
 
 export function trainingPass(
@@ -25,7 +25,7 @@ export function forwardOf(context: LossContext): Forward {
   const own = {
     ...{ rows, tokens: grid.tokens },
     ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
-    // Only sequences of a list share beginnings.
+    // Only sequences in a list share prefixes.
     ...(rows === 1 ? { parents: inputs.parents } : {}),
     spans: inputs.spans,
     ...('label_positions' in inputs ? { read: inputs.label_positions } : {}),
@@ -41,8 +41,8 @@ export function forwardOf(context: LossContext): Forward {
 }
 
 /**
- * Loss of a micro-batch and its flat gradients: zero for a parameter that the model does not read, as a module's may be that
- * target_modules found. The scales that are fed decide what is averaged.
+ * Loss of a micro-batch and its flat gradients: zero for parameters that the model does not read, such as those of an unused module
+ * that target_modules matched. The fed scales determine how losses are averaged.
  */
 export function lossAndGradients(
   batch: Pick<LossContext, 'model' | 'grid' | 'inputs' | 'smoothing' | 'options'>,

@@ -26,38 +26,38 @@ import { stretchesOf } from './stretches.ts';
 import { type KeptTrial, readSweepCheckpoint } from './sweep-checkpoint.ts';
 import type { SweepStretch, TrialRow } from './sweep-records.ts';
 
-/** Of a sweep: what is the same in all its trials, and the trials. They differ in `peft` and `learning_rate` alone. */
+/** Options of a sweep: those common to all trials, and the trials, which differ only in `peft` and `learning_rate`. */
 export interface SweepOptions
   extends Omit<
     TrainOptions,
     'peft' | 'training' | 'checkpoints' | 'snapshotDir' | 'initialParameters' | 'data' | 'until' | 'trials'
   > {
   trials: readonly SweepTrial<ResolvedTraining>[];
-  /** As `train` has it; trials wait in checkpoints, so there is no sweep without. */
+  /** As for `train`, but required: a waiting trial is stored in a checkpoint. */
   checkpoints: NonNullable<TrainOptions['checkpoints']>;
-  /** As long as no checkpoint says. Left out: late. */
+  /** Used unless a checkpoint specifies it. Default: late. */
   comparison?: Comparison;
 }
 
-/** A trial under way. */
+/** A trial in progress. */
 export interface RunningTrial {
   readonly options: TrainOptions;
-  /** Where its own checkpoints are, of this run alone. */
+  /** Folder of this trial's own checkpoints, written by this run alone. */
   readonly folder: string;
   log: MetricLog;
   diverged: boolean;
   checkpoint: CheckpointCandidate | null;
 }
 
-/** A sweep under way. */
+/** A sweep in progress. */
 export class Sweep {
   readonly options: SweepOptions;
   readonly trials: readonly RunningTrial[];
   readonly rungs: readonly Rung[];
   readonly comparison: Comparison;
-  /** As a run's: a checkpoint of another is not this sweep's. */
+  /** As for a run: a checkpoint with another identity belongs to another sweep. */
   readonly identity: string;
-  /** Step of the checkpoint that it goes on from; null when it starts from the beginning. */
+  /** Step of the checkpoint that the sweep continues; null when it starts from the beginning. */
   readonly resumedFrom: number | null;
   readonly passedOver: PassedOver[];
   /** Steps of all trials so far. */
@@ -86,12 +86,12 @@ export class Sweep {
     return standingOf(this.rungs, this.#progress);
   }
 
-  /** Of all trials, as far as is known: those that tie go on together. */
+  /** Steps of all trials, as far as is known: ties let more trials continue. */
   get totalSteps(): number {
     return this.standing.total;
   }
 
-  /** Tokens of all trials but this one, so far. */
+  /** Tokens of all other trials so far. */
   tokensBeside(trial: number): number {
     return this.trials.reduce((sum, each, i) => sum + (i === trial ? 0 : tokensOf(each)), 0);
   }
@@ -104,7 +104,7 @@ export class Sweep {
     );
   }
 
-  /** What a checkpoint holds now. */
+  /** The trials as a checkpoint would store them now. */
   get kept(): KeptTrial[] {
     const { running } = this.standing;
     return this.trials.map(({ log, diverged, checkpoint }, trial) => ({
@@ -135,14 +135,14 @@ export class Sweep {
     }));
   }
 
-  /** What `train` takes to go on with a trial. */
+  /** Options for `train` to continue a trial. */
   async optionsOf(trial: number): Promise<TrainOptions> {
     const { options, folder, checkpoint } = this.trials[trial]!;
     const checkpoints = { dir: folder, candidates: checkpoint ? [checkpoint] : [] };
     return { ...options, checkpoints, data: await this.#dataOf(options) };
   }
 
-  /** What decides; sweeps that versions before have begun go by the loss alone. */
+  /** The metric that decides; sweeps started by earlier versions use only the loss. */
   get #metric(): ResolvedTraining['metric_for_best_model'] {
     const { metric_for_best_model: metric = EVAL_LOSS } = this.options.trials[0]!.training;
     return this.comparison === 'early' ? EVAL_LOSS : metric;
@@ -173,8 +173,8 @@ export function tokensOf({ log }: RunningTrial): number {
 }
 
 /**
- * Reads the data, plans the rungs, and takes up the newest checkpoint that is whole and this sweep's. Throws as `train` does, and
- * `invalid_sweep` without validation examples.
+ * Reads the data, plans the rungs, and restores the newest checkpoint that is intact and belongs to this sweep. Throws as `train` does,
+ * and `invalid_sweep` without validation examples.
  */
 export async function openSweep(options: SweepOptions): Promise<Sweep> {
   const { trials, checkpoints, comparison: asked, ...shared } = options;
@@ -190,7 +190,7 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   const dataOf = sharedData();
   const [first] = given as [TrainOptions, ...TrainOptions[]];
   const precision = effectivePrecision(first.training.precision);
-  // The kernels that it needs are in its identity.
+  // Kernels are part of the sweep's identity, so they are selected before it is computed.
   meetRequirements(options.requirements, precision);
   const data = await dataOf(first);
   if (data.validation.length === 0) {
@@ -213,7 +213,7 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
       checkpoint: kept?.checkpoint ?? null,
     };
   });
-  // A worker of a version before may have taken the sweep on: what its checkpoint says counts.
+  // A worker of an earlier version may have continued the sweep: the comparison in its checkpoint takes precedence.
   const comparison = checkpoint?.comparison ?? asked ?? 'late';
   const rungs = rungsOf(trials.length, steps, first.training.eval_steps, comparison);
   const resumedFrom = checkpoint?.step ?? null;
@@ -223,11 +223,11 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   );
 }
 
-/** A trial's examples, which are made once for all that want the same of them. */
+/** Returns a trial's examples, read once for all trials that need the same. */
 function sharedData(): (trial: TrainOptions) => Promise<TrainingData> {
   const made = new Map<string, TrainingData>();
   return async (trial) => {
-    // All else that examples depend on is the same.
+    // Everything else that examples depend on is equal in all trials.
     const key = JSON.stringify(leadingPositions(trial.peft));
     const known = made.get(key) ?? (await setUpTraining(trial)).data;
     made.set(key, known);

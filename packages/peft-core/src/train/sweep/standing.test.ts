@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Comparison, rungsOf, sweepSteps } from '../../config/index.ts';
 import { type Segment, standingOf, type TrialProgress } from './standing.ts';
 
-/** Every segment of a sweep in which `lossOf` gives a trial's loss at a step; null: it diverges on the way there. */
+/** All segments of a sweep in which `lossOf` returns a trial's loss at a step; null: the trial diverges before it. */
 function run(
   trials: number,
   lossOf: (trial: number, step: number) => number | null,
@@ -37,7 +37,7 @@ function run(
 }
 
 test('the best third of each rung goes on, in order, and steps are counted over all', () => {
-  // The second is ahead at the first rung, and the last overtakes it.
+  // The second trial leads at the first rung, and the last overtakes it.
   const { segments, winner, rungs } = run(9, (trial, step) =>
     trial === 1 ? 5 : step < 30 && trial === 8 ? 6 : 9 - trial + 6,
   );
@@ -95,7 +95,7 @@ test('few trials all train to the end, and more are compared once, where half is
     [0, 1, 2, 3].map((trial) => [trial, 90]),
   );
   assert.deepEqual([few.winner, few.total], [3, 360]);
-  // The last is behind at half of the steps, among the best third, and overtakes them.
+  // The last trial is behind at half of the steps, but among the best third, and overtakes the others.
   const nine = run(
     9,
     (trial, step) => (trial === 8 && step === 90 ? 0 : trial === 8 ? 2.5 : trial + 1),
@@ -116,7 +116,7 @@ test('what decides goes before the loss, and trials that tie in both go on toget
     metricOf,
   });
   const after = segments.filter(({ from }) => from > 0);
-  // Two go on, and with the second those that measured exactly the same: not the fourth, nor the first, whose loss is the lowest.
+  // Two trials continue, and with the second those with exactly equal measurements: not the fourth, nor the first, with the lowest loss.
   assert.deepEqual(
     after.map(({ trial }) => trial),
     [1, 2, 4, 5],
@@ -126,7 +126,7 @@ test('what decides goes before the loss, and trials that tie in both go on toget
   assert.equal(total, sweepSteps(6, rungs) + 2 * 40);
   const last = segments.at(-1)!;
   assert.equal(last.before + last.until - last.from, total);
-  // An earlier version cut them, in their order.
+  // An earlier version cut ties by trial order.
   const cut = run(9, () => 1);
   assert.deepEqual([cut.segments.length, cut.total], [9 + 3 + 1, sweepSteps(9, cut.rungs)]);
 });

@@ -1,39 +1,40 @@
 import { type Rung, sweepSteps } from '../../config/index.ts';
 
-/** How far a trial has come. All that a sweep decides follows from this, so it needs no other state. */
+/** Progress of a trial. All decisions of a sweep follow from it, so a sweep needs no other state. */
 export interface TrialProgress {
-  /** Validation loss at each rung that it has reached, in order. */
+  /** Validation loss at each rung that the trial has reached, in order. */
   losses: readonly number[];
-  /** The same of what decides before the loss, smaller is better; absent: the loss decides. */
+  /** Values of the metric that takes precedence over the loss, smaller is better; absent: the loss decides. */
   values?: readonly number[];
-  /** Its loss was not a number in training, on the way to the rung after those: it is out. */
+  /** The training loss was not a number on the way to the next rung: the trial is out. */
   diverged: boolean;
 }
 
-/** What is done next: one trial, from one rung to the next. */
+/** The next work of a sweep: one trial, from one rung to the next. */
 export interface Segment {
   trial: number;
-  /** Its own steps: those that it has done at the rung before, and those of this one. */
+  /** Steps of the trial itself: at the previous rung, and at this one. */
   from: number;
   until: number;
-  /** Steps that are planned for all segments before this one. */
+  /** Steps planned for all segments before this one. */
   before: number;
 }
 
 export interface Standing {
-  /** Null when all is done. */
+  /** Null when the sweep is finished. */
   next: Segment | null;
-  /** Trials that may still win, by their index. */
+  /** Indices of the trials that may still win. */
   running: ReadonlySet<number>;
-  /** The one that is left at the end; null before, and when all have diverged. */
+  /** Index of the last remaining trial; null before the end, and if all have diverged. */
   winner: number | null;
-  /** Steps of all segments: `sweepSteps`, and those of trials that went on because they were as good as the last that did. */
+  /** Steps of all segments: `sweepSteps` plus those of trials that continue because they tie with the last survivor. */
   total: number;
 }
 
 /**
- * Where a sweep stands. Within a rung trials go on in their order, so that those of one configuration follow each other; which go on
- * to the next is told when all have reached it, but whoever is surely not among them is out at once, and nothing of it is kept.
+ * The current state of a sweep. Within a rung trials run in index order, so that trials with the same configuration follow each other.
+ * Which trials continue is known when all have reached the rung, but a trial that surely does not is out at once, and its state is
+ * dropped.
  */
 export function standingOf(rungs: readonly Rung[], trials: readonly TrialProgress[]): Standing {
   let field = trials.map((_, trial) => trial);
@@ -52,7 +53,7 @@ export function standingOf(rungs: readonly Rung[], trials: readonly TrialProgres
       const next = { trial: field[position]!, from, until, before: before + position * (until - from) };
       return { next, running: new Set(running), winner: null, total };
     }
-    // Where some have diverged fewer may be left than planned.
+    // If trials diverged, fewer may remain than planned.
     before += planned * (until - from);
     const more = Math.max(0, best.length - survivors);
     if (!isEnd) total += more * (rungs[at + 1]!.step - until);
@@ -61,13 +62,13 @@ export function standingOf(rungs: readonly Rung[], trials: readonly TrialProgres
   return { next: null, running: new Set(field), winner: field[0] ?? null, total };
 }
 
-/** Those that have reached a rung, the best first, of equal ones the first. */
+/** The trials that have reached a rung, best first; ties by index. */
 function bestOf(field: readonly number[], trials: readonly TrialProgress[], rung: number): number[] {
   const reached = field.filter((trial) => trials[trial]!.losses.length > rung);
   return reached.sort((a, b) => compared(trials[a]!, trials[b]!, rung) || a - b);
 }
 
-/** By what decides, then by the loss. What is not a number is the last. */
+/** Compares by the deciding metric, then by the loss. NaN sorts last. */
 function compared(a: TrialProgress, b: TrialProgress, rung: number): number {
   const of = (numbers: readonly number[] | undefined) => {
     const number = numbers?.[rung] ?? 0;

@@ -3,7 +3,7 @@ import type { MetricSeries } from '../checkpoints/metric-series.ts';
 import { type Segment, standingOf, type TrialProgress } from './standing.ts';
 import type { SweepStretch } from './sweep-records.ts';
 
-/** All that trials have measured so far, as one row of steps: in the order in which a sweep that nobody stops would have. */
+/** All measurements of the trials so far, as one sequence of steps in the order of an uninterrupted sweep. */
 export function stretchesOf(
   rungs: readonly Rung[],
   trials: readonly TrialProgress[],
@@ -30,7 +30,7 @@ export function stretchesOf(
   });
 }
 
-/** Those that are done, and the one that is begun. */
+/** The finished segments and the one in progress. */
 function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[]): Segment[] {
   const segments: Segment[] = [];
   const then = trials.map(({ values }) => ({
@@ -49,7 +49,7 @@ function segmentsSoFar(rungs: readonly Rung[], trials: readonly TrialProgress[])
   }
 }
 
-/** The rows for which `takes`, in arrays of their own: a message takes what is behind an array as a whole. */
+/** Copies the rows for which `takes` is true: sending a view would transfer its whole underlying buffer. */
 function cut<Columns extends Record<string, Float64Array>>(
   columns: Columns,
   takes: (row: number) => boolean,

@@ -1,12 +1,12 @@
 /**
- * A checkpoint of a sweep: those of its trials that may still win, each a whole checkpoint of its own in a folder, and what was
- * measured of all. So one record makes all of it exist, or none.
+ * A checkpoint of a sweep: a complete checkpoint, in its own folder, of each trial that may still win, and the measurements of all
+ * trials. One record covers all of it, so that it exists completely or not at all.
  *
  *     step-<n>/             n: steps of all trials
- *       trial-<i>/          as `writeCheckpoint` wrote it: state, metrics, manifest
- *       metrics.safetensors the measures of every trial
- *       sweep.json          which have diverged, and how trials are compared
- *       manifest.json       covers every byte of the others
+ *       trial-<i>/          as written by `writeCheckpoint`: state, metrics, manifest
+ *       metrics.safetensors measurements of every trial
+ *       sweep.json          which trials have diverged, and how trials are compared
+ *       manifest.json       covers every byte of the other files
  */
 import { copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -29,15 +29,15 @@ import { type WrittenCheckpoint, writeWhole } from '../checkpoints/write-whole.t
 
 const SWEEP_FILE = 'sweep.json';
 
-/** A trial as a checkpoint has it. */
+/** A trial as stored in a checkpoint. */
 export interface KeptTrial {
   series: MetricSeries;
   diverged: boolean;
-  /** What it goes on from; null: it has not begun, or is out. */
+  /** Checkpoint to continue from; null if the trial has not started or is out. */
   checkpoint: CheckpointCandidate | null;
 }
 
-/** Writes `<folder>/step-<n>` as `writeWhole` does, of what the trials have written before. */
+/** Writes `<folder>/step-<n>` as `writeWhole` does, from the checkpoints that the trials have written. */
 export async function writeSweepCheckpoint(
   folder: string,
   of: Pick<Manifest, 'identity' | 'step' | 'trainedTokens'>,
@@ -66,15 +66,15 @@ export async function writeSweepCheckpoint(
 }
 
 export interface SweepState {
-  /** Of all trials. */
+  /** Steps of all trials. */
   step: number;
   trials: KeptTrial[];
   comparison: Comparison;
 }
 
 /**
- * The trials in a checkpoint, those that may still win in folders under `work`, where they stay when the checkpoint goes. Throws
- * `Unusable`, and faults of the storage as they are.
+ * Reads the trials of a checkpoint. Copies those that may still win to folders under `work`, where they remain when the checkpoint is
+ * removed. Throws `Unusable`, and passes on storage faults.
  */
 export async function readSweepCheckpoint(
   candidate: CheckpointCandidate,
@@ -83,7 +83,7 @@ export async function readSweepCheckpoint(
 ): Promise<SweepState> {
   const { files, step } = await verifyOwn(candidate, identity);
   const text = await readFile(path.join(candidate.dir, SWEEP_FILE), 'utf8');
-  // Versions before wrote none: it was early.
+  // Earlier versions did not write it, and compared early.
   const { diverged, comparison = 'early' } = JSON.parse(text) as {
     diverged: boolean[];
     comparison?: Comparison;
@@ -116,8 +116,8 @@ export async function readSweepCheckpoint(
 const stepIn = (manifest: string): number => (JSON.parse(manifest) as Manifest).step;
 
 /**
- * The files of a trial's checkpoint in a new folder, durably; answers what they are, the manifest too. No links: damage to one would be
- * damage to all.
+ * Copies a trial's checkpoint durably into a new folder; returns its files, including the manifest. Copies instead of links, since
+ * damage to a linked file would be damage to all checkpoints with it.
  */
 async function copyCheckpoint(checkpoint: CheckpointCandidate, folder: string): Promise<Manifest['files']> {
   const { files } = await readManifest(checkpoint);

@@ -1,5 +1,5 @@
-// A sweep's winner is, bit for bit, what a training of its own would be; and a sweep that is stopped anywhere, or killed, and goes on
-// from what was recorded ends as one that was not disturbed.
+// A sweep's winner equals, bit for bit, the result of a separate training; and a sweep that is stopped or killed anywhere and resumed
+// from its records ends like an uninterrupted one.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
@@ -149,7 +149,7 @@ test('the best trial is published, bit for bit as a training of its own, and the
       .sort((a, b) => a - b),
   );
 
-  // Trained alone, every trial has the losses that it has in the sweep, and the winner the same files.
+  // Trained alone, every trial has the same losses as in the sweep, and the winner the same files.
   for (const row of [trial, best.at(-1)!.trial]) {
     const alone: TrainRecord[] = [];
     const { trials, checkpoints: _, ...shared } = options;
@@ -193,7 +193,7 @@ test('stopped or killed anywhere, it goes on from what was recorded, exactly', a
   for (let cut = 1; cut <= checkpoints.length; cut += 6) {
     const name = `cut-${cut}`;
     const options = sweepOf(sweep, name, more);
-    // Killed a record after its checkpoint, so that something is done again.
+    // Killed one record after its checkpoint, so that some work is repeated.
     const { step } = checkpoints[cut - 1]!;
     const before = await recordsOf(options, (record) => record.type === 'step' && record.step === step + 1);
     const recorded = of(before, 'checkpoint').filter((checkpoint) => checkpoint.step <= step);
@@ -206,7 +206,7 @@ test('stopped or killed anywhere, it goes on from what was recorded, exactly', a
     const rest = await recordsOf({ ...resumed, checkpoints: { dir, candidates } });
     const [start] = of(rest, 'start');
     assert.equal(start?.resumedFrom, step, name);
-    // What was measured before comes with the checkpoint.
+    // Earlier measurements are restored from the checkpoint.
     const adopted = start.sweep!.stretches.flatMap(({ trial, offset, firstStep, series }) => [
       ...Array.from(series.train.loss, (loss, i) => [
         offset + firstStep + i,
@@ -279,7 +279,7 @@ test('a sweep that a version before began goes on with its rungs', async () => {
     [3, 9],
   );
 
-  // Its checkpoints did not say how trials are compared.
+  // A checkpoint that does not specify how trials are compared.
   mkdirSync(at('silent'));
   const series = new MetricLog(null).series;
   const written = await writeSweepCheckpoint(
@@ -303,7 +303,7 @@ test('the metric that was asked for decides, before the loss', async () => {
   const worst = Math.min(...ends.map(({ value }) => value!));
   const others = ends.filter(({ value }) => value! > worst);
   assert.equal(others.length, 1, 'they differ');
-  // The worse one was asked for, whose loss is the higher one, too.
+  // The request selects the lower value, so the worse trial wins; its loss is also the higher one.
   assert.deepEqual(
     [others[0]!.status, ends.find(({ value }) => value === worst)!.status],
     ['stopped', 'won'],
@@ -328,7 +328,7 @@ test('it goes on with the kernels that it began with, whatever the process had b
 test('a trial that diverges is out; when all do the sweep fails, and says so', async () => {
   const options = sweepOf({ learning_rate: [1e-3, 1e-2] }, 'diverged');
   const [good, bad] = options.trials as [SweepOptions['trials'][0], SweepOptions['trials'][0]];
-  // No request has such a rate.
+  // Requests cannot have such a learning rate.
   const wild = { ...bad, training: { ...bad.training, learning_rate: 1e38, warmup_steps: 0 } };
   const records = await recordsOf({ ...options, trials: [wild, good] });
   const rows = of(records, 'trials').at(-1)!.trials;
@@ -354,7 +354,7 @@ test('methods share a loaded base where its weights lie the same for them, and t
   const options = sweepOf({ peft_type: types }, 'methods', { gradient_accumulation_steps: 2 }, lora);
   const warm = new CountingWarmModel();
   const records = await recordsOf({ ...options, warm });
-  // The last two need other weights, or sizes that are fixed, and the two that go on, and the winner, are gone back to.
+  // The last two need other weights or fixed sizes; the two that continue, and the winner, are loaded again.
   assert.ok(warm.loads <= 5, `loaded ${warm.loads} times`);
   warm.close();
   for (const [i, trial] of options.trials.entries()) {

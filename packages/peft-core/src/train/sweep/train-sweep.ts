@@ -10,10 +10,10 @@ import type { Segment } from './standing.ts';
 import { writeSweepCheckpoint } from './sweep-checkpoint.ts';
 
 /**
- * Trains the trials of a sweep, from rung to rung, and writes the adapter of the best: bit for bit that of a `train` of its own, on the
- * same data. Resumed from a checkpoint it goes on as if nobody had stopped it. A trial whose loss is not a number is out.
+ * Trains the trials of a sweep, from rung to rung, and writes the adapter of the best: bit for bit that of a separate `train` on the
+ * same data. Resumed from a checkpoint, it continues like an uninterrupted sweep. A trial whose loss is not a number is out.
  *
- * Throws as `train` does; `training_diverged` when that befell every trial.
+ * Throws as `train` does; `training_diverged` if all trials diverged.
  */
 export async function* trainSweep(options: SweepOptions): AsyncGenerator<TrainRecord> {
   const warm = options.warm ?? new WarmModel();
@@ -31,7 +31,7 @@ class SweepRun {
   #isToldOf = false;
   #peakMemoryBytes = 0;
   #secondsPerStep = 0;
-  /** The last checkpoint of the sweep, or its beginning: `performance.now()`. */
+  /** Step and `performance.now()` of the sweep's last checkpoint, or of its start. */
   #recorded = { step: 0, at: 0 };
   #diverged: unknown;
 
@@ -54,7 +54,7 @@ class SweepRun {
     }
   }
 
-  /** One trial to its next rung, or until it is stopped. */
+  /** Trains one trial to its next rung, or until it is stopped. */
   async *#train(sweep: Sweep, segment: Segment): AsyncGenerator<TrainRecord> {
     const { trial: number, until, before, from } = segment;
     const trial = sweep.trials[number]!;
@@ -94,7 +94,7 @@ class SweepRun {
             break;
           }
           default:
-            // Stopped, at its rung or before: the checkpoint before says all of it.
+            // Stopped, at its rung or before: the preceding checkpoint contains the state.
             break;
         }
       }
@@ -111,7 +111,7 @@ class SweepRun {
     return !diverged && log.series.train.loss.length < until;
   }
 
-  /** What the process itself has kept of a trial can only be lost with its disk. */
+  /** A missing checkpoint of this process's own means that its disk lost data. */
   #checkResumed({ resumedFrom }: RecordOf<'start'>, step: number | null): void {
     if (resumedFrom === step) return;
     throw new GraftError('checkpoint_unreadable', `a trial’s checkpoint of step ${step} is lost`, {
@@ -127,7 +127,7 @@ class SweepRun {
     yield { ...record, totalSteps, resumedFrom, passedOver, series: null, sweep: told };
   }
 
-  /** A trial writes one of its own whenever it waits; all of them together only as often as a job does. */
+  /** A trial writes its own checkpoint whenever it waits; the sweep writes one only as often as a job does. */
   #isCheckpointDue({ step, trials: [first] }: Sweep): boolean {
     const { checkpoint_steps: steps, checkpoint_seconds: seconds } = first!.options.training;
     const { step: last, at } = this.#recorded;
@@ -171,7 +171,7 @@ class SweepRun {
   }
 }
 
-/** Of a trial's own checkpoints all but the last. */
+/** Removes all but the last of a trial's own checkpoints. */
 async function removeOthers(folder: string, kept: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const entry = path.join(folder, name);

@@ -1,4 +1,4 @@
-// An average of the steps, and noise on embeddings, in whole runs.
+// Tests a moving average of the adapter, and noise on embeddings, in whole runs.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -73,7 +73,7 @@ test('of one step the average is that step, bit for bit', async () => {
 
 for (const [i, name] of ['llama', 't5'].entries())
   test(`${name}: noise is on what is trained on, and not on what is measured`, async () => {
-    // A rate at which nothing moves: what differs is the noise.
+    // A learning rate at which nothing changes: the only difference is the noise.
     const still = { learning_rate: 1e-12 };
     const peft = {
       peft_type: 'LORA',

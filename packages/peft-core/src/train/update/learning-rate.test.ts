@@ -60,7 +60,7 @@ test('a rate ends where it is told to, and a stable one falls in its last steps'
     lr_scheduler_kwargs: { num_decay_steps: 4 },
   });
   assert.deepEqual([0, 2, 4, 10, 16, 18].map(stable), [0, 1, 2, 2, 2, 1]);
-  // The same job of fewer examples than were counted.
+  // The same job with fewer examples than were counted when it was requested.
   const short = { learning_rate: 2, warmup_steps: 1, lr_scheduler_type: 'warmup_stable_decay' } as const;
   const decay = { lr_scheduler_kwargs: { num_decay_steps: 9, num_stable_steps: 5 } };
   const rates = [0, 1, 2].map((step) => learningRateAt({ ...short, ...decay } as ResolvedTraining, step, 3));

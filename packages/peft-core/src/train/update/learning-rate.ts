@@ -1,10 +1,10 @@
 import type { ResolvedTraining } from '../../config/index.ts';
 
 /**
- * Learning rate of optimizer step `step` (from 0) of `total`: linear warmup, then constant, linear to 0, a cosine to 0 or to a least
- * rate, or warmup, a constant rate and a fall at the end.
+ * Learning rate of optimizer step `step` (from 0) of `total`: linear warmup, then constant, linear to 0, a cosine to 0 or to a minimum
+ * rate, or warmup, a constant rate and a decay at the end.
  * Source: transformers, optimization.py (get_*_schedule_with_warmup, get_cosine_with_min_lr_schedule_with_warmup, get_wsd_schedule),
- * except that warmup ends before the last step: there a run of one step trains at rate 0.
+ * except that warmup ends before the last step: transformers trains a run of one step at rate 0.
  */
 export function learningRateAt(training: ResolvedTraining, step: number, total: number): number {
   const { learning_rate: peak, lr_scheduler_kwargs: kwargs = {} } = training;
@@ -30,7 +30,7 @@ export function learningRateAt(training: ResolvedTraining, step: number, total: 
 type Kwargs = NonNullable<ResolvedTraining['lr_scheduler_kwargs']>;
 type Shape = NonNullable<Kwargs['decay_type']>;
 
-/** The share of the peak. A run that has fewer steps than was known when it was asked for falls sooner. */
+/** Share of the peak rate. A run with fewer steps than were planned when it was requested decays sooner. */
 function stableShare(kwargs: Kwargs, step: number, warmup: number, total: number): number {
   const { min_lr_ratio: least = 0, warmup_type: rises = 'linear', decay_type: falls = 'cosine' } = kwargs;
   const above = (share: number) => share * (1 - least) + least;

@@ -18,7 +18,7 @@ export interface OptimizerStep {
   rootCorrection: tf.Tensor;
 }
 
-/** The scalars of a step, by the names of the program's inputs. t counts from 1. */
+/** The scalars of step `t` (from 1), by the names of the program's inputs. */
 export function optimizerScalars(
   {
     adam_beta1: beta1,
@@ -29,7 +29,7 @@ export function optimizerScalars(
   t: number,
 ) {
   return {
-    // The average begins as what the first step made.
+    // The average starts with the adapter after the first step.
     ...(decay === undefined ? {} : { average_keeps: Float32Array.of(t === 1 ? 0 : decay) }),
     learning_rate: Float32Array.of(learningRate),
     step_size: Float32Array.of(learningRate / (1 - beta1 ** t)),
@@ -37,7 +37,7 @@ export function optimizerScalars(
   };
 }
 
-/** Scales flat gradients so that their norm is at most `max`, as torch's clip_grad_norm_ does; 0 turns it off. Returns the norm before. */
+/** Scales flat gradients to a norm of at most `max`, as torch's clip_grad_norm_ does; 0 disables this. Returns the original norm. */
 export function clipGradients(gradients: tf.Tensor, max: number): { clipped: tf.Tensor; norm: tf.Tensor } {
   const norm = tf.sqrt(tf.sum(tf.square(gradients)));
   if (max === 0) return { clipped: gradients, norm };
@@ -77,7 +77,7 @@ export function adamW(
 }
 
 /**
- * The average of flat vectors `(size)` that keeps so much of itself, a scalar; of none it is the values, bit for bit.
+ * Updates the average of flat vectors `(size)`; `keeps`, a scalar, is the decay. With 0 the result is `values`, bit for bit.
  * Source: torch, optim/swa_utils.py (AveragedModel, get_ema_multi_avg_fn).
  */
 export function averaged(average: tf.Tensor, values: tf.Tensor, keeps: tf.Tensor): tf.Tensor {
@@ -90,14 +90,14 @@ type OptimizerOptions = Pick<
   | ('learning_rate' | 'loraplus_lr_ratio' | 'loraplus_lr_embedding')
 >;
 
-/** The decay factor of each value. As in transformers' Trainer, biases and norms (tensors of one axis) are not decayed. */
+/** Weight decay of each value. As in transformers' Trainer, biases and norms (tensors with one axis) are not decayed. */
 function decayMask(layout: AdapterLayout, decay: number): tf.Tensor {
   if (layout.entries.every((e) => e.decayed)) return tf.scalar(decay);
   return perEntry(layout, (e) => (e.decayed ? decay : 0));
 }
 
 /**
- * How many times the run's learning rate each value takes, `(size)`; null where all take it as it is.
+ * Factor of the run's learning rate for each value, `(size)`; null if all use the rate itself.
  * Source: Hayou et al. 2024, arXiv:2402.12354; peft, optimizers/loraplus.py (create_loraplus_optimizer).
  */
 function rateShares(

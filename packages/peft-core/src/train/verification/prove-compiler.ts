@@ -4,7 +4,7 @@ const size = 24;
 const spec = { shape: [size, size], dtype: 'float32' } as const;
 const values = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
 
-/** A product, exponentials, sums over rows, and back: what XLA needs its libraries of a card for. */
+/** Computes products, exponentials and sums over rows: operations for which XLA needs its GPU libraries. */
 function computed(compiled: boolean): Float32Array {
   const builder = new ProgramBuilder();
   const fn = builder.function('softened', { x: spec }, ({ x }) => ({
@@ -18,14 +18,14 @@ function computed(compiled: boolean): Float32Array {
   }
 }
 
-/** Throws what TensorFlow throws where XLA compiles nothing, or an Error where it computes something else. */
+/** Throws TensorFlow's error if XLA cannot compile, or an Error if the compiled code computes different numbers. */
 export function proveCompiler(): void {
   const [compiled, plain] = [computed(true), computed(false)];
   const off = Math.max(...plain.map((value, i) => Math.abs(compiled[i]! - value)));
   if (!(off < 1e-4)) throw new Error(`what XLA has compiled computes other numbers, by ${off}`);
 }
 
-/** The sets of kernels that this process can compute with, best first. `onFault`: why XLA is none of them where it could be. */
+/** The kernel sets that this process can compute with, best first. `onFault` receives the error if XLA is available but does not work. */
 export function provenKernelSets(onFault: (fault: Error) => void): readonly string[] {
   const sets = kernelSets();
   if (!sets.includes('xla')) return sets;

@@ -12,7 +12,7 @@ import { type MatmulPrecision, withComputation } from '../../nn/computation.ts';
 import { matmul } from '../../nn/matmul.ts';
 
 const [rows, inner, columns] = [48, 96, 32];
-// -1, 0 and 1: every product and sum is exact, in bfloat16 as in float32, in whatever order it is taken.
+// -1, 0 and 1: every product and sum is exact, in bfloat16 as in float32, and in any order.
 const left = Float32Array.from({ length: rows * inner }, (_, i) => ((i % 7) % 3) - 1);
 const right = Float32Array.from({ length: inner * columns }, (_, i) => ((i % 5) % 3) - 1);
 
@@ -22,9 +22,9 @@ const sides = {
 } as const;
 
 /**
- * Traces a product into a graph, runs it in a session and compares it with plain JavaScript's, as a sign that TensorFlow, its
- * device and its memory work. Then the same of a product that is placed on `device`, where TensorFlow would else place it on a
- * processor without a word. Throws GraftError `engine_unsound` or `gpu_not_used`, or what TensorFlow throws.
+ * Traces a product into a graph, runs it in a session and compares it with the product in plain JavaScript, to check that TensorFlow,
+ * its device and its memory work. Then does the same for a product placed explicitly on `device`, because TensorFlow would otherwise
+ * fall back to the CPU silently. Throws GraftError `engine_unsound` or `gpu_not_used`, or TensorFlow's errors.
  */
 export function proveEngine(precision: MatmulPrecision, device: 'cpu' | 'gpu' = 'cpu'): void {
   if (device === 'gpu' && !usesGpu())
@@ -50,7 +50,7 @@ export function proveEngine(precision: MatmulPrecision, device: 'cpu' | 'gpu' = 
   }
 }
 
-/** Computed on the first device of this kind; a run fails with `INVALID_ARGUMENT` where there is none. */
+/** Computes on the first device of this kind; a run fails with `INVALID_ARGUMENT` if there is none. */
 export function placedProduct(left: tf.Tensor, right: tf.Tensor, device: 'cpu' | 'gpu'): tf.Tensor {
   const flags = [attr.bool('transpose_a', false), attr.bool('transpose_b', false)];
   return rawOp('MatMul', [...flags, attr.device(device)], [left, right])[0]!;

@@ -81,7 +81,7 @@ test('an adapter that learned nothing has the loss of the base, and damaged file
 });
 
 test('weights that are still the start values have not moved, of a new adapter as of one that training continued', async () => {
-  // Smaller than the smallest float32: every update is zero.
+  // Below the smallest float32: every update is zero.
   const { options } = await trained('still', { learning_rate: 1e-60 });
   const still = await verifyAdapter(options);
   assert.deepEqual([still.reloadedLoss === still.baseLoss, still.moved], [true, false]);
@@ -109,7 +109,7 @@ test('an adapter of a quantised base is measured on the base as it is served, wh
   assert.ok(Math.abs(found.reloadedLoss - done.verification!.loss) < 1e-5);
   assert.ok(Math.abs(found.served!.loss - found.reloadedLoss) > 1e-4);
   assert.ok(Math.abs(found.served!.metrics.perplexity! - Math.exp(found.served!.loss)) < 1e-3);
-  // Merged, it is one plain model, which is what is served.
+  // The merged adapter is a plain model, as it is served.
   await mergeAdapter({ base, adapterDir: options.adapterDir, outputDir: at('nf4 merged') });
   const merged = await openBaseModel(at('nf4 merged'));
   const wide = { ...options.training, base_dtype: 'fp32' as const };
@@ -118,10 +118,10 @@ test('an adapter of a quantised base is measured on the base as it is served, wh
   await merged.close();
   assert.equal(found.baseLoss, (await verifyAdapter({ ...options, training: wide })).baseLoss);
 
-  // As after a kill.
+  // Repeating the verification, as after a kill, gives the same result.
   assert.deepEqual(await verifyAdapter({ ...options, served }), found);
   assert.deepEqual(await measureServed(options, served), found.served);
-  // The engine and 4 bytes for each weight.
+  // The limit is the memory of the engine and 4 bytes for each weight.
   const weights = base.tensors
     .names()
     .reduce((sum, name) => sum + elementCount(base.tensors.info(name).shape), 0);

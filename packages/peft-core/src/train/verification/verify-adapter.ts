@@ -25,23 +25,23 @@ import { buildEvaluationProgram } from '../train-program.ts';
 
 /** Losses in nats per labelled token, on the examples that the live model was measured on. */
 export interface AdapterVerification {
-  /** Of the adapter's files on the base model as it was while they were trained. */
+  /** Loss of the adapter's files on the base model in the storage type of training. */
   reloadedLoss: number;
   /**
-   * Of the base model, in the same form as for `served`, or without that `reloadedLoss`. For a task with a head that the base lacks: of
-   * the adapter before its first step.
+   * Loss of the base model, in the storage type of `served` if that is measured, else in that of `reloadedLoss`. For a task with a head
+   * that the base lacks: of the adapter before its first step.
    */
   baseLoss: number;
-  /** Whether the files' weights differ from those before the first step. Where the losses differ, they do. */
+  /** Whether the files' weights differ from those before the first step. True whenever the losses differ. */
   moved: boolean;
-  /** Of the adapter's files on the base model as it is served; null where that was not asked for, or needs more memory. */
+  /** Measurements on the base model as it is served; null if not requested, or if they need more memory than allowed. */
   served: ServedFigures | null;
 }
 
-/** What an adapter does on the base model as it is served. */
+/** Measurements of an adapter on the base model as it is served. */
 export interface ServedFigures {
   loss: number;
-  /** By their names on the wire. */
+  /** By wire name. */
   metrics: Metrics;
 }
 
@@ -57,19 +57,19 @@ export type VerificationOptions = Pick<
   | 'initialAdapter'
 > & { adapterDir: string };
 
-/** How the base model lies where it is served, whatever it was while an adapter trained. */
+/** Storage of the base model where it is served, whatever it was in training. */
 const SERVED: BaseStorage = 'float32';
 
-/** Most bytes that measuring on the base as it is served may take, by `measuringMemory`; null: as many as it takes. */
+/** Maximum memory, by `measuringMemory`, for measuring on the base as it is served; null: no limit. */
 export interface ServedLimit {
   memoryBytes: number | null;
 }
 
 /**
- * Measures a finished adapter from its files, loaded as anybody who downloads them loads them, and the base model without it; with
- * `served` the adapter also on the base model as it is served, and that without it. One base model is loaded at a time.
- * The caller compares: the first must equal the loss in `done.verification` of `train`, the second must not. Throws what
- * `readAdapter` throws, and `adapter_mismatch`.
+ * Measures a finished adapter from its files, loaded as a user who downloads them would, and the base model without it; with `served`
+ * also the adapter on the base model as it is served, and that model without it. Only one base model is loaded at a time. The caller
+ * compares: the first loss must equal that in `done.verification` of `train`, the second must not. Throws `adapter_mismatch` and the
+ * errors of `readAdapter`.
  */
 export async function verifyAdapter(
   options: VerificationOptions & { served?: ServedLimit },
@@ -84,7 +84,7 @@ export async function verifyAdapter(
     values: (model) => {
       const values = prepared.written.values(model);
       hasMoved = async () => {
-        // The files hold what an encoder made of its start values, and no such method starts as the base model.
+        // The files hold the output of an encoder, not its start values, and no method with an encoder starts as the base model.
         if (attach(peft, setup.architecture, 'trained').derive) return true;
         const start = await startValues(model, base, { ...options, seed: training.seed });
         return values.some((value, i) => value !== start[i]);
@@ -107,8 +107,8 @@ export async function verifyAdapter(
 }
 
 /**
- * Measures a finished adapter's files on the base model as it is served, on the validation examples: null without any, or where that needs
- * more memory. Throws as `verifyAdapter`.
+ * Measures a finished adapter's files on the base model as it is served, on the validation examples: null if there are none, or if it
+ * needs more memory than `limit`. Throws as `verifyAdapter` does.
  */
 export async function measureServed(
   options: VerificationOptions,
@@ -120,7 +120,7 @@ export async function measureServed(
 
 interface Prepared extends Measured {
   setup: TrainingSetup;
-  /** The adapter of the files. */
+  /** The adapter in the files. */
   written: {
     peft: VerificationOptions['peft'];
     form: 'folded';
@@ -159,7 +159,7 @@ async function servedFigures(
   return { loss, metrics };
 }
 
-/** What one model measures. Its program is closed before this returns, so that two base models are never loaded at once. */
+/** Measures one model. Closes its program before returning, so that two base models are never loaded at once. */
 async function measure(
   { base, training }: VerificationOptions,
   { setup: { architecture, objective, layout }, examples }: Prepared,

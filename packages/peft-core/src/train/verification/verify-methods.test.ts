@@ -1,4 +1,4 @@
-/** What is published gives the live model's loss also where the files hold something else than what was trained, or the base is stored otherwise. */
+/** Published adapters reproduce the live model's loss, also with files in another form than was trained or another base storage type. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 /**
- * A contrastive loss over a batch that is embedded in mini-batches, so that a step keeps the activations of one of these at a time. Each
- * mini-batch is embedded once without them; the loss gives the gradients of all embeddings; then each is embedded again, with the same
- * dropout, and they flow back through it. Loss and gradients are those of the whole batch.
+ * A contrastive loss over a batch that is embedded in mini-batches, so that a step stores the activations of only one mini-batch at a
+ * time. Each mini-batch is embedded once without storing them; the loss gives the gradients of all embeddings; then each mini-batch is
+ * embedded again, with the same dropout, and the gradients flow back through it. Loss and gradients equal those of the whole batch.
  * Source: Gao et al. 2021, arXiv:2101.06983 (GradCache); sentence-transformers, CachedMultipleNegativesRankingLoss.
  */
 import { type InputSpec, type ProgramFunction, scalarOf, tf } from '@graft/tf-graph';
@@ -55,7 +55,7 @@ export function defineMiniBatches(of: MiniBatchDefinition): MiniBatchPass {
     return { done: loss };
   });
 
-  /** Calls `copy` with where vectors of a mini-batch begin, in its own order and in the whole batch's, and how many they are. */
+  /** Calls `copy` for each run of a mini-batch's vectors: its start in the mini-batch, its start in the whole batch, and its length. */
   const eachPart = (
     { filled, first }: MiniBatch,
     copy: (own: number, whole: number, length: number) => void,

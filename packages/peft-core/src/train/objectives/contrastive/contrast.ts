@@ -4,18 +4,18 @@ import { similarities } from '../../../nn/pooling.ts';
 import type { EmbeddingsOf } from '../embeddings/embeddings.ts';
 import type { Loss } from '../objective-loss.ts';
 
-/** Cosines are multiplied by this before the softmax: the inverse of a temperature of 0.05. */
+/** Factor of the cosines before the softmax: the inverse of a temperature of 0.05. */
 export const CONTRAST_SCALE = 20;
 const MASKED = -1e9;
 
 /**
- * Cross entropy of an anchor's own positive among all positives and negatives of the batch. No negative of an anchor is a text that is
- * the same as the anchor or its positive, nor the positive of a pair that has one of these two for anchor or positive.
- * Source: van den Oord et al. 2018, arXiv:1807.03748; sentence-transformers, MultipleNegativesRankingLoss, and for what is left out its
- * NoDuplicatesBatchSampler, which keeps such pairs out of a batch.
+ * Cross entropy of an anchor's own positive among all positives and negatives of the batch. A text is not used as a negative of an
+ * anchor if it equals the anchor or its positive, or if it is the positive of a pair whose anchor or positive equals one of these two.
+ * Source: van den Oord et al. 2018, arXiv:1807.03748; sentence-transformers, MultipleNegativesRankingLoss; for the excluded texts
+ * its NoDuplicatesBatchSampler, which keeps such pairs out of a batch.
  *
- * `units` as `embeddings` gives them, `count` of each kind; `texts` `(sequences · count)` int32: the number of each text, −1 for none;
- * `label_scales` `(count)`.
+ * `units` as `embeddings` returns them, `count` of each kind; `texts` `(sequences · count)` int32: the number of each text, −1 for
+ * none; `label_scales` `(count)`.
  */
 export function contrast(
   units: tf.Tensor,
@@ -31,10 +31,10 @@ export function contrast(
   return { total: tf.sum(tf.mul(losses, scales)), correct: tf.sum(counted) };
 }
 
-/** `(count, others)`: more than 0 where a text is no negative of an anchor, nor its own positive. */
+/** `(count, others)`: greater than 0 where a text is neither a negative of the anchor nor its own positive. */
 function noNegatives(texts: tf.Tensor, count: number): tf.Tensor {
   const others = texts.shape[0]! - count;
-  // As float32, exact for fewer texts than 2²⁴: a GPU's kernels compare integers on the host.
+  // Compared as float32, exact for fewer than 2²⁴ texts: TensorFlow's GPU kernels compare integers on the host.
   const all = tf.cast(texts, 'float32');
   const part = (from: number, length: number) => tf.slice(all, [from], [length]);
   const [anchors, positives, candidates] = [part(0, count), part(count, count), part(count, others)];

@@ -4,7 +4,7 @@ import { defineMiniBatches } from './cached-contrast.ts';
 import { contrast } from './contrast.ts';
 import { defineMeasure } from './retrieval.ts';
 
-/** Cross entropy of an anchor's own positive among the texts of the batch, which is embedded in mini-batches where it is large. */
+/** Cross entropy of an anchor's own positive among the texts of the batch; a large batch is embedded in mini-batches. */
 export const contrastiveLoss: ObjectiveLoss<keyof EmbeddingsOf<unknown>> = {
   inputs: embeddingInputs,
   feeds: embeddingFeeds,

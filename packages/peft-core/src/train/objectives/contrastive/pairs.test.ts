@@ -73,7 +73,7 @@ const stepsOf = (records: TrainRecord[]) =>
 const doneOf = (records: TrainRecord[]) => records.at(-1) as Extract<TrainRecord, { type: 'done' }>;
 const many = (count: number, line: (i: number) => object) => Array.from({ length: count }, (_, i) => line(i));
 
-// From scripts/golden/testdata/contrastive_losses.py: what sentence-transformers gives, plain and cached.
+// From scripts/golden/testdata/contrastive_losses.py: results of sentence-transformers, plain and cached.
 interface Reference {
   pairs: number;
   width: number;
@@ -99,7 +99,7 @@ test('losses and gradients of vectors are those of sentence-transformers, plain 
     const units = Float32Array.from(vectors);
     const scales = new Float32Array(pairs).fill(1 / pairs);
     const out = program.run(contrast, { units, texts, label_scales: scales });
-    // Of the cosine a change of a vector's length changes nothing.
+    // The cosine does not depend on a vector's length.
     const slopes = Array.from(texts).flatMap((row) => {
       const own = (all: ArrayLike<number>) => Array.from({ length: width }, (_, i) => all[row * width + i]!);
       const [unit, slope] = [own(units), own(out.slopes.data)];
@@ -117,7 +117,7 @@ test('losses and gradients of vectors are those of sentence-transformers, plain 
 
 for (const model of ['encoder', 'decoder']) {
   test(`${model}: mini-batches of any size give the losses and gradients of the whole batch`, async () => {
-    // Steps of 8 and 5 pairs, some of them with the same texts; mini-batches of 3 leave a rest of 2.
+    // Steps of 8 and 5 pairs, some of them with the same texts; mini-batches of 3 leave a remainder of 2.
     const lines = [...many(11, withSomeNegatives), plain(1), { anchor: '7 a', positive: 'another' }];
     const common = { batch_size: 8, n_epochs: 2, warmup_steps: 0 };
     const whole = await optionsOf(model, `${model}-whole`, lines, common);
@@ -180,7 +180,7 @@ for (const checkpointing of [false, true]) {
     assert.ok('cached' in update);
     await loadWeights(program, base, architecture, 'float32', { stacks: model.stacks });
     const random = new Random(3, 'test');
-    // Start values have B at zero, where A has no gradient.
+    // In the start values B is zero, which makes the gradient of A zero.
     const start = (await startValues(model, base, { seed: 1 })).map((x) => x + 0.1 * random.normal());
     const texts = new TextNumbers();
     const parts = [0, 1].map((i) => ({
@@ -211,7 +211,7 @@ for (const checkpointing of [false, true]) {
   });
 }
 
-/** Cosines of texts as the plain base model, or an adapter on it, embeds them. */
+/** Cosines of texts as embedded by the plain base model, or with an adapter. */
 async function cosines(texts: readonly string[], adapterDir: string | null = null) {
   const all = [...new Set(texts)];
   const vectors = new Map<string, readonly number[]>();
@@ -228,7 +228,7 @@ const areRelated = ([a, p]: readonly string[], [b, q]: readonly string[]) =>
   [b, q].some((text) => text === a || text === p);
 
 test('a text that is the same as a pair’s own is no negative; to jobs of versions before it was one', async () => {
-  // The same anchor with two right answers, a pair the other way round, one that is there twice, and a negative that is an answer.
+  // One anchor with two correct answers, a reversed pair, a duplicate pair, and a negative that is an answer.
   const lines = [
     plain(1),
     { anchor: '1 a', positive: 'b' },
@@ -294,7 +294,7 @@ test('evaluation ranks positives among all validation pairs, whatever the batch'
     assert.ok(Math.abs(loss - first.loss) < 1e-5, `${loss}, ${first.loss}`);
     assert.deepEqual(metrics, first.metrics);
   }
-  // By the vectors that scoring gives.
+  // From the vectors that scoring returns.
   const texts = textsOf(lines);
   const cosine = await cosines(texts.flat(), at('eval-12'));
   const candidates = [...new Set(texts.flatMap(([, ...rest]) => rest))];

@@ -1,4 +1,4 @@
-/** How well positives are found among the texts of other pairs: a measure that does not depend on the batches of training. */
+/** Measures how well positives are found among the texts of other pairs, independently of the batches of training. */
 import type { InputSpec, Program, ProgramFunction, tf } from '@graft/tf-graph';
 import { fillBatch, TextNumbers } from '../../../examples/index.ts';
 import { similarities } from '../../../nn/pooling.ts';
@@ -6,13 +6,13 @@ import { embedded } from '../embeddings/embeddings.ts';
 import type { MeasureDefinition, WholeMeasure } from '../objective-loss.ts';
 import { CONTRAST_SCALE } from './contrast.ts';
 
-/** Anchors and candidates that are compared at a time. */
+/** Numbers of anchors and candidates that are compared at a time. */
 const TILE = { anchors: 128, candidates: 256 };
-/** Pairs of a pool at most. More are measured in several pools of nearly the same size, in the order of their file. */
+/** Maximum number of pairs in a pool. More pairs are measured in several pools of nearly equal size, in file order. */
 const MOST_PAIRS = 1000;
 
 type Compared = Record<'anchors' | 'candidates', InputSpec>;
-/** The cosines of a tile. */
+/** Computes the cosines of a tile. */
 type Compare = ProgramFunction<Compared, { cosines: tf.Tensor }>;
 
 const compareInputs = (width: number): Compared => ({
@@ -20,16 +20,16 @@ const compareInputs = (width: number): Compared => ({
   candidates: { shape: [TILE.candidates, width], dtype: 'float32' },
 });
 
-/** The pools that so many pairs are measured in: [from, to) of each. */
+/** The pools in which `pairs` pairs are measured: [from, to) of each. */
 function poolsOf(pairs: number): { from: number; to: number }[] {
   const count = Math.ceil(pairs / MOST_PAIRS);
   const cut = (pool: number) => Math.round((pool * pairs) / count);
   return Array.from({ length: count }, (_, pool) => ({ from: cut(pool), to: cut(pool + 1) }));
 }
 
-/** A pair that was embedded. */
+/** An embedded pair. */
 interface EmbeddedPair {
-  /** Numbers of its texts, the anchor's first, and their unit vectors. */
+  /** Numbers of the pair's texts, the anchor's first, and their unit vectors. */
   texts: number[];
   vectors: Float32Array[];
 }
@@ -38,14 +38,14 @@ interface EmbeddedPair {
 interface Ranked {
   /** Cross entropy of the positive among all candidates. */
   loss: number;
-  /** Pairs whose positive is the nearest, or among the ten nearest. */
+  /** Number of pairs whose positive is the nearest, or among the ten nearest. */
   first: number;
   amongTen: number;
-  /** Of 1 / rank. */
+  /** Sum of 1 / rank. */
   reciprocal: number;
 }
 
-/** Of pairs: how well the positives of a pool are found in it. Batches only bound how many are embedded at a time. */
+/** Measures how well the positives of a pool are found in it. Batches only limit how many texts are embedded at a time. */
 export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition): WholeMeasure {
   const width = model.architecture.hiddenSize;
   const embed = define('evaluate', inputs, (inputs) => ({ units: embedded({ model, grid, inputs }, null) }));
@@ -58,13 +58,13 @@ export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition
       const numbers = new TextNumbers();
       const pools = poolsOf(examples.length);
       const sums: Ranked = { loss: 0, first: 0, amongTen: 0, reciprocal: 0 };
-      /** By the number of the example. */
+      /** By the index of the example. */
       const held = new Map<number, EmbeddedPair>();
       let done = 0;
       for (let step = 0; step < plan.steps; step++) {
         const batch = fillBatch(plan, examples, step, 0, layout, numbers);
         const units = program.run(embed, feedsOf(batch)).units.data;
-        // A batch numbers its examples as they come in it.
+        // Within a batch, examples are numbered in order of appearance.
         const order = new Set(plan.micro(step, 0).map(({ example }) => example));
         for (const [k, example] of [...order].entries()) {
           const vectors = Array.from({ length: sequences }, (_, part) => part * labels + k).filter(
@@ -100,14 +100,14 @@ export function defineMeasure({ define, inputs, model, grid }: MeasureDefinition
 }
 
 /**
- * Ranks the positive of each pair of a pool among all positives and negatives of it, each text once, by the cosine to the anchor. As in
- * training, the anchor itself and other right answers are no candidates: positives of pairs that have a text in common with this one
- * (`contrastiveLoss`). A candidate that is as near as the positive comes before it.
+ * Ranks the positive of each pair of a pool among all its positives and negatives, each text once, by cosine to the anchor. As in
+ * training, the anchor itself and other correct answers are not candidates: positives of pairs that share a text with this one
+ * (`contrastiveLoss`). A candidate as near as the positive ranks before it.
  */
 function rankPool(program: Program, compare: Compare, width: number, pool: readonly EmbeddedPair[]): Ranked {
   const places = new Map<number, number>();
   const candidates: Float32Array[] = [];
-  /** Of each text, the pairs that it is the anchor or the positive of. */
+  /** For each text, the pairs with this text as anchor or positive. */
   const pairsOf = new Map<number, number[]>();
   for (const [i, { texts, vectors }] of pool.entries()) {
     for (const text of new Set(texts.slice(0, 2))) pairsOf.set(text, [...(pairsOf.get(text) ?? []), i]);
@@ -134,7 +134,7 @@ function rankPool(program: Program, compare: Compare, width: number, pool: reado
     let sum = 1;
     for (const [place, cosine] of row.entries()) {
       if (place === own || leftOut.has(place)) continue;
-      // Not a number, of a model that has diverged, is no rank either.
+      // `!(a < b)` also counts NaN, from a diverged model, as ranked before the positive.
       if (!(cosine < wanted)) rank++;
       sum += Math.exp(CONTRAST_SCALE * (cosine - wanted));
     }

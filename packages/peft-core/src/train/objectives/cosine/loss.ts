@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import { type EmbeddingsOf, embeddingFeeds, embeddingInputs, embeddings } from '../embeddings/embeddings.ts';
 import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
 
-/** The squared difference of a pair's cosine from its score (sentence-transformers, CosineSimilarityLoss). */
+/** Squared difference between a pair's cosine and its score (sentence-transformers, CosineSimilarityLoss). */
 export const cosineLoss: ObjectiveLoss<keyof EmbeddingsOf<unknown>> = {
   inputs: embeddingInputs,
   feeds: embeddingFeeds,

@@ -1,4 +1,4 @@
-/** What objectives over texts that are embedded have in common: their inputs, and the vectors. */
+/** Inputs and vectors shared by the objectives that embed texts. */
 import { type InputSpec, type TypedArray, tf } from '@graft/tf-graph';
 import type { FilledBatch, GridShape } from '../../../examples/index.ts';
 import { pool, unitRows } from '../../../nn/pooling.ts';
@@ -6,13 +6,13 @@ import { adapterTensors } from '../../../peft-model/peft-model.ts';
 import type { BatchOf, Forward, LossContext } from '../objective-loss.ts';
 import { type Draws, forwardOf, trainingPass } from '../passes.ts';
 
-/** `label_scales` is the weight of each example's loss in the total; `texts` numbers each vector's text, −1 for none. */
+/** `label_scales`: weight of each example's loss in the total; `texts`: the number of each vector's text, −1 for none. */
 export type EmbeddingsOf<T> = Record<
   'pool_vectors' | 'pool_weights' | 'label_scales' | 'texts' | 'scores',
   T
 >;
 
-/** `perToken` is of the positions, `(N)`. */
+/** `perToken`: spec of an input with one value per position, `(N)`. */
 export function embeddingInputs(
   { labels, sequences }: GridShape,
   perToken: InputSpec,
@@ -48,7 +48,7 @@ export function embeddings({ model, grid, runtime, hidden }: Forward, inputs: Em
 export const embeddingsOf = (context: LossContext): tf.Tensor =>
   embeddings(forwardOf(context), context.inputs as BatchOf<tf.Tensor> & EmbeddingsOf<tf.Tensor>);
 
-/** The same; with draws as training has its dropout and noise. No activations are kept. */
+/** The same outside a loss; with `draws` including dropout and noise as in training. Keeps no activations. */
 export function embedded(
   batch: Pick<LossContext, 'model' | 'grid' | 'inputs'>,
   draws: Draws | null,

@@ -2,11 +2,11 @@ import { customGradient, tf } from '@graft/tf-graph';
 import { exactly } from '../../../nn/computation.ts';
 import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
 
-/** `label_targets` `(labels, classes)`: 1 for each class that a text has. `label_scales` is the weight of each text's loss in the total. */
+/** `label_targets` `(labels, classes)`: 1 for each class of a text. `label_scales`: weight of each text's loss in the total. */
 type Inputs = Record<'label_positions' | 'label_targets' | 'label_scales', tf.Tensor>;
 
 /**
- * Binary cross entropy of each class, its mean over the classes of a text. Right is a text whose every class is: as likely as not is no.
+ * Binary cross entropy, averaged over the classes of a text. A text is correct if all its classes are; a probability of 0.5 means no.
  * Source: transformers, loss/loss_utils.py (ForSequenceClassificationLoss, multi_label_classification); torch, BCEWithLogitsLoss.
  */
 export const labelSetLoss: ObjectiveLoss<keyof Inputs> = {
@@ -41,7 +41,7 @@ function loss(
   };
 }
 
-/** log(1 + eᶻ) − z · target of each of `(K, C)`. */
+/** log(1 + eᶻ) − z · target for each element of `(K, C)`. */
 function binaryLosses(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
   return customGradient({
     inputs: { logits },

@@ -39,7 +39,7 @@ for (const [name, headOf] of Object.entries(heads))
       const { total } = headLoss(x, head, labels, scales, true);
       return tf.add(total, headSmoothing(x, head, labels, scales, 0.3)) as tf.Scalar;
     };
-    /** The same, from a weight that is one tensor. */
+    /** The same with a weight that is a single tensor. */
     const stock = (x: tf.Tensor, trained: tf.Tensor) => {
       const whole = name === 'trained' ? trained : weightValue(headOf(trained));
       const logits = tf.matMul(x as tf.Tensor2D, whole as tf.Tensor2D, false, true);
@@ -49,7 +49,7 @@ for (const [name, headOf] of Object.entries(heads))
         { factor: 0.3, classWeights: null },
       ) as tf.Scalar;
     };
-    // With a head that is made of parts, the logits' own gradient is of the hidden states alone.
+    // A frozen head of several parts has a gradient only for the hidden states.
     const own =
       headOf(trained).kind === 'frozen'
         ? tf.valueAndGrads((x) => fused(x, trained))([x])
@@ -63,7 +63,7 @@ for (const [name, headOf] of Object.entries(heads))
     assert.ok(distance(own.grads[0]!, expected.grads[0]!) < 1e-5);
     if (name === 'trained') assert.ok(distance(own.grads[1]!, expected.grads[1]!) < 1e-5);
     if (name === 'with trained rows') {
-      // The loss falls along what is its gradient in these rows.
+      // Checks by finite differences that the loss changes along its gradient in these rows.
       const step = 1e-3;
       const along = own.grads[1]!;
       const at = (t: number) => stock(x, tf.add(trained, tf.mul(along, t))).dataSync()[0]!;

@@ -6,9 +6,9 @@ import { type FrozenWeight, type Weight, weightShape } from '../../../nn/weight.
 import type { Smoothing } from '../objective-loss.ts';
 
 /**
- * What label smoothing adds to the total loss of a head `(V, H)` without a bias: hidden `(K, H)`, labels and scales `(K)`. The smoothed
- * loss is `(1 − ε) · (lse − z_y) + ε · (lse − mean z)`, so it has `ε · (z_y − mean z) = ε · h · (W_y − mean W)` more than the plain one:
- * no logits are needed for it, and the head's kernel stays in use.
+ * The addition of label smoothing to the total loss of a head `(V, H)` without a bias: hidden `(K, H)`, labels and scales `(K)`. The
+ * smoothed loss is `(1 − ε) · (lse − z_y) + ε · (lse − mean z)`, which exceeds the plain one by `ε · (z_y − mean z) =
+ * ε · h · (W_y − mean W)`: this needs no logits, so the head's kernel stays in use.
  * Source: transformers, trainer_pt_utils.py (LabelSmoother).
  */
 export function headSmoothing(
@@ -23,7 +23,7 @@ export function headSmoothing(
   return tf.mul(tf.sum(tf.mul(excess, scales)), factor);
 }
 
-/** The mean of a weight's rows `(1, H)`, read no earlier than `after`. */
+/** The mean of a weight's rows `(1, H)`, computed no earlier than `after`. */
 function meanRow(weight: Weight, after: tf.Tensor): tf.Tensor {
   const count = weightShape(weight)[0]!;
   switch (weight.kind) {
@@ -39,7 +39,7 @@ function meanRow(weight: Weight, after: tf.Tensor): tf.Tensor {
   }
 }
 
-/** One slice after the other, so that an unpacked weight never exists as a whole. */
+/** Sums slice by slice, so that an unpacked weight never exists as a whole. */
 function sumOfRows({ slices, read }: FrozenWeight, after: tf.Tensor): tf.Tensor {
   const sumOf = (rows: tf.Tensor) => tf.sum(exactly(rows), 0, true);
   if (!slices || slices.length < 2) return sumOf(read(after));
@@ -52,7 +52,7 @@ function sumOfRows({ slices, read }: FrozenWeight, after: tf.Tensor): tf.Tensor 
 }
 
 /**
- * The smoothed total of logits `(K, V)` that are there: Σ of each target's scale × loss.
+ * The smoothed total of existing logits `(K, V)`: Σ of each target's scale × loss.
  * Source: torch, nn.functional.cross_entropy (label_smoothing, weight).
  */
 export function smoothedTotal(
@@ -69,7 +69,7 @@ export function smoothedTotal(
     const even = tf.mul(tf.sub(lse, tf.mean(logits, -1)), scales);
     return tf.sum(tf.add(tf.mul(plain, 1 - factor), tf.mul(even, factor)));
   }
-  // A scale has its class's weight in it, which is another for each class that gets a share.
+  // A scale includes the weight of its label's class, but smoothing gives every class a share with its own weight.
   const weights = tf.tensor1d([...classWeights]);
   const all = classWeights.reduce((sum, weight) => sum + weight, 0);
   const shared = tf.sub(tf.mul(lse, all), tf.sum(tf.mul(logits, weights), -1));

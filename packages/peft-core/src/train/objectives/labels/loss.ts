@@ -3,10 +3,10 @@ import { headLoss, lossesOfLogits } from '../../../nn/cross-entropy.ts';
 import type { Forward, Loss, ObjectiveLoss } from '../objective-loss.ts';
 import { headSmoothing, smoothedTotal } from './label-smoothing.ts';
 
-/** `label_scales` is the weight of each label's loss in the total. */
+/** `label_scales`: weight of each label's loss in the total. */
 type Inputs = Record<'label_positions' | 'label_ids' | 'label_scales', tf.Tensor>;
 
-/** Cross entropy of the positions that carry a label: a token of the vocabulary, or a class. */
+/** Cross entropy at the positions that carry a label: a token of the vocabulary, or a class. */
 export const labelLoss: ObjectiveLoss<keyof Inputs> = {
   inputs: ({ labels }) => ({
     label_positions: { shape: [labels], dtype: 'int32' },
@@ -23,7 +23,7 @@ function loss(
   { label_ids: labels, label_scales: scales }: Inputs,
 ): Loss {
   const { architecture } = model;
-  // The last block and the head, the widest layer, are reached by the positions alone that carry a label.
+  // `hidden` has only the positions with a label, so the last block and the head, the widest layer, skip the others.
   const labelled = architecture.finalNorm(runtime, hidden);
   const counted = (correct: tf.Tensor) => tf.sum(tf.mul(correct, tf.cast(tf.greater(scales, 0), 'float32')));
   const { languageHead } = architecture;
