@@ -34,7 +34,7 @@ interface Case {
   reach?: number;
   /** A bias for each score: one per row, or one shared by all rows. */
   bias?: 'row' | 'all';
-  /** Queries that do not see what is compared. */
+  /** Maximum number of bytes of the scores of one block. */
   blockBytes: number;
 }
 
