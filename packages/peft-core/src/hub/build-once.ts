@@ -111,7 +111,7 @@ async function isHeld(claim: string): Promise<boolean> {
   if (!stats) return false;
   const [host = '', pid = ''] = (await readFile(claim, 'utf8').catch(() => '')).split(' ');
   const age = Date.now() - stats.mtimeMs;
-  // An empty claim was just created and is not written yet.
+  // A claim that is still empty (just created) has no host name, so only its age counts.
   if (host !== hostname()) return age < abandonedAfter.remote;
   return age < abandonedAfter.local && isAlive(Number(pid));
 }

@@ -235,7 +235,7 @@ for (const one of cases) {
   });
 }
 
-/** For each segment the number of its own positions and of its memory's. The last memory belongs to no segment. */
+/** For each segment the number of its own positions and of its memory's keys. No segment has the remaining keys at the end. */
 const memories = [
   [5, 12],
   [21, 40],
