@@ -4,24 +4,24 @@ export interface ErrorDetail {
   line?: number;
   path?: string;
   message: string;
-  /** Where several lines have this fault: how many, and which, as ranges from first to last; of very many the later ones are left out. */
+  /** If several lines have this fault: their number, and the lines as ranges from first to last; if there are very many, not all. */
   count?: number;
   lines?: [first: number, last: number][];
 }
 
 export interface GraftErrorOptions {
-  /** The request field at fault, as in OpenAI's errors: `peft.target_modules`, `training_file`. */
+  /** The request field that caused the error, as in OpenAI's errors: `peft.target_modules`, `training_file`. */
   param?: string | null;
   /**
-   * Who can mend it. A user fault is never retried and its message is shown to the team. One of the environment is this
-   * machine's: the same work may succeed elsewhere, or here later.
+   * Who can fix it. A `user` fault is never retried, and its message is shown to the team. An `environment` fault is specific to this
+   * machine: the same work may succeed elsewhere, or here later.
    */
   fault?: 'user' | 'system' | 'environment';
   cause?: unknown;
   details?: ErrorDetail[];
 }
 
-/** The error every part of peft-core throws on purpose. `code` is stable and documented; `message` is for people. */
+/** The error that all parts of peft-core throw deliberately. `code` is stable and documented; `message` is for people. */
 export class GraftError extends Error {
   override readonly name = 'GraftError';
   readonly code: string;

@@ -1,4 +1,4 @@
-/** Train, score, generate and merge PEFT models in Node. Importing this loads TensorFlow; './config' and './text' do not. */
+/** Train, score, generate and merge PEFT models in Node. Importing this module loads TensorFlow; './config' and './text' do not. */
 export { GraftError } from './errors.ts';
 export {
   type GenerateRequest,

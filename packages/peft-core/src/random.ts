@@ -1,15 +1,15 @@
 /**
- * Random numbers that are a pure function of (seed, use, part, index). So resuming needs no stored state, and any number can be
+ * Random numbers that are a pure function of (seed, use, part, index). Resuming therefore needs no stored state, and any number can be
  * computed without those before it.
  *
- * Algorithm: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; TensorFlow's stateless ops use it
- * too). Key = seed (low, high word); counter = (block low, block high, use, part). A block gives two uniforms: words 0 and 1 make
+ * Algorithm: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), which TensorFlow's stateless ops also
+ * use. Key = seed (low, high word); counter = (block low, block high, use, part). A block gives two uniforms: words 0 and 1 make
  * number 2·block, words 2 and 3 number 2·block + 1.
  *
- * One key maps different counters to different blocks. So two streams of one seed are distinct when their use or part differs.
- * Dropout draws within TensorFlow, under keys that are a hash of the seed: see random.test.ts.
+ * One key maps different counters to different blocks, so two streams of one seed are distinct if their use or part differs.
+ * Dropout draws within TensorFlow, with keys that are a hash of the seed: see random.test.ts.
  */
-/** Each as its high and low half. */
+/** Each multiplier as its high and low half. */
 const MULTIPLIERS = [
   [0xd251, 0x1f53],
   [0xcd9e, 0x8d57],
@@ -17,17 +17,17 @@ const MULTIPLIERS = [
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
 
-/** Everything that draws random numbers, and its number in the counter. A new use takes a new number. */
+/** All uses of random numbers, with their number in the counter. A new use needs a new number. */
 const USES = {
-  /** Values before the first step. Part: the parameter's place in the adapter. */
+  /** Start values of parameters. Part: the parameter's index in the adapter. */
   startValues: 0,
   /** The next token of an answer. */
   sampling: 1,
-  /** Which example comes when. Part: the training epoch, from 0. */
+  /** The order of examples. Part: the training epoch, from 0. */
   order: 2,
-  /** Which examples are held out for validation. */
+  /** The examples held out for validation. */
   split: 3,
-  /** Weights and values of tests. Part: what the test counts. */
+  /** Weights and values in tests. Part: chosen by the test. */
   test: 4,
 } as const;
 export type RandomUse = keyof typeof USES;
@@ -43,7 +43,7 @@ export function philox4x32(
   return [block[0]!, block[1]!, block[2]!, block[3]!];
 }
 
-/** In 32-bit integers throughout, which is several times as fast as in numbers that hold 53 bits. */
+/** Computes in 32-bit integers only, which is several times as fast as 53-bit arithmetic. */
 function drawBlock(
   block: Uint32Array,
   c0: number,
@@ -80,7 +80,7 @@ function drawBlock(
   block[3] = w3;
 }
 
-/** One random stream: its numbers, one after the other. */
+/** One random stream. */
 export class Random {
   readonly #key: readonly [number, number];
   readonly #use: number;
@@ -88,7 +88,7 @@ export class Random {
   #index = 0;
   readonly #block = new Uint32Array(4);
 
-  /** seed: an integer from 0 below 2^53. part: an integer from 0 below 2^32, for a use that takes several streams. */
+  /** seed: an integer from 0 below 2^53. part: an integer from 0 below 2^32, for uses with several streams. */
   constructor(seed: number, use: RandomUse, part = 0) {
     this.#key = words(seed);
     this.#use = USES[use];
@@ -109,7 +109,7 @@ export class Random {
     return (high * 2 ** 26 + low) * 2 ** -53;
   }
 
-  /** The next number of a standard normal distribution (Box and Muller 1958; takes two uniforms). */
+  /** The next number of a standard normal distribution (Box and Muller 1958; consumes two uniforms). */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
     return radius * Math.cos(2 * Math.PI * this.uniform());

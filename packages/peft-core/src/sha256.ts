@@ -7,7 +7,7 @@ export function sha256(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** SHA-256 of a file in hexadecimal, read at most `bytesPerSecond`. The file is never in memory as a whole. */
+/** SHA-256 of a file in hexadecimal. Reads at most `bytesPerSecond`, and never holds the whole file in memory. */
 export async function hashFile(
   file: string,
   options: { bytesPerSecond?: number; signal?: AbortSignal } = {},

@@ -2,7 +2,7 @@ import { type PeftConfig, type SweepTrial, trialName } from '../config/index.ts'
 import { type TemplateKwargs, templateKwargsFault } from '../schema/template-kwargs.ts';
 import { methodOf } from '../tuners/methods.ts';
 
-/** What a model card shows besides the config. All of it is optional; what is unknown is left out. */
+/** The content of a model card besides the config. All fields are optional; unknown ones are omitted. */
 export interface AdapterCard {
   steps?: number | null;
   trainedTokens?: number | null;
@@ -10,25 +10,25 @@ export interface AdapterCard {
   validationLoss?: number | null;
   /** Names of a classifier's classes, in order. */
   labels?: readonly string[] | null;
-  /** Whether a text may have several of them. */
+  /** Whether a text may have several classes. */
   severalLabels?: boolean;
   /** SHA-256 (hex) of the base model's weights. */
   baseDigest?: string | null;
-  /** Variables of the chat template with which it learnt conversations. */
+  /** Variables of the chat template in the training on conversations. */
   templateKwargs?: TemplateKwargs | null;
-  /** The quantised base that it was trained on. */
+  /** The quantised base of the training. */
   quantised?: QuantisedBase | null;
-  /** The trials of the sweep that it was chosen from. */
+  /** The trials of the sweep that the adapter was chosen from. */
   trials?: readonly CardTrial[] | null;
 }
 
-/** The base that an adapter was trained on, quantised, and losses in nats per labelled token; null where they are not known. */
+/** The quantised base that an adapter was trained on. Losses are in nats per labelled token; null if unknown. */
 export interface QuantisedBase {
   /** The training option. */
   base_dtype: 'int8' | 'nf4';
-  /** Of the adapter on that base. */
+  /** The adapter's loss on the quantised base. */
   quantised_validation_loss: number | null;
-  /** Of the adapter on the original base, on which it is served. */
+  /** The adapter's loss on the original base, on which it is served. */
   validation_loss: number | null;
 }
 
@@ -37,22 +37,22 @@ type CardTrial = SweepTrial<{ learning_rate: number }> & {
   status: string;
   /** Optimizer steps. */
   step: number;
-  /** Validation loss at each of these steps; null: it was not a number. */
+  /** Validation loss at each of these steps; null: NaN or infinite. */
   rungs: readonly { step: number; loss: number | null }[];
 };
 
-/** The front matter's field for the digest of the base model's weights. PEFT, adapters and the Hub ignore keys that they do not know. */
+/** The front matter's field with the digest of the base model's weights. PEFT, adapters and the Hub ignore unknown keys. */
 const digestKey = 'base_model_sha256';
 
-/** And the one for variables of the chat template, as JSON, which is YAML, too. */
+/** The front matter's field with the variables of the chat template, as JSON, which is also YAML. */
 const kwargsKey = 'chat_template_kwargs';
 
-/** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null where it has none. */
+/** SHA-256 (hex) of the weights that an adapter was trained on, from its README.md; null if it has none. */
 export function baseDigestIn(card: string): string | null {
   return new RegExp(`^${digestKey}: *"?([0-9a-f]{64})"? *\\r?$`, 'm').exec(frontOf(card))?.[1] ?? null;
 }
 
-/** Variables of the chat template with which an adapter was trained, from its README.md; none where it has none that could be used. */
+/** Variables of the chat template in an adapter's training, from its README.md; empty if it has none that are valid. */
 export function templateKwargsIn(card: string): TemplateKwargs {
   const [, text = '{}'] = new RegExp(`^${kwargsKey}: *(\\{.*\\}) *\\r?$`, 'm').exec(frontOf(card)) ?? [];
   try {
@@ -63,7 +63,7 @@ export function templateKwargsIn(card: string): TemplateKwargs {
   }
 }
 
-/** The quantised base that an adapter was trained on, from its README.md; null where that names none. */
+/** The quantised base that an adapter was trained on, from its README.md; null if it names none. */
 export function quantisedBaseIn(card: string): QuantisedBase | null {
   const front = frontOf(card);
   const field = (name: string) => new RegExp(`^${name}: *"?([^"\\s]+)"? *\\r?$`, 'm').exec(front)?.[1];
@@ -82,7 +82,7 @@ export function quantisedBaseIn(card: string): QuantisedBase | null {
 
 type QuantisedLoss = Exclude<keyof QuantisedBase, 'base_dtype'>;
 
-/** A card of an adapter that was trained on a quantised base, with its validation loss on the original one. Others stay as they are. */
+/** Adds the validation loss on the original base to the card of an adapter trained on a quantised base. Other cards are unchanged. */
 export function withServedLoss(card: string, loss: number): string {
   const quantised = quantisedBaseIn(card);
   if (!quantised || quantised.validation_loss !== null) return card;
@@ -108,7 +108,7 @@ function quantisedFields(quantised: QuantisedBase): string[] {
 
 const frontOf = (card: string): string => /^---\r?\n([\s\S]*?)\r?\n---/.exec(card)?.[1] ?? '';
 
-/** The adapter's README.md: the Hub's front matter, how it was made, how to load it in HF PEFT. */
+/** The adapter's README.md: the Hub's front matter, the training's figures, and how to load the adapter in HF PEFT. */
 export function adapterCard(peft: PeftConfig, baseModel: string | null, card: AdapterCard): string {
   const base = baseModel ?? 'the base model';
   return `${frontMatter(peft, baseModel, card)}
@@ -139,7 +139,7 @@ ${rows([
 ${card.trials ? `${sweepOf(card.trials)}\n\n` : ''}${usage(peft, base, card)}`;
 }
 
-/** Every trial with its validation losses, as they were compared. */
+/** A table of all trials with the validation losses at which they were compared. */
 function sweepOf(trials: readonly CardTrial[]): string {
   const ends = [...new Set(trials.flatMap(({ rungs }) => rungs.map(({ step }) => step)))].sort(
     (a, b) => a - b,
@@ -214,7 +214,7 @@ function filesOf(peft: PeftConfig): string {
   return library ? ` The files are those of ${library}.` : '';
 }
 
-/** YAML, in which every JSON string is a valid string. */
+/** Front matter in YAML, where every JSON string is a valid string. */
 function frontMatter(
   peft: PeftConfig,
   baseModel: string | null,
@@ -258,7 +258,7 @@ function methodName(peft: PeftConfig): string {
   return methodOf(peft).title;
 }
 
-/** The method's options that are neither null, false nor empty, under readable names. */
+/** The method's options that are neither null, false nor empty, with readable names. */
 function options(peft: PeftConfig): [string, string | number][] {
   const shared = ['peft_type', 'task_type'];
   return Object.entries(peft).flatMap(([name, value]): [string, string | number][] => {

@@ -1,10 +1,10 @@
 import { pythonJson } from '../base-model/json-file.ts';
 import { methodOf, methods, type PeftConfig, type PeftType } from '../tuners/methods.ts';
 
-/** The version of HF PEFT whose files these are. */
+/** The version of HF PEFT whose file format is written. */
 const PEFT_VERSION = '0.21.2';
 
-/** Fields of every adapter_config.json besides the method's own. */
+/** Fields of every adapter_config.json, in addition to the method's own. */
 export interface AdapterConfigCommon {
   auto_mapping: null;
   base_model_name_or_path: string | null;
@@ -14,17 +14,17 @@ export interface AdapterConfigCommon {
   task_type: string | null;
 }
 
-/** Whether `field` is one that the library of this method knows. */
+/** Whether the method's library knows `field`. */
 export function isKnownField(peftType: unknown, field: string): boolean {
   if (typeof peftType !== 'string' || !Object.hasOwn(methods, peftType)) return true;
   const { schema, unimplemented } = methods[peftType as PeftType];
   return Object.hasOwn(schema.properties, field) || Object.hasOwn(unimplemented, field);
 }
 
-/** The text of adapter_config.json: every field that PEFT writes, keys sorted, two spaces. */
+/** The text of adapter_config.json: every field that PEFT writes, with sorted keys and an indentation of two spaces. */
 export function adapterConfigText(peft: PeftConfig, baseModelName: string | null): string {
   const { unimplemented, floats = [], written } = methodOf(peft);
-  // PEFT keeps runtime_config out of the file.
+  // PEFT does not write runtime_config.
   const { runtime_config: _, ...absent } = unimplemented;
   const fields = {
     ...absent,

@@ -9,7 +9,7 @@ import { readAdapter, writeAdapter } from './adapter-files.ts';
 
 const at = tempFolder();
 
-// From scripts/golden/references/adapter_files.py: what PEFT itself writes for a default LoraConfig and for one with every field set.
+// From scripts/golden/references/adapter_files.py: PEFT's own files for a default LoraConfig and for one with every field set.
 const saved: Record<string, { given: Record<string, unknown>; text: string }> = JSON.parse(
   readFileSync(new URL('testdata/adapter-configs.json', import.meta.url), 'utf8'),
 );

@@ -22,13 +22,13 @@ import { adapterConfigText, isKnownField } from './adapter-config.ts';
 export const configName = 'adapter_config.json';
 export const weightsName = 'adapter_model.safetensors';
 export const cardName = 'README.md';
-/** A list of the classes' names: PEFT does not keep them, and config.json would make it a whole model. */
+/** A list of the class names. PEFT does not save them, and a config.json would make the folder look like a whole model. */
 export const labelsName = 'labels.json';
 
 /**
- * Reads a folder as HF PEFT writes it, or the library of a method with files of its own. `task`, the base model's own, is taken where
+ * Reads a folder in the format of HF PEFT, or of the library of a method with its own files. `task`, the base model's own, is used if
  * task_type is null, PEFT's default. Throws GraftError: `invalid_adapter` (a file is missing or broken), `invalid_safetensors`, and
- * parsePeftConfig's codes, of which `unimplemented_peft_option` names an option that changes the model and that Graft does not have.
+ * parsePeftConfig's codes; `unimplemented_peft_option` names an option that changes the model and that Graft does not implement.
  */
 export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'): Promise<Adapter> {
   const ofCard = await readCard(folder);
@@ -50,10 +50,10 @@ export async function readAdapter(folder: string, task: TaskType = 'CAUSAL_LM'):
   return { config, common, tensors, labels, ...ofCard };
 }
 
-/** Longest README.md that is looked into, in bytes. */
+/** Maximum size of a README.md that is read, in bytes. */
 const longestCard = 1 << 20;
 
-/** What an adapter's README.md says of it. */
+/** The fields that come from an adapter's README.md. */
 type OfCard = 'baseDigest' | 'templateKwargs' | 'quantised';
 
 async function readCard(folder: string): Promise<Pick<Adapter, OfCard>> {
@@ -77,19 +77,19 @@ async function readLabels(folder: string): Promise<string[] | null> {
   throw invalid(`${folder}/${labelsName} is not a list of names`);
 }
 
-/** The config of an adapter_config.json, and what it says besides. Throws what parsePeftConfig throws. */
+/** The method's config and the common fields of an adapter_config.json. Throws what parsePeftConfig throws. */
 export function parseAdapterConfig(
   raw: Record<string, unknown>,
   task: TaskType,
 ): Pick<Adapter, 'config' | 'common'> {
-  // Options that a newer PEFT has added may be there as long as they are off.
+  // Options added by a newer PEFT are accepted if they are off.
   const given = Object.entries(raw).filter(
     ([field, value]) => isKnownField(raw.peft_type, field) || !isOff(value),
   );
   const text = (field: string) => (typeof raw[field] === 'string' ? (raw[field] as string) : null);
   const config = parsePeftConfig(Object.fromEntries(given), { saved: true });
   return {
-    // PEFT adds a classifier's head to modules_to_save for a task_type alone: without one nothing is added here either.
+    // PEFT adds a classifier's head to modules_to_save only for a task_type, so Graft adds none without one either.
     config: (raw.task_type ?? null) === null ? { ...config, task_type: task } : config,
     common: {
       auto_mapping: null,
@@ -102,7 +102,7 @@ export function parseAdapterConfig(
   };
 }
 
-/** An adapter from the files of another library than HF PEFT. */
+/** Converts the content of another library's files to an adapter. */
 function adapterOf({ config, baseModelName, tensors, labels }: FilesRead): Omit<Adapter, OfCard> {
   return {
     config: parsePeftConfig(config, { saved: true }),
@@ -125,22 +125,22 @@ function isOff(value: unknown): boolean {
 }
 
 /**
- * Replaces the adapter_config.json of a folder by one with the same options of the method. What else a loader acts on comes from
- * this program: the name of the base model and of its tokenizer, no revision, no class to import.
+ * Replaces the adapter_config.json of a folder by one with the same options of the method. This function sets all other fields that
+ * loaders act on: the names of the base model and its tokenizer, no revision, no class to import.
  */
 export async function rewriteAdapterConfig(
   folder: string,
   peft: PeftConfig,
   baseModelNameOrPath: string,
 ): Promise<void> {
-  // PEFT loads the tokenizer that a prompt's config names.
+  // PEFT loads the tokenizer named in a prompt's config.
   const named = 'tokenizer_name_or_path' in peft ? { ...peft, tokenizer_name_or_path: null } : peft;
   await writeText(folder, configName, adapterConfigText(named, baseModelNameOrPath));
 }
 
 /**
- * Writes adapter_config.json, adapter_model.safetensors and README.md as HF PEFT 0.21 does, or the files of the method's own
- * library, each complete and on disk before it has its name. `path` of the result is relative to `folder`.
+ * Writes adapter_config.json, adapter_model.safetensors and README.md like HF PEFT 0.21, or the files of the method's own
+ * library. Each file is complete and synced to disk before it gets its name. `path` in the result is relative to `folder`.
  */
 export async function writeAdapter(
   folder: string,
@@ -179,8 +179,8 @@ export async function writeAdapter(
 }
 
 /**
- * Writes the validation loss of an adapter on the original base into its README.md, where that names the quantised base of training;
- * `null`, and nothing is written, where it does not.
+ * Writes the validation loss of an adapter on the original base into its README.md, if that names the quantised base of training;
+ * otherwise writes nothing and returns null.
  */
 export async function writeServedLoss(folder: string, loss: number): Promise<WrittenFile | null> {
   const card = await readFile(path.join(folder, cardName), 'utf8').catch(() => '');

@@ -5,18 +5,18 @@ import type { AdapterCard, QuantisedBase } from './adapter-card.ts';
 import type { AdapterConfigCommon } from './adapter-config.ts';
 
 export interface Adapter {
-  /** Complete: PEFT's defaults filled in. */
+  /** The config with PEFT's defaults filled in. */
   config: PeftConfig;
   common: AdapterConfigCommon;
-  /** By key of the file. */
+  /** Tensors by key in the file. */
   tensors: Map<string, HostTensor>;
-  /** Names of a classifier's classes, in order; null where the folder does not have them. */
+  /** Names of a classifier's classes, in order; null if the folder has none. */
   labels: string[] | null;
-  /** SHA-256 (hex) of the weights that it was trained on; null where the folder does not have it. PEFT's never do. */
+  /** SHA-256 (hex) of the weights that it was trained on; null if the folder does not give it. PEFT's folders never do. */
   baseDigest: string | null;
-  /** Variables of the chat template with which it learnt conversations; empty where the folder does not have them. */
+  /** Variables of the chat template in the training on conversations; empty if the folder has none. */
   templateKwargs: TemplateKwargs;
-  /** The quantised base that it was trained on; null where the folder names none. */
+  /** The quantised base that it was trained on; null if the folder names none. */
   quantised: QuantisedBase | null;
 }
 
@@ -29,6 +29,6 @@ export interface AdapterToWrite {
   labels?: readonly string[] | null;
   /** SHA-256 (hex) of the base model's weights, for README.md. */
   baseDigest?: string | null;
-  /** The base model's config.json. Methods with files of their own need it. */
+  /** The base model's config.json, required by methods with their own file format. */
   baseConfig?: Record<string, unknown>;
 }

@@ -1,4 +1,4 @@
-/** Holds an adapter's files, made who knows where, against a base model. Synchronous: for a thread with a deadline. */
+/** Checks an untrusted adapter's files against a base model. Synchronous, so that a thread with a deadline can run it. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import type { PeftConfig } from '../config/index.ts';
@@ -13,7 +13,7 @@ import { cardName, configName, parseAdapterConfig, weightsName } from './adapter
 import { checkCommonFields } from './check-common-fields.ts';
 import { findNonFinite, isWeightType, weightTypes } from './find-non-finite.ts';
 
-/** What files may have at most, in bytes. A header of this length describes 20,000 tensors; the weights' limit is the caller's. */
+/** Maximum sizes of files in bytes. A header of this length describes 20,000 tensors; the caller limits the weights. */
 export const adapterFileLimits = {
   [configName]: 256 * 1024,
   [cardName]: 1024 * 1024,
@@ -21,20 +21,20 @@ export const adapterFileLimits = {
 } as const;
 
 export interface CheckedAdapter {
-  /** Complete: PEFT's defaults filled in. */
+  /** The config with PEFT's defaults filled in. */
   peft: PeftConfig;
-  /** Tensors in the file, and numbers in them. */
+  /** Number of tensors in the file, and of their elements. */
   tensors: number;
   parameters: number;
 }
 
-/** What is told of one fault, in characters, whatever the files hold. */
+/** Maximum length of an error message in characters, whatever the files hold. */
 const longestMessage = 1000;
 
 /**
- * Checks the three files of `folder` (README.md may be missing) as if they were hostile: sizes before anything is read, the header's
- * dtypes, shapes and offsets, each tensor against config and model, each number, and that nothing names other weights of the base
- * than `base.digest`. Throws GraftErrors that name file and key; `param` is the option of the config or the file.
+ * Checks the three files of `folder` (README.md is optional) as untrusted input: sizes before anything is read, the header's
+ * dtypes, shapes and offsets, each tensor against config and model, each number, and that README.md names no other base
+ * weights than `base.digest`. Throws GraftErrors that name file and key; `param` is the option of the config or the file.
  */
 export function checkAdapterFiles(
   folder: string,
@@ -51,7 +51,7 @@ export function checkAdapterFiles(
   });
 }
 
-/** Messages name files as the sender does, and are cut: they may quote what the files hold. */
+/** Shortens file names in messages to those that the sender used, and truncates messages, which may quote the files' content. */
 function withFileNames<T>(folder: string, work: () => T): T {
   try {
     return work();
@@ -71,7 +71,7 @@ function invalid(file: string, what: string): GraftError {
   return new GraftError('invalid_adapter_file', `${file} ${what}`, { param: file });
 }
 
-/** A small text file, whole. Throws for one that is too long or no UTF-8; null when there is none. */
+/** Reads a small text file. Throws if it is too long or not UTF-8; returns null if it does not exist. */
 function readText(file: string): string | null {
   const name = path.basename(file) as typeof configName | typeof cardName;
   let handle: number;
@@ -113,7 +113,7 @@ function readConfig(file: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** An adapter that says which weights it was trained on, as Graft's do, must have been trained on these. */
+/** If README.md names the weights that the adapter was trained on, as Graft's does, they must be these. */
 function checkCard(file: string, digest: string): void {
   const text = readText(file);
   const named = text === null ? null : baseDigestIn(text);
@@ -125,7 +125,7 @@ function checkCard(file: string, digest: string): void {
   );
 }
 
-/** Formats that are taken for safetensors, by their first bytes. None of them is ever opened. */
+/** Formats mistaken for safetensors, by their first bytes. None of them is ever opened. */
 const otherFormats: [name: string, bytes: number[]][] = [
   ['a zip archive, as torch.save makes them', [0x50, 0x4b, 0x03, 0x04]],
   ['an empty zip archive', [0x50, 0x4b, 0x05, 0x06]],
@@ -137,7 +137,7 @@ const otherFormats: [name: string, bytes: number[]][] = [
 ];
 
 function refuseOtherFormats(name: string, start: Uint8Array): void {
-  // A safetensors file may begin with any of the short ones, which are lengths there: what follows them tells.
+  // A safetensors file may start with any of the short signatures, because its first bytes are a length; the bytes after them decide.
   const isSafetensors = start.length > 8 && start[8] === 0x7b && start[6] === 0 && start[7] === 0;
   const found = otherFormats.find(([, bytes]) => bytes.every((byte, i) => start[i] === byte));
   if (found && !isSafetensors) throw invalid(name, `is ${found[0]}; only safetensors and JSON are read`);
@@ -182,10 +182,10 @@ function checkWeights(file: string, expected: FileTensor[]): { tensors: number; 
   }
 }
 
-/** Faults that are told; looking stops there. */
+/** Maximum number of faults in a message; the check stops there. */
 const mostFaults = 5;
 
-/** Throws `adapter_mismatch` for keys that are missing, unknown, of another shape or of a type that weights do not have. */
+/** Throws `adapter_does_not_fit` for keys that are missing, unknown, of another shape or of a type that weights cannot have. */
 function checkTensors(found: ReadonlyMap<string, SafetensorsEntry>, expected: FileTensor[]): void {
   const wanted = new Map(expected.map((tensor) => [tensor.key, tensor]));
   const faults: string[] = [];

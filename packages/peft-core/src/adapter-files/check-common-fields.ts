@@ -1,13 +1,13 @@
 import { GraftError } from '../errors.ts';
 
-/** Keys of one config; PEFT's longest have 40. */
+/** Maximum number of keys of one config; PEFT's largest configs have 40. */
 const mostKeys = 200;
-/** Larger numbers make no use of a method, and overflow on the way. */
+/** Larger numbers are useless for any method, and overflow in computations. */
 const largestNumber = 1e6;
 
 /**
- * Checks the fields of an adapter_config.json that do not concern the model, and that PEFT's own loaders act on wherever the files go
- * later: names of modules to import, paths, versions. Throws GraftError `invalid_peft_config` naming the field.
+ * Checks the fields of an adapter_config.json that are independent of the model and that PEFT's own loaders act on wherever the files
+ * are used later: names of modules to import, paths, versions. Throws GraftError `invalid_peft_config`, which names the field.
  */
 export function checkCommonFields(raw: Record<string, unknown>): void {
   const keys = Object.keys(raw);
@@ -16,7 +16,7 @@ export function checkCommonFields(raw: Record<string, unknown>): void {
   for (const [key, value] of Object.entries(raw)) checkNumbers(key, value);
 }
 
-/** The fields among them that loaders act on by their text. Throws as `checkCommonFields`. */
+/** Checks only the text fields that loaders act on. Throws like `checkCommonFields`. */
 export function checkLoaderFields(raw: Record<string, unknown>): void {
   checkText(raw, 'base_model_name_or_path', 512);
   checkText(raw, 'revision', 200);
@@ -39,7 +39,7 @@ function checkText(raw: Record<string, unknown>, field: string, most: number): v
     throw fault(field, `must be null or at most ${most} printable characters`);
 }
 
-/** PEFT imports the module that is named here. */
+/** Checks the field that names a module for PEFT to import. */
 function checkMapping(mapping: unknown): void {
   const { base_model_class: model, parent_library: library, ...others } = Object(mapping);
   const isOfTransformers =
@@ -58,7 +58,7 @@ function checkNumbers(key: string, value: unknown): void {
     const part = waiting.pop();
     if (typeof part === 'number' && !(Math.abs(part) <= largestNumber))
       throw fault(key, `holds ${part}; the largest number is ${largestNumber}`);
-    // One by one: an argument list has a limit, and a list in the file may be longer.
+    // Pushed one by one: the number of arguments of a call is limited, and a list in the file may be longer.
     if (typeof part === 'object' && part !== null)
       for (const inner of Object.values(part)) waiting.push(inner);
   }

@@ -1,4 +1,4 @@
-/** What training writes of an adapter, as a process sees it that trusts nobody who writes files. */
+/** Checks the adapter files that a training run wrote, for a process that does not trust the writer. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.ts';
@@ -14,17 +14,17 @@ const names: ReadonlySet<string> = new Set([
   labelsName,
   ...Object.values(methods).flatMap(({ files }) => files?.names ?? []),
 ]);
-/** Of a text, in bytes: the names of a classifier's classes, or of the modules that a config lists. */
+/** Maximum size of a text file in bytes: class names, or the modules listed in a config, can be long. */
 const longestText = 16 * 2 ** 20;
 
-/** The most bytes that a file of an adapter may have; null: adapters have none of this name. */
+/** Maximum size in bytes of an adapter's file; null if adapters have no file with this name. */
 export function mostBytesOfAdapterFile(name: string): number | null {
   if (!names.has(name)) return null;
   return name.endsWith('.safetensors') ? Number.POSITIVE_INFINITY : longestText;
 }
 
 /**
- * Checks an adapter's files that nobody changes any more, without its base model: texts are JSON, nothing that a loader imports is named,
+ * Checks an adapter's final files without its base model: text files are JSON, no field names anything for a loader to import,
  * and every safetensors header describes its file. Throws GraftError `invalid_adapter`, `invalid_safetensors`, `invalid_peft_config`.
  */
 export async function checkWrittenAdapter(folder: string, files: readonly string[]): Promise<void> {

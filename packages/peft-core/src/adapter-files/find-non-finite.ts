@@ -10,17 +10,17 @@ export function isWeightType(dtype: SafetensorsType): dtype is WeightType {
   return (weightTypes as readonly string[]).includes(dtype);
 }
 
-/** Bytes looked at at a time: the whole tensor is never in memory. */
+/** Number of bytes checked at a time, so that the whole tensor is never in memory. */
 const chunkBytes = 1 << 20;
 
 const largestFloat32 = 3.4028234663852886e38;
 
-/** The first position in `bytes` whose value is not finite in float32, −1 when there is none; and that value. */
+/** Returns the first value in `bytes` that is not finite in float32, with its position; null if there is none. */
 const looks: Record<WeightType, (bytes: ArrayBuffer, count: number) => { at: number; value: number } | null> =
   {
     F32: (bytes, count) => {
       const bits = new Uint32Array(bytes, 0, count);
-      // All bits of the exponent: an infinity or no number.
+      // All bits of the exponent are set: infinity or NaN.
       const at = bits.findIndex((each) => (each & 0x7f800000) === 0x7f800000);
       return at < 0 ? null : { at, value: new Float32Array(bytes)[at]! };
     },
@@ -36,7 +36,7 @@ const looks: Record<WeightType, (bytes: ArrayBuffer, count: number) => { at: num
     },
     F64: (bytes, count) => {
       const values = new Float64Array(bytes, 0, count);
-      // Also false for what is no number.
+      // Also false for NaN.
       const at = values.findIndex((each) => !(Math.abs(each) <= largestFloat32));
       return at < 0 ? null : { at, value: values[at]! };
     },
@@ -44,7 +44,7 @@ const looks: Record<WeightType, (bytes: ArrayBuffer, count: number) => { at: num
 
 const widths: Record<WeightType, number> = { F32: 4, F16: 2, BF16: 2, F64: 8 };
 
-/** The first value of a tensor that is not a finite number in float32, which models compute in; null when all are. */
+/** The first value of a tensor that is not finite in float32, in which models compute; null if all are finite. */
 export function findNonFinite(
   handle: number,
   { dtype, position, bytes }: SafetensorsEntry,

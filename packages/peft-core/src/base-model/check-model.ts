@@ -6,18 +6,18 @@ import { cut } from '../schema/check-fields.ts';
 import type { TensorSource } from '../tensors/tensor-source.ts';
 import type { OpenedModel } from './base-model.ts';
 
-/** Stored types whose values are weights. */
+/** Stored types that weights may have. */
 const weightTypes = /^(F64|F32|F16|BF16|Q\w+)$/;
 
 /**
- * Checks that a model is of a supported kind, complete, and as large as config.json says. Returns its `model_type`. Throws
+ * Checks that a model is supported and complete, and that its tensors have the shapes of config.json. Returns its `model_type`. Throws
  * `unsupported_model`, `invalid_model_config`, `invalid_model`, `unsupported_dtype`.
  */
 export function checkModel({ format, path: place, config, tensors, weightFiles }: OpenedModel): string {
   const outline = inConfig(format === 'hf' ? path.join(place, 'config.json') : place, () =>
     outlineOf(config),
   );
-  // Of several files the index says where a tensor is.
+  // With several files, the index assigns each tensor to its file.
   const where = weightFiles.length === 1 ? weightFiles[0]! : path.join(place, 'model.safetensors.index.json');
   const [missing] = missingWeights(tensors, outline);
   if (missing !== undefined)
@@ -41,7 +41,7 @@ export function checkModel({ format, path: place, config, tensors, weightFiles }
 /** Names, types and shapes of a checkpoint's tensors. */
 export type StoredTensors = Pick<TensorSource, 'has' | 'info'>;
 
-/** Weights that `outline` needs and a checkpoint lacks; a task's head is not among them, since training can begin one. */
+/** Weights that `outline` needs and a checkpoint lacks, without a task's head, because training can start a new one. */
 export function missingWeights(tensors: StoredTensors, outline: ModelOutline): string[] {
   return outline.parameters
     .filter(({ name, fresh }) => fresh === undefined && storedName(outline, name, tensors) === undefined)
@@ -49,8 +49,8 @@ export function missingWeights(tensors: StoredTensors, outline: ModelOutline): s
 }
 
 /**
- * Throws `invalid_model` naming the first tensor whose shape is not what config.json says. A head may have any
- * shape: one for other classes than config.json's is not loaded. `where` begins the message.
+ * Throws `invalid_model`, which names the first tensor whose shape differs from config.json. A head may have any
+ * shape: a head for other classes than config.json's is not loaded. `where` is the start of the message.
  */
 export function checkShapes(where: string, tensors: StoredTensors, outline: ModelOutline): void {
   for (const { name, shape, fresh } of outline.parameters) {
@@ -67,7 +67,7 @@ export function checkShapes(where: string, tensors: StoredTensors, outline: Mode
   }
 }
 
-/** A hint for a common mistake: people resize the vocabulary and forget config.json. */
+/** A hint for a common mistake: resizing the vocabulary without updating config.json. */
 function resizing({ modules, vocabularySize }: ModelOutline, name: string, found: number[]): string {
   const module = modules.find((each) => `${each.name}.weight` === name);
   const [rows, width] = found;
@@ -75,7 +75,7 @@ function resizing({ modules, vocabularySize }: ModelOutline, name: string, found
   return `; resized vocabulary: config.json says vocab_size ${vocabularySize}, the table has ${rows} rows; set vocab_size to ${rows}`;
 }
 
-/** A message may quote what a file holds. */
+/** Maximum length of a message, which may quote a file's content. */
 const longestMessage = 500;
 
 function inConfig<T>(file: string, read: () => T): T {

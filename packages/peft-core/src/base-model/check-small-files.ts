@@ -4,14 +4,14 @@ import { show } from '../schema/check-fields.ts';
 import type { OpenedModel } from './base-model.ts';
 import { checkTokenizer } from './tokenizer-check/check-tokenizer.ts';
 
-/** Tensors of a model; the largest have some ten thousand. */
+/** Maximum number of a model's tensors; the largest models have about ten thousand. */
 const mostTensors = 50_000;
-/** Tokens at which an answer ends. */
+/** Maximum number of tokens that end an answer. */
 const mostEnds = 64;
 
-/** Checks what a model's small files hold besides what its outline reads. Throws GraftErrors that name the file and the field. */
+/** Checks the parts of a model's small files that its outline does not read. Throws GraftErrors that name the file and the field. */
 export function checkSmallFiles(model: OpenedModel, onFile: (file: string) => void): void {
-  // A GGUF file is all of them.
+  // A GGUF file contains all of them.
   const file = (name: string) => (model.format === 'hf' ? path.join(model.path, name) : model.path);
   const count = model.tensors.names().length;
   if (count > mostTensors)
@@ -32,7 +32,7 @@ function checkIds(file: string, fields: Record<string, unknown>): void {
     const ids = Array.isArray(value) ? value : [value];
     if (ids.length > mostEnds)
       throw invalid(`${file}: ${field} has ${ids.length} ids; at most ${mostEnds} are read`);
-    // A padding token of −1 is none, in files of early models.
+    // Files of early models use −1 for "no padding token".
     const least = field === 'pad_token_id' ? -1 : 0;
     const odd = ids.find((id) => id !== null && !(Number.isInteger(id) && id >= least && id < 2 ** 31));
     if (odd !== undefined)

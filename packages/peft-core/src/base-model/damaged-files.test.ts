@@ -10,7 +10,7 @@ import { tinyGguf, tinyWeights, writeTinyFolder } from './testing/tiny-folder.ts
 
 const at = tempFolder();
 
-/** Whole numbers below a bound, the same in every run (Numerical Recipes' generator). */
+/** Returns a generator of integers below a bound, the same in every run (Numerical Recipes' generator). */
 function numbers(seed: number): (bound: number) => number {
   let state = seed;
   return (bound) => {
@@ -19,7 +19,7 @@ function numbers(seed: number): (bound: number) => number {
   };
 }
 
-/** Opens and reads `model` with up to three bytes of the first `headerBytes` of `file` changed, and now and then cut off. */
+/** Opens and reads `model` after changing up to three bytes of the first `headerBytes` of `file`, and sometimes truncating it. */
 async function damage(file: string, model: string, headerBytes: number): Promise<Map<string, number>> {
   const below = numbers(7);
   const whole = readFileSync(file);

@@ -5,9 +5,9 @@ import type { BaseModel } from './base-model.ts';
 type Configs = Pick<BaseModel, 'config' | 'generationConfig'>;
 
 /**
- * Ids of the tokens at which a model's answers end. `text`: what generation_config.json, config.json and the tokenizer say. `chat`: also
- * those that end a turn by its chat template (`turnEnds`), since a base model that learns conversations learns these, and its files
- * often name another, as `<|endoftext|>` where a turn ends with `<|im_end|>`.
+ * Ids of the tokens that end a model's answers. `text`: those of generation_config.json, config.json and the tokenizer. `chat`: also
+ * those that end a turn in its chat template (`turnEnds`), because a base model trained on conversations learns these. Its files
+ * often name only another token, such as `<|endoftext|>` where turns end with `<|im_end|>`.
  */
 export function endTokens(
   base: Configs,
@@ -18,12 +18,12 @@ export function endTokens(
 }
 
 /**
- * generation_config.json of a model whose answers to conversations are to end with their turns in any library: the ids of `eos_token_id`
- * that are there, and after them those of turns. As it is where nothing is missing.
+ * generation_config.json that ends answers in conversations at the end of a turn in any library: the existing ids of `eos_token_id`,
+ * followed by those that end turns. Unchanged if none is missing.
  */
 export function withTurnEnds(base: Configs, tokenizer: Tokenizer): Record<string, unknown> | null {
   const { config, generationConfig } = base;
-  // Libraries take config.json's only where there is no generation_config.json that has one.
+  // Libraries use config.json's ids only if generation_config.json has none.
   const named = idsOf(generationConfig?.eos_token_id);
   const known = named.length > 0 ? named : idsOf(config.eos_token_id);
   const missing = turnEnds(tokenizer).filter((id) => !known.includes(id));
@@ -35,7 +35,7 @@ export function withTurnEnds(base: Configs, tokenizer: Tokenizer): Record<string
   };
 }
 
-/** What transformers makes of a config.json without a generation_config.json beside it. */
+/** The generation config that transformers derives from a config.json without a generation_config.json. */
 function fromModelConfig(config: Record<string, unknown>): Record<string, unknown> {
   const fields = ['bos_token_id', 'pad_token_id', 'decoder_start_token_id'];
   return Object.fromEntries(

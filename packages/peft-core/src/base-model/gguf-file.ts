@@ -4,7 +4,7 @@ import { GgufTensors, readGgufTensor } from '../gguf/tensors.ts';
 import { ggufTokenizer } from '../gguf/tokenizer.ts';
 import type { OpenedModel } from './base-model.ts';
 
-/** One for each pair of values of a head, which has at most 16,384. */
+/** One factor for each pair of values of a head; a head has at most 16,384 values. */
 const mostFactors = 8_192;
 
 /** Opens a GGUF file as a Hugging Face model. */

@@ -8,7 +8,7 @@ import type { OpenedModel } from './base-model.ts';
 import { readJsonFile } from './json-file.ts';
 import { longestTemplate } from './tokenizer-check/check-tokenizer.ts';
 
-/** Opens a folder as `save_pretrained` writes it: config.json, safetensors in one file or in shards, tokenizer.json. */
+/** Opens a folder written by `save_pretrained`: config.json, safetensors in one file or in shards, tokenizer.json. */
 export async function openHfModel(
   folder: string,
   names: readonly string[],
@@ -57,7 +57,7 @@ async function readTemplate(file: string): Promise<string | null> {
   throw invalid(`${file} has ${stats.size} bytes; at most ${longestTemplate} are read`);
 }
 
-/** Before transformers 4.51 the template was a field of tokenizer_config.json: a string, or a list of named ones. */
+/** Before transformers 4.51 the template was a field of tokenizer_config.json: a string, or a list of named templates. */
 function templateIn(config: Record<string, unknown> | null): string | null {
   const field = config?.chat_template;
   if (typeof field === 'string') return field;
@@ -90,10 +90,10 @@ async function openWeights(
   return { files: [file], source: file, weightFiles: [file.path] };
 }
 
-/** All are open at once; the largest models have some hundred. */
+/** Maximum number of shards, all of which are open together; the largest models have a few hundred. */
 const mostShards = 1_000;
 
-/** A file name and nothing else: an index may not reach out of its folder. */
+/** A plain file name: an index must not refer to files outside its folder. */
 const plainName = /^[\w.-]+\.safetensors$/;
 
 async function openShards(
@@ -135,7 +135,7 @@ async function openShards(
   }
 }
 
-/** Several safetensors files as one. */
+/** Several safetensors files as one source. */
 class ShardedTensors implements TensorSource {
   readonly #folder: string;
   readonly #byTensor: ReadonlyMap<string, SafetensorsFile>;

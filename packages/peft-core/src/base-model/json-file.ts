@@ -4,24 +4,24 @@ import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
 import { jsonFault } from '../schema/json-fault.ts';
 
-/** What a file may have, in bytes and in values; more is refused before it is read, or parsed. */
+/** Maximum size of a file in bytes, checked before reading, and in JSON values, checked before parsing. */
 interface JsonLimits {
   bytes: number;
   values: number;
 }
 
 const MiB = 1 << 20;
-/** By file name. Of those in use Gemma 3's tokenizer.json is the largest, with 33 MB and two million values. */
+/** By file name. The largest in practice is Gemma 3's tokenizer.json, with 33 MB and two million values. */
 const limits: Record<string, JsonLimits> = {
   'tokenizer.json': { bytes: 128 * MiB, values: 6_000_000 },
   'tokenizer_config.json': { bytes: 16 * MiB, values: 500_000 },
   'model.safetensors.index.json': { bytes: 32 * MiB, values: 500_000 },
 };
 const otherLimits: JsonLimits = { bytes: 4 * MiB, values: 200_000 };
-/** Levels of nesting; those in use have some ten. */
+/** Maximum nesting depth; files in practice have about ten levels. */
 const deepest = 64;
 
-/** A JSON object from a file; null when there is no such file. Throws GraftError `code` naming the file. */
+/** Reads a JSON object from a file; null if the file does not exist. Throws GraftError `code`, which names the file. */
 export async function readJsonFile(path: string, code: string): Promise<Record<string, unknown> | null> {
   const value = await readJson(path, code);
   if (value === null) return null;
@@ -31,7 +31,7 @@ export async function readJsonFile(path: string, code: string): Promise<Record<s
   return value as Record<string, unknown>;
 }
 
-/** Any JSON from a file; null when there is no such file. Throws GraftError `code` naming the file. */
+/** Reads any JSON value from a file; null if the file does not exist. Throws GraftError `code`, which names the file. */
 export async function readJson(path: string, code: string): Promise<unknown> {
   const stats = await stat(path).catch(() => null);
   if (!stats) return null;
@@ -53,8 +53,8 @@ export async function readJson(path: string, code: string): Promise<unknown> {
 }
 
 /**
- * `json` with `.0` after a whole number where the same field of `original` has it: JavaScript drops the `.0`, and transformers 5
- * insists on it in fields that are floats.
+ * Adds `.0` to integers in `json` where the same field of `original` has it: JavaScript drops the `.0`, and transformers 5
+ * requires it in float fields.
  */
 export function keepFloats(json: string, original: string): string {
   const floats = original.matchAll(/("(?:[^"\\]|\\.)*")\s*:\s*(-?\d+)\.0+(?=[\s,}\]])/g);
@@ -64,7 +64,7 @@ export function keepFloats(json: string, original: string): string {
   );
 }
 
-/** JSON as Python's `json.dump(…, indent=2, sort_keys=True)` writes it, where whole numbers in `floats` end in `.0`. */
+/** JSON in the format of Python's `json.dump(…, indent=2, sort_keys=True)`. Integers in the fields `floats` end in `.0`. */
 export function pythonJson(fields: Record<string, unknown>, floats: string[] = []): string {
   return floats.reduce(
     (text, field) => text.replace(new RegExp(`("${field}": -?\\d+)(?=,?\\n)`), '$1.0'),

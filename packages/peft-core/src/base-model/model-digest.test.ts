@@ -28,7 +28,7 @@ test('a digest is kept beside, and made anew when the file changes', async () =>
   const first = await digest();
   const [sidecar] = readdirSync(at('digests'));
   assert.equal(readFileSync(at('digests', sidecar!), 'utf8'), first);
-  // Another process would trust the sidecar: this one reads it when the time of change is new to it.
+  // Another process would trust the sidecar file: this process reads it because the new time of change is unknown to it.
   utimesSync(file, 1e9, 1e9);
   assert.equal(await digest(), first);
   await writeSafetensors(
@@ -47,7 +47,7 @@ test('a bit that flips unseen in the weights is found by reading them again, at 
   const again = async (olderThanMs: number) =>
     await rehashWeights(model.weightFiles, at('flipped-digests'), { olderThanMs, bytesPerSecond: 1e9 });
   assert.deepEqual(await again(-1), []);
-  // What the disk does unseen: the kept digest is of other bytes than the file of the same state has.
+  // Simulates silent corruption: the stored digest differs from the file's, although the file's state is unchanged.
   const [sidecar] = readdirSync(at('flipped-digests'));
   writeFileSync(at('flipped-digests', sidecar!), '0'.repeat(64));
   assert.deepEqual(await again(60_000), [], 'read not long ago');

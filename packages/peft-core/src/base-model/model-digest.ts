@@ -2,13 +2,13 @@ import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/pr
 import path from 'node:path';
 import { hashFile, sha256 } from '../sha256.ts';
 
-/** Digests of this process, by file and the stamp of its state. */
+/** Digests computed by this process, by file and its state. */
 const known = new Map<string, Promise<string>>();
 
 /**
- * SHA-256 (hex) of a model's weights: of its one file, or of `digest  name` lines of its shards. A file is hashed again
- * only when its inode, length, time of writing or time of change differ, the last of which cannot be set back;
- * `cacheFolder` keeps digests for other processes.
+ * SHA-256 (hex) of a model's weights: of its only file, or of the lines `digest  name` of its shards. A file is hashed again
+ * only if its inode, length, modification time or change time differ; the change time cannot be set back.
+ * `cacheFolder` stores digests for other processes.
  */
 export async function modelDigest(files: readonly string[], cacheFolder: string | null): Promise<string> {
   const digests = await Promise.all(files.map((file) => fileDigest(file, cacheFolder)));
@@ -18,8 +18,8 @@ export async function modelDigest(files: readonly string[], cacheFolder: string 
 }
 
 /**
- * Reads through, at most `bytesPerSecond`, those weights whose digest in `cacheFolder` is older than `olderThanMs`, and answers the
- * files whose bytes are no longer those although the file system tells of no change. `modelDigest` then tells their new digest.
+ * Reads the weights whose digest in `cacheFolder` is older than `olderThanMs` again, at most `bytesPerSecond`. Returns the files whose
+ * content changed although the file system reports no change. After that `modelDigest` returns their new digest.
  */
 export async function rehashWeights(
   files: readonly string[],
@@ -75,7 +75,7 @@ async function cachedDigest(file: string, key: string, cacheFolder: string): Pro
     await writeFile(partial, digest);
     await rename(partial, sidecar);
   } catch (error) {
-    // A trainer may not write there: its worker, which has opened the model before, does.
+    // A trainer may not write there; its worker can, and has opened the model before.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EROFS') throw error;
   }

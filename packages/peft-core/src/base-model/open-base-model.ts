@@ -11,11 +11,11 @@ import { openHfModel } from './hf-folder.ts';
 import { modelDigest } from './model-digest.ts';
 
 /**
- * Opens a Hugging Face folder, a .gguf file, or a folder that holds one, and checks its small files as if they were hostile.
- * `digestCache` is a folder in which digests of weights are kept between processes. `onFile` is called with each file before it is read. The
+ * Opens a Hugging Face folder, a .gguf file, or a folder with one .gguf file, and checks its small files as untrusted input.
+ * `digestCache` is a folder that stores digests of weights for other processes. `onFile` is called with each file before it is read. The
  * caller closes the model.
  *
- * Throws GraftError: `file_not_found`, `invalid_model` (a missing or broken file or tensor, by name), `unsupported_model`,
+ * Throws GraftError: `file_not_found`, `invalid_model` (names the missing or broken file or tensor), `unsupported_model`,
  * `unsupported_dtype`, `unsupported_tokenizer`, `invalid_safetensors`, `invalid_gguf`.
  */
 export async function openBaseModel(
@@ -46,7 +46,7 @@ export async function openBaseModel(
   }
 }
 
-/** config.json, and for families that tie by class which weights the checkpoint holds apart. */
+/** config.json, plus, for families that tie weights by class, the weights that the checkpoint stores separately. */
 function withUntiedWeights(
   config: Record<string, unknown>,
   tensors: readonly string[],
@@ -73,7 +73,7 @@ async function openByFormat(location: string, onFile: (file: string) => void): P
   const names = await readdir(location);
   const ggufs = names.filter((name) => name.endsWith('.gguf')).sort();
   const hasWeights = names.some((name) => name.endsWith('.safetensors'));
-  // Repositories of GGUF files often have a config.json beside them.
+  // Repositories of GGUF files often also have a config.json.
   if (names.includes('config.json') && (hasWeights || ggufs.length === 0))
     return openHfModel(location, names, onFile);
   if (ggufs.length === 1) return openGgufModel(path.join(location, ggufs[0]!), onFile);

@@ -9,7 +9,7 @@ import { readSentencePooling } from './sentence-pooling.ts';
 const at = tempFolder();
 let count = 0;
 
-/** A folder with these modules after the transformer, and this config of the pooling. */
+/** Creates a folder with these modules after the transformer, and this pooling config. */
 function folderOf(kinds: string[], pooling: Record<string, unknown>): string {
   const name = `model-${count++}`;
   mkdirSync(at(name, '1_Pooling'), { recursive: true });

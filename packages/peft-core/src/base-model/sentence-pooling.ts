@@ -5,26 +5,26 @@ import { GraftError } from '../errors.ts';
 import type { ModelOutline } from '../outlines/outline.ts';
 import { readJson, readJsonFile } from './json-file.ts';
 
-/** How sentence-transformers makes one vector of a sequence. */
+/** How sentence-transformers pools a sequence into one vector. */
 export interface SentencePooling {
   pooling: 'first' | 'last' | 'mean';
   /** The vector is divided by its length. */
   normalise: boolean;
 }
 
-/** Fields of 1_Pooling/config.json, of which one is true. */
+/** Fields of 1_Pooling/config.json, exactly one of which is true. */
 const modes: Record<string, SentencePooling['pooling']> = {
   pooling_mode_cls_token: 'first',
   pooling_mode_lasttoken: 'last',
   pooling_mode_mean_tokens: 'mean',
 };
 
-/** A model's file may not reach out of its folder. */
+/** A model's file must not refer to files outside its folder. */
 const plainName = /^\w[\w.-]*$/;
 
 /**
- * Reads modules.json of a sentence-transformers model; null for a folder without one, or a file. Throws `invalid_model`, and
- * `unsupported_model` for modules that Graft does not have, such as a dense layer.
+ * Reads modules.json of a sentence-transformers model; null if it does not exist. Throws `invalid_model`, and
+ * `unsupported_model` for modules that Graft does not support, such as a dense layer.
  */
 export async function readSentencePooling(folder: string): Promise<SentencePooling | null> {
   const list = await readJson(path.join(folder, 'modules.json'), 'invalid_model');
@@ -49,7 +49,7 @@ export async function readSentencePooling(folder: string): Promise<SentencePooli
   return { pooling: mode, normalise: modules.some(({ kind }) => kind === 'Normalize') };
 }
 
-/** How `model` makes one vector of a sequence: as its sentence-transformers files say, or as its architecture does. */
+/** How `model` pools a sequence into one vector: by its sentence-transformers files, or by the default of its architecture. */
 export async function sequencePooling(
   folder: string,
   model: Pick<ModelOutline, 'task' | 'pooling'>,
@@ -58,7 +58,7 @@ export async function sequencePooling(
   return own ?? { pooling: model.pooling, normalise: false };
 }
 
-/** Copies modules.json and what it points to, for a model that has them. */
+/** Copies modules.json and the config files that it refers to, if the model has them. */
 export async function copySentencePooling(from: string, to: string): Promise<void> {
   const list = await readJson(path.join(from, 'modules.json'), 'invalid_model');
   if (!Array.isArray(list)) return;

@@ -16,18 +16,18 @@ export interface ModelTensor {
 }
 
 export interface ModelFolder {
-  /** Config, tokenizer and every tensor that is not in `tensors` come from here. */
+  /** The source of config, tokenizer and every tensor that is not in `tensors`. */
   base: BaseModel;
   tensors: readonly ModelTensor[];
   /** Tensors of the base that `tensors` holds under other names. */
   replaced?: readonly string[];
   /** Fields of config.json that differ from the base model's. */
   config?: Record<string, unknown>;
-  /** generation_config.json; the base model's by default. */
+  /** generation_config.json, default the base model's. */
   generationConfig?: Record<string, unknown> | null;
-  /** How weights are stored. Float32 by default. */
+  /** Type of the stored weights, default float32. */
   dtype?: 'float32' | 'bfloat16';
-  /** Weights above this are split into shards; 5 GB by default, as transformers does. */
+  /** Maximum size of a shard in bytes, default 5 GB, as in transformers. */
   shardBytes?: number;
 }
 
@@ -64,9 +64,9 @@ async function writeSmallFiles(
   { base, config, tensors, generationConfig = base.generationConfig }: ModelFolder,
   dtype: string,
 ): Promise<void> {
-  // transformers ignores an lm_head.weight of a model that is said to be tied.
+  // transformers ignores lm_head.weight if the config declares the head as tied.
   const untied = tensors.some(({ name }) => name === 'lm_head.weight');
-  // Whole numbers that are floats in the base's file keep their `.0`.
+  // Floats with integer values in the base's file keep their `.0`.
   const writeLikeBase = async (name: string, value: unknown) => {
     const file = base.format === 'hf' ? path.join(base.path, name) : null;
     const original = file ? await readFile(file, 'utf8').catch(() => '') : '';
@@ -88,7 +88,7 @@ async function writeSmallFiles(
   if (chatTemplate !== null) await writeFile(path.join(folder, 'chat_template.jinja'), chatTemplate);
 }
 
-/** Fields of config.json that say that the head is not tied. */
+/** Fields of config.json that declare the head as not tied. */
 export function untiedFields(base: Record<string, unknown>): Record<string, unknown> {
   return { tie_word_embeddings: false, ...familyOf(String(base.model_type)).untiedFields?.(base) };
 }

@@ -6,8 +6,8 @@ import type { GgufFile } from './gguf.ts';
 import { ropeFields } from './rope-fields.ts';
 
 /**
- * Fields of Hugging Face's config.json, from GGUF metadata. `ropeFactors`: the values of `rope_freqs.weight`, or null.
- * Throws GraftError `unsupported_model` or `invalid_gguf`, naming the key.
+ * Builds the fields of Hugging Face's config.json from GGUF metadata. `ropeFactors`: the values of `rope_freqs.weight`, or null.
+ * Throws GraftError `unsupported_model` or `invalid_gguf`, which names the key.
  */
 export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Record<string, unknown> {
   const { metadata, tensors, file } = gguf;
@@ -25,14 +25,14 @@ export function ggufConfig(gguf: GgufFile, ropeFactors: Float32Array | null): Re
     eos_token_id: metadata.count('tokenizer.ggml.eos_token_id') ?? null,
     model_type: modelType,
     pad_token_id: metadata.count('tokenizer.ggml.padding_token_id') ?? null,
-    // A file without an output matrix uses the token embeddings for it.
+    // A file without an output matrix uses the token embeddings as one.
     tie_word_embeddings: !tensors.has('output.weight'),
     vocab_size: vocabularySize(gguf, header.count('vocab_size')),
     ...family.config(header),
   };
 }
 
-/** Throws `invalid_gguf` for a file that names no architecture, `unsupported_model` for one that Graft does not read. */
+/** Throws `invalid_gguf` for a file that names no architecture, `unsupported_model` for one that Graft does not support. */
 export function familyOfFile({ metadata, file }: GgufFile): Family & { gguf: GgufFamily } {
   const name = metadata.required('general.architecture', metadata.string('general.architecture'));
   const known = families.flatMap((family) => (family.gguf ? [{ ...family, gguf: family.gguf }] : []));
@@ -66,14 +66,14 @@ function headerOf(
   };
 }
 
-/** The model's tensor decides: tokenizers may have more or fewer tokens than the embedding has rows. */
+/** The number of rows of the embedding takes precedence, because tokenizers may have more or fewer tokens. */
 function vocabularySize({ tensors, metadata }: GgufFile, stated: number | undefined): number | undefined {
   return (
     tensors.get('token_embd.weight')?.shape[0] ?? stated ?? metadata.strings('tokenizer.ggml.tokens')?.length
   );
 }
 
-/** The shortest decimal that rounds to the same float32: 1e-5, where the stored float32 reads 9.999999747378752e-6 as a double. */
+/** The shortest decimal that rounds to the same float32: 1e-5 for a float32 that is 9.999999747378752e-6 as a double. */
 function shortestDecimal(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));

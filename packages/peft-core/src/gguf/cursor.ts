@@ -1,10 +1,10 @@
 import { GraftError } from '../errors.ts';
 import type { RandomAccessFile } from '../tensors/random-access-file.ts';
 
-/** Bytes fetched at a time. */
+/** Number of bytes read at a time. */
 const windowBytes = 1 << 20;
 
-/** Reads a GGUF header front to back through a small window. Everything is little-endian. */
+/** Reads a GGUF header sequentially through a small window. All numbers are little-endian. */
 export class GgufCursor {
   readonly #file: RandomAccessFile;
   #window = Buffer.alloc(0);
@@ -25,7 +25,7 @@ export class GgufCursor {
     return new GraftError('invalid_gguf', `${this.#file.path}: ${what}`);
   }
 
-  /** Makes the next `length` bytes available; they are checked against the file's length before memory is taken. */
+  /** Loads the next `length` bytes into the window. Checks that the file has them before it allocates memory. */
   async need(length: number, what: string): Promise<void> {
     if (this.position + length <= this.#start + this.#window.byteLength) return;
     if (length > this.remaining) {
@@ -39,7 +39,7 @@ export class GgufCursor {
     this.#start = this.position;
   }
 
-  // The rest read synchronously, after need(): the many small values of a header would be slow one await at a time.
+  // The methods below read synchronously, after need(): an await for each of a header's many small values would be slow.
 
   available(length: number): boolean {
     return this.position + length <= this.#start + this.#window.byteLength;
@@ -68,7 +68,7 @@ export class GgufCursor {
   }
 }
 
-/** A number where a double holds it exactly. */
+/** Returns a number if a double represents the value exactly, else the bigint. */
 function small(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;

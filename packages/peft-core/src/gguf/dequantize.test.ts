@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { dequantize } from './dequantize.ts';
 import { type GgufType, ggufTypes } from './types.ts';
 
-// From scripts/golden/testdata/gguf_dequant.py: the `gguf` Python package's own results.
+// From scripts/golden/testdata/gguf_dequant.py: results of the `gguf` Python package.
 const cases: Record<string, { raw: string; values: string }> = JSON.parse(
   readFileSync(new URL('testdata/gguf-dequant.json', import.meta.url), 'utf8'),
 );
@@ -17,7 +17,7 @@ for (const [type, { raw, values }] of Object.entries(cases)) {
   test(`${type} unpacks to the same bits as the gguf package`, () => {
     const expected = new Uint8Array(Buffer.from(values, 'base64'));
     const out = new Float32Array(expected.byteLength / 4);
-    // An odd position in a larger buffer, as a chunk of a file may have.
+    // An odd position in a larger buffer, which a chunk of a file may have.
     const bytes = Buffer.concat([Buffer.alloc(1), Buffer.from(raw, 'base64')]).subarray(1);
     dequantize(type as GgufType, bytes, out);
     assert.deepEqual(new Uint32Array(out.buffer), new Uint32Array(expected.buffer));

@@ -3,11 +3,11 @@ import { float16ToFloat32, halfValues } from '../tensors/float16.ts';
 import { type GgufType, ggufTypes } from './types.ts';
 
 /**
- * Unpacks `raw` (whole blocks of `type`) into `out`, value for value as ggml does (ggml-quants.c) and the `gguf` Python
+ * Unpacks `raw` (whole blocks of `type`) into `out`. The values equal those of ggml (ggml-quants.c) and of the `gguf` Python
  * package's dequantize. Block scales are half floats and quants have at most 8 bits, so products and sums below are exact
- * in double precision and rounded once, when stored: the same float32 as float32 arithmetic gives.
+ * in double precision and rounded once, when stored. Float32 arithmetic gives the same float32.
  *
- * Terms: d, m: scale and minimum of a block; q: a quant; a nibble is four bits, the low one first.
+ * Terms: d, m: scale and minimum of a block; q: a quant; a nibble is four bits, the low nibble first.
  */
 export function dequantize(type: GgufType, raw: Uint8Array, out: Float32Array): void {
   const { values, bytes } = ggufTypes[type];
@@ -77,7 +77,7 @@ const unpackers: Record<GgufType, Unpacker> = {
   },
 
   /**
-   * 256 values: d, m, 12 bytes that hold eight 6-bit scales and eight 6-bit minima, 128 bytes of nibbles. Each 32 bytes
+   * 256 values: d, m, 12 bytes with eight 6-bit scales and eight 6-bit minima, 128 bytes of nibbles. Each 32 bytes
    * hold two groups of 32 values, the low nibbles first; x = d·scale·q − m·minimum.
    */
   Q4_K(raw, out, blocks) {
@@ -87,7 +87,7 @@ const unpackers: Record<GgufType, Unpacker> = {
       const m = half[raw[at + 2]! | (raw[at + 3]! << 8)]!;
       for (let group = 0; group < 8; group++) {
         const s = at + 4 + group;
-        // Groups 0–3 have whole bytes; those of 4–7 are spread over the last four bytes and the top bits of the first eight.
+        // Groups 0–3 have whole bytes; groups 4–7 are split between the last four bytes and the top bits of the first eight.
         const scale = group < 4 ? raw[s]! & 63 : (raw[s + 4]! & 15) | ((raw[s - 4]! >> 6) << 4);
         const minimum = group < 4 ? raw[s + 4]! & 63 : (raw[s + 4]! >> 4) | ((raw[s]! >> 6) << 4);
         const step = d * scale;
@@ -102,7 +102,7 @@ const unpackers: Record<GgufType, Unpacker> = {
 
   /**
    * 256 values: 128 bytes of low nibbles, 64 bytes of upper bit pairs, 16 signed scales (one per 16 values), d. Each half
-   * of 128 values takes 64 + 32 bytes; x = d·scale·(q − 32).
+   * of 128 values uses 64 + 32 bytes; x = d·scale·(q − 32).
    */
   Q6_K(raw, out, blocks) {
     const half = halfValues();
@@ -127,7 +127,7 @@ const unpackers: Record<GgufType, Unpacker> = {
   },
 };
 
-/** 16-bit view; copies when `raw` does not begin at an even byte. */
+/** 16-bit view; copies if `raw` starts at an odd byte. */
 function words(raw: Uint8Array): Uint16Array {
   const aligned = raw.byteOffset % 2 === 0 ? raw : new Uint8Array(raw);
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);

@@ -5,9 +5,9 @@ import { GgufMetadata, type GgufValue, limits, readString, readValue } from './m
 import { ggmlTypeName, ggufTypes, isGgufType } from './types.ts';
 
 export interface GgufTensor {
-  /** A ggml type's name; only those in `ggufTypes` can be unpacked. */
+  /** Name of the ggml type; only types in `ggufTypes` can be unpacked. */
   dtype: string;
-  /** Row-major, as numpy and Hugging Face write it: GGUF's own order reversed. */
+  /** Row-major, as in numpy and Hugging Face: the reverse of GGUF's order. */
   shape: number[];
   /** Position of the first byte in the file. */
   position: number;
@@ -27,20 +27,20 @@ export interface GgufFile {
 /** 'GGUF' read as a little-endian word. */
 const magic = 0x46554747;
 
-/** ggml's own limits: GGML_MAX_DIMS and GGML_MAX_NAME. */
+/** ggml's limits: GGML_MAX_DIMS and GGML_MAX_NAME. */
 const mostDimensions = 4;
 const longestName = 64;
 
-/** The fewest bytes of a key-value pair (empty key, type, one byte) and of a tensor's description (no name, no dimension). */
+/** Minimum bytes of a key-value pair (empty key, type, one byte) and of a tensor's description (no name, no dimension). */
 const leastPair = 13;
 const leastTensor = 24;
 
-/** A whole header above this is refused: the largest vocabularies take some 15 MB. */
+/** Maximum size of the header: the largest vocabularies need about 15 MB. */
 const longestHeader = 128 << 20;
 
 /**
- * Opens a GGUF file, version 2 or 3, and reads its header; the caller closes it. Counts, lengths and offsets are checked
- * against the file's length before memory is taken. Throws GraftError `invalid_gguf` naming file and key or tensor.
+ * Opens a GGUF file, version 2 or 3, and reads its header; the caller closes the file. Counts, lengths and offsets are checked
+ * against the file's length before memory is allocated. Throws GraftError `invalid_gguf`, which names file and key or tensor.
  */
 export async function openGguf(path: string): Promise<GgufFile> {
   const file = await RandomAccessFile.open(path);
@@ -130,7 +130,7 @@ function storedBytes(cursor: GgufCursor, name: string, dtype: string, shape: num
   return (count / values) * bytes;
 }
 
-/** Turns offsets into positions and checks that tensors are aligned, inside the file and apart from each other. */
+/** Converts offsets to positions and checks that tensors are aligned, inside the file and do not overlap. */
 function placeTensors(
   cursor: GgufCursor,
   tensors: Map<string, GgufTensor>,

@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { GgufCursor } from './cursor.ts';
 
-/** 64-bit integers are bigint only where a double would not hold them. */
+/** 64-bit integers are bigint only if a double cannot represent them. */
 export type GgufValue = number | bigint | boolean | string | GgufValue[];
 
 /** Type ids of metadata values (gguf.md, `enum gguf_metadata_value_type`). */
@@ -25,22 +25,22 @@ const scalars: Record<number, { bytes: number; read: (cursor: GgufCursor) => Ggu
 export const limits = {
   /** Bytes of a key; the format's own limit. */
   key: 65_535,
-  /** Bytes of a string: the largest in use are chat templates and token lists' entries, far below a megabyte. */
+  /** Bytes of a string: the largest in practice are chat templates and entries of token lists, far below a megabyte. */
   string: 4 << 20,
   /**
-   * Elements of an array, all arrays of a file together: the largest vocabularies have some 260,000 tokens, with a score and a type
+   * Elements of all arrays of a file together: the largest vocabularies have about 260,000 tokens, with a score and a type
    * each, and 510,000 merges.
    */
   elements: 4_000_000,
-  /** Key-value pairs: those in use have some hundred. */
+  /** Key-value pairs: files in practice have a few hundred. */
   pairs: 10_000,
-  /** Tensors: the largest models have some thousand. */
+  /** Tensors: the largest models have a few thousand. */
   tensors: 50_000,
-  /** Arrays in arrays: none are in use. */
+  /** Nesting depth of arrays: no file in practice nests arrays. */
   depth: 3,
 } as const;
 
-/** Reads one string; `limit` bounds its bytes. */
+/** Reads one string; `limit` is its maximum number of bytes. */
 export async function readString(cursor: GgufCursor, limit: number, what: string): Promise<string> {
   await cursor.need(8, what);
   const length = cursor.u64();
@@ -51,7 +51,7 @@ export async function readString(cursor: GgufCursor, limit: number, what: string
   return cursor.text(length);
 }
 
-/** Reads one typed value. `budget` counts array elements over the whole file. */
+/** Reads one typed value. `budget` counts the array elements of the whole file. */
 export async function readValue(
   cursor: GgufCursor,
   key: string,
@@ -90,7 +90,7 @@ async function readArray(
   const scalar = scalars[type];
   if (!scalar && type !== STRING && type !== ARRAY)
     throw cursor.fail(`"${key}" has elements of the unknown type ${type}`);
-  // The fewest bytes an element can take: a string's length word, an array's type and count.
+  // The minimum bytes of an element: a string's length word, an array's type and count.
   const least = scalar?.bytes ?? (type === STRING ? 8 : 12);
   if (typeof count !== 'number' || count * least > cursor.remaining) {
     throw cursor.fail(`"${key}" claims ${count} elements, but only ${cursor.remaining} bytes follow`);
@@ -111,7 +111,7 @@ async function readArray(
   return values;
 }
 
-/** A string of at most 1 KiB that lies in the cursor's window, without an await; null (nothing read) when it is longer. */
+/** Reads a string of at most 1 KiB from the cursor's window without an await; returns null and reads nothing if it is longer. */
 function shortString(cursor: GgufCursor): string | null {
   const start = cursor.position;
   const length = cursor.u64();
@@ -120,7 +120,7 @@ function shortString(cursor: GgufCursor): string | null {
   return null;
 }
 
-/** Typed access to a file's metadata; a value of another type is `invalid_gguf` naming the key. */
+/** Typed access to a file's metadata; a value of another type throws `invalid_gguf`, which names the key. */
 export class GgufMetadata {
   readonly #path: string;
   readonly #values: ReadonlyMap<string, GgufValue>;
@@ -150,7 +150,7 @@ export class GgufMetadata {
     return this.#typed(key, 'a number', (v) => typeof v === 'number' && Number.isFinite(v));
   }
 
-  /** A whole number ≥ 0. */
+  /** An integer ≥ 0. */
   count(key: string): number | undefined {
     return this.#typed(key, 'a whole number', (v) => Number.isSafeInteger(v) && (v as number) >= 0);
   }
@@ -171,7 +171,7 @@ export class GgufMetadata {
     );
   }
 
-  /** `value`, unless it is undefined: then an error that names the key. */
+  /** Returns `value`; throws an error that names the key if it is undefined. */
   required<T>(key: string, value: T | undefined): T {
     if (value === undefined) throw this.#fail(`has no "${key}"`);
     return value;

@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import { families } from '../outlines/families.ts';
 import type { PreTokenizer } from '../outlines/family.ts';
 
-/** By `tokenizer.ggml.pre`. `default` is for files that name none; the other two come from families that Graft does not have. */
+/** By `tokenizer.ggml.pre`. `default` is for files that name none; the next two are of families that Graft does not support. */
 const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
   default: {},
   refact: { digitsApart: true },
@@ -10,7 +10,7 @@ const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
   ...Object.fromEntries(families.flatMap(({ gguf }) => Object.entries(gguf?.preTokenizers ?? {}))),
 };
 
-/** Throws GraftError `unsupported_tokenizer` naming those that are supported. */
+/** Throws GraftError `unsupported_tokenizer`, which lists the supported ones. */
 export function preTokenizerFor(path: string, pre: string): PreTokenizer {
   const found = Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre] : undefined;
   if (found) return found;
@@ -21,7 +21,7 @@ export function preTokenizerFor(path: string, pre: string): PreTokenizer {
   );
 }
 
-/** A pre-tokenizer as tokenizer.json has it. */
+/** A pre-tokenizer in the format of tokenizer.json. */
 export function preTokenizerJson({ pattern, digitsApart }: PreTokenizer): object {
   const byteLevel = {
     type: 'ByteLevel',

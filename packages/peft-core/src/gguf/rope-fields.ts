@@ -3,8 +3,8 @@ import { ropeFrequencies, WAVELENGTH_SCALING } from '../outlines/rope-frequencie
 import type { GgufMetadata } from './metadata.ts';
 
 /**
- * The fields of config.json for rotary positions. `factors` are the values of `rope_freqs.weight`, by which frequencies are divided;
- * null when the file has none. Throws `unsupported_model` for factors that no config.json gives.
+ * The fields of config.json for rotary positions. `factors` are the values of `rope_freqs.weight`, which divide the frequencies;
+ * null if the file has none. Throws `unsupported_model` for factors that config.json cannot express.
  */
 export function ropeFields(
   path: string,
@@ -28,9 +28,9 @@ export function ropeFields(
 }
 
 /**
- * Scaling by wavelength. llama.cpp's converter stores its divisors and not the config's fields. All published models use
- * low_freq_factor 1, high_freq_factor 4 and 8,192 original positions; `factor` is the largest divisor. A file whose divisors are
- * not those of these fields is refused.
+ * Scaling by wavelength. llama.cpp's converter stores the divisors instead of the config's fields. All published models use
+ * low_freq_factor 1, high_freq_factor 4 and 8,192 original positions; `factor` is the largest divisor. Refuses a file whose divisors
+ * differ from those of these fields.
  */
 function scalingBy(
   path: string,
@@ -45,7 +45,7 @@ function scalingBy(
     low_freq_factor: 1,
     original_max_position_embeddings: 8192,
   };
-  // Compared first: a hostile file may give its heads any size.
+  // The length is compared first, because a hostile file may claim any head size.
   if (factors.length === headSize / 2 && factors.every((factor) => factor > 0)) {
     const plain = ropeFrequencies({ rope_theta }, headSize);
     const scaled = ropeFrequencies({ rope_theta, rope_scaling }, headSize);

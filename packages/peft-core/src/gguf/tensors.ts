@@ -14,10 +14,10 @@ import { dequantize } from './dequantize.ts';
 import type { GgufFile, GgufTensor } from './gguf.ts';
 import { type GgufType, ggufTypes, isGgufType } from './types.ts';
 
-/** Tensors of GGUF whose content Hugging Face keeps in config.json. */
+/** Tensors of GGUF whose content is in Hugging Face's config.json. */
 const notWeights = new Set(['rope_freqs.weight']);
 
-/** How the file's layout differs from Hugging Face's: the rows of so many heads are interleaved, or the matrix is transposed. */
+/** How the file's layout differs from Hugging Face's: the rows of `heads` heads are interleaved, or the matrix is transposed. */
 type Rearranged = { heads: number } | 'transposed' | null;
 
 interface NamedTensor {
@@ -27,8 +27,8 @@ interface NamedTensor {
 }
 
 /**
- * Hugging Face name of a tensor, e.g. `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`, and the part that
- * it belongs to; null if unknown.
+ * Hugging Face name of a tensor, e.g. `blk.3.attn_q.weight` → `model.layers.3.self_attn.q_proj.weight`, and its part;
+ * null if unknown.
  */
 function named(
   { blocks, blockParts, otherParts }: GgufFamily,
@@ -43,21 +43,21 @@ function named(
 }
 
 /**
- * Row of the Hugging Face tensor at which row `row` of the file belongs. Hugging Face's rope turns value i with value
- * i + D/2 of a head of D values; llama.cpp's turns neighbours, so its converter interleaves the two halves.
+ * The row of the Hugging Face tensor for row `row` of the file. Hugging Face's RoPE rotates value i with value
+ * i + D/2 of a head of D values; llama.cpp's rotates neighbouring values, so its converter interleaves the two halves.
  */
 function restoredRow(row: number, headSize: number): number {
   const within = row % headSize;
   return row - within + (within % 2) * (headSize / 2) + (within >> 1);
 }
 
-/** The weights of an open GGUF file under Hugging Face names and in Hugging Face layout, unpacked as they are read. */
+/** The weights of an open GGUF file with Hugging Face names and layout, unpacked when they are read. */
 export class GgufTensors implements TensorSource {
   readonly #gguf: GgufFile;
   /** By Hugging Face name. */
   readonly #tensors = new Map<string, NamedTensor>();
 
-  /** Throws GraftError `unsupported_model` for a tensor of no known name, `unsupported_dtype` for one of no known type. */
+  /** Throws GraftError `unsupported_model` for a tensor with an unknown name, `unsupported_dtype` for an unknown type. */
   constructor(gguf: GgufFile, { modelType, gguf: family }: Family & { gguf: GgufFamily }) {
     this.#gguf = gguf;
     const path = gguf.file.path;
@@ -124,7 +124,7 @@ export class GgufTensors implements TensorSource {
     return elementCount(this.#entry(name).tensor.shape);
   }
 
-  /** Gives `take` the tensor's values in Hugging Face's layout, piece by piece: they are those of `start` and after it. */
+  /** Calls `take` with the tensor's values in Hugging Face's layout, piece by piece; each piece starts at value `start`. */
   async #read(
     name: string,
     out: { length: number },
@@ -137,7 +137,7 @@ export class GgufTensors implements TensorSource {
     const { values, bytes } = ggufTypes[type];
     const count = elementCount(shape);
     const bytesOf = (many: number) => (many / values) * bytes;
-    // What is rearranged lies within a piece, and a chunk is whole pieces.
+    // Rows move only within a piece, and a chunk consists of whole pieces.
     const { unit, rearrange } = rearrangement(rearranged, shape, values);
     const pieceSize = wholeUnits(unit, valuesPerPiece);
     const chunkSize = wholeUnits(pieceSize, valuesPerChunk);
@@ -169,13 +169,13 @@ function headsOf({ metadata }: GgufFile, architecture: string, part: 'attn_q' | 
   return part === 'attn_q' ? heads : (metadata.count(`${key}_kv`) ?? heads);
 }
 
-/** Values unpacked at a time: they stay in a processor's own cache until they are where they belong. */
+/** Values unpacked at a time: they stay in a core's own cache until they are copied to their final place. */
 const valuesPerPiece = 1 << 15;
 
-/** About so many values, in whole units, and one unit at least. */
+/** The largest multiple of `unit` that is at most `values`, and at least one unit. */
 const wholeUnits = (unit: number, values: number) => Math.max(1, Math.floor(values / unit)) * unit;
 
-/** Values that cannot be taken apart, and how they are put in order; by default a block of those that are packed together. */
+/** The smallest number of values that can be rearranged separately, and the function that does it; without one, a packed block. */
 function rearrangement(
   rearranged: Rearranged,
   shape: number[],
@@ -190,7 +190,7 @@ function rearrangement(
   return { unit, rearrange: (from, to) => restoreRows(from, { width: unit / rows, rows }, to) };
 }
 
-/** Puts rows of whole heads, of so many `rows` each, where Hugging Face has them. */
+/** Moves the rows of whole heads, of `rows` rows each, to their places in Hugging Face's layout. */
 function restoreRows(
   from: Float32Array,
   { width, rows }: { width: number; rows: number },
@@ -200,13 +200,13 @@ function restoreRows(
     to.set(from.subarray(row * width, (row + 1) * width), restoredRow(row, rows) * width);
 }
 
-/** A matrix `(rows, columns)` as `(columns, rows)`. */
+/** Transposes a matrix `(rows, columns)` to `(columns, rows)`. */
 function transpose(from: Float32Array, [rows = 1, columns = 1]: number[], to: Float32Array): void {
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column]!;
 }
 
-/** Values of one tensor by its GGUF name, as stored; null when the file has no such tensor. At most `most` values are read. */
+/** Values of one tensor by its GGUF name, as stored; null if the file has no such tensor. Reads at most `most` values. */
 export async function readGgufTensor(
   gguf: GgufFile,
   name: string,

@@ -7,12 +7,12 @@ import { openBaseModel } from '../base-model/open-base-model.ts';
 import { ensurePackagedModel } from '../hub/packaged-models.ts';
 import { loadTokenizer } from '../text/index.ts';
 
-// From scripts/golden/testdata/gguf_tokenizer.py: ids by Hugging Face's tokenizers, and the same by llama.cpp.
+// From scripts/golden/testdata/gguf_tokenizer.py: ids from Hugging Face's tokenizers, equal to those from llama.cpp.
 const cases: { text: string; ids: number[] }[] = JSON.parse(
   readFileSync(new URL('testdata/gguf-tokenizer.json', import.meta.url), 'utf8'),
 );
 
-// The users' own cache: the bootstrap has fetched the model before.
+// The user's own cache: the setup script has downloaded the model.
 const { GRAFT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
 const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
 

@@ -4,13 +4,13 @@ import type { TokenizerFiles } from '../text/tokenizer.ts';
 import type { GgufMetadata } from './metadata.ts';
 import { preTokenizerFor, preTokenizerJson } from './pre-tokenizers.ts';
 
-/** GGUF token types (an enum of llama.cpp's header) that are never cut into pieces. */
+/** GGUF token types (an enum of llama.cpp's header) that are never split into pieces. */
 const CONTROL = 3;
 const USER_DEFINED = 4;
 
 const byteLevelModels = families.flatMap(({ gguf }) => gguf?.byteLevelTokenizer ?? []);
 
-/** The files of a Hugging Face tokenizer, made from GGUF metadata. Throws GraftError `unsupported_tokenizer` or `invalid_gguf`. */
+/** Builds the files of a Hugging Face tokenizer from GGUF metadata. Throws GraftError `unsupported_tokenizer` or `invalid_gguf`. */
 export function ggufTokenizer(
   path: string,
   metadata: GgufMetadata,
@@ -63,7 +63,7 @@ export function ggufTokenizer(
       eos_token: special.eos?.content ?? null,
       model_max_length: contextLength ?? null,
       pad_token: special.pad?.content ?? null,
-      // For a class of one model, transformers 5 would replace the pre-tokenizer by that class's own.
+      // For a model-specific class, transformers 5 would replace the pre-tokenizer by the class's own.
       tokenizer_class: 'PreTrainedTokenizerFast',
       unk_token: special.unk?.content ?? null,
     },
@@ -104,7 +104,7 @@ function addedTokens(tokens: string[], types: number[]) {
   });
 }
 
-/** Token → id. Without a prototype, so that a token named `__proto__` is one like any other. */
+/** Token → id. Without a prototype, so that `__proto__` is a normal token. */
 function vocabulary(tokens: string[]): Record<string, number> {
   const ids: Record<string, number> = Object.create(null);
   tokens.forEach((token, id) => {
@@ -113,7 +113,7 @@ function vocabulary(tokens: string[]): Record<string, number> {
   return ids;
 }
 
-/** Puts bos before and eos behind a text; null leaves one out. */
+/** Adds bos before and eos after a text; null omits one. */
 function postProcessor(bos: SpecialToken | null, eos: SpecialToken | null): object | null {
   if (!bos && !eos) return null;
   const around = (id: 'A' | 'B', typeId: number) => [

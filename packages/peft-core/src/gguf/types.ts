@@ -1,4 +1,4 @@
-/** Ids of ggml's tensor types (ggml.h, `enum ggml_type`), to name in errors the ones that Graft cannot unpack. */
+/** Ids of ggml's tensor types (ggml.h, `enum ggml_type`), so that errors can name those that Graft cannot unpack. */
 const ggmlTypeNames: Record<number, string> = {
   0: 'F32',
   1: 'F16',
@@ -49,7 +49,7 @@ export const ggufTypes = {
 
 export type GgufType = keyof typeof ggufTypes;
 
-/** The name of a ggml type id; `type 99` for one that is unknown. */
+/** The name of a ggml type id; `type 99` for an unknown one. */
 export function ggmlTypeName(id: number): string {
   return ggmlTypeNames[id] ?? `type ${id}`;
 }

@@ -3,19 +3,19 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Milliseconds. A builder touches its claim every `heartbeat`. */
+/** Milliseconds between two updates of a builder's claim. */
 const heartbeat = 5_000;
 const pollEvery = 500;
-/** A claim untouched for so long is void. A remote process cannot be seen; a local process id may be in use again. */
+/** A claim not updated for this long is void. Remote processes cannot be checked; a local process id may have been reused. */
 const abandonedAfter = { remote: 60_000, local: 600_000 };
 
-/** Builds under way in this process, by target. */
+/** Builds running in this process, by target. */
 const underWay = new Map<string, Promise<void>>();
 
 /**
- * Makes the folder `target` by `build`, once among all processes that share its parent. `build` fills `target.unfinished`, which
- * is then renamed: `target` is whole or absent. The next build continues from what a failed or killed one has
- * left. While another process builds, this one waits.
+ * Creates the folder `target` by `build`, once among all processes that share its parent. `build` fills `target.unfinished`, which
+ * is then renamed, so `target` is complete or absent. The next build continues from the files of a failed or killed one.
+ * Waits while another process builds.
  */
 export function buildOnce(
   target: string,
@@ -67,8 +67,9 @@ async function buildWith(
 }
 
 /**
- * Claims are files `target.claim-N`; the one of the highest number counts. A void one is never taken over, which two could do
- * at once, but outdone by creating the next number, which only one can. Returns the claim's path, or null while another holds.
+ * Claims are files `target.claim-N`; the one with the highest number is valid. A void claim is never taken over, because two processes
+ * could do that simultaneously; instead a process creates the next number, which only one process can. Returns the claim's path, or
+ * null while another claim is held.
  */
 async function takeClaim(target: string): Promise<string | null> {
   const numbers = await claimNumbers(target);
@@ -80,7 +81,7 @@ async function takeClaim(target: string): Promise<string | null> {
     () => false,
   );
   if (!created) return null;
-  // Older numbers may have been cleared away between: then this one is not the highest and does not count.
+  // Older claims may have been removed in the meantime: then this one is not the highest and is not valid.
   if (Math.max(...(await claimNumbers(target))) > highest + 1) {
     await rm(mine, { force: true });
     return null;
@@ -95,7 +96,7 @@ async function claimNumbers(target: string): Promise<number[]> {
   return names.filter((name) => name.startsWith(prefix)).map((name) => Number(name.slice(prefix.length)));
 }
 
-/** Once the target is there, nobody needs a claim. */
+/** Removes all claims once the target exists. */
 async function dropClaims(target: string): Promise<void> {
   const numbers = await claimNumbers(target);
   await Promise.all(numbers.map((number) => rm(claimPath(target, number), { force: true })));
@@ -110,7 +111,7 @@ async function isHeld(claim: string): Promise<boolean> {
   if (!stats) return false;
   const [host = '', pid = ''] = (await readFile(claim, 'utf8').catch(() => '')).split(' ');
   const age = Date.now() - stats.mtimeMs;
-  // Not yet written: just created.
+  // A claim that is still empty (just created) has no host name, so only its age counts.
   if (host !== hostname()) return age < abandonedAfter.remote;
   return age < abandonedAfter.local && isAlive(Number(pid));
 }

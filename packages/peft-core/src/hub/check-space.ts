@@ -5,8 +5,8 @@ import type { ListedFile } from './hub-files.ts';
 import { megabytes } from './progress.ts';
 
 /**
- * Throws GraftError `disk_full` where the disk of `folder` has no room for what is missing of `files` there, `.part`s counted, with
- * `minFree` bytes left over.
+ * Throws GraftError `disk_full` if the disk of `folder` lacks space for the missing bytes of `files`, less existing `.part` files, plus
+ * `minFree` bytes.
  */
 export async function checkSpace(
   folder: string,

@@ -8,25 +8,25 @@ import type { HubFile } from './hub-files.ts';
 
 export interface Download {
   url: string;
-  /** Where the file goes. Until it is whole and verified it is beside, as `.part`. */
+  /** Path of the file. Until it is complete and verified, the content is in a `.part` file beside it. */
   target: string;
   file: HubFile;
   hub: HubConnection;
-  /** Called with each piece's length in bytes; negative when what was there has to be fetched again. */
+  /** Called with each piece's length in bytes; negative if existing bytes must be downloaded again. */
   onBytes(bytes: number): void;
   signal?: AbortSignal | undefined;
   /** Milliseconds before the first retry, doubled for each further one. */
   retryDelay?: number;
 }
 
-/** Failures in a row, with nothing received between them, after which it is given up. */
+/** Maximum number of consecutive failures without any byte received. */
 const mostFailures = 5;
-/** Without a byte for so long, a transfer has failed. Milliseconds. */
+/** A transfer fails after this time without a byte. Milliseconds. */
 const stallTimeout = 60_000;
 
 /**
- * Fetches a file, going on where an earlier attempt, also of another process, has stopped, and checks its length and digest.
- * Throws GraftError `base_model_corrupt` when what arrives is not what the Hub lists, and the connection's errors.
+ * Downloads a file, continues from an earlier attempt (also of another process), and checks its length and digest.
+ * Throws GraftError `base_model_corrupt` if the content differs from the Hub's listing, and the connection's errors.
  */
 export async function downloadFile(download: Download): Promise<void> {
   const { target, file, onBytes } = download;
@@ -37,7 +37,7 @@ export async function downloadFile(download: Download): Promise<void> {
   if (!(await matches(part, file))) {
     await rm(part);
     onBytes(-file.size);
-    // A piece left by an earlier attempt may have been at fault; what arrives in one go is not trusted twice.
+    // The bytes of an earlier attempt may be the cause, so a resumed download is tried once more from the start.
     if (resumed === 0) throw corrupt(file, 'its digest is not the one that the Hub lists');
     await fetchAll(download, part);
     if (!(await matches(part, file))) {
@@ -66,7 +66,7 @@ async function fetchAll(download: Download, part: string): Promise<void> {
   }
 }
 
-/** One request for everything from byte `start` on, appended to the part. */
+/** Sends one request for all bytes from `start` on and appends them to the part. */
 async function fetchRest(
   { url, file, hub, onBytes, signal }: Download,
   part: string,
@@ -88,7 +88,7 @@ async function fetchRest(
     throw unavailable(`the Hub sent another part of ${file.path} than we asked for`);
   }
   const out = await open(part, partial ? 'a' : 'w');
-  // A server that does not do ranges sends the file from its beginning.
+  // A server that does not support ranges sends the whole file.
   let size = partial ? start : 0;
   onBytes(size - start);
   let timer = setTimeout(() => stalled.abort(new Error('no data')), stallTimeout);

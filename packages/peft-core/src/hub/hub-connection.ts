@@ -4,16 +4,16 @@ export interface HubConnection {
   /** Without a trailing slash. */
   endpoint: string;
   /**
-   * fetch that sends the token to the endpoint's origin and nowhere else, and turns failures into GraftErrors: codes
-   * `base_model_not_found`, `base_model_access_denied`, `base_model_unavailable` (may pass; everything else will not).
+   * A fetch that sends the token only to the endpoint's origin, and converts failures to GraftErrors: codes
+   * `base_model_not_found`, `base_model_access_denied`, `base_model_unavailable` (only the last may be temporary).
    */
   fetch(url: string | URL | Request, init?: RequestInit): Promise<Response>;
 }
 
-/** Without an answer for so long, a request has failed. Milliseconds. */
+/** A request fails after this time without a response. Milliseconds. */
 const answerTimeout = 30_000;
 
-/** `model` is named in messages. HF_ENDPOINT and HF_TOKEN are honoured as by Hugging Face's own tools. */
+/** `model` is used in messages. HF_ENDPOINT and HF_TOKEN have the same effect as in Hugging Face's own tools. */
 export function connectToHub(model: string, env: NodeJS.ProcessEnv = process.env): HubConnection {
   const endpoint = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
   const { origin } = new URL(endpoint);
@@ -25,7 +25,7 @@ export function connectToHub(model: string, env: NodeJS.ProcessEnv = process.env
       const { href, origin: to } = new URL(url instanceof Request ? url.url : url);
       const headers = new Headers(init.headers);
       if (token && to === origin) headers.set('authorization', `Bearer ${token}`);
-      // The timer covers the answer's head only: a body may take hours. A redirect elsewhere drops the header (Fetch, §4.4).
+      // The timer covers only the response's headers: a body may take hours. A redirect to another origin drops the token (Fetch, §4.4).
       const timer = new AbortController();
       const timeout = setTimeout(() => timer.abort(new Error('no answer')), answerTimeout);
       const signal = init.signal ? AbortSignal.any([init.signal, timer.signal]) : timer.signal;
@@ -67,7 +67,7 @@ async function failure(
       `${model} is gated: accept its terms at ${origin}/${model}, and set HF_TOKEN to a token that may read it`,
     );
   }
-  // The Hub answers 401 for a repository that does not exist, so that nobody can find out which private ones do.
+  // The Hub answers 401 for a repository that does not exist, so as not to disclose which private ones do.
   if (status === 404 || code === 'RepoNotFound') {
     return error('base_model_not_found', `${origin} has no model ${model} (${hint})`);
   }
@@ -81,7 +81,7 @@ async function failure(
   return unavailable(`${origin} answered ${status} for the model ${model}`);
 }
 
-/** Why a fetch failed: Node keeps it in `cause`. */
+/** Why a fetch failed: Node stores the reason in `cause`. */
 export function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return inner instanceof Error

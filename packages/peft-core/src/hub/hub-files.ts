@@ -5,11 +5,11 @@ export interface HubFile {
   path: string;
   /** Bytes. */
   size: number;
-  /** What the content must hash to: SHA-256 for large files, Git's blob id (SHA-1) for those kept in Git itself. */
+  /** Digest of the content: SHA-256 for large files, Git's blob id (SHA-1) for files stored in Git itself. */
   digest: { kind: 'sha256' | 'git'; hex: string };
 }
 
-/** Small files that a model is read from, all optional but the first. */
+/** Small files that a model is read from; only the first is required. */
 const smallFiles = [
   'config.json',
   'generation_config.json',
@@ -19,18 +19,18 @@ const smallFiles = [
   'modules.json',
 ];
 
-/** What modules.json of a sentence-transformers model points to: how vectors are pooled. */
+/** The pooling config that modules.json of a sentence-transformers model refers to. */
 const poolingPattern = /^\d+_Pooling\/config\.json$/;
 
 const indexName = 'model.safetensors.index.json';
 const shardPattern = /^model-\d{5}-of-\d{5}\.safetensors$/;
 
-/** A file of a repository, on the Hub or elsewhere, as far as choosing it goes. */
+/** The properties of a repository's file, on the Hub or elsewhere, that `chooseFiles` needs. */
 export type ListedFile = Pick<HubFile, 'path' | 'size'>;
 
 /**
- * The files to fetch of a repository's: config, tokenizer and safetensors, or one GGUF file, which holds everything. Never
- * pickle. `ggufFile` names the GGUF file where a repository has several.
+ * Selects the files to download from a repository: config, tokenizer and safetensors, or one GGUF file, which holds everything. Never
+ * pickle. `ggufFile` selects the GGUF file if a repository has several.
  * Throws GraftError `unsupported_model` or `base_model_not_found`.
  */
 export function chooseFiles<File extends ListedFile>(
@@ -38,7 +38,7 @@ export function chooseFiles<File extends ListedFile>(
   files: readonly File[],
   ggufFile: string | null,
 ): File[] {
-  // Only at the top, but for poolings: other folders hold other formats.
+  // Only files at the top level, except pooling configs: other folders hold other formats.
   const top = new Map(files.filter(({ path }) => /^[\w.-]+$/.test(path)).map((file) => [file.path, file]));
   if (ggufFile !== null) {
     const file = top.get(ggufFile);

@@ -47,7 +47,7 @@ const resolve = (spec: Partial<Extract<BaseModelSpec, { hub: string }>> = {}, to
   );
 
 const repository = () => path.join(cacheDir, 'models', 'hub', 'org--name');
-/** Everything under the repository's folder, whatever its names are. */
+/** All paths in the repository's folder. */
 const left = () => readdirSync(repository(), { recursive: true }).map(String);
 const fetched = () =>
   server.hub.filter(({ path: at }) => at.includes('/resolve/')).map(({ path: at }) => path.basename(at));

@@ -15,7 +15,7 @@ export interface HubSpec {
   hub: string;
   /** Branch, tag or commit; `main` by default. */
   revision?: string | undefined;
-  /** The GGUF file to take, where a repository has several. */
+  /** The GGUF file to use if a repository has several. */
   file?: string | undefined;
 }
 
@@ -23,8 +23,8 @@ const namePattern = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const commitPattern = /^[0-9a-f]{40}$/;
 
 /**
- * The local path of a Hub model: a folder under <cacheDir>/models/hub/<organisation>--<name>/<commit>, fetched first if it is
- * not there. A revision that has been fetched is used without the network when the Hub cannot be reached, a commit always.
+ * The local path of a Hub model: a folder under <cacheDir>/models/hub/<organisation>--<name>/<commit>. Downloads the model first if
+ * it is missing. If the Hub is unreachable, a revision downloaded before is used; a downloaded commit never needs the network.
  */
 export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Promise<string> {
   const { hub: name, file = null } = spec;
@@ -40,7 +40,7 @@ export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Pro
   return file === null ? folder : path.join(folder, file);
 }
 
-/** The commit that a revision of a Hub model means now; with it, `fetchHubModel` brings the same files whenever it is called. */
+/** The current commit of a Hub model's revision. With the commit, `fetchHubModel` always downloads the same files. */
 export async function findHubCommit(spec: HubSpec, options: ResolveOptions): Promise<string> {
   const { hub, cache } = placeOf(spec.hub, options);
   return await resolveRevision(hub, spec.hub, spec.revision ?? 'main', cache);
@@ -56,7 +56,7 @@ function placeOf(name: string, options: ResolveOptions): { hub: HubConnection; c
   return { hub: connectToHub(name, options.env), cache };
 }
 
-/** The commit that a revision means now, or meant when it was last looked up. */
+/** The current commit of a revision, or the last known one if the Hub is unreachable. */
 async function resolveRevision(
   hub: HubConnection,
   name: string,
@@ -97,7 +97,7 @@ async function fetchFiles(
   options.onFiles?.(files);
   await checkSpace(folder, name, files, options.minFreeBytes);
   const progress = new TransferProgress(`fetching ${name}`, total, options.onProgress ?? (() => {}));
-  // Small files first: a model that cannot be read is found out before its weights are fetched.
+  // Small files come first, so that an unreadable model is detected before its weights are downloaded.
   for (const file of files) {
     const target = path.join(folder, file.path);
     if ((await stat(target).catch(() => null))?.size === file.size) {
@@ -125,7 +125,7 @@ async function fetchFiles(
 }
 
 async function listFiles(hub: HubConnection, name: string, commit: string): Promise<HubFile[]> {
-  // Loaded when needed: it is large, and most models are on disk.
+  // Imported on demand: it is large, and most models are on disk.
   const { listFiles: list } = await import('@huggingface/hub');
   const files: HubFile[] = [];
   const query = {

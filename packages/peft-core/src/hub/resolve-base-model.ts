@@ -5,17 +5,17 @@ import { fetchHubModel, type HubSpec } from './hub-model.ts';
 import { ensurePackagedModel, type ModelPackage } from './packaged-models.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
-/** Where a base model comes from. */
+/** The source of a base model. */
 export type BaseModelSpec =
   /** A Hugging Face folder or GGUF file on this machine. */
   | { folder: string }
-  /** A model of the Hugging Face Hub, or of the server that HF_ENDPOINT names. */
+  /** A model of the Hugging Face Hub, or of the server in HF_ENDPOINT. */
   | HubSpec
   /** The model in a Python package. */
   | { python: ModelPackage };
 
 /**
- * The local path of a base model, for openBaseModel; fetched first if it is not on this machine.
+ * The local path of a base model, for openBaseModel. Downloads the model first if it is not on this machine.
  *
  * Throws GraftError: `file_not_found`, `base_model_not_found`, `base_model_access_denied`, `base_model_unavailable` (no
  * connection), `base_model_corrupt`, `unsupported_model`, `disk_full`, `python_missing`.

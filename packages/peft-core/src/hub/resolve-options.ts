@@ -1,19 +1,19 @@
 import type { HubFile } from './hub-files.ts';
 
 export interface ResolveOptions {
-  /** Models are kept under `<cacheDir>/models`. */
+  /** Models are stored under `<cacheDir>/models`. */
   cacheDir: string;
-  /** Takes one line for people at a time. */
+  /** Called with progress messages, one line at a time. */
   onProgress?: ((line: string) => void) | undefined;
-  /** Told what the model consists of, before it is fetched. Not called for one that is there already. */
+  /** Called with the model's files before they are downloaded. Not called if the model is already on disk. */
   onFiles?: ((files: readonly HubFile[]) => void) | undefined;
-  /** Bytes that have come, those of an earlier attempt included; negative when some have to be fetched again. */
+  /** Called with the number of bytes received, including those of an earlier attempt; negative if bytes must be downloaded again. */
   onBytes?: ((bytes: number) => void) | undefined;
-  /** What has to be left on the disk. 0 by default. */
+  /** Bytes that must remain free on the disk, default 0. */
   minFreeBytes?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** HF_ENDPOINT and HF_TOKEN are read from here; the process's own environment by default. */
+  /** Environment with HF_ENDPOINT and HF_TOKEN, default the process's own. */
   env?: NodeJS.ProcessEnv | undefined;
-  /** Milliseconds before a failed transfer is tried again; 1000 by default. */
+  /** Milliseconds before the retry of a failed transfer, default 1000. */
   retryDelay?: number | undefined;
 }

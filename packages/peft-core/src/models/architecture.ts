@@ -3,65 +3,65 @@ import type { Heads, Projections } from '../nn/attention/heads.ts';
 import type { Columns } from '../nn/columns.ts';
 import type { ModelOutline, ResidualSite, TaskType } from '../outlines/outline.ts';
 
-/** Position of the tokens of one run; rows × tokens is the static grid, N = rows · tokens. */
+/** The tokens of one run. rows × tokens is the static grid, N = rows · tokens. */
 export interface TokenGrid {
   rows: number;
   tokens: number;
-  /** `(N)` int32, counted from 0 in each example. */
+  /** `(N)` int32, from 0 within each example. */
   positions: tf.Tensor;
-  /** Keys before those of every sequence, at the positions from 0 on: then `positions` count on from them. */
+  /** Number of keys before those of every sequence. They have the positions from 0 on; `positions` continues after them. */
   prefix?: number;
-  /** Keys of a cache, at the positions from 0 on, which hold the row's own tokens too. */
+  /** Number of keys in a cache, at the positions from 0 on. The cache includes the row's own tokens. */
   cached?: number;
 }
 
-/** One attention of the model. */
+/** One attention layer of the model. */
 export interface AttentionSite extends Heads {
-  /** Whose keys: the sequence's own (absent: this), an encoder's own, or an encoder's for its decoder. */
+  /** Source of the keys: the sequence itself (default), an encoder's self-attention, or a decoder's cross-attention to its encoder. */
   kind?: 'self' | 'encoder' | 'cross';
-  /** Counted within the encoder or the decoder. */
+  /** Number of the layer within the encoder or the decoder. */
   layer: number;
-  /** Tokens that a token looks back on, itself included; absent without a limit. */
+  /** Number of tokens that a token sees, itself included; absent or null: unlimited. */
   window?: number | null;
   /**
-   * Added to the scores before the softmax, `(rows or 1, heads, n, T)`: relative positions. Beside `relative` it is of the keys before
-   * the sequences' own.
+   * Added to the scores before the softmax, `(rows or 1, heads, n, T)`: relative positions. If `relative` is set too, `bias` covers only
+   * the keys before the sequences' own.
    */
   bias?: tf.Tensor;
   /**
-   * The same for a sequence's own keys, `(2 · reach + 1, heads)`: by how much later than its query a key is, from −reach on; beyond
-   * these the ends hold.
+   * The bias of a sequence's own keys by distance, `(2 · reach + 1, heads)`: row `reach + d` is for a key d positions after its query. The
+   * first and last rows apply to all longer distances.
    */
   relative?: tf.Tensor;
-  /** Probability with which the base model drops attention probabilities while training; absent: 0. */
+  /** The base model's dropout probability of attention probabilities in training; absent: 0. */
   dropout?: number;
 }
 
 /**
- * What a model's forward pass calls. The forward pass names modules by their Hugging Face path. The runtime decides what a module
- * does (a plain layer, or one that a PEFT method has changed) and how attention is computed (packed rows, or a cache).
+ * The operations that a model's forward pass calls. The forward pass names modules by their Hugging Face path. The runtime decides what a
+ * module does (a plain layer, or one that a PEFT method has changed) and how attention is computed (packed rows, or a cache).
  */
 export interface ModelRuntime {
   /** x `(N, in)` → `(N, out)` by the module's weight and its bias, if it has one. */
   linear(module: string, x: tf.Tensor): tf.Tensor;
-  /** The same of modules that read the same x and are a stack of the outline. */
+  /** `linear` of several modules that read the same x and are a stack of the outline. */
   linears(modules: string[], x: tf.Tensor): Columns;
-  /** ids `(N)` int32 → `(N, H)`. The token embedding also knows virtual tokens, whose ids begin at the vocabulary's size. */
+  /** ids `(N)` int32 → `(N, H)`. The token embedding also accepts virtual tokens, whose ids start at the vocabulary's size. */
   embedding(module: string, ids: tf.Tensor): tf.Tensor;
-  /** Over the last axis of x. */
+  /** RMSNorm over the last axis of x. */
   rmsNorm(module: string, x: tf.Tensor, epsilon: number): tf.Tensor;
-  /** Over the last axis of x `(N, H)`, with the module's weight and bias. `isStream`: the result is the residual stream. */
+  /** LayerNorm over the last axis of x `(N, H)`, with the module's weight and bias. `isStream`: the result is the residual stream. */
   layerNorm(module: string, x: tf.Tensor, epsilon: number, isStream?: boolean): tf.Tensor;
-  /** What the projections give → `(N, heads · D)`. A cross attention's keys and values are of its memory's positions. */
+  /** Projections → `(N, heads · D)`. In cross-attention, keys and values are those of the memory's positions. */
   attend(site: AttentionSite, projections: Projections): tf.Tensor;
   /**
-   * Rows `(K, H)` of x `(N, H)` that anything reads once the attention of block `layer` is done: after the last block's, those that a
-   * head or a loss takes, if it has said which; else all.
+   * Selects the rows `(K, H)` of x `(N, H)` that are read after the attention of block `layer`. In the last block these are the rows that
+   * a head or a loss reads, if the run declares them; otherwise all rows.
    */
   rowsRead(layer: number, x: tf.Tensor): tf.Tensor;
   /**
-   * A sublayer's output `(N, H)` is added to the residual `(N, H)`: their sum, normed by `norm` where a post-norm model does that.
-   * Returns the new residual.
+   * Adds a sublayer's output `(N, H)` to the residual `(N, H)`. A post-norm model normalises the sum by `norm`. Returns the new
+   * residual.
    */
   residualAdd(
     site: ResidualSite,
@@ -69,13 +69,13 @@ export interface ModelRuntime {
     residual: tf.Tensor,
     norm?: (x: tf.Tensor) => tf.Tensor,
   ): tf.Tensor;
-  /** The base model's own dropout; only while training. */
+  /** The base model's own dropout; active only in training. */
   dropout(x: tf.Tensor, probability: number): tf.Tensor;
-  /** A tensor that all blocks share (angles, a mask), kept for as long as a gradient may need it. */
+  /** Keeps a tensor that all blocks share (angles, a mask) for as long as a gradient may need it. */
   constant(x: tf.Tensor): tf.Tensor;
   /**
    * Runs block `path` on hidden states x `(N, H)` and on `others` that need gradients too (an encoder's output, a shared bias).
-   * With gradient checkpointing these are all it keeps, and the block runs again for its gradient.
+   * With gradient checkpointing only x and `others` are kept, and the block runs again for its gradient.
    */
   block(
     path: string,
@@ -85,40 +85,40 @@ export interface ModelRuntime {
   ): tf.Tensor;
 }
 
-/** Of one attention, `(rows · S, heads · D)` each. */
+/** Keys and values of one attention, `(rows · S, heads · D)` each. */
 export interface KeysAndValues {
   k: tf.Tensor;
   v: tf.Tensor;
 }
 
-/** What a decoder's cross-attention reads: an encoder's states `(rows · S, H)`, or what was made of them before. */
+/** The input of a decoder's cross-attention: an encoder's states `(rows · S, H)`, or keys and values computed from them before. */
 export type Memory = { states: tf.Tensor } | { keysAndValues(layer: number): KeysAndValues };
 
-/** The half of an encoder-decoder that reads the input. */
+/** The encoder of an encoder-decoder. */
 export interface EncoderHalf {
-  /** ids `(rows · S)` → states `(rows · S, H)`, normed. */
+  /** ids `(rows · S)` → states `(rows · S, H)`, normalised. */
   encode(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid): tf.Tensor;
-  /** What cross-attention of the decoder's block `layer` makes of the states. */
+  /** The keys and values for the cross-attention of the decoder's block `layer`. */
   keysAndValues(runtime: ModelRuntime, layer: number, states: tf.Tensor): KeysAndValues;
 }
 
-/** One architecture with its sizes filled in from config.json, ready for one task. */
+/** One architecture with the sizes from config.json, for one task. */
 export interface Architecture extends ModelOutline {
-  /** Who sees whom: a decoder's tokens see no later ones. */
+  /** `causal`: a token sees no later tokens. */
   attention: 'causal' | 'bidirectional';
-  /** While it trains, something of each position is dropped. */
+  /** Whether any dropout is active in training. */
   drops: boolean;
-  /** Encoder-decoders only: `body` is then the decoder, and needs a memory. */
+  /** Only for encoder-decoders: `body` is then the decoder, and requires a memory. */
   encoder?: EncoderHalf;
-  /** Token embeddings and every block: ids `(N)` → the hidden states that are read `(N or K, H)`, before the final norm. */
+  /** Token embeddings and all blocks: ids `(N)` → the hidden states `(N or K, H)` of the rows that are read, before the final norm. */
   body(runtime: ModelRuntime, ids: tf.Tensor, grid: TokenGrid, memory?: Memory): tf.Tensor;
-  /** The norm between the last block and the head; works on any rows `(K, H)` of the hidden states. */
+  /** The norm between the last block and the head; accepts any rows `(K, H)` of the hidden states. */
   finalNorm(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;
-  /** The vocabulary's head when logits are `hidden · Wᵀ` of one module, so that the loss can be taken in chunks. */
+  /** The module of the language-model head, if logits are `hidden · Wᵀ` with its weight, so that the loss can be computed in chunks. */
   languageHead: string | null;
-  /** Logits `(K, classes)` of normed rows `(K, H)`; absent for FEATURE_EXTRACTION. */
+  /** Logits `(K, classes)` of normalised rows `(K, H)`; absent for FEATURE_EXTRACTION. */
   logits?(runtime: ModelRuntime, hidden: tf.Tensor): tf.Tensor;
 }
 
-/** A family's forward pass with the sizes of a config.json. Throws as the family's `outline` does. */
+/** Creates a family's architecture with the sizes of a config.json. Throws what the family's `outline` throws. */
 export type MakeArchitecture = (config: Record<string, unknown>, task: TaskType) => Architecture;

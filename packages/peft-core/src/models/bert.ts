@@ -5,7 +5,7 @@ import type { TaskType } from '../outlines/outline.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
 import { encoder } from './encoder.ts';
 
-/** BERT and MiniLM. A sequence's classifier reads the pooler's output, a token's the hidden state itself. */
+/** BERT and MiniLM. Sequence classification reads the pooler's output, token classification the hidden states. */
 export function bert(config: Record<string, unknown>, task: TaskType): Architecture {
   const outline = family.outline(config, task);
   const body = encoder(outline);

@@ -18,7 +18,7 @@ export function decoder(outline: DecoderOutline): Architecture {
 
   function block(runtime: ModelRuntime, layer: number, x: tf.Tensor, rotation: Rotation): tf.Tensor {
     const path = `${prefix}layers.${layer}`;
-    /** Over each head of t `(N, heads · D)`. */
+    /** RMSNorm of each head of t `(N, heads · D)`. */
     const headNorm = (module: string, t: tf.Tensor) => {
       const [rows, width] = t.shape as [number, number];
       const split = tf.reshape(t, [rows, width / D, D]);

@@ -4,11 +4,11 @@ import { shiftedIds } from '../nn/embedding.ts';
 import type { EncoderOutline } from '../outlines/encoder.ts';
 import type { Architecture, ModelRuntime, TokenGrid } from './architecture.ts';
 
-/** The part of an encoder that the families share; each adds its own head. */
+/** The part of an encoder that the families share; each family adds its own head. */
 export type EncoderBody = Omit<Architecture, 'logits'>;
 
 /**
- * Post-norm encoders: embeddings of tokens, token types (always the first) and learned positions, then
+ * Post-norm encoders: embeddings of tokens, token types (always type 0) and learned positions, then
  * blocks of attention and feed-forward network. Names are transformers' state-dict keys.
  */
 export function encoder(outline: EncoderOutline): EncoderBody {
@@ -47,7 +47,7 @@ export function encoder(outline: EncoderOutline): EncoderBody {
     return output(runtime, layer, 'feed_forward', `${path}.output`, inner, attention);
   }
 
-  /** The end of a sublayer: projection, dropout, sum with the residual, norm. */
+  /** The end of a sublayer: projection, dropout, residual sum, norm. */
   function output(
     runtime: ModelRuntime,
     layer: number,

@@ -11,7 +11,7 @@ import { writeTinyModel } from '../testing/tiny-model.ts';
 import { loadWeights } from '../weights/load-weights.ts';
 import { architectureFor } from './registry.ts';
 
-/** Fields of config.json: every decoder, and windows that the sequence below outgrows. */
+/** Fields of config.json for every decoder, with windows shorter than the sequence below. */
 const decoders: Record<string, Record<string, unknown>> = {
   llama: {},
   mistral: { model_type: 'mistral', sliding_window: 5, tie_word_embeddings: false },
@@ -79,7 +79,7 @@ for (const [name, config] of Object.entries({
     const base = await openBaseModel(folder);
     const architecture = architectureFor(base.modelType, base.config);
     const labels = ids.slice(0, 30).reverse();
-    // Another input, longer and shorter than the first, must leave nothing behind.
+    // Another input, longer or shorter than the first, must leave no state behind.
     const inputs = [ids, [...ids, ...ids], ids.slice(0, 5)];
     const scores = scoreTexts({ base, input: inputs.map((input_ids) => ({ input_ids, labels })) });
     const { program, clear, attach } = buildGenerationProgram(architecture, limitsFor(96));

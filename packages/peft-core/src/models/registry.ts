@@ -17,7 +17,7 @@ const rows: Record<ModelType, MakeArchitecture> = {
   t5,
 };
 
-/** One forward pass for all of `outlines/decoders.ts`. */
+/** All families of `outlines/decoders.ts` share one forward pass. */
 function decoderRows(): Record<keyof typeof decoders, MakeArchitecture> {
   const entries = Object.entries(decoders).map(([modelType, family]): [string, MakeArchitecture] => [
     modelType,
@@ -26,7 +26,7 @@ function decoderRows(): Record<keyof typeof decoders, MakeArchitecture> {
   return Object.fromEntries(entries) as Record<keyof typeof decoders, MakeArchitecture>;
 }
 
-/** The architecture of a base model for a task. Throws `unsupported_model` naming the supported ones, and `unsupported_task`. */
+/** The architecture of a base model for a task. Throws `unsupported_model`, which names the supported ones, or `unsupported_task`. */
 export function architectureFor(
   modelType: string,
   config: Record<string, unknown>,

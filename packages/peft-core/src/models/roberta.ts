@@ -5,7 +5,7 @@ import { roberta as family } from '../outlines/roberta.ts';
 import type { Architecture, ModelRuntime } from './architecture.ts';
 import { encoder } from './encoder.ts';
 
-/** RoBERTa. A sequence's classifier has two layers of its own, a token's one. */
+/** RoBERTa. Sequence classification has a head of two layers, token classification of one. */
 export function roberta(config: Record<string, unknown>, task: TaskType): Architecture {
   const outline = family.outline(config, task);
   const body = encoder(outline);

@@ -14,13 +14,13 @@ import type {
   TokenGrid,
 } from './architecture.ts';
 
-/** An attention, without the heads that all have. */
+/** An attention site without the fields that all sites share. */
 type Attends = Pick<AttentionSite, 'kind' | 'layer' | 'bias' | 'relative'>;
 
-/** What the scores get of positions; all blocks share it. */
+/** The position bias of the scores, shared by all blocks. */
 type Positions = Pick<AttentionSite, 'bias' | 'relative'>;
 
-/** Positions as the tensors that a block takes, and by name as it has them. */
+/** The tensors of the position bias, as a block takes them, and a function that maps them back to their names. */
 function sharedOf(positions: Positions): { tensors: tf.Tensor[]; named(own: tf.Tensor[]): Positions } {
   const given = (['bias', 'relative'] as const).filter((name) => positions[name]);
   return {
@@ -30,8 +30,8 @@ function sharedOf(positions: Positions): { tensors: tf.Tensor[]; named(own: tf.T
 }
 
 /**
- * T5 and FLAN-T5: pre-norm encoder and decoder. Positions are a bias on the scores of self-attention, which are not scaled; the
- * first block of either half holds the bias of all its blocks.
+ * T5 and FLAN-T5: pre-norm encoder and decoder. Positions are a bias on the scores of self-attention, which are not scaled. The
+ * first block of encoder and decoder holds the bias of all its blocks.
  * Source: transformers, models/t5/modeling_t5.py; names are its state-dict keys.
  */
 export function t5(config: Record<string, unknown>, task: TaskType): Architecture {
@@ -41,7 +41,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
 
   const ownHeads = { heads, kvHeads: heads, headSize: D, scale: 1 };
 
-  /** By distance, or where keys come from elsewhere for each of them. */
+  /** The bias by distance; where keys precede the sequence or are cached, the bias of each of these keys. */
   function positions(runtime: ModelRuntime, half: 'encoder' | 'decoder', grid: TokenGrid): Positions {
     const { tokens, positions, prefix = 0, cached } = grid;
     const buckets = runtime.constant(
@@ -85,7 +85,7 @@ export function t5(config: Record<string, unknown>, task: TaskType): Architectur
     return runtime.residualAdd(site, runtime.dropout(narrow, dropout), x);
   }
 
-  /** The first sublayer of a block. `site.layer` counts through both halves, `layer` within one. */
+  /** The first sublayer of a block. `site.layer` counts all blocks of encoder and decoder, `attends.layer` those of one half. */
   function selfAttention(
     runtime: ModelRuntime,
     site: ResidualSite,

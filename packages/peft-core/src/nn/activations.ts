@@ -27,7 +27,7 @@ const silu = (factor: number, kernel: string): Curve => {
   };
 };
 
-/** x · Φ(x), with Φ the normal distribution. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415. */
+/** x · Φ(x), with the standard normal distribution function Φ. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415. */
 const normalShare = (x: tf.Tensor) => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
 const gelu: Curve = {
   kernel: 'gelu',
@@ -38,7 +38,7 @@ const gelu: Curve = {
   },
 };
 
-/** GELU by a hyperbolic tangent: transformers' gelu_new. */
+/** The tanh approximation of GELU: transformers' gelu_new. */
 const geluTanh: Curve = {
   kernel: 'gelu_tanh',
   value: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(cubic(x)), 1)),
@@ -63,7 +63,7 @@ const sigmoid: Curve = {
   },
 };
 
-/** By Hugging Face's name (transformers, activations.py ACT2FN). */
+/** The activation functions by Hugging Face's names (transformers, activations.py ACT2FN). */
 const curves = {
   relu: { kernel: 'relu', value: (x) => tf.relu(x), slope: (x) => above(x, 0) },
   leaky_relu: {
@@ -88,14 +88,14 @@ const curves = {
 
 export type ActivationName = keyof typeof curves;
 
-/** The function of that name, elementwise. It keeps its input alone for the backward pass. */
+/** Returns the elementwise function with this name. For the backward pass it keeps only its input. */
 export function activation(name: ActivationName): Elementwise {
   const curve: Curve | null = curves[name];
   if (!curve) return (x) => x;
   return (x) => (usesKernels() ? bentByKernel(curve, flowing(x)) : bentByStockOps(curve, x));
 }
 
-/** In float32, between what is stored as x is. */
+/** Computes in float32; the result and the gradient are stored in x's type. */
 function bentByStockOps({ value, slope }: Curve, x: tf.Tensor): tf.Tensor {
   const stored = storageOf(x);
   const bent = (x: tf.Tensor) => cast(value(exactly(x)), stored);
@@ -125,8 +125,8 @@ function bentByKernel({ kernel }: Curve, x: tf.Tensor): tf.Tensor {
 }
 
 /**
- * `f(gate) · up` `(N, I)` with the function of that name: the middle of a gated feed-forward network, of gate and up `(N, I)` or
- * both side by side. Keeps its inputs, and computes f again.
+ * Returns `f(gate) · up` `(N, I)`, where f is the activation with this name: the middle of a gated feed-forward network.
+ * `gateAndUp`: gate and up, `(N, I)` each, or both side by side in one matrix. Keeps its inputs and recomputes f for the gradient.
  */
 export function gatedProduct(name: ActivationName, gateAndUp: Columns): tf.Tensor {
   const curve: Curve | null = curves[name];
@@ -155,7 +155,7 @@ function gatedByKernel({ kernel }: Curve, gateAndUp: Columns): tf.Tensor {
   return recomputable(y, parts, product);
 }
 
-/** In float32, between what is stored as the gate is. */
+/** Computes in float32; the results are stored in the gate's type. */
 function gatedByStockOps({ value, slope }: Curve, gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   const stored = storageOf(gate);
   const product = (gate: tf.Tensor, up: tf.Tensor) => cast(tf.mul(value(exactly(gate)), up), stored);
@@ -166,7 +166,7 @@ function gatedByStockOps({ value, slope }: Curve, gate: tf.Tensor, up: tf.Tensor
     gradient(dy, kept) {
       const exact = exactly(dy);
       const dUp = cast(tf.mul(exact, value(exactly(withControlDependency(kept.gate, dy)))), stored);
-      // One after the other: in float32 each is as wide as the network gets.
+      // Sequentially: in float32 each of these tensors has the network's full width, and only one needs to be in memory.
       const after = stored === 'float32' ? dy : dUp;
       const [gate, up] = [kept.gate, kept.up].map((x) => exactly(withControlDependency(x, after))) as [
         tf.Tensor,

@@ -1,21 +1,21 @@
-// How what is traced computes: in which precision, and by which implementation of a layer.
+// Settings of the code that builds a graph: its precision, and which implementation of a layer it uses.
 import { cast, multipliesBfloat16, type tf, usesGpu } from '@graft/tf-graph';
 
-/** What matrix products are computed in. */
+/** Precision of matrix products. */
 export type MatmulPrecision = 'fp32' | 'bf16';
 
 /**
- * `stock`: TensorFlow's own operations, which run everywhere and are the reference. `kernels`: those of packages/tf-graph/native
- * where one takes what it is given, on a processor.
+ * `stock`: TensorFlow's own operations, which run everywhere and are the reference. `kernels`: the CPU kernels of
+ * packages/tf-graph/native, where one supports the given inputs.
  */
 export type Implementation = 'stock' | 'kernels';
 
 interface Computation {
   precision: MatmulPrecision;
   implementation: Implementation;
-  /** Kernels in fp32 only: what a product gives for a row does not depend, bit for bit, on how many others there are. */
+  /** Only for kernels in fp32: a product's result for a row does not depend, bit for bit, on the number of other rows. */
   rowByRow: boolean;
-  /** The most that one block of attention's scores takes on stock operations, in bytes of float32; null: what suits the device. */
+  /** Maximum size of one block of attention scores with stock operations, in bytes of float32; null: the device's default. */
   scoreBytes: number | null;
 }
 
@@ -26,7 +26,7 @@ let current: Computation = {
   scoreBytes: null,
 };
 
-/** Runs `body`, in which every matrix product is computed, and every layer made, as `wanted`; gradients included. */
+/** Runs `body` with these settings for every matrix product and layer that it builds, gradients included. */
 export function withComputation<T>(wanted: Partial<Computation>, body: () => T): T {
   const outer = current;
   current = { ...outer, ...wanted };
@@ -41,10 +41,10 @@ export type Target = 'cpu' | 'gpu';
 
 let target: Target | null = null;
 
-/** What graphs are laid out for: the device that they run on, or what a check of graphs asks for. */
+/** The device that graphs are built for: the one that they run on, or the one set by `layingOutFor`. */
 export const graphTarget = (): Target => target ?? (usesGpu() ? 'gpu' : 'cpu');
 
-/** Runs `body`, in which graphs are laid out for `wanted`: a GPU's can be read on a machine without one. One body at a time. */
+/** Runs `body`, which builds graphs for `wanted`: a GPU's graph can be inspected on a machine without one. Not reentrant. */
 export async function layingOutFor<T>(wanted: Target, body: () => Promise<T>): Promise<T> {
   if (target) throw new Error('graphs are laid out for another device already');
   target = wanted;
@@ -60,32 +60,32 @@ export const productType = (): 'float32' | 'bfloat16' =>
 
 export const usesKernels = (): boolean => current.implementation === 'kernels';
 
-/** A GPU has more memory than a processor has cache, and pays for each launch. */
+/** Default by device: a GPU has more memory than a processor has cache, and each kernel launch has a cost. */
 const SCORE_BYTES: Record<Target, number> = { cpu: 64 * 2 ** 20, gpu: 256 * 2 ** 20 };
-/** Scores may take as much as so many copies of the queries: longer rows then have larger blocks, not ever more of them. */
+/** Scores may take the memory of this number of copies of the queries, so that longer rows have larger blocks instead of more of them. */
 const QUERY_COPIES = 2;
 
-/** The most that scores of queries of so many numbers take in one block. */
+/** Maximum number of bytes of the scores of one block, for queries with this number of elements. */
 export const scoreBytes = (queries: number): number =>
   current.scoreBytes ?? Math.max(SCORE_BYTES[graphTarget()], QUERY_COPIES * 4 * queries);
 
 export const computesRowByRow = (): boolean => current.rowByRow;
 
 /**
- * How what flows between matrix products is stored. On a processor TensorFlow's own elementwise operations are slower in bfloat16
- * than in float32, so there only kernels make it worth while; on a GPU they compute in float32 between two casts.
+ * The type of tensors that flow between matrix products. On a processor TensorFlow's own elementwise operations are slower in bfloat16
+ * than in float32, so there only kernels make bfloat16 worthwhile; on a GPU they compute in float32 between two casts.
  */
 export const flowType = (): 'float32' | 'bfloat16' =>
   usesKernels() || graphTarget() === 'gpu' ? productType() : 'float32';
 
-/** Whether products of what is stored in bfloat16 are computed in float32: the processor has none of their own, or slow ones. */
+/** Whether products of bfloat16 factors are computed in float32: the processor has no bfloat16 products, or slow ones. */
 export const widensProducts = (): boolean =>
   usesKernels() && current.precision === 'bf16' && !multipliesBfloat16();
 
-/** What factors of matrix products are converted to where kernels are in use. */
+/** The type that factors of matrix products are converted to where kernels are used. */
 export const factorType = (): 'float32' | 'bfloat16' => (widensProducts() ? 'float32' : productType());
 
-/** x as it flows between products. */
+/** x in the type that flows between products. */
 export const flowing = (x: tf.Tensor): tf.Tensor => cast(x, flowType());
 
 /** x in float32. */

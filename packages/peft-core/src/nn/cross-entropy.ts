@@ -11,12 +11,12 @@ export interface TokenLosses {
   correct: tf.Tensor;
 }
 
-/** Rows of logits that a processor computes at a time: at 49,152 tokens 256 rows take 50 MB. */
+/** Rows of logits per chunk on a processor: with 49,152 tokens 256 rows take 50 MB. */
 const CHUNK_ROWS = 256;
-/** Bytes of logits that a GPU computes at a time: its products are fast where they are large, and each has to be started. */
+/** Bytes of logits per chunk on a GPU: large products are fast, and each kernel launch has a cost. */
 const GPU_CHUNK_BYTES = 160 << 20;
 
-/** Rows of logits `(…, vocabulary)` that are computed at a time. */
+/** Rows of logits `(…, vocabulary)` per chunk. */
 function chunkRows(vocabulary: number): number {
   if (graphTarget() === 'cpu') return CHUNK_ROWS;
   const rows = Math.floor(GPU_CHUNK_BYTES / (4 * vocabulary * CHUNK_ROWS)) * CHUNK_ROWS;
@@ -25,21 +25,21 @@ function chunkRows(vocabulary: number): number {
 
 const lossAttrs = [attr.type('T', 'float32'), attr.type('Tlabels', 'int32')];
 
-/** As float32, exact for fewer tokens than 2²⁴: a GPU's kernels compare integers on the host. */
+/** 1 where the label is the most probable token. Compares in float32, exact below 2²⁴ tokens: TensorFlow compares int32 on the host. */
 function hits(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
   const best = tf.cast(tf.argMax(logits, -1), 'float32');
   return tf.cast(tf.equal(best, tf.cast(labels, 'float32')), 'float32');
 }
 
-/** `(K, depth)` float32: 1 at each of the labels `(K)`. Not computed before `after` are. */
+/** `(K, depth)` float32: 1 at each of the labels `(K)`. Not computed before `after`. */
 export function oneHot(labels: tf.Tensor, depth: number, after: tf.Tensor[] = []): tf.Tensor {
   const [on, off] = [tf.scalar(1), tf.scalar(0)];
   return rawOp('OneHot', [attr.int('axis', -1)], [labels, tf.scalar(depth, 'int32'), on, off], after)[0]!;
 }
 
 /**
- * Logarithms of probabilities from logits `(K, V)`, and the losses of labels `(K)`. SparseSoftmaxCrossEntropyWithLogits would give loss
- * and gradient at once, and has no deterministic kernel on a GPU.
+ * Log-probabilities from logits `(K, V)`, and the losses of labels `(K)`. SparseSoftmaxCrossEntropyWithLogits would compute loss and
+ * gradient together, but it has no deterministic GPU kernel.
  */
 function losses(logits: tf.Tensor, labels: tf.Tensor) {
   const logProbabilities = rawOp('LogSoftmax', [], [exactly(logits)])[0]!;
@@ -50,13 +50,13 @@ function losses(logits: tf.Tensor, labels: tf.Tensor) {
 
 /** The gradient of `scale` `(K)` times the losses with respect to the logits, `(K, V)`. */
 function slope(logProbabilities: tf.Tensor, labels: tf.Tensor, scale: tf.Tensor): tf.Tensor {
-  // Labels are there from the start: those of all chunks would be laid out at once.
+  // Labels are available from the start, so without `after` the one-hot matrices of all chunks would be allocated together.
   const own = oneHot(labels, logProbabilities.shape[1]!, [logProbabilities]);
   const difference = tf.sub(tf.exp(logProbabilities), own);
   return tf.mul(difference, tf.reshape(scale, [-1, 1]));
 }
 
-/** Losses from logits `(K, V)` that are already there; for a head that is itself adapted. */
+/** Losses from logits `(K, V)` that are already computed, for a head that is itself adapted. */
 export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosses {
   const correct = hits(logits, labels);
   if (usesKernels()) return { losses: fusedLosses(logits, labels), correct };
@@ -70,7 +70,7 @@ export function lossesOfLogits(logits: tf.Tensor, labels: tf.Tensor): TokenLosse
   return { losses: withGradient, correct };
 }
 
-/** On a processor: few rows of few classes, for which there is no kernel. */
+/** The losses on a processor: there are few rows and classes, and no Graft kernel for them. */
 function fusedLosses(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
   const fused = rawOp('SparseSoftmaxCrossEntropyWithLogits', lossAttrs, [logits, labels]);
   const [loss, slope] = fused as [tf.Tensor, tf.Tensor];
@@ -83,10 +83,10 @@ function fusedLosses(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
 }
 
 /**
- * Language-model head and cross entropy in one, in chunks of rows, so that the logits `(K, V)` never exist as a whole.
- * hidden `(K, H)`, weight `(V, H)`, of which all, some rows or nothing is trained, labels `(K)` int32. `scales` `(K)` is the
- * weight of each row in the total loss, whose gradient is taken while a chunk's logits are there (the total is linear in the
- * losses, so the outer gradient is a factor). Returns the scaled total, and each label's loss, without gradient.
+ * Fuses the language-model head and cross entropy, in chunks of rows, so that the logits `(K, V)` never exist as a whole.
+ * hidden `(K, H)`; weight `(V, H)`, trained as a whole, in some rows or not at all; labels `(K)` int32. `scales` `(K)` is the weight of
+ * each row in the total loss. The total's gradient is computed while a chunk's logits exist (the total is linear in the losses, so the
+ * outer gradient is only a factor). Returns the scaled total, and each label's loss, without gradient.
  */
 export function headLoss(
   hidden: tf.Tensor,
@@ -117,7 +117,7 @@ interface HeadInputs {
   scales: tf.Tensor;
 }
 
-/** The losses, and with `withGradient` the total's gradients: of the hidden states by chunk, and of what is trained of the weight. */
+/** The losses, and with `withGradient` the total's gradients: of the hidden states by chunk, and of the weight's trained part. */
 function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: boolean) {
   const head = headOf(weight, hidden);
   const [count, width] = [hidden.shape[0]!, hidden.shape[1]!];
@@ -128,7 +128,7 @@ function inChunks({ hidden, weight, labels, scales }: HeadInputs, withGradient: 
   const most = chunkRows(weightShape(weight)[0]!);
   for (let start = 0; start < count; start += most) {
     const rows = Math.min(most, count - start);
-    // One chunk after the other: side by side they would all be in memory at once.
+    // Chunks run one after the other: in parallel all their logits would be in memory.
     const slice = tf.slice(hidden, [start, 0], [rows, width]);
     const x = previous ? withControlDependency(slice, previous) : slice; // (rows, H)
     const y = tf.slice(labels, [start], [rows]);
@@ -164,7 +164,7 @@ function scaledLoss(
   }
   const own = losses(logits, labels);
   const correct = hits(logits, labels);
-  // Nobody reads it without a gradient.
+  // Without a gradient `scaled` is not read.
   const scaled = withGradient ? slope(own.logProbabilities, labels, scale) : own.logProbabilities;
   return { losses: own.losses, correct, scaled };
 }
@@ -172,7 +172,7 @@ function scaledLoss(
 const concatenated = (parts: tf.Tensor[]): tf.Tensor =>
   parts.length === 1 ? parts[0]! : tf.concat(parts, 0);
 
-/** The products with a head's weight `(V, H)`. */
+/** The matrix products with a head's weight `(V, H)`. */
 interface Head {
   /** x `(K, H)` → `(K, V)`. */
   logits(x: tf.Tensor): tf.Tensor;
@@ -190,7 +190,7 @@ const wholeHead = (table: tf.Tensor): Head => ({
   dHidden: (dLogits) => matmul(dLogits, table),
 });
 
-/** One slice of the vocabulary after the other, so that the unpacked weight never exists as a whole. */
+/** Reads one slice of the vocabulary after the other, so that the unpacked weight never exists as a whole. */
 function slicedHead(slices: WeightSlice[]): Head {
   return {
     logits(x) {

@@ -3,8 +3,8 @@ import { takeRows } from './rows.ts';
 import { type TableWithTrainedRows, type Weight, weightShape } from './weight.ts';
 
 /**
- * Rows of an embedding table `(V, H)` for ids `(N)` int32, `(N, H)`. A frozen table is gathered in its stored form; of a trained
- * one, row `padding` gets no gradient from here.
+ * Rows of an embedding table `(V, H)` for ids `(N)` int32, `(N, H)`. Rows of a frozen table are gathered from its stored form. In a trained
+ * table, row `padding` gets no gradient here.
  */
 export function embedding(ids: tf.Tensor, weight: Weight, padding: number | null = null): tf.Tensor {
   switch (weight.kind) {
@@ -17,10 +17,10 @@ export function embedding(ids: tf.Tensor, weight: Weight, padding: number | null
   }
 }
 
-/** Gathers from the frozen table and from the trained rows, and takes each id's row from one of them. So no gradient is as large as the table. */
+/** Gathers each id's row from the frozen table or from the trained rows, so that no gradient has the size of the table. */
 function partlyTrained(ids: tf.Tensor, table: TableWithTrainedRows, padding: number | null): tf.Tensor {
-  // For each id of the table the number of its trained row counted from 1; 0 without one. As float32: what is done with integers is
-  // done on the host by a GPU's kernels.
+  // For each id of the table the number of its trained row, from 1; 0 without one. In float32, because TensorFlow computes with integers
+  // on the host even when a GPU is present.
   const numbers = new Float32Array(weightShape(table)[0]!);
   for (const [i, id] of table.ids.entries()) numbers[id] = i + 1;
   const number = tf.gather(tf.tensor1d(numbers), ids); // (N)
@@ -33,16 +33,16 @@ function partlyTrained(ids: tf.Tensor, table: TableWithTrainedRows, padding: num
   );
 }
 
-/** ids `(N)` int32, each more by `by`. As float32, exact below 2²⁴: a GPU's kernels add integers on the host. */
+/** Adds `by` to ids `(N)` int32. Computes in float32, exact below 2²⁴, because TensorFlow adds integers on the host. */
 export const shiftedIds = (ids: tf.Tensor, by: number): tf.Tensor =>
   tf.cast(tf.add(tf.cast(ids, 'float32'), by), 'int32');
 
 /**
- * x `(N, H)` with noise that is even between ± its row's scale, `(N)`: another draw for each seed `(2)` int32. The gradient passes as it is.
+ * Adds uniform noise between ± its row's scale, `(N)`, to x `(N, H)`; each seed `(2)` int32 gives a new draw. The gradient passes unchanged.
  * Source: Jain et al. 2023, arXiv:2310.05914; transformers, integrations/neftune.py (neftune_post_forward_hook).
  */
 export function withNoise(x: tf.Tensor, scales: tf.Tensor, seed: tf.Tensor): tf.Tensor {
-  // A list is as long as its batch, so only the graph knows its shape.
+  // The length of a list depends on the batch, so its shape is known only when the graph runs.
   const size = rawOp('Shape', [attr.type('out_type', 'int32')], [x])[0]!;
   const attrs = [attr.type('dtype', 'float32'), attr.type('T', 'int32'), attr.type('Tseed', 'int32')];
   const uniform = rawOp('StatelessRandomUniform', attrs, [size, seed])[0]!;

@@ -23,7 +23,7 @@ const frozen = (variable: Variable): Weight => ({
   gather: (ids) => variable.gather(ids),
 });
 
-/** Values that look random and are the same each time. */
+/** Pseudo-random values, the same in each run. */
 const values = (shape: number[], seed: number) => tf.randomUniform(shape, -1, 1, 'float32', seed);
 
 test('linear: trained and frozen weights, with bias', () => {

@@ -1,4 +1,4 @@
-/** Every kernel but attention's, of each instruction set that this processor has, against the stock implementation of the same layer. */
+/** Compares every kernel but attention's, for each instruction set that this processor has, with the layer's stock implementation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { multipliesBfloat16, tf, useKernels } from '@graft/tf-graph';
@@ -62,7 +62,7 @@ test('layerNorm, over rows and over heads, into products and into the stream', a
       [4, 3, 20],
     ]) {
       const width = shape.at(-1)!;
-      // Far from 0, where a variance taken as the mean square less the square of the mean would have no digits left.
+      // Far from 0, where a variance computed as the mean square minus the square of the mean would lose all digits.
       const far = floats(shape);
       far.data = far.data.map((x) => x + 30);
       for (const x of [floats(shape), far])
@@ -71,7 +71,7 @@ test('layerNorm, over rows and over heads, into products and into the stream', a
   }
 });
 
-/** Every one but the identity, and names of the same. */
+/** Every activation but the identity, without synonyms. */
 const curves = ['relu', 'leaky_relu', 'gelu', 'gelu_new', 'quick_gelu', 'silu', 'tanh', 'sigmoid'] as const;
 
 test('activation and gatedProduct', async () => {
@@ -82,7 +82,7 @@ test('activation and gatedProduct', async () => {
       [33, 64],
     ] as const) {
       const gate = floats([rows, width], rows === 1 ? 1 : 6);
-      // Stock operations take the slope of a hyperbolic tangent as 1 − t².
+      // Stock operations compute the slope of tanh as 1 − t².
       const within = { fp32: 1e-5, bf16: 0.02 };
       const bent: Layer = ([x]) => activation(name)(x!);
       await agrees(bent, [gate], bent, within);

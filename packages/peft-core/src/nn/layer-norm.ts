@@ -3,14 +3,14 @@ import { exactly, flowing, flowType, usesKernels } from './computation.ts';
 import { recomputable } from './recompute.ts';
 
 export interface LayerNormOptions {
-  /** The result is the residual stream, as in post-norm models: it stays float32 where what flows to products does not. */
+  /** The result is the residual stream, as in post-norm models: it stays float32 even where tensors between products are bfloat16. */
   isStream?: boolean;
   /** w and b get no gradients unless they are trained. */
   isTrained?: boolean;
 }
 
 /**
- * LayerNorm over the last axis: `(x − mean) / √(variance + ε) · w + b`. x `(…, H)`, w and b `(H)`. Keeps x and two numbers a
+ * LayerNorm over the last axis: `(x − mean) / √(variance + ε) · w + b`. x `(…, H)`, w and b `(H)`. Keeps x and two numbers per
  * row for the backward pass and recomputes the rest. Source: Ba et al. 2016, arXiv:1607.06450.
  */
 export function layerNorm(
@@ -65,7 +65,7 @@ function ofWeights(dy: tf.Tensor, normed: tf.Tensor, isTrained: boolean) {
   return { w: tf.sum(tf.mul(dy, normed), leading), b: tf.sum(dy, leading) };
 }
 
-/** Rows `(N, H)`, whatever the leading axes are. */
+/** Flattens the leading axes to rows `(N, H)` for the kernel. */
 function byKernel(
   x: tf.Tensor,
   w: tf.Tensor,

@@ -11,8 +11,8 @@ import {
 } from './weight.ts';
 
 /**
- * `x (N, in) · Wᵀ + b → (N, out)` with W `(out, in)`, or `(in, out)` when `transposed`. A frozen W gets no gradient. The
- * backward pass reads it again instead of keeping it.
+ * `x (N, in) · Wᵀ + b → (N, out)` with W `(out, in)`, or `(in, out)` when `transposed`. A frozen W gets no gradient, and the backward
+ * pass reads it again instead of keeping it.
  */
 export function linear(x: tf.Tensor, weight: Weight, bias?: Weight | null, transposed = false): tf.Tensor {
   const product = productWith(x, weight, transposed);
@@ -49,14 +49,14 @@ export function trainedProduct(x: tf.Tensor, w: tf.Tensor, transposed = false): 
     gradient(dy, kept) {
       const x = restore(origin, kept.origin, dy);
       const ofW = transposed ? matmul(x, dy, true) : matmul(dy, x, true);
-      // x is large, and gone before the gradient of x comes to where x came from.
+      // x is large; the control dependency lets it be freed before the gradient of x is propagated further.
       const onward = withControlDependency(dy, ofW);
       return { x: flowingMatmul(onward, kept.w, false, transposed), w: ofW };
     },
   });
 }
 
-/** `x (N, H) · Tᵀ → (N, V)` with a table T `(V, H)`. Only its trained rows get a gradient, from the outputs that they make. */
+/** `x (N, H) · Tᵀ → (N, V)` with a table T `(V, H)`. Only its trained rows get a gradient, from the outputs that they produce. */
 function rowsProduct(x: tf.Tensor, table: TableWithTrainedRows): tf.Tensor {
   const { rows } = table;
   const origin = originOf(x);
@@ -71,7 +71,7 @@ function rowsProduct(x: tf.Tensor, table: TableWithTrainedRows): tf.Tensor {
   });
 }
 
-/** Gradient `(n, H)` of a table's trained rows, from that of the outputs `(N, V)` and the inputs `(N, H)`. */
+/** The gradient `(n, H)` of a table's trained rows, from the gradient of the outputs `(N, V)` and the inputs `(N, H)`. */
 export function rowsGradient({ ids }: TableWithTrainedRows, dy: tf.Tensor, x: tf.Tensor): tf.Tensor {
   return matmul(tf.gather(dy, tf.tensor1d(ids, 'int32'), 1), x, true);
 }

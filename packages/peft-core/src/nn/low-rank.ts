@@ -7,7 +7,7 @@ import { originOf, restore } from './recompute.ts';
 import { withBias } from './scaled-columns.ts';
 import { type Weight, weightValue } from './weight.ts';
 
-/** A trained update of low rank, of the columns of a product from `offset` on. */
+/** A trained low-rank update of the columns of a product, from column `offset` on. */
 export interface LowRankPair {
   /** `(r, in)`. */
   a: tf.Tensor;
@@ -15,7 +15,7 @@ export interface LowRankPair {
   b: tf.Tensor;
   scale: number;
   offset: number;
-  /** Drops some of what its A reads, by a mask `(N, in)` of its own. */
+  /** Dropout of A's input, with a separate mask `(N, in)` for each pair. */
   dropout?: { probability: number; random: RandomState } | undefined;
 }
 
@@ -26,8 +26,8 @@ export interface UpdatedLinear {
 }
 
 /**
- * `linear` with `scale · (x Aᵀ) Bᵀ` of each pair added to its columns; x `(N, in)`. All A's are one product, all B's are added in
- * one pass, and so are their gradients of x. Source: Hu et al. 2021, arXiv:2106.09685.
+ * `linear` with `scale · (x Aᵀ) Bᵀ` of each pair added to its columns; x `(N, in)`. All A's are multiplied in one product and all B's are
+ * added in one pass; so are their gradients of x. Source: Hu et al. 2021, arXiv:2106.09685.
  */
 export function updatedLinear(
   x: tf.Tensor,
@@ -45,7 +45,7 @@ function withUpdates(
   pairs: readonly LowRankPair[],
 ): tf.Tensor {
   const frozen = weight.kind === 'frozen' ? weight : null;
-  // What is trained of the weight has gradients of its own, and so has x through it.
+  // `linear` provides the gradients of the weight's trained part, and of x through the weight.
   const y = frozen ? undefined : linear(x, weight, null, transposed);
   const [as, bs] = [pairs.map(({ a }) => a), pairs.map(({ b }) => b)];
   const scales = tf.tensor1d(pairs.flatMap(({ a, scale }) => Array<number>(a.shape[0]!).fill(scale)));
@@ -77,7 +77,7 @@ function withUpdates(
   });
 }
 
-/** What each pair's A reads: x for all of them where nothing is dropped, else x by a mask of each, drawn when it is asked for. */
+/** The input of each pair's A: x itself without dropout, else x with a separate mask for each pair, computed on demand. */
 function droppedInputs(pairs: readonly LowRankPair[]) {
   const probability = pairs[0]?.dropout?.probability ?? 0;
   const seeds = probability > 0 ? pairs.map(({ dropout }) => nextSeed(dropout!.random)) : [];
@@ -86,7 +86,7 @@ function droppedInputs(pairs: readonly LowRankPair[]) {
   return { probability, seeds, of };
 }
 
-/** `x Aᵀ` `(N, R)` side by side: one product of one x, or one for each A's own. */
+/** `x Aᵀ` `(N, R)` side by side: one product if all A's read the same x, else one for each A. */
 function lowered(inputs: readonly tf.Tensor[], as: readonly tf.Tensor[]): tf.Tensor {
   if (inputs.length === 1) return matmul(inputs[0]!, tf.concat([...as], 0), false, true);
   return tf.concat(
@@ -95,21 +95,21 @@ function lowered(inputs: readonly tf.Tensor[], as: readonly tf.Tensor[]): tf.Ten
   );
 }
 
-/** The gradients of the A's, from that of `lowered` `(N, R)` and the inputs that it had. */
+/** The gradients of the A's, from the gradient of `lowered` `(N, R)` and its inputs. */
 function ofAs(dDown: tf.Tensor, as: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): tf.Tensor[] {
   if (inputs.length === 1) return byPair(matmul(dDown, inputs[0]!, true), as, 0);
   const parts = byPair(dDown, as, 1);
   return inputs.map((x, i) => matmul(parts[i]!, x, true));
 }
 
-/** Each pair's ranks along the axis that has all of them. */
+/** Splits the axis that holds all ranks into each pair's ranks. */
 function byPair(all: tf.Tensor, as: readonly tf.Tensor[], axis: number): tf.Tensor[] {
   if (as.length === 1) return [all];
   const ranks = as.map((a) => a.shape[0]!);
   return tf.split(all, ranks, axis);
 }
 
-/** The gradient of x through the A's `(N, in)`, without what was dropped of it, added to `sum`. */
+/** The gradient `(N, in)` of x through the A's, with dropout applied, added to `sum`. */
 function raised(
   dDown: tf.Tensor,
   as: readonly tf.Tensor[],
@@ -134,7 +134,7 @@ function raised(
   return usesKernels() ? all : flowing(all);
 }
 
-/** Where each pair's ranks begin when all lie side by side. */
+/** Where each pair's ranks start when all lie side by side. */
 function lanesOf(pairs: readonly LowRankPair[]): number[] {
   let next = 0;
   return pairs.map(({ a }) => {
@@ -147,12 +147,12 @@ function lanesOf(pairs: readonly LowRankPair[]): number[] {
 interface Parts {
   /** `(rank, out)`, or `(out, rank)` when transposed. */
   matrices: readonly tf.Tensor[];
-  /** Of the columns of each. */
+  /** First column of each matrix. */
   offsets: number[];
   transposed: boolean;
 }
 
-/** y `(N, W)` with down `(N, R)` times each part added to its columns; kernels alone drop some of what they add. */
+/** y `(N, W)` with down `(N, R)` times each part added to its columns. Only kernels apply dropout to the added terms. */
 function added(
   y: tf.Tensor,
   down: tf.Tensor,
@@ -171,7 +171,7 @@ function added(
   return flowing(tf.add(y, matmul(down, blocks(columns, offsets, y.shape[1]!), false, true)));
 }
 
-/** `scale · dy B` of each pair, `(N, R)`. */
+/** `scale · dy B` for each pair, `(N, R)`. */
 function takenDown(dy: tf.Tensor, bs: readonly tf.Tensor[], pairs: readonly LowRankPair[]): tf.Tensor {
   const offsets = pairs.map(({ offset }) => offset);
   const scales = pairs.map(({ scale }) => scale);
@@ -188,7 +188,7 @@ function takenDown(dy: tf.Tensor, bs: readonly tf.Tensor[], pairs: readonly LowR
   return matmul(dy, blocks(scaled, offsets, dy.shape[1]!));
 }
 
-/** `(W, R)`: each B in its columns' rows and its ranks' columns, 0 elsewhere. */
+/** `(W, R)`: each B at its columns' rows and its ranks' columns, 0 elsewhere. */
 function blocks(bs: readonly tf.Tensor[], offsets: readonly number[], width: number): tf.Tensor {
   const ranks = bs.reduce((sum, b) => sum + b.shape[1]!, 0);
   let lane = 0;

@@ -1,7 +1,7 @@
 import { attr, cast, customGradient, rawOp, tf } from '@graft/tf-graph';
 import { exactly } from './computation.ts';
 
-/** PyTorch's parameters of one direction of one layer; the four gates i, f, g, o below each other. */
+/** PyTorch's parameters of one direction of one layer, with the four gates i, f, g, o stacked along the first axis. */
 export interface LstmWeights {
   /** `(4H, in)` */
   input: tf.Tensor;
@@ -13,7 +13,7 @@ export interface LstmWeights {
 }
 
 /**
- * A long short-term memory read forwards: x `(n, in)` → `(n, H)`, from zero states.
+ * A forward LSTM: x `(n, in)` → `(n, H)`, from zero states.
  * Source: Hochreiter and Schmidhuber 1997; torch.nn.LSTM's equations.
  */
 export function lstm(x: tf.Tensor, weights: LstmWeights): tf.Tensor {
@@ -25,7 +25,7 @@ export function lstm(x: tf.Tensor, weights: LstmWeights): tf.Tensor {
   return tf.reshape(states, [steps, H]);
 }
 
-/** Read forwards and backwards: x `(n, in)` → `(n, 2H)`. */
+/** A bidirectional LSTM: x `(n, in)` → `(n, 2H)`. */
 export function bidirectionalLstm(x: tf.Tensor, forwards: LstmWeights, backwards: LstmWeights): tf.Tensor {
   const last = x.shape[0]! - 1;
   const order = tf.tensor1d(
@@ -36,10 +36,10 @@ export function bidirectionalLstm(x: tf.Tensor, forwards: LstmWeights, backwards
   return tf.concat([lstm(x, forwards), reversed(lstm(reversed(x), backwards))], 1);
 }
 
-/** TensorFlow's fused kernel over all steps, with the gates in PyTorch's order. x `(n, 1, in)`, w `(in + H, 4H)`, b `(4H)`. */
+/** TensorFlow's fused kernel for all steps, with the gates in PyTorch's order. x `(n, 1, in)`, w `(in + H, 4H)`, b `(4H)`. */
 function blockLstm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const noPeepholes = attr.bool('use_peephole', false);
-  /** The kernel's inputs: its number of steps, x, two states, the weights, three peepholes and the biases. */
+  /** The kernel's inputs: the number of steps, x, two states, the weights, three peepholes and the biases. */
   const inputsOf = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor) => {
     const H = b.shape[0]! / 4;
     const peephole = tf.zeros([H]);

@@ -4,7 +4,7 @@ import { customGradient, ProgramBuilder, tf } from '@graft/tf-graph';
 import { checkGradients } from '@graft/tf-graph/testing';
 import { checkpointed, costly } from './recompute.ts';
 
-/** x² by an operation that is costly, and how often that was computed. */
+/** x² by a costly operation, and a counter of how often it was computed. */
 function costlySquare() {
   const counted = { times: 0 };
   const square = (x: tf.Tensor) => {
@@ -16,7 +16,7 @@ function costlySquare() {
       inputs: { x },
       keep: { x, y },
       value: () => y,
-      // x · y is x³: wrong unless y is what was computed for this x.
+      // x · y is x³: the gradient is wrong unless y was computed for this x.
       gradient: (dy, { x, y }) => ({ x: tf.mul(dy, tf.div(tf.mul(2, tf.mul(x, y)), tf.square(x))) }),
     });
   };

@@ -1,6 +1,6 @@
 import { customGradient, nestedGrads, type tf, withControlDependency, withinCluster } from '@graft/tf-graph';
 
-/** How to compute a tensor again from others that are kept for the backward pass anyway. */
+/** How to recompute a tensor from tensors that are kept for the backward pass anyway. */
 export interface Origin {
   inputs: tf.Tensor[];
   compute(...inputs: tf.Tensor[]): tf.Tensor;
@@ -9,7 +9,7 @@ export interface Origin {
 const origins = new WeakMap<tf.Tensor, Origin>();
 
 /**
- * Says how to compute `value` from `inputs`. A layer that needs the value in the backward pass then keeps the inputs instead.
+ * Registers how to compute `value` from `inputs`, so that a layer that needs the value in the backward pass keeps the inputs instead.
  * `compute` must be cheap.
  */
 export function recomputable<I extends tf.Tensor[]>(
@@ -21,17 +21,17 @@ export function recomputable<I extends tf.Tensor[]>(
   return value;
 }
 
-/** What to keep for `x`: its origin's inputs, or x itself. */
+/** What to keep for `x`: the inputs of its origin, or x itself. */
 export function originOf(x: tf.Tensor): Origin {
   return origins.get(x) ?? { inputs: [x], compute: (kept) => kept! };
 }
 
-/** x computed from what was kept, not before `after`. */
+/** Recomputes x from the kept tensors, not before `after`. */
 export function restore(origin: Origin, kept: readonly tf.Tensor[], after: tf.Tensor): tf.Tensor {
   return origin.compute(...kept.map((input) => withControlDependency(input, after)));
 }
 
-/** Results of one run of a checkpointed block, in the order they were computed in, and how many of them a repeated run has taken. */
+/** Costly results of one run of a checkpointed block, in the order of computation, and how many of them a repeated run has read. */
 interface CostlyResults {
   all: tf.Tensor[][];
   taken: number | null;
@@ -39,7 +39,7 @@ interface CostlyResults {
 
 let ofBlock: CostlyResults | null = null;
 
-/** What a checkpointed block keeps beside its input, because it costs more to compute again than to hold: `compute()`, once. */
+/** Computes results that a checkpointed block keeps beside its input, because recomputing them costs more than keeping them. */
 export function costly(compute: () => tf.Tensor[]): tf.Tensor[] {
   if (!ofBlock) return compute();
   if (ofBlock.taken !== null) return ofBlock.all[ofBlock.taken++]!;
@@ -59,9 +59,9 @@ function within<T>(results: CostlyResults, body: () => T): T {
 }
 
 /**
- * `run(x, ...others)`, of which only the inputs and what is costly are kept: the backward pass runs the rest again, once its gradient
- * has arrived. `name` is the block's alone. Source: Chen et al. 2016, arXiv:1604.06174; what is costly is attention, as in Korthikanti
- * et al. 2022, arXiv:2205.05198.
+ * Runs `run(x, ...others)` and keeps only the inputs and the costly results; the backward pass runs the rest again, once its gradient
+ * has arrived. `name` must be unique to the block. Source: Chen et al. 2016, arXiv:1604.06174; the costly results are those of
+ * attention, as in Korthikanti et al. 2022, arXiv:2205.05198.
  */
 export function checkpointed(
   run: (x: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
@@ -79,7 +79,7 @@ export function checkpointed(
       const again = all.map((results) => waiting.splice(0, results.length));
       const repeat = (...inputs: [tf.Tensor, ...tf.Tensor[]]) =>
         within({ all: again, taken: 0 }, () => run(...inputs));
-      // In one program XLA would keep what the first run computed, and compute nothing again.
+      // Within one XLA cluster, XLA would keep the first run's results instead of recomputing them.
       const [dx, ...rest] = withinCluster(`${name}/again`, () =>
         nestedGrads(repeat)([withControlDependency(x, dy), ...others], dy),
       );

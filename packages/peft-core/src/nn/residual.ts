@@ -1,7 +1,7 @@
 import { customGradient, rawOp, storageOf, tf } from '@graft/tf-graph';
 import { flowing, flowType, usesKernels } from './computation.ts';
 
-/** A sublayer's output `(N, H)`, as it flows, added to the residual stream `(N, H)` float32. Returns the new stream. */
+/** Adds a sublayer's output `(N, H)`, in the flow type, to the residual stream `(N, H)` float32. Returns the new stream. */
 export function residualSum(stream: tf.Tensor, output: tf.Tensor): tf.Tensor {
   if (!usesKernels() || storageOf(output) === 'float32') return tf.add(stream, output);
   return customGradient({
@@ -12,7 +12,7 @@ export function residualSum(stream: tf.Tensor, output: tf.Tensor): tf.Tensor {
   });
 }
 
-/** `a + b` of two outputs that are stored as they flow, `(N, W)`: of a base module and of what a method adds to it. Rounded once. */
+/** `a + b` of two outputs `(N, W)` in the flow type: a base module's and what a method adds to it. Rounded once. */
 export function flowingSum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   if (usesKernels() || flowType() === 'float32') return tf.add(a, b);
   return customGradient({

@@ -4,7 +4,7 @@ import { recomputable } from './recompute.ts';
 
 /**
  * RMSNorm: `x · w / √(mean(x²) + ε)` over the last axis. x `(…, H)`, w `(H)`. Keeps x and each row's factor for the backward
- * pass and recomputes the rest. A w that is not trained gets no gradient. Source: Zhang and Sennrich 2019, arXiv:1910.07467.
+ * pass and recomputes the rest. A frozen w gets no gradient. Source: Zhang and Sennrich 2019, arXiv:1910.07467.
  */
 export function rmsNorm(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained = true): tf.Tensor {
   return usesKernels() ? byKernel(x, w, epsilon, isTrained) : byStockOps(x, w, epsilon, isTrained);
@@ -42,7 +42,7 @@ const ofWeight = (dy: tf.Tensor, normed: tf.Tensor): tf.Tensor =>
     dy.shape.slice(1).map((_, axis) => axis),
   );
 
-/** Rows `(N, H)`, whatever the leading axes are. */
+/** Flattens the leading axes to rows `(N, H)` for the kernel. */
 function byKernel(x: tf.Tensor, w: tf.Tensor, epsilon: number, isTrained: boolean): tf.Tensor {
   const { shape } = x;
   const width = shape.at(-1)!;

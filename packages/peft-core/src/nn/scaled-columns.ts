@@ -1,7 +1,7 @@
 import { customGradient, rawOp, tf, withControlDependency } from '@graft/tf-graph';
 import { exactly, flowing, flowType, usesKernels } from './computation.ts';
 
-/** x `(N, W)` with column i multiplied by factor i, of `(W)`. Keeps both for the backward pass. */
+/** x `(N, W)` with column i multiplied by factor i of `(W)`. Keeps both for the backward pass. */
 export function scaledColumns(x: tf.Tensor, factors: tf.Tensor): tf.Tensor {
   if (!usesKernels()) return flowing(tf.mul(x, factors));
   const inputs = { x: flowing(x), factors };

@@ -14,13 +14,13 @@ export interface Update {
 }
 
 /**
- * The Euclidean norm of each output channel of `W + scale · B A`, `(out)`, in float32 whatever products are computed in: norms stand
- * under every output of a module. A channel of zeros, as a padding token has in the head, gets 1, where PEFT's becomes NaN. No
- * gradient flows. `after`: what the weight is read after. The kernel holds no sum of the two.
+ * The Euclidean norm of each output channel of `W + scale · B A`, `(out)`. Computed in float32 whatever the precision of products,
+ * because every output of the module is divided by its norm. A channel of zeros, as a padding token has in the head, gets 1, where
+ * PEFT's becomes NaN. No gradient flows. `after`: the weight is read after these tensors. The kernel does not store the sum.
  */
 export function updatedNorms(weight: Weight, update: Update, after: tf.Tensor): tf.Tensor {
   const w = weightValue(weight, after);
-  // The product of the two is as large as the weight, and of every module there would be one from the start.
+  // The product B A has the weight's size; without the dependency those of all modules would be computed at the start.
   const late = { ...update, b: withControlDependency(update.b, after) };
   const norms = usesKernels() ? byKernel(w, update) : byStockOps(w, late);
   return tf.add(norms, tf.cast(tf.equal(norms, 0), 'float32'));

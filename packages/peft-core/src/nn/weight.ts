@@ -1,21 +1,21 @@
 import { attr, cast, rawOp, tf } from '@graft/tf-graph';
 
 /**
- * A weight as a layer sees it. A frozen weight is read from the session where it is used, so that an unpacked copy lives only
- * as long as its use. A trained weight is a tensor that gets a gradient. In a table with trained rows only these rows are trained.
+ * A weight as a layer sees it. A frozen weight is read from the session where it is used, so that its unpacked copy lives only
+ * as long as its use. A trained weight is a tensor with a gradient. In a table with trained rows only these rows are trained.
  */
 export type Weight = FrozenWeight | TrainedWeight | TableWithTrainedRows;
 
 export interface FrozenWeight {
   kind: 'frozen';
   shape: number[];
-  /** The value, float32 or as it is stored in bfloat16, read no earlier than `after`. */
+  /** The value, in float32 or in stored bfloat16, read no earlier than `after`. */
   read(...after: tf.Tensor[]): tf.Tensor;
-  /** Rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the rest. */
+  /** The rows `(N, …)` for ids `(N)` int32, in float32, without unpacking the other rows. */
   gather(ids: tf.Tensor): tf.Tensor;
-  /** The value in slices of rows, for layers that can take a large weight slice by slice instead of unpacking all of it. */
+  /** The value in slices of rows, for layers that can read a large weight slice by slice instead of unpacking all of it. */
   slices?: WeightSlice[] | undefined;
-  /** The matrix `(W, in)` that holds it and others of the same input. */
+  /** The matrix `(W, in)` that stacks this weight and others with the same input. */
   stack?: FrozenWeight;
 }
 
@@ -49,7 +49,7 @@ export function weightValue(weight: Weight, ...after: tf.Tensor[]): tf.Tensor {
   }
 }
 
-/** What of the weight is trained. */
+/** The trained part of the weight, if any. */
 export function trainedPart(weight: Weight): tf.Tensor | undefined {
   switch (weight.kind) {
     case 'frozen':
@@ -61,7 +61,7 @@ export function trainedPart(weight: Weight): tf.Tensor | undefined {
   }
 }
 
-/** The table with `rows` in place. It is a copy of the whole table, so use it for a short time. No gradient flows. */
+/** The table with `rows` inserted. This is a copy of the whole table, so release it soon. No gradient flows. */
 export function withRows(
   { base, ids }: TableWithTrainedRows,
   rows: tf.Tensor,
@@ -72,7 +72,7 @@ export function withRows(
   return rawOp('TensorScatterUpdate', attrs, [cast(base.read(...after), 'float32'), at, rows])[0]!;
 }
 
-/** The weight's shape, as it is stored. */
+/** The weight's shape as stored. */
 export function weightShape(weight: Weight): number[] {
   switch (weight.kind) {
     case 'frozen':

@@ -8,7 +8,7 @@ export const bert: EncoderFamily = {
   optionalPrefix: 'bert.',
   pooling: 'first',
   rateExponent: 0.356,
-  // PEFT has no norms for this family.
+  // PEFT has no default norm modules for this family.
   defaultTargets: {
     LORA: { target_modules: ['query', 'value'] },
     IA3: { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },

@@ -1,7 +1,7 @@
 import { GraftError } from '../errors.ts';
 import type { TaskType } from './outline.ts';
 
-/** Reads fields of a config.json and collects what is wrong with them, to be reported all at once. */
+/** Reads fields of a config.json and collects their faults, to report all of them together. */
 export class ConfigFields {
   readonly #raw: Record<string, unknown>;
   readonly #faults: string[] = [];
@@ -10,7 +10,7 @@ export class ConfigFields {
     this.#raw = raw;
   }
 
-  /** A positive integer up to `limit`; `fallback` is for a field that is absent or null. */
+  /** A positive integer up to `limit`; `fallback` replaces an absent field or null. */
   size(field: string, fallback?: number, limit = 2 ** 31 - 1): number {
     const value = this.#raw[field] ?? fallback;
     if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= limit) return value;
@@ -18,12 +18,12 @@ export class ConfigFields {
     return 1;
   }
 
-  /** A number of layers. The limit keeps a hostile file from making us list a billion of them. */
+  /** A number of layers. The limit prevents a hostile file from making Graft list a billion layers. */
   layers(field: string, fallback?: number): number {
     return this.size(field, fallback, 1000);
   }
 
-  /** A whole number from 0. */
+  /** An integer from 0. */
   count(field: string, fallback: number): number {
     const value = this.#raw[field] ?? fallback;
     if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
@@ -31,7 +31,7 @@ export class ConfigFields {
     return fallback;
   }
 
-  /** The number of one of `rows` rows, counted from the end when negative; null when the field names none of them. */
+  /** The index of one of `rows` rows, counted from the end if negative; null if the field is not a valid index. */
   row(field: string, rows: number, fallback: number | null = null): number | null {
     const value = this.#raw[field] ?? fallback;
     const fits = typeof value === 'number' && Number.isInteger(value) && value >= -rows && value < rows;
@@ -45,7 +45,7 @@ export class ConfigFields {
     return fallback;
   }
 
-  /** From 0, which is to leave nothing out, to less than 1. */
+  /** A dropout probability: at least 0, less than 1. */
   probability(field: string, fallback: number): number {
     const value = this.number(field, fallback);
     if (value >= 0 && value < 1) return value;
@@ -60,7 +60,7 @@ export class ConfigFields {
     return fallback;
   }
 
-  /** One of `known`. */
+  /** One of the strings in `known`. */
   choice<T extends string>(field: string, known: readonly T[], fallback: T): T {
     const value = this.#raw[field] ?? fallback;
     const found = known.find((each) => each === value);
@@ -70,8 +70,8 @@ export class ConfigFields {
   }
 
   /**
-   * Classes of a classifier: `num_labels`, or the entries of `id2label`, or transformers' default of two. The limit keeps a hostile
-   * file from making us name a billion of them.
+   * Number of classes of a classifier: `num_labels`, or the number of entries of `id2label`, or transformers' default of two. The limit
+   * prevents a hostile file from making Graft name a billion classes.
    */
   labels(): number {
     const named = this.#raw.id2label;
@@ -83,7 +83,7 @@ export class ConfigFields {
     this.#faults.push(message);
   }
 
-  /** Throws `invalid_model_config` naming every fault so far. */
+  /** Throws `invalid_model_config`, which lists all faults so far. */
   check(): void {
     if (this.#faults.length === 0) return;
     throw new GraftError('invalid_model_config', `config.json: ${this.#faults.join('; ')}`, {
@@ -92,7 +92,7 @@ export class ConfigFields {
   }
 }
 
-/** Throws `unsupported_task` when an architecture does not do `task`. */
+/** Throws `unsupported_task` if an architecture does not support `task`. */
 export function requireTask(modelType: string, task: TaskType, supported: readonly TaskType[]): void {
   if (supported.includes(task)) return;
   throw new GraftError(

@@ -1,6 +1,6 @@
 import type { GgufFamily } from './family.ts';
 
-/** What is alike in llama.cpp's files of decoders. */
+/** The common part of llama.cpp's files of decoders. */
 export const decoderGguf = {
   blocks: 'model.layers',
   blockParts: {
@@ -40,11 +40,11 @@ export const decoderGguf = {
   },
 } satisfies Omit<GgufFamily, 'architecture'>;
 
-/** Words as most byte-level decoders cut them, contractions first; `digits` says how many digits go together. */
+/** The word pattern of most byte-level decoders, with contractions first; `digits` is the pattern of a group of digits. */
 export const wordPattern = (digits: string) =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
-/** The `adapters` library's way through a decoder that it has no classes for. Source: adapters, wrappers/interfaces.py. */
+/** How the `adapters` library accesses a decoder that it has no classes for. Source: adapters, wrappers/interfaces.py. */
 export const decoderInterface: Record<string, unknown> = {
   attn_k_proj: 'k_proj',
   attn_o_proj: 'o_proj',

@@ -5,36 +5,36 @@ import { ropeFrequencies } from './rope-frequencies.ts';
 
 /** A decoder with rotary positions, RMSNorm before each sublayer and a gated feed-forward network. */
 export interface DecoderOutline extends ModelOutline {
-  /** What names of the body begin with: `model.`, or nothing for FEATURE_EXTRACTION. */
+  /** Prefix of the names in the body: `model.`, or empty for FEATURE_EXTRACTION. */
   prefix: string;
   epsilon: number;
-  /** D/2 of them, scaling applied. */
+  /** D/2 frequencies, with scaling applied. */
   inverseFrequencies: number[];
   /** RMSNorm over each head's queries and keys, before the rotation. */
   headNorms: boolean;
-  /** Of attention probabilities, while training. */
+  /** Dropout probability of attention probabilities in training. */
   attentionDropout: number;
-  /** Of what a token classifier's head reads, while training. */
+  /** Dropout probability of the input of a token classifier's head in training. */
   classifierDropout: number;
-  /** Tokens that layer `layer` looks back on, itself included; null without a limit. */
+  /** Number of tokens that layer `layer` sees, the token itself included; null: unlimited. */
   window(layer: number): number | null;
 }
 
-/** How a family of such decoders differs from the others. */
+/** The properties in which families of such decoders differ. */
 export interface DecoderRow
   extends Pick<Family, 'className' | 'rateExponent' | 'defaultTargets' | 'adaptersInterface' | 'gguf'> {
-  /** What transformers takes for fields that config.json lacks, where the families differ. */
+  /** transformers' defaults for fields that config.json lacks, where the families differ. */
   defaults?: Record<string, unknown>;
-  /** Biases: of q, k and v; of the output projection; of the feed-forward network. */
+  /** Which modules have biases: q, k and v; the output projection; the feed-forward network. */
   bias(config: ConfigFields): { qkv: boolean; output: boolean; mlp: boolean };
   headNorms?: boolean;
-  /** How far each layer looks back, from config.json; null without a limit. */
+  /** The attention window of each layer, from config.json; null: unlimited. */
   windows?(config: Record<string, unknown>, fields: ConfigFields): (layer: number) => number | null;
 }
 
 type DecoderFamily = Family<DecoderOutline> & DecoderRow;
 
-/** The family `modelType`, from what is its own. */
+/** Creates the family `modelType` from its own properties. */
 export function decoderFamily(modelType: string, row: DecoderRow): Family<DecoderOutline> {
   const family: DecoderFamily = {
     ...row,
@@ -51,8 +51,8 @@ const TASKS: TaskType[] = ['CAUSAL_LM', 'SEQ_CLS', 'TOKEN_CLS', 'FEATURE_EXTRACT
 
 /**
  * Reads config.json (transformers 4 and 5). Names are those of transformers' …ForCausalLM, …ForSequenceClassification and
- * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model, which have no `model.` before them.
- * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
+ * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model, without the prefix `model.`.
+ * Throws `invalid_model_config`, which names every missing or invalid field, `unsupported_model`, `unsupported_task`.
  */
 function decoderOutline(
   family: DecoderFamily,
@@ -142,8 +142,8 @@ function decoderOutline(
 }
 
 /**
- * Windows that config.json may set: none unless `use_sliding_window`; then in the layers that `layer_types` calls
- * "sliding_attention", or, without that list, from `max_window_layers` on.
+ * Optional sliding windows in config.json: none unless `use_sliding_window` is set; then in the layers with the `layer_types` entry
+ * "sliding_attention", or, without that list, from layer `max_window_layers` on.
  */
 export function optionalWindows(
   config: Record<string, unknown>,

@@ -2,7 +2,7 @@ import { type DecoderRow, decoderFamily, optionalWindows } from './decoder.ts';
 import { decoderGguf, decoderInterface, wordPattern } from './decoder-files.ts';
 import type { PreTokenizer } from './family.ts';
 
-/** As in Llama 3's tokenizer.json. */
+/** From Llama 3's tokenizer.json. */
 const threeDigits: PreTokenizer = {
   pattern: wordPattern('\\p{N}{1,3}'),
   ignoreMerges: true,
@@ -40,7 +40,7 @@ const mistral: DecoderRow = {
   className: 'Mistral',
   rateExponent: 0.781,
   defaultTargets: llama.defaultTargets,
-  // No `gguf`: llama.cpp stores these models under another architecture's name and drops their window.
+  // No `gguf`: llama.cpp stores these models under another architecture's name and omits their window.
   defaults: { num_key_value_heads: 8, max_position_embeddings: 131_072, sliding_window: 4096 },
   bias: () => ({ qkv: false, output: false, mlp: false }),
   windows(config, fields) {
@@ -62,7 +62,7 @@ const qwen2: DecoderRow = {
   gguf: {
     ...decoderGguf,
     architecture: 'qwen2',
-    // As in its tokenizer.json.
+    // From its tokenizer.json.
     preTokenizers: { qwen2: { pattern: wordPattern('\\p{N}'), normalizer: 'NFC' } },
   },
   defaults: { num_key_value_heads: 32, max_position_embeddings: 32_768 },
@@ -92,7 +92,7 @@ const qwen3: DecoderRow = {
   headNorms: true,
 };
 
-/** Decoders that one forward pass serves (`models/decoder.ts`), by Hugging Face's `model_type`. */
+/** Decoders with a common forward pass (`models/decoder.ts`), by Hugging Face's `model_type`. */
 export const decoders = {
   llama: decoderFamily('llama', llama),
   mistral: decoderFamily('mistral', mistral),

@@ -4,23 +4,23 @@ import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
 /** An encoder with learned positions and LayerNorm after each sublayer. */
 export interface EncoderOutline extends ModelOutline {
-  /** What names of the body begin with: the family's prefix, or nothing for FEATURE_EXTRACTION. */
+  /** Prefix of the names in the body: the family's prefix, or empty for FEATURE_EXTRACTION. */
   prefix: string;
   epsilon: number;
   activation: (typeof ACTIVATIONS)[number];
-  /** Probabilities while training: of hidden states, of attention, of what a head reads. */
+  /** Dropout probabilities in training: of hidden states, of attention probabilities, of a head's input. */
   dropout: { hidden: number; attention: number; classifier: number };
-  /** Row of a sequence's first token in the table of positions. */
+  /** Row of a sequence's first token in the position table. */
   firstPosition: number;
 }
 
-/** A family of such encoders, and how it differs from the others. */
+/** A family of such encoders, and its differences from the others. */
 export interface EncoderFamily<Outline extends EncoderOutline = EncoderOutline> extends Family<Outline> {
-  /** The id of the padding token where config.json names none. */
+  /** The id of the padding token if config.json has none. */
   padding: number;
-  /** Row of a sequence's first token in the table of positions. */
+  /** Row of a sequence's first token in the position table. */
   firstPosition(config: ConfigFields): number;
-  /** Whether the module of positions comes after the embeddings' norm. */
+  /** Whether the position embedding comes after the embeddings' norm in the module order. */
   positionsLast: boolean;
   /** Adds the modules after the blocks: pooler and head. */
   head(all: OutlineBuilder, task: TaskType, sizes: HeadSizes): void;
@@ -30,7 +30,7 @@ export interface HeadSizes {
   prefix: string;
   hidden: number;
   labels: number;
-  /** Deviation of fresh weights. */
+  /** Standard deviation of the start values of new weights. */
   deviation: number;
 }
 
@@ -39,8 +39,8 @@ const ACTIVATIONS = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu', 'silu'] as
 
 /**
  * Reads config.json (transformers 4 and 5). Names are those of transformers' …ForSequenceClassification and
- * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model. Throws `invalid_model_config` naming every field
- * that is missing or unfit, `unsupported_task`.
+ * …ForTokenClassification; for FEATURE_EXTRACTION those of the bare model. Throws `invalid_model_config`, which names every
+ * missing or invalid field, `unsupported_task`.
  */
 export function encoderOutline(
   family: EncoderFamily,

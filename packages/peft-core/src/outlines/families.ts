@@ -22,7 +22,7 @@ export const families: readonly Family[] = Object.values(rows);
 /** Every supported `model_type`. */
 export const modelTypes: readonly string[] = Object.keys(rows);
 
-/** Throws `unsupported_model` naming the supported ones. */
+/** Throws `unsupported_model`, which lists the supported types. */
 export function requireModelType(modelType: string): ModelType {
   if (Object.hasOwn(rows, modelType)) return modelType as ModelType;
   throw new GraftError(

@@ -1,59 +1,59 @@
 import type { DefaultTargets, ModelOutline, TaskType } from './outline.ts';
 
 /**
- * All that is known of a model family without TensorFlow. A decoder with rotary positions, RMSNorm and a gated feed-forward network
+ * The description of a model family without TensorFlow. A decoder with rotary positions, RMSNorm and a gated feed-forward network
  * is one row in `outlines/decoders.ts`. Any other family is two files and two rows: this object in `outlines/<model_type>.ts` with its
- * row in `outlines/families.ts`, and the forward pass in `models/<model_type>.ts` with its row in `models/registry.ts`. Nothing else
- * names it. Encoders share `outlines/encoder.ts`.
+ * row in `outlines/families.ts`, and the forward pass in `models/<model_type>.ts` with its row in `models/registry.ts`. No other code
+ * names a family. Encoders share `outlines/encoder.ts`.
  */
 export interface Family<Outline extends ModelOutline = ModelOutline> {
-  /** Hugging Face's `model_type`, and the name of both files where it has two. */
+  /** Hugging Face's `model_type`, and the name of the family's files if it has its own. */
   modelType: string;
-  /** What the names of transformers' classes begin with: the part before `ForCausalLM`. */
+  /** The part of transformers' class names before `ForCausalLM`. */
   className: string;
-  /** transformers' class for a task, where it is not `<className>For…`, or `<className>Model` for FEATURE_EXTRACTION. */
+  /** transformers' class for a task, if it is not `<className>For…`, or `<className>Model` for FEATURE_EXTRACTION. */
   classes?: Partial<Record<TaskType, string>>;
-  /** The task of a base model whose config.json does not name the class that it was saved from. */
+  /** The task of a base model whose config.json does not name the class that saved it. */
   defaultTask: TaskType;
   /**
-   * Reads config.json for a task: sizes, weights and modules under transformers' names. The forward pass takes its sizes from here.
-   * Throws `invalid_model_config` naming every field that is missing or unfit, `unsupported_model`, `unsupported_task`.
+   * Reads config.json for a task: sizes, weights and modules under transformers' names. The forward pass gets its sizes from here.
+   * Throws `invalid_model_config`, which names every missing or invalid field, `unsupported_model`, `unsupported_task`.
    */
   outline(config: Record<string, unknown>, task: TaskType): Outline;
   /**
-   * transformers' base_model_prefix and a dot, such as `model.`: names of the body begin with it in a model with a head. A
-   * checkpoint may leave it out.
+   * transformers' base_model_prefix and a dot, such as `model.`: the prefix of the body's names in a model with a head. A
+   * checkpoint may omit it.
    */
   optionalPrefix: string;
-  /** Which token's state is the vector of a sequence, or the mean of all; files of sentence-transformers come before this. */
+  /** The default pooling: the state of the first or last token, or the mean of all; files of sentence-transformers override it. */
   pooling: 'first' | 'last' | 'mean';
-  /** By `peft_type`: what the method adapts when its config does not say. A method that is absent has no default. */
+  /** By `peft_type`: the default target modules. A method without an entry has no default. */
   defaultTargets: DefaultTargets;
   /**
-   * Learning rates fall with this power of the width (`rateByWidth`). Absent where it is not known.
-   * Source of decoders' powers: Schulman et al. 2025, Thinking Machines, who fitted two families. That of encoders gives what npm run
-   * sweep found at a width of 384, and near the 5e-4 and 4e-4 at which Hu et al. 2021 train such of 768 and 1,024.
+   * Learning rates fall with this power of the width (`rateByWidth`). Absent if unknown.
+   * Source for decoders: Schulman et al. 2025, Thinking Machines, who fitted two families. The value for encoders follows npm run
+   * sweep at a width of 384, and is near the 5e-4 and 4e-4 with which Hu et al. 2021 train encoders of 768 and 1,024.
    */
   rateExponent?: number;
   /**
-   * Modules that transformers always ties to the input embedding, except those whose weights the checkpoint
-   * holds apart. The config that `outline` gets lists these under UNTIED_WEIGHTS.
+   * Modules that transformers always ties to the input embedding, unless the checkpoint holds separate weights for them.
+   * The config passed to `outline` lists those with separate weights under UNTIED_WEIGHTS.
    */
   tiedByClass?: string[];
-  /** Fields of config.json beside `tie_word_embeddings: false` when a tied head gets a weight of its own. `config` is the base model's. */
+  /** Fields of config.json, beside `tie_word_embeddings: false`, when a tied head gets a separate weight. `config` is the base model's. */
   untiedFields?(config: Record<string, unknown>): Record<string, unknown>;
   /**
-   * For a family that the `adapters` library has no classes for and reaches by hooks: `interface` of adapter_interface.json, without
-   * `adapter_methods`.
+   * For a family that the `adapters` library supports by hooks instead of its own classes: `interface` of adapter_interface.json,
+   * without `adapter_methods`.
    */
   adaptersInterface?: Record<string, unknown>;
-  /** Absent when Graft reads no GGUF files of the family. */
+  /** Absent if Graft reads no GGUF files of the family. */
   gguf?: GgufFamily;
 }
 
 /**
- * A field that the reader of a checkpoint adds to config.json: names of the `tiedByClass` weights that the checkpoint holds apart.
- * Graft's own, never written to a file.
+ * A field that the reader of a checkpoint adds to config.json: names of the `tiedByClass` weights that the checkpoint stores
+ * separately. Only Graft uses this field; it is never written to a file.
  */
 export const UNTIED_WEIGHTS = 'untied_weights';
 
@@ -63,50 +63,50 @@ export interface GgufFamily {
   architecture: string;
   /** transformers' path of the list of blocks. */
   blocks: string;
-  /** transformers' path within a block, by GGUF's name of the part: `attn_q`. */
+  /** transformers' path within a block, by the part's name in GGUF: `attn_q`. */
   blockParts: Readonly<Record<string, string>>;
-  /** The same outside of blocks, whole paths: `token_embd`. */
+  /** transformers' full paths of parts outside of blocks, by the part's name in GGUF: `token_embd`. */
   otherParts: Readonly<Record<string, string>>;
-  /** Rows of attn_q and attn_k are interleaved, as llama.cpp's first kind of rope takes them. */
+  /** Set if the rows of attn_q and attn_k are interleaved, for llama.cpp's original kind of RoPE. */
   interleaved?: true;
-  /** Parts of a block whose weights transformers has as `(in, out)`: Conv1D. */
+  /** Parts of a block whose weights are `(in, out)` in transformers: Conv1D. */
   transposed?: readonly string[];
-  /** By `tokenizer.ggml.pre`: the pre-tokenizers that come from this family. */
+  /** The pre-tokenizers that come from this family, by `tokenizer.ggml.pre`. */
   preTokenizers?: Readonly<Record<string, PreTokenizer>>;
-  /** `tokenizer.ggml.model` of byte-level BPE. Only the family after which llama.cpp calls it has this. */
+  /** `tokenizer.ggml.model` of byte-level BPE. Only the family that gave this kind its name in llama.cpp has this field. */
   byteLevelTokenizer?: string;
-  /** The family's own fields of config.json. Those that every family has are added by the reader. */
+  /** The family's own fields of config.json. The reader adds the fields that all families have. */
   config(header: GgufHeader): Record<string, unknown>;
 }
 
-/** The metadata of a GGUF file. Keys lack the architecture's name and its dot. */
+/** The metadata of a GGUF file. Keys are given without the architecture's name and the dot after it. */
 export interface GgufHeader {
-  /** A whole number; undefined when the file has no such key. */
+  /** An integer; undefined if the file has no such key. */
   count(key: string): number | undefined;
-  /** A whole number. Throws `invalid_gguf` naming the key when the file has none. */
+  /** An integer. Throws `invalid_gguf`, which names the key, if the file has none. */
   size(key: string): number;
   /** The shortest decimal that rounds to the stored float32. Throws like `size`. */
   decimal(key: string): number;
   hasTensor(name: string): boolean;
-  /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that config.json cannot hold. */
+  /** `rope_theta` and `rope_scaling` for heads of this size. Throws `unsupported_model` for a scaling that config.json cannot express. */
   rope(headSize: number): Record<string, unknown>;
 }
 
-/** How text is prepared and cut before byte-level BPE. */
+/** How text is normalised and split into words before byte-level BPE. */
 export interface PreTokenizer {
-  /** A regular expression: what it matches, and what lies between, are words. Without it, that of ByteLevel itself. */
+  /** A regular expression: its matches, and the text between them, are words. Absent: the pattern of ByteLevel. */
   pattern?: string;
-  /** Every digit is a word of its own. */
+  /** Every digit is a separate word. */
   digitsApart?: true;
-  /** The Unicode form that text is brought into first. */
+  /** Unicode normalisation form applied to the text first. */
   normalizer?: 'NFC';
-  /** A word that is a token as a whole is not built up by merges. */
+  /** A word that is itself a token is not built by merges. */
   ignoreMerges?: true;
-  /** A text begins with the bos token when the file does not say whether. */
+  /** Whether a text starts with the bos token if the file does not specify it. */
   addBos?: true;
 }
 
-/** The members that a model's outline takes over from its family. */
+/** The members that a model's outline takes from its family. */
 export function fromFamily(family: Family) {
   const { modelType, optionalPrefix, pooling, defaultTargets, rateExponent, tiedByClass, adaptersInterface } =
     family;

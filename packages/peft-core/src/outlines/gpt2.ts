@@ -7,13 +7,13 @@ const ACTIVATIONS = ['gelu_new', 'gelu', 'gelu_pytorch_tanh', 'relu', 'silu', 't
 
 /** GPT-2: learned positions, LayerNorm before each sublayer, one product for queries, keys and values. */
 export interface Gpt2Outline extends ModelOutline {
-  /** What names of the body begin with: `transformer.`, or nothing for FEATURE_EXTRACTION. */
+  /** Prefix of the names in the body: `transformer.`, or empty for FEATURE_EXTRACTION. */
   prefix: string;
   epsilon: number;
   activation: (typeof ACTIVATIONS)[number];
-  /** What a layer's queries are multiplied with: 1/√D but for rare variants. */
+  /** Factor of a layer's queries: 1/√D, except in rare variants. */
   queryScale(layer: number): number;
-  /** Of the sum of embeddings, attention probabilities, sublayers' outputs and a token classifier's input, while training. */
+  /** Dropout probabilities in training: of embeddings, attention probabilities, sublayers' outputs, a token classifier's input. */
   dropout: { embedding: number; attention: number; residual: number; classifier: number };
 }
 
@@ -64,8 +64,8 @@ export const gpt2: Family<Gpt2Outline> = {
 
 /**
  * Reads config.json. Names are those of transformers' GPT2LMHeadModel, …ForSequenceClassification (`score`, without bias) and
- * …ForTokenClassification (`classifier`), the bare model's for FEATURE_EXTRACTION. Linear weights are Conv1D's, `(in, out)`.
- * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
+ * …ForTokenClassification (`classifier`); for FEATURE_EXTRACTION those of the bare model. Linear weights are Conv1D's, `(in, out)`.
+ * Throws `invalid_model_config`, which names every invalid field, `unsupported_task`.
  * Source: transformers, models/gpt2/configuration_gpt2.py and modeling_gpt2.py.
  */
 function outline(raw: Record<string, unknown>, task: TaskType): Gpt2Outline {

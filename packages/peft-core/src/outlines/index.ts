@@ -1,4 +1,4 @@
-/** Model families and what a config.json says about a model. Loads no TensorFlow. */
+/** Model families, and a model's outline from its config.json. Loads no TensorFlow. */
 import { familyOf } from './families.ts';
 import { defaultTask } from './model-class.ts';
 import type { ModelOutline, TaskType } from './outline.ts';

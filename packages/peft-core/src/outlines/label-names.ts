@@ -1,7 +1,7 @@
 import { defaultTask } from './model-class.ts';
 import { isClassifier, type TaskType } from './outline.ts';
 
-/** config.json of a model whose classifier has these classes, in order. */
+/** The config.json of a model whose classifier has these classes, in order. */
 export function withLabels(
   config: Record<string, unknown>,
   names: readonly string[],
@@ -14,7 +14,7 @@ export function withLabels(
   };
 }
 
-/** The classes of the classifier that a base model brings for `task`; null when it has none. */
+/** The classes of the base model's own classifier for `task`; null if it has none. */
 export function ownLabels(config: Record<string, unknown>, task: TaskType): string[] | null {
   if (defaultTask(config) !== task || !isClassifier(task)) return null;
   const named = config.id2label;
@@ -25,7 +25,7 @@ export function ownLabels(config: Record<string, unknown>, task: TaskType): stri
   return unnamedLabels(typeof config.num_labels === 'number' ? config.num_labels : 2);
 }
 
-/** What transformers calls classes that have no names. */
+/** transformers' names for unnamed classes. */
 export function unnamedLabels(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `LABEL_${i}`);
 }

@@ -9,20 +9,20 @@ const ends: Record<TaskType, string> = {
   FEATURE_EXTRACTION: 'Model',
 };
 
-/** The class of a model with the task's head, as transformers calls it: what config.json has in `architectures`. */
+/** transformers' class of a model with the task's head, as in `architectures` of config.json. */
 export function modelClass(modelType: string, task: TaskType): string {
   const { className, classes } = familyOf(modelType);
   return classes?.[task] ?? `${className}${ends[task]}`;
 }
 
-/** The task that a class of transformers is for; null when Graft has none like it. */
+/** The task of a transformers class; null if Graft has no such task. */
 export function taskOfClass(name: string): TaskType | null {
   const tasks = Object.keys(ends) as TaskType[];
   const irregular = tasks.find((task) => families.some(({ classes }) => classes?.[task] === name));
   return irregular ?? tasks.find((task) => name.endsWith(ends[task])) ?? null;
 }
 
-/** The task of a base model when none is asked for: that of the class it was saved from, or else its family's. */
+/** The default task of a base model: that of the class that saved it, else its family's. */
 export function defaultTask(config: Record<string, unknown>): TaskType {
   const family = families.find(({ modelType }) => modelType === config.model_type);
   const { defaultTask } = family ?? { defaultTask: 'CAUSAL_LM' };

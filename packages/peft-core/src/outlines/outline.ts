@@ -1,4 +1,4 @@
-/** What a model is used for, in HF PEFT's words; it decides the head and the loss. */
+/** What a model is used for, with HF PEFT's names. The task determines the head and the loss. */
 export const TASK_TYPES = [
   'CAUSAL_LM',
   'SEQ_CLS',
@@ -8,28 +8,28 @@ export const TASK_TYPES = [
 ] as const;
 export type TaskType = (typeof TASK_TYPES)[number];
 
-/** Whether a task gives classes, to a text or to each of its tokens. */
+/** Whether a task assigns classes to a text or to each of its tokens. */
 export function isClassifier(task: TaskType): task is 'SEQ_CLS' | 'TOKEN_CLS' {
   return task === 'SEQ_CLS' || task === 'TOKEN_CLS';
 }
 
-/** Whether a task writes text. */
+/** Whether a task generates text. */
 export function writesText(task: string): task is 'CAUSAL_LM' | 'SEQ_2_SEQ_LM' {
   return task === 'CAUSAL_LM' || task === 'SEQ_2_SEQ_LM';
 }
 
-/** One weight of the model, under its Hugging Face name. */
+/** One weight of the model, with its Hugging Face name. */
 export interface ParameterSpec {
   name: string;
   shape: number[];
-  /** Set for a task's head, which base checkpoints lack: drawn from a normal of this deviation (0: zeros), then trained. */
+  /** Set for a task's head, which base checkpoints lack: standard deviation of its normal start values (0: zeros). It is then trained. */
   fresh?: number;
-  /** Set beside `fresh` where the task's forward pass does not use the weight: the pooler of FEATURE_EXTRACTION. */
+  /** Set beside `fresh` if the task's forward pass does not use the weight: the pooler of FEATURE_EXTRACTION. */
   unread?: true;
 }
 
 /**
- * A module that a PEFT method may target, by its Hugging Face path. Linear weights are `(out, in)`, or `(in, out)` when
+ * A module that a PEFT method can target, with its Hugging Face path. Linear weights are `(out, in)`, or `(in, out)` if
  * `transposed` (transformers' Conv1D); embeddings `(out = vocabulary, in = width)`; norms `(in)`.
  */
 export interface ModuleDescription {
@@ -38,23 +38,23 @@ export interface ModuleDescription {
   in?: number;
   out?: number;
   transposed?: true;
-  /** The row of an embedding that is padding: PyTorch's padding_idx, which gets no gradient. */
+  /** The padding row of an embedding: PyTorch's padding_idx, which gets no gradient. */
   padding?: number;
 }
 
-/** Where a sublayer's output is added to the residual: an adapter may sit there. */
+/** A place where a sublayer's output is added to the residual. An adapter can be inserted there. */
 export interface ResidualSite {
-  /** Counted through the model; a decoder's blocks after its encoder's. */
+  /** Number of the block in the whole model; a decoder's blocks follow its encoder's. */
   layer: number;
   sublayer: 'attention' | 'cross_attention' | 'feed_forward';
   /** Path of the module that holds adapters in the `adapters` library: `model.layers.0.output_adapters`. */
   module: string;
-  /** The sum of output and residual is normed, in post-norm models. */
+  /** The sum of output and residual is normalised, in post-norm models. */
   postNorm?: true;
 }
 
 /**
- * By `peft_type`: the options that name modules, as HF PEFT fills them in where a config has null.
+ * By `peft_type`: HF PEFT's defaults for the options that name modules, if a config has null.
  * Source: peft 0.21.2, utils/constants.py.
  */
 export type DefaultTargets = Readonly<
@@ -63,7 +63,7 @@ export type DefaultTargets = Readonly<
 
 /** A model as config.json describes it: sizes, weights and modules. */
 export interface ModelOutline {
-  // From the model's family; family.ts says what they are.
+  // From the model's family; see family.ts.
   modelType: string;
   optionalPrefix: string;
   pooling: 'first' | 'last' | 'mean';
@@ -83,7 +83,7 @@ export interface ModelOutline {
   parameters: ParameterSpec[];
   /** In the order of PyTorch's named_modules. */
   modules: ModuleDescription[];
-  /** Linear modules that read the same input: their matrices may be kept as one, in this order. */
+  /** Groups of linear modules that read the same input: each group's matrices can be stored as one, in this order. */
   stacks: string[][];
   /** In the order of the forward pass. */
   residualSites: ResidualSite[];
@@ -91,17 +91,17 @@ export interface ModelOutline {
   aliases: Record<string, string>;
   /** Path of the input embedding of tokens. */
   tokenEmbedding: string;
-  /** Of an encoder-decoder, whose decoder has `layers`. */
+  /** Number of blocks of an encoder-decoder's encoder; the decoder has `layers`. */
   encoderLayers?: number;
-  /** The token that a decoder begins with; only encoder-decoders have one. */
+  /** The token that a decoder starts with; only encoder-decoders have one. */
   decoderStart?: number;
   /** Modules of a task's head, which every PEFT method trains in full: `score`, `classifier`. Empty for language models. */
   taskHead: string[];
 }
 
 /**
- * The name under which a checkpoint holds parameter `name`: its own, that of the parameter it is tied to, or either with the
- * bare model's prefix added or taken away. Undefined when it holds none of these.
+ * The name of parameter `name` in a checkpoint: its own name, that of the parameter it is tied to, or either with the
+ * bare model's prefix added or removed. Undefined if the checkpoint has none of these.
  */
 export function storedName(
   { aliases, optionalPrefix }: Pick<ModelOutline, 'aliases' | 'optionalPrefix'>,
@@ -113,14 +113,14 @@ export function storedName(
   return [own, other].find((each) => stored.has(each));
 }
 
-/** Collects parameters and modules in step, so that neither can name what the other lacks; and the residual sites. */
+/** Collects parameters, modules and residual sites. A module and its parameters are added together, so they always agree. */
 export class OutlineBuilder {
   readonly parameters: ParameterSpec[] = [];
   readonly modules: ModuleDescription[] = [];
   readonly stacks: string[][] = [];
   readonly residualSites: ResidualSite[] = [];
 
-  /** Linear modules that were added, and read the same input. */
+  /** Declares that these modules, already added, read the same input. */
   stack(...names: string[]): this {
     this.stacks.push(names);
     return this;
@@ -152,13 +152,13 @@ export class OutlineBuilder {
     return this;
   }
 
-  /** A linear module without a weight of its own: a tied head. */
+  /** A linear module without a separate weight: a tied head. */
   tiedLinear(name: string, out: number, width: number): this {
     this.modules.push({ name, kind: 'linear', in: width, out });
     return this;
   }
 
-  /** A module that holds others and can be named as a whole: a head of several layers. */
+  /** A module that contains others and can be named as a whole: a head of several layers. */
   container(name: string): this {
     this.modules.push({ name, kind: 'other' });
     return this;
@@ -171,7 +171,7 @@ export class OutlineBuilder {
     return this;
   }
 
-  /** An embedding without a weight of its own. */
+  /** An embedding without a separate weight. */
   tiedEmbedding(name: string, rows: number, width: number): this {
     this.modules.push({ name, kind: 'embedding', in: width, out: rows });
     return this;

@@ -8,13 +8,13 @@ export const roberta: EncoderFamily = {
   optionalPrefix: 'roberta.',
   pooling: 'first',
   rateExponent: 0.356,
-  // PEFT has no norms for this family.
+  // PEFT has no default norm modules for this family.
   defaultTargets: {
     LORA: { target_modules: ['query', 'value'] },
     IA3: { target_modules: ['key', 'value', 'output.dense'], feedforward_modules: ['output.dense'] },
   },
   padding: 1,
-  // Positions count from the one after padding's own.
+  // Positions start after the padding's own position.
   firstPosition: (config) => config.count('pad_token_id', 1) + 1,
   positionsLast: true,
   head(all, task, { hidden, labels, deviation }) {

@@ -1,11 +1,11 @@
 import { GraftError } from '../errors.ts';
 
-/** `rope_type` of the scaling that depends on how long a frequency's wave is. */
+/** `rope_type` of the scaling that depends on a frequency's wavelength. */
 export const WAVELENGTH_SCALING = 'llama3';
 
 /**
- * Inverse frequencies of rotary positions, D/2 of them, from config.json (`rope_parameters`, or `rope_theta` and `rope_scaling`
- * as transformers 4 wrote them). Kinds: default, linear, WAVELENGTH_SCALING. Throws `unsupported_model` naming any other.
+ * The D/2 inverse frequencies of rotary positions, from config.json (`rope_parameters`, or `rope_theta` and `rope_scaling`
+ * as written by transformers 4). Kinds: default, linear, WAVELENGTH_SCALING. Throws `unsupported_model` for any other kind.
  * Source: transformers, modeling_rope_utils.py.
  */
 export function ropeFrequencies(raw: Record<string, unknown>, headSize: number): number[] {
@@ -29,8 +29,8 @@ export function ropeFrequencies(raw: Record<string, unknown>, headSize: number):
     const [low, high] = [setting('low_freq_factor'), setting('high_freq_factor')];
     const trainedLength = setting('original_max_position_embeddings');
     return plain.map((frequency) => {
-      // How often the angle turns within the length that the model was first trained on: slow ones are stretched by
-      // `factor`, fast ones stay, those between are blended.
+      // The number of full turns of the angle within the length of the model's original training: low frequencies are divided by
+      // `factor`, high ones are unchanged, those between are interpolated.
       const turns = (trainedLength * frequency) / (2 * Math.PI);
       const stay = Math.min(1, Math.max(0, (turns - low) / (high - low)));
       return (1 - stay) * (frequency / factor) + stay * frequency;

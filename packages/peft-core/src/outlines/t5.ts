@@ -3,25 +3,25 @@ import { type Family, fromFamily, UNTIED_WEIGHTS } from './family.ts';
 import { type ModelOutline, OutlineBuilder, type TaskType } from './outline.ts';
 
 const ACTIVATIONS = ['relu', 'gelu', 'gelu_new', 'silu'] as const;
-/** As FLAN-T5 has it: in `gated-gelu` the activation is GELU by a hyperbolic tangent. */
+/** The values of FLAN-T5's config: in `gated-gelu` the activation is the tanh approximation of GELU. */
 const PROJECTIONS = ['relu', 'gated-gelu', 'gelu', 'gated-silu', 'silu', 'gated-relu'] as const;
 
-/** Positions are relative and have no end; this bounds what programs are built for. */
+/** Relative positions have no limit; this value limits the sizes that programs are built for. */
 const MAX_POSITIONS = 8192;
 
 /** T5 and FLAN-T5: an encoder and a decoder with relative positions and RMSNorm before each sublayer. */
 export interface T5Outline extends ModelOutline {
-  /** Blocks of the encoder; `layers` are the decoder's. */
+  /** Number of blocks of the encoder; `layers` is the decoder's. */
   encoderLayers: number;
   epsilon: number;
   activation: (typeof ACTIVATIONS)[number];
-  /** The feed-forward network multiplies the activation with a second projection. */
+  /** Whether the feed-forward network multiplies the activation by a second projection. */
   gated: boolean;
-  /** Buckets of relative positions, and the distance from which on all are in the last one. */
+  /** Buckets of relative positions, and the distance from which on all distances share the last bucket. */
   buckets: { count: number; maxDistance: number };
-  /** Everywhere where T5 drops, while training. */
+  /** Dropout probability in training; the same wherever T5 has dropout. */
   dropout: number;
-  /** What the decoder's states are multiplied with before the head. */
+  /** Factor of the decoder's states before the head. */
   headScale: number;
   decoderStart: number;
 }
@@ -42,7 +42,7 @@ export const t5: Family<T5Outline> = {
     LN_TUNING: { target_modules: ['layer_norm', 'final_layer_norm'] },
   },
   tiedByClass: TIED,
-  // Without the field, transformers would take "not tied" for "the head's input is not scaled" too.
+  // Without the field, transformers would infer from "not tied" that the head's input is not scaled either.
   untiedFields: (config) => ({
     scale_decoder_outputs: config.scale_decoder_outputs ?? config.tie_word_embeddings !== false,
   }),
@@ -50,9 +50,9 @@ export const t5: Family<T5Outline> = {
 };
 
 /**
- * Reads config.json, and of the checkpoint's tensors which are not tied (UNTIED_WEIGHTS).
+ * Reads config.json, including the list of weights that the checkpoint does not tie (UNTIED_WEIGHTS).
  * Names are those of transformers' T5ForConditionalGeneration.
- * Throws `invalid_model_config` naming every unfit field, `unsupported_task`.
+ * Throws `invalid_model_config`, which names every invalid field, `unsupported_task`.
  * Source: transformers, models/t5/configuration_t5.py and modeling_t5.py.
  */
 function outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
@@ -66,7 +66,7 @@ function outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
   const encoderLayers = fields.layers('num_layers', 6);
   const layers = fields.layers('num_decoder_layers', encoderLayers);
   const projection = fields.choice('feed_forward_proj', PROJECTIONS, 'relu');
-  // T5 1.1 and FLAN-T5 say that their head is not tied; transformers 5 writes what that means beside the head itself.
+  // T5 1.1 and FLAN-T5 set tie_word_embeddings to false, which also means no scaling; transformers 5 writes the scaling as its own field.
   const scaled = fields.flag('scale_decoder_outputs', fields.flag('tie_word_embeddings', true));
   const untied = Array.isArray(raw[UNTIED_WEIGHTS]) ? raw[UNTIED_WEIGHTS] : [];
   const common = {
@@ -101,7 +101,7 @@ function outline(raw: Record<string, unknown>, task: TaskType): T5Outline {
   const attention = (path: string, hasBias: boolean) => {
     for (const name of ['q', 'k', 'v']) all.linear(`${path}.${name}`, heads * D, H);
     all.linear(`${path}.o`, H, heads * D);
-    // A cross attention's queries read another input.
+    // Only self-attention: queries of cross-attention read another input than its keys and values.
     if (path.endsWith('SelfAttention')) all.stack(...['q', 'k', 'v'].map((name) => `${path}.${name}`));
     if (hasBias) all.embedding(`${path}.relative_attention_bias`, common.buckets.count, heads);
   };

@@ -7,7 +7,7 @@ import type { Attachment, LayerContext } from '../tuners/tuner.ts';
 /** An adapter's parameters by name. */
 export type ParameterTensors = Map<string, tf.Tensor>;
 
-/** A base model's weights with an adapter's replacements, and how its modules store them. */
+/** A base model's weights with an adapter's replacements, and the storage properties of its modules. */
 export class AdaptedWeights {
   readonly attachment: Attachment | null;
   readonly #frozen: ReadonlyMap<string, FrozenWeight>;
@@ -27,7 +27,7 @@ export class AdaptedWeights {
     this.#transposed = new Set(architecture.modules.filter((m) => m.transposed).map((m) => m.name));
   }
 
-  /** The row of an embedding that padding reads; null when it has none. */
+  /** The padding row of an embedding; null if it has none. */
   paddingOf(module: string): number | null {
     return this.#paddings.get(module) ?? null;
   }
@@ -37,13 +37,13 @@ export class AdaptedWeights {
     return this.#transposed.has(module);
   }
 
-  /** The adapter's replacement, the weight of which `name` is an alias, or the frozen one; null when the model has none of that name. */
+  /** The adapter's replacement for `name`, or the frozen weight with this name or alias; null if the model has none. */
   find(name: string, context: LayerContext): Weight | null {
     const replacement = this.attachment?.replacements?.get(name);
     return replacement ? replacement(context) : this.#base(name);
   }
 
-  /** What a tuner's parts see. `current` may return other parameters while blocks run again for their gradients. */
+  /** The context for a tuner's wrappers. `current` may return other parameters while blocks run again for their gradients. */
   context(current: () => ParameterTensors, random?: RandomState): LayerContext {
     return {
       parameter(name) {

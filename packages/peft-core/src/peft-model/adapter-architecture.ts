@@ -10,11 +10,11 @@ export function headWeight({ tensors }: Pick<Adapter, 'tensors'>): HostTensor | 
   return found?.[1] ?? null;
 }
 
-/** The architecture of a base model as an adapter uses it: for its task, and with the classes of its head. */
+/** The architecture of a base model as an adapter uses it: for the adapter's task and with the classes of its head. */
 export function adapterArchitecture(base: BaseModel, adapter: Adapter): Architecture {
   const { task_type: task } = adapter.config;
   const architecture = architectureFor(base.modelType, adapterConfig(base, adapter), task);
-  // PEFT trains a classifier's head only when task_type is set. Otherwise the base model's own head stays as it is.
+  // PEFT trains a classifier's head only if task_type is set. Otherwise the base model's own head is unchanged.
   const untrained = adapter.common.task_type === null && !headWeight(adapter);
   return untrained ? { ...architecture, taskHead: [] } : architecture;
 }
@@ -25,12 +25,12 @@ export function adapterConfig(base: BaseModel, adapter: Adapter): Record<string,
   return labels ? withLabels(base.config, labels) : base.config;
 }
 
-/** Names of the classes of the adapter's head, in the order of its rows; null where it is no classifier's. */
+/** Class names of the adapter's head, in the order of its rows; null if it is not a classifier. */
 export function adapterLabels(base: BaseModel, adapter: Adapter): string[] | null {
   return adapter.labels ?? countedLabels(base, adapter);
 }
 
-/** PEFT's files do not name the classes. Their number is the height of the head's last layer. */
+/** PEFT's files do not name the classes. Their number is the number of rows of the head's last layer. */
 function countedLabels(base: BaseModel, adapter: Adapter): string[] | null {
   const task = adapter.config.task_type;
   if (!isClassifier(task)) return null;

@@ -39,7 +39,7 @@ async function trained(
   return at(name);
 }
 
-/** A copy of an adapter's folder whose README.md tells nothing, as those that HF PEFT writes. */
+/** Copies an adapter's folder without the digest in README.md, as in files written by HF PEFT. */
 async function untold(folder: string): Promise<string> {
   const copy = `${folder}-untold`;
   await cp(folder, copy, { recursive: true });
@@ -47,7 +47,7 @@ async function untold(folder: string): Promise<string> {
   return copy;
 }
 
-/** Every way in which an adapter meets a base model. */
+/** Every function that uses an adapter with a base model. */
 const uses: Record<string, (on: BaseModel, adapterDir: string) => Promise<unknown>> = {
   score: (on, adapterDir) => scoreTexts({ base: on, adapterDir, input: [{ text: 'a' }] }).next(),
   merge: (on, adapterDir) => mergeAdapter({ base: on, adapterDir, outputDir: at('merged') }),
@@ -119,7 +119,7 @@ describe('an adapter of another base model', () => {
     assert.ok(readme.includes(`\nbase_model_sha256: "${await base.digest()}"\n`), readme);
     assert.equal((await readAdapter(lora)).baseDigest, await base.digest());
     const same = await model('same shape', { initializer_range: 0.5 });
-    // A comment in the safetensors' header would do: other bytes, the same shapes.
+    // Any change of bytes with the same shapes would do, such as a comment in the safetensors header.
     const file = at('same shape', 'model.safetensors');
     const bytes = await readFile(file);
     bytes[bytes.length - 1]! ^= 1;
@@ -142,7 +142,7 @@ describe('an adapter of another base model', () => {
       },
       { code: 'base_model_changed' },
     );
-    // Files that tell no digest load as before.
+    // Files without a digest load as before.
     await uses.score!(other, await untold(lora));
     assert.equal((await readAdapter(`${lora}-untold`)).baseDigest, null);
     assert.deepEqual((await inspectAdapter(`${lora}-untold`, other)).fits!.faults, []);
@@ -178,7 +178,7 @@ test('embeddings that PEFT saved whole are named as that', async () => {
 });
 
 describe('an adapter whose task_type is null', () => {
-  /** The folder with `task_type` as PEFT leaves it when nobody sets it, and what else is changed. */
+  /** A copy of the folder with `task_type` null, as PEFT writes it if it is not set, and with other changes. */
   async function withoutTask(folder: string, change: object = {}): Promise<string> {
     const file = path.join(folder, 'adapter_config.json');
     const config = JSON.parse(await readFile(file, 'utf8'));
@@ -220,7 +220,7 @@ describe('an adapter whose task_type is null', () => {
       { text: 'b', label: 2 },
     ]);
     const { config, tensors } = await readAdapter(folder);
-    // As PEFT leaves it without a task: low-rank pairs and no head.
+    // Without a task PEFT saves low-rank pairs and no head.
     const pairs = new Map([...tensors].filter(([key]) => key.includes('lora_')));
     assert.ok(pairs.size > 0 && pairs.size < tensors.size);
     await writeAdapter(at('headless'), { peft: config, baseModelNameOrPath: 'tiny', tensors: pairs });

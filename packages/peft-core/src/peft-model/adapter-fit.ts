@@ -7,7 +7,7 @@ import type { Attachment } from '../tuners/tuner.ts';
 import { adapterArchitecture } from './adapter-architecture.ts';
 import { adapterFaults, mismatch } from './adapter-values.ts';
 
-/** An adapter on a base model that it was made for. */
+/** An adapter together with its architecture and attachment, which fit the base model. */
 export interface FittingAdapter {
   adapter: Adapter;
   architecture: Architecture;
@@ -15,8 +15,8 @@ export interface FittingAdapter {
 }
 
 /**
- * Reads the adapter in `folder` for `base`. Throws what `readAdapter` throws; `unsupported_task`; `base_model_changed` when the
- * folder says that it was trained on other weights; `adapter_mismatch`, with the reasons, when it does not fit the model.
+ * Reads the adapter in `folder` for `base`. Throws what `readAdapter` throws; `unsupported_task`; `base_model_changed` if the
+ * folder says that it was trained on other weights; `adapter_mismatch`, with the reasons, if it does not fit the model.
  */
 export async function readFittingAdapter(base: BaseModel, folder: string): Promise<FittingAdapter> {
   const adapter = await readAdapterFor(base, folder);
@@ -28,12 +28,12 @@ export async function readFittingAdapter(base: BaseModel, folder: string): Promi
   return { adapter, architecture, attachment };
 }
 
-/** Reads an adapter. When its files name no task, it takes the base model's. Throws what `readAdapter` throws. */
+/** Reads an adapter. If its files name no task, uses the base model's. Throws what `readAdapter` throws. */
 export async function readAdapterFor(base: BaseModel, folder: string): Promise<Adapter> {
   return readAdapter(folder, defaultTask(base.config));
 }
 
-/** Every reason why an adapter does not fit `base`, and how it is attached; null when it cannot be. */
+/** All reasons why an adapter does not fit `base`, and its attachment; null if it cannot be attached. */
 export async function adapterFit(
   base: BaseModel,
   adapter: Adapter,
@@ -54,7 +54,7 @@ export async function adapterFit(
   return { attachment, faults };
 }
 
-/** Throws `base_model_changed` when an adapter says that it was trained on other weights than `base` has. */
+/** Throws `base_model_changed` if an adapter says that it was trained on other weights than those of `base`. */
 export async function checkBaseDigest(base: BaseModel, { baseDigest }: Adapter): Promise<void> {
   if (baseDigest === null) return;
   const digest = await base.digest();
@@ -66,7 +66,7 @@ export async function checkBaseDigest(base: BaseModel, { baseDigest }: Adapter):
   );
 }
 
-/** A config that does not fit the model is the user's fault in a job. In an adapter's files it means that the model is wrong. */
+/** A config that does not fit the model is the user's error in a job; in an adapter's files it means that the model is the wrong one. */
 function attached({ config }: Adapter, architecture: Architecture): Attachment {
   try {
     return attach(config, architecture, 'folded');

@@ -2,7 +2,7 @@ import { tf } from '@graft/tf-graph';
 import { elementCount, type HostTensor } from '../tensors/tensor-source.ts';
 import type { AdapterParameter, RateGroup } from '../tuners/tuner.ts';
 
-/** One parameter's place in the flat vector. */
+/** The location of one parameter in the flat vector. */
 export interface LayoutEntry {
   name: string;
   shape: number[];
@@ -13,7 +13,7 @@ export interface LayoutEntry {
 }
 
 /**
- * Where each adapter parameter lies in one flat vector. One vector instead of hundreds of small variables: the optimizer is
+ * The location of each adapter parameter in one flat vector. One vector replaces hundreds of small variables: the optimizer is
  * a dozen operations for the whole adapter, and its state is three arrays.
  */
 export class AdapterLayout {
@@ -55,7 +55,7 @@ export class AdapterLayout {
     );
   }
 
-  /** Flat host array from values by name. Throws naming a parameter that is missing or of another size. */
+  /** Concatenates values by name into a flat host array. Throws an error that names a missing parameter or one of the wrong size. */
   flatten(values: (name: string) => Float32Array | undefined): Float32Array {
     const flat = new Float32Array(this.size);
     for (const { name, offset, length, shape } of this.entries) {

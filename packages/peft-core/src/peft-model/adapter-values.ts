@@ -9,8 +9,8 @@ import type { FileCopy } from '../tuners/tuner.ts';
 import type { PeftModel } from './peft-model.ts';
 
 /**
- * An adapter file's tensors as the flat vector of `model`.
- * Throws `adapter_mismatch` naming keys that are missing, of another shape, or not the model's.
+ * Converts an adapter file's tensors to the flat vector of `model`.
+ * Throws `adapter_mismatch`, which names missing and unknown keys and those of another shape.
  */
 export function adapterValues(model: PeftModel, tensors: Map<string, HostTensor>): Float32Array {
   const { keyPrefix } = tunerFor(model.peft!);
@@ -20,8 +20,8 @@ export function adapterValues(model: PeftModel, tensors: Map<string, HostTensor>
 }
 
 /**
- * Why an adapter file's tensors are not `parameters` of this config: keys that are missing, unknown or of another shape. `copies`
- * may be missing.
+ * The differences between an adapter file's tensors and the `parameters` of this config: keys that are missing, unknown or of another
+ * shape. `copies` may be missing.
  */
 export function adapterFaults(
   peft: PeftConfig,
@@ -52,7 +52,7 @@ export function adapterFaults(
   return faults;
 }
 
-/** `adapter_mismatch`, with the first of the reasons. */
+/** Creates the error `adapter_mismatch` with the first of the reasons. */
 export function mismatch(faults: string[], cause?: unknown): GraftError {
   const more = faults.length > 5 ? ` (and ${faults.length - 5} more)` : '';
   return new GraftError(
@@ -72,10 +72,10 @@ function resized(key: string, found: number[], wanted: number[]): string {
   return `: it was saved with a resized vocabulary of ${found[0]} tokens (save_embedding_layers), which the base model must have too`;
 }
 
-/** The function that makes the tensors of an adapter's files from what is trained. */
+/** The function that computes the tensors of an adapter's files from the trained parameters. */
 export type FoldFunction = ProgramFunction<Record<never, never>, Record<string, tf.Tensor>>;
 
-/** The tensors of an adapter's files: what was trained, and what the files copy of the base model. */
+/** The tensors of an adapter's files: the trained ones, and copies of base weights. */
 export async function adapterTensorsToSave(
   { model, program, fold }: { model: PeftModel; program: Program; fold: FoldFunction | null },
   base: BaseModel,
@@ -84,7 +84,7 @@ export async function adapterTensorsToSave(
   const flat = program.read(['adapter']).get('adapter') as Float32Array;
   const saved = new Map(model.layout.views(flat));
   if (fold) {
-    // What the files hold comes from the encoder; modules saved beside it are kept as they are.
+    // The files hold the encoder's output; other modules that are saved in full keep their trained values.
     const kept = new Set(attach(model.peft!, model.architecture, 'folded').parameters.map((p) => p.name));
     for (const name of saved.keys()) if (!kept.has(name)) saved.delete(name);
     for (const [name, { shape, data }] of Object.entries(program.run(fold, {})))
@@ -94,7 +94,7 @@ export async function adapterTensorsToSave(
     if ('adapter' in of) saved.set(name, saved.get(of.adapter)!);
     else {
       const stored = storedName(model.architecture, of.base, base.tensors);
-      // The copy of a head that the base lacks is zeros. PEFT's copy holds what the head was before training.
+      // A head that the base lacks is copied as zeros. PEFT's copy holds the head's values before training.
       const size = elementCount(shape);
       const data = stored ? await base.tensors.readFloat32(stored) : new Float32Array(size);
       saved.set(name, { shape, data });

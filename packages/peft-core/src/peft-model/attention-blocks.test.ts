@@ -1,4 +1,4 @@
-/** Models whose attention is computed in blocks, against the same at once: packed rows, windows, encoders, memories, prefixes. */
+/** Compares attention in blocks with attention in one block: packed rows, windows, encoders, memories, prefixes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, type ProgramFunction, recordFunctions, tf } from '@graft/tf-graph';
@@ -15,7 +15,7 @@ import { packedForward } from './packed-forward.ts';
 import { adapterTensors, declarePeftModel } from './peft-model.ts';
 
 const [rows, tokens] = [2, 24];
-/** Of the sequences of each row; the rest is padding. */
+/** Lengths of the sequences of each row; the rest is padding. */
 const lengths = [
   [13, 9],
   [4, 8, 12],
@@ -65,7 +65,7 @@ for (const [name, config, task, options] of cases)
                   const given = new Map([...parameters.keys()].map((key, i) => [key, values[i]!]));
                   const input = architecture.encoder ? { ...own, rows, tokens } : null;
                   const { hidden } = packedForward(model, given, own, input, training);
-                  // Positions of padding are nobody's.
+                  // Outputs at padding positions are undefined and do not count.
                   const read = tf.cast(tf.greater(segments, 0), 'float32');
                   kept = tf.keep(tf.mul(hidden, tf.expandDims(read, 1)));
                   return tf.sum(tf.sin(kept));

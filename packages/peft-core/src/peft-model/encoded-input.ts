@@ -3,8 +3,8 @@ import { packedAttention } from './packed-attention.ts';
 import { adapterTensors, type PeftModel } from './peft-model.ts';
 
 /**
- * What each layer of a decoder makes of its encoder's states, keys and values `(tokens, kvHeads · D)`. Ids and segments `(tokens)` int32
- * are of one input; the last may be padding.
+ * Runs an encoder-decoder's encoder and returns each decoder layer's cross-attention keys and values, `(tokens, kvHeads · D)`. Ids and
+ * segments `(tokens)` int32 are those of one input; the last positions may be padding.
  */
 export function encodedInput(
   model: PeftModel,

@@ -24,7 +24,7 @@ after(async () => {
   await rm(root, { recursive: true });
 });
 
-/** An adapter of zeros, in all files that a trained one has. */
+/** An adapter of zeros with all the files of a trained one. */
 async function adapterOf(name: string, options: Record<string, unknown>, labels: string[] | null = null) {
   const peft = parsePeftConfig(options);
   const config = labels ? withLabels(base.config, labels) : base.config;

@@ -12,49 +12,49 @@ import {
 import { headWeight } from './adapter-architecture.ts';
 import { adapterFit, readAdapterFor } from './adapter-fit.ts';
 
-/** What an adapter folder holds, trains and needs, and which runtimes take it. */
+/** What an adapter folder holds, trains and needs, and which runtimes support it. */
 export interface AdapterReport {
   folder: string;
   peft_type: PeftType;
   method: string;
-  /** Of the files, else of the base model; null when neither is known. */
+  /** From the files, else from the base model; null if neither is known. */
   task_type: string | null;
   base_model: string | null;
   peft_version: string | null;
   /** Names of a classifier's classes, in order. */
   labels: string[] | null;
-  /** Numbers in the adapter's files. */
+  /** Number of parameters in the adapter's files. */
   parameters: number;
   bytes: number;
   files: { path: string; bytes: number }[];
-  /** Tensors by the kind of their name, with layers and modules counted together. */
+  /** Tensors by the kind of their name, aggregated over layers and modules. */
   tensors: { kind: string; count: number; parameters: number; shapes: string[] }[];
-  /** The options that are set: neither empty nor off. */
+  /** The options that are neither empty nor off. */
   config: Record<string, unknown>;
   needs: AdapterNeeds;
   runtimes: string[];
-  /** Answered when a base model is given. */
+  /** Present if a base model is given. */
   fits: { base: string; share_of_base: number; mergeable: boolean; faults: string[] } | null;
 }
 
-/** What must be there before the adapter does what it was trained for. */
+/** The requirements of the adapter. */
 export interface AdapterNeeds {
   base_model: string | null;
-  /** Of the base model's weights; null when the files do not say. The Python libraries' files never do. */
+  /** SHA-256 of the base model's weights; null if the files do not give it. Files of the Python libraries never do. */
   base_sha256: string | null;
   /** Python library that reads the files, and the version that wrote them. */
   library: string | null;
   /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens: number[];
-  /** Positions of the model's context that the adapter takes up. */
+  /** Number of positions of the model's context that the adapter uses. */
   positions: number;
-  /** Modules that the files hold whole. */
+  /** Modules that the files hold in full. */
   modules: string[];
-  /** The `num_labels` that the model must have: the height of the head in the files. */
+  /** The `num_labels` that the model must have: the number of rows of the head in the files. */
   classes: number | null;
 }
 
-/** Reads an adapter folder, and compares it with a base model if one is given. Throws what `readAdapter` throws. */
+/** Reads an adapter folder, and checks whether it fits a base model if one is given. Throws what `readAdapter` throws. */
 export async function inspectAdapter(folder: string, base: BaseModel | null = null): Promise<AdapterReport> {
   const adapter = base ? await readAdapterFor(base, folder) : await readAdapter(folder);
   const { config, common, tensors } = adapter;
@@ -105,7 +105,7 @@ function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds
   const method = methodOf(config);
   const { library, files } = method;
   const { virtualTokens, prefixLength } = leadingPositions(config);
-  // A classifier's config names every head that models may have; its files hold one.
+  // A classifier's config lists all heads that models may have; its files hold one.
   const saved = ('modules_to_save' in config && config.modules_to_save) || [];
   return {
     base_model: common.base_model_name_or_path,
@@ -118,7 +118,7 @@ function needsOf({ config, common, tensors, baseDigest }: Adapter): AdapterNeeds
   };
 }
 
-/** By names without layer numbers and modules: from the method's own part on, else from the last part but one. */
+/** Groups tensors by names without layers and modules: from the method's own part on, else from the last part but one. */
 function kindsOf(tensors: Adapter['tensors'], own: string[]): AdapterReport['tensors'] {
   const ownPart = own.length === 0 ? null : new RegExp(`([^.]*(?:${own.join('|')})[^.]*(?:\\.\\w+)*)$`);
   const kinds = new Map<string, { count: number; parameters: number; shapes: Set<string> }>();

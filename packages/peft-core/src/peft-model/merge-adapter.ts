@@ -16,20 +16,20 @@ import { dequantised } from '../weights/dequantised.ts';
 import { adapterConfig } from './adapter-architecture.ts';
 import { readFittingAdapter } from './adapter-fit.ts';
 
-/** What an adapter is merged into: the base model as it is served, or the quantised one of training, unpacked. */
+/** The weights that an adapter is merged into: the base model's original ones, or those of the quantised base of training, unpacked. */
 export type MergeBase = 'original' | 'dequantised';
 
 export interface MergedModel {
   base: MergeBase;
-  /** The quantised base that the adapter was trained on; null where its files name none. */
+  /** The quantised base that the adapter was trained on; null if its files name none. */
   quantised: QuantisedBase | null;
 }
 
 /**
- * Writes the base model with an adapter merged into its weights as a plain Hugging Face folder, whose generation_config.json ends answers
- * where turns of conversations end, too. With `into` "dequantised" the base's weights are first quantised as they were while the adapter
- * trained, and unpacked: the model is then the one that was trained. Throws what `readFittingAdapter` throws, `not_mergeable`;
- * `base_not_quantised` where the adapter's files name no quantised base.
+ * Writes the base model with an adapter merged into its weights as a plain Hugging Face folder. Its generation_config.json also ends
+ * answers at the end of a turn. With `into` "dequantised" the base's weights are first quantised as in the adapter's training, and
+ * unpacked: the result is then the model that was trained. Throws what `readFittingAdapter` throws, `not_mergeable`;
+ * `base_not_quantised` if the adapter's files name no quantised base.
  */
 export async function mergeAdapter({
   base,
@@ -70,14 +70,14 @@ export async function mergeAdapter({
     const merge = merges.get(name);
     return merge ? merge(data, (key: string) => tensors.get(keyPrefix + key)!.data) : data;
   };
-  // A tied weight that is merged otherwise than the one it is tied to becomes a weight of its own.
+  // A tied weight with another merge than its source becomes a separate weight.
   const untied = Object.entries(architecture.aliases)
     .filter(([alias, source]) => merges.get(alias) !== merges.get(source))
     .map(([name, source]) => ({
       name,
       shape: architecture.parameters.find((p) => p.name === source)!.shape,
     }));
-  // A head that the base lacks comes from the adapter; what neither has is left out.
+  // A head that the base lacks comes from the adapter; parameters that neither has are omitted.
   const own = architecture.parameters.filter(({ name }) => stored(name) !== undefined || merges.has(name));
   await writeModelFolder(outputDir, {
     base,

@@ -17,29 +17,29 @@ import type { AdaptedWeights, ParameterTensors } from './adapted-weights.ts';
 
 export interface RuntimeOptions {
   parameters: ParameterTensors;
-  /** As ModelRuntime's, and `prefix` holds keys and values that every token of every row sees besides. */
+  /** `ModelRuntime.attend`; `prefix` holds keys and values that every token of every row sees in addition. */
   attend(site: AttentionSite, projections: Projections, prefix?: KeyValuePrefix): tf.Tensor;
   random?: RandomState;
   /** `(K)` int32: positions whose hidden states are read at the end; absent: all. */
   read?: tf.Tensor;
-  /** Collects the constants that the caller disposes when it has its gradients; without it nothing is kept. */
+  /** Collects the constants, which the caller disposes when it has its gradients; without it no tensor is kept. */
   constants?: tf.Tensor[];
   /** Keep only each block's input for the backward pass. */
   checkpointing?: boolean;
 }
 
-/** One forward pass: the weights as they are under its parameters. */
+/** The state of one forward pass. */
 interface Pass {
   weights: AdaptedWeights;
   context: LayerContext;
-  /** Those of `context`; a block that runs again for its gradients has others. */
+  /** The parameters of `context`; replaced while a block runs again for its gradients. */
   parameters: ParameterTensors;
   random: RandomState | undefined;
   find(name: string): Weight | null;
   required(name: string): Weight;
 }
 
-/** A forward pass's modules, as the adapter changes them. `lastLayer` is the one after which only `read` rows are needed. */
+/** The modules of a forward pass, as the adapter changes them. After layer `lastLayer` only the rows in `read` are needed. */
 export function createRuntime(
   weights: AdaptedWeights,
   lastLayer: number,
@@ -51,7 +51,7 @@ export function createRuntime(
   const { context, required } = pass;
   return {
     attend(site, projections) {
-      // PEFT's prefixes are in the cache, which an encoder does not have.
+      // PEFT puts prefixes into the cache, which an encoder does not have.
       const prefix = (site.kind ?? 'self') === 'self' ? attachment?.prefix?.(context, site) : undefined;
       return options.attend(site, projections, prefix);
     },
@@ -114,7 +114,7 @@ function startPass(weights: AdaptedWeights, { parameters, random }: RuntimeOptio
   return pass;
 }
 
-/** A linear module's output `(N, out)` of x `(N, in)`. */
+/** The output `(N, out)` of a linear module for x `(N, in)`. */
 function adaptedLinear(pass: Pass, module: string, x: tf.Tensor): tf.Tensor {
   const { attachment } = pass.weights;
   const weight = pass.required(`${module}.weight`);
@@ -130,7 +130,7 @@ function adaptedLinear(pass: Pass, module: string, x: tf.Tensor): tf.Tensor {
   return wrapper ? wrapper(pass.context, x, base, { product, weight, bias }) : base(x);
 }
 
-/** The one matrix of modules that are a stack of this program's; null where they are not. */
+/** The common matrix of modules that this program stores as a stack; null if they are not one. */
 function stackOf(pass: Pass, modules: string[]): FrozenWeight | null {
   const weights = modules.map((module) => pass.required(`${module}.weight`));
   const [first] = weights;
@@ -139,7 +139,7 @@ function stackOf(pass: Pass, modules: string[]): FrozenWeight | null {
   return stack && together ? stack : null;
 }
 
-/** The outputs `(N, Σ out)` of modules that are a stack, side by side. */
+/** The outputs `(N, Σ out)` of the modules of a stack, side by side. */
 function stackedLinear(pass: Pass, whole: FrozenWeight, modules: string[], x: tf.Tensor): [tf.Tensor] {
   const biases = modules.map((module) => pass.find(`${module}.bias`));
   const values = () => biases.map((bias) => weightValue(bias!));
@@ -150,7 +150,7 @@ function stackedLinear(pass: Pass, whole: FrozenWeight, modules: string[], x: tf
   return [bias ? tf.add(product, bias) : product];
 }
 
-/** The updates of low rank of modules whose outputs `(N, Σ out)` lie side by side. */
+/** The low-rank updates of modules whose outputs `(N, Σ out)` are side by side. */
 function updatesOf({ weights, context, required, random }: Pass, modules: string[]): LowRankPair[] {
   let offset = 0;
   return modules.flatMap((module) => {
@@ -164,7 +164,7 @@ function updatesOf({ weights, context, required, random }: Pass, modules: string
   });
 }
 
-/** A block of which only the input is kept: it runs again, with the same random numbers, for its gradients. */
+/** Runs a block and keeps only its input: for its gradients it runs again, with the same random numbers. */
 function checkpointedBlock(
   pass: Pass,
   path: string,

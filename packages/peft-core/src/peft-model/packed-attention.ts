@@ -9,17 +9,17 @@ import { usesKernels } from '../nn/computation.ts';
 import type { RandomState } from '../nn/dropout.ts';
 import type { RuntimeOptions } from './peft-model.ts';
 
-/** Which position of packed rows belongs to which sequence. */
+/** The sequences that the positions of packed rows belong to. */
 export interface PackedGrid {
   rows: number;
   tokens: number;
   /** `(rows · tokens)` int32: the number, from 1, of a token's sequence within its row; 0 is padding. */
   segments: tf.Tensor;
-  /** `(rows · tokens)` int32: a token's position in its sequence, counted from the start of a prefix of keys and values. */
+  /** `(rows · tokens)` int32: a token's position in its sequence, including the positions of a prefix of keys and values. */
   positions: tf.Tensor;
-  /** As `PackedPositions` has them. */
+  /** As in `PackedPositions`. */
   parents?: tf.Tensor;
-  /** `(S, 4)` int32: the same by sequence, as `segmentAttention` takes it; absent where nobody made it. */
+  /** `(S, 4)` int32: the same information by sequence, for `segmentAttention`; optional. */
   spans?: tf.Tensor;
 }
 
@@ -31,7 +31,7 @@ export interface PackedAttentionOptions {
 }
 
 /**
- * Attention within packed sequences, for `PeftModel.runtime`. Each mask is made once, for all layers that share it, and kept in
+ * Attention within packed sequences, for `PeftModel.runtime`. Each mask is computed once for all layers that share it, and kept in
  * `constants`, if given, until the caller disposes them. With `random`, the base model's dropout is applied.
  */
 export function packedAttention(
@@ -42,7 +42,7 @@ export function packedAttention(
   const { rows, tokens, segments } = grid;
   const masks = new Map<string, Mask>();
   const shared = new Map<string, tf.Tensor>();
-  // What a block makes is disposed when the block ends.
+  // Tensors created in a block are disposed when the block ends, unless they are kept.
   const kept = (x: tf.Tensor) => {
     constants?.push(tf.keep(x));
     return x;
@@ -65,7 +65,7 @@ export function packedAttention(
   }
 
   const biases = new WeakMap<tf.Tensor, ScoreBias>();
-  /** Made once of what layers share. A block that runs again for its gradient has its own. */
+  /** The bias of a site, computed once for the layers that share it. A block that runs again for its gradient computes its own. */
   function biasOf({ bias, relative, kind }: AttentionSite): ScoreBias | undefined {
     const whose = relative ?? bias;
     if (!whose) return undefined;
@@ -75,7 +75,7 @@ export function packedAttention(
     return made;
   }
 
-  /** The spans of a site's queries and keys as `segmentAttention` takes them; undefined where nobody made them. */
+  /** The spans of a site's queries and keys for `segmentAttention`; undefined if the grids have none. */
   function spansOf(kind: AttentionSite['kind']): tf.Tensor | undefined {
     if (kind === 'self') return grid.spans;
     if (kind === 'encoder' || !encoder?.spans || !grid.spans) return encoder?.spans;
@@ -101,7 +101,7 @@ export function packedAttention(
   };
 }
 
-/** x `(rows, kvHeads, T, D)` with `first` `(kvHeads, n, D)` put before every row's. */
+/** Puts `first` `(kvHeads, n, D)` before the keys of every row of x `(rows, kvHeads, T, D)`. */
 export function before(x: tf.Tensor, first: tf.Tensor): tf.Tensor {
   const spread = tf.mul(tf.expandDims(first, 0), tf.ones([x.shape[0]!, 1, 1, 1]));
   return tf.concat([spread, x], 2);

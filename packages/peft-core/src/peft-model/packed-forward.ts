@@ -13,19 +13,19 @@ export interface PackedTokens extends PackedGrid {
   read?: tf.Tensor;
 }
 
-/** What a forward pass needs besides when the model trains. */
+/** Additional inputs of a forward pass in training. */
 export interface TrainingPass {
   random: RandomState;
   /** Tensors to keep until the caller has its gradients and disposes them. */
   constants: tf.Tensor[];
   checkpointing: boolean;
-  /** How far the noise on each position's embedding goes, `(rows · tokens)`, and on each of an encoder's input; absent: none. */
+  /** Amplitude of the noise on each position's embedding, `(rows · tokens)`, and on each of an encoder's input; absent: none. */
   noise?: { own: tf.Tensor; input?: tf.Tensor };
 }
 
 /**
- * A forward pass over packed sequences. `input` is what an encoder-decoder's encoder reads. Returns the hidden states that are read,
- * `(K or rows · tokens, H)`, before the final norm, and the runtime for what follows.
+ * A forward pass over packed sequences. `input` is the input of an encoder-decoder's encoder. Returns the hidden states that are read,
+ * `(K or rows · tokens, H)`, before the final norm, and the runtime for further layers.
  */
 export function packedForward(
   model: PeftModel,
@@ -47,7 +47,7 @@ export function packedForward(
   return { hidden: architecture.body(runtime, own.ids, grid, { states }), runtime };
 }
 
-/** The runtime whose embeddings of these tokens have noise on them. */
+/** A runtime that adds noise to the embeddings of these tokens. */
 function noisy(
   runtime: ModelRuntime,
   own: PackedTokens,
@@ -62,7 +62,7 @@ function noisy(
   return {
     ...runtime,
     embedding(module, ids) {
-      // Positions and kinds of tokens are embedded, too.
+      // Position and token-type embeddings, which also call this function, get no noise.
       const ofTokens = scales.get(ids);
       const x = runtime.embedding(module, ids);
       return ofTokens ? withNoise(x, ofTokens, nextSeed(random)) : x;

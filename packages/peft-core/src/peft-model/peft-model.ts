@@ -20,29 +20,29 @@ export interface PeftModel {
   peft: PeftConfig | null;
   attachment: Attachment | null;
   layout: AdapterLayout;
-  /** null when there is nothing to train: the plain base model. */
+  /** null if there is nothing to train: the plain base model. */
   adapter: Variable | null;
   /** Ids of the virtual tokens before every sequence, from the vocabulary's size on. */
   virtualTokens: number[];
-  /** The model's own forward pass over `attend`, with adapter parameters taken from `parameters`. */
+  /** The model's forward pass with attention by `attend` and adapter parameters from `parameters`. */
   runtime(options: RuntimeOptions): ModelRuntime;
-  /** A weight as the model uses it: trained replacement, alias or frozen; null when the model has none of that name. */
+  /** A weight as the model uses it: trained replacement, alias or frozen; null if the model has none with this name. */
   weight(name: string, parameters: ParameterTensors): Weight | null;
-  /** What the adapter is saved as, from its trained parameters; null when that is these parameters themselves. */
+  /** Computes the tensors to save from the trained parameters; null if they are the trained parameters themselves. */
   fold: ((parameters: ParameterTensors) => ParameterTensors) | null;
-  /** Modules whose matrices were declared as one. */
+  /** Modules whose matrices are declared as one. */
   stacks: readonly string[][];
-  /** The base's weights as they were declared, for other adapters on them. */
+  /** The base's weights as declared, so that other adapters can share them. */
   frozen: ReadonlyMap<string, FrozenWeight>;
-  /** True when a tuner wraps this linear module. */
+  /** Whether a tuner wraps this linear module. */
   wraps(module: string): boolean;
-  /** What a method puts before the keys and values of an attention; null when it puts nothing there. */
+  /** The keys and values that a method puts before those of an attention; null if there are none. */
   prefix(site: Pick<AttentionSite, 'layer'>, parameters: ParameterTensors): KeyValuePrefix | null;
 }
 
 /**
  * Declares base weights in `builder` (stored as `storage`; norms and biases always in float32) and attaches the adapter.
- * The declared variables still have to be written: see `load-weights.ts`.
+ * The declared variables must still be written: see `load-weights.ts`.
  */
 export function declarePeftModel(
   builder: ProgramBuilder,
@@ -57,7 +57,7 @@ export function declarePeftModel(
   return { ...attachAdapter(builder, architecture, frozen, peft, { form, name: 'adapter' }), stacks };
 }
 
-/** Of the base's weights what depends on the adapter: those for which it is the same can share them. */
+/** The properties of the declared base weights that depend on the adapter: adapters with equal results can share the weights. */
 export function baseForm(
   architecture: Architecture,
   peft: PeftConfig | null,
@@ -67,7 +67,7 @@ export function baseForm(
   return { stacks, withHead: readsBaseHead(architecture, peft) };
 }
 
-/** Those of which every module is as it was, or has an update of low rank alone. */
+/** The stacks in which every module is unchanged or has only a low-rank update. */
 function usableStacks(architecture: Architecture, peft: PeftConfig | null): string[][] {
   const attachment = peft && attach(peft, architecture, 'folded');
   const changed = (module: string) =>
@@ -76,7 +76,7 @@ function usableStacks(architecture: Architecture, peft: PeftConfig | null): stri
   return architecture.stacks.filter((stack) => !stack.some(changed));
 }
 
-/** Whether the base model's own head for the task is read: without an adapter, or with one that leaves it as it is. */
+/** Whether the base model's own head for the task is used: without an adapter, or with one that does not replace it. */
 export function readsBaseHead(architecture: Architecture, peft: PeftConfig | null): boolean {
   if (peft === null) return true;
   const { replacements } = attach(peft, architecture, 'folded');
@@ -84,7 +84,7 @@ export function readsBaseHead(architecture: Architecture, peft: PeftConfig | nul
   return head.some(({ name }) => !replacements?.has(name));
 }
 
-/** An adapter, its values in the variable `name`, on base weights that are declared already: several may share them. */
+/** Attaches an adapter, with its values in the variable `name`, to declared base weights, which several adapters may share. */
 export function attachAdapter(
   builder: ProgramBuilder,
   architecture: Architecture,
@@ -117,7 +117,7 @@ export function attachAdapter(
   };
 }
 
-/** The adapter's parameters as tensors, cut from the flat variable; empty for the plain base model. */
+/** The adapter's parameters as slices of the flat variable; empty for the plain base model. */
 export function adapterTensors(model: PeftModel): ParameterTensors {
   return model.adapter ? model.layout.split(model.adapter.read()) : new Map();
 }

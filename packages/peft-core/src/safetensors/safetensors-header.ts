@@ -2,7 +2,7 @@ import { GraftError } from '../errors.ts';
 import { jsonExtent } from '../schema/json-extent.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 
-/** Bytes per value of every dtype the format names, widest first: the order in which the reference writer lays tensors out. */
+/** Bytes per value of every dtype in the format, widest first: the order in which the reference writer stores tensors. */
 export const safetensorsTypes = {
   U64: 8,
   I64: 8,
@@ -37,14 +37,14 @@ export interface SafetensorsHeader {
   tensors: Map<string, SafetensorsEntry>;
 }
 
-/** Headers above this are refused before memory is taken: 16 MB describes some 100,000 tensors, ten times the largest models. */
+/** Maximum header size, checked before memory is allocated: 16 MB describes about 100,000 tensors, ten times the largest models. */
 export const longestHeader = 16_000_000;
 
-/** A header has three levels, and some ten values for each tensor. More would be gigabytes in memory. */
+/** A header has three levels, and about ten values per tensor. More would need gigabytes of memory. */
 const deepest = 8;
 const mostValues = 3_000_000;
 
-/** A tensor has at most this many dimensions, as in numpy 2. */
+/** Maximum number of dimensions of a tensor, as in numpy 2. */
 const mostDimensions = 64;
 
 function invalid(path: string, what: string, cause?: unknown): GraftError {
@@ -64,8 +64,8 @@ export function headerLength(path: string, word: Uint8Array, fileSize: number): 
 }
 
 /**
- * Parses and checks a header: every tensor's bytes must be its dtype × shape, and all tensors together must cover the
- * rest of the file exactly once. Throws GraftError `invalid_safetensors` naming file and tensor.
+ * Parses and checks a header: every tensor's bytes must match its dtype and shape, and all tensors together must cover the
+ * rest of the file exactly once. Throws GraftError `invalid_safetensors`, which names file and tensor.
  */
 export function parseHeader(path: string, header: Uint8Array, fileSize: number): SafetensorsHeader {
   if (header[0] !== 0x7b) throw invalid(path, 'header does not begin with "{"');
@@ -81,7 +81,7 @@ export function parseHeader(path: string, header: Uint8Array, fileSize: number):
     json = JSON.parse(text);
   } catch (cause) {
     if (cause instanceof GraftError) throw cause;
-    // Not as the cause: what parsing it says quotes it.
+    // The parser's error is not the cause, because its message quotes the header.
     throw invalid(path, 'header is not JSON');
   }
   const start = 8 + header.byteLength;

@@ -9,7 +9,7 @@ import { writeSafetensors } from './write-safetensors.ts';
 
 const at = tempFolder();
 
-/** A file with this header and so many bytes of data. */
+/** Writes a file with this header and `dataBytes` bytes of data. */
 function file(name: string, header: unknown, dataBytes: number): string {
   const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const length = Buffer.alloc(8);
@@ -100,7 +100,7 @@ test('a file is the same whatever is written and hashed at a time, and is read i
   const whole = await writeSafetensors(at('whole.safetensors'), tensors);
   const bytes = readFileSync(whole.path);
   assert.equal(createHash('sha256').update(bytes).digest('hex'), whole.sha256);
-  // 160 bytes of values: less, as much, a divisor, and none of these.
+  // The values have 160 bytes: chunks one byte shorter and longer, equal, a divisor, neither, and one byte.
   for (const chunk of [159, 160, 161, 80, 7, 1]) {
     const written = await writeSafetensors(at('cut-up.safetensors'), tensors, { format: 'pt' }, chunk);
     assert.deepEqual([written.sha256, written.bytes], [whole.sha256, whole.bytes], `${chunk}`);

@@ -70,7 +70,7 @@ export class SafetensorsFile implements TensorSource {
     this.#tensors = tensors;
   }
 
-  /** Throws GraftError `invalid_safetensors` naming file and tensor; see safetensors-header.ts for what is checked. */
+  /** Throws GraftError `invalid_safetensors`, which names file and tensor; for the checks see safetensors-header.ts. */
   static async open(path: string): Promise<SafetensorsFile> {
     const file = await RandomAccessFile.open(path);
     try {
@@ -131,7 +131,7 @@ export class SafetensorsFile implements TensorSource {
     return entry;
   }
 
-  /** Of a floating-point tensor. */
+  /** The function that reads a floating-point tensor's values as float32. */
   #fill(name: string, { dtype, position }: SafetensorsEntry): Fill {
     switch (dtype) {
       case 'F32':

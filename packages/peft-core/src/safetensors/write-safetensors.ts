@@ -6,9 +6,9 @@ import { type SafetensorsType, safetensorsTypes } from './safetensors-header.ts'
 export interface TensorToWrite {
   name: string;
   shape: readonly number[];
-  /** F32 when left out. 16-bit floats come as bit patterns. */
+  /** Default F32. 16-bit floats are given as bit patterns. */
   dtype?: SafetensorsType;
-  /** The values, or a function that fetches them when their turn comes, so that a model is never whole in memory. */
+  /** The values, or a function that loads them when they are written, so that a model is never completely in memory. */
   data: ArrayBufferView | (() => Promise<ArrayBufferView>);
 }
 
@@ -18,12 +18,12 @@ export interface WrittenFile {
   sha256: string;
 }
 
-/** Hashed and written at a time: Node does neither with 2^31 bytes or more at once. */
+/** Number of bytes hashed and written at a time: Node supports less than 2^31 bytes per call. */
 const BYTES_PER_CHUNK = 1 << 26;
 
 /**
- * Writes a safetensors file byte for byte as the reference implementation does: tensors by descending width of dtype,
- * then by name; header padded with spaces to 8 bytes. Complete and on disk, or absent: it is written beside `path`,
+ * Writes a safetensors file byte for byte like the reference implementation: tensors by descending width of dtype,
+ * then by name; header padded with spaces to 8 bytes. The file is complete and on disk, or absent: it is written beside `path`,
  * synced and renamed.
  */
 export async function writeSafetensors(

@@ -3,7 +3,7 @@ import type { ModelRuntime } from '../models/architecture.ts';
 import { headLoss, lossesOfLogits } from '../nn/cross-entropy.ts';
 import type { ParameterTensors, PeftModel } from '../peft-model/peft-model.ts';
 
-/** `(T)` log-probabilities of `labels` `(T)` int32 by the language model's head on normed hidden states `(T, H)`. */
+/** Log-probabilities `(T)` of `labels` `(T)` int32, computed by the language model's head from normalised hidden states `(T, H)`. */
 export function logProbabilities(
   model: PeftModel,
   runtime: ModelRuntime,

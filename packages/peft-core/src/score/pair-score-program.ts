@@ -9,11 +9,11 @@ import type { ScoreLayout } from './score-program.ts';
 export interface PairScoreProgram {
   program: Program;
   model: PeftModel;
-  /** Log-probability of each label, given the input and the labels before it. Both must fit the longest length. */
+  /** Log-probability of each label, given the input and the labels before it. Both must fit the largest length. */
   scoreOne(input: number[], labels: number[]): number[];
 }
 
-/** Scores of an encoder-decoder. A function is made for each pair of lengths when it is first needed. */
+/** Scores for an encoder-decoder. The function for each pair of lengths is built at its first use. */
 export function buildPairScoreProgram(
   architecture: Architecture,
   peft: PeftConfig | null,
@@ -63,7 +63,7 @@ export function buildPairScoreProgram(
   };
 }
 
-/** `values`, and zeros behind them. */
+/** An array with `values`, padded with zeros. */
 function filled(length: number, values: number[]): Int32Array {
   const array = new Int32Array(length);
   array.set(values);

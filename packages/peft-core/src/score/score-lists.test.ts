@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MOST_MEMBERS, scoreLists } from './score-lists.ts';
 
 const lengths = [32, 128, 256, 512, 1024, 2048];
-/** `own` ids that no other input has, after `shared` that all of them have. */
+/** `shared` ids that all inputs have in common, followed by `own` ids that differ. */
 const input = (shared: number, own: number, number: number) =>
   Int32Array.from([
     ...Array(shared).keys(),
@@ -28,13 +28,13 @@ test('inputs under one long beginning are computed in few lists, each with it on
 });
 
 test('a list is made only where it is less than its inputs one by one', () => {
-  // Sixteen of 32 positions are no less than one list of all.
+  // Sixteen inputs padded to 32 positions cost no less than one list of all.
   const short = Array.from({ length: 4 }, (_, i) => input(9, 20, i));
   assert.deepEqual(
     scoreLists(short, lengths, true).map(({ members }) => members),
     [[0], [1], [2], [3]],
   );
-  // Held against each other, two of a thousand positions would cost more than a list saves.
+  // Attention within a list of two inputs of a thousand positions each would cost more than the list saves.
   const long = Array.from({ length: 2 }, (_, i) => input(600, 900, i));
   assert.deepEqual(
     scoreLists(long, lengths, true).map(({ tokens }) => tokens),

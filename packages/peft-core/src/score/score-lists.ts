@@ -1,23 +1,23 @@
 import { costOf, sharedPrefixes } from '../examples/index.ts';
 
-/** Inputs that one run scores: one, or several behind the beginning that they share. */
+/** Inputs that one run scores: one input, or several that share a prefix. */
 export interface ScoreList {
-  /** Their indices. */
+  /** Indices of the inputs. */
   members: number[];
-  /** Positions of that beginning. Each input has one of its own at least. */
+  /** Length of the shared prefix. Each input has at least one further position. */
   shared: number;
-  /** Positions of the run, padding included: one of the lengths that there are. */
+  /** Number of positions of the run, including padding: one of the available lengths. */
   tokens: number;
 }
 
-/** Longest list that is made for what it saves: every position is held against every other. */
+/** Maximum length of a list of several inputs: the cost of attention is quadratic in the length. */
 const LONGEST_SHARED = 1024;
-/** Members of a list at most. */
+/** Maximum number of inputs in a list. */
 export const MOST_MEMBERS = 64;
 
 /**
- * How inputs are computed, of which each fits the longest of `lengths` (in ascending order): those of a group with a common beginning
- * in lists, where that is less than each by itself. `shares` is whether all of them see the same of it.
+ * Divides inputs into lists. Each input must fit the largest of `lengths` (in ascending order). Inputs with a common prefix share
+ * lists if that costs less than separate runs. `shares`: the prefix has the same states in all inputs.
  */
 export function scoreLists(
   inputs: readonly Int32Array[],
@@ -31,7 +31,7 @@ export function scoreLists(
   const grouped = new Set<number>();
   const lists = groups.flatMap(({ members, length }) => {
     for (const member of members) grouped.add(member);
-    // What comes after its last position differs, so that one is each input's own.
+    // The next token differs after the prefix's last position, so this position belongs to each input.
     const shared = length - 1;
     const ways = lengths
       .filter((most) => most <= LONGEST_SHARED)
@@ -45,7 +45,7 @@ export function scoreLists(
   return [...lists, ...alone.filter((_, i) => !grouped.has(i))];
 }
 
-/** Members in lists of `most` positions at most; one that does not fit stands alone. */
+/** Divides members into lists of at most `most` positions; a longer input gets its own list. */
 function packed(inputs: readonly Int32Array[], members: number[], shared: number, most: number): number[][] {
   const lists: number[][] = [];
   let left = 0;

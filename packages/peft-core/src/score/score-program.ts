@@ -14,24 +14,24 @@ import type { ClassifierScore, EmbeddingScore, LanguageScore } from './score.ts'
 import { MOST_MEMBERS, type ScoreList, scoreLists } from './score-lists.ts';
 
 export interface ScoreLayout {
-  /** Positions count from here. */
+  /** Position of the first token. */
   firstPosition: number;
-  /** How one vector is made of an input. */
+  /** How an input is pooled into one vector. */
   pooling: 'first' | 'last' | 'mean';
   normalise: boolean;
-  /** Lengths that inputs are padded to, virtual tokens counted, in ascending order. */
+  /** Lengths that inputs are padded to, including virtual tokens, in ascending order. */
   lengths: number[];
 }
 
-/** Of one input. */
+/** The score of one input. */
 export type OwnScore = LanguageScore | ClassifierScore | EmbeddingScore;
 
 export interface ScoreProgram {
   program: Program;
   model: PeftModel;
-  /** Inputs that are worth scoring at once: 1 where none is computed with others. */
+  /** Number of inputs that are worth scoring together; 1 if inputs share no computation. */
   atOnce: number;
-  /** Scores inputs, each of which must fit the longest length. A beginning that some have in common is computed once where that is exact. */
+  /** Scores inputs; each must fit the largest length. A common prefix is computed once if that is exact. */
   score(inputs: number[][]): OwnScore[];
 }
 
@@ -40,19 +40,19 @@ interface Forward {
   model: PeftModel;
   runtime: ModelRuntime;
   parameters: ParameterTensors;
-  /** `(T, H)`, normed. */
+  /** `(T, H)`, normalised. */
   hidden: tf.Tensor;
-  /** `(T)` int32: the token after each, of the input's own; 0 elsewhere. */
+  /** `(T)` int32: the next token of the same input; 0 elsewhere. */
   next: tf.Tensor;
-  /** `(T)`: each position's share in its input's vector. */
+  /** `(T)`: each position's weight in its input's vector. */
   shares: tf.Tensor;
   /** `(T)` int32: the number of that vector. */
   vectors: tf.Tensor;
-  /** How many vectors there are. */
+  /** Number of vectors. */
   count: number;
 }
 
-/** A function is made for each length when it is first needed. */
+/** Builds the program. The function for each length is built at its first use. */
 export function buildScoreProgram(
   architecture: Architecture,
   peft: PeftConfig | null,
@@ -69,7 +69,7 @@ export function buildScoreProgram(
     return builder.function(`score_${tokens}_${count}`, { ...perToken, shares }, (inputs) => {
       const { next, shares, vectors, ...own } = inputs;
       const parameters = adapterTensors(model);
-      // Without `parents` where there are none to see.
+      // A single input has no prefix, so `parents` is omitted.
       const { parents: _, ...apart } = own;
       const grid = { rows: 1, tokens, ...(count > 1 ? own : apart) };
       const { hidden: states, runtime } = packedForward(model, parameters, grid, null);
@@ -96,7 +96,7 @@ export function buildScoreProgram(
         const [width, values] = [out.shape[1] ?? 1, out.data as Float32Array];
         const row = (i: number) => [...values.subarray(i * width, (i + 1) * width)];
         for (const [i, member] of list.members.entries()) {
-          // Virtual tokens are no part of what is scored.
+          // Virtual tokens are not scored.
           const own = places[i]!.slice(model.virtualTokens.length);
           scores[member] = scoreFrom(architecture.task, row, own, i);
         }
@@ -106,13 +106,13 @@ export function buildScoreProgram(
   };
 }
 
-/** Whether every input sees the same of a beginning that it has in common with others, and is told what it needs of it. */
+/** Whether a shared prefix has the same states in all inputs, and scores do not need pooling over it. */
 function sharesBeginnings({ attention, encoder, task }: Architecture, { pooling }: ScoreLayout): boolean {
   if (attention !== 'causal' || encoder) return false;
   return task === 'CAUSAL_LM' || task === 'TOKEN_CLS' || pooling === 'last';
 }
 
-/** Feeds of a list, and for each member the places of its positions, those of the beginning first. */
+/** The feeds of a list, and for each member the places of its positions, those of the prefix first. */
 function laidOut(
   list: ScoreList,
   inputs: readonly Int32Array[],
@@ -125,7 +125,7 @@ function laidOut(
   const parents = ints().fill(-1);
   const shares = new Float32Array(tokens);
   let length = 0;
-  /** Positions [from, to) of `ids`; returns their places. */
+  /** Adds the positions [from, to) of `ids`; returns their places. */
   const put = (ids: Int32Array, from: number, to: number, segment: number, vector: number): number[] =>
     Array.from({ length: to - from }, (_, i) => {
       const [t, at] = [from + i, length++];
@@ -149,7 +149,7 @@ function laidOut(
   return { ...filled, parents, shares, places };
 }
 
-/** Of the member of this number, from the rows of what was computed; `places` are those of its tokens. */
+/** The score of member number `member`, from the rows of the result; `places` are those of its tokens. */
 function scoreFrom(
   task: Architecture['task'],
   row: (i: number) => number[],
@@ -172,7 +172,7 @@ function scoreFrom(
 function scoresOf(forward: Forward, { normalise }: ScoreLayout): tf.Tensor {
   const { model, runtime, hidden } = forward;
   const { architecture } = model;
-  // A share of one position takes that row.
+  // With a weight of 1 at one position, pooling selects that row.
   const pooled = () => pool(hidden, forward.vectors, forward.shares, forward.count);
   switch (architecture.task) {
     case 'TOKEN_CLS':

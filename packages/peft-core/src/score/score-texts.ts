@@ -11,23 +11,23 @@ import { buildPairScoreProgram, type PairScoreProgram } from './pair-score-progr
 import type { Score } from './score.ts';
 import { buildScoreProgram, type ScoreProgram } from './score-program.ts';
 
-/** A text; for an encoder-decoder also its target. */
+/** A text, with a target for an encoder-decoder. */
 export type ScoreInput =
   | { text: string; target?: string }
   | {
       input_ids: number[];
-      /** Token ids of the target, the end of text included. */
+      /** Token ids of the target, including the end-of-text token. */
       labels?: number[];
     };
 
-/** Lengths that the program has functions for. A text is padded to the shortest that holds it. */
+/** Lengths for which the program has functions. A text is padded to the smallest that holds it. */
 const LENGTHS = [32, 128, 256, 512, 1024, 2048];
 const LONGEST = 8192;
 
 /**
- * Scores by a base model or a PEFT model, in float32. Of a causal model some inputs are read ahead, and a beginning that they have in common
+ * Scores inputs by a base model or a PEFT model, in float32. For a causal model several inputs are read ahead, and a common prefix
  * is computed once. The task is the adapter's, or the base model's.
- * Throws `context_length_exceeded`, `invalid_token_id`, `empty_prompt`, `target_missing` and `target_unexpected`, naming the input
+ * Throws `context_length_exceeded`, `invalid_token_id`, `empty_prompt`, `target_missing` and `target_unexpected`, which name the input
  * (counted from 1), `task_head_missing` for a classifier without a head, and what `readFittingAdapter` throws.
  */
 export async function* scoreTexts(options: {
@@ -63,7 +63,7 @@ export async function* scoreTexts(options: {
   }
 }
 
-/** `size` of them at a time; those before a fault are given before it is thrown. */
+/** Yields groups of `size` items. Before an error is thrown, the items before it are yielded. */
 async function* inGroups<T>(each: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
   let group: T[] = [];
   try {
@@ -88,12 +88,12 @@ interface Pair {
 
 type Inputs = AsyncIterable<ScoreInput> | Iterable<ScoreInput>;
 
-/** A program, and what it makes of inputs. */
+/** A program, and the function that scores inputs with it. */
 interface Scorer extends Pick<ScoreProgram, 'program' | 'model'> {
   scores(inputs: Inputs): AsyncGenerator<Score>;
 }
 
-/** `prepare` throws an input's faults; `score` takes `atOnce` of what it gives. */
+/** `prepare` validates an input and throws its faults; `score` takes up to `atOnce` prepared inputs. */
 function scorer<Prepared>(
   { program, model }: Pick<ScoreProgram, 'program' | 'model'>,
   atOnce: number,

@@ -1,4 +1,4 @@
-/** The result for one input. The model's task decides which it is. */
+/** The result for one input. The model's task determines its type. */
 export type Score = { input_ids: number[] } & (LanguageScore | PairScore | ClassifierScore | EmbeddingScore);
 
 export interface LanguageScore {
@@ -6,7 +6,7 @@ export interface LanguageScore {
   logprobs: number[];
 }
 
-/** Of an encoder-decoder. */
+/** The result of an encoder-decoder. */
 export interface PairScore {
   labels: number[];
   /** Natural logarithm of each label's probability given the input and the labels before it. */
@@ -14,11 +14,11 @@ export interface PairScore {
 }
 
 export interface ClassifierScore {
-  /** Of each class; for TOKEN_CLS one such list for each token. */
+  /** One logit per class; for TOKEN_CLS such a list for each token. */
   logits: number[] | number[][];
 }
 
 export interface EmbeddingScore {
-  /** The input's vector, pooled and normalised as the base model's files say. */
+  /** The input's vector, pooled and normalised according to the base model's files. */
   embedding: number[];
 }

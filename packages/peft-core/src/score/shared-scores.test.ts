@@ -1,4 +1,4 @@
-/** Inputs with a common beginning, which is computed once: each must score as it does alone. */
+/** Inputs with a common prefix, which is computed once, must have the same scores as when scored alone. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ const system = 'You are a shop that lends bikes to people who come by train, and
 const other = 'Say whether this message is a question or an order, and nothing else at all: ';
 const texts = [
   ...Array.from({ length: 12 }, (_, i) => `${system}${'How many, and when? '.slice(i)}${i}`),
-  // All of it is the beginning of others; and the same twice.
+  // One input is the prefix of others, and one appears twice.
   system,
   `${system}0`,
   `${system}0`,
@@ -44,7 +44,7 @@ async function scoresOf(base: BaseModel, adapterDir: string | null, input: Score
   return scores;
 }
 
-/** One by one, by the same program; which computes them together in fewer runs. */
+/** Scores inputs one by one with the same program, which otherwise combines them into fewer runs. */
 async function eachAlone(
   base: BaseModel,
   adapterDir: string | null,
@@ -130,7 +130,7 @@ for (const [name, given] of Object.entries(cases)) {
         assert.equal(ids[i]!.length, text.length);
         const [found, wanted] = [numbersOf(together[i]! as OwnScore), numbersOf(alone[i]!)];
         assert.equal(found.length, wanted.length);
-        // Of the largest of its numbers: one that is nearly 0 is a difference of larger ones.
+        // Relative to the largest number, because a number near 0 is the difference of larger ones.
         const scale = wanted.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-6);
         const off = found.reduce((most, x, k) => Math.max(most, Math.abs(x - wanted[k]!)), 0) / scale;
         assert.ok(off < 1e-5, `${text}: off by ${off}`);

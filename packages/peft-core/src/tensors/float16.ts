@@ -1,6 +1,6 @@
 /**
- * Half-precision floats (F16), held as bit patterns in a Uint16Array. All typed-array views of this package assume a little-endian
- * machine, as safetensors and GGUF do; every platform that TensorFlow runs on is one.
+ * Half-precision floats (F16), stored as bit patterns in a Uint16Array. All typed-array views of this package assume a little-endian
+ * machine, as safetensors and GGUF do; all platforms of TensorFlow are little-endian.
  */
 
 /** Bits of the float32 that equals half-precision `bits` (IEEE 754 binary16). NaN payloads are kept. */
@@ -18,7 +18,7 @@ function halfBitsToFloatBits(bits: number): number {
 
 let halfTable: Float32Array | null = null;
 
-/** Value of each of the 65,536 half-precision patterns (256 KiB, made at first use). */
+/** Value of each of the 65,536 half-precision patterns (256 KiB, created at first use). */
 export function halfValues(): Float32Array {
   if (!halfTable) {
     const bits = Uint32Array.from({ length: 65536 }, (_, half) => halfBitsToFloatBits(half));
@@ -29,7 +29,7 @@ export function halfValues(): Float32Array {
 
 /** F16 → F32, exact. */
 export function float16ToFloat32(source: Uint16Array, target: Float32Array): void {
-  // Through the bit patterns: copying a NaN as a number may change its payload.
+  // Copies bit patterns: copying a NaN as a number may change its payload.
   const values = new Uint32Array(halfValues().buffer);
   const out = new Uint32Array(target.buffer, target.byteOffset, target.length);
   for (let i = 0; i < source.length; i++) out[i] = values[source[i]!]!;

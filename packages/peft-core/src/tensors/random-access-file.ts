@@ -1,13 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { GraftError } from '../errors.ts';
 
-/** Longest single read: Node refuses more than 2^31 − 1 bytes at once. */
+/** Maximum bytes of a single read: Node refuses more than 2^31 − 1. */
 const longestRead = 1 << 30;
 
 /** A file read by position through one handle; the whole file is never in memory. */
 export class RandomAccessFile {
   readonly path: string;
-  /** Length in bytes when it was opened. */
+  /** Length in bytes when the file was opened. */
   readonly size: number;
   readonly #handle: FileHandle;
 
@@ -17,7 +17,7 @@ export class RandomAccessFile {
     this.#handle = handle;
   }
 
-  /** Throws GraftError `file_not_found` when there is no regular file at `path`. */
+  /** Throws GraftError `file_not_found` if there is no regular file at `path`. */
   static async open(path: string): Promise<RandomAccessFile> {
     let handle: FileHandle;
     try {
@@ -33,7 +33,7 @@ export class RandomAccessFile {
     return new RandomAccessFile(path, stats.size, handle);
   }
 
-  /** Fills `target` from `position` on. A file that has become shorter is an error, never a short read. */
+  /** Fills `target` from `position` on. Throws if the file has become shorter; never returns a partial result. */
   async readInto(target: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < target.byteLength) {

@@ -12,15 +12,15 @@ export interface TensorInfo {
 export interface TensorSource {
   names(): string[];
   has(name: string): boolean;
-  /** Throws GraftError `tensor_not_found` naming the tensor. */
+  /** Throws GraftError `tensor_not_found`, which names the tensor. */
   info(name: string): TensorInfo;
-  /** The values: in `out`, which has as many places, or in an array of their own. */
+  /** Reads the values into `out`, which must have their number, or into a new array. */
   readFloat32(name: string, out?: Float32Array): Promise<Float32Array>;
-  /** Bit patterns; rounded to nearest even when the tensor is stored wider. */
+  /** Reads the values as bit patterns; wider values are rounded to nearest even. */
   readBfloat16(name: string, out?: Uint16Array): Promise<Uint16Array>;
 }
 
-/** A tensor whose values are in memory, row-major. */
+/** A tensor with its values in memory, row-major. */
 export interface HostTensor {
   shape: number[];
   data: Float32Array;
@@ -31,18 +31,18 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** What every source does with a name it does not have. */
+/** The error of every source for an unknown name. */
 export function tensorNotFound(path: string, name: string): GraftError {
   return new GraftError('tensor_not_found', `${path} has no tensor "${name}"`);
 }
 
-/** Values converted at a time: 4 MB of float32, so that a large tensor is never in memory in two forms. */
+/** Values converted at a time: 4 MB of float32, so that a large tensor is never in memory in two types. */
 export const valuesPerChunk = 1 << 20;
 
-/** Puts values `[start, start + target.length)` of a tensor into `target`. */
+/** Writes the values `[start, start + target.length)` of a tensor into `target`. */
 export type Fill = (start: number, target: Float32Array) => Promise<void>;
 
-/** Reads through `fill` into `out`, so many values at a time. */
+/** Reads through `fill` into `out`, `chunkSize` values at a time. */
 export async function readInChunks(out: Float32Array, chunkSize: number, fill: Fill): Promise<Float32Array> {
   for (let start = 0; start < out.length; start += chunkSize)
     await fill(start, out.subarray(start, start + chunkSize));
@@ -61,10 +61,10 @@ export async function roundToBfloat16(out: Uint16Array, chunkSize: number, fill:
   });
 }
 
-/** Rooms for chunks, used again: fresh memory for each of a model's tensors took a fifth of the time of reading them. */
+/** Reusable buffers for chunks: allocating memory for each of a model's tensors took a fifth of the time of reading them. */
 const rooms: Float32Array[] = [];
 
-/** Calls `use` with rooms for so many values each, or for `most` if that is less. What lies in them is gone when `use` has ended. */
+/** Calls `use` with buffers of `counts` values each, but at most `most`. Their content is not valid after `use`. */
 export async function withRooms<T>(
   counts: number[],
   most: number,
@@ -81,7 +81,7 @@ export async function withRooms<T>(
   }
 }
 
-/** Throws GraftError `invalid_safetensors` or `invalid_gguf` where a tensor is read into an array of another size. */
+/** Throws GraftError `invalid_safetensors` or `invalid_gguf` if a tensor is read into an array of another size. */
 export function checkSize(
   out: { length: number },
   shape: readonly number[],

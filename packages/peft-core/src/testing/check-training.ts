@@ -17,17 +17,18 @@ const STEPS = [0.02, 0.005];
 const ATTEMPTS = 16;
 
 export interface TrainingCheck {
-  /** Largest error of a directional derivative against finite differences, as a share of the largest derivative found. */
+  /** Largest error of a directional derivative against finite differences, relative to the largest derivative. */
   gradientError: number;
   /** Base weights that a training step changed. */
   moved: string[];
-  /** Names of adapter parameters that a training step left exactly as they were. */
+  /** Names of adapter parameters that a training step did not change. */
   still: string[];
 }
 
 /**
- * Holds the gradients of a whole training step, in float32 and without dropout, against finite differences of its loss: along a
- * random direction in all parameters, and in each of up to `samples` parameters alone. Then takes a real step and looks which values changed.
+ * Compares the gradients of a whole training step, in float32 and without dropout, with finite differences of its loss: along a
+ * random direction in all parameters, and in each of up to `samples` parameters alone. Then runs a real step and checks which values
+ * changed.
  */
 export async function checkTraining(
   options: Pick<
@@ -73,7 +74,7 @@ export async function checkTraining(
     // After one step from zero the first moment is (1 − β₁) · gradient.
     const moment = program.read(['exp_avg']).get('exp_avg') as Float32Array;
     const gradient = Float64Array.from(moment, (m) => m / (1 - training.adam_beta1));
-    // Of the slope of the smallest step, by what the sum of a loss loses in float32.
+    // The rounding error of the slope over the smallest step, from the float32 error of the loss.
     const rounding = (20 * 2 ** -23 * Math.abs(await lossAt(start))) / Math.min(...STEPS);
     const errors: number[] = [];
     let largest = 1e-2;
@@ -95,8 +96,8 @@ export async function checkTraining(
           if (agrees()) break;
         }
         if (agrees()) break;
-        // Slopes that differ from each other cross a ReLU's corner, and small ones are lost in rounding: they show nothing.
-        // Another direction may.
+        // Slopes that differ cross a kink of a ReLU, and small ones are lost in rounding: neither can be compared, so try another
+        // direction.
         const [wide, narrow] = slopes as [number, number];
         if (Math.abs(wide - narrow) < 0.01 * Math.abs(wide) && Math.abs(wide) > rounding) break;
       }
@@ -126,7 +127,7 @@ interface Part {
   length: number;
 }
 
-/** All parameters together, then some of them alone, spread evenly. */
+/** All parameters together, then a sample of single parameters, spread evenly. */
 function parts({ model }: TrainProgram, samples: number): Part[] {
   const { entries, size } = model.layout;
   const stride = Math.max(1, Math.floor(entries.length / samples));
@@ -134,7 +135,7 @@ function parts({ model }: TrainProgram, samples: number): Part[] {
   return [{ offset: 0, length: size }, ...some];
 }
 
-/** A unit vector of `size` that points somewhere within a part. */
+/** A random unit vector of `size` that is zero outside a part. */
 function directionIn({ offset, length }: Part, size: number, random: Random): Float64Array {
   const direction = new Float64Array(size);
   for (let i = 0; i < length; i++) direction[offset + i] = random.normal();

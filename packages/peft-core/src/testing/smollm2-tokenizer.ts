@@ -4,7 +4,7 @@ import { openBaseModel } from '../files.ts';
 import { resolveBaseModel } from '../hub/resolve-base-model.ts';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 
-/** SmolLM2's own tokenizer and chat template, of the model that setting up has fetched. */
+/** SmolLM2's own tokenizer and chat template, from the model that the setup script has downloaded. */
 export async function smollm2Tokenizer(): Promise<Tokenizer> {
   const cacheDir =
     process.env.GRAFT_CACHE_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'graft');

@@ -16,16 +16,16 @@ import { attach, tunerFor } from '../tuners/registry.ts';
 import { trainedParameters } from '../tuners/trained-parameters.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
-/** A tiny model, and data of a task that it is for. */
+/** A tiny model, and data for its task. */
 export interface ConformanceModel {
   /** Fields of config.json. */
   config: Record<string, unknown>;
-  /** Eight lines of training data. */
+  /** Returns one of eight lines of training data. */
   line(i: number): object;
   probes: ScoreInput[];
 }
 
-/** Tests what every tuner must do with each of these configurations of `peft`, by name, on one tiny model. */
+/** Tests the requirements for every tuner with each of these `peft` configurations, by name, on one tiny model. */
 export function testTuners(
   model: ConformanceModel,
   configurations: Record<string, Record<string, unknown>>,
@@ -147,7 +147,7 @@ export function testTuners(
         embeddings = new Map(),
         residualAdds = new Map(),
       } = attached(options);
-      // DoRA's norm has no gradient on purpose: what it is made of is held fixed.
+      // DoRA's norm deliberately has no gradient, so the tensors that it is computed from are fixed.
       const learns = (name: string) => !options.use_dora || name.endsWith('magnitude_vector');
       const fixed = (name: string) => architecture.parameters.find((p) => p.name === name)?.shape;
       for (const [module, wrap] of [...linears].slice(0, 4)) {
@@ -164,7 +164,7 @@ export function testTuners(
       }
       for (const [module, wrap] of [...embeddings].slice(0, 4)) {
         const own = ownOf(module);
-        if (own.learning.length === 0) continue; // A prompt's, below.
+        if (own.learning.length === 0) continue; // Soft prompts are tested below.
         const ids = tf.tensor1d([3, 0, 3, 7], 'int32');
         const base = () => tf.ones([4, architecture.hiddenSize]);
         checkGradients(
@@ -174,7 +174,7 @@ export function testTuners(
         );
       }
 
-      /** The module's parameters: those whose gradient is checked, and the others, each with its value. */
+      /** The module's parameters with their values: those whose gradient is checked, and the others. */
       function ownOf(module: string) {
         const all = parameters
           .filter((p) => p.name.startsWith(`${module}.`))
@@ -235,7 +235,7 @@ export function testTuners(
         const embed = attachment.embeddings!.get(tokenEmbedding)!;
         return embed(context, ids, (ids) => tf.ones([ids.shape[0]!, hiddenSize]));
       };
-      // Values at which no unit of an encoder's relu is near its bend.
+      // Values at which no unit of an encoder's ReLU is near its kink.
       const values = own.map((p, i) => tf.randomUniform(p.shape, -1, 1, 'float32', i + 41));
       checkGradients(prompt, values, { samples: 16 });
     });

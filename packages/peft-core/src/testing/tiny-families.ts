@@ -1,4 +1,4 @@
-/** Fields of config.json for tiny models of other families than llama, without dropout of their own. */
+/** Fields of config.json for tiny models of families other than llama, without dropout. */
 export const tinyFamilies = {
   gpt2: {
     model_type: 'gpt2',

@@ -26,7 +26,7 @@ export const tinyConfig = {
 };
 
 /**
- * A real llama with random weights, one token per byte and a chat template, as a Hugging Face folder of about 100 kB: small
+ * Writes a real llama with random weights, one token per byte and a chat template as a Hugging Face folder of about 100 kB: small
  * enough to train in a test. Loads no TensorFlow. `overrides` are fields of config.json.
  */
 export async function writeTinyModel(folder: string, overrides: Record<string, unknown> = {}): Promise<void> {
@@ -50,7 +50,7 @@ export const tinyTokenizerConfig = {
 /** Fields of config.json. */
 export type ByteModelConfig = Record<string, unknown> & { model_type: string };
 
-/** The folder of a model of any size with that tokenizer, its parameters made by `tensorOf`; `config` is its config.json. */
+/** Writes the folder of a model of any size with that tokenizer; `tensorOf` creates its parameters, `config` is its config.json. */
 export async function writeByteModel(
   folder: string,
   config: ByteModelConfig,
@@ -68,7 +68,7 @@ export async function writeByteModel(
   );
 }
 
-/** Byte-level BPE without merges: bytes stand for themselves in GPT-2's alphabet of printable letters. */
+/** Byte-level BPE without merges: each byte is its character in GPT-2's alphabet of printable letters. */
 export function byteTokenizer(): Record<string, unknown> {
   const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte !== 173);
   let next = 256;

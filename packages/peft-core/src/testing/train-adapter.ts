@@ -4,7 +4,7 @@ import { openLocalCheckpoints, pruneLocalCheckpoints } from '../train/checkpoint
 import { train } from '../train/loop.ts';
 import type { TrainOptions, TrainRecord } from '../train/records.ts';
 
-/** Options of `train` for a tiny model and `exampleCount` lines, from what a request's `peft` and `training` hold. */
+/** Options of `train` for a tiny model and `exampleCount` lines, from a request's `peft` and `training`. */
 export function trainOptions(given: {
   base: BaseModel;
   trainingFile: string;
@@ -30,13 +30,13 @@ export function trainOptions(given: {
 }
 
 export interface TestTrainOptions extends TrainOptions {
-  /** Checkpoints are kept in this folder as `graft train` keeps them. */
+  /** Folder for checkpoints, in the layout of `graft train`. */
   checkpointDir?: string;
-  /** Go on from the newest of them. */
+  /** Resume from the newest checkpoint. */
   resume?: boolean;
 }
 
-/** The records of a training until its end, or until one for which `until` is true. */
+/** The records of a training run until its end, or until one for which `until` is true. */
 export async function trainRecords(
   { checkpointDir, resume, ...options }: TestTrainOptions,
   until: (record: TrainRecord) => boolean = () => false,

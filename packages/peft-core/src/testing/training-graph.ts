@@ -1,4 +1,4 @@
-// Programs of training steps of any size, for tests that read their graph or run them on zeros: no model's files are needed.
+// Programs of training steps of any size, for tests that read their graph or run them on zeros: no model files are needed.
 import { type RecordedFunction, recordFunctions, type TypedArray } from '@graft/tf-graph';
 import {
   parsePeftConfig,
@@ -20,7 +20,7 @@ export interface TrainingGraph {
   peft?: Record<string, unknown>;
   rows: number;
   tokens: number;
-  /** Of the positions; all unless given. */
+  /** Number of labelled positions; default all. */
   labels?: number;
   storage?: BaseStorage;
   precision?: 'fp32' | 'bf16';
@@ -57,7 +57,7 @@ export function specOf({
   };
 }
 
-/** The same as the estimate takes it apart: examples of whole rows. */
+/** The same job in the form that the estimate uses, with examples of whole rows. */
 export function partsOfGraph(graph: TrainingGraph, device: Target = 'gpu'): JobParts {
   const { config, rows, tokens, labels = rows * tokens, precision = 'fp32' } = graph;
   const { peft, training, storage, grid } = specOf(graph);
@@ -76,7 +76,7 @@ export function partsOfGraph(graph: TrainingGraph, device: Target = 'gpu'): JobP
   return { ...parts, batches };
 }
 
-/** The functions of an optimizer step, laid out for `target`; of a model of any size, since it gets no weights. */
+/** The functions of an optimizer step in a graph for `target`; the model can have any size, because no weights are loaded. */
 export async function recordedUpdate(
   graph: TrainingGraph,
   target: Target = 'gpu',
@@ -105,7 +105,7 @@ export async function fillWithZeros({ program, model }: TrainProgram, spec: Trai
   await program.write(zeros());
 }
 
-/** Of all inputs of a step. */
+/** Zeros for all inputs of a step. */
 export function zeroFeeds(inputs: Record<string, { shape: readonly number[]; dtype: string } | undefined>) {
   const feeds = Object.entries(inputs).map(([name, input]) => {
     const size = input!.shape.reduce((product, length) => product * length, 1);

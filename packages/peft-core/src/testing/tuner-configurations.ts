@@ -1,4 +1,4 @@
-/** What the conformance tests try. A new tuner adds its rows to both tables. */
+/** The configurations of the conformance tests. A new tuner adds its rows to both tables. */
 
 /** Configurations that use every option of each tuner, for a llama. */
 export const everyOption: Record<string, Record<string, unknown>> = {
@@ -87,7 +87,7 @@ export const everyOption: Record<string, Record<string, unknown>> = {
     peft_type: 'BOTTLENECK',
     preset: 'seq_bn',
     reduction_factor: 4,
-    non_linearity: 'gelu', // Finite differences stumble over a relu's bend.
+    non_linearity: 'gelu', // Finite differences fail at a ReLU's kink.
   },
   'BOTTLENECK, after both sublayers, with norms': {
     peft_type: 'BOTTLENECK',
@@ -130,7 +130,7 @@ export const everyOption: Record<string, Record<string, unknown>> = {
   },
 };
 
-/** Ends of the names of a model's modules. */
+/** The last parts of a model's module names. */
 export interface ModuleNames {
   attention: string;
   feedForward: string;
@@ -138,7 +138,7 @@ export interface ModuleNames {
   keys: string[];
 }
 
-/** One configuration of each tuner for a model whose modules have these names, and DoRA. */
+/** One configuration of each tuner, and DoRA, for a model whose modules have these names. */
 export function onArchitecture({
   attention,
   feedForward,
@@ -163,7 +163,7 @@ export function onArchitecture({
       peft_type: 'BOTTLENECK',
       preset: 'double_seq_bn',
       reduction_factor: 4,
-      non_linearity: 'gelu', // Finite differences stumble over a relu's bend.
+      non_linearity: 'gelu', // Finite differences fail at a ReLU's kink.
     },
     PROMPT_TUNING: { num_virtual_tokens: 3, peft_type: 'PROMPT_TUNING' },
     P_TUNING: { num_virtual_tokens: 3, peft_type: 'P_TUNING', encoder_hidden_size: 5 },

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { createThread, ThreadTimeout } from './thread.ts';
 
 const echo = new URL('testing/echo.ts', import.meta.url);
-/** To start the thread, too. */
+/** Enough time to start the thread, too. */
 const patient = { ms: 60_000 };
 
 test('an answer that came while this event loop was held is no timeout', async (t) => {
@@ -15,10 +15,10 @@ test('an answer that came while this event loop was held is no timeout', async (
   const answered = new Int32Array(new SharedArrayBuffer(4));
   await thread.call({ answered }, patient);
   Atomics.store(answered, 0, 0);
-  // The generator computes its steps there, too: what the event loop looks at next is its timers.
+  // The generator also computes its steps here: the event loop runs its timers next.
   await new Promise((resolve) => setImmediate(resolve));
   const answer = thread.call({ answered }, { ms: 20 });
-  // As a step of the model does, longer than the call may take.
+  // Blocks the event loop for longer than the call may take, as a step of the model does.
   assert.notEqual(Atomics.wait(answered, 0, 0, 60_000), 'timed-out');
   for (const end = performance.now() + 500; performance.now() < end; );
   assert.equal(await answer, 'answer');

@@ -1,10 +1,10 @@
 import { type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 
-/** A thread that answers calls, started when it is first called and again after it broke. */
+/** A thread that answers calls. It starts at the first call, and again after a failure. */
 export interface Thread<Call, Answer> {
   /**
-   * Rejects with ThreadTimeout when there is no answer after `ms`, which ends the thread and with it every call under way;
-   * with another error when the thread breaks.
+   * Rejects with ThreadTimeout if there is no answer after `ms`, which also ends the thread and all its pending calls;
+   * with another error if the thread fails.
    */
   call(message: Call, options?: { ms?: number; transfer?: Transferable[] }): Promise<Answer>;
   close(): Promise<void>;
@@ -18,11 +18,11 @@ interface OpenCall {
 }
 
 export interface ThreadOptions {
-  /** An unused thread, and its memory, is ended after this time; null: it is kept. Default a minute. */
+  /** An unused thread ends after this time to free its memory; null: never. Default one minute. */
   idleMs?: number | null;
 }
 
-/** `module` is a TypeScript or JavaScript module that calls `answerCalls`; `heapMb` bounds its memory. */
+/** `module` is a TypeScript or JavaScript module that calls `answerCalls`; `heapMb` limits its memory. */
 export function createThread<Call, Answer>(
   module: URL,
   heapMb: number,
@@ -55,7 +55,7 @@ export function createThread<Call, Answer>(
     });
     opened.on('error', broke);
     opened.on('exit', (code) => broke(new Error(`A thread ended with ${code}`)));
-    // Waiting calls have timers and sockets of their own that keep the process alive.
+    // Callers that wait have timers and sockets that keep the process alive.
     opened.unref();
     return opened;
   }
@@ -69,7 +69,7 @@ export function createThread<Call, Answer>(
       try {
         return await new Promise<Answer>((resolve, reject) => {
           calls.set(id, { resolve: (answer) => resolve(answer as Answer), reject });
-          // While something else held this event loop, the answer may have come: timers run before messages, this after them.
+          // If this event loop was blocked, the answer may have arrived: timers run before messages, and setImmediate runs after them.
           const expire = () => setImmediate(() => calls.has(id) && void end(new ThreadTimeout()));
           if (ms !== undefined) late = setTimeout(expire, ms);
           worker!.postMessage({ id, message }, transfer);
@@ -97,9 +97,9 @@ export function answerCalls<Call, Answer>(port: MessagePort, answer: (call: Call
 }
 
 /**
- * Where processors are short, the event loop, on which every team's answers wait, comes before what one team's file or options
- * cost. On Linux a priority is a thread's own; elsewhere it would be the whole process's. Below a process that was started with `nice` it
- * stays: only root may raise it.
+ * Lowers a thread's priority: if processors are busy, the event loop, on which all teams' requests wait, takes precedence over the work
+ * for one team's file or options. On Linux each thread has its own priority; elsewhere this would change the whole process. If the
+ * process was started with a higher `nice` value, it stays: only root may raise a priority.
  */
 const yieldFirst =
   process.platform === 'linux'
@@ -107,8 +107,8 @@ const yieldFirst =
     : '';
 
 /**
- * Without keys, peppers and database URLs, since it reads users' data. On Node 20 it must install the loader itself. `yields`: false for
- * one that requests wait for.
+ * Starts a worker without keys, peppers and database URLs in its environment, because it reads users' data. On Node 20 it must install
+ * the loader itself. `yields`: false for a worker that requests wait for.
  */
 export function startWorker(module: URL, heapMb: number, { yields = true } = {}): Worker {
   const first = yields ? yieldFirst : '';

@@ -49,7 +49,7 @@ function refused(
 const lora = { peft_type: 'LORA', r: 4, target_modules: ['q_proj'] };
 
 test('a model without what the task reads is refused for that task alone', () => {
-  /** The tensors of a model saved for one task, asked for another. */
+  /** The tensors of a model saved for one task, checked for another task. */
   const saved = (
     model: Record<string, unknown>,
     as: TaskType,

@@ -1,4 +1,4 @@
-/** Whether a PEFT config fits a model, from config.json alone: loads no TensorFlow, so the API asks it before a job is taken. */
+/** Checks whether a PEFT config fits a model, from config.json alone. Loads no TensorFlow, so the API can check before it accepts a job. */
 
 import { checkShapes, missingWeights, type StoredTensors } from '../base-model/check-model.ts';
 import { GraftError } from '../errors.ts';
@@ -12,8 +12,8 @@ import { methodOf, type PeftConfig } from './methods.ts';
 export { type ModuleKind, moduleKinds } from './module-kinds.ts';
 
 /**
- * Checks a request against its base model: config.json, and where they are given the names and shapes of its tensors. Throws
- * GraftError naming the option that does not fit: `unsupported_model`, `unsupported_task`, `target_modules_not_found`,
+ * Checks a request against its base model's config.json and, if given, the names and shapes of its tensors. Throws a
+ * GraftError that names the option that does not fit: `unsupported_model`, `unsupported_task`, `target_modules_not_found`,
  * `rank_too_large`, `invalid_model`, and what the method's own check throws.
  */
 export function checkAgainstModel(
@@ -29,10 +29,10 @@ export function checkAgainstModel(
   method.check(peft, model);
 }
 
-/** Steps of matching regular expressions that one check may take: some seconds at the very worst. */
+/** Maximum number of regular-expression steps of one check: a few seconds in the worst case. */
 const MAX_STEPS = 8_000_000;
 
-/** What `checkAgainstModel` costs at most, in steps of matching regular expressions: some 10⁶ a second. */
+/** Upper bound of the cost of `checkAgainstModel` in regular-expression steps; about 10⁶ run in a second. */
 export function stepsOfCheck(peft: PeftConfig, modelConfig: Record<string, unknown>): number {
   return stepsOf(peft, outlineOf(modelConfig, peft.task_type)).steps;
 }
@@ -47,14 +47,14 @@ function checkPatternSteps(peft: PeftConfig, model: ModelOutline): void {
     );
 }
 
-/** Parameters have longer paths than modules, and the method that chooses parameters matches those. */
+/** The method that selects parameters matches parameter paths, which are longer than module paths. */
 function stepsOf(peft: PeftConfig, { modules, parameters }: ModelOutline) {
   const named = 'trainable' in peft ? parameters : modules;
   const characters = named.reduce((sum, { name }) => sum + name.length, 0);
   return patternSteps(peft, characters);
 }
 
-/** The same for a config from an adapter's files. Options that have no effect are accepted there, as in HF PEFT. */
+/** `checkAgainstModel` for a config from an adapter's files. As in HF PEFT, options without effect are accepted there. */
 export function checkFilesAgainstModel(
   peft: PeftConfig,
   modelConfig: Record<string, unknown>,
@@ -66,8 +66,8 @@ export function checkFilesAgainstModel(
 }
 
 /**
- * The tensors that files with this config must hold for a model, and no others, once the config fits it. Throws as
- * `checkAgainstModel` does, and `unimplemented_peft_type` for methods whose files are made by Graft alone.
+ * The tensors that files with this config must hold for a model, and no others. Checks first that the config fits the model. Throws what
+ * `checkAgainstModel` throws, and `unimplemented_peft_type` for methods of which Graft reads only its own files.
  */
 export function fileTensorsFor(peft: PeftConfig, modelConfig: Record<string, unknown>): FileTensor[] {
   const model = outlineOf(modelConfig, peft.task_type);
@@ -82,7 +82,7 @@ export function fileTensorsFor(peft: PeftConfig, modelConfig: Record<string, unk
   );
 }
 
-/** The part of `checkAgainstModel` that reads the names and shapes of the model's tensors. */
+/** The part of `checkAgainstModel` that checks the names and shapes of the model's tensors. */
 export function checkStoredWeights(
   peft: PeftConfig,
   modelConfig: Record<string, unknown>,
@@ -91,7 +91,7 @@ export function checkStoredWeights(
   checkTaskWeights(outlineOf(modelConfig, peft.task_type), tensors);
 }
 
-/** A model may lack weights that only other tasks than its own read: an encoder's pooler, a language model's head. */
+/** A model may lack weights that its own task does not read: an encoder's pooler, a language model's head. */
 function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
   const missing = missingWeights(tensors, model);
   if (missing.length > 0)
@@ -103,7 +103,7 @@ function checkTaskWeights(model: ModelOutline, tensors: StoredTensors): void {
   checkShapes('the base model', tensors, model);
 }
 
-/** Throws `invalid_peft_config` for a text to start from that the base model's tokenizer or embedding table cannot represent. */
+/** Throws `invalid_peft_config` for an initial text that the base model's tokenizer or embedding table cannot represent. */
 export function checkInitialText(
   peft: PeftConfig,
   modelConfig: Record<string, unknown>,

@@ -1,12 +1,12 @@
-/** Every tuner on a tiny model of each architecture; conformance.test.ts has every option of each, on llama. */
+/** Tests every tuner on a tiny model of each architecture; conformance.test.ts tests every option of each tuner, on llama. */
 import { modelTypes } from '../outlines/index.ts';
 import { type ConformanceModel, testTuners } from '../testing/test-tuners.ts';
 import { tinyFamilies } from '../testing/tiny-families.ts';
 import { type ModuleNames, onArchitecture } from '../testing/tuner-configurations.ts';
 
-/** A model, and ends of the names of its modules. */
+/** A model and the last parts of its module names. */
 interface Family extends ConformanceModel, ModuleNames {
-  /** Set where the layers are llama's but for what they do to queries and keys: these methods alone are tried. */
+  /** Set if the layers differ from llama's only in what they do to queries and keys: then only these methods are tested. */
   only?: string[];
 }
 
@@ -32,7 +32,7 @@ const decoder = {
   norm: 'input_layernorm',
   keys: ['k_proj', 'v_proj'],
 };
-/** One that changes layers, one that scales keys, one that puts others before them. */
+/** A method that changes layers, one that scales keys, and one that adds keys before the sequence. */
 const likeLlama = { ...decoder, only: ['LORA', 'IA3', 'PREFIX_TUNING'] };
 const encoder = {
   ...embeddings,
@@ -42,7 +42,7 @@ const encoder = {
   keys: ['key', 'value'],
 };
 
-/** By `model_type`; llama is conformance.test.ts's. */
+/** By `model_type`; conformance.test.ts covers llama. */
 const families: Record<string, Family> = {
   mistral: { ...likeLlama, config: { model_type: 'mistral', sliding_window: 6 } },
   qwen2: { ...likeLlama, config: { model_type: 'qwen2' } },

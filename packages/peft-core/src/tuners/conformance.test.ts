@@ -1,4 +1,4 @@
-/** Every option of every tuner, on a tiny llama; conformance-architectures.test.ts has the other architectures. */
+/** Tests every option of every tuner on a tiny llama; conformance-architectures.test.ts has the other architectures. */
 import { type ConformanceModel, testTuners } from '../testing/test-tuners.ts';
 import { everyOption } from '../testing/tuner-configurations.ts';
 

@@ -8,26 +8,26 @@ import { inputEmbedding, type TokenTarget } from './token-targets.ts';
 
 /** A tensor of adapter_model.safetensors. */
 export interface FileTensor {
-  /** Its whole key in the file. */
+  /** The full key in the file. */
   key: string;
   shape: number[];
-  /** Set for a copy that HF PEFT writes and nobody needs: it may be missing. */
+  /** Set for a redundant copy that HF PEFT writes: it may be missing. */
   needless?: true;
 }
 
-/** What HF PEFT puts before the path of a module, but for soft prompts. */
+/** Prefix that HF PEFT puts before the path of a module; soft prompts have none. */
 const MODEL_PREFIX = 'base_model.model.';
 
-/** A parameter of a module that is trained whole. */
+/** A parameter of a module that is trained in full. */
 interface SavedTensor {
   /** State-dict name. */
   name: string;
   shape: number[];
-  /** The parameter that it is tied to, or itself. */
+  /** The parameter that this one is tied to, or its own name. */
   source: string;
 }
 
-/** The modules of `modules_to_save` and of the task's head, with the parameters that they hold. */
+/** The modules of `modules_to_save` and of the task's head, with their parameters. */
 export function savedTensors(
   config: { modules_to_save?: string[] | null },
   model: ModelOutline,
@@ -44,7 +44,7 @@ export function savedTensors(
   return { modules, tensors };
 }
 
-/** Numbers in all of these tensors. */
+/** Total number of elements of these tensors. */
 export function countOf(tensors: readonly { shape: number[] }[]): number {
   return tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
@@ -53,19 +53,19 @@ export function shapesOf({ parameters }: Pick<ModelOutline, 'parameters'>): Map<
   return new Map(parameters.map(({ name, shape }) => [name, shape]));
 }
 
-/** Trained rows of a table: one for each id. */
+/** Shape of a table's trained rows: one row for each id. */
 export function rowsShape({ module, ids }: TokenTarget, model: ModelOutline): number[] {
   const weight = `${module}.weight`;
   const table = shapesOf(model).get(model.aliases[weight] ?? weight)!;
   return [ids.length, table[1]!];
 }
 
-/** Names by which PEFT knows embedding layers (peft/utils/constants.py, EMBEDDING_LAYER_NAMES). */
+/** The names of embedding layers in PEFT (peft/utils/constants.py, EMBEDDING_LAYER_NAMES). */
 const EMBEDDING_NAMES = ['embed_tokens', 'lm_head'];
 
 /**
- * The frozen weights of wrapped input and output embeddings, which PEFT writes into the files when target_modules names
- * an embedding layer (peft, utils/save_and_load.py, `save_embedding_layers`). `base`: the parameter that is copied.
+ * The frozen weights of wrapped input and output embeddings, which PEFT writes into the files if target_modules names
+ * an embedding layer (peft, utils/save_and_load.py, `save_embedding_layers`). `base` is the copied parameter.
  */
 export function copiedEmbeddings(
   targets: string[] | string | null,
@@ -89,7 +89,7 @@ export function copiedEmbeddings(
     });
 }
 
-/** Tensors of a method that keeps the model's own paths, with the copies that PEFT writes beside them. */
+/** The file tensors of a method that keeps the model's own paths, with the copies that PEFT adds. */
 export function underModel(
   tensors: readonly { name: string; shape: number[] }[],
   copies: readonly { name: string; shape: number[] }[] = [],
@@ -100,10 +100,10 @@ export function underModel(
   ];
 }
 
-/** The key of a soft prompt in adapter_model.safetensors, and the name of what an encoder gives. */
+/** The key of a soft prompt in adapter_model.safetensors, and the name of a prompt encoder's output. */
 export const PROMPT = 'prompt_embeddings';
 
-/** A soft prompt of this shape, and the modules that are trained beside it. */
+/** The file tensors of a soft prompt with this shape, and of the modules trained in full with it. */
 export function promptTensors(
   shape: number[],
   config: { modules_to_save?: string[] | null },

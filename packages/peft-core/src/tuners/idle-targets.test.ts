@@ -21,7 +21,7 @@ const t5 = { model_type: 't5', d_model: 32, d_kv: 8, d_ff: 64, num_layers: 2, nu
 type Options = Record<string, unknown>;
 const check = (options: Options, model: Options) => checkAgainstModel(parsePeftConfig(options), model);
 
-/** A request is refused; the same config from a file is let pass, as HF PEFT lets it. */
+/** Checks that a request is refused, and that the same config from a file is accepted, as in HF PEFT. */
 function refused(
   what: string,
   options: Options,

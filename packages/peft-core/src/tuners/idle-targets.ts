@@ -4,7 +4,7 @@ import { fullMatch } from '../schema/module-pattern.ts';
 import { isNamed, lastPart, notFoundError, type TargetOptions, transposedTargets } from './target-modules.ts';
 
 /**
- * Refuses names of a request that match nothing on this model: one mistyped name among right ones, which HF PEFT
+ * Refuses names in a request that match nothing in this model: one mistyped name among correct ones, which HF PEFT
  * ignores. Throws `target_modules_not_found`, `invalid_peft_config`.
  */
 export function checkTargetNames(options: TargetOptions, model: ModelOutline): void {
@@ -27,7 +27,7 @@ export function checkTargetNames(options: TargetOptions, model: ModelOutline): v
     throw optionError('layers_to_transform', `there is no layer ${stray}; layers are 0 to ${depth - 1}`);
 }
 
-/** Refuses `fan_in_fan_out: true` when the weights of the modules `names` are not transposed. */
+/** Refuses `fan_in_fan_out: true` if the weights of the modules `names` are not transposed. */
 export function checkTransposed(
   config: { fan_in_fan_out: boolean },
   names: string[],
@@ -40,7 +40,7 @@ export function checkTransposed(
     );
 }
 
-/** The last parts of names, each once. */
+/** The distinct last parts of names. */
 export function lastParts(names: string[]): string {
   const all = [...new Set(names.map(lastPart))];
   return all.slice(0, 12).join(', ') + (all.length > 12 ? ', …' : '');

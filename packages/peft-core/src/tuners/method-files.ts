@@ -1,17 +1,17 @@
 import type { HostTensor } from '../tensors/tensor-source.ts';
 
-/** The content of a folder. */
+/** The content of an adapter's folder. */
 export interface FilesRead {
-  /** The config with its `peft_type` and `task_type`, as `parsePeftConfig` takes it. */
+  /** The config with its `peft_type` and `task_type`, as input of `parsePeftConfig`. */
   config: Record<string, unknown> & { task_type: string };
   baseModelName: string | null;
-  /** By key, as the tuner names its parameters. */
+  /** Tensors by the tuner's parameter names. */
   tensors: Map<string, HostTensor>;
-  /** Names of a classifier's classes, in order; null where the folder does not have them. */
+  /** Names of a classifier's classes, in order; null if the folder has none. */
   labels: string[] | null;
 }
 
-/** An adapter that is to be written. */
+/** An adapter to write. */
 export interface FilesToWrite {
   baseModelName: string | null;
   /** The base model's config.json. */
@@ -21,17 +21,17 @@ export interface FilesToWrite {
   labels: readonly string[] | null;
 }
 
-/** The files of a method that a library other than HF PEFT reads. Graft writes README.md beside them. */
+/** Reads and writes the files of a method for a library other than HF PEFT. Graft adds README.md. */
 export interface MethodFiles<Config> {
-  /** The version of the library whose files these are. */
+  /** Version of the library that defines these files. */
   version: string;
-  /** Of all files that `write` may give. */
+  /** Names of all files that `write` can return. */
   names: readonly string[];
-  /** Whether an adapter_config.json without a `peft_type` is one of these files. */
+  /** Whether an adapter_config.json without a `peft_type` belongs to this library. */
   isOwn(raw: Record<string, unknown>): boolean;
-  /** Reads a folder whose adapter_config.json is `raw`. Throws GraftErrors as `readAdapter` does. */
+  /** Reads a folder whose adapter_config.json is `raw`. Throws the same GraftErrors as `readAdapter`. */
   read(folder: string, raw: Record<string, unknown>): Promise<FilesRead>;
-  /** Text files, and tensors by key of each safetensors file, by the file's name. */
+  /** Returns text files by name, and for each safetensors file its tensors by key. */
   write(
     config: Config,
     adapter: FilesToWrite,

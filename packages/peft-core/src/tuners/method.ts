@@ -4,97 +4,97 @@ import type { Fault } from '../schema/check-fields.ts';
 import type { FileTensor } from './file-tensors.ts';
 import type { MethodFiles } from './method-files.ts';
 
-/** What of a base model a learning rate depends on. */
+/** The properties of a base model that determine a learning rate. */
 export type RatedModel = Pick<ModelOutline, 'hiddenSize' | 'rateExponent'>;
 
 /**
- * All that is known of one PEFT method without TensorFlow. The API, the command line, the readers of files and the docs use it.
- * A method is a folder and two rows: this object in `tuners/<method>/method.ts` with its row in `tuners/methods.ts`, and what
- * trains in `tuners/<method>/tuner.ts` with its row in `tuners/registry.ts`. Leave out an optional member that does not apply.
+ * The description of one PEFT method without TensorFlow, for the API, the command line, the readers of files and the docs.
+ * A method is a folder and two rows: this object in `tuners/<method>/method.ts` with its row in `tuners/methods.ts`, and its
+ * training code in `tuners/<method>/tuner.ts` with its row in `tuners/registry.ts`. Omit optional members that do not apply.
  */
 export interface Method<Config extends MethodConfig = MethodConfig> {
-  // For users who choose a method. docs/methods.md and model cards are made from these.
+  // For users who choose a method. docs/methods.md and model cards are built from these members.
 
-  /** The usual name, as the paper writes it. */
+  /** The usual name, as in the paper. */
   title: string;
-  /** When to choose it, in a sentence or two. */
+  /** When to choose the method, in one or two sentences. */
   when: string;
-  /** Address of the paper, or of the page that explains the method. */
+  /** URL of the paper, or of a page that explains the method. */
   paper: string;
-  /** Python library whose files Graft writes for it; null for a method of Graft's own, which is merged to be used elsewhere. */
+  /** Python library whose file format Graft writes; null for Graft's own methods, which are merged for use elsewhere. */
   library: 'HF PEFT' | 'adapters' | null;
   /**
-   * Other runtimes that serve such an adapter without conversion, by name, and whether they take a given config. Name a runtime only
-   * when its source shows that it reads all that the adapter holds.
+   * Other runtimes that serve such an adapter without conversion, by name, and whether they support a given config. List a runtime only
+   * if its source shows that it reads everything that the adapter holds.
    */
   servedBy?: Record<string, (config: Config) => boolean>;
-  /** Options of a usual configuration. docs/methods.md gives the number of parameters that it trains. */
+  /** Options of a typical configuration. docs/methods.md gives its number of trainable parameters. */
   usual: Record<string, unknown>;
-  /** Those mean something on some models alone: a sweep over methods wants this one's own in the request. */
+  /** Set if `usual` is meaningful only for some models: a sweep over methods then requires this method's options in the request. */
   usualNeedsModel?: boolean;
   /**
    * Configurations with which the method learns examples/bike-shop. `languageModel` is for SmolLM2-135M: `npm run demo -- --method`
-   * trains it, and expects `margin` more held-out points than the untrained model has. `classifier` is for MiniLM with
-   * ten classes: methods that have it stand in the table that `npm run methods` writes into docs/methods.md.
+   * trains it, and expects `margin` percentage points more on held-out examples than the untrained model. `classifier` is for MiniLM with
+   * ten classes: methods with a `classifier` are in the table that `npm run methods` writes into docs/methods.md.
    */
   trials: { languageModel: Trial & { margin: number }; classifier?: Trial };
 
-  // The config, before there is a model. `given` holds the fields of a request or a file; fields that it leaves out are absent.
+  // The config without a model. `given` holds the fields of a request or a file; omitted fields are absent.
 
-  /** Every option with its default, under the library's names. `faults` asks for a field that has no default. */
+  /** Every option with its default, under the library's names. `faults` reports a missing field that has no default. */
   schema: TObject;
-  /** Options that only the library has, with their defaults there. Graft accepts them at these values only. */
+  /** Options that only the library implements, with the library's defaults. Graft accepts only these values. */
   unimplemented: Record<string, unknown>;
-  /** For an option in `schema`: why Graft does not have a value that the library has; null for all other values. */
+  /** For an option in `schema`: why Graft does not support a value that the library supports; null for all other values. */
   unimplementedValue?(option: string, value: unknown): string | null;
-  /** Replaces a shorthand, such as a preset, by the fields it stands for. Called before defaults are filled in. */
+  /** Replaces a shorthand, such as a preset, by the fields that it sets. Called before defaults are filled in. */
   expand?(given: Record<string, unknown>): Record<string, unknown>;
   /**
-   * What Graft takes for options that are left to it: all, where a request names the method and no more, else those that are "auto".
-   * `given` are the others; the rank is at most `maxRank`. Left out: `usual`, and no option can be "auto".
+   * Graft's values for automatic options: for all options if a request gives only the method, else for those that are "auto".
+   * `given` are the other options; the rank is at most `maxRank`. Absent: Graft uses `usual`, and no option can be "auto".
    */
   choose?(given: Record<string, unknown>, maxRank: number): Record<string, unknown>;
-  /** Options that name a form of the method and no sizes: beside them, too, the others are left to Graft. */
+  /** Options that select a variant of the method but no sizes. If a request gives only these, the other options stay automatic. */
   forms?: readonly string[];
-  /** Of the options that `choose` gives, those whose default learns less: what it means, in words, for a warning. */
+  /** For options that `choose` sets and whose default learns less: what the default means, as text of a warning. */
   costly?: Record<string, string>;
-  /** Breaches of rules between fields. Called only when each field fits `schema`. */
+  /** Violations of rules between fields. Called only if each field fits `schema`. */
   faults?(given: Record<string, unknown>): Fault[];
   /**
-   * Options that have no effect beside the others, given as to `faults`. A request with one is refused. Files with one are read,
-   * since the library that wrote them ignored it.
+   * Options that have no effect together with the others; `given` as in `faults`. Graft refuses a request with such an option, but reads
+   * files with one, because the library that wrote them ignored it.
    */
   idle?(given: Record<string, unknown>): Fault[];
-  /** What `learning_rate: "auto"` means, on this base model where it is known. */
+  /** The value of `learning_rate: "auto"`, for this base model if it is known. */
   learningRate(config: Config, model?: RatedModel): number;
-  /** How many times that rate a short run takes at most, of the times that its data allow (config/automatic-training.ts). Left out: all. */
+  /** Maximum multiple of that rate in a short run, given the multiple `ofData` (config/automatic-training.ts). Absent: `ofData`. */
   mostOfRate?(config: Config, ofData: number): number;
-  /** Set where updates have two factors, of which the second may learn at another rate: `rate` of a tuner's parameters. */
+  /** Set if updates have two factors, and the second may have another learning rate: `rate` of a tuner's parameters. */
   hasRateGroups?: true;
-  /** Share of a run's steps in which its rate rises. Left out: what is usual (config/automatic-training.ts). */
+  /** Fraction of a run's steps for the warmup of the learning rate. Absent: the default (config/automatic-training.ts). */
   warmupShare?: number;
 
-  // The config on a base model, of which only config.json is known. What throws, throws a GraftError that names the option.
+  // The config with a base model, of which only config.json is known. These members throw a GraftError that names the option.
 
-  /** Throws when the config does not fit the model. Called for requests and for files. */
+  /** Throws if the config does not fit the model. Called for requests and for files. */
   check(config: Config, model: ModelOutline): void;
   /**
-   * Throws when an option of a request would have no effect on this model, such as a pattern that matches no module. A method with
+   * Throws if an option of a request would have no effect on this model, such as a pattern that matches no module. A method with
    * target_modules calls `checkTargetNames` of `idle-targets.ts`.
    */
   checkIdle?(config: Config, model: ModelOutline): void;
-  /** Throws when the text that training starts from cannot be used. `encode` is the base model's tokenizer. */
+  /** Throws if the initial text cannot be used. `encode` is the base model's tokenizer. */
   checkInitialText?(config: Config, model: ModelOutline, encode: (text: string) => number[]): void;
-  /** Positions that it takes before every sequence. */
+  /** Positions that the method uses before every sequence. */
   leadingPositions?(config: Config): LeadingPositions;
-  /** How many numbers are trained, where they are not those of `fileTensors`: an encoder is left behind. */
+  /** Number of trainable parameters, if `fileTensors` does not give it: a prompt encoder is not saved. */
   trainedParameters?(config: Config, model: ModelOutline): number;
   /**
-   * Numbers that a step keeps for its backward pass for each position, beside what the model's own layers keep; for estimates.
+   * Number of floats per position that a step keeps for its backward pass, in addition to those of the model's own layers; for estimates.
    * Absent: few.
    */
   keptNumbers?(config: Config, model: ModelOutline): number;
-  /** Matrices of a weight's size in float32 that are there at once where stock operations read it, for the estimate; absent: none. */
+  /** Number of float32 copies of a weight that exist at a time where stock operations read it; for estimates. Absent: none. */
   weightCopies?(config: Config): number;
   /** Ids of tokens whose rows the adapter holds. The tokenizer must have the same tokens at these ids. */
   tokens?(config: Config): number[];
@@ -102,19 +102,19 @@ export interface Method<Config extends MethodConfig = MethodConfig> {
   // The adapter's files.
 
   /**
-   * The tensors that adapter_model.safetensors must hold for this model, and no others. Called after `check`. Absent: files made
-   * elsewhere are not taken.
+   * The tensors that adapter_model.safetensors must hold for this model, and no others. Called after `check`. Absent: Graft does not accept
+   * files created elsewhere.
    */
   fileTensors?(config: Config, model: ModelOutline): FileTensor[];
 
   /**
-   * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name from the part on
-   * that holds one of these words. Leave out when tensors have the names of the base model's parameters.
+   * Words in the names of the method's own tensors, such as "prompt". `graft inspect` groups tensors by their name, starting with the part
+   * that contains one of these words. Omit it if tensors have the names of the base model's parameters.
    */
   tensorNames?: string[];
-  /** The config as adapter_config.json holds it, where it differs from `config`. The name is null when the base model has none. */
+  /** The config for adapter_config.json, if it differs from `config`. `baseModelName` is null if the base model has no name. */
   written?(config: Config, baseModelName: string | null): Record<string, unknown>;
-  /** Fields that Python writes as floats: 0.0 and not 0. */
+  /** Fields that Python writes as floats: 0.0, not 0. */
   floats?: string[];
   /** Reader and writer for a library whose files differ from HF PEFT's adapter_config.json and adapter_model.safetensors. */
   files?: MethodFiles<Config>;
@@ -134,22 +134,22 @@ export interface Trial {
   epochs: number;
 }
 
-/** Positions that a method takes before every sequence. */
+/** Positions that a method uses before every sequence. */
 export interface LeadingPositions {
   /** Tokens of the sequence itself, with trained embeddings. */
   virtualTokens: number;
-  /** Keys and values of attention alone. */
+  /** Positions that have only keys and values in attention. */
   prefixLength: number;
 }
 
-/** Nothing is known of narrower models: they are taken to be as wide. */
+/** Narrower models have not been measured: they get the rate of this width. */
 const NARROWEST = 256;
 
 /**
- * So many times the rate at which AdamW tunes all weights of a base model, to two digits. That rate falls with the width:
- * 5e-5 · (2000 / width) ^ e; where no e is known it is 2e-5, which suits models of some billion parameters.
- * Source: Schulman et al. 2025, Thinking Machines, who fitted e for two families of decoders and found that updates of low rank
- * take ten times as much.
+ * A multiple of the rate at which AdamW trains all weights of a base model, rounded to two digits. That rate falls with the width:
+ * 5e-5 · (2000 / width) ^ e. Where e is unknown it is 2e-5, which suits models of a few billion parameters.
+ * Source: Schulman et al. 2025, Thinking Machines, who fitted e for two families of decoders and found that low-rank updates
+ * need ten times the rate.
  */
 export function rateByWidth(times: number, model?: RatedModel): number {
   const exponent = model?.rateExponent;

@@ -9,7 +9,7 @@ import { promptTuningMethod } from './prompt-tuning/method.ts';
 import { selectiveMethod } from './selective/method.ts';
 import { trainableTokensMethod } from './trainable-tokens/method.ts';
 
-/** Every method's description, by `peft_type`; `registry.ts` has the same rows. Loads no TensorFlow. */
+/** The description of every method, by `peft_type`; `registry.ts` has the same rows. Loads no TensorFlow. */
 const rows = {
   LORA: loraMethod,
   IA3: ia3Method,
@@ -22,10 +22,10 @@ const rows = {
   PREFIX_TUNING: prefixTuningMethod,
 };
 
-/** What a job trains that names no method. */
+/** The method and options of a job that names no method. */
 export const defaultPeft = { peft_type: 'LORA', ...usualLora };
 
-/** The same where no larger rank is permitted; null: any is. */
+/** `defaultPeft` with a maximum rank; null: no maximum. */
 export function defaultPeftWithin(maxRank: number | null): typeof defaultPeft {
   return { ...defaultPeft, r: Math.min(defaultPeft.r, maxRank ?? defaultPeft.r) };
 }
@@ -33,7 +33,7 @@ export function defaultPeftWithin(maxRank: number | null): typeof defaultPeft {
 export type PeftType = keyof typeof rows;
 type ConfigOf<Row> = Row extends Method<infer Config> ? Config : never;
 
-/** A PEFT config with every field filled in: of any method, or of the one that is named. */
+/** A PEFT config with every field set: of any method, or of the method `Type`. */
 export type PeftConfig<Type extends PeftType = PeftType> = ConfigOf<(typeof rows)[Type]>;
 
 export const methods: { [Type in PeftType]: Method<PeftConfig<Type>> } = rows;
@@ -47,7 +47,7 @@ export function leadingPositions(peft: PeftConfig): LeadingPositions {
   return methodOf(peft).leadingPositions?.(peft) ?? { virtualTokens: 0, prefixLength: 0 };
 }
 
-/** The runtimes that take an adapter with this config as it is, Graft and the method's own library first. */
+/** The runtimes that load an adapter with this config without conversion; Graft and the method's own library come first. */
 export function runtimesFor(peft: PeftConfig): string[] {
   const { library, servedBy = {} } = methodOf(peft);
   const others = Object.keys(servedBy).filter((runtime) => servedBy[runtime]?.(peft));

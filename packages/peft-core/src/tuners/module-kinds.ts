@@ -1,19 +1,19 @@
 import type { ModelOutline, ModuleDescription } from '../outlines/outline.ts';
 import { isAllLinear, lastPart } from './target-modules.ts';
 
-/** Modules of a model that share the end of their names, as options name them: the `q_proj` of every layer. */
+/** Modules of a model with the same last part of their name, as options name them: the `q_proj` of every layer. */
 export interface ModuleKind {
   name: string;
   kind: ModuleDescription['kind'];
   count: number;
-  /** Sizes of the first of them; null where it has none. */
+  /** Sizes of the first such module; null if it has none. */
   in: number | null;
   out: number | null;
-  /** Whether "all-linear" means them. */
+  /** Whether "all-linear" includes them. */
   allLinear: boolean;
 }
 
-/** What of a model options can name, in the order in which it has them. */
+/** The modules of a model that options can name, in the model's order. */
 export function moduleKinds({ modules }: Pick<ModelOutline, 'modules'>): ModuleKind[] {
   const kinds = new Map<string, ModuleKind>();
   for (const module of modules) {

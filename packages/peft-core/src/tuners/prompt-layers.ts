@@ -1,4 +1,4 @@
-/** Layers of soft prompts: virtual tokens, and what encoders are made of, with PyTorch's names and start values. */
+/** Layers of soft prompts: virtual tokens, and the layers of prompt encoders, with PyTorch's names and start values. */
 import { tf } from '@graft/tf-graph';
 import { trainedProduct } from '../nn/linear.ts';
 import { takeRows } from '../nn/rows.ts';
@@ -6,10 +6,10 @@ import { PROMPT } from './file-tensors.ts';
 import { drawn, normal, uniform } from './start-values.ts';
 import type { AdapterParameter, EmbeddingWrapper, LayerContext } from './tuner.ts';
 
-/** Ids from `vocabularySize` on are rows of the prompt; the base model embeds the others. */
+/** Ids from `vocabularySize` on select rows of the prompt; the base model embeds the other ids. */
 export function virtualTokenEmbedding(vocabularySize: number): EmbeddingWrapper {
   return ({ parameter }, ids, base) => {
-    // As float32, exact below 2²⁴: a GPU's kernels compute with integers on the host.
+    // In float32, exact below 2²⁴, because TensorFlow computes with integers on the host even when a GPU is present.
     const id = tf.cast(ids, 'float32');
     const virtual = tf.greaterEqual(id, vocabularySize);
     const row = tf.maximum(tf.sub(id, vocabularySize), 0);
@@ -32,7 +32,7 @@ export function linearLayer(module: string, out: number, width: number): Adapter
   ];
 }
 
-/** x `(n, in)` through the linear layer `module`: `(n, out)`. */
+/** Applies the linear layer `module` to x `(n, in)`: `(n, out)`. */
 export function affine({ parameter }: LayerContext, module: string, x: tf.Tensor): tf.Tensor {
   return tf.add(trainedProduct(x, parameter(`${module}.weight`)), parameter(`${module}.bias`));
 }

@@ -11,7 +11,7 @@ import { selectiveTuner } from './selective/tuner.ts';
 import { trainableTokensTuner } from './trainable-tokens/tuner.ts';
 import type { Attachment, AttachmentForm, Tuner } from './tuner.ts';
 
-/** Every method's tuner, by `peft_type`; `methods.ts` has the same rows. */
+/** The tuner of every method, by `peft_type`; `methods.ts` has the same rows. */
 const tuners: { [Type in PeftType]: Tuner<PeftConfig<Type>> } = {
   LORA: loraTuner,
   IA3: ia3Tuner,

@@ -3,7 +3,7 @@ import type { ModelOutline } from '../outlines/outline.ts';
 import { savedTensors } from './file-tensors.ts';
 import type { AdapterParameter, LayerContext, Merge } from './tuner.ts';
 
-/** Modules trained in full beside a method's own parameters. */
+/** Modules trained in full, in addition to a method's own parameters. */
 export interface SavedModules {
   /** Their paths. */
   modules: string[];
@@ -13,7 +13,7 @@ export interface SavedModules {
 }
 
 /**
- * The modules of `modules_to_save` and of the task's head, as PEFT's ModulesToSaveWrapper has them. A module that holds others
+ * The modules of `modules_to_save` and of the task's head, like PEFT's ModulesToSaveWrapper. A module that contains others
  * is trained with all of them. `keyPrefix` is put before the names in files.
  */
 export function savedModules(
@@ -44,7 +44,7 @@ export function addReplacement(
   to.merges.set(name, (_weight, adapter) => adapter(parameter.name));
 }
 
-/** Merges base parameter `name` by `merge`, after what merges it already. */
+/** Merges base parameter `name` by `merge`, after any merge already registered for it. */
 export function addMerge(merges: Map<string, Merge>, name: string, merge: Merge): void {
   const before = merges.get(name);
   merges.set(name, before ? (weight, adapter) => merge(before(weight, adapter), adapter) : merge);

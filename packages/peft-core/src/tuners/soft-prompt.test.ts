@@ -40,7 +40,7 @@ function refused(
 }
 
 for (const peft_type of ['PROMPT_TUNING', 'P_TUNING', 'PREFIX_TUNING']) {
-  // A prefix is as wide as keys and values are.
+  // A prefix has the width of keys and values.
   const token_dim = peft_type === 'PREFIX_TUNING' ? 16 : 32;
   const num_attention_heads = peft_type === 'PREFIX_TUNING' ? 2 : 4;
   test(`${peft_type}: the model's own sizes may be given`, () => {

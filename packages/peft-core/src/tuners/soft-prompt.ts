@@ -1,4 +1,4 @@
-/** What soft prompts share: their options, and what they take from the model, as HF PEFT does. Loads no TensorFlow. */
+/** Common parts of soft prompts, as in HF PEFT: their options, and the sizes that come from the model. Loads no TensorFlow. */
 
 import { Type } from 'typebox';
 import type { ModelOutline } from '../outlines/outline.ts';
@@ -12,7 +12,7 @@ const ofTheModel = (description: string) =>
     description: `${description} Filled in from the base model; another value is refused.`,
   });
 
-/** What the configs of all soft prompts share; names as in HF PEFT's PromptLearningConfig. */
+/** Fields that the configs of all soft prompts share; names as in HF PEFT's PromptLearningConfig. */
 export const promptFields = {
   task_type: taskType,
   num_virtual_tokens: Type.Integer({
@@ -33,7 +33,7 @@ export const encoderHiddenSize = Type.Union([Type.Integer({ minimum: 1, maximum:
   description: 'Width of the encoder that the virtual tokens are trained through. Null takes token_dim.',
 });
 
-/** Fields of a config that say how large the model is. Source: peft, utils/other.py (_prepare_prompt_learning_config). */
+/** Fields of a config with the model's sizes. Source: peft, utils/other.py (_prepare_prompt_learning_config). */
 export interface PromptSizes {
   token_dim: number;
   num_transformer_submodules: number;
@@ -46,7 +46,7 @@ export interface SoftPromptConfig extends Record<keyof PromptSizes, number | nul
   modules_to_save: string[] | null;
 }
 
-/** The sizes of a prompt of virtual tokens, which are as wide as the model. PEFT saves them in the config. */
+/** The sizes of a prompt of virtual tokens, which have the width of the model. PEFT saves them in the config. */
 export function virtualTokenSizes(model: ModelOutline): PromptSizes {
   return {
     token_dim: model.hiddenSize,
@@ -56,15 +56,15 @@ export function virtualTokenSizes(model: ModelOutline): PromptSizes {
   };
 }
 
-/** Rows of `prompt_embeddings` of virtual tokens: PEFT has as many again, unused, for a decoder that has its own encoder. */
+/** Rows of `prompt_embeddings` of virtual tokens. For an encoder-decoder PEFT has the same number again, unused. */
 export function promptRows(config: SoftPromptConfig, model: ModelOutline): number {
   return config.num_virtual_tokens * virtualTokenSizes(model).num_transformer_submodules;
 }
 
-/** Numbers of an encoder's linear layer: its weight and its bias. */
+/** Number of parameters of a linear layer: its weight and its bias. */
 export const affineSize = (out: number, width: number) => out * (width + 1);
 
-/** Throws `invalid_peft_config` for a size that is not one of `sizes` or a prompt that fills the context, and `target_modules_not_found`. */
+/** Throws `invalid_peft_config` for a size other than in `sizes` or a prompt that fills the context, and `target_modules_not_found`. */
 export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes: PromptSizes): void {
   for (const [field, size] of Object.entries(sizes)) {
     const given = config[field as keyof PromptSizes];
@@ -80,7 +80,7 @@ export function checkPrompt(config: SoftPromptConfig, model: ModelOutline, sizes
   resolveModulesToSave(config, model.modules);
 }
 
-/** The same of virtual tokens, with which PEFT embeds words by the table as it was before modules_to_save. */
+/** `checkPrompt` for virtual tokens. PEFT embeds text with the original table, even if modules_to_save trains a copy of it. */
 export function checkVirtualTokens(config: SoftPromptConfig, model: ModelOutline): void {
   checkPrompt(config, model, virtualTokenSizes(model));
   if (resolveModulesToSave(config, model.modules).includes(model.tokenEmbedding))

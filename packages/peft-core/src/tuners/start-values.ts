@@ -3,7 +3,7 @@ import type { ParameterInit } from './tuner.ts';
 
 type Draw = (random: Random) => number;
 
-/** `length` numbers, drawn one after the other. */
+/** `length` numbers drawn one after the other. */
 export function drawn(length: number, draw: Draw): ParameterInit {
   return {
     kind: 'draw',
@@ -15,15 +15,15 @@ export function drawn(length: number, draw: Draw): ParameterInit {
   };
 }
 
-/** `length` times the same number. */
+/** `length` copies of a number. */
 export function constant(length: number, value: number): ParameterInit {
   return { kind: 'draw', draw: () => new Float32Array(length).fill(value) };
 }
 
-/** Of mean 0 and deviation 1: torch.nn.Embedding's start values. */
+/** Standard normal: torch.nn.Embedding's start values. */
 export const normal: Draw = (random) => random.normal();
 
-/** Uniform within ±1/√width: torch.nn.Linear's start values, which are Kaiming uniform with a = √5. */
+/** Uniform within ±1/√width: torch.nn.Linear's start values, which are Kaiming-uniform with a = √5. */
 export const uniform =
   (width: number): Draw =>
   (random) =>

@@ -23,7 +23,7 @@ interface Case {
 
 const golden = JSON.parse(readFileSync(new URL('./testdata/target-modules.json', import.meta.url), 'utf8'));
 
-/** A model of these modules with the defaults of its family. */
+/** A model with these modules and the defaults of its family. */
 const model = (modules = llama(), modelType = 'llama') => ({
   modules,
   modelType,
@@ -129,7 +129,7 @@ test('targets are written as names', () => {
   const written = (options: object) => writtenTargets(parse(options), model(modules));
   assert.deepEqual(written({}), ['q_proj', 'v_proj']);
   assert.equal(written({ target_modules: '.*q_proj' }), '.*q_proj');
-  // "q_proj" would also find other.q_proj.
+  // "q_proj" would also match other.q_proj.
   assert.deepEqual(written({ target_modules: 'all-linear' }), [
     'self_attn.q_proj',
     'k_proj',
@@ -139,7 +139,7 @@ test('targets are written as names', () => {
     'up_proj',
     'down_proj',
   ]);
-  // A list that is not long is written as it is.
+  // A short list is written unchanged.
   const few = llama().slice(0, 10);
   assert.deepEqual(
     writtenTargets(parse({ target_modules: 'all-linear' }), model(few)),

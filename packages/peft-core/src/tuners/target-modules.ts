@@ -4,13 +4,13 @@ import { optionError } from '../schema/check-fields.ts';
 import { fullMatch, layerNumberPattern, matchesParts, matchStart } from '../schema/module-pattern.ts';
 import { nearest } from '../schema/nearest.ts';
 
-/** What matching needs to know of a module; `name` is its Hugging Face path. */
+/** The properties of a module that matching needs; `name` is its Hugging Face path. */
 export interface TargetableModule {
   name: string;
   kind: 'linear' | 'embedding' | 'norm' | 'other';
 }
 
-/** Options of the methods that adapt chosen modules; what a method lacks is at its default. */
+/** Options of the methods that adapt selected modules; absent options have their default. */
 export interface TargetOptions {
   target_modules: string[] | string | null;
   exclude_modules?: string[] | string | null;
@@ -19,18 +19,18 @@ export interface TargetOptions {
   layers_pattern?: string[] | string | null;
 }
 
-/** What choosing modules needs to know of a model. */
+/** The properties of a model that selecting modules needs. */
 export type TargetableModel = Pick<ModelOutline, 'modelType' | 'defaultTargets'> & {
   modules: TargetableModule[];
 };
 
-/** Layers that "all-linear" leaves out: the output layer of a language model and a task's head. */
+/** Layers that "all-linear" excludes: the output layer of a language model and a task's head. */
 const OUTPUT_LAYERS = ['lm_head', 'score', 'classifier'];
 
 /**
- * Names of the modules that `config` adapts, in the model's order, as PEFT 0.21.2 chooses them
- * (tuners_utils.py, check_target_module_exists). Throws `target_modules_not_found` when there are none,
- * `target_modules_required` when the config names none and the model has no default for the method.
+ * Names of the modules that `config` adapts, in the model's order, selected as in PEFT 0.21.2
+ * (tuners_utils.py, check_target_module_exists). Throws `target_modules_not_found` if there are none, and
+ * `target_modules_required` if the config names none and the model has no default for the method.
  */
 export function resolveTargetModules(
   config: TargetOptions & { peft_type: string },
@@ -45,7 +45,7 @@ export function resolveTargetModules(
   });
 }
 
-/** PEFT's `fan_in_fan_out` after these modules were wrapped in order: whether the last linear one stores its weight as `(in, out)`. */
+/** PEFT's `fan_in_fan_out` after wrapping these modules in order: whether the last linear one stores its weight as `(in, out)`. */
 export function transposedTargets(
   names: string[],
   { modules }: { modules: (TargetableModule & { transposed?: true })[] },
@@ -54,13 +54,13 @@ export function transposedTargets(
   return linear.at(-1)?.transposed ?? false;
 }
 
-/** PEFT adds both to modules_to_save of every classifier, whichever its head is called (peft_model.py). */
+/** PEFT adds both names to modules_to_save of every classifier, whatever the name of its head (peft_model.py). */
 export const CLASSIFIER_HEADS = ['classifier', 'score'];
 
 /**
- * Paths of the modules that modules_to_save trains in full, also of such as hold others ("mlp"), and none inside another one.
- * PEFT (other.py, _set_trainable) compares the plain ends of names, so "head" also finds "lm_head".
- * Throws `target_modules_not_found` for an entry that finds nothing, `invalid_peft_config` for a list of modules.
+ * Paths of the modules that modules_to_save trains in full, including modules that contain others ("mlp"); without modules inside
+ * another result. PEFT (other.py, _set_trainable) compares the ends of names as plain strings, so "head" also matches "lm_head".
+ * Throws `target_modules_not_found` for an entry without a match, `invalid_peft_config` for a list of modules.
  */
 export function resolveModulesToSave(
   config: Pick<TargetOptions, 'modules_to_save'>,
@@ -72,7 +72,7 @@ export function resolveModulesToSave(
   const classifies = CLASSIFIER_HEADS.some(found);
   for (const end of wanted) {
     if (found(end) || (classifies && CLASSIFIER_HEADS.includes(end))) continue;
-    // Also what holds modules can be meant.
+    // Modules that contain others can be selected too.
     throw notFoundError(
       'modules_to_save',
       end,
@@ -89,23 +89,23 @@ export function resolveModulesToSave(
   return matched.filter((path) => !matched.some((other) => other !== path && isWithin(path, other)));
 }
 
-/** The error of an option's entry that finds no module; its message names the nearest modules. */
+/** The error for an entry of an option that matches no module; its message names the nearest modules. */
 export function notFoundError(option: string, entry: string, modules: TargetableModule[]): GraftError {
   const message = `${option}: "${entry}" matches no module of this model${suggestions([entry], modules)}`;
   return new GraftError('target_modules_not_found', message, { param: `peft.${option}` });
 }
 
-/** Whether `path` is `module` or lies in it. */
+/** Whether `path` is `module` or inside it. */
 export function isWithin(path: string, module: string): boolean {
   return path === module || path.startsWith(`${module}.`);
 }
 
-/** What follows `path` in `name`, or nothing when `name` does not begin with it. */
+/** The rest of `name` after `path`; empty if `name` does not start with it. */
 function afterPath(name: string, path: string): string {
   return name.startsWith(path) ? name.slice(path.length) : '';
 }
 
-/** The paths of modules and of those that hold them, in order, the holders first. */
+/** The paths of modules and of the modules that contain them, in order, containers first. */
 function withContainers(modules: TargetableModule[]): string[] {
   const paths = new Set<string>();
   for (const { name } of modules) {
@@ -116,7 +116,7 @@ function withContainers(modules: TargetableModule[]): string[] {
   return [...paths];
 }
 
-/** Whether "all-linear" means a module. */
+/** Whether "all-linear" includes a module. */
 export const isAllLinear = ({ kind, name }: TargetableModule): boolean =>
   kind === 'linear' && !OUTPUT_LAYERS.includes(name);
 
@@ -141,12 +141,12 @@ function expandTargets(
   return targets;
 }
 
-/** From this many names on PEFT looks for fewer (utils/constants.py, MIN_TARGET_MODULES_FOR_OPTIMIZATION). */
+/** From this number of names on PEFT shortens the list (utils/constants.py, MIN_TARGET_MODULES_FOR_OPTIMIZATION). */
 const MANY_TARGETS = 20;
 
 /**
- * target_modules as PEFT 0.21.2 writes it: the architecture's default for null, whole names for "all-linear", and instead of
- * a long list the shortest ends of names that find the same modules, unless `whole`.
+ * target_modules as PEFT 0.21.2 writes it: the architecture's default for null, full names for "all-linear", and instead of
+ * a long list the shortest ends of names that match the same modules, unless `whole`.
  */
 export function writtenTargets(
   config: TargetOptions & { peft_type: string },
@@ -163,7 +163,7 @@ export function writtenTargets(
   return ends.length > 0 && ends.length < targets.length ? ends : targets;
 }
 
-/** The shortest ends of `names`, of whole parts, that no other name has; in the order of `names`. Source: tuners_utils.py, _find_minimal_target_modules. */
+/** The shortest ends of `names`, in whole parts, that match none of `others`. Source: tuners_utils.py, _find_minimal_target_modules. */
 function distinguishingEnds(names: string[], others: string[]): string[] {
   const endsOf = (name: string) => {
     const parts = name.split('.');
@@ -182,7 +182,7 @@ function distinguishingEnds(names: string[], others: string[]): string[] {
 function isTarget(config: TargetOptions, targets: string[] | string, name: string): boolean {
   if (isExcluded(config, name)) return false;
   if (typeof targets === 'string') return fullMatch(targets, name);
-  // A whole name is meant as it is: layers_to_transform does not narrow it.
+  // A full name selects its module whatever layers_to_transform says.
   if (targets.includes(name)) return true;
   return targets.some((target) => name.endsWith(`.${target}`)) && inChosenLayers(config, name);
 }
@@ -200,7 +200,7 @@ function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, 
   const layers = [layers_to_transform ?? []].flat();
   if (layers.length === 0) return true;
   const patterns = [layers_pattern ?? []].flat();
-  // The first number in the path is the layer; a later one would be an expert of it.
+  // The first number in the path is the layer; a later one would be an expert in the layer.
   const expressions =
     patterns.length === 0 ? ['.*?\\.[^.]*\\.(?P<idx>\\d+)\\.'] : patterns.map(layerNumberPattern);
   for (const expression of expressions) {
@@ -210,12 +210,12 @@ function inChosenLayers({ layers_to_transform, layers_pattern }: TargetOptions, 
   return false;
 }
 
-/** Whether an entry of a list of modules means `name`: as a whole, or as its end. */
+/** Whether an entry of a list of modules matches `name`: as the full name, or as its end. */
 export function isNamed(name: string, entry: string): boolean {
   return name === entry || name.endsWith(`.${entry}`);
 }
 
-/** What stands after the last dot of a module's path. */
+/** The part of a module's path after the last dot. */
 export function lastPart(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
@@ -235,7 +235,7 @@ function notFound(config: TargetOptions, targets: string[] | string, modules: Ta
   return `target_modules: every module that ${shown.join(', ')} matches is left out by ${narrowing.join(', ')}`;
 }
 
-/** "; nearest: …" from the last parts of module names, or everything there is when nothing is near. */
+/** "; nearest: …" with last parts of module names, or a list of them if none is near. */
 function suggestions(wanted: string[], modules: TargetableModule[]): string {
   const ends = [...new Set(modules.map(({ name }) => lastPart(name)))];
   const near = [...new Set(wanted.slice(0, 8).flatMap((each) => nearest(lastPart(each), ends, 3)))];

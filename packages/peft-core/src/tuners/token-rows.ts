@@ -5,8 +5,8 @@ import type { TokenTarget } from './token-targets.ts';
 import type { Merge, ParameterInit } from './tuner.ts';
 
 /**
- * Trains rows of a table under `key`, `(n, H)`. They replace the table's rows, although PEFT calls them a delta. They start as the
- * table's own, or as normal numbers when `random`.
+ * Trains rows of a table under `key`, `(n, H)`. They replace the table's rows, although PEFT calls them a delta. They start with the
+ * table's values, or with normal random numbers if `random`.
  */
 export function addTokenRows(
   to: Pick<SavedModules, 'parameters' | 'replacements' | 'merges'>,

@@ -5,19 +5,19 @@ import { optionError } from '../schema/check-fields.ts';
 export interface TokenTarget {
   module: string;
   ids: number[];
-  /** Modules that are tied to the table and get the same rows. */
+  /** Modules tied to the table, which get the same rows. */
   followers: string[];
 }
 
-/** The module whose weight the input embedding is: PEFT's get_input_embeddings. */
+/** The module whose weight is the input embedding: PEFT's get_input_embeddings. */
 export function inputEmbedding({ aliases, tokenEmbedding }: ModelOutline): string {
   const weight = `${tokenEmbedding}.weight`;
   return (aliases[weight] ?? weight).slice(0, -'.weight'.length);
 }
 
 /**
- * The other modules that get the input embedding's rows: a tied head, the embeddings of an encoder-decoder's two halves. Also
- * modules with a weight of their own that are tied by their class: PEFT replaces their rows by those of the embedding
+ * The other modules that get the input embedding's rows: a tied head, and both embeddings of an encoder-decoder. Also
+ * modules with a separate weight that are tied by their class: PEFT replaces their rows by those of the embedding
  * (peft/utils/other.py, _get_module_names_tied_with_embedding).
  */
 export function tiedModules(model: ModelOutline): string[] {
@@ -29,8 +29,8 @@ export function tiedModules(model: ModelOutline): string[] {
 }
 
 /**
- * Tables and rows by module name, with what is tied to them, as PEFT ties token adapters to the input embedding.
- * Throws `invalid_peft_config` naming `option` for modules that are no table of tokens and for ids outside of it.
+ * Resolves tables and rows by module name, with the modules tied to them, as PEFT ties token adapters to the input embedding.
+ * Throws `invalid_peft_config`, which names `option`, for modules that are not a table of tokens and for ids out of range.
  */
 export function tokenTargets(
   wanted: { module: string; ids: number[] }[],
@@ -42,7 +42,7 @@ export function tokenTargets(
   for (const { module, ids } of wanted) checkRows(module, ids, model, option);
   const ofEmbedding = wanted.find(({ module }) => module === embedding);
   const ofTied = wanted.filter(({ module }) => tied.includes(module));
-  // A tied module that is named with rows of its own comes apart from the embedding, and so do all.
+  // A tied module that is listed with other rows is separated from the embedding, and so are all tied modules.
   const apart = ofTied.some(({ ids }) => ids.join() !== ofEmbedding?.ids.join());
   return wanted
     .filter(({ module }) => apart || !ofEmbedding || !tied.includes(module))
@@ -62,7 +62,7 @@ function checkRows(name: string, ids: number[], model: ModelOutline, option: str
     );
 }
 
-/** An embedding, or the vocabulary's head, whose weight has a row for each token too. */
+/** Whether a module is an embedding, or the vocabulary's head, whose weight also has a row for each token. */
 function isTable(
   { kind, name, out }: ModuleDescription,
   { parameters, vocabularySize }: ModelOutline,

@@ -11,25 +11,25 @@ export interface AdapterParameter {
   name: string;
   shape: number[];
   init: ParameterInit;
-  /** Set where weight decay applies although there is one axis: neither a bias nor a norm's weight. */
+  /** Set if weight decay applies although the tensor has one axis: it is neither a bias nor a norm's weight. */
   decayed?: true;
   /**
-   * The parameter's group where groups learn at rates of their own. Absent: `second` for what has one axis, else `first`, as in PEFT
+   * The parameter's group, if groups have different learning rates. Absent: `second` for tensors with one axis, else `first`, as in PEFT
    * (optimizers/loraplus.py).
    */
   rate?: RateGroup;
 }
 
-/** `first`: at the run's learning rate. `second`: that of an update's second factor. `embedding`: that of updates of embeddings. */
+/** `first`: the run's learning rate. `second`: the rate of an update's second factor. `embedding`: the rate of updates of embeddings. */
 export type RateGroup = 'first' | 'second' | 'embedding';
 
-/** Values before training: drawn, or made from base weights. A transposed weight comes as it is stored. */
+/** Values before training: drawn, or computed from base weights. A transposed weight is passed as it is stored. */
 export type ParameterInit =
   | { kind: 'draw'; draw: (random: Random) => Float32Array }
   | {
       kind: 'base';
       parameters: string[];
-      /** Absent: the values of the one base weight. `drawn` gives the adapter parameters that come before this one. */
+      /** Absent: the values of the only base weight. `drawn` returns the values of an earlier parameter of the adapter. */
       make?: (weights: Float32Array[], drawn: (name: string) => Float32Array, random: Random) => Float32Array;
     }
   | {
@@ -39,17 +39,17 @@ export type ParameterInit =
       pick(from: { random: Random; encode(text: string): number[] }): number[];
     };
 
-/** What a wrapper or replacement may read while a forward pass is built. */
+/** The tensors that a wrapper or replacement can read while a forward pass is built. */
 export interface LayerContext {
-  /** An adapter parameter, or a tensor of `Attachment.derive`. Throws when there is none of that name. */
+  /** An adapter parameter, or a tensor of `Attachment.derive`. Throws if there is none with this name. */
   parameter(name: string): tf.Tensor;
-  /** A base weight, by parameter name; null when the model has none of that name. */
+  /** A base weight, by parameter name; null if the model has none with this name. */
   weight(parameter: string): FrozenWeight | null;
-  /** Present while training, for dropout; absent otherwise. */
+  /** Random state for dropout; present only in training. */
   random?: RandomState;
 }
 
-/** The parts of a linear module: `product(x)` is its output before `bias`. Replaced weights are the replacements. */
+/** The parts of a linear module: `product(x)` is its output before `bias`. A replaced weight or bias is its replacement. */
 export interface LinearParts {
   product(x: tf.Tensor): tf.Tensor;
   weight: Weight;
@@ -65,8 +65,8 @@ export type LinearWrapper = (
 ) => tf.Tensor;
 
 /**
- * Names of the factors `(r, in)` and `(out, r)` of an update, and what it is multiplied by. `dropout`: the probability with which
- * what it reads is dropped while training.
+ * The names of an update's factors `(r, in)` and `(out, r)`, and its scale. `dropout` is the dropout probability of its input in
+ * training.
  */
 export interface LowRankUpdate {
   a: string;
@@ -82,10 +82,10 @@ export type EmbeddingWrapper = (
   base: (ids: tf.Tensor) => tf.Tensor,
 ) => tf.Tensor;
 
-/** The merged values of a base weight, from its values as they are stored and the adapter's parameters by name. */
+/** Returns the merged values of a base weight, from its stored values and the adapter's parameters by name. */
 export type Merge = (weight: Float32Array, adapter: (name: string) => Float32Array) => Float32Array;
 
-/** A tensor that the files hold besides the trained ones, as PEFT's do: a copy of a base parameter or of a trained one. */
+/** An additional tensor in the files, as in PEFT's: a copy of a base parameter or of a trained one. */
 export interface FileCopy {
   /** Name in the files, without the key prefix of the method. */
   name: string;
@@ -101,7 +101,7 @@ export type ResidualAddWrapper = (
   norm: ((x: tf.Tensor) => tf.Tensor) | undefined,
 ) => tf.Tensor;
 
-/** Keys and values that every token of an attention sees besides its own sequence's, `(kvHeads, n, D)` each. */
+/** Keys and values that every token of an attention sees in addition to its own sequence's, `(kvHeads, n, D)` each. */
 export interface KeyValuePrefix {
   keys: tf.Tensor;
   values: tf.Tensor;
@@ -112,49 +112,49 @@ export interface Attachment {
   parameters: AdapterParameter[];
   /** Wrapped linear modules, by path. */
   linears?: Map<string, LinearWrapper>;
-  /** Wrapped linear modules that are their base and an update of low rank, nothing else: kernels compute several of them as one. */
+  /** Wrapped linear modules that only add a low-rank update to their base: kernels compute several of them together. */
   lowRank?: Map<string, LowRankUpdate>;
   /** Wrapped embeddings, by path. */
   embeddings?: Map<string, EmbeddingWrapper>;
-  /** Base parameters (by state-dict name) that something trained replaces: whole modules, biases, norms. */
+  /** Base parameters (by state-dict name) that a trained parameter replaces: whole modules, biases, norms. */
   replacements?: Map<string, (context: LayerContext) => Weight>;
-  /** Changed residual adds, by the residual site's module. */
+  /** Changed residual additions, by the module of the residual site. */
   residualAdds?: Map<string, ResidualAddWrapper>;
-  /** While it trains, something of each position is dropped: the option that says so, with its value. */
+  /** Set if dropout is active in training: the option that enables it, with its value. */
   drops?: string;
-  /** Number of virtual tokens before every sequence. Their ids begin at the vocabulary's size. Absent: 0. */
+  /** Number of virtual tokens before every sequence. Their ids start at the vocabulary's size. Absent: 0. */
   virtualTokens?: number;
-  /** Keys and values put before every sequence's own. */
+  /** Keys and values before those of every sequence. */
   prefix?(context: LayerContext, site: Pick<AttentionSite, 'layer'>): KeyValuePrefix;
-  /** Number of positions that `prefix` takes; a sequence's own positions count from here. Absent: 0. */
+  /** Number of positions of `prefix`; a sequence's own positions start after them. Absent: 0. */
   prefixLength?: number;
-  /** How base weights merge, by parameter name. Tied weights stay tied when both names have the same function. */
+  /** How base weights are merged, by parameter name. Tied weights stay tied if both names have the same function. */
   merges?: Map<string, Merge>;
-  /** Why the adapter cannot be merged into the base's weights; absent when it can. */
+  /** Why the adapter cannot be merged into the base weights; absent if it can. */
   unmergeable?: string;
-  /** Tensors that the files hold for PEFT alone. They are written; of those that are read only the shapes are checked. */
+  /** Tensors in the files that only PEFT needs. They are written; when files are read, only their shapes are checked. */
   copies?: FileCopy[];
-  /** The config to save, when parts of it come from the model. Absent: the config as it was given. */
+  /** The config to save, if parts of it come from the model. Absent: the given config. */
   written?: PeftConfig;
   /**
-   * Tensors computed from parameters once per forward pass, then read by name like parameters: the output of a soft prompt's
-   * encoder. With `derive`, the files hold these tensors, and the folded form has parameters of these names.
+   * Tensors computed from parameters once per forward pass and then read by name like parameters: the output of a soft prompt's
+   * encoder. With `derive`, the files hold these tensors, and the folded form has parameters with these names.
    */
   derive?(context: LayerContext): Map<string, tf.Tensor>;
-  /** Names of parameters or derived tensors that blocks read although the names do not begin with the block's path: a prefix. */
+  /** Names of parameters or derived tensors, such as a prefix, that blocks read although the names do not start with the block's path. */
   sharedByBlocks?: string[];
 }
 
 /**
- * `trained`: with everything that is trained. `folded`: as it is saved and served, without the encoder of soft prompts. Both are
+ * `trained`: with all trained parameters. `folded`: as saved and served, without the encoder of soft prompts. The forms are
  * the same for methods without an encoder.
  */
 export type AttachmentForm = 'trained' | 'folded';
 
 /** Trains one PEFT method: `tuners/<method>/tuner.ts`, with a row in `registry.ts`. */
 export interface Tuner<Config extends PeftConfig = PeftConfig> {
-  /** What every key of the adapter's files begins with. */
+  /** Prefix of every key in the adapter's files. */
   keyPrefix: string;
-  /** Throws GraftError when `config` does not fit the model. */
+  /** Throws GraftError if `config` does not fit the model. */
   attach(config: Config, model: Architecture, form: AttachmentForm): Attachment;
 }

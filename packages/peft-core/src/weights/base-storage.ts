@@ -1,17 +1,17 @@
-/** How the frozen base is kept, by `training.base_dtype`. Loads no TensorFlow. */
+/** How the frozen base is stored, by `training.base_dtype`. Loads no TensorFlow. */
 import type { DType } from '@graft/tf-graph';
 import type { ResolvedTraining } from '../config/index.ts';
 import type { ModelOutline, ParameterSpec } from '../outlines/outline.ts';
 import { elementCount } from '../tensors/tensor-source.ts';
 import { nf4Bytes } from './quantise/nf4.ts';
 
-/** How matrices of the frozen base are kept. */
+/** Storage of the frozen base's matrices. */
 export type BaseStorage = 'float32' | 'bfloat16' | 'int8' | 'nf4';
 
-/** Bytes of float32 that are unpacked at a time, for a layer that takes a weight in slices. A GPU's products have to be started, each. */
+/** Bytes of float32 unpacked at a time, for a layer that reads a weight in slices. Larger on a GPU, where each kernel launch has a cost. */
 export const SLICE_BYTES = { cpu: 16 << 20, gpu: 256 << 20 };
 
-/** What `training.base_dtype` means. "auto" follows the precision of matrix products. */
+/** The storage for `training.base_dtype`. "auto" follows the precision of matrix products. */
 export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: 'fp32' | 'bf16'): BaseStorage {
   switch (wanted) {
     case 'auto':
@@ -26,18 +26,19 @@ export function baseStorage(wanted: ResolvedTraining['base_dtype'], precision: '
   }
 }
 
-/** One weight, and how it is kept. */
+/** One weight and its storage. */
 export interface StoredWeight {
   name: string;
   shape: number[];
   storage: BaseStorage;
-  /** A linear matrix that lies `(in, out)`. */
+  /** Whether a linear matrix is `(in, out)`. */
   transposed: boolean;
 }
 
 /**
- * How every frozen weight is kept. Linear matrices and embedding tables are quantised; norms, biases and other
- * parameters stay float32. Under nf4 the vocabulary's head and the embeddings are int8; the paper of nf4, arXiv:2305.14314, leaves them wide.
+ * The storage of every frozen weight. Linear matrices and embedding tables are quantised; norms, biases and other
+ * parameters stay float32. With nf4 the vocabulary's head and the embeddings are int8; the paper of nf4, arXiv:2305.14314, does not
+ * quantise them.
  */
 export function storedWeights(
   outline: ModelOutline,
@@ -61,7 +62,7 @@ export function storedWeights(
   }));
 }
 
-/** The weights that a program holds frozen: with `withHead` also those of a task's head, which an adapter would bring. */
+/** The frozen weights of a program; with `withHead` also those of a task's head, which an adapter would otherwise provide. */
 export function frozenParameters(outline: ModelOutline, withHead: boolean): ParameterSpec[] {
   return outline.parameters.filter(({ fresh, unread }) => !unread && (withHead || fresh === undefined));
 }
@@ -73,7 +74,7 @@ export interface StoredPart {
   dtype: DType;
 }
 
-/** The variables that hold a weight. */
+/** The variables that store a weight. */
 export function partsOf({ shape, storage, transposed }: Omit<StoredWeight, 'name'>): StoredPart[] {
   if (storage === 'float32' || storage === 'bfloat16') return [{ suffix: '', shape, dtype: storage }];
   if (storage === 'int8') {

@@ -4,8 +4,8 @@ import { dequantiseInt8, quantiseInt8 } from './quantise/int8.ts';
 import { dequantiseNf4, quantiseNf4 } from './quantise/nf4.ts';
 
 /**
- * Makes a function that gives the float32 values of a base model's weight, by parameter name, as training on the base in `dtype` reads
- * them: quantised and unpacked again. Weights that such training keeps wide are given as they are.
+ * Returns a function that quantises and unpacks a base model's weight, by parameter name: its result is the float32 values that training
+ * on a base in `dtype` reads. Weights that are not quantised in such training are returned unchanged.
  */
 export function dequantised(
   outline: ModelOutline,

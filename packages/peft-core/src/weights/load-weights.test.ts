@@ -16,7 +16,7 @@ for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
   test(`${storage}: what a large weight was read into is free when all are loaded`, async (t) => {
     const folder = await mkdtemp(path.join(tmpdir(), 'graft-load-'));
     t.after(() => rm(folder, { recursive: true }));
-    // Its table of embeddings has 8 million numbers, 32 MB of float32.
+    // Its embedding table has 8 million numbers, 32 MB in float32.
     await writeTinyModel(folder, { vocab_size: 262_144 });
     const base = await openBaseModel(folder);
     t.after(() => base.close());
@@ -27,7 +27,7 @@ for (const storage of ['float32', 'bfloat16', 'int8', 'nf4'] as const) {
     t.after(() => program.close());
     const before = process.memoryUsage().arrayBuffers;
     await loadWeights(program, base, outline, storage);
-    // A thread of V8's own frees what the collection has found; this one waits, so that no other collection comes.
+    // A V8 thread frees the memory that the garbage collection found; this thread waits, so that no other collection starts.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     const held = process.memoryUsage().arrayBuffers - before;
     assert.ok(held < 14 * MB, `${(held / MB).toFixed(1)} MB`);

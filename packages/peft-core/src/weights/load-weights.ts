@@ -8,9 +8,9 @@ import { Room } from './room.ts';
 import { type WeightGroup, weightGroups } from './stored-weights.ts';
 
 /**
- * Reads a base model's weights into a program's variables, one tensor at a time, quantised on the way. With `withHead` also
- * those of a task's head: a program without an adapter needs them. `stacks` are those that they were declared with. Throws
- * `invalid_model` naming what does not fit, `task_head_missing`.
+ * Reads a base model's weights into a program's variables, one tensor at a time, and quantises them if needed. With `withHead` also
+ * reads a task's head, which a program without an adapter needs. `stacks` must be the stacks given at the declaration. Throws
+ * `invalid_model`, which names the weights that do not fit, and `task_head_missing`.
  */
 export async function loadWeights(
   program: Program,
@@ -27,7 +27,7 @@ export async function loadWeights(
   collectGarbage();
 }
 
-/** The names that the base model's files have for the weights, each of the shape that its config says. */
+/** The names of the weights in the base model's files. Checks that each has the shape given by config.json. */
 function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean): Map<string, string> {
   const frozen = frozenParameters(outline, withHead);
   const stored = new Map<string, string>();
@@ -63,7 +63,7 @@ function storedNames(base: BaseModel, outline: ModelOutline, withHead: boolean):
   return stored;
 }
 
-/** A function of its own: while it has not ended, V8 takes the room for what is still needed. */
+/** A separate function, so that V8 can free its buffers when it returns: it keeps them while the function runs. */
 async function writeGroups(
   program: Program,
   tensors: TensorSource,

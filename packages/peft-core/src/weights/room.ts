@@ -1,8 +1,8 @@
-/** Memory that one weight after the other is read into: fresh memory for each takes longer than reading it. */
+/** A buffer that weights are read into one after the other: allocating memory for each takes longer than reading it. */
 export class Room {
   #memory = new ArrayBuffer(0);
 
-  /** So many values of any content. What was taken before lies in the same memory. */
+  /** Returns `count` values with undefined content. They share the memory of all values returned before. */
   take<Storage extends 'float32' | 'bfloat16'>(
     storage: Storage,
     count: number,

@@ -12,22 +12,22 @@ import {
 import type { Room } from './room.ts';
 import { int8Form, nf4Form, plainForm, stackedForm, type WeightForm } from './weight-forms.ts';
 
-/** One or several frozen weights that lie together. */
+/** One or several frozen weights that are stored together. */
 export interface WeightGroup {
-  /** What its variables' names begin with. */
+  /** Prefix of its variables' names. */
   name: string;
   /** Parameter names. */
   members: string[];
   parts: StoredPart[];
-  /** Values of the parts, in order, from the base model's tensors of the members: gone when the room is used again. */
+  /** The values of the parts, in order, from the base model's tensors of the members. They are valid until `room` is used again. */
   pack(tensors: TensorSource, names: string[], room: Room): Promise<TypedArray[]>;
-  /** The members over the parts' variables. */
+  /** The members' weights, read from the parts' variables. */
   weights(variables: Variable[], nf4Table: Variable | null): FrozenWeight[];
 }
 
 /**
- * How every frozen weight lies in a program. `stacks` are linear modules whose matrices are kept as one, where the storage has
- * room for that: nothing quantised.
+ * How every frozen weight is stored in a program. `stacks` are linear modules whose matrices are stored as one, unless they are
+ * quantised.
  */
 export function weightGroups(
   outline: ModelOutline,
@@ -71,7 +71,7 @@ function formOf({ shape, storage, transposed }: StoredWeight): WeightForm {
   }
 }
 
-/** Declares the base model's weights as variables of a program, by parameter name. */
+/** Declares the base model's weights as variables of a program. Returns the weights by parameter name. */
 export function declareWeights(
   builder: ProgramBuilder,
   outline: ModelOutline,

@@ -5,8 +5,8 @@ import { dynamicMap } from './quantise/dynamic-map.ts';
 import { BLOCK, GROUP, nf4Layout, nf4Sizes } from './quantise/nf4.ts';
 
 /**
- * Values of int8 codes `(N, H)`: `codes · scales`, those `(N, 1)` or `(1, H)`; float32, or by kernels as products take them. No
- * gradient flows.
+ * Unpacks int8 codes `(N, H)`: `codes · scales`, with scales `(N, 1)` or `(1, H)`. Returns float32, or with kernels the type of product
+ * factors. No gradient flows.
  */
 export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor, dtype = factorType()): tf.Tensor {
   if (usesKernels()) return rawOp('GraftUnpackInt8', [attr.type('T', dtype)], [codes, scales])[0]!;
@@ -14,8 +14,8 @@ export function unpackInt8(codes: tf.Tensor, scales: tf.Tensor, dtype = factorTy
 }
 
 /**
- * Values of NF4 weights, of `shape`: `packed`, the bytes of `packNf4`, and `table` `(65536, 4)` of `nf4Table`; float32, or by kernels
- * as products take them. No gradient flows. Equal to bitsandbytes' `dequantize_4bit` for the same parts.
+ * Unpacks NF4 weights of `shape` from `packed`, the bytes of `packNf4`, with `table` `(65536, 4)` of `nf4Table`. Returns float32, or with
+ * kernels the type of product factors. No gradient flows. Equal to bitsandbytes' `dequantize_4bit` for the same parts.
  */
 export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: number[]): tf.Tensor {
   if (usesKernels()) {
@@ -25,14 +25,14 @@ export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: numb
   const size = elementCount(shape);
   const { blocks, groups } = nf4Sizes(size);
   const layout = nf4Layout(size);
-  /** Bytes of a part in rows of so many. */
+  /** The bytes of a part, in rows of `columns`. */
   const part = (name: keyof typeof layout, columns: number) => {
     const { start, bytes } = layout[name];
     return tf.reshape(takeBlock(packed, [start], [bytes]), [bytes / columns, columns]);
   };
   const bitcast = (x: tf.Tensor, type: 'uint16' | 'float32') =>
     rawOp('Bitcast', [attr.type('type', type)], [x])[0]!;
-  // Two bytes, so four weights, are one look-up.
+  // One look-up reads two bytes, that is four weights.
   const values = tf.reshape(lookUp(table(), bitcast(part('codes', 2), 'uint16')), [blocks, BLOCK]);
   const nested = tf.reshape(bitcast(part('nestedAbsmax', 4), 'float32'), [groups, 1]);
   const centred = tf.mul(lookUp(tf.tensor1d(dynamicMap()), part('absmax', GROUP)), nested);
@@ -40,7 +40,7 @@ export function unpackNf4(packed: tf.Tensor, table: () => tf.Tensor, shape: numb
   return tf.reshape(cut(tf.mul(values, tf.reshape(maxima, [blocks, 1])), size), shape);
 }
 
-/** tf.slice, which does not know tensors of bytes; nor has a GPU a Slice of them, but a StridedSlice. */
+/** Replaces tf.slice, which does not support tensors of bytes. A GPU has no Slice for them either, only StridedSlice. */
 export function takeBlock(x: tf.Tensor, begin: number[], size: number[]): tf.Tensor {
   const end = begin.map((at, i) => at + size[i]!);
   const bounds = [begin, end, begin.map(() => 1)].map((each) => tf.tensor1d(each, 'int32'));

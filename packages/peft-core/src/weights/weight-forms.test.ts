@@ -26,7 +26,7 @@ import { dequantiseNf4, nf4Table, quantiseNf4 } from './quantise/nf4.ts';
 import { Room } from './room.ts';
 import { int8Form, nf4Form, plainForm, type WeightForm } from './weight-forms.ts';
 
-/** Whole blocks and a group in part; more than one group; a block in part and an odd number of weights; (in, out); two slices. */
+/** Whole blocks and a partial group; more than one group; a partial block and an odd number of weights; (in, out); two slices. */
 const shapes = { small: [6, 64], groups: [130, 256], odd: [5, 13], turned: [24, 40], head: [70_000, 64] };
 type Name = keyof typeof shapes;
 
@@ -57,7 +57,7 @@ const ways = {
 } as const;
 type Way = keyof typeof ways;
 
-/** What `body` gives for the weight `name` in a form, written from the file; it sees the weight as a layer does. */
+/** The result of `body` for the weight `name` in a form, loaded from the file. `body` sees the weight as a layer does. */
 async function runOn<O extends OutputTensors>(
   name: Name,
   form: WeightForm,
@@ -109,7 +109,7 @@ test('rows are gathered as they are read', async () => {
   const ids = [4, 0, 4, 2];
   for (const [name, form] of [
     ['small', int8Form(shapes.small, false)],
-    ['odd', int8Form(shapes.odd, false)], // No whole number of four bytes.
+    ['odd', int8Form(shapes.odd, false)], // Not a multiple of four bytes.
     ['small', nf4Form(shapes.small)],
     ['small', plainForm(shapes.small, 'float32')],
   ] as const) {
@@ -191,7 +191,7 @@ test('a GPU takes a head in few, large products: loss and gradient are those of 
     return { products, value: scalarOf(results!.value), grad: results!.grad.data };
   };
   const [cpu, gpu] = [await on('cpu'), await on('gpu')];
-  // Two chunks of labels by two slices of the vocabulary, forward and backward.
+  // Two chunks of labels times two slices of the vocabulary, forward and backward.
   assert.deepEqual([cpu.products, gpu.products], [8, 2]);
   assert.ok(Math.abs(cpu.value - gpu.value) < 1e-5 * cpu.value);
   const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));

@@ -9,16 +9,16 @@ import { packNf4, quantiseNf4 } from './quantise/nf4.ts';
 import type { Room } from './room.ts';
 import { takeBlock, unpackInt8, unpackNf4 } from './unpack.ts';
 
-/** How a frozen weight lies in a program: the variables that hold it, how they are filled, and how a layer reads it. */
+/** How a frozen weight is stored in a program: its variables, how they are filled, and how a layer reads the weight. */
 export interface WeightForm {
   parts: StoredPart[];
-  /** Values of the parts, in order, from the base model's tensor `name`: gone when the room is used again. */
+  /** The values of the parts, in order, from the base model's tensor `name`. They are valid until `room` is used again. */
   pack(tensors: TensorSource, name: string, room: Room): Promise<TypedArray[]>;
-  /** The weight over the parts' variables. `nf4Table` is the program's one look-up table. */
+  /** The weight, read from the parts' variables. `nf4Table` is the program's look-up table. */
   weight(variables: Variable[], nf4Table: Variable | null): FrozenWeight;
 }
 
-/** Not quantised: float32, or bfloat16, which a layer widens or multiplies as it is. */
+/** Without quantisation: float32, or bfloat16, which a layer converts to float32 or multiplies directly. */
 export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): WeightForm {
   return {
     parts: partsOf({ shape, storage: dtype, transposed: false }),
@@ -43,7 +43,7 @@ export function plainForm(shape: number[], dtype: 'float32' | 'bfloat16'): Weigh
   };
 }
 
-/** Matrices `(out, in)` of the same input as one, below each other. Each is read as the rows that are its own. */
+/** Stacks matrices `(out, in)` with the same input along their rows. Each member reads its own rows. */
 export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   const width = shapes[0]![1]!;
   const rows = shapes.reduce((sum, [own]) => sum + own!, 0);
@@ -78,7 +78,7 @@ export function stackedForm(shapes: number[][], dtype: 'float32' | 'bfloat16') {
   };
 }
 
-/** Throws where a source gives another array than it was given: nobody would see that the values are old ones. */
+/** Throws if a source returns another array than the one passed to it: otherwise `values` would silently keep old content. */
 async function readInto(
   values: Float32Array | Uint16Array,
   tensors: TensorSource,
@@ -91,7 +91,7 @@ async function readInto(
   if (read !== values) throw new Error(`"${name}" was not read into the array that was given`);
 }
 
-/** Signed bytes, and a scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
+/** Signed bytes, with one scale for each output of a linear matrix (`(out, in)` or `(in, out)`) or each row of an embedding table. */
 export function int8Form(shape: number[], transposed: boolean): WeightForm {
   const [rows, columns] = shape as [number, number];
   return {
@@ -132,7 +132,7 @@ function slicesOf(
   });
 }
 
-/** 4-bit NormalFloat with double quantisation, in the order the weights are stored in. */
+/** 4-bit NormalFloat with double quantisation, in the weights' storage order. */
 export function nf4Form(shape: number[]): WeightForm {
   return {
     parts: partsOf({ shape, storage: 'nf4', transposed: false }),

@@ -42,7 +42,7 @@ function tinyShapes(): [name: string, shape: number[]][] {
   return [['model.embed_tokens.weight', [12, 32]], ...layers, ['model.norm.weight', [32]]];
 }
 
-/** Distinct, exactly representable values, so that a row out of place shows. */
+/** Distinct, exactly representable values, so that a misplaced row is detected. */
 export function tinyWeights(): (TensorToWrite & { data: Float32Array })[] {
   return tinyShapes().map(([name, shape], t) => ({
     name,
@@ -63,7 +63,7 @@ export const tinyTokenizer = {
   },
 };
 
-/** The small files of a Hugging Face folder; weights are the caller's. */
+/** Writes the small files of a Hugging Face folder; the caller writes the weights. */
 export async function writeTinyFolder(folder: string, config: Record<string, unknown> = {}): Promise<void> {
   await mkdir(folder, { recursive: true });
   const write = (name: string, value: unknown) => writeFile(path.join(folder, name), JSON.stringify(value));

@@ -3,26 +3,26 @@ import { show } from '../../schema/check-fields.ts';
 import type { TokenizerFiles } from '../../text/tokenizer.ts';
 import { whyNotLinear } from './linear-pattern.ts';
 
-/** Ids are places in tables: the largest vocabularies have a million. */
+/** Maximum token id: ids are indices of tables. The largest vocabularies have a million tokens. */
 const mostIds = 1 << 22;
-/** Tokens beside the vocabulary; Gemma 3 has 6,400. */
+/** Maximum number of tokens outside the vocabulary; Gemma 3 has 6,400. */
 const mostAdded = 65_536;
-/** UTF-16 units. */
+/** In UTF-16 units. */
 const longestToken = 4_096;
-/** Of a chat template, in a file of its own as in the configuration; those in use have some 20,000. */
+/** Maximum length of a chat template, in its own file or in the configuration; templates in practice have about 20,000 characters. */
 export const longestTemplate = 1 << 20;
-/** Of what is put into a text for a character, by all replacements of a normalizer together. */
+/** Maximum factor by which all steps of a normalizer together may lengthen a text. */
 const mostGrowth = 64;
-/** Tokens put around a text, and steps of a normalizer or pre-tokenizer. */
+/** Maximum number of tokens around a text, and of steps of a normalizer or pre-tokenizer. */
 const mostSteps = 256;
-/** Characters of a word that WordPiece looks at, at a cost of their square; 100 in those in use. */
+/** Maximum length of a word in WordPiece, whose cost is quadratic in the length; models in practice have 100. */
 const longestWord = 1_000;
 
 type Json = Record<string, unknown>;
 
 /**
- * Checks tokenizer files as if they were hostile: ids, tokens and patterns, and what makes texts longer. `where` names each file. Throws
- * GraftError `unsupported_tokenizer` or `invalid_chat_template`, naming file and field.
+ * Checks tokenizer files as untrusted input: ids, tokens, patterns, and steps that lengthen texts. `where` has the name of each file.
+ * Throws GraftError `unsupported_tokenizer` or `invalid_chat_template`, which names file and field.
  */
 export function checkTokenizer(
   { tokenizerJson, tokenizerConfig, chatTemplate }: TokenizerFiles,
@@ -77,7 +77,7 @@ function checkVocabulary(vocab: Json, fail: Fail): void {
   }
 }
 
-/** Of Unigram: `[token, score]`, whose ids are their places. */
+/** Checks a Unigram vocabulary: entries `[token, score]`, whose index is the id. */
 function checkPieces(vocab: readonly unknown[], fail: Fail): void {
   if (vocab.length > mostIds) throw fail(`model.vocab has ${vocab.length} tokens; ${mostIds} is the most`);
   for (const [i, piece] of vocab.entries()) {
@@ -120,7 +120,7 @@ function checkText(value: unknown, name: string, fail: Fail): void {
     throw fail(`${name} has ${value.length} characters; ${longestToken} is the most`);
 }
 
-/** Walks through normalizer, pre-tokenizer, post-processor and decoder, each a tree of steps. */
+/** Walks through normalizer, pre-tokenizer, post-processor and decoder; each is a tree of steps. */
 class StepChecker {
   readonly #fail: Fail;
   #steps = 0;
@@ -132,7 +132,7 @@ class StepChecker {
 
   check(name: string, value: unknown): void {
     if (typeof value === 'string') {
-      // A normalizer's map of characters is one long text; it makes no text longer than Unicode's own forms do.
+      // A normalizer's character map is one long string. It lengthens a text no more than Unicode's normalisation forms do.
       if (value.length > longestToken && !name.endsWith('.precompiled_charsmap'))
         throw this.#fail(`${name} has ${value.length} characters; ${longestToken} is the most`);
       return;

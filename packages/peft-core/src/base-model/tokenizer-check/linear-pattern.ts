@@ -1,34 +1,34 @@
 /**
- * Whether a regular expression of a tokenizer.json takes time that grows with the text. They run in an engine that backtracks, and come
- * with models. Those in use are plain: alternatives of few characters or classes in a row, each repeated or not.
+ * Checks whether a tokenizer.json's regular expression takes time linear in the text. The regex engine backtracks, and the expressions
+ * come with models. Those in practice are simple: alternatives of a few characters or classes in a row, each repeated or not.
  */
 
 const longestPattern = 4096;
 const deepestGroup = 8;
-/** Sequences that a pattern becomes when its groups are written out. */
+/** Maximum number of sequences after expanding a pattern's groups. */
 const mostSequences = 2000;
-/** Repeated more often than this counts as without end. */
+/** Repetition above this number counts as unlimited. */
 const fewTimes = 64;
 
-/** One character or class, or a condition on what stands beside. */
+/** One character or class, or a zero-width condition. */
 interface Term {
-  /** As in the pattern; null: a condition, of no width. */
+  /** The source in the pattern; null for a zero-width condition. */
   source: string | null;
   min: number;
   max: number;
-  /** Of a group that may be left out, so that what stands before it does not fail with it. */
+  /** The term is in an optional group, so the terms before the group do not fail if it does. */
   optional?: boolean;
 }
 
-/** Terms in a row. */
+/** Consecutive terms. */
 type Sequence = readonly Term[];
 
 class NotLinear extends Error {}
 
-/** Of published models. text/exact-splitting.ts makes the first linear; what the others cost, the deadline of a text bounds. */
+/** Patterns of published models. text/exact-splitting.ts makes the first linear; a text's deadline limits the cost of the others. */
 const published = new Set(['\\s+$', '(?=(\\d{3})+(?!\\d))', '\\d{1,3}(?=(?:\\d{3})*\\b)']);
 
-/** Null: it is linear, or of a published model. Else why it cannot be known to be. */
+/** Returns null if a pattern is linear or that of a published model, else the reason why it cannot be proved linear. */
 export function whyNotLinear(pattern: string): string | null {
   if (published.has(pattern)) return null;
   try {
@@ -43,7 +43,7 @@ export function whyNotLinear(pattern: string): string | null {
   }
 }
 
-/** Reads the part of Oniguruma's language that tokenizers use. */
+/** Parses the part of Oniguruma's syntax that tokenizers use. */
 class PatternReader {
   readonly #pattern: string;
   #at = 0;
@@ -78,7 +78,7 @@ class PatternReader {
     return rows;
   }
 
-  /** A term with its quantifier; of a group, what it may be. */
+  /** A term with its quantifier; for a group, all its alternatives. */
   #term(depth: number): Sequence[] {
     if (this.#pattern[this.#at] === '(') return this.#group(depth);
     const source = this.#character();
@@ -125,7 +125,7 @@ class PatternReader {
     return character;
   }
 
-  /** Classes may stand in classes. */
+  /** Classes can be nested. */
   #class(): string {
     const start = this.#at;
     let depth = 0;
@@ -171,7 +171,7 @@ function checkSequence(sequence: Sequence, all: readonly Sequence[]): void {
     const demands = ({ min, optional = false }: Term) => min > 0 && (isInner || !optional);
     const after = sequence.slice(i + 1);
     if (!after.some(demands)) continue;
-    // Every length of one is tried with every length of the other.
+    // Backtracking tries every combination of the lengths of the two runs.
     const next = after.findIndex(({ min, max, source }) => max > fewTimes || (min > 0 && source !== null));
     const other = next === -1 ? undefined : after[next];
     const rest = next === -1 ? [] : after.slice(next + 1);
@@ -184,7 +184,7 @@ function checkSequence(sequence: Sequence, all: readonly Sequence[]): void {
       throw new NotLinear(
         `repeats ${sequence[i]!.source} and then ${other.source}, which share characters, before something else`,
       );
-    // From every place of a long run the run is read to its end in vain, unless another alternative takes it whole.
+    // From every position in a long run, the run would be read to its end in vain, unless another alternative matches the whole run.
     if (!all.some((each) => takesWhole(each, sequence[i]!.source!)))
       throw new NotLinear(
         `repeats ${sequence[i]!.source} before something else, and no alternative takes what is repeated alone`,
@@ -192,7 +192,7 @@ function checkSequence(sequence: Sequence, all: readonly Sequence[]): void {
   }
 }
 
-/** Whether `sequence` is one that takes a run of `source` at once and cannot fail after it. */
+/** Whether `sequence` matches a whole run of `source` and cannot fail after it. */
 function takesWhole(sequence: Sequence, source: string): boolean {
   const first = sequence.findIndex(({ min }) => min > 0);
   const run = sequence[first];
@@ -200,7 +200,7 @@ function takesWhole(sequence: Sequence, source: string): boolean {
   return sequence.slice(first + 1).every(({ min }) => min === 0) && includes(run.source, source);
 }
 
-/** Characters of many kinds: by these, classes are compared. */
+/** Characters of many kinds, with which classes are compared. */
 const samples: readonly string[] = [
   ...Array.from({ length: 0x250 }, (_, i) => i),
   0x300,
@@ -247,12 +247,12 @@ const samples: readonly string[] = [
 
 const members = new Map<string, ReadonlySet<string>>();
 
-/** The samples that a character or class matches; null: it is written in a way that JavaScript does not read. */
+/** The samples that a character or class matches; null if JavaScript does not support its syntax. */
 function membersOf(source: string): ReadonlySet<string> | null {
   const known = members.get(source);
   if (known) return known;
   try {
-    // Nested classes are of the v mode; of others the u mode reads more.
+    // Nested classes need the v mode; the u mode supports more of the other syntax.
     const matcher = compiled(source, 'u') ?? compiled(source, 'v');
     if (!matcher) return null;
     const found = new Set(samples.filter((each) => matcher.test(each)));

@@ -16,7 +16,7 @@ export interface GgufTensorToWrite {
   /** ggml's id of the type. */
   type: number;
   data: Uint8Array;
-  /** Instead of the offset that follows from the tensors before. */
+  /** Replaces the offset that follows from the preceding tensors. */
   offset?: number | bigint;
 }
 
@@ -66,7 +66,7 @@ function encode(field: Field): Buffer {
   }
 }
 
-/** Writes a GGUF file for tests, well-formed or broken on purpose. */
+/** Writes a GGUF file for tests, valid or deliberately broken. */
 export async function writeGguf(path: string, gguf: GgufToWrite): Promise<void> {
   const { fields, tensors } = gguf;
   const alignment = 32;

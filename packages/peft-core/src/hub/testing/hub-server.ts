@@ -10,20 +10,20 @@ export interface HubRequest {
   range: string | undefined;
 }
 
-/** A server in the Hub's layout, and another that large files are redirected to, as the Hub does. */
+/** A server with the Hub's layout, and a second one that it redirects large files to, as the Hub does. */
 export class HubServer {
   readonly files = new Map<string, Buffer>();
-  /** Every request so far; `cdn` those for large files' content. */
+  /** All requests received; `cdn` has those for the content of large files. */
   readonly hub: HubRequest[] = [];
   readonly cdn: HubRequest[] = [];
   /** Requests without this token are refused. */
   token: string | null = null;
-  /** What the Hub answers instead, by X-Error-Code. */
+  /** A refusal that replaces the Hub's normal response; `code` is its X-Error-Code. */
   refusal: { status: number; code: string } | null = null;
-  /** Cut the connection after so many bytes, in turn, for each request to the CDN. */
+  /** Number of bytes after which the connection is cut, for each request to the CDN in turn. */
   readonly cuts: number[] = [];
   ignoreRanges = false;
-  /** Change content on its way. */
+  /** Changes content during the transfer. */
   corrupt = false;
   readonly #servers: Server[] = [];
   #cdnUrl = '';
@@ -43,7 +43,7 @@ export class HubServer {
     }
   }
 
-  /** Files above this are kept in LFS. */
+  /** Larger files are stored in LFS. */
   isLarge = (name: string) => this.files.get(name)!.byteLength > 1000;
 
   async #listen(handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
@@ -70,7 +70,7 @@ export class HubServer {
     else this.#send(name, range, response);
   }
 
-  /** Two pages, to have them followed. */
+  /** Returns two pages, so that clients must follow the link to the next page. */
   #serveTree(url: URL, response: ServerResponse): void {
     const recursive = url.searchParams.get('recursive') === 'true';
     const listed = [...this.files].filter(([path]) => recursive || !path.includes('/'));
@@ -111,7 +111,7 @@ export class HubServer {
       ...partial,
     });
     if (cut === undefined) response.end(body);
-    // A client loses what it has not read when the connection breaks: a busy one gets the time to read.
+    // When the connection breaks, a client loses the bytes that it has not read yet, so a slow client gets time to read.
     else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), cut > 0 ? 500 : 0));
   }
 }

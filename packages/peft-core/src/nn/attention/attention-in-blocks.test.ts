@@ -1,4 +1,4 @@
-/** Attention in blocks against attention written plainly, whose gradients are those of its operations. */
+/** Compares attention in blocks with a plain implementation, whose gradients are those of its operations. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgramBuilder, recordFunctions, tf } from '@graft/tf-graph';
@@ -13,13 +13,13 @@ import { type ScoreBias, scoreBias } from './score-bias.ts';
 
 interface Segment {
   own: number;
-  /** The number, from 1, of the segment that it shares as its beginning. */
+  /** Number, counted from 1, of the segment that this one shares as its prefix. */
   parent?: number;
 }
 
 interface Case {
   of: string;
-  /** Sequences of each row; the rest of it is padding. */
+  /** Sequences of each row; the remaining positions of the row are padding. */
   rows: Segment[][];
   tokens: number;
   heads: number;
@@ -28,13 +28,13 @@ interface Case {
   window?: number;
   /** Keys before every sequence. */
   prefix?: number;
-  /** Keys are another grid's, of so many tokens, packed alike. */
+  /** The keys belong to another grid with this number of tokens, packed in the same way. */
   memory?: { rows: Segment[][]; tokens: number };
-  /** A bias by distance, up to this one. */
+  /** A bias by distance, up to this distance. */
   reach?: number;
-  /** A bias of each score: of every row, or one for all. */
+  /** A bias for each score: one per row, or one shared by all rows. */
   bias?: 'row' | 'all';
-  /** Queries that do not see what is compared. */
+  /** Maximum number of bytes of the scores of one block. */
   blockBytes: number;
 }
 
@@ -205,7 +205,7 @@ function tokensOf(rows: Segment[][], tokens: number, prefix: number): Token[][] 
 
 const ints = (values: number[]) => tf.tensor1d(values, 'int32');
 
-/** What a case looks like to either implementation. */
+/** The positions and the mask of a case, as both implementations receive them. */
 function laidOut(one: Case) {
   const { rows, tokens, memory, causal = false, window = null, prefix = 0 } = one;
   const own = tokensOf(rows, tokens, prefix);
@@ -240,7 +240,7 @@ function laidOut(one: Case) {
   return { seen, mask, inside, keys: prefix + keys[0]!.length };
 }
 
-/** Who sees whom, `(rows, 1, n, T)`, as it is added to the scores. */
+/** The mask as a term of the scores, `(rows, 1, n, T)`. */
 const additive = (seen: boolean[][][]) =>
   tf.expandDims(tf.tensor3d(seen.map((rows) => rows.map((row) => row.map((sees) => (sees ? 0 : -1e9))))), 1);
 
@@ -281,7 +281,7 @@ for (const one of cases) {
       const relative = reach === undefined ? undefined : others.at(-1);
       return scoreBias(others.length > (relative ? 1 : 0) ? others[0] : undefined, relative, tokens);
     };
-    // What is at positions of no segment is nobody's.
+    // Outputs at positions of no segment are undefined and do not count.
     const counted = (y: tf.Tensor) => tf.mul(y, tf.tensor(inside, [rows.length, 1, tokens, 1]));
     const inBlocks: Layer = ([q, k, v, ...others]) =>
       counted(
@@ -335,7 +335,7 @@ test('attention in blocks: each block drops by a draw of its own, about its shar
   const random = { seed: tf.tensor1d([3, 5], 'int32'), stream: 0 };
   const mask = packedMask(ints(Array(14).fill(1)), ints(Array(14).fill(1)), 1);
   const dropout = { probability: 0.25, random };
-  // Of a value of 14 for all keys each output is the number of keys that were left, over 3/4.
+  // With a value of 14 for all 14 keys, each output is the number of keys kept, divided by 3/4.
   const y = withComputation({ scoreBytes: 400 }, () =>
     attention(q, k, tf.fill([1, 2, 14, 3], 14), mask, { dropout }),
   );
@@ -379,7 +379,7 @@ test('attention in blocks is not computed again by a checkpointed block, only it
   assert.equal(checkpointing, plain);
 });
 
-/** `(1, heads, n, n)`: the table's row of each distance. */
+/** The bias `(1, heads, n, n)`: the table's row for each distance. */
 function plainBias(relative: tf.Tensor, tokens: number): tf.Tensor {
   const [rows, heads] = relative.shape as [number, number];
   const reach = (rows - 1) / 2;

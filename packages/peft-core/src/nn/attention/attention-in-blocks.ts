@@ -14,18 +14,18 @@ export interface BlockOptions {
   dropout?: { probability: number; random: RandomState } | undefined;
 }
 
-/** The scores of one block. Its heads are those of queries. */
+/** The scores of one block. `heads` are heads of queries. */
 interface Block extends BiasBlock {
-  /** What it takes of queries, but for the last axis of `(R, kvHeads, group, n, D)`. */
+  /** Ranges of the block's queries, for all axes but the last of `(R, kvHeads, group, n, D)`. */
   query: Range[];
-  /** What it takes of keys and values, `(R, kvHeads, m, D)`. */
+  /** Ranges of the block's keys and values, `(R, kvHeads, m, D)`. */
   key: Range[];
 }
 
 /**
- * `attention` in blocks of queries and heads, one after the other, so that no more than one block's scores are in memory. Exact:
- * each block has all keys that its queries see. q `(B, heads, n, D)` scaled, k and v `(B, kvHeads, T, D)`. It keeps q, k, v and its
- * output, and computes the probabilities again for the backward pass, block by block.
+ * Computes `attention` in blocks of queries and heads, one after the other, so that only one block's scores are in memory. The result is
+ * exact: each block has all keys that its queries see. q `(B, heads, n, D)` is already scaled; k and v `(B, kvHeads, T, D)`. Keeps q, k, v
+ * and the output, and recomputes the probabilities block by block for the backward pass.
  */
 export function attentionInBlocks(
   q: tf.Tensor,
@@ -48,9 +48,9 @@ export function attentionInBlocks(
   const operands = blocks.map((chunks) => chunks.map(([first]) => mask.operandsOf(first!)));
 
   const added = bias && new BlockBias(bias);
-  /** `(R, heads, n, m)` of products `(R, kvHeads, group · n, m)`. */
+  /** The shape `(R, heads, n, m)` for products `(R, kvHeads, group · n, m)`. */
   const scoresOf = ({ shape }: tf.Tensor) => [shape[0]!, shape[1]! * group, shape[2]! / group, shape[3]!];
-  /** Of one block `(R, kvHeads, group · n, m)`. */
+  /** The probabilities of one block, `(R, kvHeads, group · n, m)`. */
   function probabilities(
     q: tf.Tensor,
     k: tf.Tensor,
@@ -63,10 +63,10 @@ export function attentionInBlocks(
     const masked = rawOp('SelectV2', [], [seen, biased, tf.scalar(MASKED)])[0]!;
     return shaped(tf.softmax(masked, -1), products.shape);
   }
-  /** `p`, or a gradient of it, with the dropped ones gone. */
+  /** Applies dropout to `p` or to a gradient of `p`. */
   const drop = (p: tf.Tensor, seed: tf.Tensor | undefined, after: tf.Tensor) =>
     drops && seed ? tf.mul(p, dropoutMask(p.shape, drops.probability, seed, after)) : p;
-  /** `(R, kvHeads, group · n, D)`: query heads that share a key head are stacked, so no key is copied for each of them. */
+  /** Stacks the query heads that share a key head, `(R, kvHeads, group · n, D)`, so that keys need not be copied for each query head. */
   const stacked = (x: tf.Tensor, block: Block, after: tf.Tensor[]) => {
     const part = cut(x, [...block.query, all(x.shape[4]!)], after);
     return shaped(part, [part.shape[0]!, part.shape[1]!, group * length(block.queries), part.shape[4]!]);
@@ -107,7 +107,7 @@ export function attentionInBlocks(
     value: () => y,
     gradient(dy, { q, k, v, y, seeds, operands: compared, ...ofBias }) {
       const [left, parts] = [[...seeds], [...compared]];
-      // Σ p · dp of each query: its output times its gradient. (B, kvHeads, group, n, 1)
+      // Σ p · dp for each query equals the query's output times the output's gradient. (B, kvHeads, group, n, 1)
       const sums = tf.sum(tf.mul(exactly(withControlDependency(y, dy)), exactly(dy)), -1, true);
       const gradients = added?.gradients();
       let after = [dy];
@@ -173,7 +173,7 @@ function blockOf(
   };
 }
 
-/** The sum of gradients of keys, `(R, kvHeads, m, D)` each, of ranges of keys that begin and end no earlier than those before. */
+/** Sums gradients of keys, `(R, kvHeads, m, D)` each. The ranges must be added in order: neither bound may decrease. */
 class KeySums {
   #sum: tf.Tensor | null = null;
   #to = 0;
@@ -187,7 +187,7 @@ class KeySums {
     return this.#sum;
   }
 
-  /** All of it, as it flows. */
+  /** The whole sum, in the type that flows between layers. */
   whole(tokens: number): tf.Tensor {
     return flowing(padded(this.#sum!, 2, 0, tokens - this.#to));
   }

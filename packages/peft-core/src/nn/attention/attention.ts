@@ -8,15 +8,15 @@ import { planBlocks } from './plan-blocks.ts';
 import { type ScoreBias, scoreBias } from './score-bias.ts';
 
 export interface AttentionOptions {
-  /** Added to the scores; a tensor is `(B or 1, heads, n, T)`. */
+  /** Added to the scores; as a tensor, `(B or 1, heads, n, T)`. */
   bias?: tf.Tensor | ScoreBias | undefined;
-  /** Drops probabilities, as the base model does while it trains. */
+  /** Dropout of the probabilities, as in the base model's training. */
   dropout?: { probability: number; random: RandomState } | undefined;
 }
 
 /**
- * Softmax attention with grouped queries. q `(B, heads, n, D)` already scaled, k and v `(B, kvHeads, T, D)`. Returns
- * `(B, heads, n, D)`. Its memory grows with the positions, not with their square: there are `scoreBytes` of scores at a time.
+ * Softmax attention with grouped queries. q `(B, heads, n, D)` is already scaled; k and v `(B, kvHeads, T, D)`. Returns
+ * `(B, heads, n, D)`. Memory grows linearly with the positions: at most `scoreBytes` of scores exist at a time.
  */
 export function attention(
   q: tf.Tensor,
@@ -40,7 +40,7 @@ interface WholeOptions {
   dropout?: AttentionOptions['dropout'];
 }
 
-/** The same at once. The mask is added to the scores, `(B or 1, 1, n, T)`. It keeps q, k and v, and computes the probabilities again. */
+/** `attention` in one block. `mask` is added to the scores, `(B or 1, 1, n, T)`. Keeps q, k and v, and recomputes the probabilities. */
 export function wholeAttention(
   q: tf.Tensor,
   k: tf.Tensor,
@@ -50,7 +50,7 @@ export function wholeAttention(
 ): tf.Tensor {
   const [batch, heads, n, width] = q.shape as [number, number, number, number];
   const [kvHeads, tokens] = [k.shape[1]!, k.shape[2]!];
-  // Query heads that share a key head are stacked along the rows: no copy of k or v for each of them.
+  // Query heads that share a key head are stacked along the rows, so that k and v need no copy for each query head.
   const grouped = [batch * kvHeads, (heads / kvHeads) * n, width];
   const flatKeys = [batch * kvHeads, tokens, width];
   const flatScores = [batch * kvHeads, (heads / kvHeads) * n, tokens];
@@ -61,11 +61,11 @@ export function wholeAttention(
   };
   const drops = dropout && dropout.probability > 0 ? dropout : null;
   const seed = drops ? nextSeed(drops.random) : undefined;
-  /** `p`, or a gradient of it, with the dropped ones gone. */
+  /** Applies dropout to `p` or to a gradient of `p`. */
   const drop = (p: tf.Tensor, seed: tf.Tensor | undefined, after: tf.Tensor) =>
     drops && seed ? tf.mul(p, dropoutMask(flatScores, drops.probability, seed, after)) : p;
 
-  // Kernels pass on what their products give in float32.
+  // With kernels, the float32 results of products are passed on unconverted.
   const [product, stored] = usesKernels() ? [matmul, (x: tf.Tensor) => x] : [flowingMatmul, flowing];
   const inputs = {
     q: stored(tf.reshape(q, grouped)),
@@ -79,7 +79,7 @@ export function wholeAttention(
     value: () => product(drop(probabilities(inputs.q, inputs.k, mask, bias), seed, inputs.q), inputs.v),
     gradient(dy, { k, v, bias, mask, seed, ...kept }) {
       const q = withControlDependency(kept.q, dy);
-      const p = probabilities(q, k, mask, bias); // as the scores
+      const p = probabilities(q, k, mask, bias); // shape of the scores
       const dp = tf.mul(p, drop(matmul(dy, v, false, true), seed, dy));
       const ds = tf.sub(dp, tf.mul(p, tf.sum(dp, -1, true)));
       const dBias = (bias: tf.Tensor) => {

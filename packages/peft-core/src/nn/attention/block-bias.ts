@@ -4,17 +4,17 @@ import type { Range, ScoreBlock } from './masks.ts';
 import { relativeBlock } from './relative-positions.ts';
 import type { ScoreBias } from './score-bias.ts';
 
-/** Rows, queries and keys of a block, and its heads of queries. */
+/** The rows, queries and keys of a block, and its query heads. */
 export interface BiasBlock extends ScoreBlock {
   heads: Range;
 }
 
 type Parts = { first?: tf.Tensor | undefined; relative?: tf.Tensor | undefined };
 
-/** A `ScoreBias` block by block, and its gradients. */
+/** Computes a `ScoreBias` and its gradients block by block. */
 export class BlockBias {
   readonly inputs: { first: tf.Tensor | undefined; relative: tf.Tensor | undefined };
-  /** How many keys `first` has. */
+  /** Number of keys that `first` covers. */
   readonly #before: number;
 
   constructor({ first, relative }: ScoreBias) {
@@ -22,7 +22,7 @@ export class BlockBias {
     this.#before = first?.shape[3] ?? 0;
   }
 
-  /** `(R or 1, heads, n, m)`, not computed before `after`. */
+  /** The block's bias `(R or 1, heads, n, m)`, not computed before `after`. */
   of({ first, relative }: Parts, block: BiasBlock, after: tf.Tensor[]): tf.Tensor {
     const { early, late } = splitAt(block.keys, this.#before);
     const { rows, heads, queries } = block;
@@ -37,13 +37,13 @@ export class BlockBias {
     return joined(parts, 3);
   }
 
-  /** Takes the gradients of the scores of one block after the other, in the order of rows, queries and heads. */
+  /** Collects the gradients of the scores of each block. Add blocks in the order of rows, queries and heads. */
   gradients(): BiasGradients {
     return new BiasGradients(this.inputs, this.#before);
   }
 }
 
-/** The keys that `first` has a bias of, and those after them, counted from the first of these; null for none. */
+/** Splits a range into the keys that `first` covers and the later ones, counted from the first later key; null where there are none. */
 function splitAt({ from, to }: Range, before: number): { early: Range | null; late: Range | null } {
   return {
     early: from < before ? { from, to: Math.min(to, before) } : null,
@@ -57,7 +57,7 @@ class BiasGradients {
   readonly #first: tf.Tensor | undefined;
   readonly #relative: tf.Tensor | undefined;
   readonly #before: number;
-  /** Of each block. */
+  /** The gradient of `first` from each block. */
   readonly #early: { block: BiasBlock; part: tf.Tensor }[] = [];
   #table: tf.Tensor | null = null;
 
@@ -67,7 +67,7 @@ class BiasGradients {
     this.#before = before;
   }
 
-  /** `ds` `(R, heads, n, m)`; `relative` as it was kept. */
+  /** Adds the gradient of a block's scores, `ds` `(R, heads, n, m)`. `relative` is the tensor kept for the backward pass. */
   take(ds: tf.Tensor, { relative }: Parts, block: BiasBlock): void {
     const [rows, heads, n] = ds.shape as [number, number, number];
     const { early, late } = splitAt(block.keys, this.#before);
@@ -103,7 +103,7 @@ class BiasGradients {
   }
 }
 
-/** Those of one range after those of another. */
+/** Groups items by the start of their range, in order. */
 function inTurn<T>(items: readonly T[], rangeOf: (item: T) => Range): T[][] {
   const groups = new Map<number, T[]>();
   for (const item of items) {

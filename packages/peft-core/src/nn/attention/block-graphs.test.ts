@@ -1,4 +1,4 @@
-/** What the graph of attention in blocks is made of, for models that no test can run. */
+/** Checks the graph of attention in blocks for models that are too large to run in a test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeOf, ProgramBuilder, type RecordedNode, recordFunctions, tf } from '@graft/tf-graph';
@@ -18,7 +18,7 @@ interface Shape extends PackedCausalOptions {
   tokens: number;
   heads: number;
   kvHeads: number;
-  /** A bias by distance, up to this one. */
+  /** A bias by distance, up to this distance. */
   reach?: number;
   dropout?: number;
   shares?: boolean;
@@ -26,7 +26,7 @@ interface Shape extends PackedCausalOptions {
 
 const D = 128;
 
-/** Nodes of attention and its gradients, laid out for a GPU. */
+/** The nodes of attention and of its gradients, in a graph for a GPU. */
 async function nodesOf(
   { rows, tokens, heads, kvHeads, reach, shares, dropout: probability = 0, ...options }: Shape,
   precision: MatmulPrecision,
@@ -122,7 +122,7 @@ test('keys that no query of a block can see are not computed with', async () => 
     (await nodesOf(shape, 'fp32'))
       .filter(({ op }) => op === 'Softmax')
       .reduce((sum, { outputs }) => sum + sizeOf(outputs[0]!.shape), 0);
-  // Once forward, once for the gradients.
+  // The scores are computed once in the forward pass and once for the gradients.
   const all = 2 * long.heads * long.tokens ** 2;
   assert.equal(await scores(long), (all * 9) / 16);
   assert.equal(await scores({ ...long, shares: true, window: 1024 }), (all * 9) / 16);
@@ -140,7 +140,7 @@ const steps: [string, Record<string, unknown>, TaskType, Record<string, unknown>
   ['t5 with a prefix', { ...tinyConfig, ...tinyFamilies.t5 }, 'SEQ_2_SEQ_LM', prefix],
   ['bert', { ...tinyConfig, ...tinyFamilies.bert, max_position_embeddings: 512 }, 'SEQ_CLS', lora],
 ];
-/** Of a number for each pair of tokens there are four times as many bytes. */
+/** A tensor with one float32 per pair of tokens has four times this number of bytes. */
 const tokens = 256;
 
 for (const [name, config, task, options] of steps)
@@ -165,7 +165,7 @@ for (const [name, config, task, options] of steps)
     const types = new Map(
       nodes.flatMap(({ name, outputs }) => outputs.map(({ dtype }, i) => [`${name}:${i}`, dtype])),
     );
-    // A cast from or to whole numbers, and rows that they number, are the GPU's own.
+    // The GPU has its own kernels for casts from or to integers, and for rows selected by integers.
     const own = ['Cast', 'GatherV2', 'ResourceGather'];
     const left = nodes.filter(
       (node) =>

@@ -3,10 +3,10 @@ import type { Range } from './masks.ts';
 
 export const length = ({ from, to }: Range): number => to - from;
 
-/** All of an axis. */
+/** The range of a whole axis. */
 export const all = (size: number): Range => ({ from: 0, to: size });
 
-/** A part of x, not copied before `after` is computed. No gradient flows. */
+/** Returns a slice of x, not copied before `after` is computed. It has no gradient. */
 export function cut(x: tf.Tensor, ranges: readonly Range[], after: tf.Tensor[]): tf.Tensor {
   if (ranges.every((range, axis) => length(range) === x.shape[axis]))
     return withControlDependency(x, ...after);
@@ -15,14 +15,14 @@ export function cut(x: tf.Tensor, ranges: readonly Range[], after: tf.Tensor[]):
   return rawOp('Slice', [], [x, tf.tensor1d(begins, 'int32'), tf.tensor1d(sizes, 'int32')], after)[0]!;
 }
 
-/** x in a shape that it may have already. */
+/** Reshapes x, unless it already has this shape. */
 export const shaped = (x: tf.Tensor, shape: number[]): tf.Tensor =>
   tf.util.arraysEqual(x.shape, shape) ? x : tf.reshape(x, shape);
 
 export const joined = (parts: readonly tf.Tensor[], axis: number): tf.Tensor =>
   parts.length === 1 ? parts[0]! : tf.concat([...parts], axis);
 
-/** x with so many zeros before and behind it on an axis. */
+/** Pads x on one axis with `before` zeros in front and `behind` zeros at the end. */
 export function padded(x: tf.Tensor, axis: number, before: number, behind: number): tf.Tensor {
   if (before === 0 && behind === 0) return x;
   return tf.pad(

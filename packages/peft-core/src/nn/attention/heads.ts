@@ -3,25 +3,25 @@ import { type Columns, separate } from '../columns.ts';
 import { flowing, usesKernels } from '../computation.ts';
 import { type RotaryTable, type Rotation, rotaryTable, rotate } from './rotary.ts';
 
-/** How one attention's heads lie in its queries, keys and values, and what is done to them first. */
+/** How the heads of one attention lie in its queries, keys and values, and how queries and keys are prepared. */
 export interface Heads {
   heads: number;
-  /** Each is shared by `heads / kvHeads` heads. */
+  /** Number of key heads, each shared by `heads / kvHeads` query heads. */
   kvHeads: number;
   headSize: number;
-  /** The queries are multiplied by it. */
+  /** Factor of the queries. */
   scale: number;
-  /** Queries and keys are turned by their positions; absent where positions are told otherwise. */
+  /** Rotary embedding of queries and keys; absent where the model encodes positions in another way. */
   rotation?: Rotation;
 }
 
 /**
- * Queries `(N, heads · D)`, keys and values `(N, kvHeads · D)`, as the projections give them: three matrices, or one that holds
+ * Queries `(N, heads · D)`, keys and values `(N, kvHeads · D)`, as the projections return them: three matrices, or one that holds
  * them side by side.
  */
 export type Projections = Columns;
 
-/** The three of them. */
+/** Separates queries, keys and values. */
 export function queriesKeysValues(projections: Projections, { heads, kvHeads, headSize }: Heads) {
   const widths = [heads * headSize, kvHeads * headSize, kvHeads * headSize];
   const [q, k, v] = separate(projections, widths) as [tf.Tensor, tf.Tensor, tf.Tensor];
@@ -40,16 +40,16 @@ export function sideBySide(x: tf.Tensor): tf.Tensor {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [rows * tokens, count * headSize]);
 }
 
-/** Kernels go on in float32, as attention on stock operations beside them does. */
+/** With kernels, the result stays in float32, like the stock attention operations in the same graph. */
 const scaled = (x: tf.Tensor, scale: number): tf.Tensor =>
   usesKernels() ? tf.mul(x, scale) : flowing(tf.mul(x, scale));
 
-/** Of each rotation that the layers share, the tables that its queries and keys are turned by. */
+/** The cosine and sine tables for queries and keys of each rotation that the layers share. */
 export class RotaryTables {
   readonly #keep: (x: tf.Tensor) => tf.Tensor;
   readonly #tables = new Map<tf.Tensor, Map<number, RotaryTable>>();
 
-  /** `keep` is called for what is made, which lives as long as the caller likes. */
+  /** `keep` is called with each table created, so that the caller decides how long it lives. */
   constructor(keep: (x: tf.Tensor) => tf.Tensor = (x) => x) {
     this.#keep = keep;
   }
@@ -62,7 +62,7 @@ export class RotaryTables {
     return known.get(scale)!;
   }
 
-  /** Queries, keys and values of a site by head, `(rows, count, T, D)` each, scaled and turned. */
+  /** The queries, keys and values of a site by head, `(rows, count, T, D)` each; queries and keys scaled and rotated. */
   byHead(projections: Projections, heads: Heads, rows: number) {
     const { q, k, v } = queriesKeysValues(projections, heads);
     return {
@@ -72,7 +72,7 @@ export class RotaryTables {
     };
   }
 
-  /** x `(rows · T, count · D)` scaled, turned where there is a rotation, `(rows, count, T, D)`. */
+  /** x `(rows · T, count · D)` → `(rows, count, T, D)`, scaled, and rotated if there is a rotation. */
   turned(x: tf.Tensor, { headSize, rotation }: Heads, rows: number, scale: number): tf.Tensor {
     if (!rotation) return byHead(scale === 1 ? x : scaled(x, scale), rows, headSize);
     const [positions, width] = x.shape as [number, number];

@@ -1,9 +1,9 @@
 import { rawOp, tf } from '@graft/tf-graph';
 
-/** Added to a score where attention is not allowed. Finite, so that a row with everything masked does not become NaN. */
+/** Added to a score where attention is not allowed. Finite, so that a fully masked row does not become NaN. */
 export const MASKED = -1e9;
 
-/** Indices of an axis: `from` is the first, `to` the one after the last. */
+/** A range of indices of an axis: from `from`, inclusive, to `to`, exclusive. */
 export interface Range {
   from: number;
   to: number;
@@ -15,7 +15,7 @@ export interface ScoreBlock {
   keys: Range;
 }
 
-/** Sizes of the scores that a mask is for. */
+/** Shape of the scores that a mask applies to. */
 export interface ScoreGrid {
   /** 1 where all rows have the same mask. */
   rows: number;
@@ -24,21 +24,21 @@ export interface ScoreGrid {
   keys: number;
 }
 
-/** Which keys a query sees. */
+/** Determines which keys a query sees. */
 export interface Visibility {
   grid: ScoreGrid;
   /**
-   * What is compared, `(rows or 1, 1, queries or 1, keys or 1)`, as float32: exact for positions and numbers of segments, and compared on
-   * the device, where a GPU has int32 compared by the processor.
+   * The tensors to compare, `(rows or 1, 1, queries or 1, keys or 1)`, as float32: exact for positions and segment numbers, and compared
+   * on the device, whereas TensorFlow compares int32 on the CPU even when a GPU is present.
    */
   operands(): tf.Tensor[];
-  /** `(rows, 1, queries, keys)` bool: true where a query sees a key. `after`: as `rawOp` has it, for each first operation. */
+  /** `(rows, 1, queries, keys)` bool: true where a query sees a key. `after`: the `after` of `rawOp` for each first operation. */
   seen(operands: tf.Tensor[], after: tf.Tensor[]): tf.Tensor;
-  /** A range of keys outside of which these queries see none; absent: all keys. */
+  /** The range of keys outside which none of these queries sees a key; absent: all keys. */
   visibleKeys?(queries: Range): Range;
 }
 
-/** A mask of scores, made whole or for one block. `keep` is called for tensors that several layers share. */
+/** A mask of scores, computed as a whole or for one block. `keep` is called with tensors that several layers share. */
 export class Mask {
   readonly #visibility: Visibility;
   readonly #keep: (x: tf.Tensor) => tf.Tensor;
@@ -63,7 +63,7 @@ export class Mask {
     return this.#visibility.visibleKeys;
   }
 
-  /** The operands of a block: a few vectors as long as its queries or its keys. */
+  /** The operands of a block: a few vectors, each with the length of the block's queries or keys. */
   operandsOf(block: ScoreBlock): tf.Tensor[] {
     const key = [block.rows, block.queries, block.keys].map(({ from, to }) => `${from}-${to}`).join();
     const known = this.#blocks.get(key);
@@ -83,26 +83,26 @@ export class Mask {
     return own;
   }
 
-  /** Of the operands of a block, `(rows or 1, 1, queries or 1, keys)` bool. */
+  /** The mask of a block from its operands, `(rows or 1, 1, queries or 1, keys)` bool. */
   seen(operands: tf.Tensor[], after: tf.Tensor[]): tf.Tensor {
     return this.#visibility.seen(operands, after);
   }
 }
 
-/** Which sequence a position of packed rows belongs to, `(rows · T)` int32 each. */
+/** The sequence that each position of packed rows belongs to, `(rows · T)` int32 each. */
 export interface PackedPositions {
-  /** The number of its sequence within its row; 0 is padding. */
+  /** Number of the position's sequence within its row; 0 is padding. */
   segments: tf.Tensor;
-  /** The number of the sequence that is its own one's beginning; −1 for none. Absent: nothing is shared. */
+  /** Number of the sequence that is the prefix of the position's sequence; −1 for none. Absent: no sequence shares a prefix. */
   parents?: tf.Tensor;
-  /** Counted from the sequence's start. */
+  /** Position within the sequence, from 0. */
   positions: tf.Tensor;
 }
 
 const number = (x: tf.Tensor) => tf.cast(x, 'float32');
-/** x `(rows · n)` as the operand of queries, `(rows, 1, n, 1)`. */
+/** Reshapes x `(rows · n)` as the operand of queries, `(rows, 1, n, 1)`. */
 const ofQueries = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, -1, 1]);
-/** x `(rows · T)` as the operand of keys, `(rows, 1, 1, T)`. */
+/** Reshapes x `(rows · T)` as the operand of keys, `(rows, 1, 1, T)`. */
 const ofKeys = (x: tf.Tensor, rows: number) => tf.reshape(number(x), [rows, 1, 1, -1]);
 /** The positions 0… of keys, `(1, 1, 1, T)`. */
 const counted = (keys: number) =>
@@ -116,17 +116,18 @@ const compare = (op: Comparison, a: tf.Tensor, b: tf.Tensor, after: tf.Tensor[])
   rawOp(op, [], [a, b], after)[0]!;
 
 export interface PackedCausalOptions {
-  /** Tokens that a token looks back on, itself included; null without a limit. */
+  /** Number of tokens that a token sees, itself included; null: unlimited. */
   window?: number | null;
-  /** Keys before those of every sequence, at the positions from 0 on, which `positions` count, too. */
+  /** Number of keys before those of every sequence. Their positions start at 0, and `positions` counts them too. */
   prefix?: number;
   keep?: (x: tf.Tensor) => tf.Tensor;
 }
 
 /**
- * The mask of packed rows: a token sees the keys of its own segment, and of the one that is its beginning, that are not later than
- * itself and fewer than `window` positions ago; of a prefix it sees those that the window reaches. Padding sees padding and prefix
- * alone. The keys are those of the prefix, then the row's own. A beginning must lie before what shares it.
+ * The mask of packed rows. A token sees the keys of its own segment, and of the segment that is its prefix, that are not later than
+ * the token and fewer than `window` positions before it. Of the `prefix` keys it sees those within the window. Padding sees only
+ * padding and `prefix` keys. The keys are those of `prefix`, then the row's own. A shared segment must come before the segments that
+ * share it.
  */
 export function packedCausalMask(
   { segments, parents, positions }: PackedPositions,
@@ -167,25 +168,25 @@ export function packedCausalMask(
   return new Mask(visibility, keep);
 }
 
-/** `(1, 1, 1, prefix + T)` bool. Keys of a prefix belong to every sequence, and have no segment that could say so. */
+/** `(1, 1, 1, prefix + T)` bool: true for the keys of a prefix. They belong to every sequence, so a segment number cannot identify them. */
 const isOfPrefix = (prefix: number, tokens: number) =>
   tf.cast(before(tf.ones([1, 1, 1, prefix]), tf.zeros([1, 1, 1, tokens])), 'bool');
 
-/** `first` `(1, 1, 1, n)` before every row of `x` `(rows, 1, 1, T)`. */
+/** Puts `first` `(1, 1, 1, n)` before every row of `x` `(rows, 1, 1, T)`. */
 function before(first: tf.Tensor, x: tf.Tensor): tf.Tensor {
   if (first.size === 0) return x;
   return tf.concat([tf.mul(first, tf.ones([x.shape[0]!, 1, 1, 1])), x], 3);
 }
 
 export interface PackedOptions {
-  /** Keys before those of every sequence, which all tokens see. */
+  /** Number of keys before those of every sequence; all tokens see them. */
   prefix?: number;
   keep?: (x: tf.Tensor) => tf.Tensor;
 }
 
 /**
- * The mask of an encoder's own tokens, or of a decoder's over an encoder packed alike: a token sees every key of its own segment.
- * segments `(rows · n)` and keySegments `(rows · T)` int32.
+ * The mask of an encoder's self-attention, or of a decoder's attention to an encoder that is packed in the same way: a token sees every
+ * key of its own segment. segments `(rows · n)` and keySegments `(rows · T)` int32.
  */
 export function packedMask(
   segments: tf.Tensor,
@@ -229,7 +230,7 @@ export function cachedMask(
   });
 }
 
-/** The mask of inputs of which the first `lengths` `(rows)` int32 of `tokens` are there; the rest is padding. */
+/** The mask of padded inputs: in each row the first `lengths` `(rows)` int32 of `tokens` keys are visible; the rest is padding. */
 export function lengthsMask(lengths: tf.Tensor, tokens: number): Mask {
   const rows = lengths.shape[0]!;
   return new Mask({

@@ -1,40 +1,40 @@
 import { length } from './cut.ts';
 import type { Range } from './masks.ts';
 
-/** The scores of one attention. */
+/** Shape of the scores of one attention. */
 export interface ScoreShape {
   rows: number;
-  /** Heads of keys. */
+  /** Number of key heads. */
   kvHeads: number;
-  /** Heads of queries that share one of them. */
+  /** Number of query heads that share one key head. */
   group: number;
   queries: number;
   keys: number;
 }
 
-/** A range of queries, the keys that they see, and the heads of keys of each block. */
+/** A range of queries, the keys that these queries see, and the key heads of each block. */
 export interface Chunk {
   queries: Range;
   keys: Range;
   heads: Range[];
 }
 
-/** Each range of rows is computed chunk by chunk, and each chunk block by block. */
+/** The blocks of one attention: for each range of rows the chunks, and in each chunk the blocks, one after the other. */
 export interface BlockPlan {
   rows: Range[];
   chunks: Chunk[];
 }
 
-/** In so many chunks causal attention computes 9/16 of all scores, where 1/2 would be the least. */
+/** With 8 chunks causal attention computes 9/16 of all scores; the minimum is 1/2. */
 const CAUSAL_CHUNKS = 8;
-/** Smaller chunks would save less than their launches cost. */
+/** Minimum number of queries of a chunk: smaller chunks would save less than their kernel launches cost. */
 const SMALLEST_CHUNK = 512;
-/** Products are quickest in sizes that are a multiple of this. */
+/** Chunk sizes are a multiple of this, because matrix products are fastest then. */
 const CHUNK_MULTIPLE = 64;
 
 /**
- * How scores are computed in blocks of at most `budget` bytes in float32; null where one block is enough. `visibleKeys`: as
- * in `Visibility`. `skewed`: the bias of a block is made of a matrix that is wider than the scores by the number of queries.
+ * Divides the scores into blocks of at most `budget` bytes in float32. Returns null if one block is enough. `visibleKeys`: as in
+ * `Visibility`. `skewed`: the bias of a block is built from a matrix that is wider than the scores by the number of queries.
  */
 export function planBlocks(
   { rows, kvHeads, group, queries, keys }: ScoreShape,
@@ -44,7 +44,7 @@ export function planBlocks(
     skewed = false,
   }: { visibleKeys?: ((queries: Range) => Range) | undefined; skewed?: boolean } = {},
 ): BlockPlan | null {
-  /** Of one row and one head of keys. */
+  /** Bytes of one row and one key head. */
   const bytes = (n: number, m: number) => 4 * group * n * (m + (skewed ? n : 0));
   if (rows * kvHeads * bytes(queries, keys) <= budget) return null;
   let most = queries;
@@ -63,14 +63,14 @@ export function planBlocks(
   return { rows: alike(rows, rowsAtOnce), chunks };
 }
 
-/** Pieces of `size`, but for the last. */
+/** Divides `count` into pieces of `size`; the last piece may be shorter. */
 const parts = (count: number, size: number): Range[] =>
   Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
     from: i * size,
     to: Math.min(count, (i + 1) * size),
   }));
 
-/** As few pieces of at most `size` as it takes, as long as each other but for one. */
+/** Divides `count` into as few pieces of at most `size` as possible. Their lengths differ by at most one. */
 function alike(count: number, size: number): Range[] {
   const pieces = Math.ceil(count / size);
   const bound = (i: number) => Math.floor((i * count) / pieces);

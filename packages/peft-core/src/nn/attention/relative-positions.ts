@@ -1,19 +1,19 @@
 import { tf } from '@graft/tf-graph';
 import type { Range } from './masks.ts';
 
-/** Buckets of relative positions. */
+/** The buckets of relative positions in T5. */
 export interface RelativeBuckets {
   count: number;
-  /** The distance from which on all are in the last bucket. */
+  /** From this distance on, all distances share the last bucket. */
   maxDistance: number;
-  /** Half of the buckets are for later keys; otherwise these count as the query's own position. */
+  /** Half of the buckets are for later keys; otherwise later keys have the bucket of distance 0. */
   bidirectional: boolean;
 }
 
 /**
- * The bucket of each distance of a key from its query, from `maxDistance` earlier to as much later, `(2 · maxDistance + 1)` int32.
- * Near distances have a bucket each, far ones share them by their logarithm.
- * Source: Raffel et al. 2020, arXiv:1910.10683, whose bucketing transformers has as `_relative_position_bucket`.
+ * The bucket of each distance between a key and its query, from `maxDistance` earlier to `maxDistance` later,
+ * `(2 · maxDistance + 1)` int32. Short distances have a bucket each; longer ones share buckets on a logarithmic scale.
+ * Source: Raffel et al. 2020, arXiv:1910.10683; transformers' `_relative_position_bucket`.
  */
 export function bucketsOfDistances({ count, maxDistance, bidirectional }: RelativeBuckets): tf.Tensor1D {
   const perSide = bidirectional ? count / 2 : count;
@@ -25,9 +25,9 @@ export function bucketsOfDistances({ count, maxDistance, bidirectional }: Relati
 }
 
 /**
- * The row `(n · keys)` int32 that each of the keys at the positions 0… has, for queries at `positions` `(n)` int32, in a table by
- * distance `(2 · reach + 1)`: the ends hold for all that are further. Computed in float32, which is exact: a GPU leaves int32 to the
- * processor.
+ * The row `(n · keys)` int32 in a table by distance `(2 · reach + 1)` for each pair of a query at `positions` `(n)` int32 and a key at
+ * 0…keys − 1. The first and last rows apply to all longer distances. Computed in float32, which is exact here, because TensorFlow
+ * computes int32 on the CPU even when a GPU is present.
  */
 export function rowsByDistance(reach: number, positions: tf.Tensor, keys: number): tf.Tensor {
   const n = positions.shape[0]!;
@@ -36,26 +36,26 @@ export function rowsByDistance(reach: number, positions: tf.Tensor, keys: number
   return tf.cast(tf.add(tf.maximum(tf.minimum(later, reach), -reach), reach), 'int32');
 }
 
-/** The bias `(1, heads, T, T)` of keys and queries that lie at the positions 0…, from a table by distance `(2 · reach + 1, heads)`. */
+/** The bias `(1, heads, T, T)` of keys and queries at the positions 0…T − 1, from a table by distance `(2 · reach + 1, heads)`. */
 export function relativeBias(byDistance: tf.Tensor, tokens: number): tf.Tensor {
   const whole = { from: 0, to: tokens };
   return tf.expandDims(relativeBlock(byDistance, whole, whole), 0);
 }
 
-/** The same of some queries and keys, `(heads, n, m)`. */
+/** The bias `(heads, n, m)` of a range of queries and a range of keys. */
 export function relativeBlock(byDistance: tf.Tensor, queries: Range, keys: Range): tf.Tensor {
   const [n, m] = [queries.to - queries.from, keys.to - keys.from];
   const heads = byDistance.shape[1]!;
   const width = n + m;
-  // What the last query has of the first key on; each query before it begins one further.
+  // The distances of the last query, from the first key on. Each earlier query starts one entry later.
   const distances = fromDistance(tf.transpose(byDistance), keys.from - (queries.to - 1), width);
-  // A line of so many for each query, read in lines that are one shorter.
+  // One line of `width` for each query, read as lines that are one shorter, shifts each query's line by one more.
   const lines = tf.mul(tf.expandDims(distances, 1), tf.ones([1, n, 1]));
   const shifted = tf.slice(tf.reshape(lines, [heads, n * width]), [0, n - 1], [heads, n * (width - 1)]);
   return tf.slice(tf.reshape(shifted, [heads, n, width - 1]), [0, 0, 0], [heads, n, m]);
 }
 
-/** `(heads, count)`: the distances from `first` on, of a table `(heads, 2 · reach + 1)`. */
+/** Returns `count` distances, `(heads, count)`, starting with `first`, from a table `(heads, 2 · reach + 1)`. */
 function fromDistance(table: tf.Tensor, first: number, count: number): tf.Tensor {
   const [heads, rows] = table.shape as [number, number];
   const start = first + (rows - 1) / 2;
@@ -68,7 +68,7 @@ function fromDistance(table: tf.Tensor, first: number, count: number): tf.Tensor
   return tf.concat([...repeated(0, earlier), ...known, ...repeated(rows - 1, later)], 1);
 }
 
-/** Bucket of each distance from 0 to `maxDistance`, in PyTorch's float32 steps: at the bounds of buckets rounding decides. */
+/** The bucket of each distance from 0 to `maxDistance`, with PyTorch's float32 steps: at a bucket's bounds the rounding decides. */
 function bucketsByDistance(buckets: number, maxDistance: number): Int32Array {
   const exact = Math.floor(buckets / 2);
   const f = Math.fround;

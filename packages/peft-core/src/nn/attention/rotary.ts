@@ -1,13 +1,13 @@
 import { cast, customGradient, storageOf, tf } from '@graft/tf-graph';
 import { computesRowByRow, exactly, usesKernels } from '../computation.ts';
 
-/** Cosines and sines `(N, D/2)` of every position's angles. */
+/** Cosines and sines `(N, D/2)` of each position's angles. */
 export interface Rotation {
   cosines: tf.Tensor;
   sines: tf.Tensor;
 }
 
-/** Numbers that TensorFlow takes a function of at once at most: those that are left over it computes otherwise, in their last bits. */
+/** Maximum number of floats in one SIMD step of TensorFlow. A remainder is computed by other code, whose last bits differ. */
 const LANES = 16;
 
 /** Angles `position · inverseFrequency` for positions `(N)` int32 and D/2 frequencies. Source: Su et al. 2021, arXiv:2104.09864. */
@@ -21,33 +21,33 @@ export function rotationOf(positions: tf.Tensor, inverseFrequencies: number[]): 
   return { cosines: own(tf.cos(angles)), sines: own(tf.sin(angles)) };
 }
 
-/** Cosine and sine for each number of a head, `(N, 1, D)` each, ready for `rotate`. */
+/** Cosine and sine for each number of a head, `(N, 1, D)` each, as `rotate` takes them. */
 export interface RotaryTable {
   cos: tf.Tensor;
-  /** Already signed for HF's "rotate half": the first half of the last axis is negated. */
+  /** Signed for HF's "rotate half": the first half of the last axis is negated. */
   sin: tf.Tensor;
 }
 
-/** `scale` multiplies both tables: the query's 1/√D costs nothing there. */
+/** Returns the tables of a rotation. `scale` multiplies both, so that scaling the queries by 1/√D costs nothing extra. */
 export function rotaryTable({ cosines, sines }: Rotation, scale = 1): RotaryTable {
   const cos = tf.expandDims(tf.mul(cosines, scale), 1);
   const sin = tf.expandDims(tf.mul(sines, scale), 1);
   return { cos: tf.concat([cos, cos], -1), sin: tf.concat([tf.neg(sin), sin], -1) };
 }
 
-/** Rotary position embedding of x `(N, heads, D)`, HF's half-split layout. */
+/** Rotary position embedding of x `(N, heads, D)` in HF's half-split layout. */
 export function rotate(x: tf.Tensor, { cos, sin }: RotaryTable): tf.Tensor {
   const swapHalves = (x: tf.Tensor) => {
     const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
     return tf.concat([b, a], -1);
   };
-  // Kernels go on in float32, as attention on stock operations beside them does.
+  // With kernels, the result stays in float32, like the stock attention operations in the same graph.
   const stored = usesKernels() ? 'float32' : storageOf(x);
   const turned = (x: tf.Tensor, { cos, sin }: RotaryTable, sum: typeof tf.add) => {
     const exact = exactly(x);
     return cast(sum(tf.mul(exact, cos), tf.mul(swapHalves(exact), sin)), stored);
   };
-  // The inverse of a rotation is the rotation by the opposite angle, and the scale stays.
+  // The inverse of a rotation is the rotation by the opposite angle; the scale is the same.
   return customGradient({
     inputs: { x },
     keep: { cos, sin },

@@ -1,17 +1,17 @@
 import { tf } from '@graft/tf-graph';
 import { relativeBias } from './relative-positions.ts';
 
-/** What is added to the scores of an attention before the softmax. It has a gradient. */
+/** A term of attention scores, added before the softmax. It has a gradient. */
 export interface ScoreBias {
-  /** Of the first keys, `(B or 1, heads, n, P)`; of all where there is no table. */
+  /** The bias of the first keys, `(B or 1, heads, n, P)`; of all keys if `relative` is absent. */
   first?: tf.Tensor | undefined;
-  /** Of the keys after those, which are at the queries' own positions: a table as `AttentionSite.relative`. */
+  /** The bias of the later keys, which are at the queries' own positions: a table as in `AttentionSite.relative`. */
   relative?: tf.Tensor | undefined;
-  /** All of it, `(B or 1, heads, n, T)`. */
+  /** The bias of all keys, `(B or 1, heads, n, T)`. */
   whole(): tf.Tensor;
 }
 
-/** The bias `first`, and after it the table's. `keep`: called for what is made once and used by several layers. */
+/** Combines the bias `first` with the table's for the later keys. `keep`: called with the result, which several layers use. */
 export function scoreBias(
   first: tf.Tensor | undefined,
   relative: tf.Tensor | undefined,

@@ -1,4 +1,4 @@
-/** Attention by kernels, of each instruction set that this processor has, against that on stock operations. */
+/** Compares attention by kernels, for each instruction set that this processor has, with the stock implementation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tf } from '@graft/tf-graph';
@@ -13,16 +13,16 @@ interface Case {
   heads: number;
   kvHeads: number;
   headSize: number;
-  /** Own positions of each segment, and the number of the segment that is its prefix. */
+  /** For each segment the number of its own positions, and the number of the segment that is its prefix. */
   segments: { own: number; prefix?: number }[];
   rotated: boolean;
   causal: boolean;
   window: number | null;
-  /** Positions of no segment at the end. */
+  /** Number of positions of no segment at the end. */
   padding: number;
-  /** Of probabilities. */
+  /** Dropout probability of the attention probabilities. */
   dropout?: number;
-  /** Scores get a bias by distance, up to this one. */
+  /** A bias of the scores by distance, up to this distance. */
   reach?: number;
 }
 
@@ -118,7 +118,7 @@ const cases: Case[] = [
     dropout: 0.2,
     reach: 50,
   },
-  // More segments share one prefix than have memory of their own for its gradients.
+  // More segments share one prefix than there are private gradient buffers for it.
   {
     heads: 4,
     kvHeads: 2,
@@ -137,7 +137,7 @@ const cases: Case[] = [
   },
 ];
 
-/** Positions of the spans, and what a mask says of every pair of positions: who sees whom. */
+/** The spans and the mask of every pair of positions. */
 function laidOut({ segments, causal, window, padding }: Case) {
   const starts: number[] = [];
   let end = 0;
@@ -193,7 +193,7 @@ for (const one of cases) {
         : {}),
     });
     const inside = Float32Array.from({ length: count }, (_, i) => (i < count - one.padding ? 1 : 0));
-    // What is at positions of no segment is nobody's.
+    // Outputs at positions of no segment are undefined and do not count.
     const counted = (y: tf.Tensor) => tf.mul(y, tf.tensor(inside, [count, 1]));
     const given = [
       floats([count, heads * headSize], 2),
@@ -202,7 +202,7 @@ for (const one of cases) {
       ...(reach === undefined ? [] : [floats([2 * reach + 1, heads], 2)]),
     ];
     const dropout = () => ({ probability, random: { seed: tf.tensor1d([7, 3], 'int32'), stream: 2 } });
-    /** `(1, heads, count, count)` by how far positions are apart. */
+    /** The bias `(1, heads, count, count)` by distance. */
     const biasOf = (relative: tf.Tensor) => {
       const row = (i: number) => {
         const later = positions[i % count]! - positions[Math.floor(i / count)]!;
@@ -235,7 +235,7 @@ for (const one of cases) {
   });
 }
 
-/** Own positions of each segment, and those of its memory: one that nobody reads comes last. */
+/** For each segment the number of its own positions and of its memory's keys. No segment has the remaining keys at the end. */
 const memories = [
   [5, 12],
   [21, 40],

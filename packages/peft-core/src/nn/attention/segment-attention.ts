@@ -5,23 +5,23 @@ import { costly } from '../recompute.ts';
 import type { Heads, Projections } from './heads.ts';
 
 export interface SegmentAttentionOptions {
-  /** A token sees no later one. */
+  /** A token sees no later token. */
   causal: boolean;
-  /** Positions that a token sees, itself included; null without a limit. */
+  /** Number of positions that a token sees, itself included; null: unlimited. */
   window: number | null;
-  /** Keys and values are another list's, where `spans` have those of each segment in the place of its prefix. */
+  /** Keys and values are those of another list of positions; in `spans` a segment's range of keys takes the place of its prefix. */
   cross?: boolean;
-  /** As `AttentionSite.relative`; it has a gradient. */
+  /** The table of `AttentionSite.relative`; it has a gradient. */
   relative?: tf.Tensor | undefined;
-  /** Drops probabilities, as `attention` does on the list as one row. */
+  /** Dropout of the probabilities, the same as that of `attention` with the list as one row. */
   dropout?: { probability: number; random: RandomState } | undefined;
 }
 
 /**
- * Softmax attention within segments by Graft's kernel; queries and keys are turned and scaled in it. `spans` `(S, 4)` int32 holds
- * for each where it begins and ends among the positions, and where the prefix that it shares does; 0, 0 without one. A segment
- * that ends where it begins is none. Returns `(N, heads · D)`; 0 at positions of no segment. It keeps its inputs, its output
- * and a number a head, and memory grows with a segment's length, not its square. Stock reference: `attention`.
+ * Softmax attention within segments by Graft's kernel, which also rotates and scales queries and keys. `spans` `(S, 4)` int32 holds
+ * for each segment the start and end of its positions, and of the prefix that it shares; 0, 0 without a prefix. Segments with start =
+ * end are ignored. Returns `(N, heads · D)`; 0 at positions of no segment. Keeps its inputs, its output and one number per head and
+ * position; memory grows linearly with a segment's length. The stock reference is `attention`.
  */
 export function segmentAttention(
   projections: Projections,

@@ -1,10 +1,10 @@
-// Layers by kernels, of each instruction set that this processor has, against the same layers on stock operations.
+// Compares layers by kernels, for each instruction set that this processor has, with the same layers on stock operations.
 import assert from 'node:assert/strict';
 import { kernelSets, ProgramBuilder, tf, useKernels } from '@graft/tf-graph';
 import { Random } from '../../random.ts';
 import { type Implementation, type MatmulPrecision, withComputation } from '../computation.ts';
 
-/** Best first. */
+/** The fastest first. */
 export const sets = kernelSets().filter((set) => set !== 'stock');
 
 export interface Given {
@@ -12,7 +12,7 @@ export interface Given {
   data: Float32Array | Int32Array;
 }
 export type Layer = (inputs: tf.Tensor[]) => tf.Tensor;
-/** A layer's output and the gradients of its float inputs, under an uneven weighting of the output. */
+/** A layer's output and the gradients of its float inputs, with a non-uniform gradient of the output. */
 export type Results = Float32Array[];
 
 export const random = new Random(5, 'test');
@@ -26,14 +26,14 @@ export const floats = (shape: number[], size = 1): Given => ({
 });
 export const ints = (shape: number[], values: number[]): Given => ({ shape, data: Int32Array.from(values) });
 
-/** The same with a NaN. */
+/** The same inputs with a NaN at one index. */
 export const spoilt = (given: Given, at: number): Given => {
   const data = Float32Array.from(given.data);
   data[at] = Number.NaN;
   return { ...given, data };
 };
 
-/** Runs `layer` as a traced function, twice: the second run must give the same bits. */
+/** Runs `layer` twice as a traced function; the second run must return the same bits. */
 export async function run(
   layer: Layer,
   given: Given[],
@@ -58,7 +58,7 @@ export async function run(
       const { grads } = withGradients
         ? tf.engine().gradients(weighted, trained, undefined, true)
         : { grads: [] };
-      // What is frozen has no gradient.
+      // Frozen inputs have no gradient.
       const results = [layer(tensors), ...(grads as (tf.Tensor | undefined)[])].flatMap((t) => t ?? []);
       return Object.fromEntries(results.map((t, i) => [`y${i}`, t]));
     }),
@@ -75,7 +75,7 @@ export async function run(
   return results;
 }
 
-/** Largest difference as a share of the largest number. */
+/** The largest difference, relative to the largest number. */
 export function distance(got: Float32Array, expected: Float32Array): number {
   assert.equal(got.length, expected.length);
   const scale = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-6);

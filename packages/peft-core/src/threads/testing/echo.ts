@@ -1,4 +1,4 @@
-/** Thread: answers at once, and marks that it does; without a place for the mark, never. */
+/** A thread that answers immediately and sets a flag when it has answered; without a flag it never answers. */
 import { parentPort } from 'node:worker_threads';
 import { answerCalls } from '../thread.ts';
 

@@ -1,4 +1,4 @@
-/** Thread: answers its niceness. */
+/** A thread that returns its niceness. */
 import { getPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { answerCalls } from '../thread.ts';

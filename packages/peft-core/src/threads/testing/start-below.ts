@@ -1,4 +1,4 @@
-/** Program: prints the niceness of a thread of a process that has the given one. */
+/** A program that sets its niceness to its argument and prints that of a thread. */
 import { setPriority } from 'node:os';
 import { createThread } from '../thread.ts';
 

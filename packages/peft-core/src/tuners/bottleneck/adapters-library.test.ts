@@ -6,7 +6,7 @@ import { type PeftConfig, parsePeftConfig } from '../../config/index.ts';
 import { writeSafetensors } from '../../safetensors/write-safetensors.ts';
 import { tempFolder } from '../../testing/temp-folder.ts';
 
-// That these files are the library's, byte for byte, and load there is held in test/golden/matrix/adapters-library.test.ts.
+// test/golden/matrix/adapters-library.test.ts checks that these files equal the library's byte for byte and that the library loads them.
 const at = tempFolder();
 
 const bert = {
@@ -22,7 +22,7 @@ const key = 'bert.encoder.layer.0.output.adapters.graft.adapter_down.0.weight';
 const down = { shape: [2, 4], data: Float32Array.from({ length: 8 }, (_, i) => i / 8) };
 const head = { shape: [2, 4], data: new Float32Array(8).fill(0.5) };
 
-/** A folder as the library leaves it, with changes. */
+/** Writes a folder as the library does, with changes. */
 async function saved(
   name: string,
   changes: { about?: Record<string, unknown>; config?: Record<string, unknown>; keys?: string[] },

@@ -12,8 +12,8 @@ import type { HostTensor } from '../../tensors/tensor-source.ts';
 import type { FilesRead, FilesToWrite, MethodFiles } from '../method-files.ts';
 import { ADAPTER_NAME, type BottleneckConfig, FLOATS, UNIMPLEMENTED_OPTIONS } from './config.ts';
 
-// Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and beside it
-// the head that was trained with it, if there is one.
+// Folders as the `adapters` library 1.3 writes them with use_safetensors (adapters, loading.py): one adapter, and the head that was
+// trained with it, if there is one.
 const version = '1.3.0';
 const libraryVersion = `adapters.${version}`;
 const weightsName = 'adapter.safetensors';
@@ -23,7 +23,7 @@ const interfaceName = 'adapter_interface.json';
 /** `adapter_methods` of the library's model interfaces (adapters, wrappers/interfaces.py). */
 const libraryMethods = ['bottleneck', 'lora', 'reft', 'invertible'];
 
-/** The library's folders, for the description of the method. */
+/** How this method reads and writes the library's folders. */
 export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
   version,
   names: [weightsName, headConfigName, headWeightsName, interfaceName],
@@ -34,8 +34,8 @@ export const adaptersLibrary: MethodFiles<BottleneckConfig> = {
 };
 
 /**
- * Reads a folder of the `adapters` library whose adapter_config.json is `raw`. A saved head is read as modules_to_save, and
- * keys under the name that Graft gives the adapter. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
+ * Reads a folder of the `adapters` library whose adapter_config.json is `raw`. Returns a saved head as modules_to_save, and
+ * keys with Graft's name for the adapter. Throws GraftError: `invalid_adapter`, `invalid_safetensors`,
  * `unimplemented_peft_type`, `unimplemented_peft_option`.
  */
 async function read(folder: string, raw: Record<string, unknown>): Promise<FilesRead> {
@@ -73,7 +73,7 @@ async function read(folder: string, raw: Record<string, unknown>): Promise<Files
       peft_type: 'BOTTLENECK',
       preset: null,
       task_type: task,
-      // A classifier's head is trained anyway.
+      // A classifier's head is always trained.
       ...(head.has('lm_head.weight') ? { modules_to_save: ['lm_head'] } : {}),
     },
     baseModelName: typeof raw.model_name === 'string' ? raw.model_name : null,
@@ -82,7 +82,7 @@ async function read(folder: string, raw: Record<string, unknown>): Promise<Files
   };
 }
 
-/** The classes' names from the head's label2id, in order; null where there is none. */
+/** The class names from the head's label2id, in order; null without label2id. */
 async function readLabels(folder: string): Promise<string[] | null> {
   const { label2id } = (await readJsonFile(path.join(folder, headConfigName), 'invalid_adapter')) ?? {};
   if (!isRecord(label2id)) return null;
@@ -91,7 +91,7 @@ async function readLabels(folder: string): Promise<string[] | null> {
     .map(([name]) => name);
 }
 
-/** The config, in which options that the library ignores beside others have the values that take effect. */
+/** Sets options that the library ignores, because of other options, to the values that take effect. */
 function withoutIdle(config: Record<string, unknown>): Record<string, unknown> {
   const idle: Record<string, unknown> = {};
   if (config.is_parallel === true)
@@ -101,7 +101,7 @@ function withoutIdle(config: Record<string, unknown>): Record<string, unknown> {
   return { ...config, ...idle };
 }
 
-/** Keys under Graft's name for the adapter. */
+/** Replaces the adapter's name in the keys by Graft's. */
 function renamed(
   tensors: Map<string, HostTensor>,
   name: unknown,
@@ -165,7 +165,7 @@ function write(
   return { texts, weights };
 }
 
-/** A classifier's classes by name; for other models two without a name, as transformers has it. */
+/** A classifier's class ids by name; for other models two unnamed labels, as in transformers. */
 function labelIds({ labels }: FilesToWrite, outline: ModelOutline): Record<string, number> {
   const heads = outline.modules.filter(({ name }) =>
     outline.taskHead.some((head) => name === head || name.startsWith(`${head}.`)),

@@ -142,7 +142,7 @@ test('adapters stand where the options put them, as wide as the layer divided by
     ['model.layers.1.attention_adapters', 48],
     ['model.layers.1.output_adapters', 48],
   ]);
-  // Python: 24 // 0.1 is 239.0, though 24 / 0.1 is 240.0.
+  // In Python 24 // 0.1 is 239.0, although 24 / 0.1 is 240.0.
   assert.equal(places({ reduction_factor: 0.1 })[0]![1], 239);
 });
 
@@ -170,6 +170,6 @@ test('start values: where they are zero, around which deviation, within which bo
   assert.ok(Math.abs(deviation(mam('adapter_down.0.weight')) - bound / Math.sqrt(3)) < 0.01);
   const houlsby = drawn('houlsby')('adapter_down.0.weight');
   assert.ok(largest(houlsby) <= 0.02);
-  // Cut at two deviations, a normal keeps 0.8796 of its deviation.
+  // A normal distribution truncated at two standard deviations has 0.8796 of its standard deviation.
   assert.ok(Math.abs(deviation(houlsby) - 0.008796) < 0.0006);
 });

@@ -3,13 +3,13 @@ import { configFault, type Fault, show } from '../../schema/check-fields.ts';
 import { usableFaults } from '../../schema/module-options.ts';
 import { LayerIndex, modulesToSave, taskType } from '../../schema/schema-parts.ts';
 
-/** The adapter's name in its keys. An adapter with another name in its files gets this one. */
+/** The adapter's name in its keys. An adapter that is read with another name is renamed. */
 export const ADAPTER_NAME = 'graft';
 
-/** Half a layer's width at 2, an eighth at 8; below 1 the bottleneck is wider than the layer. */
+/** At 2 the bottleneck is half as wide as the layer, at 8 an eighth; below 1 it is wider than the layer. */
 const ReductionFactor = Type.Number({ minimum: 1 / 16, maximum: 1_000_000 });
 
-/** The `adapters` library's names: transformers' activations, and its own `leakyrelu`. */
+/** The `adapters` library's names: transformers' activations, and the library's own `leakyrelu`. */
 export const NON_LINEARITIES = [
   'relu',
   'gelu',
@@ -28,8 +28,8 @@ export const NON_LINEARITIES = [
 const flag = (fallback: boolean, description: string) => Type.Boolean({ default: fallback, description });
 
 /**
- * Bottleneck adapters, with the names and defaults of the `adapters` library's BnConfig (1.3). Every field but `preset` is
- * present once parsed; `preset` gives the values of the fields that a request leaves out.
+ * Bottleneck adapters, with the names and defaults of the `adapters` library's BnConfig (1.3). After parsing every field but `preset`
+ * is present; `preset` sets the fields that a request omits.
  */
 export const BottleneckConfigSchema = Type.Object(
   {
@@ -111,10 +111,10 @@ export const BottleneckConfigSchema = Type.Object(
   },
 );
 
-/** Every field filled in. A preset has become the fields that it stands for. */
+/** The config with every field set. The preset is replaced by the fields that it sets. */
 export type BottleneckConfig = Omit<Static<typeof BottleneckConfigSchema>, 'preset'>;
 
-/** Where the presets differ from BnConfig's defaults. Source: adapters, configuration/adapter_config.py. */
+/** The presets' differences from BnConfig's defaults. Source: adapters, configuration/adapter_config.py. */
 const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckConfig>> = {
   seq_bn: {
     original_ln_before: true,
@@ -135,7 +135,7 @@ const presets: Record<'seq_bn' | 'double_seq_bn' | 'par_bn', Partial<BottleneckC
   },
 };
 
-/** Options that BnConfig has and Graft has not, with their defaults, at which Graft accepts them. */
+/** Options of BnConfig that Graft does not implement, with the defaults at which Graft accepts them. */
 export const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   init_weights_seed: null,
   use_gating: false,
@@ -159,7 +159,7 @@ export const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
 /** Fields that Python writes as floats. */
 export const FLOATS = ['scaling', 'dropout', 'stochastic_depth'];
 
-/** A preset's values for the fields that are left out. */
+/** Fills in the preset's values for omitted fields. */
 export function withPreset({
   preset = 'seq_bn',
   ...given
@@ -167,7 +167,7 @@ export function withPreset({
   return preset === null ? given : { ...presets[preset as keyof typeof presets], ...given };
 }
 
-/** Rules between fields. */
+/** Violations of rules between fields. */
 export function bottleneckFaults(given: Record<string, unknown>): Fault[] {
   const faults: Fault[] = [];
   const add = (field: string, message: string) => faults.push(configFault(field, message));

@@ -25,7 +25,7 @@ const UNIMPLEMENTED_PRESETS = (
   'pfeiffer+inv houlsby+inv mam unipelt'
 ).split(' ');
 
-/** Presets by the names that the library still takes, and how to ask for what Graft has. */
+/** Presets by the names that the library still accepts, with what to use in Graft instead. */
 const renamed: Record<string, string> = {
   pfeiffer: 'seq_bn',
   houlsby: 'double_seq_bn',
@@ -62,11 +62,11 @@ export const bottleneckMethod: Method<BottleneckConfig> = {
   expand: withPreset,
   faults: bottleneckFaults,
   /**
-   * As other updates of low rank where text is written, three times as much where not (npm run sweep); within what Houlsby et al. 2019
-   * tried with encoders, 3e-5 to 3e-3.
+   * Language models use the rate of other low-rank updates, other tasks three times as much (npm run sweep); within the range that
+   * Houlsby et al. 2019 tried with encoders, 3e-5 to 3e-3.
    */
   learningRate: ({ task_type: task }, model) => rateByWidth(writesText(task) ? 10 : 30, model),
-  // A decoder learnt in 40 steps what it lost at three times the rate.
+  // In 40 steps a decoder learned at this rate, and became worse at three times the rate.
   mostOfRate: ({ task_type: task }, ofData) => (writesText(task) ? 1 : ofData),
   check,
   trainedParameters(config, model) {
@@ -105,13 +105,13 @@ function check(config: BottleneckConfig, model: ModelOutline): void {
       'residual_before_ln',
       `"post_add" needs a model that norms the sum of sublayer and residual; ${model.modelType} norms before its sublayers`,
     );
-  // Where the library hooks projections, the residual and the norm are the model's own.
+  // In these models the library hooks the projections, so the model itself adds the residual and applies the norm.
   if (!config.original_ln_after && model.adaptersInterface)
     throw optionError('original_ln_after', `must be true for ${model.modelType}, as in the adapters library`);
   checkSavedModules(config, model);
 }
 
-/** The library's files hold adapters and a head, and no other modules of the base model. */
+/** Refuses modules other than the head: the library's files hold only adapters and a head. */
 function checkSavedModules(config: BottleneckConfig, model: ModelOutline): void {
   for (const module of resolveModulesToSave(config, model.modules)) {
     const refuse = (reason: string) =>

@@ -2,13 +2,13 @@ import { GraftError } from '../../errors.ts';
 import type { ModelOutline, ResidualSite } from '../../outlines/outline.ts';
 import type { BottleneckConfig } from './config.ts';
 
-/** An adapter at one residual site; its bottleneck is `width` wide. */
+/** An adapter at one residual site. `width` is the width of its bottleneck. */
 export interface Place {
   site: ResidualSite;
   width: number;
 }
 
-/** Which option asks for an adapter behind which sublayer. */
+/** The option that adds an adapter after each sublayer. */
 const options = {
   attention: 'mh_adapter',
   cross_attention: 'cross_adapter',
@@ -16,8 +16,8 @@ const options = {
 } as const;
 
 /**
- * Where `config` puts adapters, in the order of the forward pass. Throws `invalid_peft_config` when reduction_factor says
- * nothing of a layer. Source: adapters, methods/bottleneck.py (BottleneckLayer.add_adapter).
+ * The places of the adapters, in the order of the forward pass. Throws `invalid_peft_config` if reduction_factor has no value for a
+ * layer. Source: adapters, methods/bottleneck.py (BottleneckLayer.add_adapter).
  */
 export function placesOf(config: BottleneckConfig, model: ModelOutline): Place[] {
   const left = new Set(config.leave_out);
@@ -34,6 +34,6 @@ function widthAt({ reduction_factor: given }: BottleneckConfig, layer: number, h
       `reduction_factor has neither "${layer}" nor "default": layer ${layer} would have no width`,
       { param: 'peft.reduction_factor' },
     );
-  // Python's floor division of floats: the remainder is taken off first.
+  // Python's floor division of floats subtracts the remainder first.
   return Math.max(1, Math.round((hiddenSize - (hiddenSize % factor)) / factor));
 }

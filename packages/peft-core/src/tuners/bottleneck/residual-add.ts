@@ -11,10 +11,10 @@ import type { BottleneckConfig } from './config.ts';
 const EPSILON = 1e-5;
 
 /**
- * A sublayer's `output` is added to the `residual` through the adapter whose parameters lie under `path`, all `(N, H)`.
- * With b(x) the bottleneck, and "norm" the model's own in a post-norm model:
- * - sequential: x = output, or norm(output + residual) with original_ln_before; b(x) + shortcut; with original_ln_after
- *   norm(… + residual). The shortcut is x or what residual_before_ln takes before it.
+ * Adds a sublayer's `output` to the `residual` through the adapter whose parameters have the prefix `path`; all are `(N, H)`.
+ * With the bottleneck b(x), and the model's own norm in a post-norm model:
+ * - sequential: x = output, or norm(output + residual) with original_ln_before; then b(x) + shortcut; with original_ln_after
+ *   norm(… + residual). The shortcut is x, or an earlier value chosen by residual_before_ln.
  * - parallel: b(residual) + output; with original_ln_after norm(… + residual).
  *
  * Sources: Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00247; He et al. 2021, arXiv:2110.04366;
@@ -45,8 +45,8 @@ function sequential(
 }
 
 /**
- * `scaling · (W↑ f(W↓ x))`, with norms before and after where the config has them. `shortcut` is added before or behind the
- * last norm; a parallel adapter has none.
+ * `scaling · (W↑ f(W↓ x))`, with a norm before and after if configured. `shortcut` is added before or after the last norm; a
+ * parallel adapter has no shortcut.
  */
 function bottleneck(
   path: string,

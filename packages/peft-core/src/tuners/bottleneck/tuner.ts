@@ -13,7 +13,7 @@ import { ADAPTER_NAME, type BottleneckConfig } from './config.ts';
 import { type Place, placesOf } from './places.ts';
 import { bottleneckResidualAdd } from './residual-add.ts';
 
-/** Bottleneck adapters. Options, names and start values as the `adapters` library's BnConfig has them. */
+/** Bottleneck adapters. Options, names and start values follow the `adapters` library's BnConfig. */
 export const bottleneckTuner: Tuner<BottleneckConfig> = { keyPrefix: '', attach };
 
 function attach(config: BottleneckConfig, model: Architecture): Attachment {
@@ -24,7 +24,7 @@ function attach(config: BottleneckConfig, model: Architecture): Attachment {
     const path = `${place.site.module}.adapters.${ADAPTER_NAME}`;
     parameters.push(...parametersAt(path, place, config, model.hiddenSize));
     residualAdds.set(place.site.module, bottleneckResidualAdd(path, config));
-    // The library holds the norm before a bottleneck in two places, and misses what it does not find in both.
+    // The library stores the norm before a bottleneck under two names, and reports a missing key if either is absent.
     if (config.ln_before)
       for (const part of ['weight', 'bias'])
         copies.push({
@@ -78,7 +78,7 @@ function parametersAt(
   ];
 }
 
-/** Start values of a weight of `size` numbers, whose input is `from` wide. */
+/** Draws the start values of a weight with `size` elements and an input of width `from`. */
 type Start = (size: number, from: number) => ParameterInit;
 
 const narrow: Start = (size) => drawn(size, (random) => 0.02 * random.normal());

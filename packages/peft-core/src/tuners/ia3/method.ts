@@ -59,8 +59,8 @@ export const ia3Method: Method<Ia3Config> = {
   unimplemented: {},
   faults: ia3Faults,
   /**
-   * Factors bear large steps: Liu et al. 2022 train a model of 11B at 3e-3. Beside a classifier's new head they learn best at three times
-   * that (npm run sweep).
+   * Factors tolerate large steps: Liu et al. 2022 train a model of 11B at 3e-3. Together with a classifier's new head they learn best at
+   * three times that rate (npm run sweep).
    */
   learningRate: ({ task_type: task }, model) => rateByWidth(isClassifier(task) ? 300 : 100, model),
   /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
@@ -101,7 +101,7 @@ function ia3Faults(given: Record<string, unknown>): Fault[] {
   return faults;
 }
 
-/** Refuses entries of feedforward_modules that match none of the scaled modules, which are `names`. */
+/** Refuses entries of feedforward_modules that match none of the scaled modules `names`. */
 function checkFeedForward(config: Ia3Config, names: string[], model: ModelOutline): void {
   if (config.feedforward_modules === null) return;
   const { feedforward_modules: inputs } = completeTargets(config, model);

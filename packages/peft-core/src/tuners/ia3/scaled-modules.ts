@@ -4,20 +4,20 @@ import { optionError } from '../../schema/check-fields.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { resolveTargetModules, type TargetOptions, writtenTargets } from '../target-modules.ts';
 
-/** What of a config says which modules are scaled. */
+/** The options that select the scaled modules. */
 interface ScaledOptions extends TargetOptions {
   peft_type: string;
   feedforward_modules: string[] | string | null;
 }
 
-/** A linear module with a trained factor for each channel of its output, or of its input. */
+/** A linear module with a trained factor for each channel of its output or input. */
 export interface ScaledModule {
   module: ModuleDescription;
   scales: 'input' | 'output';
 }
 
 /**
- * The modules that `config` scales, in the model's order. Throws `target_modules_not_found`, `target_modules_required`,
+ * The modules that `config` scales, in the model's order. Throws `target_modules_not_found`, `target_modules_required`, and
  * `invalid_peft_config` for modules that are not linear.
  */
 export function scaledModules(config: ScaledOptions, model: ModelOutline): ScaledModule[] {
@@ -38,7 +38,7 @@ export function scaledModules(config: ScaledOptions, model: ModelOutline): Scale
   }));
 }
 
-/** The config as PEFT writes it, with the architecture's defaults in the place of nulls. Throws `target_modules_required` where there are none. */
+/** The config as PEFT writes it: nulls become the architecture's defaults. Throws `target_modules_required` if it has none. */
 export function completeTargets<Options extends ScaledOptions>(config: Options, model: ModelOutline) {
   const feedForward =
     config.feedforward_modules ?? model.defaultTargets[config.peft_type]?.feedforward_modules;
@@ -50,7 +50,7 @@ export function completeTargets<Options extends ScaledOptions>(config: Options, 
     );
   return {
     ...config,
-    // PEFT leaves the lists of this method as long as they are.
+    // For this method PEFT does not shorten lists of modules.
     target_modules: writtenTargets(config, model, true),
     feedforward_modules: feedForward,
   };

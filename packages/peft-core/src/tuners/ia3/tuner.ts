@@ -10,7 +10,7 @@ import type { Attachment, LinearWrapper, Merge, Tuner } from '../tuner.ts';
 import { type Ia3Config, ia3Method } from './method.ts';
 import { completeTargets, type ScaledModule, scaledModules } from './scaled-modules.ts';
 
-/** (IA)³: a trained factor for each channel. Options, names and start values as peft's IA3Config has them. */
+/** (IA)³: a trained factor for each channel. Options, names and start values follow peft's IA3Config. */
 export const ia3Tuner: Tuner<Ia3Config> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: Ia3Config, model: Architecture): Attachment {
@@ -53,7 +53,7 @@ function scaling(key: string, scales: ScaledModule['scales']): LinearWrapper {
 /** The weight with its output or input channels scaled. */
 function mergedWeight(key: string, { module, scales }: ScaledModule): Merge {
   const columns = module.transposed ? module.out! : module.in!;
-  // A weight is (out, in), a transposed one (in, out): the scaled channels lie along its rows or its columns.
+  // A weight is (out, in), a transposed one (in, out), so the scaled channels are its rows or its columns.
   const alongRows = (scales === 'output') !== (module.transposed ?? false);
   return (weight, adapter) => {
     const factors = adapter(key);

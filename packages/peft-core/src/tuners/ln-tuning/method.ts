@@ -37,9 +37,9 @@ export const lnTuningMethod: Method<LnTuningConfig> = {
   schema: LnTuningConfigSchema,
   unimplemented: {},
   faults: modulePatternFaults,
-  /** As other factors. */
+  /** The rate of other trained factors. */
   learningRate: (_config, model) => rateByWidth(50, model),
-  // A norm scales all that comes after it: above some 7e-3 SmolLM2 did not learn in 40 steps what it learnt at that rate.
+  // A norm scales everything after it: above about 7e-3 SmolLM2 did not reach in 40 steps the loss that it reached at that rate.
   mostOfRate: () => 1,
   /** Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`. */
   check(config, model) {
@@ -69,8 +69,8 @@ export const lnTuningMethod: Method<LnTuningConfig> = {
 };
 
 /**
- * The modules that `config` trains, in the model's order: norms, and whatever else target_modules names, as PEFT copies any
- * module. Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`.
+ * The modules that `config` trains, in the model's order: norms, and any other module that target_modules names, because PEFT
+ * copies any module. Throws `target_modules_not_found`, `target_modules_required`, `invalid_peft_config`.
  */
 export function trainedModules(config: LnTuningConfig, model: ModelOutline): string[] {
   const names = resolveTargetModules(config, model);

@@ -5,7 +5,7 @@ import { isWithin, writtenTargets } from '../target-modules.ts';
 import type { Attachment, Tuner } from '../tuner.ts';
 import { type LnTuningConfig, lnTuningMethod, trainedModules } from './method.ts';
 
-/** The norms themselves, as trained copies. Options and names as peft's LNTuningConfig has them (tuners/ln_tuning/layer.py). */
+/** Trained copies of the norms. Options and names follow peft's LNTuningConfig (tuners/ln_tuning/layer.py). */
 export const lnTuningTuner: Tuner<LnTuningConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: LnTuningConfig, model: Architecture): Attachment {

@@ -4,7 +4,7 @@ import type { FileCopy } from '../tuner.ts';
 import type { LoraConfig } from './config.ts';
 import { copiedBiases, trainedBiases } from './file-tensors.ts';
 
-/** Trains the biases that `bias` names beside the update; `linears` are the wrapped modules. */
+/** Adds the biases that `bias` selects to the trained parameters; `linears` are the wrapped modules. */
 export function addBiases(
   saved: SavedModules,
   config: LoraConfig,
@@ -15,7 +15,7 @@ export function addBiases(
     addReplacement(saved, name, { name: key, shape, init: { kind: 'base', parameters: [name] } });
 }
 
-/** The copies of biases that PEFT writes besides. */
+/** The additional copies of biases that PEFT writes. */
 export function biasCopies(saved: SavedModules, config: LoraConfig, model: Architecture): FileCopy[] {
   return copiedBiases(saved.modules, config, model).flatMap(({ name, copy, original }) => [
     { ...copy, of: { adapter: name } },

@@ -18,8 +18,8 @@ const Rank = Type.Integer({ minimum: 1, maximum: 4096 });
 const Alpha = Type.Number({ exclusiveMinimum: 0 });
 
 /**
- * LoRA, with the names and defaults of HF PEFT 0.21's LoraConfig. Every field is present once parsed; a request may
- * leave out any of them but `peft_type`. PEFT's other options are in `method.ts`.
+ * LoRA, with the names and defaults of HF PEFT 0.21's LoraConfig. After parsing every field is present; in a request every
+ * field but `peft_type` is optional. PEFT's other options are in `method.ts`.
  */
 export const LoraConfigSchema = Type.Object(
   {
@@ -105,7 +105,7 @@ export const LoraConfigSchema = Type.Object(
 
 export type LoraConfig = Static<typeof LoraConfigSchema>;
 
-/** Rules between fields, as LoraConfig.__post_init__ and the layers have them, and regular expressions that cannot be used. */
+/** Violations of rules between fields, from LoraConfig.__post_init__ and the layers, and unusable regular expressions. */
 export function loraFaults(given: Record<string, unknown>): Fault[] {
   const config = given as Partial<LoraConfig>;
   const faults = modulePatternFaults(given);

@@ -5,8 +5,8 @@ import type { LayerContext } from '../tuner.ts';
 import type { LoraNames, LoraTarget } from './targets.ts';
 
 /**
- * The magnitude of each output channel over the norm of its row of `W + scale · B A`, `(out)`. The norm gets no gradient, as
- * the paper's section 4.3 advises and PEFT does. `after`: what the weight is read after.
+ * The magnitude of each output channel divided by the norm of its row of `W + scale · B A`, `(out)`. The norm gets no gradient, as
+ * section 4.3 of the paper advises and PEFT does. `after`: the weight is read after this tensor.
  */
 export function magnitudeFactors(
   { parameter }: LayerContext,

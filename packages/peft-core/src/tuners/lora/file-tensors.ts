@@ -4,13 +4,13 @@ import { isWithin } from '../target-modules.ts';
 import type { LoraConfig } from './config.ts';
 import { loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
-/** A tensor by its name in the files, without what stands before every path. */
+/** A tensor with its name in the files, without the common prefix. */
 interface Tensor {
   name: string;
   shape: number[];
 }
 
-/** What HF PEFT writes for this config: A and B of every adapted module, and what is trained beside them. */
+/** The tensors that HF PEFT writes for this config: A and B of every adapted module, and the other trained parameters. */
 export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTensor[] {
   const saved = savedTensors(config, model);
   const targets = loraTargets(config, model).targets.filter(
@@ -42,7 +42,7 @@ export function loraFileTensors(config: LoraConfig, model: ModelOutline): FileTe
   ]);
 }
 
-/** The biases that `bias` trains beside the update, with their keys; `linears` are the wrapped modules. */
+/** The biases that `bias` selects for training, with their keys; `linears` are the wrapped modules. */
 export function trainedBiases(
   savedModules: readonly string[],
   { bias }: LoraConfig,
@@ -55,14 +55,14 @@ export function trainedBiases(
     const module = name.slice(0, -'.bias'.length);
     if (bias === 'lora_only' && !linears.has(module)) return [];
     if (savedModules.some((each) => isWithin(module, each))) return [];
-    // peft keeps a wrapped module's own parameters under `base_layer`.
+    // peft stores a wrapped module's own parameters under `base_layer`.
     return [{ name, key: linears.has(module) ? `${module}.base_layer.bias` : name, shape }];
   });
 }
 
 /**
- * With bias "all", PEFT writes the biases of a module of modules_to_save three times: as the module's, and under its own names
- * of the trained copy and of the original (peft, tuners_utils.py, _get_learnable_bias_state_dict).
+ * With bias "all", PEFT writes the biases of a module of modules_to_save three times: under the module's name, and under the names
+ * of its trained copy and of the original (peft, tuners_utils.py, _get_learnable_bias_state_dict).
  */
 export function copiedBiases(
   savedModules: readonly string[],
@@ -75,7 +75,7 @@ export function copiedBiases(
       .filter(({ name }) => name.startsWith(`${module}.`) && name.endsWith('.bias'))
       .map(({ name, shape }) => {
         const rest = name.slice(module.length + 1);
-        // PEFT takes the adapter's name, "default", out of a key only where it is the last part but one.
+        // PEFT removes the adapter's name, "default", from a key only if it is the last part but one.
         const copy = rest === 'bias' ? rest : `default.${rest}`;
         return {
           name,

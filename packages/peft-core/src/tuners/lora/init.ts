@@ -5,7 +5,7 @@ import type { LoraConfig } from './config.ts';
 import { channelNorms, loraDelta } from './merge.ts';
 import type { LoraNames, LoraTarget } from './targets.ts';
 
-// Start values as peft, tuners/lora/layer.py has them: reset_lora_parameters, orthogonal_init, Embedding.update_layer.
+// Start values as in peft, tuners/lora/layer.py: reset_lora_parameters, orthogonal_init, Embedding.update_layer.
 
 export function initialA(
   { kind, rank, width }: LoraTarget,
@@ -18,7 +18,7 @@ export function initialA(
   return drawn(size, uniform(width));
 }
 
-/** B is zero, so that training starts at the base model, but for an embedding, whose A is; `false` leaves both random, for tests. */
+/** B starts at zero, so that training starts at the base model; for an embedding A does. `false` makes both random, for tests. */
 export function initialB(
   { kind, rank, out }: LoraTarget,
   init: LoraConfig['init_lora_weights'],
@@ -56,7 +56,7 @@ export function initialMagnitude(target: LoraTarget, names: LoraNames): Paramete
   };
 }
 
-/** Normal numbers / 10 in a random half of the directions of A's rank, `(rank, width)`. */
+/** Normal numbers / 10 in a random subspace with half of A's rank, `(rank, width)`. */
 function halfRank(rank: number, width: number, random: Random): Float32Array {
   const basis = orthonormal(
     Array.from({ length: rank / 2 }, () => Float64Array.from({ length: rank }, () => random.normal())),
@@ -73,7 +73,7 @@ function halfRank(rank: number, width: number, random: Random): Float32Array {
   return a;
 }
 
-/** Rows of normal numbers / 10, `(out, rank)`, without what lies in the directions of A `(rank, width)`: B A is zero. */
+/** Rows of normal numbers / 10, `(out, rank)`, orthogonal to A `(rank, width)`, so that B A is zero. */
 function orthogonalTo(a: Float32Array, rank: number, out: number, random: Random): Float32Array {
   const width = a.length / rank;
   const columns = Array.from({ length: Math.min(rank / 2, width) }, (_, i) =>
@@ -89,12 +89,12 @@ function orthogonalTo(a: Float32Array, rank: number, out: number, random: Random
   return b;
 }
 
-/** An orthonormal basis of what `vectors` span, by Gram and Schmidt. */
+/** An orthonormal basis of the span of `vectors`, by Gram–Schmidt. */
 function orthonormal(vectors: Float64Array[]): Float64Array[] {
   const basis: Float64Array[] = [];
   for (const vector of vectors) {
     const rest = vector.slice();
-    // Twice: once is not enough in floating point.
+    // Twice, because once is not exact enough in floating point.
     for (const direction of [...basis, ...basis]) subtractProjection(rest, direction);
     const length = Math.hypot(...rest);
     basis.push(rest.map((value) => value / length));
@@ -102,7 +102,7 @@ function orthonormal(vectors: Float64Array[]): Float64Array[] {
   return basis;
 }
 
-/** Takes from `vector` what lies along the unit vector `direction`. */
+/** Subtracts the projection of `vector` onto the unit vector `direction`. */
 function subtractProjection(vector: Float64Array, direction: Float64Array): void {
   let share = 0;
   for (let k = 0; k < vector.length; k++) share += vector[k]! * direction[k]!;

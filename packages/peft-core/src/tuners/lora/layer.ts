@@ -11,7 +11,7 @@ import { magnitudeFactors } from './dora.ts';
 import type { LoraNames, LoraTarget } from './targets.ts';
 
 /**
- * `base(x) + scale · (dropout(x) Aᵀ) Bᵀ` with A `(r, in)` and B `(out, r)`, and the update's own bias if it has one.
+ * `base(x) + scale · (dropout(x) Aᵀ) Bᵀ` with A `(r, in)` and B `(out, r)`, plus the update's bias if it has one.
  * Source: Hu et al. 2021, arXiv:2106.09685; peft, tuners/lora/layer.py (Linear.forward).
  */
 export function loraLinear(
@@ -27,8 +27,8 @@ export function loraLinear(
 }
 
 /**
- * DoRA: `f ⊙ (W x + scale · B A x) + bias`, f being the magnitude of each output channel over the norm of its row of
- * `W + scale · B A`. With dropout, `base(x) + (f − 1) ⊙ W x̃ + f ⊙ scale · B A x̃` for the dropped x̃, as PEFT has it.
+ * DoRA: `f ⊙ (W x + scale · B A x) + bias`, where f is the magnitude of each output channel divided by the norm of its row of
+ * `W + scale · B A`. With dropout, `base(x) + (f − 1) ⊙ W x̃ + f ⊙ scale · B A x̃` with x̃ = dropout(x), as in PEFT.
  * Source: Liu et al. 2024, arXiv:2402.09353; peft, tuners/lora/dora.py (DoraLinearLayer.forward).
  */
 export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbability: number): LinearWrapper {
@@ -47,15 +47,15 @@ export function doraLinear(names: LoraNames, target: LoraTarget, dropoutProbabil
   };
 }
 
-/** `scale · (x Aᵀ) Bᵀ`. The scale goes to the narrow product (N, r), not the wide one. */
+/** `scale · (x Aᵀ) Bᵀ`. The scale multiplies the narrow product (N, r) instead of the wide one. */
 function updateOf({ parameter }: LayerContext, x: tf.Tensor, names: LoraNames, scale: number): tf.Tensor {
   const down = tf.mul(trainedProduct(x, parameter(names.a)), scale);
   return trainedProduct(down, parameter(names.b));
 }
 
 /**
- * `base(ids) + scale · Aᵀ[ids] Bᵀ` with A `(r, V)` and B `(H, r)`; with magnitudes `f ⊙` all of it, f `(H)` as for a linear
- * module whose inputs are the vocabulary. Source: peft, tuners/lora/layer.py (Embedding.forward), dora.py (DoraEmbeddingLayer).
+ * `base(ids) + scale · Aᵀ[ids] Bᵀ` with A `(r, V)` and B `(H, r)`; with magnitudes the whole sum is multiplied by f `(H)`, as for a
+ * linear module whose inputs are the vocabulary. Source: peft, tuners/lora/layer.py (Embedding.forward), dora.py (DoraEmbeddingLayer).
  */
 export function loraEmbedding(names: LoraNames, target: LoraTarget): EmbeddingWrapper {
   return (context, ids, base) => {

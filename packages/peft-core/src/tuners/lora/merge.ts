@@ -1,7 +1,7 @@
 import type { Merge } from '../tuner.ts';
 import type { LoraNames, LoraTarget } from './targets.ts';
 
-/** The weight, as it is stored, with `scale · B A` added; with magnitudes, each output channel brought to its own. */
+/** The weight, as stored, plus `scale · B A`; with magnitudes, each output channel is scaled to its magnitude. */
 export function mergedWeight(names: LoraNames, target: LoraTarget): Merge {
   const { width, out } = target;
   return (weight, adapter) => {
@@ -15,7 +15,7 @@ export function mergedWeight(names: LoraNames, target: LoraTarget): Merge {
   };
 }
 
-/** `scale · B A` in the order the weight is stored in: `(out, width)`, or `(width, out)`. Accumulates in float64. */
+/** `scale · B A` in the weight's storage order: `(out, width)`, or `(width, out)` if transposed. Accumulates in float64. */
 export function loraDelta(
   a: Float32Array,
   b: Float32Array,

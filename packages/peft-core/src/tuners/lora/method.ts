@@ -11,7 +11,7 @@ import { loraFileTensors } from './file-tensors.ts';
 import { loraRuntimes } from './runtimes.ts';
 import { type LoraTarget, loraTargets, loraTokenTargets } from './targets.ts';
 
-/** Options that HF PEFT 0.21.2's LoraConfig has and Graft has not, with PEFT's defaults, at which Graft accepts them. */
+/** Options of HF PEFT 0.21.2's LoraConfig that Graft does not implement, with PEFT's defaults, at which Graft accepts them. */
 const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   megatron_config: null,
   megatron_core: 'megatron.core',
@@ -33,13 +33,13 @@ const UNIMPLEMENTED_OPTIONS: Record<string, unknown> = {
   ensure_weight_tying: false,
 };
 
-/** PEFT's values of init_lora_weights that Graft does not have. `pissa_niter_N` is matched by its prefix. */
+/** Values of init_lora_weights in PEFT that Graft does not implement. `pissa_niter_N` is matched by its prefix. */
 const UNIMPLEMENTED_INIT_LORA_WEIGHTS = ['eva', 'olora', 'pissa', 'corda', 'loftq', 'mica', 'lora_ga'];
 
-/** What docs/auto.md found best for text. */
+/** The best configuration for text generation in docs/auto.md. */
 export const usualLora = { r: 16, lora_alpha: 64, target_modules: 'all-linear' };
 
-/** The same for models that write no text. */
+/** The best configuration for models that generate no text. */
 const usualWithoutText = { r: 8, lora_alpha: 16, target_modules: 'all-linear' };
 
 export const loraMethod: Method<LoraConfig> = {
@@ -93,16 +93,16 @@ export const loraMethod: Method<LoraConfig> = {
   fileTensors: loraFileTensors,
   keptNumbers(config, model) {
     const { targets } = loraTargets(config, model);
-    // DoRA's factors are learnt from the outputs that they scale.
+    // The gradient of DoRA's factors needs the outputs that they scale.
     return targets.reduce((sum, { rank, out }) => sum + rank + (config.use_dora ? out : 0), 0);
   },
-  // Of two modules at once: the weight and its update, of whose sum the norms are taken.
+  // For two modules at a time: the weight and its update, which are added to compute the norms.
   weightCopies: ({ use_dora }) => (use_dora ? 4 : 0),
   tensorNames: ['lora', 'token_adapter'],
   floats: ['lora_dropout'],
 };
 
-/** One lora_alpha for every rank: docs/auto.md found none better for more of it. rsLoRA's divides by the root of the rank. */
+/** Uses one lora_alpha for every rank: larger values gave no improvement in docs/auto.md. With rsLoRA it is divided by √rank. */
 function chooseLora(given: Record<string, unknown>, maxRank: number): Record<string, unknown> {
   const task = TASK_TYPES.find((each) => each === given.task_type) ?? 'CAUSAL_LM';
   const usual = writesText(task) ? usualLora : usualWithoutText;
@@ -125,7 +125,7 @@ function check(config: LoraConfig, model: ModelOutline): void {
   checkTokens(loraTokenTargets(config, model), targets, saved);
 }
 
-/** A table whose rows are trained can be neither adapted nor trained in full; a head tied to it can be adapted besides. */
+/** A table with trained rows can be neither adapted nor trained in full; a head tied to it can be adapted as well. */
 function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string[]): void {
   for (const { module, followers } of tokens) {
     if (targets.some(({ name }) => name === module))
@@ -140,7 +140,7 @@ function checkTokens(tokens: TokenTarget[], targets: LoraTarget[], saved: string
   }
 }
 
-/** Refuses patterns for modules that are not adapted; the adapted ones are `names`. */
+/** Refuses patterns that match none of the adapted modules `names`. */
 function checkPatterns(config: LoraConfig, names: string[]): void {
   for (const option of ['rank_pattern', 'alpha_pattern'] as const)
     for (const key of Object.keys(config[option]))
@@ -151,7 +151,7 @@ function checkPatterns(config: LoraConfig, names: string[]): void {
         );
 }
 
-/** Refuses a rank above what a weight can have: a request's `r`, or one of rank_pattern. */
+/** Refuses a rank above a weight's maximum: a request's `r`, or a value of rank_pattern. */
 function checkRanks(targets: LoraTarget[], r: number): void {
   for (const { name, width, out, rank } of targets) {
     if (rank <= Math.min(width, out)) continue;
@@ -164,10 +164,10 @@ function checkRanks(targets: LoraTarget[], r: number): void {
 }
 
 /**
- * With a lora_alpha of 16 ten times what full tuning takes (`rateByWidth`). Below 16 the rate rises with the root of 16 / alpha, and above
- * it falls with a power of it (`fallWithAlpha`). In short runs of narrow models it falls with 16 / alpha itself, because what they take
- * besides falls too (`mostOfRate`). So the best rates of alpha 8 to 128 fell in 90 steps of the demo and in npm run sweep, whose runs are
- * short, whatever the rank.
+ * With lora_alpha 16 the rate is ten times that of full fine-tuning (`rateByWidth`). Below 16 it rises with √(16 / alpha); above 16 it
+ * falls with a power of 16 / alpha (`fallWithAlpha`). In short runs of narrow models it falls with 16 / alpha itself, because the maximum
+ * increase for short runs falls too (`mostOfRate`). This follows the best rates measured for alpha 8 to 128, whatever the rank, in 90
+ * steps of the demo and in npm run sweep, whose runs are short.
  */
 function learningRate(config: LoraConfig, model?: RatedModel): number {
   const ratio = 16 / alphaOf(config);
@@ -175,13 +175,13 @@ function learningRate(config: LoraConfig, model?: RatedModel): number {
   return rateByWidth(10 * times, model);
 }
 
-/** Up to the one width sweeps on small models count; from the other on published recipes do, which are for models of 7 billion and more. */
+/** Up to the first width the rate follows sweeps on small models; from the second on, published recipes for models from 7 billion. */
 const [narrow, wide] = [1024, 4096];
 
 /**
- * The power of 16 / alpha with which rates fall: a fourth on narrow models, where it was measured at a width of 576, and 1 on wide ones, so that
- * alpha · rate is the same for every alpha: at a width of 4,096 it is 0.0046 and 0.0076, by family, where published recipes have 0.0016 to 0.0096.
- * Between them it rises with the logarithm of the width, which is not measured. docs/auto.md lists the recipes.
+ * The power of 16 / alpha with which rates fall: 1/4 on narrow models (measured at a width of 576) and 1 on wide ones, so that
+ * alpha · rate is the same for every alpha: at a width of 4,096 it is 0.0046 or 0.0076, by family; published recipes have 0.0016 to
+ * 0.0096. In between it rises with the logarithm of the width, which is not measured. docs/auto.md lists the recipes.
  */
 function fallWithAlpha(model?: RatedModel): number {
   if (model === undefined) return 1 / 4;
@@ -189,7 +189,7 @@ function fallWithAlpha(model?: RatedModel): number {
   return 1 / 4 + (3 / 4) * Math.min(1, Math.max(0, share));
 }
 
-/** rsLoRA's scale is that of a larger alpha. */
+/** With rsLoRA the scale equals that of a larger alpha. */
 function alphaOf({ r, lora_alpha: alpha, use_rslora }: LoraConfig): number {
   return use_rslora ? alpha * Math.sqrt(r) : alpha;
 }

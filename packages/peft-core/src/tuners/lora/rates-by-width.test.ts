@@ -1,4 +1,4 @@
-/** Rates of long runs by width: docs/auto.md shows this table, decision 33 says why. */
+/** Tests the rates of long runs by width. docs/auto.md shows this table; decision 33 explains it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePeftConfig } from '../../config/peft-config.ts';
@@ -17,7 +17,7 @@ const widths = [576, 960, 2048, 3584, 4096, 5120, 8192];
 
 test('the rate of what a job without options trains, by width', () => {
   const rates = (modelType: string) => widths.map((width) => rateAt(width, modelType, usualLora.lora_alpha));
-  // Up to 1,024 as before: 576 was measured.
+  // Up to 1,024 the rates follow the sweep at 576.
   assert.deepEqual(rates('llama'), [9.3e-4, 6.3e-4, 2.1e-4, 8.8e-5, 7.1e-5, 6e-5, 4.2e-5]);
   assert.deepEqual(rates('qwen2'), [3.9e-4, 3.7e-4, 2.1e-4, 1.3e-4, 1.2e-4, 1.2e-4, 1.1e-4]);
   assert.deepEqual(rates('qwen3'), rates('qwen2'));
@@ -28,14 +28,14 @@ test('alpha · rate of wide models is that of published recipes, and the same fo
   for (const width of widths.filter((each) => each >= 4096))
     for (const modelType of ['llama', 'mistral', 'qwen2', 'qwen3']) {
       const products = [16, 32, 64, 128, 256].map((alpha) => alpha * rateAt(width, modelType, alpha));
-      // Rates have two digits.
+      // Rates are rounded to two digits.
       const [least, most] = [Math.min(...products), Math.max(...products)];
       assert.ok(most / least < 1.1, `${modelType} ${width}: ${products}`);
-      // A model of width 8,192 gets 1e-4 at an alpha of 16 from Dettmers et al. 2023: 0.0016.
+      // Width 8,192 at alpha 16 gets the rate 1e-4 of Dettmers et al. 2023: a product of 0.0016.
       const lowest = width === 8192 ? 0.0016 : 0.003;
       assert.ok(least >= lowest && most <= 0.009, `${modelType} ${width}: ${products}`);
     }
-  // The widest model whose alpha · rate is not quite constant.
+  // The widest model for which alpha · rate is not quite constant.
   const qwen = 64 * rateAt(3584, 'qwen2', 64);
   assert.ok(qwen >= 0.003 && qwen <= 0.009, String(qwen));
 });

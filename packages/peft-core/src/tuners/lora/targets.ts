@@ -4,22 +4,22 @@ import { notFoundError, resolveTargetModules } from '../target-modules.ts';
 import { inputEmbedding, type TokenTarget, tokenTargets } from '../token-targets.ts';
 import type { LoraConfig } from './config.ts';
 
-/** An adapted module: A is `(rank, width)` and B `(out, rank)`, for an embedding with the vocabulary as width. */
+/** An adapted module: A is `(rank, width)` and B `(out, rank)`. For an embedding `width` is the size of the vocabulary. */
 export interface LoraTarget {
   name: string;
   kind: 'linear' | 'embedding';
   width: number;
   out: number;
-  /** The module's weight is stored `(width, out)`: an embedding's, and a Conv1D's. */
+  /** The module's weight is stored as `(width, out)`: true for an embedding and a Conv1D. */
   transposed: boolean;
-  /** The row of an embedding that gets no gradient. */
+  /** Row of an embedding that gets no gradient. */
   padding: number | null;
   rank: number;
   /** lora_alpha / rank, or lora_alpha / √rank. */
   scale: number;
 }
 
-/** The modules that `config` adapts, in the model's order, with those that are neither linear nor embeddings apart. */
+/** The modules that `config` adapts, in the model's order. `unfit` are those that are neither linear nor embeddings. */
 export function loraTargets(
   config: LoraConfig,
   model: ModelOutline,
@@ -48,7 +48,7 @@ function targetOf(module: ModuleDescription, config: LoraConfig): LoraTarget {
   };
 }
 
-/** The rank and alpha of one adapted module: rank_pattern and alpha_pattern over r and lora_alpha. */
+/** The rank and alpha of one adapted module: from rank_pattern and alpha_pattern, else r and lora_alpha. */
 export function rankAndAlphaFor(
   config: Pick<LoraConfig, 'r' | 'lora_alpha' | 'rank_pattern' | 'alpha_pattern'>,
   name: string,
@@ -59,18 +59,18 @@ export function rankAndAlphaFor(
   };
 }
 
-/** The value of the first key that matches the end of `name`, as PEFT's get_pattern_key finds it. */
+/** The value of the first key that matches the end of `name`, like PEFT's get_pattern_key. */
 function fromPattern(pattern: Record<string, number>, name: string): number | undefined {
   const key = Object.keys(pattern).find((each) => matchesEnd(each, name));
   return key === undefined ? undefined : pattern[key];
 }
 
-/** Names of an adapted module's parameters, as in PEFT's files. */
+/** The names of an adapted module's parameters in PEFT's files. */
 export interface LoraNames {
   a: string;
   b: string;
   magnitude: string | null;
-  /** The update's own bias. */
+  /** The update's bias. */
   bias: string | null;
 }
 
@@ -87,8 +87,8 @@ export function loraNames({ name, kind }: LoraTarget, config: LoraConfig): LoraN
 }
 
 /**
- * The rows of trainable_token_indices. Throws `target_modules_not_found` for a name that finds no module, and
- * `invalid_peft_config` for ids that are none.
+ * The rows that trainable_token_indices selects. Throws `target_modules_not_found` for a name that matches no module, and
+ * `invalid_peft_config` for invalid ids.
  */
 export function loraTokenTargets(config: LoraConfig, model: ModelOutline): TokenTarget[] {
   const wanted = tokensByModule(config, model);
@@ -98,7 +98,7 @@ export function loraTokenTargets(config: LoraConfig, model: ModelOutline): Token
   return tokenTargets(byModule, model, 'trainable_token_indices');
 }
 
-/** trainable_token_indices by the full names of the modules it means. */
+/** The entries of trainable_token_indices, with the full names of the modules that each selects. */
 function tokensByModule(
   { trainable_token_indices: given }: LoraConfig,
   model: ModelOutline,

@@ -12,7 +12,7 @@ import { mergedWeight } from './merge.ts';
 import { loraMethod } from './method.ts';
 import { type LoraTarget, loraNames, loraTargets, loraTokenTargets } from './targets.ts';
 
-/** Low-rank adaptation. Options, names and start values as peft's LoraConfig has them. */
+/** Low-rank adaptation. Options, names and start values follow peft's LoraConfig. */
 export const loraTuner: Tuner<LoraConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: LoraConfig, model: Architecture): Attachment {
@@ -81,7 +81,7 @@ function attach(config: LoraConfig, model: Architecture): Attachment {
   };
 }
 
-/** An update's own bias needs one in the base to go into. */
+/** The bias of an update can be merged only into a bias of the base model. */
 function unmergeable(
   { lora_bias }: LoraConfig,
   targets: LoraTarget[],

@@ -8,9 +8,9 @@ import type { AdapterParameter, LayerContext } from '../tuner.ts';
 import type { PTuningConfig } from './method.ts';
 
 export interface EncoderSizes {
-  /** Virtual tokens. */
+  /** Number of virtual tokens. */
   rows: number;
-  /** Of the model. */
+  /** Width of the model. */
   width: number;
   hidden: number;
 }
@@ -23,7 +23,7 @@ export interface PromptEncoder {
 
 const name = (rest: string) => `prompt_encoder.${rest}`;
 
-/** The encoder of P-tuning; parameters are named as PyTorch names PEFT's. Source: peft, tuners/p_tuning/model.py. */
+/** The encoder of P-tuning; parameters have the names of PEFT's PyTorch modules. Source: peft, tuners/p_tuning/model.py. */
 export function promptEncoder(config: PTuningConfig, sizes: EncoderSizes): PromptEncoder {
   const { rows, width } = sizes;
   const { parameters, encode } =

@@ -62,7 +62,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   unimplemented: {},
   idle: idleFaults,
   learningRate: () => 5e-3,
-  // Its encoder begins at random. With the usual share no one rate suited both tasks of scripts/sweep.
+  // The encoder starts with random values. With the default warmup no single rate suited both tasks of scripts/sweep.
   warmupShare: 0.15,
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
@@ -74,7 +74,7 @@ export const pTuningMethod: Method<PTuningConfig> = {
   floats: ['encoder_dropout'],
 };
 
-/** What `promptEncoder` of encoder.ts trains. */
+/** Number of parameters of `promptEncoder` in encoder.ts. */
 function encoderSize(config: PTuningConfig, model: ModelOutline): number {
   const { encoder_hidden_size, encoder_num_layers: layers, encoder_reparameterization_type: type } = config;
   const width = model.hiddenSize;
@@ -85,13 +85,13 @@ function encoderSize(config: PTuningConfig, model: ModelOutline): number {
   let lstm = 0;
   for (let layer = 0; layer < layers; layer++) {
     const input = layer === 0 ? width : 2 * hidden;
-    // In both directions, with PyTorch's two biases.
+    // Two directions, each with PyTorch's two biases.
     lstm += 2 * (affineSize(4 * hidden, input) + affineSize(4 * hidden, hidden));
   }
   return table + lstm + affineSize(2 * hidden, 2 * hidden) + affineSize(width, 2 * hidden);
 }
 
-/** HF PEFT warns of the first two and goes on; PyTorch of the last. */
+/** HF PEFT only warns of the first two, and PyTorch of the last. */
 function idleFaults(given: Record<string, unknown>): Fault[] {
   const {
     encoder_reparameterization_type: type = 'MLP',

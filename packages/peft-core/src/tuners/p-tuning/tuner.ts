@@ -8,7 +8,7 @@ import type { AdapterParameter, Attachment, AttachmentForm, Tuner } from '../tun
 import { promptEncoder } from './encoder.ts';
 import { type PTuningConfig, pTuningMethod } from './method.ts';
 
-/** Embeddings before every sequence, trained through an encoder. Options, names and start values as peft's PromptEncoderConfig has them. */
+/** Embeddings before every sequence, trained through an encoder. Options, names and start values follow peft's PromptEncoderConfig. */
 export const pTuningTuner: Tuner<PTuningConfig> = { keyPrefix: '', attach };
 
 function attach(config: PTuningConfig, model: Architecture, form: AttachmentForm): Attachment {

@@ -71,7 +71,7 @@ export const prefixTuningMethod: Method<PrefixTuningConfig> = {
   tensorNames: ['prompt'],
 };
 
-/** What tuner.ts trains: the prefix itself, or a narrow table and the two layers that make it. */
+/** Number of parameters that tuner.ts trains: the prefix itself, or a narrow table and the two layers that compute the prefix from it. */
 function prefixSize(config: PrefixTuningConfig, model: ModelOutline): number {
   const rows = config.num_virtual_tokens;
   if (!config.prefix_projection) return rows * prefixWidth(model);
@@ -80,10 +80,10 @@ function prefixSize(config: PrefixTuningConfig, model: ModelOutline): number {
   return rows * width + affineSize(hidden, width) + affineSize(prefixWidth(model), hidden);
 }
 
-/** Numbers of one row: a key and a value of every layer. */
+/** Number of elements of one row: a key and a value of every layer. */
 export const prefixWidth = ({ layers, kvHeads, headSize }: ModelOutline) => layers * 2 * kvHeads * headSize;
 
-/** A prefix is made of keys and values. With grouped-query attention they are narrower than the model. */
+/** The sizes of a prefix, which consists of keys and values. With grouped-query attention they are narrower than the model. */
 export function prefixSizes(model: ModelOutline): PromptSizes {
   const { kvHeads, headSize } = model;
   return { ...virtualTokenSizes(model), token_dim: kvHeads * headSize, num_attention_heads: kvHeads };

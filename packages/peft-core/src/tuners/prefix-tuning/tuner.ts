@@ -15,7 +15,7 @@ import type {
 } from '../tuner.ts';
 import { type PrefixTuningConfig, prefixSizes, prefixTuningMethod, prefixWidth } from './method.ts';
 
-/** Trained keys and values before every sequence's. Options, names and start values as peft's PrefixTuningConfig has them. */
+/** Trained keys and values before those of every sequence. Options, names and start values follow peft's PrefixTuningConfig. */
 export const prefixTuningTuner: Tuner<PrefixTuningConfig> = { keyPrefix: '', attach };
 
 function attach(config: PrefixTuningConfig, model: Architecture, form: AttachmentForm): Attachment {
@@ -38,7 +38,7 @@ function attach(config: PrefixTuningConfig, model: Architecture, form: Attachmen
   };
 }
 
-/** Of the projection's encoder. */
+/** Hidden size of the projection's encoder. */
 const hiddenSizeOf = (config: PrefixTuningConfig, { kvHeads, headSize }: Architecture) =>
   config.encoder_hidden_size ?? kvHeads * headSize;
 
@@ -50,7 +50,7 @@ function prefixTable(config: PrefixTuningConfig, model: Architecture): AdapterPa
   return { ...table, name: PROMPT, init };
 }
 
-/** A narrow table and two layers with a tanh between. Source: peft, tuners/prefix_tuning/model.py. */
+/** A narrow table and two layers with a tanh between them. Source: peft, tuners/prefix_tuning/model.py. */
 function projection(config: PrefixTuningConfig, model: Architecture) {
   const width = model.kvHeads * model.headSize;
   const hidden = hiddenSizeOf(config, model);
@@ -68,15 +68,15 @@ function projection(config: PrefixTuningConfig, model: Architecture) {
   };
 }
 
-/** One layer's share of the prompt: a row holds each layer's key, then its value, head after head. */
+/** One layer's part of the prompt: a row holds each layer's key, then its value, head after head. */
 function prefixOf(
   { parameter }: LayerContext,
   { layer }: Pick<AttentionSite, 'layer'>,
   count: number,
   { task, layers, kvHeads, headSize }: Architecture,
 ): KeyValuePrefix {
-  // For an encoder-decoder PEFT lays all layers out twice and cuts them into fours, of which two are used: a decoder's block
-  // gets the keys of twice its number, counted round (peft_model.py, get_prompt).
+  // For an encoder-decoder PEFT repeats all layers twice and splits them into groups of four, of which two are used: decoder block i
+  // gets the keys of layer 2i modulo the number of layers (peft_model.py, get_prompt).
   const source = task === 'SEQ_2_SEQ_LM' ? (2 * layer) % layers : layer;
   const width = kvHeads * headSize;
   const part = (index: number) => {

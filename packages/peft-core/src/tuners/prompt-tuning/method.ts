@@ -71,12 +71,12 @@ export const promptTuningMethod: Method<PromptTuningConfig> = {
       ),
     ];
   },
-  // PEFT refuses a config of TEXT without a tokenizer's name.
+  // PEFT refuses TEXT without the name of a tokenizer.
   written: (config, baseModelName) =>
     config.prompt_tuning_init === 'TEXT'
       ? { ...config, tokenizer_name_or_path: config.tokenizer_name_or_path ?? baseModelName }
       : config,
-  /** Three times as much where no text is written (npm run sweep); Lester et al. 2021 take 0.3, with Adafactor. */
+  /** Three times as much if no text is generated (npm run sweep); Lester et al. 2021 use 0.3, with Adafactor. */
   learningRate: ({ task_type: task }) => (writesText(task) ? 2e-2 : 6e-2),
   /** Throws `invalid_peft_config`, `target_modules_not_found`. */
   check: checkVirtualTokens,
@@ -90,8 +90,8 @@ export const promptTuningMethod: Method<PromptTuningConfig> = {
 };
 
 /**
- * Ids of `count` virtual tokens that begin as `text`: its tokens, repeated or cut, as PEFT has them. Throws `invalid_peft_config`
- * for a text without tokens, or with one beyond the `vocabularySize` rows of the model's embedding table.
+ * Ids of `count` virtual tokens that start as `text`: its tokens, repeated or truncated, as in PEFT. Throws `invalid_peft_config`
+ * for a text without tokens, or with a token beyond the `vocabularySize` rows of the model's embedding table.
  */
 export function textRows(
   text: string,

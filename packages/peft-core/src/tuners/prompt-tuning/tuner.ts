@@ -7,7 +7,7 @@ import { drawn, normal } from '../start-values.ts';
 import type { Attachment, ParameterInit, Tuner } from '../tuner.ts';
 import { type PromptTuningConfig, promptTuningMethod, textRows } from './method.ts';
 
-/** Trained embeddings before every sequence. Options, names and start values as peft's PromptTuningConfig has them. */
+/** Trained embeddings before every sequence. Options, names and start values follow peft's PromptTuningConfig. */
 export const promptTuningTuner: Tuner<PromptTuningConfig> = { keyPrefix: '', attach };
 
 function attach(config: PromptTuningConfig, model: Architecture): Attachment {

@@ -9,8 +9,8 @@ import { KINDS, type Kind, selectedParameters } from './selected.ts';
 const PRESETS = ['bitfit', 'retrain_embeddings'] as const;
 
 /**
- * Selective tuning, Graft's own: chosen parameters of the base model are trained themselves. Every field is present once parsed,
- * except `preset`, which has become `kinds`.
+ * Selective tuning, Graft's own method: trains selected parameters of the base model themselves. After parsing every field is present
+ * except `preset`, which is replaced by `kinds`.
  */
 const SelectiveConfigSchema = Type.Object(
   {
@@ -83,7 +83,7 @@ export const selectiveMethod: Method<SelectiveConfig> = {
   },
   faults: selectiveFaults,
   learningRate,
-  // Norms scale all that comes after them, and neither they nor biases learnt better in short runs at more (npm run sweep).
+  // Norms scale everything after them, and neither norms nor biases learned better in short runs at higher rates (npm run sweep).
   mostOfRate: (config, ofData) => (trainsOnly(config, 'bias', 'norm') ? 1 : ofData),
   /** Throws `invalid_peft_config`. */
   check(config, model) {
@@ -111,8 +111,8 @@ function selectiveFaults(given: Record<string, unknown>): Fault[] {
 }
 
 /**
- * Few numbers bear large steps: norms and biases, then tables of tokens; whole layers are tuned as a model is. Source for biases:
- * Ben Zaken et al. 2022, BitFit, who take ten to twenty times the rate of full tuning and more.
+ * Small parameters tolerate large steps: norms and biases most, then tables of tokens; whole layers get the rate of full fine-tuning.
+ * Source for biases: Ben Zaken et al. 2022, BitFit, who use ten to twenty times the rate of full fine-tuning and more.
  */
 function learningRate(config: SelectiveConfig, model?: RatedModel): number {
   if (trainsOnly(config, 'bias', 'norm')) return rateByWidth(50, model);

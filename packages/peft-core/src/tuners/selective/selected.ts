@@ -4,11 +4,11 @@ import { optionError } from '../../schema/check-fields.ts';
 import { fullMatch } from '../../schema/module-pattern.ts';
 import { nearest } from '../../schema/nearest.ts';
 
-/** Kinds of parameters that can be chosen. */
+/** Kinds of parameters that can be selected. */
 export const KINDS = ['bias', 'norm', 'embedding', 'head', 'attention', 'mlp'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** What of a config says which parameters are trained. */
+/** The options that select the trained parameters. */
 interface Selection {
   trainable: string[] | string | null;
   kinds: Kind[] | null;
@@ -16,9 +16,9 @@ interface Selection {
 }
 
 /**
- * Names of the parameters that `config` trains, in the model's order. A tied weight is trained under its own name, apart
- * from what it is tied to, when it is chosen itself: as head, or by a pattern.
- * Throws `invalid_peft_config` for a name, a kind or layers that choose nothing.
+ * Names of the parameters that `config` trains, in the model's order. A tied weight that is selected itself (as head, or by a pattern)
+ * is trained under its own name, separately from the weight that it is tied to.
+ * Throws `invalid_peft_config` for a name, a kind or layers that select nothing.
  */
 export function selectedParameters(config: Selection, model: ModelOutline): string[] {
   const { trainable, kinds } = config;
@@ -45,7 +45,7 @@ export function selectedParameters(config: Selection, model: ModelOutline): stri
   return candidates.filter((name) => chosen.has(name));
 }
 
-/** Every parameter that the model reads, and the second names of tied linear ones: a head's. */
+/** Every parameter that the model reads, and the aliases of tied linear weights: a head's. */
 function candidatesOf({ parameters, aliases, modules }: ModelOutline): string[] {
   const linear = new Set(modules.filter(({ kind }) => kind === 'linear').map(({ name }) => `${name}.weight`));
   return [
@@ -54,7 +54,7 @@ function candidatesOf({ parameters, aliases, modules }: ModelOutline): string[] 
   ];
 }
 
-/** Whether the parts of `path` follow each other somewhere in `name`: "layers.3" is in "model.layers.3.mlp.up_proj.weight". */
+/** Whether the parts of `path` are consecutive parts of `name`: "layers.3" is in "model.layers.3.mlp.up_proj.weight". */
 function hasPath(path: string, name: string): boolean {
   return `.${name}.`.includes(`.${path}.`);
 }
@@ -75,17 +75,17 @@ function noneOfKind(kind: Kind, within: string, candidates: string[], model: Mod
   );
 }
 
-/** What holds attention, and what a feed-forward network, in the paths of the supported architectures. */
+/** The path parts of attention and of feed-forward networks in the supported architectures. */
 const ATTENTION = /(?:^|\.)(?:self_attn|attn|attention|SelfAttention|EncDecAttention)\./;
 const FEED_FORWARD = /(?:^|\.)(?:mlp|DenseReluDense|intermediate|output)\./;
 
-/** The layer that a parameter lies in: the first number of its path; null outside of layers. */
+/** The layer of a parameter: the first number in its path; null outside of layers. */
 function layerOf(parameter: string): number | null {
   const number = /(?:^|\.)(\d+)\./.exec(parameter)?.[1];
   return number === undefined ? null : Number(number);
 }
 
-/** Whether a parameter is of a kind. Biases and norms of attention are of both kinds. */
+/** Whether a parameter is of a kind. Biases and norms of attention are of two kinds. */
 function isOfKind(parameter: string, kind: Kind, model: ModelOutline): boolean {
   const path = parameter.slice(0, parameter.lastIndexOf('.'));
   const module = model.modules.find(({ name }) => name === path);

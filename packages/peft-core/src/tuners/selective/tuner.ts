@@ -4,7 +4,7 @@ import type { Attachment, Tuner } from '../tuner.ts';
 import type { SelectiveConfig } from './method.ts';
 import { selectedParameters } from './selected.ts';
 
-/** Chosen parameters of the base model, trained themselves and saved under their own names. */
+/** Selected parameters of the base model, trained themselves and saved under their own names. */
 export const selectiveTuner: Tuner<SelectiveConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: SelectiveConfig, model: Architecture): Attachment {
@@ -20,7 +20,7 @@ function attach(config: SelectiveConfig, model: Architecture): Attachment {
       init: { kind: 'base', parameters: [source] },
     });
   }
-  // What is tied to a trained weight and was not chosen itself stays tied to it.
+  // A weight that is tied to a trained one and not selected itself stays tied to it.
   for (const [alias, source] of Object.entries(model.aliases)) {
     if (replacements.has(alias) || !replacements.has(source)) continue;
     replacements.set(alias, replacements.get(source)!);

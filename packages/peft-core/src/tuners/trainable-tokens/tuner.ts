@@ -5,7 +5,7 @@ import { inputEmbedding } from '../token-targets.ts';
 import type { Attachment, FileCopy, Tuner } from '../tuner.ts';
 import { type TrainableTokensConfig, trainableTokensMethod, trainedTables } from './method.ts';
 
-/** Rows of embeddings. Options, names and start values as peft's TrainableTokensConfig has them (tuners/trainable_tokens). */
+/** Trained rows of embeddings. Options, names and start values follow peft's TrainableTokensConfig (tuners/trainable_tokens). */
 export const trainableTokensTuner: Tuner<TrainableTokensConfig> = { keyPrefix: 'base_model.model.', attach };
 
 function attach(config: TrainableTokensConfig, model: Architecture): Attachment {

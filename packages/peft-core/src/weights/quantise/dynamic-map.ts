@@ -1,6 +1,6 @@
 /**
- * The 256 values of bitsandbytes' signed 8-bit dynamic type, ascending: seven decades down from 1, each halving the number of
- * steps, and 0 and 1. Equal to `create_dynamic_map()` bit for bit. Source: Dettmers 2016, arXiv:1511.04561.
+ * The 256 values of bitsandbytes' signed 8-bit dynamic type, ascending: seven decades down from 1, each with half the
+ * steps of the one above, and 0 and 1. Equal to `create_dynamic_map()` bit for bit. Source: Dettmers 2016, arXiv:1511.04561.
  */
 export function dynamicMap(): Float32Array {
   const round = Math.fround;

@@ -1,13 +1,13 @@
 /** Weights in 8 bits: `weight = code · scale`, one scale for each output. */
 export interface Int8Weights {
   codes: Int8Array;
-  /** A 127th of the largest absolute value of each output. */
+  /** The largest absolute value of each output, divided by 127. */
   scales: Float32Array;
 }
 
 /**
- * Quantises a matrix `(out, in)`, or `(in, out)` when `transposed`, symmetrically by output. The error of a value is at most half a
- * scale. An embedding's outputs are its rows. Ties go to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
+ * Quantises a matrix `(out, in)`, or `(in, out)` if `transposed`, symmetrically by output. The error of a value is at most half a
+ * scale. An embedding's outputs are its rows. Ties round to the even code, as in bitsandbytes' `int8_vectorwise_quant`.
  */
 export function quantiseInt8(
   weights: Float32Array,
@@ -46,6 +46,6 @@ export function dequantiseInt8(
   return values;
 }
 
-/** At 1.5 · 2²³ a float32 has no room for fractions, and rounds them away. */
+/** At 1.5 · 2²³ a float32 has no fractional bits, so adding this number rounds to an integer. */
 const WHOLE = 12_582_912;
 const roundToEven = (x: number) => Math.fround(x + WHOLE) - WHOLE;

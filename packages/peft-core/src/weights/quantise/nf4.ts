@@ -1,11 +1,11 @@
 import { dynamicMap } from './dynamic-map.ts';
 
-/** Weights that share an absolute maximum. */
+/** Number of weights that share an absolute maximum. */
 export const BLOCK = 64;
-/** Absolute maxima that share a second, larger one. */
+/** Number of absolute maxima that share a second, larger maximum. */
 export const GROUP = 256;
 
-/** 4-bit NormalFloat: quantiles of N(0, 1), scaled to [-1, 1], with an exact zero. Source: Dettmers et al. 2023, arXiv:2305.14314, appendix E. */
+/** 4-bit NormalFloat: quantiles of N(0, 1) scaled to [-1, 1], with an exact zero. Source: Dettmers et al. 2023, arXiv:2305.14314, appendix E. */
 export const NF4 = Float32Array.of(
   -1,
   -0.6961928009986877,
@@ -27,26 +27,26 @@ export const NF4 = Float32Array.of(
 
 /**
  * Weights in NF4 with double quantisation: `weight = NF4[code] · (map[absmax] · nestedAbsmax + offset)`, 4.13 bits each.
- * The arithmetic is bitsandbytes' (float32, in its order), so the codes are its codes.
+ * The arithmetic is that of bitsandbytes (float32, in the same order), so the codes are equal.
  */
 export interface Nf4Weights {
-  /** Two codes a byte, the earlier one in the upper half; whole blocks, filled with zeros. */
+  /** Two codes per byte, the first in the upper half; whole blocks, padded with zeros. */
   codes: Uint8Array;
-  /** For each block, the code in the dynamic map of its absolute maximum minus `offset`; whole groups. */
+  /** For each block the code, in the dynamic map, of its absolute maximum minus `offset`; whole groups. */
   absmax: Uint8Array;
-  /** For each group, what its decoded maxima are multiplied by. */
+  /** For each group the factor of its decoded maxima. */
   nestedAbsmax: Float32Array;
   /** The mean of the blocks' absolute maxima, `(1)`. */
   offset: Float32Array;
 }
 
-/** Blocks and groups that `size` weights take. */
+/** Number of blocks and groups of `size` weights. */
 export function nf4Sizes(size: number): { blocks: number; groups: number } {
   const blocks = Math.ceil(size / BLOCK);
   return { blocks, groups: Math.ceil(blocks / GROUP) };
 }
 
-/** Where `size` weights lie as one array of bytes: first the numbers, then the maxima's codes, then the weights'. */
+/** Layout of `size` weights in one array of bytes: floats first, then the maxima's codes, then the weights' codes. */
 export function nf4Layout(size: number) {
   const { blocks, groups } = nf4Sizes(size);
   const nestedAbsmax = { start: 0, bytes: 4 * groups };
@@ -56,13 +56,13 @@ export function nf4Layout(size: number) {
   return { nestedAbsmax, offset, absmax, codes };
 }
 
-/** Bytes of `size` weights, with all that unpacks them. */
+/** Bytes of `size` weights, including everything needed to unpack them. */
 export function nf4Bytes(size: number): number {
   const { codes } = nf4Layout(size);
   return codes.start + codes.bytes;
 }
 
-/** Weights as one array of bytes, in the order of `nf4Layout`: a graph reads one variable for a weight instead of four. */
+/** Packs weights into one array of bytes in the order of `nf4Layout`, so that a graph reads one variable per weight instead of four. */
 export function packNf4(weights: Nf4Weights, size: number): Uint8Array {
   const packed = new Uint8Array(nf4Bytes(size));
   const layout = nf4Layout(size);
@@ -73,7 +73,7 @@ export function packNf4(weights: Nf4Weights, size: number): Uint8Array {
   return packed;
 }
 
-/** Quantises weights in the order they are stored in. A zero stays a zero. */
+/** Quantises weights in their storage order. Zero stays zero. */
 export function quantiseNf4(weights: Float32Array): Nf4Weights {
   const { blocks, groups } = nf4Sizes(weights.length);
   const codeOf = nearestCode(NF4);
@@ -94,7 +94,7 @@ export function quantiseNf4(weights: Float32Array): Nf4Weights {
   return { codes, ...quantiseMaxima(maxima, groups) };
 }
 
-/** The first `size` float32 values of NF4 weights: what a graph unpacks them to, bit for bit. */
+/** The first `size` float32 values of NF4 weights, equal to those that a graph unpacks bit for bit. */
 export function dequantiseNf4(
   { codes, absmax, nestedAbsmax, offset }: Nf4Weights,
   size: number,
@@ -128,12 +128,12 @@ function quantiseMaxima(maxima: Float32Array, groups: number): Omit<Nf4Weights, 
   return { absmax, nestedAbsmax, offset: Float32Array.of(offset) };
 }
 
-/** Cells that `nearestCode` cuts [-1, 1] into. */
+/** Number of cells into which `nearestCode` divides [-1, 1]. */
 const CELLS = 256;
 
 /**
- * Makes a function that finds the value of an ascending code book nearest to a number in [-1, 1], and returns its index; half-way
- * between two, the lower one. The midpoints are float32, as bitsandbytes compares with them.
+ * Returns a function that finds the index of the value in an ascending code book that is nearest to a number in [-1, 1]; halfway
+ * between two values, the lower one. The midpoints are float32, as in bitsandbytes.
  */
 function nearestCode(codeBook: Float32Array): (x: number) => number {
   const midpoints = Float32Array.from({ length: codeBook.length - 1 }, (_, i) =>
@@ -162,8 +162,8 @@ function largest(values: Float32Array, start: number, end: number): number {
 const inverseOf = (x: number) => Math.fround(1 / Math.max(x, 1e-38));
 
 /**
- * The values of two bytes of codes, `(65536, 4)`: row `first + 256 · second` holds their four values in order. Reading four at
- * a time measured 0.9 ns a weight on two cores, against 1.3 for two at a time and 4.4 for single codes.
+ * The values of two bytes of codes, `(65536, 4)`: row `first + 256 · second` holds their four values in order. Looking up four at
+ * a time measured 0.9 ns per weight on two cores, against 1.3 for two at a time and 4.4 for single codes.
  */
 export function nf4Table(): Float32Array {
   const table = new Float32Array(65_536 * 4);

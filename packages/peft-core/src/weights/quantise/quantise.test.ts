@@ -42,7 +42,7 @@ for (const [name, expected] of Object.entries(golden.nf4)) {
     const weights = weightsOf(expected);
     const found = quantiseNf4(weights);
     const codes = bytes(expected.codes);
-    // bitsandbytes fills the last byte at most, ours the last block.
+    // bitsandbytes pads at most the last byte, Graft the last block.
     const whole = weights.length >> 1;
     assert.deepEqual(found.codes.slice(0, whole), codes.slice(0, whole));
     if (weights.length % 2 === 1) assert.equal(found.codes[whole]! >> 4, codes[whole]! >> 4);
@@ -50,7 +50,7 @@ for (const [name, expected] of Object.entries(golden.nf4)) {
     const group = floats(expected.nestedAbsmax);
     assert.ok(Math.abs(found.offset[0]! / expected.offset - 1) < 1e-6);
     for (const [i, x] of found.nestedAbsmax.entries()) assert.ok(Math.abs(x / group[i]! - 1) < 1e-5);
-    // Its CPU kernel looks maxima up in a coarse table, and takes the neighbour of a code where two are as near.
+    // bitsandbytes' CPU kernel uses a coarse look-up table for maxima, and chooses the other neighbour in a tie.
     const absmax = bytes(expected.absmax);
     const apart = [...absmax].map((code, i) => Math.abs(code - found.absmax[i]!));
     assert.ok(Math.max(...apart) <= 1);
@@ -64,12 +64,12 @@ for (const [name, expected] of Object.entries(golden.nf4)) {
 }
 
 test('nf4: a block worked out by hand', () => {
-  // One block, so that its absolute maximum, 2, is the mean of all and is kept exactly.
+  // With one block its absolute maximum, 2, is the mean of all maxima and is stored exactly.
   const weights = new Float32Array(64);
   weights.set([2, -2, 1.1, -0.3, 0.01, 1.43]);
   const { codes, absmax, nestedAbsmax, offset } = quantiseNf4(weights);
   assert.deepEqual([...offset, ...nestedAbsmax, absmax[0]], [2, 0, dynamicMap().indexOf(0)]);
-  // ±2 are ±1 of the maximum; 0.55 is nearest 0.5626, −0.15 nearest −0.1848, 0.005 nearest 0, 0.715 nearest 0.7230.
+  // ±2 are ±1 of the maximum; 0.55 is nearest to 0.5626, −0.15 to −0.1848, 0.005 to 0, 0.715 to 0.7230.
   assert.deepEqual([...codes.slice(0, 4)], [0xf0, 0xd5, 0x7e, 0x77]);
   const values = dequantiseNf4({ codes, absmax, nestedAbsmax, offset }, 64);
   assert.deepEqual(
