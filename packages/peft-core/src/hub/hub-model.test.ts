@@ -247,6 +247,8 @@ test('GGUF files: one is taken, of several one must be named', async () => {
     code: 'base_model_not_found',
     message: /no GGUF file no.gguf/,
   });
+  server.stop();
+  assert.equal(await resolve({ file: 'other.gguf' }), file, 'offline');
 });
 
 test('a folder is itself, if it is there', async () => {

@@ -29,9 +29,8 @@ const commitPattern = /^[0-9a-f]{40}$/;
 export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Promise<string> {
   const { hub: name, file = null } = spec;
   const { hub, cache } = placeOf(name, options);
-  const commit = await resolveRevision(hub, name, spec.revision ?? 'main', cache);
-  // Another GGUF file of the same repository is another model.
-  const folder = path.join(cache, file === null ? commit : `${commit}-${file}`);
+  const commit = await resolveRevision(hub, spec, cache);
+  const folder = folderOf(cache, commit, file);
   await buildOnce(
     folder,
     (unfinished) => fetchFiles(hub, name, commit, file, unfinished, options),
@@ -43,8 +42,12 @@ export async function fetchHubModel(spec: HubSpec, options: ResolveOptions): Pro
 /** The current commit of a Hub model's revision. With the commit, `fetchHubModel` always downloads the same files. */
 export async function findHubCommit(spec: HubSpec, options: ResolveOptions): Promise<string> {
   const { hub, cache } = placeOf(spec.hub, options);
-  return await resolveRevision(hub, spec.hub, spec.revision ?? 'main', cache);
+  return await resolveRevision(hub, spec, cache);
 }
+
+/** Each GGUF file of a repository is a model with a separate folder. */
+const folderOf = (cache: string, commit: string, file: string | null) =>
+  path.join(cache, file === null ? commit : `${commit}-${file}`);
 
 function placeOf(name: string, options: ResolveOptions): { hub: HubConnection; cache: string } {
   if (!namePattern.test(name) || name.includes('..')) {
@@ -59,8 +62,7 @@ function placeOf(name: string, options: ResolveOptions): { hub: HubConnection; c
 /** The current commit of a revision, or the last known one if the Hub is unreachable. */
 async function resolveRevision(
   hub: HubConnection,
-  name: string,
-  revision: string,
+  { hub: name, revision = 'main', file = null }: HubSpec,
   cache: string,
 ): Promise<string> {
   if (commitPattern.test(revision)) return revision;
@@ -78,8 +80,8 @@ async function resolveRevision(
   } catch (error) {
     const known = await readFile(note, 'utf8').catch(() => '');
     const away = error instanceof GraftError && error.code === 'base_model_unavailable';
-    if (away && commitPattern.test(known) && (await stat(path.join(cache, known)).catch(() => null)))
-      return known;
+    const isKnown = away && commitPattern.test(known);
+    if (isKnown && (await stat(folderOf(cache, known, file)).catch(() => null))) return known;
     throw error;
   }
 }
