@@ -1,33 +1,33 @@
-/** One of several faults of a request. */
+/** One of several faults in a request. */
 export interface ErrorDetail {
-  /** The field at fault. */
+  /** The faulty field. */
   param?: string;
-  /** The line of the file, from 1; of several with this fault the first. */
+  /** The line of the file, from 1; if several lines have this fault, the first. */
   line?: number;
   message: string;
-  /** Where several lines have it: how many, and which, as ranges from first to last. */
+  /** If several lines have the fault: their number, and the lines as ranges from first to last. */
   count?: number;
   lines?: [first: number, last: number][];
 }
 
-/** What the API answered instead of a success: the `error` object of the OpenAI wire format, typed. */
+/** An error response of the API: the `error` object of the OpenAI wire format, typed. */
 export class GraftApiError extends Error {
   override readonly name = 'GraftApiError';
-  /** HTTP status; 200 when the error arrived inside a stream that had already begun. */
+  /** HTTP status; 200 if the error arrived within a stream that had already started. */
   readonly status: number;
   /** Stable, machine-readable reason, such as `model_not_found`. */
   readonly code: string | null;
   /** Class of the error, such as `invalid_request_error`. */
   readonly type: string | null;
-  /** The request field at fault. */
+  /** The faulty request field. */
   readonly param: string | null;
-  /** Quote it to the operator: it finds the request in the server's log. */
+  /** Quote it to the operator, who finds the request by it in the server's log. */
   readonly requestId: string | null;
-  /** Seconds the server asked to wait before another try. */
+  /** Seconds to wait before a retry, as requested by the server. */
   readonly retryAfter: number | null;
-  /** Whether the same request may succeed later; the client has tried again already. */
+  /** Whether the same request may succeed later; the client has already retried. */
   readonly retryable: boolean;
-  /** Each fault by itself, where the API tells several: of fields of the request by `param`, of a file by `line`. */
+  /** The individual faults, if the API reports several: of request fields by `param`, of a file by `line`. */
   readonly details: readonly ErrorDetail[];
 
   constructor(fields: {
@@ -52,7 +52,7 @@ export class GraftApiError extends Error {
     this.details = fields.details ?? [];
   }
 
-  /** Reads an error body; anything that is not the wire format (a proxy's HTML page) becomes a plain status line. */
+  /** Parses an error body; anything that is not the wire format (such as a proxy's HTML page) becomes a plain status line. */
   static fromBody(
     body: string,
     answer: { status: number; requestId: string | null; retryAfter?: number | null; retryable?: boolean },
@@ -69,7 +69,7 @@ export class GraftApiError extends Error {
   }
 }
 
-/** No answer arrived: nobody listens there, the connection broke, or nothing moved for the whole timeout. */
+/** No response was received: connection refused, connection lost, or no data for the whole timeout. */
 export class GraftConnectionError extends Error {
   override readonly name = 'GraftConnectionError';
   readonly timedOut: boolean;
@@ -80,12 +80,12 @@ export class GraftConnectionError extends Error {
   }
 }
 
-/** Downloaded bytes are not the bytes that the server vouched for. */
+/** The digest of the downloaded bytes differs from the one that the server announced. */
 export class GraftDigestError extends Error {
   override readonly name = 'GraftDigestError';
 }
 
-/** Whether the same request may succeed when it is sent again. */
+/** Returns whether the same request may succeed when it is sent again. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof GraftConnectionError || (error instanceof GraftApiError && error.retryable);
 

@@ -26,11 +26,11 @@ export interface GraftClientOptions {
   baseUrl?: string | undefined;
   /** Default GRAFT_API_KEY. */
   apiKey?: string | null | undefined;
-  /** For proxies, tests and runtimes without a global fetch. */
+  /** Replaces the global fetch: for proxies, tests and runtimes without one. */
   fetch?: typeof globalThis.fetch;
-  /** Further tries after 408, 429, ≥ 500 and broken connections. Default 3. */
+  /** Maximum number of retries after 408, 429, ≥ 500 and connection errors. Default 3. */
   maxRetries?: number;
-  /** Milliseconds without a sign of life after which a try is given up. Default 10 minutes. */
+  /** Milliseconds without any data after which a try fails. Default 10 minutes. */
   timeout?: number;
   /** Sent with every request. */
   headers?: Record<string, string>;
@@ -44,16 +44,16 @@ export class GraftClient {
   readonly fineTuning: { readonly jobs: Jobs };
   readonly models: Models;
   readonly adapters: Adapters;
-  /** The key's team: its members, invitations and keys. */
+  /** The key's team: members, invitations and keys. */
   readonly team: Team;
   readonly invitations: Invitations;
   readonly sessions: Sessions;
-  /** With a key of the operator. */
+  /** Operations for an operator's key. */
   readonly admin: Admin;
   readonly #transport: Transport;
   readonly webhooks: Webhooks;
   readonly integrations: Integrations;
-  /** What the key's team used. */
+  /** Usage of the key's team. */
   readonly usage: TeamUsage;
   readonly chat: {
     readonly completions: Completions<ChatCompletionParams, ChatCompletion, ChatCompletionChunk>;
@@ -70,7 +70,7 @@ export class GraftClient {
     const transport = new Transport({
       baseUrl: this.baseUrl,
       apiKey,
-      // Called without a receiver: browsers' fetch refuses any but the window.
+      // Wrapped, because browsers' fetch must be called on the window.
       fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
       maxRetries: options.maxRetries ?? 3,
       timeout: options.timeout ?? 600_000,
@@ -93,7 +93,7 @@ export class GraftClient {
     this.completions = new Completions(transport, '/completions');
   }
 
-  /** What the key is, whose, and what it may do. */
+  /** Returns the key, its owner and its rights. */
   me(): Promise<Me> {
     return this.#transport.json({ method: 'GET', path: '/me' });
   }

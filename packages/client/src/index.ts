@@ -1,5 +1,5 @@
 export { type ErrorDetail, GraftApiError, GraftConnectionError, GraftDigestError } from './errors.ts';
-/** Every schema of the API's OpenAPI document by its name there, and the query strings that operations take. */
+/** Every schema of the API's OpenAPI document by its name there, and the query parameters of operations. */
 export type * as Wire from './generated/wire.ts';
 export { GraftClient, type GraftClientOptions } from './graft-client.ts';
 export type { UploadProgress } from './multipart-upload.ts';

@@ -2,19 +2,19 @@ import { streamOf } from './platform.ts';
 import type { RepeatableBody } from './transport.ts';
 
 export interface UploadSource {
-  /** Name of the form's field; `file` when left out. */
+  /** Name of the form field; default `file`. */
   field?: string;
   filename: string;
   bytes: number;
-  /** Opened anew for every try. */
+  /** Opened again for every try. */
   open(): AsyncIterable<Uint8Array>;
 }
 
 export type UploadProgress = (progress: { sent: number; total: number }) => void;
 
 /**
- * A multipart/form-data body, fields before files, that is sent as it is read, with its length announced beforehand. FormData would
- * do the same without a way to see progress.
+ * Builds a multipart/form-data body, fields before files, that is streamed and has a known length. FormData would not allow observing the
+ * progress.
  */
 export function multipartUpload(
   fields: Record<string, string>,
@@ -30,7 +30,7 @@ export function multipartUpload(
         `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
     )
     .join('');
-  /** What stands before each file, and after the last. */
+  /** Separators before each file. */
   const between = files.map(({ field = 'file', filename }, i) =>
     encoder.encode(
       `${i === 0 ? head : '\r\n'}--${boundary}\r\ncontent-disposition: form-data; name="${field}"; filename="${quotable(filename)}"\r\n` +
@@ -46,7 +46,7 @@ export function multipartUpload(
       yield between[i]!;
       for await (const chunk of file.open()) {
         yield chunk;
-        // This line runs after the chunk was taken, because the generator waits for its reader.
+        // This line runs after the chunk was consumed, because the generator waits for its reader.
         onChunk();
         sent += chunk.byteLength;
         onProgress?.({ sent, total });

@@ -8,7 +8,7 @@ export interface Page<T> {
   last_id?: string | null;
 }
 
-/** A list of the API. Iterating fetches page after page as they are needed. */
+/** A list of the API. Iterating fetches pages as they are needed. */
 export class PageList<T extends { id: string }> implements AsyncIterable<T> {
   readonly #transport: Transport;
   readonly #path: string;
@@ -22,7 +22,7 @@ export class PageList<T extends { id: string }> implements AsyncIterable<T> {
     this.#signal = signal;
   }
 
-  /** One page as the API sent it: the first, or the one after the item with that id. */
+  /** Fetches one page: the first, or the one after the item with this id. */
   page(after?: string): Promise<Page<T>> {
     const query = after === undefined ? this.#query : { ...this.#query, after };
     return this.#transport.json({ method: 'GET', path: this.#path, query, signal: this.#signal });
@@ -34,13 +34,13 @@ export class PageList<T extends { id: string }> implements AsyncIterable<T> {
       const page = await this.page(after);
       yield* page.data;
       const last = page.last_id ?? page.data.at(-1)?.id;
-      // A page that does not move the cursor would be asked for again and again.
+      // A page that does not advance the cursor would be requested forever.
       if (!page.has_more || last === undefined || last === after) return;
       after = last;
     }
   }
 
-  /** Every item, or the first `limit` of them. */
+  /** Returns every item, or the first `limit` items. */
   async toArray(limit = Number.POSITIVE_INFINITY): Promise<T[]> {
     const items: T[] = [];
     if (limit <= 0) return items;

@@ -1,18 +1,15 @@
-// What Node and browsers do differently.
+// Differences between Node and browsers.
 
 type NodeModule = 'node:fs' | 'node:path' | 'node:crypto';
 
-/**
- * Node's own modules where there are any: undefined in browsers. Not `import()`, which bundlers for browsers
- * would try to resolve.
- */
+/** Returns a Node module; undefined in browsers. Does not use `import()`, which bundlers for browsers would try to resolve. */
 export function nodeModule<Name extends NodeModule>(
   name: Name,
 ): ReturnType<typeof process.getBuiltinModule<Name>> | undefined {
   return globalThis.process?.getBuiltinModule?.(name);
 }
 
-/** The same, for what only Node can do. */
+/** Returns a Node module for a feature that only Node supports; throws TypeError in browsers. */
 export function requireNodeModule<Name extends NodeModule>(
   name: Name,
   purpose: string,
@@ -28,11 +25,11 @@ export interface Sha256 {
   digest(): Promise<string>;
 }
 
-/** Browsers hash on pages of https and of their own machine only. */
+/** Returns whether hashing is available: browsers only hash on https pages and on localhost. */
 export const canHash = (): boolean =>
   nodeModule('node:crypto') != null || globalThis.crypto?.subtle !== undefined;
 
-/** Streaming in Node. Browsers' SubtleCrypto hashes whole buffers only, so there the bytes are kept. */
+/** Creates a SHA-256 hash, streaming in Node. Browsers' SubtleCrypto only hashes whole buffers, so the bytes are collected there. */
 export function createSha256(): Sha256 {
   const crypto = nodeModule('node:crypto');
   if (crypto != null) {
@@ -53,7 +50,7 @@ export function createSha256(): Sha256 {
 export const toHex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-/** Not ReadableStream.from, which several browsers lack. */
+/** Replaces ReadableStream.from, which several browsers lack. */
 export function streamOf(chunks: AsyncGenerator<Uint8Array, void, void>): ReadableStream<Uint8Array> {
   return new ReadableStream({
     async pull(controller) {

@@ -1,17 +1,17 @@
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 8_000;
-/** When a server asks for more than this, the client does not wait: the caller gets the error, with `retryAfter`. */
+/** If a server requests a longer wait, the client throws the error, with `retryAfter`, instead of waiting. */
 const LONGEST_WAIT_ON_REQUEST_MS = 60_000;
 
-/** Whether a status may go away by itself. 409 is not among them: an identical request conflicts again. */
+/** Returns whether a retry may succeed after this status. 409 is excluded: an identical request conflicts again. */
 export function isRetryableStatus(status: number, headers: Headers): boolean {
   if (headers.get('x-should-retry') === 'false') return false;
   return status === 408 || status === 429 || status >= 500;
 }
 
 /**
- * Milliseconds to wait before try number `attempt` + 2, or null when waiting makes no sense.
- * Exponential with up to a quarter taken off at random, so that many clients do not return in step.
+ * Returns the milliseconds to wait before try number `attempt` + 2, or null if waiting is useless. Exponential backoff, randomly reduced by
+ * up to a quarter, so that many clients do not retry in step.
  */
 export function retryDelay(attempt: number, retryAfterSeconds: number | null): number | null {
   if (retryAfterSeconds !== null) {
@@ -21,7 +21,7 @@ export function retryDelay(attempt: number, retryAfterSeconds: number | null): n
   return Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS) * (1 - Math.random() / 4);
 }
 
-/** Seconds from a Retry-After header, which holds seconds or an HTTP date (RFC 9110, 10.2.3). */
+/** Parses a Retry-After header, which contains seconds or an HTTP date (RFC 9110, 10.2.3). Returns seconds. */
 export function parseRetryAfter(header: string | null, now = Date.now()): number | null {
   if (header === null || header.trim() === '') return null;
   const seconds = Number(header);

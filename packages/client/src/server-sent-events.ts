@@ -1,11 +1,11 @@
 export interface ServerSentEvent {
-  /** Last `id` seen so far, as the specification carries it over; empty when none came. */
+  /** Last `id` received so far, which the specification carries over; empty if there was none. */
   id: string;
   event: string;
   data: string;
 }
 
-/** Bytes to events, as https://html.spec.whatwg.org/multipage/server-sent-events.html parses them. */
+/** Parses bytes to events as in https://html.spec.whatwg.org/multipage/server-sent-events.html. */
 export async function* serverSentEvents(
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<ServerSentEvent, void, void> {
@@ -26,7 +26,7 @@ export async function* serverSentEvents(
     else if (field === 'event') event = value;
     else if (field === 'id' && !value.includes('\0')) id = value;
   }
-  // A block without its empty line was cut off: it is dropped, and comes again after a reconnect.
+  // A block without its final empty line was cut off: it is dropped, and received again after a reconnect.
 }
 
 /** Lines end in \n, \r or \r\n; a \r at a chunk's end may be half of a \r\n. */

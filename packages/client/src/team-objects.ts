@@ -1,4 +1,4 @@
-/** Teams, people, keys and workers as they travel, with the wire's own field names. Times are Unix seconds. */
+/** Teams, people, keys and workers, with the field names of the API. Times are Unix seconds. */
 import type { ApiKey, Queries, UpdateTeamQuota } from './generated/wire.ts';
 
 export type {
@@ -26,5 +26,5 @@ export type Role = ApiKey['role'];
 
 export type AuditFilterParams = Omit<Queries['GET /v1/audit'], 'limit'>;
 
-/** What the operator lets a team have and ask for. Null: no limit. */
+/** Limits of a team, set by the operator. Null: no limit. */
 export type TeamQuotaLimits = Required<UpdateTeamQuota>;

@@ -4,7 +4,7 @@ import { isRetryableStatus, parseRetryAfter, pause, retryDelay } from './retry.t
 
 export type Query = Record<string, string | number | boolean | undefined>;
 
-/** A body that can be made again for a retry. `onChunk` keeps a slow but moving upload from timing out. */
+/** A body that can be sent again by a retry. `onChunk` keeps a slow but progressing upload from timing out. */
 export interface RepeatableBody {
   headers: Record<string, string>;
   open(onChunk: () => void): ReadableStream<Uint8Array> | FormData;
@@ -17,9 +17,9 @@ export interface RequestSpec {
   json?: unknown;
   body?: RepeatableBody | undefined;
   headers?: Record<string, string>;
-  /** Sends one Idempotency-Key with every try, so that a retry creates nothing twice. */
+  /** Sends the same Idempotency-Key with every try, so that a retry creates nothing twice. */
   idempotent?: boolean;
-  /** Statuses besides 2xx that the caller reads itself. */
+  /** Statuses besides 2xx that the caller handles itself. */
   accept?: number[];
   signal?: AbortSignal | undefined;
   maxRetries?: number;
@@ -29,7 +29,7 @@ export interface OpenResponse {
   status: number;
   headers: Headers;
   requestId: string | null;
-  /** The body's bytes. Leaving the loop early hangs up. */
+  /** Yields the bytes of the body. Leaving the loop early closes the connection. */
   bytes(): AsyncGenerator<Uint8Array, void, void>;
   text(): Promise<string>;
 }
@@ -39,12 +39,12 @@ export interface TransportSettings {
   apiKey: string | null;
   fetch: typeof globalThis.fetch;
   maxRetries: number;
-  /** Milliseconds without a sign of life (headers, a chunk either way) after which a try is given up. */
+  /** Milliseconds without any activity (headers, or a chunk in either direction) after which a try fails. */
   timeout: number;
   headers: Record<string, string>;
 }
 
-/** HTTP with keys, time limits, retries and typed errors. The only file that calls fetch. */
+/** HTTP with keys, timeouts, retries and typed errors. Only this file calls fetch. */
 export class Transport {
   readonly #settings: TransportSettings;
 
@@ -52,7 +52,7 @@ export class Transport {
     this.#settings = settings;
   }
 
-  /** The parsed JSON answer. A body cut off in the middle counts as a failed try. */
+  /** Returns the parsed JSON response. A truncated body counts as a failed try. */
   async json<T>(spec: RequestSpec): Promise<T> {
     return this.#withRetries(spec, async (response) => {
       const text = await response.text();
@@ -68,7 +68,7 @@ export class Transport {
     });
   }
 
-  /** Resolves when a success's headers are there; the body is read by the caller, without retries. */
+  /** Resolves when the headers of a successful response are received; the caller reads the body, without retries. */
   async open(spec: RequestSpec): Promise<OpenResponse> {
     return this.#withRetries(spec, async (response) => response);
   }
@@ -137,7 +137,7 @@ export class Transport {
         watch.touch();
         const { done, value } = await reader.read();
         if (done) return;
-        // While the caller handles a chunk, the clock stands still: a slow caller is no timeout of the server.
+        // The timer is paused while the caller handles a chunk: a slow caller is not a timeout of the server.
         watch.rest();
         yield value;
       }
@@ -145,7 +145,7 @@ export class Transport {
       throw this.#connectionError(error, watch);
     } finally {
       watch.stop();
-      // Hangs up when the consumer left early; harmless after the end.
+      // Closes the connection if the consumer left early; harmless after the end.
       await reader?.cancel().catch(() => {});
     }
   }
@@ -165,7 +165,7 @@ export class Transport {
   }
 }
 
-/** One try's clock: aborts when nothing moved for `timeout` milliseconds, or when the caller aborts. */
+/** Timer of one try: aborts after `timeout` milliseconds without activity, or when the caller aborts. */
 class Watch {
   readonly #controller = new AbortController();
   readonly #timeout: number;
@@ -194,7 +194,7 @@ class Watch {
       this.timedOut = true;
       this.#controller.abort(new DOMException('timed out', 'TimeoutError'));
     }, this.#timeout);
-    // A response that nobody reads does not keep Node alive; a socket in use does.
+    // An unread response does not keep Node alive; a socket in use does.
     (this.#timer as { unref?: () => void }).unref?.();
   }
 
@@ -229,7 +229,7 @@ function urlFor(baseUrl: string, spec: RequestSpec): string {
   return `${baseUrl}${spec.path}${search === '' ? '' : `?${search}`}`;
 }
 
-/** fetch hides the reason ("fetch failed") in its cause, an AggregateError when several addresses were tried. */
+/** Extracts the reason, which fetch ("fetch failed") hides in its cause: an AggregateError if several addresses were tried. */
 function reasonOf(error: unknown): string {
   let reason: unknown = error;
   while (reason instanceof Error) {
@@ -244,7 +244,7 @@ function reasonOf(error: unknown): string {
   return String(reason);
 }
 
-/** 128 random bits. Not randomUUID, which browsers offer on https pages only. */
+/** Returns 128 random bits. Not randomUUID, which browsers only offer on https pages. */
 function randomKey(): string {
   return toHex(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 }

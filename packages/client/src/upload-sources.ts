@@ -2,7 +2,7 @@ import type { UploadSource } from './multipart-upload.ts';
 import { nodeModule, requireNodeModule } from './platform.ts';
 import type { RepeatableBody } from './transport.ts';
 
-/** A file of this machine, read anew for every try (Node). */
+/** A local file that is read again for every try (Node). */
 export async function pathSource(path: string, filename: string | undefined): Promise<UploadSource> {
   const fs = requireNodeModule('node:fs', 'Uploading from a path');
   const { basename } = requireNodeModule('node:path', 'Uploading from a path');
@@ -11,13 +11,13 @@ export async function pathSource(path: string, filename: string | undefined): Pr
   return {
     filename: filename ?? basename(path),
     bytes: stats.size,
-    // Exactly the announced length, even where the file grows meanwhile.
+    // Exactly the announced length, even if the file grows meanwhile.
     open: () =>
       stats.size === 0 ? fs.createReadStream(path) : fs.createReadStream(path, { end: stats.size - 1 }),
   };
 }
 
-/** The bytes of a Blob, read as they are sent. */
+/** Yields the bytes of a Blob as they are read. */
 export async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, void> {
   const reader = blob.stream().getReader();
   for (;;) {
@@ -28,8 +28,7 @@ export async function* chunksOf(blob: Blob): AsyncGenerator<Uint8Array, void, vo
 }
 
 /**
- * The body for a Blob in browsers, which announce and send a form well, while few of them send a stream. Null in Node, which sends
- * streams and tells how far they are.
+ * Returns a form as the body for a Blob in browsers, few of which can send streams. Null in Node, which sends streams and reports progress.
  */
 export function blobForm(
   fields: Record<string, string>,

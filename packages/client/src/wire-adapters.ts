@@ -1,4 +1,4 @@
-/** Adapters, their versions and tags, as the API writes them. */
+/** Adapters, their versions and tags, as the API returns them. */
 import type { AdapterComparison } from './generated/wire.ts';
 
 export type {
@@ -13,5 +13,5 @@ export type {
   MovedAdapterTag,
 } from './generated/wire.ts';
 
-/** A value that differs; a side without one has no key. */
+/** A value that differs; a side without a value lacks the key. */
 export type AdapterDifference = AdapterComparison['config'][number];

@@ -1,7 +1,4 @@
-/**
- * The objects of the API as they travel: OpenAI's shapes and Graft's extensions, with the wire's own field
- * names. Times are Unix seconds.
- */
+/** Objects of the API, OpenAI's shapes and Graft's extensions, with the field names of the API. Times are Unix seconds. */
 import type * as Wire from './generated/wire.ts';
 import type { JobIntegration } from './wire-integrations.ts';
 
@@ -34,14 +31,14 @@ export type {
   UploadPart,
 } from './generated/wire.ts';
 
-/** What every deletion answers. */
+/** Response to every deletion. */
 export interface Deleted {
   id: string;
   object: string;
   deleted: boolean;
 }
 
-/** With the settings of each integration beside its type. */
+/** Integrations have their settings beside their type. */
 export type FineTuningJob = Omit<Wire.FineTuningJob, 'integrations'> & { integrations: JobIntegration[] };
 export type JobStatus = Wire.FineTuningJob['status'];
 export type JobPriority = Wire.FineTuningJob['priority'];
@@ -50,16 +47,16 @@ export type JobCreateParams = Omit<Wire.CreateFineTuningJob, 'integrations'> & {
   integrations?: JobIntegration[] | null;
 };
 
-/** What shall be other than in the job that is cloned. `seed: null` draws a new one. */
+/** Parameters that differ from those of the cloned job. `seed: null` draws a new seed. */
 export type JobCloneParams = Partial<JobCreateParams>;
 
-/** Together they keep what all of them do. Times are Unix seconds. */
+/** Filters, which are combined with "and". Times are Unix seconds. */
 export type JobListParams = Wire.Queries['GET /v1/fine_tuning/jobs'];
 
-/** As answers have it, too: of one text. */
+/** A message with a single text, as in responses. */
 export type ChatMessage = Pick<Wire.CreateChatCompletion['messages'][number], 'role'> & { content: string };
 
-/** What both kinds of completion take, as far as Graft does something with it. */
+/** Parameters of both kinds of completions that have an effect in Graft. */
 export type SamplingParams = Pick<
   Wire.CreateChatCompletion,
   | 'model'

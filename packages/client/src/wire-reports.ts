@@ -1,4 +1,4 @@
-/** What a file holds, and what a base model would learn from it. */
+/** Reports about the contents of a file, and the tokens that a base model would be trained on. */
 export type {
   FileReport,
   FileReportResult as ReportResult,

@@ -1,4 +1,4 @@
-/** Webhook endpoints and what was sent to them, as the API writes them. */
+/** Webhook endpoints and their deliveries, as the API returns them. */
 import type { CreateWebhookEndpoint, WebhookEndpoint } from './generated/wire.ts';
 
 export type {

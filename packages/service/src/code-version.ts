@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** Which Graft a process is of. */
+/** The version of Graft that a process runs. */
 export interface CodeVersion {
   version: string;
   /** Git commit; null for an installation without its repository. */
   commit: string | null;
 }
 
-/** The commit is GRAFT_COMMIT, which images are built with, or the one that git has checked out. */
+/** Reads the version. The commit is GRAFT_COMMIT, which is set when images are built, or the one that git has checked out. */
 export async function readCodeVersion(): Promise<CodeVersion> {
   const manifest = new URL('../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
@@ -20,7 +20,7 @@ export async function readCodeVersion(): Promise<CodeVersion> {
   };
 }
 
-/** In one text, as versions are written: `0.1.0+5d41402abc4b`. */
+/** Formats the version as one text: `0.1.0+5d41402abc4b`. */
 export const versionText = ({ version, commit }: CodeVersion): string =>
   commit === null ? version : `${version}+${commit.slice(0, 12)}`;
 

@@ -15,6 +15,6 @@ test('every letter is as likely as another', () => {
   const text = randomText(62_000);
   for (const letter of text) counts.set(letter, (counts.get(letter) ?? 0) + 1);
   assert.equal(counts.size, 62);
-  // 1000 expected, standard deviation 31: ten of those in either direction.
+  // 1000 expected with standard deviation 31; the bounds are ten deviations.
   for (const [letter, count] of counts) assert.ok(count > 690 && count < 1310, `${letter} ${count}`);
 });

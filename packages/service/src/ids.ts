@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** What an id names. OpenAI's objects keep OpenAI's prefixes and separators. */
+/** Kinds of ids. OpenAI's objects keep OpenAI's prefixes and separators. */
 export type IdKind =
   | 'job'
   | 'file'
@@ -44,19 +44,19 @@ const prefixes: Record<IdKind, string> = {
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** `length` characters of base 62 from the system's random source, without modulo bias. */
+/** Returns `length` base-62 characters from the system's random source, without modulo bias. */
 export function randomText(length: number): string {
   let text = '';
   while (text.length < length) {
     for (const byte of randomBytes(length)) {
-      // 248 = 4 × 62: bytes above it would favour the first letters.
+      // 248 = 4 × 62: larger bytes would favour the first letters.
       if (byte < 248 && text.length < length) text += alphabet[byte % 62];
     }
   }
   return text;
 }
 
-/** A fresh id, 24 random base-62 characters (142 bits) behind the prefix of its kind, e.g. `ftjob-…`. */
+/** Returns a new id: the prefix of its kind and 24 random base-62 characters (142 bits), e.g. `ftjob-…`. */
 export function newId(kind: IdKind): string {
   return prefixes[kind] + randomText(24);
 }

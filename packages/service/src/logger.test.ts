@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
 import { createLogger } from './logger.ts';
 
-/** What `write` makes the logger print, as objects. */
+/** Returns the lines that `write` logs, as objects. */
 function logged(write: (log: ReturnType<typeof createLogger>) => void): Record<string, unknown>[] {
   const lines: string[] = [];
   write(createLogger({ level: 'info', name: 'test' }, { write: (line) => lines.push(line) }));

@@ -1,8 +1,8 @@
 import pino from 'pino';
 
 /**
- * What may be logged. Bodies, keys, prompts, completions and file contents are never among these; a field not named
- * here is dropped, so that a careless `log.info(object)` leaks nothing.
+ * Fields that may be logged: never bodies, keys, prompts, completions or file contents. Other fields are dropped, so that a careless
+ * `log.info(object)` leaks nothing.
  */
 const allowedFields = new Set([
   'name',
@@ -69,7 +69,7 @@ const allowedFields = new Set([
   'output',
 ]);
 
-/** Query strings may hold cursors and metadata: only the path is kept. */
+/** Keeps only the path: query strings may contain cursors and metadata. */
 const pathOf = (url: unknown) => (typeof url === 'string' ? url.split('?', 1)[0] : undefined);
 
 function describeError(error: unknown): Record<string, unknown> {
@@ -96,8 +96,8 @@ function keepAllowed(fields: object): Record<string, unknown> {
 }
 
 /**
- * Where lines are dropped once they cannot be written: a terminal that was closed answers EIO. pino would throw it in the middle of
- * whatever logs, and try again for ever when the process ends.
+ * Writes to stdout and drops lines once writing fails: a closed terminal returns EIO. pino would throw the error in the code that logs, and
+ * retry forever when the process ends.
  */
 function standardOutput(): pino.DestinationStream {
   const stream = pino.destination({ fd: 1, sync: true });
@@ -111,7 +111,7 @@ function standardOutput(): pino.DestinationStream {
   return stream;
 }
 
-/** JSON lines on stdout (or the stream given), allow-listed fields only; child loggers keep the same rule. */
+/** Creates a logger that writes JSON lines to stdout or `destination`, with allowed fields only; child loggers follow the same rule. */
 export function createLogger(
   options: { level: string; name: string },
   destination?: pino.DestinationStream,
@@ -124,7 +124,7 @@ export function createLogger(
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   const logger = pino(settings, destination ?? standardOutput());
-  // pino formats what a child is bound to by no rule of its parent's. Children inherit this method.
+  // pino does not apply the parent's formatters to a child's bindings. Children inherit this method.
   const { child } = logger;
   logger.child = function (this: pino.Logger, bindings, options) {
     return child.call(this, keepAllowed(bindings), options);

@@ -30,7 +30,7 @@ test('a process runs while it is stopped too, and has ended once it is killed', 
 });
 
 test('it has ended although nobody has taken note of its end', async () => {
-  // The shell becomes `sleep`, which never waits for the child that it was left.
+  // The shell becomes `sleep`, which never waits for its child process.
   const orphanage = start('sh', '-c', "sh -c 'echo $$; exec sleep 60' & exec sleep 60");
   const [line] = (await once(orphanage.stdout!, 'data')) as [Buffer];
   const pid = Number.parseInt(line.toString(), 10);

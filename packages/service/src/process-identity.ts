@@ -3,20 +3,20 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /**
- * `<pid> <start time>` of a running process: unlike a bare pid, it never comes to mean another process. Null when
- * there is none, or only a zombie that its parent never reaped (seen in containers after a kill -9).
+ * Returns `<pid> <start time>` of a running process; unlike a pid, it never refers to a later process. Null if there is none, or only a
+ * zombie that its parent never reaped (this happens in containers after kill -9).
  */
 export function processIdentity(pid: number): string | null {
   const start = startOf(pid);
   return start === null || start === 'ended' ? null : `${pid} ${start}`;
 }
 
-/** Whether the process of this identity still runs, as far as it may be looked at. */
+/** Returns whether the process of this identity is known to be running. */
 export function isRunning(identity: string): boolean {
   return processIdentity(pidOf(identity)) === identity.trim();
 }
 
-/** Whether the process of this identity is gone for certain: one that is stopped, or may not be looked at, is not. */
+/** Returns whether the process of this identity has certainly ended. A stopped process has not, nor one that may not be inspected. */
 export function hasEnded(identity: string): boolean {
   const pid = pidOf(identity);
   const start = startOf(pid);
@@ -30,21 +30,20 @@ export function hasEnded(identity: string): boolean {
 }
 
 /**
- * Where pids mean the same: the name of the machine, its boot, and the namespace of processes (a container has its own).
- * Null where the system does not tell; Linux does.
+ * Identifies where pids are unique: host name, boot id, and pid namespace (each container has its own). Null on systems other than Linux.
  */
 export function processNamespace(): string | null {
   namespace ??= readNamespace();
   return namespace;
 }
 
-/** It stays the same as long as this process lives, and loops ask for it every second. */
+/** Cached, because it does not change while this process lives and loops read it every second. */
 let namespace: string | null = null;
 
 function readNamespace(): string | null {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    // The name besides: sandboxes may give the same boot and namespace on several machines.
+    // Includes the host name, because sandboxes may have the same boot id and namespace on several machines.
     return `${hostname()} ${boot} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
     return null;
@@ -55,13 +54,13 @@ function pidOf(identity: string): number {
   return Number(identity.trim().split(' ')[0]);
 }
 
-/** Start time of a process. Null: there is none, or it may not be looked at. */
+/** Returns the start time of a process. Null: there is none, or it may not be inspected. */
 function startOf(pid: number): string | 'ended' | null {
   if (!Number.isInteger(pid) || pid <= 0) return null;
   try {
     if (process.platform === 'linux') {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The command's name, in parentheses, may hold spaces: fields count from behind it. State is field 3, start 22.
+      // The command name in parentheses may contain spaces, so fields are counted from behind it. The state is field 3, the start field 22.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return fields[0] === 'Z' || fields[0] === 'X' ? 'ended' : fields[19]!;
     }
@@ -73,7 +72,7 @@ function startOf(pid: number): string | 'ended' | null {
   }
 }
 
-/** Name of the executable, such as `postgres`; null when there is no such process. */
+/** Returns the name of the executable, such as `postgres`; null if there is no such process. */
 export function commandName(pid: number): string | null {
   try {
     if (process.platform === 'linux') return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();

@@ -4,18 +4,17 @@ import { isDatabaseAway } from './database/database-away.ts';
 import { asSystem } from './database/on-behalf-of.ts';
 import { instruments } from './observe/instruments.ts';
 
-/** A loop in the background. */
+/** A background loop. */
 export interface Repeating {
-  /** The next round begins now, or right after the running one. */
+  /** Starts the next round now, or right after the running one. */
   wake(): void;
-  /** No further round; resolves when the running one is over. */
+  /** Starts no further round; resolves when the running one has ended. */
   stop(): Promise<void>;
 }
 
 /**
- * Runs `work` again and again with a pause of `milliseconds` between rounds; its signal is aborted by `stop`. A round
- * that fails is logged, the first of a series only: while Postgres is away every round fails alike. It is no request's: it sees all
- * teams.
+ * Runs `work` repeatedly with a pause of `milliseconds` between rounds; `stop` aborts its signal. Of a series of failing rounds only the
+ * first is logged, because while Postgres is unavailable every round fails alike. Rounds belong to no request and see all teams.
  */
 export function repeat(
   name: string,
@@ -29,7 +28,7 @@ export function repeat(
 
   const rounds = (async () => {
     while (!stopping.signal.aborted) {
-      // A call of `wake` from here on ends the pause after this round.
+      // From here on a call of `wake` ends the pause after this round.
       pause = new AbortController();
       try {
         await asSystem(() => work(stopping.signal));
@@ -40,7 +39,7 @@ export function repeat(
         if (!failing && !stopping.signal.aborted) {
           log[level]({ component: name, err: error }, 'loop round failed');
         }
-        // Names may end in an id, which is no label.
+        // Names may end in an id, which must not become a label.
         instruments.loopFailures.inc({ loop: name.split(' ', 1)[0]! });
         failing = true;
       }

@@ -24,16 +24,16 @@ import { openStores } from './storage/open-stores.ts';
 import { checkOwnDataFolder } from './storage/prove-data-folder.ts';
 import type { Stores } from './storage/stores.ts';
 
-/** Everything API, worker and admin commands share. Whoever opens it closes it. */
+/** The services that API, worker and admin commands share. The caller of `openServices` closes them. */
 export interface Services extends Database, Omit<Stores, 'close'> {
   env: ServiceEnv;
   log: Logger;
-  /** The database in use, with its password: for child processes, never for logs. */
+  /** URL of the database with its password: for child processes, never for logs. */
   databaseUrl: string;
   queue: JobQueue;
   baseModels: BaseModelCatalogue;
   secrets: Secrets;
-  /** Queue, then connections, then this process's hold on the embedded Postgres. */
+  /** Closes the queue, then the connections, then this process's hold on the embedded Postgres. */
   close(): Promise<void>;
 }
 
@@ -41,16 +41,16 @@ export interface OpenOptions {
   role: 'api' | 'worker' | 'admin';
   /** Default: read from process.env. */
   env?: ServiceEnv | undefined;
-  /** Default: JSON lines on stdout; admin commands, whose stdout is theirs, on stderr. */
+  /** Default: JSON lines on stdout; for admin commands on stderr, since their stdout is their output. */
   log?: Logger | undefined;
-  /** For whom runs what says nothing. Default: of the API nobody, whose requests say it; of the others all teams. */
+  /** For whom code runs that does not specify it. Default: for nobody in the API, whose requests specify it; elsewhere for all teams. */
   unsaid?: Behalf | undefined;
 }
 
 /**
- * Opens Postgres (the embedded one, started or adopted, without DATABASE_URL), brings its schema up to date, and opens
- * queue (Redis, or Postgres without REDIS_URL), stores and catalogue. A Redis that is down does not fail this; nor, of a worker,
- * a Postgres that is away: it waits, as it does later on.
+ * Opens Postgres (without DATABASE_URL the embedded one, started or adopted), migrates its schema, and opens the queue (Redis, or Postgres
+ * without REDIS_URL), the stores and the catalogue. Succeeds even if Redis is down; a worker also waits for an unavailable Postgres instead
+ * of failing.
  */
 export async function openServices(options: OpenOptions): Promise<Services> {
   const env = heldBy(options.role, options.env ?? loadServiceEnv());
@@ -65,11 +65,11 @@ export async function openServices(options: OpenOptions): Promise<Services> {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    // As root the embedded Postgres is another user's, with a folder of its own in there.
+    // When Graft runs as root, the embedded Postgres runs as another user, in a folder inside the data folder.
     const isAlone = env.databaseUrl !== undefined || process.getuid?.() !== 0;
     const passable = isAlone ? 'nothing' : 'data folder';
     await secureDataFolder(env.dataDir, log, { passable }).catch((error: unknown) => {
-      // A worker says what is wrong, takes no jobs and waits for it to be mended.
+      // A worker logs the fault, accepts no jobs and waits until the operator has fixed it.
       if (options.role !== 'worker') throw error;
       log.error({ err: error }, 'the data folder cannot be used');
     });
@@ -98,7 +98,7 @@ export async function openServices(options: OpenOptions): Promise<Services> {
       await sql.end();
     });
     await warnOfStrongLogin(sql, role, log);
-    // An API would take files that no worker finds. A worker looks for itself, again and again.
+    // Otherwise the API would accept files that no worker finds. A worker repeats this check itself.
     if (options.role === 'api') await checkOwnDataFolder({ db, env });
     const { url: databaseUrl, ownerUrl } = postgres;
     const queueRole = roleOf(role, 'system');
@@ -133,13 +133,13 @@ export async function openServices(options: OpenOptions): Promise<Services> {
   }
 }
 
-/** Brings the schema up to date, and gives the roles what they need, by a login that owns the tables. */
+/** Migrates the schema and grants the roles their privileges, with a login that owns the tables. */
 export async function prepareDatabase(owner: Pick<Database, 'sql'>): Promise<void> {
   await migrateDatabase(owner);
   await grantAccess(owner);
 }
 
-/** What a worker has no use for, and others would find in it. */
+/** Removes the secrets that a worker does not need, so that they cannot leak from it. */
 function heldBy(role: OpenOptions['role'], env: ServiceEnv): ServiceEnv {
   return role === 'worker' ? { ...env, pepper: undefined, bootstrapKey: undefined } : env;
 }

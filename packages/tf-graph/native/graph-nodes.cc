@@ -1,11 +1,11 @@
-// The graph of a session grows node by node; TensorFlow infers the shapes of each as it comes.
+// The graph of a session grows node by node; TensorFlow infers the shapes of each node when it is added.
 #include <cstring>
 
 #include "values.h"
 
 namespace {
 
-/** `{ dtype, shape, content: Uint8Array }` */
+/** Creates a constant from `{ dtype, shape, content: Uint8Array }`. */
 Owned<TF_Tensor> ConstantOf(napi_env env, napi_value value) {
   const auto shape = IntegersOf(env, PropertyOf(env, value, "shape"));
   const auto dtype = static_cast<TF_DataType>(IntegerOf(env, PropertyOf(env, value, "dtype")));
@@ -15,7 +15,7 @@ Owned<TF_Tensor> ConstantOf(napi_env env, napi_value value) {
   return tensor;
 }
 
-/** `{ name, tensor }`, or `{ name, type, value }` with a TF_AttrType and a value or a list of values. */
+/** Sets an attribute: `{ name, tensor }`, or `{ name, type, value }` with a TF_AttrType and a value or a list of values. */
 void SetAttribute(napi_env env, TF_OperationDescription* node, napi_value attribute) {
   const std::string text = StringOf(env, PropertyOf(env, attribute, "name"));
   const char* name = text.c_str();
@@ -30,7 +30,7 @@ void SetAttribute(napi_env env, TF_OperationDescription* node, napi_value attrib
   switch (IntegerOf(env, PropertyOf(env, attribute, "type"))) {
     case TF_ATTR_STRING: {
       const std::string string = StringOf(env, value);
-      // Where the node is computed is no attribute of its own to TensorFlow.
+      // To TensorFlow the device of a node is not an attribute.
       if (text == "_device") return TF_SetDevice(node, string.c_str());
       return TF_SetAttrString(node, name, string.data(), string.size());
     }
@@ -73,7 +73,7 @@ std::vector<TF_Output> OutputsOf(napi_env env, const Session& session, napi_valu
   return outputs;
 }
 
-/** What TensorFlow infers of an output. */
+/** Returns the type and shape that TensorFlow infers for an output. */
 napi_value InferredOf(napi_env env, TF_Graph* graph, TF_Output output) {
   Owned<TF_Status> status(TF_NewStatus());
   const int rank = TF_GraphGetTensorNumDims(graph, output, status.get());

@@ -1,4 +1,4 @@
-// Pages of TensorFlow's libraries that this process has touched and can do without.
+// Drops pages of TensorFlow's libraries that this process has touched and no longer needs.
 #pragma once
 #ifdef __linux__
 #include <sys/mman.h>
@@ -10,9 +10,9 @@
 namespace {
 
 /**
- * Calls drop(begin, end) for each mapping of TensorFlow's libraries in `maps`, a file like /proc/self/smaps, that can be read from its file
- * again: nobody may write to it, and no page of it is anonymous or swapped out. Such pages were relocated and are not in the file. C's
- * library alone, because it runs before C++'s is initialized, too.
+ * Calls drop(begin, end) for each mapping of TensorFlow's libraries in `maps`, a file like /proc/self/smaps, that can be read again from
+ * its file: it is not writable, and none of its pages is anonymous or swapped out. Such pages were relocated, and the file does not contain
+ * their contents. Uses only the C library, because it also runs before the C++ library is initialized.
  */
 template <typename Drop>
 void eachLibraryMapping(std::FILE* maps, const Drop& drop) {
@@ -26,13 +26,13 @@ void eachLibraryMapping(std::FILE* maps, const Drop& drop) {
   while (getline(&line, &capacity, maps) > 0) {
     unsigned long from, to, kilobytes;
     char permissions[5];
-    // "7f00-7f10 r-xp 00000000 08:01 123 /path/lib.so", then lines of what is in it.
+    // "7f00-7f10 r-xp 00000000 08:01 123 /path/lib.so", followed by lines with its statistics.
     if (std::sscanf(line, "%lx-%lx %4s", &from, &to, permissions) == 3) {
       finish();
       begin = from;
       end = to;
       isLibrary = permissions[1] == '-' && std::strstr(line, "/libtensorflow") != nullptr;
-      // Until the lines say otherwise: a kernel without them is one that cannot be asked.
+      // Assume so unless the lines report 0: a kernel that does not report them cannot be trusted here.
       isAnonymous = isSwapped = true;
     } else if (std::sscanf(line, "Anonymous: %lu", &kilobytes) == 1) {
       isAnonymous = kilobytes > 0;
@@ -45,8 +45,8 @@ void eachLibraryMapping(std::FILE* maps, const Drop& drop) {
 }
 
 /**
- * Frees the pages of TensorFlow's libraries that nobody may write. Relocating and initializing them touches some 250 MB, of which a step
- * uses few; those come back from the page cache when they are wanted.
+ * Frees read-only pages of TensorFlow's libraries. Relocating and initializing the libraries touches about 250 MB, of which a step uses
+ * little; needed pages are loaded again from the page cache.
  */
 inline void dropLibraryPages() {
   std::FILE* maps = std::fopen("/proc/self/smaps", "re");

@@ -1,11 +1,11 @@
-// Loads libgraft_kernels.so, which lies beside TensorFlow's libraries; kernel-ops/kernel-ops.cc is its source.
+// Loads libgraft_kernels.so from the folder of TensorFlow's libraries; its source is kernel-ops/kernel-ops.cc.
 #include <dlfcn.h>
 
 #include "values.h"
 
 namespace {
 
-/** A function of the library, which stays loaded: TensorFlow keeps what it registers. */
+/** Returns a function of the library, which stays loaded, because TensorFlow refers to what it registers. */
 template <typename Function>
 Function* FunctionOf(const std::string& path, const char* name) {
   void* loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
@@ -23,7 +23,9 @@ std::string LibraryPath() {
 
 }  // namespace
 
-/** loadKernels(): string, the instruction sets that they can use here, best first, with commas. Fails with the reason where there are none. */
+/**
+ * loadKernels(): string, the comma-separated instruction sets that can be used here, best first. Throws with the reason if there are none.
+ */
 void LoadKernels(napi_env env, napi_callback_info, napi_value* result) {
   const std::string path = LibraryPath();
   Owned<TF_Status> status(TF_NewStatus());
@@ -33,7 +35,7 @@ void LoadKernels(napi_env env, napi_callback_info, napi_value* result) {
   Check(napi_create_string_utf8(env, sets, NAPI_AUTO_LENGTH, result), "result");
 }
 
-/** useKernels(set): undefined. Of a set that loadKernels named, after it; not while a session runs. */
+/** useKernels(set): undefined. Selects a set returned by loadKernels; not while a session runs. */
 void UseKernels(napi_env env, napi_callback_info info, napi_value*) {
   const std::string name = StringOf(env, ArgumentsOf<1>(env, info)[0]);
   if (!FunctionOf<bool(const char*)>(LibraryPath(), "graft_use_kernels")(name.c_str()))

@@ -1,6 +1,6 @@
-// TensorFlow logs through Abseil, which before anyone initializes it writes every message to stderr, whatever
-// TF_CPP_MIN_LOG_LEVEL says: two lines about oneDNN each time TensorFlow is loaded. They come from a static initializer of
-// TensorFlow's library, so this has to run before that one: see scripts/bootstrap/tensorflow/compile-addon.mjs.
+// TensorFlow logs through Abseil, which before its initialization writes every message to stderr regardless of TF_CPP_MIN_LOG_LEVEL: two
+// lines about oneDNN each time TensorFlow is loaded. They come from a static initializer of TensorFlow's library, so this code must run
+// before it: see scripts/bootstrap/tensorflow/compile-addon.mjs.
 #include <cstdlib>
 
 #include "absl/base/log_severity.h"

@@ -1,4 +1,4 @@
-// Gives back to the system what this process holds and no step needs.
+// Returns memory to the system that this process holds and no step needs.
 #ifdef __linux__
 #include <malloc.h>
 #endif
@@ -6,7 +6,7 @@
 #include "library-pages.h"
 #include "values.h"
 
-/** releaseMemory(): undefined. Takes some milliseconds; what runs afterwards is as fast as before. */
+/** releaseMemory(): undefined. Takes some milliseconds; later steps are as fast as before. */
 void ReleaseMemory(napi_env, napi_callback_info, napi_value*) {
   dropLibraryPages();
 #ifdef __linux__

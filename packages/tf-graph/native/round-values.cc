@@ -1,15 +1,15 @@
-// Rounds numbers on their way into a session: src/bfloat16.ts does the same in JavaScript, four times slower.
+// Rounds numbers that are passed to a session: src/bfloat16.ts does the same in JavaScript, four times slower.
 #pragma GCC optimize("O3")
 #include "values.h"
 
-// Also for AVX2, which is chosen when the addon is loaded.
+// Compiled also for AVX2; the variant is selected when the addon is loaded.
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define FOR_EACH_SET __attribute__((target_clones("avx2", "default")))
 #else
 #define FOR_EACH_SET
 #endif
 
-/** To the nearest, ties to even; a NaN keeps its upper half, made quiet so that it cannot become an infinity. */
+/** Rounds to the nearest, ties to even; a NaN keeps its upper half and becomes quiet, so that it cannot turn into an infinity. */
 FOR_EACH_SET static void roundToBfloat16(const uint32_t* bits, uint16_t* out, size_t count) {
   for (size_t i = 0; i < count; i++) {
     const uint32_t x = bits[i];

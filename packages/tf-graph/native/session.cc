@@ -1,25 +1,25 @@
-// Sessions whose graph can grow while they hold their variables. tfjs-node's addon runs saved models only, whose graph is
-// fixed: with it, a function added to a program would cost loading every weight again. compile-addon.mjs renames tfjs-node's
-// entry point, so that this one can call it and add these functions to what it exports:
+// Sessions whose graph can grow while they hold their variables. tfjs-node's addon only runs saved models, whose graph is fixed: with it,
+// adding a function to a program would require loading every weight again. compile-addon.mjs renames tfjs-node's entry point, so that
+// this one can call it and add these functions to its exports:
 //
 //   createSession(): Session
 //   addNode(session, op, name, inputs: (string | string[])[], attributes): { dtype, shape }[]
-//                                                                     what TensorFlow infers of the node's outputs
+//                                                                     types and shapes that TensorFlow infers for the outputs
 //   opDefinition(op): Uint8Array                                      an OpDef (op_def.proto)
 //   createFeed(dtype, shape: number[], data: TypedArray): Feed        a tensor with a copy of the data
-//   deleteFeed(feed)                                                  at once, not when it is collected
+//   deleteFeed(feed)                                                  immediately, without waiting for garbage collection
 //   runSession(session, names: string[], feeds: Feed[], fetches: string[]): { dtype, shape, data: ArrayBuffer }[]
 //   traceSession(session, names, feeds, fetches, options: Uint8Array): ArrayBuffer
-//                                                                     a run with RunOptions, of which its RunMetadata are wanted
-//   prepareSession(session, names, feeds, fetches): Promise<void>      a run in another thread, of which only what it prepares is
-//                                                                     wanted, so it never fails. It takes the feeds
-//   closeSession(session)                                             frees the variables; not while it is prepared
+//                                                                     a run with RunOptions; returns its RunMetadata
+//   prepareSession(session, names, feeds, fetches): Promise<void>      a run in another thread, which lets TensorFlow prepare it.
+//                                                                     Never rejects; takes ownership of the feeds
+//   closeSession(session)                                             frees the variables; not while prepareSession is running
 //   loadKernels(): string, useKernels(set)                            load-kernels.cc
 //   releaseMemory()                                                   release-memory.cc
 //   roundToBfloat16(values: Float32Array, out: Uint16Array)           round-values.cc
 //
-// Names are "node:output", dtypes TensorFlow's numbers. Of a shape, -1 is an unknown size; the shape is null when not even its
-// rank is known. All but prepareSession runs on the calling thread.
+// Names are "node:output", dtypes are TensorFlow's numbers. In a shape, -1 is an unknown size; the shape is null if even its rank is
+// unknown. Everything except prepareSession runs on the calling thread.
 #include <cstdlib>
 #include <cstring>
 
@@ -46,10 +46,10 @@ namespace {
 /**
  * A ConfigProto: graph_options (10) { rewrite_options (10) { meta_optimizer_iterations (12): ONE } }. By default TensorFlow
  * optimizes a graph twice. The second pass took a third of the time of functions' first runs (2 s of CPU for a training step of
- * SmolLM2-135M), and left losses, the time of later steps and peak memory as they were.
+ * SmolLM2-135M), and did not change losses, the time of later steps or peak memory.
  *
- * Where there is no GPU also graph_options { place_pruned_graph (6): true }: of a function's graph alone, instead of all that the
- * session holds, which takes half the time. With a GPU a variable might then be placed by its write, where a later reader cannot be.
+ * Without a GPU also graph_options { place_pruned_graph (6): true }: places only the nodes of a function instead of all nodes of the
+ * session, which takes half the time. With a GPU a variable might then be placed by its write, on a device where a later reader cannot be.
  */
 #ifdef GRAFT_GPU
 constexpr unsigned char kConfig[] = {0x52, 4, 0x52, 2, 0x60, 1};
@@ -66,7 +66,7 @@ void Create(napi_env env, napi_callback_info, napi_value* result) {
   TF_Session* session = TF_NewSession(graph, options.get(), status.get());
   if (session == nullptr) TF_DeleteGraph(graph);
   Check(status);
-  // A session that nobody closed lives as long as the process.
+  // A session that was never closed lives as long as the process.
   auto finalize = [](napi_env, void* data, void*) {
     auto* held = static_cast<Session*>(data);
     if (held->session == nullptr) delete held;
@@ -121,14 +121,14 @@ napi_value ResultOf(napi_env env, const TF_Tensor* tensor) {
   return result;
 }
 
-/** What a session is to run, and what that gave. */
+/** A run of a session, with its inputs and results. */
 struct OneRun {
   std::vector<TF_Output> inputs, outputs;
   std::vector<TF_Tensor*> given;
   std::vector<Owned<TF_Tensor>> fetched;
   Owned<TF_Status> status{TF_NewStatus()};
 
-  /** From (session, names, feeds, fetches). */
+  /** Reads the arguments (session, names, feeds, fetches). */
   OneRun(napi_env env, const Session& session, const std::vector<napi_value>& arguments) {
     for (uint32_t i = 0; i < LengthOf(env, arguments[1]); i++) {
       inputs.push_back(OutputOf(session, StringOf(env, ElementOf(env, arguments[1], i))));
@@ -223,16 +223,17 @@ void Close(napi_env env, napi_callback_info info, napi_value*) {
 }
 
 /**
- * TensorFlow has one allocator a card and process, made with the first session or context, whose limit it keeps. This first session,
- * closed at once, gives it the part of the card that this process may hold: GRAFT_GPU_MEMORY_BYTES of GRAFT_GPU_TOTAL_BYTES. A
- * ConfigProto: gpu_options (6) { per_process_gpu_memory_fraction (1): double, allow_growth (4): true }. Without a card it does nothing.
+ * TensorFlow has one allocator per GPU and process, created with the first session or context, which determines its limit. This first
+ * session, which is closed at once, gives it the share of the GPU's memory that this process may use: GRAFT_GPU_MEMORY_BYTES of
+ * GRAFT_GPU_TOTAL_BYTES. A ConfigProto: gpu_options (6) { per_process_gpu_memory_fraction (1): double, allow_growth (4): true }. Has no
+ * effect without a GPU.
  */
 void LimitGpuMemory() {
   const char* limit = std::getenv("GRAFT_GPU_MEMORY_BYTES");
   const char* total = std::getenv("GRAFT_GPU_TOTAL_BYTES");
   if (limit == nullptr || total == nullptr || *limit == '\0' || *total == '\0') return;
   const double fraction = std::atof(limit) / std::atof(total);
-  // Above 1 TensorFlow would take memory of the machine for the card's.
+  // Above 1 TensorFlow would use memory of the host as GPU memory.
   if (!(fraction > 0 && fraction <= 1))
     throw Failure{"GRAFT_GPU_MEMORY_BYTES must be above 0 and at most GRAFT_GPU_TOTAL_BYTES"};
   unsigned char config[13] = {0x32, 11, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 1};
@@ -248,7 +249,7 @@ void LimitGpuMemory() {
   Check(status);
 }
 
-/** Failures become JavaScript errors; those of TensorFlow have its status as `code`, such as "RESOURCE_EXHAUSTED". */
+/** Converts failures to JavaScript errors; those of TensorFlow have its status as `code`, such as "RESOURCE_EXHAUSTED". */
 template <void (*body)(napi_env, napi_callback_info, napi_value*)>
 napi_value Call(napi_env env, napi_callback_info info) {
   napi_value result = nullptr;

@@ -1,4 +1,4 @@
-// What the addon's functions take from JavaScript and give back, and how they fail.
+// Conversions of arguments and results between JavaScript and the addon's functions, and their errors.
 #pragma once
 #include <node_api.h>
 
@@ -27,7 +27,7 @@ using Owned = std::unique_ptr<T, Deleter>;
 
 struct Failure {
   std::string message;
-  /** What the JavaScript error has as its `code`: TensorFlow's status; null where TensorFlow did not fail. */
+  /** The `code` of the JavaScript error: TensorFlow's status; null if the error is not from TensorFlow. */
   const char* code = nullptr;
 };
 
@@ -122,7 +122,7 @@ inline Session& SessionOf(napi_env env, napi_value value) {
   return session;
 }
 
-/** "node:1" as an output of the graph. */
+/** Returns "node:1" as an output of the graph. */
 inline TF_Output OutputOf(const Session& session, const std::string& name) {
   const size_t colon = name.rfind(':');
   if (colon == std::string::npos) throw Failure{"\"" + name + "\" names no output"};

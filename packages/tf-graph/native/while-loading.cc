@@ -1,6 +1,6 @@
-// Relocating TensorFlow's libraries touches 140 MB of their pages, and initializing them 190 MB: a process that loads TensorFlow, and
-// then trains a small model, had its peak there. So this gives them back between the two, and every few milliseconds until the
-// addon, the last to be initialized, says that all are there. Their mappings do not change any more once they are relocated.
+// Relocating TensorFlow's libraries touches 140 MB of their pages, and initializing them 190 MB: this determined the peak memory of a
+// process that loads TensorFlow and then trains a small model. This code drops the pages between the two, and then every few milliseconds
+// until the addon, which is initialized last, reports that everything is loaded. The mappings do not change after relocation.
 #include <pthread.h>
 #include <time.h>
 
@@ -29,7 +29,7 @@ const bool isDropping = [] {
 
 }  // namespace
 
-/** Ends what runs beside loading, once. */
+/** Stops the thread that runs during loading, once. */
 extern "C" void TensorFlowIsLoaded() {
   if (isDropping && isLoading.exchange(false)) pthread_join(dropper, nullptr);
 }

@@ -1,15 +1,15 @@
-// bfloat16 is the upper half of a float32. Loads no TensorFlow, so it is an entry point of its own: '@graft/tf-graph/bfloat16'.
+// bfloat16 is the upper half of a float32. Separate entry point '@graft/tf-graph/bfloat16', because it does not load TensorFlow.
 
 type Rounder = (values: Float32Array, out: Uint16Array) => void;
 
 let round: Rounder = inJavaScript;
 
-/** Has values rounded by `rounder` from now on, to the same bits: TensorFlow's addon is faster, once it is loaded. */
+/** Replaces the rounding function by one with identical results: TensorFlow's addon is faster, once it is loaded. */
 export function roundBy(rounder: Rounder): void {
   round = rounder;
 }
 
-/** Bit patterns of `values` in bfloat16, written to `out`: to nearest, ties to even, as TensorFlow, PyTorch and ggml round. */
+/** Rounds `values` to bfloat16 bit patterns in `out`: to nearest, ties to even, as TensorFlow, PyTorch and ggml do. */
 export function toBfloat16(
   values: Float32Array,
   out: Uint16Array = new Uint16Array(values.length),
@@ -18,12 +18,12 @@ export function toBfloat16(
   return out;
 }
 
-/** The bits of an infinity in float32: above them are NaNs alone. */
+/** Bit pattern of infinity in float32; larger patterns are NaNs. */
 const INFINITY = 0x7f800000;
 
 function inJavaScript(values: Float32Array, out: Uint16Array): void {
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  // Whether there is a NaN is asked once for all: nearly twice as fast as for each.
+  // Tests once for the whole array whether there is a NaN: nearly twice as fast as testing each value.
   let beyond = 0;
   for (let i = 0; i < bits.length; i++) {
     const x = bits[i]!;
@@ -33,12 +33,12 @@ function inJavaScript(values: Float32Array, out: Uint16Array): void {
   if (beyond >= 0) return;
   for (let i = 0; i < bits.length; i++) {
     const x = bits[i]!;
-    // A NaN keeps its upper half, made quiet so that it cannot become an infinity.
+    // A NaN keeps its upper half and becomes quiet, so that it cannot turn into an infinity.
     if ((x & 0x7fffffff) > INFINITY) out[i] = (x >> 16) | 0x40;
   }
 }
 
-/** The float32 values of bfloat16 bit patterns, written to `out`; exact. */
+/** Converts bfloat16 bit patterns to float32 values in `out`; exact. */
 export function fromBfloat16(
   patterns: Uint16Array,
   out: Float32Array = new Float32Array(patterns.length),

@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm';
 let collect: (() => void) | undefined;
 
 /**
- * Frees host arrays that nothing refers to any more, which V8 does late because its own heap is small: tens of megabytes that would
- * count towards a training's peak. Takes some 20 ms.
+ * Frees unreferenced host arrays. V8 does this late because its own heap is small, and the arrays would add tens of megabytes to the peak
+ * memory of a training run. Takes about 20 ms.
  */
 export function collectGarbage(): void {
   if (!collect) {

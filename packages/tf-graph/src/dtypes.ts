@@ -1,5 +1,5 @@
-// Element types. Inside a graph TensorFlow has more of them than tfjs: a tensor has a storage type, kept by this
-// package, and the type tfjs shows for it, so that plain tfjs code and its gradients accept it.
+// Element types. TensorFlow graphs have more of them than tfjs: a tensor has a storage type, kept by this package, and the type that tfjs
+// sees, so that plain tfjs code and its gradients accept it.
 export type DType =
   | 'float32'
   | 'float64'
@@ -15,7 +15,7 @@ export type DType =
 export type VisibleDType = 'float32' | 'int32' | 'bool';
 export type TypedArray = Float32Array | Int32Array | Uint8Array | Uint16Array | Int8Array | Int16Array;
 
-/** `code`: TensorFlow's DataType enum (types.proto). `bytes`: per element. */
+/** `code`: TensorFlow's DataType enum (types.proto). `bytes`: bytes per element. */
 const table: Record<DType, { code: number; bytes: number; visible: VisibleDType }> = {
   float32: { code: 1, bytes: 4, visible: 'float32' },
   float64: { code: 2, bytes: 8, visible: 'float32' },

@@ -5,7 +5,7 @@ import { checkGradients } from './testing.ts';
 const values = (shape: number[], seed: number, from = -1, to = 1) =>
   tf.randomUniform(shape, from, to, 'float32', seed);
 const positive = (seed: number) => values([3, 4], seed, 0.5, 2);
-/** Away from zero, where an absolute value and a relu have a corner. */
+/** Away from zero, where abs and relu have a kink. */
 const cornerless = tf.tensor2d([
   [-1, 0.7, 0.2, -0.4],
   [0.3, -2, 1.5, 0.9],

@@ -1,26 +1,26 @@
-// Gradients of the tfjs kernels that Graft's models use. tfjs's own registration is not in a file that Node can load
-// without the whole of tfjs (80 MB), and these read no more of the forward pass than they need. A kernel without an entry
-// here fails while a program is traced: "gradient function not found".
+// Gradients of the tfjs kernels that Graft's models use. tfjs registers its own in a file that Node cannot load without all of tfjs (80
+// MB); these gradients also keep less of the forward pass. A kernel without an entry here fails while a program is traced: "gradient
+// function not found".
 import * as tf from '@tensorflow/tfjs-core';
 
 type Saved = tf.Tensor[];
 type Attributes = Record<string, unknown>;
-/** Gradients of the inputs by their kernel's argument names; each is computed when the tape asks for it. */
+/** Gradients of the inputs by the kernel's argument names; each is computed when the tape requests it. */
 type Gradient = (dy: tf.Tensor, saved: Saved, attributes: Attributes) => Record<string, () => tf.Tensor>;
 
-/** The sum of `x` over the axes along which an operand of `shape` was broadcast. */
+/** Sums `x` over the axes along which an operand of `shape` was broadcast. */
 function unbroadcast(x: tf.Tensor, shape: number[]): tf.Tensor {
   const axes = tf.broadcast_util.getReductionAxes(shape, x.shape);
   const summed = axes.length > 0 ? tf.sum(x, axes) : x;
   return tf.reshape(summed, shape);
 }
 
-/** A kernel of one float input `x` that keeps its input. */
+/** Registers a kernel with one float input `x`, which is kept for the gradient. */
 function ofInput(kernelName: string, derivative: (dy: tf.Tensor, x: tf.Tensor) => tf.Tensor): void {
   register(kernelName, { inputsToSave: ['x'] }, (dy, [x]) => ({ x: () => derivative(dy, x!) }));
 }
 
-/** A kernel of one float input `x` that keeps its output. */
+/** Registers a kernel with one float input `x` whose output is kept for the gradient. */
 function ofOutput(kernelName: string, derivative: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor): void {
   register(kernelName, { outputsToSave: [true] }, (dy, [y]) => ({ x: () => derivative(dy, y!) }));
 }
@@ -37,7 +37,7 @@ function register(
   });
 }
 
-/** A kernel whose gradient needs the shape of `x` alone. */
+/** Registers a kernel whose gradient only needs the shape of `x`. */
 function ofShape(
   kernelName: string,
   derivative: (dy: tf.Tensor, shape: number[], attributes: Attributes) => tf.Tensor,
@@ -96,7 +96,7 @@ ofOutput('Sigmoid', (dy, y) => tf.mul(dy, tf.mul(y, tf.sub(1, y))));
 ofOutput('Relu', (dy, y) => tf.mul(dy, tf.cast(tf.greater(y, 0), 'float32')));
 
 // Sums.
-/** `dy` of a reduction over `axis`, spread over the reduced `shape`. */
+/** Broadcasts `dy` of a reduction over `axis` to the reduced `shape`. */
 function spread(dy: tf.Tensor, shape: number[], axis: unknown): tf.Tensor {
   const axes = tf.util.parseAxisParam(axis as number | number[], shape);
   const kept = shape.map((size, i) => (axes.includes(i) ? 1 : size));

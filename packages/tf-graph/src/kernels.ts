@@ -1,9 +1,9 @@
-// Graft's own kernels: ops whose names begin with "Graft" (native/kernel-ops), for a processor.
+// Graft's own CPU kernels: ops whose names start with "Graft" (native/kernel-ops).
 import { nativeBackend, sessions } from './tensorflow.ts';
 
-/** Where stock operations compute, one by one. */
+/** The set in which stock operations compute one by one. */
 const stock = 'stock';
-/** Where XLA makes programs of stock operations: see graph/clusters.ts. */
+/** The set in which XLA compiles stock operations: see graph/clusters.ts. */
 const xla = 'xla';
 
 let sets: readonly string[] | undefined;
@@ -11,28 +11,28 @@ let sets: readonly string[] | undefined;
 let current: string | null | undefined;
 
 /**
- * What this process can compute with, best first: instruction sets that the kernels have and the processor too, then `stock`,
- * TensorFlow's own operations, which compute the same. Numbers of different sets agree to rounding, not bit for bit. Where
- * TensorFlow has a GPU there is no kernel, which would have its inputs copied to the processor: `xla` makes fewer and larger ones of
- * its operations there. On a processor `xla` is slower than kernels, so it computes only where it is asked for.
+ * Returns the kernel sets that this process can use, best first: instruction sets that both the kernels and the CPU support, then `stock`,
+ * TensorFlow's own operations, which compute the same. Results of different sets agree up to rounding, not bit for bit. With a GPU there
+ * are no own kernels, because their inputs would have to be copied to the CPU; there `xla` compiles TensorFlow's operations to fewer and
+ * larger kernels. On a CPU `xla` is slower than the kernels, so it must be selected explicitly.
  */
 export function kernelSets(): readonly string[] {
   sets ??= [...(usesGpu() ? [xla] : load()), stock];
   return sets;
 }
 
-/** Whether TensorFlow has found a GPU in this process; what it has operations for there, it computes there. */
+/** Returns whether TensorFlow has found a GPU in this process, on which it then runs all operations that support it. */
 export const usesGpu = (): boolean => nativeBackend.isUsingGpuDevice;
 
-/** The set in use; null: stock operations one by one. */
+/** Returns the set in use; null: stock operations one by one. */
 export function kernelSet(): string | null {
   if (current === undefined) useKernels();
   return current ?? null;
 }
 
 /**
- * From now on this set is used in this process: one of `kernelSets`, or `auto` for the best; by default what GRAFT_KERNELS says, or
- * the best. Not while a program runs. Throws where there is no such set.
+ * Selects the set for this process: one of `kernelSets`, or `auto` for the best; the default is GRAFT_KERNELS, or the best. Must not be
+ * called while a program runs. Throws if the set does not exist.
  */
 export function useKernels(wanted = process.env.GRAFT_KERNELS || 'auto'): void {
   if (wanted === stock) {
@@ -46,13 +46,13 @@ export function useKernels(wanted = process.env.GRAFT_KERNELS || 'auto'): void {
   current = set === stock ? null : set;
 }
 
-/** Whether XLA compiles what is traced. */
+/** Returns whether XLA compiles what is traced. */
 export const compilesOperations = (): boolean => kernelSet() === xla;
 
-/** Whether Graft's own kernels are in use. */
+/** Returns whether Graft's own kernels are in use. */
 export const usesGraftKernels = (): boolean => kernelSet() !== null && !compilesOperations();
 
-/** Whether the set in use comes with matrix products of bfloat16 numbers: others are faster, or only right, when those are widened. */
+/** Returns whether the set has bfloat16 matrix products: with other sets, widening to float32 first is faster, or the only correct way. */
 export const multipliesBfloat16 = (): boolean => kernelSet()?.endsWith('bf16') ?? false;
 
 function load(): string[] {

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { findCompiler } from '../../../scripts/bootstrap/tensorflow/prerequisites.mjs';
 
 const header = join(import.meta.dirname, '../native/library-pages.h');
-/** Prints the mappings that may be dropped of those in the file that is its argument. */
+/** A program that prints the mappings that may be dropped, of those in the file given as argument. */
 const program = `
   #include ${JSON.stringify(header)}
   int main(int, char** arguments) {
@@ -30,7 +30,7 @@ interface Mapping {
   at: string;
   permissions?: string;
   file?: string;
-  /** Kilobytes; undefined where the kernel has no such line. */
+  /** Kilobytes; undefined if the kernel does not report it. */
   anonymous?: number;
   swap?: number;
 }
@@ -71,7 +71,7 @@ test('pages that were relocated stay, in memory or swapped out', {
   assert.deepEqual(
     await dropped(
       { at: '1000-2000', anonymous: 8, swap: 0 },
-      // Relocated, then swapped out: nothing of it is anonymous memory now, and the file has other bytes.
+      // Relocated, then swapped out: it has no anonymous memory now, but the file contains other bytes.
       { at: '2000-3000', anonymous: 0, swap: 8 },
       { at: '3000-4000', anonymous: 0 },
       { at: '4000-5000', swap: 0 },

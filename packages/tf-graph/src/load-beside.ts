@@ -1,4 +1,4 @@
-// Loads no TensorFlow in this thread, so it is an entry point of its own: '@graft/tf-graph/load-beside'.
+// Separate entry point '@graft/tf-graph/load-beside', because it does not load TensorFlow in this thread.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -6,9 +6,9 @@ import path from 'node:path';
 const require = createRequire(import.meta.url);
 
 /**
- * Has a thread load TensorFlow's libraries, which takes half a second, while this one reads the programs that stand on them. An import
- * of '@graft/tf-graph' waits for what is left of that. Until then the environment must not change: TensorFlow reads it. Where
- * TensorFlow is not built nothing happens, and the import says so.
+ * Starts loading TensorFlow's libraries in another thread, which takes half a second, while this thread loads the modules that use them. An
+ * import of '@graft/tf-graph' waits for the rest. Until then the environment must not change, because TensorFlow reads it. If TensorFlow is
+ * not built, nothing happens here, and the import reports it.
  */
 export function loadBeside(): void {
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
@@ -19,6 +19,6 @@ export function loadBeside(): void {
     beside.loadBeside(addon);
     process.once('exit', () => beside.waitLoaded());
   } catch {
-    // The import has the same to tell.
+    // The import reports the same error.
   }
 }

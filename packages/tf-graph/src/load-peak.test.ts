@@ -10,7 +10,7 @@ const addon = createRequire(import.meta.url).resolve(
   '@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node',
 );
 
-/** The most that a process held before it loaded the addon, and after. */
+/** Prints the peak memory of a process before and after loading the addon. */
 const program = `
   const peak = () => process.resourceUsage().maxRSS * 1024;
   const before = peak();
@@ -22,6 +22,6 @@ test('loading TensorFlow does not hold all the pages that it touches', async (t)
   if (process.platform !== 'linux' || device !== 'cpu') return t.skip('libraries of other sizes');
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', program]);
   const [before, after] = JSON.parse(stdout) as [number, number];
-  // 140 MB in calm, at most 220 where what drops them gets no processor meanwhile; 300 if nothing were dropped.
+  // Usually 140 MB, up to 220 if the thread that drops the pages gets no CPU time meanwhile; 300 without dropping.
   assert.ok(after - before < 250 * MB, `${before} before, ${after} at most`);
 });

@@ -1,5 +1,5 @@
-// Loads TensorFlow for Node. Importing this module loads the native library (about 0.4 s), so nothing that must
-// stay light may import it. `npm run tensorflow` builds the addon it needs.
+// Loads TensorFlow for Node. Importing this module loads the native library (about 0.4 s), so modules that must stay light must not import
+// it. `npm run tensorflow` builds the addon it needs.
 import './kernel-gradients.ts';
 import { createRequire } from 'node:module';
 import util from 'node:util';
@@ -12,12 +12,12 @@ import { roundBy } from './bfloat16.ts';
 const legacy = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
 legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;
 
-// TensorFlow reports its CPU features and warnings on stderr at level 0 and 1. Errors still arrive as exceptions.
+// TensorFlow logs its CPU features and warnings to stderr at levels 0 and 1. Errors are still thrown as exceptions.
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 
 const require = createRequire(import.meta.url);
-// tfjs-node's files ask for the whole of tfjs, layers and WebGL included, and use its core alone. Handing them the core
-// halves the start-up and saves each process 85 MB.
+// tfjs-node requires all of tfjs, including layers and WebGL, but only uses its core. Providing only the core halves the start-up time and
+// saves 85 MB per process.
 const wholeOfTfjs = require.resolve('@tensorflow/tfjs');
 require.cache[wholeOfTfjs] ??= {
   id: wholeOfTfjs,
@@ -33,7 +33,7 @@ if (!tf.setBackend('tensorflow')) throw new Error('TensorFlow could not be initi
 
 export { tf };
 
-/** What tfjs-node keeps for a tensor: `dtype` is TensorFlow's enum, `values` are set until the first op uploads them. */
+/** Data that tfjs-node keeps for a tensor: `dtype` is TensorFlow's enum; `values` is set until the first op uploads them. */
 interface NativeTensor {
   shape: number[];
   dtype: number;
@@ -42,7 +42,7 @@ interface NativeTensor {
   refCount: number;
 }
 
-/** tfjs-node's backend with the members this package needs and its types hide. */
+/** tfjs-node's backend with the members that this package needs and its types hide. */
 export interface NativeBackend extends Omit<NodeJSKernelBackend, 'tensorMap' | 'getInputTensorIds'> {
   tensorMap: tf.DataStorage<NativeTensor>;
   getInputTensorIds(tensors: tf.TensorInfo[]): number[];
@@ -52,13 +52,13 @@ export type { NodeJSKernelBackend, TensorMetadata };
 export const nativeBackend = tf.findBackend('tensorflow') as unknown as NativeBackend;
 export const binding: TFJSBinding = nativeBackend.binding;
 
-/** What TensorFlow infers of a node's output: its type's number, and its shape with -1 for a size that it does not know. */
+/** Type (TensorFlow's number) and shape that TensorFlow infers for a node's output; -1 is an unknown size. */
 export interface InferredOutput {
   dtype: number;
   shape: number[] | null;
 }
 
-/** What native/session.cc adds to tfjs-node's addon. Sessions and feeds are opaque; names are "node:output". */
+/** Functions that native/session.cc adds to tfjs-node's addon. Sessions and feeds are opaque; names are "node:output". */
 interface NativeSessions {
   createSession(): object;
   addNode(
@@ -68,7 +68,7 @@ interface NativeSessions {
     inputs: readonly (string | readonly string[])[],
     attributes: readonly object[],
   ): InferredOutput[];
-  /** An OpDef message (op_def.proto). */
+  /** Returns an OpDef message (op_def.proto). */
   opDefinition(op: string): Uint8Array;
   createFeed(dtype: number, shape: number[], data: ArrayBufferView): object;
   deleteFeed(feed: object): void;
@@ -78,7 +78,7 @@ interface NativeSessions {
     feeds: object[],
     fetches: string[],
   ): { dtype: number; shape: number[]; data: ArrayBuffer }[];
-  /** A run with RunOptions (config.proto), of which its RunMetadata are wanted. */
+  /** Runs with RunOptions and returns the RunMetadata (config.proto). */
   traceSession(
     session: object,
     names: string[],
@@ -88,13 +88,13 @@ interface NativeSessions {
   ): ArrayBuffer;
   prepareSession(session: object, names: string[], feeds: object[], fetches: string[]): Promise<void>;
   closeSession(session: object): void;
-  /** Registers Graft's kernels with TensorFlow, and says for which instruction sets, best first. Throws where there are none. */
+  /** Registers Graft's kernels with TensorFlow, and returns their instruction sets, best first. Throws if there are none. */
   loadKernels(): string;
-  /** Of one of those sets, from now on; not while a session runs. */
+  /** Selects one of those sets; not while a session runs. */
   useKernels(set: string): void;
-  /** Drops the library's pages that came in with loading, and trims the heap. */
+  /** Drops the pages that loading the library touched, and trims the heap. */
   releaseMemory(): void;
-  /** As `toBfloat16`. */
+  /** See `toBfloat16`. */
   roundToBfloat16(values: Float32Array, out: Uint16Array): void;
 }
 export const sessions = addon as NativeSessions;
@@ -103,7 +103,7 @@ export const sessions = addon as NativeSessions;
 export const tensorflowVersion: string = binding.TF_Version;
 
 /**
- * Gives back to the system what came in with loading TensorFlow and building programs, and no step needs: some 250 MB. Takes some
+ * Returns memory to the system that loading TensorFlow and building programs used and that no step needs: about 250 MB. Takes some
  * milliseconds.
  */
 export const releaseMemory = (): void => sessions.releaseMemory();

@@ -29,7 +29,7 @@ test('a wrong gradient is reported with its input and element', () => {
 
 test('the gradient of withControlDependency, and of a cast and back', () => {
   checkGradients((x) => tf.mul(withControlDependency(x, w), x), [x]);
-  // In bfloat16 the value moves in steps, so compare with the gradient of the identity.
+  // In bfloat16 the value changes in steps, so compare with the gradient of the identity.
   const [dx] = tf.grads((x: tf.Tensor) => tf.mul(cast(cast(x, 'bfloat16'), 'float32'), 3))([x]);
   assert.deepEqual([...(dx as tf.Tensor).dataSync()], Array(6).fill(3));
 });

@@ -1,4 +1,4 @@
-// For tests of hand-written gradients, and of what is traced.
+// For tests of hand-written gradients, and of traced graphs.
 import { type Allocations, allocationsOf, traced } from './graph/allocations.ts';
 import { Graph } from './graph/graph.ts';
 import { GraphSession } from './graph/graph-session.ts';
@@ -8,18 +8,18 @@ import { tf } from './tensorflow.ts';
 export type { Allocations };
 
 export interface GradientCheck {
-  /** Distance of the evaluation points; 0.01 balances float32's rounding and the curve. */
+  /** Distance of the evaluation points; 0.01 balances float32 rounding and curvature. */
   step?: number;
-  /** Largest error allowed, as a share of the input's largest gradient. */
+  /** Largest error allowed, as a fraction of the input's largest gradient. */
   tolerance?: number;
-  /** Elements tried per input, spread evenly; all when it has fewer. */
+  /** Number of elements tested per input, spread evenly; all if the input has fewer. */
   samples?: number;
 }
 
 /**
- * Compares the gradients of `f` with finite differences at `inputs`, under a fixed, uneven weighting of f's outputs. Inputs
- * that are not float32 (ids, masks) are passed through. Returns the largest relative error; throws, naming the input and the
- * element, when it exceeds the tolerance. Eager.
+ * Compares the gradients of `f` with finite differences at `inputs`, under a fixed, uneven weighting of f's outputs. Inputs that are not
+ * float32 (ids, masks) are passed through. Returns the largest relative error; throws an error that names the input and the element if it
+ * exceeds the tolerance. Eager.
  */
 export function checkGradients<I extends tf.Tensor[]>(
   f: (...inputs: I) => tf.Tensor,
@@ -76,7 +76,7 @@ const spread = (length: number, samples: number): number[] =>
     ? Array.from({ length }, (_, i) => i)
     : Array.from({ length: samples }, (_, i) => Math.floor((i * length) / samples));
 
-/** The operations of what `body` traces, by name, and how many there are of each. */
+/** Counts the operations that `body` traces, by name. */
 export async function tracedOperations(body: () => Promise<void> | void): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   const { node } = Graph.prototype;
@@ -93,8 +93,8 @@ export async function tracedOperations(body: () => Promise<void> | void): Promis
 }
 
 /**
- * What TensorFlow allocated in each session's run of `body`, whose results are not told. `inOneThread`: nodes run one after the other, in
- * the order in which a GPU's work is started. `device`: only what was allocated on devices whose names contain it.
+ * Returns TensorFlow's allocations in each session run of `body`; the runs return no results. `inOneThread`: nodes run one after another,
+ * in the order in which a GPU's work is enqueued. `device`: only allocations on devices whose names contain it.
  */
 export async function tracedAllocations(
   body: () => Promise<unknown> | unknown,

@@ -14,7 +14,7 @@ const sha256 = createHash('sha256').update(archive).digest();
 const etag = `"sha256-${sha256.toString('hex')}"`;
 const identity = { etag, 'repr-digest': `sha-256=:${sha256.toString('base64')}:` };
 
-/** Answers as the API does, and hangs up `cutAfter` bytes into the answer. */
+/** Responds as the API does, and closes the connection after `cutAfter` bytes of the response. */
 function serve(request: SeenRequest, response: ServerResponse, cutAfter = Number.POSITIVE_INFINITY): void {
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? 'bytes=0-')?.[1]);
   if (start >= archive.length) {
@@ -63,7 +63,7 @@ test('broken connections go on where they stopped, and the digest is checked', a
       ['/v1/adapters/adpt_1/versions/2/download', etag],
     ],
   );
-  // What was under way when the connection broke may be lost, so each request starts where bytes had arrived.
+  // Bytes that were in transit when the connection broke may be lost, so each request continues from the bytes received.
   const starts = requests
     .slice(1)
     .map((request) => Number(/^bytes=(\d+)-$/.exec(request.headers.range!)![1]));

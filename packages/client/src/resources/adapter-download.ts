@@ -8,13 +8,12 @@ export interface DownloadOptions {
   signal?: AbortSignal;
 }
 
-/** Connections in a row that may break without one new byte between them. */
+/** Maximum number of consecutive connections that break without a new byte. */
 const MOST_FRUITLESS_CONNECTIONS = 5;
 
 /**
- * The download of one archive. After a broken connection it goes on where it stopped (Range; If-Range makes sure that the
- * bytes are of the same archive). At the end the SHA-256 is compared with the one that the server announced: a stream that
- * ends without an error is complete and right.
+ * Download of an archive. After a broken connection it resumes with Range; If-Range ensures that the archive is the same. At the end
+ * compares the SHA-256 with the one that the server announced, so a stream that ends without an error is complete and correct.
  */
 export class AdapterDownload {
   readonly #transport: Transport;
@@ -27,7 +26,7 @@ export class AdapterDownload {
     this.#options = options;
   }
 
-  /** The archive's bytes, once; `offset` bytes that `hash` has seen already are skipped. */
+  /** Yields the archive's bytes, once. Skips the first `offset` bytes, which `hash` already includes. */
   async *bytes(offset = 0, hash: Sha256 = createSha256()): AsyncGenerator<Uint8Array, void, void> {
     let received = offset;
     let etag: string | null = null;
@@ -42,7 +41,7 @@ export class AdapterDownload {
           throw new GraftDigestError('The archive on the server changed during the download.');
         }
         etag = response.headers.get('etag') ?? etag;
-        // A server without Range sends everything again: what is there already is skipped.
+        // A server without Range support sends everything again: skip the bytes already received.
         let skip = response.status === 206 ? 0 : received;
         const total = totalBytes(response, received);
         this.#options.onProgress?.({ received, total });
@@ -67,14 +66,14 @@ export class AdapterDownload {
     }
   }
 
-  /** The same for whoever wants a web stream. */
+  /** Returns the bytes as a web stream. */
   stream(): ReadableStream<Uint8Array> {
     return streamOf(this.bytes());
   }
 
   /**
-   * Writes the archive to a file (Node). What an interrupted call left in `<path>.part` is kept and continued;
-   * `path` itself appears only when the digest was right.
+   * Writes the archive to a file (Node). Resumes from `<path>.part` if a call was interrupted; creates `path` only after the digest was
+   * verified.
    */
   async toFile(path: string): Promise<{ path: string; bytes: number }> {
     const fs = requireNodeModule('node:fs', 'Downloading to a file');
@@ -99,7 +98,7 @@ export class AdapterDownload {
       } catch (error) {
         if (!(error instanceof GraftDigestError)) throw error;
         await fs.promises.rm(part, { force: true });
-        // The old part may have been of something else: begin again, once.
+        // The old part may belong to another archive: start again, once.
         if (offset > 0) continue;
         throw error;
       } finally {
@@ -116,7 +115,7 @@ export class AdapterDownload {
     return this.#transport.open({
       method: 'GET',
       path: this.#path,
-      // Without compression, so that the range counts the archive's own bytes.
+      // Without compression, so that the range counts bytes of the archive.
       headers: { accept: 'application/x-tar', 'accept-encoding': 'identity', ...range },
       accept: [416],
       signal: this.#options.signal,
@@ -124,7 +123,7 @@ export class AdapterDownload {
   }
 }
 
-/** Of the whole archive: from Content-Range of a part, else from Content-Length. */
+/** Returns the size of the whole archive, from Content-Range for a partial response, else from Content-Length. */
 function totalBytes(response: OpenResponse, offset: number): number | null {
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
   if (response.status === 206) {
@@ -158,7 +157,7 @@ async function compare(response: OpenResponse, hash: Sha256): Promise<void> {
   }
 }
 
-/** `Repr-Digest: sha-256=:<base64>:` (RFC 9530): of the whole archive, also on a part. */
+/** Parses `Repr-Digest: sha-256=:<base64>:` (RFC 9530), the digest of the whole archive, also in a partial response. */
 function announcedDigest(headers: Headers): string | null {
   const found = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):/.exec(headers.get('repr-digest') ?? '');
   if (found === null) return null;

@@ -19,13 +19,13 @@ import type { Model } from '../wire-objects.ts';
 import { AdapterDownload, type DownloadOptions } from './adapter-download.ts';
 
 export interface UploadAdapterParams {
-  /** Id of the base model that it was trained on. */
+  /** Id of the base model on which it was trained. */
   baseModel: string;
-  /** Uploads and jobs of one name make versions of one adapter. */
+  /** Uploads and jobs with the same name create versions of one adapter. */
   name: string;
-  /** A folder as HF PEFT saves it (Node), or its files by name; both are streamed. */
+  /** A folder saved by HF PEFT (Node), or its files by name; both are streamed. */
   files: string | Record<string, Blob>;
-  /** Name of the model that its training went on from. */
+  /** Name of the model from which the training continued. */
   parent?: string | undefined;
   note?: string | undefined;
   onProgress?: UploadProgress;
@@ -51,7 +51,9 @@ export class Adapters {
     return this.#transport.json({ method: 'GET', path: adapterPath(id) });
   }
 
-  /** Publishes an adapter that was made elsewhere. Of a folder only adapter_config.json, adapter_model.safetensors and README.md are sent. */
+  /**
+   * Publishes an adapter that was trained elsewhere. Of a folder, sends only adapter_config.json, adapter_model.safetensors and README.md.
+   */
   async upload(params: UploadAdapterParams): Promise<AdapterVersion> {
     const { baseModel: base_model, name, parent, note, files, onProgress, signal } = params;
     const fields = {
@@ -62,18 +64,18 @@ export class Adapters {
     };
     const sources = typeof files === 'string' ? await folderSources(files) : blobSources(files);
     const body = multipartUpload(fields, sources, onProgress);
-    // A version that is there twice does no harm, but nobody wants it: no second try once it was sent.
+    // Not retried after sending: a duplicate version would be harmless but unwanted.
     return this.#transport.json({ method: 'POST', path: '/adapters', body, maxRetries: 0, signal });
   }
 
-  /** The version behind a fine-tuned model's name (`ft:…`) or a tag's; null for a base model and for a checkpoint. */
+  /** Returns the version behind a fine-tuned model's name (`ft:…`) or a tag; null for a base model and for a checkpoint. */
   async retrieveVersionOf(model: string): Promise<AdapterVersion | null> {
     const path = `/models/${encodeURIComponent(model)}`;
     const { adapter } = await this.#transport.json<Model>({ method: 'GET', path });
     return adapter === null ? null : this.versions.retrieve(adapter.id, adapter.version);
   }
 
-  /** What is different between the versions behind two names. */
+  /** Returns the differences between the versions behind two names. */
   compare(a: string, b: string): Promise<AdapterComparison> {
     return this.#transport.json({ method: 'GET', path: '/adapters/compare', query: { a, b } });
   }
@@ -88,12 +90,12 @@ export class Adapters {
     return this.#transport.json({ method: 'DELETE', path: adapterPath(id) });
   }
 
-  /** Deleted versions that can be restored, the newest deletion first. */
+  /** Lists the deleted versions that can be restored, the newest deletion first. */
   listDeleted(params: { limit?: number; after?: string } = {}): PageList<DeletedAdapterVersion> {
     return new PageList(this.#transport, '/adapters/deleted', params);
   }
 
-  /** A tar of the version's files, as Hugging Face PEFT reads them. */
+  /** Downloads a tar of the version's files, in the format of Hugging Face PEFT. */
   download(id: string, version: number, options: DownloadOptions = {}): AdapterDownload {
     return new AdapterDownload(this.#transport, `${versionPath(id, version)}/download`, options);
   }
@@ -114,7 +116,7 @@ class AdapterVersions {
     return this.#transport.json({ method: 'GET', path: versionPath(id, version) });
   }
 
-  /** What it came from, and what came from it. */
+  /** Returns the ancestors and descendants of a version. */
   lineage(id: string, version: number): Promise<AdapterLineage> {
     return this.#transport.json({ method: 'GET', path: `${versionPath(id, version)}/lineage` });
   }
@@ -124,7 +126,7 @@ class AdapterVersions {
     return this.#transport.json({ method: 'POST', path: `${versionPath(id, version)}/note`, json: { note } });
   }
 
-  /** It can be restored for some days. */
+  /** Deletes a version. It can be restored for some days. */
   delete(id: string, version: number): Promise<DeletedAdapter> {
     return this.#transport.json({ method: 'DELETE', path: versionPath(id, version) });
   }
@@ -141,14 +143,14 @@ class AdapterTags {
     this.#transport = transport;
   }
 
-  /** All tags of an adapter, by name. */
+  /** Lists all tags of an adapter by name. */
   list(id: string): PageList<AdapterTag> {
     return new PageList(this.#transport, `${adapterPath(id)}/tags`, {});
   }
 
   /**
-   * Makes a tag, or moves it. With `expected`, only if it points at that version, or with null, only if it is not there;
-   * else `adapter_tag_moved`.
+   * Creates or moves a tag. With `expected`, only if the tag points at that version, or with null, only if it does not exist; otherwise
+   * throws `adapter_tag_moved`.
    */
   move(
     id: string,
@@ -170,7 +172,7 @@ class AdapterTags {
 const adapterPath = (id: string): string => `/adapters/${encodeURIComponent(id)}`;
 const versionPath = (id: string, version: number): string => `${adapterPath(id)}/versions/${version}`;
 
-/** The files of an adapter that are sent; the last may be missing. */
+/** The files of an adapter that are sent; the last is optional. */
 const fileNames = ['adapter_config.json', 'adapter_model.safetensors', 'README.md'];
 
 async function folderSources(folder: string): Promise<UploadSource[]> {

@@ -22,13 +22,13 @@ import { Usage } from './usage.ts';
 
 type PageParams = { limit?: number; after?: string };
 
-/** What the operator of the service does, with a key of the operator (`graft_op_…`). */
+/** Operations of the service's operator, with an operator key (`graft_op_…`). */
 export class Admin {
   readonly #api: Requests;
   readonly teams: ReturnType<typeof adminTeams>;
   readonly people: ReturnType<typeof adminPeople>;
   readonly workers: ReturnType<typeof adminWorkers>;
-  /** Of every team. */
+  /** Usage of all teams. */
   readonly usage: Usage;
   readonly prices: ReturnType<typeof adminPrices>;
   readonly budgets: ReturnType<typeof adminBudgets>;
@@ -47,22 +47,22 @@ export class Admin {
     this.audit = adminAudit(this.#api);
   }
 
-  /** Versions, and whether what the service stands on answers. */
+  /** Returns versions, and whether the services on which Graft depends are available. */
   service(): Promise<Wire.ServiceState> {
     return this.#api.get('/service');
   }
 
-  /** How many jobs of which team wait and run, in the order of turns. */
+  /** Returns the numbers of queued and running jobs of each team, in the order of their turns. */
   queue(): Promise<Wire.Queue> {
     return this.#api.get('/queue');
   }
 
-  /** The operator's keys. */
+  /** Lists the operator's keys. */
   listKeys(params: PageParams = {}): PageList<OperatorKey> {
     return this.#api.list('/keys', params);
   }
 
-  /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
+  /** Creates a key. Not retried, because a key whose response was lost is unusable. `expires_in` in seconds. */
   createKey(params: Wire.CreateOperatorKey): Promise<Wire.CreatedOperatorKey> {
     return this.#api.postOnce('/keys', params);
   }
@@ -81,14 +81,14 @@ const requests = (transport: Transport) => ({
   get: <T>(path: string, query?: Query) => transport.json<T>({ method: 'GET', path: `/admin${path}`, query }),
   post: <T>(path: string, json?: object) =>
     transport.json<T>({ method: 'POST', path: `/admin${path}`, json }),
-  /** Without a second try, which would create a second one. */
+  /** Not retried, because a retry could create a second object. */
   postOnce: <T>(path: string, json: object) =>
     transport.json<T>({ method: 'POST', path: `/admin${path}`, json, maxRetries: 0 }),
   delete: <T = Deleted>(path: string, query?: Query) =>
     transport.json<T>({ method: 'DELETE', path: `/admin${path}`, query }),
 });
 
-/** Of an id below `/admin`. */
+/** Returns a function that builds the path of an id below `/admin`. */
 const pathsOf =
   (collection: string) =>
   (id: string, ...below: string[]): string =>
@@ -102,21 +102,21 @@ function adminTeams(api: Requests) {
     retrieve: (id: string) => api.get<TeamObject>(path(id)),
     update: (id: string, params: Wire.UpdateTeam) => api.post<TeamObject>(path(id), params),
     quota: (id: string) => api.get<TeamQuota>(path(id, 'quota')),
-    /** Changes what is named; null removes a limit. */
+    /** Changes the given limits; null removes a limit. */
     setQuota: (id: string, change: Wire.UpdateTeamQuota) => api.post<TeamQuota>(path(id, 'quota'), change),
-    /** With all it has, for good. `name` must be the team's. */
+    /** Deletes the team permanently with everything it has. `name` must be the team's. */
     delete: (id: string, name: string) => api.delete(path(id), { name }),
-    /** Its first admin, as a rule. Sent once. */
+    /** Invites a person, usually the team's first admin. Not retried. */
     invite: (id: string, params: InvitationParams = {}) =>
       api.postOnce<CreatedInvitation>(path(id, 'invitations'), params),
-    /** The team's API keys, without their secrets. */
+    /** Lists the team's API keys, without their secrets. */
     listKeys: (id: string, params?: PageParams) => api.list<ApiKey>(path(id, 'keys'), params),
-    /** Sent once: a key whose answer was lost is known to nobody. `expires_in` in seconds. */
+    /** Creates a key. Not retried, because a key whose response was lost is unusable. `expires_in` in seconds. */
     createKey: (id: string, params: Wire.CreateTeamKey) =>
       api.postOnce<CreatedApiKey>(path(id, 'keys'), params),
-    /** With all keys descended from it. */
+    /** Revokes a key and all keys descended from it. */
     revokeKey: (id: string, key: string) => api.delete<Wire.DeletedApiKey>(path(id, 'keys', key)),
-    /** Adds a member, or changes the role of one. */
+    /** Adds a member, or changes a member's role. */
     setMember: (id: string, person: string, role: Role) =>
       api.post<TeamMember>(path(id, 'members', person), { role }),
     removeMember: (id: string, person: string) => api.delete<Wire.RemovedMember>(path(id, 'members', person)),
@@ -130,11 +130,11 @@ function adminPeople(api: Requests) {
     create: (params: Wire.CreatePerson) => api.post<Person>('/people', params),
     retrieve: (id: string) => api.get<Person>(path(id)),
     update: (id: string, params: Wire.UpdatePerson) => api.post<Person>(path(id), params),
-    /** Replaces name and email for good, and ends all that the person has. */
+    /** Permanently erases name and email, and ends the person's sessions, keys and memberships. */
     erase: (id: string) => api.delete(path(id)),
-    /** By which they sign in, one at each provider. */
+    /** Lists the identities by which the person signs in, one per provider. */
     identities: (id: string) => api.list<Wire.PersonIdentity>(path(id, 'identities')),
-    /** Ends the sessions of the identity, too. */
+    /** Also ends the sessions of the identity. */
     unlink: (id: string, identity: string) => api.delete(path(id, 'identities', identity)),
   };
 }
@@ -143,7 +143,7 @@ function adminWorkers(api: Requests) {
   const path = pathsOf('/workers');
   return {
     list: (params?: PageParams) => api.list<WorkerObject>('/workers', params),
-    /** It gets no other jobs, and finishes what it runs; with `drain` that goes elsewhere, from a checkpoint. */
+    /** The worker receives no further jobs, and finishes the running ones; with `drain` these continue elsewhere from a checkpoint. */
     quarantine: (id: string, reason: string, options: { drain?: boolean } = {}) =>
       api.post<WorkerObject>(path(id, 'quarantine'), { reason, ...options }),
     release: (id: string) => api.post<WorkerObject>(path(id, 'release')),
@@ -153,7 +153,7 @@ function adminWorkers(api: Requests) {
 function adminPrices(api: Requests) {
   return {
     list: (params?: PageParams) => api.list<UsagePrice>('/prices', params),
-    /** From `valid_from` on, by default now, until the next price of the same kind and model. */
+    /** Sets a price from `valid_from`, by default now, until the next price of the same kind and model. */
     set: (params: Wire.SetUsagePrice) => api.post<UsagePrice>('/prices', params),
     remove: (id: string) => api.delete(pathsOf('/prices')(id)),
   };
@@ -171,29 +171,29 @@ function adminBudgets(api: Requests) {
 function adminBaseModels(api: Requests) {
   const path = pathsOf('/base-models');
   return {
-    /** Those of the configuration, then those that were added, newest first. */
+    /** Lists the configured models, then the added ones, newest first. */
     list: (params?: PageParams) => api.list<BaseModelObject>('/base-models', params),
-    /** It is fetched in the background: `retrieve` reports the progress. */
+    /** The model is fetched in the background: `retrieve` reports the progress. */
     add: (params: NewBaseModel) => api.post<BaseModelObject>('/base-models', params),
     retrieve: (id: string) => api.get<BaseModelObject>(path(id)),
-    /** No team finds a hidden one; jobs and adapters keep using it. */
+    /** Hides or shows a model. No team sees a hidden model; existing jobs and adapters keep using it. */
     update: (id: string, params: Wire.UpdateBaseModel) => api.post<BaseModelObject>(path(id), params),
-    /** One that failed is fetched again, from where it stopped. */
+    /** Fetches a failed model again, resuming the download. */
     retry: (id: string) => api.post<BaseModelObject>(path(id, 'retry')),
-    /** Only these teams, by their ids, and those allowed before; null: every team. */
+    /** Adds these teams, by id, to the allowed ones, so that no other team sees the model; null allows all teams. */
     allow: (id: string, teams: string[] | null) => api.post<BaseModelObject>(path(id, 'allow'), { teams }),
     deny: (id: string, teams: string[]) => api.post<BaseModelObject>(path(id, 'deny'), { teams }),
-    /** After its weights were replaced on purpose: the next use records the new ones. */
+    /** Call after replacing the weights on purpose: the next use records the new ones. */
     forget: (id: string) => api.post<Wire.ForgottenBaseModel>(path(id, 'forget')),
     delete: (id: string) => api.delete(path(id)),
   };
 }
 
-/** The chains of the audit log: one of each team, by its id, and one of the installation. */
+/** Chains of the audit log: one for each team, by its id, and one for the installation. */
 function adminAudit(api: Requests) {
   return {
     chains: (params?: PageParams) => api.list<Wire.AuditChain>('/audit/chains', params),
-    /** Checks a page of a chain: the entries behind `after`. */
+    /** Checks a page of a chain: the entries after `after`. */
     check: (chain: string, page?: { after?: number; limit?: number }) =>
       api.get<Wire.AuditCheck>(pathsOf('/audit/chains')(chain, 'check'), page),
   };

@@ -2,7 +2,7 @@ import { PageList } from '../page-list.ts';
 import type { AuditEntryObject, AuditFilterParams } from '../team-objects.ts';
 import type { OpenResponse, Transport } from '../transport.ts';
 
-/** Who did what in the team. For its admins. */
+/** Audit log of the team, for its admins. */
 export class Audit {
   readonly #transport: Transport;
 
@@ -10,12 +10,12 @@ export class Audit {
     this.#transport = transport;
   }
 
-  /** Newest first. */
+  /** Lists entries, newest first. */
   list(params: AuditFilterParams & { limit?: number } = {}): PageList<AuditEntryObject> {
     return new PageList(this.#transport, '/audit', { ...params });
   }
 
-  /** Lines of JSON, or CSV, oldest first: at most `limit` entries, 10,000 unless told otherwise. */
+  /** Exports entries as lines of JSON or as CSV, oldest first: at most `limit` entries, by default 10,000. */
   export(
     params: AuditFilterParams & { limit?: number; format?: 'jsonl' | 'csv' } = {},
   ): Promise<OpenResponse> {

@@ -25,7 +25,7 @@ test('a streamed answer arrives piece by piece', async (t) => {
   const first = new EventEmitter();
   const { baseUrl } = await localServer(t, async (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write(chunk('Grü'));
-    // Sent only after the first piece was read: nothing waits for the whole.
+    // Sent only after the first piece was read: the client must not wait for the whole response.
     await once(first, 'read');
     response.end(`${chunk('ße')}data: [DONE]\n\n`);
   });

@@ -6,7 +6,7 @@ interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** `/chat/completions` or `/completions`: whole answers, or pieces as they are generated. */
+/** `/chat/completions` or `/completions`: complete responses, or chunks as they are generated. */
 export class Completions<Params extends object, Whole, Piece> {
   readonly #transport: Transport;
   readonly #path: string;

@@ -8,7 +8,7 @@ import { localServer, type SeenRequest, sendError, sendJson } from '../testing/l
 
 const fileObject = { id: 'file-1', object: 'file', bytes: 3, filename: 'x', purpose: 'fine-tune' };
 
-/** The form as the platform's own multipart parser reads it. */
+/** Parses the form with the platform's multipart parser. */
 function formOf(request: SeenRequest): Promise<FormData> {
   const headers = { 'content-type': request.headers['content-type'] as string };
   return new Response(new Uint8Array(request.body), { headers }).formData();

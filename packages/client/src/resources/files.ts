@@ -9,16 +9,16 @@ import type { FileReport } from '../wire-reports.ts';
 export interface UploadParams {
   /** A path (Node) or a Blob or File; both are streamed. */
   file: string | Blob;
-  /** Needed for a Blob without a name. */
+  /** Required for a Blob without a name. */
   filename?: string;
   purpose?: string;
-  /** Not called in browsers, which do not tell. */
+  /** Not called in browsers, which do not report upload progress. */
   onProgress?: UploadProgress;
   signal?: AbortSignal;
 }
 
 export interface ReportOptions {
-  /** A base model whose tokens are counted. */
+  /** Base model whose tokenizer counts the tokens. */
   model?: string;
   maxSeqLength?: number;
   signal?: AbortSignal;
@@ -60,7 +60,7 @@ export class Files {
     return this.#transport.json({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` });
   }
 
-  /** The report as it is now; the first request begins it. */
+  /** Returns the current report; the first request starts its computation. */
   report(id: string, options: ReportOptions = {}): Promise<FileReport> {
     const { model, maxSeqLength, signal } = options;
     return this.#transport.json({
@@ -71,12 +71,12 @@ export class Files {
     });
   }
 
-  /** The report once it is ready or failed. `onProgress` is told of it as it runs. */
+  /** Returns the report once it is ready or failed. `onProgress` is called while it is running. */
   async waitForReport(
     id: string,
     options: ReportOptions & { onProgress?: (report: FileReport) => void; pollMs?: number } = {},
   ): Promise<FileReport> {
-    // A small file takes less than a moment, a large one a minute.
+    // A small file takes milliseconds, a large one a minute.
     for (let wait = 50; ; wait = Math.min(2 * wait, options.pollMs ?? 1000)) {
       const report = await this.report(id, options);
       if (report.status !== 'running') return report;
@@ -85,7 +85,7 @@ export class Files {
     }
   }
 
-  /** The file's bytes, as they were uploaded. */
+  /** Returns the bytes of the file as they were uploaded. */
   content(id: string, options: { signal?: AbortSignal } = {}): Promise<OpenResponse> {
     return this.#transport.open({
       method: 'GET',

@@ -2,7 +2,7 @@ import type { Transport } from '../transport.ts';
 import type { Integration, IntegrationParams, IntegrationType } from '../wire-integrations.ts';
 import type { Deleted } from '../wire-objects.ts';
 
-/** The accounts that a team tracks its experiments with: at most one of each type. */
+/** The accounts with which a team tracks its experiments: at most one of each type. */
 export class Integrations {
   readonly #transport: Transport;
 
@@ -22,7 +22,7 @@ export class Integrations {
     return this.#transport.json({ method: 'GET', path: integrationPath(type) });
   }
 
-  /** Makes it, or changes what is given. For keys of the role admin. */
+  /** Creates an integration, or changes the given settings. For keys with the role admin. */
   set(type: IntegrationType, params: IntegrationParams): Promise<Integration> {
     return this.#transport.json({ method: 'POST', path: integrationPath(type), json: params });
   }

@@ -5,24 +5,24 @@ import type { Transport } from '../transport.ts';
 import type { FineTuningJob, JobEvent } from '../wire-objects.ts';
 
 export interface EventStreamOptions {
-  /** Begin behind this event instead of at the first. */
+  /** Start after this event instead of at the first. */
   lastEventId?: string;
   signal?: AbortSignal;
 }
 
 export interface ChangeStreamOptions {
-  /** Connections in a row that may break without one new event between them; 10. A page that can poll meanwhile takes 0. */
+  /** Maximum number of consecutive connections that break without a new event; default 10. A page that can poll uses 0. */
   reconnects?: number;
   signal?: AbortSignal;
 }
 
 const RECONNECTS = 10;
 
-/** Events of a job over server-sent events, with reconnects; ends at the server's `[DONE]`. */
+/** Streams events of a job by server-sent events, reconnecting as needed; ends at the server's `[DONE]`. */
 export const streamJobEvents = (transport: Transport, jobPath: string, options: EventStreamOptions) =>
   streamObjects<JobEvent>(transport, `${jobPath}/events?stream=true`, options);
 
-/** Jobs of the team as they change, with reconnects. */
+/** Streams jobs of the team as they change, reconnecting as needed. */
 export const streamJobChanges = (transport: Transport, options: ChangeStreamOptions) =>
   streamObjects<FineTuningJob>(transport, '/fine_tuning/jobs/changes', options);
 
@@ -48,7 +48,7 @@ async function* streamObjects<T extends { id: string }>(
       for await (const message of serverSentEvents(response.bytes())) {
         if (message.data === '[DONE]') return;
         const object = JSON.parse(message.data) as T;
-        // An error that ends the stream has no id; a failed job has one, and an error of its own.
+        // An error that ends the stream has no id; a failed job has an id and an error.
         if (object.id === undefined) {
           throw GraftApiError.fromBody(message.data, {
             status: response.status,
@@ -64,7 +64,7 @@ async function* streamObjects<T extends { id: string }>(
       options.signal?.throwIfAborted();
       if (!isTransient(error) || fruitless >= reconnects) throw error;
     }
-    // The stream ended without [DONE]: the server stopped, or a proxy closed the connection. Connect again.
+    // The stream ended without [DONE]: the server stopped, or a proxy closed the connection. Reconnect.
     if (fruitless++ >= reconnects) {
       throw new GraftConnectionError('The stream of events ended, and could not be had again.');
     }

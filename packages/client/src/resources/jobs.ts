@@ -35,7 +35,7 @@ export class Jobs {
     this.checkpoints = new JobCheckpoints(transport);
   }
 
-  /** A second call with the same `idempotencyKey` and params answers the job of the first; without one every call has its own. */
+  /** A second call with the same `idempotencyKey` and parameters returns the first job; without a key every call creates a job. */
   create(
     params: JobCreateParams,
     options: { signal?: AbortSignal; idempotencyKey?: string } = {},
@@ -51,12 +51,12 @@ export class Jobs {
     });
   }
 
-  /** What a job can ask for; of `model`, or of one with an adapter on it, its modules, too. */
+  /** Returns the available options of jobs; for `model`, or for a model with an adapter, also its modules. */
   options(params: Wire.Queries['GET /v1/fine_tuning/options'] = {}): Promise<Wire.FineTuningOptions> {
     return this.#transport.json({ method: 'GET', path: '/fine_tuning/options', query: params });
   }
 
-  /** What such a job would be refused for, and else what it would come to with all that would be chosen; none is created. */
+  /** Returns why such a job would be rejected, or else its estimate with all resolved settings; creates no job. */
   check(
     params: Partial<JobCreateParams>,
     options: { signal?: AbortSignal } = {},
@@ -65,13 +65,13 @@ export class Jobs {
     return this.#transport.json({ method: 'POST', path, json: params, signal: options.signal });
   }
 
-  /** What such a job would come to; none is created. */
+  /** Estimates memory, tokens, steps and time of such a job; creates no job. */
   estimate(params: JobEstimateParams, options: { signal?: AbortSignal } = {}): Promise<JobEstimate> {
     const path = '/fine_tuning/estimates';
     return this.#transport.json({ method: 'POST', path, json: params, signal: options.signal });
   }
 
-  /** A job like another one, but for what is given. */
+  /** Creates a job like another one, with changes. */
   clone(
     id: string,
     changes: JobCloneParams = {},
@@ -88,7 +88,7 @@ export class Jobs {
     });
   }
 
-  /** Newest first. */
+  /** Lists jobs, newest first. */
   list(params: JobListParams = {}): PageList<FineTuningJob> {
     const { metadata, ...rest } = params;
     const query: Query = { ...rest };
@@ -100,12 +100,12 @@ export class Jobs {
     return this.#transport.json({ method: 'GET', path: jobPath(id), signal: options.signal });
   }
 
-  /** The request that would make the job again: what `create` takes. */
+  /** Returns the parameters with which `create` would create the job again. */
   request(id: string): Promise<JobCreateParams> {
     return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/request` });
   }
 
-  /** A few points of the loss of each of up to 100 jobs. */
+  /** Returns a downsampled loss curve for each of up to 100 jobs. */
   async losses(
     ids: readonly string[],
     options: { points?: number; signal?: AbortSignal } = {},
@@ -120,14 +120,14 @@ export class Jobs {
   }
 
   /**
-   * Every job of the team that is not over, then each one when it is made or has changed, for as long as it is asked. Broken
-   * connections are opened again, and tell of all that are not over first. Leaving the loop hangs up.
+   * Yields every unfinished job of the team, then each job when it is created or changes, without end. Reconnects after a broken
+   * connection, and then yields all unfinished jobs first. Leaving the loop closes the connection.
    */
   changes(options: ChangeStreamOptions = {}): AsyncGenerator<FineTuningJob, void, void> {
     return streamJobChanges(this.#transport, options);
   }
 
-  /** Changes its priority among the team's jobs. */
+  /** Changes the job's priority within the team. */
   update(id: string, params: Wire.UpdateFineTuningJob): Promise<FineTuningJob> {
     return this.#transport.json({ method: 'POST', path: jobPath(id), json: params });
   }
@@ -145,8 +145,7 @@ export class Jobs {
   }
 
   /**
-   * Deletes a job that is over, with its events, metrics and checkpoints. The adapter that it made stays, unless `adapters` is
-   * `delete`.
+   * Deletes a finished job with its events, metrics and checkpoints. The adapter that it produced is kept, unless `adapters` is `delete`.
    */
   delete(id: string, options: { adapters?: 'keep' | 'delete' } = {}): Promise<Wire.DeletedFineTuningJob> {
     return this.#transport.json({
@@ -156,19 +155,19 @@ export class Jobs {
     });
   }
 
-  /** Who worked on the job from when to when, oldest first, and what happens next: one page. */
+  /** Returns one page of the job's attempts, oldest first, with workers and times, and what happens next. */
   attempts(id: string, params: { limit?: number; after?: string } = {}): Promise<AttemptPage> {
     return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/attempts`, query: params });
   }
 
-  /** What a sweep tries, and how far each has come; empty for another job. */
+  /** Returns the trials of a sweep and their progress; empty for other jobs. */
   trials(id: string): Promise<TrialList> {
     return this.#transport.json({ method: 'GET', path: `${jobPath(id)}/trials` });
   }
 
   /**
-   * The loss series, oldest first, fetched page after page; only what lies behind `afterStep`, where given. `resolution`
-   * lets the server sum it up, up to `untilStep`, in at most so many stretches, which of a long series is far less to fetch.
+   * Returns the loss series, oldest first, fetched in pages; with `afterStep` only later steps. With `resolution` the server aggregates it,
+   * up to `untilStep`, into at most this number of intervals, which makes a long series much smaller.
    */
   async metrics(
     id: string,
@@ -184,7 +183,7 @@ export class Jobs {
       });
       series.push(...page.data);
       const last = page.data.at(-1)?.step;
-      // A page that does not move on would be asked for again and again.
+      // A page that does not advance would be requested forever.
       if (!page.has_more || last === undefined || last === afterStep) return series;
       afterStep = last;
     }
@@ -198,14 +197,14 @@ class JobEvents {
     this.#transport = transport;
   }
 
-  /** Newest first. */
+  /** Lists events, newest first. */
   list(id: string, params: { limit?: number; after?: string } = {}): PageList<JobEvent> {
     return new PageList(this.#transport, `${jobPath(id)}/events`, params);
   }
 
   /**
-   * Every event from the first on, then each new one as it happens, until the job is finished. Broken
-   * connections are opened again behind the last event seen. Leaving the loop hangs up.
+   * Yields every event from the first, then each new one as it happens, until the job is finished. After a broken connection it resumes
+   * behind the last event received. Leaving the loop closes the connection.
    */
   stream(id: string, options: EventStreamOptions = {}): AsyncGenerator<JobEvent, void, void> {
     return streamJobEvents(this.#transport, jobPath(id), options);
@@ -219,17 +218,19 @@ class JobCheckpoints {
     this.#transport = transport;
   }
 
-  /** Those whose adapter is kept and can be called; with `all` also the other steps that training can resume from. */
+  /** Lists the checkpoints whose adapter is kept and can be called; with `all` also the other steps from which training can resume. */
   list(id: string, params: { limit?: number; after?: string; all?: boolean } = {}): PageList<JobCheckpoint> {
     return new PageList(this.#transport, `${jobPath(id)}/checkpoints`, params);
   }
 
-  /** A tar of the files of a checkpoint's adapter, as Hugging Face PEFT reads them. */
+  /** Downloads a tar of the files of a checkpoint's adapter, in the format of Hugging Face PEFT. */
   download(id: string, checkpointId: string, options: DownloadOptions = {}): AdapterDownload {
     return new AdapterDownload(this.#transport, `${checkpointPath(id, checkpointId)}/download`, options);
   }
 
-  /** Makes it the next version of the job's adapter, or of the one of this name. Asked again, it answers the version that there is. */
+  /**
+   * Promotes a checkpoint to the next version of the job's adapter, or of the adapter `name`. A repeated call returns the existing version.
+   */
   promote(
     id: string,
     checkpointId: string,
@@ -241,7 +242,7 @@ class JobCheckpoints {
     return this.#transport.json({ method: 'POST', path, json });
   }
 
-  /** Deletes its adapter for good. */
+  /** Permanently deletes the checkpoint's adapter. */
   delete(id: string, checkpointId: string): Promise<Wire.DeletedCheckpoint> {
     return this.#transport.json({ method: 'DELETE', path: checkpointPath(id, checkpointId) });
   }

@@ -9,7 +9,7 @@ export class Models {
     this.#transport = transport;
   }
 
-  /** Base models, then the team's fine-tuned ones, newest first; fetched page after page. */
+  /** Lists base models, then the team's fine-tuned models, newest first; fetches all pages. */
   async list(): Promise<Model[]> {
     return await new PageList<Model>(this.#transport, '/models', {}).toArray();
   }

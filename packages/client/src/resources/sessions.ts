@@ -5,8 +5,8 @@ import type { Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
 
 /**
- * The sessions of browsers that are the caller's: of a key those that it was exchanged for. What begins and ends one is for
- * pages of the server, which the browser keeps the cookie of, with a client that has no key (`apiKey: null`).
+ * Browser sessions of the caller: of a key, the sessions for which it was exchanged. `begin` and `signOut` are for pages of the server,
+ * whose browser keeps the cookie, with a client without a key (`apiKey: null`).
  */
 export class Sessions {
   readonly #transport: Transport;
@@ -15,22 +15,22 @@ export class Sessions {
     this.#transport = transport;
   }
 
-  /** Newest first, those that have not ended. */
+  /** Lists the active sessions, newest first. */
   list(params: { limit?: number; after?: string } = {}): PageList<SessionObject> {
     return new PageList(this.#transport, '/me/sessions', params);
   }
 
-  /** At once, everywhere. */
+  /** Ends a session at once on all servers. */
   end(id: string): Promise<Deleted> {
     return this.#transport.json({ method: 'DELETE', path: `/me/sessions/${encodeURIComponent(id)}` });
   }
 
-  /** All of them. */
+  /** Ends all sessions of the caller. */
   endAll(): Promise<{ object: 'sessions.ended'; count: number }> {
     return this.#transport.json({ method: 'DELETE', path: '/me/sessions' });
   }
 
-  /** How one can sign in here, and whether this browser is. */
+  /** Returns the available ways to sign in, and whether this browser is signed in. */
   options(): Promise<SignInOptions> {
     return this.#transport.json({ method: 'GET', path: '/sign-in/options' });
   }
@@ -45,12 +45,12 @@ export class Sessions {
     return this.#transport.json({ method: 'POST', path: '/sign-out' });
   }
 
-  /** The session works in another team of its person from now on. */
+  /** Switches the session to another team of the person. */
   chooseTeam(team: string): Promise<Me> {
     return this.#transport.json({ method: 'POST', path: '/me/team', json: { team } });
   }
 
-  /** The person who is signed in becomes a member of the team whose invitation has this token. */
+  /** Adds the signed-in person to the team whose invitation has this token. */
   acceptInvitation(token: string): Promise<JoinedTeam> {
     return this.#transport.json({ method: 'POST', path: '/me/invitations', json: { token } });
   }

@@ -39,12 +39,12 @@ export class Team {
     return this.#transport.json({ method: 'GET', path: '/team' });
   }
 
-  /** What the operator lets the team have, and how much of it is in use. */
+  /** Returns the team's limits and their current use. */
   quota(): Promise<TeamQuota> {
     return this.#transport.json({ method: 'GET', path: '/team/quota' });
   }
 
-  /** With all it has, for good. `name` must be the team's. */
+  /** Deletes the team permanently with everything it has. `name` must be the team's. */
   delete(name: string): Promise<Deleted> {
     return this.#transport.json({ method: 'DELETE', path: '/team', query: { name } });
   }
@@ -69,7 +69,7 @@ class TeamMembers {
     return this.#transport.json({ method: 'DELETE', path: memberPath(personId) });
   }
 
-  /** Takes the caller out of the team. */
+  /** Removes the caller from the team. */
   leave(): Promise<Wire.RemovedMember> {
     return this.#transport.json({ method: 'POST', path: '/team/leave' });
   }
@@ -86,7 +86,7 @@ class TeamInvitations {
     return new PageList(this.#transport, '/team/invitations', params);
   }
 
-  /** Sent once: a second try would make a second invitation. */
+  /** Not retried, because a retry could create a second invitation. */
   create(params: InvitationParams = {}): Promise<CreatedInvitation> {
     return this.#transport.json({ method: 'POST', path: '/team/invitations', json: params, maxRetries: 0 });
   }
@@ -103,7 +103,7 @@ class TeamKeys {
     this.#transport = transport;
   }
 
-  /** An admin's: all of the team's. Anybody else's: their own. */
+  /** Lists all keys of the team for an admin, and their own keys for others. */
   list(params: PageParams = {}): PageList<ApiKey> {
     return new PageList(this.#transport, '/team/keys', params);
   }
@@ -112,12 +112,12 @@ class TeamKeys {
     return this.#transport.json({ method: 'GET', path: keyPath(id) });
   }
 
-  /** Sent once: a key whose answer was lost is known to nobody. Revoke it, and make another. */
+  /** Not retried, because a key whose response was lost is unusable: revoke it, and create another one. */
   create(params: ApiKeyParams): Promise<CreatedApiKey> {
     return this.#transport.json({ method: 'POST', path: '/team/keys', json: params, maxRetries: 0 });
   }
 
-  /** Seconds. */
+  /** `overlap` and `expires_in` in seconds. */
   rotate(id: string, params: { overlap?: number; expires_in?: number } = {}): Promise<CreatedApiKey> {
     return this.#transport.json({
       method: 'POST',
@@ -127,13 +127,13 @@ class TeamKeys {
     });
   }
 
-  /** Ends a key and, unless they are kept, all keys descended from it. */
+  /** Revokes a key and, unless they are kept, all keys descended from it. */
   revoke(id: string, params: { descendants?: 'revoke' | 'keep' } = {}): Promise<Wire.DeletedApiKey> {
     return this.#transport.json({ method: 'DELETE', path: keyPath(id), query: params });
   }
 }
 
-/** For whoever has a link and no key yet. */
+/** For a person who has a link and no key yet. */
 export class Invitations {
   readonly #transport: Transport;
 
@@ -141,7 +141,7 @@ export class Invitations {
     this.#transport = transport;
   }
 
-  /** Works once, so it is sent once. */
+  /** Not retried, because an invitation works only once. */
   accept(params: { token: string; email?: string; name?: string }): Promise<AcceptedInvitation> {
     return this.#transport.json({ method: 'POST', path: '/invitations/accept', json: params, maxRetries: 0 });
   }

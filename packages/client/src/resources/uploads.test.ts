@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { GraftClient } from '../graft-client.ts';
 import { localServer, type SeenRequest, sendError, sendJson } from '../testing/local-server.ts';
 
-/** Uploads as a server keeps them; `cutAt` breaks the connection of that request of a part, counted from 0. */
+/** Server that stores uploads; `cutAt` breaks the connection of the part request with this index. */
 async function uploadServer(t: TestContext, { cutAt = -1 } = {}) {
   const uploads: {
     id: string;

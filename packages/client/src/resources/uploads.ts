@@ -7,7 +7,7 @@ import type { UploadObject, UploadPart } from '../wire-objects.ts';
 
 export interface UploadCreateParams {
   filename: string;
-  /** Of the whole file. */
+  /** Size of the whole file. */
   bytes: number;
   purpose?: string;
   mime_type?: string;
@@ -16,22 +16,22 @@ export interface UploadCreateParams {
 export interface SendFileParams {
   /** A path (Node) or a Blob or File. */
   file: string | Blob;
-  /** Needed for a Blob without a name. */
+  /** Required for a Blob without a name. */
   filename?: string;
-  /** Bytes of a part; what a connection that breaks costs at most. Default 16 MiB. */
+  /** Bytes of a part, the most that a broken connection costs. Default 16 MiB. */
   partBytes?: number;
-  /** In browsers told after each part. */
+  /** In browsers called after each part. */
   onProgress?: UploadProgress;
-  /** Told which upload the parts go into: a new one, or one that is gone on with. */
+  /** Called with the upload to which the parts are sent: a new one, or one that is resumed. */
   onUpload?: (upload: UploadObject) => void;
-  /** Called once when parts of an earlier try need not be sent again. */
+  /** Called once if parts of an earlier try need not be sent again. */
   onResume?: (progress: { sent: number; total: number }) => void;
   signal?: AbortSignal;
 }
 
 const defaultPartBytes = 16 * 2 ** 20;
 
-/** Files sent in parts, which go on after a connection or a program broke. */
+/** Files sent in parts, which can be resumed after a connection or a program failed. */
 export class Uploads {
   readonly #transport: Transport;
 
@@ -48,19 +48,19 @@ export class Uploads {
     return this.#transport.json({ method: 'GET', path: pathOf(id) });
   }
 
-  /** Newest first. */
+  /** Lists uploads, newest first. */
   list(
     params: { status?: UploadObject['status']; limit?: number; after?: string } = {},
   ): PageList<UploadObject> {
     return new PageList(this.#transport, '/uploads', params);
   }
 
-  /** In the order in which they came. */
+  /** Lists parts in the order in which they were received. */
   parts(id: string, params: { limit?: number; after?: string } = {}): PageList<UploadPart> {
     return new PageList(this.#transport, `${pathOf(id)}/parts`, params);
   }
 
-  /** At most 64 MiB. The same bytes again are the same part. */
+  /** Sends a part of at most 64 MiB. Sending the same bytes again returns the same part. */
   addPart(
     id: string,
     data: Blob,
@@ -84,7 +84,7 @@ export class Uploads {
     });
   }
 
-  /** `part_ids` in the order of the file. The same completion again answers the same file. */
+  /** Assembles the file; `part_ids` in the order of the file. Repeating the same completion returns the same file. */
   complete(
     id: string,
     params: { part_ids: string[]; md5?: string },
@@ -103,9 +103,9 @@ export class Uploads {
   }
 
   /**
-   * Sends a file in parts and completes it. Goes on with a pending upload of the same name and length where there is one: parts
-   * that it has, told by their digests, are not sent again; a browser that does not hash sends all. Throws TypeError when the
-   * file changes meanwhile.
+   * Sends a file in parts and completes it. Resumes a pending upload of the same name and size if there is one: parts that it already has,
+   * recognised by their digests, are not sent again; a browser that cannot hash sends all parts. Throws TypeError if the file changes
+   * meanwhile.
    */
   async sendFile(params: SendFileParams): Promise<UploadObject> {
     const { onProgress, signal } = params;
@@ -138,7 +138,7 @@ export class Uploads {
     return await this.complete(upload.id, { part_ids: partIds }, { signal });
   }
 
-  /** `known`: ids of parts by their digests. */
+  /** `known` maps digests to ids of parts. */
   async #findOrCreate(
     about: { filename: string; bytes: number },
     pieces: readonly Piece[],
@@ -150,7 +150,7 @@ export class Uploads {
       const missing = new Map(pieces.map(({ sha256, bytes }, i) => [sha256 ?? i, bytes]));
       for (const sha256 of known.keys()) missing.delete(sha256);
       const bytes = [...missing.values()].reduce((sum, size) => sum + size, 0);
-      // Parts of another file of this name and length leave too little room.
+      // An upload with parts of another file of this name and size may lack the space.
       if (bytes <= upload.bytes - upload.received_bytes) return { upload, known };
     }
     return { upload: await this.create(about), known: new Map() };
@@ -159,12 +159,12 @@ export class Uploads {
 
 const pathOf = (id: string) => `/uploads/${encodeURIComponent(id)}`;
 
-/** Reads bytes of the file from `from` up to, not including, `to`; anew at each call. */
+/** Reads the bytes of the file from `from` (inclusive) to `to` (exclusive), afresh at each call. */
 type Read = (from: number, to: number) => AsyncIterable<Uint8Array>;
 
 interface Piece {
   bytes: number;
-  /** Null: this browser does not hash. */
+  /** Null: this browser cannot hash. */
   sha256: string | null;
   blob: Blob | null;
   open(): AsyncIterable<Uint8Array>;
@@ -174,7 +174,7 @@ interface Source {
   filename: string;
   total: number;
   read: Read;
-  /** Null: it is a path. */
+  /** Null for a path. */
   blob: Blob | null;
 }
 
@@ -192,7 +192,7 @@ async function openSource({ file, filename }: SendFileParams): Promise<Source> {
   return { filename: filename ?? basename(file), total: stats.size, read, blob: null };
 }
 
-/** The parts that a file has, with their digests: reads it once. */
+/** Returns the parts of a file with their digests; reads it once. */
 async function piecesOf(
   { total, read, blob }: Source,
   partBytes: number,

@@ -1,7 +1,7 @@
 import type { OpenResponse, Transport } from '../transport.ts';
 import type { Budget, UsageBucket, UsagePage, UsageParams } from '../wire-usage.ts';
 
-/** What was used, by the day: of the key's team, or with a key of the operator of every team. */
+/** Usage by day: of the key's team, or with an operator key of all teams. */
 export class Usage {
   readonly #transport: Transport;
   readonly #path: string;
@@ -11,12 +11,12 @@ export class Usage {
     this.#path = path;
   }
 
-  /** One page; go on with its `next_page`. */
+  /** Returns one page; continue with its `next_page`. */
   page(params: UsageParams & { page?: string }): Promise<UsagePage> {
     return this.#transport.json({ method: 'GET', path: this.#path, query: { ...params } });
   }
 
-  /** Every day of the range, page after page. A day with very many results comes in several parts. */
+  /** Yields every day of the range, fetching page after page. A day with very many results is split into several buckets. */
   async *days(params: UsageParams): AsyncGenerator<UsageBucket, void, void> {
     for (let page: string | null | undefined; page !== null; ) {
       const answer: UsagePage = await this.page(page === undefined ? params : { ...params, page });
@@ -25,7 +25,7 @@ export class Usage {
     }
   }
 
-  /** The same as the text of a CSV file, in pieces, with one line of headings. */
+  /** Yields the usage as pieces of a CSV file, with one header line. */
   async *csv(params: UsageParams): AsyncGenerator<string, void, void> {
     for (let page: string | null | undefined; page !== null; ) {
       const query = { ...params, format: 'csv', ...(page === undefined ? {} : { page }) };
@@ -43,7 +43,7 @@ export class Usage {
   }
 }
 
-/** The usage of the key's team. */
+/** Usage of the key's team. */
 export class TeamUsage extends Usage {
   readonly #transport: Transport;
 
@@ -52,7 +52,7 @@ export class TeamUsage extends Usage {
     this.#transport = transport;
   }
 
-  /** Throws a 404 `budget_not_found` where the operator has set none. */
+  /** Throws a 404 `budget_not_found` if the operator has set no budget. */
   budget(): Promise<Budget> {
     return this.#transport.json({ method: 'GET', path: '/usage/budget' });
   }

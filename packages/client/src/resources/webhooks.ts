@@ -4,7 +4,7 @@ import type { Transport } from '../transport.ts';
 import type { Deleted } from '../wire-objects.ts';
 import type { Webhook, WebhookDelivery, WebhookTest, WebhookWithSecret } from '../wire-webhooks.ts';
 
-/** Where a team is told of its jobs; for keys of the role admin. */
+/** Endpoints to which a team's events are sent; for keys with the role admin. */
 export class Webhooks {
   readonly #transport: Transport;
   readonly deliveries: WebhookDeliveries;
@@ -14,7 +14,10 @@ export class Webhooks {
     this.deliveries = new WebhookDeliveries(transport);
   }
 
-  /** The answer has the secret, the only time. Never tried again: a second endpoint would be told everything twice. */
+  /**
+   * Creates an endpoint. The response contains the secret, which cannot be shown again. Not retried: a second endpoint would get every
+   * event twice.
+   */
   create(params: CreateWebhookEndpoint): Promise<WebhookWithSecret> {
     return this.#transport.json({ method: 'POST', path: '/webhooks', json: params, maxRetries: 0 });
   }
@@ -27,7 +30,7 @@ export class Webhooks {
     return this.#transport.json({ method: 'GET', path: webhookPath(id) });
   }
 
-  /** What is absent stays as it is. */
+  /** Fields that are not given stay unchanged. */
   update(id: string, params: UpdateWebhookEndpoint): Promise<Webhook> {
     return this.#transport.json({ method: 'POST', path: webhookPath(id), json: params });
   }
@@ -36,7 +39,7 @@ export class Webhooks {
     return this.#transport.json({ method: 'DELETE', path: webhookPath(id) });
   }
 
-  /** A new secret. For `overlap_seconds`, a day unless given, those before it sign, too. Never tried again. */
+  /** Creates a new secret. For `overlap_seconds`, by default a day, the previous secrets sign, too. Not retried. */
   rotateSecret(id: string, params: { overlap_seconds?: number } = {}): Promise<WebhookWithSecret> {
     return this.#transport.json({
       method: 'POST',
@@ -46,7 +49,7 @@ export class Webhooks {
     });
   }
 
-  /** Sends a `webhook.test`. */
+  /** Sends a `webhook.test` event. */
   test(id: string): Promise<WebhookTest> {
     return this.#transport.json({ method: 'POST', path: `${webhookPath(id)}/test` });
   }
@@ -59,7 +62,7 @@ class WebhookDeliveries {
     this.#transport = transport;
   }
 
-  /** Newest first. */
+  /** Lists deliveries, newest first. */
   list(
     webhookId: string,
     params: { status?: WebhookDelivery['status']; limit?: number; after?: string } = {},

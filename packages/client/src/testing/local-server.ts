@@ -10,8 +10,8 @@ export interface SeenRequest {
 }
 
 /**
- * A real HTTP server for one test. `answer` gets each request whole, with the number of requests before it;
- * `requests` keeps them.
+ * Starts a real HTTP server for one test. `answer` receives each complete request with the number of earlier requests; `requests` collects
+ * them.
  */
 export async function localServer(
   t: TestContext,

@@ -11,13 +11,13 @@ import { type AdapterTag, mostTags, ofTag, tagOf, tagsWithin } from './adapter.t
 interface TagMove {
   adapterId: string;
   name: string;
-  /** Number of the version that it shall point at. */
+  /** Number of the version to which the tag moves. */
   version: number;
-  /** Moves only what points at this version; null: only makes a tag that is not there yet. */
+  /** Moves the tag only if it points at this version; null creates the tag only if it does not exist yet. */
   expected?: number | null | undefined;
 }
 
-/** Why a word cannot be a tag; null: it can. Names of versions end in eight letters or digits, which no tag may look like. */
+/** Returns why a name cannot be a tag, or null if it can. Version names end in eight letters or digits; no tag may look like that. */
 function tagFault(name: string): string | null {
   if (!/^[a-z][a-z0-9._-]{0,31}$/.test(name))
     return 'must be 1 to 32 of the characters a-z, 0-9, ".", "_" and "-", and begin with a letter';
@@ -27,9 +27,9 @@ function tagFault(name: string): string | null {
 }
 
 /**
- * Points a tag at a version, atomically: who asks for the model meanwhile gets the old or the new one. Answers the tag and the number
- * of the version that it pointed at; null: the team has no such version. Throws GraftError `invalid_value` for a name that
- * none may have or one tag too many, `adapter_tag_moved` when `expected` does not hold.
+ * Points a tag at a version, atomically: a concurrent request for the model gets either the old or the new version. Returns the tag and
+ * the number of the version that it pointed at before; null if the team has no such version. Throws GraftError `invalid_value` for a
+ * name that is not allowed or for one tag too many, and `adapter_tag_moved` if `expected` does not match.
  */
 export async function moveTag(
   db: Database,
@@ -78,7 +78,7 @@ export async function moveTag(
   });
 }
 
-/** False: the adapter has no such tag. */
+/** Removes a tag. Returns false if the adapter has no such tag. */
 export async function removeTag(
   db: Database,
   teamId: string,
@@ -97,7 +97,7 @@ export async function removeTag(
   return removed !== null;
 }
 
-/** All tags of an adapter by name, of those within `models`: there are `mostTags` at most. */
+/** Lists the tags of an adapter within `models`, by name: at most `mostTags`. */
 export async function listTags(
   { db }: Database,
   teamId: string,
@@ -113,12 +113,12 @@ export async function listTags(
   return rows.map(tagOf);
 }
 
-/** Whether a team has a tag of this model name. */
+/** Returns whether a team has a tag with this model name. */
 export async function isTag({ db }: Database, teamId: string, modelName: string): Promise<boolean> {
   return (await db.adapterTag.count({ where: { teamId, modelName } })) > 0;
 }
 
-/** Runs `work` in a transaction that holds the adapter: one move, removal or publication after the other. Null: there is none. */
+/** Runs `work` in a transaction that locks the adapter, so moves, removals and publications run one at a time. Null: no such adapter. */
 export async function withAdapterLocked<T>(
   db: Database,
   teamId: string,
@@ -127,7 +127,7 @@ export async function withAdapterLocked<T>(
 ): Promise<T | null> {
   return await waitForRow(`adapter ${teamId} ${adapterId}`, async () =>
     inTransaction(db, async (tx) => {
-      // An update that changes nothing locks the row.
+      // An update that changes nothing still locks the row.
       const adapter = { teamId, id: adapterId };
       const { count } = await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
       return count === 0 ? null : await work(tx);

@@ -11,9 +11,9 @@ export interface Adapter {
   baseModel: string;
   /** Number of the newest version. */
   latestVersion: number | null;
-  /** What people write of it. */
+  /** Note written by users. */
   note: string | null;
-  /** By name: `mostTags` at most. */
+  /** Sorted by name; at most `mostTags`. */
   tags: AdapterTag[];
   createdAt: Date;
 }
@@ -25,7 +25,7 @@ export interface AdapterTag {
   name: string;
   /** `ft:{base}:{team}:{adapter}:{name}`: requests may use it as `model`. */
   modelName: string;
-  /** Number of the version that it points at. */
+  /** Number of the version that the tag points at. */
   version: number;
   createdAt: Date;
   movedAt: Date;
@@ -40,40 +40,40 @@ export interface AdapterVersion {
   baseModel: string;
   /** 1, 2, … within the adapter. */
   number: number;
-  /** Null: it was made elsewhere and uploaded. */
+  /** Job that trained the version; null if it was trained elsewhere and uploaded. */
   jobId: string | null;
-  /** The version that its training went on from; it may be gone by now. */
+  /** Version from which the training continued; it may have been deleted since. */
   parentId: string | null;
-  /** `ft:{base}:{team}:{suffix}:{id}`, what requests name as `model`. */
+  /** `ft:{base}:{team}:{suffix}:{id}`: requests use it as `model`. */
   modelName: string;
-  /** Digest of the files' digests. */
+  /** Digest over the digests of the files. */
   digest: string;
   /** Name in the artifact store. */
   artifact: string;
   bytes: number;
   files: AdapterFile[];
   peft: PeftConfig;
-  /** The system message that every example of its training began with; null: none did, they differ, or it is not known. */
+  /** System message that every training example began with; null if the examples have none, differ, or were not checked. */
   systemPrompt: string | null;
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
-  /** What people write of it. */
+  /** Note written by users. */
   note: string | null;
   /** Names of the tags that point at it. */
   tags: string[];
-  /** Null: it is there for all to use. */
+  /** Null unless the version was deleted. */
   deletedAt: Date | null;
-  /** When its stored files were last read through; null: never. */
+  /** When the stored files were last verified; null if never. */
   verifiedAt: Date | null;
-  /** When they were found not to have this digest; null: they have it, as far as anybody knows. */
+  /** When the stored files were found not to match `digest`; null if no damage is known. */
   corruptAt: Date | null;
   createdAt: Date;
 }
 
-/** Tags of one adapter: more are refused, so that a version is always read with all of its own. */
+/** Maximum number of tags of an adapter, small enough that a version is always read with all its tags. */
 export const mostTags = 100;
 
-/** What `versionOf` needs of Prisma: the version's row with its tags and those columns of its adapter that it shows. */
+/** Prisma arguments for a row that `versionOf` accepts: the version with its tags and the columns of its adapter that it needs. */
 export const withAdapter = {
   include: {
     adapter: { select: { name: true, baseModel: true } },
@@ -81,12 +81,12 @@ export const withAdapter = {
   },
 } as const;
 
-/** Prisma's condition for tags that are within the limit by their own name, or by that of the version that they point at. */
+/** Prisma condition for tags that are within the limit by their own name or by the name of the version that they point at. */
 export function tagsWithin(models: ModelLimit): Prisma.AdapterTagWhereInput {
   return models === null ? {} : { OR: [namedWithin(models), { version: namedWithin(models) }] };
 }
 
-/** What `tagOf` needs of Prisma. */
+/** Prisma arguments for a row that `tagOf` accepts. */
 export const ofTag = { include: { version: { select: { number: true } } } } as const;
 
 export function tagOf({ version, ...tag }: Prisma.AdapterTagGetPayload<typeof ofTag>): AdapterTag {
@@ -102,7 +102,7 @@ export function versionOf(row: Prisma.AdapterVersionGetPayload<typeof withAdapte
     baseModel: adapter.baseModel,
     tags: tags.map(({ name }) => name),
     bytes: Number(bytes),
-    // In the types that publishing writes.
+    // Publishing writes these JSON columns with these types.
     files: files as unknown as AdapterFile[],
     peft: peft as unknown as PeftConfig,
     lineage: lineage as AdapterVersion['lineage'],

@@ -98,7 +98,7 @@ test('an adapter stays when a version of it is published while the last other on
     return (await publishAdapterVersion(services, leaseOf(job), testAdapter))!.version;
   };
   const [old, fresh] = [await publish(), await publish()];
-  // `fresh` as its publication has it just before the commit: the adapter locked, the row for nobody to see.
+  // `fresh` as it is just before its publication commits: the adapter is locked and the row is invisible to other transactions.
   const { rows } = await services.sql.query('DELETE FROM adapter_versions WHERE id = $1 RETURNING *', [
     fresh.id,
   ]);
@@ -118,7 +118,7 @@ test('an adapter stays when a version of it is published while the last other on
   assert.deepEqual(data, [fresh]);
 });
 
-/** Until a connection to this database waits for a lock. */
+/** Waits until a connection to this database waits for a lock. */
 async function waitForLock({ sql }: Services): Promise<void> {
   const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
   while ((await sql.query(waiting)).rowCount === 0) await sleep(10);

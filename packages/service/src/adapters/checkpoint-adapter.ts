@@ -2,7 +2,7 @@ import type { PeftConfig } from '@graft/peft-core/config';
 import type { Prisma } from '../generated/client.ts';
 import type { AdapterFile } from '../storage/artifact-store.ts';
 
-/** What a step of training measured; null where it was not. */
+/** Metrics of one training step; null where a metric was not measured. */
 export interface StepMetrics {
   trainLoss?: number | null;
   trainTokenAccuracy?: number | null;
@@ -10,17 +10,17 @@ export interface StepMetrics {
   validationTokenAccuracy?: number | null;
 }
 
-/** The adapter of a step along the way: it can be called and downloaded, and made a version. */
+/** Adapter saved at a training step: it can be called, downloaded and promoted to a version. */
 export interface CheckpointAdapter {
   id: string;
   teamId: string;
   jobId: string;
   step: number;
-  /** `{the job's model}:ckpt-step-{step}`, what requests name as `model`. */
+  /** `{the job's model}:ckpt-step-{step}`: requests use it as `model`. */
   modelName: string;
   /** Catalogue id. */
   baseModel: string;
-  /** Of the evaluations until then, by the job's `metric_for_best_model`. */
+  /** Whether this is the best checkpoint among the evaluations so far, by the job's `metric_for_best_model`. */
   isBest: boolean;
   digest: string;
   /** Name in the artifact store. */
@@ -28,11 +28,11 @@ export interface CheckpointAdapter {
   bytes: number;
   files: AdapterFile[];
   peft: PeftConfig;
-  /** Of the job's training file. */
+  /** System message of the job's training file. */
   systemPrompt: string | null;
   lineage: Record<string, unknown>;
   metrics: StepMetrics & {
-    /** Measures on validation data, by their names on the wire. */
+    /** Metrics on the validation data, keyed by their names in the API. */
     validation?: Record<string, number>;
     trainedTokens?: number;
   };
@@ -41,12 +41,12 @@ export interface CheckpointAdapter {
   corruptAt: Date | null;
 }
 
-/** What `checkpointAdapterOf` needs of Prisma. */
+/** Prisma arguments for a row that `checkpointAdapterOf` accepts. */
 export const withJob = {
   include: { job: { select: { model: true, peft: true, systemPrompt: true } } },
 } as const;
 
-/** Those that are there for all to use: a job's go when its model is deleted, and come back with it. */
+/** Condition for visible checkpoints: they are hidden while the model of their job is deleted, and restored with it. */
 export const liveCheckpoints = {
   job: { OR: [{ adapterVersion: null }, { adapterVersion: { deletedAt: null } }] },
 } satisfies Prisma.CheckpointAdapterWhereInput;
@@ -67,7 +67,7 @@ export function checkpointAdapterOf(
   };
 }
 
-/** The name that the adapter of a step has as a model. */
+/** Returns the model name of a checkpoint's adapter. */
 export function checkpointModelName(modelName: string, step: number): string {
   return `${modelName}:ckpt-step-${step}`;
 }

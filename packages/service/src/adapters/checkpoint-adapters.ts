@@ -16,7 +16,7 @@ import {
 } from './checkpoint-adapter.ts';
 import { insertVersion, lockAdapter } from './insert-version.ts';
 
-/** The checkpoint behind a model name `…:ckpt-step-…`. Null: no such model in this team. */
+/** Finds the checkpoint behind a model name `…:ckpt-step-…`. Null: the team has no such model. */
 export async function findCheckpointModel(
   { db }: Database,
   teamId: string,
@@ -30,8 +30,8 @@ export async function findCheckpointModel(
 }
 
 /**
- * The adapter of a job's checkpoint, by its id or that of what training could go on from at the same step. Null: no such
- * checkpoint in this team, or none whose adapter is kept.
+ * Returns the adapter of a job's checkpoint, by the id of that adapter or of the resumable checkpoint of the same step. Null: the team has
+ * no such checkpoint, or its adapter was not kept.
  */
 export async function getCheckpointAdapter(
   { db }: Database,
@@ -46,7 +46,7 @@ export async function getCheckpointAdapter(
   return row && checkpointAdapterOf(row);
 }
 
-/** Whether the job has a checkpoint of this id, kept or not. */
+/** Returns whether the job has a checkpoint of this id, with or without a kept adapter. */
 export async function hasCheckpoint(
   { db }: Database,
   teamId: string,
@@ -59,7 +59,7 @@ export async function hasCheckpoint(
   );
 }
 
-/** Removes the adapter of a checkpoint for good; its object is collected. False: it was gone. */
+/** Deletes the adapter of a checkpoint permanently; its object is collected later. Returns false if it does not exist. */
 export async function deleteCheckpointAdapter(
   db: Database,
   { teamId, id, jobId, step }: Pick<CheckpointAdapter, 'teamId' | 'id' | 'jobId' | 'step'>,
@@ -74,7 +74,7 @@ export async function deleteCheckpointAdapter(
   });
 }
 
-/** The name that a version has which was made of a checkpoint: one for each name of an adapter. */
+/** Returns the model name of the version that a checkpoint is promoted to: one for each adapter name. */
 async function promotedName(
   { db }: Pick<Database, 'db'>,
   { teamId, baseModel, id }: CheckpointAdapter,
@@ -85,8 +85,8 @@ async function promotedName(
 }
 
 /**
- * The version that the checkpoint was made before, under this name of an adapter; null: none. Throws GraftError
- * `checkpoint_promoted` for one that was deleted and can be restored.
+ * Returns the version to which the checkpoint was promoted before under this adapter name; null if there is none. Throws GraftError
+ * `checkpoint_promoted` if that version was deleted and can be restored.
  */
 export async function findPromoted(
   db: Database,
@@ -106,9 +106,9 @@ export async function findPromoted(
 }
 
 /**
- * Makes a checkpoint the next version of an adapter of this name. `stored` is a copy of its files with a name of its own: the
- * checkpoint's object goes with the checkpoint. Promoted twice it is the same version; then the copy is not needed. `incoming`: the
- * copy's bytes as they were counted until now. Throws QuotaExceeded.
+ * Promotes a checkpoint to the next version of the adapter of this name. `stored` is a copy of its files under a separate name, because
+ * the checkpoint's object is deleted with the checkpoint. Promoting twice returns the same version and does not use the second copy.
+ * `incoming` holds the bytes of the copy as counted so far. Throws QuotaExceeded.
  */
 export async function promoteCheckpoint(
   db: Database,
@@ -121,7 +121,7 @@ export async function promoteCheckpoint(
   const modelName = await promotedName(db, checkpoint, name);
   const quota = await readQuota(db, teamId);
   return await inQuota(db, teamId, (quota?.storedBytes ?? null) !== null, async (tx) => {
-    // Two at once make one version.
+    // Two concurrent promotions create one version.
     await lockAdapter(tx, { teamId, baseModel, name });
     const before = await tx.adapterVersion.findFirst({ where: { teamId, modelName }, ...withAdapter });
     if (before) return versionOf(before);

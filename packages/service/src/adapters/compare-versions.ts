@@ -1,7 +1,7 @@
 import type { AdapterFile } from '../storage/artifact-store.ts';
 import type { AdapterVersion } from './adapter.ts';
 
-/** A value that differs: the path to it, and both values; undefined where a side has none. */
+/** A value that differs: its path and both values; undefined where a side has none. */
 interface Difference {
   field: string;
   a?: unknown;
@@ -24,22 +24,22 @@ interface FilePair {
 }
 
 export interface Comparison {
-  /** Both have the same files, byte for byte. */
+  /** Whether both have the same files, byte for byte. */
   identical: boolean;
-  /** Options of the method that differ. */
+  /** Options of the PEFT method that differ. */
   config: Difference[];
-  /** The same of all else that they were made from: base model, data, training, code. */
+  /** The other training inputs that differ: base model, data, training settings, code. */
   lineage: Difference[];
   metrics: MetricPair[];
   files: FilePair[];
 }
 
-/** Values that are told at most, of each list. */
+/** Maximum number of values in each list. */
 const most = 1000;
 
-/** What is different between two versions. Costs as much as their rows are long. */
+/** Returns the differences between two versions. The cost is proportional to the size of their rows. */
 export function compareVersions(a: AdapterVersion, b: AdapterVersion): Comparison {
-  // The configuration stands in the lineage once more.
+  // The lineage repeats the configuration.
   const { peft: _ofA, ...lineageA } = a.lineage;
   const { peft: _ofB, ...lineageB } = b.lineage;
   return {
@@ -96,7 +96,7 @@ function byPath(files: readonly AdapterFile[]): Map<string, Omit<AdapterFile, 'p
   return new Map(files.map(({ path, bytes, sha256 }) => [path, { bytes, sha256 }]));
 }
 
-/** Values by the dotted path to them. Arrays count as values, since their elements have no names. */
+/** Maps the dotted path of each leaf to its value. An array counts as a value, since its elements have no names. */
 function leavesOf(value: object): Map<string, unknown> {
   const leaves = new Map<string, unknown>();
   const walk = (part: unknown, path: string) => {

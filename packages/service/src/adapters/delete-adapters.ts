@@ -11,20 +11,20 @@ import { withAdapterLocked } from './adapter-tags.ts';
 
 type Retention = Pick<ServiceEnv, 'adapterRetentionDays'>;
 
-/** What was deleted before this time is not given back. */
+/** Returns the time before which a deletion can no longer be undone. */
 function retentionStart({ adapterRetentionDays }: Retention, now = new Date()): Date {
   return new Date(now.getTime() - adapterRetentionDays * 24 * 3600 * 1000);
 }
 
-/** Until when a deleted version can be restored. */
+/** Returns the time until which a deleted version can be restored. */
 export function restorableUntil({ adapterRetentionDays }: Retention, deletedAt: Date): Date {
   return new Date(deletedAt.getTime() + adapterRetentionDays * 24 * 3600 * 1000);
 }
 
 /**
- * Hides one version of an adapter, or with `number` null all of them that are within `models`, from everybody: completions, lists, downloads. It can be
- * restored until the collector removes it. Answers how many were hidden; 0: the team has no such version. Throws GraftError
- * `adapter_tagged` while a tag points at one, `adapter_in_use` while a job that is not over starts from one.
+ * Hides one version of an adapter, or with `number` null all versions within `models`, from completions, lists and downloads. A version can
+ * be restored until the collector removes it. Returns the number of hidden versions; 0 if the team has no such version. Throws GraftError
+ * `adapter_tagged` while a tag points at one, and `adapter_in_use` while an unfinished job starts from one.
  */
 export async function deleteVersions(
   db: Database,
@@ -40,7 +40,7 @@ export async function deleteVersions(
     await refuseTagged(tx, teamId, where);
     const { count } = await tx.adapterVersion.updateMany({ where, data: { deletedAt: new Date() } });
     if (count === 0) return 0;
-    // After they are hidden: a job that is being made with one holds this back until it can be seen.
+    // Checked after the update: a job that is being created with a version holds a lock, so this waits until that job is visible.
     await refuseInUse(tx, teamId, { adapterId, number });
     const detail = number === null ? { versions: count } : { version: number };
     await insertAudit(tx, teamId, by, { action: 'adapter.delete', target: adapterId, detail });
@@ -84,7 +84,7 @@ async function refuseInUse(
   );
 }
 
-/** The same of the version behind a model's own name. False: no such model in this team. */
+/** Deletes the version that has this model name, as `deleteVersions` does. Returns false if the team has no such model. */
 export async function deleteFineTunedModel(
   db: Database,
   teamId: string,
@@ -98,7 +98,7 @@ export async function deleteFineTunedModel(
   return version !== null && (await deleteVersions(db, teamId, version, by)) > 0;
 }
 
-/** Gives a deleted version back as it was. Null: the team has none that was deleted so lately. */
+/** Restores a deleted version. Null: the team has no such version that was deleted within the retention period. */
 export async function restoreVersion(
   db: Database & { env: Retention },
   teamId: string,
@@ -125,7 +125,7 @@ export async function restoreVersion(
   });
 }
 
-/** What can be restored, the newest deletion first. Throws GraftError `invalid_cursor`. */
+/** Lists the versions that can be restored, the newest deletion first. Throws GraftError `invalid_cursor`. */
 export async function listDeletedVersions(
   { db, env }: Database & { env: Retention },
   teamId: string,
@@ -146,12 +146,12 @@ export async function listDeletedVersions(
   });
 }
 
-/** Adapters looked at by one transaction after the other. */
+/** Number of adapters read per query. */
 const batch = 500;
 
 /**
- * Removes the rows of versions that were deleted longer ago than they are kept, and adapters with their last one, of all teams; their
- * files are collected next, unless another version has the same. Answers how many versions were removed.
+ * Removes the rows of versions whose retention period is over, in all teams, and adapters that have no versions left. Their files are
+ * collected later unless another version shares them. Returns the number of removed versions.
  */
 export async function purgeDeletedVersions(
   db: Pick<Database, 'db'> & { env: Retention },
@@ -169,9 +169,9 @@ export async function purgeDeletedVersions(
     for (const { teamId, adapterId } of due) {
       removed += await inTransaction(db, async (tx) => {
         const adapter = { teamId, id: adapterId };
-        // The lock lets a version that is being published be seen below.
+        // After this lock, a version that was being published is visible below.
         await tx.adapter.updateMany({ where: adapter, data: { id: adapterId } });
-        // With a job's model go its checkpoints, which were hidden since it was.
+        // The checkpoints of a job, hidden since its model was deleted, are removed with the model.
         await tx.checkpointAdapter.deleteMany({
           where: { teamId, job: { adapterVersion: { adapterId, ...expired } } },
         });

@@ -6,14 +6,14 @@ import type { StoredArtifact } from '../storage/artifact-store.ts';
 import { type AdapterVersion, versionOf, withAdapter } from './adapter.ts';
 
 /**
- * What was made, wherever that was. `artifact` is as `ArtifactStore.publish` answered, less than half a day ago: the files are
- * already in place under this name.
+ * A finished adapter, trained here or elsewhere. `artifact` is a result of `ArtifactStore.publish` less than half a day old: the files are
+ * already stored under this name.
  */
 export interface MadeVersion extends StoredArtifact {
   /** Digests of base, data and code; seed; resolved configuration. */
   lineage: Record<string, unknown>;
   metrics: Record<string, unknown> | null;
-  /** The version that its training went on from. */
+  /** Version from which the training continued. */
   parentId?: string | null;
   note?: string | null;
 }
@@ -21,17 +21,17 @@ export interface MadeVersion extends StoredArtifact {
 interface NewVersion extends MadeVersion {
   id?: string;
   jobId: string | null;
-  /** Whose bytes they are. */
+  /** API key to which the bytes are attributed. */
   keyId: string | null;
   modelName: string;
   peft: PeftConfig;
-  /** The system message that every example of its training began with. */
+  /** System message that every training example began with. */
   systemPrompt?: string | null;
 }
 
 /**
- * The adapter of this name, made if it is not there, and locked until the transaction ends by an update that changes nothing: versions
- * are numbered one after another, without gaps.
+ * Returns the adapter of this name, creating it if needed. An update that changes nothing locks the adapter until the transaction ends, so
+ * versions are numbered one after another without gaps.
  */
 export async function lockAdapter(
   tx: Transaction,
@@ -45,8 +45,8 @@ export async function lockAdapter(
 }
 
 /**
- * The next version of an adapter, which is made with its first. Who calls has locked nothing of it: the adapter is locked here, and
- * stays so until the transaction ends.
+ * Inserts the next version of an adapter; the first version creates the adapter. Locks the adapter until the transaction ends; the caller
+ * must not hold locks on it.
  */
 export async function insertVersion(
   tx: Transaction,

@@ -3,10 +3,10 @@ import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { withAdapterLocked } from './adapter-tags.ts';
 
-/** Characters of a note. */
+/** Maximum length of a note, in characters. */
 export const longestNote = 10_000;
 
-/** Writes, or with null removes, the note of an adapter, or of its version `number`. False: the team has no such thing. */
+/** Writes the note of an adapter or of its version `number`; null removes it. Returns false if the team has no such adapter or version. */
 export async function setNote(
   db: Database,
   teamId: string,
@@ -27,7 +27,7 @@ export async function setNote(
             data: { note },
           });
     if (count === 0) return null;
-    // What is written stays out of the log: it may be long, and the row has it.
+    // The audit log does not repeat the text: it may be long, and the row has it.
     const detail = { version: number, characters: note?.length ?? 0 };
     await insertAudit(tx, teamId, by, { action: 'adapter.note', target: adapterId, detail });
     return count;

@@ -12,17 +12,17 @@ import { insertVersion } from './insert-version.ts';
 
 interface UploadedAdapter extends StoredArtifact {
   name: string;
-  /** Catalogue id, and the digest of the weights that the files were held against. */
+  /** Catalogue id, and the digest of the weights against which the files were checked. */
   base: { id: string; digest: string };
   peft: PeftConfig;
-  /** The version that it was trained further from, elsewhere. */
+  /** Version from which the training continued elsewhere. */
   parentId: string | null;
   note: string | null;
 }
 
 /**
- * Publishes checked files as the next version of an adapter of this name, with its audit row, in one transaction. `incoming`: the
- * bytes as they were counted until now. Throws QuotaExceeded.
+ * Publishes checked files as the next version of the adapter of this name, with its audit row, in one transaction. `incoming` holds the
+ * bytes as counted so far. Throws QuotaExceeded.
  */
 export async function publishUpload(
   db: Database,

@@ -13,11 +13,11 @@ import {
   withAdapter,
 } from './adapter.ts';
 
-/** What was deleted is nobody's to read but those who restore it. */
+/** Only restoring reads deleted versions. */
 const live = { deletedAt: null } as const;
 const withLiveVersion = { versions: { some: live } } as const;
 
-/** Those that have versions, newest first. Throws GraftError `invalid_cursor`. */
+/** Lists the adapters that have versions, newest first. Throws GraftError `invalid_cursor`. */
 export async function listAdapters(
   { db }: Database,
   teamId: string,
@@ -26,10 +26,10 @@ export async function listAdapters(
     limit: number;
     baseModel?: string | undefined;
     name?: string | undefined;
-    /** Part of the name, in any case. */
+    /** Part of the name, case-insensitive. */
     search?: string | undefined;
     created?: TimeSpan;
-    /** Only what is within it: adapters with a version whose name is, and of them these versions and tags. */
+    /** Only adapters with a version whose name is within the limit, and of each adapter only the versions and tags within it. */
     models?: ModelLimit;
   },
 ): Promise<Page<Adapter>> {
@@ -54,13 +54,13 @@ export async function listAdapters(
   return { ...page, data: await withVersions(db, teamId, page.data, models) };
 }
 
-/** A filter on text; Prisma takes what stands for any letters in a LIKE for that, and not for itself. */
+/** Builds a substring filter. Escapes LIKE wildcards, which Prisma would pass on. */
 const containing = (text: string) => ({
   contains: text.replace(/[\\%_]/g, '\\$&'),
   mode: 'insensitive' as const,
 });
 
-/** Null: no such adapter in this team. `models`: as of `listAdapters`. */
+/** Null: the team has no such adapter. `models`: see `listAdapters`. */
 export async function getAdapter(
   { db }: Database,
   teamId: string,
@@ -72,7 +72,7 @@ export async function getAdapter(
   return adapter ?? null;
 }
 
-/** Each with its newest version and its tags. Two queries for all: of an adapter's many versions only the highest number is wanted. */
+/** Adds the newest version and the tags to each adapter, with two queries in total: an adapter may have many versions. */
 async function withVersions(
   db: Database['db'],
   teamId: string,
@@ -98,7 +98,6 @@ async function withVersions(
   }));
 }
 
-/** Newest first. */
 const newestFirst: Prisma.AdapterVersionOrderByWithRelationInput[] = [
   { createdAt: 'desc' },
   { number: 'desc' },
@@ -113,7 +112,7 @@ async function findVersion(
   return row && versionOf(row);
 }
 
-/** Versions of one adapter, newest first. Throws GraftError `invalid_cursor`. */
+/** Lists the versions of an adapter, newest first. Throws GraftError `invalid_cursor`. */
 export async function listAdapterVersions(
   { db }: Database,
   teamId: string,
@@ -134,7 +133,7 @@ export async function listAdapterVersions(
   });
 }
 
-/** Null: no such version in this team. */
+/** Null: the team has no such version. */
 export async function getAdapterVersion(
   db: Database,
   teamId: string,
@@ -144,7 +143,7 @@ export async function getAdapterVersion(
   return await findVersion(db, { teamId, adapterId, number, ...live });
 }
 
-/** What a list of models says of a fine-tuned one. */
+/** The fields of a fine-tuned model in model lists. */
 export type FineTunedModel = Pick<
   AdapterVersion,
   'modelName' | 'teamId' | 'baseModel' | 'adapterId' | 'number' | 'jobId' | 'createdAt'
@@ -157,7 +156,7 @@ const ofModel = {
   },
 } as const;
 
-/** Fine-tuned models of a team, newest first; `after` is the name of one. Throws GraftError `invalid_cursor`. */
+/** Lists a team's fine-tuned models, newest first; `after` is a model name. Throws GraftError `invalid_cursor`. */
 export async function listFineTunedModels(
   { db }: Database,
   teamId: string,
@@ -174,7 +173,7 @@ export async function listFineTunedModels(
           where: { AND: [{ teamId, modelName, ...live }, namedWithin(models)] },
           select: { id: true },
         });
-  // A name that is unknown is passed on: no id is like it, so the page refuses it.
+  // An unknown name is passed on: it equals no id, so `readPage` rejects it.
   return await readPage(
     { limit, after: last?.id ?? modelName },
     {
@@ -191,7 +190,7 @@ export async function listFineTunedModels(
   );
 }
 
-/** By its id, even when it was deleted since. Null: no such version in this team. */
+/** Finds a version by id, even if it was deleted. Null: the team has no such version. */
 export async function findVersionById(
   { db }: Database,
   teamId: string,
@@ -201,7 +200,7 @@ export async function findVersionById(
   return row && versionOf(row);
 }
 
-/** The version behind a model name `ft:…`, its own or a tag's. Null: no such model in this team. */
+/** Finds the version behind a model name `ft:…` or a tag's name. Null: the team has no such model. */
 export async function findFineTunedModel(
   db: Database,
   teamId: string,

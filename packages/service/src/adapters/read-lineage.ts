@@ -1,14 +1,14 @@
 import type { Database } from '../database/database.ts';
 import { allowsModel, type ModelLimit } from '../keys/model-limit.ts';
 
-/** A thing that an adapter version came from, or that came from it. */
+/** A node of the lineage graph: an ancestor or a descendant of an adapter version. */
 interface LineageNode {
-  /** Its id; of a base model the catalogue's. */
+  /** Id of the object; for a base model, its catalogue id. */
   id: string;
   type: 'base_model' | 'adapter_version' | 'job' | 'file' | 'checkpoint';
-  /** What people call it; null: it was deleted, and nothing more is told of it. */
+  /** Display name; null if the object was deleted, in which case nothing else is shown. */
   label: string | null;
-  /** Of a version: its number, and the adapter that it is one of. */
+  /** Number and adapter of an adapter version. */
   version: { adapterId: string; adapterName: string; number: number } | null;
   createdAt: Date | null;
 }
@@ -16,18 +16,18 @@ interface LineageNode {
 interface LineageEdge {
   from: string;
   to: string;
-  /** `starts`: training or an upload went on from it. `feeds`: it was read. `makes`: it came out of it. */
+  /** `starts`: training or an upload continued from it. `feeds`: training read it. `makes`: training produced it. */
   kind: 'starts' | 'feeds' | 'makes';
 }
 
 export interface Lineage {
   nodes: LineageNode[];
   edges: LineageEdge[];
-  /** There is more than the most that is told. */
+  /** Whether the graph exceeds the limits. */
   truncated: boolean;
 }
 
-/** Versions in one graph; checkpoints in one graph; versions before the one asked for. */
+/** Maximum number of versions and checkpoints in a graph, and of ancestors of the requested version. */
 const most = { versions: 200, checkpoints: 500, ancestors: 50 };
 
 const columns = {
@@ -43,9 +43,8 @@ async function readVersion({ db }: Database, teamId: string, id: string) {
 }
 
 /**
- * Base model, versions that it was started from, the version itself, what was started from it and so on, and the jobs with their
- * files and checkpoints that are still there. One query for each generation. Of versions that were deleted, and of those beyond
- * `models`, only the id is shown.
+ * Reads the lineage graph of a version: its base model, its ancestors, its descendants, and the jobs with the files and checkpoints that
+ * still exist. Runs one query per generation. Deleted versions and versions outside `models` appear only by id.
  */
 export async function readLineage(
   db: Database,

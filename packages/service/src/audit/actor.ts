@@ -1,9 +1,9 @@
-/** Who acts, as audit rows name it: a key, which may be a person's, a person without one, or what has neither. */
+/** Actor of an audit row: a key (which may belong to a person), a person without a key, or the system. */
 export type Actor = KeyActor | PersonActor | SystemActor;
 
 interface KeyActor {
   keyId: string;
-  /** Null: a key of the team's own, or of the service's. */
+  /** Null: the key belongs to the team or to the service. */
   personId?: string | null;
 }
 
@@ -12,7 +12,7 @@ interface PersonActor {
   personId: string;
 }
 
-/** The two halves of `Actor` that a request can come from: never neither of them. */
+/** The variants of `Actor` that a request can have. */
 export type Requester = Required<KeyActor> | PersonActor;
 
 interface SystemActor {
@@ -21,13 +21,13 @@ interface SystemActor {
   system: 'graft_admin' | 'graft';
 }
 
-/** The operator, by a verb of `graft admin` that works on the database, and needs no key. */
+/** The operator, running a `graft admin` command that works on the database directly and needs no key. */
 export const graftAdmin: SystemActor = { keyId: null, personId: null, system: 'graft_admin' };
 
-/** What happens without anybody's request: a budget that is spent, a file that is found damaged. */
+/** Graft itself, without a request: for example when a budget is spent or a file is found damaged. */
 export const graftItself: SystemActor = { keyId: null, personId: null, system: 'graft' };
 
-/** Of somebody who asks, no more than who that is. */
+/** Reduces a requester to the fields that identify it. */
 export function requesterOf(by: Requester): Requester {
   return by.keyId === null
     ? { keyId: null, personId: by.personId }

@@ -1,4 +1,4 @@
-/** The audit log is only added to, whoever asks, and shows what was changed by one who may change the tables themselves. */
+/** The audit log is append-only for every role, and its hash chain reveals changes by a role that may alter the tables. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
@@ -26,7 +26,7 @@ after(async () => {
 });
 
 const by = { keyId: 'key-test' };
-/** Entries that making a team leaves. */
+/** Number of entries that creating a team writes. */
 const ofNewTeam = 3;
 
 async function teamWith(entries: number): Promise<string> {
@@ -146,7 +146,7 @@ test('an entry is sealed with its transaction or not at all', async () => {
 test('entries of one team and of several, at once and in any order of chains, wait for nobody’s deed', async () => {
   const [one, two] = [await teamWith(0), await teamWith(0)];
   const before = [await lengthOf(one), await lengthOf(two), await lengthOf('')] as const;
-  // A transaction that has added to all chains, and stays open.
+  // A transaction that has appended to all chains and stays open.
   const open = new pg.Client({ connectionString: services.databaseUrl });
   await open.connect();
   await open.query('BEGIN');
@@ -157,7 +157,7 @@ test('entries of one team and of several, at once and in any order of chains, wa
     [null, two, one],
     [two, null, one],
   ];
-  // Six at once, fewer than the pool has connections, so that none waits for a turn.
+  // Six concurrent writers, fewer than the pool's connections, so none waits for a connection.
   const add = async (chains: readonly (string | null)[]) => {
     for (let n = 0; n < 12; n++)
       await inTransaction(services, async (tx) => {
@@ -224,7 +224,7 @@ test('a chain is checked page by page, and by its entries’ content alone', asy
 });
 
 describe('one who owns the tables and takes the guard away', () => {
-  /** Changes the entries of a team past their guard; resolves to what a check of its chain finds. */
+  /** Changes the entries of a team despite the guard; returns what a check of the chain finds. */
   async function tamper(statement: string, length = 6): Promise<unknown> {
     const team = await teamWith(length - ofNewTeam);
     await change(statement, team);

@@ -5,14 +5,14 @@ import { type Actor, graftAdmin } from './actor.ts';
 interface AuditEntry {
   /** `<resource>.<verb>`, e.g. `job.cancel`. */
   action: string;
-  /** Id of what it was done to. */
+  /** Id of the object of the action. */
   target: string;
   detail?: Record<string, unknown>;
 }
 
 /**
- * Writes who did what to what, in the transaction of the deed. `teamId` null: it concerns the service, not a team. `by` null:
- * `graft admin`. Nothing else writes audit rows (test/repository/audit-rule.test.ts), so none is without an actor.
+ * Writes an audit row in the transaction of the action. `teamId` null: the action concerns the service, not a team. `by` null:
+ * `graft admin`. Nothing else writes audit rows (test/repository/audit-rule.test.ts), so every row has an actor.
  */
 export async function insertAudit(
   tx: Transaction,
@@ -23,7 +23,7 @@ export async function insertAudit(
   const actor = by ?? graftAdmin;
   const { keyId, personId = null } = actor;
   const system = 'system' in actor ? actor.system : null;
-  // The types say so; this holds for values that were cast.
+  // The types guarantee an actor; this check covers values that were cast.
   if (!keyId && !personId && !system) throw new Error(`${action} on ${target}: the audit row names no actor`);
   await tx.auditEntry.create({
     data: { teamId, keyId, personId, system, action, target, detail: detail ? json(detail) : Prisma.DbNull },

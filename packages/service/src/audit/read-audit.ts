@@ -3,23 +3,23 @@ import type { Database } from '../database/database.ts';
 import type { Page } from '../database/read-page.ts';
 import type { AuditEntry, Prisma } from '../generated/client.ts';
 
-/** An entry of a team's audit log: who did what to what. */
+/** An entry of a team's audit log. */
 export interface AuditRecord extends Omit<AuditEntry, 'id' | 'teamId' | 'sequence' | 'hash'> {
-  /** Decimal; later entries have greater ones. */
+  /** Decimal; ids increase with time. */
   id: string;
-  /** Its place in the team's chain, from 1. */
+  /** Position in the team's chain, from 1. */
   sequence: number;
-  /** Hexadecimal: SHA-256 over the hash before it and its content. */
+  /** Hexadecimal SHA-256 of the previous hash and the content. */
   hash: string;
 }
 
 export interface AuditFilter {
-  /** `job.cancel`, or the beginning with a `*` behind: `job.*`. */
+  /** An action such as `job.cancel`, or a prefix followed by `*`: `job.*`. */
   action?: string | undefined;
-  /** The key or the person that acted, `graft_admin` or `graft`. */
+  /** Id of the key or person, `graft_admin` or `graft`. */
   actor?: string | undefined;
   target?: string | undefined;
-  /** The first moment, and the first one that is too late. */
+  /** Inclusive start and exclusive end. */
   since?: Date | undefined;
   until?: Date | undefined;
 }
@@ -46,7 +46,7 @@ const recordOf = ({ id, teamId: _, sequence, hash, ...row }: AuditEntry): AuditR
   hash: Buffer.from(hash ?? []).toString('hex'),
 });
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists entries, newest first. Throws GraftError `invalid_cursor`. */
 export async function listAudit(
   { db }: Database,
   teamId: string,
@@ -57,12 +57,12 @@ export async function listAudit(
   return { data: rows.slice(0, limit).map(recordOf), hasMore: rows.length > limit };
 }
 
-/** Entries read by one statement of an export. */
+/** Entries that one statement of an export reads. */
 const batch = 500;
 
 /**
- * At most `limit` entries, oldest first, those behind the entry `after`: read as they are asked for. Throws GraftError
- * `invalid_cursor` before the first.
+ * Yields at most `limit` entries after the entry `after`, oldest first, reading them on demand. Throws GraftError `invalid_cursor` before
+ * the first entry.
  */
 export function exportAudit(
   { db }: Database,

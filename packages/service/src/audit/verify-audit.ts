@@ -3,43 +3,43 @@ import type { Database } from '../database/database.ts';
 
 /** The last entry of a chain. */
 export interface AuditHead {
-  /** A team's id; empty: the installation's chain. */
+  /** Team id; empty for the installation's chain. */
   chain: string;
   sequence: number;
   /** Hexadecimal. */
   hash: string;
 }
 
-/** What is wrong with the first entry that is not as it was written. */
+/** Describes the first entry that is not as it was written. */
 export interface AuditFault {
   sequence: number;
-  /** Null: the entry is missing. */
+  /** Null if the entry is missing. */
   id: string | null;
   reason: 'missing' | 'changed' | 'unsealed' | 'head';
 }
 
 export interface AuditCheck {
   chain: string;
-  /** The last entry that is in order; the next page begins after it. */
+  /** Last valid entry; the next page starts after it. */
   last: { sequence: number; hash: string };
-  /** The end of the chain is reached, or a fault. */
+  /** Whether the check reached the end of the chain or a fault. */
   done: boolean;
   fault: AuditFault | null;
 }
 
-/** Entries that one call checks: some ten milliseconds. */
+/** Entries that one call checks, in about 10 ms. */
 const pageSize = 1_000;
 
 /**
- * By name, the installation's chain first. A chain whose head was removed is there, by its entries, with sequence 0: so a check of all
- * finds it.
+ * Lists the chains by name, the installation's first. A chain whose head row was removed is listed from its entries, with sequence 0, so
+ * that a check of all chains finds it.
  */
 export async function listAuditHeads(
   { sql }: Pick<Database, 'sql'>,
   { after, limit }: { after?: string | undefined; limit: number },
 ): Promise<{ data: AuditHead[]; hasMore: boolean }> {
   const { rows } = await sql.query<AuditHead>(
-    // One look into the index for each chain, however many entries it has.
+    // One index lookup per chain, regardless of the number of its entries.
     `WITH RECURSIVE written AS (
        SELECT min(coalesce(team_id, '')) AS chain FROM audit_log
        UNION ALL SELECT (SELECT min(coalesce(team_id, '')) FROM audit_log WHERE coalesce(team_id, '') > written.chain)
@@ -53,14 +53,14 @@ export async function listAuditHeads(
   return { data: rows.slice(0, limit), hasMore: rows.length > limit };
 }
 
-/** What a hash of the chain is: docs/decisions/0026. */
+/** Computes an entry's hash as documented in docs/decisions/0026. */
 export function auditHash(previous: string, content: string): string {
   return createHash('sha256').update(`${previous}\n${content}`).digest('hex');
 }
 
 /**
- * Checks a page of a chain: the entries after `sequence` follow one another without a gap, and each has the hash of what it says and
- * of the one before. At the end the chain's head is the last entry, and none is outside of the chain.
+ * Checks a page of a chain: the entries after `after` have consecutive numbers, and each hash covers the entry's content and the previous
+ * hash. At the end of the chain, checks that its head row matches the last entry and that no entry is outside of the chain.
  */
 export async function verifyAudit(
   { sql }: Pick<Database, 'sql'>,
@@ -73,7 +73,7 @@ export async function verifyAudit(
      FROM audit_log WHERE coalesce(team_id, '') = $1 AND sequence >= $2 ORDER BY audit_log.sequence LIMIT $3`,
     [chain, Math.max(after, 1), limit + 1],
   );
-  // Where the page does not begin at the chain's first entry, its own first is the one before.
+  // A page that does not start at the chain's first entry begins with the entry before it.
   const before = after > 0 ? rows.shift() : undefined;
   const last = { sequence: after, hash: before?.hash ?? '' };
   const broken = (fault: AuditFault): AuditCheck => ({ chain, last, done: true, fault });
@@ -96,7 +96,7 @@ async function verifyEnd(
   chain: string,
   last: { sequence: number; hash: string },
 ): Promise<AuditFault | null> {
-  // One statement, so one moment: entries may have been added since the page was read.
+  // One statement gives a consistent snapshot: entries may have been added since the page was read.
   const { rows } = await sql.query<{ head: string | null; newest: string | null; unsealed: string | null }>(
     `SELECT head.sequence || ' ' || encode(head.hash, 'hex') AS head,
        (SELECT sequence || ' ' || encode(hash, 'hex') FROM audit_log

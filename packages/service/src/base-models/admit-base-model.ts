@@ -7,13 +7,13 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { BaseModelCatalogue, LocalBaseModel } from './catalogue.ts';
 
-/** What each database has admitted, and when: a completion need not ask again for a minute. */
+/** The models that each database has admitted, and when: a completion skips the query for a minute. */
 const admitted = new WeakMap<object, Map<string, { digest: string; until: number }>>();
 const admittedMs = 60_000;
 
 /**
- * Its digest, once that is known to be the one under which this installation first used the model; the first use records it. Throws
- * GraftError `base_model_changed`: this machine's weights are others, damaged or replaced; nothing may be made with them.
+ * Returns the model's digest after comparing it with the one recorded when this installation first used the model; the first use records
+ * it. Throws GraftError `base_model_changed` if the weights on this machine differ, damaged or replaced: they must not be used.
  */
 export async function admitBaseModel(
   { db, log }: Pick<Database, 'db'> & { log: Logger },
@@ -25,7 +25,7 @@ export async function admitBaseModel(
   admitted.set(db, known);
   const before = known.get(id);
   if (before?.digest === digest && performance.now() < before.until) return digest;
-  // Which weights a model has is the installation's, whoever's job is the first to use it.
+  // The record belongs to the installation, not to the team whose job uses the model first.
   const recorded = await asSystem(async () => {
     await db.baseModel.createMany({ data: [{ id, digest }], skipDuplicates: true });
     return await db.baseModel.findFirst({ where: { id } });
@@ -45,7 +45,7 @@ export async function admitBaseModel(
   return digest;
 }
 
-/** Reads opened weights through and logs those that have changed without a trace: `admitBaseModel` refuses them from then on. */
+/** Rereads opened weights and logs silent changes on disk; `admitBaseModel` rejects changed models from then on. */
 export async function scrubBaseModels(
   { baseModels, log }: { baseModels: Pick<BaseModelCatalogue, 'scrub'>; log: Logger },
   signal: AbortSignal,
@@ -62,12 +62,12 @@ export interface RecordedBaseModel {
   createdAt: Date;
 }
 
-/** The base models that were used, and the weights of their first use. */
+/** Lists the base models used so far, with the digest of their first use. */
 export async function listRecordedBaseModels({ db }: Pick<Database, 'db'>): Promise<RecordedBaseModel[]> {
   return await db.baseModel.findMany({ orderBy: { id: 'asc' } });
 }
 
-/** The next use of the model records its weights anew. False: it was never used. */
+/** Forgets the recorded digest: the next use of the model records its weights again. Returns false if the model was never used. */
 export async function forgetBaseModel(db: Database, id: string, by: Actor): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.baseModel.deleteMany({ where: { id } });

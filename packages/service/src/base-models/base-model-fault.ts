@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { GraftError } from '@graft/peft-core/config';
 
-/** Codes of files that are broken or of an unknown kind. Their messages help team and operator. */
+/** Error codes of broken or unknown files. Their messages help both team and operator. */
 const ofFiles = new Set([
   'invalid_model',
   'invalid_model_config',
@@ -13,22 +13,22 @@ const ofFiles = new Set([
   'unsupported_tokenizer',
   'tensor_not_found',
 ]);
-/** Codes of a Hub that refuses, whose address and token are the operator's business. */
+/** Error codes of a Hub that denies access; its address and token concern only the operator. */
 const ofHub = new Set(['base_model_not_found', 'base_model_access_denied']);
 
-/** Whether an error of this code about a base model stays until the operator acts: trying again mends nothing. */
+/** Returns whether an error about a base model persists until the operator acts, so that retrying is useless. */
 export function isLastingModelFault(code: string): boolean {
   return ofFiles.has(code) || ofHub.has(code);
 }
 
 /**
- * What is wrong with a base model, as a team may see it. It is a fault of the system, since the operator chose the model,
- * and names model and file but not where they lie. Only a fault of the files is told with its reason; of any other the
- * reason is in `cause` alone. `places` are folders and files whose paths the message may hold.
+ * Returns the error about a base model that a team may see. It is a system fault, since the operator chose the model, and names the model
+ * and the file but no path. Only faults of the files include their reason; for any other error the reason is only in `cause`. `places`
+ * are folders and files whose paths the message may contain.
  */
 export function baseModelFault(error: unknown, id: string, places: readonly string[]): GraftError {
   const options = { fault: 'system', param: 'model', cause: error } as const;
-  // A missing folder: the code means a team's file elsewhere.
+  // Means a missing folder here; to a team the code `file_not_found` means an uploaded file.
   const known = error instanceof GraftError && error.code !== 'file_not_found';
   const code = known ? error.code : 'base_model_unavailable';
   if (!known || !ofFiles.has(code)) {
@@ -42,9 +42,9 @@ export function baseModelFault(error: unknown, id: string, places: readonly stri
   );
 }
 
-/** `/models/tiny/config.json` as `config.json`, and `/models/tiny` alone as `tiny`. */
+/** Shortens paths: `/models/tiny/config.json` to `config.json`, and `/models/tiny` to `tiny`. */
 function withoutPlaces(message: string, places: readonly string[]): string {
-  // The longest first: a folder may lie in another.
+  // The longest first: one folder may contain another.
   return places
     .toSorted((a, b) => b.length - a.length)
     .reduce(

@@ -116,7 +116,7 @@ test('a model whose weights are gone when they are digested is told so, without 
   assert.match(await model.digest(), /^[0-9a-f]{64}$/);
 });
 
-/** Serves a tiny model as the Hub does, to whoever has the token. */
+/** Serves a tiny model as the Hub does, to requests with the token. */
 async function startHub(): Promise<HubServer> {
   const hub = await HubServer.start();
   await writeTinyModel(path.join(folder, 'published'));

@@ -2,16 +2,16 @@ import type { BaseModel, HubModel } from '@graft/peft-core/files';
 import type { PackedTokenizer } from '@graft/peft-core/text';
 
 export interface BaseModelEntry {
-  /** What requests name as `model`. */
+  /** Name that requests use as `model`. */
   id: string;
-  /** Where it comes from; for logs and the operator. */
+  /** Origin of the model; for logs and the operator. */
   source: 'bundled' | 'operator' | 'hub' | 'added';
-  /** The same model on the Hugging Face Hub; null: it is known by its files alone. */
+  /** The same model on the Hugging Face Hub; null if it is known only by its files. */
   hub: HubModel | null;
   createdAt: Date;
 }
 
-/** One that the configuration names. */
+/** A base model that the configuration names. */
 export interface ConfiguredEntry extends BaseModelEntry {
   source: 'bundled' | 'operator' | 'hub';
 }
@@ -25,53 +25,53 @@ export interface LocalBaseModel {
   config: Record<string, unknown>;
   generationConfig: BaseModel['generationConfig'];
   tokenizer: PackedTokenizer;
-  /** Names and shapes of its weights. */
+  /** Names and shapes of the weights. */
   tensors: Pick<BaseModel['tensors'], 'has' | 'info'>;
-  /** Folder where `digest` is kept, for a process that opens the model at `path` itself. */
+  /** Folder that caches `digest`, for a process that opens the model at `path` itself. */
   digestCache: string;
-  /** Files that hold its weights. */
+  /** Files that hold the weights. */
   weightFiles: readonly string[];
-  /** SHA-256 over the weights, of the files as they are now; computed once for each state of them and cached. */
+  /** Returns the SHA-256 of the current weight files; computed once per state of the files and cached. */
   digest(): Promise<string>;
 }
 
 /**
- * The model, fetched first if it must be. Null: the id names none. Throws `baseModelFault` when it cannot be fetched or
- * read: a system fault whose message holds no path.
+ * Returns the model, fetching it first if needed. Null: unknown id. Throws `baseModelFault` if the model cannot be fetched or read: a
+ * system fault whose message contains no path.
  */
 type GetBaseModel = (
   id: string,
   options?: { onProgress?: ((message: string) => void) | undefined; signal?: AbortSignal | undefined },
 ) => Promise<LocalBaseModel | null>;
 
-/** The models of the configuration: never a path or a pattern from a request. */
+/** The configured models; ids from requests never act as paths or patterns. */
 export interface ConfiguredCatalogue {
-  /** The bundled models, the operator's entries, and Hub ids allowed by their whole name. */
+  /** Lists the bundled models, the operator's entries, and the Hub ids that are allowed by their full name. */
   list(): Promise<ConfiguredEntry[]>;
-  /** Whether the id names an entry or matches an allowed Hub pattern; downloads nothing. */
+  /** Returns whether the id names an entry or matches an allowed Hub pattern; downloads nothing. */
   has(id: string): Promise<boolean>;
-  /** The same, at once. */
+  /** Synchronous form of `has`. */
   knows(id: string): boolean;
   get: GetBaseModel;
   /**
-   * Reads the weights of the models that were opened here through, slowly, each once a week. Answers the ids of those whose bytes
-   * have changed without a trace; `digest` tells of it from then on.
+   * Slowly rereads the weights of the models opened here, each once a week. Returns the ids of models whose bytes changed silently; their
+   * `digest` reflects the change from then on.
    */
   scrub(signal?: AbortSignal): Promise<string[]>;
 }
 
-/** The models that may be fine-tuned or called: of the configuration, and those that the operator has added. */
+/** The models that can be fine-tuned or called: configured models and models that the operator added. */
 export interface BaseModelCatalogue extends Pick<ConfiguredCatalogue, 'scrub'> {
-  /** Whether an id is the configuration's, so that none of the same can be added. */
+  /** Returns whether the id is a configured model's, so that no added model can use it. */
   isConfigured(id: string): boolean;
-  /** The models of the configuration, whoever may see them. */
+  /** Lists the configured models regardless of which teams may see them. */
   configured(): Promise<ConfiguredEntry[]>;
-  /** What a team sees, those of the configuration first. */
+  /** Lists the models that a team sees, configured models first. */
   list(teamId: string): Promise<BaseModelEntry[]>;
-  /** Whether a team may begin something with a model of this id; one that it may not see is as one that does not exist. */
+  /** Returns whether a team may start something with this model; a model that the team may not see counts as missing. */
   has(id: string, teamId: string): Promise<boolean>;
-  /** Whether the operator lets a team use the model, hidden or not: for what was trained on it. */
+  /** Returns whether the operator lets a team use the model, hidden or not: for adapters that were trained on it. */
   permits(id: string, teamId: string): Promise<boolean>;
-  /** Whoever asks: of an accepted job, whose team may have seen it then. */
+  /** Ignores permissions: for accepted jobs, whose team saw the model when it created them. */
   get: GetBaseModel;
 }

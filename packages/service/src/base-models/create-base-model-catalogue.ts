@@ -10,7 +10,7 @@ import { prepareToRead } from './read-model.ts';
 
 type CatalogueEnv = Pick<ServiceEnv, 'cacheDir' | 'baseModelsFile' | 'hubAllow' | 'hfEndpoint' | 'hfToken'>;
 
-/** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model yet, but gets ready to. */
+/** Reads the operator's file; throws an error that names the fault if the file is invalid. Opens no model yet, but warms up the reader. */
 export async function createBaseModelCatalogue(env: CatalogueEnv): Promise<ConfiguredCatalogue> {
   const { entries, find } = await listBaseModels(env);
   const opened = new OpenedModels();
@@ -35,7 +35,7 @@ async function open(
   { cacheDir, hfEndpoint, hfToken }: CatalogueEnv,
   onProgress: ((message: string) => void) | undefined,
 ): Promise<LocalBaseModel> {
-  // An error may hold any path under these.
+  // An error message may contain any path below these.
   const places = ['folder' in spec ? spec.folder : cacheDir];
   const location = await resolveBaseModel(spec, {
     cacheDir,

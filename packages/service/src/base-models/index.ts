@@ -1,4 +1,4 @@
-/** What the trainer and the command's local verbs need of base models: no Postgres, no queue. */
+/** Base-model functions for the trainer and the local commands: they need no Postgres and no queue. */
 
 export { cacheFolder, digestFolder } from '../environment/cache-folder.ts';
 export { baseModelFault, isLastingModelFault } from './base-model-fault.ts';

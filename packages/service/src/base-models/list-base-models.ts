@@ -23,9 +23,9 @@ interface ListedModel extends ConfiguredEntry {
   spec: BaseModelSpec;
 }
 
-/** The ids that name base models: API, worker and the command's local verbs know no others. */
+/** The ids that name base models; API, worker and the local commands use the same list. */
 export interface ListedModels {
-  /** The bundled models, the operator's entries, and Hub ids allowed by their whole name; by id. */
+  /** The bundled models, the operator's entries, and the Hub ids that are allowed by their full name, keyed by id. */
   entries: Map<string, ListedModel>;
   /** Null: the id names no entry and matches no allowed Hub pattern. */
   find(id: string): BaseModelSpec | null;
@@ -43,7 +43,7 @@ const bundled = packagedModels.map(
 
 const onHub = (id: string): HubModel => ({ id, quantization: null });
 
-/** Reads the operator's file; throws, naming the fault, when that is broken. Opens no model. */
+/** Reads the operator's file; throws an error that names the fault if the file is invalid. Opens no model. */
 export async function listBaseModels(
   env: Pick<ServiceEnv, 'baseModelsFile' | 'hubAllow'>,
 ): Promise<ListedModels> {
@@ -84,7 +84,7 @@ async function readOperatorFile(file: string): Promise<ListedModel[]> {
     source: 'operator',
     hub: 'hub' in spec ? onHub(spec.hub) : null,
     createdAt: mtime,
-    // Relative folders count from the file that names them.
+    // Relative folders are resolved against the folder of the file that names them.
     spec: 'folder' in spec ? { folder: path.resolve(path.dirname(file), spec.folder) } : spec,
   }));
 }

@@ -5,8 +5,8 @@ import type { LocalBaseModel } from './catalogue.ts';
 import { type ReadLimits, readModel } from './read-model.ts';
 
 /**
- * The model at a place on this machine. `places` are folders whose paths an error may hold. Throws `baseModelFault`, as `digest` does
- * later.
+ * Opens the model at a path on this machine. `places` are folders whose paths an error may contain. Throws `baseModelFault`, as does
+ * `digest` later.
  */
 export async function openLocalModel(
   id: string,
@@ -34,7 +34,7 @@ export async function openLocalModel(
     digestCache,
     digest: async () =>
       await modelDigest(model.weightFiles, digestCache).catch(async (error: unknown) => {
-        // Reading them finds what is wrong with files that are gone.
+        // Reading the model again reports what is wrong, for example missing files.
         await readModel(location, limits).catch(asFault);
         return asFault(error);
       }),

@@ -1,10 +1,10 @@
 import { rehashWeights } from '@graft/peft-core/files';
 import type { LocalBaseModel } from './catalogue.ts';
 
-/** How weights are read that nobody waits for. */
+/** Age and rate at which weights are reread in the background. */
 const slowly = { olderThanMs: 7 * 24 * 3600 * 1000, bytesPerSecond: 16 * 2 ** 20 };
 
-/** A failure that came later than this is kept for ten times as long as it took, and at most so long. Milliseconds. */
+/** A failure that took longer than `quickMs` is cached for ten times the excess, at most `longestKept`. Milliseconds. */
 const quickMs = 20_000;
 const longestKept = 5 * 60_000;
 
@@ -12,7 +12,7 @@ const longestKept = 5 * 60_000;
 export class OpenedModels {
   readonly #opened = new Map<string, Promise<LocalBaseModel>>();
 
-  /** The wait ends with the signal; the download goes on for whoever else waits for it. */
+  /** Opens a model or joins its opening. The wait ends with the signal; the download continues for other callers. */
   async get(
     key: string,
     open: () => Promise<LocalBaseModel>,
@@ -24,7 +24,7 @@ export class OpenedModels {
       const opening = open();
       model = opening;
       this.#opened.set(key, opening);
-      // The next request tries again, but not at once where a try takes seconds: it would keep others waiting.
+      // The next request retries. If a try takes long, the failure is cached, so that retries do not keep others waiting.
       opening.catch(() => {
         const keptMs = Math.min(longestKept, 10 * Math.max(0, performance.now() - start - quickMs));
         const forget = () => {
@@ -37,7 +37,7 @@ export class OpenedModels {
     return await abortable(model, signal);
   }
 
-  /** As BaseModelCatalogue's. */
+  /** See `ConfiguredCatalogue.scrub`. */
   async scrub(signal?: AbortSignal): Promise<string[]> {
     const changed: string[] = [];
     for (const opening of this.#opened.values()) {

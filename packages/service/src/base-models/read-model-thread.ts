@@ -1,4 +1,4 @@
-/** Thread: reads the small files of one base model at a time, and tries its tokenizer and its chat template. */
+/** Worker thread: reads the small files of one base model at a time, and tries its tokenizer and its chat template. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parentPort } from 'node:worker_threads';
@@ -6,14 +6,14 @@ import { GraftError } from '@graft/peft-core/config';
 import { type BaseModel, openBaseModel, type TensorInfo } from '@graft/peft-core/files';
 import { loadTokenizer, type PackedTokenizer, packTokenizer } from '@graft/peft-core/text';
 
-/** What of a base model is small, and can be sent. */
+/** The small parts of a base model, which can be posted to another thread. */
 export interface ReadModel
   extends Pick<BaseModel, 'modelType' | 'config' | 'generationConfig' | 'weightFiles'> {
   tokenizer: PackedTokenizer;
   tensors: Map<string, TensorInfo>;
 }
 
-/** The file that is read now; then how it ended. A GraftError comes in parts, a fault of the program as text. */
+/** The file being read, followed by the result. A GraftError is sent as its fields, an internal error as text. */
 export type ReadMessage =
   | { reading: string }
   | { model: ReadModel }
@@ -37,7 +37,7 @@ async function read(location: string): Promise<ReadModel> {
   }
 }
 
-/** Whatever is wrong with them shows before a job or an answer needs them. Throws GraftErrors that name the file. */
+/** Finds faults before a job or an answer needs the tokenizer. Throws GraftErrors that name the file. */
 function tryTokenizer({ format, path: folder, tokenizerFiles }: BaseModel): void {
   const fileOf = (name: string) => (format === 'gguf' ? folder : path.join(folder, name));
   const jinja = fileOf('chat_template.jinja');
@@ -61,7 +61,7 @@ function tryTokenizer({ format, path: folder, tokenizerFiles }: BaseModel): void
       tokenizer.applyChatTemplate([{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true });
     }
   } catch (error) {
-    // A template may refuse what it was not made for.
+    // A template may reject the sample conversation.
     if (error instanceof GraftError && error.code === 'chat_template_error') return;
     named(error);
   }

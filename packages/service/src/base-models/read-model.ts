@@ -3,23 +3,23 @@ import { GraftError } from '@graft/peft-core/config';
 import { startWorker } from '@graft/peft-core/threads';
 import type { ReadMessage, ReadModel } from './read-model-thread.ts';
 
-/** What reading the small files of one model may take. */
+/** Limits for reading the small files of one model. */
 export interface ReadLimits {
-  /** Of the thread's heap, in MiB: a tokenizer.json with two million values becomes half a gigabyte of objects. */
+  /** Heap size of the thread in MiB: a tokenizer.json with two million values becomes half a gigabyte of objects. */
   heapMb: number;
   timeoutMs: number;
 }
 
 const defaultLimits: ReadLimits = { heapMb: 2048, timeoutMs: 120_000 };
 
-/** Threads at a time, each with a heap of its own. */
+/** Maximum number of threads, each with a separate heap. */
 const mostThreads = 2;
 let running = 0;
 const waiting: (() => void)[] = [];
 
 /**
- * Reads a base model's small files in a thread that has nothing else to do, so that neither its size nor its faults reach the event loop. Throws
- * openBaseModel's GraftErrors, and `invalid_model` naming the file whose reading went beyond the limits.
+ * Reads a base model's small files in a dedicated thread, so that neither their size nor their faults affect the event loop. Throws
+ * openBaseModel's GraftErrors, and `invalid_model` naming the file whose reading exceeded the limits.
  */
 export async function readModel(location: string, limits: ReadLimits = defaultLimits): Promise<ReadModel> {
   if (running >= mostThreads) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -27,14 +27,14 @@ export async function readModel(location: string, limits: ReadLimits = defaultLi
   try {
     return await readInThread(location, limits);
   } finally {
-    // The next one has this one's place.
+    // The next caller takes over this slot.
     const next = waiting.shift();
     if (next) next();
     else running--;
   }
 }
 
-/** A thread, and what receives its answer. */
+/** A thread and the handlers of its messages. */
 interface Reader {
   thread: Worker;
   heapMb: number;
@@ -42,9 +42,9 @@ interface Reader {
   onEnd(error: Error): void;
 }
 
-/** Threads that have nothing to do; their modules are loaded. */
+/** Idle threads whose modules are loaded. */
 const idle = new Set<Reader>();
-/** After this time without work a thread, and its memory, is ended. */
+/** Time after which an idle thread is terminated to free its memory. */
 const idleMs = 60_000;
 
 function openReader(heapMb: number): Reader {
@@ -57,7 +57,7 @@ function openReader(heapMb: number): Reader {
     idle.delete(reader);
     reader.onEnd(new Error(`The thread that reads base models ended with ${code}`));
   });
-  // A request that waits has timers and sockets of its own that keep the process alive.
+  // A waiting request keeps the process alive by its own timers and sockets.
   thread.unref();
   return reader;
 }
@@ -80,7 +80,7 @@ function takeReader(heapMb: number): Reader {
   return reader;
 }
 
-/** Begins to load a thread's modules, so that the first request for a model need not wait for them. */
+/** Starts loading a thread's modules, so that the first request for a model does not wait for them. */
 export function prepareToRead(): void {
   if (idle.size === 0) giveBack(openReader(defaultLimits.heapMb));
 }

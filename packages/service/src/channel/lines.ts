@@ -1,14 +1,14 @@
 import { Value } from 'typebox/value';
 import { type GenerationLine, GenerationLineSchema } from './protocol.ts';
 
-/** Longest line of an answer, in characters. A token takes far less. */
+/** Maximum line length of a response, in characters. A token takes far less. */
 const maxLine = 1024 * 1024;
 
 export function encodeLine(line: GenerationLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The lines of an answer. Throws for a line that is not of the protocol. */
+/** Parses the lines of a response. Throws for a line that does not match the protocol. */
 export async function* decodeLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<GenerationLine> {
   for await (const text of textLines(body)) {
     const line = parseLine(text);
@@ -17,7 +17,7 @@ export async function* decodeLines(body: AsyncIterable<Uint8Array>): AsyncGenera
   }
 }
 
-/** Null for what is not JSON: the error would quote it, and it may be part of an answer. */
+/** Returns null for text that is not JSON: a thrown error would quote it, and it may be part of an answer. */
 function parseLine(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -26,7 +26,7 @@ function parseLine(text: string): unknown {
   }
 }
 
-/** The lines of a stream of UTF-8, without their ends; empty ones are left out. */
+/** Splits a UTF-8 stream into lines without their terminators; skips empty lines. */
 async function* textLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';
@@ -40,7 +40,7 @@ async function* textLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<strin
   if (rest !== '') yield rest;
 }
 
-/** Resolves to `values` once the first of them is there. Throws what is thrown before that. */
+/** Resolves to `values` once the first value is available. Throws the errors that occur before that. */
 export async function startReading<T>(values: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
   const first = await values.next();
   async function* all(): AsyncGenerator<T> {

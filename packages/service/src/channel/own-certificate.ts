@@ -1,12 +1,12 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
-/** PEM texts. */
+/** Certificate and private key in PEM. */
 export interface OwnCertificate {
   cert: string;
   key: string;
 }
 
-/** One field of DER: a tag, the length of what follows, and that. */
+/** Encodes one DER field: tag, length and content. */
 function der(tag: number, ...parts: Uint8Array[]): Buffer {
   const body = Buffer.concat(parts);
   const bytes = body.length > 255 ? [0x82, body.length >> 8, body.length & 255] : [0x81, body.length];
@@ -16,12 +16,12 @@ function der(tag: number, ...parts: Uint8Array[]): Buffer {
 const sequence = (...parts: Uint8Array[]) => der(0x30, ...parts);
 const ecdsaWithSha256 = sequence(der(0x06, Buffer.from('2a8648ce3d040302', 'hex')));
 const commonName = der(0x06, Buffer.from('550403', 'hex'));
-/** The clocks of two machines may differ. It ends with the process that made it, and RFC 5280 has this for a date without end. */
+/** Covers clock skew between machines. The key ends with its process; RFC 5280 defines this date for "no expiry". */
 const validity = sequence(der(0x17, Buffer.from('200101000000Z')), der(0x18, Buffer.from('99991231235959Z')));
 
 /**
- * A key pair, and a certificate (X.509, RFC 5280) that it has signed itself: who is shown it beforehand, as by a worker's row, knows that
- * the other end of a TLS connection is who holds the key.
+ * Generates a key pair and a self-signed certificate (X.509, RFC 5280). A client that received the certificate beforehand, for example from
+ * a worker's row, can verify that the TLS peer holds the key.
  */
 export function makeCertificate(name: string): OwnCertificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -1,8 +1,8 @@
 /**
- * What API and worker say to each other when text is generated: `POST /internal/generate` on the worker's internal
- * server, with a token that the API has signed for that worker, a `GenerationRequest` as its body and one `GenerationLine` per line as its answer. Both
- * sides send the version of the protocol that they speak in `protocolHeader`. A side that gets another version, or a message
- * that it cannot read from a Graft without this header, logs it; the worker answers 503, and the API asks another worker.
+ * Protocol between API and worker for generating text: `POST /internal/generate` on the worker's internal server, with a token that the API
+ * has signed for that worker. The request body is a `GenerationRequest`; each line of the response is a `GenerationLine`. Both sides send
+ * their protocol version in `protocolHeader`. A side that receives another version, or an unreadable message without this header, logs
+ * it; the worker answers 503, and the API asks another worker.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { MessageSchema } from '@graft/peft-core/chat';
@@ -11,22 +11,22 @@ import { type Static, type TSchema, Type } from 'typebox';
 
 export const generationPath = '/internal/generate';
 
-/** Raise it with each change that a process with the number before cannot read. An optional field needs no other number. */
+/** Raise it with each change that processes of the previous version cannot read. An optional field needs no new version. */
 export const generationProtocol = 1;
 export const protocolHeader = 'x-graft-protocol';
 
-/** The version that the sender speaks. Null: its Graft is older than that header. */
+/** Returns the sender's protocol version. Null: the sender's Graft predates the header. */
 export function protocolOf(headers: IncomingHttpHeaders): number | null {
   const value = headers[protocolHeader];
   return typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : null;
 }
 
-/** Names the team that asks, so that teams take turns. A worker of an earlier version passes over it. */
+/** Names the requesting team, so that teams take turns. Workers of earlier versions ignore it. */
 export const teamHeader = 'x-graft-team';
 
 /**
- * Names, separated by commas, the sampling fields that the request leaves to the model. The body holds OpenAI's defaults of them, and a worker of
- * an earlier version, which passes over this header, takes these.
+ * Comma-separated names of the sampling fields that the request leaves to the model. The body holds OpenAI's defaults for them; workers of
+ * earlier versions use those, since they ignore this header.
  */
 export const modelDefaultsHeader = 'x-graft-model-defaults';
 
@@ -41,44 +41,44 @@ const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null
 const requestProperties = {
   /** Catalogue id. */
   base_model: Type.String(),
-  /** Null: the plain base model. */
+  /** Null: the base model without an adapter. */
   adapter: nullable(
     Type.Object(
       {
         version_id: Type.String(),
         /** Name in the artifact store. */
         artifact: Type.String({ pattern: '^[0-9a-f]{64}(?:-[0-9A-Za-z]{8}-[0-9a-f]{8})?$' }),
-        /** Whether its files were found damaged, and are to be read through before they are used. */
+        /** Whether its files were found damaged and must be verified before use. */
         suspect: Type.Boolean(),
-        /** Of the base model's weights when the adapter was trained. */
+        /** Digest of the base model's weights when the adapter was trained. */
         base_digest: Type.String(),
       },
       closed,
     ),
   ),
-  /** Null: as many as fit in the context. */
+  /** Null: as many tokens as fit into the context. */
   max_tokens: nullable(Type.Integer({ minimum: 1 })),
   temperature: Type.Number({ minimum: 0 }),
   top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
-  /** These three are left out where they change nothing: a worker of an earlier version does not know them. */
+  /** The next three are omitted where they have no effect: workers of earlier versions do not know them. */
   top_k: Type.Optional(Type.Integer({ minimum: 1 })),
   min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   repetition_penalty: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
   stop: Type.Array(Type.String()),
   seed: nullable(Type.Integer()),
   /**
-   * Tell each token's probability, and so many of the most probable ones. Left out where none is wanted: a worker of an earlier version does
-   * not know it.
+   * Return the log probability of each token, and of this number of the most probable tokens. Omitted if not requested: workers of earlier
+   * versions do not know it.
    */
   logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
-  /** Special tokens in the text are tokens. Left out where they are plain text: a worker of an earlier version does not know it. */
+  /** Parse special tokens in the text. Omitted if they are plain text: workers of earlier versions do not know it. */
   allow_special_tokens: Type.Optional(Type.Boolean()),
 };
-/** Variables of the chat template. Left out where there are none: a worker of an earlier version does not know them. */
+/** Variables of the chat template. Omitted if there are none: workers of earlier versions do not know them. */
 const chat_template_kwargs = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
 const Message = Type.Pick(MessageSchema, ['role', 'content'], closed);
 
-/** A conversation or a text to go on with. */
+/** A conversation or a text to continue. */
 export const GenerationRequestSchema = Type.Union([
   Type.Object(
     { ...requestProperties, messages: Type.Array(Message, { minItems: 1 }), chat_template_kwargs },
@@ -91,7 +91,7 @@ export type GenerationRequest = Static<typeof GenerationRequestSchema> & {
   model_defaults?: readonly SamplingField[];
 };
 
-/** Tokens, as in OpenAI's answers. */
+/** Token counts, as in OpenAI's responses. */
 export const UsageSchema = Type.Object({
   prompt_tokens: Type.Integer(),
   completion_tokens: Type.Integer(),
@@ -107,7 +107,7 @@ export const UsageSchema = Type.Object({
 export type Usage = Static<typeof UsageSchema>;
 
 const Likelihood = { token: Type.String(), logprob: Type.Number() };
-/** A token that was taken, its probability's natural logarithm, and the most probable ones in its place, in order. */
+/** A sampled token, its log probability, and the most probable tokens at its position in descending order. */
 export const LikelyTokensSchema = Type.Object({ ...Likelihood, top: Type.Array(Type.Object(Likelihood)) });
 export type LikelyTokens = Static<typeof LikelyTokensSchema>;
 
@@ -116,9 +116,9 @@ export const GenerationLineSchema = Type.Union([
   Type.Object({
     type: Type.Literal('token'),
     text: Type.String(),
-    /** Where the request asks for it. A token that completes no character has no text, and text that was held back no token. */
+    /** Present if requested. A token that completes no character has no text, and text that was held back has no token. */
     likely: Type.Optional(LikelyTokensSchema),
-    /** So far, as in `usage`: what is counted of an answer that is cut off. Workers of an earlier version do not say it. */
+    /** Counts so far, as in `usage`, for an answer that is cut off. Workers of earlier versions omit them. */
     prompt_tokens: Type.Optional(Type.Integer()),
     completion_tokens: Type.Optional(Type.Integer()),
   }),
@@ -129,12 +129,12 @@ export const GenerationLineSchema = Type.Union([
   }),
   Type.Object({
     type: Type.Literal('error'),
-    /** 503: another worker may answer. Below 500: the user's fault, told in full. */
+    /** 503: another worker may answer. Below 500: the user's fault, with its full message. */
     status: Type.Integer(),
     code: Type.String(),
     message: Type.String(),
     param: nullable(Type.String()),
-    /** Read and written until then. Workers of an earlier version leave them out. */
+    /** Tokens read and written so far. Workers of earlier versions omit them. */
     prompt_tokens: Type.Optional(Type.Integer()),
     completion_tokens: Type.Optional(Type.Integer()),
   }),

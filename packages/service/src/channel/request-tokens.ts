@@ -3,31 +3,31 @@ import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { SecretRing } from '../secrets/secret-ring.ts';
 
-/** Milliseconds that a token is good for: clocks of two machines may differ by about as much. */
+/** Lifetime of a token in milliseconds; the clocks of two machines may differ by about as much. */
 const lifetimeMs = 5 * 60_000;
-/** A key that no API has used for so long is not trusted any more. */
+/** A key that no API process has used for this long is no longer trusted. */
 const trusted = '1 hour';
-/** Milliseconds between two looks at Postgres for a key that is not known. */
+/** Minimum interval between queries for unknown keys, in milliseconds. */
 const refreshMs = 1_000;
 
-/** Before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410). */
+/** DER prefix of a 32-byte Ed25519 private key in PKCS#8 (RFC 8410). */
 const pkcs8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-/** The same in each API process, and nowhere else: it follows from the pepper, which workers do not hold. */
+/** Derives the signing key from the pepper, so all API processes share it. Workers do not have the pepper. */
 function signingKey(pepper: string): KeyObject {
   const seed = Buffer.from(hkdfSync('sha256', pepper, 'graft', 'requests to workers', 32));
   return createPrivateKey({ key: Buffer.concat([pkcs8, seed]), format: 'der', type: 'pkcs8' });
 }
 
-/** For one request to one worker. To any other one it is worth nothing, so neither is it to whoever takes it there. */
+/** Signs a token for one request to one worker. No other worker accepts it, so a worker that receives a token cannot reuse it. */
 export function signRequest({ versions }: Pick<SecretRing, 'versions'>, workerId: string): string {
-  // The key of a version that was added a moment ago may not be published yet.
+  // The newest version's key may not be published yet.
   const { secret: pepper } = versions.at(-1)!;
   const payload = Buffer.from(JSON.stringify({ worker: workerId, until: Date.now() + lifetimeMs }));
   return `${payload.toString('base64url')}.${sign(null, payload, signingKey(pepper)).toString('base64url')}`;
 }
 
-/** Writes what workers check tokens with. Again and again: keys of a pepper that was dropped are forgotten. */
+/** Publishes the public keys with which workers verify tokens. Called repeatedly, since keys of dropped peppers expire. */
 export async function publishChannelKeys({
   sql,
   secrets,
@@ -43,7 +43,7 @@ export async function publishChannelKeys({
   );
 }
 
-/** Whether a token is for this worker and by an API of this installation. Keys known before stay while Postgres is away. */
+/** Returns a check that an API of this installation signed a token for this worker. Keeps known keys while Postgres is unavailable. */
 export function createTokenCheck(
   { sql }: Pick<Database, 'sql'>,
   workerId: string,
@@ -63,7 +63,7 @@ export function createTokenCheck(
     );
     keys = rows.map(({ key }) => createPublicKey({ key, format: 'der', type: 'spki' }));
   };
-  // Requests that come together all wait for one look.
+  // Concurrent requests share one query.
   const refresh = async () => {
     if (performance.now() - lookedAt >= refreshMs) {
       reading = read().finally(() => {

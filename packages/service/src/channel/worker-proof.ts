@@ -1,16 +1,16 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** What a worker announces: who it is, where it listens, and what it shows there. */
+/** What a worker announces: its id, its address, and its certificate. */
 interface Announced {
   id: string;
   address: string | null;
-  /** PEM. Null: it listens in the clear, or shows a certificate of the operator's authority. */
+  /** PEM. Null: the worker listens without TLS, or uses a certificate of the operator's authority. */
   certificate: string | null;
 }
 
 /**
- * Shows that who wrote the row holds GRAFT_INTERNAL_TOKEN, the secret that makes a process a worker. A login of the database alone
- * cannot make one, nor point that of another row elsewhere.
+ * Computes a proof that the writer of the row holds GRAFT_INTERNAL_TOKEN, the secret of workers. Access to the database alone is not enough
+ * to add a worker or to redirect an existing one to another address.
  */
 export function proveWorker(internalToken: string, { id, address, certificate }: Announced): Buffer {
   const hmac = createHmac('sha256', `graft worker ${internalToken}`);
@@ -22,7 +22,7 @@ export function isProved(internalToken: string, worker: Announced & { proof: Uin
   return worker.proof?.length === expected.length && timingSafeEqual(worker.proof, expected);
 }
 
-/** Whether only this machine reaches the address, which nobody else then listens in on. */
+/** Returns whether the address is reachable only from this machine, so that no network peer can listen in. */
 export function isLoopback(address: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(new URL(address).hostname);
 }

@@ -1,47 +1,47 @@
 import path from 'node:path';
 
-/** The one place that knows how the data folder is laid out. All paths are below `root`. */
+/** Layout of the data folder. All paths are below `root`. */
 export function dataFolder(root: string) {
   const files = path.join(root, 'files');
   const artifacts = path.join(root, 'artifacts');
   const staging = path.join(root, 'staging');
   const checkpoints = path.join(root, 'checkpoints');
   return {
-    /** The embedded Postgres; `postgres/cluster.ts` knows what lies in it. */
+    /** The embedded Postgres; `postgres/cluster.ts` defines the layout below. */
     postgres: path.join(root, 'postgres'),
-    /** Pepper and internal token, where the environment gives none. */
+    /** Pepper and internal token, unless the environment sets them. */
     secrets: path.join(root, 'secrets'),
-    /** Says which installation's folder it is. */
+    /** Identifies the installation to which the folder belongs. */
     mark: path.join(root, 'data-folder-id'),
-    /** Lines of log of what `npm start` runs. */
+    /** Log files of the processes that `npm start` runs. */
     logs: path.join(root, 'logs'),
-    /** What processes write to see whether they can. */
+    /** Files that processes write to test whether the folder is writable. */
     probes: path.join(root, 'probes'),
-    /** A folder for each worker: what its confined children see of the data folder. */
+    /** A folder for each worker: the part of the data folder that its sandboxed child processes see. */
     slots: path.join(root, 'slots'),
     files,
-    /** Uploads that are not complete. */
+    /** Incomplete uploads. */
     incoming: path.join(files, 'incoming'),
-    /** An upload, by its key in the file store. A folder for each first two letters, so that none grows too large. */
+    /** An upload, by its key in the file store. One folder per two-letter prefix, so that none grows too large. */
     file: (key: string) => path.join(files, key.slice(0, 2), key),
     artifacts,
-    /** The files of an adapter version, by its name in the artifact store, which begins with its digest. */
+    /** The files of an adapter version, by its name in the artifact store, which starts with its digest. */
     artifact: (name: string) => path.join(artifacts, name.slice(0, 2), name),
     /** A folder for each job. */
     staging,
-    /** What one attempt has trained and not published: of its lease, so that no two ever write the same. */
+    /** Unpublished output of one attempt: specific to its lease, so that no two attempts write to the same folder. */
     staged: (jobId: string, epoch: number, token: string | null) =>
       path.join(staging, jobId, String(epoch), token ?? ''),
     /** A folder for each job. */
     checkpoints,
-    /** The checkpoints of a job, across its attempts. */
+    /** The checkpoints of a job, from all its attempts. */
     checkpointsOf: (jobId: string) => path.join(checkpoints, jobId),
-    /** What this machine has fetched of a store that lies elsewhere. */
+    /** Local cache of a remote store. */
     cache: path.join(root, 'cache'),
   };
 }
 
-/** Absolute folder of a checkpoint's key: `checkpoints/<jobId>`, `checkpoints/<jobId>/<epoch>/<token>` or one below. */
+/** Returns the absolute folder of a checkpoint key: `checkpoints/<jobId>`, `checkpoints/<jobId>/<epoch>/<token>` or one below. */
 export function checkpointFolder(root: string, key: string): string {
   if (!/^checkpoints(?:\/[\w-]+){1,4}$/.test(key)) throw new Error('not the key of a checkpoint');
   return path.join(root, key);

@@ -3,10 +3,10 @@ import type { Logger } from 'pino';
 import { dataFolder } from './data-folder.ts';
 
 /**
- * Makes the data folder and the folders in it, or narrows those that are there: no other user may look into them. What a process
- * of another user must get through on its way to what is its own, whose path it knows, it may pass and not list: `passable` is
- * the data folder (the embedded Postgres of root is in there), or `folders` in it besides (trainers of another user). Folders of
- * another owner are left as they are, with a line in the log.
+ * Creates the data folder and its subfolders, or restricts existing ones: no other user may list them. A process of another user may
+ * traverse the folders on the way to its own files, whose path it knows, but not list them. `passable` names these: the data folder (it
+ * contains the embedded Postgres when Graft runs as root), or also the `folders` in it (trainers that run as another user). Folders of
+ * another owner are left unchanged and logged.
  */
 export async function secureDataFolder(
   root: string,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** The text of a small file without the space around it; null when there is none. */
+/** Returns the trimmed text of a small file; null if it does not exist. */
 export async function readText(file: string): Promise<string | null> {
   try {
     return (await readFile(file, 'utf8')).trim();
@@ -12,7 +12,7 @@ export async function readText(file: string): Promise<string | null> {
   }
 }
 
-/** As `readText`, of a file (0600) that is made when there is none: of processes that start together, one does and all read the same. */
+/** As `readText`, but creates a missing file (0600). Of processes that start together, one creates it and all read the same text. */
 export async function readOrMake(file: string, make: () => string): Promise<string> {
   const present = await readText(file);
   if (present !== null) return present;
@@ -20,7 +20,7 @@ export async function readOrMake(file: string, make: () => string): Promise<stri
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, `${make()}\n`, { mode: 0o600, flush: true });
   try {
-    // link, unlike rename, never replaces what another process has put there first.
+    // Unlike rename, link never replaces a file that another process created first.
     await link(draft, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;

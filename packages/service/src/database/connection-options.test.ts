@@ -35,7 +35,7 @@ test('the pool, transactions and single statements of Prisma alike', async () =>
 test('the queue on Postgres, its LISTENer included', async () => {
   const consumer = await services.queue.consume(async () => {}, { concurrency: 1 });
   await services.queue.depth();
-  // What a session has set can be read by itself alone: BullMQ's own connection, opened the same way, asks for both kinds.
+  // Only a session itself can read its settings. BullMQ's own connection, opened the same way, reports both kinds.
   const backend = new PostgresConnection({
     ...connectionOptions(services.databaseUrl, 'graft-queue'),
     max: 2,
@@ -52,7 +52,7 @@ test('every session on the database came by these options', async () => {
   const { rows } = await services.sql.query<{ name: string }>(
     'SELECT DISTINCT application_name AS name FROM pg_stat_activity WHERE datname = current_database() ORDER BY 1',
   );
-  // BullMQ names its LISTENer after its queue.
+  // BullMQ names its LISTEN connection after its queue.
   assert.deepEqual(
     rows.map(({ name }) => name).filter((name) => name !== 'jobs'),
     ['graft', 'graft-queue'],

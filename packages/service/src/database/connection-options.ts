@@ -1,6 +1,6 @@
 interface ConnectionOptions {
   connectionString: string;
-  /** Settings of the session, as `postgres -c` takes them. */
+  /** Session settings, in the syntax of `postgres -c`. */
   options: string;
   application_name: string;
   keepAlive: boolean;
@@ -9,14 +9,14 @@ interface ConnectionOptions {
   query_timeout: number;
 }
 
-/** Milliseconds that Postgres lets one statement run, and wait for one lock. */
+/** Milliseconds after which Postgres cancels a statement or a wait for a lock. */
 const statementMs = 15_000;
 const lockMs = 2_000;
 
-/** Milliseconds until Postgres ends a transaction whose client says nothing: a frozen process holds no lock for longer. */
+/** Milliseconds until Postgres ends an idle transaction, so that a frozen process does not hold its locks for longer. */
 const idleTransactionMs = 5_000;
 
-/** What Postgres holds every session to. The last four find a peer that is gone without a word; they need TCP. */
+/** Limits of every session. The TCP settings detect a peer that vanished; they do not apply to Unix sockets. */
 const sessionSettings = {
   timezone: 'UTC',
   statement_timeout: statementMs,
@@ -29,8 +29,8 @@ const sessionSettings = {
 };
 
 /**
- * How every connection to Postgres is opened: nothing on it waits for ever, and it holds nobody up for ever. Parameters
- * and `options` of the URL come on top, and win.
+ * Returns the options for every connection to Postgres: no wait on it is unbounded, and it cannot block others without bound. Parameters
+ * and `options` of the URL are appended and take precedence.
  */
 export function connectionOptions(url: string, applicationName: string): ConnectionOptions {
   const plain = new URL(url);
@@ -44,7 +44,7 @@ export function connectionOptions(url: string, applicationName: string): Connect
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 5_000,
-    // After Postgres's own limit, whose error leaves the connection usable: only for a server that hangs.
+    // Longer than Postgres's own limit, whose error leaves the connection usable: only applies if the server hangs.
     query_timeout: statementMs + 5_000,
   };
 }

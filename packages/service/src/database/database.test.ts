@@ -145,7 +145,7 @@ describe('migrations', () => {
       { finished: false, rolledBack: true },
       { finished: true, rolledBack: false },
     ]);
-    // Killed between the commit of the migration and that of its row.
+    // As if the process was killed between the commit of the migration and that of its bookkeeping row.
     await services.sql.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [left.name]);
     await leave();
     await assert.rejects(

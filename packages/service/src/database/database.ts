@@ -7,21 +7,21 @@ import { connectionOptions } from './connection-options.ts';
 import { type DatabaseRole, FencedPool, roleOf } from './fenced-pool.ts';
 import type { Behalf } from './on-behalf-of.ts';
 
-/** The two ways to Postgres, over one pool of connections: docs/decisions/0008-prisma-and-sql.md says which is for what. */
+/** Two interfaces to Postgres over one connection pool; docs/decisions/0008-prisma-and-sql.md explains when to use which. */
 export interface Database {
-  /** Plain reads and writes, and every transaction. */
+  /** For plain reads and writes, and for every transaction. */
   db: PrismaClient;
-  /** Single statements on hot paths. */
+  /** For single statements on hot paths. */
   sql: pg.Pool;
 }
 
-/** What `inTransaction` hands out: typed reads and writes, and `$queryRaw` for guarded updates, on one connection. */
+/** Argument of the work in `inTransaction`: typed reads and writes, and `$queryRaw` for guarded updates, on one connection. */
 export type Transaction = Prisma.TransactionClient;
 
 /**
- * One pool of at most 10 connections, each with the limits of `connectionOptions` and under the role and team that its user runs
- * for. Connects when first used, to a migrated database. `queryMs`: milliseconds until a query is given up whose server hangs.
- * `unsaid`: for whom runs what says nothing; default: nobody, who sees nothing of any team.
+ * Creates a pool of at most 10 connections to a migrated database, with the limits of `connectionOptions`; each connection runs under the
+ * role and team of its current user. Connects on first use. `queryMs`: client-side timeout of a query. `unsaid`: for whom code runs that
+ * does not call `asTeam` or `asSystem`; by default `nobody`, who sees no team's rows.
  */
 export function connectDatabase(
   url: string,
@@ -35,27 +35,27 @@ export function connectDatabase(
   const defaults = connectionOptions(url, 'graft');
   const settings = {
     ...defaults,
-    // Before it is first handed out, too. What the URL says of the session comes before, so that this wins.
+    // Sets the role before the first use of a connection. Appended to the URL's session settings, so it takes precedence.
     options: `${defaults.options}${unsaid === 'owner' ? '' : ` -c role=${roleOf(role, 'team')}`}${writerOf(role)}`,
     query_timeout: queryMs ?? defaults.query_timeout,
     max: 10,
   };
   const sql = new FencedPool(settings, unsaid, role);
-  // Without listeners a connection that breaks would end the process: here an idle one, below one that is in use, whose
-  // query or next query rejects.
+  // Without listeners a broken connection would end the process: the first listener covers idle connections, the second one connections
+  // in use, whose current or next query rejects.
   sql.on('error', (error) => log.warn({ err: error }, 'lost a Postgres connection'));
   sql.on('connect', (connection) => connection.on('error', () => {}));
-  // After a query that timed out, Prisma hands its transaction's connection back while the server is still at work on
-  // it: the next caller would wait behind that. One within a transaction would take its switch back at the end of that.
+  // After a query timed out, Prisma releases the transaction's connection while the server is still executing: the next user would wait
+  // for it. A connection inside a transaction would revert a role switch at the end of that transaction.
   sql.on('release', (_, connection) => {
     const { readyForQuery } = connection as pg.PoolClient & { readyForQuery: boolean };
     if (!readyForQuery || connection.getTransactionStatus() !== 'I') void connection.end();
   });
-  // Its other formats quote the source code around a failed call in the error's message.
+  // Prisma's other formats include the source code around the failed call in the message.
   return { sql, db: new PrismaClient({ adapter: new PrismaPg(sql), errorFormat: 'minimal' }) };
 }
 
-/** One connection as the role that owns the tables, for migrations. Whoever opens it ends it. */
+/** Opens one connection as the role that owns the tables, for migrations. The caller closes it. */
 export function connectOwner(url: string, log: Logger): Pick<Database, 'sql'> {
   const sql = new pg.Pool({ ...connectionOptions(url, 'graft'), max: 1 });
   sql.on('error', (error) => log.warn({ err: error }, 'lost a Postgres connection'));
@@ -63,7 +63,7 @@ export function connectOwner(url: string, log: Logger): Pick<Database, 'sql'> {
   return { sql };
 }
 
-/** For `sql.query`: a statement that is given up after so many milliseconds, and its connection, which may hang, with it. */
+/** Query config for `sql.query` with a timeout in milliseconds; a query that times out also ends its connection, which may hang. */
 export function statementWithin(
   milliseconds: number,
   { text, values }: Pick<Prisma.Sql, 'text' | 'values'>,
@@ -71,18 +71,18 @@ export function statementWithin(
   return { text, values, query_timeout: milliseconds };
 }
 
-/** Postgres's clock: the only one that times of several processes are compared by. */
+/** Returns the time of Postgres's clock, the only one by which times from several processes are compared. */
 export async function databaseTime({ sql }: Pick<Database, 'sql'>): Promise<Date> {
   const { rows } = await sql.query<{ now: Date }>('SELECT now()');
   return rows[0]!.now;
 }
 
-/** A value for a JSON column. Prisma's type of one excludes interfaces and `unknown`; its value is written as JSON all the same. */
+/** Casts a value for a JSON column. Prisma's type excludes interfaces and `unknown`, although any JSON value is accepted. */
 export function json(value: object): Prisma.InputJsonValue {
   return value as Prisma.InputJsonValue;
 }
 
-/** Made once for a worker's process: by it Postgres knows which rows of workers are its own. */
+/** Random secret of this process, by which Postgres recognises the rows of workers that the process wrote. */
 const workerSecret = randomBytes(16).toString('hex');
 
 function writerOf(role: DatabaseRole): string {

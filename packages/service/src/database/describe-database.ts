@@ -1,6 +1,6 @@
 import type { Database } from './database.ts';
 
-/** Of Postgres, and the last migration: how far the schema is. */
+/** Returns the version of Postgres and the name of the last applied migration. */
 export async function describeDatabase({
   sql,
 }: Pick<Database, 'sql'>): Promise<{ version: string; migration: string }> {

@@ -1,4 +1,4 @@
-/** A database of the version before leases of validations, checkpoints of epochs and names of artifacts is migrated with its rows. */
+/** Migrates a database of an earlier version, before leases of validations, checkpoints of epochs and artifact names, with its rows. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -41,7 +41,7 @@ before(async () => {
   const { sql, env } = services;
   await sql.query('DROP SCHEMA public CASCADE');
   await sql.query('CREATE SCHEMA public');
-  // As every new database has it.
+  // As in every new database.
   await sql.query('GRANT USAGE ON SCHEMA public TO PUBLIC');
   const migrations = await readMigrations();
   await migrateDatabase(services, migrations.slice(0, 2));

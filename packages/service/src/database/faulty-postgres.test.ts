@@ -1,4 +1,4 @@
-/** What a Postgres of our own may suffer is an outage to every caller, and charged to no job. */
+/** Faults of Graft's own Postgres appear to every caller as an outage, and do not count against jobs. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -47,7 +47,7 @@ after(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** Every way in which Graft writes. */
+/** The ways in which Graft writes. */
 const writes = {
   statement: ({ sql }: Database) => sql.query("UPDATE teams SET name = name || ''"),
   raw: ({ db }: Database) => db.$executeRaw`UPDATE teams SET name = name || ''`,
@@ -80,7 +80,7 @@ async function assertWell(db: Database): Promise<void> {
   }
 }
 
-/** Every error of writers at full speed during `fault` is one of an outage; they are well again after it. */
+/** Asserts that concurrent writers only see outage errors during `fault`, and succeed again after it. */
 async function assertOutage(fault: () => Promise<void>): Promise<void> {
   let running = true;
   let refused = 0;
@@ -204,7 +204,7 @@ test('an outage longer than a lease charges no attempt', async () => {
     await postgres.stop('immediate');
     await sleep((leaseSeconds + 1) * 1000);
     await postgres.start();
-    // Past the grace.
+    // Wait beyond the grace period.
     await sleep((leaseSeconds + 2) * 1000);
     const after = (await getJob(services, team.id, job.id))!;
     assert.deepEqual([after.state, after.attempts, after.leaseEpoch], ['running', 1, job.leaseEpoch]);

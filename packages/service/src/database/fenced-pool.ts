@@ -2,7 +2,7 @@ import pg from 'pg';
 import { type Behalf, currentBehalf } from './on-behalf-of.ts';
 import { workerRole } from './worker-grants.ts';
 
-/** Of whose roles a process is: a worker's may do less than those of API and operators. */
+/** Kind of process: workers have fewer privileges than API and operators. */
 export type DatabaseRole = 'api' | 'worker';
 
 type Checkout = (
@@ -11,29 +11,29 @@ type Checkout = (
   done: (release?: Error | boolean) => void,
 ) => void;
 
-/** A statement's own limit, in milliseconds, which covers the switch before it. */
+/** Timeout of a statement in milliseconds, which includes the switch before it. */
 interface Limited {
   query_timeout?: number;
 }
 
-/** What this uses of pg's pool beyond its types: those that are free, the last of which is taken next. */
+/** Internals of pg's pool that this class uses: the idle connections, of which the pool takes the last one next. */
 interface Inner {
   _idle: { client: pg.PoolClient }[];
 }
 
-/** One switch in so many opens a connection instead, while there may be more: busy pools soon have the right ones. */
+/** One in this number of switches opens a new connection instead, if the pool is not full: busy pools soon have suitable connections. */
 const switchesPerOpening = 16;
 
 /**
- * A pool whose connections are handed out under the role and the team for whom the caller runs; where nobody has said for whom,
- * `unsaid`. A connection remembers what was last set on it, so that only a change costs a round trip, and an idle one that is right
- * already is taken before others. One whose switch failed is closed: none is ever used for another team than asked for.
+ * A pool that sets the role and team of the caller (`currentBehalf`, by default `unsaid`) on each connection it hands out. It remembers
+ * what was last set on a connection, so only a change costs a round trip, and prefers idle connections that already match. A connection
+ * whose switch failed is closed, so none is ever used for the wrong team.
  */
 export class FencedPool extends pg.Pool {
   readonly #unsaid: Behalf;
-  /** What is set on a connection. Not here: not known. */
+  /** Current settings of each connection; a missing entry means unknown. */
   readonly #set = new WeakMap<pg.PoolClient, string>();
-  /** The statement that `query` is about to ask a connection for. */
+  /** The statement for which `query` is about to take a connection. */
   #statement: Limited | undefined;
   #switches = 0;
 
@@ -64,7 +64,7 @@ export class FencedPool extends pg.Pool {
   override query(first: any, ...rest: any[]): any {
     const isLimited = typeof first === 'object' && first.query_timeout !== undefined;
     const statement = isLimited ? { ...first } : first;
-    // `connect` is called before this returns.
+    // `super.query` calls `connect` synchronously.
     this.#statement = isLimited ? statement : undefined;
     try {
       return (super.query as (...all: unknown[]) => unknown).call(this, statement, ...rest);
@@ -91,14 +91,14 @@ export class FencedPool extends pg.Pool {
     const idle = inner._idle;
     inner._idle = [];
     super.connect((error, client, done) => {
-      // The server has no more: one of ours will do.
+      // The server has no free connections: use an existing one.
       if ((error as { code?: string } | undefined)?.code === '53300') super.connect(use);
       else use(error, client, done);
     });
     inner._idle = idle;
   }
 
-  /** Simple queries, the cheapest there are; both are done or neither. */
+  /** Sends the settings as one simple query, the cheapest kind, which applies both or neither. */
   #switch(
     client: pg.PoolClient,
     wanted: string,
@@ -119,8 +119,8 @@ export class FencedPool extends pg.Pool {
   }
 
   /**
-   * Puts the best of the idle connections where the pool takes the next one from; another may be taken all the same, and is switched
-   * then. True: better open one.
+   * Moves the best idle connection to the position that the pool takes next. The pool may still hand out another one, which is then
+   * switched. Returns true if opening a new connection is better.
    */
   #prefer(wanted: string): boolean {
     const { _idle: idle } = this as unknown as Inner;
@@ -129,7 +129,7 @@ export class FencedPool extends pg.Pool {
     if (found === -1 && last >= 0) {
       const mayGrow = this.totalCount < (this.options.max ?? 10);
       if (mayGrow && ++this.#switches % switchesPerOpening === 0) return true;
-      // A key is checked for every request: those that do that stay.
+      // Every request first checks its key as the system role: keep the connections with that role.
       found = idle.findIndex(({ client }) => this.#set.get(client) !== this.#system);
     }
     if (found !== -1 && found !== last) idle.push(...idle.splice(found, 1));
@@ -137,7 +137,7 @@ export class FencedPool extends pg.Pool {
   }
 }
 
-/** SQL that sets the role, and `graft.team_id`, which policies compare with. No team has the empty id. */
+/** Returns the SQL that sets the role and `graft.team_id`, with which policies compare. No team has the empty id. */
 function settingsOf(behalf: Behalf, process: DatabaseRole): string {
   if (behalf === 'owner') return "SET ROLE NONE; SET graft.team_id = ''";
   if (typeof behalf === 'object')
@@ -145,10 +145,10 @@ function settingsOf(behalf: Behalf, process: DatabaseRole): string {
   return `SET ROLE ${roleOf(process, behalf === 'system' ? 'system' : 'team')}; SET graft.team_id = '${behalf === 'nobody' ? nobody : ''}'`;
 }
 
-/** No team has this id; to a worker's role the empty one means all teams. */
+/** Matches no team. To a worker's role the empty id means all teams. */
 const nobody = '-';
 
-/** What the sessions of a process begin as, and become. */
+/** Returns the role that sessions of a process use. */
 export function roleOf(process: DatabaseRole, part: 'team' | 'system'): string {
   return process === 'worker' ? workerRole : `graft_${part}`;
 }

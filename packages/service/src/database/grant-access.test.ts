@@ -1,4 +1,4 @@
-/** Roles belong to a cluster: on one that this file has for itself. */
+/** Roles are shared by a whole cluster, so this file uses a private one. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -122,7 +122,7 @@ test('Graft runs as a login that is a member of the two roles and nothing else',
       }),
       log,
     });
-  // Those that are migrated already need no owner.
+  // Migrated databases need no owner.
   for (const migrating of [{ GRAFT_MIGRATION_DATABASE_URL: urlOf('three') }, {}]) {
     const services = await open(migrating);
     const { rows } = await services.sql.query(

@@ -3,23 +3,23 @@ import type { Database } from './database.ts';
 import { grantWorkerAccess, hasWorkerAccess } from './worker-grants.ts';
 
 interface Lack {
-  /** Fenced tables that the two roles have no privileges on, as after a restore. */
+  /** Tables with row-level security on which the two roles have no privileges, as after a restore. */
   tables: string[];
-  /** So is the list of migrations, which a login that only is one of them looks at. */
+  /** Whether graft_system lacks access to the list of migrations, which a login without its own privileges reads. */
   ledger: boolean;
-  /** The role that has logged in may not become them. */
+  /** Whether the login is not a member of the roles. */
   membership: boolean;
-  /** Those of the three that no policy would hold. */
+  /** The roles that bypass policies. */
   unbound: string[];
-  /** Workers' role has not what it needs, or more. */
+  /** Whether the workers' role has missing or excess privileges. */
   worker: boolean;
   login: string;
 }
 
 /**
- * Gives the roles of row-level security what they need on a migrated database, as far as it is missing, and the login the right to
- * become them. Throws when one of them could bypass policies, and, saying what an administrator has to do, when the login may
- * not give what is missing.
+ * Grants the roles of row-level security the privileges that they lack on a migrated database, and grants the login membership in them.
+ * Throws if a role could bypass policies, or if the login may not grant what is missing; the message then describes what an administrator
+ * must do.
  */
 export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void> {
   if (isComplete(await readLack(sql))) return;
@@ -27,7 +27,7 @@ export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void>
   let fault: Error | undefined;
   try {
     await connection.query('BEGIN');
-    // Those who start together change the same rows of the catalogue. Roles are the cluster's, so one of another database may too.
+    // Processes that start together change the same catalogue rows. Roles belong to the cluster, so another database's process may, too.
     await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('graft:access', 0))");
     const lack = await readLack(connection);
     await connection.query('SELECT graft_grant(name::regclass) FROM unnest($1::text[]) AS name', [
@@ -46,7 +46,8 @@ export async function grantAccess({ sql }: Pick<Database, 'sql'>): Promise<void>
 }
 
 /**
- * The same for a schema that holds nothing of any team and whose tables others make: BullMQ's. `sql` is its owner's.
+ * As `grantAccess`, for a schema that holds no team data and whose tables are created elsewhere: BullMQ's. `sql` is a connection of its
+ * owner.
  */
 export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string): Promise<void> {
   const { rows } = await sql.query(
@@ -73,7 +74,7 @@ export async function grantSchema({ sql }: Pick<Database, 'sql'>, schema: string
   }
 }
 
-/** Its own, not those that it has as a member of graft_worker. */
+/** Privileges granted to graft_system directly, not through its membership in graft_worker. */
 const ofSystem =
   "SELECT 1 FROM aclexplode(relacl) WHERE grantee = 'graft_system'::regrole AND privilege_type = 'SELECT'";
 

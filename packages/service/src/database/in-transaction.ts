@@ -2,20 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Transaction } from './database.ts';
 import { isDatabaseAway } from './database-away.ts';
 
-/** Milliseconds: as long as the pool waits for a connection, and as long as one transaction may take. */
+/** Maximum wait for a connection and maximum duration of a transaction, in milliseconds. */
 const limits = { maxWait: 5_000, timeout: 30_000 };
 
 /**
- * Milliseconds during which Postgres is asked again what became of a COMMIT: longer than it keeps the transaction of a client
- * that it has not seen go.
+ * Milliseconds for which Postgres is asked about the outcome of a COMMIT: longer than it keeps the transaction of a client whose
+ * disconnection it has not noticed.
  */
 const patience = 6_500;
 
 /**
- * Runs `work` in one transaction on one connection: committed when it resolves, rolled back when it throws. No queue,
- * storage or network call belongs inside. When the answer to the COMMIT is lost with the connection, Postgres is asked
- * what became of it: this resolves if it was committed, and rejects if it was not. Only when Postgres stays away is it
- * unknown, as the error's message says: read again before repeating.
+ * Runs `work` in one transaction on one connection: commits when it resolves, rolls back when it throws. `work` must not use the queue, the
+ * storage or the network. If the connection is lost during COMMIT, asks Postgres for the outcome: resolves if the transaction was committed
+ * and rejects if not. Only if Postgres stays unavailable is the outcome unknown, as the error's message says: read again before retrying.
  */
 export async function inTransaction<T>(
   db: Pick<Database, 'db'>,
@@ -30,13 +29,13 @@ export async function inTransaction<T>(
     }, limits);
   } catch (error) {
     if (!done || !isDatabaseAway(error)) throw error;
-    // Nothing was written, so nothing is in doubt.
+    // Nothing was written, so the outcome does not matter.
     if (done.xid === null || (await hasCommitted(db, done.xid, error))) return done.result;
     throw error;
   }
 }
 
-/** Null: it has written nothing so far. */
+/** Null: the transaction has not written anything so far. */
 async function readTransactionId(tx: Transaction): Promise<string | null> {
   const [row] = await tx.$queryRaw<
     { xid: string | null }[]
@@ -50,7 +49,7 @@ async function hasCommitted({ db }: Pick<Database, 'db'>, xid: string, fault: un
       const [row] = await db.$queryRaw<
         { status: string | null }[]
       >`SELECT pg_xact_status(${xid}::xid8) AS status`;
-      // In progress: Postgres has not noticed yet that the connection is gone, or is at the COMMIT.
+      // In progress: Postgres has not noticed the lost connection yet, or is still committing.
       if (row?.status !== 'in progress') return row?.status === 'committed';
     } catch (error) {
       if (!isDatabaseAway(error)) throw error;

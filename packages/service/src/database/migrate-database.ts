@@ -11,15 +11,15 @@ import { hasWorkerAccess } from './worker-grants.ts';
 const migrationsFolder = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url));
 
 /**
- * Checksums that migrations had before they were mended. A database that has applied the earlier text has what the present one
- * makes: the earlier text failed wherever the two differ.
+ * Checksums of earlier texts of migrations that were fixed later. A database that applied the earlier text has the same schema: the earlier
+ * text failed wherever the two differ.
  */
 const earlierChecksums: Record<string, string[]> = {
-  // It changed finished jobs, which their guard refuses.
+  // It changed finished jobs, which their trigger refuses.
   '20261128230000_job_owners': ['aaed58288f4468bf73e8671637be82caf3b87ff5cde23db9bee4c800edf32ecd'],
 };
 
-/** The advisory lock that Prisma's own `migrate` takes, so that it and this never run at once. Ours ends with a transaction. */
+/** The advisory lock of Prisma's own `migrate`, so that the two never run concurrently. Here it ends with the transaction. */
 const prismaLock = 72707369;
 
 export interface Migration {
@@ -29,7 +29,7 @@ export interface Migration {
   checksum: string;
 }
 
-/** The migrations of the source tree, in order. */
+/** Reads the migrations of the source tree, in order. */
 export async function readMigrations(folder: string = migrationsFolder): Promise<Migration[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
@@ -41,17 +41,17 @@ export async function readMigrations(folder: string = migrationsFolder): Promise
   );
 }
 
-/** Milliseconds that a process waits for others that migrate, or that hold locks which a migration needs. */
+/** Milliseconds that a process waits for other migrating processes, or for locks that a migration needs. */
 const patience = 60_000;
-/** Milliseconds that one migration may take. */
+/** Maximum duration of one migration, in milliseconds. */
 const migrationMs = 3_600_000;
 
 /**
- * Applies the migrations that the database lacks, as `prisma migrate deploy` would and in its bookkeeping table, so
- * that either may be used. Each is one transaction with its bookkeeping row, and holds its locks for no longer: a
- * process that is frozen in the middle is thrown out by Postgres. Processes that start together wait for one another.
- * One that Prisma began and did not finish is applied again: Postgres has undone what it did. Answers the names applied.
- * Throws when the database holds a migration that was changed or is unknown here (a newer Graft has been at work).
+ * Applies missing migrations as `prisma migrate deploy` does, with the same bookkeeping table, so that either may be used. Each migration
+ * and its bookkeeping row are one transaction, so locks are held no longer: Postgres disconnects a process that freezes in the middle.
+ * Processes that start together wait for one another. A migration that Prisma started but did not finish is applied again, since Postgres
+ * rolled it back. Returns the names of the applied migrations. Throws if the database has a migration that was changed or is unknown here,
+ * because a newer Graft ran before.
  */
 export async function migrateDatabase(
   { sql }: Pick<Database, 'sql'>,
@@ -61,7 +61,7 @@ export async function migrateDatabase(
   const applied: string[] = [];
   for (const end = performance.now() + patience; ; ) {
     const connection = await sql.connect();
-    // Ends the session, and with it whatever it holds, if this goes wrong.
+    // Ends the session on an error, and with it all its locks.
     let fault: Error | undefined;
     try {
       const next = firstMissing(known, await readApplied(connection));
@@ -77,10 +77,10 @@ export async function migrateDatabase(
   }
 }
 
-/** A login that may not migrate waits until another process has. */
+/** Thrown for a login that may not migrate, until another process has migrated. */
 export class NotMigratedError extends Error {}
 
-/** Throws NotMigratedError until the API, or the step that migrates, has brought the database up to date and granted workers theirs. */
+/** Throws NotMigratedError until the API or the migration step has updated the database and granted the workers' privileges. */
 export async function checkMigrated({ sql }: Pick<Database, 'sql'>): Promise<void> {
   const connection = await sql.connect();
   try {
@@ -102,7 +102,7 @@ interface AppliedRow {
   finished: boolean;
 }
 
-/** None, where the table is still to be made. */
+/** Reads the applied migrations; none if the table does not exist yet. */
 async function readApplied(connection: pg.PoolClient): Promise<AppliedRow[]> {
   const { rows: found } = await connection.query<{ exists: boolean }>(
     "SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists",
@@ -136,13 +136,13 @@ function checkHistory(known: Migration[], applied: AppliedRow[]): void {
   }
 }
 
-/** Prisma's own table of the migrations that were applied. */
+/** Prisma's table of applied migrations. */
 const bookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
   migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
   started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`;
 
-/** Within a transaction that the caller opens and ends. */
+/** Applies a migration in the caller's transaction. */
 export async function applyMigration(
   connection: Pick<pg.ClientBase, 'query'>,
   { name, sql, checksum }: Migration,
@@ -157,18 +157,18 @@ export async function applyMigration(
   );
 }
 
-/** False: another process has applied it meanwhile. */
+/** Returns false if another process applied the migration meanwhile. */
 async function apply(connection: pg.PoolClient, migration: Migration, known: Migration[]): Promise<boolean> {
   try {
     await connection.query('BEGIN');
-    // It may take long on big tables. Waiting for a lock never does: whoever came later would wait behind it.
+    // A migration of big tables may take long, but a wait for a lock may not: later requests for the lock would queue behind it.
     await connection.query('SET LOCAL statement_timeout = 0');
     await connection.query('SELECT pg_advisory_xact_lock($1)', [prismaLock]);
     await connection.query(bookkeeping);
     const applied = await readApplied(connection);
     const isNext = firstMissing(known, applied)?.name === migration.name;
     if (isNext) {
-      // Prisma, which has the same lock while it migrates, failed or was killed in the middle.
+      // Prisma, which holds the same lock while it migrates, failed or was killed in the middle.
       const unfinished = applied.some(({ name }) => name === migration.name);
       if (unfinished) await giveUpUnfinished(connection, migration.name);
       await applyMigration(connection, migration).catch((error: unknown) => {
@@ -182,7 +182,7 @@ async function apply(connection: pg.PoolClient, migration: Migration, known: Mig
   }
 }
 
-/** As `prisma migrate resolve --rolled-back` does. */
+/** Marks the migration as rolled back, as `prisma migrate resolve --rolled-back` does. */
 async function giveUpUnfinished(connection: pg.PoolClient, name: string): Promise<void> {
   await connection.query(
     `UPDATE _prisma_migrations SET rolled_back_at = now()
@@ -191,10 +191,10 @@ async function giveUpUnfinished(connection: pg.PoolClient, name: string): Promis
   );
 }
 
-/** The SQLSTATEs of what exists already: a column, a table or index, a policy or trigger or role, a function. */
+/** SQLSTATEs of objects that already exist: column; table or index; policy, trigger or role; function. */
 const duplicates = ['42701', '42P07', '42710', '42723'];
 
-/** Prisma may have been killed when the migration was committed, and before it recorded that. */
+/** Explains the error if Prisma was killed after committing a migration and before recording it. */
 function resolvable(name: string, error: unknown): unknown {
   if (!duplicates.includes((error as { code?: string }).code ?? '')) return error;
   return new Error(

@@ -2,8 +2,8 @@ import type { Database } from './database.ts';
 import { asSystem } from './on-behalf-of.ts';
 
 /**
- * Rejects when Postgres does not answer, or takes no writes: a standby, a full disk. Commits a change of nothing to the one
- * row of `installation`, unless another probe is at it, which then tells.
+ * Rejects if Postgres does not respond or accepts no writes, for example on a standby or with a full disk. Commits an update without effect
+ * to the one row of `installation`, unless a concurrent probe has locked the row and so performs the test.
  */
 export async function probeWrite({ sql }: Pick<Database, 'sql'>): Promise<void> {
   await asSystem(() =>

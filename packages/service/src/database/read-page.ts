@@ -5,27 +5,27 @@ export interface Page<T> {
   hasMore: boolean;
 }
 
-/** When something happened: from `from` on, before `before`. */
+/** A time range: `from` is inclusive, `before` exclusive. */
 export interface TimeSpan {
   from?: Date | undefined;
   before?: Date | undefined;
 }
 
-/** Prisma's condition for rows that were made then; {}: whenever. */
+/** Returns the Prisma condition for rows created in the range; {} without a range. */
 export function createdIn({ from, before }: TimeSpan = {}): { createdAt?: { gte?: Date; lt?: Date } } {
   if (!from && !before) return {};
   return { createdAt: { ...(from && { gte: from }), ...(before && { lt: before }) } };
 }
 
-/** Arguments of Prisma's `findMany` that select one page of an ordered list. */
+/** Prisma `findMany` arguments that select one page of an ordered list. */
 interface PageArguments {
   take: number;
   cursor?: { id: string };
 }
 
 /**
- * One page of a team's rows. `has` counts the team's rows of an id, `read` reads in the list's order. Throws GraftError
- * `invalid_cursor` when `after`, the id of the last row of the page before, is not one of the team's rows.
+ * Reads one page of a team's rows. `has` counts the team's rows of an id; `read` reads in the list's order. Throws GraftError
+ * `invalid_cursor` if `after`, the id of the last row of the previous page, is not one of the team's rows.
  */
 export async function readPage<Row extends { id: string }, T>(
   { after, limit }: { after?: string | undefined; limit: number },
@@ -38,8 +38,7 @@ export async function readPage<Row extends { id: string }, T>(
   if (after !== undefined && (await table.has(after)) === 0) {
     throw new GraftError('invalid_cursor', `No such object to list after: ${after}`, { param: 'after' });
   }
-  // One more than asked for tells whether there is another page. The cursor's own row comes first, unless a filter leaves
-  // it out.
+  // One extra row shows whether there is another page. The cursor's own row comes first, unless a filter excludes it.
   const found = await table.read(
     after === undefined ? { take: limit + 1 } : { take: limit + 2, cursor: { id: after } },
   );

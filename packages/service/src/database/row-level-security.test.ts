@@ -1,4 +1,4 @@
-/** The second fence: Postgres shows a team's rows alone, whatever a statement asks for. */
+/** Row-level security, the second safeguard: Postgres returns only the team's rows, whatever a statement selects. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
@@ -19,9 +19,9 @@ import { isDatabaseAway } from './database-away.ts';
 import { inTransaction } from './in-transaction.ts';
 import { asSystem, asTeam, onBehalfOf } from './on-behalf-of.ts';
 
-/** As the owner of the tables. */
+/** Connected as the owner of the tables. */
 let services: Services;
-/** As an API has it. */
+/** Connected as the API is. */
 let fenced: Services;
 let close: () => Promise<void>;
 let ours: TestTeam;
@@ -56,7 +56,7 @@ after(async () => {
   await services.close();
 });
 
-/** Tables with a column of this name. */
+/** Returns the tables that have a column of this name. */
 async function tablesWith(column: string): Promise<string[]> {
   const { rows } = await services.sql.query<{ name: string }>(
     `SELECT relname::text AS name FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
@@ -69,7 +69,7 @@ async function tablesWith(column: string): Promise<string[]> {
 
 const own = "(team_id = current_setting('graft.team_id'::text, true))";
 
-/** What is wrong with the fence of a table, by its name. */
+/** Returns the faults in the tables' row-level security. */
 async function holesOf(): Promise<string[]> {
   const { rows } = await services.sql.query<{
     name: string;
@@ -90,7 +90,7 @@ async function holesOf(): Promise<string[]> {
     const isTeams = teamTables.includes(name);
     const hint = `${name}: its migration lacks SELECT graft_fence('${name}'${isTeams ? '' : ", 'system'"})`;
     const of = (role: string) => policies.filter(({ roles }) => String(roles) === role);
-    // More than one: of a table that the system does not change.
+    // Tables that the system role may not update have several policies.
     if (!on || of('graft_system').length === 0) return [hint];
     const column = isTeams ? 'team_id' : name === 'teams' ? 'id' : null;
     const wrong =
@@ -170,7 +170,7 @@ describe('every table', () => {
   });
 });
 
-/** Each way to Postgres, with a statement of any kind. */
+/** Ways of sending a statement to Postgres. */
 const ways: Record<string, (text: string) => Promise<Record<string, unknown>[]>> = {
   'the pool': async (text) => (await fenced.sql.query(text)).rows,
   'a connection of the pool': async (text) => {
@@ -225,7 +225,7 @@ describe('a statement without its WHERE', () => {
     });
   }
 
-  /** What a team adds to alone, and what the system keeps of a team. */
+  /** Tables that a team can only append to, or that only the system changes. */
   const closed = [
     ...['audit_log', 'base_model_rules', 'budget_notices', 'job_metadata', 'team_budgets', 'team_quotas'],
     'usage_ledger',
@@ -246,7 +246,7 @@ describe('a statement without its WHERE', () => {
       );
       const isClosed = closed.includes(table);
       await assert.rejects(work, isClosed ? new RegExp(`permission denied for table ${table}`) : /back/);
-      // Somebody else's, by name.
+      // Another team's rows, by its id.
       const change = `UPDATE ${table} SET team_id = team_id WHERE team_id = '${theirs.id}'`;
       if (!isClosed) assert.equal((await asTeam(ours.id, () => fenced.sql.query(change))).rowCount, 0, table);
     }
@@ -314,7 +314,7 @@ test('twenty at once on ten connections, by every way, each for its own team', a
       team ? [team.fileId] : [],
     );
   };
-  // Twenty always under way.
+  // Twenty concurrent requests.
   let next = 0;
   const lane = async () => {
     while (next < 300) await one(next++);
@@ -341,7 +341,7 @@ describe('a connection', () => {
     });
     for (const team of [ours, ours, theirs, ours]) await asTeam(team.id, () => sql.query('SELECT 1'));
     assert.deepEqual(statements, ['set', 'own', 'own', 'set', 'own', 'set', 'own']);
-    // Where there are several, the one that is right already is taken.
+    // Of several connections, the one with matching settings is used.
     const [a, b] = await Promise.all(
       [ours, theirs].map((team) => asTeam(team.id, async () => await sql.connect())),
     );

@@ -2,20 +2,20 @@ import { setInterval } from 'node:timers';
 import { randomText } from '../ids.ts';
 import type { Database } from './database.ts';
 
-/** Seconds by Postgres's clock until a turn that its holder does not renew is over. */
+/** Seconds by Postgres's clock after which a lease that is not renewed expires. */
 const turnSeconds = 3;
 
-/** What the holder of a turn is told. */
+/** Information for the holder of the lease. */
 export interface Turn {
-  /** Seconds since the last turn of this name ended; null for the first ever. */
+  /** Seconds since the last lease of this name ended; null if there was none. */
   idleSeconds: number | null;
 }
 
 /**
- * Runs `work` while holding the turn `name`, so that of all processes on this database one runs it at a time. Answers
- * `{ran: false}` at once when it is another's. A turn is a row that expires by Postgres's clock unless it is renewed: a
- * holder that is frozen or gone stops the others for three seconds. One that was frozen goes on with its work when it
- * wakes up, beside its successor: this is for thrift, and what `work` writes is guarded by itself.
+ * Runs `work` while holding the lease `name`, so that of all processes on this database only one runs it at a time. Returns `{ran: false}`
+ * at once if another process holds it. The lease is a row that expires by Postgres's clock unless it is renewed: a holder that froze or
+ * crashed blocks the others for three seconds. A frozen holder that resumes runs concurrently with its successor, so this only saves
+ * work: `work` must guard its own writes.
  */
 export async function runExclusive<T>(
   { sql }: Pick<Database, 'sql'>,
@@ -39,7 +39,7 @@ export async function runExclusive<T>(
         `UPDATE loop_turns SET until = now() + make_interval(secs => $3) WHERE name = $1 AND holder = $2`,
         [name, holder, seconds],
       )
-      // It expires all the same.
+      // The lease expires anyway.
       .catch(() => {});
   const renewal = setInterval(() => void holdFor(turnSeconds), (turnSeconds * 1000) / 3);
   try {

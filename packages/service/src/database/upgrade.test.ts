@@ -1,4 +1,4 @@
-/** An installation of any earlier version, with rows of every kind, is migrated, and keeps them. */
+/** Migrates installations of every earlier version, with rows of every kind, and checks that the rows are kept. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
@@ -7,24 +7,24 @@ import { createTestDatabase, type TestDatabase } from '../testing/test-database.
 import { migrateDatabase, readMigrations } from './migrate-database.ts';
 import { type InsertedRows, insertRowsOfEveryKind, readColumns } from './testing/rows-of-every-kind.ts';
 
-/** What a migration is meant to change of rows that are there. */
+/** Columns whose values migrations change in existing rows. */
 const changed: Record<string, string[]> = {
   checkpoints: ['removed_at'],
   outbox: ['delivered_at'],
-  // By name since.
+  // Moved into `metrics`.
   job_metrics: ['token_accuracy', 'learning_rate', 'grad_norm', 'tokens_per_second', 'memory_bytes'],
-  // Filled in when the transaction that adds an entry ends.
+  // Filled in when the transaction that adds an entry commits.
   audit_log: ['sequence', 'hash'],
 };
 
 let database: TestDatabase;
 let sql: pg.Pool;
-/** By the migration that came after they were inserted. */
+/** Inserted rows, by the name of the migration that followed. */
 const inserted = new Map<string, InsertedRows>();
 before(async () => {
   database = await createTestDatabase();
   sql = new pg.Pool({ connectionString: database.url });
-  // Dropping the database breaks connections that are about to end.
+  // Dropping the database breaks connections that are closing.
   sql.on('error', () => {});
   await sql.query('DROP SCHEMA public CASCADE');
   await sql.query('CREATE SCHEMA public');
@@ -65,7 +65,7 @@ test('the rows have kept their values', async () => {
   }
 });
 
-/** The columns of `row` that `like` has, in its order, without those that migrations change. */
+/** Returns the values of `row` for the columns of `like`, in its order, without columns that migrations change. */
 function pick(row: Record<string, unknown>, like: Record<string, unknown>, table: string): unknown[] {
   const names = Object.keys(like).filter((name) => !changed[table]?.includes(name));
   return names.map((name) => row[name]);

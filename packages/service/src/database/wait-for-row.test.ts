@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RowBusy, waitForRow } from './wait-for-row.ts';
 
 test('whoever waits behind others that get the row, one after the other, gets it as well, however slow they are', async () => {
-  // More in sum than one waits for a row that nobody lets go of.
+  // Longer in total than the wait for a row that is never released.
   const slow = Array.from({ length: 4 }, (_, i) =>
     waitForRow('slow', async () => {
       await sleep(600);

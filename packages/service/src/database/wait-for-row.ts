@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRowLocked } from './database-away.ts';
 
-/** Milliseconds that a request waits for a row that another transaction has locked, and between two looks at it. */
+/** Milliseconds that a request waits for a row that another transaction has locked, and between two attempts. */
 const patience = 2_000;
 const pauseMs = 25;
-/** Milliseconds that it waits in all, while those before it do get the row. */
+/** Maximum wait in milliseconds while earlier requests do get the row. */
 const longestMs = 10_000;
 
-/** The last of those in this process that wait for a row, by its name. */
+/** The last waiting request of this process, by row. */
 const queues = new Map<string, Promise<unknown>>();
 
-/** Another transaction, perhaps of a process that is frozen, holds the row. `isDatabaseAway` and `isRowLocked` know it. */
+/** Another transaction, possibly of a frozen process, holds the row. `isDatabaseAway` and `isRowLocked` hold for this error. */
 export class RowBusy extends Error {
   readonly code = '55P03';
 
@@ -20,10 +20,10 @@ export class RowBusy extends Error {
 }
 
 /**
- * Runs `attempt`, a transaction that best takes its locks without waiting (`NOWAIT`), again until they are free, and
- * rejects with what it threw after two seconds. Of all in this process that want `row` one looks at a time, and the
- * others wait in memory, not on connections of the pool. So one stuck row slows nobody who wants another. The two seconds begin
- * anew whenever one of them is done: many who want the same row on a slow machine are no reason to refuse the last of them.
+ * Retries `attempt`, a transaction that preferably takes its locks with `NOWAIT`, until the locks are free; rejects with its error after
+ * two seconds. In this process only one request per `row` tries at a time; the others wait in memory, not on connections of the pool. So a
+ * stuck row does not slow requests for other rows. The two seconds restart whenever an earlier request finishes: on a slow machine many
+ * requests for the same row are no reason to reject the last one.
  */
 export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Promise<T> {
   const start = performance.now();
@@ -33,7 +33,7 @@ export async function waitForRow<T>(row: string, attempt: () => Promise<T>): Pro
     const isStuck = await before?.then(() => false, isRowLocked);
     if (isStuck === false) end = Math.min(performance.now() + patience, start + longestMs);
     for (;;) {
-      // Whoever stood before may have waited just as long for nothing.
+      // The previous request may have waited just as long without success.
       if (before && performance.now() > end) throw new RowBusy();
       try {
         return await attempt();

@@ -1,4 +1,4 @@
-// What somebody reaches who has a worker's login to Postgres.
+// What a worker's Postgres login can access.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { GraftError } from '@graft/peft-core/config';
@@ -141,7 +141,7 @@ test('what a worker does by the clock needs no more than its login may', async (
     assert.deepEqual([swept.length, held.length > 0], [held.length, true]);
     await takeBackDispatched(worker, { seconds: 0 });
     await staleDispatched(worker, { seconds: 0 });
-    // These rows name no stored file; what is missing of adapters is noted.
+    // These rows name no stored file; missing adapters are recorded.
     await assert.rejects(scrubObjects(worker, slowScrub), /not a file key/);
     const file = { kind: 'file', teamId: 'victim-team', id: 'victim-file-processed' } as const;
     assert.ok(await reportCorruption(worker, file, new GraftError('file_missing', 'It is gone.')));

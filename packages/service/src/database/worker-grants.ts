@@ -1,17 +1,17 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 
-/** The role of workers: what runs in one, for a team or for all of them. */
+/** Postgres role of workers, for work of one team or of all teams. */
 export const workerRole = 'graft_worker';
 
 /**
- * All that workers may do, as privileges of GRANT, by table; nothing of a table that is not here. None of it is a secret, and none of it
- * says who a person is. docs/security.md has the table that follows from this.
+ * Privileges of workers by table, in the syntax of GRANT; no access to other tables. None of these columns contains a secret or identifies
+ * a person. docs/security.md has the resulting table.
  */
 const workerGrants: Readonly<Record<string, string>> = {
   _prisma_migrations: 'SELECT',
   installation: 'SELECT, UPDATE (data_folder)',
-  // To lock a team's row takes the right to change some column of it.
+  // Locking a team's row requires the UPDATE privilege on some column.
   teams: 'SELECT, UPDATE (created_at)',
   team_turns: 'SELECT, INSERT, UPDATE',
   turn_clocks: 'SELECT, INSERT, UPDATE',
@@ -40,11 +40,11 @@ const workerGrants: Readonly<Record<string, string>> = {
   audit_log: 'SELECT (id), INSERT (team_id, key_id, person_id, system, action, target, detail)',
 };
 
-/** Which rows, where it is not those of the team that the worker works for, or all: a condition, or one for each command. */
+/** Row conditions that differ from the default (the current team's rows, or all): one condition, or one for each command. */
 const rules: Readonly<Record<string, string | Record<string, string>>> = {
-  // What it found damaged, in nobody's name.
+  // Entries about damaged objects, without a key or a person.
   audit_log: "(system = 'graft' AND key_id IS NULL AND person_id IS NULL AND action LIKE '%.corrupt')",
-  // All are read, for whose turn it is, and cleared away when they are dead; a row is changed by the process that wrote it.
+  // Reads all rows, to compute turns, and deletes rows of dead workers; only the process that wrote a row updates it.
   workers: {
     SELECT: 'USING (true)',
     INSERT: 'WITH CHECK (writer = graft_writer())',
@@ -53,7 +53,7 @@ const rules: Readonly<Record<string, string | Record<string, string>>> = {
   },
 };
 
-/** `column` empty: of the whole table. */
+/** A privilege; an empty `column` means the whole table. */
 interface Grant {
   table: string;
   column: string;
@@ -70,7 +70,7 @@ function wanted(): Grant[] {
   );
 }
 
-/** What a role was granted on the tables of the schema, directly. */
+/** Reads the privileges granted to a role directly on the tables of the schema. */
 async function readGrants(sql: Pick<pg.ClientBase, 'query'>, role: string): Promise<Grant[]> {
   const { rows } = await sql.query<Grant>(
     `SELECT relname AS table, '' AS column, privilege_type AS privilege
@@ -85,7 +85,7 @@ async function readGrants(sql: Pick<pg.ClientBase, 'query'>, role: string): Prom
   return rows;
 }
 
-/** Whether the role is there, has its privileges and no others, and may be taken on by whoever may be graft_system. */
+/** Returns whether the role exists, has exactly its privileges, and graft_system is a member of it. */
 export async function hasWorkerAccess(sql: Pick<pg.ClientBase, 'query'>): Promise<boolean> {
   const { rows } = await sql.query<{ ready: boolean }>(
     `SELECT coalesce(pg_has_role('graft_system', to_regrole($1), 'MEMBER'), false) AND NOT EXISTS (
@@ -100,8 +100,8 @@ export async function hasWorkerAccess(sql: Pick<pg.ClientBase, 'query'>): Promis
 }
 
 /**
- * Makes the role, which graft_system may become: so may logins of earlier versions. Roles are the cluster's: whoever migrates another
- * database of it may be at the same.
+ * Creates the role and grants it to graft_system, and so to the logins of earlier versions. Roles belong to the cluster, so the migration
+ * of another database may do the same concurrently.
  */
 export const makeWorkerRole = `DO $$ BEGIN
   IF to_regrole('${workerRole}') IS NULL THEN CREATE ROLE ${workerRole} NOLOGIN; END IF;
@@ -112,7 +112,10 @@ DO $$ BEGIN
 EXCEPTION WHEN unique_violation OR internal_error THEN NULL;
 END $$`;
 
-/** Makes it so. In a transaction, under the lock of `grantAccess`, by a login that owns the tables and may make roles. */
+/**
+ * Grants exactly these privileges. Call in a transaction with the lock of `grantAccess`, as a login that owns the tables and can create
+ * roles.
+ */
 export async function grantWorkerAccess(sql: Pick<pg.ClientBase, 'query'>): Promise<void> {
   await sql.query(makeWorkerRole);
   await sql.query(`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ${workerRole}`);
@@ -133,18 +136,18 @@ export async function grantWorkerAccess(sql: Pick<pg.ClientBase, 'query'>): Prom
   }
 }
 
-/** What follows `CREATE POLICY … TO graft_worker`, by command. */
+/** Returns the text after `CREATE POLICY … TO graft_worker`, by command. */
 function rulesOf(table: string, teamColumn: string | null): Record<string, string> {
   const rule = rules[table];
   if (typeof rule === 'object') return rule;
   const column = table === 'teams' ? 'id' : teamColumn;
-  // In a job a worker names the team, and then sees its rows alone, as graft_team does: against mistakes, not against itself.
+  // For a job the worker sets the team and sees only its rows, as graft_team does: this guards against mistakes, not against the worker.
   const own = column && `(coalesce(current_setting('graft.team_id', true), '') IN ('', ${column}))`;
   const condition = rule ?? own ?? '(true)';
   return { ALL: `USING ${condition} WITH CHECK ${condition}` };
 }
 
-/** Whether the login can do what workers do and no more. Before the first migration no login is one. */
+/** Returns whether the login can only do what workers do. Before the first migration no login qualifies. */
 export async function isWorkerLogin({ sql }: { sql: pg.Pool }): Promise<boolean> {
   const { rows } = await sql.query<{ limited: boolean }>(
     `SELECT coalesce(pg_has_role(session_user, to_regrole($1), 'MEMBER'), false)
@@ -154,7 +157,7 @@ export async function isWorkerLogin({ sql }: { sql: pg.Pool }): Promise<boolean>
   return rows[0]!.limited;
 }
 
-/** The set-up of earlier versions goes on working: one login for all, which whoever gets hold of a worker has. */
+/** Warns about the setup of earlier versions, which still works: one powerful login for all, which a compromised worker exposes. */
 export async function warnOfStrongLogin(sql: pg.Pool, role: 'api' | 'worker', log: Logger): Promise<void> {
   const page = 'docs/deployment.md, "Database logins", has the step that gives it its own';
   if (role === 'worker') {

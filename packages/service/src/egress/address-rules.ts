@@ -1,22 +1,22 @@
-/** Which addresses a team's URL may lead to: public ones, and those inside that the operator opens. */
+/** Decides which addresses a team's URL may lead to: public ones, and internal ones that the operator opens. */
 import { BlockList, isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** What an operator's setting opens. */
+/** What one of the operator's settings opens. */
 export interface EgressRules {
-  /** Name of that setting. */
+  /** Name of the setting. */
   setting: string;
-  /** Nothing inside is open. */
+  /** Whether no internal address is open. */
   isEmpty: boolean;
-  /** A name that may lead inside. */
+  /** Returns whether the host name may resolve to an internal address. */
   opensHost(hostname: string): boolean;
-  /** An address inside that is open, by itself or for a host that is. */
+  /** Returns whether an internal address is open, by itself or because its host is. */
   opens(address: string, hostname: string): boolean;
-  /** Public, or opened. */
+  /** Returns whether an address is public or open. */
   allows(address: string, hostname: string): boolean;
 }
 
-/** IPv4 that is not the internet's: IANA's special-purpose registry, multicast, and Azure's host. */
+/** IPv4 addresses that are not on the internet: IANA's special-purpose registry, multicast, and Azure's host. */
 const insideV4 = listOf([
   '0.0.0.0/8',
   '10.0.0.0/8',
@@ -37,15 +37,15 @@ const insideV4 = listOf([
 ]);
 
 /**
- * Of IPv6 only the block that is given out is the internet's. So ::1, v4-mapped and -compatible, NAT64, unique local, link-local and
- * multicast addresses are not, nor those of it that are for protocols, Teredo, documentation, or carry an IPv4 one (6to4).
+ * The only IPv6 block that is allocated to the internet. It excludes ::1, v4-mapped and v4-compatible, NAT64, unique local, link-local and
+ * multicast addresses. `insideV6` excludes the ranges in it for protocols, Teredo, documentation and embedded IPv4 addresses (6to4).
  */
 const givenOutV6 = listOf(['2000::/3']);
 const insideV6 = listOf(['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']);
 
 /**
- * Never opened, whatever range the operator names: what clouds tell their machines' secrets at, and what is no host's. A name of
- * a team's must not lead there because 10.0.0.0/8 or everything was opened.
+ * Addresses that no setting opens: cloud metadata services, which serve machine credentials, and addresses that belong to no host. A team's
+ * host name must not lead there because the operator opened 10.0.0.0/8 or everything.
  */
 const never = listOf([
   '0.0.0.0/8',
@@ -62,7 +62,7 @@ const never = listOf([
   'ff00::/8',
 ]);
 
-/** From entries that `isAllowEntry` takes: addresses, ranges (10.1.0.0/16) and host names. */
+/** Builds the rules from entries that `isAllowEntry` accepts: addresses, ranges (10.1.0.0/16) and host names. */
 export function createEgressRules(entries: readonly string[], setting = 'GRAFT_WEBHOOK_ALLOW'): EgressRules {
   const hosts = new Set(entries.filter((entry) => !isRange(entry)).map((entry) => entry.toLowerCase()));
   const open = listOf(entries.filter(isRange));
@@ -81,10 +81,10 @@ export function createEgressRules(entries: readonly string[], setting = 'GRAFT_W
   };
 }
 
-/** Whether an entry of such a setting has a form that `createEgressRules` reads. */
+/** Returns whether `createEgressRules` can read an entry. */
 export function isAllowEntry(entry: string): boolean {
   if (isRange(entry)) return true;
-  // What looks like an address and is none was meant as one.
+  // Text that looks like an address but is invalid is a mistake, not a host name.
   return !/^[\d.]+$/.test(entry) && /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?$/i.test(entry);
 }
 
@@ -116,10 +116,10 @@ function contains(list: BlockList, address: string): boolean {
   return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** The IPv4 address that a v4-mapped, v4-compatible, NAT64 or 6to4 one leads to; null for all others. */
+/** Returns the IPv4 address to which a v4-mapped, v4-compatible, NAT64 or 6to4 address leads; null for all others. */
 function carriedV4(address: string): string | null {
   if (isIP(address) !== 6) return null;
-  // Takes ::0.0.0.1 for ::ffff:0.0.0.1, so that such spellings stay closed whatever is opened.
+  // ipaddr.js reads ::0.0.0.1 as ::ffff:0.0.0.1, so that such spellings stay closed.
   const { parts } = ipaddr.IPv6.parse(address);
   const [a, b, c] = parts as [number, number, number];
   const high = parts[6]!;

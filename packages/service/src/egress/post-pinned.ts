@@ -7,18 +7,18 @@ import { promisify } from 'node:util';
 import type { EgressRules } from './address-rules.ts';
 import { hostOf, inside, publicFault } from './team-url.ts';
 
-/** Why nothing was delivered, in words for the team: nothing of what lies inside. */
+/** Why a request was not delivered, as a message for the team that reveals nothing about the internal network. */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
 }
 
-/** The addresses of a name. Rejects when there are none. */
+/** Resolves a name to its addresses. Rejects if there are none. */
 export type Resolve = (hostname: string) => Promise<string[]>;
 
 export interface EgressLimits {
-  /** Milliseconds until DNS has answered, and until the connection, TLS included, is there. */
+  /** Milliseconds for DNS, and for the connection including TLS. */
   connectMs: number;
-  /** Milliseconds for all of it. */
+  /** Milliseconds for the whole request. */
   wholeMs: number;
 }
 
@@ -27,15 +27,15 @@ export interface Egress extends EgressLimits {
   resolve: Resolve;
 }
 
-/** Bytes of an answer to a webhook that are read, for the receiver's sake: nothing is done with them. */
+/** Bytes of a webhook's response that are read and discarded, so that the receiver can finish sending. */
 const mostDrained = 16 * 1024;
 const drainMs = 1_000;
-/** A name with more addresses is somebody's game. */
+/** Maximum number of addresses of a name; more suggest abuse. */
 const mostAddresses = 32;
 
 /**
- * Asks DNS without the threads of the file system, which a team's slow name server could hold. /etc/hosts is for names that the
- * operator has opened. `servers`: others than the machine's, for tests.
+ * Creates a resolver that avoids the thread pool of file operations, which a team's slow name server could exhaust. Reads /etc/hosts only
+ * for names that the operator opened. `servers` replaces the machine's name servers, for tests.
  */
 export function createResolve(
   rules: EgressRules,
@@ -62,11 +62,11 @@ export interface PinnedAnswer {
   status: number;
   retryAfter: string | undefined;
   body: Buffer;
-  /** False: `body` is its beginning. */
+  /** False: `body` is only the beginning of the response body. */
   isWhole: boolean;
 }
 
-/** Posts to a receiver, whose answer's body counts for nothing. As `requestPinned`. */
+/** Posts to a receiver and discards the response body. See `requestPinned`. */
 export async function postPinned(
   url: URL,
   message: PinnedRequest,
@@ -80,9 +80,9 @@ export async function postPinned(
 }
 
 /**
- * Asks a server whose name is resolved once: each of its addresses must be allowed, and only to these is connected, whatever the
- * name leads to a moment later. Redirects are answers like any other. Resolves with the answer, of whose body at most `mostBytes` are
- * read, for `bodyMs`; throws EgressError when there was none, also because `signal` fired.
+ * Sends a request to a server whose name is resolved only once. All its addresses must be allowed, and the connection uses only these, even
+ * if the name resolves differently a moment later. Does not follow redirects. Resolves to the response, of whose body at most `mostBytes`
+ * are read within `bodyMs`. Throws EgressError if there was no response, including when `signal` aborts.
  */
 export async function requestPinned(
   url: URL,
@@ -112,7 +112,7 @@ export async function requestPinned(
       method: message.method ?? 'POST',
       headers: { ...message.headers, host: url.host, 'content-length': Buffer.byteLength(message.body) },
       lookup: pinnedTo(addresses),
-      // One connection for one request: it is always one whose address was just checked.
+      // A new connection per request, so that its address was always just checked.
       agent: false,
       signal: whole,
       maxHeaderSize: 8 * 1024,
@@ -164,7 +164,7 @@ function pinnedTo(addresses: string[]): LookupFunction {
   };
 }
 
-/** Calls `done` once: at the end of the body, or when enough of it was read, or it took long. */
+/** Calls `done` once: at the end of the body, when enough bytes were read, or after `bodyMs`. */
 function read(
   response: IncomingMessage,
   { mostBytes, bodyMs }: { mostBytes: number; bodyMs: number },
@@ -189,7 +189,7 @@ function read(
   for (const event of ['error', 'close']) response.once(event, () => finish(false));
 }
 
-/** The code alone: messages of the system name addresses. */
+/** Uses only the error code: system messages contain addresses. */
 function explain(error: Error): EgressError {
   if (error instanceof EgressError) return error;
   const { code = 'unknown' } = error as NodeJS.ErrnoException;

@@ -3,10 +3,10 @@ import { GraftError } from '@graft/peft-core/config';
 import type { EgressRules } from './address-rules.ts';
 
 const longest = 2048;
-/** Ports of public receivers. Others speak other protocols, or belong to somebody else. */
+/** Ports of public receivers. Other ports serve other protocols or belong to other services. */
 const publicPorts = ['', '443', '8443'];
 
-/** The URL of an endpoint. Throws GraftError `invalid_webhook_url`. */
+/** Parses the URL of a webhook endpoint. Throws GraftError `invalid_webhook_url`. */
 export function parseWebhookUrl(text: string, rules: EgressRules): URL {
   return parseTeamUrl(text, rules, {
     code: 'invalid_webhook_url',
@@ -15,8 +15,8 @@ export function parseWebhookUrl(text: string, rules: EgressRules): URL {
 }
 
 /**
- * A URL of a team's, as far as it can be judged without asking DNS: where the name leads to is checked whenever something is
- * sent. `noPassword` says what to do instead of a password in it. Throws GraftError `code`.
+ * Parses a URL from a team and checks what is possible without DNS; the addresses are checked at each delivery. `noPassword` describes the
+ * alternative to a password in the URL. Throws GraftError `code`.
  */
 export function parseTeamUrl(
   text: string,
@@ -37,7 +37,7 @@ export function parseTeamUrl(
   if (address !== null && !rules.allows(address, host)) throw refusal(inside(rules));
   const isLocal = host === 'localhost' || host.endsWith('.localhost');
   if (isLocal && !rules.opensHost(host)) throw refusal(inside(rules));
-  // Of a name that leads inside, only its addresses tell whether it is open.
+  // Whether a name that resolves to internal addresses is open depends on the addresses.
   const mayBeOpen = address === null ? !rules.isEmpty : rules.opens(address, host);
   if (!mayBeOpen) {
     const fault = publicFault(url);
@@ -46,17 +46,17 @@ export function parseTeamUrl(
   return url;
 }
 
-/** What a receiver on the internet must be like, and this one is not; null: nothing. */
+/** Returns why a URL cannot be that of a receiver on the internet; null if it can. */
 export function publicFault(url: URL): string | null {
   if (url.protocol !== 'https:') return 'must begin with https://';
   return publicPorts.includes(url.port) ? null : `has port ${url.port}: it must be 443 or 8443`;
 }
 
-/** Name or address without the brackets of IPv6, and without a name's closing dot. */
+/** Returns the host name or address, without the brackets of IPv6 and without a trailing dot. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 
-/** Says no more, so that nobody learns which names and addresses there are inside. */
+/** Reveals nothing about which internal names and addresses exist. */
 export const inside = ({ setting }: Pick<EgressRules, 'setting'>) =>
   `leads to an address that is not on the internet; the operator of this server can open it (${setting})`;

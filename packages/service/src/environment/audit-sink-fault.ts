@@ -1,6 +1,6 @@
 import { hostOf } from '../egress/team-url.ts';
 
-/** What is wrong with a value of GRAFT_AUDIT_SINK; null: nothing. */
+/** Returns what is wrong with a value of GRAFT_AUDIT_SINK; null if it is valid. */
 export function auditSinkFault(text: string): string | null {
   const form = 'must be https://host/path or file:/absolute/path';
   if (!URL.canParse(text)) return form;

@@ -11,68 +11,68 @@ import { cacheFolder } from './cache-folder.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { isSourceEntry } from './source-entry.ts';
 
-/** Settings of API, worker and admin commands, parsed once at the edge. */
+/** Settings of API, worker and admin commands, parsed once at startup. */
 export interface ServiceEnv extends SecretSettings {
   port: number;
   host: string;
   /** Absolute; shared by every Graft of this user. */
   cacheDir: string;
-  /** Absent: the embedded Postgres under `dataDir`. */
+  /** Undefined: the embedded Postgres under `dataDir`. */
   databaseUrl: string | undefined;
-  /** The same database by a login that owns its tables. Absent: `databaseUrl` is one. */
+  /** URL of the same database with a login that owns its tables. Undefined: `databaseUrl` has one. */
   migrationDatabaseUrl: string | undefined;
-  /** Absent: the queue lives in Postgres. */
+  /** Undefined: the queue is in Postgres. */
   redisUrl: string | undefined;
   bootstrapKey: string | undefined;
-  /** Where a worker's internal server listens. */
+  /** Address on which a worker's internal server listens. */
   workerHost: string;
   /** 0: any free port. */
   workerPort: number;
-  /** What the worker tells the API to call it by, when that is not `http://workerHost:workerPort`. */
+  /** URL at which the API reaches the worker, if it is not `http://workerHost:workerPort`. */
   workerUrl: string | undefined;
   leaseSeconds: number;
   heartbeatSeconds: number;
   sweepSeconds: number;
-  /** How long a team waits without a running job until a longer job of another team gives way; 0: that never does. */
+  /** Seconds for which a team waits without a running job until a longer job of another team is preempted; 0: never. */
   preemptSeconds: number;
-  /** Files that one API process reads at once. */
+  /** Maximum number of files that one API process validates concurrently. */
   validationThreads: number;
-  /** The operator's JSON file of further base models. Absolute. */
+  /** The operator's JSON file of additional base models. Absolute. */
   baseModelsFile: string | undefined;
   /** Globs of Hub ids that may be used as base models. */
   hubAllow: string[];
-  /** Where the operator's keys may add base models from: `hub:` globs, folders, `s3://` prefixes. */
+  /** Sources from which the operator's keys may add base models: `hub:` globs, folders, `s3://` prefixes. */
   baseModelSources: string[];
-  /** Addresses, ranges and host names inside that webhooks may be sent to. */
+  /** Internal addresses, ranges and host names to which webhooks may be sent. */
   webhookAllow: string[];
-  /** The same of servers that metrics may be sent to. */
+  /** Internal addresses, ranges and host names to which metrics may be sent. */
   integrationAllow: string[];
   hfEndpoint: string | undefined;
   hfToken: string | undefined;
-  /** A worker whose data folder has less free space takes no jobs. */
+  /** A worker whose data folder has less free space accepts no jobs. */
   minFreeBytes: number;
   maxUploadBytes: number;
-  /** How long a deleted adapter version can be restored. */
+  /** Days for which a deleted adapter version can be restored. */
   adapterRetentionDays: number;
-  /** `https://…` or `file:/…`: where the audit log is exported to. Absent: nowhere. */
+  /** Destination of the audit log export, `https://…` or `file:/…`. Undefined: no export. */
   auditSink: string | undefined;
   auditSinkToken: string | undefined;
-  /** Whoever has it reads /metrics. Absent: nobody does, unless `metricsLoopback`. */
+  /** Token that grants access to /metrics. Undefined: nobody has access, unless `metricsLoopback` is set. */
   metricsToken: string | undefined;
-  /** No proxy on this machine leads here, so that processes of this machine may read /metrics without a token. */
+  /** No proxy on this machine forwards to this process, so local processes may read /metrics without a token. */
   metricsLoopback: boolean;
-  /** Metrics may name teams. */
+  /** Whether metrics may contain team names. */
   metricsByTeam: boolean;
-  /** `s3://bucket/prefix`: where files, artifacts and checkpoints lie. Absent: under `dataDir`. */
+  /** `s3://bucket/prefix` of files, artifacts and checkpoints. Undefined: they are under `dataDir`. */
   artifactsUrl: string | undefined;
-  /** A server of the S3 protocol that is not AWS. */
+  /** An S3-compatible server other than AWS. */
   s3Endpoint: string | undefined;
-  /** What may be kept under `dataDir` of a store that lies elsewhere. */
+  /** Maximum bytes of a remote store that are cached under `dataDir`. */
   storageCacheBytes: number;
   logLevel: NonNullable<SettingValue<'LOG_LEVEL'>>;
 }
 
-/** Reads the environment. Throws one Error that names every faulty variable, never a value. */
+/** Reads the environment. Throws one Error that names every invalid variable, never a value. */
 export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv {
   readSecretFiles(env);
   const { read, faults, check } = settingReader(env);
@@ -96,7 +96,7 @@ export function loadServiceEnv(env: NodeJS.ProcessEnv = process.env): ServiceEnv
     heartbeatSeconds: read('GRAFT_HEARTBEAT_SECONDS'),
     sweepSeconds: read('GRAFT_SWEEP_SECONDS'),
     preemptSeconds: read('GRAFT_PREEMPT_SECONDS'),
-    // Two even on one core: the last one is for a team that has no other, so that no team waits for another's large files.
+    // At least two, even on one core: the last is reserved for a team that has none, so no team waits for another's large files.
     validationThreads: read('GRAFT_VALIDATION_THREADS') ?? Math.max(2, availableParallelism() - 1),
     baseModelsFile: read('GRAFT_BASE_MODELS'),
     hubAllow: read('GRAFT_HUB_ALLOW'),
@@ -137,7 +137,7 @@ function readInternalTls(read: ReadSetting, faults: Set<string>): ServiceEnv['in
   return undefined;
 }
 
-/** Faults that the form of a single setting does not show. */
+/** Returns faults in combinations of settings that are valid one by one. */
 function combinationFaults(env: ServiceEnv): string[] {
   const faults: string[] = [];
   if (env.migrationDatabaseUrl !== undefined && env.databaseUrl === undefined)
@@ -173,7 +173,7 @@ function combinationFaults(env: ServiceEnv): string[] {
   return faults;
 }
 
-/** Secrets that Graft did not make, and that others than this file read. */
+/** Secrets that Graft did not generate and that other modules read. */
 const ofOthers = [
   'PGPASSWORD',
   'HF_TOKEN',
@@ -183,7 +183,7 @@ const ofOthers = [
   'AWS_SECRET_ACCESS_KEY',
 ] as const;
 
-/** What is wrong with the secrets among them. An old version of a ring may be a placeholder: it is there to be replaced. */
+/** Returns the placeholders among the secrets. An old version in a secret ring may be one: it is there to be replaced. */
 function secretFaults(env: NodeJS.ProcessEnv): string[] {
   const faults: string[] = [];
   const check = (name: string, isFaulty: boolean) => {

@@ -26,16 +26,16 @@ export interface FileRecord {
   path: string;
   status: 'uploaded' | 'processed' | 'error';
   format: FormatName | null;
-  /** Lines that hold an example. */
+  /** Number of lines that hold an example. */
   examples: number | null;
-  /** Of all that a language model learns to write in them; null: not counted. */
+  /** Total characters of the text in the examples on which a language model is trained; null: not counted. */
   answerCharacters: number | null;
-  /** The system message that every example begins with; null: they differ, have none, or it was not looked for. */
+  /** System message that every example begins with; null: they differ, have none, or were not checked. */
   systemPrompt: string | null;
   createdAt: Date;
-  /** When its stored bytes were last read through; null: never. */
+  /** When the stored bytes were last verified; null if never. */
   verifiedAt: Date | null;
-  /** When they were found not to have this digest; null: they have it, as far as anybody knows. */
+  /** When the stored bytes were found not to match `sha256`; null if no damage is known. */
   corruptAt: Date | null;
 }
 
@@ -49,19 +49,19 @@ export type NewFile = Pick<
 function fileOf({ bytes, answerCharacters, keyId: _, ...columns }: FileRow): FileRecord {
   return {
     ...(columns as Omit<FileRecord, 'bytes' | 'answerCharacters'>),
-    // Prisma reads int8 as bigint; no upload comes near 2^53 bytes.
+    // Prisma reads int8 as bigint; uploads are far smaller than 2^53 bytes.
     bytes: Number(bytes),
     answerCharacters: answerCharacters === null ? null : Number(answerCharacters),
   };
 }
 
-/** Pauses, in milliseconds, between tries to make a row whose COMMIT was not answered. */
+/** Pauses in milliseconds before retrying an insert whose COMMIT was not acknowledged. */
 const retryPauses = [100, 1000];
 
 /**
- * The row of an upload that `FileStore.receive` has finished. When Postgres goes away in the middle, the same row is tried again:
- * a try that was committed after all is found. An error for which `isDatabaseAway` holds leaves open whether there is a
- * row; any other says that there is none. `incoming`: the bytes as they were counted until now. Throws QuotaExceeded.
+ * Inserts the row of an upload that `FileStore.receive` has finished. If Postgres becomes unavailable meanwhile, retries with the same id
+ * and finds the row if an earlier try was committed after all. After an error for which `isDatabaseAway` holds the row may or may not
+ * exist; after any other error it does not. `incoming` holds the bytes as counted so far. Throws QuotaExceeded.
  */
 export async function createFile(
   db: Database,
@@ -79,7 +79,7 @@ export async function createFile(
         return await insertFile(tx, teamId, id, file);
       });
     } catch (error) {
-      // While an earlier try is still being committed, this one waited for it.
+      // The earlier try was committed: the insert waited for it.
       if (attempt > 0 && (error as { code?: unknown }).code === 'P2002') {
         const made = await getFile(db, teamId, id);
         if (made) return made;
@@ -90,7 +90,7 @@ export async function createFile(
   }
 }
 
-/** The row and its audit, in a transaction of the caller's. */
+/** Inserts the row and its audit entry in the caller's transaction. */
 export async function insertFile(
   tx: Transaction,
   teamId: string,
@@ -110,13 +110,13 @@ export async function insertFile(
   return fileOf(row);
 }
 
-/** Null: no such file in this team. */
+/** Null: the team has no such file. */
 export async function getFile({ db }: Database, teamId: string, id: string): Promise<FileRecord | null> {
   const row = await db.file.findFirst({ where: { teamId, id } });
   return row && fileOf(row);
 }
 
-/** Any of the team's files that has these bytes. */
+/** Finds any of the team's files that has these bytes. */
 export async function findFileByDigest(
   { db }: Database,
   teamId: string,
@@ -126,7 +126,7 @@ export async function findFileByDigest(
   return row && fileOf(row);
 }
 
-/** Throws GraftError `invalid_cursor`. */
+/** Lists files. Throws GraftError `invalid_cursor`. */
 export async function listFiles(
   { db }: Database,
   teamId: string,
@@ -158,8 +158,8 @@ export async function listFiles(
 }
 
 /**
- * Removes the row, then the bytes. False: no such file in this team. Throws GraftError `file_in_use` while a job that
- * is not finished needs it; what `isRowLocked` knows when another transaction holds the file for two seconds.
+ * Deletes the row, then the bytes. Returns false if the team has no such file. Throws GraftError `file_in_use` while an unfinished job
+ * needs the file, and an error for which `isRowLocked` holds if another transaction locks the file for two seconds.
  */
 export async function deleteFile(
   db: Database & { files: FileStore },
@@ -171,15 +171,15 @@ export async function deleteFile(
     inTransaction(db, async (tx) => await deleteRow(tx, teamId, id, by)),
   );
   if (path === null) return false;
-  // What cannot be removed now is collected a day later.
+  // If removing fails, the collector removes the bytes a day later.
   await db.files.remove(path).catch(() => {});
   return true;
 }
 
-/** Answers where its bytes are. */
+/** Deletes the row and returns the path of its bytes. */
 async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor): Promise<string | null> {
   const file = await tx.file.findFirst({ where: { teamId, id }, select: { path: true, sha256: true } });
-  // Deletes before it looks for jobs: a job that is being made with the file holds this back until it can be seen.
+  // Deletes before looking for jobs: a job that is being created with the file holds a lock, so this waits until that job is visible.
   const { count } = await tx.file.deleteMany({ where: { teamId, id } });
   if (!file || count === 0) return null;
   const user = await tx.job.findFirst({
@@ -195,7 +195,7 @@ async function deleteRow(tx: Transaction, teamId: string, id: string, by: Actor)
       param: null,
     });
   }
-  // Reports quote the file, and go with the last one of these bytes.
+  // Reports quote the file, so they are deleted with the last file that has these bytes.
   const { sha256 } = file;
   if ((await tx.file.count({ where: { teamId, sha256 } })) === 0)
     await tx.fileReport.deleteMany({ where: { teamId, sha256 } });

@@ -13,17 +13,17 @@ import { type Identity, identityInTeam, type Operator } from './verify-api-key.t
 export interface NewApiKey extends Partial<Rights> {
   name: string;
   role: Rights['role'];
-  /** A whole key to store instead of a fresh one (automation sets `GRAFT_BOOTSTRAP_KEY`). */
+  /** A full key to store instead of a generated one (automation sets `GRAFT_BOOTSTRAP_KEY`). */
   key?: string | undefined;
-  /** The member whose key it is. Absent or null: the team's own. */
+  /** The member who owns the key. Undefined or null: the team. */
   personId?: string | null | undefined;
-  /** Seconds until it ends; absent or null: never by itself. */
+  /** Lifetime in seconds; undefined or null: unlimited. */
   expiresIn?: number | null | undefined;
-  /** Who makes it. Of an operator no rights limit it. Absent: Graft, or a verb that works on the database. */
+  /** Who creates the key; rights do not limit an operator. Undefined: Graft itself, or a command that works on the database. */
   by?: Identity | Operator | undefined;
 }
 
-/** A row to be, of a key that is not yet there. */
+/** The columns of a key that is about to be inserted. */
 export interface KeyRow extends Rights {
   name: string;
   personId: string | null;
@@ -31,9 +31,8 @@ export interface KeyRow extends Rights {
 }
 
 /**
- * Makes a key for a team. The answer holds the whole key, the only time it can be shown. Throws GraftError
- * `invalid_api_key` for a given key of the wrong shape, `team_not_found`, `api_key_exists`, `member_not_found`, and
- * what `checkRights` and `endOfKey` throw.
+ * Creates a key for a team. The result contains the full key, which cannot be shown again. Throws GraftError `invalid_api_key` for a given
+ * key with the wrong format, `team_not_found`, `api_key_exists`, `member_not_found`, and what `checkRights` and `endOfKey` throw.
  */
 export async function createApiKey(
   db: Database & { secrets: Secrets },
@@ -56,7 +55,7 @@ export async function createApiKey(
   return { keyId: parsed.keyId, key: wholeKey(parsed) };
 }
 
-/** The row of a new key, and its audit row. Throws GraftError `api_key_exists`, `member_not_found`, `invalid_api_key`. */
+/** Inserts the row of a new key and its audit row. Throws GraftError `api_key_exists`, `member_not_found`, `invalid_api_key`. */
 export async function insertApiKey(
   tx: Transaction,
   { pepper }: Secrets,
@@ -91,7 +90,7 @@ export async function insertApiKey(
   });
 }
 
-/** Whoever removes the member at this moment waits until the key exists, and then revokes it with the others. */
+/** Locks the membership: a concurrent removal of the member waits until the key exists, and then revokes it with the others. */
 async function holdMembership(tx: Transaction, teamId: string, personId: string): Promise<void> {
   const found = await tx.$queryRaw<object[]>`
     SELECT 1 FROM memberships WHERE team_id = ${teamId} AND person_id = ${personId} FOR KEY SHARE`;

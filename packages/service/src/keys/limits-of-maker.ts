@@ -4,13 +4,13 @@ import { hasRole, type Role } from './roles.ts';
 import { checkLimits } from './scopes.ts';
 import type { Identity } from './verify-api-key.ts';
 
-/** Seconds that a key may live: ten years. */
+/** Maximum lifetime of a key in seconds: ten years. */
 export const mostKeySeconds = 10 * 366 * 24 * 3600;
 
-/** What a new key is to be able to do. */
+/** The rights of a new key. */
 export interface Rights {
   role: Role;
-  /** Null: all that the role may. */
+  /** Null: everything that the role may do. */
   scopes: readonly string[] | null;
   /** Null: all models. */
   models: readonly string[] | null;
@@ -19,8 +19,8 @@ export interface Rights {
 const unlimited = { scopes: null, models: null };
 
 /**
- * Checks a new key's rights, and that they are within its maker's; null: the operator, who may give any. Throws
- * GraftError `invalid_scope`, `invalid_model_limit`, `exceeds_maker`.
+ * Checks that a new key's rights are valid and within its maker's; null: an operator, who may grant any. Throws GraftError `invalid_scope`,
+ * `invalid_model_limit`, `exceeds_maker`.
  */
 export function checkRights(rights: Rights, maker: Identity | null): void {
   checkLimits(rights, maker ?? unlimited);
@@ -33,7 +33,7 @@ export function checkRights(rights: Rights, maker: Identity | null): void {
   }
 }
 
-/** People whom a key invites may do all that a role may: a limited key cannot give that. Throws GraftError `exceeds_maker`. */
+/** Throws GraftError `exceeds_maker` for a limited key: a person it would invite may do everything that the role allows. */
 export function checkIsUnlimited(maker: Partial<Pick<Identity, 'scopes' | 'models'>> | null): void {
   if (!maker?.scopes && !maker?.models) return;
   throw new GraftError(
@@ -44,8 +44,8 @@ export function checkIsUnlimited(maker: Partial<Pick<Identity, 'scopes' | 'model
 }
 
 /**
- * When a key ends that lives for so many seconds: no later than the one that makes it, as it does when no time is asked
- * for. Null: never by itself. Throws GraftError `exceeds_maker`.
+ * Returns when a key with this lifetime ends. It must not outlive the key that makes it, and by default ends with that key. Null: never.
+ * Throws GraftError `exceeds_maker`.
  */
 export async function endOfKey(
   db: Pick<Database, 'sql'>,

@@ -10,20 +10,20 @@ export interface ApiKeyRecord {
   teamId: string;
   name: string;
   role: Role;
-  /** Null: all that the role may. */
+  /** Null: everything that the role may do. */
   scopes: string[] | null;
   /** Null: all models. */
   models: string[] | null;
-  /** Null: the team's own. */
+  /** Null: the key belongs to the team. */
   personId: string | null;
-  /** A key or a person; null: the operator. */
+  /** Id of a key or a person; null: the operator. */
   createdBy: string | null;
-  /** The key by which it was made, also by a session of that key. */
+  /** The key that made this one, directly or by a session of that key. */
   madeByKey: string | null;
   createdAt: Date;
   lastUsedAt: Date | null;
   expiresAt: Date | null;
-  /** The key that took its place, since `rotatedAt`. */
+  /** The key that replaced this one at `rotatedAt`. */
   replacedBy: string | null;
   rotatedAt: Date | null;
   revokedAt: Date | null;
@@ -40,14 +40,14 @@ export function apiKeyOf({
 
 const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
-/** Which of a team's keys somebody may see and end: an admin all, others their own. */
+/** Returns a condition for the keys that somebody may see and revoke: an admin all of the team's, others their own. */
 export function keysWithinReach({ role, keyId, personId }: Identity): { OR?: object[] } {
   if (role === 'admin') return {};
   return { OR: [{ id: keyId ?? '' }, ...(personId === null ? [] : [{ personId }])] };
 }
 
 /**
- * A team's keys, newest first, without their secrets, which nobody has. `reader`: only those within reach. Throws
+ * Lists a team's keys without their secrets, which are not stored, newest first. `reader`: only the keys that this identity may see. Throws
  * GraftError `invalid_cursor`.
  */
 export async function listApiKeys(
@@ -69,7 +69,7 @@ export async function listApiKeys(
   });
 }
 
-/** Null: no such key in this team. */
+/** Null: the team has no such key. */
 export async function getApiKey({ db }: Database, teamId: string, id: string): Promise<ApiKeyRecord | null> {
   const row = await db.apiKey.findFirst({ where: { id, teamId }, ...withoutSecret });
   return row && apiKeyOf(row);

@@ -1,12 +1,12 @@
 /**
- * What a key limited to some models may touch. A version, a tag or a checkpoint is a model by its own name. A job belongs to the model
- * that it starts from, and to the one that it makes. Null is no limit.
+ * Decides what a key that is limited to some models may access. A version, a tag or a checkpoint is a model with its own name. A job
+ * belongs to the model that it starts from and to the one that it produces. Null: no limit.
  */
 import type { Prisma } from '../generated/client.ts';
 
 export type ModelLimit = readonly string[] | null;
 
-/** An entry is a model's id or name, or the beginning of some, with a `*` behind. */
+/** An entry is a model's id or name, or a prefix followed by `*`. */
 export function allowsModel(limit: ModelLimit, model: string): boolean {
   return limit === null || limit.some((entry) => matches(entry, model));
 }
@@ -15,12 +15,12 @@ export function matches(entry: string, model: string): boolean {
   return entry.endsWith('*') ? model.startsWith(entry.slice(0, -1)) : entry === model;
 }
 
-/** Of a job, what its limit is checked by. */
+/** The models of a job by which a limit is checked. */
 export interface ModelsOfJob {
   /** Catalogue id of the base model. */
   model: string;
   startFromModel: string | null;
-  /** Null until it has succeeded. */
+  /** Null until the job has succeeded. */
   fineTunedModel: string | null;
 }
 
@@ -34,7 +34,9 @@ export function allowsJob(
   );
 }
 
-/** Whether a key may make versions of an adapter: it may train the base model, or all of the adapter's models are within its limit. */
+/**
+ * Returns whether a key may create versions of an adapter: it may train the base model, or all models of the adapter are within its limit.
+ */
 export function allowsNewVersion(
   limit: ModelLimit,
   { baseModel, teamName, name }: { baseModel: string; teamName: string; name: string },
@@ -44,21 +46,21 @@ export function allowsNewVersion(
 
 type NameFilter = string | { startsWith: string } | { in: [] };
 
-/** As Prisma's conditions on one column. A LIKE takes `%`, `_` and `\` for something else, unless they are escaped. */
+/** Converts a limit to Prisma conditions on one column. LIKE wildcards (`%`, `_`, `\`) are escaped. */
 function namesIn(limit: readonly string[]): NameFilter[] {
-  // Prisma leaves an empty OR out, which would allow everything.
+  // Prisma ignores an empty OR, which would allow everything.
   if (limit.length === 0) return [{ in: [] }];
   return limit.map((entry) =>
     entry.endsWith('*') ? { startsWith: entry.slice(0, -1).replace(/[\\%_]/g, '\\$&') } : entry,
   );
 }
 
-/** Prisma's condition for rows whose model name is within the limit: versions, tags, checkpoints. */
+/** Prisma condition for versions, tags and checkpoints whose model name is within the limit. */
 export function namedWithin(limit: ModelLimit): { OR?: { modelName: NameFilter }[] } {
   return limit === null ? {} : { OR: namesIn(limit).map((modelName) => ({ modelName })) };
 }
 
-/** The same of jobs: `allowsJob` as a condition. */
+/** Prisma condition equivalent to `allowsJob`. */
 export function jobsWithin(limit: ModelLimit): Prisma.JobWhereInput {
   if (limit === null) return {};
   return {

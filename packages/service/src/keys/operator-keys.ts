@@ -16,8 +16,8 @@ export type OperatorKeyRecord = Omit<OperatorKey, 'secretHmac' | 'pepperVersion'
 const withoutSecret = { omit: { secretHmac: true, pepperVersion: true } } as const;
 
 /**
- * Makes a key of the operator, of a person who is one or of the service's own. The answer holds the whole key, the
- * only time it can be shown. Throws GraftError `not_an_operator`, and what `endOfKey` throws.
+ * Creates an operator key for a person who is an operator, or for the service. The result contains the full key, which cannot be shown
+ * again. Throws GraftError `not_an_operator`, and what `endOfKey` throws.
  */
 export async function createOperatorKey(
   db: Database & { secrets: Secrets },
@@ -59,7 +59,7 @@ export async function createOperatorKey(
   return { record, key: wholeKey(made) };
 }
 
-/** Newest first, without their secrets. Throws GraftError `invalid_cursor`. */
+/** Lists operator keys without their secrets, newest first. Throws GraftError `invalid_cursor`. */
 export async function listOperatorKeys(
   { db }: Database,
   options: { after?: string | undefined; limit: number },
@@ -77,9 +77,9 @@ export async function listOperatorKeys(
 }
 
 /**
- * The key stops working at once, with the keys of the operator that it made, and those that they made, the keys of teams that any of
- * them made, with their descendants, and the invitations into teams that all of them left open. Answers the ids of the operator's
- * keys. Null: no such key, or all of that is over.
+ * Revokes an operator key and everything descended from it: the operator keys it made and their descendants, the team keys that any of
+ * these made and their descendants, and the open invitations of all of them. Returns the ids of the revoked operator keys. Null: no such
+ * key, or everything had already been revoked.
  */
 export async function revokeOperatorKey(
   db: Database,
@@ -90,7 +90,7 @@ export async function revokeOperatorKey(
     if ((await tx.operatorKey.count({ where: { id } })) === 0) return null;
     const ended: string[] = [];
     const tree = new Set<string>();
-    // Whoever makes a key holds its maker's row until it is there.
+    // Creating a key locks its maker's row until the new row exists, so a concurrent creation is seen here or fails.
     for (let fresh = [id]; fresh.length > 0; ) {
       for (const each of fresh) tree.add(each);
       const rows = await tx.$queryRaw<{ id: string }[]>`
@@ -118,7 +118,7 @@ export async function revokeOperatorKey(
       const detail = { descendants: 'revoke', ...revoked };
       await insertAudit(tx, teamId, by, { action: 'api_key.revoke', target: id, detail });
     }
-    // Revoked before, with all that it made.
+    // The key and everything that it made was revoked before.
     if (ended.length + invitations.length + teamKeys.length === 0) return null;
     const detail = { keys: ended, invitations, ...(teamKeys.length > 0 ? { team_keys: teamKeys } : {}) };
     await insertAudit(tx, null, by, { action: 'operator_key.revoke', target: id, detail });

@@ -1,4 +1,4 @@
-/** What a stolen key leaves behind, and that nothing of it outlives its revocation. */
+/** Revoking a stolen key also ends everything that was made with it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { acceptInvitation, createInvitation } from '../people/invitations.ts';
@@ -182,7 +182,7 @@ test('a key that made more keys than a query has parameters ends with all of the
      VALUES ('elsewhere', $1, 'x', 'admin', sha256('x'), $2)`,
     [other.id, stolen.id],
   );
-  // Postgres now expects as many keys of each key.
+  // After ANALYZE, Postgres's planner expects this number of child keys for every key.
   await services.sql.query('ANALYZE api_keys');
   const kept = (await revokeApiKey(services, team.id, stolen.id, { by: null, descendants: 'keep' }))!;
   assert.deepEqual([kept.keys, kept.kept.length], [[stolen.id], 1000]);

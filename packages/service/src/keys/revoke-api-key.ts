@@ -6,38 +6,38 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { Prisma } from '../generated/client.ts';
 import type { Identity } from './verify-api-key.ts';
 
-/** What a revocation ended: ids, at most `mostListed` of each kind. */
+/** Ids of what a revocation ended, at most `mostListed` of each kind. */
 export interface Revoked {
-  /** Keys, the asked one first. One that was revoked before is not among them. */
+  /** Revoked keys, the requested one first; excludes keys that had been revoked before. */
   keys: string[];
-  /** Descendants that still work: beyond the reach of whoever asked, or kept on request. */
+  /** Descendants that still work: outside the requester's reach, or kept on request. */
   kept: string[];
-  /** Invitations that nobody had accepted. */
+  /** Open invitations. */
   invitations: string[];
-  /** Webhook endpoints, which are disabled, and can be enabled again. */
+  /** Webhook endpoints; they are disabled and can be enabled again. */
   webhooks: string[];
-  /** People who are members by an invitation of these keys: to be checked by an admin, since they stay. */
+  /** People who joined by an invitation of these keys. They remain members, so an admin should check them. */
   members: string[];
 }
 
 interface Revocation {
   by: Actor | null;
-  /** `revoke` ends all keys that the key made, and that those made, with their invitations and webhooks. */
+  /** `revoke` also ends all descendants of the key, with their invitations and webhooks. */
   descendants: 'revoke' | 'keep';
-  /** Who asks, where they may end less than all keys of the team: of others' keys none is revoked. */
+  /** The requester, if they may not revoke all keys of the team: keys of others are not revoked. */
   reach?: Pick<Identity, 'role' | 'personId'>;
 }
 
-/** Ids of each kind that an answer and an audit row list: whoever stole a key may have made any number. */
+/** Maximum number of ids of each kind in a response and an audit row: a thief may have made any number of keys. */
 const mostListed = 1000;
-/** Keys of one statement, whose time Postgres limits. */
+/** Maximum number of keys in one statement, whose duration Postgres limits. */
 const mostAtOnce = 10_000;
 
 /**
- * Ends a key at once, on every process, with its sessions, the invitations that it left open, and, unless they are kept, the keys
- * descended from it: whoever stole it knows the secrets of what it made. Descendants of a key are those that it made, also by a
- * session of it, the predecessor that it replaced, and the successor of each descendant. Its own successor is one only if the key
- * made it itself. Null: no such key in this team.
+ * Revokes a key at once on every process, with its sessions, its open invitations and, unless they are kept, its descendants: a thief knows
+ * the secrets of the keys that the key made. The descendants of a key are the keys that it made, also by its sessions; the predecessor that
+ * it replaced; and the successor of each descendant. Its own successor is a descendant only if the key itself made it. Null: the team has
+ * no such key.
  */
 export async function revokeApiKey(
   db: Database,
@@ -52,7 +52,7 @@ export async function revokeApiKey(
       isDeep: descendants === 'revoke',
       ofPerson: reached,
     });
-    // An admin leaves none.
+    // An admin revokes all descendants, so none are left.
     const kept =
       descendants === 'revoke' && reached === null ? [] : await livingDescendants(tx, teamId, [keyId]);
     if (ended.keys.length + ended.invitations.length + ended.webhooks.length > 0) {
@@ -64,8 +64,8 @@ export async function revokeApiKey(
 }
 
 /**
- * Revokes these keys of a team and, if `isDeep`, their descendants; of a person's only (`ofPerson`), where that is not null. In the
- * caller's transaction, which writes the audit row. Ids go to Postgres as arrays: there may be more than a query has parameters.
+ * Revokes keys of a team and, if `isDeep`, their descendants; with `ofPerson` only that person's descendants. Runs in the caller's
+ * transaction; the caller writes the audit row. Passes ids as arrays, because there may be more than a query can have parameters.
  */
 export async function revokeKeys(
   tx: Transaction,
@@ -76,7 +76,7 @@ export async function revokeKeys(
   const keys = await endKeys(tx, teamId, ids, null);
   const tree = new Set(ids);
   if (isDeep) {
-    // Whoever makes a key holds its maker's row until the new one is there: what an earlier round did not see, a later one does.
+    // Creating a key locks its maker's row until the new row exists: a key that an earlier round missed is seen by a later one.
     for (;;) {
       const found = await descendantsOf(tx, teamId, ids);
       const fresh = found.filter((id) => !tree.has(id));
@@ -85,7 +85,7 @@ export async function revokeKeys(
       for (const id of await endKeys(tx, teamId, fresh, ofPerson)) keys.push(id);
     }
   }
-  // A key beyond reach goes on, and so does what it made.
+  // Keys outside the reach keep working, and so does what they made.
   const dead = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM api_keys WHERE team_id = ${teamId} AND id = ANY(${[...tree]}) AND revoked_at IS NOT NULL`;
   return { keys: keys.slice(0, mostListed), ...(await endWhatKeysMade(tx, teamId, idsOf(dead), { isDeep })) };
@@ -110,8 +110,8 @@ async function endKeys(
 }
 
 /**
- * `tree`: keys of a team and their descendants, living or not, in this order, read no further than it is asked for. By the indexes on
- * the keys alone: where one key made very many, Postgres would prefer to read all of the team's for each of them.
+ * CTE `tree`: the given keys of a team and all their descendants, revoked or not, evaluated lazily in this order. Written for the indexes
+ * on the keys: for a key with very many descendants, Postgres would otherwise scan all keys of the team for each of them.
  */
 const treeOf = (teamId: string, ids: string[]) => Prisma.sql`
   WITH RECURSIVE tree(id, is_root) AS (
@@ -128,7 +128,7 @@ const treeOf = (teamId: string, ids: string[]) => Prisma.sql`
     ) next ON true
   )`;
 
-/** By the indexes at all: for the same reason it would read the whole table for each. */
+/** Forces index scans, because Postgres would otherwise scan the whole table for each key. */
 async function readByIndex(tx: Transaction): Promise<void> {
   await tx.$executeRaw`SET LOCAL enable_seqscan = off`;
 }
@@ -140,7 +140,7 @@ async function descendantsOf(tx: Transaction, teamId: string, ids: string[]): Pr
   return idsOf(rows);
 }
 
-/** At most `mostListed`. `ofThem`: these keys as well. */
+/** Returns at most `mostListed` descendants that still work. `ofThem`: includes the given keys. */
 async function livingDescendants(
   tx: Transaction,
   teamId: string,
@@ -159,17 +159,14 @@ async function livingDescendants(
   return idsOf(rows).toSorted();
 }
 
-/**
- * Keys of a team that a person has made, also by other keys, and that still work: the person may know their secrets. At most
- * `mostListed`.
- */
+/** Returns a team's working keys that a person made, also by other keys: the person may know their secrets. At most `mostListed`. */
 export async function keysMadeBy(tx: Transaction, teamId: string, personId: string): Promise<string[]> {
   const roots = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM api_keys WHERE team_id = ${teamId} AND (person_id = ${personId} OR created_by = ${personId})`;
   return await livingDescendants(tx, teamId, idsOf(roots), { ofThem: true });
 }
 
-/** Ends what these keys, of a team or of the operator, have left open in a team. */
+/** Revokes the open invitations of these keys (a team's or an operator's) in a team and, if `isDeep`, disables their webhooks. */
 export async function endWhatKeysMade(
   tx: Transaction,
   teamId: string,
@@ -202,8 +199,8 @@ export async function endWhatKeysMade(
 const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id);
 
 /**
- * Holds the key by which something is made until it is there: whoever revokes the key waits, and then ends that as well. Throws
- * GraftError `invalid_api_key` when the key was revoked since it was verified.
+ * Locks the row of the key that makes something until the transaction ends: a concurrent revocation waits and then also ends what was made.
+ * Throws GraftError `invalid_api_key` if the key was revoked since it was verified.
  */
 export async function holdMaker(tx: Transaction, by: Actor | null): Promise<void> {
   const keyId = by?.keyId ?? null;

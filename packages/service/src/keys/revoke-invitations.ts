@@ -1,6 +1,6 @@
 import type { Transaction } from '../database/database.ts';
 
-/** Revokes what a key or a person that may not invite any more has left open: whoever had it may still have the links. */
+/** Revokes the open invitations of a key or person that may no longer invite: its former user may still have the links. */
 export async function revokeInvitationsOf(tx: Transaction, teamId: string, maker: string): Promise<void> {
   await tx.$executeRaw`
     UPDATE invitations SET revoked_at = now()

@@ -1,4 +1,4 @@
-/** What keys may do, for how long, and who decides: people, roles, limits, rotation, and the operator's own. */
+/** Rights and lifetimes of keys, and who grants them: people, roles, limits, rotation, and operator keys. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { putMember, removeMember, setMemberRole } from '../people/memberships.ts';

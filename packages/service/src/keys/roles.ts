@@ -1,8 +1,8 @@
-/** From least to most. viewer: reads; member: everything else; admin: keys and members too. */
+/** Ordered by increasing rights. viewer: reads; member: everything except managing keys and members; admin: everything. */
 export const roles = ['viewer', 'member', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
-/** Whether `role` may do what takes `least`. */
+/** Returns whether `role` has at least the rights of `least`. */
 export function hasRole(role: Role, least: Role): boolean {
   return roles.indexOf(role) >= roles.indexOf(least);
 }

@@ -9,23 +9,22 @@ import { checkRights, endOfKey } from './limits-of-maker.ts';
 import { type ApiKeyRecord, apiKeyOf } from './manage-api-keys.ts';
 import type { Identity } from './verify-api-key.ts';
 
-/** Seconds that a rotated key goes on working: an hour, and 30 days at most. */
+/** Seconds for which a rotated key keeps working: by default an hour, at most 30 days. */
 export const overlapSeconds = { byDefault: 3600, most: 30 * 24 * 3600 };
 
 interface Rotation {
   /** Seconds until the old key ends. */
   overlap: number;
-  /** Seconds until the new one does. Absent: as long as the old one was made for. */
+  /** Lifetime of the new key in seconds. Undefined: the lifetime of the old one. */
   expiresIn?: number | undefined;
-  /** Who asks. Null: the operator. */
+  /** Who rotates the key. Null: the operator. */
   by: Identity | null;
 }
 
 /**
- * Makes a key's successor, with the same rights, name and person, and gives the old one an end. The answer holds the
- * whole new key, the only time it can be shown. Null: no such key in this team. Throws GraftError `key_not_rotatable`
- * when it was rotated already or works no more, and what `checkRights` and `endOfKey` throw: who rotates a key gets to
- * know its successor, and so must have its rights.
+ * Creates a key's successor with the same rights, name and owner, and limits the lifetime of the old key. The result contains the full new
+ * key, which cannot be shown again. Null: the team has no such key. Throws GraftError `key_not_rotatable` if the key was already rotated or
+ * no longer works, and what `checkRights` and `endOfKey` throw: the requester learns the new key, and so must have its rights.
  */
 export async function rotateApiKey(
   db: Database & { secrets: Secrets },
@@ -56,7 +55,7 @@ export async function rotateApiKey(
   return { keyId: made.keyId, key: wholeKey(made), old };
 }
 
-/** A key knows itself, and a person without a key may do what any of theirs may. */
+/** Returns whether the requester is the key itself, or the owner signed in without a key. */
 function isItsOwn(old: ApiKeyRecord, by: Identity | null): boolean {
   if (!by) return false;
   return by.keyId === old.id || (by.keyId === null && by.personId !== null && by.personId === old.personId);
@@ -66,7 +65,7 @@ const rightsOf = ({ name, role, scopes, models, personId }: ApiKeyRecord) => ({
   ...{ name, role, scopes, models, personId },
 });
 
-/** Not asked for, so cut off where the one that rotates ends, instead of refused. */
+/** Repeats the old key's lifetime. Since it was not requested, it is shortened to the requester's end instead of rejected. */
 async function sameLifetime(db: Database, seconds: number | null, by: Identity | null): Promise<Date | null> {
   const last = by?.expiresAt ?? null;
   if (seconds === null) return last;
@@ -74,7 +73,7 @@ async function sameLifetime(db: Database, seconds: number | null, by: Identity |
   return last && end && end > last ? last : end;
 }
 
-/** Of two rotations at once the second waits for the first, and then finds nothing to end. */
+/** Limits the old key's lifetime. Of two concurrent rotations the second waits for the first, and then fails. */
 async function endOld(
   tx: Transaction,
   teamId: string,

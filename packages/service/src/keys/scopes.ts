@@ -2,8 +2,8 @@ import { GraftError } from '@graft/peft-core/config';
 import { matches } from './model-limit.ts';
 
 /**
- * What keys can be limited to, as docs/teams.md lists it. Every route names one of them, and every one of them is some
- * route's. Writing does not include reading: a key may be one that only uploads.
+ * Scopes to which keys can be limited, as docs/teams.md lists them. Every route requires one of them, and each is used by a route. Writing
+ * does not include reading: a key may be limited to uploading.
  */
 export const scopes = {
   'files:read': 'list, read and download files',
@@ -29,15 +29,15 @@ export const scopes = {
 
 export type Scope = keyof typeof scopes;
 
-/** Models that a key names, and scopes; more would be checked at every request. */
+/** Maximum number of models or scopes of a key; every request checks them. */
 const mostEntries = 64;
 
-/** Stands for all scopes, or all models. */
+/** Matches all scopes, or all models. */
 const all = '*';
 
-/** As they are stored; null, which is no limit, as `*`. */
+/** Returns a limit as it is stored; null (no limit) as `*`. */
 export const storedLimit = (limit: readonly string[] | null): string[] => (limit ? [...limit] : [all]);
-/** Null: no limit. */
+/** Returns a stored limit; null: no limit. */
 export const readLimit = (stored: readonly string[]): string[] | null =>
   stored.includes(all) ? null : [...stored];
 
@@ -46,7 +46,7 @@ export function allowsScope(limit: readonly string[] | null, scope: Scope): bool
 }
 
 /**
- * Checks limits of a new key, and that they are within `maker`'s: null is no limit. Throws GraftError `invalid_scope`,
+ * Checks the limits of a new key, and that they are within `maker`'s; null: no limit. Throws GraftError `invalid_scope`,
  * `invalid_model_limit`, `exceeds_maker`, with `param`.
  */
 export function checkLimits(
@@ -73,7 +73,7 @@ export function checkLimits(
   for (const param of ['scopes', 'models'] as const) {
     const [limit, most] = [wanted[param], maker[param]];
     if (most === null) continue;
-    // The beginning `ft:a*` allows the one of `ft:ab*`, as it does that model.
+    // The prefix `ft:a*` allows the prefix `ft:ab*`, because `matches` compares it like a model name.
     const beyond =
       limit === null ? 'all' : limit.find((entry) => !most.some((other) => matches(other, entry)));
     if (beyond !== undefined) {

@@ -7,47 +7,47 @@ import type { Secrets } from '../secrets/secrets.ts';
 import { type Role, smallerRole } from './roles.ts';
 import { readLimit } from './scopes.ts';
 
-/** Who asks, in one team: a key, or a person who is signed in without one. */
+/** Who sends a request in a team: a key, or a person who is signed in without a key. */
 export type Identity = CallerRights & Requester;
 
 interface CallerRights {
   teamId: string;
   /** The team's name. */
   teamName: string;
-  /** Of a person's key: the smaller of its role and the person's. */
+  /** For a person's key, the smaller of the key's and the person's role. */
   role: Role;
-  /** Null: all that the role may. */
+  /** Null: everything that the role may do. */
   scopes: readonly string[] | null;
-  /** Names and beginnings of models; null: all of them. */
+  /** Model names and prefixes; null: all models. */
   models: readonly string[] | null;
-  /** When the key ends; null: never by itself. */
+  /** When the key ends; null: never. */
   expiresAt: Date | null;
 }
 
-/** Somebody who operates the service: of no team, by a key or signed in. */
+/** An operator of the service, who belongs to no team, by a key or signed in. */
 export type Operator = Requester & {
-  /** When the key ends; null: never by itself. */
+  /** When the key ends; null: never. */
   expiresAt: Date | null;
 };
 
-/** Null: an operator, or nobody, whom no rights in a team limit. */
+/** Null for an operator or no requester, whom rights in a team do not limit. */
 export const identityInTeam = (by: Identity | Operator | null): Identity | null =>
   by && 'role' in by ? by : null;
 
-/** What an `Authorization` header turned out to be. `lapsed`: the right key of a person who is to sign in. */
+/** Result of verifying an `Authorization` header. `lapsed`: the key is correct, but its owner must sign in first. */
 export type Verified =
   | { kind: 'team'; identity: Identity }
   | { kind: 'operator'; operator: Operator }
   | { kind: 'lapsed' };
 
 export interface KeyLapse {
-  /** Days after their last sign-in that keys of people of a provider work; 0: for ever. Keys of teams never lapse. */
+  /** Days after the owner's last sign-in for which keys of people with a provider work; 0: unlimited. Team keys never lapse. */
   keyLapseDays?: number | undefined;
 }
 
 const never: KeyLapse = {};
 
-/** Whether the keys of the person `p` have lapsed, where `days` is a parameter. Whom no provider ever vouched for has none. */
+/** SQL: whether the keys of person `p` have lapsed; `days` is a parameter. Keys of people whom no provider verified never lapse. */
 export const isLapsed = (days: string) =>
   `coalesce(${days}::int > 0 AND coalesce(p.signed_in_at, p.verified_at) < now() - make_interval(days => ${days}::int), false)`;
 
@@ -59,7 +59,7 @@ export function keyLapsed({ keyLapseDays }: KeyLapse): GraftError {
   );
 }
 
-/** The keys of teams that are let in at this moment. */
+/** SQL: the team keys that are valid now. */
 const livingKeys = `FROM api_keys k
   JOIN teams t ON t.id = k.team_id AND t.deleted_at IS NULL
   LEFT JOIN people p ON p.id = k.person_id AND p.disabled_at IS NULL
@@ -67,7 +67,7 @@ const livingKeys = `FROM api_keys k
   WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
     AND (k.person_id IS NULL OR m.person_id IS NOT NULL)`;
 
-/** Which of these keys of teams are let in no more: one statement, however many they are. */
+/** Returns which of these team keys are no longer valid, in one statement. */
 export async function findDeadKeys(
   { sql }: Database,
   ids: string[],
@@ -84,9 +84,9 @@ export async function findDeadKeys(
 type Verifying = Database & { secrets: Secrets };
 
 /**
- * Who sends this `Authorization` header. Null for whatever is not a living key: no header, another scheme, unknown,
- * wrong, revoked, expired, of a team that was deleted, of a person who left the team or is disabled; the caller cannot
- * tell which. A key that has lapsed is known by its whole self alone.
+ * Verifies an `Authorization` header. Returns null for anything but a valid key: no header, another scheme, unknown, wrong, revoked,
+ * expired, of a deleted team, of a person who left the team or is disabled; the caller cannot distinguish these cases. `lapsed` is only
+ * returned for the correct full key.
  */
 export async function verifyKey(
   db: Verifying,
@@ -95,7 +95,7 @@ export async function verifyKey(
 ): Promise<Verified | null> {
   const key = bearerOf(authorization);
   if (key === undefined) return null;
-  // Of no team yet: who asks is what this finds out.
+  // Runs as the system, because the team is not known yet.
   return await asSystem(async () => {
     const operator = await verifyOperatorKey(db, key, lapse);
     if (operator === 'lapsed') return { kind: 'lapsed' };
@@ -106,7 +106,7 @@ export async function verifyKey(
   });
 }
 
-/** The same for teams' keys alone. */
+/** As `verifyKey`, for team keys only. */
 export async function verifyApiKey(
   db: Verifying,
   authorization: string | undefined,
@@ -128,7 +128,7 @@ async function verifyTeamKey(
 ): Promise<Identity | 'lapsed' | null> {
   const parsed = parseApiKey(key);
   if (!parsed) return null;
-  // Once a request, so past Prisma, which takes several queries and five times as long.
+  // Runs on every request, so it bypasses Prisma, which takes several queries and five times as long.
   const { rows } = await db.sql.query<
     Identity &
       StoredKey & {
@@ -187,13 +187,13 @@ async function verifyOperatorKey(
 interface StoredKey {
   hmac: Buffer;
   pepperVersion: number;
-  /** Its use was last noted a minute ago or more. */
+  /** Whether the last recorded use is at least a minute old. */
   isStale: boolean;
   isLapsed: boolean;
 }
 
 /**
- * Notes the use, and stores the secret by the pepper's current version. No request waits for another one, or for whoever revokes the
+ * Records the use, and stores the secret under the pepper's current version. No request waits for another one, or for a revocation of the
  * key.
  */
 async function touch(

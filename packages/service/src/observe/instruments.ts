@@ -1,7 +1,6 @@
 /**
- * What Graft counts and measures, in the one registry of this process. Names and units follow Prometheus' conventions:
- * seconds, bytes, `_total` for what only grows. A label has a few known values, never an id: what one team or one job does is
- * told by `graft jobs explain`, events and traces.
+ * Counters and measurements of this process, in one registry. Names and units follow Prometheus' conventions: seconds, bytes, `_total` for
+ * counters. Each label has few known values, never an id: `graft jobs explain`, events and traces show what a single team or job does.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -9,13 +8,13 @@ export const registry = new Registry();
 
 const registers = [registry];
 
-/** 1 s to about 9 h, four times as long each: how long a job waits, runs or recovers. */
+/** Buckets from 1 s to 9 h, about four times as long each: how long a job waits, runs or recovers. */
 const jobSeconds = [1, 4, 15, 60, 240, 900, 3600, 14_400, 32_400];
 const shortSeconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 240];
 
 function counter<L extends string = never>(name: string, help: string, labelNames: L[] = []): Counter<L> {
   const made = new Counter({ name, help, labelNames, registers });
-  // A series that begins at its first event has no rate there: what has no labels is 0 from the start.
+  // A counter without labels starts at 0: a series that starts at its first event has no rate there.
   if (labelNames.length === 0) made.inc(0);
   return made;
 }
@@ -29,7 +28,7 @@ function histogram<L extends string = never>(
   return new Histogram({ name, help, buckets, labelNames, registers });
 }
 
-/** By `gpu`: the place of a card in its worker's list, from 0. */
+/** Gauge by `gpu`: the index of a GPU in its worker's list, from 0. */
 function gpuGauge(name: string, help: string): Gauge<'gpu'> {
   return new Gauge({ name, help, labelNames: ['gpu'], registers });
 }
@@ -127,7 +126,7 @@ export const instruments = {
 
 let collecting = false;
 
-/** Event-loop lag, heap, CPU and handles of this process. Once a process. */
+/** Collects event-loop lag, heap, CPU and handles of this process. Only the first call has an effect. */
 export function observeProcess(): void {
   if (collecting) return;
   collecting = true;

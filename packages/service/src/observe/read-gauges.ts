@@ -1,4 +1,4 @@
-/** What is so at the moment of a scrape, and only Postgres and the queue know. */
+/** Gauges that are read from Postgres and the queue at each scrape. */
 import { Gauge } from 'prom-client';
 import type { Database } from '../database/database.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
@@ -73,14 +73,14 @@ interface Sources extends Pick<Database, 'sql'> {
   env: { metricsByTeam: boolean };
 }
 
-/** The pool of this process; no query. */
+/** Reads the connection pool of this process, without a query. */
 export function readPoolGauges({ sql }: Pick<Database, 'sql'>): void {
   pool.set({ state: 'in_use' }, sql.totalCount - sql.idleCount);
   pool.set({ state: 'idle' }, sql.idleCount);
   pool.set({ state: 'waiting' }, sql.waitingCount);
 }
 
-/** Never throws: what does not answer within two seconds is down, and what it would have told is absent. */
+/** Never throws: a service that does not respond within two seconds counts as down, and its gauges are absent. */
 export async function readServiceGauges(services: Sources): Promise<void> {
   const [database, queue] = await Promise.all([
     inTime(asSystem(() => readDatabase(services))),
@@ -110,7 +110,7 @@ export async function readServiceGauges(services: Sources): Promise<void> {
 }
 
 async function readDatabase({ sql, env }: Sources) {
-  // One short statement each over partial indices: what is over is not counted.
+  // Short statements over partial indexes: finished jobs are not counted.
   const team = env.metricsByTeam ? 'team_id' : 'NULL::text';
   const { rows } = await sql.query<Row>(
     `SELECT state, ${team} AS team, count(*)::int AS count,

@@ -22,7 +22,7 @@ describe('who may read the metrics', () => {
     );
 
   test('without a token and without word that no proxy leads here: nobody, not even this machine', () => {
-    // As nginx asks with `proxy_http_version 1.1`, for a client on the internet.
+    // As nginx with `proxy_http_version 1.1` sends it, for a client on the internet.
     assert.ok(!reads('127.0.0.1', { host: '127.0.0.1:8000', connection: 'close' }, undefined, '1.1', false));
     assert.ok(!reads('::1', {}, undefined, '1.1', false));
     assert.ok(reads('10.0.0.7', { authorization: `Bearer ${token}` }, token, '1.1', false));
@@ -141,7 +141,7 @@ describe('what they tell', () => {
 });
 
 test('no label can hold an id: each has a name whose values are few', async () => {
-  // A card has its place among those of its worker, not its identifier.
+  // A GPU is identified by its index within the worker.
   const allowed = new Set([
     ...['method', 'route', 'status', 'state', 'outcome', 'kind', 'loop', 'reason', 'gpu'],
   ]);

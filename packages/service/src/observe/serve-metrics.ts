@@ -6,17 +6,17 @@ import type { JobQueue } from '../queue/job-queue.ts';
 import { registry } from './instruments.ts';
 import { readPoolGauges, readServiceGauges } from './read-gauges.ts';
 
-/** What is known of who asks. */
+/** The properties of a request by which access is decided. */
 export interface MetricsReader {
   headers: IncomingHttpHeaders;
-  /** The other end of the connection itself, which no header changes. */
+  /** The peer of the TCP connection, which no header changes. */
   remoteAddress: string | undefined;
   httpVersion: string;
 }
 
 /**
- * What scrapers, command-line clients and browsers send by themselves. Proxies add headers of many names (X-Forwarded-For,
- * CF-Connecting-IP, Fly-Client-IP, …), so any name that is not here means that the request may come through one.
+ * Headers that scrapers, command-line clients and browsers send by themselves. Proxies add headers with many names (X-Forwarded-For,
+ * CF-Connecting-IP, Fly-Client-IP, …), so any other name means that the request may come through a proxy.
  */
 const directHeader =
   /^(?:accept(?:-charset|-encoding|-language)?|authorization|cache-control|connection|cookie|dnt|host|if-modified-since|if-none-match|keep-alive|pragma|priority|sec-[\w-]+|te|traceparent|tracestate|upgrade-insecure-requests|user-agent|x-prometheus-[\w-]+)$/;
@@ -24,10 +24,10 @@ const directHeader =
 const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 
 /**
- * Whether a client may read the metrics: with the token where GRAFT_METRICS_TOKEN is set; else, only where GRAFT_METRICS_LOOPBACK
- * vouches that no proxy on this machine leads here, as a process of this machine that asks directly. A proxy that adds nothing cannot
- * be recognised, hence that setting. Others show by a Host that is not of this machine, by headers that they add, or by HTTP/1.0,
- * which nginx speaks where it is configured no further: these are refused all the same.
+ * Returns whether a client may read the metrics. If GRAFT_METRICS_TOKEN is set, the client needs this token. Otherwise
+ * GRAFT_METRICS_LOOPBACK must guarantee that no proxy on this machine forwards to Graft, and the request must come directly from this
+ * machine. A proxy that adds nothing cannot be detected, hence that setting. Other proxies are rejected anyway: by a Host of another
+ * machine, by added headers, or by HTTP/1.0, nginx's default.
  */
 export function mayReadMetrics(
   { headers, remoteAddress, httpVersion }: MetricsReader,
@@ -46,8 +46,8 @@ export function mayReadMetrics(
 }
 
 /**
- * The metrics of this process in Prometheus' text format; of an API process also those of the whole service, as Postgres has
- * them. Answers within about two seconds, whatever is away.
+ * Renders the metrics of this process in Prometheus' text format; for an API process also those of the whole service, from Postgres. Takes
+ * at most about two seconds, even if services are unavailable.
  */
 export async function renderMetrics(
   services: Pick<Database, 'sql'> & { queue: JobQueue; env: ServiceEnv },
@@ -58,7 +58,7 @@ export async function renderMetrics(
   return { contentType: registry.contentType, body: await registry.metrics() };
 }
 
-// timingSafeEqual demands values of equal length, which digests are.
+// timingSafeEqual requires values of equal length, such as digests.
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry traces from a request to the steps of the job that it made. Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: then
- * nothing of the SDK is loaded and every call here does nothing. The other OTEL_ variables are the SDK's own.
+ * OpenTelemetry traces from a request to the steps of the job that it creates. Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: then the SDK
+ * is not loaded and every function here does nothing. The SDK reads the other OTEL_ variables.
  */
 import {
   type Attributes,
@@ -18,8 +18,8 @@ export { type Attributes, type Context, type Span, SpanKind } from '@opentelemet
 const tracer = () => trace.getTracer('graft');
 
 /**
- * Starts to export this process's spans by OTLP over HTTP, as `graft-<role>`. Resolves to what flushes and ends it; null where
- * tracing is off. A collector that is away loses spans and nothing else.
+ * Starts exporting this process's spans by OTLP over HTTP, as `graft-<role>`. Returns a function that flushes and stops the export; null if
+ * tracing is off. If the collector is unavailable, only spans are lost.
  */
 export async function startTracing(role: string): Promise<(() => Promise<void>) | null> {
   const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED } = process.env;
@@ -41,10 +41,10 @@ export async function startTracing(role: string): Promise<(() => Promise<void>) 
       .merge(detectResources({ detectors: [envDetector] })),
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   });
-  // The propagator of W3C's traceparent, and a context that follows promises.
+  // Registers the propagator of W3C traceparent headers, and a context that follows promises.
   provider.register();
   return async () => {
-    // A collector that is away must not hold up the end of the process.
+    // An unavailable collector must not delay the end of the process.
     await Promise.race([provider.shutdown().catch(() => {}), deadline(5_000)]);
     trace.disable();
     context.disable();
@@ -54,20 +54,20 @@ export async function startTracing(role: string): Promise<(() => Promise<void>) 
 
 const deadline = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
 
-/** W3C's `traceparent` of the span under way; null where there is none. Kept with a job, so that its spans join the request's. */
+/** Returns the W3C `traceparent` of the active span, or null. Stored with a job, so that its spans join the request's trace. */
 export function currentTraceparent(): string | null {
   const carrier: { traceparent?: string } = {};
   propagation.inject(context.active(), carrier);
   return carrier.traceparent ?? null;
 }
 
-/** The context that a `traceparent` names; the root where it names none. */
+/** Returns the context of a `traceparent`; the active context without one. */
 export function contextOf(traceparent: string | null | undefined): Context {
   const root = context.active();
   return traceparent ? propagation.extract(root, { traceparent }) : root;
 }
 
-/** Starts a span below `parent`; whoever starts it ends it. */
+/** Starts a span below `parent`; the caller ends it. */
 export function startSpan(
   name: string,
   options: {
@@ -81,12 +81,12 @@ export function startSpan(
   return tracer().startSpan(name, startTime ? { ...rest, startTime } : rest, parent);
 }
 
-/** Runs `work` with the span as the one under way. */
+/** Runs `work` with the span as the active one. */
 export function inSpan<T>(span: Span, work: () => T): T {
   return context.with(trace.setSpan(context.active(), span), work);
 }
 
-/** A context in which the span is the one under way: the parent of further spans. */
+/** Returns a context with the span as the active one, the parent of further spans. */
 export function under(span: Span): Context {
   return trace.setSpan(context.active(), span);
 }

@@ -5,8 +5,9 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 
 /**
- * Replaces all that names a person, for good, and ends all that they have: identities, sessions, keys and memberships, also that of a
- * team's last admin. What the person did stays under the opaque id, which names nobody any more. False: no such person, or erased before.
+ * Permanently replaces everything that identifies a person, and ends their identities, sessions, keys and memberships, even as the last
+ * admin of a team. Their actions remain under the opaque id, which identifies nobody. Returns false if there is no such person, or they
+ * were erased before.
  */
 export async function erasePerson(db: Database, id: string, by: Actor | null = null): Promise<boolean> {
   return await asSystem(async () =>
@@ -21,7 +22,7 @@ export async function erasePerson(db: Database, id: string, by: Actor | null = n
         UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()), name = 'erased' WHERE person_id = ${id}`;
       await tx.$executeRaw`
         UPDATE operator_keys SET revoked_at = coalesce(revoked_at, now()), name = 'erased' WHERE person_id = ${id}`;
-      // Rows and not only their ends: they hold what the browser calls itself.
+      // Deletes the rows instead of ending the sessions, because they contain the browser's user agent.
       const sessions = await tx.$executeRaw`
         DELETE FROM sessions WHERE person_id = ${id}
           OR api_key_id IN (SELECT k.id FROM api_keys k WHERE k.person_id = ${id})

@@ -16,7 +16,7 @@ after(async () => await services?.close());
 const limits = { seconds: 600, idleSeconds: 600, keyLapseDays: 0 };
 let flows = 0;
 
-/** Signs in at the provider of this name, and answers the session's token. */
+/** Signs in at the provider of this name, and returns the session's token. */
 async function signIn(name: string, provider: string): Promise<string> {
   const vouched: Vouched = {
     ...{ issuer: `https://${provider}.example`, subject: `${name} at ${provider}` },

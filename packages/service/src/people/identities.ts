@@ -1,4 +1,4 @@
-/** Whom a provider knows a person as: made by signing in (sessions/sign-in-person.ts), and unlinked here. */
+/** Identities of people at providers: created by signing in (sessions/sign-in-person.ts), and unlinked here. */
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
 import { insertAudit } from '../audit/insert-audit.ts';
@@ -7,10 +7,10 @@ import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 import type { PersonIdentity } from '../generated/client.ts';
 
-/** A subject at a provider, which is one person here. A person has one at each provider. */
+/** A subject at a provider that belongs to one person. A person can have identities at several providers. */
 export type IdentityRecord = PersonIdentity;
 
-/** Oldest first: all of a person's. */
+/** Lists all identities of a person, oldest first. */
 export async function listIdentities({ db }: Database, personId: string): Promise<IdentityRecord[]> {
   return await asSystem(
     async () =>
@@ -21,7 +21,7 @@ export async function listIdentities({ db }: Database, personId: string): Promis
   );
 }
 
-/** Whom a subject at a provider is or, before their first sign-in, whose email it has. Null: nobody. */
+/** Returns the person of a subject at a provider, or, before the first sign-in, the person with this email. Null: nobody. */
 export async function findSubject(
   { db }: Database,
   { issuer, subject, email = null }: { issuer: string; subject: string; email?: string | null },
@@ -34,9 +34,9 @@ export async function findSubject(
 }
 
 /**
- * Takes an identity from its person, and ends the sessions that it made, at once on every process. Its subject is from then on as one
- * that never signed in. `isWayIn`: whether people sign in at an issuer now; given, one such other must be left to the person. Null: the
- * last may go, too. False: the person has no such identity. Throws GraftError `last_identity`.
+ * Removes an identity from its person, and ends its sessions at once on every process. From then on its subject counts as one that never
+ * signed in. `isWayIn` returns whether people can currently sign in at an issuer: the person must keep another such identity. With null the
+ * last one may be removed, too. Returns false if the person has no such identity. Throws GraftError `last_identity`.
  */
 export async function unlinkIdentity(
   db: Database,
@@ -47,7 +47,7 @@ export async function unlinkIdentity(
 ): Promise<boolean> {
   return await asSystem(async () =>
     inTransaction(db, async (tx) => {
-      // All of them, so that two at once do not each leave the other's; it also waits for whoever signs in by one.
+      // Locks all identities, so that two concurrent calls cannot remove the last two; also waits for a sign-in by one of them.
       const identities = await tx.$queryRaw<Pick<IdentityRecord, 'id' | 'issuer' | 'subject'>[]>`
         SELECT id, issuer, subject FROM person_identities WHERE person_id = ${personId} ORDER BY id FOR UPDATE`;
       const found = identities.find((identity) => identity.id === id);
@@ -61,7 +61,7 @@ export async function unlinkIdentity(
         );
       }
       await tx.personIdentity.deleteMany({ where: { id } });
-      // Of which identity a session is that tells none, nobody knows.
+      // A session without a recorded identity may belong to this one.
       const sessions = await tx.$executeRaw`
         UPDATE sessions SET ended_at = now()
         WHERE person_id = ${personId} AND ended_at IS NULL AND (identity_id = ${id} OR identity_id IS NULL)`;

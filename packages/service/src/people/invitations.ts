@@ -17,10 +17,10 @@ import { insertMembership } from './memberships.ts';
 import { ensurePerson, type PersonRecord, parseEmail, parsePersonName } from './person-records.ts';
 import { lockIsVerified } from './verify-person.ts';
 
-/** Seconds that an invitation can be accepted: a week, and 30 days at most. */
+/** Seconds for which an invitation can be accepted: by default a week, at most 30 days. */
 export const invitationSeconds = { byDefault: 7 * 24 * 3600, most: 30 * 24 * 3600 };
 
-/** Invitations of a team that can be accepted at one time. */
+/** Maximum number of open invitations of a team. */
 const mostOpen = 500;
 
 type WithoutToken = Omit<Invitation, 'tokenHmac' | 'pepperVersion'>;
@@ -33,8 +33,8 @@ const invitationOf = ({ role, ...row }: WithoutToken): InvitationRecord => ({
 });
 
 /**
- * Invites somebody into a team. The answer holds the token of the link, the only time it can be shown. Throws GraftError
- * `invalid_email`, `exceeds_maker`, `too_many_invitations`, `team_not_found`.
+ * Invites somebody into a team. The result contains the token of the link, which cannot be shown again. Throws GraftError `invalid_email`,
+ * `exceeds_maker`, `too_many_invitations`, `team_not_found`.
  */
 export async function createInvitation(
   db: Database & { secrets: Secrets },
@@ -82,7 +82,7 @@ export async function createInvitation(
   return { invitation: invitationOf(row), token: wholeKey(made) };
 }
 
-/** Newest first, without their tokens, which nobody has. Throws GraftError `invalid_cursor`. */
+/** Lists invitations, newest first, without their tokens, which are not stored. Throws GraftError `invalid_cursor`. */
 export async function listInvitations(
   { db }: Database,
   teamId: string,
@@ -101,7 +101,7 @@ export async function listInvitations(
   });
 }
 
-/** Its link stops working at once. False: no such invitation in this team that could still be accepted. */
+/** Revokes an invitation, so that its link stops working at once. Returns false if the team has no such open invitation. */
 export async function revokeInvitation(
   db: Database,
   teamId: string,
@@ -124,28 +124,28 @@ export interface Accepted {
   teamName: string;
   role: Role;
   keyId: string;
-  /** The person's key for this team, the only time it can be shown. */
+  /** The person's key for this team, which cannot be shown again. */
   key: string;
 }
 
 /**
- * Makes whoever has the token a member of the team, and a key for them; of two at once one. The person is the one of the
- * invitation's email, or else of the given one, made if there is none, and never one for whom a provider has vouched. Throws
- * GraftError `invalid_invitation` for a token that is wrong, used, revoked or too old; `missing_required_parameter`,
- * `wrong_invitation_email`, `invalid_email`, `invalid_person_name`, `person_disabled`, `sign_in_required`, `already_member`.
+ * Makes the bearer of the token a member of the team, and creates a key for them; of two concurrent calls one succeeds. The person is the
+ * one with the invitation's email or else the given email, created if needed, but never one whom a provider has verified. Throws GraftError
+ * `invalid_invitation` for a token that is wrong, used, revoked or expired; `missing_required_parameter`, `wrong_invitation_email`,
+ * `invalid_email`, `invalid_person_name`, `person_disabled`, `sign_in_required`, `already_member`.
  */
 export async function acceptInvitation(
   db: Database & { secrets: Secrets },
   token: string,
   given: { email?: string | undefined; name?: string | undefined },
 ): Promise<Accepted> {
-  // Whoever has the link is of no team yet.
+  // Runs as the system, because the bearer belongs to no team yet.
   return await asSystem(async () => await accept(db, token, given));
 }
 
 /**
- * The same for a person who is signed in, and who needs no key: they are whom the provider vouched for. Throws GraftError
- * `invalid_invitation`, `wrong_invitation_email`, `already_member`.
+ * Accepts an invitation for a signed-in person, who was verified by the provider and needs no key. Throws GraftError `invalid_invitation`,
+ * `wrong_invitation_email`, `already_member`.
  */
 export async function acceptInvitationAs(
   db: Database & { secrets: Secrets },
@@ -201,7 +201,7 @@ async function accept(
       await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     }
     const joined = await joinTeam(tx, found, person);
-    // The largest: it acts with the person's own, also when that grows.
+    // The largest role: the person's own role limits the key, also when that role changes.
     const rights = { role: 'admin' as const, scopes: null, models: null };
     const row = { name: 'from the invitation', ...rights, expiresAt: null };
     await insertApiKey(tx, db.secrets, found.teamId, made, { ...row, personId: person.id }, by);
@@ -209,7 +209,7 @@ async function accept(
   });
 }
 
-/** Uses the invitation up, and makes the person a member. */
+/** Marks the invitation as used, and makes the person a member. */
 async function joinTeam(tx: Transaction, invitation: Invitation, person: PersonRecord) {
   const { id, teamId } = invitation;
   const role = invitation.role as Role;
@@ -242,7 +242,7 @@ function emailOf(invitation: Invitation, given: string | undefined): string {
   );
 }
 
-/** Throws `invalid_invitation` unless it can be accepted: by Postgres's clock, in a living team, from somebody not disabled. */
+/** Throws `invalid_invitation` unless the invitation is open by Postgres's clock, its team exists and its creator is not disabled. */
 async function useUp(tx: Transaction, id: string, personId: string): Promise<void> {
   const count = await tx.$executeRaw`
     UPDATE invitations SET accepted_at = now(), accepted_by = ${personId}

@@ -10,19 +10,19 @@ import { hasRole, type Role } from '../keys/roles.ts';
 import { type Identity, identityInTeam, type Operator } from '../keys/verify-api-key.ts';
 import { withTeamLocked } from '../teams/lock-team.ts';
 
-/** Who decides over a membership: people, or the groups of a sign-in. */
+/** What controls a membership: people, or the groups of a sign-in. */
 export type MembershipSource = 'manual' | 'oidc';
 
-/** A person in a team. */
+/** A member of a team. */
 export interface Member {
   personId: string;
   email: string;
   name: string;
   role: Role;
   source: MembershipSource;
-  /** When they joined. */
+  /** When the person joined. */
   createdAt: Date;
-  /** Not null: none of their keys works. */
+  /** Not null: the person is disabled, and their keys do not work. */
   disabledAt: Date | null;
 }
 
@@ -42,7 +42,7 @@ function memberOf({ personId, role, source, createdAt, person }: Row): Member {
   return { personId, role: role as Role, source: source as MembershipSource, createdAt, ...person };
 }
 
-/** Oldest first; `after` is a person's id. Throws GraftError `invalid_cursor`. */
+/** Lists members, oldest first; `after` is a person's id. Throws GraftError `invalid_cursor`. */
 export async function listMembers(
   { db }: Database,
   teamId: string,
@@ -64,7 +64,7 @@ export async function listMembers(
   });
 }
 
-/** Null: no such member of this team. */
+/** Null: the team has no such member. */
 export async function getMember({ db }: Database, teamId: string, personId: string): Promise<Member | null> {
   const row = await db.membership.findFirst({
     where: { teamId, personId },
@@ -73,7 +73,7 @@ export async function getMember({ db }: Database, teamId: string, personId: stri
   return row && memberOf(row);
 }
 
-/** Makes a person a member. False: they are one already, and stay what they are. */
+/** Adds a member. Returns false if the person is a member already; their role does not change. */
 export async function insertMembership(
   tx: Transaction,
   teamId: string,
@@ -90,7 +90,7 @@ export async function insertMembership(
   return true;
 }
 
-/** The operator makes a person a member, or changes what they are. Null: no such team. Throws GraftError `last_admin`. */
+/** Adds a member or changes their role, for an operator. Null: no such team. Throws GraftError `last_admin`. */
 export async function putMember(
   db: Database,
   teamId: string,
@@ -108,7 +108,10 @@ export async function putMember(
   return added ? await getMember(db, teamId, personId) : await setMemberRole(db, teamId, personId, role, by);
 }
 
-/** Effective at once for all keys of the person in the team. Null: no such member. Throws GraftError `last_admin`, `exceeds_maker`. */
+/**
+ * Changes a role; takes effect at once for all keys of the person in the team. Null: no such member. Throws GraftError `last_admin`,
+ * `exceeds_maker`.
+ */
 export async function setMemberRole(
   db: Database,
   teamId: string,
@@ -138,15 +141,15 @@ async function changeRole(
   await insertAudit(tx, teamId, by, { action: 'member.role', target, detail });
 }
 
-/** What is left of a member who was removed. */
+/** What remains of a removed member. */
 interface RemovedMember {
-  /** Keys that the person made for the team or for others, also by other keys, and that still work: to be checked by an admin. */
+  /** Working keys that the person made for the team or for others, also by other keys; an admin should check them. */
   keysLeft: string[];
 }
 
 /**
- * Takes a person out of a team, and revokes their keys there for good, coming back does not wake them, and the
- * invitations that they left open. Null: no such member. Throws GraftError `last_admin`.
+ * Removes a person from a team and revokes their keys there and their open invitations. The keys stay revoked if the person returns. Null:
+ * no such member. Throws GraftError `last_admin`.
  */
 export async function removeMember(
   db: Database,
@@ -166,7 +169,7 @@ async function endMembership(
   personId: string,
   by: Actor | null,
 ): Promise<RemovedMember | null> {
-  // Waits for whoever makes a key of this person, whose row is seen below.
+  // Waits for a concurrent creation of a key of this person, so that the key's row is visible below.
   const { count } = await tx.membership.deleteMany({ where: { teamId, personId } });
   if (count === 0) return null;
   const keys = await tx.$executeRaw`
@@ -180,8 +183,8 @@ async function endMembership(
 }
 
 /**
- * Makes a membership what the groups of a sign-in say; null: none. What people decided stays. Unlike them, groups may take the
- * last admin away: who left a group must not stay in.
+ * Sets a membership to what the groups of a sign-in define; null: none. Memberships that people manage stay. Unlike people, groups may
+ * remove the last admin: somebody who left a group must not stay in the team.
  */
 export async function syncMembership(
   db: Database,
@@ -203,7 +206,7 @@ export async function syncMembership(
   });
 }
 
-/** Under the team's lock. Somebody disabled does not count: nobody could act for the team. */
+/** Call while holding the team's lock. Disabled admins do not count, because they cannot act for the team. */
 async function checkNotLastAdmin(
   tx: Transaction,
   teamId: string,

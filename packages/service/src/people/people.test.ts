@@ -123,10 +123,10 @@ test('an erased person leaves the opaque id, and nothing in any table that names
     );
     assert.deepEqual(rows, [], name);
   }
-  // What was done stays, under the id.
+  // The person's actions remain, under the id.
   const audit = await services.db.auditEntry.findMany({ where: { personId: person.id } });
   assert.ok(audit.some(({ target }) => target === keyId));
-  // The email is free: who has it now is somebody else.
+  // The email is free again: its next user is another person.
   const next = await createPerson(services, { email, name: 'Another' });
   assert.notEqual(next.id, person.id);
 });
@@ -266,7 +266,7 @@ describe('invitations', () => {
     });
     assert.equal((await getMember(services, team.id, admin.id))!.role, 'admin');
     assert.equal(await services.db.apiKey.count({ where: { personId: admin.id } }), 0);
-    // The refusal used nothing up.
+    // The rejected attempt did not use up the invitation.
     assert.ok(await acceptInvitation(services, token, { email: 'another@example.com' }));
   });
 

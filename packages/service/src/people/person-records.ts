@@ -7,12 +7,12 @@ import { type Page, readPage } from '../database/read-page.ts';
 import type { Person } from '../generated/client.ts';
 import { newId } from '../ids.ts';
 
-/** Somebody, in any number of teams. */
+/** A person, in any number of teams. */
 export type PersonRecord = Person;
 
 const mostNameLength = 100;
 
-/** An email as it is stored and compared: in small letters. Throws GraftError `invalid_email`. */
+/** Returns an email as it is stored and compared: in lower case. Throws GraftError `invalid_email`. */
 export function parseEmail(text: string, param = 'email'): string {
   const email = text.trim().toLowerCase();
   if (
@@ -28,10 +28,10 @@ export function parseEmail(text: string, param = 'email'): string {
   );
 }
 
-/** What people call somebody. Throws GraftError `invalid_person_name`. */
+/** Returns a trimmed display name. Throws GraftError `invalid_person_name`. */
 export function parsePersonName(text: string): string {
   const name = text.trim();
-  // Line breaks and other signs that move a cursor would forge lines of a list.
+  // Line breaks and other control characters could forge lines of a list.
   if (name.length >= 1 && name.length <= mostNameLength && !/\p{C}/u.test(name)) return name;
   throw new GraftError(
     'invalid_person_name',
@@ -40,7 +40,7 @@ export function parsePersonName(text: string): string {
   );
 }
 
-/** Throws GraftError `invalid_email`, `invalid_person_name`, `person_exists`. */
+/** Creates a person. Throws GraftError `invalid_email`, `invalid_person_name`, `person_exists`. */
 export async function createPerson(
   db: Database,
   input: { email: string; name: string; isOperator?: boolean | undefined },
@@ -55,14 +55,14 @@ export async function createPerson(
         param: 'email',
       });
     }
-    // No email: nothing in the audit log is ever changed, and people can be erased.
+    // Without the email: the audit log never changes, but people can be erased.
     const detail = { is_operator: person.isOperator };
     await insertAudit(tx, null, by, { action: 'person.create', target: person.id, detail });
     return person;
   });
 }
 
-/** The person of this email, in small letters, made if there is none. Of two at once one makes it. */
+/** Returns the person of this lower-case email, creating them if needed. Of two concurrent calls one creates the person. */
 export async function ensurePerson(
   tx: Transaction,
   { email, ...more }: { email: string; name: string; isOperator: boolean },
@@ -74,7 +74,7 @@ export async function ensurePerson(
   return { person: await tx.person.findFirstOrThrow({ where: { email } }), isNew: count === 1 };
 }
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists people, newest first. Throws GraftError `invalid_cursor`. */
 export async function listPeople(
   { db }: Database,
   options: { after?: string | undefined; limit: number },
@@ -87,7 +87,7 @@ export async function listPeople(
   });
 }
 
-/** By id or by email. */
+/** Finds a person by id or email. */
 export async function findPerson({ db }: Database, idOrEmail: string): Promise<PersonRecord | null> {
   return await db.person.findFirst({
     where: { OR: [{ id: idOrEmail }, { email: idOrEmail.toLowerCase() }] },
@@ -97,7 +97,7 @@ export async function findPerson({ db }: Database, idOrEmail: string): Promise<P
 export interface PersonChange {
   name?: string | undefined;
   isOperator?: boolean | undefined;
-  /** Disabled, none of their keys and sessions works; enabled again, those work that were not revoked meanwhile. */
+  /** Disables a person, whose keys and sessions then do not work, or enables them again with those not revoked since. */
   isDisabled?: boolean | undefined;
 }
 

@@ -4,9 +4,9 @@ import type { Transaction } from '../database/database.ts';
 import { revokeKeys } from '../keys/revoke-api-key.ts';
 
 /**
- * Notes that a provider vouches for the email of a person. The first time, whoever had only typed the email loses what that gave: keys of
- * the person, with their descendants, invitations and webhooks, in every team. Keys that the operator made stay. Memberships stay, and
- * are on record in each team as confirmed.
+ * Records that a provider has verified the email of a person. The first time, revokes the person's keys in every team with their
+ * descendants, invitations and webhooks: somebody else may have entered the email to obtain them. Keys that the operator made and
+ * memberships stay; the audit log of each team records that the membership is confirmed.
  */
 export async function verifyPerson(tx: Transaction, personId: string, by: Actor): Promise<void> {
   if (await lockIsVerified(tx, personId)) return;
@@ -33,8 +33,9 @@ export async function verifyPerson(tx: Transaction, personId: string, by: Actor)
 }
 
 /**
- * Whether a provider has vouched for a person's email; none does until the transaction ends. Keys and memberships of the person may be
- * made meanwhile: their maker, who may hold a key that is revoked here, must not wait for this.
+ * Returns whether a provider has verified a person's email, and locks the person so that this does not change before the transaction ends.
+ * Keys and memberships of the person can still be created: their maker may hold a key that is revoked here, and must not wait for this
+ * lock.
  */
 export async function lockIsVerified(tx: Transaction, personId: string): Promise<boolean> {
   const rows = await tx.$queryRaw<{ verified: boolean }[]>`

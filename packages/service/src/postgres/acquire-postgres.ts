@@ -4,9 +4,9 @@ import type { ServiceEnv } from '../environment/env.ts';
 import { holdEmbeddedPostgres } from './hold-embedded-postgres.ts';
 
 /**
- * The Postgres to use: DATABASE_URL when set, else the embedded one of the data folder, started unless another
- * process of this Graft already runs it. `ownerUrl` is for migrations and back-ups. `release` gives up this process's hold; the last
- * one out stops it.
+ * Returns the Postgres to use: DATABASE_URL if it is set, otherwise the embedded one of the data folder, which is started unless another
+ * process of this Graft runs it. `ownerUrl` is for migrations and backups. `release` ends this process's hold; the last release stops the
+ * embedded server.
  */
 export async function acquirePostgres(
   env: Pick<ServiceEnv, 'databaseUrl' | 'migrationDatabaseUrl' | 'dataDir'>,

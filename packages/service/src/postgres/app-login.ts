@@ -6,12 +6,12 @@ import { type Cluster, clusterUrl } from './cluster.ts';
 import { ensureRoles } from './ensure-roles.ts';
 
 /**
- * Graft's own logins in its embedded Postgres. Neither owns anything. `graft_app` is the API's and operators', and nobody until it
- * becomes one of the roles of row-level security; `graft_worker` is the workers', and their role.
+ * Graft's logins in its embedded Postgres. They own nothing. API and operators use `graft_app`, which has no rights until it switches to
+ * one of the roles of row-level security; workers use `graft_worker`, which is both login and role.
  */
 type Login = 'graft_app' | typeof workerRole;
 
-/** With its password, which follows from that of the cluster. */
+/** Returns the URL of a login with its password, which is derived from that of the cluster. */
 export function loginUrl(
   cluster: Pick<Cluster, 'port' | 'password'>,
   login: Login,
@@ -23,7 +23,7 @@ export function loginUrl(
   return url.href;
 }
 
-/** Makes the logins and the roles, unless they are there. To be called under the lock of the cluster's folder. */
+/** Creates the logins and roles that are missing. Call under the lock of the cluster's folder. */
 export async function ensureLogins(cluster: Cluster): Promise<void> {
   const client = new pg.Client(connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'));
   await client.connect();
@@ -50,8 +50,8 @@ function passwordOf({ password }: Pick<Cluster, 'password'>, login: Login): stri
 }
 
 /**
- * Gives the logins of API and workers these passwords on a Postgres that is not embedded, and makes them if they are missing: by a login
- * that may make roles, on a migrated database. That of the API inherits, as it has to look at the migrations.
+ * Sets the passwords of the logins of API and workers on an external Postgres, and creates missing ones. Needs a login that may create
+ * roles and a migrated database. The API's login inherits privileges, because it reads the list of migrations.
  */
 export async function setLogins(
   sql: Pick<pg.ClientBase, 'query'>,

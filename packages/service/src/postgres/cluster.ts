@@ -23,7 +23,7 @@ import { locatePostgresBinaries } from './postgres-binaries.ts';
 import { chooseUser, placeBinaries, placeCluster, type RunAs } from './run-as.ts';
 import { isFresh, setAside } from './set-aside.ts';
 
-/** One database cluster and its server: <folder>/server.json holds how to reach it. */
+/** A database cluster and its server; <folder>/server.json holds its port and password. */
 export interface Cluster {
   folder: string;
   /** PGDATA. */
@@ -39,7 +39,7 @@ export interface Postmaster {
   pid: number;
   /** See `processIdentity`. */
   identity: string;
-  /** It ran already: another process, or one that died, had started it. */
+  /** Whether the server was already running, started by another process or by one that died. */
   adopted: boolean;
 }
 
@@ -49,7 +49,7 @@ export function clusterUrl(cluster: Pick<Cluster, 'port' | 'password'>, database
   return `postgresql://${superuser}:${cluster.password}@127.0.0.1:${cluster.port}/${database}`;
 }
 
-/** Finds the cluster of a folder, made at the first call. To be called under the folder's lock, as all below. */
+/** Opens the cluster of a folder, creating it on the first call. Call this and the functions below under the folder's lock. */
 export async function openCluster(folder: string, log: Logger): Promise<Cluster> {
   const user = await chooseUser();
   const native = await placeBinaries(await locatePostgresBinaries(), user);
@@ -57,7 +57,7 @@ export async function openCluster(folder: string, log: Logger): Promise<Cluster>
   const settings = path.join(folder, 'server.json');
   let exists = existsSync(path.join(dataFolder, 'PG_VERSION'));
   if (exists && !existsSync(settings)) {
-    // One inside the folder went with the folder.
+    // A cluster inside the folder belongs to it: server.json was lost.
     if (path.dirname(dataFolder).startsWith(folder) || !isFresh(folder)) {
       throw new Error(
         `${dataFolder} holds a database, but ${settings}, which holds its password, is gone: put it back, or move the database away.`,
@@ -93,8 +93,8 @@ function saveSettings(cluster: Cluster): void {
 }
 
 /**
- * initdb beside the final place, then one rename: a start that is cut off leaves no half cluster. Without fsync, which
- * takes up to half a minute on a slow disk: for that long a power failure could cost a database that is still empty.
+ * Runs initdb in a temporary folder and renames it, so that an interrupted start leaves no partial cluster. Omits fsync, which takes up to
+ * half a minute on a slow disk: a power failure in that time can only cost an empty database.
  */
 async function initialise(cluster: Cluster): Promise<void> {
   const { user, dataFolder } = cluster;
@@ -132,14 +132,14 @@ async function initialise(cluster: Cluster): Promise<void> {
   await rename(draft, dataFolder);
 }
 
-/** What the binaries need, and nothing else: a PG* variable of the user's would change how they work. */
+/** Returns only what the binaries need: the user's PG* variables would change their behaviour. */
 function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
 }
 
 /**
- * Makes sure that the server runs and takes connections: adopts one that does, recovers from one that was killed.
- * May change `cluster.port` when another program has taken it since.
+ * Ensures that the server runs and accepts connections: adopts a running one, recovers a killed one. Changes `cluster.port` if another
+ * program uses the port.
  */
 export async function ensurePostmaster(cluster: Cluster): Promise<Postmaster> {
   const found = await adopt(cluster);
@@ -151,14 +151,14 @@ export async function ensurePostmaster(cluster: Cluster): Promise<Postmaster> {
   for (const end = performance.now() + 60_000; ; await sleep(250)) {
     const outcome = await start(cluster);
     if (typeof outcome !== 'string') return outcome;
-    // Children of a killed server hold its shared memory for a moment longer.
+    // Child processes of a killed server hold its shared memory for a moment longer.
     if (!/shared memory block|lock file/.test(outcome) || performance.now() > end) {
       throw new Error(`Postgres did not start: ${outcome.trim()}`);
     }
   }
 }
 
-/** The server that runs on a data folder. */
+/** Returns the server that runs on a data folder; null if there is none. */
 function serverOf(dataFolder: string): { pid: number; identity: string; port: number } | null {
   const lockFile = path.join(dataFolder, 'postmaster.pid');
   if (!existsSync(lockFile)) return null;
@@ -167,7 +167,7 @@ function serverOf(dataFolder: string): { pid: number; identity: string; port: nu
   const pid = Number(lines[0]);
   const identity = processIdentity(pid);
   if (identity !== null && commandName(pid) === 'postgres') return { pid, identity, port: Number(lines[3]) };
-  // The machine or the server went down hard. Postgres itself would not dare when a zombie or a stranger has the pid.
+  // The machine or the server crashed. Postgres itself refuses to start if a zombie or another process has the pid.
   rmSync(lockFile, { force: true });
   return null;
 }
@@ -184,7 +184,7 @@ async function adopt(cluster: Cluster): Promise<Postmaster | null> {
   throw new Error(`Postgres (process ${pid}) runs on ${cluster.dataFolder} but does not answer.`);
 }
 
-/** The server, or what it said when it ended early. */
+/** Returns the server, or its log output if it ended early. */
 async function start(cluster: Cluster): Promise<Postmaster | string> {
   const logFile = path.join(cluster.folder, 'postgres.log');
   if (existsSync(logFile) && statSync(logFile).size > 5 * 2 ** 20) rmSync(logFile);
@@ -199,8 +199,8 @@ async function start(cluster: Cluster): Promise<Postmaster | string> {
   const child = spawn(
     path.join(cluster.native, 'bin', 'postgres'),
     ['-D', cluster.dataFolder, '-p', String(cluster.port), ...settings.flatMap((setting) => ['-c', setting])],
-    // A process group of its own: Ctrl-C must not reach it before API and worker have drained. Its log is a file: a
-    // pipe would break with us.
+    // A separate process group, so that Ctrl-C does not reach it before API and worker have drained. The log is a file, because a pipe
+    // would break when this process ends.
     { env: serverEnvironment(), cwd: '/', ...cluster.user, detached: true, stdio: ['ignore', log, log] },
   );
   closeSync(log);
@@ -230,7 +230,7 @@ async function answers(cluster: Cluster): Promise<boolean> {
     await client.connect();
     return true;
   } catch (error) {
-    // 28P01: it answers, but is not ours or has another password; anything else is still starting or away.
+    // 28P01: another server, or another password; with any other error the server is still starting or unavailable.
     if ((error as { code?: string }).code === '28P01') {
       throw new Error(
         `Postgres on port ${cluster.port} does not take the password of ${cluster.folder}/server.json.`,
@@ -242,7 +242,7 @@ async function answers(cluster: Cluster): Promise<boolean> {
   }
 }
 
-/** Makes the database unless it exists. */
+/** Creates the database unless it exists. */
 export async function ensureDatabase(cluster: Cluster, name: string): Promise<void> {
   const client = new pg.Client(connectionOptions(clusterUrl(cluster, 'postgres'), 'graft'));
   await client.connect();
@@ -254,7 +254,7 @@ export async function ensureDatabase(cluster: Cluster, name: string): Promise<vo
   }
 }
 
-/** Fast shutdown: sessions are ended, everything is written. After 20 s without an end, an immediate one. */
+/** Stops the server with a fast shutdown, which ends sessions and writes everything; after 20 s with an immediate one. */
 export async function stopPostmaster({ pid, identity }: Pick<Postmaster, 'pid' | 'identity'>): Promise<void> {
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     if (processIdentity(pid) !== identity) return;

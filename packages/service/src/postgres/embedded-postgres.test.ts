@@ -38,7 +38,7 @@ interface HolderProcess {
   url: string;
 }
 
-/** Another process that holds it. */
+/** Starts another process that holds it. */
 async function holdElsewhere(): Promise<HolderProcess> {
   const child = fork(fileURLToPath(new URL('testing/holder.ts', import.meta.url)), [folder]);
   children.push(child);
@@ -75,7 +75,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 describe('embedded Postgres', { skip: available }, () => {
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'graft-embedded-'));
-    // mkdtemp makes it 0700, which the user that Postgres drops to could not enter: a place of its own would be taken.
+    // mkdtemp creates the folder with mode 0700, which the user of Postgres could not enter, so the cluster would be placed elsewhere.
     rmSync(folder, { recursive: true });
     mkdirSync(folder, { mode: 0o755 });
   });

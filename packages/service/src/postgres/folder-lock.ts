@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning, processIdentity } from '../process-identity.ts';
 
 /**
- * Runs `work` while this process alone holds `<folder>/lock`. The lock of a process that died is broken. For the
- * moments before a database can lock anything.
+ * Runs `work` while only this process holds `<folder>/lock`. Breaks the lock of a process that died. For work before a database is
+ * available for locking.
  */
 export async function withFolderLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
   const lock = path.join(folder, 'lock');
@@ -45,7 +45,7 @@ async function breakLock(lock: string, deadOwner: string): Promise<void> {
   } catch {
     return;
   }
-  // Between the look and the rename another may have broken the lock and taken it: then it goes back.
+  // Another process may have broken and taken the lock between the read and the rename: put its lock back.
   const found = await readFile(grave, 'utf8');
   if (found !== deadOwner) await link(grave, lock).catch(() => {});
   await rm(grave, { force: true });

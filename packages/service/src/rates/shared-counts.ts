@@ -2,36 +2,35 @@ import type { Logger } from 'pino';
 import { repeat } from '../repeat.ts';
 
 /**
- * How often something was counted in this minute, by name: of all processes together, as far as this one has heard. Counting is a
- * look into memory, and costs no query however many ask; what was counted is added up in the store some times a second, so that
- * processes see each other's that much later.
+ * Counts per name in the current minute, over all processes as far as this process knows. Counting takes place in memory and needs no
+ * query; the counts are added up in the store several times a second, so other processes see them with that delay.
  */
 export interface SharedCounts {
-  /** Counts one more and answers how many there are. */
+  /** Increments the count and returns it. */
   add(name: string): number;
   read(name: string): number;
-  /** Milliseconds until everything is counted anew. */
+  /** Milliseconds until all counts restart. */
   msLeft(): number;
-  /** Stops, without a last word to the store. */
+  /** Stops without sending the latest counts to the store. */
   close(): Promise<void>;
 }
 
-/** Where processes add up. */
+/** Store in which the counts of all processes are added up. */
 export interface CountStore {
-  /** Adds to the counts of a minute (since 1970), and answers what each name has then. Rejects while it is away. */
+  /** Adds to the counts of a minute (since 1970), and returns the new total of each name. Rejects while unavailable. */
   add(minute: number, counts: ReadonlyMap<string, number>): Promise<Map<string, number>>;
   close(): Promise<void>;
 }
 
-/** Names that one process remembers in a minute; past that the oldest are forgotten, and counted anew. */
+/** Maximum number of names that a process keeps in a minute; beyond that the oldest are forgotten and restart. */
 const mostNames = 50_000;
-/** Names of one round: bounds a statement, and the time until a name's turn. */
+/** Maximum number of names sent at a time: bounds the size of a statement. */
 const mostSent = 5_000;
 
 const minuteMs = 60_000;
 
 interface Count {
-  /** Of all processes, without `unsent`. */
+  /** Total of all processes, without `unsent`. */
   known: number;
   unsent: number;
 }
@@ -70,7 +69,7 @@ export function openSharedCounts(
         if (away) log.info('rate limits are shared with the other processes again');
         away = false;
       } catch (err) {
-        // What this process has counted still holds, and is told when the store is back.
+        // The counts of this process remain valid, and are sent when the store is back.
         if (!away) log.warn({ err }, 'rate limits cannot be shared: each process counts for itself');
         away = true;
       }

@@ -1,4 +1,4 @@
-/** What a directory sends with its SCIM requests: made by `graft admin scim`, of the installation and of no team. */
+/** Tokens of SCIM clients: created by `graft admin scim`, for the installation, not for a team. */
 import { insertAudit } from '../audit/insert-audit.ts';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -16,7 +16,7 @@ import type { Secrets } from '../secrets/secrets.ts';
 
 export type ScimTokenRecord = Omit<ScimToken, 'secretHmac'>;
 
-/** The answer holds the whole token, the only time it can be shown. `expiresIn`: seconds. */
+/** Creates a token. The result contains the full token, which cannot be shown again. `expiresIn`: seconds. */
 export async function createScimToken(
   db: Database & { secrets: Secrets },
   { name, expiresIn }: { name: string; expiresIn?: number | undefined },
@@ -37,7 +37,7 @@ export async function createScimToken(
   );
 }
 
-/** Newest first, without their secrets, which nobody has; at most a thousand. */
+/** Lists at most a thousand tokens, newest first, without their secrets, which are not stored. */
 export async function listScimTokens({ db }: Database): Promise<ScimTokenRecord[]> {
   return await asSystem(
     async () =>
@@ -49,7 +49,7 @@ export async function listScimTokens({ db }: Database): Promise<ScimTokenRecord[
   );
 }
 
-/** It stops working at once. False: no such token that works. */
+/** Revokes a token at once. Returns false if there is no such valid token. */
 export async function revokeScimToken(db: Database, id: string): Promise<boolean> {
   return await asSystem(async () =>
     inTransaction(db, async (tx) => {
@@ -62,7 +62,7 @@ export async function revokeScimToken(db: Database, id: string): Promise<boolean
   );
 }
 
-/** The id of the token of this `Authorization` header. Null for whatever is no token that works. */
+/** Returns the id of the token in an `Authorization` header; null unless the token is valid. */
 export async function verifyScimToken(
   db: Database & { secrets: Secrets },
   authorization: string | undefined,

@@ -1,6 +1,6 @@
 /**
- * People as a directory (Entra, Okta) keeps them by SCIM: whom it deactivates is let in no more, at once, and again once it activates
- * them. It sees those alone that it has made or taken over by their email.
+ * People as an identity provider (Entra, Okta) manages them by SCIM: deactivating a person ends their access at once, activating restores
+ * it. The provider sees only people whom it created or took over by their email.
  */
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../audit/actor.ts';
@@ -12,7 +12,7 @@ import type { ScimUser as Row } from '../generated/client.ts';
 import { ensurePerson, parseEmail, parsePersonName } from '../people/person-records.ts';
 import { verifyPerson } from '../people/verify-person.ts';
 
-/** What a directory sends of somebody, as far as it is kept. */
+/** The stored attributes of a user. */
 export interface ScimAttributes {
   displayName?: string;
   name?: { formatted?: string; givenName?: string; familyName?: string };
@@ -27,7 +27,7 @@ export interface ScimUserInput {
 }
 
 export interface ScimUser extends ScimUserInput {
-  /** The person's. */
+  /** Id of the person. */
   id: string;
   createdAt: Date;
   updatedAt: Date;
@@ -39,7 +39,7 @@ const userOf = ({ personId, userNameKey: _, attributes, ...row }: Row): ScimUser
   attributes: attributes as ScimAttributes,
 });
 
-/** One attribute that equals a value; `userName` and emails in any case of letters. */
+/** One attribute that equals a value; `userName` and emails are case-insensitive. */
 export type ScimFilter = { attribute: 'id' | 'userName' | 'externalId' | 'email'; value: string };
 
 function whereOf(filter: ScimFilter | null) {
@@ -51,7 +51,7 @@ function whereOf(filter: ScimFilter | null) {
   return { person: { email: value.toLowerCase() } };
 }
 
-/** Oldest first. `offset`: how many are left out. */
+/** Lists users, oldest first, skipping `offset` of them. */
 export async function listScimUsers(
   { db }: Database,
   filter: ScimFilter | null,
@@ -66,7 +66,7 @@ export async function listScimUsers(
   });
 }
 
-/** Null: the directory has no such person. */
+/** Null: the provider manages no such person. */
 export async function getScimUser({ db }: Database, id: string): Promise<ScimUser | null> {
   return await asSystem(async () => {
     const row = await db.scimUser.findFirst({ where: { personId: id } });
@@ -75,7 +75,7 @@ export async function getScimUser({ db }: Database, id: string): Promise<ScimUse
 }
 
 /**
- * Takes the person of the email over, made if there is none. The email counts as vouched for: keys that were made for it before are
+ * Takes over the person with this email, creating them if needed. The email counts as verified, so keys that were created for it before are
  * revoked, as at a first sign-in. Throws GraftError `scim_user_exists`, `invalid_email`.
  */
 export async function createScimUser(db: Database, input: ScimUserInput, by: Actor): Promise<ScimUser> {
@@ -101,8 +101,8 @@ export async function createScimUser(db: Database, input: ScimUserInput, by: Act
 }
 
 /**
- * Changes what is kept of somebody by `change`, which gets what there is. Name and email of the person stay: the first sign-in goes by
- * the one, and people see the other. Null: the directory has no such person. Throws GraftError `scim_user_exists`.
+ * Updates a user with `change`, which receives the stored one. Name and email of the person do not change, because the first sign-in uses
+ * the email and people see the name. Null: the provider manages no such person. Throws GraftError `scim_user_exists`.
  */
 export async function updateScimUser(
   db: Database,
@@ -125,14 +125,14 @@ export async function updateScimUser(
         where: { personId: id },
         data: { ...columns, updatedAt: clock!.now },
       });
-      // Also somebody enabled by hand meanwhile: who is not active in the directory is not let in.
+      // Also disables somebody who was enabled manually since: a user who is inactive at the provider has no access.
       if (!columns.active || !before.active) await setActive(tx, id, columns.active, by);
       return userOf(row);
     }),
   );
 }
 
-/** As deactivating, and for good: the keys of the person are revoked. False: the directory has no such person. */
+/** Deactivates a user permanently, and revokes their keys. Returns false if the provider manages no such person. */
 export async function deleteScimUser(db: Database, id: string, by: Actor): Promise<boolean> {
   return await asSystem(async () =>
     inTransaction(db, async (tx) => {
@@ -147,7 +147,7 @@ export async function deleteScimUser(db: Database, id: string, by: Actor): Promi
   );
 }
 
-/** Whom the operator has disabled, a directory does not enable. */
+/** Enables or disables a person; does not enable one whom the operator disabled. */
 async function setActive(tx: Transaction, id: string, active: boolean, by: Actor): Promise<void> {
   const changed = active
     ? await tx.$executeRaw`
@@ -170,7 +170,7 @@ const columnsOf = ({ userName, externalId, attributes, active }: ScimUserInput) 
   attributes: json({ ...attributes }),
 });
 
-/** The primary one, or the first, or the user name where that is one. */
+/** Returns the primary email, or else the first, or the user name if it is an email. */
 function emailOf({ userName, attributes: { emails = [] } }: ScimUserInput): string {
   const email = emails.find(({ primary }) => primary) ?? emails[0];
   return parseEmail(email?.value ?? userName, 'emails');
@@ -182,7 +182,7 @@ function nameOf({ attributes: { displayName, name } }: ScimUserInput, email: str
     try {
       if (text) return parsePersonName(text.slice(0, 100));
     } catch {
-      // The next one may be a name.
+      // Try the next candidate.
     }
   }
   return email.slice(0, email.indexOf('@'));

@@ -1,6 +1,6 @@
 /**
- * Secrets that must be read again, unlike those of API keys: Postgres holds them encrypted, by AES-256-GCM under a key that HKDF
- * makes of the sealing key for each purpose, bound to their row, so that no row can stand for another.
+ * Secrets that must be readable again, unlike those of API keys. Postgres holds them encrypted with AES-256-GCM. HKDF derives a key for
+ * each purpose from the sealing key, and the ciphertext is bound to its row, so that it cannot be moved to another row.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { outdated } from './secret-ring.ts';
@@ -10,23 +10,23 @@ const ivBytes = 12;
 const tagBytes = 16;
 
 export interface SealedFor {
-  /** What such secrets are for; it never changes, or none opens any more. */
+  /** Purpose of these secrets. It must never change, or existing secrets cannot be opened. */
   purpose: string;
-  /** Names the row, its team first. */
+  /** Identifies the row, starting with its team. */
   row: readonly string[];
 }
 
-/** The rings that seal and open. */
+/** The rings that seal and unseal. */
 export type SealingKeys = Pick<Secrets, 'pepper' | 'sealing'>;
 
-/** What is stored of a secret. */
+/** Stored form of a secret. */
 export interface Sealed {
   sealed: Uint8Array<ArrayBuffer>;
-  /** The ring and the version whose key opens it, such as `pepper:1`. */
+  /** The ring and version whose key opens the secret, such as `pepper:1`. */
   sealedBy: string;
 }
 
-/** How a row names the version that new secrets are sealed by. */
+/** Returns the `sealedBy` of new secrets. */
 export function currentSeal({ sealing }: SealingKeys): string {
   return `${sealing.name}:${sealing.current.version}`;
 }
@@ -41,8 +41,8 @@ export function seal(keys: SealingKeys, { purpose, row }: SealedFor, secret: str
 }
 
 /**
- * Null: it was sealed by a version that was dropped, by another secret under that name, or for another row. Throws GraftError
- * `secrets_outdated`.
+ * Opens a sealed secret. Null: it was sealed by a dropped version, by a different secret of that version, or for another row. Throws
+ * GraftError `secrets_outdated`.
  */
 export async function unseal(
   keys: SealingKeys,
@@ -50,7 +50,7 @@ export async function unseal(
   { sealed, sealedBy }: { sealed: Uint8Array; sealedBy: string },
 ): Promise<string | null> {
   const [name, version] = sealedBy.split(':');
-  // Secrets that were sealed by the pepper stay so until they are sealed again.
+  // Secrets that were sealed with the pepper remain so until they are sealed again.
   const ring = [keys.sealing, keys.pepper].find((candidate) => candidate.name === name);
   if (!ring) throw outdated('GRAFT_SEALING_KEY');
   const secret = await ring.find(Number(version));

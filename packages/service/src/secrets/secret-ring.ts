@@ -1,13 +1,13 @@
 /**
  * Vocabulary
- * - ring: the versions of one secret that are valid at the same time. What is stored names the version that made it.
- * - current: the version that new rows use, the first of a ring. The others verify and open what they have made.
+ * - ring: the versions of one secret that are valid at the same time. Stored values name the version that made them.
+ * - current: the version that new rows use, the first of a ring. The other versions only verify and open what they made.
  */
 import { GraftError } from '@graft/peft-core/config';
 
-/** What a setting or file may hold at most: an old version is to be dropped, not kept. */
+/** Maximum number of versions in a setting or file: old versions should be dropped. */
 const mostVersions = 8;
-/** How long a process may use the versions that it has read, in milliseconds. */
+/** Milliseconds for which a process uses the versions that it has read. */
 const freshMs = 5_000;
 
 export interface SecretVersion {
@@ -16,8 +16,8 @@ export interface SecretVersion {
 }
 
 /**
- * Reads `2:secret,1:older`, current first, or a secret alone, which is version 1. Null: neither. A secret may hold any
- * character but a comma, and alone any.
+ * Parses `2:secret,1:older`, current version first, or a single secret, which is version 1. Null: invalid. A secret in a list must not
+ * contain a comma; a single one may contain any character.
  */
 export function parseRing(text: string): SecretVersion[] | null {
   if (!/^[0-9]+:/.test(text)) return text.length >= 16 ? [{ version: 1, secret: text }] : null;
@@ -36,7 +36,7 @@ export function writeRing(versions: readonly SecretVersion[]): string {
   return versions.map(({ version, secret }) => `${version}:${secret}`).join(',');
 }
 
-/** What a process throws that meets what a newer setting than its own has made. */
+/** Returns the error for a stored value that needs a newer setting than this process has. */
 export function outdated(lacking: string): GraftError {
   return new GraftError(
     'secrets_outdated',
@@ -45,7 +45,7 @@ export function outdated(lacking: string): GraftError {
   );
 }
 
-/** The versions of one secret. One that is read from a file follows its changes. */
+/** The versions of one secret. A ring that is read from a file follows its changes. */
 export class SecretRing {
   readonly name: 'pepper' | 'sealing';
   readonly setting: string;
@@ -54,7 +54,7 @@ export class SecretRing {
   #readAt = performance.now();
   #reading: Promise<void> | null = null;
 
-  /** `read`: reads the versions again, or null if it cannot. Absent where they come from the environment and cannot change. */
+  /** `read` rereads the versions, or returns null if it cannot. Null for versions from the environment, which cannot change. */
   constructor(
     name: 'pepper' | 'sealing',
     versions: readonly SecretVersion[],
@@ -66,14 +66,14 @@ export class SecretRing {
     this.#read = read;
   }
 
-  /** Whether a file holds it, which `graft admin secrets rotate` can change. */
+  /** Whether the ring is stored in files, which `graft admin secrets rotate` can change. */
   get isFile(): boolean {
     return this.#read !== null;
   }
 
-  /** Current first. */
+  /** Versions, current first. */
   get versions(): readonly SecretVersion[] {
-    // A process that is not asked for another version would never see that there is one.
+    // Rereads in the background: otherwise a process that only uses the current version would never notice a newer one.
     if (performance.now() - this.#readAt > freshMs) void this.reread().catch(() => {});
     return this.#versions;
   }
@@ -82,20 +82,20 @@ export class SecretRing {
     return this.versions[0]!;
   }
 
-  /** As the setting takes it. */
+  /** The versions in the format of the setting. */
   get text(): string {
     return writeRing(this.#versions);
   }
 
   /**
-   * Null: this version was dropped. Throws GraftError `secrets_outdated` for one that is newer than any here: another process has
-   * made it, by a setting that this one was not started with.
+   * Returns the secret of a version. Null: this version was dropped. Throws GraftError `secrets_outdated` for a version newer than any
+   * here: another process made it with a setting that this process was not started with.
    */
   async find(version: number): Promise<string | null> {
     const known = () => this.#versions.find((entry) => entry.version === version)?.secret;
     const found = known();
     if (found !== undefined) return found;
-    // What cannot be read says nothing new.
+    // If reading fails, the known versions remain.
     await this.reread().catch(() => {});
     const read = known();
     if (read !== undefined) return read;
@@ -103,7 +103,7 @@ export class SecretRing {
     throw outdated(`version ${version} of ${this.setting}`);
   }
 
-  /** Of those who ask at one time one reads. */
+  /** Rereads the versions; concurrent calls share one read. */
   async reread(): Promise<void> {
     if (!this.#read) return;
     this.#reading ??= this.#read()

@@ -6,39 +6,39 @@ import { readOrMake, readText } from '../data-folder/write-once.ts';
 import { parseRing, SecretRing, type SecretVersion } from './secret-ring.ts';
 
 export interface Secrets {
-  /** Keys of the HMACs of API keys, sessions and invitations. */
+  /** Keys for the HMACs of API keys, sessions and invitations. */
   pepper: SecretRing;
-  /** Keys of what is stored encrypted. Default: the pepper itself. */
+  /** Keys for data that is stored encrypted. Default: the pepper. */
   sealing: SecretRing;
-  /** By which a worker proves that its row is a worker's. */
+  /** Secret with which a worker proves that it wrote its row. */
   internalToken: string;
-  /** By which API and worker know each other and hide what they say; null: the token alone, in the clear. */
+  /** Certificates with which API and worker authenticate each other and encrypt their channel; null: only tokens, without encryption. */
   internalTls: InternalTls | null;
 }
 
-/** PEM texts. A worker serves with its certificate, the API shows its own, and each must be signed by the authority. */
+/** PEM texts. Workers use their certificate as servers, the API as client; each must be signed by the authority `ca`. */
 export interface InternalTls {
   cert: string;
   key: string;
   ca: string;
 }
 
-/** Settings of the environment that secrets are read by. */
+/** Environment settings from which secrets are loaded. */
 export interface SecretSettings {
   /** Absolute. */
   dataDir: string;
   /** A ring of `secret-ring.ts`, current version first. */
   pepper: string | undefined;
-  /** The same. Absent: secrets are sealed by the pepper. */
+  /** A ring, too. Undefined: secrets are sealed with the pepper. */
   sealingKey: string | undefined;
   internalToken: string | undefined;
-  /** PEM files of the channel between API and workers; absent: it is not encrypted. */
+  /** PEM files for the channel between API and workers; undefined: the channel is not encrypted. */
   internalTls: { cert: string; key: string; ca: string } | undefined;
 }
 
 /**
- * From the environment, else from 0600 files of the data folder, made at the first start. A worker gets those of the channel to the
- * API alone: reading another one throws (docs/decisions/0025-roles-and-secrets.md).
+ * Loads the secrets from the environment, or else from files (0600) of the data folder, which are created at the first start. A worker only
+ * gets those of its channel to the API: reading another one throws (docs/decisions/0025-roles-and-secrets.md).
  */
 export async function loadSecrets(
   env: SecretSettings,
@@ -72,12 +72,12 @@ function refuse(name: string): never {
   throw new Error(`A worker does not hold the ${name}.`);
 }
 
-/** Names of the files of a ring that the environment does not set: `pepper` is version 1, `pepper.2` the second. */
+/** Names of the files of a ring that the environment does not set: `pepper` is version 1, `pepper.2` is version 2. */
 export const ringFiles = { pepper: 'pepper', sealing: 'sealing-key' } as const;
 
 /**
- * The ring whose versions lie in files of this folder, the newest current. Each is a file, made once and never changed, so that
- * processes that rotate together make the same one. Makes version 1 where there is none.
+ * Opens the ring whose versions are files of this folder; the newest is current. Each version is a file that is created once and never
+ * changes, so that processes that rotate concurrently create the same version. Creates version 1 if there is none.
  */
 async function fileRing(name: SecretRing['name'], folder: string, make: () => string): Promise<SecretRing> {
   const first = async () => {
@@ -86,7 +86,7 @@ async function fileRing(name: SecretRing['name'], folder: string, make: () => st
   };
   const present = await readRing(folder, ringFiles[name]);
   const versions = present.length > 0 ? present : await first();
-  // A folder that is empty for a while, with its disk away, says nothing.
+  // A folder that is temporarily empty, because its disk is not mounted, does not change the ring.
   return new SecretRing(name, versions, async () => {
     const read = await readRing(folder, ringFiles[name]);
     return read.length > 0 ? read : null;

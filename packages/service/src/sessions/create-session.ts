@@ -7,30 +7,30 @@ import { type KeyLapse, keyLapsed, verifyKey } from '../keys/verify-api-key.ts';
 import { generateApiKey, storeSecret, wholeKey } from '../secrets/api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 
-/** How long sessions live, in seconds. */
+/** Lifetimes of sessions, in seconds. */
 export interface SessionLimits extends KeyLapse {
-  /** Without a request. */
+  /** Maximum time without a request. */
   idleSeconds: number;
-  /** In all. */
+  /** Total lifetime. */
   seconds: number;
   /**
-   * For operating the service: from the proof to the provider, and between two such requests. A session of an operator's key ends
-   * then. Absent: as long as the session lives.
+   * Limits for operating the service: seconds since the sign-in at the provider, and between two operator requests. A session of an
+   * operator's key ends after `seconds`. Undefined: as long as the session lives.
    */
   operator?: { idleSeconds: number; seconds: number };
 }
 
 export interface NewSession {
   id: string;
-  /** For the cookie, the only time it can be shown. */
+  /** Value of the cookie, which cannot be shown again. */
   token: string;
   expiresAt: Date;
 }
 
-/** Sessions that one person or key may have at a time; the oldest ends for one more. */
+/** Maximum number of sessions of a person or key; a new session ends the oldest. */
 const mostSessions = 50;
 
-/** Whose the new session is, and what is known of how it came. */
+/** Owner of a new session, and how it was created. */
 export interface SessionOwner {
   personId?: string;
   identityId?: string;
@@ -38,16 +38,16 @@ export interface SessionOwner {
   operatorKeyId?: string;
   chosenTeamId?: string | null;
   authenticatedAt?: Date | null;
-  /** The way through the provider: it makes one session. */
+  /** Id of the sign-in flow, which can create only one session. */
   flowId?: string;
-  /** What the provider calls its own session. */
+  /** Id of the provider's own session. */
   providerSessionId?: string | null;
   userAgent: string | undefined;
 }
 
 /**
- * Exchanges a key of a team or an operator for a session that ends with it and has its rights. Null: the key is not let
- * in, and why is not told. Throws GraftError `key_lapsed`.
+ * Exchanges a key of a team or an operator for a session that ends with the key and has its rights. Null: the key is invalid, for an
+ * undisclosed reason. Throws GraftError `key_lapsed`.
  */
 export async function createKeySession(
   db: Database & { secrets: Secrets },
@@ -81,7 +81,7 @@ export async function createKeySession(
   });
 }
 
-/** The row of a new session. Throws GraftError `sign_in_used` when its flow has made one already. */
+/** Inserts a new session. Throws GraftError `sign_in_used` if its flow has created one already. */
 export async function insertSession(
   tx: Transaction,
   { pepper }: Secrets,
@@ -124,7 +124,7 @@ async function endOldest(tx: Transaction, owner: Omit<SessionOwner, 'userAgent'>
       ORDER BY created_at DESC, id DESC OFFSET ${mostSessions})`;
 }
 
-/** What a browser calls itself, for people to know it by in a list. */
+/** Returns a printable user agent, by which people recognise the browser in a list. */
 function printable(userAgent: string | undefined): string | null {
   return userAgent?.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) || null;
 }

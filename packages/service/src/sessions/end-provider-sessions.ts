@@ -5,22 +5,22 @@ import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
 import { asSystem } from '../database/on-behalf-of.ts';
 
-/** What a verified logout token of a provider says. One of `subject` and `providerSession` is not null. */
+/** A verified logout token of a provider. At least one of `subject` and `providerSession` is not null. */
 export interface ProviderLogout {
   issuer: string;
-  /** Whose sessions end. Null: whoever has `providerSession`. */
+  /** Subject whose sessions end. Null: the owner of `providerSession`. */
   subject: string | null;
-  /** Which session at the provider has ended. Null: all of the subject. */
+  /** The provider's session that has ended. Null: all sessions of the subject. */
   providerSession: string | null;
-  /** By which a token is known to have been used. */
+  /** Id by which a reused token is detected. */
   tokenId: string;
-  /** Until then the token would be accepted. */
+  /** Time until which the token would be accepted. */
   expiresAt: Date;
 }
 
 /**
- * Ends the sessions that a provider has ended, at once on every process; keys go on, and lapse. Answers how many there were. Throws
- * GraftError `invalid_logout_token` when the token was used before.
+ * Ends the sessions that a provider has ended, at once on every process; keys remain valid until they lapse. Returns the number of ended
+ * sessions. Throws GraftError `invalid_logout_token` if the token was used before.
  */
 export async function endProviderSessions(db: Database, logout: ProviderLogout): Promise<number> {
   const { issuer, subject, providerSession, tokenId, expiresAt } = logout;
@@ -35,7 +35,7 @@ export async function endProviderSessions(db: Database, logout: ProviderLogout):
           param: 'logout_token',
         });
       }
-      // A session that does not tell which of the provider's it came of, as those of earlier versions, may be the one that is meant.
+      // A session without a recorded provider session, such as those of earlier versions, may be the one that ended.
       const ended = await tx.$queryRaw<{ personId: string }[]>`
         UPDATE sessions s SET ended_at = now() FROM person_identities i
         WHERE i.id = s.identity_id AND i.issuer = ${issuer} AND s.ended_at IS NULL

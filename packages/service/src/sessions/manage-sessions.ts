@@ -6,13 +6,13 @@ import { type Page, readPage } from '../database/read-page.ts';
 import { parseSessionToken } from '../secrets/api-key.ts';
 import type { SessionLimits } from './create-session.ts';
 
-/** Whose sessions: a person's with those of their keys, or a key's alone, which has no power over its person. */
+/** Whose sessions: those of a person and their keys, or those of one key, which cannot manage its owner's. */
 export type SessionHolder = { personId: string } | { apiKeyId: string } | { operatorKeyId: string };
 
 export interface SessionRecord {
   id: string;
   method: 'oidc' | 'key';
-  /** The key that was exchanged. */
+  /** The key that was exchanged for the session. */
   keyId: string | null;
   userAgent: string | null;
   createdAt: Date;
@@ -32,7 +32,7 @@ const whereOf = (holder: SessionHolder) =>
       }
     : holder;
 
-/** Those that are let in, newest first. Throws GraftError `invalid_cursor`. */
+/** Lists the valid sessions, newest first. Throws GraftError `invalid_cursor`. */
 export async function listSessions(
   { db }: Database,
   holder: SessionHolder,
@@ -74,7 +74,7 @@ export async function listSessions(
   });
 }
 
-/** Ends one session of these, or all of them, at once on every process. Answers how many there were. */
+/** Ends one of the sessions, or with null all of them, at once on every process. Returns the number of ended sessions. */
 export async function endSessions(db: Database, holder: SessionHolder, id: string | null): Promise<number> {
   return await asSystem(async () =>
     inTransaction(db, async (tx) => {
@@ -92,7 +92,7 @@ export async function endSessions(db: Database, holder: SessionHolder, id: strin
   );
 }
 
-/** Signs out: ends the session that was just let in with this token. */
+/** Signs out: ends the session of a token that was just verified. */
 export async function endSession({ db }: Database, token: string): Promise<void> {
   const id = parseSessionToken(token)?.keyId;
   if (id === undefined) return;
@@ -101,14 +101,14 @@ export async function endSession({ db }: Database, token: string): Promise<void>
   });
 }
 
-/** Chooses the team that a person's session works in. */
+/** Sets the team in which a person's session works. */
 export async function chooseTeam({ db }: Database, sessionId: string, teamId: string): Promise<void> {
   await asSystem(async () => {
     await db.session.updateMany({ where: { id: sessionId }, data: { chosenTeamId: teamId } });
   });
 }
 
-/** Removes what is known of logout tokens that would be refused as too old. Answers how many. */
+/** Deletes records of logout tokens that have expired anyway. Returns their number. */
 export async function pruneLogoutTokens({ sql }: Database): Promise<number> {
   const { rowCount } = await sql.query(
     `DELETE FROM logout_tokens WHERE (issuer, token_id) IN (
@@ -117,7 +117,7 @@ export async function pruneLogoutTokens({ sql }: Database): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** Removes sessions a month after their end. Answers how many. */
+/** Deletes sessions a month after their end. Returns their number. */
 export async function pruneSessions({ sql }: Database): Promise<number> {
   const { rowCount } = await sql.query(
     `DELETE FROM sessions WHERE id = ANY(ARRAY(

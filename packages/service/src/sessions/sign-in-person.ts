@@ -11,32 +11,32 @@ import { verifyPerson } from '../people/verify-person.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { insertSession, type NewSession, type SessionLimits } from './create-session.ts';
 
-/** What a provider vouched for. */
+/** Claims that a provider has verified. */
 export interface Vouched {
   issuer: string;
   subject: string;
-  /** Null: it names none, or does not vouch for it. */
+  /** Null: the provider has no email, or has not verified it. */
   email: string | null;
   name: string | null;
-  /** When they last proved to the provider who they are. Absent or null: it does not say. */
+  /** When the person last authenticated at the provider. Undefined or null: unknown. */
   authenticatedAt?: Date | null;
-  /** Of those that the configuration names. */
+  /** The person's groups among those that the configuration names. */
   groups: readonly string[];
-  /** What the provider calls its own session. */
+  /** Id of the provider's own session. */
   providerSession?: string | null;
 }
 
-/** What groups give. */
+/** Rights that groups grant. */
 export interface GroupRules {
-  /** A team by its name. Of several rows that fit the greatest role counts. */
+  /** Grants a role in a team, by its name. Of several matching rows the greatest role applies. */
   teams: readonly { group: string; team: string; role: Role }[];
   operatorGroups: readonly string[];
 }
 
 /**
- * Signs somebody in: finds the person of this subject, or the one of the vouched email, made if there is none; gives and
- * takes what the groups say; makes a session in `team`, or else in their first one. Throws GraftError
- * `email_not_verified`, `invalid_email`, `identity_conflict`, `person_disabled`, `sign_in_used`, `sign_in_failed`.
+ * Signs a person in: finds the person of this subject or of the verified email, creating them if needed; grants and revokes rights by
+ * group; creates a session in `team`, or else in the person's first team. Throws GraftError `email_not_verified`, `invalid_email`,
+ * `identity_conflict`, `person_disabled`, `sign_in_used`, `sign_in_failed`.
  */
 export async function signInPerson(
   db: Database & { secrets: Secrets },
@@ -44,7 +44,7 @@ export async function signInPerson(
   rules: GroupRules,
   options: SessionLimits & { flowId: string; team: string | null; userAgent: string | undefined },
 ): Promise<NewSession> {
-  // Whoever signs in is of no team yet.
+  // Runs as the system, because a person who signs in belongs to no team yet.
   return await asSystem(async () => {
     const { personId, identityId } = await inTransaction(db, async (tx) => {
       const linked = await findOrLink(tx, vouched);
@@ -80,7 +80,7 @@ export async function signInPerson(
   });
 }
 
-/** A provider whose clock is ahead does not vouch for longer. */
+/** Limits the time of authentication to now, in case the provider's clock is ahead. */
 function past({ authenticatedAt: at = null }: Vouched, now: Date): Date | null {
   return at !== null && at > now ? now : at;
 }
@@ -90,7 +90,7 @@ interface Linked {
   identityId: string;
 }
 
-/** The provider's subject decides; an email only the first time, and only one that the provider vouches for. */
+/** Finds a person by the provider's subject. An email only counts at the first sign-in, and only if the provider has verified it. */
 async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vouched): Promise<Linked> {
   const known = await tx.personIdentity.findFirst({
     where: { issuer, subject },
@@ -113,7 +113,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   const { person, isNew } = await ensurePerson(tx, {
     ...{ email: address, name: nameOf(name, address), isOperator: false },
   });
-  // Whoever erases the person meanwhile removes this identity, too, or has disabled the person by now.
+  // Erasing the person concurrently removes this identity, too, or has already disabled the person.
   const [locked] = await tx.$queryRaw<{ isDisabled: boolean }[]>`
     SELECT disabled_at IS NOT NULL AS "isDisabled" FROM people WHERE id = ${person.id} FOR NO KEY UPDATE`;
   if (locked?.isDisabled !== false) throw disabled();
@@ -139,7 +139,7 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   return { personId: person.id, identityId };
 }
 
-/** Keeps the identity linked until the session is there, to be ended with it. Throws when it was unlinked meanwhile. */
+/** Locks the identity until the session exists, so that unlinking also ends the session. Throws if it was unlinked meanwhile. */
 async function holdIdentity(tx: Transaction, id: string): Promise<void> {
   const rows = await tx.$queryRaw<unknown[]>`
     SELECT 1 FROM person_identities WHERE id = ${id} FOR KEY SHARE`;
@@ -154,7 +154,7 @@ const disabled = () =>
     param: null,
   });
 
-/** What the provider calls somebody, or the beginning of their email where that is no name. */
+/** Returns the name given by the provider, or the local part of the email if that is not a valid name. */
 function nameOf(name: string | null, email: string): string {
   const byEmail = email.slice(0, email.indexOf('@'));
   try {
@@ -164,7 +164,7 @@ function nameOf(name: string | null, email: string): string {
   }
 }
 
-/** What a group gave, a group takes; what the operator gave stays. */
+/** Revokes operator rights that a group granted; those that an operator granted remain. */
 async function applyOperatorGroups(
   tx: Transaction,
   id: string,
@@ -207,12 +207,12 @@ async function applyTeamGroups(
   for (const [teamId, role] of roleIn) await syncMembership(db, teamId, personId, role);
 }
 
-/** The asked one, by id or name, where they are a member; else the first that groups gave, or else that they joined. */
+/** Returns the requested team, by id or name, if the person is a member; else the first one granted by groups, or else the first joined. */
 async function firstTeam(tx: Transaction, personId: string, asked: string | null): Promise<string | null> {
   const memberships = await tx.membership.findMany({
     where: { personId, team: { deletedAt: null } },
     include: { team: { select: { name: true } } },
-    // Groups' teams first: into others an invitation for the email may have put them that they know nothing of.
+    // Teams from groups first: somebody may have invited the email into other teams without the person's knowledge.
     orderBy: [{ source: 'desc' }, { createdAt: 'asc' }, { teamId: 'asc' }],
     take: 1000,
   });
@@ -220,7 +220,7 @@ async function firstTeam(tx: Transaction, personId: string, asked: string | null
   return (chosen ?? memberships[0])?.teamId ?? null;
 }
 
-/** The teams of a person, by name. */
+/** Lists the teams of a person by name. */
 export async function listTeamsOfPerson(
   { db }: Database,
   personId: string,

@@ -7,18 +7,18 @@ import { isSecret, parseSessionToken, renewSecret } from '../secrets/api-key.ts'
 import type { Secrets } from '../secrets/secrets.ts';
 import type { SessionLimits } from './create-session.ts';
 
-/** A session that is let in, and who has it. */
+/** A valid session and its owner. */
 export interface VerifiedSession {
   id: string;
   method: 'oidc' | 'key';
   expiresAt: Date;
-  /** Who signed in; null of a key that is nobody's. */
+  /** The person who signed in or owns the key; null for a key without an owner. */
   personId: string | null;
-  /** In the team that the request names, or else the chosen one. Null: they are a member of none such. */
+  /** Identity in the team that the request names, or else in the chosen one. Null: not a member of it. */
   identity: Identity | null;
-  /** Null: no operator. */
+  /** Null: not an operator. */
   operator: Operator | null;
-  /** Whether it may operate the service now: its person has proved lately who they are, and not paused since. */
+  /** Whether the session may operate the service now: the person authenticated recently, and has not been idle since. */
   isRecent: boolean;
 }
 
@@ -47,8 +47,8 @@ interface Row {
 }
 
 /**
- * The sessions that are let in: neither ended nor too old, of somebody not disabled or of a key that lives. `$1`: the
- * seconds that one may be idle; `asked`: the team that a request names, by id or name; `lapse`: days until keys of people lapse.
+ * SQL: the valid sessions, neither ended nor too old, of a person who is not disabled or of a valid key. `$1`: maximum idle seconds;
+ * `asked`: the team that a request names, by id or name; `lapse`: days until keys of people lapse.
  */
 const living = (asked: string, lapse: string) => `FROM sessions s
   LEFT JOIN api_keys k ON k.id = s.api_key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
@@ -68,9 +68,8 @@ const living = (asked: string, lapse: string) => `FROM sessions s
       ELSE o.id IS NOT NULL AND (o.person_id IS NULL OR p.is_operator) END`;
 
 /**
- * Whose session this token of a cookie is, with the rights of this moment. `team`: the one that the request names, by id or
- * name. `operates`: the request operates the service, which is noted. Null for whatever is no living session; the caller cannot
- * tell why.
+ * Verifies the token of a cookie, and returns its session with the current rights. `team`: the team that the request names, by id or name.
+ * `operates`: the request operates the service, which is recorded. Null for anything but a valid session, without the reason.
  */
 export async function verifySession(
   db: Database & { secrets: Secrets },
@@ -116,7 +115,7 @@ export async function verifySession(
   });
 }
 
-/** A key's session has the key's rights; a person's all that their role allows. */
+/** A key's session has the rights of the key; a person's has everything that their role allows. */
 function identityOf(row: Row): Identity | null {
   const { teamId, teamName, personsRole, keyId, keyRole, personId } = row;
   if (teamId === null || teamName === null || row.operatorKeyId !== null) return null;
@@ -138,14 +137,14 @@ function identityOf(row: Row): Identity | null {
 
 function operatorOf({ keyId, operatorKeyId, personId, isOperator, expiresAt }: Row): Operator | null {
   if (operatorKeyId !== null) return { keyId: operatorKeyId, personId, expiresAt };
-  // What an operator makes by a session outlasts it, as their own keys do: it ends with the person.
+  // What an operator creates in a session may outlive it, as with their keys: it ends with the person.
   return keyId === null && personId !== null && isOperator
     ? { keyId: null, personId, expiresAt: null }
     : null;
 }
 
 /**
- * Notes the use, and stores the secret by the pepper's current version. No request waits for another one, or for whoever ends the
+ * Records the use, and stores the secret under the pepper's current version. No request waits for another one, or for the end of the
  * session.
  */
 async function touch(
@@ -165,7 +164,7 @@ async function touch(
   );
 }
 
-/** Which of these sessions, each in a team, are let in there no more: one statement, however many they are. */
+/** Returns which of these sessions are no longer valid in their team, in one statement. */
 export async function findDeadSessions<T extends { session: string; team: string }>(
   { sql }: Database,
   { idleSeconds, keyLapseDays = 0 }: Pick<SessionLimits, 'idleSeconds' | 'keyLapseDays'>,

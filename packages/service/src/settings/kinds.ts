@@ -1,10 +1,10 @@
 import path from 'node:path';
 
-/** What a setting's text means. */
+/** Format of a setting's text. */
 export interface Kind<T> {
   /** Completes "NAME must be …". */
   form: string;
-  /** Undefined: the text does not have this form. */
+  /** Undefined: the text does not have this format. */
   parse(text: string): T | undefined;
 }
 
@@ -15,12 +15,12 @@ export function matching(pattern: RegExp, form: string): Kind<string> {
 
 export const text = matching(/^/, 'text');
 
-/** A secret of `length` characters or more. */
+/** A secret of at least `length` characters. */
 export function secret(length: number): Kind<string> {
   return matching(new RegExp(`^[^]{${length},}$`), `a secret of ${length} characters or more`);
 }
 
-/** A URL of one of these schemes. */
+/** A URL with one of these schemes. */
 export function url(...schemes: string[]): Kind<string> {
   const starts = schemes.map((scheme) => `${scheme}://`);
   return {
@@ -32,7 +32,7 @@ export function url(...schemes: string[]): Kind<string> {
 /** A file or folder; parsed to an absolute path. */
 export const file: Kind<string> = { form: 'a path', parse: (given) => path.resolve(given) };
 
-/** Entries separated by commas. */
+/** Comma-separated entries. */
 export const list: Kind<string[]> = {
   form: 'a list, separated by commas',
   parse: (given) =>
@@ -51,7 +51,7 @@ export function choice<const T extends string>(...words: T[]): Kind<T> {
   };
 }
 
-/** Parsed to true for `on`. */
+/** Parsed to true for `on`, and to false for `off`. */
 export function flag(on: string, off: string): Kind<boolean> {
   return {
     form: `${on} or ${off}`,
@@ -59,7 +59,7 @@ export function flag(on: string, off: string): Kind<boolean> {
   };
 }
 
-/** A whole number, in decimal digits; with a minimum above 0, without leading zeros. */
+/** An integer in decimal digits, without leading zeros if the minimum is above 0. */
 export function integer(minimum: number, maximum: number, unit = 'a whole number'): Kind<number> {
   const digits = new RegExp(`^[0-9]{1,${String(maximum).length}}$`);
   return {
@@ -87,7 +87,7 @@ export function megabytes(maximum: number): Kind<number> {
 
 export const bytes = integer(0, 1e15 - 1, 'a number of bytes');
 
-/** Seconds, also parts of one. */
+/** Seconds, with optional decimals. */
 export const seconds: Kind<number> = {
   form: 'a number of seconds',
   parse: (given) => (/^[0-9]{1,5}(\.[0-9]+)?$/.test(given) ? Number(given) : undefined),

@@ -8,16 +8,16 @@ type Parsed<S> = S extends { kind: Kind<infer T> }
     : T | undefined
   : never;
 
-/** The parsed value: undefined where an unset setting has no default. */
+/** The parsed value; undefined for an unset setting without a default. */
 export type SettingValue<N extends SettingName> = Parsed<(typeof settings)[N]>;
 
 export type ReadSetting = <N extends SettingName>(name: N) => SettingValue<N>;
 
-/** Reads settings and collects what is wrong with them. */
+/** Reads settings and collects their faults. */
 export interface SettingReader {
-  /** A faulty setting is added to `faults` and read as an unset one. */
+  /** Adds a faulty setting to `faults`, and reads it as if it were unset. */
   read: ReadSetting;
-  /** Each names its setting, never its value. */
+  /** Each fault names its setting, never its value. */
   faults: Set<string>;
   /** Throws one Error with all faults, if there are any. */
   check(): void;

@@ -1,4 +1,4 @@
-/** Every setting of Graft, by section: docs/configuration.md and .env.example are generated from it (`npm run config:docs`). */
+/** All settings of Graft by section, from which docs/configuration.md and .env.example are generated (`npm run config:docs`). */
 import { limitSettings, monitoringSettings, secretSettings, signInSettings } from './access.ts';
 import { clientSettings, modelSettings, processSettings, setupSettings } from './basics.ts';
 import { databaseSettings, outboundSettings, storageSettings, uploadSettings } from './data.ts';

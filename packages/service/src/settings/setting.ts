@@ -1,28 +1,28 @@
 import type { Kind } from './kinds.ts';
 
-/** What reads a setting. `migrate` is the step of docker compose and Kubernetes that runs migrations. */
+/** Programs that read a setting. `migrate` is the step of Docker Compose and Kubernetes that runs migrations. */
 export type Reader = 'api' | 'worker' | 'npm start' | 'setup' | 'migrate' | 'compose' | 'graft' | 'tests';
 
-/** A variable of the environment. An empty one counts as unset. */
+/** An environment variable. An empty one counts as unset. */
 export interface Setting<T = unknown> {
   kind: Kind<T>;
-  /** The text that an unset variable is parsed as. */
+  /** Text as which an unset variable is parsed. */
   default?: string;
-  /** Without a default: what an unset variable means. */
+  /** Meaning of an unset variable without a default. */
   unset?: string;
-  /** A value to show in `.env.example` in place of the default. */
+  /** Value in `.env.example` instead of the default. */
   example?: string;
   readBy: readonly Reader[];
-  /** API, workers and migrations also take it from a file that NAME_FILE names; no log or error shows its value. */
+  /** API, workers and migrations can also read it from the file named by NAME_FILE; logs and errors never show its value. */
   secret?: true;
-  /** In sentences for operators, in Markdown whose links start at docs/. */
+  /** Sentences for operators, in Markdown whose links are relative to docs/. */
   description: string;
 }
 
-/** Settings that belong together, in the order of the documentation. */
+/** A section of the documentation, with its settings in order. */
 export interface Section {
   title: string;
-  /** Precedes the table. */
+  /** Text before the table. */
   intro?: string;
   settings: Record<string, Setting>;
 }

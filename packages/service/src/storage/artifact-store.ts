@@ -11,9 +11,9 @@ export interface AdapterFile {
   sha256: string;
 }
 
-/** What `publish` answers, and the version's row says of it. */
+/** Result of `publish`, which the version's row records. */
 export interface StoredArtifact {
-  /** Name in the store; it begins with `digest`. */
+  /** Name in the store; starts with `digest`. */
   artifact: string;
   /** SHA-256 of the sorted lines `<sha256> <bytes> <path>\n` of the files. */
   digest: string;
@@ -22,28 +22,28 @@ export interface StoredArtifact {
 }
 
 /**
- * Trained adapters, addressed by their content and never changed. Only a row in Postgres publishes one; others are
- * collected after a day. All methods throw GraftError `storage_away`, `storage_full`.
+ * Trained adapters, addressed by their content and never changed. An artifact is published by a row in Postgres; others are collected after
+ * a day. All methods throw GraftError `storage_away`, `storage_full`.
  */
 export interface ArtifactStore {
-  /** An empty folder of this machine for one attempt, named by epoch and token of its lease, to write its output into. */
+  /** Creates an empty local folder for the output of one attempt, named by the epoch and token of its lease. */
   stage(jobId: string, epoch: number, token?: string | null): Promise<string>;
-  /** Stores a folder's files under a new name, whole and durable or not at all. The folder is gone afterwards. */
+  /** Stores a folder's files under a new name, completely and durably or not at all, and removes the folder. */
   publish(folder: string): Promise<StoredArtifact>;
   /**
-   * One file's bytes, once all files are known to have the artifact's digest. A stream of the whole file is digested once
-   * more on its way and breaks before its end when it differs. Throws GraftError `artifact_missing`, `artifact_corrupt`.
+   * Opens one file, after checking that all files match the artifact's digest. A stream of the whole file is digested again on the way, and
+   * fails before its end if the digest differs. Throws GraftError `artifact_missing`, `artifact_corrupt`.
    */
   open(artifact: string, path: string, range?: ByteSpan): Promise<Readable>;
   /**
-   * Absolute folder on this machine that holds the files, verified, for a child process that reads them at once. `afresh`:
-   * read through whatever was known. Throws GraftError `artifact_missing`, `artifact_corrupt`.
+   * Returns the absolute path of a local folder with the verified files, for a child process that reads them immediately. `afresh` rereads
+   * them even if they were verified before. Throws GraftError `artifact_missing`, `artifact_corrupt`.
    */
   localFolder(artifact: string, options?: { afresh?: boolean }): Promise<string>;
-  /** Reads the stored bytes afresh, at most `bytesPerSecond`. Throws as `localFolder`. */
+  /** Rereads and verifies the stored bytes, at most `bytesPerSecond`. Throws the errors of `localFolder`. */
   verify(artifact: string, options: { bytesPerSecond: number; signal?: AbortSignal }): Promise<void>;
-  /** Silent when it is gone already. */
+  /** Does nothing if the artifact does not exist. */
   remove(artifact: string): Promise<void>;
-  /** Names stored, with the time each was made. */
+  /** Lists the stored names with their creation times. */
   list(): AsyncIterable<{ artifact: string; storedAt: Date }>;
 }

@@ -1,10 +1,10 @@
 import { randomText } from '../ids.ts';
 
 /**
- * Names of stored objects are never used twice and tell when they were made: `<head>-<seconds since 1970, 8 hex digits>`.
- * Postgres refuses a row that names an object older than half a day (trigger `refuse_old_object`), and the collector takes
- * only objects older than a day that no row names. So "no row names it" stays true once it is, whoever is frozen meanwhile:
- * collecting needs no lock. docs/decisions/0010-storage.md
+ * Returns a unique object name that contains its creation time: `<head>-<seconds since 1970, 8 hex digits>`. Postgres rejects rows that
+ * name an object older than half a day (trigger `refuse_old_object`), and the collector only removes objects older than a day that no row
+ * names. So an unreferenced object stays unreferenced, even if a process freezes meanwhile, and collecting needs no lock. See
+ * docs/decisions/0010-storage.md.
  */
 export function newObjectName(head: string): string {
   return `${head}-${Math.floor(Date.now() / 1000)
@@ -12,29 +12,29 @@ export function newObjectName(head: string): string {
     .padStart(8, '0')}`;
 }
 
-/** The name of an uploaded file. */
+/** Returns the name of a new uploaded file. */
 export function newFileName(): string {
   return newObjectName(randomText(16));
 }
 
-/** The name of an artifact: its digest, then what makes the name new. */
+/** Returns the name of a new artifact: its digest and a unique suffix. */
 export function newArtifactName(digest: string): string {
   return newObjectName(`${digest}-${randomText(8)}`);
 }
 
-/** When the object of this name was made; null: the name is from a time when names did not tell. */
+/** Returns when an object was created; null for an old name without a time. */
 export function madeAt(name: string): Date | null {
   const seconds = /-([0-9a-f]{8})$/.exec(name)?.[1];
   return seconds === undefined ? null : new Date(Number.parseInt(seconds, 16) * 1000);
 }
 
-/** Keeps anything but a name that a store has given out from being used as a path. */
+/** Throws unless the text is a name that a store has assigned, so that nothing else is used as a path. */
 export function checkFileName(name: string): string {
   if (!/^(?:[0-9A-Za-z]{24}|[0-9A-Za-z]{16}-[0-9a-f]{8})$/.test(name)) throw new Error('not a file key');
   return name;
 }
 
-/** The digest that an artifact's name begins with. Throws for anything but a name that a store has given out. */
+/** Returns the digest with which an artifact's name starts. Throws for anything but a name that a store has assigned. */
 export function digestOfArtifact(name: string): string {
   const digest = /^([0-9a-f]{64})(?:-[0-9A-Za-z]{8}-[0-9a-f]{8})?$/.exec(name)?.[1];
   if (digest === undefined) throw new Error('not an artifact name');

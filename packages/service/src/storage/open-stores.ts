@@ -6,7 +6,7 @@ import type { Stores } from './stores.ts';
 
 type StoresEnv = Pick<ServiceEnv, 'dataDir' | 'artifactsUrl' | 's3Endpoint' | 'storageCacheBytes'>;
 
-/** The stores that `ARTIFACTS_URL` names. Asks nothing of them yet. */
+/** Opens the stores that `ARTIFACTS_URL` selects, without accessing them yet. */
 export async function openStores(env: StoresEnv): Promise<Stores> {
   const { dataDir, artifactsUrl } = env;
   if (artifactsUrl === undefined) {
@@ -18,7 +18,7 @@ export async function openStores(env: StoresEnv): Promise<Stores> {
       close: () => {},
     };
   }
-  // The client of S3 is loaded by those alone who use it.
+  // Loads the S3 client only when it is needed.
   const { createS3Stores } = await import('./s3/create-s3-stores.ts');
   const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/?(.*?)\/?$/.exec(artifactsUrl) ?? [];
   const prefix = path === '' ? '' : `${path}/`;

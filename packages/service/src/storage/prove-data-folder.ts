@@ -9,9 +9,9 @@ import type { ServiceEnv } from '../environment/env.ts';
 import { fsyncFolder } from './disk/fsync-folder.ts';
 
 /**
- * Whether the folder is the one that this installation keeps its data in, by a mark in it that its row in Postgres names. The
- * first process of an installation to ask makes the mark. Throws an Error for the operator: where a process with an empty folder
- * of its own went on, every job's files would be missing there.
+ * Checks that the folder belongs to this installation: it contains a mark whose text the installation's row in Postgres records. The first
+ * process of an installation creates the mark. Throws an Error for the operator: to a process with a different, empty folder all files
+ * would be missing.
  */
 export async function checkDataFolderMark({ db }: Pick<Database, 'db'>, root: string): Promise<void> {
   const { mark } = dataFolder(root);
@@ -20,7 +20,7 @@ export async function checkDataFolderMark({ db }: Pick<Database, 'db'>, root: st
   const found = expected === null ? await readOrMake(mark, randomUUID) : await readText(mark);
   if (expected === null && found !== null) {
     await db.installation.updateMany({ where: { dataFolder: null }, data: { dataFolder: found } });
-    // Another process may have been first, with another folder.
+    // Another process with another folder may have been first.
     expected = (await db.installation.findFirstOrThrow({ select: { dataFolder: true } })).dataFolder;
   }
   if (found === expected) return;
@@ -34,9 +34,9 @@ export async function checkDataFolderMark({ db }: Pick<Database, 'db'>, root: st
 }
 
 /**
- * As `checkDataFolderMark`, of the folder that this process was given; with a bucket each machine has one of its own. Before
- * anything is said or removed for what is or is not in it: in a wrong folder all objects would be missing, and those of others
- * in nobody's use.
+ * As `checkDataFolderMark`, for this process's data folder, unless a bucket is configured, in which case each machine has a separate
+ * folder. Call it before reporting missing objects or removing unused ones: in a wrong folder all objects would be missing, and the objects
+ * there would be unused.
  */
 export async function checkOwnDataFolder({
   db,
@@ -46,10 +46,7 @@ export async function checkOwnDataFolder({
   await asSystem(async () => await checkDataFolderMark({ db }, env.dataDir));
 }
 
-/**
- * Writes, fsyncs, renames and reads back a small file, and looks for `minFreeBytes` of free space. Throws an Error for the
- * operator.
- */
+/** Writes, syncs, renames and reads back a small file, and checks for `minFreeBytes` of free space. Throws an Error for the operator. */
 export async function probeDataFolder(
   root: string,
   { name, minFreeBytes }: { name: string; minFreeBytes: number },

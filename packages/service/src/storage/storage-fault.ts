@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraftError } from '@graft/peft-core/config';
 
-/** Node's codes of a disk without room, or of one that lets a process write no more. */
+/** Node's codes for a full disk, and for a reached quota or file size limit. */
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-/** A network file system whose server does not answer, or a disk that is read-only for now. */
+/** Codes for a network file system whose server does not respond, and for a disk that is read-only. */
 const away = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'EROFS']);
 
-/** `storage_full`, `storage_away`, or the error as it is when neither is the reason. The messages hold no path. */
+/** Converts an error to GraftError `storage_full` or `storage_away` if it means that; otherwise returns it. Messages contain no path. */
 export function asStorageFault(error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof GraftError || typeof code !== 'string') return error;
@@ -24,12 +24,12 @@ export function storageAway(cause: unknown): GraftError {
   return new GraftError('storage_away', message, { fault: 'environment', cause });
 }
 
-/** Whether the store cannot be reached or is full: nobody's fault, and worth trying again later. */
+/** Returns whether the store is unavailable or full: no caller is at fault, and a later retry may succeed. */
 export function isStorageAway(error: unknown): boolean {
   return error instanceof GraftError && (error.code === 'storage_away' || error.code === 'storage_full');
 }
 
-/** Runs `work` again, each second, while the store is away or full. Throws when `signal` fires. */
+/** Retries `work` every second while the store is unavailable or full. Throws when `signal` aborts. */
 export async function whenStorageIsBack<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -61,12 +61,12 @@ export function artifactMissing(cause?: unknown): GraftError {
   return new GraftError('artifact_missing', message, { fault: 'system', cause });
 }
 
-/** Throws `missing` where `error` says that there is no such file; any other fault of the storage says nothing of the kind. */
+/** Throws `missing` if the error means that the file does not exist; otherwise rethrows it. */
 export function throwIfMissing(error: NodeJS.ErrnoException, missing: (cause: unknown) => GraftError): never {
   throw error.code === 'ENOENT' || error.code === 'ENOTDIR' ? missing(error) : error;
 }
 
-/** Runs `work`; what the storage does wrong in it is thrown as a GraftError. */
+/** Runs `work`, and converts storage errors to GraftErrors. */
 export async function onStorage<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

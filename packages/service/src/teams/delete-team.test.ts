@@ -19,7 +19,7 @@ after(async () => await services.close());
 
 const by = { keyId: 'key-test' };
 
-/** Every table that has rows of a team, the audit log and the ledger apart, by how many. */
+/** Counts a team's rows in every table except the audit log and the ledger. */
 async function rowsOf(teamId: string): Promise<Record<string, number>> {
   const { rows: tables } = await services.sql.query<{ name: string }>(
     `SELECT table_name AS name FROM information_schema.columns

@@ -6,9 +6,9 @@ import { runExclusive } from '../database/run-exclusive.ts';
 import { withTeamLocked } from './lock-team.ts';
 
 /**
- * Deletes a team, whose name must be given: at once nobody gets in, and its name is free. Its rows are removed by
- * `purgeDeletedTeams`, their bytes by the collector a day later; its audit rows stay. False: no such team. Throws GraftError
- * `wrong_team_name`, `team_has_jobs` while a job has not ended.
+ * Deletes a team, whose name must be given as confirmation: access ends at once, and the name is free. `purgeDeletedTeams` removes its
+ * rows, and the collector its bytes a day later; its audit rows stay. Returns false if there is no such team. Throws GraftError
+ * `wrong_team_name`, and `team_has_jobs` while the team has an unfinished job.
  */
 export async function deleteTeam(
   db: Database,
@@ -43,10 +43,10 @@ export async function deleteTeam(
   return done ?? false;
 }
 
-/** Rows that one statement removes: some hundred milliseconds. */
+/** Rows that one statement removes, in some hundred milliseconds. */
 const batch = 5_000;
 
-/** What a team's rows are in that can be many, those first that others do not refer to. The rest goes with the team's own. */
+/** Tables that may have many rows of a team, ordered so that no foreign key is violated. Other rows are removed with the team's row. */
 const large = [
   'job_metrics',
   'job_events',
@@ -64,7 +64,7 @@ const large = [
   'files',
 ];
 
-/** Removes the rows of deleted teams, batch after batch. Every process may call it; one at a time does it. Answers how many teams. */
+/** Removes the rows of deleted teams in batches; one process at a time does it. Returns the number of teams. */
 export async function purgeDeletedTeams(db: Database, stopping?: AbortSignal): Promise<number> {
   const turn = await runExclusive(db, 'purge-teams', async () => {
     const teams = await db.db.team.findMany({

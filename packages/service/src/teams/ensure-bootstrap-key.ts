@@ -6,20 +6,20 @@ import { createApiKey } from '../keys/create-api-key.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { createTeam, findTeam } from './team-records.ts';
 
-/** The team that the first key belongs to. */
+/** Name of the team that owns the first key. */
 const firstTeam = 'default';
 
 /**
- * Makes the team `default` and an admin key where there is no key yet, and answers the whole key, to be shown this once.
- * Null when there are keys. With `GRAFT_BOOTSTRAP_KEY` that key is made unless it exists, whatever other keys there are;
- * the answer is null, since whoever set it knows it.
+ * Creates the team `default` and an admin key if there are no keys yet, and returns the full key, which cannot be shown again. Null if
+ * there are keys. If `GRAFT_BOOTSTRAP_KEY` is set, creates that key unless it exists, regardless of other keys, and returns null, since the
+ * operator knows it.
  */
 export async function ensureBootstrapKey(
   services: Database & { secrets: Secrets; env: ServiceEnv },
 ): Promise<string | null> {
   const ensure = async () => {
     const given = services.env.bootstrapKey;
-    // Its id is the middle part of `graft_<keyid>_<secret>`.
+    // The id is the middle part of `graft_<keyid>_<secret>`.
     const id = given?.split('_')[1];
     const known = await services.db.apiKey.findFirst({ where: id === undefined ? {} : { id } });
     if (known) return null;
@@ -30,7 +30,7 @@ export async function ensureBootstrapKey(
   for (;;) {
     const outcome = await runExclusive(services, 'bootstrap-key', ensure);
     if (outcome.ran) return outcome.result;
-    // Whose turn it is may have died in it.
+    // The process that holds the lease may have died.
     await sleep(100);
   }
 }

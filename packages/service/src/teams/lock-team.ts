@@ -4,9 +4,9 @@ import { waitForRow } from '../database/wait-for-row.ts';
 import { Prisma } from '../generated/client.ts';
 
 /**
- * `work` in a transaction that holds the team's row: whatever must be true of all its members is decided by one at a
- * time. `alone` also keeps out whoever makes something of the team's, such as a job. Null: no such team. Throws what
- * `isRowLocked` knows when another transaction holds the row for two seconds.
+ * Runs `work` in a transaction that locks the team's row, so that decisions about all members are made one at a time. `alone` also blocks
+ * the creation of objects of the team, such as jobs. Null: no such team. Throws an error for which `isRowLocked` holds if another
+ * transaction locks the row for two seconds.
  */
 export async function withTeamLocked<T>(
   db: Database,

@@ -6,19 +6,19 @@ import { Prisma } from '../generated/client.ts';
 import { checkLimits, readLimit, storedLimit } from '../keys/scopes.ts';
 import { withTeamLocked } from './lock-team.ts';
 
-/** What a team may have and ask for; the operator sets it. Null: no limit. */
+/** Limits of a team, set by the operator. Null: no limit. */
 export interface TeamQuota {
-  /** Jobs dispatched or running at once; those beyond wait. Every team has this one. */
+  /** Maximum number of dispatched or running jobs; further jobs wait. Every team has this limit. */
   runningJobs: number;
-  /** Jobs that wait: validating, queued or paused. */
+  /** Maximum number of validating, queued or paused jobs. */
   queuedJobs: number | null;
-  /** Of files, pending uploads, what is being received and adapters together; deleted adapters that can be restored count. */
+  /** Bytes of files, pending uploads, incoming data and adapters together, including deleted adapters that can be restored. */
   storedBytes: number | null;
-  /** Trained in a calendar month of UTC. */
+  /** Tokens trained per calendar month (UTC). */
   tokensPerMonth: number | null;
-  /** Uploads in parts that are pending. */
+  /** Maximum number of pending multipart uploads. */
   openUploads: number | null;
-  /** Base models that jobs may train, or beginnings of some with a `*` behind. */
+  /** Base models that jobs may train: ids, or prefixes followed by `*`. */
   models: readonly string[] | null;
   methods: readonly PeftType[] | null;
   maxRank: number | null;
@@ -27,28 +27,28 @@ export interface TeamQuota {
   tokensPerJob: number | null;
 }
 
-/** How much of it is in use. */
+/** Current use of a team's quota. */
 export interface QuotaUse {
   runningJobs: number;
   queuedJobs: number;
   storedBytes: number;
-  /** Trained this month. */
+  /** Tokens trained this month. */
   trainedTokens: number;
-  /** What jobs that were validated and have not ended will train at most. */
+  /** Maximum tokens that validated, unfinished jobs will train. */
   plannedTokens: number;
   openUploads: number;
-  /** The operator has set what it may spend: `readBudget`. */
+  /** Whether the operator has set a budget: see `readBudget`. */
   hasBudget: boolean;
-  /** When the month ends. */
+  /** End of the current month. */
   monthEnds: Date;
 }
 
 const fragment = Prisma.sql;
 
-/** Null: no such team. One look at two keys, at every create of something that is limited. */
+/** Reads a team's quota with two primary-key lookups; runs at every creation of a limited object. Null: no such team. */
 export async function readQuota({ sql }: Pick<Database, 'sql'>, teamId: string): Promise<TeamQuota | null> {
   const { rows } = await sql.query<Record<keyof TeamQuota, number | null> & { lists: [string[], string[]] }>(
-    // float8: Postgres' int8 would come as text. It is exact up to 2^53.
+    // Cast to float8, because int8 is returned as text; exact up to 2^53.
     fragment`SELECT teams.running_limit AS "runningJobs", queued_jobs AS "queuedJobs", stored_bytes::float8 AS "storedBytes",
        tokens_per_month::float8 AS "tokensPerMonth", open_uploads AS "openUploads", max_rank AS "maxRank",
        max_seq_length AS "maxSeqLength", tokens_per_job::float8 AS "tokensPerJob",
@@ -63,8 +63,8 @@ export async function readQuota({ sql }: Pick<Database, 'sql'>, teamId: string):
 }
 
 /**
- * Changes what `change` names, at once for whatever is asked from now on; what is there already stays. Null: no such team. Throws
- * GraftError `invalid_model_limit`, `unknown_peft_type`.
+ * Changes the given limits, with effect on new requests; existing objects stay. Null: no such team. Throws GraftError
+ * `invalid_model_limit`, `unknown_peft_type`.
  */
 export async function setQuota(
   db: Database,
@@ -116,7 +116,7 @@ const planned = (teamId: string) => fragment`
    + (SELECT coalesce(sum(planned_tokens), 0) FROM jobs WHERE team_id = ${teamId} AND state = 'paused'))`;
 const monthEnds = fragment`(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'`;
 
-/** SQL for one row of QuotaUse; `parts` says which of the sums are wanted, the others are 0. */
+/** Returns the SQL for one row of QuotaUse; `parts` selects the sums to compute, others are 0. */
 export function useOf(
   teamId: string,
   parts: { jobs?: boolean; bytes?: boolean; tokens?: boolean; rest?: boolean },
@@ -133,7 +133,7 @@ export function useOf(
     ${monthEnds} AS "monthEnds"`;
 }
 
-/** All of a team's use, in one statement. */
+/** Reads the complete use of a team in one statement. */
 export async function readQuotaUse({ sql }: Pick<Database, 'sql'>, teamId: string): Promise<QuotaUse> {
   const { rows } = await sql.query<QuotaUse>(
     useOf(teamId, { jobs: true, bytes: true, tokens: true, rest: true }),

@@ -9,22 +9,22 @@ import { newId } from '../ids.ts';
 
 export interface Team {
   id: string;
-  /** Unique; stands in the names of the team's models. */
+  /** Unique; part of the names of the team's models. */
   name: string;
-  /** Jobs that may be dispatched or running at once. */
+  /** Maximum number of jobs that are dispatched or running. */
   runningLimit: number;
-  /** Its share of the machines, next to the weights of the others that have work: 1 to `mostWeight`. */
+  /** Weight by which the machines are shared among the teams that have work: 1 to `mostWeight`. */
   weight: number;
   createdAt: Date;
 }
 
-/** Throws GraftError `invalid_team_name`, `team_exists`. */
+/** Creates a team. Throws GraftError `invalid_team_name`, `team_exists`. */
 export async function createTeam(
   db: Database,
   input: { name: string; runningLimit?: number | undefined; weight?: number | undefined },
   by: Actor | null = null,
 ): Promise<Team> {
-  // Part of model names `ft:{base}:{team}:…`, so no colon and nothing that needs escaping in a URL.
+  // The name is part of model names `ft:{base}:{team}:…`, so it has no colon and nothing that URLs must escape.
   if (!/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(input.name)) {
     throw new GraftError(
       'invalid_team_name',
@@ -49,11 +49,11 @@ export async function createTeam(
   });
 }
 
-/** Jobs that one team may have dispatched or running at once; more is a mistake. */
+/** Upper bound of a team's limit of running jobs; a larger one is a mistake. */
 export const mostRunning = 10_000;
 export const mostWeight = 1000;
 
-/** Null: no such team. */
+/** Changes a team. Null: no such team. */
 export async function updateTeam(
   db: Database,
   id: string,
@@ -78,7 +78,7 @@ const teamOf = ({ deletedAt: _, ...team }: TeamRow): Team => team;
 
 const living = { deletedAt: null };
 
-/** Newest first, by the page. Throws GraftError `invalid_cursor`. */
+/** Reads a page of teams, newest first. Throws GraftError `invalid_cursor`. */
 export async function readTeams(
   { db }: Database,
   options: { after?: string | undefined; limit: number },
@@ -91,7 +91,7 @@ export async function readTeams(
   });
 }
 
-/** By id or by name. */
+/** Finds a team by id or name. */
 export async function findTeam({ db }: Database, idOrName: string): Promise<Team | null> {
   const row = await db.team.findFirst({ where: { ...living, OR: [{ id: idOrName }, { name: idOrName }] } });
   return row && teamOf(row);

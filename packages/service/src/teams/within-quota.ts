@@ -1,4 +1,4 @@
-/** Refusing what would go beyond a team's quota, exactly, however many ask at once. */
+/** Enforces a team's quota exactly, also for concurrent requests. */
 import { GraftError, type PeftConfig } from '@graft/peft-core/config';
 import type { Database, Transaction } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -6,9 +6,9 @@ import { RowBusy, waitForRow } from '../database/wait-for-row.ts';
 import { allowsModel } from '../keys/model-limit.ts';
 import { type QuotaUse, type TeamQuota, useOf } from './team-quota.ts';
 
-/** Beyond what the operator lets the team have. The message names the limit, the use, and what frees it. */
+/** The request exceeds what the operator allows the team. The message contains the limit, the use, and how to free capacity. */
 export class QuotaExceeded extends GraftError {
-  /** When there is room again by itself: perhaps in seconds, at a time, or never, since the team must remove or ask for less. */
+  /** When capacity becomes available: soon, at a time, or null if the team must delete something or request less. */
   readonly frees: 'soon' | Date | null;
 
   constructor(
@@ -21,8 +21,9 @@ export class QuotaExceeded extends GraftError {
 }
 
 /**
- * Runs `work` in a transaction, where `isLimited` one of the team's at a time on all processes, so that what it counts is true until
- * it commits. Teams without the limit pay nothing. Throws what `isRowLocked` knows after two seconds of waiting.
+ * Runs `work` in a transaction. If `isLimited`, only one such transaction of the team runs at a time on all processes, so that counts stay
+ * valid until it commits; teams without the limit have no overhead. Throws an error for which `isRowLocked` holds after two seconds of
+ * waiting.
  */
 export async function inQuota<T>(
   db: Pick<Database, 'db'>,
@@ -41,12 +42,12 @@ export async function inQuota<T>(
   );
 }
 
-/** Whether another job of the team's has to be counted. */
+/** Returns whether the quota limits the creation of jobs. */
 export function limitsJobs(quota: TeamQuota | null): quota is TeamQuota {
   return quota !== null && (quota.queuedJobs !== null || quota.tokensPerMonth !== null);
 }
 
-/** Throws QuotaExceeded where there is no room for one more job. In a transaction of `inQuota`. */
+/** Throws QuotaExceeded if the team may not create another job. Call in a transaction of `inQuota`. */
 export async function admitJob(tx: Transaction, teamId: string, quota: TeamQuota): Promise<void> {
   const { queuedJobs: most, tokensPerMonth: tokens } = quota;
   const [use] = await tx.$queryRaw<QuotaUse[]>(
@@ -58,13 +59,13 @@ export async function admitJob(tx: Transaction, teamId: string, quota: TeamQuota
       { frees: 'soon' },
     );
   }
-  // What those under way will train may not be needed: they can fail.
+  // Tokens planned by unfinished jobs do not count, because these jobs may fail.
   if (tokens !== null && use!.trainedTokens >= tokens) throw monthIsOver(use!, tokens);
 }
 
 /**
- * Throws QuotaExceeded where a validated job's tokens are more than one may train, or than are left of the month once all that are
- * under way have trained theirs. In a transaction of `inQuota` where the month is limited.
+ * Throws QuotaExceeded if a validated job's tokens exceed the limit per job, or the rest of the month after all unfinished jobs have
+ * trained theirs. Call in a transaction of `inQuota` if the month is limited.
  */
 export async function admitTokens(
   tx: Transaction,
@@ -94,7 +95,7 @@ function monthIsOver(use: QuotaUse, most: number, wanted?: number): QuotaExceede
   );
 }
 
-/** Throws QuotaExceeded where `bytes` more are too many. In a transaction of `inQuota`. */
+/** Throws QuotaExceeded if the team may not store `bytes` more. Call in a transaction of `inQuota`. */
 export async function admitBytes(
   tx: Pick<Transaction, '$queryRaw'>,
   teamId: string,
@@ -111,28 +112,28 @@ export async function admitBytes(
   );
 }
 
-/** Bytes that a request receives, which have no row yet. */
+/** Counts bytes that a request receives before they have a row. */
 export interface IncomingBytes {
   /**
-   * Counts the next bytes that have arrived. Of a file or an adapter it throws QuotaExceeded where they are too many; of a part it
-   * resolves to false where the upload and its other parts under way leave no place for them.
+   * Counts further received bytes. For a file or an adapter it throws QuotaExceeded if there are too many; for a part it resolves to false
+   * if the upload and its other incoming parts leave no space.
    */
   add(bytes: number): Promise<boolean>;
-  /** Stops counting them, in the transaction that makes their row. */
+  /** Stops counting, in the transaction that inserts their row. */
   settle(tx: Transaction): Promise<void>;
-  /** Stops counting them: they are gone, or have a row. */
+  /** Stops counting, because the bytes are discarded or have a row. */
   end(): Promise<void>;
 }
 
-/** What of a job a quota may limit before its files are read. */
+/** Properties of a job that a quota may limit before its files are read. */
 interface AskedOfJob {
   model: string;
   peft: PeftConfig;
-  /** Null: not known yet. */
+  /** Null while unknown. */
   maxSeqLength: number | null;
 }
 
-/** Throws GraftError `model_not_permitted`, `method_not_permitted`, QuotaExceeded. */
+/** Checks a job against the quota. Throws GraftError `model_not_permitted`, `method_not_permitted`, QuotaExceeded. */
 export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLength }: AskedOfJob): void {
   if (!quota) return;
   const { models, methods, maxRank } = quota;
@@ -169,7 +170,7 @@ export function checkJobQuota(quota: TeamQuota | null, { model, peft, maxSeqLeng
   }
 }
 
-/** The largest rank that a config asks for; 0: its method has none. */
+/** Returns the largest rank in a config; 0 for methods without a rank. */
 function rankOf(peft: PeftConfig): number {
   const { r = 0, rank_pattern: pattern } = peft as {
     r?: number;

@@ -2,21 +2,21 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { connectThrough } from './connect-through.ts';
 
 export interface CommitProxy {
-  /** The given URL, through the proxy. */
+  /** The target URL through the proxy. */
   url: string;
   /**
-   * The next COMMIT loses its connection: `answer`, after Postgres has committed and before the client hears of it;
-   * `request`, before Postgres does. `then`: `away` refuses every connection from then on.
+   * Breaks the connection at the next COMMIT: with `answer` after Postgres has committed and before the client receives the response, with
+   * `request` before Postgres receives it. `then: 'away'` refuses all connections from then on.
    */
   cutNextCommit(what: 'answer' | 'request', then?: 'away'): void;
-  /** COMMITs cut so far. */
+  /** Number of COMMITs cut so far. */
   readonly cuts: number;
-  /** While true every connection is refused. */
+  /** While true, all connections are refused. */
   away: boolean;
   close(): Promise<void>;
 }
 
-/** Stands between a test and Postgres, and loses the one message after which a client cannot know. */
+/** Proxies Postgres for a test, and can lose a COMMIT or its response, so that the client does not know the outcome. */
 export async function openCommitProxy(target: string): Promise<CommitProxy> {
   const sockets = new Set<Socket>();
   let next: 'answer' | 'request' | null = null;

@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 
 /**
- * A proxy's connection to the server at `target` for a client at `near`: when either closes, so does the other. Both are
- * in `open` for as long as they live. What passes between them is the caller's.
+ * Opens a proxy's connection to the server at `target` for a client at `near`; when either closes, so does the other. Both are in `open`
+ * while they live. The caller forwards the data.
  */
 export function connectThrough(near: Socket, target: URL, open: Set<Socket>): Socket {
   const far = connect(Number(target.port), target.hostname);

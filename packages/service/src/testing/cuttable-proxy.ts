@@ -2,15 +2,15 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { connectThrough } from './connect-through.ts';
 
 export interface CuttableProxy {
-  /** The given URL, through the proxy. */
+  /** The target URL through the proxy. */
   url: string;
-  /** Ends every connection and refuses new ones. */
+  /** Ends all connections and refuses new ones. */
   cut(): Promise<void>;
   restore(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Stands between a test and a real server, so that the server can be away without being stopped for others. */
+/** Proxies a real server for a test, so that it can become unavailable without stopping for others. */
 export async function openCuttableProxy(target: string): Promise<CuttableProxy> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {

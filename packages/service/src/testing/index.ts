@@ -1,4 +1,4 @@
-/** Real services for tests: an own database, data folder and queue each. */
+/** Real services for tests: a separate database, data folder and queue for each. */
 
 export { readMigrations } from '../database/migrate-database.ts';
 export { insertRowsOfEveryKind } from '../database/testing/rows-of-every-kind.ts';

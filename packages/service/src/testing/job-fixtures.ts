@@ -21,13 +21,13 @@ export interface TestTeam {
   id: string;
   name: string;
   keyId: string;
-  /** A whole key of role admin. */
+  /** A full key with the role admin. */
   key: string;
-  /** A file of 2 chat examples. Its bytes are in the store. */
+  /** A file with 2 chat examples, whose bytes are in the store. */
   fileId: string;
 }
 
-/** A team of its own with a key and a training file. */
+/** Creates a team with a key and a training file. */
 export async function createTestTeam(services: Services, runningLimit?: number): Promise<TestTeam> {
   const team = await createTeam(services, { name: `team-${randomText(10).toLowerCase()}`, runningLimit });
   const key = await createApiKey(services, team.id, { name: 'test', role: 'admin' });
@@ -92,10 +92,10 @@ export const userFault = {
   fault: 'user',
 } as const;
 
-/** What a test of the rows around training needs of it. */
+/** The part of resolved training that tests of database rows need. */
 const resolvedTraining = { n_epochs: 3 } as ResolvedTraining;
 
-/** A job that has come to `state` by the transitions that lead there. */
+/** Creates a job and moves it to `state` through the regular transitions. */
 export async function createTestJob(
   services: Services,
   team: TestTeam,
@@ -125,7 +125,7 @@ export async function createTestJob(
   return (await getJob(services, team.id, job.id))!;
 }
 
-/** The dispatcher's update for one job, whatever else is waiting. */
+/** Dispatches one job regardless of others in the queue, as the dispatcher does. */
 export async function dispatch(services: Services, id: string): Promise<Dispatch> {
   const { rows } = await services.sql.query<Dispatch>(
     `UPDATE jobs SET state = 'dispatched', lease_epoch = lease_epoch + 1, dispatched_at = now()

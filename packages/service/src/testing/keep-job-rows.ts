@@ -1,8 +1,8 @@
 import type { Services } from '../services.ts';
 
 /**
- * Remembers what Postgres has of a job now, as a standby does that receives nothing more. `failOver` makes its rows those again:
- * what was committed since is lost, as by an asynchronous failover.
+ * Saves the current rows of a job, like a standby that stops receiving changes. `failOver` restores them, so that later commits are lost,
+ * as in an asynchronous failover.
  */
 export async function keepJobRows(
   { sql }: Pick<Services, 'sql'>,
@@ -24,7 +24,7 @@ export async function keepJobRows(
     const connection = await sql.connect();
     try {
       await connection.query('BEGIN');
-      // No trigger and no foreign key has a say, as on a standby.
+      // Disables triggers and foreign keys, as on a standby.
       await connection.query('SET LOCAL session_replication_role = replica');
       for (const { name, key, rows } of kept) {
         await connection.query(`DELETE FROM ${name} WHERE ${key} = $1`, [jobId]);

@@ -9,10 +9,9 @@ import { type OpenOptions, openServices, type Services } from '../services.ts';
 import { createTestDatabase } from './test-database.ts';
 
 /**
- * Real services for one test file: an own migrated database, an own temporary data folder, the queue on REDIS_URL
- * when that is set and on Postgres otherwise, leases of 5 s with heartbeats and sweeps of 1 s. `close` removes all of
- * it. `env` overrides variables. What a test does without saying for whom, it does as the owner of the tables, unless `unsaid` says
- * otherwise.
+ * Opens real services for one test file: a separate migrated database, a temporary data folder, the queue on REDIS_URL if it is set and
+ * else on Postgres, and leases of 5 s with heartbeats and sweeps of 1 s. `close` removes all of it. `env` overrides variables. Code outside
+ * of `asTeam` and `asSystem` runs as the owner of the tables, unless `unsaid` is given.
  */
 export async function openTestServices(
   options: Pick<OpenOptions, 'unsaid'> &
@@ -40,7 +39,7 @@ export async function openTestServices(
   });
   const installation = await services.db.installation.findFirstOrThrow();
   const prefix = `graft-${installation.id.slice(0, 8)}`;
-  // The runner of the tests tells it of its slowest files.
+  // The test runner reports this for its slowest files.
   performance.measure('waiting for services', { start });
   return {
     ...services,
@@ -53,7 +52,7 @@ export async function openTestServices(
   };
 }
 
-/** Another pool on the database of services, which fences as an API's does: who says nothing sees nothing of any team. */
+/** Opens another pool on the services' database with the API's row-level security: code outside of `asTeam` and `asSystem` sees no team. */
 export function openFenced({ databaseUrl, log }: Pick<Services, 'databaseUrl' | 'log'>): {
   database: Database;
   close(): Promise<void>;
@@ -75,7 +74,7 @@ async function removeRedisKeys(url: string, prefix: string): Promise<void> {
     const keys = await redis.keys(`${prefix}:*`);
     if (keys.length > 0) await redis.unlink(...keys);
   } catch {
-    // A test may have taken its Redis down.
+    // A test may have stopped its Redis.
   } finally {
     redis.disconnect();
   }

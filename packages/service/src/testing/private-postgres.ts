@@ -12,13 +12,13 @@ import {
 
 export interface PrivatePostgres {
   url: string;
-  /** `immediate` is a crash: sessions are cut off, nothing is written. */
+  /** `immediate` is a crash: sessions are cut off without a checkpoint. */
   stop(how: 'fast' | 'immediate'): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A Postgres server that one test alone uses, and may do anything to. Making it takes some two seconds. */
+/** Starts a Postgres server for a single test, which may do anything to it. Takes about two seconds. */
 export async function startPrivatePostgres(): Promise<PrivatePostgres> {
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-private-postgres-'));
   const cluster = await openCluster(folder, pino({ level: 'silent' }));

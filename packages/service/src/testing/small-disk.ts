@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 export interface SmallDisk {
-  /** Where it is mounted. */
+  /** Mount point. */
   folder: string;
   /** Leaves at most `bytes` free. */
   fill(bytes: number): void;
-  /** Frees what `fill` has taken. */
+  /** Frees the space that `fill` has used. */
   free(): void;
   unmount(): void;
 }
 
-/** A disk of its own, in memory, that a test can fill. Null: this user may not mount one. */
+/** Mounts a separate disk in memory that a test can fill. Null: this user may not mount. */
 export function mountSmallDisk(bytes: number): SmallDisk | null {
   const folder = mkdtempSync(path.join(tmpdir(), 'graft-disk-'));
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=700`, 'graft-test', folder]);

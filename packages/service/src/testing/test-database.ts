@@ -14,13 +14,13 @@ export interface TestDatabase {
 }
 
 interface Server {
-  /** Of a database that always exists. */
+  /** URL of a database that always exists. */
   adminUrl: string;
   url(database: string): string;
   release(): Promise<void>;
 }
 
-/** A server to test on: DATABASE_URL's, or an embedded one that every test process of this user shares. */
+/** Returns a server for tests: that of DATABASE_URL, or an embedded one that all test processes of this user share. */
 async function holdServer(): Promise<Server> {
   const given = process.env.DATABASE_URL;
   if (given) {
@@ -40,8 +40,8 @@ async function holdServer(): Promise<Server> {
 }
 
 /**
- * A migrated database of its own, copied from a template that is made once per state of the migrations (about 50 ms a
- * copy). Whoever makes it drops it.
+ * Creates a migrated database as a copy of a template, which is created once per state of the migrations; a copy takes about 50 ms. The
+ * caller drops it.
  */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const server = await holdServer();
@@ -67,7 +67,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** A copy is an installation of its own, with its own place in Redis. */
+/** Gives the copy a new installation id, and thus a separate prefix in Redis. */
 async function renewInstallation(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -79,7 +79,7 @@ async function ensureTemplate(admin: pg.Client, url: (database: string) => strin
   const migrations = await readMigrations();
   const state = createHash('sha256').update(migrations.map(({ checksum }) => checksum).join());
   const template = `graft_template_${state.digest('hex').slice(0, 12)}`;
-  // One process makes it, in another name until it is whole; the others wait.
+  // One process creates the template, under another name until it is complete; the others wait.
   await admin.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [template]);
   try {
     const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [template]);

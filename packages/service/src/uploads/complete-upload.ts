@@ -1,4 +1,4 @@
-/** Putting the parts of an upload together: claimed by one process, renewed, fenced. */
+/** Assembles the parts of an upload: one process claims it, renews the claim, and writes only while it holds it. */
 import { GraftError } from '@graft/peft-core/config';
 import type { Database } from '../database/database.ts';
 import { inTransaction } from '../database/in-transaction.ts';
@@ -8,7 +8,7 @@ import type { FileStore } from '../storage/file-store.ts';
 import { digestOfParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver } from './upload.ts';
 import { changeUpload, removeParts, takeParts } from './upload-records.ts';
 
-/** The right to put one upload together. */
+/** The right to assemble one upload. */
 export interface UploadClaim {
   teamId: string;
   uploadId: string;
@@ -16,20 +16,20 @@ export interface UploadClaim {
   holder: string;
 }
 
-/** Seconds by Postgres's clock until a claim that is not renewed is free for another process. */
+/** Seconds by Postgres's clock after which a claim that is not renewed expires. */
 export const claimSeconds = 30;
 
 type ClaimAnswer =
-  /** The claim is the caller's; the parts are in the file's order, one of them perhaps several times. */
+  /** The caller holds the claim; the parts are in the order of the file, possibly with repetitions. */
   | { kind: 'claimed'; upload: Upload; parts: UploadPart[] }
-  /** The same completion was done before. */
+  /** The same completion was already done. */
   | { kind: 'completed'; upload: Upload }
-  /** Somebody else is at it. */
+  /** Another process holds the claim. */
   | { kind: 'busy' };
 
 /**
- * Null: no such upload in this team. Throws GraftError `invalid_upload_state`, `part_not_found` for an id that is none of this
- * upload's parts, `parts_incomplete` when the parts have not the bytes that were announced.
+ * Claims an upload. Null: the team has no such upload. Throws GraftError `invalid_upload_state`, `part_not_found` for an id that is not a
+ * part of this upload, `parts_incomplete` if the parts do not have the announced number of bytes.
  */
 export async function claimUpload(
   db: Database,
@@ -64,7 +64,7 @@ export async function claimUpload(
   });
 }
 
-/** False: the upload was cancelled, or another process has the claim. */
+/** Renews the claim. Returns false if the upload was cancelled or another process has the claim. */
 export async function renewClaim({ sql }: Database, claim: UploadClaim): Promise<boolean> {
   const { rowCount } = await sql.query(
     `UPDATE uploads SET claim_until = now() + make_interval(secs => $4)
@@ -74,7 +74,7 @@ export async function renewClaim({ sql }: Database, claim: UploadClaim): Promise
   return rowCount === 1;
 }
 
-/** The upload stays pending, for another try. */
+/** Releases the claim; the upload stays pending for another try. */
 export async function releaseClaim({ db }: Database, claim: UploadClaim): Promise<void> {
   const { teamId, uploadId: id, holder } = claim;
   const free = { claim: null, claimUntil: null };
@@ -82,8 +82,8 @@ export async function releaseClaim({ db }: Database, claim: UploadClaim): Promis
 }
 
 /**
- * pending → completed, with the file's row in the same transaction. Null: the claim is lost. An error for which `isDatabaseAway`
- * holds leaves open whether it was done; completing again tells.
+ * Changes the state from pending to completed, and inserts the file's row in the same transaction. Null: the claim is lost. After an error
+ * for which `isDatabaseAway` holds, the outcome is unknown; completing again finds it.
  */
 export async function finishUpload(
   db: Database & { files: FileStore },

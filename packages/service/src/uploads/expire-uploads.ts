@@ -3,14 +3,14 @@ import type { Database } from '../database/database.ts';
 import type { FileStore } from '../storage/file-store.ts';
 import { changeUpload, endUpload, removeParts } from './upload-records.ts';
 
-/** Looked at in one pass. */
+/** Maximum number of uploads per pass. */
 const batch = 500;
-/** Days that an upload which is over can still be looked at. */
+/** Days for which a finished upload can still be read. */
 const keptDays = 30;
 
 /**
- * pending → expired for uploads whose time is over and that nobody puts together now, whose parts go; forgets uploads that were
- * over a month ago, and bytes that were being received by a process that has died. Safe beside itself. Answers how many expired.
+ * Expires pending uploads whose time is over and that no process is assembling, and removes their parts. Deletes uploads that ended more
+ * than a month ago, and counts of incoming bytes whose process died. Safe to run concurrently. Returns the number of expired uploads.
  */
 export async function expireUploads(services: Database & { files: FileStore; log: Logger }): Promise<number> {
   const { sql } = services;
@@ -24,7 +24,7 @@ export async function expireUploads(services: Database & { files: FileStore; log
   for (const { teamId, id } of rows) {
     try {
       const paths = await changeUpload(services, teamId, id, async (tx) => {
-        // Somebody may have claimed, cancelled or completed it since.
+        // Another request may have claimed, cancelled or completed it since.
         const [due] = await tx.$queryRaw<object[]>`
           SELECT 1 FROM uploads WHERE team_id = ${teamId} AND id = ${id} AND status = 'pending'
             AND expires_at <= now() AND (claim IS NULL OR claim_until <= now())`;
@@ -34,7 +34,7 @@ export async function expireUploads(services: Database & { files: FileStore; log
       expired += 1;
       await removeParts(services, paths);
     } catch (err) {
-      // One that cannot be changed holds up no other.
+      // An upload that cannot be changed does not block the others.
       services.log.warn({ err, uploadId: id }, 'an upload could not be expired');
     }
   }

@@ -1,4 +1,4 @@
-/** Bytes that arrive now: they count towards a team's quota of stored bytes from the moment that they take place on a disk. */
+/** Incoming bytes: they count towards a team's quota of stored bytes as soon as they occupy a disk. */
 import type { Database, Transaction } from '../database/database.ts';
 import { asTeam } from '../database/on-behalf-of.ts';
 import { randomText } from '../ids.ts';
@@ -7,10 +7,10 @@ import type { IncomingBytes } from '../teams/within-quota.ts';
 import { admitBytes, inQuota, QuotaExceeded } from '../teams/within-quota.ts';
 import { changeUpload } from './upload-records.ts';
 
-/** How long bytes count whose process has died. Seconds. */
+/** Seconds for which bytes of a process that died still count. */
 const leaseSeconds = 120;
 
-/** Nothing is counted for a team without the quota. */
+/** For a team without the quota nothing is counted. */
 const uncounted: IncomingBytes = {
   add: async () => true,
   settle: async () => {},
@@ -18,15 +18,15 @@ const uncounted: IncomingBytes = {
 };
 
 /**
- * Counts the bytes of a file or an adapter while they arrive. `announced`: the fewest that can come; they count from now on, and
- * QuotaExceeded is thrown where they are too many. With 0 nothing counts before the first bytes: small files that arrive at the same
- * time would refuse each other for a byte.
+ * Counts the bytes of a file or an adapter while they arrive. `announced` is a lower bound of their number; these bytes count immediately,
+ * and QuotaExceeded is thrown if there are too many. With 0 nothing counts before the first bytes: otherwise small concurrent uploads would
+ * reject each other near the limit.
  */
 export async function receiveBytes(db: Database, teamId: string, announced: number): Promise<IncomingBytes> {
   if (!(await hasQuota(db, teamId))) return uncounted;
   const holder = { teamId, uploadId: null, announced };
   const incoming = openIncoming(db, holder, async (more, count) => {
-    // Read again: the operator may have changed it.
+    // Read again, because the operator may have changed the quota.
     const quota = await readQuota(db, teamId);
     return await inQuota(db, teamId, true, async (tx) => {
       if (quota) await admitBytes(tx, teamId, quota, more);
@@ -44,8 +44,8 @@ export async function receiveBytes(db: Database, teamId: string, announced: numb
 }
 
 /**
- * The same for a part of an upload, whose announced bytes count towards the quota already. `announced`: at least so many of the part
- * come.
+ * As `receiveBytes`, for a part of an upload, whose announced bytes already count towards the quota. `announced`: a lower bound of the
+ * part's bytes.
  */
 export async function receivePartBytes(
   db: Database,
@@ -71,7 +71,7 @@ async function hasQuota(db: Database, teamId: string): Promise<boolean> {
   return ((await readQuota(db, teamId))?.storedBytes ?? null) !== null;
 }
 
-/** `admit` runs `count` in its transaction where `more` bytes have a place. `announced`: 0 where the length is unknown. */
+/** `admit` runs `count` in its transaction if there is space for `more` bytes. `announced`: 0 if the length is unknown. */
 function openIncoming(
   { db, sql }: Database,
   { teamId, uploadId, announced }: { teamId: string; uploadId: string | null; announced: number },
@@ -87,7 +87,7 @@ function openIncoming(
         VALUES (${id}, ${teamId}, ${uploadId}, ${total}, now() + make_interval(secs => ${leaseSeconds}))
         ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, expires_at = excluded.expires_at`;
     };
-    // Bytes arrive in the turn of a socket, which is of no team.
+    // Bytes arrive in socket callbacks, which do not run for a team.
     const taken = await asTeam(teamId, () => admit(total - counted, insert));
     if (taken) counted = total;
     return taken;
@@ -98,7 +98,7 @@ function openIncoming(
       [id, leaseSeconds],
     );
   };
-  // A renewal that fails while Postgres is away is made up for by a later one.
+  // If a renewal fails while Postgres is unavailable, a later one succeeds.
   const renewal = setInterval(
     () => void asTeam(teamId, renew).catch(() => {}),
     (leaseSeconds * 1000) / 3,
@@ -115,7 +115,7 @@ function openIncoming(
     settle: async (tx) => void (await tx.incomingBytes.deleteMany({ where: { teamId, id } })),
     end: async () => {
       clearInterval(renewal);
-      // The lease ends by itself while Postgres is away.
+      // While Postgres is unavailable the lease simply expires.
       await asTeam(teamId, () => db.incomingBytes.deleteMany({ where: { teamId, id } })).catch(() => {});
     },
   };
@@ -127,14 +127,14 @@ function unlessQuota(error: unknown): false {
 }
 
 /**
- * What a stream of unknown length takes ahead, so that it need not ask for every piece: nothing while it is small, for what is taken
- * ahead is refused to others.
+ * Bytes that a stream of unknown length reserves in advance, so that it does not query for every chunk: none while it is small, because
+ * reserved bytes are denied to others.
  */
 function stepOf(total: number): number {
   return total < 8 * 2 ** 20 ? 0 : Math.ceil(total / 32);
 }
 
-/** The same of a stream of known length, of which `left` bytes are left: never more than these, which others then need not wait for. */
+/** Bytes that a stream of known length reserves in advance: at most the `left` bytes that it will still receive. */
 function stepWithin(left: number, total: number): number {
   return Math.max(0, Math.min(left, Math.max(2 ** 16, stepOf(total))));
 }

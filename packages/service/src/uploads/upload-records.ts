@@ -14,13 +14,13 @@ import { mostParts, partOf, type Upload, type UploadPart, uploadOf, uploadOver }
 
 export type NewUpload = Pick<Upload, 'filename' | 'mimeType' | 'bytes'> & {
   keyId: string | null;
-  /** Seconds until it expires. */
+  /** Seconds until the upload expires. */
   seconds: number;
 };
 
 /**
- * Throws GraftError `too_many_uploads` when the team has `most` of them pending, or as many as its quota says, exact however many are
- * made at once; QuotaExceeded: the bytes that it announces are too many. They count as stored from here on.
+ * Creates an upload, whose announced bytes count as stored from now on. Throws GraftError `too_many_uploads` if the team has `most` pending
+ * uploads, or as many as its quota allows, exactly even for concurrent requests; QuotaExceeded if it announces too many bytes.
  */
 export async function createUpload(
   db: Database,
@@ -52,13 +52,13 @@ export async function createUpload(
   });
 }
 
-/** Null: no such upload in this team. */
+/** Null: the team has no such upload. */
 export async function getUpload({ db }: Database, teamId: string, id: string): Promise<Upload | null> {
   const row = await db.upload.findFirst({ where: { teamId, id } });
   return row && uploadOf(row);
 }
 
-/** Newest first. Throws GraftError `invalid_cursor`. */
+/** Lists uploads, newest first. Throws GraftError `invalid_cursor`. */
 export async function listUploads(
   { db }: Database,
   teamId: string,
@@ -78,7 +78,7 @@ export async function listUploads(
   });
 }
 
-/** In the order in which they came. Throws GraftError `invalid_cursor`. */
+/** Lists parts in the order in which they were received. Throws GraftError `invalid_cursor`. */
 export async function listParts(
   { db }: Database,
   teamId: string,
@@ -98,10 +98,10 @@ export async function listParts(
 }
 
 /**
- * The row of a part whose bytes `FileStore.receive` has stored; `path` null: they had no place, and were digested only. The same bytes
- * sent again are the same part, which is answered with the path that it has: the caller removes what it stored. `incoming`: the bytes as
- * they were counted until now. Null: no such upload in this team. Throws GraftError `invalid_upload_state`, `part_too_large`,
- * `too_many_parts`, `resource_busy`: other parts that are being received have the place of this one.
+ * Inserts the row of a part whose bytes `FileStore.receive` has stored; `path` null: there was no space, so the bytes were only digested.
+ * Sending the same bytes again returns the existing part with its path, and the caller removes the new copy. `incoming` holds the bytes as
+ * counted so far. Null: the team has no such upload. Throws GraftError `invalid_upload_state`, `part_too_large`, `too_many_parts`, and
+ * `resource_busy` if other incoming parts occupy the space.
  */
 export async function addPart(
   db: Database,
@@ -149,8 +149,8 @@ export async function addPart(
 }
 
 /**
- * pending → cancelled, also while it is put together, which then ends without a file; cancelled already: as it is. Null: no such
- * upload in this team. Throws GraftError `invalid_upload_state`.
+ * Cancels a pending upload, even while it is being assembled, which then ends without a file. An upload that is already cancelled is
+ * returned unchanged. Null: the team has no such upload. Throws GraftError `invalid_upload_state`.
  */
 export async function cancelUpload(
   db: Database & { files: FileStore },
@@ -171,7 +171,7 @@ export async function cancelUpload(
   return cancelled.upload;
 }
 
-/** Runs `work` while it holds the upload's row. Null: no such upload in this team. */
+/** Runs `work` in a transaction that locks the upload's row. Null: the team has no such upload. */
 export async function changeUpload<T>(
   db: Pick<Database, 'db'>,
   teamId: string,
@@ -188,7 +188,7 @@ export async function changeUpload<T>(
   );
 }
 
-/** The end of an upload without a file; answers where the bytes of its parts are, whose rows are gone. */
+/** Ends an upload without a file and deletes the rows of its parts. Returns the paths of their bytes. */
 export async function endUpload(
   tx: Transaction,
   teamId: string,
@@ -200,7 +200,7 @@ export async function endUpload(
   return await takeParts(tx, teamId, id);
 }
 
-/** Removes the rows of an upload's parts and answers where their bytes are. */
+/** Deletes the rows of an upload's parts, and returns the paths of their bytes. */
 export async function takeParts(tx: Transaction, teamId: string, uploadId: string): Promise<string[]> {
   const where = { teamId, uploadId };
   const parts = await tx.uploadPart.findMany({ where, select: { path: true } });
@@ -208,7 +208,7 @@ export async function takeParts(tx: Transaction, teamId: string, uploadId: strin
   return parts.map(({ path }) => path);
 }
 
-/** What cannot be removed now is collected a day later. */
+/** Removes the bytes of parts. If that fails, the collector removes them a day later. */
 export async function removeParts({ files }: { files: FileStore }, paths: readonly string[]): Promise<void> {
   for (const path of paths) await files.remove(path).catch(() => {});
 }

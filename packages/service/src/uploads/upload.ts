@@ -3,8 +3,8 @@ import { GraftError } from '@graft/peft-core/config';
 import type { Upload as UploadRow } from '../generated/client.ts';
 
 /**
- * A file that is sent in parts. Part: bytes of it, an object of the file store with a row. Claim: the right to put the parts
- * together, which one process has at a time and loses unless it renews it.
+ * A file that is sent in parts. Part: some of its bytes, an object of the file store with a row. Claim: the right to assemble the parts,
+ * held by one process at a time and lost unless renewed.
  */
 export interface Upload {
   id: string;
@@ -12,13 +12,13 @@ export interface Upload {
   filename: string;
   purpose: 'fine-tune';
   mimeType: string;
-  /** Of the whole file. */
+  /** Size of the whole file. */
   bytes: number;
-  /** In its parts so far. */
+  /** Bytes of the parts received so far. */
   receivedBytes: number;
   partCount: number;
   status: 'pending' | 'completed' | 'cancelled' | 'expired';
-  /** The file that it became, perhaps deleted since. */
+  /** The resulting file, which may have been deleted since. */
   fileId: string | null;
   createdAt: Date;
   expiresAt: Date;
@@ -36,9 +36,9 @@ export interface UploadPart {
   createdAt: Date;
 }
 
-/** As OpenAI has it. */
+/** Maximum bytes of a part, as in OpenAI's API. */
 export const mostPartBytes = 64 * 2 ** 20;
-/** 512 MiB in parts of half a megabyte. */
+/** Maximum number of parts: allows 512 MiB in parts of half a megabyte. */
 export const mostParts = 1000;
 
 type Row = Omit<UploadRow, 'keyId' | 'completedWith' | 'finishedAt'>;
@@ -54,7 +54,7 @@ export function uploadOf(row: Row): Upload {
   };
 }
 
-/** One whose time is over counts as expired at once, whenever the sweeper comes by; not while it is put together. */
+/** An upload whose time is over counts as expired at once, before the sweeper runs, but not while it is being assembled. */
 function statusOf({ status, expiresAt, claimUntil }: Row): Upload['status'] {
   const now = new Date();
   const isOver = status === 'pending' && expiresAt <= now && !(claimUntil && claimUntil > now);
@@ -71,7 +71,7 @@ export function uploadOver(status: Upload['status']): GraftError {
   });
 }
 
-/** What tells two completions of one upload apart. */
+/** Digest by which two completions of an upload are distinguished. */
 export function digestOfParts(partIds: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(partIds)).digest('hex');
 }

@@ -1,4 +1,4 @@
-// An addon that knows nothing of TensorFlow, to have its libraries loaded while JavaScript goes on: src/load-beside.ts.
+// An addon without TensorFlow that loads TensorFlow's libraries while JavaScript continues: src/load-beside.ts.
 #include <dlfcn.h>
 #include <node_api.h>
 
@@ -8,10 +8,10 @@
 
 namespace {
 
-// On the heap: a process may also end without JavaScript's `exit` event, and would abort where a static thread is not joined.
+// On the heap: a process may end without JavaScript's `exit` event, and would abort because of an unjoined static thread.
 std::thread* loading = nullptr;
 
-/** loadBeside(path: string): undefined. What cannot be loaded fails again, with its reason, where it is required. */
+/** loadBeside(path: string): undefined. If loading fails, requiring the addon later fails with the reason. */
 napi_value LoadBeside(napi_env env, napi_callback_info info) {
   size_t count = 1, length = 0;
   napi_value argument;
@@ -25,12 +25,12 @@ napi_value LoadBeside(napi_env env, napi_callback_info info) {
   try {
     if (loading == nullptr) loading = new std::thread([path] { dlopen(path.c_str(), RTLD_LAZY); });
   } catch (const std::system_error&) {
-    // No thread to be had: it is loaded when it is required.
+    // No thread is available: the libraries are loaded when they are required.
   }
   return nullptr;
 }
 
-/** waitLoaded(): undefined. A process that ends while libraries are initialized in another thread may wait for that one for ever. */
+/** waitLoaded(): undefined. Without it, a process that ends while another thread initializes libraries may wait for it forever. */
 napi_value WaitLoaded(napi_env, napi_callback_info) {
   if (loading != nullptr && loading->joinable()) loading->join();
   return nullptr;

@@ -6,7 +6,7 @@
 
 namespace graft {
 
-/** The attribute `curve`; sets an error where there is none of that name. */
+/** Reads the attribute `curve`; sets an error for an unknown name. */
 inline Curve curveOf(OpKernelConstruction* c) {
   static constexpr std::pair<const char*, Curve> curves[] = {
       {"relu", Curve::relu},           {"leaky_relu", Curve::leakyRelu}, {"gelu", Curve::gelu}, {"gelu_tanh", Curve::geluTanh},
@@ -70,7 +70,7 @@ class ActivationGradientOp : public OpKernel {
 };
 GRAFT_KERNEL("GraftActivationGradient", ActivationGradientOp);
 
-/** Gate and up as two matrices, or as the halves of one's columns. */
+/** Gate and up as two matrices, or as the halves of a matrix's columns. */
 template <typename T>
 struct GateAndUp {
   int64_t rows, width, stride;

@@ -6,7 +6,7 @@
 
 namespace graft {
 
-/** The attributes, and what the inputs say. Queries, keys and values come as three matrices, or side by side as one. */
+/** Attributes, and sizes read from the inputs. Queries, keys and values are three matrices, or side by side in one. */
 template <typename T>
 class AttentionBase : public OpKernel {
  public:
@@ -26,7 +26,7 @@ class AttentionBase : public OpKernel {
   }
 
  protected:
-  /** Reads what both directions have; false once an error is set. */
+  /** Reads what forward and backward pass share; false after setting an error. */
   bool read(OpKernelContext* c, Attention<Stored<T>>* a, std::vector<Segment>* segments) {
     OpInputList parts;
     const Tensor *cosines = nullptr, *sines = nullptr, *table = nullptr, *bias = nullptr, *seed = nullptr;
@@ -74,7 +74,7 @@ class AttentionBase : public OpKernel {
 
   int64_t group() const { return heads_ / kvHeads_; }
 
-  /** The room that the largest of the segments needs. */
+  /** Returns the scratch memory that the largest of the segments needs, in floats. */
   int64_t scratchFor(const Attention<Stored<T>>& a, const std::vector<Segment>& segments, bool gradient) const {
     int64_t most = 0;
     for (const Segment& s : segments)
@@ -87,7 +87,7 @@ class AttentionBase : public OpKernel {
   bool causal_, cross_;
 
  private:
-  /** (S, 4): begin, end, prefixBegin, prefixEnd. A segment without positions of its own is room that was left. */
+  /** Reads (S, 4): begin, end, prefixBegin, prefixEnd. A segment without own positions is an unused row. */
   bool readSegments(OpKernelContext* c, const Tensor& table, int64_t rows, int64_t keyRows, std::vector<Segment>* segments) {
     const int32_t* numbers = table.flat<tensorflow::int32>().data();
     std::vector<bool> read(cross_ ? keyRows : 0);
@@ -107,7 +107,7 @@ class AttentionBase : public OpKernel {
   }
 };
 
-/** Segments that one task works on, one after the other. */
+/** Segments that one task processes in sequence. */
 using Chain = std::vector<int64_t>;
 
 struct ChainTask {
@@ -115,7 +115,7 @@ struct ChainTask {
   int64_t kvHead;
 };
 
-/** A task for each chain and key head. Largest first, so that no thread begins the longest when the others have done. */
+/** Returns a task for each chain and key head, largest first, so that no thread starts the longest when the others have finished. */
 inline std::vector<ChainTask> tasksOf(const std::vector<Chain>& chains, const std::vector<Segment>& segments, int64_t kvHeads) {
   std::vector<std::pair<int64_t, const Chain*>> order;
   for (const Chain& chain : chains) {
@@ -137,12 +137,12 @@ inline std::vector<Chain> eachAlone(size_t segments) {
 }
 
 /**
- * Chains that add to the gradients of one prefix. Each has memory for all of them, so that memory does not grow with the segments that
- * share a prefix, and there are as many on every machine, so that sums are the same.
+ * Maximum number of chains that add to the gradients of one prefix. Each chain has separate memory, so the memory does not grow with the
+ * number of segments that share a prefix; the number is the same on every machine, so that sums are identical.
  */
 constexpr size_t kChainsOfPrefix = 8;
 
-/** Segments that share a prefix, in `kChainsOfPrefix` chains; every other alone. */
+/** Distributes segments that share a prefix over up to `kChainsOfPrefix` chains; every other segment is a separate chain. */
 inline std::vector<Chain> chainsByPrefix(const std::vector<Segment>& segments) {
   std::vector<Chain> chains;
   std::map<std::pair<int64_t, int64_t>, Chain> groups;
@@ -209,7 +209,7 @@ class AttentionOp : public AttentionBase<T> {
     OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({rows, a.heads}), &logSums));
     a.y = dataOf<T>(y);
     a.logSums = dataOf<float>(logSums);
-    // Positions of no segment are padding.
+    // Positions outside of segments are padding.
     std::memset(a.y, 0, y->TotalBytes());
     std::memset(a.logSums, 0, logSums->TotalBytes());
     const std::vector<Chain> chains = eachAlone(segments.size());
@@ -230,7 +230,7 @@ GRAFT_ATTENTION("GraftAttentionGradient")
     .SetShapeFn([](InferenceContext* c) {
       const int parts = c->num_outputs() - 1;
       for (int i = 0; i < parts; i++) c->set_output(i, c->input(i));
-      // After the parts, the cosines, the sines and the segments.
+      // The segments follow the parts, the cosines and the sines.
       c->set_output(parts, c->input(parts + 3));
       return tensorflow::OkStatus();
     });
@@ -252,7 +252,7 @@ class AttentionGradientOp : public AttentionBase<T> {
     OP_REQUIRES(c, y->NumElements() == rows * a.heads * a.headSize && dy->shape() == y->shape() &&
                        logSums->NumElements() == rows * a.heads,
                 InvalidArgument("the gradient of an attention has other shapes than the attention"));
-    // They are read only.
+    // Both are only read.
     a.y = const_cast<Stored<T>*>(dataOf<T>(*y));
     a.logSums = const_cast<float*>(dataOf<float>(*logSums));
     g.dy = dataOf<T>(*dy);

@@ -3,7 +3,7 @@
 
 namespace graft {
 
-/** Of an op with x (N, W) and a vector (W). */
+/** Shape function of ops with x (N, W) and a vector (W). */
 inline tensorflow::Status sameMatrix(InferenceContext* c) {
   ShapeHandle x;
   TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &x));

@@ -3,7 +3,7 @@
 
 namespace graft {
 
-/** What an op drops with `seed`, two numbers for one mask or for each of several; none without a probability. */
+/** Checks `seed`: two numbers for each of `masks` masks; with probability 0 there is no seed. */
 inline bool isSeed(const Tensor& seed, float probability, int64_t masks = 1) {
   return probability == 0 || (probability > 0 && probability < 1 && seed.NumElements() == 2 * masks);
 }

@@ -1,5 +1,5 @@
-// Makes the kernels TensorFlow's. A library of its own, loaded by TF_LoadLibrary: where it is missing or fails to load, stock ops
-// compute the same. One unit of compilation, because TensorFlow's headers take longer than all that is here.
+// Registers the kernels with TensorFlow. A separate library, loaded by TF_LoadLibrary: if it is missing or fails to load, stock ops compute
+// the same. One translation unit, because TensorFlow's headers take longer to compile than all code here.
 #include <atomic>
 #include <cstring>
 #include <string>

@@ -69,7 +69,7 @@ REGISTER_OP("GraftScatterRows")
       return tensorflow::OkStatus();
     });
 
-/** As many rows as `like` has. */
+/** The output has as many rows as `like`. */
 class ScatterRowsOp : public OpKernel {
  public:
   using OpKernel::OpKernel;

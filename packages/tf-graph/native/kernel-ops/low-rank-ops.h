@@ -21,7 +21,7 @@ REGISTER_OP("GraftLowRankAdd")
       return tensorflow::OkStatus();
     });
 
-/** m (out, rank) as (rank, out), in `turned`. */
+/** Transposes m (out, rank) to (rank, out), in `turned`. */
 inline tensorflow::Status turn(OpKernelContext* c, const Tensor& m, Tensor* turned) {
   const int64_t out = m.dim_size(0), rank = m.dim_size(1);
   TF_RETURN_IF_ERROR(temporary(c, rank * out, turned));
@@ -32,7 +32,7 @@ inline tensorflow::Status turn(OpKernelContext* c, const Tensor& m, Tensor* turn
   return tensorflow::OkStatus();
 }
 
-/** Matrices (rank, out), or (out, rank) when transposed, as the kernels take them: side by side in the lanes of `down`. */
+/** Matrices (rank, out), or (out, rank) if transposed, in the form for the kernels: side by side in the lanes of `down`. */
 class LowRankParts {
  public:
   tensorflow::Status read(OpKernelContext* c, const OpInputList& matrices, const std::vector<int64_t>& offsets, bool transposed) {
@@ -52,7 +52,7 @@ class LowRankParts {
                        [&](const LowRankPart& part) { return part.offset >= 0 && part.offset + part.out <= width; });
   }
   int64_t count() const { return static_cast<int64_t>(parts.size()); }
-  /** About how many cycles a row of `width` takes. */
+  /** Estimated CPU cycles for a row of `width`. */
   int64_t cost(int64_t width) const { return width * lanes / std::max<int64_t>(1, count()) / 8 + width; }
 
   std::vector<LowRankPart> parts;

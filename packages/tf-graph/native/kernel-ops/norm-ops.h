@@ -3,7 +3,7 @@
 
 namespace graft {
 
-/** A mean over no numbers is none. */
+/** Excludes matrices without columns, whose mean is undefined. */
 inline bool isNormable(const Tensor& x) { return areMatrices(x) && x.dim_size(1) > 0; }
 inline tensorflow::Status notNormable() { return InvalidArgument("a norm is of the rows of a matrix that has columns"); }
 

@@ -1,4 +1,4 @@
-// What the kernels' ops share: TensorFlow's side of them.
+// TensorFlow helpers that the ops of the kernels share.
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,7 @@ using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-/** The kernels' own type for how TensorFlow stores T. */
+/** Maps T to the kernels' own type for its storage. */
 template <typename T>
 struct StoredAs {
   using type = T;
@@ -58,7 +58,7 @@ inline const KernelsOf<Bfloat16>& kernelsFor<tensorflow::bfloat16>() {
   return kernels().bf16;
 }
 
-/** Asking a tensor of fewer dimensions for its second ends the process. */
+/** Checked first, because requesting the second dimension of a tensor with fewer dimensions aborts the process. */
 template <typename... Tensors>
 bool areMatrices(const Tensors&... tensors) {
   return ((tensors.dims() == 2) && ...);
@@ -69,12 +69,14 @@ inline bool areMatrices(const OpInputList& tensors) {
   return true;
 }
 
-/** Memory for `count` floats until `memory` goes. Where there is none, the step fails with the error; `new` would end the process. */
+/**
+ * Allocates `count` floats for the lifetime of `memory`. If memory is exhausted, the step fails with an error; `new` would end the process.
+ */
 inline tensorflow::Status temporary(OpKernelContext* context, int64_t count, Tensor* memory) {
   return context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({count}), memory);
 }
 
-/** Splits [0, count) over TensorFlow's own threads; `cost` is about how many cycles one takes. */
+/** Splits [0, count) over TensorFlow's own threads; `cost` is the estimated number of CPU cycles per item. */
 template <typename Arguments>
 void share(OpKernelContext* context, int64_t count, int64_t cost, Kernel<Arguments> kernel, const Arguments& arguments) {
   const auto& threads = *context->device()->tensorflow_cpu_worker_threads();
@@ -83,14 +85,14 @@ void share(OpKernelContext* context, int64_t count, int64_t cost, Kernel<Argumen
 }
 
 /**
- * Calls body(task, memory) for each of `count` tasks, with memory for `scratch` floats of the thread's own. Each thread takes the next
- * task when it has done one: for tasks of very different sizes.
+ * Calls body(task, memory) for each of `count` tasks, with separate memory of `scratch` floats per thread. Each thread takes the next task
+ * when it finishes one: for tasks with very different sizes.
  */
 template <typename Body>
 tensorflow::Status eachTask(OpKernelContext* context, int64_t count, int64_t scratch, const Body& body) {
   const auto& threads = *context->device()->tensorflow_cpu_worker_threads();
   const int64_t runners = std::min<int64_t>(threads.num_threads, count);
-  // No two threads write to one cache line.
+  // Avoids false sharing: no two threads write to one cache line.
   const int64_t stride = (scratch + 15) / 16 * 16;
   Tensor memory;
   TF_RETURN_IF_ERROR(temporary(context, runners * stride, &memory));
@@ -103,7 +105,7 @@ tensorflow::Status eachTask(OpKernelContext* context, int64_t count, int64_t scr
   return tensorflow::OkStatus();
 }
 
-/** Registers `Op` as the implementation of `name` for both ways of storing. */
+/** Registers `Op` as the implementation of `name` for both storage types. */
 #define GRAFT_KERNEL(name, Op)                                                                                        \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"), Op<float>);            \
   REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU).TypeConstraint<tensorflow::bfloat16>("T"),         \

@@ -1,4 +1,4 @@
-// What serving computes: several sequences at once, each as if it were alone. Float32; no gradients.
+// Ops of serving: several sequences at once, with the same results as if each were alone. Float32; no gradients.
 #pragma once
 #include "op.h"
 #include "tensorflow/core/framework/resource_mgr.h"
@@ -69,7 +69,7 @@ class RowUpdatesOp : public OpKernel {
     for (const int64_t width : widths) offsets_.push_back(offsets_.back() + width);
   }
   void Compute(OpKernelContext* c) override {
-    // Read as a tensor it would be copied: a variable that is written in parts is.
+    // Reads the variable itself: as a tensor it would be copied, since it is written in parts.
     tensorflow::core::RefCountPtr<tensorflow::Var> variable;
     OP_REQUIRES_OK(c, tensorflow::LookupResource(c, tensorflow::HandleFromInput(c, 0), &variable));
     tensorflow::tf_shared_lock lock(*variable->mu());
@@ -137,7 +137,7 @@ REGISTER_OP("GraftCachedAttention")
       return tensorflow::OkStatus();
     });
 
-/** spans (S, 3): each sequence's new positions, from begin to end, and how many it has in the cache; blocks (S, B): where. */
+/** spans (S, 3): begin and end of each sequence's new positions, and its number of cached positions; blocks (S, B): its cache blocks. */
 class CachedAttentionOp : public OpKernel {
  public:
   explicit CachedAttentionOp(OpKernelConstruction* c) : OpKernel(c) {
@@ -183,7 +183,7 @@ class CachedAttentionOp : public OpKernel {
     Tensor* y = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, q.shape(), &y));
     a.y = dataOf<float>(y);
-    // Positions of no sequence are padding.
+    // Positions outside of sequences are padding.
     std::memset(a.y, 0, y->TotalBytes());
 
     const ServingKernels& serving = kernels().serving;
@@ -201,7 +201,7 @@ class CachedAttentionOp : public OpKernel {
   }
 
  private:
-  /** What was assigned may be a constant, or another variable's value too. */
+  /** Copies the cache unless this op owns it: the assigned tensor may be a constant, or also another variable's value. */
   static tensorflow::Status own(OpKernelContext* c, Tensor* cache) {
     if (cache->RefCountIsOne()) return tensorflow::OkStatus();
     Tensor copy;

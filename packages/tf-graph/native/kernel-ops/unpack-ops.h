@@ -11,7 +11,7 @@ REGISTER_OP("GraftUnpackNf4")
     .Output("y: T")
     .SetShapeFn(tensorflow::shape_inference::ExplicitShape);
 
-/** Packed are, in this order, a number for each group, one for all, a byte for each block, filled up to whole groups, and the codes. */
+/** Packed layout, in this order: a number for each group, one for all, a byte for each block, padded to whole groups, and the codes. */
 template <typename T>
 class UnpackNf4Op : public OpKernel {
  public:
@@ -43,7 +43,7 @@ REGISTER_OP("GraftUnpackInt8")
     .Output("y: T")
     .SetShapeFn(tensorflow::shape_inference::UnchangedShape);
 
-/** Scales are of rows (N, 1) or of columns (1, H). */
+/** Scales are for rows (N, 1) or for columns (1, H). */
 template <typename T>
 class UnpackInt8Op : public OpKernel {
  public:

@@ -1,11 +1,11 @@
-// Curves, alone and as the gate of a product.
+// Activation functions, alone and as the gate of a product.
 #pragma once
 #include "vector.h"
 
 namespace graft {
 namespace {
 
-// Each has its value and its slope at x. A NaN stays one in the value.
+// Each has its value and its slope at x. The value of a NaN is a NaN.
 
 struct Relu {
   static Vec value(Vec x) { return x < Vec{} ? Vec{} : x; }
@@ -26,7 +26,7 @@ struct Gelu {
   }
 
  private:
-  /** The normal distribution's, without its factor of 1/√(2π). */
+  /** Density of the normal distribution, without its factor of 1/√(2π). */
   static Vec density(Vec x) { return exponential(x * x * -0.5f); }
   /** Φ(x) to 1e-7. Source: Abramowitz and Stegun 1964, 7.1.26, whose erf is 1 − polynomial(t) · density. */
   static Vec normalShare(Vec x, Vec density) {
@@ -40,12 +40,12 @@ struct Gelu {
   }
 };
 
-/** x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2, which is x · σ of twice that. */
+/** x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2, which equals x · σ of twice the argument of tanh. */
 struct GeluTanh {
   static Vec value(Vec x) { return x * sigmoid(inner(x)); }
   static Vec slope(Vec x) {
     const Vec s = sigmoid(inner(x));
-    // Where s(1 − s) is 0 the rest may be infinite.
+    // If s(1 − s) is 0, the other factors may be infinite.
     const Vec bend = s * (1.0f - s);
     return s + (bend > Vec{} ? x * bend * (kTwiceRoot + x * x * (3 * kTwiceRoot * kCube)) : Vec{});
   }
@@ -84,7 +84,7 @@ struct Sigmoid {
   }
 };
 
-/** body of the curve's type. */
+/** Calls body with the type of the curve. */
 template <typename Body>
 inline void withCurve(Curve curve, Body body) {
   switch (curve) {

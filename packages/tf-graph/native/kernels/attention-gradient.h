@@ -1,11 +1,11 @@
-// The backward pass of attention over segments: attention.h has the forward one.
+// Backward pass of attention over segments; the forward pass is in attention.h.
 #pragma once
 #include "attention.h"
 
 namespace graft {
 namespace {
 
-/** Where the gradients of a task's keys and values are gathered: those of the prefix, and those of the segment's own. */
+/** Where the gradients of a task's keys and values are accumulated: those of the prefix, and the segment's own. */
 struct KeySlots {
   float *prefixKeys, *prefixValues, *ownKeys, *ownValues;
 };
@@ -17,7 +17,7 @@ KeySlots keySlotsOf(const AttentionGradient<T>& g, const Task& t) {
   return {p, p + prefix, o, o + own};
 }
 
-/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys, of which `prefix` are the prefix's. */
+/** Adds scoresᵀ (keys [from, to), rows) · factor (rows, D) to the gradients of those keys; the first `prefix` keys are the prefix's. */
 template <typename T>
 void addKeyGradients(const float* scores, int64_t width, const float* factor, int64_t D, int64_t rows, int64_t from, int64_t to,
                      int64_t prefix, float* ofPrefix, float* ofOwn) {
@@ -28,7 +28,7 @@ void addKeyGradients(const float* scores, int64_t width, const float* factor, in
     productOf<T>({scores + (middle - from), 1, width}, factor, D, ofOwn + (middle - prefix) * D, D, to - middle, D, rows, true);
 }
 
-/** Gradients of the queries, and of the keys and values into the segment's slots. */
+/** Computes gradients of the queries, and adds gradients of keys and values to the segment's slots. */
 template <typename T>
 void attentionGradient(const AttentionGradient<T>& g, int64_t task, float* memory) {
   const Attention<T>& a = g.forward;
@@ -124,7 +124,7 @@ void attentionKeyGradient(const AttentionGradient<T>& g, int64_t task) {
     storeHead(a, slots.prefixValues, D, false, 1, own.prefixBegin, t.keys, dv, a.vStride);
     return;
   }
-  // In the segments' order, so that a run repeats bit for bit.
+  // In the order of the segments, so that runs repeat bit for bit.
   for (int64_t i = 0; i < g.segmentCount; i++) {
     const Segment& other = a.segments[i];
     if (!g.opensSlot[i] || other.prefixBegin < own.begin || other.prefixEnd > own.end) continue;

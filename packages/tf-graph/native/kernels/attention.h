@@ -1,7 +1,7 @@
-// Attention of one segment and one key head at a time. Its keys are those of the prefix, then its own; a block of queries, with
-// all query heads that share the key head stacked, meets them in one product. The scores of a block are all that is ever there,
-// so memory grows with a sequence's length, not with its square; the backward pass computes them again from what each softmax
-// summed up to. Source of the idea: Dao et al. 2022, arXiv:2205.14135.
+// Attention of one segment and one key head at a time. The keys are those of the prefix, followed by the segment's own. A block of queries,
+// with all query heads that share the key head stacked, is multiplied with the keys in one product. Only the scores of one block are
+// stored, so memory grows linearly with a sequence's length; the backward pass recomputes them from the sum of each softmax. Source of the
+// idea: Dao et al. 2022, arXiv:2205.14135.
 #pragma once
 #include "matrix-units.h"
 #include "random.h"
@@ -9,13 +9,13 @@
 namespace graft {
 namespace {
 
-/** Queries of a block, for each query head. */
+/** Number of queries in a block, for each query head. */
 constexpr int64_t kBlock = 16;
 
 struct Task {
   Segment segment;
   int64_t index, kvHead, group, keys;
-  /** Of a head's numbers, of the keys: in whole vectors. */
+  /** Widths of a head and of the keys, padded to whole vectors. */
   int64_t headWidth, keyWidth;
 };
 
@@ -32,7 +32,7 @@ Task taskOf(const Attention<T>& a, int64_t task) {
   return t;
 }
 
-/** Distances of a segment's positions and its keys, which are one less, and room for a vector past the last. */
+/** Number of distances between a segment's positions and its keys (own + keys − 1), padded, plus a vector past the end. */
 int64_t biasGradientWidth(int64_t own, int64_t keys) { return padded(own + keys) + kLanes; }
 
 int64_t attentionScratch(int64_t own, int64_t keys, int64_t headSize, int64_t group, bool gradient) {
@@ -44,7 +44,7 @@ int64_t attentionScratch(int64_t own, int64_t keys, int64_t headSize, int64_t gr
 
 int64_t keyGradientWidth(int64_t headSize) { return 2 * padded(headSize); }
 
-/** Of factors that are stored as T: matrix units round to bfloat16 what was stored so, or was computed of such. */
+/** Product of factors stored as T: matrix units round to bfloat16 what was stored as bfloat16 or computed from it. */
 template <typename T>
 inline void productOf(Factor a, const float* b, int64_t ldb, float* c, int64_t ldc, int64_t M, int64_t N, int64_t K,
                       bool add = false) {
@@ -54,7 +54,7 @@ inline void productOf(Factor a, const float* b, int64_t ldb, float* c, int64_t l
   product(a, b, ldb, c, ldc, M, N, K, add);
 }
 
-/** Takes a piece of the scratch. */
+/** Allocates from the scratch memory. */
 struct Scratch {
   float* next;
   float* take(int64_t count) {
@@ -64,7 +64,7 @@ struct Scratch {
   }
 };
 
-/** Rows [from, from + count) of one head as float32, `D` apart, scaled and, with `cosines`, rotated. The padding is 0. */
+/** Loads rows [from, from + count) of one head as float32, `D` apart, scaled and, with `cosines`, rotated. The padding is 0. */
 template <typename T>
 void loadHead(const Attention<T>& a, const T* head, int64_t stride, bool rotated, float scale, int64_t from, int64_t count,
               int64_t D, float* out) {
@@ -87,7 +87,7 @@ void loadHead(const Attention<T>& a, const T* head, int64_t stride, bool rotated
   }
 }
 
-/** The opposite, for gradients: turned back, and scaled. */
+/** Inverse of loadHead, for gradients: rotated back, and scaled. */
 template <typename T>
 void storeHead(const Attention<T>& a, const float* in, int64_t D, bool rotated, float scale, int64_t from, int64_t count, T* head,
                int64_t stride) {
@@ -119,7 +119,7 @@ void transpose(const float* in, int64_t rows, int64_t D, float* out, int64_t wid
   for (int64_t d = 0; d < D; d++) std::memset(out + d * width + rows, 0, (width - rows) * sizeof(float));
 }
 
-/** The head's keys (rotated) and values, the prefix's first. */
+/** Loads the head's keys (rotated) and values, the prefix's first. */
 template <typename T>
 void loadKeysAndValues(const Attention<T>& a, const Task& t, float* keys, float* values) {
   const Segment& s = t.segment;
@@ -132,17 +132,17 @@ void loadKeysAndValues(const Attention<T>& a, const Task& t, float* keys, float*
   loadHead(a, v, a.vStride, false, 1, s.begin, t.keys - prefix, D, values + prefix * D);
 }
 
-/** Where in the group's table of biases that of the first key for a query is: the distances lie in their order. */
+/** Index of a query's bias for the first key, in the group's table of biases, which is ordered by distance. */
 int64_t biasAt(const Task& t, int64_t query) { return t.segment.own() - 1 - query; }
 
-/** The row of `bias` for what lies there. */
+/** Row of `bias` for an index of that table. */
 template <typename T>
 int64_t biasRow(const Attention<T>& a, const Segment& s, int64_t at) {
   const int64_t later = at - (s.own() - 1) - s.prefix();
   return most(-a.reach, least(a.reach, later)) + a.reach;
 }
 
-/** (group, biasGradientWidth): the bias of every distance within the segment. */
+/** Fills (group, biasGradientWidth) with the bias of every distance within the segment. */
 template <typename T>
 void loadBiases(const Attention<T>& a, const Task& t, float* biases) {
   const int64_t width = biasGradientWidth(t.segment.own(), t.keys);
@@ -151,7 +151,7 @@ void loadBiases(const Attention<T>& a, const Task& t, float* biases) {
       biases[h * width + at] = a.bias[biasRow(a, t.segment, at) * a.heads + t.kvHead * t.group + h];
 }
 
-/** The mask of a query's probabilities for the keys [from, to). */
+/** Draws the dropout mask of a query's probabilities for the keys [from, to). */
 template <typename T>
 void drawMask(const Attention<T>& a, const Task& t, const DropoutMask& draws, int64_t head, int64_t query, int64_t from,
               int64_t to, float* mask) {
@@ -169,7 +169,7 @@ inline void multiplyBy(float* by, const float* factors, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(by + i, load(by + i) * load(factors + i));
 }
 
-/** The keys [from, to) that a query sees. */
+/** The keys [from, to) that a query attends to. */
 struct Seen {
   int64_t from, to;
 };
@@ -183,7 +183,7 @@ Seen seenBy(const Attention<T>& a, const Task& t, int64_t query) {
 /** Queries [first, first + count) of a segment, of all heads of the group: row head · count + query. */
 struct Block {
   int64_t first, count, rows;
-  /** The keys that any of them sees: from a whole vector on, to the last. */
+  /** The keys that any of these queries attends to: from a multiple of the vector length to the last. */
   int64_t from, to, width;
 };
 template <typename T>
@@ -237,7 +237,7 @@ void attention(const Attention<T>& a, int64_t task, float* memory) {
       const Seen seen = seenBy(a, t, query);
       const int64_t from = seen.from - b.from, to = seen.to - b.from;
       if (a.bias) addTo(row, biases + head * biasWidth + biasAt(t, query) + b.from, b.width);
-      // A NaN is passed over here, and found by the sum.
+      // Comparisons ignore a NaN here; the sum detects it.
       Vec largest = all(-__builtin_inff());
       for (int64_t j = 0; j < b.width; j += kLanes) largest = larger(largest, only(load(row + j), from - j, to - j, -__builtin_inff()));
       const float top = largestOf(largest);

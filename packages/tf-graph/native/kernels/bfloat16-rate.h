@@ -1,4 +1,4 @@
-// Whether products of bfloat16 numbers are worth while on this processor, for the set that has instructions for them.
+// Whether bfloat16 products are faster on this CPU, for the instruction set that has them.
 #pragma once
 
 #include "vector.h"
@@ -21,7 +21,7 @@ inline double secondsNow() {
 
 inline double leastOf(double a, double b) { return a < b ? a : b; }
 
-/** Seconds of one run of some thousand independent steps. */
+/** Seconds for one run of some thousand independent steps. */
 template <typename Step>
 double secondsOf(Step step) {
   constexpr int chains = 12;
@@ -38,16 +38,16 @@ double secondsOf(Step step) {
   return seconds;
 }
 
-/** Matrix units (AMX), which oneDNN takes where there are any. */
+/** Whether there are matrix units (AMX), which oneDNN then uses. */
 inline bool hasMatrixUnits() {
   unsigned a, b, c, d;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1) != 0;
 }
 
 /**
- * An instruction does twice as many products as one of float32, but some processors take up to four times as long for it. Those
- * are faster when bfloat16 is widened first. Takes half a millisecond, where they are equal or two to four times apart. What else the
- * machine does, and units that were asleep, can only make a run slower: the least of many counts, taken in turn.
+ * A bfloat16 instruction computes twice as many products as a float32 one, but on some CPUs takes up to four times as long; those are
+ * faster if bfloat16 is widened first. Takes half a millisecond; the rates are either equal or differ by a factor of two to four. Other
+ * load and units that are waking up can only slow down a run, so the minimum of many alternating runs counts.
  */
 inline bool bfloat16IsFast() {
   if (hasMatrixUnits()) return true;

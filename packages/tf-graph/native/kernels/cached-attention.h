@@ -1,5 +1,5 @@
-// Attention over a cache of keys and values in blocks, which sequences hold in any order. A query's sums do not depend on which others
-// are computed with it.
+// Attention over a cache of keys and values in blocks, which sequences hold in any order. The sums of a query do not depend on the queries
+// that are computed with it.
 #pragma once
 #include "attention.h"
 #include "row-products.h"
@@ -7,12 +7,12 @@
 namespace graft {
 namespace {
 
-/** Where position `position` of sequence `s` lies in the cache. */
+/** Address of position `position` of sequence `s` in the cache. */
 inline float* cached(const CachedAttention& a, const CachedSequence& s, int64_t position) {
   return a.cache + (s.blocks[position / a.blockRows] * a.blockRows + position % a.blockRows) * a.cacheWidth;
 }
 
-/** The keys, turned, and the values of sequence `index`'s own positions go to the cache. */
+/** Stores the keys (rotated) and the values of sequence `index`'s new positions in the cache. */
 inline void cacheKeysAndValues(const CachedAttention& a, int64_t index) {
   const CachedSequence& s = a.sequences[index];
   const int64_t shared = a.kvHeads * a.headSize;
@@ -29,7 +29,7 @@ inline void cacheKeysAndValues(const CachedAttention& a, int64_t index) {
   }
 }
 
-/** Floats of scratch for queries that see up to `keys` positions. */
+/** Floats of scratch memory for queries that attend to up to `keys` positions. */
 int64_t cachedAttentionScratch(int64_t keys, int64_t headSize, int64_t group) {
   return kBlock * group * (padded(keys) + 2 * headSize);
 }

@@ -1,4 +1,4 @@
-// What is one number for each column of a matrix.
+// Operations with one number for each column of a matrix.
 #pragma once
 #include "vector.h"
 
@@ -26,7 +26,7 @@ void scaleColumns(const ScaleColumns<T>& a, int64_t begin, int64_t end) {
   }
 }
 
-/** Columns [begin, end), each summed over the rows in their order. */
+/** Columns [begin, end), each summed over the rows in order. */
 template <typename T>
 void scaleColumnsGradient(const ScaleColumnsGradient<T>& a, int64_t begin, int64_t end) {
   byVectors(end - begin, [&](int64_t i, int64_t count) {

@@ -7,7 +7,7 @@ namespace {
 inline float valueOf(float x) { return x; }
 inline float valueOf(Bfloat16 x) { return bitsOf<float>(static_cast<uint32_t>(x.bits) << 16); }
 
-/** As argmax has it: of several largest the first. */
+/** Whether the label is the argmax: of several largest logits the first. */
 template <typename T>
 inline bool isFirst(const T* logits, int64_t label, float largest) {
   for (int64_t i = 0; i < label; i++)
@@ -15,7 +15,7 @@ inline bool isFirst(const T* logits, int64_t label, float largest) {
   return true;
 }
 
-/** Rows [begin, end). A label outside the classes counts as a logit of NaN: the step then fails as a loss that is not finite. */
+/** Rows [begin, end). A label outside the classes counts as a logit of NaN: the step then fails because its loss is not finite. */
 template <typename T>
 void crossEntropy(const CrossEntropy<T>& a, int64_t begin, int64_t end) {
   const int64_t V = a.classes;
@@ -23,7 +23,7 @@ void crossEntropy(const CrossEntropy<T>& a, int64_t begin, int64_t end) {
     const T* logits = a.logits + n * V;
     const int32_t label = a.labels[n];
     const float own = label >= 0 && label < V ? valueOf(logits[label]) : __builtin_nanf("");
-    // The largest, and whether any is NaN: comparisons alone would pass over one.
+    // The largest, and whether any is NaN: comparisons alone would ignore a NaN.
     Vec largest = all(-__builtin_inff());
     Vec tainted = {};
     byVectors(V, [&](int64_t i, int64_t count) {

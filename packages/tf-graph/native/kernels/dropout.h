@@ -4,7 +4,7 @@
 namespace graft {
 namespace {
 
-/** Numbers whose mask is drawn at once. */
+/** Number of elements whose mask is drawn at a time. */
 constexpr int64_t kMaskPiece = 256;
 
 /** Elements [begin, end). */

@@ -1,4 +1,4 @@
-// The kernels for one instruction set. Compiled once for each with its own flags, and GRAFT_SET naming it.
+// The kernels for one instruction set. Compiled once for each set with its flags; GRAFT_SET is its name.
 #include "activation.h"
 #include "attention-gradient.h"
 #include "bfloat16-rate.h"

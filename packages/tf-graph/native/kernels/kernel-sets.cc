@@ -1,4 +1,4 @@
-// Which of the compiled instruction sets this processor has, and the one that computes. Nothing of TensorFlow.
+// Finds the compiled instruction sets that this CPU supports, and selects the one in use. Independent of TensorFlow.
 #ifdef __x86_64__
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -16,7 +16,7 @@ namespace graft {
 
 extern const Kernels kernels_baseline;
 #ifdef __x86_64__
-// Each is missing where the compiler is older than its instructions.
+// A set is missing if the compiler is older than its instructions.
 extern const Kernels kernels_avx2 __attribute__((weak));
 extern const Kernels kernels_avx512 __attribute__((weak));
 extern const Kernels kernels_avx512bf16 __attribute__((weak));
@@ -26,7 +26,7 @@ extern const Kernels kernels_amxbf16 __attribute__((weak));
 namespace {
 
 #ifdef __x86_64__
-/** Whether there are matrix units for bfloat16, and the system lets this process have them: it keeps 8 KB of state for each thread. */
+/** Whether the CPU has matrix units for bfloat16 and the system grants them to this process: it keeps 8 KB of state for each thread. */
 bool hasMatrixUnits() {
   unsigned a, b, c, d;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d >> 22 & 1) == 0 || (d >> 24 & 1) == 0) return false;
@@ -35,7 +35,7 @@ bool hasMatrixUnits() {
 }
 #endif
 
-/** The best first. */
+/** Returns the supported sets, best first. */
 std::vector<const Kernels*> find() {
   std::vector<const Kernels*> sets;
 #ifdef __x86_64__
@@ -71,7 +71,7 @@ const Kernels& kernels() { return *current.load(std::memory_order_acquire); }
 
 extern "C" {
 
-/** The names of the sets that this processor has, the best first, with commas. */
+/** Comma-separated names of the sets that this CPU supports, best first. */
 __attribute__((visibility("default"))) const char* graft_kernel_sets() {
   static const std::string names = [] {
     std::string all;
@@ -81,7 +81,7 @@ __attribute__((visibility("default"))) const char* graft_kernel_sets() {
   return names.c_str();
 }
 
-/** From now on that set computes, where the processor has it. Not while a graph runs. */
+/** Selects a set, if the CPU supports it. Not while a graph runs. */
 __attribute__((visibility("default"))) bool graft_use_kernels(const char* name) {
   for (const graft::Kernels* set : graft::supported()) {
     if (std::strcmp(set->name, name) != 0) continue;

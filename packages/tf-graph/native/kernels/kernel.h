@@ -4,7 +4,7 @@
 
 namespace graft {
 
-/** Each does its part of the work: rows, elements or tasks [begin, end). */
+/** Computes a part of the work: rows, elements or tasks [begin, end). */
 template <typename Arguments>
 using Kernel = void (*)(const Arguments&, int64_t begin, int64_t end);
 

@@ -1,6 +1,6 @@
-// What the kernels take, and the table of them that each instruction set has. Plain pointers and sizes: nothing of TensorFlow,
-// so that the loops compile in a moment for every instruction set. Matrices are row-major. T is float or Bfloat16, how what
-// flows between matrix products is stored; sums, statistics and the residual stream are float32.
+// Arguments of the kernels, and the table of kernels that each instruction set has. Plain pointers and sizes without TensorFlow, so that
+// the loops compile quickly for every instruction set. Matrices are row-major. T is float or Bfloat16, the storage type of activations
+// between matrix products; sums, statistics and the residual stream are float32.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,7 @@ struct LayerNormGradient {
   float* dx;
 };
 
-/** Elementwise functions, by the names that ops have for them. */
+/** Elementwise functions, by their names in ops. */
 enum class Curve { relu, leakyRelu, gelu, geluTanh, quickGelu, silu, tanh, sigmoid };
 
 template <typename T>
@@ -82,7 +82,7 @@ struct ActivationGradient {
   T* dx;
 };
 
-/** y (N, I) = curve(gate) · up; rows of gate and up lie `stride` apart, so that they may be halves of one matrix. */
+/** y (N, I) = curve(gate) · up; rows of gate and up are `stride` apart, so that they may be halves of one matrix. */
 template <typename T>
 struct GatedProduct {
   Curve curve;
@@ -131,7 +131,7 @@ struct ScaleColumnsGradient {
   float* dFactors;
 };
 
-/** Nothing is dropped with probability 0. The seed is two numbers. */
+/** With probability 0 nothing is dropped. The seed is two numbers. */
 struct Dropout {
   float probability = 0;
   const int32_t* seed = nullptr;
@@ -145,8 +145,8 @@ struct DropoutOf {
 };
 
 /**
- * One sequence's own positions [begin, end), and those of the prefix that it shares, which come before them. Of a cross
- * attention the prefix is all its keys, and lies among the positions of its memory.
+ * A sequence's own positions [begin, end), and those of the prefix that it shares, which precede them. In cross attention all keys are in
+ * the prefix, which is a range of the memory's positions.
  */
 struct Segment {
   int64_t begin, end;
@@ -156,21 +156,21 @@ struct Segment {
 };
 
 /**
- * Softmax attention within segments. A row of q, k or v holds all its heads; rows lie `stride` apart. With cosines and sines
- * (N, half), q and k are rotated first, the numbers d and d + half of a head together; `scale` goes to q.
+ * Softmax attention within segments. A row of q, k or v holds all its heads; rows are `stride` apart. With cosines and sines (N, half), q
+ * and k are rotated first, the numbers d and d + half of a head together; q is multiplied by `scale`.
  */
 template <typename T>
 struct Attention {
   int64_t heads, kvHeads, headSize;
-  /** Of the rotated numbers of a head; 0 without rotation. */
+  /** Half of the rotated numbers of a head; 0 without rotation. */
   int64_t half;
   float scale;
   bool causal;
-  /** Keys and values are a memory's, not the segments' own. */
+  /** Keys and values come from a memory, not from the segments. */
   bool cross;
-  /** Positions that a token sees, itself included; 0 without a limit. */
+  /** Number of positions that a token attends to, including itself; 0 without a limit. */
   int64_t window;
-  /** Positions of the queries, and of the keys. */
+  /** Number of positions of the queries, and of the keys. */
   int64_t rows, keyRows;
   int64_t qStride, kStride, vStride;
   const T* q;
@@ -179,11 +179,11 @@ struct Attention {
   const float* cosines;
   const float* sines;
   const Segment* segments;
-  /** Of the probabilities, (heads, rows, keyRows). */
+  /** Dropout of the probabilities, (heads, rows, keyRows). */
   Dropout dropout;
   /**
-   * (2 · reach + 1, heads), added to the scores by how much later than its query a key is: from −reach to reach, and the ends'
-   * beyond. Absent without.
+   * (2 · reach + 1, heads), added to the scores: the row is by how many positions the key is after its query, clamped to −reach …
+   * reach. Null without bias.
    */
   const float* bias;
   int64_t reach;
@@ -200,18 +200,18 @@ struct AttentionGradient {
   T* dq;
   T* dk;
   T* dv;
-  /** Like `bias`, overwritten; absent without. */
+  /** Like `bias`, overwritten; null without bias. */
   float* dBias;
   /**
-   * Gradients of keys, then of values, by key head: of a segment's own, (kvHeads, 2, own, padded head), from `ownSlots[segment]` on; of the
-   * prefix that it reads, (kvHeads, 2, prefix, padded head), from `prefixSlots[segment]` on. Segments of one task add to one prefix slot, of
-   * which `opensSlot` marks the first.
+   * Gradients of keys, then of values, by key head: those of a segment's own positions, (kvHeads, 2, own, padded head), from
+   * `ownSlots[segment]` on; those of the prefix that it reads, (kvHeads, 2, prefix, padded head), from `prefixSlots[segment]` on. Segments
+   * of one task share a prefix slot, and `opensSlot` marks the first of them.
    */
   float* keyGradients;
   const int64_t* ownSlots;
   const int64_t* prefixSlots;
   const uint8_t* opensSlot;
-  /** Of the bias, by head: (heads, `biasGradientWidth`) for each segment, from `biasSlots[segment]` on. */
+  /** Gradients of the bias by head: (heads, `biasGradientWidth`) for each segment, from `biasSlots[segment]` on. */
   float* biasGradients;
   const int64_t* biasSlots;
   int64_t segmentCount;
@@ -222,7 +222,7 @@ struct LowRankPart {
   int64_t offset, out, lane, rank;
   const float* m;
   float scale = 1;
-  /** Of what is added, (N, out). */
+  /** Dropout of the added values, (N, out). */
   Dropout dropout = {};
 };
 template <typename T>
@@ -230,7 +230,7 @@ struct LowRankAdd {
   int64_t width, lanes, count;
   const LowRankPart* parts;
   const float* down;
-  /** Overwritten. */
+  /** Updated in place. */
   T* y;
 };
 
@@ -244,8 +244,8 @@ struct LowRankDown {
 };
 
 /**
- * norms (out) of the rows of W (out, in) + scale · B (out, rank) · A (rank, in). Transposed: of the columns of W (in, out), with B
- * as (rank, out).
+ * norms (out): norms of the rows of W (out, in) + scale · B (out, rank) · A (rank, in). If transposed: of the columns of W (in, out), with
+ * B as (rank, out).
  */
 template <typename T>
 struct UpdatedNorms {
@@ -259,8 +259,8 @@ struct UpdatedNorms {
 };
 
 /**
- * Cross entropy of logits (K, V) with labels (K): losses, whether the label is the most probable, and `scales` · the losses'
- * gradient (K, V), which may overwrite the logits.
+ * Cross entropy of logits (K, V) with labels (K): losses, whether the label is the most probable class, and the gradient (K, V) of the
+ * losses times `scales`, which may overwrite the logits.
  */
 template <typename T>
 struct CrossEntropy {
@@ -270,13 +270,13 @@ struct CrossEntropy {
   const float* scales;
   float* losses;
   float* correct;
-  /** Absent where no gradient is wanted. */
+  /** Null if no gradient is needed. */
   T* gradient;
 };
 
 /**
- * y: weights in NF4, two a byte, in blocks of 64: NF4[code] · (map[absmax] · nestedAbsmax + offset), a nested one for 256 blocks.
- * Works on blocks.
+ * y: weights in NF4, two per byte, in blocks of 64: NF4[code] · (map[absmax] · nestedAbsmax + offset), with one nestedAbsmax for 256
+ * blocks. The range is one of blocks.
  */
 template <typename T>
 struct UnpackNf4 {
@@ -289,7 +289,7 @@ struct UnpackNf4 {
   T* y;
 };
 
-/** y (N, H) = codes (N, H) · scales, of rows (N) or of columns (H). */
+/** y (N, H) = codes (N, H) · scales, for rows (N) or for columns (H). */
 template <typename T>
 struct UnpackInt8 {
   int64_t width;
@@ -299,7 +299,7 @@ struct UnpackInt8 {
   T* y;
 };
 
-/** out (N, H): zeros, and to row index[k] is added row k of values (K, H). Columns [begin, end) of it. */
+/** out (N, H): zeros, plus row k of values (K, H) added to row index[k]. The range is one of columns of out. */
 struct ScatterRows {
   int64_t count, rows, width;
   const float* values;
@@ -322,12 +322,12 @@ struct KernelsOf {
   Kernel<ScaleColumns<T>> scaleColumns;
   Kernel<ScaleColumnsGradient<T>> scaleColumnsGradient;
   Kernel<DropoutOf<T>> dropout;
-  /** Tasks are segments × key heads; `scratch` has room for `attentionScratch` numbers. */
+  /** Tasks are segments × key heads; `scratch` holds `attentionScratch` floats. */
   void (*attention)(const Attention<T>&, int64_t task, float* scratch);
   void (*attentionGradient)(const AttentionGradient<T>&, int64_t task, float* scratch);
-  /** After all of attentionGradient's tasks: gradients of keys and values with what the segments that share them add. */
+  /** After all tasks of attentionGradient: adds the gradients from segments that share keys and values, and stores the sums. */
   void (*attentionKeyGradient)(const AttentionGradient<T>&, int64_t task);
-  /** The same of the bias; a task is a head. */
+  /** After all tasks of attentionGradient: sums the gradients of the bias; a task is a head. */
   void (*attentionBiasGradient)(const AttentionGradient<T>&, int64_t head);
   Kernel<LowRankAdd<T>> lowRankAdd;
   Kernel<LowRankDown<T>> lowRankDown;
@@ -338,23 +338,23 @@ struct KernelsOf {
 };
 
 struct Kernels {
-  /** Of the instruction set, as a job's requirements name it. */
+  /** Name of the instruction set in a job's requirements. */
   const char* name;
   KernelsOf<float> fp32;
   KernelsOf<Bfloat16> bf16;
   Kernel<ScatterRows> scatterRows;
-  /** Floats of scratch that a task of attention of `own` positions over `keys` needs, and with its gradient. */
+  /** Floats of scratch memory for an attention task with `own` positions and `keys` keys, with or without its gradient. */
   int64_t (*attentionScratch)(int64_t own, int64_t keys, int64_t headSize, int64_t group, bool gradient);
   /** Floats of one position's key and value gradients in `keyGradients`, for one key head. */
   int64_t (*keyGradientWidth)(int64_t headSize);
   /** Floats of one head's gradients in `biasGradients`. */
   int64_t (*biasGradientWidth)(int64_t own, int64_t keys);
-  /** Whether what this set has beyond the one that comes after it makes it faster on this processor. */
+  /** Whether the instructions that this set has beyond the next one make it faster on this CPU. */
   bool (*isFaster)();
   ServingKernels serving;
 };
 
-/** The best that this processor has. */
+/** The set selected by graft_use_kernels. */
 const Kernels& kernels();
 
 template <typename T>

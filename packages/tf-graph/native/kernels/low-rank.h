@@ -4,10 +4,10 @@
 namespace graft {
 namespace {
 
-/** Rows that a vector of a factor is read once for. */
+/** Rows for which a vector of a factor is loaded once. */
 constexpr int kRows = 4;
 
-/** The same for a part of which some is dropped. The mask's rows are as long as the part's. */
+/** As lowRankAdd, for a part with dropout. The mask's rows are as long as the part's. */
 template <typename T>
 void lowRankAddDropped(const LowRankAdd<T>& a, const LowRankPart& part, int64_t begin, int64_t end) {
   const DropoutMask draws(part.dropout);
@@ -92,7 +92,7 @@ void normsOfRows(const UpdatedNorms<T>& a, int64_t begin, int64_t end) {
   }
 }
 
-/** Columns [begin, end) of W, whose B is turned. */
+/** Columns [begin, end) of W; B is transposed. */
 template <typename T>
 void normsOfColumns(const UpdatedNorms<T>& a, int64_t begin, int64_t end) {
   byVectors(end - begin, [&](int64_t column, int64_t count) {

@@ -1,5 +1,5 @@
-// Products by the processor's matrix units (AMX): an instruction adds the products of two tiles, of 16 rows of 64 bytes each, to a
-// tile of sums. Factors are rounded to bfloat16, as they are between matrix products; sums are float32.
+// Matrix products with the CPU's matrix units (AMX): an instruction adds the products of two tiles, each 16 rows of 64 bytes, to a tile of
+// sums. Factors are rounded to bfloat16, as they are between matrix products; sums are float32.
 #pragma once
 #include "products.h"
 
@@ -8,24 +8,24 @@
 namespace graft {
 namespace {
 
-/** Rows and columns of a tile of sums, and how many products an instruction adds to each of them. */
+/** Rows and columns of a tile of sums, and the number of products that an instruction adds to each sum. */
 constexpr int64_t kSide = 16, kDepth = 32;
-/** Tiles of sums side by side; rows of tiles whose factor stays packed; depths that are packed at once. */
+/** Tiles of sums side by side; rows of tiles whose factor stays packed; depths that are packed at a time. */
 constexpr int64_t kAcross = 4, kDown = 4, kDepths = 8;
-/** Numbers of a packed tile. */
+/** Numbers in a packed tile. */
 constexpr int64_t kPacked = kSide * kDepth;
 
-/** Eight tiles of 16 rows of 64 bytes. A thread has them until it releases them. */
+/** Eight tiles of 16 rows of 64 bytes. A thread keeps this configuration until it releases it. */
 struct alignas(64) TileShapes {
   uint8_t palette = 1, start = 0, reserved[14] = {};
   uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-/** The compiler does not see what tiles read and write. */
+/** Memory barrier, because the compiler does not know what tile instructions read and write. */
 inline void tilesSeeMemory() { asm volatile("" ::: "memory"); }
 
-/** For each lane one number of both: bfloat16 side by side, the even one low. */
+/** Interleaves two vectors as bfloat16: in each lane one number of both, the even one in the lower half. */
 inline __m512i sideBySide(Vec even, Vec odd) {
   const auto narrow = [](Vec v) { return _mm512_cvtepu16_epi32(bitsOf<__m256i>(narrowed(v))); };
   return _mm512_or_si512(narrow(even), _mm512_slli_epi32(narrow(odd), 16));
@@ -43,7 +43,7 @@ inline void transposeSquare(__m512i rows[16]) {
       rows[i + 2 * j] = _mm512_unpacklo_epi64(a[i + j], a[i + 2 + j]);
       rows[i + 2 * j + 1] = _mm512_unpackhi_epi64(a[i + j], a[i + 2 + j]);
     }
-  // Now each quarter of a vector has four numbers of a column: quarters change places.
+  // Each quarter of a vector now holds four numbers of a column: permute the quarters.
   for (int i = 0; i < 4; i++) {
     const __m512i even = _mm512_shuffle_i32x4(rows[i], rows[4 + i], 0x88), odd = _mm512_shuffle_i32x4(rows[i], rows[4 + i], 0xdd);
     const __m512i evenNext = _mm512_shuffle_i32x4(rows[8 + i], rows[12 + i], 0x88);
@@ -56,10 +56,10 @@ inline void transposeSquare(__m512i rows[16]) {
   for (int i = 0; i < 16; i++) rows[i] = a[i];
 }
 
-/** Up to 16 numbers, none of them past the end. */
+/** Loads up to 16 numbers, none past the end. */
 inline Vec some(const float* p, int64_t count) { return count <= 0 ? Vec{} : load(p, least(kLanes, count)); }
 
-/** Up to 16 rows and 32 columns of the left factor: row after row. The rest is 0. */
+/** Packs up to 16 rows and 32 columns of the left factor, row by row. The rest is 0. */
 inline void packLeft(Factor a, int64_t rows, int64_t depth, uint16_t* packed) {
   if (a.kStep == 1) {
     for (int64_t i = 0; i < kSide; i++) {
@@ -80,7 +80,7 @@ inline void packLeft(Factor a, int64_t rows, int64_t depth, uint16_t* packed) {
   std::memcpy(packed, columns, sizeof(columns));
 }
 
-/** Up to 32 rows of 16 columns of the right factor: rows two by two, side by side. The rest is 0. */
+/** Packs up to 32 rows of 16 columns of the right factor, interleaving pairs of rows. The rest is 0. */
 inline void packRight(const float* b, int64_t ldb, int64_t depth, uint16_t* packed) {
   for (int64_t i = 0; i < 16; i++) {
     const float* row = b + 2 * i * ldb;
@@ -89,7 +89,7 @@ inline void packRight(const float* b, int64_t ldb, int64_t depth, uint16_t* pack
   }
 }
 
-/** Up to four tiles of sums side by side, of packed factors. `c` has 16 rows. */
+/** Computes up to four tiles of sums side by side, from packed factors. `c` has 16 rows. */
 template <int Across>
 inline void tilesOfSums(const uint16_t* left, const uint16_t* right, int64_t depths, float* c, int64_t ldc, bool add) {
   const int64_t stride = 4 * ldc;
@@ -129,7 +129,7 @@ inline void tilesOfSums(const uint16_t* left, const uint16_t* right, int64_t dep
   tilesSeeMemory();
 }
 
-/** The last rows of C, which are fewer than a tile has, are computed beside it. */
+/** Computes the last rows of C, if there are fewer than in a tile, in a separate buffer. */
 template <int Across>
 inline void sumsOf(const uint16_t* left, const uint16_t* right, int64_t depths, float* c, int64_t ldc, int64_t rows, bool add) {
   if (rows >= kSide) return tilesOfSums<Across>(left, right, depths, c, ldc, add);
@@ -140,14 +140,15 @@ inline void sumsOf(const uint16_t* left, const uint16_t* right, int64_t depths, 
   for (int64_t i = 0; i < rows; i++) std::memcpy(c + i * ldc, beside + i * width, sizeof(float) * width);
 }
 
-/** `product` of products.h, of factors rounded to bfloat16. A number's sum is added up in one order, whatever is beside it. */
+/** `product` of products.h with factors rounded to bfloat16. The order of each sum does not depend on the other rows and columns. */
 inline void productByTiles(Factor a, const float* b, int64_t ldb, float* c, int64_t ldc, int64_t M, int64_t N, int64_t K, bool add) {
   alignas(64) uint16_t left[kDown * kDepths * kPacked];
   alignas(64) uint16_t right[kDepths * kAcross * kPacked];
   const TileShapes shapes;
   tilesSeeMemory();
   _tile_loadconfig(&shapes);
-  // Few rows stay packed while all columns pass; of many, each is packed once for 64 columns, and there are seldom more.
+  // If there are few rows, they stay packed for all columns. If there are many, each is packed once per 64 columns; usually there are no
+  // more.
   const bool few = M <= kDown * kSide;
   const auto pack = [&](int64_t m, int64_t k, int64_t depths, uint16_t* to) {
     for (int64_t i = 0; i < depths; i++) {

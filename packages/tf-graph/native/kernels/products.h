@@ -1,11 +1,11 @@
-// Small matrix products in float32, for factors that are in the cache: what attention does within a block of queries.
+// Small matrix products in float32, for factors that fit into the cache: for attention within a block of queries.
 #pragma once
 #include "vector.h"
 
 namespace graft {
 namespace {
 
-/** Rows and vectors of columns that stay in registers: 32 of them with AVX-512 and on ARM, 16 elsewhere. */
+/** Rows and vectors of columns that are kept in registers: there are 32 with AVX-512 and on ARM, and 16 elsewhere. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kTileRows = 6, kTileVectors = 4;
 #else
@@ -51,7 +51,7 @@ inline void rowsOfTiles(Factor a, const float* b, int64_t ldb, float* c, int64_t
   for (; m < M; m++) tile<1, Vectors>(from(m), b, ldb, c + m * ldc, ldc, K, add);
 }
 
-/** C (M × N) = A (M × K) · B (K × N), or += with `add`. N is in whole vectors, and so are the rows of B and C. */
+/** C (M × N) = A (M × K) · B (K × N), or += with `add`. N and the row strides of B and C are multiples of the vector length. */
 inline void product(Factor a, const float* b, int64_t ldb, float* c, int64_t ldc, int64_t M, int64_t N, int64_t K,
                     bool add = false) {
   int64_t n = 0;

@@ -4,7 +4,7 @@
 namespace graft {
 namespace {
 
-/** The whole products of the even lanes. */
+/** Full-width products of the even lanes. */
 inline Longs evenProducts(Words a, Words b) {
 #if defined(__AVX512F__)
   return bitsOf<Longs>(_mm512_mul_epu32(bitsOf<__m512i>(a), bitsOf<__m512i>(b)));
@@ -26,7 +26,7 @@ inline Product wholeProduct(Words a, uint32_t b) {
   return {bitsOf<Words>((even >> 32) | (odd & 0xffffffff00000000)), a * factor};
 }
 
-/** Philox with ten rounds: of kLanes counters at a time four random words each. Source: Salmon et al. 2011, SC '11, section 3. */
+/** Philox with ten rounds: four random words for each of kLanes counters. Source: Salmon et al. 2011, SC '11, section 3. */
 inline void philox(Words counter[4], uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; round++) {
     const Product first = wholeProduct(counter[0], 0xD2511F53), second = wholeProduct(counter[2], 0xCD9E8D57);
@@ -40,8 +40,8 @@ inline void philox(Words counter[4], uint32_t key0, uint32_t key1) {
 }
 
 /**
- * The mask of a dropout: 0 with its probability, else 1/(1 − p). The numbers are those of TensorFlow's StatelessRandomUniform for
- * the seed, so that the mask is the one that stock operations draw; any part of it can be drawn alone.
+ * Dropout mask: 0 with the given probability, else 1/(1 − p). The numbers are those of TensorFlow's StatelessRandomUniform for the seed, so
+ * the mask equals that of stock operations; any part of it can be drawn separately.
  */
 class DropoutMask {
  public:
@@ -51,14 +51,14 @@ class DropoutMask {
     Words words[4] = {Words{} + low(seed(0)), Words{} + high(seed(0)), Words{} + low(seed(1)), Words{} + high(seed(1))};
     philox(words, 0x3ec8f720, 0x02461e29);
     for (int i = 0; i < 4; i++) mixed_[i] = words[i][0];
-    // A uniform number is a word's lowest 23 bits over 2^23. Exact: a probability has no more than 24 bits.
+    // A uniform number is a word's lowest 23 bits over 2^23. Exact, because a probability has at most 24 bits.
     const float bound = dropout.probability * 8388608.0f;
     threshold_ = static_cast<uint32_t>(bound);
     threshold_ += static_cast<float>(threshold_) < bound;
     kept_ = static_cast<float>(1 / (1 - static_cast<double>(dropout.probability)));
   }
 
-  /** Elements [first, first + count). */
+  /** Draws elements [first, first + count). */
   void draw(uint64_t first, int64_t count, float* mask) const {
     constexpr int64_t kDrawn = 4 * kLanes;
     float drawn[kDrawn];
@@ -82,7 +82,7 @@ class DropoutMask {
     Words lane;
     for (int i = 0; i < kLanes; i++) lane[i] = i;
     const Words lower = lane + low(group);
-    // A lane past 2^32 has gone round to 0.
+    // A lane beyond 2^32 has wrapped around to 0.
     const Words over = bitsOf<Words>(lower < low(group) - Words{}) & 1;
     Words words[4] = {lower, over + high(group), Words{} + mixed_[2], Words{} + mixed_[3]};
     philox(words, mixed_[0], mixed_[1]);

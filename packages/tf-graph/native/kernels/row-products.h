@@ -1,5 +1,5 @@
-// Matrix products whose every row is computed in one order, whatever rows come with it: what a sequence gets among others is, bit for
-// bit, what it gets alone. Factors may be far larger than the cache; W is read once.
+// Matrix products that compute every row in a fixed order, independent of the other rows: a sequence gets the same result in a batch, bit
+// for bit, as alone. Factors may be much larger than the cache; W is read once.
 #pragma once
 #if defined(__FMA__)
 #include <immintrin.h>
@@ -12,7 +12,7 @@
 namespace graft {
 namespace {
 
-/** sum + a · b, rounded once where the processor can: left to itself, the compiler does that here and not there. */
+/** sum + a · b, rounded once if the CPU can: left to the compiler, some code would fuse and other code would not. */
 inline Vec addProduct(Vec sum, Vec a, Vec b) {
 #if defined(__AVX512F__)
   return bitsOf<Vec>(_mm512_fmadd_ps(bitsOf<__m512>(a), bitsOf<__m512>(b), bitsOf<__m512>(sum)));
@@ -25,7 +25,7 @@ inline Vec addProduct(Vec sum, Vec a, Vec b) {
 #endif
 }
 
-/** Rows of x and rows of W whose products stay in registers: 32 of them with AVX-512 and on ARM, 16 elsewhere. */
+/** Rows of x and rows of W whose products are kept in registers: there are 32 with AVX-512 and on ARM, and 16 elsewhere. */
 constexpr int kDotRows = 4;
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kDotColumns = 6;
@@ -41,7 +41,7 @@ inline void dots(const float* x, int64_t xStride, const float* w, int64_t wStrid
 #pragma GCC unroll 8
     for (int j = 0; j < Columns; j++) {
       row[j] = take(w + j * wStride + k);
-      // The rows that come next: they are not in any cache yet.
+      // Prefetches the following rows, which are not in any cache yet.
       __builtin_prefetch(w + (Columns + j) * wStride + k);
     }
 #pragma GCC unroll 8
@@ -78,12 +78,12 @@ inline void timesTransposed(const float* x, int64_t xStride, int64_t rows, const
   for (; m < columns; m++) dotsOfRows<1>(x, xStride, rows, w + m * wStride, wStride, K, y + m, yStride);
 }
 
-/** Of the last vector only the first `count` numbers are there. */
+/** The last vector has only `count` numbers. */
 template <int Rows, int Vectors>
 inline void sums(const float* x, int64_t xStride, const float* w, int64_t wStride, int64_t K, float* y, int64_t yStride,
                  int64_t count) {
   Vec sums[Rows][Vectors];
-  // With more vectors than one they are whole.
+  // If there are several vectors, all are complete.
   const int64_t n = Vectors > 1 ? kLanes : count;
 #pragma GCC unroll 8
   for (int i = 0; i < Rows; i++)
@@ -132,10 +132,10 @@ inline void rowProduct(const RowProduct& a, int64_t begin, int64_t end) {
   addTimes(a.x, a.in, a.rows, a.w + begin, a.out, end - begin, a.in, y, a.out);
 }
 
-/** Ranks that are summed up at once. */
+/** Number of ranks that are summed at a time. */
 constexpr int64_t kRanks = 64;
 
-/** Rows [begin, end); those of one adapter that come one after the other together. */
+/** Rows [begin, end); consecutive rows of one adapter are computed together. */
 inline void rowUpdates(const RowUpdates& a, int64_t begin, int64_t end) {
   float down[kDotRows * kRanks];
   for (int64_t n = begin; n < end;) {

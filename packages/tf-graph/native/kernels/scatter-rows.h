@@ -4,7 +4,7 @@
 namespace graft {
 namespace {
 
-/** Columns [begin, end): in the order of the index, so that a sum does not depend on who did what. */
+/** Columns [begin, end), in the order of the index, so that sums do not depend on the distribution over threads. */
 void scatterRows(const ScatterRows& a, int64_t begin, int64_t end) {
   const int64_t H = a.width;
   for (int64_t n = 0; n < a.rows; n++) std::memset(a.out + n * H + begin, 0, (end - begin) * sizeof(float));

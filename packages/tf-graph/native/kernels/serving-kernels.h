@@ -1,11 +1,11 @@
-// What serving computes: many sequences at once, each row as it would be alone.
+// Kernels of serving: many sequences at once, each row with the same result as alone.
 #pragma once
 
 #include "kernel.h"
 
 namespace graft {
 
-/** y (rows, out) = x (rows, in) · W, of W (in, out), or (out, in) when transposed: each row in the same order, alone or among others. */
+/** y (rows, out) = x (rows, in) · W, with W (in, out), or (out, in) if transposed: each row in the same order, alone or in a batch. */
 struct RowProduct {
   int64_t rows, in, out;
   bool transposed;
@@ -15,9 +15,9 @@ struct RowProduct {
 };
 
 /**
- * Updates of low rank, of another adapter for each row: to the columns [offsets[i], offsets[i + 1]) of y (N, width) is added
- * scale · (x Aᵀ) B of the `module[i]`th of the adapter's modules. `places` (adapters, modules, 3): where A (rank, in) and B (rank, out)
- * begin in the arena, and the rank, 0 for none. `owners` (N): each row's adapter; negative for none.
+ * Low-rank updates with a different adapter for each row: to the columns [offsets[i], offsets[i + 1]) of y (N, width) adds scale · (x Aᵀ) B
+ * of the adapter's module `module[i]`. `places` (adapters, modules, 3): offsets of A (rank, in) and B (rank, out) in the arena, and the
+ * rank, 0 for none. `owners` (N): each row's adapter; negative for none.
  */
 struct RowUpdates {
   int64_t in, width, count, modules;
@@ -31,12 +31,12 @@ struct RowUpdates {
   float* y;
 };
 
-/** A sequence of which the positions [begin, end) are new; `before` others are in the cache, in these blocks. */
+/** A sequence whose positions [begin, end) are new; `before` earlier ones are in the cache, in these blocks. */
 struct CachedSequence {
   int64_t begin, end, before;
   const int32_t* blocks;
 };
-/** Causal attention of new positions over a cache (blocks · blockRows, cacheWidth), in which a row holds all keys, then all values. */
+/** Causal attention of new positions over a cache (blocks · blockRows, cacheWidth); a cache row holds all keys, then all values. */
 struct CachedAttention {
   int64_t heads, kvHeads, headSize, half;
   float scale;
@@ -54,15 +54,15 @@ struct CachedTask {
   int64_t sequence, kvHead, first;
 };
 
-/** What serving computes, in float32. */
+/** Kernels of serving, in float32. */
 struct ServingKernels {
-  /** Parts are columns of y. */
+  /** The range is one of columns of y. */
   Kernel<RowProduct> rowProduct;
   Kernel<RowUpdates> rowUpdates;
   void (*cacheKeysAndValues)(const CachedAttention&, int64_t sequence);
   void (*cachedAttention)(const CachedAttention&, const CachedTask&, float* scratch);
   int64_t (*cachedAttentionScratch)(int64_t keys, int64_t headSize, int64_t group);
-  /** Queries of a task. */
+  /** Number of queries in a task. */
   int64_t block;
 };
 

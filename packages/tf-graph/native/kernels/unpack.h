@@ -1,4 +1,4 @@
-// Quantised weights as numbers. The arithmetic is that of bitsandbytes, in its order, so no product and sum may become one.
+// Unpacks quantised weights. The arithmetic equals that of bitsandbytes, in the same order, so no product and sum may be fused.
 #pragma once
 #include "vector.h"
 
@@ -27,7 +27,7 @@ typedef uint8_t Pairs __attribute__((vector_size(kLanes / 2)));
 typedef uint16_t Doubles __attribute__((vector_size(kLanes)));
 typedef uint8_t Codes __attribute__((vector_size(kLanes)));
 
-/** Of kLanes / 2 bytes, each with the earlier code in its upper half. */
+/** Decodes kLanes / 2 bytes, each with the earlier code in its upper half. */
 inline Vec normalFloats(const uint8_t* bytes) {
   Pairs pairs;
   std::memcpy(&pairs, bytes, sizeof(pairs));

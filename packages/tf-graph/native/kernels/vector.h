@@ -1,6 +1,6 @@
-// Vectors of the instruction set that this file is compiled for: kLanes float32 numbers at a time, with bfloat16 in memory where
-// asked. By the compiler's own vector types; intrinsics only where these have no word for it. Everything is static: the same
-// code exists once for each instruction set in one library, and the linker must not mix them.
+// Vectors of the instruction set for which this file is compiled: kLanes float32 numbers at a time, optionally stored as bfloat16. Uses the
+// compiler's vector types; intrinsics only for operations that these lack. Everything is static: the same code exists once for each
+// instruction set in one library, and the linker must not mix them.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
 inline Vec all(float x) { return x - Vec{}; }
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-/** n in whole vectors. */
+/** n rounded up to whole vectors. */
 inline int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 template <typename To, typename From>
@@ -44,7 +44,7 @@ inline To bitsOf(From from) {
 
 inline Vec widened(Halves h) { return bitsOf<Vec>(__builtin_convertvector(h, Words) << 16); }
 
-/** To the nearest bfloat16, ties to even; a NaN stays one. */
+/** Rounds to the nearest bfloat16, ties to even; a NaN stays a NaN. */
 inline Halves narrowed(Vec v) {
 #ifdef __AVX512BF16__
   return bitsOf<Halves>(_mm512_cvtneps_pbh(bitsOf<__m512>(v)));
@@ -72,7 +72,7 @@ inline void store(Bfloat16* p, Vec v) {
   std::memcpy(p, &h, sizeof(h));
 }
 
-/** The first `count` of a vector's numbers; the others read as 0 and are not written. */
+/** Loads or stores the first `count` of a vector's numbers; the others read as 0 and are not written. */
 template <typename T>
 inline Vec load(const T* p, int64_t count) {
   if (count == kLanes) return load(p);
@@ -88,7 +88,7 @@ inline void store(T* p, Vec v, int64_t count) {
   std::memcpy(p, part, count * sizeof(T));
 }
 
-/** body(i, count) for the numbers from 0 to n, a vector at a time; the last may hold fewer. */
+/** Calls body(i, count) for the numbers from 0 to n, a vector at a time; the last call may have fewer. */
 template <typename Body>
 inline void byVectors(int64_t n, Body body) {
   int64_t i = 0;
@@ -99,7 +99,7 @@ inline void byVectors(int64_t n, Body body) {
 inline Vec larger(Vec a, Vec b) { return a < b ? b : a; }
 inline Vec smaller(Vec a, Vec b) { return b < a ? b : a; }
 
-/** In one order whatever the compiler: halves onto halves. */
+/** Sums in a fixed order, whatever the compiler: halves are added to halves. */
 inline float sumOf(Vec v) {
   float lanes[kLanes];
   store(lanes, v);
@@ -124,15 +124,15 @@ inline Vec only(Vec v, int64_t from, int64_t to, float other = 0) {
 }
 
 /**
- * e^x to 2 units in the last place, within float32's normal numbers: x is taken into [−87.3, 88.3] first. 2^n · e^r with
- * |r| ≤ ln 2 / 2, and e^r by its Taylor series to r^7. A NaN stays one.
+ * e^x to 2 units in the last place, within float32's normal numbers: x is clamped to [−87.3, 88.3] first. Computed as 2^n · e^r with |r| ≤
+ * ln 2 / 2, and e^r by its Taylor series up to r^7. A NaN stays a NaN.
  */
 inline Vec exponential(Vec x) {
   x = x < all(-87.3f) ? all(-87.3f) : x;
   x = x > all(88.3f) ? all(88.3f) : x;
-  // Adding 1.5 · 2^23 leaves no bits for a fraction: the nearest whole number.
+  // Rounds to the nearest integer: after adding 1.5 · 2^23 there are no bits for a fraction.
   const Vec whole = (x * 1.44269504f + 12582912.f) - 12582912.f;
-  // ln 2 in two parts, of which the first has so few bits that its product is exact.
+  // ln 2 in two parts; the first has so few bits that its product is exact.
   const Vec r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
   Vec p = r * (1.0f / 5040) + 1.0f / 720;
   p = p * r + 1.0f / 120;
@@ -149,7 +149,7 @@ inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
 
 inline Vec magnitude(Vec x) { return bitsOf<Vec>(bitsOf<Words>(x) & 0x7fffffff); }
 
-/** By its continued fraction within ±0.6, where 1 − 2σ would cancel; to 3 units in the last place. A NaN stays one. */
+/** By its continued fraction within ±0.6, where 1 − 2σ would lose precision; to 3 units in the last place. A NaN stays a NaN. */
 inline Vec hyperbolicTangent(Vec x) {
   const Vec s = x * x;
   const Vec near = x * (10395.0f + s * (1260.0f + s * 21.0f)) / (10395.0f + s * (4725.0f + s * (210.0f + s)));

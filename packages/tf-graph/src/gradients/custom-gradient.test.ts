@@ -8,7 +8,7 @@ import { customGradient } from './custom-gradient.ts';
 const x = tf.tensor1d([0.3, -0.7, 1.1]);
 const y = tf.tensor1d([0.5, -0.2, 0.8]);
 
-/** `factor · Σ terms + offset`, of which the offset may be missing. */
+/** `factor · Σ terms + offset`, with an optional offset. */
 function weightedSum(factor: tf.Tensor, terms: tf.Tensor[], offset?: tf.Tensor): tf.Tensor {
   const sum = terms.reduce((a, b) => tf.add(a, b));
   return customGradient({

@@ -1,10 +1,10 @@
-// Operations with a gradient written by hand.
+// Operations with hand-written gradients.
 import { tf } from '../tensorflow.ts';
 
-/** Tensors by name: one, a list of them, or none. */
+/** Tensors by name: a tensor, a list of tensors, or undefined. */
 export type NamedTensors = Readonly<Record<string, tf.Tensor | readonly tf.Tensor[] | undefined>>;
 
-/** One gradient for each input, in its shape; null where none flows (ids, masks). */
+/** A gradient for each input, with the input's shape; null where no gradient flows (ids, masks). */
 export type Gradients<I extends NamedTensors> = {
   [N in keyof I]: I[N] extends tf.Tensor
     ? tf.Tensor | null
@@ -14,20 +14,20 @@ export type Gradients<I extends NamedTensors> = {
 };
 
 export interface CustomGradient<I extends NamedTensors, K extends NamedTensors> {
-  /** What gets a gradient. */
+  /** Tensors that get a gradient. */
   inputs: I;
   /**
-   * All that `gradient` reads: it stays in memory until the backward pass. Inputs that are not named here do not stay. A function is
-   * called after `value`, for what that computes besides.
+   * Tensors that `gradient` reads: they stay in memory until the backward pass. Inputs that are not listed here are freed. A function is
+   * called after `value`, for intermediate results of `value`.
    */
   keep: K | (() => K);
-  /** The result. How it is computed is not seen by the gradients around it. */
+  /** Computes the result. Surrounding gradients do not see how it is computed. */
   value(): tf.Tensor;
-  /** The inputs' gradients from the result's, `dy`. Reads tensors of the forward pass from `kept` only. */
+  /** Computes the gradients of the inputs from `dy`, the gradient of the result. Reads tensors of the forward pass only from `kept`. */
   gradient(dy: tf.Tensor, kept: K): Gradients<I>;
 }
 
-/** The tensor `value()`, whose gradients are `gradient` instead of those of the operations that computed it. */
+/** Returns `value()` as a tensor whose gradient is `gradient` instead of that of the operations in `value`. */
 export function customGradient<I extends NamedTensors, K extends NamedTensors>({
   inputs,
   keep,
@@ -36,7 +36,7 @@ export function customGradient<I extends NamedTensors, K extends NamedTensors>({
 }: CustomGradient<I, K>): tf.Tensor {
   const operation = tf.customGrad((...args) => {
     const save = args.at(-1) as tf.GradSaveFunc;
-    // A clone has an identity of its own, should `value` be an input or computed outside.
+    // The clone is a separate tensor, in case `value` returns an input or a tensor computed outside.
     const result = tf.clone(value());
     const kept = typeof keep === 'function' ? keep() : keep;
     save(Object.values(kept).flatMap(listed));
@@ -61,7 +61,7 @@ function listed<T extends tf.Tensor | null>(value: T | readonly T[] | undefined)
 
 const isList = <T>(value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
 
-/** The record `like` with its tensors replaced by `tensors`, in their order. */
+/** Returns a copy of `like` whose tensors are replaced by `tensors`, in order. */
 function replaced<K extends NamedTensors>(like: K, tensors: readonly tf.Tensor[]): K {
   const rest = [...tensors];
   const entries = Object.entries(like).map(([name, value]) => {

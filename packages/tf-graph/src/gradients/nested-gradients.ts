@@ -1,7 +1,7 @@
 // Gradients inside a custom gradient (or inside its forward function), as gradient checkpointing needs them.
 import { tf } from '../tensorflow.ts';
 
-/** tfjs's tape: recorded while gradientDepth > 0 and kernelDepth is 0, dropped when a tf.grads at depth 0 ends. */
+/** State of tfjs's tape: recorded while gradientDepth > 0 and kernelDepth is 0, dropped when a tf.grads at depth 0 ends. */
 interface EngineState {
   activeTape: object[] | null;
   gradientDepth: number;
@@ -9,8 +9,8 @@ interface EngineState {
 }
 
 /**
- * Runs `body`, which may call tf.grads and its kin, on a tape of its own and leaves the outer tape as it was. What it
- * returns is first order: the outer tape does not see how it was computed.
+ * Runs `body`, which may call tf.grads and similar functions, with a separate tape, and then restores the outer tape. The result supports
+ * only first-order gradients: the outer tape does not see how it was computed.
  */
 export function withNestedGradients<T>(body: () => T): T {
   const state = tf.engine().state as unknown as EngineState;
@@ -23,7 +23,7 @@ export function withNestedGradients<T>(body: () => T): T {
   }
 }
 
-/** tf.grads that may be used inside a custom gradient. An input that `f` does not read has a gradient of zeros. */
+/** A tf.grads for use inside a custom gradient. The gradient of an input that `f` does not read is zero. */
 export function nestedGrads<I extends [...tf.Tensor[]]>(
   f: (...inputs: I) => tf.Tensor,
 ): (inputs: I, dy?: tf.Tensor) => { [N in keyof I]: tf.Tensor } {

@@ -1,14 +1,14 @@
-// What TensorFlow's allocators did in one run of a session, and where its nodes ran, from what a traced run gives.
+// Memory that TensorFlow's allocators used in one run of a session, and the devices of its nodes, from the metadata of a traced run.
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 
-/** Of one node, as it was named after TensorFlow optimized the graph. */
+/** Allocations of one node, named as after TensorFlow's graph optimization. */
 export interface NodeAllocations {
   node: string;
-  /** Bytes that were taken, or given back where they are negative; microseconds of the system's clock. */
+  /** Bytes allocated, or freed if negative, with the system time in microseconds. */
   records: { time: number; bytes: number }[];
 }
 
-/** A node of the graph that ran, after TensorFlow placed and optimized it. */
+/** A node that ran, after TensorFlow placed and optimized the graph. */
 export interface PlacedNode {
   op: string;
   /** "/job:localhost/…/device:GPU:0". */
@@ -16,27 +16,27 @@ export interface PlacedNode {
 }
 
 export interface Allocations {
-  /** The most that was taken and not given back at once, in bytes. What a variable keeps counts from the node that made it. */
+  /** Peak of the allocated bytes. The memory of a variable's value counts for the node that computed it. */
   peak: number;
   nodes: NodeAllocations[];
-  /** All nodes, those that copy between devices included. */
+  /** All nodes, including those that copy between devices. */
   placed: PlacedNode[];
 }
 
 const SOFTWARE_TRACE = 1;
 
-/** RunOptions of a traced run. */
+/** Returns the RunOptions of a traced run. */
 export function traced(inOneThread: boolean): Uint8Array {
   // output_partition_graphs: each device's part of the graph.
   const options = new BinaryWriter().tag(1, 0).int32(SOFTWARE_TRACE).tag(5, 0).bool(true);
-  // inter_op_thread_pool: the thread that called runs all nodes.
+  // inter_op_thread_pool: the calling thread runs all nodes.
   if (inOneThread) options.tag(3, 0).int32(-1);
   return options.finish();
 }
 
 /**
- * From RunMetadata (config.proto), StepStats and AllocatorMemoryUsed (step_stats.proto), and NodeDef (node_def.proto). `device`: only
- * what was allocated on devices whose names contain it.
+ * Reads allocations from RunMetadata (config.proto), which contains StepStats and AllocatorMemoryUsed (step_stats.proto) and NodeDef
+ * (node_def.proto). `device`: only allocations on devices whose names contain it.
  */
 export function allocationsOf(metadata: Uint8Array, device = ''): Allocations {
   const nodes = fieldsOf(metadata, 1)
@@ -63,7 +63,7 @@ function nodeOf(stats: Uint8Array): NodeAllocations {
   return { node: textOf(stats, 1), records };
 }
 
-/** Every message or string in a field. */
+/** Returns every message or string in a field. */
 function fieldsOf(message: Uint8Array, wanted: number): Uint8Array[] {
   const found: Uint8Array[] = [];
   const reader = new BinaryReader(message);
@@ -75,11 +75,11 @@ function fieldsOf(message: Uint8Array, wanted: number): Uint8Array[] {
   return found;
 }
 
-/** Of a string; empty where it is not there. */
+/** Returns a string field; empty if absent. */
 const textOf = (message: Uint8Array, wanted: number): string =>
   new TextDecoder().decode(fieldsOf(message, wanted)[0]);
 
-/** Of an int64; 0 where it is not there. */
+/** Returns an int64 field; 0 if absent. */
 function numberOf(message: Uint8Array, wanted: number): number {
   const reader = new BinaryReader(message);
   while (reader.pos < reader.len) {

@@ -1,4 +1,4 @@
-// Attributes of TensorFlow ops, in the form tfjs-node's binding takes: { name, type, value }.
+// Attributes of TensorFlow ops, in the format of tfjs-node's binding: { name, type, value }.
 import { codeOf, type DType, isDType } from '../dtypes.ts';
 
 /** TF_AttrType of c_api.h. */
@@ -10,7 +10,7 @@ export interface Attr {
   value: boolean | number | string | number[] | object;
 }
 
-/** A constant's value: little-endian bytes. */
+/** The value of a constant, as little-endian bytes. */
 export interface TensorValue {
   dtype: number;
   shape: readonly number[];
@@ -32,7 +32,7 @@ export const attr = {
   bool: (name: string, value: boolean): Attr => ({ name, type: attrType.bool, value }),
   string: (name: string, value: string): Attr => ({ name, type: attrType.string, value }),
   shape: (name: string, value: number[]): Attr => ({ name, type: attrType.shape, value }),
-  /** The node is computed there, or the run fails: TensorFlow places others as it likes. */
+  /** Pins the node to a device; if that is impossible, the run fails. TensorFlow places other nodes as it likes. */
   device: (kind: 'cpu' | 'gpu'): Attr => ({
     name: '_device',
     type: attrType.string,

@@ -1,8 +1,8 @@
-// Which outputs of TensorFlow's operations take no memory of their own: they are an input's, or may be written over one.
+// Outputs of TensorFlow ops that need no separate memory, because they alias an input or may overwrite one.
 import { sizeOf } from '../dtypes.ts';
 import type { RecordedNode, RecordedOutput } from './recording.ts';
 
-/** Give their input as another shape or name. */
+/** Ops that return their input with another shape or name. */
 const ALIASES = new Set([
   'Identity',
   'Reshape',
@@ -13,13 +13,13 @@ const ALIASES = new Set([
   'Bitcast',
 ]);
 
-/** Cut along the first axis they give a part of their input's memory, which stays as long as one of its parts. */
+/** Ops whose output, when cut along the first axis, is a part of the input's memory, which lives as long as one of its parts. */
 const CUTS = new Set(['Slice', 'StridedSlice', 'Split', 'SplitV', 'Unpack']);
 
-/** Give their input where there is nothing to do. */
+/** Ops that return their input if they have no effect. */
 const NEEDLESS = new Set(['BroadcastTo', 'Max', 'Mean', 'Min', 'Prod', 'Sum', 'Tile']);
 
-/** Write over an input that nobody else needs, where it has the output's size and type. */
+/** Ops that overwrite an input that no other node needs, if it has the output's size and type. */
 const UNARY = [
   'Abs',
   'Ceil',
@@ -75,14 +75,14 @@ const inPlace = new Map<string, readonly number[]>([
   ...BINARY.map((op) => [op, [0, 1]] as const),
 ]);
 
-/** Bytes of the largest result that TensorFlow computes once of constants, before the first run. */
+/** Maximum bytes of a result that TensorFlow's constant folding precomputes before the first run. */
 const FOLDED = 10 << 20;
 
-/** Operations whose results are the same at every run if their inputs are. */
+/** Returns whether TensorFlow would precompute the op if its inputs are constants. */
 export const foldsAway = ({ op, inputs, controls }: RecordedNode, bytes: number): boolean =>
   inputs.length > 0 && controls.length === 0 && bytes <= FOLDED && !op.startsWith('Stateless');
 
-/** The number of the input whose memory output `i` is; null for none. `outputOf` finds what an input is. */
+/** Returns the index of the input whose memory output `i` aliases, or null. `outputOf` returns the output behind an input. */
 export function sharedInput(
   { op, inputs, outputs }: RecordedNode,
   i: number,
@@ -93,7 +93,7 @@ export function sharedInput(
   const [from, to] = [outputOf(inputs[at]!).shape ?? [], outputs[i]!.shape ?? []];
   if (NEEDLESS.has(op)) return sizeOf(from) === sizeOf(to) ? at : null;
   if (!CUTS.has(op)) return null;
-  // What Unpack takes apart has an axis less.
+  // Unpack removes the first axis.
   const rest = op === 'Unpack' ? to : to.slice(to.length - from.length + 1);
   return from.length > 0 && isEqual(rest, from.slice(1)) ? at : null;
 }
@@ -101,7 +101,7 @@ export function sharedInput(
 const isEqual = (a: readonly number[], b: readonly number[]) =>
   a.length === b.length && a.every((size, i) => size === b[i]);
 
-/** Inputs that output `i` may be written over, the first that can be. */
+/** Returns the inputs that output `i` may overwrite, in order of preference. */
 export function changesInPlace({ op, inputs }: RecordedNode, i: number): readonly number[] {
   if (op === 'AddN') return inputs.map((_, at) => at);
   if (op === 'SelectV2' || op === 'Select') return [1, 2];

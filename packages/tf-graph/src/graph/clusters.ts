@@ -1,18 +1,18 @@
-// What XLA makes programs of. A program's kernels are few and large, where each stock operation is one launch or more.
+// Clusters that XLA compiles to programs. A program has few, large kernels, while each stock operation has at least one launch.
 import type { NodeAttr } from './attributes.ts';
 import { attr } from './attributes.ts';
 
 /**
- * XLA draws other numbers of the same seeds. Outside its programs a run's random numbers are those of the stock operations, so that
- * both sets learn the same but for rounding.
+ * Ops that are not compiled, because XLA draws other random numbers for the same seeds. Outside XLA's programs the random numbers of a run
+ * are those of the stock operations, so that both kernel sets train identically up to rounding.
  */
 const DRAWS = new Set(['StatelessRandomUniform']);
 
 let current: string | null = null;
 
 /**
- * Nodes that are traced in `body` are compiled apart from those around it. XLA joins what is computed twice within one program and
- * heeds no control inputs there: a block that is computed again, so that less is in memory, must be in another than the first time.
+ * Compiles nodes traced in `body` separately from those around it. Within one program, XLA merges duplicate computations and ignores
+ * control inputs: a block that is recomputed to save memory must be in a different cluster than the first computation.
  */
 export function withinCluster<T>(name: string, body: () => T): T {
   const outer = current;
@@ -24,7 +24,7 @@ export function withinCluster<T>(name: string, body: () => T): T {
   }
 }
 
-/** Attributes that ask for a node of a compiled program to be in the present cluster, or in `otherwise` outside of all. */
+/** Attributes that assign a compiled node to the current cluster, or to `otherwise` outside of clusters. */
 export function clusterAttrs(op: string, otherwise: string): NodeAttr[] {
   if (DRAWS.has(op)) return [];
   return [attr.bool('_XlaCompile', true), attr.string('_XlaScope', current ?? otherwise)];

@@ -3,14 +3,14 @@ import { codeOf, type DType, dtypeOfCode, type TypedArray } from '../dtypes.ts';
 import { type InferredOutput, sessions } from '../tensorflow.ts';
 import type { NodeAttr } from './attributes.ts';
 
-/** A value on its way into the session: a native copy of an array. */
+/** A value to be passed to the session: a native copy of an array. */
 export type Feed = object & { readonly feed: unique symbol };
 
 export function createFeed(dtype: DType, shape: readonly number[], data: TypedArray): Feed {
   return sessions.createFeed(codeOf(dtype), [...shape], data) as Feed;
 }
 
-/** For feeds that no run takes. */
+/** Deletes a feed that is not passed to a run. */
 export const deleteFeed = (feed: Feed): void => sessions.deleteFeed(feed);
 
 export type NodeInput = string | readonly string[];
@@ -24,8 +24,8 @@ export class GraphSession {
   #session: object | null = sessions.createSession();
 
   /**
-   * Adds a node. An input is "node:output", a list of them, or "^node" for a control input; control inputs come last. Returns
-   * what TensorFlow infers of its outputs; throws what TensorFlow finds wrong.
+   * Adds a node. An input is "node:output", a list of them, or "^node" for a control input; control inputs come last. Returns the types and
+   * shapes that TensorFlow infers for its outputs; throws TensorFlow's errors.
    */
   addNode(
     op: string,
@@ -36,7 +36,7 @@ export class GraphSession {
     return sessions.addNode(this.#open(), op, name, inputs, attrs);
   }
 
-  /** One run; deletes the feeds. Names are "node:output". */
+  /** Runs the graph once and deletes the feeds. Names are "node:output". */
   run(feeds: readonly (readonly [name: string, feed: Feed])[], fetches: readonly string[]): Fetched[] {
     try {
       const names = feeds.map(([name]) => name);
@@ -49,7 +49,7 @@ export class GraphSession {
     }
   }
 
-  /** One run with RunOptions, of which the RunMetadata are wanted (config.proto); deletes the feeds. */
+  /** Runs the graph once with RunOptions and returns the RunMetadata (config.proto); deletes the feeds. */
   trace(
     feeds: readonly (readonly [name: string, feed: Feed])[],
     fetches: readonly string[],
@@ -64,7 +64,7 @@ export class GraphSession {
     }
   }
 
-  /** One run in another thread, for what TensorFlow does before it computes; whether it comes to its end is not told. Takes the feeds. */
+  /** Runs the graph once in another thread, to let TensorFlow prepare it; resolves even if the run fails. Takes ownership of the feeds. */
   async prepare(
     feeds: readonly (readonly [name: string, feed: Feed])[],
     fetches: readonly string[],
@@ -74,7 +74,7 @@ export class GraphSession {
     await sessions.prepareSession(this.#open(), names, values, [...fetches]);
   }
 
-  /** Frees the variables. Throws while it is prepared. */
+  /** Frees the variables. Throws while `prepare` is running. */
   close(): void {
     if (this.#session) sessions.closeSession(this.#session);
     this.#session = null;

@@ -1,4 +1,4 @@
-// Names the nodes of a session's graph, and shares its constants.
+// Assigns node names in a session's graph, and shares equal constants.
 import { createHash } from 'node:crypto';
 import { toBfloat16 } from '../bfloat16.ts';
 import { codeOf, type DType, sizeOf, type VisibleDType } from '../dtypes.ts';
@@ -8,17 +8,17 @@ import { clusterAttrs } from './clusters.ts';
 import type { GraphSession, NodeInput } from './graph-session.ts';
 import { type GraphRecord, recordOfGraph } from './recording.ts';
 
-/** A tensor with a value: made on the host while tracing (tf.scalar, tf.tensor, tf.ones). */
+/** The value of a tensor that was created on the host while tracing (tf.scalar, tf.tensor, tf.ones). */
 export interface HostValue {
   values: ArrayLike<number> | ArrayLike<boolean>;
   shape: number[];
   dtype: VisibleDType;
 }
 
-/** A uniform constant of more elements than this becomes a Fill, which takes no space in the file. */
+/** A uniform constant with more elements than this becomes a Fill op, which takes no space in the graph. */
 const fillThreshold = 64;
 
-/** A node of the graph, and what TensorFlow infers of its outputs. */
+/** A node of the graph, with the types and shapes that TensorFlow infers for its outputs. */
 export interface GraphNode {
   name: string;
   outputs: InferredOutput[];
@@ -33,18 +33,18 @@ export class Graph {
   #scope = '';
   #names = new Set<string>();
 
-  /** With `compiled` XLA makes a program of each cluster of nodes that it knows. */
+  /** With `compiled`, XLA compiles each cluster of nodes that it supports. */
   constructor(session: GraphSession, compiled = false) {
     this.#session = session;
     this.#compiled = compiled;
   }
 
-  /** Says which nodes a run of a function is fed and asked for. */
+  /** Records which nodes a run of a function feeds and fetches. */
   endFunction(name: string, feeds: string[], fetches: string[]): void {
     this.#record?.addFunction(name, feeds, fetches);
   }
 
-  /** Nodes made inside `body` are named `scope/…`. */
+  /** Names nodes created inside `body` `scope/…`. */
   within<T>(scope: string, body: () => T): T {
     const outer = this.#scope;
     this.#scope = this.#unique(clean(scope));
@@ -55,13 +55,13 @@ export class Graph {
     }
   }
 
-  /** Adds a node, called `name` if that is given and free. Inputs as GraphSession.addNode takes them. */
+  /** Adds a node, called `name` if that is given and unused. Inputs are those of GraphSession.addNode. */
   node(op: string, inputs: readonly NodeInput[], attrs: readonly NodeAttr[], name?: string): GraphNode {
     const base = name === undefined ? `${op}_${this.#count}` : clean(name);
     return this.#add(op, inputs, attrs, this.#scope ? `${this.#scope}/${base}` : base);
   }
 
-  /** "node:0" of a scalar that exists once the control inputs `after` have run. */
+  /** Returns "node:0" of a scalar that is available once the control inputs `after` have run. */
   done(after: readonly string[], name: string): string {
     const tensor = { dtype: codeOf('int32'), shape: [], content: new Uint8Array(4) };
     return `${this.node('Const', after, [attr.type('dtype', 'int32'), { name: 'value', tensor }], name).name}:0`;
@@ -78,7 +78,7 @@ export class Graph {
     return { name, outputs };
   }
 
-  /** "node:0" of a constant holding `host` as `dtype`; equal constants are one node. */
+  /** Returns "node:0" of a constant with the values `host` as `dtype`; equal constants share a node. */
   constant(host: HostValue, dtype: DType): string {
     const size = sizeOf(host.shape);
     if (size > fillThreshold && isUniform(host.values)) {
@@ -105,7 +105,7 @@ export class Graph {
     );
   }
 
-  /** A node outside any function's scope, since several may use it. */
+  /** Adds a node outside any function's scope, since several functions may use it. */
   #unscoped(op: string, inputs: string[], attrs: NodeAttr[]): string {
     return this.#add(op, inputs, attrs, `shared/${op}_${this.#count}`).name;
   }
@@ -127,7 +127,7 @@ export class Graph {
   }
 }
 
-/** TensorFlow's node names: letters, digits and _ . - / after a first letter, digit or dot. */
+/** Converts to a valid node name: letters, digits and _ . - / after a first letter, digit or dot. */
 const clean = (name: string) => name.replace(/[^A-Za-z0-9_.\-/]/g, '_').replace(/^[^A-Za-z0-9.]/, 'x$&');
 
 function isUniform(values: HostValue['values']): boolean {
@@ -136,7 +136,7 @@ function isUniform(values: HostValue['values']): boolean {
   return true;
 }
 
-/** Little-endian bytes of `values` as `dtype`. */
+/** Encodes `values` as little-endian bytes of `dtype`. */
 function encode(values: HostValue['values'], dtype: DType): Uint8Array {
   const numbers = values as ArrayLike<number>;
   const typed = () => {

@@ -9,12 +9,12 @@ import { liveMemory } from './live-memory.ts';
 import { recordFunctions } from './recording.ts';
 
 const x = { x: { shape: [256, 256], dtype: 'float32' } } as const;
-/** Bytes of a matrix like x. */
+/** Bytes of a matrix with the shape of x. */
 const M = 4 * 256 * 256;
 
 type Body = (given: InputTensors<typeof x>, w: ReturnType<ProgramBuilder['variable']>) => tf.Tensor;
 
-/** What the walk says of `body`, and the most that TensorFlow allocated at once for it. */
+/** Returns the estimate of `liveMemory` for `body`, and the peak that TensorFlow allocated. */
 async function walked(body: Body) {
   const builder = new ProgramBuilder();
   const w = builder.variable({ name: 'w', shape: [256, 256] });
@@ -31,7 +31,7 @@ async function walked(body: Body) {
   }
 }
 
-// What is fed is counted, too, and is not the session's to allocate.
+// The estimate includes fed values, which the session does not allocate.
 const cases: [string, number, Body][] = [
   ['a variable that is read is not copied', M, ({ x }, w) => tf.matMul(x, w.read())],
   ['what is computed from one number after the other is one piece', M, ({ x }) => tf.exp(tf.sin(tf.cos(x)))],
@@ -66,7 +66,7 @@ for (const [name, peak, body] of cases)
   test(`live memory: ${name}`, async () => {
     const { peak: walk, allocated, live } = await walked(body);
     assert.equal(walk - M, peak, `${allocated} allocated`);
-    // Products have a little room of their own on a processor.
+    // On a CPU, matrix products use some scratch memory.
     assert.ok(allocated >= peak && allocated < 1.02 * peak, `${allocated} allocated of ${peak}`);
     assert.equal(
       live.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -1,7 +1,7 @@
-// How much of a recorded function is in memory at once. A walk over its nodes in the order in which TensorFlow's executor runs them where
-// each only starts work of a device, as on a GPU: in one thread, first in, first out. A node is ready once its last input or control
-// input is, and waits behind those that were ready before; nodes without inputs come first, as they were added. With more threads, as on
-// a processor, an order may differ from this one wherever nothing makes one node wait for another.
+// Estimates the peak memory of a recorded function. Walks over its nodes in the order in which TensorFlow's executor runs them if each node
+// only enqueues work of a device, as on a GPU: in one thread, first in, first out. A node is ready once its last input or control input is,
+// and is queued behind nodes that were ready before; nodes without inputs come first, in the order in which they were added. With more
+// threads, as on a CPU, the order may differ wherever no node waits for another.
 import { bytesOf, dtypeOfCode, sizeOf } from '../dtypes.ts';
 import type { Attr } from './attributes.ts';
 import { changesInPlace, foldsAway, sharedInput } from './buffer-sharing.ts';
@@ -9,7 +9,7 @@ import { mergeEqual } from './merge-equal.ts';
 import { nodeOf, type RecordedFunction, type RecordedNode, type RecordedOutput } from './recording.ts';
 
 export interface LiveTensor {
-  /** Of the output that allocated it. */
+  /** Node whose output allocated the memory. */
   node: string;
   op: string;
   dtype: string;
@@ -18,26 +18,26 @@ export interface LiveTensor {
 }
 
 export interface LiveMemory {
-  /** Of the variables that the function reads or writes, and of the constants that it has. They live as long as the session. */
+  /** Bytes of the variables that the function accesses, and of its constants. They live as long as the session. */
   variables: number;
   constants: number;
-  /** The most that is there besides at once, what is fed included, in bytes. */
+  /** Peak of the other bytes, including fed values. */
   peak: number;
-  /** The node that runs then. */
+  /** The node that runs at the peak. */
   at: string;
-  /** What is there then, the largest first. */
+  /** Tensors that are live at the peak, the largest first. */
   live: LiveTensor[];
 }
 
 export interface LiveOptions {
-  /** What each allocation is rounded up to: 256 bytes by TensorFlow's allocator for GPUs. */
+  /** Bytes to which each allocation is rounded up: 256 in TensorFlow's allocator for GPUs. */
   granularity?: number;
 }
 
-/** A piece of memory that tensors share. */
+/** A memory block that tensors share. */
 interface Buffer extends LiveTensor {
   kind: 'temporary' | 'variable' | 'constant';
-  /** Inputs of nodes that have not run, and holders without an end. */
+  /** Number of inputs of nodes that have not run yet, plus holders that never release the block. */
   holders: number;
 }
 
@@ -49,11 +49,11 @@ class Walk {
   readonly #fn: RecordedFunction;
   readonly #granularity: number;
   readonly #byName: Map<string, RecordedNode>;
-  /** How many nodes read each output. */
+  /** Number of readers of each output. */
   readonly #readers = new Map<string, number>();
-  /** Of "node:output". */
+  /** Keyed by "node:output". */
   readonly #buffers = new Map<string, Buffer>();
-  /** Those of variables are found by their handles. */
+  /** Buffers of variables, keyed by their handles. */
   readonly #variables = new Map<string, Buffer>();
   readonly #live = new Set<Buffer>();
   #now = 0;
@@ -91,7 +91,7 @@ class Walk {
     };
   }
 
-  /** The outputs take memory while the inputs are there still. */
+  /** Allocates the outputs while the inputs are still live. */
   #begin(node: RecordedNode): void {
     node.outputs.forEach((output, i) => {
       const ref = `${node.name}:${i}`;
@@ -104,7 +104,7 @@ class Walk {
   }
 
   #end({ name, op, inputs, outputs }: RecordedNode): void {
-    // The value takes the place of what the variable held, which is as large and goes.
+    // The assigned value replaces the variable's old value, which has the same size and is freed.
     if (op === 'AssignVariableOp') this.#free(this.#buffers.get(inputs[1]!)!);
     for (const ref of inputs) {
       const buffer = this.#buffers.get(ref);
@@ -131,7 +131,7 @@ class Walk {
     if (this.#live.delete(buffer)) this.#now -= buffer.bytes;
   }
 
-  /** Null for what takes no memory of its own: a variable's handle. */
+  /** Returns null for an output without memory: a variable's handle. */
   #bufferFor(node: RecordedNode, output: RecordedOutput, i: number): Buffer | null {
     const { op, inputs } = node;
     if (op === 'VarHandleOp') {
@@ -144,7 +144,7 @@ class Walk {
     if (op === 'ReadVariableOp') return this.#variables.get(inputs[0]!)!;
     const given = inputs.map((ref) => this.#buffers.get(ref));
     const own = this.#made(node, output, 'temporary');
-    // What is fed stays until the run ends.
+    // Fed values live until the run ends.
     if (op === 'Placeholder') return { ...own, holders: 1 };
     if (op === 'Const' || (foldsAway(node, own.bytes) && given.every((each) => each?.kind === 'constant')))
       return { ...own, kind: 'constant' };
@@ -154,7 +154,7 @@ class Walk {
     return taken === undefined ? own : given[taken]!;
   }
 
-  /** Whether this node is the only one that still needs an input, whose memory its output fits exactly. */
+  /** Returns whether this node is the last user of an input whose memory fits its output exactly. */
   #canBeTaken({ inputs }: RecordedNode, at: number, output: RecordedOutput): boolean {
     const ref = inputs[at]!;
     const buffer = this.#buffers.get(ref);
@@ -179,7 +179,7 @@ class Walk {
   }
 }
 
-/** The nodes as the executor takes them. */
+/** Yields the nodes in the order of the executor. */
 function* inOrder(nodes: readonly RecordedNode[]): Generator<RecordedNode> {
   const after = new Map<string, RecordedNode[]>(nodes.map(({ name }) => [name, []]));
   const missing = new Map<string, number>();

@@ -1,15 +1,14 @@
 import { nodeOf, type RecordedFunction, type RecordedNode } from './recording.ts';
 
-/** Operations that are never one: they are fed, hold a value or read one that may change. */
+/** Ops that are never merged: they are fed, hold a value, or read a value that may change. */
 const STATEFUL = /^(Placeholder|VarHandleOp|ReadVariableOp|Assign|Resource|Random|Graft)/;
 
 /**
- * The function with nodes that compute the same as one, as TensorFlow makes them before it runs a graph: of the same operation, inputs,
- * attributes and control inputs.
+ * Merges nodes that compute the same, with the same op, inputs, attributes and control inputs, as TensorFlow does before it runs a graph.
  */
 export function mergeEqual(fn: RecordedFunction): RecordedFunction {
   const known = new Map<string, string>();
-  /** What stands for each node. */
+  /** The node that replaces each node. */
   const names = new Map<string, string>();
   const ofRef = (ref: string) => {
     const node = nodeOf(ref);

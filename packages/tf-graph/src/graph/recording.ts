@@ -1,5 +1,5 @@
-// What a program's graph is made of, for checks that read a graph instead of running it: which ops have a kernel on a device, and how
-// much is in memory at once. Nothing is recorded unless somebody asks for it.
+// Records the nodes of a program's graph, for checks that analyse a graph instead of running it: which ops have a kernel on a device, and
+// the peak memory. Nothing is recorded outside of `recordFunctions`.
 import { type DType, dtypeOfCode } from '../dtypes.ts';
 import type { InferredOutput } from '../tensorflow.ts';
 import type { NodeAttr } from './attributes.ts';
@@ -8,7 +8,7 @@ import type { NodeInput } from './graph-session.ts';
 export interface RecordedOutput {
   /** `resource`: a variable's handle, which holds no numbers. */
   dtype: DType | 'resource';
-  /** -1 is a size that is not known; null: not even the rank is. */
+  /** -1 is an unknown size; null: the rank is unknown. */
   shape: number[] | null;
 }
 
@@ -16,9 +16,9 @@ export interface RecordedOutput {
 export interface RecordedNode {
   name: string;
   op: string;
-  /** "node:output" each; those of a list lie beside the others. */
+  /** Each "node:output"; the elements of list inputs are separate entries. */
   inputs: string[];
-  /** Names of the nodes that run first. */
+  /** Names of the nodes that must run first. */
   controls: string[];
   attrs: readonly NodeAttr[];
   outputs: RecordedOutput[];
@@ -27,13 +27,13 @@ export interface RecordedNode {
 /** A function of a program with the nodes that a run of it needs, each after its inputs. */
 export interface RecordedFunction {
   name: string;
-  /** "node:0" each. */
+  /** Each "node:0". */
   feeds: string[];
   fetches: string[];
   nodes: RecordedNode[];
 }
 
-/** What is recorded of one program's graph. */
+/** Record of one program's graph. */
 class GraphRecord {
   readonly #nodes = new Map<string, RecordedNode>();
   readonly #functions: Omit<RecordedFunction, 'nodes'>[] = [];
@@ -60,7 +60,7 @@ class GraphRecord {
     return this.#functions.map((fn) => ({ ...fn, nodes: this.#needed(fn.fetches) }));
   }
 
-  /** Nodes are added after their inputs, so the order of adding is one in which they can run. */
+  /** Returns the needed nodes. They were added after their inputs, so the order of addition is a valid order of execution. */
   #needed(fetches: readonly string[]): RecordedNode[] {
     const needed = new Set<string>();
     const open = fetches.map(nodeOf);
@@ -80,12 +80,12 @@ export type { GraphRecord };
 const RESOURCE = 20;
 const storedAs = (code: number): DType | 'resource' => (code === RESOURCE ? 'resource' : dtypeOfCode(code));
 
-/** The node of "node:output". */
+/** Returns the node of "node:output". */
 export const nodeOf = (ref: string): string => ref.slice(0, ref.lastIndexOf(':'));
 
 let records: GraphRecord[] | null = null;
 
-/** The record of a graph that is begun now; null where nothing is recorded. */
+/** Returns the record for a new graph; null if nothing is recorded. */
 export function recordOfGraph(): GraphRecord | null {
   if (!records) return null;
   const record = new GraphRecord();
@@ -93,7 +93,7 @@ export function recordOfGraph(): GraphRecord | null {
   return record;
 }
 
-/** The functions of every program that `body` builds, in the order in which they were built. One body at a time. */
+/** Returns the functions of every program that `body` builds, in order. Only one call at a time. */
 export async function recordFunctions(body: () => Promise<unknown>): Promise<RecordedFunction[]> {
   if (records) throw new Error('graphs are being recorded already');
   const own: GraphRecord[] = [];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
-// Trains a little: a product, a chain of elementwise operations that XLA joins, random numbers, gradients, and a variable that is assigned.
+// Trains briefly: a product, a chain of elementwise operations that XLA fuses, random numbers, gradients, and an assigned variable.
 const training = (compiled: boolean) => `
   import { attr, ProgramBuilder, rawOp, tf } from '@graft/tf-graph';
   const builder = new ProgramBuilder();
@@ -24,7 +24,7 @@ const training = (compiled: boolean) => `
   program.close();
 `;
 
-/** The losses, and whether XLA made a program of any nodes: TensorFlow says so once, in its log. */
+/** Returns the losses, and whether XLA compiled any nodes: TensorFlow logs that once. */
 function trained(compiled: boolean) {
   const { stdout, stderr } = spawnSync(
     process.execPath,

@@ -9,7 +9,7 @@ import { tf } from '../tensorflow.ts';
 import { withControlDependency } from './raw-op.ts';
 import { symbolicBackend } from './symbolic-backend.ts';
 
-// Eight weights of 32 MiB as stored, 64 MiB unpacked. Read after the product so far, one unpacked copy lives at a time.
+// Eight weights of 32 MiB as stored, 64 MiB unpacked. If each is read after the previous product, one unpacked copy lives at a time.
 const SHAPE = [1 << 12, 1 << 12];
 const WEIGHTS = 8;
 const MIB = 1 << 20;
@@ -22,13 +22,13 @@ class RecordedSession extends GraphSession {
   }
 }
 
-/** Peak memory in bytes of a process that unpacks every weight in turn. */
+/** Returns the peak memory in bytes of a process that unpacks every weight in turn. */
 async function peak(inTurn: boolean): Promise<number> {
   const builder = new ProgramBuilder();
   const weights = Array.from({ length: WEIGHTS }, (_, i) =>
     builder.variable({ name: `w${i}`, shape: SHAPE, dtype: 'bfloat16' }),
   );
-  // Each product needs the one before, so that unpacked weights which do not wait for it have to be kept.
+  // Each product needs the previous one, so weights that were unpacked early must be kept.
   const product = builder.function('run', { x: { shape: [SHAPE[0]!, 1], dtype: 'float32' } }, ({ x }) => ({
     y: weights.reduce((y, w) => tf.matMul(w.read(inTurn ? { after: [y] } : {}), y), x),
   }));

@@ -1,4 +1,4 @@
-// The eager side: the same ops at once on tfjs-node's backend, with storage types tfjs does not know.
+// Eager mode: executes the same ops immediately on tfjs-node's backend, with storage types that tfjs does not know.
 import { codeOf, type DType, dtypeOfCode, sizeOf, type TypedArray, visibleOf } from '../dtypes.ts';
 
 import { type Attr, attr } from '../graph/attributes.ts';
@@ -30,7 +30,7 @@ export function executeEagerly(op: string, given: Attr[], inputs: tf.TensorInfo[
     .map(register);
 }
 
-/** A tensor of `dtype` holding a copy of `data`. */
+/** Creates a tensor of `dtype` with a copy of `data`. */
 export function eagerTensor(dtype: DType, shape: readonly number[], data: TypedArray): tf.Tensor {
   return register({
     id: createHostTensor(dtype, shape, data),
@@ -61,10 +61,10 @@ function register({ id, shape, dtype }: TensorMetadata): tf.Tensor {
 }
 
 /**
- * A native tensor with a copy of `data`; returns its id for the binding. TensorFlow must copy: the binding would let it use
- * JavaScript's memory itself when that happens to be 64-byte aligned, and a tensor would then hold memory that JavaScript
- * changes and that another thread may free. Four bytes past the start of a buffer, which allocators align to 8 at least,
- * never is.
+ * Creates a native tensor with a copy of `data`; returns its id for the binding. TensorFlow must copy the data: the binding would let it
+ * use JavaScript's memory directly if that is 64-byte aligned, and the tensor would then refer to memory that JavaScript changes and that
+ * another thread may free. An address four bytes past the start of a buffer, which allocators align to at least 8 bytes, is never 64-byte
+ * aligned.
  */
 function createHostTensor(dtype: DType, shape: readonly number[], data: TypedArray): number {
   if (data.length !== sizeOf(shape)) throw new Error(`${data.length} values for shape [${shape}]`);

@@ -1,4 +1,4 @@
-/** Graft's own ops refuse shapes that they do not compute, by an error: one that reads past its inputs would end the process. */
+/** Graft's own ops reject unsupported shapes with an error: an op that reads past its inputs would crash the process. */
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -12,9 +12,9 @@ import { rawOp } from './raw-op.ts';
 interface Case {
   op: string;
   attrs?: Attr[];
-  /** Shapes of inputs that the op computes; int32 where there are values. */
+  /** Shapes of supported inputs; int32 if values are given. */
   inputs: (number[] | { shape: number[]; values: number[] })[];
-  /** Inputs of which only the number of elements counts. */
+  /** Inputs of which only the number of elements matters. */
   anyRank?: number[];
 }
 
@@ -121,7 +121,7 @@ const run = ({ op, attrs = [], inputs }: Case) =>
     const all = typed ? attrs : [...attrs, attr.type('T', 'float32')];
     return rawOp(op, all, tensors).map((tensor) => tensor.dataSync());
   });
-/** Ops whose outputs alone are of type T. */
+/** Ops with type T only in their outputs. */
 const needsType = new Set(['GraftRmsNorm', 'GraftLayerNorm']);
 
 const skip = kernelSets().length === 1 && 'this machine has no kernels';

@@ -1,4 +1,4 @@
-// The types of an op's inputs and outputs, from TensorFlow's own definition of it.
+// Types of an op's inputs and outputs, from TensorFlow's own op definition.
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { codeOf, type DType, dtypeOfCode, isDType, visibleOf } from '../dtypes.ts';
 import { type Attr, attrType } from '../graph/attributes.ts';
@@ -6,15 +6,15 @@ import { sessions } from '../tensorflow.ts';
 
 export interface Argument {
   name: string;
-  /** The attribute that counts its tensors; null for a single one. */
+  /** Name of the attribute with the number of tensors; null for a single tensor. */
   count: string | null;
-  /** A dtype, or the attribute that holds it. */
+  /** A dtype, or the name of the attribute that holds it. */
   type: string;
 }
 export interface Signature {
   inputs: Argument[];
   outputs: Argument[];
-  /** Types of attributes that a node need not name. */
+  /** Default types of attributes. */
   defaults: Map<string, DType>;
 }
 
@@ -41,7 +41,7 @@ function readSignature(definition: Uint8Array): Signature {
   return signature;
 }
 
-/** OpDef.ArgDef. */
+/** Parses OpDef.ArgDef. */
 function readArgument(definition: Uint8Array): Argument {
   const argument: Argument = { name: '', count: null, type: '' };
   const reader = new BinaryReader(definition);
@@ -57,11 +57,11 @@ function readArgument(definition: Uint8Array): Argument {
   return argument;
 }
 
-/** DT_RESOURCE of types.proto: a variable's handle, whose numbers have a type of their own. */
+/** DT_RESOURCE of types.proto: a variable's handle, separate from the type of its numbers. */
 const RESOURCE = 20;
 const argumentType = (code: number): string => (code === RESOURCE ? 'resource' : dtypeOfCode(code));
 
-/** OpDef.AttrDef, of which a default of `type` counts (AttrValue in attr_value.proto). */
+/** Parses OpDef.AttrDef; only defaults of kind `type` matter (AttrValue in attr_value.proto). */
 function readDefaultType(definition: Uint8Array, defaults: Map<string, DType>): void {
   const reader = new BinaryReader(definition);
   let name = '';
@@ -79,7 +79,7 @@ function readDefaultType(definition: Uint8Array, defaults: Map<string, DType>): 
   }
 }
 
-/** The inputs as a node takes them: those of a list together. */
+/** Groups inputs as `addNode` takes them: the tensors of a list input together. */
 export function grouped({ inputs }: Signature, refs: readonly string[]): (string | readonly string[])[] {
   const rest = [...refs];
   return inputs.flatMap(({ count }, i): (string | readonly string[])[] =>
@@ -87,7 +87,7 @@ export function grouped({ inputs }: Signature, refs: readonly string[]): (string
   );
 }
 
-/** How many tensors an op returns. */
+/** Returns the number of tensors that an op returns. */
 export function outputCount({ outputs }: Signature, attrs: readonly Attr[]): number {
   return outputs.reduce((sum, { count }) => {
     if (count === null) return sum + 1;
@@ -97,7 +97,7 @@ export function outputCount({ outputs }: Signature, attrs: readonly Attr[]): num
   }, 0);
 }
 
-/** `constant`: a host value, which takes the type of the tensors it meets. */
+/** `constant`: a host value, which adopts the type of the tensors it is combined with. */
 export interface InputType {
   dtype: DType;
   constant: boolean;
@@ -108,7 +108,7 @@ export interface BoundTypes {
   inputs: DType[];
 }
 
-/** Finds every type attribute from the tensors given, so that callers name only the types no input shows. */
+/** Infers type attributes from the given tensors, so that callers only specify types that no input determines. */
 export function bindTypes(op: string, signature: Signature, given: Attr[], inputs: InputType[]): BoundTypes {
   const attrs = new Map(given.map((attr) => [attr.name, attr]));
   const args = expandInputs(op, signature, attrs, inputs.length);

@@ -9,7 +9,7 @@ import { cast, rawOp, storageOf } from './raw-op.ts';
 
 // Each case runs twice, eagerly and as a traced function in a session; shapes, types and values must agree.
 
-/** Data is fed, and so unknown while tracing; a host value is a constant. */
+/** Data is fed, and therefore unknown while tracing; a host value is a constant. */
 type Input = { dtype: DType; shape: number[]; values: TypedArray } | { host: () => tf.Tensor };
 interface Case {
   op: string;
@@ -32,7 +32,7 @@ const vector = (...values: number[]): Input => ({ host: () => tf.tensor1d(values
 const int = (value: number): Input => ({ host: () => tf.scalar(value, 'int32') });
 const number = (value: number): Input => ({ host: () => tf.scalar(value) });
 
-// A constant takes the type of the tensors that it meets.
+// A constant adopts the type of the tensors it is combined with.
 const bytes = ints([3], [200, 17, 255], 'uint8');
 add('Add Mul Maximum', [data([2, 1, 3]), data([4, 3])]);
 add('AddV2 Sub FloorDiv', [ints([3], [4, -2, 9]), int(2)]);
@@ -40,7 +40,7 @@ add('BitwiseAnd RightShift', [bytes, int(4)]);
 add('Less', [data([2, 3]), number(0)]);
 add('SelectV2', [ints([3], [1, 0, 1], 'bool'), data([2, 3]), number(0)]);
 add('OneHot', [ints([3], [0, 3, 1]), int(4), int(1), int(0)], attr.int('axis', 0));
-// Types that no input shows, given or not.
+// Types that no input determines, given or not.
 add('Cast', [data([3])], attr.type('DstT', 'int32'));
 add('Cast', [ints([3], [0, 65_535, 256], 'uint16')], attr.type('DstT', 'int32'));
 add('ArgMax', [data([5]), int(-1)], attr.type('output_type', 'int32'));
@@ -58,7 +58,7 @@ add('Unpack', [data([2, 3])], attr.int('axis', 1), attr.int('num', 3));
 add('Split', [int(1), data([2, 6])], attr.int('num_split', 3));
 add('SplitV', [data([2, 6]), vector(1, -1, 2), int(-1)], attr.int('num_split', 3));
 add('SparseSoftmaxCrossEntropyWithLogits', [data([3, 4]), ints([3], [0, 3, 1])]);
-// Shapes that host values decide.
+// Shapes that depend on host values.
 add('Reshape', [data([2, 3, 4]), vector(4, -1)]);
 add('Reshape', [data([1]), vector()]);
 add('Squeeze', [data([1, 2, 1, 3])], attr.ints('squeeze_dims', [-2]));
@@ -81,7 +81,7 @@ add(
 );
 
 const widen = (x: tf.Tensor) => cast(x, visibleOf(storageOf(x)));
-/** Runs a case on given data; also reports the storage types, which have to be read while the tensors live. */
+/** Runs a case on given data; also returns the storage types, which must be read while the tensors live. */
 function perform(
   { op, attrs, inputs }: Case,
   fed: (i: number) => tf.Tensor,

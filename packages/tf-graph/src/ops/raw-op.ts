@@ -1,4 +1,4 @@
-// TensorFlow ops by name, in both modes: recorded while a function is traced, executed at once otherwise.
+// TensorFlow ops by name, in both modes: recorded while a function is traced, otherwise executed immediately.
 import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
 import type { DType } from '../dtypes.ts';
 import { customGradient } from '../gradients/custom-gradient.ts';
@@ -11,9 +11,8 @@ import { symbolicBackend, symbolicBackendName } from './symbolic-backend.ts';
 export const isTracing = (): boolean => tf.getBackend() === symbolicBackendName;
 
 /**
- * Runs or records the TensorFlow op `op`. Type attributes of inputs (`T`, `Tidx`, …) are found from the inputs, so only
- * the others need to be given. No gradient flows through it: wrap it in customGradient where one should. In a graph it does not
- * run before `after` have been computed.
+ * Runs or records the TensorFlow op `op`. Type attributes of inputs (`T`, `Tidx`, …) are inferred, so only the others need to be given. No
+ * gradient flows through it: wrap it in customGradient if one should. In a graph it does not run before `after` have been computed.
  */
 export function rawOp(op: string, attrs: Attr[], inputs: tf.Tensor[], after: tf.Tensor[] = []): tf.Tensor[] {
   return isTracing()
@@ -21,11 +20,11 @@ export function rawOp(op: string, attrs: Attr[], inputs: tf.Tensor[], after: tf.
     : executeEagerly(op, attrs, inputs);
 }
 
-/** The type a tensor is stored with, which may be one that tfjs does not know (it shows bfloat16 as float32). */
+/** Returns the storage type of a tensor, which tfjs may not know (it sees bfloat16 as float32). */
 export const storageOf = (x: tf.Tensor): DType =>
   isTracing() ? symbolicBackend.dtypeOf(x) : eagerDtypeOf(x);
 
-/** `x`, not to be computed before `after` are (their control inputs). Its gradient passes unchanged. Eager: `x`. */
+/** Returns `x`, computed only after `after` (control inputs). Its gradient passes unchanged. Eager: returns `x`. */
 export function withControlDependency(x: tf.Tensor, ...after: tf.Tensor[]): tf.Tensor {
   if (!isTracing() || after.length === 0) return x;
   const controls = controlInputs(after);
@@ -37,7 +36,7 @@ export function withControlDependency(x: tf.Tensor, ...after: tf.Tensor[]): tf.T
   });
 }
 
-/** Control inputs on every tensor that is computed; a host constant needs no waiting for. */
+/** Returns control inputs for all computed tensors; host constants need none. */
 export const controlInputs = (after: tf.Tensor[]): string[] => [
   ...new Set(
     after.filter((t) => !symbolicBackend.isConstant(t)).map((t) => `^${nodeOf(symbolicBackend.ref(t))}`),
@@ -45,8 +44,8 @@ export const controlInputs = (after: tf.Tensor[]): string[] => [
 ];
 
 /**
- * `x` with another storage type; the gradient is cast back. bfloat16 exists while tracing; eagerly the values are
- * rounded to it (nearest, ties to even) and stay float32.
+ * Converts `x` to another storage type; the gradient is converted back. bfloat16 tensors exist only while tracing; in eager mode the values
+ * are rounded to it (nearest, ties to even) and stay float32.
  */
 export function cast(x: tf.Tensor, dtype: DType): tf.Tensor {
   const from = storageOf(x);

@@ -1,5 +1,5 @@
-// A tfjs backend that records a TensorFlow graph instead of computing. It takes over tfjs-node's kernels: each op
-// they would execute becomes one node, so models, gradients and optimizers stay plain tfjs code.
+// A tfjs backend that records a TensorFlow graph instead of computing. It reuses tfjs-node's kernels: each op that they would execute
+// becomes a node, so models, gradients and optimizers stay plain tfjs code.
 import { type DType, dtypeOfCode, visibleOf } from '../dtypes.ts';
 import { type Attr, attr } from '../graph/attributes.ts';
 import type { Graph, GraphNode, HostValue } from '../graph/graph.ts';
@@ -18,7 +18,7 @@ type Entry = { refCount: number } & ({ output: NodeOutput } | { host: HostValue 
 
 const NativeBackend = nativeBackend.constructor as typeof NodeJSKernelBackend;
 
-/** Ops that move values and compute none. */
+/** Ops that move values without computing. */
 const movers = new Set([
   'Reshape',
   'ExpandDims',
@@ -38,7 +38,7 @@ const movers = new Set([
 class SymbolicBackend extends NativeBackend {
   readonly entries = new tf.DataStorage<Entry>(this, tf.engine());
   #graph: Graph | null = null;
-  /** What stands for the size that varies, in a function that has one. */
+  /** Number that represents the varying size, in a function that has one. */
   #standIn: number | null = null;
 
   constructor() {
@@ -50,7 +50,7 @@ class SymbolicBackend extends NativeBackend {
     return this.#graph;
   }
 
-  /** Runs `body` with this backend recording into `graph`; `standIn` stands for a size that varies. */
+  /** Runs `body` with this backend recording into `graph`; `standIn` represents a varying size. */
   trace<T>(graph: Graph, standIn: number | null, body: () => T): T {
     const before = tf.getBackend();
     const outer = this.#graph;
@@ -66,7 +66,7 @@ class SymbolicBackend extends NativeBackend {
     }
   }
 
-  /** tfjs tensors of a node's outputs. */
+  /** Returns tfjs tensors for a node's outputs. */
   tensors({ name, outputs }: GraphNode): tf.Tensor[] {
     return outputs.map(({ dtype: code, shape: inferred }, i) => {
       const ref = `${name}:${i}`;
@@ -92,7 +92,7 @@ class SymbolicBackend extends NativeBackend {
     return 'host' in this.entries.get(tensor.dataId);
   }
 
-  /** "node:output" of a tensor; a host value becomes a constant of `dtype`. */
+  /** Returns "node:output" of a tensor; a host value becomes a constant of `dtype`. */
   ref(tensor: tf.TensorInfo, dtype?: DType): string {
     const entry = this.entries.get(tensor.dataId);
     return 'output' in entry
@@ -112,7 +112,7 @@ class SymbolicBackend extends NativeBackend {
     return this.tensors(this.graph.node(op, [...grouped(signature, refs), ...controls], types.attrs));
   }
 
-  // What tfjs-node's kernels call.
+  // Methods that tfjs-node's kernels call.
   override executeSingleOutput(op: string, attrs: Attr[], inputs: tf.TensorInfo[]): tf.Tensor {
     return this.executeMultipleOutputs(op, attrs, inputs)[0]!;
   }
@@ -129,8 +129,8 @@ class SymbolicBackend extends NativeBackend {
   }
 
   /**
-   * tfjs is shown float32 for bfloat16, so its kernels compute in float32: what is stored in bfloat16 is cast first. One that only
-   * moves values moves them as they are stored, unless it joins both.
+   * tfjs sees float32 instead of bfloat16, so its kernels compute in float32: casts bfloat16 inputs first. Ops that only move values keep
+   * bfloat16, unless they combine it with float32.
    */
   #asVisible(op: string, inputs: tf.TensorInfo[]): tf.TensorInfo[] {
     const narrow = inputs.filter((input) => this.dtypeOf(input) === 'bfloat16');
@@ -143,7 +143,7 @@ class SymbolicBackend extends NativeBackend {
     );
   }
 
-  // What tfjs's engine calls.
+  // Methods that tfjs's engine calls.
   override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
     const dataId = {};
     this.move(dataId, values, shape, dtype, 1);
@@ -194,7 +194,7 @@ export const symbolicBackend = new SymbolicBackend();
 tf.registerBackend(symbolicBackendName, () => symbolicBackend, 0);
 tf.copyRegisteredKernels('tensorflow', symbolicBackendName);
 
-// tfjs-node's GatherV2 reads the indices to check them; in a graph they are data that does not exist yet.
+// tfjs-node's GatherV2 reads the indices to check them; in a graph their values do not exist yet.
 tf.unregisterKernel('GatherV2', symbolicBackendName);
 tf.registerKernel({
   kernelName: 'GatherV2',

@@ -1,15 +1,15 @@
-// One axis of a function whose size is known only when it runs. tfjs wants numbers: while the function is traced a prime stands
-// for the size, so that every size that depends on it is told by being a multiple.
+// Supports one axis per function whose size is known only when it runs. tfjs needs numbers: while the function is traced, a prime
+// represents the size, so that sizes that depend on it are recognised as multiples of the prime.
 import { tf } from '../tensorflow.ts';
 
-/** Something would have fixed the varying size: a constant, or an operation that takes sizes as numbers. */
+/** An operation would fix the varying size: a constant, or an op that takes sizes as numbers. */
 export class VaryingSizeError extends Error {}
 
 const primes = [10_133, 11_351, 12_391, 13_679, 14_741];
-/** A size that is so much more or less than a multiple was made of one. */
+/** A size that differs from a multiple by at most this was derived from one. */
 const near = 32;
 
-/** What stands for the varying size beside these sizes, none of which could be taken for one made of it. */
+/** Returns a prime to represent the varying size that cannot be confused with the given sizes. */
 export function standInBeside(sizes: Iterable<number>): number {
   const all = [...sizes];
   const found = primes.find((prime) => all.every((size) => !dependsOn(size, prime)));
@@ -23,18 +23,18 @@ function dependsOn(size: number, standIn: number): boolean {
   return size >= standIn - near && (over <= near || over >= standIn - near);
 }
 
-/** Throws when a constant's, or an op's static shape depends on the varying size. */
+/** Throws if the static shape of a constant or an op depends on the varying size. */
 export function refuseStatic(what: string, shape: readonly number[], standIn: number): void {
   if (shape.some((size) => dependsOn(size, standIn)))
     throw new VaryingSizeError(`${what} of shape [${shape}] would fix the size that varies`);
 }
 
-/** Sizes are told by lists no longer than this. */
+/** Tensors with more values than this are not treated as lists of sizes. */
 const longestSizes = 16;
 
 /**
- * The inputs of a tfjs kernel's op with sizes that depend on the varying one made −1, which TensorFlow fills in: the new shape of
- * Reshape, and the sizes of Slice where it begins at 0.
+ * Returns the inputs of a tfjs kernel's op in which sizes that depend on the varying size are replaced by −1, which TensorFlow resolves:
+ * the new shape of Reshape, and sizes of Slice where it starts at 0.
  */
 export function withOpenSizes(
   op: string,
@@ -47,7 +47,7 @@ export function withOpenSizes(
   return inputs.map((input, at) => {
     const values = hostValues(input);
     if (!values || values.length > longestSizes) return input;
-    // A number like that among those of an axis, or a tensor, that does not vary is one by chance.
+    // In a tensor or an axis that does not vary, such a number is a coincidence.
     if (op === 'Reshape' && !varies.includes(true)) return input;
     const sizes = Array.from(values);
     const open = sizes.flatMap((size, i) =>

@@ -1,8 +1,8 @@
-// What both kinds of program check before TensorFlow sees it, so that an error names the thing.
+// Checks of both kinds of program before TensorFlow is called, so that errors name the faulty item.
 import { type DType, sizeOf, type TypedArray } from '../dtypes.ts';
 import { type InputSpec, type ProgramFunction, presentIn, type VariableSpec } from './program.ts';
 
-/** The feeds of a function's inputs, in their order, each with the shape that it has. Throws when one is missing, unknown or unfit. */
+/** Returns the feeds of a function's inputs, in order, with their actual shapes. Throws if one is missing, unknown or has a wrong size. */
 export function checkFeeds(
   fn: ProgramFunction,
   feeds: Readonly<Record<string, TypedArray | undefined>>,
@@ -33,7 +33,7 @@ const feedArray = ({ dtype }: InputSpec): ArrayConstructors =>
 
 type ArrayConstructors = (new (length: number) => TypedArray)[];
 
-/** The arrays a variable of a storage type takes. */
+/** Array types accepted for a variable, by storage type. */
 const storageArrays: Partial<Record<DType, ArrayConstructors>> = {
   float32: [Float32Array],
   bfloat16: [Uint16Array, Float32Array],

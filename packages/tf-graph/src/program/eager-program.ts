@@ -1,4 +1,4 @@
-// The same program without a graph: bodies run op by op. For small tests, gradient checks and debugging.
+// A program without a graph: bodies run op by op. For small tests, gradient checks and debugging.
 import { fromBfloat16, toBfloat16 } from '../bfloat16.ts';
 import { type DType, type TypedArray, visibleOf } from '../dtypes.ts';
 import { attr } from '../graph/attributes.ts';
@@ -46,7 +46,7 @@ export class EagerProgram implements Program {
     return new Map(names.map((name) => [name, lookUp(this.#variables, 'variable', name).toHost()]));
   }
 
-  /** There is no graph. */
+  /** Does nothing, because there is no graph. */
   async prepare(): Promise<void> {}
 
   run<I extends InputSpecs, O extends OutputTensors>(

@@ -25,7 +25,7 @@ import {
 
 interface TracedFunction {
   fn: ProgramFunction;
-  /** "node:0" each. */
+  /** Each "node:0". */
   feeds: string[];
   fetches: string[];
   outputs: string[];
@@ -33,7 +33,7 @@ interface TracedFunction {
   assigns: string[];
 }
 
-/** Values are handed to the session in groups of about this many bytes: each distinct set costs one graph optimization. */
+/** Values are passed to the session in groups of about this many bytes: each distinct set costs one graph optimization. */
 const groupBytes = 128 << 20;
 
 export class GraphProgram implements Program {
@@ -142,7 +142,7 @@ export class GraphProgram implements Program {
       const sizes = varies ? [1, ...shape.slice(1)] : shape;
       return [traced.feeds[i]!, createFeed(dtype, sizes, zerosOf(dtype, sizeOf(sizes)))] as const;
     });
-    // The first variable without a value ends it. What else is wrong comes again when the function runs.
+    // The run fails at the first variable without a value. Other errors occur again when the function runs.
     await this.#session.prepare(feeds, traced.fetches);
   }
 
@@ -175,7 +175,7 @@ export class GraphProgram implements Program {
 const zerosOf = (dtype: DType, count: number) =>
   dtype === 'float32' ? new Float32Array(count) : new Int32Array(count);
 
-/** Outputs wait for every assignment, and are of the types that tfjs knows. */
+/** Adds an output, which waits for every assignment and has a type that tfjs knows. */
 function outputNode(graph: Graph, name: string, value: tf.Tensor, commits: string[]): string {
   const stored = storageOf(value);
   const dtype = visibleOf(stored);

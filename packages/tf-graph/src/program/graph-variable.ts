@@ -13,14 +13,14 @@ export class GraphVariable implements Variable {
   readonly name: string;
   readonly shape: number[];
   readonly dtype: DType;
-  /** "node:0" each: what Program.write feeds and fetches, and what Program.read fetches. */
+  /** Each "node:0": what Program.write feeds and fetches, and what Program.read fetches. */
   readonly writeFeed: string;
   readonly writeDone: string;
   readonly readFetch: string;
   readonly #graph: Graph;
   readonly #handle: string;
 
-  // Of the function being traced.
+  // State of the function being traced.
   #reads: string[] = [];
   #shared: tf.Tensor | null = null;
   #sharedUnpacked: tf.Tensor | null = null;
@@ -45,13 +45,13 @@ export class GraphVariable implements Variable {
     this.readFetch = `${add('ReadVariableOp', [this.#handle], [typed], `${scope}/read`)}:0`;
   }
 
-  /** A copy of `data` in the form `writeFeed` takes. */
+  /** Returns a copy of `data` in the format of `writeFeed`. */
   feed(data: TypedArray): Feed {
     const rounded = this.dtype === 'bfloat16' && data instanceof Float32Array ? toBfloat16(data) : data;
     return createFeed(this.dtype, this.shape, rounded);
   }
 
-  /** Forgets the function traced before. */
+  /** Resets the state of the previously traced function. */
   begin(): void {
     this.#reads = [];
     this.#forgetShared();
@@ -86,7 +86,7 @@ export class GraphVariable implements Variable {
     return this.#valueOf(node);
   }
 
-  /** The tensor that a node reads. */
+  /** Returns the tensor that a read node produces. */
   #valueOf(node: GraphNode): tf.Tensor {
     this.#reads.push(`^${node.name}`);
     return symbolicBackend.tensors(node)[0]!;
@@ -104,9 +104,9 @@ export class GraphVariable implements Variable {
   }
 
   /**
-   * By ResourceGather only what is written in parts, and rows of bytes that are not whole words: from then on TensorFlow
-   * copies the whole variable wherever it is read, which costs as much as the largest product where a model's output reads its table
-   * of tokens.
+   * Uses ResourceGather only for variables that are written in parts, and for rows of bytes that are not whole words: after using it,
+   * TensorFlow copies the whole variable at every read. Where a model's output layer reads its embedding table, that costs as much as the
+   * largest matrix product.
    */
   gather(ids: tf.Tensor, { stored = false, partlyWritten = false }: GatherOptions = {}): tf.Tensor {
     const given = (rows: tf.Tensor) => (stored ? rows : this.#unpacked(rows));
@@ -164,14 +164,14 @@ export class GraphVariable implements Variable {
     return symbolicBackend.tensors(this.#changeInPlace(op, refs, attrs));
   }
 
-  /** A node that changes a part of the value: after all reads and changes so far, before those that follow. */
+  /** Adds a node that changes a part of the value, after all reads and changes so far and before those that follow. */
   #changeInPlace(op: string, inputs: string[], attrs: Attr[]): GraphNode {
     const after = [...this.#reads, ...this.#sliceWrites];
     const node = this.#graph.node(op, [this.#handle, ...inputs, ...after], attrs);
     this.#sliceWrites = [`^${node.name}`];
     this.#reads = [];
     this.#forgetShared();
-    this.wasRead = true; // a part of the old value stays
+    this.wasRead = true; // part of the old value remains
     return node;
   }
 
@@ -179,7 +179,7 @@ export class GraphVariable implements Variable {
     if (again) throw new Error(`variable "${this.name}" is assigned twice in one function`);
   }
 
-  /** Ends the function: the assignment node, after every read, as control inputs for the outputs. */
+  /** Ends the function: returns the assignment node, which runs after every read, as control inputs for the outputs. */
   commit(): string[] {
     this.#forgetShared();
     if (this.#next === null) return this.#sliceWrites;
@@ -191,7 +191,10 @@ export class GraphVariable implements Variable {
 const gatherRows = (value: tf.Tensor, ids: tf.Tensor): tf.Tensor =>
   symbolicBackend.record('GatherV2', [], [value, ids, tf.scalar(0, 'int32')])[0]!;
 
-/** Four bytes at a time: a GPU gathers no single ones, and would have the whole variable copied to the host. The bits stay as they are. */
+/**
+ * Gathers four bytes at a time: a GPU cannot gather single bytes, and the whole variable would be copied to the host. The bits do not
+ * change.
+ */
 function gatherBytes(value: tf.Tensor, ids: tf.Tensor, dtype: DType): tf.Tensor {
   const { shape } = value;
   const bitcast = (x: tf.Tensor, to: DType) =>

@@ -13,11 +13,11 @@ import type {
   VariableSpec,
 } from './program.ts';
 
-/** Collects variables and functions; build() makes a TensorFlow graph of them, buildEager() runs the bodies as they are. */
+/** Collects variables and functions; build() traces them to a TensorFlow graph, buildEager() runs the bodies directly. */
 export class ProgramBuilder {
   readonly #variables = new Map<string, FullVariableSpec>();
   readonly #functions = new Map<string, ProgramFunction>();
-  /** Declared when a program was last made or extended. */
+  /** Number of variables and functions that the program already contains. */
   #done = { variables: 0, functions: 0 };
   readonly #current: CurrentRun = { variables: null };
 
@@ -43,7 +43,7 @@ export class ProgramBuilder {
     };
   }
 
-  /** Declares a function; `body` gets a tensor for each of `inputs` and returns the outputs by name. */
+  /** Declares a function; `body` receives a tensor for each of `inputs` and returns the outputs by name. */
   function<I extends InputSpecs, O extends OutputTensors>(
     name: string,
     inputs: I,
@@ -56,28 +56,28 @@ export class ProgramBuilder {
   }
 
   /**
-   * Traces every function into one graph, in a session of its own. With `compiled` XLA makes programs of its nodes at a function's first
-   * run, which takes seconds to minutes: for functions that run often.
+   * Traces every function into one graph, in a separate session. With `compiled`, XLA compiles the nodes at a function's first run, which
+   * takes seconds to minutes: for functions that run often.
    */
   build({ compiled = false } = {}): Program {
     return this.#fill(new GraphProgram(this.#current, compiled));
   }
 
-  /** The same program, each run calling the body on tfjs's `tensorflow` backend. */
+  /** Builds the same program in eager mode: each run calls the body on tfjs's `tensorflow` backend. */
   buildEager(): Program {
     return this.#fill(new EagerProgram(this.#current));
   }
 
   /**
-   * Adds what was declared since the last `build` or `extend` to a program that this builder made. Its variables keep their
-   * values, and new functions share them with the old ones.
+   * Adds the declarations since the last `build` or `extend` to a program that this builder built. Its variables keep their values, and new
+   * functions share them with the old ones.
    */
   extend(program: Program): void {
     const { variables, functions } = this.#done;
     this.#fill(program, variables, functions);
   }
 
-  /** What `declare` makes of each key, made and added to `program` when it is first asked for. */
+  /** Returns a function that caches the result of `declare` for each key, and adds its declarations to `program` at the first call. */
   onDemand<K extends number[], F>(program: Program, declare: (...key: K) => F): (...key: K) => F {
     const made = new Map<string, F>();
     return (...key) => {
@@ -95,7 +95,7 @@ export class ProgramBuilder {
     try {
       program.add(variables.slice(fromVariable), functions.slice(fromFunction));
     } catch (error) {
-      // Nobody else has one that is not made yet.
+      // A program that is not complete yet has no other user.
       if (fromFunction + fromVariable === 0) program.close();
       throw error;
     }

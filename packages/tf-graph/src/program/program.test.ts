@@ -6,7 +6,7 @@ import { binding, tf } from '../tensorflow.ts';
 import type { Program, ProgramFunction } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
 
-// What holds of every program, traced or eager.
+// Properties of every program, traced or eager.
 const kinds: [string, (builder: ProgramBuilder) => Program][] = [
   ['graph', (builder) => builder.build()],
   ['eager', (builder) => builder.buildEager()],
@@ -116,7 +116,7 @@ for (const [kind, make] of kinds)
       for (const name of ['a', 'b', 'c']) builder.variable({ name, shape: [5] });
       const program = make(builder);
       async function* values(): AsyncGenerator<[string, Float32Array]> {
-        // Views at every alignment, changed after they were handed over.
+        // Views at every alignment, changed after they were passed on.
         const buffer = new Float32Array(64);
         for (const [i, name] of ['a', 'b', 'a', 'c'].entries()) {
           const view = buffer.subarray(i * 7, i * 7 + 5).fill(i);

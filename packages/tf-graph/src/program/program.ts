@@ -1,23 +1,23 @@
-// Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and
-// may assign variables; its shapes are static, but for one axis where an input varies. A feed is an input's value for one run.
+// Terms. A program is a set of named functions over shared variables. A function maps named inputs to named outputs and may assign
+// variables; its shapes are static, except for one axis if an input varies. A feed is an input's value for one run.
 import type { DType, TypedArray, VisibleDType } from '../dtypes.ts';
 import type { Attr } from '../graph/attributes.ts';
 import type { tf } from '../tensorflow.ts';
 
 export interface InputSpec {
-  /** Where it varies, the first size is the most. */
+  /** If the input varies, the first size is the maximum. */
   readonly shape: readonly number[];
   readonly dtype: VisibleDType;
   /**
-   * The first axis may be shorter, by as much for all inputs of a function that vary, whose first sizes are the same. While the
-   * function is traced the axis has a size that stands for it; what would make a constant of that is a `VaryingSizeError`.
+   * The first axis may be shorter, equally for all varying inputs of a function, which must have the same first size. While the function is
+   * traced, the axis has a size that represents the varying one; an operation that would make it a constant throws `VaryingSizeError`.
    */
   readonly varies?: true;
 }
 export interface VariableSpec {
   name: string;
   shape: readonly number[];
-  /** How the values are stored; float32 unless given. */
+  /** Storage type of the values; default float32. */
   dtype?: DType;
 }
 
@@ -27,9 +27,9 @@ export interface ReadOptions {
 }
 
 export interface GatherOptions {
-  /** As read's. */
+  /** See ReadOptions. */
   stored?: boolean;
-  /** Of a variable that another function writes in parts: without this TensorFlow first copies all of it. */
+  /** Set for a variable that another function writes in parts: otherwise TensorFlow first copies the whole variable. */
   partlyWritten?: boolean;
 }
 
@@ -39,44 +39,44 @@ export interface Variable {
   readonly shape: number[];
   readonly dtype: DType;
   /**
-   * The value: float32 for float32, bfloat16 and half storage, else as stored. `after`: neither read nor unpacked before
-   * these tensors are computed, so that an unpacked copy lives only while it is needed; reads with `after` are never shared.
-   * `stored`: the value in its storage type, not unpacked (tfjs is shown float32 for bfloat16; eagerly it is float32).
+   * Returns the value: float32 for float32, bfloat16 and half storage, otherwise as stored. `after`: read and unpack it only after these
+   * tensors are computed, so that an unpacked copy lives only while it is needed; reads with `after` are never shared. `stored`: return the
+   * storage type without unpacking (tfjs sees float32 instead of bfloat16; in eager mode it is float32).
    */
   read(options?: ReadOptions): tf.Tensor;
   /**
-   * Rows `[…ids, …shape[1:]]` at `ids` (int32 or int64) as read() gives them, without unpacking the others. The ids are not
-   * checked while tracing; one outside the first axis fails the run on a CPU and gives zeros on a GPU.
+   * Returns the rows `[…ids, …shape[1:]]` at `ids` (int32 or int64) as read() does, without unpacking the others. The ids are not checked
+   * while tracing; an id outside the first axis fails the run on a CPU and gives zeros on a GPU.
    */
   gather(ids: tf.Tensor, options?: GatherOptions): tf.Tensor;
   /** Sets the value before the function's outputs are returned. Every read in the same function sees the old value. */
   assign(value: tf.Tensor): void;
   /**
-   * Writes `value` as the block that starts at `begin` (int32 [rank]), in place, after the reads made before; returns the
-   * whole variable after the write, which later reads see too.
+   * Writes `value` as the block that starts at `begin` (int32 [rank]), in place, after the preceding reads; returns the whole variable
+   * after the write, which later reads also see.
    */
   assignSlice(begin: tf.Tensor, value: tf.Tensor): tf.Tensor;
-  /** Writes `value` `(n, …)` as the rows `at` (int32 or int64 [n]), in place, after the reads made before; later ones see them. */
+  /** Writes `value` `(n, …)` as the rows `at` (int32 or int64 [n]), in place, after the preceding reads; later reads see them. */
   assignRows(at: tf.Tensor, value: tf.Tensor): void;
   /**
-   * The op `op` on the variable itself, its first input, which it reads and writes in place: after the reads and writes made before,
-   * and before those that follow. Only while tracing.
+   * Runs the op `op` with the variable as its first input, which it reads and writes in place, after preceding reads and writes and before
+   * those that follow. Only while tracing.
    */
   inPlace(op: string, attrs: Attr[], inputs: tf.Tensor[]): tf.Tensor[];
 }
 
-/** A variable's spec with everything decided. */
+/** A variable's spec with all defaults applied. */
 export interface FullVariableSpec {
   name: string;
   shape: number[];
   dtype: DType;
 }
 
-/** A function's inputs by name; `undefined` for one that it does not have. */
+/** A function's inputs by name; `undefined` for an input that it does not have. */
 export type InputSpecs = Readonly<Record<string, InputSpec | undefined>>;
 export type OutputTensors = Readonly<Record<string, tf.Tensor | undefined>>;
 
-/** `Value` for each name; where the name may be missing, so may the value. */
+/** `Value` for each name; optional if the name is. */
 type ForEach<Names, Present, Value> = {
   [N in keyof Names]: Names[N] extends Present ? Value : Value | undefined;
 };
@@ -97,7 +97,7 @@ export interface RunOutput {
   data: Float32Array | Int32Array | Uint8Array;
 }
 
-/** The number that a scalar output holds. */
+/** Returns the value of a scalar output. */
 export function scalarOf({ shape, data }: RunOutput): number {
   const [value] = data;
   if (value === undefined || data.length > 1)
@@ -105,24 +105,24 @@ export function scalarOf({ shape, data }: RunOutput): number {
   return value;
 }
 
-/** The entries that have a value. */
+/** Returns the entries that have a value. */
 export const presentIn = <T>(record: Readonly<Record<string, T | undefined>>): [string, T][] =>
   Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 
 export interface Program {
-  /** For ProgramBuilder: more variables and functions. Those that are there keep their values. */
+  /** Adds variables and functions, for ProgramBuilder. Existing variables keep their values. */
   add(variables: readonly FullVariableSpec[], functions: readonly ProgramFunction[]): void;
   /**
-   * Sets variables one after the other: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit
-   * patterns (Uint16Array) or Float32Array, which is rounded. Throws on an unknown name, a wrong length or array type.
+   * Sets variables one after another: each array is copied into TensorFlow at once and may then be freed. bfloat16 takes bit patterns
+   * (Uint16Array) or Float32Array, which is rounded. Throws for an unknown name, or a wrong length or array type.
    */
   write(values: Iterable<[string, TypedArray]> | AsyncIterable<[string, TypedArray]>): Promise<void>;
-  /** Values as stored; bfloat16 as bit patterns. */
+  /** Returns values as stored; bfloat16 as bit patterns. */
   read(names: string[]): Map<string, Float32Array | Int32Array | Uint16Array | Uint8Array | Int8Array>;
   /**
-   * Does what a function's first run would do before it computes: TensorFlow optimizes and copies its graph, which takes time and
-   * memory: in another thread, so that values may be written meanwhile. For a function that reads variables which have no values yet,
-   * and get none until the promise is kept, or it would compute. The program is not closed until then.
+   * Prepares a function's first run: TensorFlow optimizes and copies its graph, which takes time and memory. Runs in another thread, so
+   * values may be written meanwhile. Only for a function that reads variables without values, which must not get values until the promise
+   * resolves, because the function would then compute. The program must not be closed until then.
    */
   prepare(fn: ProgramFunction): Promise<void>;
   /** Runs a function. Blocks the event loop until it has finished. */
@@ -134,7 +134,7 @@ export interface Program {
   close(): void;
 }
 
-/** The program's variables, which the builder's variables use while a function's body runs; null otherwise. */
+/** The program's variables, to which the builder's variables refer while a function's body runs; null otherwise. */
 export interface CurrentRun {
   variables: ReadonlyMap<string, Variable> | null;
 }

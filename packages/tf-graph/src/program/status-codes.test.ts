@@ -7,7 +7,7 @@ test('what TensorFlow fails with has its status as code: memory that ran out is 
   const builder = new ProgramBuilder();
   const number = { shape: [], dtype: 'float32' } as const;
   const place = { shape: [1], dtype: 'int32' } as const;
-  // 16 TiB, which no machine has.
+  // 16 TiB, more than any machine has.
   const fill = builder.function('fill', { value: number }, ({ value }) => ({
     least: tf.min(tf.neg(tf.tile(tf.reshape(value, [1, 1]), [2 ** 21, 2 ** 21]))),
   }));

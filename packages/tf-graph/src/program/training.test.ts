@@ -12,7 +12,7 @@ const CLASSES = 3;
 const ramp = (length: number, scale: number) =>
   Float32Array.from({ length }, (_, i) => scale * Math.sin(i + 1));
 
-/** A small training program: two layers, dropout from a fed seed, momentum; the gradients are derived. */
+/** A small training program: two layers, dropout from a fed seed, momentum; tfjs derives the gradients. */
 function toyTraining(width: number, hidden: number, rows: number) {
   const builder = new ProgramBuilder();
   const shapes = { w1: [width, hidden], w2: [hidden, CLASSES] } as const;
@@ -48,7 +48,7 @@ function toyTraining(width: number, hidden: number, rows: number) {
       yield [`${name}.moment`, new Float32Array(rows * columns)];
     }
   }
-  /** Training and evaluation losses of five steps from a fixed start. */
+  /** Returns training and evaluation losses of five steps from a fixed start. */
   async function losses(program: Program): Promise<number[]> {
     await program.write(start());
     const feeds = {
@@ -74,7 +74,7 @@ function lossOf(x: tf.Tensor, labels: tf.Tensor, w1: tf.Tensor, w2: tf.Tensor, s
   return tf.neg(tf.mean(tf.sum(tf.mul(logProbabilities, tf.oneHot(labels, CLASSES)), 1)));
 }
 
-/** Of two rounds in each of two sessions. Wide enough that TensorFlow spreads its products over several threads. */
+/** Fingerprints of two rounds in each of two sessions. Wide enough that TensorFlow spreads its products over several threads. */
 async function fingerprints(): Promise<string[]> {
   const found: string[] = [];
   for (let session = 0; session < 2; session++) {

@@ -7,7 +7,7 @@ import { ProgramBuilder } from './program-builder.ts';
 const rows = { shape: [6, 4], dtype: 'float32', varies: true } as const;
 const count = { shape: [6], dtype: 'int32', varies: true } as const;
 
-/** Loss and the gradient of w, of as many rows as are fed. */
+/** Returns the loss and the gradient of w, for any number of fed rows. */
 function build(eager = false) {
   const builder = new ProgramBuilder();
   const w = builder.variable({ name: 'w', shape: [4, 3] });
@@ -72,7 +72,7 @@ test('where an axis does not vary, no number is taken for the size that does', a
   const builder = new ProgramBuilder();
   const size = 80_000;
   const state = builder.variable({ name: 'state', shape: [size] });
-  // Some of these begin or end at any multiple of what stands for the size that varies.
+  // Some of these start or end at multiples of the prime that represents the varying size.
   const width = 16;
   const f = builder.function('f', { x: rows }, ({ x }) => {
     let sum = tf.sum(x);

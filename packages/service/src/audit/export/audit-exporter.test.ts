@@ -59,7 +59,7 @@ const parse = (text: string): Line[] =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-/** Each of the team's entries, once or more, in order, and its hashes follow one another. */
+/** Asserts that each entry of the team was received at least once and in order, and that the hashes form a chain. */
 function assertWhole(lines: Line[], chain: string, count: number): void {
   const own = new Map<number, Line>();
   for (const line of lines.filter((each) => each.chain === chain)) {
@@ -93,7 +93,7 @@ test('a receiver that fails, hangs up and redirects gets all entries, in order, 
     if (requests === 2) return void response.destroy();
     if (requests === 3) return void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
     received += body;
-    // Stored, and the sender does not learn of it: it sends the same again.
+    // The batch is stored but not acknowledged: the sender sends it again.
     if (requests === 4) return void response.destroy();
     response.end();
   });
@@ -119,7 +119,7 @@ test('a receiver that fails, hangs up and redirects gets all entries, in order, 
       [`Bearer ${token}`, 'application/x-ndjson'],
     );
 
-  // After a restart it continues behind what was stored.
+  // After a restart the exporter continues behind the stored entries.
   received = '';
   await add('team-a', 2);
   const again = exporterTo(sink, token);

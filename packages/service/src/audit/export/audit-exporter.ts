@@ -11,21 +11,21 @@ import { readUnsent, recordSent, type UnsentEntry } from './read-unsent.ts';
 type ExportServices = Database & { env: Pick<ServiceEnv, 'auditSink' | 'auditSinkToken'>; log: Logger };
 
 export interface AuditExportSettings {
-  /** How often new entries are looked for. */
+  /** Interval at which the exporter polls for new entries. */
   pollMs: number;
-  /** Seconds after a first failure; each further pause is twice as long. */
+  /** Pause after the first failure, in seconds; each further pause is twice as long. */
   firstSeconds: number;
   longestSeconds: number;
 }
 
 const defaults: AuditExportSettings = { pollMs: 2_000, firstSeconds: 1, longestSeconds: 300 };
 
-/** Characters of a batch, unless a single entry has more. */
+/** Maximum characters of a batch; a single longer entry is sent alone. */
 const mostCharacters = 1_000_000;
 
 /**
- * Sends the audit log to GRAFT_AUDIT_SINK: every entry at least once, those of a chain in their order. It begins behind what the
- * sink has stored. One process of all does it, for as long as it holds the turn; no request waits for it.
+ * Sends the audit log to GRAFT_AUDIT_SINK: every entry at least once, the entries of a chain in order. Starts behind the entries that the
+ * sink has stored. One process at a time exports, as long as it holds the lease; no request waits for the export.
  */
 export function startAuditExporter(
   services: ExportServices,
@@ -47,7 +47,7 @@ export function startAuditExporter(
   return { close: async () => await rounds.stop() };
 }
 
-/** Resolves when nothing waits any more, or `stopping`. Keeps the turn while a sink fails, so that no other process tries sooner. */
+/** Resolves when all entries are sent or on `stopping`. Keeps the lease while the sink fails, so that no other process retries sooner. */
 async function sendAll(
   services: ExportServices,
   sink: AuditSink,
@@ -85,7 +85,7 @@ function firstOf(entries: readonly UnsentEntry[]): UnsentEntry[] {
   return entries.slice(0, end === -1 ? undefined : end);
 }
 
-/** `content` is the text that the hash covers; `entry` is the same, for readers. */
+/** `content` is the text that the hash covers; `entry` is the same text as JSON, for readers. */
 function lineOf({ chain, sequence, hash, content }: UnsentEntry): string {
   const entry: unknown = JSON.parse(content);
   return `${JSON.stringify({ chain: chain || 'installation', sequence, hash, content, entry })}\n`;

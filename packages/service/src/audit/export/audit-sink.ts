@@ -5,15 +5,15 @@ import { createEgressRules } from '../../egress/address-rules.ts';
 import { createResolve, type Egress, EgressError, requestPinned } from '../../egress/post-pinned.ts';
 import { hostOf } from '../../egress/team-url.ts';
 
-/** Where entries of the audit log are exported to. */
+/** Destination to which the audit log is exported. */
 export interface AuditSink {
-  /** A digest of the URL, which may hold a token: what a cursor belongs to. */
+  /** Digest of the URL, which may hold a token; cursors are stored under it. */
   id: string;
-  /** Resolves when the lines are stored there. Throws SinkError when that is not known. */
+  /** Resolves when the lines are stored. Throws SinkError if that is not certain. */
   send(lines: string): Promise<void>;
 }
 
-/** Why nothing was stored; `retryAfter`: seconds that the receiver asked to be left alone for. */
+/** Error when a batch was not stored; `retryAfter` is the pause that the receiver requested, in seconds. */
 export class SinkError extends Error {
   override readonly name = 'SinkError';
   readonly retryAfter: number;
@@ -34,8 +34,8 @@ export function openAuditSink(text: string, token: string | undefined): AuditSin
 }
 
 /**
- * One POST of application/x-ndjson, which is stored when the answer is 2xx. The operator names the host, so it may be inside, but never
- * an address at which clouds keep their machines' secrets. Redirects are not followed.
+ * Sends a batch as one POST of application/x-ndjson; a 2xx response means that it is stored. The operator names the host, so internal
+ * addresses are allowed, except the metadata addresses at which clouds serve machine credentials. Redirects are not followed.
  */
 function postTo(url: URL, token: string | undefined): AuditSink['send'] {
   const rules = createEgressRules([hostOf(url)], 'GRAFT_AUDIT_SINK');
@@ -60,7 +60,7 @@ function postTo(url: URL, token: string | undefined): AuditSink['send'] {
   };
 }
 
-/** Appended and flushed. Opened for each batch, so that the file may be renamed and a new one begun. */
+/** Appends and syncs. Opens the file for each batch, so that the file can be rotated. */
 function appendTo(path: string): AuditSink['send'] {
   return async (lines) => {
     const file = await open(path, 'a+', 0o600).catch((error: NodeJS.ErrnoException) => {
@@ -70,7 +70,7 @@ function appendTo(path: string): AuditSink['send'] {
       const { size } = await file.stat();
       const last = Buffer.alloc(1);
       if (size > 0) await file.read(last, 0, 1, size - 1);
-      // A line that a crash cut off ends here; it comes again whole.
+      // Ends a line that a crash cut off; the same entry is sent again whole.
       const isCut = size > 0 && last[0] !== 0x0a;
       await file.appendFile(isCut ? `\n${lines}` : lines);
       await file.datasync();

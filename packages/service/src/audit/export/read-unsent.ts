@@ -1,19 +1,19 @@
 import type { Database } from '../../database/database.ts';
 
-/** An entry of the audit log, as it is exported. */
+/** An audit log entry as it is exported. */
 export interface UnsentEntry {
   chain: string;
   sequence: number;
   /** Hexadecimal. */
   hash: string;
-  /** What the hash covers, after the hash before it and a line feed. */
+  /** Text that the hash covers, preceded by the previous hash and a line feed. */
   content: string;
 }
 
-/** Entries of one batch, those of one chain in it, and chains that are read for it. */
+/** Maximum number of entries in a batch, of entries per chain in it, and of chains read for it. */
 const most = { entries: 1_000, ofChain: 250, chains: 100 };
 
-/** Those that the sink has not stored yet, of each chain in its order; chains that wait longest first. */
+/** Reads the entries that the sink has not stored yet, each chain in order, starting with the chains that have waited longest. */
 export async function readUnsent({ sql }: Pick<Database, 'sql'>, sink: string): Promise<UnsentEntry[]> {
   const { rows } = await sql.query<UnsentEntry>(
     `WITH waiting AS (
@@ -34,7 +34,7 @@ export async function readUnsent({ sql }: Pick<Database, 'sql'>, sink: string): 
   return rows;
 }
 
-/** Moves the cursors behind entries that are stored. A cursor never goes back, also when a process that was frozen goes on. */
+/** Moves the cursors behind the stored entries. A cursor never moves back, even when a frozen process resumes. */
 export async function recordSent(
   { sql }: Pick<Database, 'sql'>,
   sink: string,

@@ -1,7 +1,7 @@
 import type { AddedBaseModel as Row } from '../../generated/client.ts';
 import type { ModelSource } from './model-source.ts';
 
-/** A file of a model, as it must be on every machine. */
+/** A file of a model; it must be identical on every machine. */
 export interface ModelFile {
   /** Relative to the model's folder. */
   path: string;
@@ -10,43 +10,43 @@ export interface ModelFile {
   sha256: string;
 }
 
-/** A base model that the operator has added. */
+/** A base model that the operator added. */
 export interface AddedModel extends ModelSource {
-  /** Of the row: a model that is removed and added again has another. */
+  /** Id of the row: a model that is removed and added again has a new one. */
   id: string;
-  /** What requests name as `model`. */
+  /** Name that requests use as `model`. */
   modelId: string;
   state: 'queued' | 'fetching' | 'ready' | 'failed';
-  /** The commit of the Hub that is fetched. */
+  /** The Hub commit to fetch. */
   commit: string | null;
   bytesDone: number;
-  /** Null: not known yet. */
+  /** Null while unknown. */
   bytesTotal: number | null;
   /** Null until it is ready. */
   files: ModelFile[] | null;
   modelType: string | null;
   /** SHA-256 of the weights; null until it is ready. */
   digest: string | null;
-  /** Why it failed, or was put off; in plain words. */
+  /** Why the last attempt failed, for the operator. */
   error: { code: string; message: string } | null;
   attempts: number;
-  /** Person or key; null: `graft admin`. */
+  /** Id of a person or key; null: `graft admin`. */
   addedBy: string | null;
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
-  /** Since then no team finds it. */
+  /** Time since which the model has been hidden from all teams. */
   hiddenAt: Date | null;
 }
 
-/** What a fetch is told, and tells. */
+/** Callbacks and limits of a fetch. */
 export interface FetchWatch {
   onFiles?: (files: readonly { path: string; size: number }[]) => void;
-  /** Bytes that have come, those of an earlier attempt included; negative when some have to be fetched again. */
+  /** Called with the number of bytes received, including those of an earlier attempt; negative when bytes must be fetched again. */
   onBytes?: (bytes: number) => void;
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
-  /** What has to be left on the disk. */
+  /** Free disk space that must remain. */
   minFreeBytes?: number;
 }
 

@@ -10,19 +10,19 @@ export type BringEnv = Pick<
   'cacheDir' | 'hfEndpoint' | 'hfToken' | 's3Endpoint' | 'minFreeBytes'
 >;
 
-/** Where this machine keeps what an installation's operator has added: a folder for each, named by its row. */
+/** Returns this machine's folder for an installation's added models; it holds a folder per model, named by the id of its row. */
 export function addedModelsFolder({ cacheDir }: Pick<ServiceEnv, 'cacheDir'>, installation: string): string {
   return path.join(cacheDir, 'models', 'added', installation);
 }
 
-/** What findHubCommit and fetchHubModel take. */
+/** Options for findHubCommit and fetchHubModel. */
 export function hubOptions(env: BringEnv, folder: string, watch: FetchWatch = {}) {
   return { ...watch, cacheDir: folder, env: { HF_ENDPOINT: env.hfEndpoint, HF_TOKEN: env.hfToken } };
 }
 
 /**
- * The path of a model on this machine, below `folder` unless it is a folder of the operator's, fetched first if it is not there. A
- * model of the Hub has its `commit`. Throws what resolveBaseModel and fetchS3Model throw.
+ * Returns the local path of a model, fetching it first if needed: below `folder`, or the operator's own folder. A Hub model must have its
+ * `commit`. Throws what resolveBaseModel and fetchS3Model throw.
  */
 export async function bringModel(
   model: Pick<AddedModel, 'source' | 'location' | 'file' | 'commit' | 'files'>,
@@ -40,7 +40,7 @@ export async function bringModel(
       return await fetchHubModel(spec, hubOptions(env, folder, watched));
     }
     case 's3': {
-      // The client of S3 is loaded by those alone who use it.
+      // Loads the S3 client only when it is needed.
       const { fetchS3Model } = await import('./fetch-s3-model.ts');
       const from = { url: model.location, file: model.file, endpoint: env.s3Endpoint };
       return await fetchS3Model(from, path.join(folder, 's3'), model.files, watched);
@@ -48,10 +48,10 @@ export async function bringModel(
   }
 }
 
-/** What a model is read from besides its weights; never pickle. */
+/** Files that a model needs besides its weights; never pickle. */
 const smallFile = /^[\w.-]+\.(?:json|jinja)$/;
 
-/** The files that a model is read from, each with its digest, by their paths in its folder. `weightFiles` are absolute. */
+/** Lists the files of a model with their digests and their paths relative to its folder. `weightFiles` are absolute. */
 export async function describeModel(
   location: string,
   weightFiles: readonly string[],

@@ -1,11 +1,11 @@
-/** Which process fetches an added model: whoever holds its lease, by Postgres's clock. */
+/** Decides which process fetches an added model: the one that holds the model's lease, by Postgres's clock. */
 import type { Database } from '../../database/database.ts';
 import { randomText } from '../../ids.ts';
 import { type AddedModel, addedModelOf, type ModelFile } from './added-model.ts';
 
-/** A holder that is silent for so long has lost it. Seconds. */
+/** Seconds without a renewal after which a lease expires. */
 const leaseSeconds = 30;
-/** Attempts after which what may pass is no longer waited for. */
+/** Number of attempts after which a transient error fails the model. */
 const mostAttempts = 8;
 
 export interface FetchLease {
@@ -14,8 +14,8 @@ export interface FetchLease {
 }
 
 /**
- * The model that waits longest, or whose holder is gone; null: there is none. One whose holders were lost again and again is failed:
- * it may be what ends them.
+ * Claims the model that has waited longest, or whose lease has expired; null if there is none. Fails a model whose processes were lost
+ * again and again: fetching it may be what ends them.
  */
 export async function claimFetch({
   sql,
@@ -47,7 +47,7 @@ export async function claimFetch({
   return row && { model: addedModelOf(row), lease: { id: row.id, holder } };
 }
 
-/** Renews the lease and tells how far the fetch is. False: it is another's, or the model was removed. */
+/** Renews the lease and records the progress of the fetch. Returns false if another process holds the lease or the model was removed. */
 export async function keepFetch(
   { sql }: Pick<Database, 'sql'>,
   { id, holder }: FetchLease,
@@ -62,7 +62,7 @@ export async function keepFetch(
   return rowCount === 1;
 }
 
-/** The model is whole, verified and opened: teams find it from now on. False: the lease was lost. */
+/** Marks the model as ready, when it is complete, verified and opened: teams find it from now on. Returns false if the lease was lost. */
 export async function finishFetch(
   { sql }: Pick<Database, 'sql'>,
   { id, holder }: FetchLease,
@@ -79,8 +79,8 @@ export async function finishFetch(
 }
 
 /**
- * Ends an attempt. What may pass is tried again after 10 s, 20 s, 40 s, …, eight times in all; anything else fails the model, as the
- * ninth would. Answers what became of it; null: the lease was lost.
+ * Ends a failed attempt. A transient error is retried after 10 s, 20 s, 40 s, …, up to eight attempts in all; any other error fails the
+ * model. Returns the new state; null if the lease was lost.
  */
 export async function failFetch(
   { sql }: Pick<Database, 'sql'>,
@@ -100,7 +100,7 @@ export async function failFetch(
   return rows[0]?.state ?? null;
 }
 
-/** A process that stops gives the fetch back; the attempt does not count. */
+/** Releases the lease of a process that stops; the attempt does not count. */
 export async function releaseFetch(
   { sql }: Pick<Database, 'sql'>,
   { id, holder }: FetchLease,

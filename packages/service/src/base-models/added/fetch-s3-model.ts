@@ -6,16 +6,16 @@ import { FileDigests } from '../../storage/disk/file-digests.ts';
 import { S3Objects, type StoredObject } from '../../storage/s3/s3-objects.ts';
 import type { FetchWatch, ModelFile } from './added-model.ts';
 
-/** Objects under a prefix that are looked at: a model has some dozens. */
+/** Maximum number of objects listed under a prefix; a model has some dozens. */
 const mostObjects = 5_000;
 
 type Wanted = { path: string; size: number; sha256: string | null; object: StoredObject };
 
 /**
- * The local path of a model whose files are objects under a prefix of a bucket: `folder`, or the GGUF file in it. Fetches config,
- * tokenizer and safetensors, or a GGUF file, never pickle, going on where an earlier attempt has stopped. `recorded`: what the first
- * fetch found, which each later one must find again; the first one has only the lengths and ETags that the server lists.
- * Throws GraftError `base_model_not_found`, `base_model_access_denied`, `base_model_unavailable` (may pass), `base_model_corrupt`,
+ * Fetches a model whose files are objects under a prefix of a bucket, and returns its local path: `folder`, or the GGUF file in it. Fetches
+ * config, tokenizer and safetensors, or a GGUF file, never pickle, and resumes an interrupted fetch. `recorded` holds the files of the
+ * first fetch, against which every later fetch is checked; the first fetch can only check the sizes and ETags that the server lists.
+ * Throws GraftError `base_model_not_found`, `base_model_access_denied`, `base_model_unavailable` (transient), `base_model_corrupt`,
  * `unsupported_model`, `disk_full`.
  */
 export async function fetchS3Model(
@@ -88,7 +88,7 @@ async function fetchObject(
   const target = path.join(folder, name);
   const part = `${target}.part`;
   await mkdir(path.dirname(target), { recursive: true });
-  // Bytes of an object that was replaced meanwhile are of no use.
+  // Partial bytes of an object that was replaced since are useless.
   const note = `${target}.etag`;
   if ((await readFile(note, 'utf8').catch(() => null)) !== object.etag) {
     await Promise.all([target, part].map((left) => rm(left, { force: true })));
@@ -126,7 +126,7 @@ async function fetchObject(
   await rename(part, target);
 }
 
-/** What the client of S3 says, for the operator: it is the model's bucket that is away, and not the installation's own. */
+/** Turns an error of the S3 client into one for the operator: the model's bucket is unavailable, not the installation's own storage. */
 function inWords(error: unknown, url: string): unknown {
   if (!(error instanceof GraftError) || error.code !== 'storage_away') return error;
   const { name, message, $metadata } = error.cause as Error & { $metadata?: { httpStatusCode?: number } };

@@ -1,4 +1,4 @@
-/** Base models that the operator adds while Graft runs. */
+/** Base models that the operator adds at run time. */
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
@@ -10,12 +10,12 @@ import { type AddedModel, addedModelOf } from './added-model.ts';
 import { writeAccess } from './model-permissions.ts';
 import { type GivenSource, isAllowedSource, parseModelSource } from './model-source.ts';
 
-/** More than anybody has. */
+/** Maximum number of added models, more than any installation needs. */
 const mostModels = 1_000;
 
 /**
- * Adds a model, which is fetched in the background. `teams`: only these see it; otherwise all do. `sources`: where requests may take
- * models from; null: anywhere, for whoever types at the service's machine. Throws GraftError `base_model_exists`,
+ * Adds a model, which is then fetched in the background. `teams`: only these teams see it; by default all do. `sources` lists the sources
+ * that requests may name; null allows any, for an operator on the service's machine. Throws GraftError `base_model_exists`,
  * `invalid_value`, `base_model_source_not_allowed`, `too_many_base_models`, `team_not_found`.
  */
 export async function addBaseModel(
@@ -66,7 +66,7 @@ export async function addBaseModel(
   });
 }
 
-/** Newest first: all of them, which are a thousand at most. */
+/** Lists all added models, newest first: at most a thousand. */
 export async function listAddedModels({ db }: Pick<Database, 'db'>): Promise<AddedModel[]> {
   const rows = await db.addedBaseModel.findMany({ orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] });
   return rows.map(addedModelOf);
@@ -80,7 +80,7 @@ export async function findAddedModel(
   return row && addedModelOf(row);
 }
 
-/** Hidden from all teams, or no longer. What uses it goes on: jobs that are accepted, and adapters. Null: none of this id was added. */
+/** Hides a model from all teams or shows it again. Accepted jobs and existing adapters keep working. Null: no such added model. */
 export async function hideBaseModel(
   db: Database,
   modelId: string,
@@ -100,9 +100,9 @@ export async function hideBaseModel(
 }
 
 /**
- * Has a model fetched again that could not be, as if it were new, but for what an attempt has left: that is gone on with. Its revision
- * is looked up anew, since what was wrong may be mended by another commit. Of two at once one does it. Null: none of this id was
- * added. Throws GraftError `base_model_not_failed`.
+ * Queues a failed model for another fetch, which reuses the files that an earlier attempt left. Resolves the revision again, because a new
+ * commit may have fixed the fault. Of two concurrent calls only one succeeds. Null: no such added model. Throws GraftError
+ * `base_model_not_failed`.
  */
 export async function retryBaseModel(
   db: Database,
@@ -112,7 +112,7 @@ export async function retryBaseModel(
   return await inTransaction(db, async (tx) => {
     const { count } = await tx.addedBaseModel.updateMany({
       where: { modelId, state: 'failed' },
-      // The error stays until an attempt has succeeded, and a pause between attempts is none of this one's.
+      // The error stays until an attempt succeeds; the pause between attempts is reset.
       data: {
         ...{ state: 'queued', attempts: 0, commit: null, notBefore: new Date(0) },
         ...{ startedAt: null, finishedAt: null },
@@ -133,12 +133,13 @@ export async function retryBaseModel(
 }
 
 /**
- * Removes a model, with who may see it and the record of its weights; each machine removes its copy within the hour. A fetch under way
- * ends. False: none of this id was added. Throws GraftError `base_model_in_use`, with how many jobs and adapter versions need it.
+ * Removes a model with its permissions and the record of its weights, and ends a running fetch; each machine removes its copy within the
+ * hour. Returns false if no such model was added. Throws GraftError `base_model_in_use` with the number of jobs and adapter versions that
+ * need it.
  */
 export async function removeBaseModel(db: Database, modelId: string, by: Actor | null): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
-    // Locked, so that a fetch does not end between, nor two remove it.
+    // The lock keeps a fetch from ending meanwhile, and two callers from removing the model.
     const rows = await tx.$queryRaw<unknown[]>`
       SELECT 1 FROM added_base_models WHERE model_id = ${modelId} FOR UPDATE`;
     if (rows.length === 0) return false;

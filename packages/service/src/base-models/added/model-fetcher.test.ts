@@ -25,7 +25,7 @@ let hub: HubServer;
 let services: Services;
 let team: string;
 let fetcher: Repeating | undefined;
-/** Names of the tiny model's files, with their bytes. */
+/** Contents of the tiny model's files, by name. */
 const files = new Map<string, Buffer>();
 
 before(async () => {
@@ -60,7 +60,7 @@ async function add(id: string, source: GivenSource, of = services): Promise<Adde
   return added;
 }
 
-/** Runs a fetcher until the model is in an end state. */
+/** Runs a fetcher until the model is in a final state. */
 async function fetched(id: string, of = services): Promise<AddedModel> {
   fetcher = startModelFetcher(of, { sweepMs: 50 });
   try {
@@ -227,7 +227,7 @@ test('a Hub that is away is tried again later, and a removed model leaves nothin
 });
 
 describe('a model that failed', () => {
-  /** One that the Hub has refused, with what an attempt had fetched before of a commit. */
+  /** Adds a model that the Hub refuses, with files that an earlier attempt fetched of a commit. */
   async function refused(id: string, ofCommit: string): Promise<{ unfinished: string }> {
     const added = await add(id, { hub: 'org/name' });
     const { id: installation } = await services.db.installation.findFirstOrThrow();

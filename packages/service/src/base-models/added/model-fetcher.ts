@@ -24,14 +24,14 @@ import {
 
 type FetchServices = Database & { env: ServiceEnv; log: Logger };
 
-/** What may pass: a Hub or a server of S3 that is away, or a fault of this machine. */
+/** Transient errors: the Hub or an S3 server is unavailable, or this machine has an internal error. */
 const passing = new Set(['base_model_unavailable', 'storage_away', 'internal_error']);
 const unforeseen = { code: 'internal_error', message: 'A fault of the server; its log has the details.' };
 
 /**
- * Fetches the models that the operator adds, one after the other, in the background: verified, then opened and digested as a job
- * would; until then no team finds it. Of all processes one has a model at a time; where one has stopped, another of the same
- * disk goes on. `wake`: there is a new one.
+ * Fetches the models that the operator adds, one after another, in the background. A model is verified, opened and digested as for a job
+ * before teams find it. One process at a time fetches a model; if that process stops, another one on the same disk resumes. Calling `wake`
+ * starts a round at once.
  */
 export function startModelFetcher(services: FetchServices, { sweepMs = 5_000 } = {}): Repeating {
   const round = async (stopping: AbortSignal) => {
@@ -65,7 +65,7 @@ async function fetchModel(
       (held) => {
         if (!held) lost.abort(new Error('another process fetches the model, or it was removed'));
       },
-      // With Postgres away the lease ends, and the next beat tells.
+      // While Postgres is unavailable the lease expires; the next renewal detects it.
       () => {},
     );
   }, 1000);
@@ -99,7 +99,7 @@ async function bringAndOpen(
   if (model.source === 'hub' && at.commit === null) {
     const spec = { hub: model.location, revision: model.revision ?? undefined };
     at.commit = await findHubCommit(spec, hubOptions(env, folder));
-    // Before the first byte: whoever goes on after this process fetches the same commit.
+    // Recorded before the first byte, so that a process that resumes the fetch uses the same commit.
     if (!(await keepFetch(services, lease, at))) throw new Error('the lease was lost');
     await dropOtherCommits(folder, at.commit);
   }
@@ -120,21 +120,21 @@ async function bringAndOpen(
     const digest = await admitBaseModel(services, opened);
     return { files, modelType: opened.modelType, digest };
   } catch (error) {
-    // A prefix is mended in place: neither a retry nor a job on this machine may find what was refused.
+    // The operator fixes an S3 prefix in place: no retry or job on this machine may reuse the files that were refused.
     const isRefused = error instanceof GraftError && !passing.has(error.code);
     if (model.source === 's3' && isRefused) await rm(folder, { recursive: true, force: true });
     throw error;
   }
 }
 
-/** What an earlier attempt has left is of no use once the revision means another commit. */
+/** Removes the files of an earlier attempt if the revision now resolves to another commit. */
 async function dropOtherCommits(folder: string, commit: string): Promise<void> {
   const left = await readdir(folder, { recursive: true }).catch(() => []);
   if (!left.some((name) => path.basename(name).startsWith(commit)))
     await rm(folder, { recursive: true, force: true });
 }
 
-/** For the operator: of broken files what a team would be told, of all else what happened. */
+/** Returns the error to show to the operator: for broken files the same as for a team, otherwise the details. */
 function forOperator(error: unknown, { modelId, source, location }: AddedModel, cacheDir: string): unknown {
   if (!(error instanceof GraftError)) return error;
   if (error.code === 'file_not_found') {
@@ -146,7 +146,7 @@ function forOperator(error: unknown, { modelId, source, location }: AddedModel, 
   return baseModelFault(error, modelId, source === 'folder' ? [location] : [cacheDir]);
 }
 
-/** Removes from this machine what belongs to models that are added no more. */
+/** Removes the local files of models that the operator has removed. */
 export async function removeForgotten({ db, env }: Pick<FetchServices, 'db' | 'env'>): Promise<number> {
   const { id: installation } = await db.installation.findFirstOrThrow();
   const root = addedModelsFolder(env, installation);

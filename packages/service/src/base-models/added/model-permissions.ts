@@ -1,4 +1,4 @@
-/** Which teams see which base models, of the configuration and added. Without a word of the operator all see all. */
+/** Which teams see which base models, configured or added. By default all teams see all models. */
 import { GraftError } from '@graft/peft-core/config';
 import type { Actor } from '../../audit/actor.ts';
 import { insertAudit } from '../../audit/insert-audit.ts';
@@ -6,19 +6,19 @@ import type { Database, Transaction } from '../../database/database.ts';
 import { inTransaction } from '../../database/in-transaction.ts';
 
 export interface ModelAccess {
-  /** Only the allowed teams see it. */
+  /** Whether only the allowed teams see the model. */
   limited: boolean;
-  /** Ids of teams. */
+  /** Team ids. */
   allowed: string[];
-  /** Ids of teams that do not see it, limited or not. */
+  /** Ids of teams that never see the model, limited or not. */
   denied: string[];
 }
 
 export type AccessChange = { allow: readonly string[] } | { deny: readonly string[] } | 'everyone';
 
 /**
- * `allow`: from now on only allowed teams see the model, these and those allowed before. `deny`: these teams see it no more.
- * `everyone`: all see it, as before the first word. Jobs that are accepted go on. Throws GraftError `team_not_found`.
+ * Changes which teams see a model. `allow`: only allowed teams see it from now on; these teams are added to them. `deny`: these teams no
+ * longer see it. `everyone`: removes all rules, so all teams see it. Accepted jobs continue. Throws GraftError `team_not_found`.
  */
 export async function changeModelAccess(
   db: Database,
@@ -38,7 +38,7 @@ export async function changeModelAccess(
   });
 }
 
-/** The same in a transaction of others, who write the audit row. */
+/** As `changeModelAccess`, in the caller's transaction; the caller writes the audit row. */
 export async function writeAccess(tx: Transaction, modelId: string, change: AccessChange): Promise<void> {
   if (change === 'everyone') {
     await tx.baseModelRule.deleteMany({ where: { modelId } });
@@ -60,7 +60,7 @@ export async function writeAccess(tx: Transaction, modelId: string, change: Acce
   await tx.baseModelRule.createMany({ data: teamIds.map((teamId) => ({ modelId, teamId, allowed })) });
 }
 
-/** By the id of the model. */
+/** Reads who sees the models, by model id. */
 export async function readAccess(
   db: Pick<Transaction, 'limitedBaseModel' | 'baseModelRule'>,
   modelIds: string[],

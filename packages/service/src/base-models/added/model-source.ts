@@ -10,13 +10,13 @@ export interface ModelSource {
   source: SourceKind;
   /** Absolute path, `organisation/name`, or `s3://bucket/prefix`. */
   location: string;
-  /** Of the Hub: branch, tag or commit; null: `main`. */
+  /** Branch, tag or commit on the Hub; null: `main`. */
   revision: string | null;
-  /** The GGUF file to take of a Hub repository or a prefix of S3, where there are several. */
+  /** Name of the GGUF file to use, when a Hub repository or an S3 prefix has several. */
   file: string | null;
 }
 
-/** As people and requests say it: one of the first three. */
+/** A source as users and requests write it: exactly one of the first three fields. */
 export interface GivenSource {
   folder?: string | undefined;
   hub?: string | undefined;
@@ -27,7 +27,7 @@ export interface GivenSource {
 
 const hubPattern = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 
-/** Throws GraftError `invalid_value`, whose `param` is the field at fault. */
+/** Parses a source. Throws GraftError `invalid_value` whose `param` is the faulty field. */
 export function parseModelSource(given: GivenSource): ModelSource {
   const kinds = (['folder', 'hub', 's3'] as const).filter((kind) => given[kind] !== undefined);
   const [source] = kinds;
@@ -66,8 +66,8 @@ function locationOf(source: SourceKind, given: string): string {
 }
 
 /**
- * Whether requests may name the source: below a folder or prefix of the list, or a Hub id that one of its globs matches. A `*` stands
- * for any characters of one part. The list is the operator's, GRAFT_BASE_MODEL_SOURCES.
+ * Returns whether requests may name the source: it must be below a folder or prefix of the list, or a Hub id that matches a glob, where `*`
+ * matches any characters of one part. The operator sets the list in GRAFT_BASE_MODEL_SOURCES.
  */
 export function isAllowedSource({ source, location }: ModelSource, list: readonly string[]): boolean {
   return list.some((entry) => {

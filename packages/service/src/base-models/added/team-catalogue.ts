@@ -14,7 +14,7 @@ import { OpenedModels } from '../opened-models.ts';
 import { type AddedModel, addedModelOf } from './added-model.ts';
 import { addedModelsFolder, type BringEnv, bringModel } from './bring-model.ts';
 
-/** The base models of the configuration and those that the operator has added, as each team sees them. */
+/** Combines the configured base models and those that the operator added, filtered by what each team may see. */
 export function createTeamCatalogue(
   configured: ConfiguredCatalogue,
   { sql, db }: Database,
@@ -75,7 +75,7 @@ export function createTeamCatalogue(
       const hidden = new Set(unseen.map(({ id }) => id));
       const all = [
         ...(await configured.list()),
-        // One of the configuration that got the same id later is the one that is used.
+        // A model configured later under the id of an added one takes precedence.
         ...added
           .filter(({ id }) => !configured.knows(id))
           .map((entry) => ({ ...entry, source: 'added' as const })),

@@ -1,22 +1,22 @@
-/** Rows of every kind for a test of upgrades, written past the code, which knows only the newest schema. */
+/** Inserts rows of every kind for upgrade tests, bypassing the code, which knows only the newest schema. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { type JobState, jobStates } from '../../jobs/job.ts';
 
 type Row = Record<string, unknown>;
 
-/** Rows as Postgres returned them when they were inserted, by table. */
+/** Inserted rows as Postgres returned them, by table. */
 export type InsertedRows = Map<string, Row[]>;
 
 const terminal: JobState[] = ['succeeded', 'failed', 'cancelled'];
 const at = '2026-08-02T03:04:05.678Z';
 const later = '2026-08-02T04:04:05.678Z';
-/** 32 bytes, as Postgres reads them. */
+/** 32 bytes in Postgres's hex format. */
 const hmac = (text: string) => `\\x${createHash('sha256').update(text).digest('hex')}`;
 
 /**
- * Inserts a team with everything that a team can have, and rows of the installation beside it, as far as the database has the tables and
- * columns. Ids begin with `prefix`.
+ * Inserts a team with every kind of row that a team can have, and rows of the installation, as far as the database has the tables and
+ * columns. Ids start with `prefix`.
  */
 export async function insertRowsOfEveryKind(sql: pg.Pool, prefix: string): Promise<InsertedRows> {
   const columns = await readColumns(sql);
@@ -27,10 +27,10 @@ export async function insertRowsOfEveryKind(sql: pg.Pool, prefix: string): Promi
     if (!known) continue;
     const rows = ofTable
       .map(([, row]) => Object.entries(row).filter(([name]) => known.has(name)))
-      // An uploaded version has no job, which earlier schemas demand.
+      // An uploaded version has no job, but earlier schemas require one.
       .filter((row) => row.every(([name, value]) => value !== null || known.get(name) === 'YES'));
     const made: Row[] = [];
-    // One statement for those with the same columns; the others have their defaults.
+    // One statement for rows with the same columns; other columns get their defaults.
     for (const [names, alike] of groupBy(rows, (row) => row.map(([name]) => name).join(', '))) {
       const { rows: returned } = await sql.query<{ row: Row }>(
         `INSERT INTO ${table} AS made (${names}) SELECT ${names} FROM jsonb_populate_recordset(NULL::${table}, $1)
@@ -53,7 +53,7 @@ function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string): Map<string,
   return groups;
 }
 
-/** Of every table of the schema: its columns, and whether each may be null (`YES`). */
+/** Returns the columns of every table in the schema, with `YES` for nullable ones. */
 export async function readColumns(sql: pg.Pool): Promise<Map<string, Map<string, string>>> {
   const { rows } = await sql.query<{ table: string; column: string; nullable: string }>(
     `SELECT table_name AS table, column_name AS column, is_nullable AS nullable FROM information_schema.columns
@@ -65,7 +65,7 @@ export async function readColumns(sql: pg.Pool): Promise<Map<string, Map<string,
   return columns;
 }
 
-/** In an order that foreign keys allow. */
+/** Yields the rows in an order that satisfies foreign keys. */
 function* rowsOfEveryKind(prefix: string): Generator<[table: string, row: Row]> {
   const id = (name: string) => `${prefix}-${name}`;
   const team_id = id('team');
@@ -201,7 +201,7 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
           'job_events',
           { id: `${job_id}-event`, ...of, level: 'info', type: 'message', message: 'Created' },
         ];
-        // Of the columns that a schema has, whose values it gives by name since.
+        // These values are columns in older schemas and part of `metrics` in newer ones.
         const measured = { token_accuracy: 0.1, learning_rate: 1e-4, grad_norm: 1.5, memory_bytes: 8e9 };
         yield ['job_metrics', { ...of, kind: 'train', step: 1, loss: 2, ...measured, metrics: measured }];
         yield ['job_metrics', { ...of, kind: 'evaluation', step: 1, loss: 2, metrics: {} }];

@@ -1,4 +1,4 @@
-/** Takes the turn `held` on the database of its argument, says so, and keeps it until it is killed. */
+/** Holds the lease `held` on the database given as argument, reports it, and keeps it until the process is killed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { connectDatabase } from '../database.ts';

@@ -1,4 +1,4 @@
-/** A process that holds an embedded Postgres: prints `{pid, port, adopted}`, and lets go at SIGTERM. */
+/** A process that holds an embedded Postgres: sends `{pid, port, adopted}` to its parent, and releases it at SIGTERM. */
 import { pino } from 'pino';
 import { holdEmbeddedPostgres } from '../hold-embedded-postgres.ts';
 

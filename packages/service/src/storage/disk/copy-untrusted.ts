@@ -7,30 +7,30 @@ import { onStorage } from '../storage-fault.ts';
 import { fsyncFolder } from './fsync-folder.ts';
 import { at, type OpenFolder, openBelow, openFileIn, openIn, pathOf } from './open-below.ts';
 
-/** What may be in a folder that another process has written. */
+/** What a folder written by another process may contain. */
 export interface Expected {
-  /** The most bytes that a file of this path may have; null: there may be none of it. Paths have forward slashes. */
+  /** Maximum bytes of the file at this path; null: the file is not allowed. Paths have forward slashes. */
   mostBytes(path: string): number | null;
-  /** Whether there may be a folder of this path. */
+  /** Returns whether a folder is allowed at this path. */
   isFolder?(path: string): boolean;
-  /** Of all files together. */
+  /** Maximum bytes of all files together. */
   totalBytes: number;
-  /** Aborted: the copy is no longer wanted. */
+  /** Aborts the copy. */
   signal?: AbortSignal | undefined;
 }
 
-/** The folder holds what a process that is to be trusted does not leave. The message has no path but those of `Expected`. */
+/** The folder contains something that a trustworthy process would not write. The message contains only paths from `Expected`. */
 export class Unexpected extends Error {}
 
-// More than any folder of Graft's has.
+// More than any of Graft's folders has.
 const mostEntries = 1000;
 const chunkBytes = 2 ** 20;
 
 /**
- * Copies a folder that a process writes which is not to be trusted, and may still be writing, into the new folder `to`: durable, this
- * process's own, readable for all. Every file is a plain one of a single name and of an expected path and length, and stays the same
- * while it is read; no link is followed on the way. Answers what was copied, in the order of paths. `from` lies below `root`. Throws
- * `Unexpected`, and GraftError `storage_away`, `storage_full`, and the signal's reason; then `to` is not there.
+ * Copies a folder that an untrusted process writes, possibly still now, into the new folder `to`, which is durable, owned by this process
+ * and readable for all. Every file must be a plain file with one name and with an expected path and length, and must not change while it is
+ * read; no links are followed. Returns the copied files, ordered by path. `from` must be below `root`. Throws `Unexpected`, GraftError
+ * `storage_away` or `storage_full`, or the signal's reason, and then removes `to`.
  */
 export async function copyUntrusted(
   root: string,
@@ -102,13 +102,13 @@ class Copying {
   }
 }
 
-/** Whatever this process's umask is: a trainer of another user reads what it goes on from. */
+/** Sets the mode regardless of this process's umask: a trainer that runs as another user reads the checkpoint from which it resumes. */
 async function makeReadable(folder: string): Promise<void> {
   await mkdir(folder);
   await chmod(folder, 0o755);
 }
 
-/** What was not there, was no folder or was a link is not to be trusted; other faults are the storage's. */
+/** Converts the errors for a missing folder, a non-folder or a link to `Unexpected`; others are faults of the storage. */
 async function opened<T>(own: string, open: () => Promise<T>): Promise<T> {
   return await open().catch((error: NodeJS.ErrnoException) => {
     if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(error.code!)) throw error;
@@ -116,7 +116,7 @@ async function opened<T>(own: string, open: () => Promise<T>): Promise<T> {
   });
 }
 
-/** Copies so many bytes into a new file, durably, and answers their digest. Null: there are not as many. */
+/** Copies `bytes` bytes into a new file, durably, and returns their digest. Null: the source is shorter. */
 async function copyBytes(
   source: FileHandle,
   to: string,
@@ -148,8 +148,8 @@ async function copyBytes(
 }
 
 /**
- * Makes `to` another file of the same blocks, which a later write to either does not change in the other: on XFS, Btrfs and others that
- * can, no byte is written. False: not here.
+ * Makes `to` a copy-on-write clone: on XFS, Btrfs and other file systems that support it, no data is written. Returns false if it is not
+ * supported.
  */
 async function clone(source: FileHandle, to: string): Promise<boolean> {
   const from = pathOf(source);
@@ -157,7 +157,7 @@ async function clone(source: FileHandle, to: string): Promise<boolean> {
   const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE } = constants;
   try {
     await copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE);
-    // It has the other's mode.
+    // The clone has the mode of the source.
     await chmod(to, 0o644);
     return true;
   } catch (error) {

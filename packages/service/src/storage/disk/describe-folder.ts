@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { AdapterFile } from '../artifact-store.ts';
 
-/** Path, length and digest of every file of a folder, in the order of their paths. Throws for anything but plain files. */
+/** Returns path, length and digest of every file of a folder, ordered by path. Throws for anything but plain files. */
 export async function describeFolder(
   folder: string,
   digestOf: (file: string) => Promise<Omit<AdapterFile, 'path'>>,
@@ -20,7 +20,7 @@ export async function describeFolder(
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** What an artifact's digest is the SHA-256 of. */
+/** Returns the text whose SHA-256 is an artifact's digest. */
 export function listingOf(files: readonly AdapterFile[]): string {
   return files.map((file) => `${file.sha256} ${file.bytes} ${file.path}\n`).join('');
 }
@@ -29,7 +29,7 @@ export function digestOfListing(listing: string): string {
   return createHash('sha256').update(listing).digest('hex');
 }
 
-/** The files of a listing. Throws when it is none. */
+/** Parses a listing of files. Throws if it is invalid. */
 export function filesOfListing(listing: string): AdapterFile[] {
   return listing
     .trimEnd()

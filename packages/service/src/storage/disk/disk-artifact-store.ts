@@ -9,7 +9,7 @@ import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncFolder, fsyncUpTo, makeFolder } from './fsync-folder.ts';
 import { removeBelow } from './remove-below.ts';
 
-/** Artifacts as folders of the data folder. */
+/** Stores artifacts as folders in the data folder. */
 export function createDiskArtifactStore(dataDir: string): ArtifactStore {
   const { artifacts, artifact: pathOf } = dataFolder(dataDir);
   const digests = new FileDigests();
@@ -60,7 +60,7 @@ export function createDiskArtifactStore(dataDir: string): ArtifactStore {
   };
 }
 
-/** An empty `staging/<jobId>/<epoch>/<token>` of the data folder. */
+/** Creates an empty folder `staging/<jobId>/<epoch>/<token>` in the data folder. */
 export async function stageOn(
   dataDir: string,
   jobId: string,
@@ -75,7 +75,7 @@ export async function stageOn(
   });
 }
 
-/** The files of a folder that has this digest. Throws GraftError `artifact_missing`, `artifact_corrupt`. */
+/** Returns the files of a folder after verifying its digest. Throws GraftError `artifact_missing`, `artifact_corrupt`. */
 export async function verifyFolder(
   folder: string,
   digest: string,
@@ -90,7 +90,7 @@ export async function verifyFolder(
   });
 }
 
-/** A stream of one of a folder's verified files. */
+/** Opens one of a folder's verified files. */
 export async function openFile(
   folder: string,
   files: readonly AdapterFile[],

@@ -4,7 +4,7 @@ import { checkpointFolder, dataFolder } from '../../data-folder/data-folder.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
 import { onStorage } from '../storage-fault.ts';
 
-/** The folders of the data folder are the store: every machine sees what a trainer has written there. */
+/** Uses the data folder as the store: every machine sees what a trainer has written there. */
 export function createDiskCheckpointStore(dataDir: string): CheckpointStore {
   const folderOf = (key: string) => checkpointFolder(dataDir, key);
   return {
@@ -24,7 +24,7 @@ export function createDiskCheckpointStore(dataDir: string): CheckpointStore {
   };
 }
 
-/** None when there is no such folder. */
+/** Yields the names in a folder; none if it does not exist. */
 export async function* namesIn(folder: string): AsyncGenerator<string> {
   const entries = await opendir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;

@@ -9,11 +9,11 @@ import { fileCorrupt, fileMissing, onStorage, throwIfMissing } from '../storage-
 import { digestFile, FileDigests, readDigested } from './file-digests.ts';
 import { fsyncUpTo, makeFolder } from './fsync-folder.ts';
 
-/** Files of the data folder. */
+/** Stores files in the data folder. */
 export function createDiskFileStore(dataDir: string): FileStore {
   const folder = dataFolder(dataDir);
   const digests = new FileDigests();
-  // Keys come from rows that `receive` named, never from a request; `checkFileName` holds even if that is ever broken.
+  // Keys come from rows written by `receive`, never from a request; `checkFileName` guards against mistakes.
   const locate = (key: string) => folder.file(checkFileName(key));
 
   async function verified(file: StoredFile): Promise<string> {
@@ -93,7 +93,7 @@ async function writeDraft(
   return { bytes, sha256: digest.digest('hex') };
 }
 
-/** Throws GraftError `file_too_large` in place of the chunk that passes `limit` bytes. */
+/** Throws GraftError `file_too_large` instead of yielding the chunk that exceeds `limit` bytes. */
 export async function* limited(
   stream: AsyncIterable<Buffer | string>,
   limit: number,

@@ -40,7 +40,7 @@ async function filesUnder(dataDir: string): Promise<string[]> {
   return found.sort();
 }
 
-/** Changes one bit in the middle, and sets the time of writing back. */
+/** Flips one bit in the middle of the file, and restores its modification time. */
 async function flipBit(file: string): Promise<void> {
   const { atime, mtime } = await stat(file);
   const content = await readFile(file);
@@ -106,7 +106,7 @@ test('a disk that fails at a file does not say that it is gone', async () => {
     ];
     for (const each of paths) {
       await rm(each, { recursive: true, force: true });
-      // A link to itself: an error of the file system that root meets too.
+      // A link to itself causes a file system error even for root.
       await symlink(each, each);
     }
     const failed = { code: 'ELOOP' };

@@ -14,16 +14,16 @@ const tickMs = 50;
 const chunkBytes = 2 ** 20;
 
 /**
- * Digests of this machine's files. One is read again only when its inode, length, time of writing or time of change differ;
- * the last cannot be set back.
+ * Caches the digests of local files. A file is read again only if its inode, length, modification time or change time differs; the change
+ * time cannot be reset.
  */
 export class FileDigests {
   readonly #known = new Map<string, Promise<FileDigest>>();
 
-  /** Throws Node's error when there is no such file. */
+  /** Throws Node's error if the file does not exist. */
   async of(file: string): Promise<FileDigest> {
     const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = await stat(file, { bigint: true });
-    // Within one tick of the file system's clock a second change would look like the first.
+    // A second change within one tick of the file system's clock would be invisible.
     if (Date.now() - Number(ctimeMs) < tickMs) return await digestFile(file);
     const key = [dev, ino, size, mtimeNs, ctimeNs, file].join(' ');
     let digest = this.#known.get(key);
@@ -37,7 +37,7 @@ export class FileDigests {
   }
 }
 
-/** Reads a file whole, in pieces of 1 MiB; durable afterwards if `sync` says so. */
+/** Reads a whole file in chunks of 1 MiB and digests it; with `sync` also makes it durable. */
 export async function digestFile(
   file: string,
   options: { sync?: boolean; bytesPerSecond?: number; signal?: AbortSignal } = {},
@@ -62,7 +62,7 @@ export async function digestFile(
   return { sha256: digest.digest('hex'), bytes };
 }
 
-/** A stream of `file`. One of the whole of it throws `corrupt()` in place of its last piece when its digest is another. */
+/** Opens a stream of `file`. A stream of the whole file throws `corrupt()` instead of its last chunk if the digest differs. */
 export async function readDigested(
   file: string,
   expected: FileDigest,
@@ -74,11 +74,11 @@ export async function readDigested(
   const source = handle.createReadStream(range ?? {});
   if (start > 0 || end < expected.bytes - 1) return source;
   const stream = Readable.from(digested(source, expected, corrupt), { objectMode: false });
-  // A generator that was never begun cleans nothing up.
+  // A generator that was never started does not run its cleanup.
   return stream.once('close', () => source.destroy());
 }
 
-/** What `source` yields, its last piece only when all of it has the expected digest and length. Else throws `corrupt()`. */
+/** Yields the chunks of `source`, the last one only if digest and length match `expected`; otherwise throws `corrupt()`. */
 export async function* digested(
   source: AsyncIterable<Buffer>,
   expected: FileDigest,

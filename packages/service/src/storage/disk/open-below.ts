@@ -5,15 +5,15 @@ import path from 'node:path';
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const isLinux = process.platform === 'linux';
 
-/** An open folder. What is reached through it lies in it, whoever renames it or puts a link in its place meanwhile. */
+/** An open folder. Paths resolved through it stay inside it, even if another process renames it or replaces it with a link. */
 export interface OpenFolder {
   readonly handle: FileHandle;
   readonly path: string;
 }
 
 /**
- * Opens `folder`, which lies below `root`, step by step: no part of its path below `root` may be a link. Throws Node's ELOOP or ENOTDIR
- * for one. Elsewhere than on Linux, where Node has nothing like openat, it trusts the folders above to stay what they are.
+ * Opens `folder` below `root` step by step: no component of its path below `root` may be a link. Throws Node's ELOOP or ENOTDIR for a link.
+ * On systems other than Linux, where Node has no equivalent of openat, it assumes that the parent folders do not change.
  */
 export async function openBelow(root: string, folder: string): Promise<OpenFolder> {
   const names = path.relative(root, folder).split(path.sep).filter(Boolean);
@@ -27,20 +27,20 @@ export async function openBelow(root: string, folder: string): Promise<OpenFolde
   return opened;
 }
 
-/** Opens a folder in `parent`. Throws as `openBelow`. */
+/** Opens a folder in `parent`. Throws the errors of `openBelow`. */
 export async function openIn(parent: OpenFolder, name: string): Promise<OpenFolder> {
   const handle = await open(at(parent, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   return { handle, path: path.join(parent.path, name) };
 }
 
-/** The path of what has this name in the folder, or without a name that of the folder itself. */
+/** Returns a path to the entry `name` in the folder, or to the folder itself. */
 export function at(folder: OpenFolder, name = ''): string {
   return isLinux ? path.join('/proc/self/fd', String(folder.handle.fd), name) : path.join(folder.path, name);
 }
 
-/** Opens a plain file in the folder for reading. Null: it is something else, or a link. It waits for no writer of a pipe. */
+/** Opens a plain file in the folder for reading. Null: it is something else, or a link. Does not block on a pipe. */
 export async function openFileIn(folder: OpenFolder, name: string): Promise<FileHandle | null> {
-  // Opening a device may do something.
+  // Checked first, because opening a device can have side effects.
   if (!(await lstat(at(folder, name))).isFile()) return null;
   const handle = await open(at(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if ((await handle.stat()).isFile()) return handle;
@@ -48,7 +48,7 @@ export async function openFileIn(folder: OpenFolder, name: string): Promise<File
   return null;
 }
 
-/** A path to the very file that is open, whatever has its name meanwhile. Null: this system has none. */
+/** Returns a path to an open file that does not depend on its name. Null: the system has none. */
 export function pathOf(file: FileHandle): string | null {
   return isLinux ? path.join('/proc/self/fd', String(file.fd)) : null;
 }

@@ -4,8 +4,8 @@ import { onStorage } from '../storage-fault.ts';
 import { limited } from './disk-file-store.ts';
 
 /**
- * Writes a file of a staged folder as it comes. `name` is one that this program gives, never a sender's. Answers its length in
- * bytes. Throws GraftError `file_too_large` past `limit` bytes, `storage_full`, `storage_away`; what was written stays in the folder.
+ * Streams a file into a staged folder. `name` is chosen by this program, never by a client. Returns the length in bytes. Throws GraftError
+ * `file_too_large` beyond `limit` bytes, `storage_full`, `storage_away`; the part that was written stays in the folder.
  */
 export async function receiveStaged(
   folder: string,

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { at, type OpenFolder, openBelow, openIn } from './open-below.ts';
 
 /**
- * Removes a file or folder that lies below `root`, whatever another process puts in its place meanwhile: no link is followed, so that
- * nothing else is removed. Silent when it is gone already.
+ * Removes a file or folder below `root` without following links, so that another process cannot redirect the removal. Does nothing if it
+ * does not exist.
  */
 export async function removeBelow(root: string, target: string): Promise<void> {
   try {

@@ -106,7 +106,7 @@ describe('a folder that is not to be trusted', () => {
   it('is refused with a file that changes while it is read', async () => {
     const changing: Expected = {
       ...expected,
-      // Asked for between the look at a file's length and the first read.
+      // Read between the check of a file's length and the first read of its content.
       get totalBytes() {
         appendFileSync(path.join(from, 'a'), '!');
         return 14;

@@ -5,7 +5,7 @@ import { createS3CheckpointStore } from './s3-checkpoint-store.ts';
 import { createS3FileStore } from './s3-file-store.ts';
 import { S3Objects, type S3Place } from './s3-objects.ts';
 
-/** The stores of one bucket. `silence`: milliseconds without a byte from the server after which it counts as away. */
+/** Creates the stores of one bucket. `silence`: milliseconds without a byte from the server after which it counts as unavailable. */
 export function createS3Stores(
   place: S3Place,
   dataDir: string,

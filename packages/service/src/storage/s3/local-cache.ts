@@ -4,14 +4,14 @@ import { dataFolder } from '../../data-folder/data-folder.ts';
 import { randomText } from '../../ids.ts';
 import { isStorageAway, onStorage } from '../storage-fault.ts';
 
-/** What was used this recently is not removed: somebody may be about to read it. */
+/** Entries used within this time are not removed, because somebody may be about to read them. */
 const recentMs = 10 * 60 * 1000;
-/** A trainer of another user finds what it is told the path of, and lists nothing. */
+/** Mode of folders: a trainer of another user can open paths that it knows, but not list them. */
 const passable = 0o711;
 
 /**
- * What this machine has fetched of a store elsewhere, as files and folders below `cache`, the longest unused removed first when
- * there are more than `limit` bytes. Processes of one machine share it. Whoever reads an entry verifies it.
+ * Local cache of a remote store, with files and folders below `cache`; the least recently used entries are removed when it exceeds `limit`
+ * bytes. The processes of a machine share it. Readers verify the entries.
  */
 export class LocalCache {
   readonly #root: string;
@@ -24,8 +24,8 @@ export class LocalCache {
   }
 
   /**
-   * Absolute path of the entry `kind/name`, made by `fill` when there is none: in a place of its own that is renamed when it is
-   * whole. `bytes` is what it will take.
+   * Returns the absolute path of the entry `kind/name`. `fill` creates a missing entry under a temporary name, which is then renamed.
+   * `bytes` is its expected size.
    */
   async get(
     kind: 'files' | 'artifacts',
@@ -52,7 +52,7 @@ export class LocalCache {
     await rm(entry, { recursive: true, force: true });
   }
 
-  /** A second name for a file of the cache, which stays until `jobId` is over, whatever the cache removes. */
+  /** Creates a hard link to a cached file that stays until the job ends, even if the cache removes the entry. */
   async hold(entry: string, jobId: string): Promise<string> {
     const folder = path.join(this.#root, 'held', jobId);
     const held = path.join(folder, `${path.basename(entry)}-${randomText(8)}`);
@@ -63,7 +63,7 @@ export class LocalCache {
     });
   }
 
-  /** A place in the cache's file system for something that is moved elsewhere once it is whole. */
+  /** Returns a temporary path in the cache's file system. */
   async draft(): Promise<string> {
     const folder = path.join(this.#root, 'incoming');
     await mkdir(folder, { recursive: true, mode: passable });
@@ -77,7 +77,7 @@ export class LocalCache {
       return await fetched();
     } catch (error) {
       if (!isStorageAway(error)) throw error;
-      // Perhaps this machine's disk is full of what the cache may do without.
+      // The local disk may be full of entries that the cache can drop.
       if ((await this.#makeRoom(0)) === 0) throw error;
       return await fetched();
     }
@@ -98,7 +98,7 @@ export class LocalCache {
     }
   }
 
-  /** Removes the longest unused entries until at most `target` bytes are left. Answers how many it removed. */
+  /** Removes the least recently used entries until at most `target` bytes are left. Returns how many it removed. */
   async #makeRoom(target: number): Promise<number> {
     const entries: { entry: string; bytes: number; usedAt: number }[] = [];
     for (const kind of ['files', 'artifacts']) {

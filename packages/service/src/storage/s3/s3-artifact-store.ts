@@ -15,8 +15,8 @@ const root = 'artifacts/';
 const faults = { corrupt: artifactCorrupt, missing: artifactMissing };
 
 /**
- * Artifacts as objects `artifacts/<ab>/<name>/<path>` and, last, `<name>.listing`, whose SHA-256 is the digest. They are read
- * through the cache, and so are verified before their first byte is given out.
+ * Stores artifacts as objects `artifacts/<ab>/<name>/<path>` and, last, `<name>.listing`, whose SHA-256 is the digest. Reads go through the
+ * cache, so files are verified before their first byte is returned.
  */
 export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dataDir: string): ArtifactStore {
   const digests = new FileDigests();
@@ -40,7 +40,7 @@ export function createS3ArtifactStore(objects: S3Objects, cache: LocalCache, dat
     try {
       return { folder, files: await verifyFolder(folder, digest, digestOf) };
     } catch {
-      // This machine's copy is damaged, not the objects.
+      // The local copy is damaged, not the objects.
       await cache.drop(folder);
       const again = await fetched();
       return { folder: again, files: await verifyFolder(again, digest, digestOf) };

@@ -10,7 +10,7 @@ import type { LocalCache } from './local-cache.ts';
 import type { S3Objects } from './s3-objects.ts';
 import { fetchFolder, putFolder, readListing, removeFolder } from './transfer.ts';
 
-/** Does not wait for a server that says nothing. */
+/** Rejects as soon as the signal aborts, without waiting for an unresponsive server. */
 async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   if (!signal) return await work;
   let stop = () => {};
@@ -29,7 +29,7 @@ async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined
 class Damaged extends Error {}
 const damaged = () => new Damaged('The stored checkpoint is damaged.');
 
-/** Checkpoints as objects, beside the local folders that trainers write and read. */
+/** Stores checkpoints as objects, in addition to the local folders that trainers write and read. */
 export function createS3CheckpointStore(
   objects: S3Objects,
   cache: LocalCache,

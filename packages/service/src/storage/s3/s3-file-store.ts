@@ -12,7 +12,7 @@ import { fetchFile } from './transfer.ts';
 const root = 'files/';
 const faults = { corrupt: fileCorrupt, missing: fileMissing };
 
-/** Files as objects; they are read through the cache, and so are verified before their first byte is given out. */
+/** Stores files as objects. Reads go through the cache, so files are verified before their first byte is returned. */
 export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileStore {
   const digests = new FileDigests();
   const keyOf = (name: string) => `${root}${checkFileName(name).slice(0, 2)}/${name}`;
@@ -25,7 +25,7 @@ export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileSt
       );
     const entry = await fetched();
     if ((await onStorage(() => digests.of(entry))).sha256 === sha256) return entry;
-    // This machine's copy is damaged, not the object.
+    // The local copy is damaged, not the object.
     await cache.drop(entry);
     return await fetched();
   }
@@ -35,7 +35,7 @@ export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileSt
       const entry = await entryOf(file);
       return await onStorage(() => readDigested(entry, file, range, fileCorrupt));
     },
-    // What the cache was asked for a moment ago stays there.
+    // The cache keeps entries that were used recently.
     pathForNow: entryOf,
     localPath: async (file, jobId) => await cache.hold(await entryOf(file), jobId),
     verify: async (file, options) => {
@@ -59,7 +59,7 @@ export function createS3FileStore(objects: S3Objects, cache: LocalCache): FileSt
       try {
         await objects.put(keyOf(name), inspected());
       } catch (error) {
-        // An answer that was lost may have been a yes.
+        // The upload may have succeeded although the response was lost.
         await objects.remove(keyOf(name)).catch(() => {});
         throw error;
       }

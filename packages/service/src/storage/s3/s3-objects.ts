@@ -11,7 +11,7 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { GraftError } from '@graft/peft-core/config';
 import { storageAway, storageFull } from '../storage-fault.ts';
 
-/** Where the objects are: `s3://bucket/prefix`, on AWS or behind `endpoint`. Credentials come by the usual AWS variables. */
+/** Location of the objects: `s3://bucket/prefix`, on AWS or behind `endpoint`. Credentials come from the usual AWS variables. */
 export interface S3Place {
   bucket: string;
   /** Empty, or ends with `/`. */
@@ -23,15 +23,15 @@ export interface StoredObject {
   key: string;
   storedAt: Date;
   bytes: number;
-  /** Another for other bytes. */
+  /** Changes with the content. */
   etag: string;
 }
 
-/** At most this many parts of this size are in memory, an upload. */
+/** Each upload holds at most `partsAtOnce` parts of `partBytes` in memory. */
 const partBytes = 8 * 2 ** 20;
 const partsAtOnce = 2;
 const connectMs = 5_000;
-/** Without a byte from the server. */
+/** Milliseconds without a byte from the server. */
 const silenceMs = 60_000;
 
 const fullNames = new Set([
@@ -42,7 +42,9 @@ const fullNames = new Set([
 ]);
 const missingNames = new Set(['NoSuchKey', 'NotFound', 'NoSuchUpload']);
 
-/** The objects under a prefix of a bucket. An object is there whole or not at all. Throws GraftError `storage_away`, `storage_full`. */
+/**
+ * The objects under a prefix of a bucket. Objects are stored completely or not at all. Throws GraftError `storage_away`, `storage_full`.
+ */
 export class S3Objects {
   readonly #client: S3Client;
   readonly #bucket: string;
@@ -53,7 +55,7 @@ export class S3Objects {
     this.#prefix = prefix;
     this.#client = new S3Client({
       region: process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION || 'us-east-1',
-      // Servers of one's own seldom have a DNS name for each bucket.
+      // Self-hosted servers rarely have a DNS name for each bucket.
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       maxAttempts: 3,
       requestHandler: {
@@ -65,7 +67,7 @@ export class S3Objects {
     });
   }
 
-  /** Stores what `source` yields, in parts when it is long. What `source` throws is thrown, and nothing is stored. */
+  /** Stores the bytes of `source`, in parts if there are many. If `source` throws, rethrows the error and stores nothing. */
   async put(key: string, source: AsyncIterable<Buffer>): Promise<void> {
     let fault: { reason: unknown } | undefined;
     async function* watched(): AsyncGenerator<Buffer> {
@@ -88,14 +90,14 @@ export class S3Objects {
     } catch (error) {
       throw fault ? fault.reason : asS3Fault(error);
     } finally {
-      // An upload that failed has not read it to its end.
+      // A failed upload has not read the source to its end.
       body.destroy();
     }
   }
 
   /**
-   * The object's bytes. Null: there is none. An answer that breaks off throws `storage_away`, as does an object that is not the
-   * one of `rest.etag` any more, of which the bytes from `rest.from` on are wanted.
+   * Returns the bytes of an object. Null: it does not exist. With `rest` returns the bytes from `rest.from` on. Throws `storage_away` if
+   * the response breaks off, or if the object's ETag is no longer `rest.etag`.
    */
   async get(key: string, rest?: { from: number; etag: string }): Promise<AsyncIterable<Buffer> | null> {
     const range = rest && { Range: `bytes=${rest.from}-`, IfMatch: rest.etag };
@@ -115,7 +117,7 @@ export class S3Objects {
     })();
   }
 
-  /** Silent when it is gone already. */
+  /** Does nothing if the object does not exist. */
   async remove(key: string): Promise<void> {
     await this.#unlessMissing(() => this.#client.send(new DeleteObjectCommand(this.#at(key))));
   }
@@ -124,7 +126,7 @@ export class S3Objects {
     for await (const { key } of this.list(prefix)) await this.remove(key);
   }
 
-  /** In the order of their keys. */
+  /** Lists objects ordered by key. */
   async *list(prefix: string): AsyncGenerator<StoredObject> {
     for await (const { Contents } of this.#pages(prefix)) {
       for (const { Key, LastModified, Size, ETag } of Contents ?? []) {
@@ -135,7 +137,7 @@ export class S3Objects {
     }
   }
 
-  /** The names right under `prefix` that others are under, as folders are. */
+  /** Lists the names directly under `prefix` that contain other keys, like folders. */
   async *folders(prefix: string): AsyncGenerator<string> {
     for await (const { CommonPrefixes } of this.#pages(prefix, '/')) {
       for (const { Prefix } of CommonPrefixes ?? []) {
@@ -144,7 +146,7 @@ export class S3Objects {
     }
   }
 
-  /** Gives up uploads in parts that began before `before`: whoever sent them is gone. Answers how many. */
+  /** Aborts multipart uploads that started before `before`, whose senders are gone. Returns their number. */
   async abandonUploads(before: Date): Promise<number> {
     const { Uploads } = await this.#ask(() =>
       this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket, Prefix: this.#prefix })),
@@ -202,7 +204,7 @@ export class S3Objects {
   }
 }
 
-/** Whatever a server of objects refuses is its operator's to mend: it is away, or full. */
+/** Converts an error of the server, which its operator must fix: the store is full or unavailable. */
 function asS3Fault(error: unknown): unknown {
   if (error instanceof GraftError) return error;
   const { name, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };

@@ -43,7 +43,7 @@ async function openMachine(endpoint: string, { cacheBytes = large, silence = 700
   return { stores, dataDir };
 }
 
-/** Keys of all objects and of uploads in parts that are not finished. */
+/** Returns the keys of all objects and of unfinished multipart uploads. */
 async function keysOf(): Promise<string[]> {
   const objects = new S3Objects({ bucket: server.bucket, prefix, endpoint: server.endpoint });
   const keys: string[] = [];
@@ -130,7 +130,7 @@ describe('a server of S3', () => {
       (await keysOf()).filter((key) => !key.startsWith('unfinished')),
       before,
     );
-    // A part that was on its way is taken even after its upload was given up.
+    // A server may accept a part that was being sent after its upload was aborted.
     for (const end = performance.now() + 20_000; ; ) {
       await stores.abandonUploads(new Date(Date.now() + 60_000));
       if ((await keysOf()).length === before.length || performance.now() > end) break;
@@ -161,7 +161,7 @@ describe('a server of S3', () => {
     const cached = path.join(machine.dataDir, 'cache/files');
     for (const file of files) {
       await buffer(await machine.stores.files.open(file));
-      // As if it had been used an hour ago.
+      // As if it had last been used an hour ago.
       for (const name of await readdir(cached)) {
         const hourAgo = new Date(Date.now() - 3600_000);
         if (name !== file.sha256) await utimes(path.join(cached, name), hourAgo, hourAgo);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What `source` yields, at most `bytesPerSecond`. */
+/** Yields the chunks of `source`, at most `bytesPerSecond`. */
 export async function* throttled(
   source: AsyncIterable<Buffer>,
   { bytesPerSecond, signal }: { bytesPerSecond: number; signal?: AbortSignal },

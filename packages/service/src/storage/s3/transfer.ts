@@ -11,8 +11,8 @@ const listingKey = (key: string) => `${key}.listing`;
 const chunkBytes = 2 ** 20;
 
 /**
- * Stores a folder under `key`: its files, then the listing of their digests, whose presence says that all are there. Nothing is
- * left of a folder that could not be stored, unless the store is away.
+ * Stores a folder under `key`: its files, then the listing of their digests, whose presence means that the folder is complete. If it fails,
+ * nothing is left, unless the store is unavailable.
  */
 export async function putFolder(
   objects: S3Objects,
@@ -37,7 +37,7 @@ export async function putFolder(
   }
 }
 
-/** The files stored under `key` and the digest of their listing. Null: there is no listing. Throws `corrupt()`. */
+/** Returns the files stored under `key` and the digest of their listing. Null: there is no listing. Throws `corrupt()`. */
 export async function readListing(
   objects: S3Objects,
   key: string,
@@ -81,7 +81,7 @@ export async function fetchFile(
   target: string,
   { corrupt, missing }: { corrupt: () => Error; missing: () => Error },
 ): Promise<void> {
-  // Before the object: an answer that nobody reads would hold its connection.
+  // Opened before the object is requested: an unread response would keep its connection open.
   const handle = await open(target, 'wx', 0o644);
   try {
     const stream = await objects.get(key);
@@ -93,7 +93,7 @@ export async function fetchFile(
   }
 }
 
-/** The listing first: without it the rest is not there for a reader. */
+/** Removes the listing first: without it the folder does not exist for readers. */
 export async function removeFolder(objects: S3Objects, key: string): Promise<void> {
   await objects.remove(listingKey(key));
   await objects.removeUnder(`${key}/`);

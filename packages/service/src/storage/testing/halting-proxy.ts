@@ -2,15 +2,15 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { connectThrough } from '../../testing/connect-through.ts';
 
-/** A connection to a server that a test can cut or silence. */
+/** A proxy with which a test can cut or stall connections to a server. */
 export interface HaltingProxy {
   endpoint: string;
-  /** After `afterBytes` more in either direction: `cut`: connections are reset and refused; `silent`: nothing is passed on. */
+  /** After `afterBytes` more bytes in either direction, `cut` resets and refuses connections, and `silent` forwards nothing. */
   behave(how: 'well' | 'cut' | 'silent', afterBytes?: number): void;
   close(): Promise<void>;
 }
 
-/** Stands between a client and the HTTP server at `target`. */
+/** Opens a proxy in front of the HTTP server at `target`. */
 export async function openHaltingProxy(target: string): Promise<HaltingProxy> {
   const sockets = new Set<Socket>();
   let how = 'well';

@@ -14,8 +14,8 @@ export interface S3Server {
 }
 
 /**
- * A server of the S3 protocol with an empty bucket: moto's, of its own, or the one at `GRAFT_TEST_S3`, for which the environment has
- * keys. Sets the AWS variables of this process for moto's.
+ * Opens an S3 server with an empty bucket: a new moto server, or the one at `GRAFT_TEST_S3`, whose credentials are in the environment. For
+ * moto, sets the AWS variables of this process.
  */
 export async function openS3Server(): Promise<S3Server> {
   const given = process.env.GRAFT_TEST_S3;

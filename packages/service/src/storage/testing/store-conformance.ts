@@ -10,22 +10,22 @@ import { checkpointFolder } from '../../data-folder/data-folder.ts';
 import { randomText } from '../../ids.ts';
 import type { Stores } from '../stores.ts';
 
-/** Stores under test, and a look behind them. */
+/** The stores under test, with direct access to the stored objects. */
 export interface StoresUnderTest {
   stores: Stores;
   dataDir: string;
-  /** The same store as another machine sees it, which has fetched and verified nothing yet. */
+  /** The same store from another machine, which has not fetched or verified anything yet. */
   elsewhere(): Promise<{ stores: Stores; dataDir: string }>;
-  /** Keys of everything stored, unfinished uploads included. */
+  /** Keys of all stored objects, including unfinished uploads. */
   keys(): Promise<string[]>;
-  /** Changes one bit in the middle of the object whose key contains `part`. */
+  /** Flips one bit in the middle of the object whose key contains `part`. */
   flip(part: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
 
-/** What every store of files, artifacts and checkpoints does, wherever the bytes are. */
+/** Tests that every implementation of the stores must pass. */
 export function testStores(name: string, open: () => Promise<StoresUnderTest>): void {
   describe(`stores on ${name}`, () => {
     let it: StoresUnderTest;

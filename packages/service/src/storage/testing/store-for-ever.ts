@@ -1,4 +1,4 @@
-/** Stores uploads and artifacts in the data folder it is given until it is killed; says `.` for each. */
+/** Stores uploads and artifacts in the given data folder until it is killed; sends `.` for each. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
