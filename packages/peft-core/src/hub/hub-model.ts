@@ -60,11 +60,8 @@ function placeOf(name: string, options: ResolveOptions): { hub: HubConnection; c
 }
 
 /** The current commit of a revision, or the last known one if the Hub is unreachable. */
-async function resolveRevision(
-  hub: HubConnection,
-  { hub: name, revision = 'main', file = null }: HubSpec,
-  cache: string,
-): Promise<string> {
+async function resolveRevision(hub: HubConnection, spec: HubSpec, cache: string): Promise<string> {
+  const { hub: name, revision = 'main', file = null } = spec;
   if (commitPattern.test(revision)) return revision;
   const note = path.join(cache, 'refs', encodeURIComponent(revision));
   try {
