@@ -57,7 +57,10 @@ export async function longestTask(
   const ids = await seedJobs(
     bench,
     Array.from({ length: 5 }, (_, i) => ({
-      ...{ status: 'running' as const, suffix: `streams-${i}`, steps: 2_000, totalSteps: 4_000 },
+      status: 'running' as const,
+      suffix: `streams-${i}`,
+      steps: 2_000,
+      totalSteps: 4_000,
     })),
   );
   const visit = await bench.visit(bench.acme, pathOf(ids));
@@ -90,14 +93,12 @@ async function train({ services, acme }: BrowserBench, id: string, step: number)
   const metrics = { token_accuracy: 0.7, learning_rate: 1e-4, grad_norm: 1, tokens_per_second: 800 };
   await recordMetrics(services, lease, [{ ...common, kind: 'train', step, loss, metrics }]);
   await recordProgress(services, lease, {
-    ...{
-      ...common,
-      tokensPerSecond: 800,
-      step,
-      totalSteps: 4_000,
-      secondsRemaining: (4_000 - step) / 2,
-      loss,
-    },
+    ...common,
+    tokensPerSecond: 800,
+    step,
+    totalSteps: 4_000,
+    secondsRemaining: (4_000 - step) / 2,
+    loss,
   });
 }
 
@@ -140,7 +141,9 @@ export async function drawing(bench: BrowserBench): Promise<Figure> {
     await visit.leave();
   }
   return {
-    ...{ name: '300,000 steps drawn after their arrival', measured: median(took), target: 300 },
+    name: '300,000 steps drawn after their arrival',
+    measured: median(took),
+    target: 300,
     note: `median of ${rounds}; the longest ${Math.round(Math.max(...took))} ms`,
   };
 }

@@ -56,11 +56,21 @@ export function writeReliabilityDoc(
   function entry(result: Result): Entry {
     const { scenario, title, queue, timings, profile, seed, tried, survived, figures, failures } = result;
     return {
-      ...{ scenario, title, queue, timings, profile, seed, tried, survived, figures },
+      scenario,
+      title,
+      queue,
+      timings,
+      profile,
+      seed,
+      tried,
+      survived,
+      figures,
       failures: failures.slice(0, 3),
       recoveries: result.recoveries.map(Math.round).join(' '),
       minutes: Math.round(result.seconds / 6) / 10,
-      ...{ on, commit, machine },
+      on,
+      commit,
+      machine,
     };
   }
 }

@@ -24,7 +24,9 @@ before(async () => {
   bench = await openBrowserBench();
   trained = (await publishAdapter(bench, bench.acme, 'poet')).version;
   second = await storeAdapter(bench, bench.acme, 'poet', {
-    ...{ r: 2, parentId: trained.id, note: `Softer. ${long.repeat(4)}` },
+    r: 2,
+    parentId: trained.id,
+    note: `Softer. ${long.repeat(4)}`,
   });
   third = await storeAdapter(bench, bench.acme, 'poet', { r: 4, parentId: second.id });
 });
@@ -42,7 +44,11 @@ async function manyAdapters() {
   await services.db.adapterVersion.createMany({
     data: ids.map((adapterId, i) => ({
       ...row,
-      ...{ id: `adptver-many-${i}`, teamId: other.teamId, adapterId, jobId: null, keyId: null },
+      id: `adptver-many-${i}`,
+      teamId: other.teamId,
+      adapterId,
+      jobId: null,
+      keyId: null,
       modelName: `ft:tiny:other:many-${i}:abcdefgh`,
       // biome-ignore lint/suspicious/noExplicitAny: JSON columns have different types for reading and writing
     })) as any,

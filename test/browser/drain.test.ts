@@ -31,7 +31,9 @@ async function makeJob(steps: number): Promise<string> {
   );
   const training_file = await bench.acme.upload(lines.join(''));
   const { status, json } = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
-    ...{ model: 'tiny', training_file, hyperparameters: { batch_size: 1, n_epochs: 50 } },
+    model: 'tiny',
+    training_file,
+    hyperparameters: { batch_size: 1, n_epochs: 50 },
     training: { max_steps: steps, checkpoint_steps: 50, precision: 'fp32' },
   });
   assert.equal(status, 200, JSON.stringify(json));

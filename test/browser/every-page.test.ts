@@ -85,7 +85,9 @@ function shownPages(seeded: Seeded | null): Shown[] {
     { name: 'team-webhook', path: `/team/webhooks/${webhookId}`, isMissing },
     { name: 'team-audit', path: '/team/audit' },
     ...['', '/workers', '/queue', '/teams', '/base-models'].map((part) => ({
-      ...{ name: `operator${part.replace('/', '-')}`, path: `/operator${part}`, as: 'operator' as const },
+      name: `operator${part.replace('/', '-')}`,
+      path: `/operator${part}`,
+      as: 'operator' as const,
     })),
     { name: 'operator-by-others', path: '/operator' },
     { name: 'invitation', path: '/invitations/accept#graftinv_none', as: null },
@@ -96,7 +98,10 @@ function shownPages(seeded: Seeded | null): Shown[] {
 }
 
 const none: Seeded = {
-  ...{ fileId: 'file-none', adapterId: 'adapter-none', webhookId: 'whep-none', models: ['', ''] },
+  fileId: 'file-none',
+  adapterId: 'adapter-none',
+  webhookId: 'whep-none',
+  models: ['', ''],
   jobIds: { trains: 'ftjob-none', sweep: '', failed: '', succeeded: '' },
 };
 

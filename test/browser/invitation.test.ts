@@ -172,7 +172,9 @@ test('with an identity provider people join only as themselves', async (t) => {
   const file = join(folder, 'oidc.json');
   await writeFile(file, JSON.stringify({ issuer: provider.issuer, client_id: testClient.id }));
   const { signIn } = loadApiSettings({
-    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+    GRAFT_PUBLIC_URL: url,
+    GRAFT_OIDC_CONFIG: file,
+    GRAFT_OIDC_CLIENT_SECRET: testClient.secret,
   });
   const theirs = await openBrowserBench({}, { signIn }, port);
   t.after(() => theirs.close());

@@ -141,15 +141,13 @@ test('a running job updates live, and a finished job opens on its result', async
   for (const step of [1, 2, 3]) {
     await recordMetrics(bench.services, leaseOf(job), [{ ...metric, step, loss: 3 - step / 2 }]);
     await recordProgress(bench.services, leaseOf(job), {
-      ...{
-        step,
-        totalSteps: 10,
-        epoch: 1,
-        tokens: 9,
-        tokensPerSecond: 9,
-        secondsRemaining: 125,
-        loss: 3 - step / 2,
-      },
+      step,
+      totalSteps: 10,
+      epoch: 1,
+      tokens: 9,
+      tokensPerSecond: 9,
+      secondsRemaining: 125,
+      loss: 3 - step / 2,
     });
   }
   const measured = { token_accuracy: 0.5, perplexity: 7.5 };
@@ -181,7 +179,9 @@ test('the configuration shows requested and used options with reasons, and the r
   const refused = await bench.acme.send('POST', '/v1/fine_tuning/jobs', request);
   assert.equal(refused.status, 400);
   const { json } = await bench.acme.send('POST', '/v1/fine_tuning/jobs', {
-    ...{ ...request, suffix: 'configured', metadata: { note: "it's" } },
+    ...request,
+    suffix: 'configured',
+    metadata: { note: "it's" },
   });
   await bench.untilState(json.id, 'queued');
   const visit = await bench.visit(bench.acme, `/jobs/${json.id}?tab=configuration`);

@@ -84,7 +84,9 @@ test('an operator signed in with an identity provider signs in again after two h
   const rules = { scopes: ['openid', 'email', 'groups'], operator_groups: ['operators'] };
   await writeFile(file, JSON.stringify({ issuer: provider.issuer, client_id: testClient.id, ...rules }));
   const { signIn } = loadApiSettings({
-    ...{ GRAFT_PUBLIC_URL: url, GRAFT_OIDC_CONFIG: file, GRAFT_OIDC_CLIENT_SECRET: testClient.secret },
+    GRAFT_PUBLIC_URL: url,
+    GRAFT_OIDC_CONFIG: file,
+    GRAFT_OIDC_CLIENT_SECRET: testClient.secret,
   });
   const theirs = await openBrowserBench({}, { signIn }, port);
   t.after(() => theirs.close());
@@ -130,7 +132,8 @@ test('a worker is quarantined with a reason, drained and released', async () => 
   await page.getByText('No workers').waitFor();
   const job = await runJob(bench, await queueJob(bench, bench.acme));
   await registerWorker(services, {
-    ...{ ...machine, id: 'worker-test' },
+    ...machine,
+    id: 'worker-test',
     capabilities: {
       device: 'gpu',
       threads: 8,

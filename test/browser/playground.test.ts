@@ -89,7 +89,10 @@ test('base model and adapter answer side by side with one seed, over several tur
     assert.deepEqual(
       { temperature, seed, stop, max_tokens },
       {
-        ...{ temperature: 0.5, seed: 7, stop: ['END', 'FIN'], max_tokens: 256 },
+        temperature: 0.5,
+        seed: 7,
+        stop: ['END', 'FIN'],
+        max_tokens: 256,
       },
     );
   }
@@ -255,7 +258,8 @@ test('token probabilities, by pointer and by keyboard', async () => {
   const likely = (text: string, logprob: number) => ({
     ...token(text),
     likely: {
-      ...{ token: text, logprob },
+      token: text,
+      logprob,
       top: [
         { token: ' brake', logprob: -0.2 },
         { token: text, logprob },

@@ -43,12 +43,10 @@ export async function seedJobs(
         fault: 'system',
       };
       return {
-        ...{
-          id: `ftjob-seeded${template.json.id.slice(-8)}${String(i).padStart(5, '0')}`,
-          state: status,
-          suffix,
-          model,
-        },
+        id: `ftjob-seeded${template.json.id.slice(-8)}${String(i).padStart(5, '0')}`,
+        state: status,
+        suffix,
+        model,
         created_at: new Date(Date.now() - (jobs.length - i) * 60_000).toISOString(),
         finished_at: isOver ? new Date(Date.now() - i * 1000).toISOString() : null,
         started_at: steps > 0 ? new Date(Date.now() - 300_000).toISOString() : null,
@@ -57,8 +55,13 @@ export async function seedJobs(
         progress:
           steps > 0
             ? {
-                ...{ step: steps, totalSteps, epoch: 1, tokens: steps * 100, tokensPerSecond: 812.5 },
-                ...{ secondsRemaining: status === 'running' ? 95 : 0, loss: 0.4 },
+                step: steps,
+                totalSteps,
+                epoch: 1,
+                tokens: steps * 100,
+                tokensPerSecond: 812.5,
+                secondsRemaining: status === 'running' ? 95 : 0,
+                loss: 0.4,
               }
             : null,
         fine_tuned_model:

@@ -52,8 +52,12 @@ export async function openVisits(baseUrl: string): Promise<Visits> {
   const visit: Visits['visit'] = async (key, path, options = {}) => {
     const { width = 1280, height = 900, scheme = 'light', locale = 'en-GB' } = options;
     const context = await browser.newContext({
-      ...{ baseURL: baseUrl, locale, timezoneId: 'UTC', colorScheme: scheme },
-      ...{ viewport: { width, height }, reducedMotion: 'reduce' },
+      baseURL: baseUrl,
+      locale,
+      timezoneId: 'UTC',
+      colorScheme: scheme,
+      viewport: { width, height },
+      reducedMotion: 'reduce',
     });
     // Long enough for a busy machine.
     context.setDefaultTimeout(60_000);
@@ -87,7 +91,8 @@ export async function openVisits(baseUrl: string): Promise<Visits> {
           const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
           const found = await axe.run(document, { resultTypes: ['violations'] });
           return found.violations.map(({ id, help, nodes }) => ({
-            ...{ id, help },
+            id,
+            help,
             nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => `${html}\n${failureSummary}`),
           }));
         });

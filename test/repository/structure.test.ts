@@ -121,3 +121,14 @@ describe('each check can fail', () => {
     assert.equal(medianLines(two), 2.5);
   });
 });
+
+test('no object literal is spread into another one', () => {
+  const found = files.flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .flatMap((line, at) =>
+        /\.\.\.\{/.test(line) && !/^\s*(?:\/\/|\*)/.test(line) ? [`${path}:${at + 1}`] : [],
+      ),
+  );
+  assert.deepEqual(found, [], 'write its fields out');
+});

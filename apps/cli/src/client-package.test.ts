@@ -22,7 +22,9 @@ after(() => rm(folder, { recursive: true, force: true }));
 /** Runs npm as in a user's shell, with a separate cache and configuration. */
 async function npm(command: string, ...args: string[]): Promise<string> {
   const env = {
-    ...{ PATH: process.env.PATH, HOME: folder, npm_config_cache: join(folder, '.npm') },
+    PATH: process.env.PATH,
+    HOME: folder,
+    npm_config_cache: join(folder, '.npm'),
     // An unreachable registry: the package has no dependencies.
     npm_config_registry: 'http://127.0.0.1:9/',
     npm_config_audit: 'false',

@@ -62,7 +62,10 @@ async function resultOf(job: Job) {
         metrics: same,
       }),
     ),
-    ...{ trainedTokens, trainingEnd, peft, resolvedTraining },
+    trainedTokens,
+    trainingEnd,
+    peft,
+    resolvedTraining,
     entered: Number(ledger._sum.quantity),
   };
 }

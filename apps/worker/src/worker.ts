@@ -194,7 +194,11 @@ export async function startWorker(
     const gpuFaults = cards.faults.map(({ fault }) => fault.message);
     const capabilities = { ...info.capabilities, ...(gpuFaults.length > 0 && { gpuFaults }) };
     const status = {
-      ...{ running: leases.running, bases, load, draining, capabilities },
+      running: leases.running,
+      bases,
+      load,
+      draining,
+      capabilities,
       slots: trainers.filter(({ device }) => !cards.faultOf(device)).length,
     };
     if ((await heartbeatWorker(services, id, status)) || draining) return;

@@ -13,9 +13,11 @@ import type { Task } from '../models.ts';
 
 /** How a worker starts a child on this device. */
 export const processOptions = ({ device }: CheckContext, entry: URL): ProcessOptions => ({
-  ...{ entry, device },
+  entry,
+  device,
   log: createLogger({ level: 'silent', name: 'check-gpu' }),
-  ...{ stallMilliseconds: 600_000, idleMilliseconds: 600_000 },
+  stallMilliseconds: 600_000,
+  idleMilliseconds: 600_000,
 });
 
 /** `cardBytes`: what it may hold of a card; all unless given. */
@@ -35,25 +37,29 @@ export async function trainingRequest(
   const peft = parsePeftConfig(workload.peft);
   const exampleCount = parseJsonl(await readFile(workload.trainingFile)).examples.length;
   const training = resolveTraining({
-    ...{ peft, exampleCount },
+    peft,
+    exampleCount,
     training: { max_steps: steps, n_epochs: 50, batch_size: workload.batchSize, checkpoint_steps: 2 },
   });
   return {
-    ...{ basePath: model, digestCache: join(folder, 'digests'), baseModelName: workload.name },
-    ...{
-      trainingFile: workload.trainingFile,
-      validationFile: null,
-      peft,
-      training: { ...training, precision },
-      method: 'supervised',
-    },
+    basePath: model,
+    digestCache: join(folder, 'digests'),
+    baseModelName: workload.name,
+    trainingFile: workload.trainingFile,
+    validationFile: null,
+    peft,
+    training: { ...training, precision },
+    method: 'supervised',
     requirements: {
       precision,
       threads: threadCount(),
       device: device.kind,
       kernels: device.kind === 'gpu' ? 'xla' : 'stock',
     },
-    ...{ trials: null, initialAdapter: null, initialName: null, outputDir: join(folder, name, 'adapter') },
+    trials: null,
+    initialAdapter: null,
+    initialName: null,
+    outputDir: join(folder, name, 'adapter'),
     checkpoints: {
       ...checkpoints,
       candidates: checkpoints.candidates.map(({ dir, step, digest }) => ({ dir, step, digest })),
@@ -70,7 +76,8 @@ export async function recordsOf(
   const records: TrainerRecord[] = [];
   const kill = new AbortController();
   const outcome = await trainer.run(request, {
-    ...{ stop: new AbortController().signal, kill: kill.signal },
+    stop: new AbortController().signal,
+    kill: kill.signal,
     onRecord: (record) => {
       records.push(record);
       onRecord(record, () => kill.abort());

@@ -21,7 +21,10 @@ const storages: BaseStorage[] = ['float32', 'bfloat16', 'int8', 'nf4'];
 const precisions: MatmulPrecision[] = ['fp32', 'bf16'];
 
 const trained = (cell: Cell, storage: BaseStorage, precision: MatmulPrecision): TrainedCase => ({
-  ...{ architecture: cell.architecture, peft: cell.config, storage, precision },
+  architecture: cell.architecture,
+  peft: cell.config,
+  storage,
+  precision,
 });
 const trainingOf = (cell: Cell, storage: BaseStorage, precision: MatmulPrecision): GraphCase => ({
   name: `train ${cell.name}, ${storage}, ${precision}`,

@@ -64,7 +64,10 @@ export async function functionsOf({ build }: GraphCase, target: Target = 'gpu'):
 
 function architectureOf({ task, config }: Pick<ArchitectureRow, 'task' | 'config'>, layers?: number) {
   const depth = layers && {
-    ...{ num_hidden_layers: layers, n_layer: layers, num_layers: layers, num_decoder_layers: layers },
+    num_hidden_layers: layers,
+    n_layer: layers,
+    num_layers: layers,
+    num_decoder_layers: layers,
   };
   const fields: Record<string, unknown> = { ...config, ...sizes, ...depth };
   return architectureFor(String(fields.model_type), fields, task);
@@ -124,8 +127,16 @@ export async function buildEvaluation(one: Omit<TrainedCase, 'peft'> & { peft: T
   const objective = one.objective ?? objectiveFor(one.architecture.task).name;
   const shape = { ...grid, inputTokens: architecture.encoder ? grid.tokens : 0, sequences: 3 };
   const built: EvaluationProgram = buildEvaluationProgram({
-    ...{ architecture, peft, objective, classes: one.classes ?? 0, storage, precision, retrieves },
-    ...{ form: 'folded', implementation: 'stock', grid: shape },
+    architecture,
+    peft,
+    objective,
+    classes: one.classes ?? 0,
+    storage,
+    precision,
+    retrieves,
+    form: 'folded',
+    implementation: 'stock',
+    grid: shape,
   });
   built.program.close();
 }
@@ -166,8 +177,14 @@ export async function buildScoring({ architecture: row, peft }: Pick<TrainedCase
 
 /** Each way of choosing a token that has a separate graph. */
 const greedy: TokenAsk = {
-  ...{ temperature: 0, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 },
-  ...{ uniform: 0.5, ids: [1, 2, 3], logprobs: null },
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  repetitionPenalty: 1,
+  uniform: 0.5,
+  ids: [1, 2, 3],
+  logprobs: null,
 };
 const asks: TokenAsk[] = [
   greedy,

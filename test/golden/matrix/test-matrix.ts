@@ -137,7 +137,11 @@ export async function testMatrix(library: Library, architectures: readonly Archi
     const [graft, merged] = [scores.shift()!, run.merged ? scores.shift()! : null];
     const of = { base, library: libraryScore, graft, merged };
     checkCell(check, library, {
-      ...{ cell, folder: folderOf(i), model: modelOf(cell.architecture), run, losses },
+      cell,
+      folder: folderOf(i),
+      model: modelOf(cell.architecture),
+      run,
+      losses,
       scores: of,
     });
   }
@@ -146,7 +150,9 @@ export async function testMatrix(library: Library, architectures: readonly Archi
 const startIn = (cellFolder: string) => join(cellFolder, 'start');
 const libraryIn = (cellFolder: string) => join(cellFolder, 'library');
 const scoreOf = ({ task }: ArchitectureRow, model: string, adapter: string | null) => ({
-  ...{ model, task, adapter },
+  model,
+  task,
+  adapter,
   inputs: probesFor(task),
 });
 
@@ -183,7 +189,10 @@ function checkCell(
     assert.ok(difference < tolerance.output, `outputs differ by ${difference}`);
   });
   library.checkFiles(check, {
-    ...{ cell, model, graft: run.adapter, library: libraryAdapter },
+    cell,
+    model,
+    graft: run.adapter,
+    library: libraryAdapter,
     again: join(folder, 'again'),
   });
   const { merged } = scores;

@@ -65,8 +65,14 @@ export async function estimateJob(
     tokenizerKey: model.tokenizer.key,
     tokenizerFiles: model.tokenizer.json,
     modelConfig: model.config,
-    ...{ method: planned.method, peft, training: planned.training, trials, live },
-    ...{ lengthRead, leavesLength, leavesCheckpointing },
+    method: planned.method,
+    peft,
+    training: planned.training,
+    trials,
+    live,
+    lengthRead,
+    leavesLength,
+    leavesCheckpointing,
     sampleKey: sampleKeyOf(planned),
   };
   const report = await threads.estimate(task, options).catch((error: unknown) => {

@@ -83,8 +83,14 @@ test('an estimate reads no file that its thread has just validated', async () =>
   const files = createFileThreads();
   const { sample, ...what } = task;
   const gone = {
-    ...{ ...what, trainingFile: join(folder, 'gone.jsonl'), live: [], trials: [] },
-    ...{ method: 'supervised', lengthRead: 64, leavesLength: true, leavesCheckpointing: true },
+    ...what,
+    trainingFile: join(folder, 'gone.jsonl'),
+    live: [],
+    trials: [],
+    method: 'supervised',
+    lengthRead: 64,
+    leavesLength: true,
+    leavesCheckpointing: true,
   };
   const counts = { training_file: 5000, validation_file: null };
   const options = { signal: new AbortController().signal, timeoutMs: 60_000 };

@@ -27,8 +27,17 @@ export function validationKey(
     Pick<TaskTokenizer, 'tokenizerKey'> & { method: string },
 ): string {
   return sha256({
-    ...{ validationVersion, node: process.version, tokenizerKey, modelConfig, peft },
-    ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, textStride, repeatsBos },
+    validationVersion,
+    node: process.version,
+    tokenizerKey,
+    modelConfig,
+    peft,
+    maxSeqLength,
+    overlong,
+    allowSpecialTokens,
+    templateKwargs,
+    textStride,
+    repeatsBos,
     ...(peft.task_type === 'FEATURE_EXTRACTION' ? { contrast } : {}),
     ...(classWeights ? { classWeights } : {}),
     // Omitted for the format's default method, so that keys are the same as before methods existed.

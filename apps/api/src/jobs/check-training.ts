@@ -139,8 +139,19 @@ export async function checkTraining(
   const resolved = await checkTrials(waiting, team, trials, options, trainingFile, base);
 
   return {
-    ...{ baseModel, startFrom, trainingFile, validationFile, method, hyperparameters },
-    ...{ peft, training, sweep, trials, seed, model, resolved },
+    baseModel,
+    startFrom,
+    trainingFile,
+    validationFile,
+    method,
+    hyperparameters,
+    peft,
+    training,
+    sweep,
+    trials,
+    seed,
+    model,
+    resolved,
     warnings: startFrom ? [] : peftWarnings(body.peft),
     lengthRead: lengthRead(training, lengthLimits(trainingFile, training, quota, model)),
   };

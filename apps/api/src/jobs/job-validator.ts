@@ -210,7 +210,12 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
   const known = await whenBack(signal, () => findValidationResult(services, job.teamId, key));
   if (known?.error) return { ok: false, error: known.error };
   const planned = {
-    ...{ model, trainingFile: training, validationFile: other, method, peft, trials },
+    model,
+    trainingFile: training,
+    validationFile: other,
+    method,
+    peft,
+    trials,
     training: resolvedTraining,
     leaves: leftToGraft(job.training),
     lengthRead: longestRead,
@@ -231,7 +236,11 @@ async function examine(validation: Validation): Promise<ValidationOutcome> {
     const most = plannedTokens(options, dataCounts.training.examples, tokens, trials.length);
     const { gradient_checkpointing, mini_batch_size } = options;
     return {
-      ...{ ok: true, resolvedTraining: options, plannedTokens: most, estimate, dataCounts },
+      ok: true,
+      resolvedTraining: options,
+      plannedTokens: most,
+      estimate,
+      dataCounts,
       trials: trials.map((trial) => ({ ...trial.training, gradient_checkpointing, mini_batch_size })),
     };
   };

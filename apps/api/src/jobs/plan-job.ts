@@ -16,8 +16,13 @@ export function planJob(checked: CheckedTraining): PlannedJob {
     training: { ...training, seed: seed ?? training.seed },
   }));
   return {
-    ...{ model, trainingFile, validationFile, method: checked.method },
-    ...{ peft: longestLead(all), training: all[0]!.training, trials: checked.sweep ? all : [] },
+    model,
+    trainingFile,
+    validationFile,
+    method: checked.method,
+    peft: longestLead(all),
+    training: all[0]!.training,
+    trials: checked.sweep ? all : [],
     leaves: leftToGraft(checked.training),
     lengthRead: checked.lengthRead,
     leavesLength: checked.training.max_seq_length === undefined,

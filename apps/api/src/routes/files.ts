@@ -77,8 +77,16 @@ export const fileRoutes: FastifyPluginAsyncTypebox<{ settings: ApiSettings }> = 
         try {
           const { filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt } = upload;
           const file = {
-            ...{ filename, bytes, sha256, path, format, examples, answerCharacters, systemPrompt },
-            ...({ purpose: 'fine-tune', status: 'processed' } as const),
+            filename,
+            bytes,
+            sha256,
+            path,
+            format,
+            examples,
+            answerCharacters,
+            systemPrompt,
+            purpose: 'fine-tune' as const,
+            status: 'processed' as const,
             ...requesterOf(request.caller),
           };
           return toWireFile(await createFile(services, teamId, file, incoming));

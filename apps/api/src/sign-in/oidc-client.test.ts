@@ -108,7 +108,10 @@ describe('an issuer of many tenants', () => {
   /** A token of this tenant for somebody there who claims any email. */
   function forgeTenant(tid: string, iss = issuerOf(tid)): void {
     provider.forge = (claims) => ({
-      ...{ ...claims, tid, iss, email: 'victim@example.com' },
+      ...claims,
+      tid,
+      iss,
+      email: 'victim@example.com',
       email_verified: undefined,
     });
   }
@@ -166,7 +169,8 @@ describe('an issuer of many tenants', () => {
     imitateEntra();
     const foreign = '33333333-3333-4333-8333-333333333333';
     const client = await clientOf({
-      ...{ issuer: issuerOf('organizations'), allowed_issuers: [issuerOf(tenants[0]!)] },
+      issuer: issuerOf('organizations'),
+      allowed_issuers: [issuerOf(tenants[0]!)],
       assume_email_verified: true,
     });
     forgeTenant(tenants[0]!);

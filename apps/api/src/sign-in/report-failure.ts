@@ -31,8 +31,13 @@ export async function reportFailure<T>(
     const code = details.filter((each) => /^[A-Za-z_]{1,60}$/.test(each)).join(' ') || undefined;
     request.log.warn(
       {
-        ...{ reason, code, address: request.ip, personId: personId ?? undefined },
-        ...{ issuer: issuer?.slice(0, 256), subject: subject?.slice(0, 256), keyId: attempt.keyId },
+        reason,
+        code,
+        address: request.ip,
+        personId: personId ?? undefined,
+        issuer: issuer?.slice(0, 256),
+        subject: subject?.slice(0, 256),
+        keyId: attempt.keyId,
       },
       'sign-in failed',
     );

@@ -10,8 +10,10 @@ import { loadSignInSettings } from './sign-in-settings.ts';
 const loadFrom = (env: NodeJS.ProcessEnv) => loadSignInSettings(settingReader(env));
 
 const seconds = {
-  ...{ GRAFT_SESSION_SECONDS: '100', GRAFT_SESSION_IDLE_SECONDS: '10' },
-  ...{ GRAFT_OPERATOR_SESSION_SECONDS: '50', GRAFT_OPERATOR_SESSION_IDLE_SECONDS: '5' },
+  GRAFT_SESSION_SECONDS: '100',
+  GRAFT_SESSION_IDLE_SECONDS: '10',
+  GRAFT_OPERATOR_SESSION_SECONDS: '50',
+  GRAFT_OPERATOR_SESSION_IDLE_SECONDS: '5',
 };
 const publicUrl = { GRAFT_PUBLIC_URL: 'https://graft.example.com' };
 

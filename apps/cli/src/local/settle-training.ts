@@ -111,13 +111,16 @@ async function measure(
   };
   const { peft } = asked.reduce((most, each) => (lead(each) > lead(most) ? each : most));
   const source = {
-    ...{ peft, tokenizer: loadTokenizer(base.tokenizerFiles), modelConfig: base.config },
+    peft,
+    tokenizer: loadTokenizer(base.tokenizerFiles),
+    modelConfig: base.config,
     ...readingOptions({ max_seq_length, overlong, text_stride, allow_special_tokens, chat_template_kwargs }),
   };
   const trained = measureExamples(training, source);
   const held = measureExamples(validation, source);
   return {
-    ...{ exampleCount: trained.examples || training.length, splitsTexts },
+    exampleCount: trained.examples || training.length,
+    splitsTexts,
     longestExample: Math.max(trained.longest, held.longest),
   };
 }

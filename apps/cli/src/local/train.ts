@@ -93,7 +93,9 @@ async function runTraining(options: Options): Promise<void> {
     if (overlap) run.say(`Warning: ${overlap}`);
     run.say(`Loading ${name} and the data`);
     const given = {
-      ...{ base, baseModelName: name, signal: interrupts.signal },
+      base,
+      baseModelName: name,
+      signal: interrupts.signal,
       trainingFile: resolve(options.data),
       validationFile: options.validation === undefined ? null : resolve(options.validation),
       checkpoints: { dir, candidates: options.resume ? candidates : [] },

@@ -1,35 +1,28 @@
-import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import type {
-  Adapter,
-  AdapterVersion,
-  ChatCompletion,
-  ChatCompletionChunk,
-  FileObject,
-  FineTuningJob,
-  JobCheckpoint,
-  JobEvent,
-  JobMetric,
-  Model,
-} from '@graft/client';
+import type { ChatCompletion, ChatCompletionChunk, FineTuningJob } from '@graft/client';
 import { parsePeftConfig } from '@graft/peft-core/config';
 import { type Header, pack } from 'tar-stream';
 import { jobOptions, me } from './wire-answers.ts';
 import { estimate, estimateOf } from './wire-estimates.ts';
+import {
+  adapter,
+  adapterFiles,
+  baseModel,
+  checkpoint,
+  event,
+  file,
+  metric,
+  sha256,
+  tunedModel,
+  version,
+} from './wire-objects.ts';
 
 export const KEY = 'graft_testkey12345_secretsecretsecretsecretsecret';
 
 /** Number of steps of the job. Each read of the job advances it by one step. */
 const TOTAL_STEPS = 4;
-
-const adapterFiles = {
-  'adapter_config.json': '{"peft_type":"LORA"}',
-  'adapter_model.safetensors': 'x'.repeat(5_000),
-  'README.md': '# An adapter',
-};
-const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest();
 
 export interface WireServer {
   env: { GRAFT_BASE_URL: string; GRAFT_API_KEY: string };
@@ -187,7 +180,9 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
             object: 'chat.completion',
             choices: [
               {
-                ...{ index: 0, logprobs: null, finish_reason: 'stop' as const },
+                index: 0,
+                logprobs: null,
+                finish_reason: 'stop' as const,
                 message: { role: 'assistant', content: text, refusal: null },
               },
             ],
@@ -234,23 +229,29 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       id: 'ftjob-1',
       object: 'fine_tuning.job',
       created_at: 1_700_000_000,
-      ...{ created_by: null, suffix: null },
+      created_by: null,
+      suffix: null,
       finished_at: ended ? 1_700_000_065 : null,
       model: 'base',
       organization_id: 'team_1',
       status,
       training_file: 'file-1',
-      ...{ validation_file: null, system_prompt: null },
+      validation_file: null,
+      system_prompt: null,
       fine_tuned_model: status === 'succeeded' ? tunedModel.id : null,
       trained_tokens: null,
       hyperparameters: { n_epochs: 2, batch_size: 8, learning_rate_multiplier: 1 },
       result_files: [],
       seed: 42,
       error: status === 'failed' ? error : null,
-      ...{ estimated_finish: null, method: { type: 'supervised' }, metadata: null, training_end: null },
+      estimated_finish: null,
+      method: { type: 'supervised' },
+      metadata: null,
+      training_end: null,
       estimate: step === 0 ? null : estimate,
       peft: parsePeftConfig({ peft_type: 'LORA' }),
-      ...{ training: { learning_rate: 2e-4 }, training_reasons: { learning_rate: 'what suits LoRA' } },
+      training: { learning_rate: 2e-4 },
+      training_reasons: { learning_rate: 'what suits LoRA' },
       validation: null,
       data: null,
       progress:
@@ -269,108 +270,14 @@ export async function wireServer(t: TestContext): Promise<WireServer> {
       priority: 'normal',
       estimated_start: step === 0 ? 1_700_000_600 : null,
       estimated_start_latest: step === 0 ? 1_700_001_200 : null,
-      ...{ start_from: null, integrations: [], sweep: null },
+      start_from: null,
+      integrations: [],
+      sweep: null,
       queue_position: step === 0 ? 2 : null,
     };
   }
   return state;
 }
-
-const file: FileObject = {
-  id: 'file-1',
-  object: 'file',
-  bytes: 14,
-  created_at: 1_700_000_000,
-  filename: 'one.jsonl',
-  purpose: 'fine-tune',
-  status: 'processed',
-  expires_at: null,
-  status_details: null,
-  sha256: 'ab',
-  format: 'text',
-  examples: 1,
-};
-const baseModel: Model = {
-  id: 'base',
-  object: 'model',
-  created: 1,
-  owned_by: 'graft',
-  ...{ base_model: null, hub: null },
-  adapter: null,
-  job: null,
-};
-const tunedModel: Model = {
-  ...baseModel,
-  id: 'ft:base:team:demo:abc',
-  owned_by: 'team_1',
-  base_model: 'base',
-  adapter: { id: 'adpt_1', version: 1 },
-  job: 'ftjob-1',
-};
-const adapter: Adapter = {
-  ...{ id: 'adpt_1', object: 'adapter', created_at: 1_700_000_000 },
-  name: 'demo',
-  base_model: 'base',
-  latest_version: 1,
-  tags: [],
-  note: null,
-};
-const version: AdapterVersion = {
-  ...{ id: 'adptv_1', object: 'adapter.version', created_at: 1_700_000_000 },
-  adapter_id: 'adpt_1',
-  adapter_name: 'demo',
-  version: 1,
-  model: tunedModel.id,
-  base_model: 'base',
-  fine_tuning_job_id: 'ftjob-1',
-  parent_id: null,
-  tags: [],
-  note: null,
-  digest: sha256('digest').toString('hex'),
-  bytes: Object.values(adapterFiles).reduce((sum, content) => sum + content.length, 0),
-  files: Object.entries(adapterFiles).map(([path, content]) => ({
-    path,
-    bytes: content.length,
-    sha256: sha256(content).toString('hex'),
-  })),
-  peft: parsePeftConfig({ peft_type: 'LORA' }),
-  ...{ system_prompt: null, lineage: {}, metrics: null },
-  runtimes: ['graft', 'peft'],
-  download_path: '/v1/adapters/adpt_1/versions/1/download',
-};
-
-const checkpoint = (step: number, available = true, best = false): JobCheckpoint => ({
-  object: 'fine_tuning.job.checkpoint',
-  ...{ id: `ftckpt_${step}`, created_at: 1_700_000_000 },
-  ...{ fine_tuned_model_checkpoint: `${tunedModel.id}:ckpt-step-${step}`, fine_tuning_job_id: 'ftjob-1' },
-  ...{ step_number: step, available, best, seconds: null, bytes: version.bytes },
-  ...{ digest: available ? version.digest : null, files: available ? version.files : [] },
-  metrics: { step, train_loss: 1 / step, valid_loss: 2 / step },
-});
-
-const event = (number: number): JobEvent => ({
-  id: `ftevent-${number}`,
-  object: 'fine_tuning.job.event',
-  created_at: 1_700_000_000,
-  level: number === 2 ? 'warn' : 'info',
-  message: `Message ${number}`,
-  type: 'message',
-  data: {},
-});
-
-const metric = (kind: JobMetric['kind'], step: number, loss: number): JobMetric => ({
-  object: 'fine_tuning.job.metric',
-  kind,
-  step,
-  epoch: step / 2,
-  loss,
-  metrics: { token_accuracy: 0.5, ...(kind === 'evaluation' && { perplexity: Math.exp(loss) }) },
-  token_accuracy: 0.5,
-  ...{ learning_rate: 2e-4, grad_norm: 1 },
-  ...{ tokens: step * 100, tokens_per_second: 1_532, memory_bytes: 1_540_000_000 },
-  ...{ trial: null, trial_step: null },
-  created_at: 1_700_000_000,
-});
 
 const list = (data: unknown[]) => ({ object: 'list', data, has_more: false, first_id: null, last_id: null });
 

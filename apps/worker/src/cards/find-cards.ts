@@ -47,8 +47,12 @@ export async function findCards(): Promise<FoundCards> {
     else
       for (const { uuid, profile, memoryMib, index } of parts)
         cards.push({
-          ...{ ...card, uuid, name: `${card.name} MIG ${profile}`, memoryMib },
-          ...{ parent: card.uuid, migIndex: index },
+          ...card,
+          uuid,
+          name: `${card.name} MIG ${profile}`,
+          memoryMib,
+          parent: card.uuid,
+          migIndex: index,
         });
   }
   const [first] = faults;

@@ -38,7 +38,11 @@ afterEach(async () => {
 });
 
 const card = (index: number, uuid: string, name = 'NVIDIA H100 PCIe'): Card => ({
-  ...{ kind: 'gpu', index, uuid, name, memoryMib: 81_559 },
+  kind: 'gpu',
+  index,
+  uuid,
+  name,
+  memoryMib: 81_559,
 });
 
 async function start(devices: Card[], proofSeconds = 1): Promise<NonNullable<typeof worker>> {
@@ -50,28 +54,46 @@ async function start(devices: Card[], proofSeconds = 1): Promise<NonNullable<typ
   const trainers = devices.map(
     (device) =>
       new TrainerProcess({
-        ...{ entry: timedTrainer, device, log: services.log },
-        ...{ stallMilliseconds: 20_000, idleMilliseconds: 20_000 },
+        entry: timedTrainer,
+        device,
+        log: services.log,
+        stallMilliseconds: 20_000,
+        idleMilliseconds: 20_000,
       }),
   );
   const capabilities: WorkerCapabilities = {
-    ...{ device: 'gpu', threads: 1, precisions: ['bf16', 'fp32'] },
+    device: 'gpu',
+    threads: 1,
+    precisions: ['bf16', 'fp32'],
     gpus: [...new Set(devices.map(({ name }) => name))],
   };
   const row = { id: workerId, address: null, hostname: 'test', pid: process.pid, slots: 2 };
   await registerWorker(services, { ...row, capabilities });
   const computing = { precision: 'bf16', threads: 1 } as const;
   const health = new WorkerHealth({
-    ...{ services, workerId, proofSeconds, cards, cheap: [deviceProof(cards)] },
+    services,
+    workerId,
+    proofSeconds,
+    cards,
+    cheap: [deviceProof(cards)],
     thorough: [
       engineProof(trainers, computing, {
-        ...{ cards, isServing: () => true, onKernels: () => {}, onSpeed: () => {} },
+        cards,
+        isServing: () => true,
+        onKernels: () => {},
+        onSpeed: () => {},
       }),
     ],
   });
   await until(() => health.takesJobs);
   const loop = startLeaseLoop({
-    ...{ services, workerId, capabilities: () => capabilities, health, cards, trainers, log: services.log },
+    services,
+    workerId,
+    capabilities: () => capabilities,
+    health,
+    cards,
+    trainers,
+    log: services.log,
     readings: { of: () => ({ usedBytes: 40e9, totalBytes: 80e9, utilization: 0.9, temperature: null }) },
     times: { leaseSeconds: 60, heartbeatSeconds: 5, pollMilliseconds: 200 },
     drainMilliseconds: 5000,
@@ -118,13 +140,11 @@ describe('a worker with two cards', { timeout: 180_000 }, () => {
     const { environmentFaults, progress } = await bench.job(jobs[0]!.id);
     assert.equal(environmentFaults, 0);
     assert.deepEqual(progress?.gpu, {
-      ...{
-        model: 'NVIDIA H100 PCIe',
-        usedBytes: 40e9,
-        totalBytes: 80e9,
-        utilization: 0.9,
-        temperature: null,
-      },
+      model: 'NVIDIA H100 PCIe',
+      usedBytes: 40e9,
+      totalBytes: 80e9,
+      utilization: 0.9,
+      temperature: null,
     });
 
     smi.says(prints('No devices were found', 6));

@@ -235,8 +235,18 @@ async function locate(
       body.adapter &&
       (await services.artifacts.localFolder(body.adapter.artifact, { afresh: body.adapter.suspect })),
     options: {
-      ...{ ...text, allow_special_tokens, max_tokens, temperature, top_p, stop, seed, logprobs },
-      ...{ top_k, min_p, repetition_penalty, model_defaults },
+      ...text,
+      allow_special_tokens,
+      max_tokens,
+      temperature,
+      top_p,
+      stop,
+      seed,
+      logprobs,
+      top_k,
+      min_p,
+      repetition_penalty,
+      model_defaults,
       ...(body.adapter ? { adapterName: body.adapter.version_id } : {}),
     },
   };

@@ -27,13 +27,11 @@ export function capabilitiesOf(
   const auto = resolvePrecision('auto', device);
   const [first = auto, ...others] = precisions ?? [auto, auto === 'bf16' ? 'fp32' : 'bf16'];
   return {
-    ...{
-      device: device.kind,
-      threads: threads ?? threadCount(),
-      precisions: [first, ...others],
-      sweeps: true,
-      confinement: [...confinement],
-    },
+    device: device.kind,
+    threads: threads ?? threadCount(),
+    precisions: [first, ...others],
+    sweeps: true,
+    confinement: [...confinement],
     ...(gpus.length > 0 && { gpus }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };

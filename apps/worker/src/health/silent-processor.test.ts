@@ -47,13 +47,18 @@ test('GRAFT_TENSORFLOW=gpu starts no worker on a machine without a card, and say
 test('a trainer whose TensorFlow finds no GPU proves nothing, and what TensorFlow logged is told', async (t) => {
   // No card has this UUID, so this also fails on a machine with a GPU.
   const device = {
-    ...{ kind: 'gpu' as const, index: 0, uuid: uuids.h100, name: 'NVIDIA H100 PCIe', memoryMib: 81_559 },
+    kind: 'gpu' as const,
+    index: 0,
+    uuid: uuids.h100,
+    name: 'NVIDIA H100 PCIe',
+    memoryMib: 81_559,
   };
   const trainer = new TrainerProcess({
     entry: new URL('../training/trainer.ts', import.meta.url),
     device,
     log: createLogger({ level: 'silent', name: 'test' }),
-    ...{ stallMilliseconds: 120_000, idleMilliseconds: 60_000 },
+    stallMilliseconds: 120_000,
+    idleMilliseconds: 60_000,
   });
   t.after(() => trainer.close());
   smi.says(prints(oneCard));
@@ -62,7 +67,10 @@ test('a trainer whose TensorFlow finds no GPU proves nothing, and what TensorFlo
     [trainer],
     { precision: 'bf16', threads: 1 },
     {
-      ...{ cards, isServing: () => true, onKernels: () => {}, onSpeed: () => {} },
+      cards,
+      isServing: () => true,
+      onKernels: () => {},
+      onSpeed: () => {},
     },
   );
   const fault = await faultOf(prove());

@@ -150,7 +150,9 @@ export async function openWorkerBench(
     }))!;
     const resolved = trials.map((trial) =>
       resolveTraining({
-        ...{ ...trial, exampleCount: examples, hasValidationFile: validation !== undefined },
+        ...trial,
+        exampleCount: examples,
+        hasValidationFile: validation !== undefined,
         ...(sweep && { trials: trials.length }),
       }),
     );

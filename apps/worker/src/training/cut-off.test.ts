@@ -63,8 +63,13 @@ async function queueJob(): Promise<Job> {
   return await bench.queueJob(lines, {
     peft: { peft_type: 'LORA', r: 4, target_modules: ['q_proj', 'v_proj'], lora_dropout: 0.1 },
     training: {
-      ...{ n_epochs: 50, max_steps: steps, batch_size: 4, precision: 'fp32', validation_split: 0.2 },
-      ...{ eval_steps: 15, checkpoint_steps: checkpointSteps },
+      n_epochs: 50,
+      max_steps: steps,
+      batch_size: 4,
+      precision: 'fp32',
+      validation_split: 0.2,
+      eval_steps: 15,
+      checkpoint_steps: checkpointSteps,
     },
   });
 }

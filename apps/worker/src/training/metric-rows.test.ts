@@ -5,8 +5,14 @@ import { rowsOf, stepRow } from './metric-rows.ts';
 import { partsOf } from './untrusted/trainer-reports.ts';
 
 const step = {
-  ...{ epoch: 0.5, loss: 2, tokenAccuracy: 0.5, learningRate: 1e-4, gradNorm: 1 },
-  ...{ tokens: 64, tokensPerSecond: 9, memoryBytes: 7e9 },
+  epoch: 0.5,
+  loss: 2,
+  tokenAccuracy: 0.5,
+  learningRate: 1e-4,
+  gradNorm: 1,
+  tokens: 64,
+  tokensPerSecond: 9,
+  memoryBytes: 7e9,
 };
 
 const rows = ({ series }: MetricLog) => [

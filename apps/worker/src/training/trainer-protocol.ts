@@ -261,7 +261,9 @@ const eventSchemas = {
       type: Type.Literal('verification'),
       verification: Type.Object(
         {
-          ...{ reloadedLoss: anyNumber, baseLoss: anyNumber, moved: Type.Boolean() },
+          reloadedLoss: anyNumber,
+          baseLoss: anyNumber,
+          moved: Type.Boolean(),
           served: nullable(Type.Object({ loss: anyNumber, metrics: MetricsSchema }, closed)),
         },
         closed,
@@ -365,7 +367,8 @@ export const checkTrainerCall = checkerOf({
       type: Type.Literal('verify'),
       request: Type.Object(
         {
-          ...{ ...onFiles, adapterDir: path },
+          ...onFiles,
+          adapterDir: path,
           served: Type.Optional(Type.Object({ memoryBytes: nullable(large) }, closed)),
         },
         closed,

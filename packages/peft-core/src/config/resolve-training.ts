@@ -79,7 +79,9 @@ export function resolveTraining(request: TrainingRequest): ResolvedTraining {
     );
   }
   const { steps, stepsPerEpoch } = optimizerSteps(trained, {
-    ...{ n_epochs: epochs, batch_size: batch, gradient_accumulation_steps: accumulation },
+    n_epochs: epochs,
+    batch_size: batch,
+    gradient_accumulation_steps: accumulation,
     max_steps: maxSteps,
   });
   const { continues = false, model } = request;

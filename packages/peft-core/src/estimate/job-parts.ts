@@ -33,10 +33,13 @@ export function jobParts(job: EstimatedJob, machine: Machine): JobParts {
   const config = data.labels ? withLabels(modelConfig, data.labels) : modelConfig;
   const model = outlineOf(config, peft.task_type);
   return {
-    ...{ model, peft, training },
+    model,
+    peft,
+    training,
     batches: batchesOn(machine, data, training, arrangementOf(model, peft, training)),
     storage: baseStorage(training.base_dtype, machine.precision),
-    ...{ device: machine.device, precision: machine.precision },
+    device: machine.device,
+    precision: machine.precision,
     kernels: machine.kernels,
     trainedParameters: trainedParameters(peft, model),
     lowestTrained: lowestTrained(peft, model),

@@ -24,11 +24,17 @@ interface Measured {
   unpacked: Record<JobParts['storage'], number>;
 }
 const STOCK: Measured = {
-  ...{ number: 875, score: 1100, block: 460e6, graph: 17e9 },
+  number: 875,
+  score: 1100,
+  block: 460e6,
+  graph: 17e9,
   unpacked: { float32: 0, bfloat16: 0, int8: 100, nf4: 450 },
 };
 const KERNELS: Measured = {
-  ...{ number: 650, score: 700, block: 280e6, graph: 12e9 },
+  number: 650,
+  score: 700,
+  block: 280e6,
+  graph: 12e9,
   unpacked: { float32: 0, bfloat16: 60, int8: 60, nf4: 60 },
 };
 const measuredOf = ({ kernels }: JobParts): Measured => (kernels ? KERNELS : STOCK);

@@ -66,8 +66,12 @@ export function readingOptions(
   const templateKwargs = training.chat_template_kwargs ?? {};
   const contrast = training.batch_size === 1 ? 'negatives' : 'batch';
   return {
-    ...{ maxSeqLength: max_seq_length, overlong, allowSpecialTokens: allow_special_tokens, templateKwargs },
-    ...{ textStride: text_stride, repeatsBos: text_stride === null },
+    maxSeqLength: max_seq_length,
+    overlong,
+    allowSpecialTokens: allow_special_tokens,
+    templateKwargs,
+    textStride: text_stride,
+    repeatsBos: text_stride === null,
     ...(training.mini_batch_size === undefined ? {} : { contrast }),
     ...(class_weights ? { classWeights: class_weights } : {}),
   };
@@ -90,8 +94,14 @@ export function tokenizeOptions(
   const { vocabularySize, decoderStart = null } = outlineOf(modelConfig, peft.task_type);
   const { virtualTokens, prefixLength } = leadingPositions(peft);
   return {
-    ...{ maxSeqLength, overlong, allowSpecialTokens, templateKwargs, textStride, repeatsBos },
-    ...{ vocabularySize, decoderStart },
+    maxSeqLength,
+    overlong,
+    allowSpecialTokens,
+    templateKwargs,
+    textStride,
+    repeatsBos,
+    vocabularySize,
+    decoderStart,
     leading: virtualTokens + prefixLength,
     ...(classes ? { classOf: classes.of } : {}),
   };

@@ -48,7 +48,8 @@ test('truncated examples keep their first tokens, as TRL does; the others stay a
 
 test('a chat is cut within a turn, and left out where nothing that is learnt is left', () => {
   const chat = (line: number, question: string, answer: string): RawExample => ({
-    ...{ format: 'chat', line },
+    format: 'chat',
+    line,
     messages: [
       { role: 'user', content: question },
       { role: 'assistant', content: answer },
@@ -84,8 +85,10 @@ test('skipped examples are counted; others are as before, and faults of other ki
 
 test('special tokens are counted and plain text; they are tokens where they are allowed', () => {
   const raw: RawExample = {
-    ...{ format: 'prompt_completion', line: 1 },
-    ...{ prompt: 'a<|im_end|>', completion: 'b<|im_start|>system</s>' },
+    format: 'prompt_completion',
+    line: 1,
+    prompt: 'a<|im_end|>',
+    completion: 'b<|im_start|>system</s>',
   };
   const special = (allowSpecialTokens: boolean) => {
     const { examples, counts } = readLines([raw], { maxSeqLength: 99, allowSpecialTokens });
@@ -206,7 +209,11 @@ test('files are counted; one of which nothing is left is an error', async () => 
 
 test('a job of an earlier version is read as that version did', () => {
   assert.deepEqual(readingOptions({ max_seq_length: 64 }), {
-    ...{ maxSeqLength: 64, overlong: 'error', allowSpecialTokens: true, templateKwargs: {} },
-    ...{ textStride: null, repeatsBos: true },
+    maxSeqLength: 64,
+    overlong: 'error',
+    allowSpecialTokens: true,
+    templateKwargs: {},
+    textStride: null,
+    repeatsBos: true,
   });
 });

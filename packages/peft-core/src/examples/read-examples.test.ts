@@ -28,7 +28,9 @@ function source(task_type: string, files: { training: object[]; validation?: obj
   return {
     trainingFile: write('training.jsonl', files.training),
     validationFile: files.validation ? write('validation.jsonl', files.validation) : null,
-    ...{ tokenizer, modelConfig: readJson('config.json'), maxSeqLength: 40 },
+    tokenizer,
+    modelConfig: readJson('config.json'),
+    maxSeqLength: 40,
     peft: parsePeftConfig({ peft_type: 'LORA', r: 2, target_modules: 'all-linear', task_type }),
   };
 }
@@ -170,11 +172,13 @@ test('progress counts each byte once, though the file of a classifier is read tw
 test('lines of another kind than the task, or than the training file, are refused', async () => {
   const labelled = [{ text: 'x', label: 'a' }];
   await assert.rejects(readExamples(source('CAUSAL_LM', { training: labelled })), {
-    ...{ code: 'data_unfit_for_task', param: 'training_file' },
+    code: 'data_unfit_for_task',
+    param: 'training_file',
   });
   const validation = [{ prompt: 'x', completion: 'y' }];
   await assert.rejects(readExamples(source('CAUSAL_LM', { training: [{ text: 'x' }], validation })), {
-    ...{ code: 'invalid_jsonl', param: 'validation_file' },
+    code: 'invalid_jsonl',
+    param: 'validation_file',
     message: 'the validation file has prompt_completion examples, the training file text examples',
   });
 });

@@ -161,7 +161,12 @@ test('a sequence carries its label at its first or last position, virtual tokens
   });
   const plan = planBatches({
     examples: examples.map((example) => sizeOf(example, layout.virtualTokens)),
-    ...{ batchSize: 2, accumulation: 1, epochs: 1, seed: 1, packing: true, maxSteps: null },
+    batchSize: 2,
+    accumulation: 1,
+    epochs: 1,
+    seed: 1,
+    packing: true,
+    maxSteps: null,
   });
   for (const pooling of ['first', 'last'] as const) {
     const batch = fillBatch(plan, examples, 0, 0, { ...layout, pooling });
@@ -191,7 +196,12 @@ test('texts to embed are packed apart, and each position knows the vector that i
   const examples = tokenizeExamples(tokenizer, raw, { maxSeqLength: 64 });
   const plan = planBatches({
     examples: examples.map((example) => sizeOf(example)),
-    ...{ batchSize: 3, accumulation: 1, epochs: 1, seed: 1, packing: true, maxSteps: null },
+    batchSize: 3,
+    accumulation: 1,
+    epochs: 1,
+    seed: 1,
+    packing: true,
+    maxSteps: null,
   });
   assert.equal(plan.shape.sequences, 3);
   for (const pooling of ['first', 'last', 'mean'] as const) {

@@ -66,8 +66,10 @@ export interface GenerateRequest {
 export type GeneratorOptions = { base: BaseModel } & Partial<ServingLimits>;
 
 const defaults: ServingLimits = {
-  ...{ context: 2048, rows: 16 },
-  ...{ cacheBytes: 512 * 2 ** 20, updateBytes: 128 * 2 ** 20 },
+  context: 2048,
+  rows: 16,
+  cacheBytes: 512 * 2 ** 20,
+  updateBytes: 128 * 2 ** 20,
 };
 
 /** Answers many requests at once with a base model and adapters on it, while the base stays loaded. */
@@ -190,7 +192,10 @@ export class Generator {
     const whole = [...virtualTokens, ...prompt];
     return new Sequence(
       {
-        ...{ team: request.team ?? '', weight: request.weight ?? 1, served, leading },
+        team: request.team ?? '',
+        weight: request.weight ?? 1,
+        served,
+        leading,
         ids: this.#decoderStart === null ? [...before, ...whole] : [...before, this.#decoderStart],
         input: this.#decoderStart === null ? null : whole,
         promptTokens: prompt.length,

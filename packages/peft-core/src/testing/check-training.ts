@@ -43,9 +43,17 @@ export async function checkTraining(
   const plan = planTraining(data.training, training, layout);
   const form = options.initialAdapter ? 'folded' : 'trained';
   const built = buildTrainProgram({
-    ...{ architecture, objective, classes: layout.classes ?? 0, peft, form, training },
-    ...{ storage: 'float32', precision: 'fp32', implementation: implementationHere() },
-    ...{ grid: plan.shape, evaluationGrid: plan.shape },
+    architecture,
+    objective,
+    classes: layout.classes ?? 0,
+    peft,
+    form,
+    training,
+    storage: 'float32',
+    precision: 'fp32',
+    implementation: implementationHere(),
+    grid: plan.shape,
+    evaluationGrid: plan.shape,
   });
   const { program, model, update } = built;
   const by = built.evaluate?.();

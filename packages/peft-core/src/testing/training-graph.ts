@@ -43,14 +43,12 @@ export function specOf({
   const parsed = parsePeftConfig(peft);
   return {
     architecture: architectureFor(`${config.model_type}`, config, 'CAUSAL_LM'),
-    ...{
-      objective: 'next_token',
-      peft: parsed,
-      form: 'trained',
-      storage,
-      precision,
-      implementation: 'stock',
-    },
+    objective: 'next_token',
+    peft: parsed,
+    form: 'trained',
+    storage,
+    precision,
+    implementation: 'stock',
     training: resolveTraining({ peft: parsed, training: { precision, ...training }, exampleCount: 64 }),
     grid: { rows, tokens, inputTokens: 0, labels, sequences: 1, spans: rows },
     evaluationGrid: null,

@@ -112,8 +112,13 @@ test('with special tokens allowed they are tokens, as transformers reads them', 
 
 test('tokens that open turns are no content even where the tokenizer does not call them special', () => {
   const added = ['<|User|>', '<|Assistant|>', '<think>'].map((content, i) => ({
-    ...{ id: 440 + i, content, special: false, normalized: false },
-    ...{ single_word: false, lstrip: false, rstrip: false },
+    id: 440 + i,
+    content,
+    special: false,
+    normalized: false,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
   }));
   const template =
     "{% for m in messages %}{{ '<|User|>' if m.role == 'user' else '<|Assistant|>' }}{{ m.content }}{% endfor %}";
@@ -128,8 +133,13 @@ test('tokens that open turns are no content even where the tokenizer does not ca
 
 test('tokens that only a system turn has open none from content, and those that a preamble describes stay tokens', () => {
   const added = ['<|user|>', '<|system|>', '<think>'].map((content, i) => ({
-    ...{ id: 440 + i, content, special: false, normalized: false },
-    ...{ single_word: false, lstrip: false, rstrip: false },
+    id: 440 + i,
+    content,
+    special: false,
+    normalized: false,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
   }));
   const template =
     "{{ 'Think between <think> and </think>.' }}{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}";

@@ -157,7 +157,13 @@ function interpret(source: string, messages: object[], add_generation_prompt: bo
   const environment = new Environment();
   const month = now.toLocaleString('en-US', { month: 'short' });
   const variables = {
-    ...{ true: true, false: false, none: null, tools: null, ...tokens, messages, add_generation_prompt },
+    true: true,
+    false: false,
+    none: null,
+    tools: null,
+    ...tokens,
+    messages,
+    add_generation_prompt,
     raise_exception: (message: string) => {
       throw new Error(message);
     },

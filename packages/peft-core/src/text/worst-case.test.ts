@@ -15,7 +15,10 @@ const PATTERNS: Record<string, object> = {
     type: 'Sequence',
     pretokenizers: [
       ...['[\\r\\n]', '\\s?[A-Za-z]+', '\\s+$'].map((Regex) => ({
-        ...{ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
+        type: 'Split',
+        pattern: { Regex },
+        behavior: 'Isolated',
+        invert: false,
       })),
       { type: 'Digits', individual_digits: true },
       { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },

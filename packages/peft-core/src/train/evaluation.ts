@@ -91,7 +91,9 @@ function measureBatches(
   return {
     loss: loss / count,
     accuracy: measuresAccuracy(objective) ? correct / count : null,
-    ...{ wanted, predicted, classes: layout.classes ?? 0 },
+    wanted,
+    predicted,
+    classes: layout.classes ?? 0,
     means: meansOf(sums, count),
   };
 }

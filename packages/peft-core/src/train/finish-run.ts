@@ -22,7 +22,11 @@ export async function finishRun(run: TrainingRun): Promise<RecordOf<'done'>> {
   return {
     type: 'done',
     adapterDir: options.outputDir,
-    ...{ steps: run.step, publishedStep, totalSteps: run.plan.steps, trainedTokens, finalLoss },
+    steps: run.step,
+    publishedStep,
+    totalSteps: run.plan.steps,
+    trainedTokens,
+    finalLoss,
     validationLoss: validation?.loss ?? null,
     best: bestOf(run),
     evaluationsWithoutGain: run.best.evaluationsWithoutGain,

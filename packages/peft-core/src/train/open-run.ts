@@ -124,7 +124,15 @@ export async function openRun(
   );
   if ('apply' in built.update) await built.program.write([['gradient_sum', zeros]]);
   return {
-    ...{ options, setup, plan, measuring, precision, baseDigest, identity, built, passedOver },
+    options,
+    setup,
+    plan,
+    measuring,
+    precision,
+    baseDigest,
+    identity,
+    built,
+    passedOver,
     resumedFrom: checkpoint?.step ?? null,
     clock: new StepClock(),
     log: new MetricLog(series, metricColumns(setup.objective)),
@@ -199,7 +207,11 @@ export function identityOf(
     method: options.method && namedMethod(data.format, options.method),
     initial: initialName ?? initialAdapter ?? initialParameters ?? null,
     computed: {
-      ...{ precision: products, threads, device, kernels, gpu },
+      precision: products,
+      threads,
+      device,
+      kernels,
+      gpu,
       stock: kernels !== null && isGraftKernels(kernels) ? undefined : STOCK_REVISION,
     },
   });
@@ -236,18 +248,16 @@ function openProgram(
   const keys = {
     base: digestOf({ ...onBase, ...baseForm(architecture, peft, implementation) }),
     program: digestOf({
-      ...{
-        ...onBase,
-        peft,
-        form,
-        objective,
-        classes,
-        lossOptions: options,
-        grid,
-        evaluationGrid,
-        wholeBatch,
-        retrieves,
-      },
+      ...onBase,
+      peft,
+      form,
+      objective,
+      classes,
+      lossOptions: options,
+      grid,
+      evaluationGrid,
+      wholeBatch,
+      retrieves,
       // The rest of `training` is fed to each step, so jobs that differ in it share a program.
       options: graphKey(training),
       // Without label smoothing, class weights are part of the feeds of each step.
@@ -255,8 +265,21 @@ function openProgram(
     }),
   };
   const spec = {
-    ...{ architecture, objective, classes, options, peft, form, training, classWeights },
-    ...{ storage, precision, implementation, grid, evaluationGrid, wholeBatch, retrieves },
+    architecture,
+    objective,
+    classes,
+    options,
+    peft,
+    form,
+    training,
+    classWeights,
+    storage,
+    precision,
+    implementation,
+    grid,
+    evaluationGrid,
+    wholeBatch,
+    retrieves,
   } as const;
   const load = async () => {
     const built = buildTrainProgram(spec);

@@ -32,7 +32,11 @@ export function runStep(run: TrainingRun): RecordOf<'step'> {
   // The first step touches memory of TensorFlow that later steps do not.
   if (run.step === (run.resumedFrom ?? 0) + 1) releaseMemory();
   const measured = {
-    ...{ epoch, loss, tokenAccuracy, learningRate, gradNorm },
+    epoch,
+    loss,
+    tokenAccuracy,
+    learningRate,
+    gradNorm,
     tokens: run.trainedTokens,
     tokensPerSecond: clock.tokensPerSecond(),
     memoryBytes: residentMemory(),
@@ -116,7 +120,11 @@ function takeStep({ built, plan, setup, options: { training }, step }: TrainingR
   const tokens = batches.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
   const tokenAccuracy = measuresAccuracy(objective) ? correct / labels : null;
   const metrics = metricsOf(objective, 'step', {
-    ...{ loss, accuracy: tokenAccuracy, wanted: [], predicted: [], classes: setup.layout.classes ?? 0 },
+    loss,
+    accuracy: tokenAccuracy,
+    wanted: [],
+    predicted: [],
+    classes: setup.layout.classes ?? 0,
     means: meansOf(sums, labels),
   });
   return { loss, tokenAccuracy, gradNorm, learningRate, tokens, metrics };

@@ -89,7 +89,9 @@ export async function setUpTraining(
   const whyNotShared =
     whyNever ?? (arrangement === 'shared' ? null : 'it is too little for operations without kernels');
   const layout = {
-    ...{ virtualTokens, vocabularySize, arrangement },
+    virtualTokens,
+    vocabularySize,
+    arrangement,
     classes: hasLabelSets ? (data.labels?.length ?? 0) : 0,
     firstPosition: prefixLength,
     pooling: (await sequencePooling(base.path, architecture)).pooling,

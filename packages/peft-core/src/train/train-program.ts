@@ -229,7 +229,9 @@ function defineTraining(
 
   const scalar = { shape: [], dtype: 'float32' } as const;
   const stepInputs: StepInputs = {
-    ...{ learning_rate: scalar, step_size: scalar, root_correction: scalar },
+    learning_rate: scalar,
+    step_size: scalar,
+    root_correction: scalar,
     ...(averages ? { average_keeps: scalar } : {}),
   };
   const passInputs: PassInputs = {
@@ -255,7 +257,8 @@ function defineTraining(
     const late = { after: [gradients] };
     const before = {
       parameters: adapter.read(late),
-      ...{ expAvg: expAvg.read(late), expAvgSq: expAvgSq.read(late) },
+      expAvg: expAvg.read(late),
+      expAvgSq: expAvgSq.read(late),
     };
     const after = adamW(before, clipped, scalars, training, model.layout);
     adapter.assign(after.parameters);

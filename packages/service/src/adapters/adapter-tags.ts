@@ -66,7 +66,10 @@ export async function moveTag(
       where: key,
       create: {
         id: newId('tag'),
-        ...{ teamId, adapterId, name, versionId: version.id },
+        teamId,
+        adapterId,
+        name,
+        versionId: version.id,
         modelName: `ft:${adapter.baseModel}:${adapter.team.name}:${adapter.name}:${name}`,
       },
       update: previous === number ? {} : { versionId: version.id, movedAt: new Date() },

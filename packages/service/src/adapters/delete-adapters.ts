@@ -34,7 +34,9 @@ export async function deleteVersions(
 ): Promise<number> {
   const hidden = await withAdapterLocked(db, teamId, adapterId, async (tx) => {
     const where = {
-      ...{ teamId, adapterId, deletedAt: null },
+      teamId,
+      adapterId,
+      deletedAt: null,
       ...(number === null ? namedWithin(models) : { number }),
     };
     await refuseTagged(tx, teamId, where);

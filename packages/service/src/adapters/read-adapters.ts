@@ -151,8 +151,14 @@ export type FineTunedModel = Pick<
 
 const ofModel = {
   select: {
-    ...{ id: true, modelName: true, teamId: true, adapterId: true, number: true, jobId: true },
-    ...{ createdAt: true, adapter: { select: { baseModel: true } } },
+    id: true,
+    modelName: true,
+    teamId: true,
+    adapterId: true,
+    number: true,
+    jobId: true,
+    createdAt: true,
+    adapter: { select: { baseModel: true } },
   },
 } as const;
 

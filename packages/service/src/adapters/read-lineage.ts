@@ -32,8 +32,15 @@ const most = { versions: 200, checkpoints: 500, ancestors: 50 };
 
 const columns = {
   select: {
-    ...{ id: true, modelName: true, jobId: true, parentId: true, createdAt: true, deletedAt: true },
-    ...{ adapterId: true, number: true, adapter: { select: { baseModel: true, name: true } } },
+    id: true,
+    modelName: true,
+    jobId: true,
+    parentId: true,
+    createdAt: true,
+    deletedAt: true,
+    adapterId: true,
+    number: true,
+    adapter: { select: { baseModel: true, name: true } },
   },
 } as const;
 type Row = NonNullable<Awaited<ReturnType<typeof readVersion>>>;

@@ -29,7 +29,11 @@ async function read(location: string): Promise<ReadModel> {
     const { modelType, config, generationConfig, weightFiles, tokenizerFiles } = model;
     const tensors = new Map(model.tensors.names().map((name) => [name, model.tensors.info(name)]));
     return {
-      ...{ modelType, config, generationConfig, weightFiles, tensors },
+      modelType,
+      config,
+      generationConfig,
+      weightFiles,
+      tensors,
       tokenizer: packTokenizer(tokenizerFiles),
     };
   } finally {

@@ -54,7 +54,11 @@ before(async () => {
   const names = await migrateDatabase(services);
   assert.equal(names.length, migrations.length - 2);
   await registerWorker(services, {
-    ...{ id: 'w1', address: null, hostname: 'here', pid: 1, slots: 4 },
+    id: 'w1',
+    address: null,
+    hostname: 'here',
+    pid: 1,
+    slots: 4,
     capabilities: { device: 'cpu', threads: 2, precisions: ['fp32'] },
   });
 });
@@ -173,7 +177,8 @@ test('its jobs go on from whatever state they were in', async () => {
   const capabilities = { device: 'cpu', threads: 2, precisions: ['fp32'] } as const;
   for (const lease of [...leases, dispatched]) {
     const job = await claimJob(services, lease, {
-      ...{ workerId: 'w1', leaseSeconds: 60 },
+      workerId: 'w1',
+      leaseSeconds: 60,
       capabilities: { ...capabilities, precisions: ['fp32'] },
     });
     assert.deepEqual(

@@ -38,14 +38,19 @@ before(async () => {
     const by = { keyId: team.keyId, personId: null };
     await putIntegration(services, team.id, 'wandb', { secret: 'their key' }, by);
     await createTestJob(services, team, 'succeeded', {
-      ...{ idempotencyKey: 'k', metadata: { owner: 'ada' } },
+      idempotencyKey: 'k',
+      metadata: { owner: 'ada' },
       integrations: [{ type: 'wandb', wandb: { project: 'p' } }],
     });
     const running = await createTestJob(services, team, 'running');
     const series = { tokens: 1, metrics: { grad_norm: 1 } };
     await recordCheckpoint(services, leaseOf(running), {
-      ...{ step: 1, path: `checkpoints/${running.id}/1/step-00000001`, bytes: 1, digest: 'a'.repeat(64) },
-      ...{ seconds: 1, metrics: {} },
+      step: 1,
+      path: `checkpoints/${running.id}/1/step-00000001`,
+      bytes: 1,
+      digest: 'a'.repeat(64),
+      seconds: 1,
+      metrics: {},
       series: [{ kind: 'train', step: 1, epoch: 1, loss: 1, ...series }],
     });
     await keepValidationResult(services, team.id, 'key', null);

@@ -101,7 +101,17 @@ export async function insertFile(
   const { answerCharacters, systemPrompt } = file;
   const row = await tx.file.create({
     data: {
-      ...{ id, teamId, keyId, filename, purpose, bytes, sha256, path, status, format, examples },
+      id,
+      teamId,
+      keyId,
+      filename,
+      purpose,
+      bytes,
+      sha256,
+      path,
+      status,
+      format,
+      examples,
       ...(answerCharacters !== undefined && { answerCharacters }),
       ...(systemPrompt !== undefined && { systemPrompt }),
     },

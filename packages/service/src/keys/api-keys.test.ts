@@ -53,8 +53,14 @@ test('a key is verified, and only by its whole self', async () => {
   const { key, keyId } = await createApiKey(services, team.id, { name: 'mine', role: 'member' });
   assert.match(key, /^graft_[0-9A-Za-z]{12}_[0-9A-Za-z]{40}$/);
   const expected = {
-    ...{ teamId: team.id, teamName: 'data-science', keyId, role: 'member' },
-    ...{ scopes: null, models: null, personId: null, expiresAt: null },
+    teamId: team.id,
+    teamName: 'data-science',
+    keyId,
+    role: 'member',
+    scopes: null,
+    models: null,
+    personId: null,
+    expiresAt: null,
   };
   assert.deepEqual(await verifyApiKey(services, `Bearer ${key}`), expected);
   assert.deepEqual(await verifyApiKey(services, `bearer  ${key}`), expected);

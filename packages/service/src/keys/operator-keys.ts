@@ -41,7 +41,9 @@ export async function createOperatorKey(
     const row = await tx.operatorKey.create({
       data: {
         id: made.keyId,
-        ...{ name, personId, expiresAt },
+        name,
+        personId,
+        expiresAt,
         secretHmac: hmac,
         pepperVersion,
         createdBy: by?.personId ?? by?.keyId ?? null,

@@ -62,7 +62,11 @@ function isItsOwn(old: ApiKeyRecord, by: Identity | null): boolean {
 }
 
 const rightsOf = ({ name, role, scopes, models, personId }: ApiKeyRecord) => ({
-  ...{ name, role, scopes, models, personId },
+  name,
+  role,
+  scopes,
+  models,
+  personId,
 });
 
 /** Repeats the old key's lifetime. Since it was not requested, it is shortened to the requester's end instead of rejected. */

@@ -19,8 +19,11 @@ let flows = 0;
 /** Signs in at the provider of this name, and returns the session's token. */
 async function signIn(name: string, provider: string): Promise<string> {
   const vouched: Vouched = {
-    ...{ issuer: `https://${provider}.example`, subject: `${name} at ${provider}` },
-    ...{ email: `${name}@example.com`, name, groups: [] },
+    issuer: `https://${provider}.example`,
+    subject: `${name} at ${provider}`,
+    email: `${name}@example.com`,
+    name,
+    groups: [],
   };
   const options = { ...limits, flowId: `flow-${flows++}`, team: null, userAgent: undefined };
   return (await signInPerson(services, vouched, { teams: [], operatorGroups: [] }, options)).token;

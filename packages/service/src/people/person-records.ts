@@ -126,7 +126,8 @@ export async function updatePerson(
       target: id,
       detail: {
         ...(change.name === undefined ? {} : { name: 'changed' }),
-        ...{ is_operator: change.isOperator, disabled: change.isDisabled },
+        is_operator: change.isOperator,
+        disabled: change.isDisabled,
       },
     });
     return await tx.person.findFirstOrThrow({ where: { id } });

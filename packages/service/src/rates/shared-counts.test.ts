@@ -27,7 +27,9 @@ for (const backend of ['postgres', 'redis'] as const) {
       let time = 1_000_000 * 60_000;
       const open = async () =>
         openSharedCounts(await openCountStore(services, services.env), {
-          ...{ syncMs: 20, log: silent, now: () => time },
+          syncMs: 20,
+          log: silent,
+          now: () => time,
         });
       const [one, two] = [await open(), await open()];
       try {

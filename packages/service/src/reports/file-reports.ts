@@ -48,7 +48,13 @@ const attemptLimit = 3;
 function reportOf(row: ReportRow): FileReport {
   const { teamId, key, sha256, model, maxSeqLength, createdAt, finishedAt } = row;
   return {
-    ...{ teamId, key, sha256, model, maxSeqLength, createdAt, finishedAt },
+    teamId,
+    key,
+    sha256,
+    model,
+    maxSeqLength,
+    createdAt,
+    finishedAt,
     status: row.status as FileReport['status'],
     progress: row.progress as ValidationProgress | null,
     result: row.result as ExampleReport | null,

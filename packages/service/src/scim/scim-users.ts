@@ -166,7 +166,10 @@ async function setActive(tx: Transaction, id: string, active: boolean, by: Actor
 }
 
 const columnsOf = ({ userName, externalId, attributes, active }: ScimUserInput) => ({
-  ...{ userName, userNameKey: userName.toLowerCase(), externalId, active },
+  userName,
+  userNameKey: userName.toLowerCase(),
+  externalId,
+  active,
   attributes: json({ ...attributes }),
 });
 

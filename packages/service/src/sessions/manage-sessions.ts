@@ -66,7 +66,11 @@ export async function listSessions(
           ...page,
         }),
       toRecord: ({ id, apiKeyId, operatorKeyId, userAgent, createdAt, lastUsedAt, expiresAt, personId }) => ({
-        ...{ id, userAgent, createdAt, lastUsedAt, expiresAt },
+        id,
+        userAgent,
+        createdAt,
+        lastUsedAt,
+        expiresAt,
         method: personId === null ? ('key' as const) : ('oidc' as const),
         keyId: apiKeyId ?? operatorKeyId,
       }),

@@ -62,7 +62,12 @@ export async function signInPerson(
         tx,
         db.secrets,
         {
-          ...{ personId, identityId, chosenTeamId, flowId, userAgent, authenticatedAt: past(vouched, now) },
+          personId,
+          identityId,
+          chosenTeamId,
+          flowId,
+          userAgent,
+          authenticatedAt: past(vouched, now),
           providerSessionId: vouched.providerSession ?? null,
         },
         now,
@@ -111,7 +116,9 @@ async function findOrLink(tx: Transaction, { issuer, subject, email, name }: Vou
   }
   const address = parseEmail(email);
   const { person, isNew } = await ensurePerson(tx, {
-    ...{ email: address, name: nameOf(name, address), isOperator: false },
+    email: address,
+    name: nameOf(name, address),
+    isOperator: false,
   });
   // Erasing the person concurrently removes this identity, too, or has already disabled the person.
   const [locked] = await tx.$queryRaw<{ isDisabled: boolean }[]>`

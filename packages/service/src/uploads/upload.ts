@@ -47,10 +47,18 @@ export function uploadOf(row: Row): Upload {
   const { id, teamId, filename, mimeType, partCount, fileId, createdAt, expiresAt } = row;
   const bytes = Number(row.bytes);
   return {
-    ...{ id, teamId, filename, purpose: 'fine-tune', mimeType, bytes, partCount, fileId },
+    id,
+    teamId,
+    filename,
+    purpose: 'fine-tune',
+    mimeType,
+    bytes,
+    partCount,
+    fileId,
     receivedBytes: bytes - Number(row.remainingBytes),
     status: statusOf(row),
-    ...{ createdAt, expiresAt },
+    createdAt,
+    expiresAt,
   };
 }
 

@@ -56,7 +56,12 @@ async function sums(kind: string, of = team.id): Promise<Record<string, number>>
 }
 
 const metricAt = (step: number) => ({
-  ...{ kind: 'train' as const, step, epoch: 1, loss: 1, tokens: 100 * step, metrics: {} },
+  kind: 'train' as const,
+  step,
+  epoch: 1,
+  loss: 1,
+  tokens: 100 * step,
+  metrics: {},
 });
 const series = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => metricAt(from + i));
@@ -174,8 +179,15 @@ describe('a job', () => {
 
 describe('stored bytes', () => {
   const newFile = (name: string, bytes: number) => ({
-    ...{ filename: name, purpose: 'fine-tune' as const, bytes, sha256: 'a'.repeat(64), path: name },
-    ...{ status: 'processed' as const, format: null, examples: null, keyId: team.keyId },
+    filename: name,
+    purpose: 'fine-tune' as const,
+    bytes,
+    sha256: 'a'.repeat(64),
+    path: name,
+    status: 'processed' as const,
+    format: null,
+    examples: null,
+    keyId: team.keyId,
   });
 
   test('come with files, parts and versions, and go with them, under the key that brought them', async () => {
@@ -227,14 +239,12 @@ describe('stored bytes', () => {
         fenced,
         team.id,
         {
-          ...{
-            ...stored,
-            bytes: 77,
-            name: 'mine',
-            base: { id: 'tiny', digest: 'b' },
-            parentId: null,
-            note: null,
-          },
+          ...stored,
+          bytes: 77,
+          name: 'mine',
+          base: { id: 'tiny', digest: 'b' },
+          parentId: null,
+          note: null,
           peft: (await getJob(fenced, team.id, (await fenced.db.job.findFirstOrThrow()).id))!.peft,
         },
         { keyId: team.keyId },

@@ -181,16 +181,14 @@ function useOf({ parts, use }: Row, groups: readonly UsageGroup[]): DayUse {
     keyId: part('key'),
     jobId: part('job'),
     kind: part('kind') as UsageKind | null,
-    ...{
-      trainedTokens,
-      deviceSeconds,
-      inputTokens,
-      outputTokens,
-      requests,
-      storedBytes,
-      storedGibDays,
-      cost,
-    },
+    trainedTokens,
+    deviceSeconds,
+    inputTokens,
+    outputTokens,
+    requests,
+    storedBytes,
+    storedGibDays,
+    cost,
   };
 }
 

@@ -52,7 +52,11 @@ export async function createWebhook(
       const events = [...new Set(input.events)];
       const row = await tx.webhookEndpoint.create({
         data: {
-          ...{ id: newId('webhook'), teamId, url, description: input.description, events },
+          id: newId('webhook'),
+          teamId,
+          url,
+          description: input.description,
+          events,
           madeByKey: by.keyId,
         },
       });

@@ -40,9 +40,21 @@ export interface WorkerLease {
 
 const told = {
   select: {
-    ...{ id: true, hostname: true, slots: true, running: true, load: true, bases: true, draining: true },
-    ...{ startedAt: true, heartbeatAt: true, consecutiveFaults: true, quarantinedAt: true },
-    ...{ quarantineReason: true, capabilities: true, version: true, protocol: true },
+    id: true,
+    hostname: true,
+    slots: true,
+    running: true,
+    load: true,
+    bases: true,
+    draining: true,
+    startedAt: true,
+    heartbeatAt: true,
+    consecutiveFaults: true,
+    quarantinedAt: true,
+    quarantineReason: true,
+    capabilities: true,
+    version: true,
+    protocol: true,
   },
 } as const;
 
@@ -52,8 +64,13 @@ async function withLeases(db: Pick<Transaction, 'job' | 'jobAttempt'>, rows: Row
   const jobs = await db.job.findMany({
     where: { workerId: { in: rows.map(({ id }) => id) }, state: 'running' },
     select: {
-      ...{ id: true, workerId: true, teamId: true, team: { select: { name: true } } },
-      ...{ leaseEpoch: true, leaseUntil: true, preemptRequestedAt: true },
+      id: true,
+      workerId: true,
+      teamId: true,
+      team: { select: { name: true } },
+      leaseEpoch: true,
+      leaseUntil: true,
+      preemptRequestedAt: true,
     },
   });
   const attempts = await db.jobAttempt.findMany({
@@ -65,7 +82,10 @@ async function withLeases(db: Pick<Transaction, 'job' | 'jobAttempt'>, rows: Row
     jobs
       .filter(({ workerId }) => workerId === worker)
       .map(({ id, teamId, team, leaseEpoch, leaseUntil, preemptRequestedAt }) => ({
-        ...{ teamId, teamName: team.name, leaseEpoch, until: leaseUntil! },
+        teamId,
+        teamName: team.name,
+        leaseEpoch,
+        until: leaseUntil!,
         since: began.get(`${id} ${leaseEpoch}`) ?? leaseUntil!,
         isLeaving: preemptRequestedAt !== null,
       }));

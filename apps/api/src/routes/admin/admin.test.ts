@@ -90,16 +90,30 @@ test('people: made, listed, disabled with all their keys, enabled', async () => 
 
 test('workers: listed, taken out of service and back, with an audit row for each', async () => {
   await registerWorker(bench.services, {
-    ...{ id: 'w1', address: null, hostname: 'here', pid: 1, slots: 2 },
+    id: 'w1',
+    address: null,
+    hostname: 'here',
+    pid: 1,
+    slots: 2,
     capabilities: {
-      ...{ device: 'cpu', threads: 4, precisions: ['fp32'] },
-      ...{ memoryBytes: 14e9, flops: { fp32: 2.5e11 } },
+      device: 'cpu',
+      threads: 4,
+      precisions: ['fp32'],
+      memoryBytes: 14e9,
+      flops: { fp32: 2.5e11 },
     },
   });
   await registerWorker(bench.services, {
-    ...{ id: 'w2-gpu', address: null, hostname: 'there', pid: 1, slots: 2 },
+    id: 'w2-gpu',
+    address: null,
+    hostname: 'there',
+    pid: 1,
+    slots: 2,
     capabilities: {
-      ...{ device: 'gpu', threads: 4, precisions: ['bf16'], gpus: ['NVIDIA L4'] },
+      device: 'gpu',
+      threads: 4,
+      precisions: ['bf16'],
+      gpus: ['NVIDIA L4'],
       gpuFaults: ['NVIDIA L4 (GPU-1) is lost. (gpu_lost) Reset the card.'],
     },
   });
@@ -140,7 +154,12 @@ test('a drained worker lets go of what it runs, and whose that is stands in its 
   await services.sql.query('UPDATE jobs SET pause_requested_at = now() WHERE id = $1', [paused.id]);
   await services.sql.query("UPDATE jobs SET worker_id = 'other-worker' WHERE id = $1", [elsewhere.id]);
   await registerWorker(services, {
-    ...{ id: 'worker-test', address: null, hostname: 'here', pid: 1, slots: 3, version: '9.9.9+abc' },
+    id: 'worker-test',
+    address: null,
+    hostname: 'here',
+    pid: 1,
+    slots: 3,
+    version: '9.9.9+abc',
   });
   const path = '/v1/admin/workers/worker-test/quarantine';
   const kept = (await operator.send('POST', path, { reason: 'slow' })).json;

@@ -25,7 +25,10 @@ export const adminServiceRoutes: FastifyPluginAsyncTypebox = async (app) => {
       ]);
       const told = database.value ?? { version: null, migration: null };
       return {
-        ...{ object: 'service' as const, version, node: process.version, started_at: startedAt },
+        object: 'service' as const,
+        version,
+        node: process.version,
+        started_at: startedAt,
         database: { state: database.state, ...told },
         queue: { state: waiting.state, backend: services.queue.backend, waiting: waiting.value ?? null },
         workers: workers.value ? toWireWorkers(workers.value) : null,

@@ -94,7 +94,9 @@ export const jobCheckRoutes: FastifyPluginAsyncTypebox<{
     const { peft } = checked;
     return {
       ...toWireEstimate(estimate, checked.warnings),
-      ...{ peft, training, trials: checked.trials.length },
+      peft,
+      training,
+      trials: checked.trials.length,
       training_reasons: trainingReasons(
         { ...checked, continues: checked.startFrom !== null, peftGiven: job.peft },
         training,

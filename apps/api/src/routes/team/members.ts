@@ -72,7 +72,9 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const removed = await removeMember(services, caller.teamId, id, caller);
       if (!removed) throw memberNotFound(id);
       return {
-        ...{ id, object: 'team.member' as const, deleted: true as const },
+        id,
+        object: 'team.member' as const,
+        deleted: true as const,
         keys_left: removed.keysLeft,
       };
     },
@@ -95,7 +97,9 @@ export const memberRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const removed = await removeMember(services, caller.teamId, id, caller);
       if (!removed) throw memberNotFound(id);
       return {
-        ...{ id, object: 'team.member' as const, deleted: true as const },
+        id,
+        object: 'team.member' as const,
+        deleted: true as const,
         keys_left: removed.keysLeft,
       };
     },

@@ -117,8 +117,16 @@ const { seed, method, hyperparameters, peft, training, sweep } = more;
 export const EstimateJobSchema = named(
   'EstimateFineTuningJob',
   {
-    ...{ model, start_from, training_file, validation_file },
-    ...{ seed, method, hyperparameters, peft, training, sweep },
+    model,
+    start_from,
+    training_file,
+    validation_file,
+    seed,
+    method,
+    hyperparameters,
+    peft,
+    training,
+    sweep,
   },
   closed,
 );

@@ -133,7 +133,12 @@ export function toWireOptions(
       const { title, when, paper, usual, usualNeedsModel = false, schema } = methods[peft_type];
       const options = Object.keys(schema.properties);
       return {
-        ...{ peft_type, title, when, paper, usual, usual_needs_model: usualNeedsModel },
+        peft_type,
+        title,
+        when,
+        paper,
+        usual,
+        usual_needs_model: usualNeedsModel,
         permitted: permitted.methods?.includes(peft_type) ?? true,
         options: { ...schema },
         module_options: MODULE_OPTIONS.filter((option) => options.includes(option)),
@@ -141,7 +146,10 @@ export function toWireOptions(
     }),
     formats: toWireFormats(),
     objectives: listedObjectives.map(({ name, method, formats, tasks, metrics }) => ({
-      ...{ name, method, formats: [...formats], tasks: [...tasks] },
+      name,
+      method,
+      formats: [...formats],
+      tasks: [...tasks],
       metrics: [...metrics, ...trainingMetrics].map(toWireDescription),
     })),
     training: { ...TrainingOptionsSchema },

@@ -64,7 +64,7 @@ export function IconButton({
 }: Omit<ButtonProps, 'children'> & { label: string; icon: IconName }) {
   return (
     <span class="icon-button">
-      <Button kind={kind} title={label} {...rest} {...{ 'data-icon': true }}>
+      <Button kind={kind} title={label} {...rest} data-icon>
         <Icon name={icon} />
         <span class="visually-hidden">{label}</span>
       </Button>

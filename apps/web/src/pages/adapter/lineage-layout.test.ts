@@ -6,7 +6,10 @@ import { layOutLineage } from './lineage-layout.ts';
 type Node = AdapterLineage['nodes'][number];
 
 const node = (id: string, type: Node['type'] = 'adapter_version', label: string | null = id): Node => ({
-  ...{ id, type, label, created_at: null },
+  id,
+  type,
+  label,
+  created_at: null,
   version: null,
 });
 const edge = (from: string, to: string) => ({ from, to, kind: 'starts' as const });

@@ -71,7 +71,9 @@ function Node({ box, isHere }: { box: Box; isHere: boolean }) {
     </>
   );
   const attributes = {
-    ...{ class: 'lineage-node', 'data-kind': node.type, 'data-here': isHere },
+    class: 'lineage-node',
+    'data-kind': node.type,
+    'data-here': isHere,
     'aria-label': `${kind} ${label}${origin}`,
   };
   const href = nodeHref(box);

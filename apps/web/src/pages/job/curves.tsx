@@ -38,7 +38,10 @@ export function Curves({ job }: { job: FineTuningJob }) {
       ? metric.measured.includes('step')
       : series.some((row) => metricValue(metric, row) !== null);
   const common = {
-    ...{ window, onWindow, formatX, sync: job.id },
+    window,
+    onWindow,
+    formatX,
+    sync: job.id,
     range: rangeOf(series, xAxis),
     empty: full.isPending ? '' : 'No values yet',
   };

@@ -63,14 +63,21 @@ test('a value is set and removed, with parents that become empty', () => {
 
 test('a draft from a request has no automatic or empty values', () => {
   const request = {
-    ...{ model: 'tiny', training_file: 'file-1', validation_file: null, metadata: {}, sweep: null, seed: 0 },
+    model: 'tiny',
+    training_file: 'file-1',
+    validation_file: null,
+    metadata: {},
+    sweep: null,
+    seed: 0,
     method: {
       type: 'supervised' as const,
       supervised: { hyperparameters: { n_epochs: 2, batch_size: 'auto' as const } },
     },
   };
   assert.deepEqual(draftFromRequest(request), {
-    ...{ model: 'tiny', training_file: 'file-1', seed: 0 },
+    model: 'tiny',
+    training_file: 'file-1',
+    seed: 0,
     method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } },
   });
 });

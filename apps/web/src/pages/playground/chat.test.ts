@@ -6,7 +6,12 @@ import { parseSampling, samplingDefaults } from './sampling.ts';
 
 const { sampling } = parseSampling(samplingDefaults);
 const request: AnswerRequest = {
-  ...{ kind: 'chat', model: 'tiny', system: '', prompt: 'b', sampling, probabilities: false },
+  kind: 'chat',
+  model: 'tiny',
+  system: '',
+  prompt: 'b',
+  sampling,
+  probabilities: false,
   before: [{ prompt: 'a', answer: 'A' }],
 };
 
@@ -33,8 +38,12 @@ test('a request contains the previous turns, and options only if they are set', 
   assert.deepEqual(chatBody(request), { model: 'tiny', messages, ...numbers });
   const more = { ...request, system: 'S', probabilities: true, sampling: { ...sampling, stop: ['x'] } };
   assert.deepEqual(chatBody(more), {
-    ...{ model: 'tiny', messages: [{ role: 'system', content: 'S' }, ...messages], ...numbers, stop: ['x'] },
-    ...{ logprobs: true, top_logprobs: 5 },
+    model: 'tiny',
+    messages: [{ role: 'system', content: 'S' }, ...messages],
+    ...numbers,
+    stop: ['x'],
+    logprobs: true,
+    top_logprobs: 5,
   });
   assert.deepEqual(textBody({ ...more, sampling }), { model: 'tiny', prompt: 'b', ...numbers, logprobs: 5 });
 });

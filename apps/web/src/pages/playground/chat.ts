@@ -65,8 +65,14 @@ export const answerText = ({ pieces }: Pick<Answer, 'pieces'>): string =>
 export const isOpen = ({ state }: Answer): boolean => state === 'waiting' || state === 'generating';
 
 export const newAnswer = (request: AnswerRequest): Answer => ({
-  ...{ state: 'waiting', request, pieces: [], finish: null, tokens: null },
-  ...{ firstMs: null, totalMs: null, error: null },
+  state: 'waiting',
+  request,
+  pieces: [],
+  finish: null,
+  tokens: null,
+  firstMs: null,
+  totalMs: null,
+  error: null,
 });
 
 /** Appends a piece. Tokens without text, such as parts of a character, are joined with the next text. */

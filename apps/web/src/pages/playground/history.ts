@@ -80,7 +80,8 @@ export function restoreTurns(
     prompt,
     answers: answers.map(({ model, text }, side) => {
       const previous = turns.slice(0, at).map(({ prompt, answers }) => ({
-        ...{ prompt, answer: answers[side]?.text ?? '' },
+        prompt,
+        answer: answers[side]?.text ?? '',
       }));
       const request = { ...options, kind, model, system, prompt, before: kind === 'chat' ? previous : [] };
       return { ...newAnswer(request), state: 'done' as const, pieces: [{ text, tokens: [] }] };

@@ -73,7 +73,12 @@ function ChatPage() {
     send(
       prompt,
       names.map((model, side) => ({
-        ...{ kind, model, system, prompt, sampling, probabilities },
+        kind,
+        model,
+        system,
+        prompt,
+        sampling,
+        probabilities,
         before: kind === 'chat' ? previousTurns(turns, side) : [],
       })),
     );

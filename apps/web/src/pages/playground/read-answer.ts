@@ -27,7 +27,9 @@ async function* readChat(
   for await (const { choices, usage } of chunks) {
     const [choice] = choices;
     const tokens = (choice?.logprobs?.content ?? []).map(({ token, logprob, top_logprobs: top }) => ({
-      ...{ token, logprob, top },
+      token,
+      logprob,
+      top,
     }));
     yield {
       piece: { text: choice?.delta.content ?? '', tokens },

@@ -36,8 +36,11 @@ export function parseSampling(text: SamplingText): {
   const stop = text.stop.split('\n').filter(Boolean);
   if (stop.length > maxStops) faults.stop = `At most ${maxStops} lines.`;
   const sampling = {
-    ...{ temperature: number('temperature'), top_p: number('top_p') },
-    ...{ max_tokens: number('max_tokens'), seed: number('seed'), stop },
+    temperature: number('temperature'),
+    top_p: number('top_p'),
+    max_tokens: number('max_tokens'),
+    seed: number('seed'),
+    stop,
   };
   return { sampling, faults };
 }

@@ -42,7 +42,9 @@ export function NewKey({
   const submit = () => {
     const allowed = preset === 'own' ? scopes : preset;
     create.mutate({
-      ...{ name: name.trim(), role, owner },
+      name: name.trim(),
+      role,
+      owner,
       // Without scopes the key has its creator's.
       ...(preset !== '' && { scopes: splitWords(allowed) }),
       ...(models.trim() !== '' && { models: splitWords(models) }),

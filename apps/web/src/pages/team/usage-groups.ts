@@ -63,14 +63,21 @@ export function groupUsage(
 }
 
 const none: Sums = {
-  ...{ trained_tokens: 0, device_seconds: 0, completion_tokens: 0 },
-  ...{ stored_bytes: 0, cost: 0, requests: 0 },
+  trained_tokens: 0,
+  device_seconds: 0,
+  completion_tokens: 0,
+  stored_bytes: 0,
+  cost: 0,
+  requests: 0,
 };
 
 const toSums = (result: UsageResult): Sums => ({
-  ...{ trained_tokens: result.trained_tokens, device_seconds: result.device_seconds },
-  ...{ completion_tokens: result.input_tokens + result.output_tokens, stored_bytes: result.stored_bytes },
-  ...{ cost: result.cost, requests: result.num_model_requests },
+  trained_tokens: result.trained_tokens,
+  device_seconds: result.device_seconds,
+  completion_tokens: result.input_tokens + result.output_tokens,
+  stored_bytes: result.stored_bytes,
+  cost: result.cost,
+  requests: result.num_model_requests,
 });
 
 function groupName(result: UsageResult, grouping: string): string {

@@ -90,7 +90,7 @@ export function Usage() {
         />
       </div>
       {usage.data ? (
-        <UsageChart buckets={usage.data} {...{ grouping, measure, text, format }} />
+        <UsageChart buckets={usage.data} grouping={grouping} measure={measure} text={text} format={format} />
       ) : usage.error ? (
         <Problem error={usage.error} onRetry={usage.refetch} />
       ) : (

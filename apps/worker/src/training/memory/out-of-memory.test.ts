@@ -21,8 +21,11 @@ afterEach(() => trainer?.close());
 async function run(job: Job): Promise<string> {
   await trainer?.close();
   trainer = new TrainerProcess({
-    ...{ entry: timedTrainer, device: { kind: 'cpu' }, log: bench.services.log },
-    ...{ stallMilliseconds: 20_000, idleMilliseconds: 20_000 },
+    entry: timedTrainer,
+    device: { kind: 'cpu' },
+    log: bench.services.log,
+    stallMilliseconds: 20_000,
+    idleMilliseconds: 20_000,
   });
   return await (await startJob(bench.services, job, trainer)).outcome;
 }

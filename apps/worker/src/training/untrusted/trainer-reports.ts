@@ -51,7 +51,9 @@ export function* partsOf({
     };
     yield {
       type: 'series',
-      ...{ trial, offset, firstStep: firstStep + from },
+      trial,
+      offset,
+      firstStep: firstStep + from,
       train: mapColumns(train, (column) => [...column.subarray(from, until)]),
       evaluation: mapColumns(evaluation, (column) => [...column.filter(isHere)]),
     };

@@ -92,7 +92,10 @@ test('flat and shared lists hold what the grid holds: the same steps, tokens, la
   const training = { ...options, max_steps: null } as Parameters<typeof planTraining>[1];
   for (const virtualTokens of [0, 3]) {
     const layout: SequenceLayout = {
-      ...{ virtualTokens, vocabularySize: 9000, firstPosition: 0, pooling: 'last' },
+      virtualTokens,
+      vocabularySize: 9000,
+      firstPosition: 0,
+      pooling: 'last',
     };
     const grid = planTraining(examples, training, layout);
     for (const arrangement of ['flat', 'shared'] as const) {
@@ -129,7 +132,9 @@ test('no label lies in what is shared, however alike examples are, so each is le
   for (const labelled of [0, 11, 19]) {
     const targets = ids.map((id, t) => (t >= labelled ? id + 1 : NO_TARGET));
     const examples = Array.from({ length: 10 }, (_, line) => ({
-      ...{ sequences: [{ ids, targets }], tokens: ids.length + 1, line },
+      sequences: [{ ids, targets }],
+      tokens: ids.length + 1,
+      line,
     }));
     const shared = { ...layout, arrangement: 'shared' } as const;
     const plan = planTraining(examples, training, shared);

@@ -308,7 +308,10 @@ test('an encoder-decoder: either half lies within its grid, and a sequence has t
 
 test('an encoder-decoder: packing computes less than a row for each', () => {
   const sizes = Array.from({ length: 64 }, (_, i) => ({
-    ...{ widths: [4 + (i % 5)], inputWidth: 20 + 3 * (i % 40), labels: 4, tokens: 30 },
+    widths: [4 + (i % 5)],
+    inputWidth: 20 + 3 * (i % 40),
+    labels: 4,
+    tokens: 30,
   }));
   const computed = (packing: boolean) =>
     planBatches({ ...optionsFor([], { batchSize: 16, packing }), examples: sizes }).stats.computedPositions;

@@ -168,8 +168,12 @@ function plan(
     sequences: examples.reduce((most, each) => Math.max(most, each.widths.length), 0),
   };
   const stats: BatchStats = {
-    ...{ tokens: 0, sequences: 0, positions: 0, savedPositions: 0 },
-    ...{ computedPositions: 0, paddingFraction: 0 },
+    tokens: 0,
+    sequences: 0,
+    positions: 0,
+    savedPositions: 0,
+    computedPositions: 0,
+    paddingFraction: 0,
     gradientPositions: maximum(lists?.map(({ pieces }) => gradientPositions(pieces)) ?? []),
   };
   let filled = 0;
@@ -213,8 +217,12 @@ function plan(
       const sequences = sequencesIn(chosen);
       const { placements } = packing ? packRows(sequences, widths, shape) : oneRowEach(sequences);
       return placements.map(({ sequence, ...place }) => ({
-        ...{ ...named(sequence), ...place, from: 0, to: own[sequence] as number },
-        ...{ prefix: null, shared: false },
+        ...named(sequence),
+        ...place,
+        from: 0,
+        to: own[sequence] as number,
+        prefix: null,
+        shared: false,
       }));
     },
   };

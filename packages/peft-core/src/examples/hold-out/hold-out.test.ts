@@ -15,8 +15,10 @@ const options = { validation_split: 0.2, validation_seed: 42, seed: 1 };
 const lines = (count: number, prompt = (i: number) => `question ${i}`): Line[] =>
   Array.from({ length: count }, (_, i) => ({ prompt: prompt(i) }));
 const raw = ({ prompt }: Line): RawExample => ({
-  ...{ format: 'prompt_completion', line: 1 },
-  ...{ prompt, completion: 'yes' },
+  format: 'prompt_completion',
+  line: 1,
+  prompt,
+  completion: 'yes',
 });
 
 function parts(all: readonly Line[], given: Partial<typeof options> = {}) {
@@ -116,7 +118,8 @@ test('the prompt is all before the first learnt answer, and of other lines what 
   const chat = (
     ...turns: [role: 'system' | 'user' | 'assistant', content: string, weight?: 0 | 1][]
   ): RawExample => ({
-    ...{ format: 'chat', line: 1 },
+    format: 'chat',
+    line: 1,
     messages: turns.map(([role, content, weight]) => ({
       role,
       content,

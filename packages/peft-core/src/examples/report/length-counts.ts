@@ -53,8 +53,12 @@ export class LengthCounts {
       histogram.push({ from, to: from + width - 1, examples });
     }
     return {
-      ...{ min, max: this.#max, mean: this.#sum / this.#examples },
-      ...{ p50: this.#quantile(0.5), p90: this.#quantile(0.9), p99: this.#quantile(0.99) },
+      min,
+      max: this.#max,
+      mean: this.#sum / this.#examples,
+      p50: this.#quantile(0.5),
+      p90: this.#quantile(0.9),
+      p99: this.#quantile(0.99),
       histogram,
     };
   }

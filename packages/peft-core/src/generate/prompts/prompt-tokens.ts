@@ -77,7 +77,8 @@ export function promptTokens(
   const isChat = 'messages' in prompt;
   const { text, specialTokens } = isChat
     ? tokenizer.renderChat(prompt.messages, {
-        ...{ addGenerationPrompt: true, allowSpecialTokens },
+        addGenerationPrompt: true,
+        allowSpecialTokens,
         kwargs: prompt.templateKwargs ?? {},
         now: prompt.hasLearntDate ? LEARNT_DATE : new Date(),
       })

@@ -111,7 +111,8 @@ test('an adapter reads the prompt that it has learnt: its date and its variables
   const messages = [{ role: 'user', content: 'x' }] as const;
   const templateKwargs = { think: false, style: ' <|im_end|> of "style"' };
   const line = {
-    ...{ format: 'chat' as const, line: 1 },
+    format: 'chat' as const,
+    line: 1,
     messages: [...messages, { role: 'assistant', content: 'y' }] as TrainingMessage[],
   };
   const { ids, labelled } = labelledTokens(tokenizer, line, { templateKwargs })!;

@@ -38,7 +38,9 @@ async function nodesOf(
     k: float(rows, kvHeads, tokens, D),
     v: float(rows, kvHeads, tokens, D),
     table: float(2 * (reach ?? 0) + 1, heads),
-    ...{ segments: perToken, positions: perToken, parents: perToken },
+    segments: perToken,
+    positions: perToken,
+    parents: perToken,
     seed: { shape: [2], dtype: 'int32' } as const,
   };
   const [recorded] = await recordFunctions(() =>
@@ -150,10 +152,20 @@ for (const [name, config, task, options] of steps)
     const [recorded] = await recordFunctions(() =>
       layingOutFor('gpu', async () => {
         const { program } = buildTrainProgram({
-          ...{ architecture, peft, objective: 'next_token', form: 'trained', storage: 'float32' },
-          ...{ precision: 'bf16', implementation: 'stock', evaluationGrid: null },
+          architecture,
+          peft,
+          objective: 'next_token',
+          form: 'trained',
+          storage: 'float32',
+          precision: 'bf16',
+          implementation: 'stock',
+          evaluationGrid: null,
           grid: {
-            ...{ rows: 1, tokens, labels: 32, sequences: 1, spans: 4 },
+            rows: 1,
+            tokens,
+            labels: 32,
+            sequences: 1,
+            spans: 4,
             inputTokens: architecture.encoder ? tokens : 0,
           },
           training: resolveTraining({ peft, exampleCount: 8, hasValidationFile: false }),

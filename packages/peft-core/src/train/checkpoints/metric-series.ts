@@ -44,7 +44,9 @@ export function evaluationAt({ evaluation }: MetricSeries, i: number): Required<
   const { step, loss, tokenAccuracy, ...others } = evaluation;
   const metrics = Object.entries(others).map(([column, values]) => [namesOfColumns.get(column)!, values[i]!]);
   return {
-    ...{ step: step[i]!, loss: loss[i]!, tokenAccuracy: tokenAccuracy[i]! },
+    step: step[i]!,
+    loss: loss[i]!,
+    tokenAccuracy: tokenAccuracy[i]!,
     metrics: Object.fromEntries(metrics) as Record<string, number>,
   };
 }
@@ -68,7 +70,9 @@ export class MetricLog {
   addEvaluation({ step, loss, tokenAccuracy, metrics = {} }: EvaluationRow): void {
     const ofMetrics = [...namesOfColumns].map(([column, name]) => [column, metrics[name] ?? Number.NaN]);
     this.#evaluation.add({
-      ...{ step, loss, tokenAccuracy: tokenAccuracy ?? Number.NaN },
+      step,
+      loss,
+      tokenAccuracy: tokenAccuracy ?? Number.NaN,
       ...(Object.fromEntries(ofMetrics) as Record<string, number>),
     });
   }

@@ -27,7 +27,10 @@ const attends =
   (scoreBytes: number): Layer =>
   ([q0, k0, v0]) => {
     const heads = {
-      ...{ heads: 4, kvHeads: 2, headSize: 8, scale: 0.35 },
+      heads: 4,
+      kvHeads: 2,
+      headSize: 8,
+      scale: 0.35,
       rotation: rotationOf(tf.range(0, 24, 1, 'int32'), [1, 0.3, 0.1, 0.03]),
     };
     const parts = [q0!, k0!, v0!].map(flowing);
@@ -88,8 +91,12 @@ for (const [name, [layer, given]] of Object.entries(layers))
 /** Sizes of which none is a product of others. */
 const config = {
   ...tinyConfig,
-  ...{ hidden_size: 40, intermediate_size: 112, num_hidden_layers: 3, head_dim: 8 },
-  ...{ num_attention_heads: 6, num_key_value_heads: 3 },
+  hidden_size: 40,
+  intermediate_size: 112,
+  num_hidden_layers: 3,
+  head_dim: 8,
+  num_attention_heads: 6,
+  num_key_value_heads: 3,
 };
 const tokens = 64;
 const labels = 32;
@@ -101,8 +108,13 @@ function step(checkpointing: boolean): Promise<RecordedFunction[]> {
     layingOutFor('gpu', async () => {
       const { program } = buildTrainProgram({
         architecture: architectureFor('llama', config, 'CAUSAL_LM'),
-        ...{ objective: 'next_token', peft, form: 'trained', storage: 'bfloat16', precision: 'bf16' },
-        ...{ implementation: 'stock', evaluationGrid: null },
+        objective: 'next_token',
+        peft,
+        form: 'trained',
+        storage: 'bfloat16',
+        precision: 'bf16',
+        implementation: 'stock',
+        evaluationGrid: null,
         grid: { rows: 1, tokens, inputTokens: 0, labels, sequences: 1, spans: 4 },
         training: resolveTraining({ peft, training, exampleCount: 8, hasValidationFile: false }),
       });

@@ -68,8 +68,14 @@ async function operationsOf(
   let isAsLongAsNeeded = false;
   const operations = await tracedOperations(() => {
     const { program, varies } = buildTrainProgram({
-      ...{ architecture, peft, objective: 'next_token', form: 'trained', storage: 'float32' },
-      ...{ precision: 'fp32', implementation: 'kernels', evaluationGrid: null },
+      architecture,
+      peft,
+      objective: 'next_token',
+      form: 'trained',
+      storage: 'float32',
+      precision: 'fp32',
+      implementation: 'kernels',
+      evaluationGrid: null,
       grid: { ...grid, inputTokens: architecture.encoder ? 32 : 0 },
       training: resolveTraining({ peft, training: asked, exampleCount: 8, hasValidationFile: false }),
     });

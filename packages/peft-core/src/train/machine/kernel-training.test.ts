@@ -79,7 +79,11 @@ async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way,
   const { implementation, arrangement, precision = 'fp32' } = way;
   const trainingFile = files[`${peft.task_type ?? 'CAUSAL_LM'} ${lengths}`]!;
   const options = trainOptions({
-    ...{ base, trainingFile, exampleCount: 28, peft, outputDir: path.join(root, 'adapter') },
+    base,
+    trainingFile,
+    exampleCount: 28,
+    peft,
+    outputDir: path.join(root, 'adapter'),
     training: { n_epochs: 10, max_steps: steps, learning_rate: 0.01, batch_size: 7 },
   });
   const { training } = options;
@@ -88,8 +92,16 @@ async function trained(base: BaseModel, peft: Record<string, unknown>, way: Way,
   const layout = { ...setup.layout, arrangement };
   const plan = planTraining(data.training, training, layout);
   const built = buildTrainProgram({
-    ...{ architecture, objective, peft: options.peft, form: 'trained', training },
-    ...{ storage: 'float32', precision, implementation, grid: plan.shape, evaluationGrid: null },
+    architecture,
+    objective,
+    peft: options.peft,
+    form: 'trained',
+    training,
+    storage: 'float32',
+    precision,
+    implementation,
+    grid: plan.shape,
+    evaluationGrid: null,
   });
   const { program, model, update, varies } = built;
   assert.ok('step' in update);
@@ -182,7 +194,9 @@ for (const [name, [config, options]] of Object.entries(others)) {
       assert.ok(furthest(flat.losses, reference.losses) < 1e-5, 'losses');
       assert.ok(furthest(flat.norms, reference.norms) < 1e-3, 'gradients');
       const narrow = await trained(base, peft, {
-        ...{ implementation: 'kernels', arrangement: 'flat', precision: 'bf16' },
+        implementation: 'kernels',
+        arrangement: 'flat',
+        precision: 'bf16',
       });
       assert.ok(furthest(narrow.losses, reference.losses) < 0.05, 'in bfloat16');
     });

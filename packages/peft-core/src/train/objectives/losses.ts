@@ -29,14 +29,19 @@ export function batchInputs(
   classes = 0,
 ): BatchOf<InputSpec> {
   const perToken: InputSpec = {
-    ...{ shape: [grid.rows * grid.tokens], dtype: 'int32' },
+    shape: [grid.rows * grid.tokens],
+    dtype: 'int32',
     ...(varies ? { varies } : {}),
   };
   const perInput = { shape: [grid.rows * grid.inputTokens], dtype: 'int32' } as const;
   const spans = { shape: [grid.spans, 4], dtype: 'int32' } as const;
   const own = losses[objective].inputs(grid, perToken, classes) as { label_scales: InputSpec };
   return {
-    ...{ ids: perToken, positions: perToken, segments: perToken, parents: perToken, spans },
+    ids: perToken,
+    positions: perToken,
+    segments: perToken,
+    parents: perToken,
+    spans,
     ...(grid.inputTokens > 0
       ? { input_ids: perInput, input_positions: perInput, input_segments: perInput, input_spans: spans }
       : {}),
@@ -66,7 +71,9 @@ export function feedsOf(
     spans,
     ...(input.ids.length > 0
       ? {
-          ...{ input_ids: input.ids, input_positions: input.positions, input_segments: input.segments },
+          input_ids: input.ids,
+          input_positions: input.positions,
+          input_segments: input.segments,
           input_spans: batch.inputSpans,
         }
       : {}),

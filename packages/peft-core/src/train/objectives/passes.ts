@@ -23,8 +23,11 @@ export function forwardOf(context: LossContext): Forward {
   const { model, grid, inputs, parameters, training } = context;
   const { rows } = grid;
   const own = {
-    ...{ rows, tokens: grid.tokens },
-    ...{ ids: inputs.ids, positions: inputs.positions, segments: inputs.segments },
+    rows,
+    tokens: grid.tokens,
+    ids: inputs.ids,
+    positions: inputs.positions,
+    segments: inputs.segments,
     // Only sequences in a list share prefixes.
     ...(rows === 1 ? { parents: inputs.parents } : {}),
     spans: inputs.spans,
@@ -33,8 +36,12 @@ export function forwardOf(context: LossContext): Forward {
   const input =
     'input_ids' in inputs
       ? {
-          ...{ rows, tokens: grid.inputTokens, spans: inputs.input_spans },
-          ...{ ids: inputs.input_ids, positions: inputs.input_positions, segments: inputs.input_segments },
+          rows,
+          tokens: grid.inputTokens,
+          spans: inputs.input_spans,
+          ids: inputs.input_ids,
+          positions: inputs.input_positions,
+          segments: inputs.input_segments,
         }
       : null;
   return { ...context, ...packedForward(model, parameters, own, input, training) };

@@ -108,7 +108,8 @@ export class Sweep {
   get kept(): KeptTrial[] {
     const { running } = this.standing;
     return this.trials.map(({ log, diverged, checkpoint }, trial) => ({
-      ...{ series: log.series, diverged },
+      series: log.series,
+      diverged,
       checkpoint: running.has(trial) ? checkpoint : null,
     }));
   }
@@ -207,7 +208,8 @@ export async function openSweep(options: SweepOptions): Promise<Sweep> {
   const running = given.map((each, i): RunningTrial => {
     const kept = checkpoint?.trials[i];
     return {
-      ...{ options: each, folder: path.join(work, folderOfTrial(i)) },
+      options: each,
+      folder: path.join(work, folderOfTrial(i)),
       log: new MetricLog(kept?.series ?? null),
       diverged: kept?.diverged ?? false,
       checkpoint: kept?.checkpoint ?? null,

@@ -40,11 +40,14 @@ export function openAuditSink(text: string, token: string | undefined): AuditSin
 function postTo(url: URL, token: string | undefined): AuditSink['send'] {
   const rules = createEgressRules([hostOf(url)], 'GRAFT_AUDIT_SINK');
   const egress: Egress = {
-    ...{ rules, connectMs, wholeMs },
+    rules,
+    connectMs,
+    wholeMs,
     resolve: createResolve(rules, { timeoutMs: connectMs / 4 }),
   };
   const headers = {
-    ...{ 'content-type': 'application/x-ndjson', 'user-agent': 'Graft-Audit/1' },
+    'content-type': 'application/x-ndjson',
+    'user-agent': 'Graft-Audit/1',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   };
   return async (lines) => {

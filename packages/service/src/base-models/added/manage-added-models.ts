@@ -114,8 +114,12 @@ export async function retryBaseModel(
       where: { modelId, state: 'failed' },
       // The error stays until an attempt succeeds; the pause between attempts is reset.
       data: {
-        ...{ state: 'queued', attempts: 0, commit: null, notBefore: new Date(0) },
-        ...{ startedAt: null, finishedAt: null },
+        state: 'queued',
+        attempts: 0,
+        commit: null,
+        notBefore: new Date(0),
+        startedAt: null,
+        finishedAt: null,
       },
     });
     const row = await tx.addedBaseModel.findFirst({ where: { modelId } });

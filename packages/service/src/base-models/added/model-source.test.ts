@@ -6,7 +6,10 @@ import { isAllowedSource, parseModelSource } from './model-source.ts';
 
 test('a source is one of folder, hub and s3, in the form of each', () => {
   assert.deepEqual(parseModelSource({ hub: 'org/name', revision: 'v1' }), {
-    ...{ source: 'hub', location: 'org/name', revision: 'v1', file: null },
+    source: 'hub',
+    location: 'org/name',
+    revision: 'v1',
+    file: null,
   });
   assert.equal(parseModelSource({ folder: '/models/../models/tiny/' }).location, '/models/tiny');
   assert.equal(parseModelSource({ s3: 's3://bucket/some/prefix/' }).location, 's3://bucket/some/prefix');

@@ -125,8 +125,13 @@ function* filesAndUploads(id: Named, own: Own): Generator<[string, Row]> {
     yield [
       'uploads',
       {
-        ...{ id: id(`upload-${status}`), ...upload, remaining_bytes: 40, expires_at: later, status },
-        ...{ key_id: id('personal-key'), file_id: status === 'completed' ? id('file-processed') : null },
+        id: id(`upload-${status}`),
+        ...upload,
+        remaining_bytes: 40,
+        expires_at: later,
+        status,
+        key_id: id('personal-key'),
+        file_id: status === 'completed' ? id('file-processed') : null,
       },
     ];
   const part = { upload_id: id('upload-pending'), bytes: 9, sha256: 'cd'.repeat(32), path: id('part') };
@@ -164,30 +169,28 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
         yield [
           'jobs',
           {
-            ...{
-              id: job_id,
-              ...own,
-              key_id,
-              state,
-              model: 'tiny',
-              seed: 7,
-              training_file_id: id('file-processed'),
-            },
-            ...{ hyperparameters: {}, peft: { peft_type: 'LORA' }, training: {}, suffix: 'mine' },
+            id: job_id,
+            ...own,
+            key_id,
+            state,
+            model: 'tiny',
+            seed: 7,
+            training_file_id: id('file-processed'),
+            hyperparameters: {},
+            peft: { peft_type: 'LORA' },
+            training: {},
+            suffix: 'mine',
             metadata: by === 'nobody' ? null : { ticket: '7' },
-            ...{
-              lease_epoch: 2,
-              lease_token: 'token',
-              lease_until: state === 'running' ? later : null,
-              attempts: 1,
-            },
-            ...{ trained_tokens: isOver ? 321 : null, finished_at: isOver ? later : null },
+            lease_epoch: 2,
+            lease_token: 'token',
+            lease_until: state === 'running' ? later : null,
+            attempts: 1,
+            trained_tokens: isOver ? 321 : null,
+            finished_at: isOver ? later : null,
             error:
               state === 'failed' ? { code: 'bad_data', message: 'Bad.', param: null, fault: 'user' } : null,
-            ...{
-              sweep: isSweep ? { grid: { r: [4, 8] }, peft: null } : null,
-              start_from_id: id('version-uploaded'),
-            },
+            sweep: isSweep ? { grid: { r: [4, 8] }, peft: null } : null,
+            start_from_id: id('version-uploaded'),
           },
         ];
         const of = { team_id, job_id };
@@ -225,7 +228,10 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
         yield [
           'job_attempts',
           {
-            ...{ ...attempt, lease_epoch: 2, kind: 'training', from_step: 0 },
+            ...attempt,
+            lease_epoch: 2,
+            kind: 'training',
+            from_step: 0,
             ...(isOver ? { ended_at: later, outcome: state } : {}),
           },
         ];
@@ -258,8 +264,14 @@ function* jobs(id: Named, own: Own): Generator<[string, Row]> {
 function* adapters(id: Named, own: Own): Generator<[string, Row]> {
   yield ['adapters', { id: id('adapter'), ...own, name: 'mine', base_model: 'tiny' }];
   const version = {
-    ...{ ...own, adapter_id: id('adapter'), digest: '12'.repeat(32), artifact: '12'.repeat(32), bytes: 7 },
-    ...{ files: [], peft: {}, lineage: {} },
+    ...own,
+    adapter_id: id('adapter'),
+    digest: '12'.repeat(32),
+    artifact: '12'.repeat(32),
+    bytes: 7,
+    files: [],
+    peft: {},
+    lineage: {},
   };
   const versions = [
     { name: 'trained', number: 1, job_id: id('job-of-person-succeeded') },
@@ -280,8 +292,12 @@ function* adapters(id: Named, own: Own): Generator<[string, Row]> {
   yield [
     'adapter_tags',
     {
-      ...{ id: id('tag'), ...own, adapter_id: id('adapter'), version_id: id('version-trained') },
-      ...{ name: 'production', model_name: id('ft-production') },
+      id: id('tag'),
+      ...own,
+      adapter_id: id('adapter'),
+      version_id: id('version-trained'),
+      name: 'production',
+      model_name: id('ft-production'),
     },
   ];
 }
@@ -330,15 +346,16 @@ function* whatLeaves(id: Named, own: Own): Generator<[string, Row]> {
     yield [
       'webhook_deliveries',
       {
-        ...{
-          id: id(status),
-          ...own,
-          endpoint_id: id('hook'),
-          outbox_id: number,
-          event_id: id(status),
-          type: topic,
-        },
-        ...{ subject: id('job-of-person-succeeded'), event_at: at, status, expires_at: later },
+        id: id(status),
+        ...own,
+        endpoint_id: id('hook'),
+        outbox_id: number,
+        event_id: id(status),
+        type: topic,
+        subject: id('job-of-person-succeeded'),
+        event_at: at,
+        status,
+        expires_at: later,
       },
     ];
   yield [

@@ -16,7 +16,11 @@ export interface SendingLimits {
 
 /** Matches only what this process still has claimed. */
 const held = ({ teamId, jobId, type, token }: ClaimedIntegration) => ({
-  ...{ teamId, jobId, type, status: 'active', leaseToken: token },
+  teamId,
+  jobId,
+  type,
+  status: 'active',
+  leaseToken: token,
 });
 
 /** Stores the run that a service has created, and adds an event. False if another process sends now. */
@@ -44,7 +48,12 @@ export async function recordSent(
   const { count } = await db.jobIntegration.updateMany({
     where: held(claimed),
     data: {
-      ...{ trainStep, evaluationStep, sent, failures: 0, refusals: 0, failingSince: null },
+      trainStep,
+      evaluationStep,
+      sent,
+      failures: 0,
+      refusals: 0,
+      failingSince: null,
       ...(run && { run: json(run) }),
     },
   });

@@ -9,7 +9,11 @@ import type { IntegrationTimes } from '../send/integration-sender.ts';
 
 /** Settings with short delays. */
 export const quick: Partial<IntegrationTimes> = {
-  ...{ pollMs: 20, firstSeconds: 0.05, longestSeconds: 0.2, mostRefusals: 3, batch: 7 },
+  pollMs: 20,
+  firstSeconds: 0.05,
+  longestSeconds: 0.2,
+  mostRefusals: 3,
+  batch: 7,
 };
 
 /** Creates a running job that sends its metrics to these services. */

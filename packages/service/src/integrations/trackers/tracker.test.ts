@@ -15,11 +15,13 @@ test('a point has what was measured, one of a sweep whose it is', () => {
   };
   assert.deepEqual(valuesOf(point), { 'train/loss': 2, 'train/epoch': 0.5 });
   assert.deepEqual(valuesOf({ ...point, trial: 3, trialStep: 2 }), {
-    ...{ 'train/loss': 2, 'train/epoch': 0.5 },
+    'train/loss': 2,
+    'train/epoch': 0.5,
     'train/trial': 3,
   });
   assert.deepEqual(valuesOf({ ...point, metrics: { memory_bytes: 7e9 } }), {
-    ...{ 'train/loss': 2, 'train/epoch': 0.5 },
+    'train/loss': 2,
+    'train/epoch': 0.5,
     'train/memory_bytes': 7e9,
   });
   const evaluation: StoredMetric = { ...point, kind: 'evaluation', metrics: { macro_f1: 0.5 }, trial: 3 };

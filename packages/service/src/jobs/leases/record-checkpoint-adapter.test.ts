@@ -122,8 +122,13 @@ test('in the list a step is once, whether training goes on from it, its adapter 
   const job = await running('list');
   for (const step of [2, 4])
     await recordCheckpoint(services, leaseOf(job), {
-      ...{ step, path: `checkpoints/${job.id}/1/${step}`, bytes: 9, digest: 'a'.repeat(64), seconds: 1 },
-      ...{ metrics: {}, series: [] },
+      step,
+      path: `checkpoints/${job.id}/1/${step}`,
+      bytes: 9,
+      digest: 'a'.repeat(64),
+      seconds: 1,
+      metrics: {},
+      series: [],
     });
   for (const step of [3, 4, 5]) await record(job, step);
   const read = async (limit: number) => {
@@ -155,7 +160,10 @@ test('in the list a step is once, whether training goes on from it, its adapter 
 
 const end: TrainingEnd = {
   reason: 'early_stopping',
-  ...{ step: 8, totalSteps: 20, publishedStep: 4, evaluationsWithoutGain: 2 },
+  step: 8,
+  totalSteps: 20,
+  publishedStep: 4,
+  evaluationsWithoutGain: 2,
   best: { step: 4, metric: 'eval_loss', value: 0.5 },
 };
 

@@ -61,7 +61,11 @@ export async function recordCheckpointAdapter(
     if (before && before.artifact !== stored.artifact) unnamed.push(before.artifact);
     const { digest, artifact, bytes, files } = stored;
     const values = {
-      ...{ digest, bytes, files: json(files), lineage: json(lineage), metrics: json(metrics) },
+      digest,
+      bytes,
+      files: json(files),
+      lineage: json(lineage),
+      metrics: json(metrics),
       // A row must not start to refer to an old object: only a new name is written.
       ...(before?.artifact === artifact ? {} : { artifact }),
     };

@@ -44,7 +44,8 @@ const train = (step: number, loss = 1 / step): JobMetric => ({
     tokens_per_second: 123.5,
     memory_bytes: 7_000_000_000 + step,
   },
-  ...{ trial: null, trialStep: null },
+  trial: null,
+  trialStep: null,
 });
 
 test('who reads events on behind the last one misses none that was written at the same time', async () => {
@@ -137,12 +138,19 @@ test('a long series is summed up in stretches of equal width, the extremes of lo
 });
 
 const checkpoint = (step: number, series: JobMetric[] = []) => ({
-  ...{ step, metrics: { trainLoss: 1 }, path: `c/${step}`, bytes: 2_345_678, digest: `digest ${step}` },
-  ...{ seconds: 0.25, series },
+  step,
+  metrics: { trainLoss: 1 },
+  path: `c/${step}`,
+  bytes: 2_345_678,
+  digest: `digest ${step}`,
+  seconds: 0.25,
+  series,
 });
 const evaluation = (step: number): JobMetric => ({
   ...train(step),
-  ...{ kind: 'evaluation', tokens: null, metrics: { token_accuracy: 0.25 } },
+  kind: 'evaluation',
+  tokens: null,
+  metrics: { token_accuracy: 0.25 },
 });
 const seriesOf = async (job: Job) =>
   (await readMetrics(services, team.id, job.id, { limit: 1000 })).data.map(

@@ -47,8 +47,11 @@ export async function insertTrials(
   if (trials.length === 0) return;
   await tx.jobTrial.createMany({
     data: trials.map(({ peft, training }, i) => ({
-      ...{ teamId: job.teamId, jobId: job.id, trial: i + 1 },
-      ...{ peft: json(peft), training: json(training) },
+      teamId: job.teamId,
+      jobId: job.id,
+      trial: i + 1,
+      peft: json(peft),
+      training: json(training),
     })),
   });
 }

@@ -72,7 +72,13 @@ export async function runOperation(subject: Subject, operation: Operation): Prom
       const { step } = operation;
       return held(
         await recordCheckpoint(services, lease, {
-          ...{ step, metrics: {}, path: `${step}`, bytes: 1, digest: 'd', seconds: 1, series: [] },
+          step,
+          metrics: {},
+          path: `${step}`,
+          bytes: 1,
+          digest: 'd',
+          seconds: 1,
+          series: [],
         }),
       );
     }

@@ -134,7 +134,9 @@ async function create(
   if (integrations.length > 0) {
     await tx.jobIntegration.createMany({
       data: integrations.map((settings) => ({
-        ...{ teamId, jobId: id, type: settings.type },
+        teamId,
+        jobId: id,
+        type: settings.type,
         settings: json(settings),
       })),
     });

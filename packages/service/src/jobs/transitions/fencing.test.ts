@@ -86,7 +86,13 @@ const writes: Record<string, Write> = {
   recordCheckpoint: {
     run: (lease) =>
       recordCheckpoint(services, lease, {
-        ...{ step: 1, metrics: {}, path: 'p', bytes: 1, digest: 'd', seconds: 1, series: [metric] },
+        step: 1,
+        metrics: {},
+        path: 'p',
+        bytes: 1,
+        digest: 'd',
+        seconds: 1,
+        series: [metric],
       }),
     legal: ['running'],
   },

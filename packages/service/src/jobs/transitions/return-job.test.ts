@@ -99,7 +99,13 @@ describe('a job that a worker cannot run', () => {
     assert.equal((await returnJob(services, leaseOf(job), why))!.environmentFaults, 19);
     let lease = leaseOf((await take(await dispatch(services, job.id), 'broken'))!);
     await recordCheckpoint(services, lease, {
-      ...{ step: 5, metrics: {}, path: 'p', bytes: 1, digest: 'd', seconds: 1, series: [] },
+      step: 5,
+      metrics: {},
+      path: 'p',
+      bytes: 1,
+      digest: 'd',
+      seconds: 1,
+      series: [],
     });
     assert.equal((await returnJob(services, lease, why))!.environmentFaults, 1);
     await services.sql.query('UPDATE jobs SET environment_faults = 19 WHERE id = $1', [job.id]);
@@ -156,7 +162,10 @@ describe('what a job requires', () => {
     const job = await createTestJob(services, team, 'dispatched');
     const running = (await take(leaseOf(job), 'w1', gpu))!;
     assert.deepEqual(running.requirements, {
-      ...{ precision: 'bf16', threads: 16, device: 'gpu', kernels: 'stock' },
+      precision: 'bf16',
+      threads: 16,
+      device: 'gpu',
+      kernels: 'stock',
     });
     await returnJob(services, leaseOf(running), { workerId: 'w1', reason });
     const lease = await dispatch(services, job.id);

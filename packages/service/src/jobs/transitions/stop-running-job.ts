@@ -81,7 +81,8 @@ export async function releaseJob(
     await insertEvent(tx, held, {
       message,
       ...(microBatch && {
-        ...{ level: 'warn', message: `${reason}, job ${state}` },
+        level: 'warn',
+        message: `${reason}, job ${state}`,
         data: { kind: 'out_of_memory', micro_batch: microBatch },
       }),
     });

@@ -288,8 +288,12 @@ describe('failure', () => {
   test('a new checkpoint starts the count anew, an old one does not', async () => {
     const job = await createTestJob(services, team, 'running');
     const checkpoint = {
-      ...{ metrics: { trainLoss: 1.5 }, path: 'checkpoints/x', bytes: 10 },
-      ...{ digest: 'd', seconds: 1, series: [] },
+      metrics: { trainLoss: 1.5 },
+      path: 'checkpoints/x',
+      bytes: 10,
+      digest: 'd',
+      seconds: 1,
+      series: [],
     };
     let lease = leaseOf(job);
     for (const step of [5, 10, 15, 20]) {

@@ -174,7 +174,9 @@ test('a process that stops hands the validation on, and the attempt does not cou
 test('one that no process can do now waits for minutes, and fails after twenty times', async () => {
   const [job] = await queue(await createTestTeam(services), 1);
   const error = {
-    ...{ code: 'base_model_unavailable', message: 'It is away.', param: 'model' },
+    code: 'base_model_unavailable',
+    message: 'It is away.',
+    param: 'model',
     fault: 'environment',
   } as const;
   for (let times = 1; times <= 20; times++) {

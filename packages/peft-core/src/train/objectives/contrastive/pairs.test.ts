@@ -58,12 +58,19 @@ async function optionsOf(
   const trainingFile = at(`${name}.jsonl`);
   await writeFile(trainingFile, lines.map((line) => JSON.stringify(line)).join('\n'));
   const config = parsePeftConfig({
-    ...{ peft_type: 'LORA', task_type: 'FEATURE_EXTRACTION', r: 4, ...peft },
+    peft_type: 'LORA',
+    task_type: 'FEATURE_EXTRACTION',
+    r: 4,
+    ...peft,
     target_modules: model === 'decoder' ? ['q_proj', 'v_proj'] : ['query', 'value'],
   });
   const asked = { learning_rate: 0.02, precision: 'fp32' as const, ...training };
   return {
-    ...{ base: models[model]!, baseModelName: 'tiny', trainingFile, peft: config, outputDir: at(name) },
+    base: models[model]!,
+    baseModelName: 'tiny',
+    trainingFile,
+    peft: config,
+    outputDir: at(name),
     training: resolveTraining({ peft: config, training: asked, exampleCount: lines.length }),
   };
 }
@@ -172,8 +179,16 @@ for (const checkpointing of [false, true]) {
     const { architecture, data, objective, layout } = await setUpTraining(options);
     const plan = planTraining(data.training, options.training, layout);
     const built = buildTrainProgram({
-      ...{ architecture, objective, peft, form: 'trained', training: options.training, storage: 'float32' },
-      ...{ precision: 'fp32', implementation: implementationHere(), grid: plan.shape, evaluationGrid: null },
+      architecture,
+      objective,
+      peft,
+      form: 'trained',
+      training: options.training,
+      storage: 'float32',
+      precision: 'fp32',
+      implementation: implementationHere(),
+      grid: plan.shape,
+      evaluationGrid: null,
       wholeBatch: roundToLabels(6),
     });
     const { program, model, update, varies } = built;
@@ -322,8 +337,14 @@ test('evaluation ranks positives among all validation pairs, whatever the batch'
 
 test('the best model may be the one of the best mean reciprocal rank, also after a run was resumed', async () => {
   const options = await optionsOf('encoder', 'best', many(12, plain), {
-    ...{ batch_size: 4, eval_steps: 1, max_steps: 4, n_epochs: 4, checkpoint_steps: 1 },
-    ...{ metric_for_best_model: 'eval_mrr', load_best_model_at_end: true, validation_split: 0.4 },
+    batch_size: 4,
+    eval_steps: 1,
+    max_steps: 4,
+    n_epochs: 4,
+    checkpoint_steps: 1,
+    metric_for_best_model: 'eval_mrr',
+    load_best_model_at_end: true,
+    validation_split: 0.4,
   });
   const records = await trainRecords(options);
   const evaluations = records.flatMap((r) => (r.type === 'evaluation' ? [r] : []));
@@ -352,16 +373,10 @@ test('pairs that teach nothing are refused, and what is at fault is named', asyn
   };
   const unfit = ['data_unfit_for_task', 'training_file'] as const;
   await refused([plain(1)], {}, ...unfit);
-  await refused(
-    many(4, (i) => ({ anchor: 'the same', positive: `${i}` })),
-    {},
-    ...unfit,
-  );
-  await refused(
-    many(4, (i) => ({ anchor: `${i}`, positive: 'the same' })),
-    {},
-    ...unfit,
-  );
+  const sameAnchors = many(4, (i) => ({ anchor: 'the same', positive: `${i}` }));
+  await refused(sameAnchors, {}, ...unfit);
+  const samePositives = many(4, (i) => ({ anchor: `${i}`, positive: 'the same' }));
+  await refused(samePositives, {}, ...unfit);
   const triangle = [
     { anchor: 'a', positive: 'b' },
     { anchor: 'c', positive: 'b' },

@@ -12,7 +12,8 @@ const rows = (from: number, count: number) => ({
   read: () => tf.slice(table, [from, 0], [count, 4]),
 });
 const frozen: FrozenWeight = {
-  ...{ kind: 'frozen', shape: [7, 4] },
+  kind: 'frozen',
+  shape: [7, 4],
   read: () => table,
   gather: (ids) => tf.gather(table, ids),
 };
