@@ -52,7 +52,7 @@ test('invalid options are reported before anything starts', () => {
     [['--output', foreign], {}, /holds thesis\.tex, which is not the demo's: give another folder$/],
     [['--output', root], {}, /which is not the demo's/],
     [['--outptu', 'x'], {}, /Unknown option '--outptu'/],
-    [['--output', fresh()], { PORT: 'http' }, /PORT must match/],
+    [['--output', fresh()], { PORT: 'http' }, /PORT must be a port/],
     [
       ['--output', fresh()],
       { GRAFT_BOOTSTRAP_KEY: 'short' },
