@@ -37,7 +37,7 @@ test('an error answer becomes a GraftApiError with every field', async (t) => {
   assert.equal(requests.length, 1);
 });
 
-test('an error of several faults tells each of them', async (t) => {
+test('an error with several faults lists each of them', async (t) => {
   const told = [
     { param: 'peft.r', message: 'must be an integer' },
     { line: 3, message: 'is no JSON' },
@@ -134,7 +134,7 @@ test('a connection that breaks, and a body that is cut off, are tried again', as
   assert.equal(requests.length, 3);
 });
 
-test('a silent server is given up after the timeout', async (t) => {
+test('a request to a silent server fails after the timeout', async (t) => {
   const { baseUrl } = await localServer(t, () => {});
   const client = new GraftClient({ baseUrl, apiKey: 'k', timeout: 100, maxRetries: 0 });
   await assert.rejects(client.models.list(), (error) => {

@@ -16,12 +16,15 @@ function unbroadcast(x: tf.Tensor, shape: number[]): tf.Tensor {
 }
 
 /** Registers a kernel with one float input `x`, which is kept for the gradient. */
-function ofInput(kernelName: string, derivative: (dy: tf.Tensor, x: tf.Tensor) => tf.Tensor): void {
+function gradientFromInput(kernelName: string, derivative: (dy: tf.Tensor, x: tf.Tensor) => tf.Tensor): void {
   register(kernelName, { inputsToSave: ['x'] }, (dy, [x]) => ({ x: () => derivative(dy, x!) }));
 }
 
 /** Registers a kernel with one float input `x` whose output is kept for the gradient. */
-function ofOutput(kernelName: string, derivative: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor): void {
+function gradientFromOutput(
+  kernelName: string,
+  derivative: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor,
+): void {
   register(kernelName, { outputsToSave: [true] }, (dy, [y]) => ({ x: () => derivative(dy, y!) }));
 }
 
@@ -38,7 +41,7 @@ function register(
 }
 
 /** Registers a kernel whose gradient only needs the shape of `x`. */
-function ofShape(
+function gradientFromShape(
   kernelName: string,
   derivative: (dy: tf.Tensor, shape: number[], attributes: Attributes) => tf.Tensor,
 ): void {
@@ -82,18 +85,18 @@ register('Select', { inputsToSave: ['condition'] }, (dy, [condition]) => {
 register('Neg', {}, (dy) => ({ x: () => tf.neg(dy) }));
 register('Identity', {}, (dy) => ({ x: () => dy }));
 register('Cast', {}, (dy) => ({ x: () => tf.cast(dy, 'float32') }));
-ofInput('Square', (dy, x) => tf.mul(dy, tf.mul(x, 2)));
-ofInput('Abs', (dy, x) => tf.mul(dy, tf.sign(x)));
-ofInput('Log', (dy, x) => tf.div(dy, x));
-ofInput('Sin', (dy, x) => tf.mul(dy, tf.cos(x)));
-ofInput('Cos', (dy, x) => tf.neg(tf.mul(dy, tf.sin(x))));
-ofInput('Erf', (dy, x) => tf.mul(dy, tf.mul(tf.exp(tf.neg(tf.square(x))), 2 / Math.sqrt(Math.PI))));
-ofOutput('Exp', (dy, y) => tf.mul(dy, y));
-ofOutput('Sqrt', (dy, y) => tf.div(dy, tf.mul(y, 2)));
-ofOutput('Rsqrt', (dy, y) => tf.mul(dy, tf.mul(tf.mul(y, tf.square(y)), -0.5)));
-ofOutput('Tanh', (dy, y) => tf.mul(dy, tf.sub(1, tf.square(y))));
-ofOutput('Sigmoid', (dy, y) => tf.mul(dy, tf.mul(y, tf.sub(1, y))));
-ofOutput('Relu', (dy, y) => tf.mul(dy, tf.cast(tf.greater(y, 0), 'float32')));
+gradientFromInput('Square', (dy, x) => tf.mul(dy, tf.mul(x, 2)));
+gradientFromInput('Abs', (dy, x) => tf.mul(dy, tf.sign(x)));
+gradientFromInput('Log', (dy, x) => tf.div(dy, x));
+gradientFromInput('Sin', (dy, x) => tf.mul(dy, tf.cos(x)));
+gradientFromInput('Cos', (dy, x) => tf.neg(tf.mul(dy, tf.sin(x))));
+gradientFromInput('Erf', (dy, x) => tf.mul(dy, tf.mul(tf.exp(tf.neg(tf.square(x))), 2 / Math.sqrt(Math.PI))));
+gradientFromOutput('Exp', (dy, y) => tf.mul(dy, y));
+gradientFromOutput('Sqrt', (dy, y) => tf.div(dy, tf.mul(y, 2)));
+gradientFromOutput('Rsqrt', (dy, y) => tf.mul(dy, tf.mul(tf.mul(y, tf.square(y)), -0.5)));
+gradientFromOutput('Tanh', (dy, y) => tf.mul(dy, tf.sub(1, tf.square(y))));
+gradientFromOutput('Sigmoid', (dy, y) => tf.mul(dy, tf.mul(y, tf.sub(1, y))));
+gradientFromOutput('Relu', (dy, y) => tf.mul(dy, tf.cast(tf.greater(y, 0), 'float32')));
 
 // Sums.
 /** Broadcasts `dy` of a reduction over `axis` to the reduced `shape`. */
@@ -102,8 +105,8 @@ function spread(dy: tf.Tensor, shape: number[], axis: unknown): tf.Tensor {
   const kept = shape.map((size, i) => (axes.includes(i) ? 1 : size));
   return tf.mul(tf.reshape(dy, kept), tf.ones(shape));
 }
-ofShape('Sum', (dy, shape, { axis }) => spread(dy, shape, axis));
-ofShape('Mean', (dy, shape, { axis }) => {
+gradientFromShape('Sum', (dy, shape, { axis }) => spread(dy, shape, axis));
+gradientFromShape('Mean', (dy, shape, { axis }) => {
   const share = dy.size / tf.util.sizeFromShape(shape);
   return tf.mul(spread(dy, shape, axis), share);
 });
@@ -126,14 +129,14 @@ register('BatchMatMul', both, (dy, [a, b], { transposeA, transposeB }) => ({
 }));
 
 // Layout.
-ofShape('Reshape', (dy, shape) => tf.reshape(dy, shape));
+gradientFromShape('Reshape', (dy, shape) => tf.reshape(dy, shape));
 register('ExpandDims', { inputsToSave: ['input'] }, (dy, [input]) => ({
   input: () => tf.reshape(dy, input!.shape),
 }));
 register('Transpose', {}, (dy, _saved, { perm }) => ({
   x: () => tf.transpose(dy, tf.backend_util.getUndoAxesPermutation(perm as number[])),
 }));
-ofShape('Slice', (dy, shape, { begin, size }) => {
+gradientFromShape('Slice', (dy, shape, { begin, size }) => {
   const [starts] = tf.slice_util.parseSliceParams(
     { shape } as tf.Tensor,
     begin as number[],

@@ -19,8 +19,8 @@ async function run(program: string) {
 
 const addon = "require('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node')";
 
-test('TensorFlow is loaded while JavaScript goes on, and is whole when it is required', async (t) => {
-  if (process.platform !== 'linux') return t.skip('nothing tells which libraries a process has');
+test('TensorFlow is loaded while JavaScript runs, and is complete when it is required', async (t) => {
+  if (process.platform !== 'linux') return t.skip('only Linux lists the libraries of a process');
   const { stdout, stderr } = await run(`
     const before = isMapped();
     loadBeside();
@@ -32,7 +32,7 @@ test('TensorFlow is loaded while JavaScript goes on, and is whole when it is req
   const [before, beside, version] = JSON.parse(stdout);
   assert.deepEqual([before, beside], [false, true]);
   assert.match(version, /^2\.\d+/);
-  assert.equal(stderr, '', 'TensorFlow is told to be quiet before it is loaded');
+  assert.equal(stderr, '', 'TensorFlow is silenced before it is loaded');
 });
 
 test('twice is as good as once, and it may be required at once', async () => {

@@ -42,7 +42,7 @@ async function folderFor(t: TestContext): Promise<string> {
   return folder;
 }
 
-test('broken connections go on where they stopped, and the digest is checked', async (t) => {
+test('broken connections resume where they stopped, and the digest is checked', async (t) => {
   const path = join(await folderFor(t), 'a.tar');
   const { baseUrl, requests } = await localServer(t, (request, response, index) => {
     serve(request, response, [70_000, 50_000][index]);
@@ -71,7 +71,7 @@ test('broken connections go on where they stopped, and the digest is checked', a
   assert.ok(starts[1]! > starts[0]! && starts[1]! <= starts[0]! + 50_000, `then at ${starts[1]}`);
   assert.ok(
     starts.every((start) => received.includes(start)),
-    'it goes on from what it has',
+    'it resumes after the bytes that it has',
   );
   assert.equal(received.at(-1), archive.length);
   assert.deepEqual(
@@ -106,7 +106,7 @@ for (const [what, part] of [
   ['of other bytes', randomBytes(150_000)],
   ['as long as the whole', randomBytes(archive.length)],
 ] as const) {
-  test(`a part ${what} is thrown away, and everything fetched anew`, async (t) => {
+  test(`a part ${what} is discarded, and everything is fetched again`, async (t) => {
     const path = join(await folderFor(t), 'a.tar');
     await writeFile(`${path}.part`, part);
     const { baseUrl, requests } = await localServer(t, (request, response) => serve(request, response));

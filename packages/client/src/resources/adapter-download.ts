@@ -131,7 +131,7 @@ function totalBytes(response: OpenResponse, offset: number): number | null {
       throw new GraftApiError({
         status: response.status,
         requestId: response.requestId,
-        message: `The server sent another range than asked for (bytes=${offset}-).`,
+        message: `The server sent another range than the requested one (bytes=${offset}-).`,
       });
     }
     return Number(range[2]);

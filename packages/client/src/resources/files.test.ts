@@ -82,7 +82,7 @@ test('a path that is no file fails before anything is sent', async (t) => {
   assert.equal(requests.length, 0);
 });
 
-test('lists go on page by page, behind the last id, only as far as they are read', async (t) => {
+test('lists continue page by page, after the last id, only as far as they are read', async (t) => {
   const { baseUrl, requests } = await localServer(t, (request, response) => {
     const after = new URL(request.url, 'http://x').searchParams.get('after');
     const start = after === null ? 0 : Number(after.slice(5));

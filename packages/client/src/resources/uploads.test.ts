@@ -102,7 +102,7 @@ test('a file is sent in parts that make it again, a path as well as a Blob, with
   }
 });
 
-test('a try that broke off is gone on with: no part is sent twice', async (t) => {
+test('an interrupted upload is resumed: no part is sent twice', async (t) => {
   const file = await fileOf(t);
   const { client, sentParts, uploads } = await uploadServer(t, { cutAt: 2 });
   await assert.rejects(client.uploads.sendFile({ file, partBytes: 20_000 }), {

@@ -10,13 +10,13 @@ export function mergeEqual(fn: RecordedFunction): RecordedFunction {
   const known = new Map<string, string>();
   /** The node that replaces each node. */
   const names = new Map<string, string>();
-  const ofRef = (ref: string) => {
+  const mergedRef = (ref: string) => {
     const node = nodeOf(ref);
     return names.get(node)! + ref.slice(node.length);
   };
   const nodes: RecordedNode[] = [];
   for (const node of fn.nodes) {
-    const inputs = node.inputs.map(ofRef);
+    const inputs = node.inputs.map(mergedRef);
     const controls = [...new Set(node.controls.map((name) => names.get(name)!))];
     const own = { ...node, inputs, controls };
     const key = STATEFUL.test(node.op) || node.op === 'Const' ? node.name : keyOf(own);
@@ -26,7 +26,7 @@ export function mergeEqual(fn: RecordedFunction): RecordedFunction {
     known.set(key, node.name);
     nodes.push(own);
   }
-  return { ...fn, nodes, fetches: fn.fetches.map(ofRef) };
+  return { ...fn, nodes, fetches: fn.fetches.map(mergedRef) };
 }
 
 const keyOf = ({ op, inputs, controls, attrs }: RecordedNode): string =>

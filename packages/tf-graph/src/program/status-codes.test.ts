@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { tf } from '../tensorflow.ts';
 import { ProgramBuilder } from './program-builder.ts';
 
-test('what TensorFlow fails with has its status as code: memory that ran out is told from other faults', () => {
+test('an error of TensorFlow has its status as code: out of memory is distinct from other errors', () => {
   const builder = new ProgramBuilder();
   const number = { shape: [], dtype: 'float32' } as const;
   const place = { shape: [1], dtype: 'int32' } as const;

@@ -68,7 +68,7 @@ test('what would make a constant of the size that varies is an error while it is
   }
 });
 
-test('where an axis does not vary, no number is taken for the size that does', async () => {
+test('where an axis does not vary, no number is mistaken for the varying size', async () => {
   const builder = new ProgramBuilder();
   const size = 80_000;
   const state = builder.variable({ name: 'state', shape: [size] });
