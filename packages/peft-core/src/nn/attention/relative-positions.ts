@@ -1,7 +1,7 @@
 import { tf } from '@graft/tf-graph';
 import type { Range } from './masks.ts';
 
-/** The buckets of relative positions in T5. */
+/** The buckets of relative positions (Raffel et al. 2020, arXiv:1910.10683). */
 export interface RelativeBuckets {
   count: number;
   /** From this distance on, all distances share the last bucket. */
