@@ -109,7 +109,9 @@ describe('a sweep', () => {
     };
     const same = await clone({});
     assert.deepEqual(same.sweep, sweep);
-    assert.deepEqual(same.trials, await trialsOf(job.id));
+    // Validation completes the options of the trials.
+    for (const { id } of [job, same]) await bench.untilState(id, 'queued');
+    assert.deepEqual(await trialsOf(same.id), await trialsOf(job.id));
     const other = await clone({ sweep: { r: [8, 16] }, peft: { lora_alpha: 32 } });
     assert.deepEqual(
       other.trials.map((each: { peft: { r: number; lora_alpha: number } }) => [
