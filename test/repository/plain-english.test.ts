@@ -21,10 +21,10 @@ const quoted: Record<string, readonly string[]> = {
 
 /** Number of remaining uses by folder, which may only decrease; zero for folders that are not listed. */
 const remaining: Record<string, number> = {
-  'apps/api': 291,
+  'apps/api': 288,
   'apps/cli': 103,
   'apps/worker': 127,
-  'packages/peft-core': 237,
+  'packages/peft-core': 231,
   'packages/service': 237,
   test: 41,
 };

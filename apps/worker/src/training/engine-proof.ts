@@ -34,11 +34,11 @@ export function engineProof(
     const isIdle = !isServing() && !trainers.some(({ atWork }) => atWork);
     const measured = isIdle ? (flops: number) => void speeds.push(flops) : undefined;
     const found: (readonly string[])[] = [];
-    const told = { onKernels: (sets: readonly string[]) => void found.push(sets), onSpeed: measured };
+    const reports = { onKernels: (sets: readonly string[]) => void found.push(sets), onSpeed: measured };
     const faults = await Promise.all(
       trainers.map(async (trainer) => {
         // A card that nvidia-smi does not list has a known fault and cannot be checked.
-        const fault = cards.isThere(trainer.device) ? await faultIn(trainer, computing, told) : null;
+        const fault = cards.isThere(trainer.device) ? await faultIn(trainer, computing, reports) : null;
         if (cards.isThere(trainer.device)) cards.tried(trainer.device, fault);
         return cards.faultOf(trainer.device) ?? fault;
       }),
@@ -55,10 +55,10 @@ export function engineProof(
 async function faultIn(
   trainer: TrainerProcess,
   computing: Parameters<TrainerProcess['prove']>[0],
-  told: Parameters<TrainerProcess['prove']>[2],
+  reports: Parameters<TrainerProcess['prove']>[2],
 ): Promise<Unfit | null> {
   const { device } = trainer;
-  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), told);
+  const outcome = await trainer.prove(computing, AbortSignal.timeout(engineMilliseconds), reports);
   if (outcome === null || outcome.type === 'finished') return null;
   const reason = reasonOf(outcome);
   if (device.kind === 'cpu')

@@ -8,7 +8,7 @@ import type { RenderedTurns } from './plain-template.ts';
  * resumed on another day trains on the same text, and a text does not change overnight. Some templates use this date themselves, for
  * renderers without a clock.
  */
-export const LEARNT_DATE = new Date(2024, 6, 26, 12);
+export const TRAINING_DATE = new Date(2024, 6, 26, 12);
 
 /** The tokens of a text, and the number of tokens in each of its prefixes. */
 interface WholeTokens {
@@ -88,7 +88,7 @@ function spansOf(
   { allowSpecialTokens = false, templateKwargs = {}, deadline = null }: Omit<SpanOptions, 'most'>,
 ): AssistantSpans {
   const shown = messages.map(({ weight: _, ...message }) => message);
-  const options = { now: LEARNT_DATE, kwargs: templateKwargs, allowSpecialTokens, deadline };
+  const options = { now: TRAINING_DATE, kwargs: templateKwargs, allowSpecialTokens, deadline };
   const encoded = tokenizer.encodeTurns(shown, turns, options);
   const contents = turns.map((turn) => messages[turn]!.content);
   const spans = turnTokens(tokenizer, encoded, contents).map(({ from, to }): Span => [from, to]);

@@ -60,7 +60,7 @@ test('reasons follow what the job is and what it asks for', () => {
     [{ training: { learning_rate: 'auto' } }, { learning_rate: '0.0002: what suits LoRA' }],
     [
       { model: { hiddenSize: 576, rateExponent: 0.781 } },
-      { learning_rate: '0.0013: what suits LoRA on this base model in so many steps' },
+      { learning_rate: '0.0013: what suits LoRA on this base model for this number of steps' },
     ],
     [
       {
@@ -68,13 +68,13 @@ test('reasons follow what the job is and what it asks for', () => {
         hyperparameters: { learning_rate_multiplier: 3 },
       },
       {
-        learning_rate: `${2.9e-4 * 3}: 2.9e-4, which suits LoRA on this base model in so many steps, × learning_rate_multiplier 3`,
+        learning_rate: `${2.9e-4 * 3}: 2.9e-4, which suits LoRA on this base model for this number of steps, × learning_rate_multiplier 3`,
       },
     ],
     [{ model: { hiddenSize: 768 } }, { learning_rate: '0.0002: what suits LoRA' }],
     [
       { peft: { peft_type: 'IA3' }, model: { hiddenSize: 576, rateExponent: 0.781 } },
-      { learning_rate: '0.013: what suits (IA)³ on this base model in so many steps' },
+      { learning_rate: '0.013: what suits (IA)³ on this base model for this number of steps' },
     ],
     [{ exampleCount: 5001 }, { n_epochs: '2: for more than 5,000 examples' }],
     [
@@ -89,12 +89,12 @@ test('reasons follow what the job is and what it asks for', () => {
       { exampleCount: 5 },
       {
         batch_size: '5: all examples that there are',
-        learning_rate: '0.0004: what suits LoRA on this base model in so many steps',
+        learning_rate: '0.0004: what suits LoRA on this base model for this number of steps',
       },
     ],
     [
       { exampleCount: 5, model: { hiddenSize: 32, rateExponent: 0.781 } },
-      { learning_rate: '0.005: what suits LoRA on this base model in so many steps' },
+      { learning_rate: '0.005: what suits LoRA on this base model for this number of steps' },
     ],
     [
       { training: { gradient_accumulation_steps: 3 } },

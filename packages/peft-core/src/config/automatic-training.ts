@@ -168,7 +168,7 @@ export const automatic = {
         ? ' where an adapter is continued'
         : isPlain
           ? ''
-          : ' on this base model in so many steps';
+          : ' on this base model for this number of steps';
       if (multiplier === undefined) return `${half}what suits ${title}${where}`;
       const which = half === '' ? 'which suits' : 'half of what suits';
       return `${own.toExponential()}, ${which} ${title}${where}, × learning_rate_multiplier ${multiplier}`;

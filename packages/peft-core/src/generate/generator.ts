@@ -165,7 +165,7 @@ export class Generator {
     const allowSpecialTokens = request.allow_special_tokens ?? false;
     const templateKwargs = { ...served.templateKwargs, ...request.chat_template_kwargs };
     const text = request.messages
-      ? { messages: request.messages, templateKwargs, hasLearntDate: served.adapter !== null }
+      ? { messages: request.messages, templateKwargs, hasTrainingDate: served.adapter !== null }
       : { prompt: request.prompt ?? '' };
     const prompt = { ...text, allowSpecialTokens };
     const limits = { context: this.#context, leading: leadingOf(served) };

@@ -87,7 +87,7 @@ describe('creating jobs', () => {
     assert.equal(queued.training.learning_rate, 0.014);
     assert.equal(
       queued.training_reasons.learning_rate,
-      'what suits LoRA on this base model in so many steps',
+      'what suits LoRA on this base model for this number of steps',
     );
     for (const asked of ['n_epochs', 'max_seq_length']) assert.ok(!(asked in queued.training_reasons), asked);
   });
@@ -117,7 +117,7 @@ describe('creating jobs', () => {
     const { learning_rate, n_epochs, batch_size } = json.training_reasons;
     assert.equal(
       learning_rate,
-      '2.5e-3, which suits LoRA on this base model in so many steps, × learning_rate_multiplier 2',
+      '2.5e-3, which suits LoRA on this base model for this number of steps, × learning_rate_multiplier 2',
     );
     assert.deepEqual([n_epochs, batch_size], [undefined, 'all examples that there are']);
     const method = { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2 } } };

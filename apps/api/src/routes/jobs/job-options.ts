@@ -27,7 +27,7 @@ export const jobOptionRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Fine-tuning'],
         summary: 'Get the options of a fine-tuning job',
         description:
-          'Methods with when to choose them and the schemas of their options, formats of training data, and of a base model the modules that options can name. A form for jobs can be made of it.',
+          'Lists the methods, when to choose them and the schemas of their options, the formats of training data, and for a base model the modules that options can name. Clients can build a form for jobs from it.',
         querystring: JobOptionsQuery,
         response: { 200: ref(JobOptionsSchema), ...errorResponses(400, 401, 403) },
       },

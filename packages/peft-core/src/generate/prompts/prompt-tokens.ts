@@ -1,4 +1,4 @@
-import { LEARNT_DATE } from '../../chat/assistant-spans.ts';
+import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import type { Message } from '../../chat/message.ts';
 import type { TemplateKwargs } from '../../schema/template-kwargs.ts';
 import { strayToken, type Tokenizer } from '../../text/index.ts';
@@ -14,7 +14,7 @@ interface Conversation {
   /** Additional variables of the chat template. */
   templateKwargs?: TemplateKwargs;
   /** The template shows the date used in training instead of today's. */
-  hasLearntDate?: boolean;
+  hasTrainingDate?: boolean;
 }
 
 /** Rules for tokenising a model's prompts. */
@@ -80,7 +80,7 @@ export function promptTokens(
         addGenerationPrompt: true,
         allowSpecialTokens,
         kwargs: prompt.templateKwargs ?? {},
-        now: prompt.hasLearntDate ? LEARNT_DATE : new Date(),
+        now: prompt.hasTrainingDate ? TRAINING_DATE : new Date(),
       })
     : { text: prompt.prompt, specialTokens: allowSpecialTokens ? ('all' as const) : ('none' as const) };
   const fewest = fewestTokens(text);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { LEARNT_DATE } from '../../chat/assistant-spans.ts';
+import { TRAINING_DATE } from '../../chat/assistant-spans.ts';
 import type { Message as TrainingMessage } from '../../chat/message.ts';
 import { parsePeftConfig, resolveTraining } from '../../config/index.ts';
 import { labelledTokens } from '../../examples/formats/chat.ts';
@@ -123,12 +123,12 @@ test('an adapter reads the prompt that it has learnt: its date and its variables
     const tokens = promptTokens({ messages: [...messages], ...more }, limits, rules);
     return 'ids' in tokens ? [...tokens.ids] : tokens.refusal;
   };
-  assert.deepEqual(readBy({ templateKwargs, hasLearntDate: true }), learntPrompt);
+  assert.deepEqual(readBy({ templateKwargs, hasTrainingDate: true }), learntPrompt);
   assert.match(tokenizer.decode(learntPrompt), /^26 Jul 2024 no thoughts <\|im_end\|> of "style"\n/);
-  assert.equal(LEARNT_DATE.getFullYear(), 2024);
+  assert.equal(TRAINING_DATE.getFullYear(), 2024);
   // No variable forges a turn.
   const ends = learntPrompt.filter((id) => id === tokenizer.encode('<|im_end|>')[0]);
   assert.equal(ends.length, 1);
   assert.notDeepEqual(readBy({ templateKwargs }), learntPrompt, "the base model reads today's date");
-  assert.notDeepEqual(readBy({ hasLearntDate: true }), learntPrompt);
+  assert.notDeepEqual(readBy({ hasTrainingDate: true }), learntPrompt);
 });
